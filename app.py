@@ -1,0 +1,26 @@
+"""Creates the Chalice app, registers the HTTP blueprints and declares every event source."""
+
+from chalice import Chalice, Rate
+from chalice.app import CloudWatchEvent, SQSEvent
+
+from chalicelib import workers
+from chalicelib.config import Settings
+
+settings = Settings.from_environment()
+
+app = Chalice(app_name="message-service")
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")
+def tick(event: CloudWatchEvent) -> None:
+    workers.tick(event.context)
+
+
+@app.on_sqs_message(queue=settings.dispatch_queue, name="dispatcher", batch_size=1)
+def dispatcher(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
+    return workers.dispatch(event.to_dict(), event.context)
+
+
+@app.on_sqs_message(queue=settings.send_queue, name="sender", batch_size=50, maximum_batching_window_in_seconds=1)
+def sender(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
+    return workers.send(event.to_dict(), event.context)

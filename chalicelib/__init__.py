@@ -1,0 +1,1 @@
+"""Message Service: mailings to clients through an external gateway, on AWS Lambda."""
