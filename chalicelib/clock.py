@@ -1,6 +1,8 @@
-"""The time as the services see it; tests and the simulation pass another one."""
+"""Time as the services see it, and waiting; tests and the simulation pass another clock."""
 
+import random
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 
@@ -8,9 +10,22 @@ class SystemClock:
     """The machine's clock. Every service takes its time from the one it was given."""
 
     def now(self) -> datetime:
-        """The present moment, in UTC."""
-        return datetime.now(UTC)
+        """The present moment, in UTC, in whole milliseconds: the precision of the tables."""
+        moment = datetime.now(UTC)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     def sleep(self, seconds: float) -> None:
         """Wait for so many seconds."""
         time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits between tries: full jitter up to 50 ms, doubling, at most 2 s (AWS Architecture Blog)."""
+
+    clock: SystemClock
+    rng: random.Random
+
+    def wait(self, tries_made: int) -> None:
+        """Wait before the next try, after so many."""
+        self.clock.sleep(self.rng.uniform(0, min(2.0, 0.05 * 2**tries_made)))

@@ -1,0 +1,1 @@
+"""What things are, and the rules they follow: no I/O, standard library only."""

@@ -1,0 +1,144 @@
+"""A client: a person addressed, identified by phone number."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from .errors import FieldError, Invalid
+
+SHARD_COUNT = 16
+SHARDS = tuple(f"{number:02d}" for number in range(SHARD_COUNT))
+MAX_TAG_LENGTH = 64
+
+# E.164: at most 15 digits after the plus sign, the first of them not 0. The shortest national plans in use have 7 digits.
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_PHONE_DECORATION = re.compile(r"[\s().\-\u2010-\u2015]")
+_OPERATOR = re.compile(r"[0-9]{3}")
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+# Separates the parts of an index key; no tag can hold it, as control characters are refused.
+KEY_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One entry of the directory. `operator` is the 3-digit code, or "" where it is not known."""
+
+    client_id: str
+    phone_number: str
+    operator: str
+    tag: str
+    timezone: str
+    opted_out: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def shard(self) -> str:
+        return shard_of(self.client_id)
+
+
+def normalize_phone(text: str) -> str:
+    """The number in E.164 form, such as +79161234567.
+
+    Spaces, dashes, dots and brackets are dropped, a leading 00 stands for +, and a Russian number may be written with
+    11 digits from 7 or from the trunk prefix 8. Raises Invalid for anything else.
+    """
+    number = _PHONE_DECORATION.sub("", text)
+    if number.startswith("00"):
+        number = "+" + number[2:]
+    elif re.fullmatch(r"8[0-9]{10}", number):
+        number = "+7" + number[1:]
+    elif re.fullmatch(r"[1-9][0-9]{10,14}", number):
+        number = "+" + number
+    if not _E164.fullmatch(number):
+        raise Invalid.of("phone_number", "must be an international number of 7 to 15 digits, such as +79161234567")
+    return number
+
+
+def client_id_for(phone_number: str) -> str:
+    """The id that belongs to a number in E.164 form: 80 bits of BLAKE2b in base 32, 16 characters.
+
+    The number is the identity, so a second client with it cannot exist and an import can be repeated.
+    """
+    digest = hashlib.blake2b(phone_number.encode(), digest_size=10, person=b"ms-client").digest()
+    return base64.b32encode(digest).decode().lower()
+
+
+def shard_of(client_id: str) -> str:
+    """The one of the 16 shards that the client belongs to, "00" to "15"."""
+    return SHARDS[_BASE32.index(client_id[0]) % SHARD_COUNT]
+
+
+def is_client_id(text: str) -> bool:
+    """Whether the text could be a client's id."""
+    return len(text) == 16 and all(character in _BASE32 for character in text)
+
+
+def operator_of(phone_number: str) -> str:
+    """The operator code of a +7 number, the 3 digits after the country code; "" for other countries."""
+    return phone_number[2:5] if phone_number.startswith("+7") and len(phone_number) == 12 else ""
+
+
+def check_operator(code: str, field: str = "operator") -> str:
+    """The operator code as 3 digits; Invalid where it is not."""
+    if not _OPERATOR.fullmatch(code):
+        raise Invalid.of(field, "must be a 3-digit code, such as 916")
+    return code
+
+
+def check_tag(tag: str, field: str = "tag") -> str:
+    """The tag without surrounding spaces; Invalid where it is too long or holds control characters."""
+    tag = tag.strip()
+    if len(tag) > MAX_TAG_LENGTH:
+        raise Invalid.of(field, f"must have at most {MAX_TAG_LENGTH} characters")
+    if not tag.isprintable():
+        raise Invalid.of(field, "must not hold control characters")
+    return tag
+
+
+@lru_cache(maxsize=1)
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
+
+
+def check_timezone(name: str, field: str = "timezone") -> str:
+    """The name of an IANA time zone; Invalid where there is none of that name."""
+    if name not in _timezones():
+        raise Invalid.of(field, "must be an IANA time zone, such as Europe/Moscow")
+    return name
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that name."""
+    return ZoneInfo(name)
+
+
+def new_client(
+    *, phone_number: str, operator: str | None, tag: str, timezone: str, opted_out: bool, now: datetime
+) -> Client:
+    """A client with checked fields; Invalid names every field that is wrong."""
+    errors: list[FieldError] = []
+    number = code = ""
+    try:
+        number = normalize_phone(phone_number)
+    except Invalid as error:
+        errors += error.errors
+    try:
+        code = operator_of(number) if operator is None or operator == "" else check_operator(operator)
+    except Invalid as error:
+        errors += error.errors
+    for check, value in ((check_tag, tag), (check_timezone, timezone)):
+        try:
+            check(value)
+        except Invalid as error:
+            errors += error.errors
+    if errors:
+        raise Invalid(*errors)
+    return Client(client_id_for(number), number, code, tag.strip(), timezone, opted_out, now, now)

@@ -1,0 +1,173 @@
+"""A mailing: one text for one segment of clients, in one sending window."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from .clients import check_operator, check_tag
+from .errors import Conflict, FieldError, Invalid
+
+MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
+MAX_SEGMENT_VALUES = 50
+TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
+
+
+class MailingStatus(StrEnum):
+    """Where a mailing stands."""
+
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+TRANSITIONS: dict[MailingStatus, frozenset[MailingStatus]] = {
+    MailingStatus.SCHEDULED: frozenset(
+        {MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED, MailingStatus.EXPIRED}
+    ),
+    MailingStatus.RUNNING: frozenset({MailingStatus.FINISHED, MailingStatus.PAUSED, MailingStatus.CANCELLED}),
+    MailingStatus.PAUSED: frozenset(
+        {
+            MailingStatus.SCHEDULED,
+            MailingStatus.RUNNING,
+            MailingStatus.CANCELLED,
+            MailingStatus.EXPIRED,
+            MailingStatus.FINISHED,
+        }
+    ),
+    MailingStatus.FINISHED: frozenset({MailingStatus.RUNNING}),  # retrying what failed opens it again
+    MailingStatus.CANCELLED: frozenset(),
+    MailingStatus.EXPIRED: frozenset(),
+}
+
+
+class OnUnknown(StrEnum):
+    """What happens to a message whose outcome is unknown: it is tried again, or left for a person."""
+
+    RETRY = "retry"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A filter over clients: any of the tags and any of the operators; none given means all."""
+
+    tags: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+
+    @classmethod
+    def checked(cls, tags: tuple[str, ...], operators: tuple[str, ...]) -> Segment:
+        """A segment with checked values, each once; Invalid names the field that is wrong."""
+        for name, values in (("clients.tag", tags), ("clients.operator", operators)):
+            if len(values) > MAX_SEGMENT_VALUES:
+                raise Invalid.of(name, f"must have at most {MAX_SEGMENT_VALUES} values")
+        return cls(
+            tuple(dict.fromkeys(check_tag(tag, "clients.tag") for tag in tags)),
+            tuple(dict.fromkeys(check_operator(code, "clients.operator") for code in operators)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """One mailing as it was ordered, and where it stands. `revision` grows with every change."""
+
+    mailing_id: str
+    text: str
+    segment: Segment
+    start_at: datetime
+    end_at: datetime
+    status: MailingStatus
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    on_unknown: OnUnknown = OnUnknown.RETRY
+    rate_limit: int | None = None
+    created_by: str = ""
+    launched_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    def moved_to(self, status: MailingStatus, now: datetime) -> Mailing:
+        """The mailing in another status; Conflict where that step is not allowed."""
+        if status not in TRANSITIONS[self.status]:
+            raise Conflict(f"a mailing that is {self.status} cannot become {status}")
+        return replace(self, status=status, revision=self.revision + 1, updated_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardProgress:
+    """How far the dispatch of one shard has come.
+
+    `cursor` is the place in the segment's index, "" at the start; `expanded` says that every row is in the ledger.
+    `feed_cursor` is the client up to which rows have been given to the send queue, `fed` that all have.
+    """
+
+    shard: str
+    cursor: str = ""
+    expanded: bool = False
+    rows: int = 0
+    feed_cursor: str = ""
+    fed: bool = False
+    feed_round: int = 0
+    owner: str = ""
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A mailing's messages counted by status; `total` is every row that dispatch has written."""
+
+    total: int
+    by_status: Counter[str]
+    dispatched: bool
+
+    @property
+    def open(self) -> int:
+        """Messages without a final status."""
+        return self.total - sum(self.by_status[status] for status in TERMINAL)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every matching client has a row and every row a final status."""
+        return self.dispatched and self.open <= 0
+
+    def counts(self) -> dict[str, int]:
+        """The count of every status, which add up to the total. What is being sent this moment counts as queued."""
+        counts = {status: self.by_status[status] for status in (*TERMINAL, "waiting")}
+        return {"total": self.total, "queued": max(0, self.total - sum(counts.values())), **counts}
+
+
+@dataclass(frozen=True, slots=True)
+class MailingState:
+    """Everything that stands under one mailing's key, read in one query."""
+
+    mailing: Mailing
+    shards: dict[str, ShardProgress] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=lambda: Statistics(0, Counter(), False))
+    progress_at: datetime | None = None
+
+
+def check_text(text: str) -> list[FieldError]:
+    """What is wrong with a mailing's text."""
+    if not text.strip():
+        return [FieldError("text", "must not be empty")]
+    if len(text) > MAX_TEXT_LENGTH:
+        return [FieldError("text", f"must have at most {MAX_TEXT_LENGTH} characters")]
+    if any(ord(character) < 32 and character not in "\n\r\t" for character in text) or "\x7f" in text:
+        return [FieldError("text", "must not hold control characters other than line breaks and tabs")]
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        return [FieldError("text", "must not hold half of a surrogate pair")]
+    return []
+
+
+def check_window(start_at: datetime, end_at: datetime, now: datetime) -> list[FieldError]:
+    """What is wrong with a sending window."""
+    if end_at <= start_at:
+        return [FieldError("end_time", "must be after start_time")]
+    if end_at <= now:
+        return [FieldError("end_time", "must be in the future")]
+    return []

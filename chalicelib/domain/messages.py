@@ -1,0 +1,170 @@
+"""A message: one mailing to one client, its attempts, and what follows from an attempt's outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from .clients import is_client_id, shard_of
+from .errors import NotFound
+from .mailings import OnUnknown
+
+
+class MessageStatus(StrEnum):
+    """Where a message stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in _OPEN
+
+
+_OPEN = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.WAITING})
+
+
+class Outcome(StrEnum):
+    """What one call of the gateway came to.
+
+    accepted: the gateway took the message. refused: it never will. failed: it did not take it, and may another time.
+    unknown: it may have taken it: a read timeout, a broken connection, an answer that makes no sense, a crash.
+    """
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of the gateway. `reason` is short and holds neither text nor phone number."""
+
+    at: datetime
+    duration_ms: int
+    outcome: Outcome
+    reason: str = ""
+    http_status: int | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One row of the ledger. `revision` grows with every change and guards every write."""
+
+    mailing_id: str
+    client_id: str
+    phone_number: str
+    timezone: str
+    status: MessageStatus
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    attempts: tuple[Attempt, ...] = ()
+    hinted: bool = False
+    claim: str = ""
+    lease_until: datetime | None = None
+    retry_at: datetime | None = None
+    due_at: datetime | None = None
+    sent_at: datetime | None = None
+    reason: str = ""
+
+    @property
+    def message_id(self) -> str:
+        return message_id_for(self.mailing_id, self.client_id)
+
+    def revised(self, now: datetime, **changes: Any) -> Message:
+        """The message with changes, in its next revision."""
+        return replace(self, revision=self.revision + 1, updated_at=now, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a message is tried again. `base` and `cap` are seconds."""
+
+    max_attempts: int
+    base: float
+    cap: float
+
+    def delay(self, attempts_made: int, rng: random.Random) -> float:
+        """Seconds until the next attempt: exponential, with a jitter of half ("equal jitter", AWS Architecture Blog).
+
+        At least half the step is waited, so that the attempts of a message span a known time in an outage.
+        """
+        step = min(self.cap, self.base * 2.0 ** max(0, attempts_made - 1))
+        return step * rng.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a message after an attempt. `delay` is seconds until the next one, None where there is none."""
+
+    status: MessageStatus
+    reason: str
+    delay: float | None = None
+    dead_letter: bool = False
+
+
+def judge(attempts: tuple[Attempt, ...], policy: RetryPolicy, on_unknown: OnUnknown, rng: random.Random) -> Verdict:
+    """What follows from the last of the attempts, seen with those before it.
+
+    A message is `unknown` rather than `failed` in the end when any of its attempts may have been accepted.
+    """
+    last = attempts[-1]
+    maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
+    final = MessageStatus.UNKNOWN if maybe_sent else MessageStatus.FAILED
+    if last.outcome is Outcome.ACCEPTED:
+        return Verdict(MessageStatus.SENT, "")
+    if last.outcome is Outcome.REFUSED:
+        return Verdict(final, last.reason)
+    if last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.HOLD:
+        return Verdict(MessageStatus.UNKNOWN, last.reason)
+    if len(attempts) >= policy.max_attempts:
+        reason = f"attempts used up ({len(attempts)}), last: {last.reason}"
+        return Verdict(final, reason, dead_letter=True)
+    return Verdict(MessageStatus.QUEUED, last.reason, delay=policy.delay(len(attempts), rng))
+
+
+def message_id_for(mailing_id: str, client_id: str) -> str:
+    """The id of a mailing's message to a client."""
+    return f"{mailing_id}-{client_id}"
+
+
+def parse_message_id(message_id: str) -> tuple[str, str]:
+    """The mailing and the client of a message id; NotFound where the text is no message id."""
+    mailing_id, _, client_id = message_id.partition("-")
+    if not mailing_id or not is_client_id(client_id):
+        raise NotFound(f"there is no message {message_id[:80]!r}")
+    return mailing_id, client_id
+
+
+def ledger_key_for(mailing_id: str, client_id: str) -> str:
+    """The ledger's partition that holds the mailing's message to the client."""
+    return f"{mailing_id}#{shard_of(client_id)}"
+
+
+def gateway_id_for(message_id: str) -> int:
+    """The positive 63-bit integer by which the gateway knows the message, the same on every attempt."""
+    digest = hashlib.blake2b(message_id.encode(), digest_size=8, person=b"ms-gateway").digest()
+    return (int.from_bytes(digest, "big") >> 1) or 1
+
+
+def lost_attempt(message: Message, now: datetime) -> Attempt:
+    """The attempt of a sender that claimed the message and never said what came of it."""
+    started = message.updated_at
+    duration = max(timedelta(0), now - started)
+    return Attempt(
+        started, int(duration.total_seconds() * 1000), Outcome.UNKNOWN, "the sender stopped before it recorded an outcome"
+    )

@@ -1,0 +1,135 @@
+"""The queues: what an envelope holds, sending in batches, delays. What they carry is in DynamoDB already."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .clock import Backoff
+from .domain.clients import is_client_id
+from .domain.errors import Malformed, Unavailable
+
+BATCH = 10  # the most that one call of SQS takes
+MAX_DELAY = 900  # seconds; SQS delays no longer
+MAX_VISIBILITY = 43200  # seconds
+TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Says that a message is to be delivered; the ledger says whether it still is."""
+
+    mailing_id: str
+    client_id: str
+
+    @classmethod
+    def parse(cls, body: str) -> Hint:
+        """The hint in a queue message's body; Malformed where there is none."""
+        try:
+            values = json.loads(body)
+            hint = cls(values["mailing_id"], values["client_id"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Malformed(f"no hint: {type(error).__name__}") from error
+        if not (isinstance(hint.mailing_id, str) and hint.mailing_id.isalnum() and isinstance(hint.client_id, str)):
+            raise Malformed("no hint: ids must be texts")
+        if not is_client_id(hint.client_id):
+            raise Malformed("no hint: the client's id is none")
+        return hint
+
+    def body(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece of the dispatcher's work.
+
+    launch: start a mailing (with the revision that was due). expand: write the rows of one shard. pump: feed the send
+    queue for all running mailings. settle: recount a mailing and finish it. purge: remove a deleted mailing's ledger.
+    """
+
+    kind: str
+    mailing_id: str = ""
+    shard: str = ""
+    revision: int = 0
+    hop: int = 0
+
+    @classmethod
+    def parse(cls, body: str) -> Unit:
+        """The unit in a queue message's body; Malformed where there is none."""
+        try:
+            unit = cls(**json.loads(body))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Malformed(f"no unit: {type(error).__name__}") from error
+        texts = (unit.kind, unit.mailing_id, unit.shard)
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(n, int) for n in (unit.revision, unit.hop)):
+            raise Malformed("no unit: a field has the wrong type")
+        return unit
+
+    def body(self) -> str:
+        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+
+
+class Queue:
+    """One SQS queue."""
+
+    def __init__(self, sqs: Any, name: str, backoff: Backoff) -> None:
+        self._sqs = sqs
+        self._name = name
+        self._backoff = backoff
+        self._known_url = ""
+
+    @property
+    def _url(self) -> str:
+        if not self._known_url:
+            self._known_url = self._call("get_queue_url", QueueName=self._name)["QueueUrl"]
+        return self._known_url
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._sqs, operation)(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"{self._name}: {type(error).__name__}") from error
+        return answer
+
+    def send(self, bodies: Sequence[str], delay: int = 0) -> None:
+        """Put messages on the queue, to be seen after `delay` seconds. Unavailable where SQS does not take them all;
+        some of them may then be on the queue."""
+        delay = max(0, min(MAX_DELAY, delay))
+        entries = [{"MessageBody": body, "DelaySeconds": delay} for body in bodies]
+        self._in_batches("send_message_batch", entries)
+
+    def postpone(self, receipts: Sequence[tuple[str, float]]) -> None:
+        """Let received messages, named by receipt handle, be seen again only after so many seconds each."""
+        entries = [
+            {"ReceiptHandle": handle, "VisibilityTimeout": max(0, min(MAX_VISIBILITY, math.ceil(seconds)))}
+            for handle, seconds in receipts
+        ]
+        self._in_batches("change_message_visibility_batch", entries)
+
+    def _in_batches(self, operation: str, entries: list[dict[str, Any]]) -> None:
+        for start in range(0, len(entries), BATCH):
+            left = {str(place): entry for place, entry in enumerate(entries[start : start + BATCH])}
+            for tries in range(1, TRIES + 1):
+                batch = [{"Id": place, **entry} for place, entry in left.items()]
+                # `Failed` comes with HTTP 200.
+                failed = self._call(operation, QueueUrl=self._url, Entries=batch).get("Failed", [])
+                left = {entry["Id"]: left[entry["Id"]] for entry in failed if not entry.get("SenderFault")}
+                if len(left) < len(failed):
+                    raise Unavailable(f"{self._name}: {operation}: {failed[0].get('Code')}")
+                if not left:
+                    break
+                if tries == TRIES:
+                    raise Unavailable(f"{self._name}: {operation}: {failed[0].get('Code')}")
+                self._backoff.wait(tries)
+
+    def depth(self) -> int:
+        """About how many messages can be received now or soon: visible and delayed ones."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        answer = self._call("get_queue_attributes", QueueUrl=self._url, AttributeNames=names)
+        return sum(int(value) for value in answer["Attributes"].values())

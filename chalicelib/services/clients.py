@@ -1,0 +1,79 @@
+"""The directory of clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from ..clock import SystemClock
+from ..domain.clients import Client, is_client_id, new_client
+from ..domain.errors import NotFound
+from ..domain.mailings import Segment
+from ..storage.clients import ClientRepository, SegmentCount
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFields:
+    """What a person says of a client. `operator` None: taken from a +7 number."""
+
+    phone_number: str
+    operator: str | None = None
+    tag: str = ""
+    timezone: str = "UTC"
+    opted_out: bool = False
+
+
+class ClientService:
+    """Create, read, change, remove and list clients."""
+
+    def __init__(self, clients: ClientRepository, clock: SystemClock) -> None:
+        self._clients = clients
+        self._clock = clock
+
+    def _checked(self, fields: ClientFields) -> Client:
+        return new_client(
+            phone_number=fields.phone_number,
+            operator=fields.operator,
+            tag=fields.tag,
+            timezone=fields.timezone,
+            opted_out=fields.opted_out,
+            now=self._clock.now(),
+        )
+
+    def create(self, fields: ClientFields) -> Client:
+        """Add a client; Invalid names each wrong field, Conflict where the number is taken."""
+        client = self._checked(fields)
+        self._clients.create(client)
+        return client
+
+    def get(self, client_id: str) -> Client:
+        """The client of that id; NotFound where there is none."""
+        if not is_client_id(client_id):
+            raise NotFound(f"there is no client {client_id[:80]!r}")
+        return self._clients.get(client_id)
+
+    def change(self, client_id: str, fields: ClientFields) -> Client:
+        """Set all fields of a client. With another number it gets another id; what was sent stays with the old one."""
+        old = self.get(client_id)
+        new = self._checked(fields)
+        later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
+        new = replace(new, created_at=old.created_at, updated_at=later)
+        self._clients.change(old, new)
+        return new
+
+    def delete(self, client_id: str) -> None:
+        """Remove a client. Rows of the ledger stay."""
+        self._clients.delete(self.get(client_id))
+
+    def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
+        """Up to `limit` clients of a segment and the next cursor, "" at the end."""
+        return self._clients.list(segment, cursor, limit)
+
+    def counts(self, segment: Segment) -> Sequence[SegmentCount]:
+        """How many clients a segment has, by tag, operator, time zone and opt-out. Reads no client."""
+        return list(self._clients.counts(segment))
+
+    def count(self, segment: Segment) -> int:
+        """How many clients a segment has, opted-out ones included."""
+        return sum(part.count for part in self._clients.counts(segment))

@@ -1,0 +1,1 @@
+"""DynamoDB: the models of the tables, and one repository for each."""

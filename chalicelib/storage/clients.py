@@ -1,0 +1,279 @@
+"""The directory of clients: one item each, its two indexes, and the counts of every segment."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.expressions.condition import Condition
+from pynamodb.transactions import TransactWrite
+
+from ..clock import Backoff
+from ..domain.clients import KEY_SEPARATOR, SHARDS, Client
+from ..domain.errors import Conflict, NotFound, Unavailable
+from ..domain.mailings import Segment
+from .counters import Counters
+from .models import ClientModel, Tables
+from .retries import transact, translated
+
+_COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
+_WRITES_IN_TRANSACTION = 33  # a transaction has at most 100 actions, and a changed client can move two counters
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """How many clients share tag, operator, time zone and opt-out."""
+
+    tag: str
+    operator: str
+    timezone: str
+    opted_out: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """One stretch of an index that belongs to a segment; `operators` narrows it further where it is not empty."""
+
+    index: str
+    prefix: str
+    operators: frozenset[str]
+
+
+def _ranges(segment: Segment) -> list[_Range]:
+    """The stretches that make up a segment. Each client of the segment is in exactly one of them."""
+    if segment.tags:
+        if len(segment.operators) == 1:
+            tail = segment.operators[0] + KEY_SEPARATOR
+            return [_Range("by_tag", tag + KEY_SEPARATOR + tail, frozenset()) for tag in segment.tags]
+        return [_Range("by_tag", tag + KEY_SEPARATOR, frozenset(segment.operators)) for tag in segment.tags]
+    if segment.operators:
+        return [_Range("by_operator", code + KEY_SEPARATOR, frozenset()) for code in segment.operators]
+    return [_Range("by_operator", "", frozenset())]
+
+
+class ClientRepository:
+    """Clients in DynamoDB. Every change moves the segment counts in the same transaction."""
+
+    def __init__(self, tables: Tables, backoff: Backoff, rng: random.Random) -> None:
+        self._model = tables.clients
+        self._counters = Counters(tables, "clients")
+        self._backoff = backoff
+        self._rng = rng
+
+    # -- one client
+
+    def get(self, client_id: str) -> Client:
+        """The client of that id; NotFound where there is none."""
+        found = self.get_many([client_id])
+        if not found:
+            raise NotFound(f"there is no client {client_id[:80]!r}")
+        return found[client_id]
+
+    def get_many(self, client_ids: Iterable[str]) -> dict[str, Client]:
+        """The clients of those ids that there are."""
+        with translated("clients"):
+            rows = self._model.batch_get(list(dict.fromkeys(client_ids)), consistent_read=True)
+            return {row.client_id: _client(row) for row in rows}
+
+    def create(self, client: Client) -> None:
+        """Add a client; Conflict where its number is taken."""
+        if not self.write([(None, client)]):
+            raise Conflict("a client with this phone number exists already")
+
+    def change(self, old: Client, new: Client) -> None:
+        """Put `new` in the place of `old`, under another id where the number changed; Conflict as for `create`."""
+        if old.client_id == new.client_id:
+            changed = self.write([(old, new)])
+        else:
+            changed = self.write([(old, None), (None, new)])
+        if not changed:
+            if new.client_id != old.client_id and self.get_many([new.client_id]):
+                raise Conflict("a client with this phone number exists already")
+            raise Conflict("the client was changed by somebody else meanwhile; read it again")
+
+    def delete(self, client: Client) -> None:
+        """Remove a client; Conflict where somebody changed it meanwhile."""
+        if not self.write([(client, None)]):
+            raise Conflict("the client was changed by somebody else meanwhile; read it again")
+
+    def write(self, changes: Sequence[tuple[Client | None, Client | None]]) -> bool:
+        """Make all changes (before, after) or, where one of the befores is not so any more, none: False then."""
+        if len(changes) > _WRITES_IN_TRANSACTION:
+            raise ValueError(f"at most {_WRITES_IN_TRANSACTION} changes at once")
+
+        counts: Counter[str] = Counter()
+        nonce = self._rng.randrange(_COUNTER_SHARDS)
+        for old, new in changes:
+            if old:
+                counts[_counter_name(old, nonce)] -= 1
+            if new:
+                counts[_counter_name(new, nonce)] += 1
+
+        def run() -> None:
+            with TransactWrite(connection=Connection()) as transaction:
+                for old, new in changes:
+                    if new:
+                        transaction.save(_row(self._model, new), condition=self._unchanged(old))
+                    elif old:
+                        transaction.delete(self._model(old.client_id), condition=self._unchanged(old))
+                self._counters.move(transaction, counts)
+
+        with translated("clients"):
+            return not transact(self._backoff, run)
+
+    def _unchanged(self, old: Client | None) -> Condition:
+        if old is None:
+            return self._model.client_id.does_not_exist()
+        # All fields that counters depend on, and the time of the last change.
+        return (
+            (self._model.updated_at == old.updated_at)
+            & (self._model.tag == old.tag)
+            & (self._model.operator == old.operator)
+            & (self._model.timezone == old.timezone)
+            & (self._model.opted_out == old.opted_out)
+        )
+
+    def upsert(self, clients: Sequence[Client]) -> Counter[str]:
+        """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
+
+        Repeated as long as somebody else changes the same clients meanwhile; Unavailable after eight tries.
+        """
+        result: Counter[str] = Counter()
+        for start in range(0, len(clients), _WRITES_IN_TRANSACTION):
+            result += self._upsert_some(clients[start : start + _WRITES_IN_TRANSACTION])
+        return result
+
+    def _upsert_some(self, clients: Sequence[Client]) -> Counter[str]:
+        for tries in range(1, 9):
+            existing = self.get_many(client.client_id for client in clients)
+            changes: list[tuple[Client | None, Client | None]] = []
+            result: Counter[str] = Counter()
+            for client in clients:
+                old = existing.get(client.client_id)
+                if old is None:
+                    changes.append((None, client))
+                    result["created"] += 1
+                    continue
+                new = replace(client, created_at=old.created_at)
+                if replace(new, updated_at=old.updated_at) == old:
+                    result["unchanged"] += 1
+                else:
+                    changes.append((old, new))
+                    result["changed"] += 1
+            if not changes or self.write(changes):
+                return result
+            self._backoff.wait(tries)
+        raise Unavailable("the clients are being changed by others; try again")
+
+    # -- many
+
+    def page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
+        """Up to `limit` clients of a shard of the segment after the cursor ("" at the start), and the next cursor.
+
+        The next cursor is "" at the end of the shard. The page may be short, or empty, before the end.
+        """
+        ranges = _ranges(segment)
+        number, _, last = cursor.partition(":")
+        position = int(number or 0)
+        clients: list[Client] = []
+        while position < len(ranges) and len(clients) < limit:
+            part = ranges[position]
+            with translated("clients"):
+                rows = self._query(part, shard, last, limit - len(clients))
+                clients += (_client(row) for row in rows if not part.operators or row.operator in part.operators)
+                left = rows.last_evaluated_key
+            if left:
+                # Narrowed ranges may give few of what they read: give back what there is, the caller asks on.
+                return clients, f"{position}:{left[_sort_key(part.index)]['S']}"
+            position, last = position + 1, ""
+        return clients, f"{position}:" if position < len(ranges) else ""
+
+    def _query(self, part: _Range, shard: str, last: str, limit: int) -> Any:
+        key = getattr(self._model, _sort_key(part.index))
+        start: dict[str, dict[str, Any]] | None = None
+        if last:
+            client_id = last.rpartition(KEY_SEPARATOR)[2]
+            start = {"shard": {"S": shard}, _sort_key(part.index): {"S": last}, "client_id": {"S": client_id}}
+        return self._model.query(
+            shard,
+            key.startswith(part.prefix) if part.prefix else None,
+            index_name=part.index,
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key=start,
+        )
+
+    def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
+        """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""
+        shard, _, inner = (cursor or f"{SHARDS[0]}|").partition("|")
+        clients: list[Client] = []
+        for name in SHARDS[SHARDS.index(shard) :]:
+            while True:
+                some, inner = self.page(segment, name, inner, limit - len(clients))
+                clients += some
+                if len(clients) >= limit:
+                    following = name if inner else _after(name)
+                    return clients, f"{following}|{inner}" if following else ""
+                if not inner:
+                    break
+        return clients, ""
+
+    def counts(self, segment: Segment) -> Iterator[SegmentCount]:
+        """The counts that make up a segment, by tag, operator, time zone and opt-out."""
+        sums: Counter[str] = Counter()
+        with translated("clients"):
+            for tag in segment.tags or ("",):
+                for name, count in self._counters.read(tag + KEY_SEPARATOR if segment.tags else ""):
+                    sums[name.rpartition(KEY_SEPARATOR)[0]] += count
+        for name, count in sums.items():
+            tag, operator, timezone, opted_out = name.split(KEY_SEPARATOR)
+            if count and (not segment.operators or operator in segment.operators):
+                yield SegmentCount(tag, operator, timezone, opted_out == "1", count)
+
+
+def _after(shard: str) -> str:
+    place = SHARDS.index(shard) + 1
+    return SHARDS[place] if place < len(SHARDS) else ""
+
+
+def _sort_key(index: str) -> str:
+    return "tag_key" if index == "by_tag" else "operator_key"
+
+
+def _counter_name(client: Client, nonce: int) -> str:
+    parts = (client.tag, client.operator, client.timezone, "1" if client.opted_out else "0", str(nonce))
+    return KEY_SEPARATOR.join(parts)
+
+
+def _row(model: type[ClientModel], client: Client) -> ClientModel:
+    return model(
+        client.client_id,
+        shard=client.shard,
+        tag_key=KEY_SEPARATOR.join((client.tag, client.operator, client.client_id)),
+        operator_key=KEY_SEPARATOR.join((client.operator, client.client_id)),
+        phone_number=client.phone_number,
+        operator=client.operator,
+        tag=client.tag,
+        timezone=client.timezone,
+        opted_out=client.opted_out,
+        created_at=client.created_at,
+        updated_at=client.updated_at,
+    )
+
+
+def _client(row: ClientModel) -> Client:
+    return Client(
+        row.client_id,
+        row.phone_number,
+        row.operator,
+        row.tag,
+        row.timezone,
+        row.opted_out,
+        row.created_at,
+        row.updated_at,
+    )

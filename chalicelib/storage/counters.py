@@ -1,0 +1,32 @@
+"""Counts kept beside the rows they count, moved in the same transaction: totals without reading the rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pynamodb.transactions import TransactWrite
+
+from .models import Tables
+
+
+class Counters:
+    """The counters of one scope, such as all clients. Each has a name, such as a tag and an operator."""
+
+    def __init__(self, tables: Tables, scope: str) -> None:
+        self._model = tables.settings
+        self._scope = scope
+
+    def move(self, transaction: TransactWrite, changes: Counter[str]) -> None:
+        """Let the transaction add to the counters; one action for each that changes."""
+        for name, change in sorted(changes.items()):
+            if change:
+                item = self._model(self._scope, name)
+                transaction.update(item, actions=[self._model.count.add(change)])
+
+    def read(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Every counter whose name begins so, with its count."""
+        condition = self._model.name.startswith(prefix) if prefix else None
+        for item in self._model.query(self._scope, condition, consistent_read=True):
+            if item.count:
+                yield item.name, int(item.count)

@@ -1,0 +1,324 @@
+"""Mailings: what was ordered, how far dispatch has come, and the counts, all under one key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import UpdateError
+from pynamodb.transactions import TransactWrite
+
+from ..clock import Backoff
+from ..domain.clients import SHARDS
+from ..domain.errors import NotFound
+from ..domain.mailings import (
+    TERMINAL,
+    Mailing,
+    MailingState,
+    MailingStatus,
+    OnUnknown,
+    Segment,
+    ShardProgress,
+    Statistics,
+)
+from .counters import Counters
+from .models import MailingModel, Tables
+from .retries import transact, translated
+
+META = "META"
+COUNTED = (*TERMINAL, "waiting")
+_KIND = "mailing"
+_DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
+
+
+class MailingRepository:
+    """Mailings in DynamoDB. Every write is conditional on the revision that was read."""
+
+    def __init__(self, tables: Tables, backoff: Backoff) -> None:
+        self._model = tables.mailings
+        self._counters = Counters(tables, "mailings")
+        self._backoff = backoff
+
+    # -- what was ordered
+
+    def create(self, mailing: Mailing) -> None:
+        """Add a mailing under its new id."""
+
+        def run() -> None:
+            with TransactWrite(connection=Connection()) as transaction:
+                transaction.save(_meta(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
+                self._counters.move(transaction, Counter({str(mailing.status): 1}))
+
+        with translated("mailings"):
+            transact(self._backoff, run)  # refused only where a lost answer was repeated: the id is new
+
+    def get(self, mailing_id: str) -> Mailing:
+        """The mailing of that id; NotFound where there is none."""
+        with translated("mailings"):
+            rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
+        if not rows or rows[0].status == _DELETED:
+            raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+        return _mailing(rows[0])
+
+    def state(self, mailing_id: str) -> MailingState:
+        """The mailing with its dispatch and its counts, in one consistent read; NotFound where there is none."""
+        with translated("mailings"):
+            rows = list(self._model.query(mailing_id, consistent_read=True))
+        return _state(mailing_id, rows)
+
+    def change(self, old: Mailing, new: Mailing) -> bool:
+        """Put `new` in the place of `old`; False where it is not as it was read any more."""
+        return self._write(old, new, [])
+
+    def launch(self, old: Mailing, new: Mailing) -> bool:
+        """Like `change`, and gives the mailing its shards to dispatch."""
+        shards = [
+            self._model(
+                new.mailing_id, f"SHARD#{name}", cursor="", expanded=False, rows=0, feed_cursor="", fed=False, feed_round=0
+            )
+            for name in SHARDS
+        ]
+        return self._write(old, new, shards)
+
+    def _write(self, old: Mailing, new: Mailing, parts: Sequence[MailingModel]) -> bool:
+        def run() -> None:
+            with TransactWrite(connection=Connection()) as transaction:
+                transaction.save(_meta(self._model, new), condition=self._model.revision == old.revision)
+                for part in parts:
+                    transaction.save(part)
+                counts = Counter({str(new.status): 1})
+                counts[str(old.status)] -= 1
+                self._counters.move(transaction, counts)
+
+        with translated("mailings"):
+            return not transact(self._backoff, run) or self._is_ours(new)
+
+    def _is_ours(self, new: Mailing) -> bool:
+        """Whether the row is as we wrote it: the answer to our first try was lost and the repeat was refused."""
+        rows = list(self._model.query(new.mailing_id, self._model.part == META, consistent_read=True))
+        return bool(rows) and rows[0].status != _DELETED and _mailing(rows[0]) == new
+
+    def mark_deleted(self, mailing: Mailing) -> bool:
+        """Hide the mailing for good, until `purge` has removed its parts; False as for `change`."""
+
+        def run() -> None:
+            with TransactWrite(connection=Connection()) as transaction:
+                transaction.update(
+                    self._model(mailing.mailing_id, META),
+                    actions=[self._model.status.set(_DELETED), self._model.kind.remove()],
+                    condition=self._model.revision == mailing.revision,
+                )
+                self._counters.move(transaction, Counter({str(mailing.status): -1}))
+
+        with translated("mailings"):
+            return not transact(self._backoff, run)
+
+    def is_deleted(self, mailing_id: str) -> bool:
+        """Whether the mailing is marked and waits for its removal."""
+        with translated("mailings"):
+            return any(row.status == _DELETED for row in self._model.query(mailing_id, self._model.part == META))
+
+    def deleted(self, limit: int) -> list[str]:
+        """Ids of mailings that are marked."""
+        with translated("mailings"):
+            return [row.mailing_id for row in self._model.query(_DELETED, index_name="by_status", limit=limit)]
+
+    def purge(self, mailing_id: str) -> None:
+        """Remove every part of a marked mailing."""
+        with translated("mailings"):
+            for row in sorted(self._model.query(mailing_id, consistent_read=True), key=lambda row: row.part == META):
+                row.delete()  # META last: until then the mark stands
+
+    # -- lists
+
+    def list(
+        self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
+    ) -> tuple[list[Mailing], tuple[str, int] | None]:
+        """Up to `limit` mailings, the newest first, or of one status, the latest start first, after a place."""
+        hash_key, index, sort = (_KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
+        start: dict[str, dict[str, Any]] | None = None
+        if after:
+            start = {"mailing_id": {"S": after[0]}, "part": {"S": META}}
+            start |= {"kind": {"S": _KIND}} if status is None else {"status": {"S": hash_key}, sort: {"N": str(after[1])}}
+        with translated("mailings"):
+            rows = self._model.query(
+                hash_key, index_name=index, limit=limit, page_size=limit, scan_index_forward=False, last_evaluated_key=start
+            )
+            mailings = [_mailing(row) for row in rows]
+            left = rows.last_evaluated_key
+        following = (left["mailing_id"]["S"], int(left.get("start_at", {"N": "0"})["N"])) if left else None
+        return mailings, following
+
+    def with_status(self, status: MailingStatus, start_until: datetime | None, limit: int) -> Iterator[Mailing]:
+        """Mailings of a status, the earliest start first; with `start_until` only those that start by then."""
+        condition = None if start_until is None else self._model.start_at <= start_until
+        with translated("mailings"):
+            for row in self._model.query(str(status), condition, index_name="by_status", limit=limit):
+                yield _mailing(row)
+
+    def totals(self) -> dict[str, int]:
+        """How many mailings there are of each status."""
+        with translated("mailings"):
+            return dict(self._counters.read())
+
+    # -- dispatch
+
+    def acquire(self, mailing_id: str, shard: ShardProgress, owner: str, now: datetime, until: datetime) -> bool:
+        """Take a shard's lease until a time; False where another has it."""
+        free = self._model.owner.does_not_exist() | (self._model.lease_until < now) | (self._model.owner == owner)
+        return self._update_shard(
+            mailing_id, shard.shard, free, [self._model.owner.set(owner), self._model.lease_until.set(until)]
+        )
+
+    def advance(
+        self, mailing_id: str, old: ShardProgress, new: ShardProgress, now: datetime, settled: Counter[str]
+    ) -> bool:
+        """Move the cursor of a shard for the lease's owner; False where it is elsewhere or the lease is lost.
+
+        `settled` counts rows that dispatch itself has given a final status, such as skipped.
+        """
+        model = self._model
+        condition = (model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)
+        actions = [
+            model.cursor.set(new.cursor),
+            model.expanded.set(new.expanded),
+            model.rows.set(new.rows),
+            model.fed.set(new.fed),
+            model.updated_at.set(now),
+        ]
+        actions += [getattr(model, status).add(count) for status, count in settled.items() if count]
+        return self._update_shard(mailing_id, old.shard, condition, actions)
+
+    def advance_feed(self, mailing_id: str, old: ShardProgress, new: ShardProgress) -> bool:
+        """Move the feed cursor of a shard; False where it is elsewhere or the feed was started again."""
+        model = self._model
+        condition = (model.feed_cursor == old.feed_cursor) & (model.feed_round == old.feed_round)
+        actions = [model.feed_cursor.set(new.feed_cursor), model.fed.set(new.fed)]
+        return self._update_shard(mailing_id, old.shard, condition, actions)
+
+    def release(self, mailing_id: str, shard: str, owner: str) -> None:
+        """Give a lease back; nothing happens where it is another's."""
+        self._update_shard(
+            mailing_id, shard, self._model.owner == owner, [self._model.owner.remove(), self._model.lease_until.remove()]
+        )
+
+    def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:
+        """Let every open row of a shard be given to the send queue again; False where the shard has moved on."""
+        condition = (self._model.feed_cursor == old.feed_cursor) & (self._model.feed_round == old.feed_round)
+        actions = [
+            self._model.feed_cursor.set(""),
+            self._model.fed.set(False),
+            self._model.feed_round.set(old.feed_round + 1),
+        ]
+        return self._update_shard(mailing_id, old.shard, condition, actions)
+
+    def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: list[Any]) -> bool:
+        exists = self._model.part.exists()
+        with translated("mailings"):
+            try:
+                self._model(mailing_id, f"SHARD#{shard}").update(actions=actions, condition=exists & condition)
+            except UpdateError as error:
+                if error.cause_response_code != "ConditionalCheckFailedException":
+                    raise
+                return False
+        return True
+
+    # -- counts
+
+    def add_counts(self, mailing_id: str, part: int, changes: Counter[str], now: datetime) -> None:
+        """Add to the counts by status; `part` (0 to 15) spreads the writes of senders over several items."""
+        actions = [getattr(self._model, status).add(change) for status, change in changes.items() if change]
+        if actions:
+            actions.append(self._model.updated_at.set(now))
+            with translated("mailings"):
+                self._model(mailing_id, f"STATS#{part % len(SHARDS):02d}").update(actions=actions)
+
+    def correct_counts(self, state: MailingState, recount: Counter[str], now: datetime) -> None:
+        """Bring the counts to those of a recount of the ledger; `recount` has every status of every row."""
+        changes = Counter({status: recount[status] - state.statistics.by_status[status] for status in COUNTED})
+        self.add_counts(state.mailing.mailing_id, 0, changes, now)
+        excess = state.statistics.total - recount.total()
+        if excess:
+            with translated("mailings"):
+                self._model(state.mailing.mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
+
+
+def _meta(model: type[MailingModel], mailing: Mailing) -> MailingModel:
+    return model(
+        mailing.mailing_id,
+        META,
+        kind=_KIND,
+        status=str(mailing.status),
+        revision=mailing.revision,
+        text=mailing.text,
+        tags=list(mailing.segment.tags),
+        operators=list(mailing.segment.operators),
+        start_at=mailing.start_at,
+        end_at=mailing.end_at,
+        on_unknown=str(mailing.on_unknown),
+        rate_limit=mailing.rate_limit,
+        created_by=mailing.created_by,
+        created_at=mailing.created_at,
+        updated_at=mailing.updated_at,
+        launched_at=mailing.launched_at,
+        finished_at=mailing.finished_at,
+    )
+
+
+def _mailing(row: MailingModel) -> Mailing:
+    # META always carries these; the model marks them optional because the other parts do not.
+    assert row.start_at and row.end_at and row.created_at and row.updated_at  # noqa: S101
+    return Mailing(
+        row.mailing_id,
+        row.text or "",
+        Segment(tuple(row.tags or ()), tuple(row.operators or ())),
+        row.start_at,
+        row.end_at,
+        MailingStatus(row.status or ""),
+        int(row.revision or 0),
+        row.created_at,
+        row.updated_at,
+        OnUnknown(row.on_unknown or OnUnknown.RETRY),
+        None if row.rate_limit is None else int(row.rate_limit),
+        row.created_by or "",
+        row.launched_at,
+        row.finished_at,
+    )
+
+
+def _shard(row: MailingModel) -> ShardProgress:
+    return ShardProgress(
+        row.part.removeprefix("SHARD#"),
+        row.cursor or "",
+        bool(row.expanded),
+        int(row.rows or 0),
+        row.feed_cursor or "",
+        bool(row.fed),
+        int(row.feed_round or 0),
+        row.owner or "",
+        row.lease_until,
+    )
+
+
+def _state(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
+    meta = [row for row in rows if row.part == META and row.status != _DELETED]
+    if not meta:
+        raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+    shards = {row.part: row for row in rows if row.part.startswith("SHARD#")}
+    by_status: Counter[str] = Counter()
+    progress_at = meta[0].launched_at
+    for row in rows:
+        if row.part == META:
+            continue
+        for status in COUNTED:
+            by_status[status] += int(getattr(row, status) or 0)
+        if row.updated_at and (progress_at is None or row.updated_at > progress_at):
+            progress_at = row.updated_at
+    progress = {row.part.removeprefix("SHARD#"): _shard(row) for row in shards.values()}
+    total = sum(shard.rows for shard in progress.values())
+    dispatched = len(progress) == len(SHARDS) and all(shard.expanded for shard in progress.values())
+    return MailingState(_mailing(meta[0]), progress, Statistics(total, by_status, dispatched), progress_at)
+

@@ -1,0 +1,263 @@
+"""The PynamoDB models of the tables in infra/resources.yaml; a test compares the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.constants import NUMBER
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from ..config import Settings
+
+M = TypeVar("M", bound=Model)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970, as the tables hold a moment."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(milliseconds: float) -> datetime:
+    """The moment of a number of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+class MomentAttribute(Attribute[datetime]):
+    """A moment, kept as a number of milliseconds since 1970, so that it can be a sort key and be compared."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: datetime) -> str:
+        return str(to_ms(value))
+
+    def deserialize(self, value: str) -> datetime:
+        return from_ms(float(value))
+
+
+class ClientByTag(GlobalSecondaryIndex["ClientModel"]):
+    class Meta:
+        index_name = "by_tag"
+        projection = AllProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    tag_key = UnicodeAttribute(range_key=True)
+
+
+class ClientByOperator(GlobalSecondaryIndex["ClientModel"]):
+    class Meta:
+        index_name = "by_operator"
+        projection = AllProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    operator_key = UnicodeAttribute(range_key=True)
+
+
+class ClientModel(Model):
+    class Meta:
+        table_name = "clients"
+
+    client_id = UnicodeAttribute(hash_key=True)
+    shard = UnicodeAttribute()
+    tag_key = UnicodeAttribute()
+    operator_key = UnicodeAttribute()
+    phone_number = UnicodeAttribute()
+    operator = UnicodeAttribute()
+    tag = UnicodeAttribute()
+    timezone = UnicodeAttribute()
+    opted_out = BooleanAttribute()
+    created_at = MomentAttribute()
+    updated_at = MomentAttribute()
+    by_tag = ClientByTag()
+    by_operator = ClientByOperator()
+
+
+class MailingByStatus(GlobalSecondaryIndex["MailingModel"]):
+    class Meta:
+        index_name = "by_status"
+        projection = AllProjection()
+
+    status = UnicodeAttribute(hash_key=True)
+    start_at = MomentAttribute(range_key=True)
+
+
+class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
+    class Meta:
+        index_name = "by_age"
+        projection = AllProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    mailing_id = UnicodeAttribute(range_key=True)
+
+
+class MailingModel(Model):
+    """All parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts)."""
+
+    class Meta:
+        table_name = "mailings"
+
+    mailing_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    # META
+    kind = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    revision = NumberAttribute(null=True)
+    text = UnicodeAttribute(null=True)
+    tags: ListAttribute[str] = ListAttribute(null=True)
+    operators: ListAttribute[str] = ListAttribute(null=True)
+    start_at = MomentAttribute(null=True)
+    end_at = MomentAttribute(null=True)
+    on_unknown = UnicodeAttribute(null=True)
+    rate_limit = NumberAttribute(null=True)
+    created_by = UnicodeAttribute(null=True)
+    created_at = MomentAttribute(null=True)
+    updated_at = MomentAttribute(null=True)
+    launched_at = MomentAttribute(null=True)
+    finished_at = MomentAttribute(null=True)
+    # SHARD#nn
+    cursor = UnicodeAttribute(null=True)
+    expanded = BooleanAttribute(null=True)
+    rows = NumberAttribute(null=True)
+    feed_cursor = UnicodeAttribute(null=True)
+    fed = BooleanAttribute(null=True)
+    feed_round = NumberAttribute(null=True)
+    owner = UnicodeAttribute(null=True)
+    lease_until = MomentAttribute(null=True)
+    # STATS#nn, and of SHARD#nn what dispatch itself has settled
+    sent = NumberAttribute(null=True)
+    failed = NumberAttribute(null=True)
+    unknown = NumberAttribute(null=True)
+    expired = NumberAttribute(null=True)
+    cancelled = NumberAttribute(null=True)
+    skipped = NumberAttribute(null=True)
+    waiting = NumberAttribute(null=True)
+    by_status = MailingByStatus()
+    by_age = MailingByAge()
+
+
+class MessageParked(GlobalSecondaryIndex["MessageModel"]):
+    class Meta:
+        index_name = "parked"
+        projection = KeysOnlyProjection()
+
+    parked_in = UnicodeAttribute(hash_key=True)
+    due_at = MomentAttribute(range_key=True)
+
+
+class MessageTrouble(GlobalSecondaryIndex["MessageModel"]):
+    class Meta:
+        index_name = "trouble"
+        projection = AllProjection()
+
+    trouble_of = UnicodeAttribute(hash_key=True)
+    client_id = UnicodeAttribute(range_key=True)
+
+
+class MessageModel(Model):
+    """The ledger: one row for each client of each mailing."""
+
+    class Meta:
+        table_name = "messages"
+
+    ledger_key = UnicodeAttribute(hash_key=True)
+    client_id = UnicodeAttribute(range_key=True)
+    status = UnicodeAttribute()
+    revision = NumberAttribute()
+    phone_number = UnicodeAttribute()
+    timezone = UnicodeAttribute()
+    hinted = BooleanAttribute(null=True)
+    created_at = MomentAttribute()
+    updated_at = MomentAttribute()
+    attempts: ListAttribute[MapAttribute[str, Any]] = ListAttribute(null=True)
+    claim = UnicodeAttribute(null=True)
+    lease_until = MomentAttribute(null=True)
+    retry_at = MomentAttribute(null=True)
+    sent_at = MomentAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    parked_in = UnicodeAttribute(null=True)
+    due_at = MomentAttribute(null=True)
+    trouble_of = UnicodeAttribute(null=True)
+    parked = MessageParked()
+    trouble = MessageTrouble()
+
+
+class UserByGroup(GlobalSecondaryIndex["UserModel"]):
+    class Meta:
+        index_name = "by_group"
+        projection = AllProjection()
+
+    group = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+
+
+class UserModel(Model):
+    """Users (`user#name`), tokens (`token#hash`) and counters of failed logins (`login#…`)."""
+
+    class Meta:
+        table_name = "users"
+
+    key = UnicodeAttribute(hash_key=True)
+    group = UnicodeAttribute(null=True)
+    username = UnicodeAttribute(null=True)
+    role = UnicodeAttribute(null=True)
+    password_hash = UnicodeAttribute(null=True)
+    token_id = UnicodeAttribute(null=True)
+    token_name = UnicodeAttribute(null=True)
+    failures = NumberAttribute(null=True)
+    created_at = MomentAttribute(null=True)
+    updated_at = MomentAttribute(null=True)
+    expires_at = NumberAttribute(null=True)  # seconds since 1970, as DynamoDB's TTL wants it
+    by_group = UserByGroup()
+
+
+class SettingModel(Model):
+    """Counters, leases and settings that change while the service runs."""
+
+    class Meta:
+        table_name = "settings"
+
+    scope = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute(range_key=True)
+    count = NumberAttribute(null=True)
+    owner = UnicodeAttribute(null=True)
+    lease_until = MomentAttribute(null=True)
+    body = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The models bound to the tables of one resource prefix."""
+
+    clients: type[ClientModel]
+    mailings: type[MailingModel]
+    messages: type[MessageModel]
+    users: type[UserModel]
+    settings: type[SettingModel]
+
+
+def _bind(model: type[M], table_name: str) -> type[M]:
+    meta = type("Meta", (), {"table_name": table_name, "connect_timeout_seconds": 2, "read_timeout_seconds": 10})
+    return type(model.__name__, (model,), {"Meta": meta, "__module__": __name__})
+
+
+def bind(settings: Settings) -> Tables:
+    """The models of the tables that the settings name. Nothing is asked of DynamoDB."""
+    return Tables(
+        _bind(ClientModel, settings.clients_table),
+        _bind(MailingModel, settings.mailings_table),
+        _bind(MessageModel, settings.messages_table),
+        _bind(UserModel, settings.users_table),
+        _bind(SettingModel, settings.settings_table),
+    )

@@ -1,0 +1,62 @@
+"""How calls of DynamoDB are repeated when it says "not now", and how its errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
+
+from ..clock import Backoff
+from ..domain.errors import Unavailable
+
+T = TypeVar("T")
+TRIES = 8
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+TRANSIENT = frozenset(
+    {
+        "InternalServerError",
+        "InternalServerErrorException",
+        "ItemCollectionSizeLimitExceeded",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn any error of DynamoDB or the network into Unavailable. Conditions that matter are caught further in."""
+    try:
+        yield
+    except (PynamoDBException, ClientError, BotoCoreError) as error:
+        raise Unavailable(f"{what}: {type(error).__name__}") from error
+
+
+def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...]:
+    """Run a transaction, again as long as others are in its way.
+
+    Answers () where it went through, else the reason of each action, such as "ConditionalCheckFailed" or None.
+    """
+    for tries in range(1, TRIES + 1):
+        try:
+            run()
+        except TransactWriteError as error:
+            codes = tuple(None if reason is None else reason.code for reason in error.cancellation_reasons)
+            if codes and not any(code in TRANSIENT for code in codes):
+                return codes
+            if tries == TRIES or (not codes and error.cause_response_code not in TRANSIENT):
+                raise
+            backoff.wait(tries)
+        else:
+            return ()
+    raise AssertionError("the loop returns or raises")
