@@ -1,0 +1,1 @@
+"""Everything that creates and runs the service's surroundings; never part of the Lambda package."""
