@@ -1,0 +1,120 @@
+"""Wires the services together, once for each cold start."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from .clock import Backoff, SystemClock
+from .config import Settings
+from .domain.messages import RetryPolicy
+from .gateways.base import Gateway
+from .gateways.http import HttpGateway
+from .gateways.sandbox import SandboxGateway
+from .messaging import Queue
+from .services.accounts import AccountService
+from .services.clients import ClientService
+from .services.delivery import Delivery
+from .services.dispatch import Dispatcher
+from .services.mailings import MailingService
+from .services.messages import MessageService
+from .storage.clients import ClientRepository
+from .storage.ledger import Ledger
+from .storage.mailings import MailingRepository
+from .storage.models import bind
+from .storage.settings import LeaseRepository
+from .storage.users import UserRepository
+
+GATEWAYS = {"http": HttpGateway, "https": HttpGateway, "sandbox": SandboxGateway}
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that handlers and routes use."""
+
+    settings: Settings
+    clock: SystemClock
+    accounts: AccountService
+    clients: ClientService
+    mailings: MailingService
+    messages: MessageService
+    dispatcher: Dispatcher
+    delivery: Delivery
+
+
+def create_gateway(settings: Settings) -> Gateway:
+    """The gateway that the scheme of the settings' URL names; ValueError where there is none for it."""
+    scheme = settings.gateway_url.partition(":")[0]
+    if scheme not in GATEWAYS:
+        raise ValueError(f"GATEWAY_URL: no gateway for {scheme!r}, only for {', '.join(GATEWAYS)}")
+    return GATEWAYS[scheme](settings)
+
+
+def aws_client(name: str) -> Any:
+    """A client of an AWS service with timeouts and retries; AWS_ENDPOINT_URL redirects it."""
+    config = Config(
+        connect_timeout=2,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=32,
+    )
+    return botocore.session.get_session().create_client(name, config=config)
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: SystemClock | None = None,
+    rng: random.Random | None = None,
+    gateway: Gateway | None = None,
+    dynamodb: Any = None,
+    sqs: Any = None,
+) -> Services:
+    """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet."""
+    clock = clock or SystemClock()
+    rng = rng or random.Random()  # noqa: S311 - jitter and ids, no secrets
+    backoff = Backoff(clock, rng)
+    tables = bind(settings)
+    dynamodb = dynamodb or aws_client("dynamodb")
+    sqs = sqs or aws_client("sqs")
+    clients = ClientRepository(tables, backoff, rng)
+    mailings = MailingRepository(tables, backoff)
+    ledger = Ledger(tables, dynamodb, backoff)
+    leases = LeaseRepository(tables)
+    dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
+    send_queue = Queue(sqs, settings.send_queue, backoff)
+    dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
+    return Services(
+        settings=settings,
+        clock=clock,
+        accounts=AccountService(UserRepository(tables), clock),
+        clients=ClientService(clients, clock),
+        mailings=MailingService(mailings, dispatch_queue, clock, rng),
+        messages=MessageService(ledger),
+        dispatcher=Dispatcher(
+            settings, clients, mailings, ledger, leases, dispatch_queue, send_queue, clock, rng
+        ),
+        delivery=Delivery(
+            settings,
+            RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap),
+            mailings,
+            ledger,
+            gateway or create_gateway(settings),
+            send_queue,
+            dead_letters,
+            dispatch_queue,
+            clock,
+            rng,
+        ),
+    )
+
+
+@lru_cache(maxsize=1)
+def get_services() -> Services:
+    """The services of this process, with the settings of its environment."""
+    return build(Settings.from_environment())

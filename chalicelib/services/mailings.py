@@ -1,0 +1,210 @@
+"""Mailings: ordering, changing, steering and watching them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ulid import ULID
+
+from ..clock import SystemClock
+from ..domain.errors import Conflict, Invalid, NotFound, Unavailable
+from ..domain.mailings import (
+    Mailing,
+    MailingState,
+    MailingStatus,
+    OnUnknown,
+    Segment,
+    check_text,
+    check_window,
+)
+from ..messaging import MAX_DELAY, Queue, Unit
+from ..observability import logger
+from ..storage.mailings import MailingRepository
+
+CHANGEABLE = frozenset({MailingStatus.SCHEDULED, MailingStatus.PAUSED})
+DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED, MailingStatus.SCHEDULED})
+# A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
+LAUNCH_AHEAD = timedelta(seconds=70)
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MailingFields:
+    """What a person says of a mailing."""
+
+    text: str
+    segment: Segment
+    start_at: datetime
+    end_at: datetime
+    on_unknown: OnUnknown = OnUnknown.RETRY
+    rate_limit: int | None = None
+
+
+class MailingService:
+    """Create, read, change, remove, list and steer mailings."""
+
+    def __init__(self, mailings: MailingRepository, dispatch: Queue, clock: SystemClock, rng: random.Random) -> None:
+        self._mailings = mailings
+        self._dispatch = dispatch
+        self._clock = clock
+        self._rng = rng
+
+    def create(self, fields: MailingFields, created_by: str) -> Mailing:
+        """Order a mailing; it starts by itself. Invalid names each wrong field."""
+        now = self._clock.now()
+        _check(fields, now)
+        mailing = Mailing(
+            mailing_id=self._new_id(now),
+            text=fields.text,
+            segment=fields.segment,
+            start_at=_whole_ms(fields.start_at),
+            end_at=_whole_ms(fields.end_at),
+            status=MailingStatus.SCHEDULED,
+            revision=1,
+            created_at=now,
+            updated_at=now,
+            on_unknown=fields.on_unknown,
+            rate_limit=fields.rate_limit,
+            created_by=created_by,
+        )
+        self._mailings.create(mailing)
+        self._launch_soon(mailing, now)
+        return mailing
+
+    def _new_id(self, now: datetime) -> str:
+        milliseconds = int(now.timestamp() * 1000)
+        return str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
+
+    def _launch_soon(self, mailing: Mailing, now: datetime) -> None:
+        if mailing.status is not MailingStatus.SCHEDULED or mailing.start_at - now > LAUNCH_AHEAD:
+            return
+        delay = min(MAX_DELAY, max(0, int((mailing.start_at - now).total_seconds())))
+        self._hint(Unit("launch", mailing.mailing_id, revision=mailing.revision), delay)
+
+    def _hint(self, unit: Unit, delay: int = 0) -> None:
+        # The mailing is in its table: where the queue is down, the tick finds it within a minute.
+        try:
+            self._dispatch.send([unit.body()], delay)
+        except Unavailable as error:
+            logger.warning("unit not sent, left to the tick", mailing_id=unit.mailing_id, unit=unit.kind, error=str(error))
+
+    def get(self, mailing_id: str) -> Mailing:
+        """The mailing of that id; NotFound where there is none."""
+        return self._mailings.get(_checked_id(mailing_id))
+
+    def state(self, mailing_id: str) -> MailingState:
+        """The mailing with its counts; NotFound where there is none."""
+        return self._mailings.state(_checked_id(mailing_id))
+
+    def list(
+        self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
+    ) -> tuple[list[Mailing], tuple[str, int] | None]:
+        """Up to `limit` mailings, the newest first (of one status: the latest start first), and the next place."""
+        return self._mailings.list(status, after, limit)
+
+    def totals(self) -> dict[str, int]:
+        """How many mailings there are of each status."""
+        return self._mailings.totals()
+
+    def change(self, mailing_id: str, fields: MailingFields) -> Mailing:
+        """Set all fields of a mailing that has not begun; Conflict where it has."""
+
+        def changed(old: Mailing, now: datetime) -> Mailing:
+            if old.status not in CHANGEABLE or old.launched_at is not None:
+                raise Conflict(f"a mailing that is {old.status} cannot be changed; only one that has not begun can")
+            _check(fields, now)
+            return replace(
+                old,
+                text=fields.text,
+                segment=fields.segment,
+                start_at=_whole_ms(fields.start_at),
+                end_at=_whole_ms(fields.end_at),
+                on_unknown=fields.on_unknown,
+                rate_limit=fields.rate_limit,
+                revision=old.revision + 1,
+                updated_at=now,
+            )
+
+        new = self._apply(mailing_id, changed)
+        self._launch_soon(new, self._clock.now())
+        return new
+
+    def delete(self, mailing_id: str) -> None:
+        """Remove a mailing that is not under way, with its ledger; Conflict where it is."""
+        for _ in range(_TRIES):
+            mailing = self.get(mailing_id)
+            begun = mailing.launched_at is not None
+            if mailing.status not in DELETABLE and (begun or mailing.status is not MailingStatus.PAUSED):
+                raise Conflict(f"a mailing that is {mailing.status} cannot be deleted; cancel it first")
+            if self._mailings.mark_deleted(mailing):
+                self._hint(Unit("purge", mailing_id))
+                return
+        raise Conflict("the mailing is being changed by others; try again")
+
+    # -- steering
+
+    def launch(self, mailing_id: str) -> Mailing:
+        """Start a scheduled mailing now; Conflict where it is not scheduled."""
+
+        def launched(old: Mailing, now: datetime) -> Mailing:
+            if old.status is not MailingStatus.SCHEDULED:
+                raise Conflict(f"a mailing that is {old.status} cannot be launched; only a scheduled one can")
+            if old.end_at <= now:
+                raise Conflict("the mailing's window has closed")
+            return replace(old, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
+
+        new = self._apply(mailing_id, launched)
+        self._launch_soon(new, self._clock.now())
+        return new
+
+    def pause(self, mailing_id: str) -> Mailing:
+        """Stop a mailing until it is resumed: no call of the gateway starts later than 2 s after."""
+        return self._apply(mailing_id, lambda old, now: old.moved_to(MailingStatus.PAUSED, now))
+
+    def resume(self, mailing_id: str) -> Mailing:
+        """Go on where a paused mailing was."""
+
+        def resumed(old: Mailing, now: datetime) -> Mailing:
+            if old.status is not MailingStatus.PAUSED:
+                raise Conflict(f"a mailing that is {old.status} cannot be resumed; only a paused one can")
+            return old.moved_to(MailingStatus.RUNNING if old.launched_at else MailingStatus.SCHEDULED, now)
+
+        new = self._apply(mailing_id, resumed)
+        if new.status is MailingStatus.RUNNING:
+            self._hint(Unit("resume", mailing_id, revision=new.revision))
+        self._launch_soon(new, self._clock.now())
+        return new
+
+    def cancel(self, mailing_id: str) -> Mailing:
+        """Stop a mailing for good; what was not sent becomes cancelled."""
+        new = self._apply(mailing_id, lambda old, now: old.moved_to(MailingStatus.CANCELLED, now))
+        if new.launched_at:
+            self._hint(Unit("settle", mailing_id))
+        return new
+
+    def _apply(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> Mailing:
+        for _ in range(_TRIES):
+            old = self.get(mailing_id)
+            new = step(old, self._clock.now())
+            if self._mailings.change(old, new):
+                return new
+        raise Conflict("the mailing is being changed by others; try again")
+
+
+def _check(fields: MailingFields, now: datetime) -> None:
+    errors = check_text(fields.text) + check_window(fields.start_at, fields.end_at, now)
+    if errors:
+        raise Invalid(*errors)
+
+
+def _checked_id(mailing_id: str) -> str:
+    if len(mailing_id) != 26 or not mailing_id.isalnum() or not mailing_id.isascii():
+        raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+    return mailing_id
+
+
+def _whole_ms(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
