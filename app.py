@@ -13,7 +13,7 @@ app = Chalice(app_name="message-service")
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")
 def tick(event: CloudWatchEvent) -> None:
-    workers.tick(event.context)
+    workers.tick(event.to_dict(), event.context)
 
 
 @app.on_sqs_message(queue=settings.dispatch_queue, name="dispatcher", batch_size=1)

@@ -21,8 +21,10 @@ from .services.accounts import AccountService
 from .services.clients import ClientService
 from .services.delivery import Delivery
 from .services.dispatch import Dispatcher
+from .services.feeding import Feeder
 from .services.mailings import MailingService
 from .services.messages import MessageService
+from .services.settling import Settler
 from .storage.clients import ClientRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
@@ -85,7 +87,6 @@ def build(
     clients = ClientRepository(tables, backoff, rng)
     mailings = MailingRepository(tables, backoff)
     ledger = Ledger(tables, dynamodb, backoff)
-    leases = LeaseRepository(tables)
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
     dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
@@ -97,7 +98,15 @@ def build(
         mailings=MailingService(mailings, dispatch_queue, clock, rng),
         messages=MessageService(ledger),
         dispatcher=Dispatcher(
-            settings, clients, mailings, ledger, leases, dispatch_queue, send_queue, clock, rng
+            clients,
+            mailings,
+            ledger,
+            Feeder(settings, mailings, ledger, LeaseRepository(tables), dispatch_queue, send_queue, clock, rng),
+            Settler(mailings, ledger, clock),
+            dispatch_queue,
+            send_queue,
+            clock,
+            rng,
         ),
         delivery=Delivery(
             settings,

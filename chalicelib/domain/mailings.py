@@ -13,6 +13,7 @@ from .errors import Conflict, FieldError, Invalid
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MAX_SEGMENT_VALUES = 50
 TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
+COUNTED = (*TERMINAL, "waiting")
 
 
 class MailingStatus(StrEnum):
@@ -137,7 +138,7 @@ class Statistics:
 
     def counts(self) -> dict[str, int]:
         """The count of every status, which add up to the total. What is being sent this moment counts as queued."""
-        counts = {status: self.by_status[status] for status in (*TERMINAL, "waiting")}
+        counts = {status: self.by_status[status] for status in COUNTED}
         return {"total": self.total, "queued": max(0, self.total - sum(counts.values())), **counts}
 
 

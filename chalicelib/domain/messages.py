@@ -32,6 +32,7 @@ class MessageStatus(StrEnum):
         return self not in _OPEN
 
 
+USED_UP = "attempts used up"
 _OPEN = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.WAITING})
 
 
@@ -132,7 +133,7 @@ def judge(attempts: tuple[Attempt, ...], policy: RetryPolicy, on_unknown: OnUnkn
     if last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.HOLD:
         return Verdict(MessageStatus.UNKNOWN, last.reason)
     if len(attempts) >= policy.max_attempts:
-        reason = f"attempts used up ({len(attempts)}), last: {last.reason}"
+        reason = f"{USED_UP} ({len(attempts)}), last: {last.reason}"
         return Verdict(final, reason, dead_letter=True)
     return Verdict(MessageStatus.QUEUED, last.reason, delay=policy.delay(len(attempts), rng))
 

@@ -15,7 +15,7 @@ from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound
 from ..domain.mailings import (
-    TERMINAL,
+    COUNTED,
     Mailing,
     MailingState,
     MailingStatus,
@@ -29,7 +29,6 @@ from .models import MailingModel, Tables
 from .retries import transact, translated
 
 META = "META"
-COUNTED = (*TERMINAL, "waiting")
 _KIND = "mailing"
 _DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
 

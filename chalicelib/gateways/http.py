@@ -1,0 +1,112 @@
+"""The HTTP gateway: POST {base}/v1/send/{id} with a bearer token, success is 200 with {"code": 0}."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+
+from ..config import Settings
+from ..domain.messages import Outcome
+from .base import Answer
+
+MAX_ANSWER = 65_536  # bytes; a longer answer is none
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
+
+
+class HttpGateway:
+    """The gateway that the service was first written for, over one pool of kept connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.gateway_url.rstrip("/") + "/v1/send/"
+        self._timeout = (settings.gateway_connect_timeout, settings.gateway_read_timeout)
+        self._session = requests.Session()
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers["Authorization"] = f"Bearer {settings.gateway_token}"
+
+    def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
+        """Hand a message over; see the contract at the end of docs/architecture.md."""
+        body = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
+        started = time.monotonic()
+        try:
+            with self._session.post(
+                f"{self._url}{gateway_id}", json=body, timeout=self._timeout, allow_redirects=False, stream=True
+            ) as response:
+                content = self._read(response, started)
+                return _judge(response, content)
+        except requests.ConnectionError as error:
+            if _never_sent(error):
+                return Answer(Outcome.FAILED, "no connection to the gateway")
+            return Answer(Outcome.UNKNOWN, "the connection broke before an answer")
+        except requests.Timeout:
+            return Answer(Outcome.UNKNOWN, "no answer in time")
+        except (requests.RequestException, UnicodeError, OSError) as error:
+            return Answer(Outcome.UNKNOWN, f"no usable answer: {type(error).__name__}")
+
+    def _read(self, response: requests.Response, started: float) -> bytes | None:
+        """The answer's body, None where it is too long or does not end in time."""
+        content = b""
+        for chunk in response.iter_content(8192):
+            content += chunk
+            if len(content) > MAX_ANSWER or time.monotonic() - started > sum(self._timeout):
+                return None
+        return content
+
+
+def _never_sent(error: requests.ConnectionError) -> bool:
+    """Whether the connection failed before anything was sent over it."""
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError):
+        return True
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, MaxRetryError):
+        cause = cause.reason
+    return isinstance(cause, _NEVER_SENT)
+
+
+def _judge(response: requests.Response, content: bytes | None) -> Answer:
+    status = response.status_code
+    if status == 200:
+        return _judge_body(content)
+    retry_after = parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+    if status == 504:
+        # The gateway's own proxy gave up waiting: what is behind it may have taken the message.
+        return Answer(Outcome.UNKNOWN, "HTTP 504", status, retry_after)
+    if status in (401, 408, 425, 429) or status >= 500 or status < 400:
+        # 401: the token was changed or has run out, which says nothing about the message.
+        return Answer(Outcome.FAILED, f"HTTP {status}", status, retry_after)
+    return Answer(Outcome.REFUSED, f"HTTP {status}", status)
+
+
+def _judge_body(content: bytes | None) -> Answer:
+    try:
+        code = json.loads(content or b"")["code"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Answer(Outcome.UNKNOWN, "HTTP 200 with an answer that makes no sense", 200)
+    if code == 0 and not isinstance(code, bool):
+        return Answer(Outcome.ACCEPTED, "", 200)
+    shown = code if isinstance(code, int) and abs(code) < 10**9 else "?"
+    return Answer(Outcome.FAILED, f"HTTP 200 with code {shown}", 200)
+
+
+def parse_retry_after(text: str, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks to wait (RFC 9110 section 10.2.3: seconds or a date); None for nonsense."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= 9 else 1e9
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,19 @@
+"""A gateway that takes every message and sends none: for a stage that must reach nobody."""
+
+from __future__ import annotations
+
+from ..config import Settings
+from ..domain.messages import Outcome
+from .base import Answer
+
+
+class SandboxGateway:
+    """Accepts everything; chosen by GATEWAY_URL=sandbox:."""
+
+    def __init__(self, settings: Settings) -> None:
+        del settings
+
+    def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
+        """Accept the message without looking at it."""
+        del gateway_id, phone_number, text
+        return Answer(Outcome.ACCEPTED)
