@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
@@ -62,6 +61,7 @@ class ClientRepository:
     def __init__(self, tables: Tables, backoff: Backoff, rng: random.Random) -> None:
         self._model = tables.clients
         self._counters = Counters(tables, "clients")
+        self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
 
@@ -115,7 +115,7 @@ class ClientRepository:
                 counts[_counter_name(new, nonce)] += 1
 
         def run() -> None:
-            with TransactWrite(connection=Connection()) as transaction:
+            with TransactWrite(connection=self._connection) as transaction:
                 for old, new in changes:
                     if new:
                         transaction.save(_row(self._model, new), condition=self._unchanged(old))

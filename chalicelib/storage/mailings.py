@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
@@ -39,6 +38,7 @@ class MailingRepository:
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.mailings
         self._counters = Counters(tables, "mailings")
+        self._connection = tables.connection
         self._backoff = backoff
 
     # -- what was ordered
@@ -47,7 +47,7 @@ class MailingRepository:
         """Add a mailing under its new id."""
 
         def run() -> None:
-            with TransactWrite(connection=Connection()) as transaction:
+            with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(_meta(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._counters.move(transaction, Counter({str(mailing.status): 1}))
 
@@ -84,7 +84,7 @@ class MailingRepository:
 
     def _write(self, old: Mailing, new: Mailing, parts: Sequence[MailingModel]) -> bool:
         def run() -> None:
-            with TransactWrite(connection=Connection()) as transaction:
+            with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(_meta(self._model, new), condition=self._model.revision == old.revision)
                 for part in parts:
                     transaction.save(part)
@@ -104,7 +104,7 @@ class MailingRepository:
         """Hide the mailing for good, until `purge` has removed its parts; False as for `change`."""
 
         def run() -> None:
-            with TransactWrite(connection=Connection()) as transaction:
+            with TransactWrite(connection=self._connection) as transaction:
                 transaction.update(
                     self._model(mailing.mailing_id, META),
                     actions=[self._model.status.set(_DELETED), self._model.kind.remove()],

@@ -14,6 +14,7 @@ from pynamodb.attributes import (
     NumberAttribute,
     UnicodeAttribute,
 )
+from pynamodb.connection import Connection
 from pynamodb.constants import NUMBER
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
@@ -245,6 +246,8 @@ class Tables:
     messages: type[MessageModel]
     users: type[UserModel]
     settings: type[SettingModel]
+    # For transactions: a connection makes its client at the first call, which takes 0.1 s, so there is just one.
+    connection: Connection
 
 
 def _bind(model: type[M], table_name: str) -> type[M]:
@@ -260,4 +263,5 @@ def bind(settings: Settings) -> Tables:
         _bind(MessageModel, settings.messages_table),
         _bind(UserModel, settings.users_table),
         _bind(SettingModel, settings.settings_table),
+        Connection(connect_timeout_seconds=2, read_timeout_seconds=10),
     )
