@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -28,7 +29,7 @@ from .services.settling import Settler
 from .storage.clients import ClientRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
-from .storage.models import bind
+from .storage.models import Tables, bind
 from .storage.settings import LeaseRepository
 from .storage.users import UserRepository
 
@@ -76,12 +77,14 @@ def build(
     gateway: Gateway | None = None,
     dynamodb: Any = None,
     sqs: Any = None,
+    executor: Executor | None = None,
+    tables: Tables | None = None,
 ) -> Services:
     """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet."""
     clock = clock or SystemClock()
     rng = rng or random.Random()  # noqa: S311 - jitter and ids, no secrets
     backoff = Backoff(clock, rng)
-    tables = bind(settings)
+    tables = tables or bind(settings)
     dynamodb = dynamodb or aws_client("dynamodb")
     sqs = sqs or aws_client("sqs")
     clients = ClientRepository(tables, backoff, rng)
@@ -119,6 +122,7 @@ def build(
             dispatch_queue,
             clock,
             rng,
+            executor,
         ),
     )
 
