@@ -1,0 +1,115 @@
+"""DATA_DIR: which files of a local run lie where, and that one run at a time has it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+_LOG_LIMIT = 10_000_000  # bytes, at the start of a run
+_PROBE_PAUSE = 0.05
+
+
+class InUseError(Exception):
+    """Another run has this directory."""
+
+
+class FileLock:
+    """An advisory lock on a file; the system releases it when the holder ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, wait: float = 0.0) -> bool:
+        """Take the lock and write our pid into the file; False if it is still held after `wait` seconds."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + wait
+        while not _locked(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return False
+            time.sleep(_PROBE_PAUSE)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; the file stays, so that nobody locks a file that is no longer there."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def held(self) -> bool:
+        """Whether somebody holds the lock at this moment."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _locked(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
+
+    def holder(self) -> str:
+        """The pid that took the lock last, as far as the file says."""
+        try:
+            return self._path.read_text(encoding="ascii").strip() or "unknown"
+        except (OSError, UnicodeDecodeError):
+            return "unknown"
+
+
+class DataDirectory:
+    """The directory of one local environment."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().resolve()
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run_lock = FileLock(self.path / "run.lock")
+        self.emulator_lock = FileLock(self.path / "emulator.lock")
+        self.emulator_file = self.path / "emulator.json"
+        self.emulator_state = self.path / "emulator"
+        self.service_file = self.path / "service.json"
+
+    def claim(self) -> None:
+        """Take the directory for this run; InUseError names the run that has it."""
+        # An emulator on its own looks at the lock for a moment now and then; that is no other run.
+        if not self.run_lock.acquire(wait=0.5):
+            raise InUseError(f"{self.path} is in use by another run (pid {self.run_lock.holder()})")
+
+    def log(self, name: str) -> Path:
+        """The log file of one process, begun anew (the old one is kept once) when it has grown large."""
+        path = self.path / f"{name}.log"
+        if path.exists() and path.stat().st_size > _LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path
+
+
+def write_private(path: Path, value: dict[str, Any]) -> None:
+    """Replace a JSON file in one step, readable by its owner only."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; None if it is not there, or no object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

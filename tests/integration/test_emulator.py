@@ -1,0 +1,170 @@
+"""The embedded emulator's life: found again, saved, never shared, and never left behind for long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.config import Settings
+from infra.local.data_directory import DataDirectory, InUseError, write_private
+from infra.local.emulator import Emulator
+from infra.provision import provision
+
+pytestmark = pytest.mark.enable_socket
+SETTINGS = Settings(resource_prefix="emulated")
+START_AND_DIE = """
+import os, signal, sys
+from infra.local.data_directory import DataDirectory
+from infra.local.emulator import Emulator
+directory = DataDirectory(sys.argv[1])
+directory.claim()
+print(Emulator.start_or_adopt(directory).pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[DataDirectory]:
+    """A data directory whose emulator, if there is one, is ended by its own pid."""
+    directory = DataDirectory(tmp_path / "data")
+    yield directory
+    directory.run_lock.release()
+    if directory.emulator_lock.held():
+        os.kill(int(directory.emulator_lock.holder()), signal.SIGKILL)
+
+
+def _client(service: str, emulator: Emulator) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=emulator.endpoint,
+        region_name="eu-west-1",
+        aws_access_key_id="t",
+        aws_secret_access_key="t",
+    )
+
+
+def _fill(emulator: Emulator) -> None:
+    dynamodb, sqs = _client("dynamodb", emulator), _client("sqs", emulator)
+    provision(SETTINGS, dynamodb, sqs)
+    dynamodb.put_item(TableName="emulated-clients", Item={"client_id": {"S": "one"}})
+    url = sqs.get_queue_url(QueueName="emulated-send")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="waiting")
+
+
+def _is_there(emulator: Emulator) -> bool:
+    """Whether what `_fill` wrote is still there once the resources have been provisioned anew."""
+    dynamodb, sqs = _client("dynamodb", emulator), _client("sqs", emulator)
+    provision(SETTINGS, dynamodb, sqs)
+    item = dynamodb.get_item(TableName="emulated-clients", Key={"client_id": {"S": "one"}}).get("Item")
+    url = sqs.get_queue_url(QueueName="emulated-send")["QueueUrl"]
+    messages = sqs.receive_message(QueueUrl=url).get("Messages", [])
+    expiry = dynamodb.describe_time_to_live(TableName="emulated-users")["TimeToLiveDescription"]["TimeToLiveStatus"]
+    return item is not None and [one["Body"] for one in messages] == ["waiting"] and expiry == "ENABLED"
+
+
+def _wait_until(condition: Callable[[], object], bound: float = 20.0) -> None:
+    deadline = time.monotonic() + bound
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_stopped_emulator_starts_again_with_its_data(directory: DataDirectory) -> None:
+    """Expects tables, items, expiry and queued messages after a graceful stop, although the port is another one."""
+    first = Emulator.start_or_adopt(directory)
+    _fill(first)
+    assert first.stop()
+    assert not directory.emulator_lock.held()
+    second = Emulator.start_or_adopt(directory)
+    assert not second.adopted
+    assert _is_there(second)
+
+
+def test_a_restart_can_keep_the_port(directory: DataDirectory) -> None:
+    """Expects clients that know the endpoint to find the emulator again where it was."""
+    first = Emulator.start_or_adopt(directory)
+    os.kill(first.pid, signal.SIGKILL)
+    _wait_until(lambda: not first.alive())
+    assert Emulator.start_or_adopt(directory, first.port).endpoint == first.endpoint
+
+
+def test_the_emulator_outlives_a_killed_service_and_is_adopted(directory: DataDirectory) -> None:
+    """Expects the next run to find the very same emulator."""
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", START_AND_DIE, str(directory.path)]
+    died = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert died.returncode == -signal.SIGKILL
+    directory.claim()
+    emulator = Emulator.start_or_adopt(directory)
+    assert (emulator.adopted, emulator.pid) == (True, int(died.stdout))
+    assert emulator.alive()
+    assert emulator.stop()
+    assert not emulator.alive()
+
+
+def test_a_stale_file_is_not_believed(directory: DataDirectory) -> None:
+    """Expects a file that names a stranger's port to lead to an emulator of our own."""
+    stranger = Emulator.start_or_adopt(DataDirectory(directory.path / "stranger"))
+    try:
+        write_private(directory.emulator_file, {"pid": stranger.pid, "port": stranger.port, "instance": "other"})
+        emulator = Emulator.start_or_adopt(directory)
+        assert (emulator.adopted, emulator.port == stranger.port) == (False, False)
+    finally:
+        stranger.stop()
+
+
+def test_a_killed_emulator_loses_only_what_came_after_the_last_snapshot(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expects a kill -9 to cost nothing that was there when the state was last saved."""
+    monkeypatch.setenv("EMULATOR_SNAPSHOT_SECONDS", "0")
+    first = Emulator.start_or_adopt(directory)
+    _fill(first)
+    saved = directory.emulator_state / "sqs.json"
+    _wait_until(lambda: saved.exists() and "waiting" in saved.read_text() and not list(saved.parent.glob("*.tmp")))
+    os.kill(first.pid, signal.SIGKILL)
+    _wait_until(lambda: not first.alive())
+    assert _is_there(Emulator.start_or_adopt(directory))
+
+
+def test_an_abandoned_emulator_ends_by_itself_with_its_data(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expects an emulator that nobody holds to end after its idle time, and its state to be saved."""
+    monkeypatch.setenv("EMULATOR_IDLE_SECONDS", "0.5")
+    directory.claim()
+    first = Emulator.start_or_adopt(directory)
+    _fill(first)
+    directory.run_lock.release()
+    _wait_until(lambda: not first.alive())
+    assert _is_there(Emulator.start_or_adopt(directory))
+
+
+def test_a_directory_has_one_run_at_a_time(directory: DataDirectory) -> None:
+    """Expects a second run on the same directory to be refused, with the first one's pid, and a later one not."""
+    directory.claim()
+    with pytest.raises(InUseError, match=rf"pid {os.getpid()}\)"):
+        DataDirectory(directory.path).claim()
+    directory.run_lock.release()
+    second = DataDirectory(directory.path)
+    second.claim()
+    second.run_lock.release()
+
+
+def test_two_directories_have_two_emulators(tmp_path: Path) -> None:
+    """Expects emulators of different directories to know nothing of each other."""
+    emulators = [Emulator.start_or_adopt(DataDirectory(tmp_path / name)) for name in ("a", "b")]
+    try:
+        _fill(emulators[0])
+        assert _client("dynamodb", emulators[1]).list_tables()["TableNames"] == []
+    finally:
+        assert [emulator.stop() for emulator in emulators] == [True, True]
