@@ -17,9 +17,10 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any, NoReturn
 
+from infra.local.asgi_server import Application, Message, Receive, Scope, Send, answer, create_server, listen
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import IDENTITY_PATH
 
@@ -30,12 +31,6 @@ _LOCK_BOUND = 30.0
 # A snapshot may take at most this part of the time: with very much data they become rarer.
 _SNAPSHOT_SHARE = 0.1
 _READING = (b"Get", b"Describe", b"List", b"Query", b"Scan", b"BatchGet", b"TransactGet", b"ReceiveMessage")
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class StatefulApplication:
@@ -57,7 +52,7 @@ class StatefulApplication:
             await self._application(scope, self._before_shutdown(receive), send)
             return
         if scope.get("path") == IDENTITY_PATH:
-            await _answer(send, {"instance": self.instance, "pid": os.getpid()})
+            await answer(send, 200, b"application/json", json.dumps({"instance": self.instance}).encode())
             return
         self.last_request = time.monotonic()
         if scope["type"] == "http" and _writes(scope):
@@ -136,13 +131,6 @@ def _writes(scope: Scope) -> bool:
     return scope["method"] not in {"GET", "HEAD"} and not action.startswith(_READING)
 
 
-async def _answer(send: Send, value: dict[str, object]) -> None:
-    body = json.dumps(value).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 async def _watch(application: StatefulApplication, directory: DataDirectory) -> None:
     """Save now and then, and end when nobody has needed the emulator for a while."""
     needed = time.monotonic()
@@ -175,25 +163,12 @@ def _configure(directory: DataDirectory) -> None:
 
 async def _serve(directory: DataDirectory, listener: socket.socket) -> None:
     import ministack.app
-    import uvicorn
 
     application = StatefulApplication(
         ministack.app.app, lambda: ministack.app.save_all(ministack.app._build_persistence_save_dict()), directory
     )
     port = listener.getsockname()[1]
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            log_config=None,
-            access_log=False,
-            ws="none",
-            lifespan="on",
-            loop="asyncio",
-            backlog=1024,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-        )
-    )
+    server = create_server(application, lifespan=True)
     state = {"pid": os.getpid(), "port": port, "instance": application.instance}
     write_private(directory.emulator_file, state)
     watch = asyncio.create_task(_watch(application, directory))
@@ -210,14 +185,8 @@ def main() -> int:
     if not directory.emulator_lock.acquire(wait=_LOCK_BOUND):
         sys.stderr.write(f"an emulator (pid {directory.emulator_lock.holder()}) already has {directory.path}\n")
         return 1
-    # Without the protocol asyncio does not know it for TCP, leaves Nagle on, and every call takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    listener = listen(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     _configure(directory)
-    # uvicorn raises the signal that stopped it once more when it is done.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     asyncio.run(_serve(directory, listener))
     return 0
 

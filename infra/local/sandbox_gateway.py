@@ -1,0 +1,117 @@
+"""The stand-in for the external gateway: takes every valid message after a small latency and shows what came.
+
+`python -m infra.local.sandbox_gateway [PORT]` prints its port and ends when its standard input does, that is with the
+process that started it. SANDBOX_LATENCY_MS is how long each message takes (20).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from collections import deque
+from typing import Any
+
+from infra.local.asgi_server import Receive, Scope, Send, answer, body_of, create_server, listen, serve
+
+_PATH = "/v1/send/"
+_REMEMBERED = 1000
+_SHOWN = 20
+_BODY_LIMIT = 1_000_000
+_LARGEST = 2**63 - 1
+
+
+class RefusedError(Exception):
+    """The contract is not kept; carries the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SandboxGateway:
+    """An ASGI application with the contract of the external gateway."""
+
+    def __init__(self, latency: float) -> None:
+        self._latency = latency
+        self._latest: deque[dict[str, object]] = deque(maxlen=_REMEMBERED)
+        self._accepted = 0
+        self._refused = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/" and scope["method"] == "GET":
+            await answer(send, 200, b"application/json", json.dumps(self.summary(), indent=2).encode())
+            return
+        body = await body_of(receive, _BODY_LIMIT)
+        try:
+            message = _message(scope, body)
+        except RefusedError as error:
+            self._refused += 1
+            status, reply = error.status, {"code": error.status, "message": str(error)}
+        else:
+            self._accepted += 1
+            self._latest.append(message)
+            status, reply = 200, {"code": 0, "message": "OK"}
+            await asyncio.sleep(self._latency)
+        await answer(send, status, b"application/json", json.dumps(reply).encode())
+
+    def summary(self) -> dict[str, object]:
+        """What came so far; phone numbers show their last two digits only."""
+        return {
+            "accepted": self._accepted,
+            "refused": self._refused,
+            "latest": [{**message, "phone": _masked(message["phone"])} for message in list(self._latest)[-_SHOWN:]],
+        }
+
+
+def _message(scope: Scope, body: bytes | None) -> dict[str, Any]:
+    """The message of a request that keeps the contract to the letter."""
+    path: str = scope["path"]
+    if not path.startswith(_PATH):
+        raise RefusedError(404, "no such resource")
+    if scope["method"] != "POST":
+        raise RefusedError(405, "only POST")
+    authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    if not authorization.startswith(b"Bearer ") or not authorization[7:].strip():
+        raise RefusedError(401, "a bearer token is needed")
+    try:
+        message = json.loads(body or b"")
+    except ValueError as error:
+        raise RefusedError(400, "the body is not JSON") from error
+    if not isinstance(message, dict) or set(message) != {"id", "phone", "text"}:
+        raise RefusedError(400, "the body must have exactly id, phone and text")
+    for name in ("id", "phone"):
+        if type(message[name]) is not int or not 0 < message[name] <= _LARGEST:
+            raise RefusedError(400, f"{name} must be a positive 64-bit integer")
+    if path[len(_PATH) :] != str(message["id"]):
+        raise RefusedError(400, "the id in the path is another one")
+    if not isinstance(message["text"], str) or not message["text"]:
+        raise RefusedError(400, "text must be a text")
+    return message
+
+
+def _masked(phone: object) -> str:
+    digits = str(phone)
+    return "*" * (len(digits) - 2) + digits[-2:]
+
+
+def main() -> int:
+    """Serve until the parent has gone or a signal comes."""
+    listener = listen(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    server = create_server(SandboxGateway(float(os.environ.get("SANDBOX_LATENCY_MS", "20")) / 1000))
+
+    def await_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+
+    threading.Thread(target=await_parent, daemon=True).start()
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    serve(server, listener)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
