@@ -19,14 +19,19 @@ from .gateways.http import HttpGateway
 from .gateways.sandbox import SandboxGateway
 from .messaging import Queue
 from .services.accounts import AccountService
+from .services.claiming import Claims
 from .services.clients import ClientService
 from .services.delivery import Delivery
 from .services.dispatch import Dispatcher
 from .services.feeding import Feeder
+from .services.gateway_control import GatewayControlService
 from .services.mailings import MailingService
 from .services.messages import MessageService
+from .services.outcomes import Outcomes
 from .services.settling import Settler
+from .services.states import MailingStates
 from .storage.clients import ClientRepository
+from .storage.control import ControlRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
 from .storage.models import Tables, bind
@@ -46,6 +51,7 @@ class Services:
     clients: ClientService
     mailings: MailingService
     messages: MessageService
+    gateway_control: GatewayControlService
     dispatcher: Dispatcher
     delivery: Delivery
 
@@ -93,6 +99,12 @@ def build(
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
     dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
+    policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
+    states = MailingStates(mailings, clock)
+    control = GatewayControlService(ControlRepository(tables, backoff), settings.circuit_threshold, clock, rng)
+    feeder = Feeder(
+        settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -100,12 +112,14 @@ def build(
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, dispatch_queue, clock, rng),
         messages=MessageService(ledger),
+        gateway_control=control,
         dispatcher=Dispatcher(
             clients,
             mailings,
             ledger,
-            Feeder(settings, mailings, ledger, LeaseRepository(tables), dispatch_queue, send_queue, clock, rng),
-            Settler(mailings, ledger, clock),
+            feeder,
+            Settler(mailings, ledger, feeder, clock),
+            control,
             dispatch_queue,
             send_queue,
             clock,
@@ -113,13 +127,12 @@ def build(
         ),
         delivery=Delivery(
             settings,
-            RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap),
-            mailings,
-            ledger,
+            Claims(settings, policy, clients, ledger, states, control, clock, rng),
+            Outcomes(policy, mailings, ledger, states, dead_letters, dispatch_queue, clock, rng),
+            states,
+            control,
             gateway or create_gateway(settings),
             send_queue,
-            dead_letters,
-            dispatch_queue,
             clock,
             rng,
             executor,

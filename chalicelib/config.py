@@ -27,6 +27,7 @@ class Settings:
     dispatcher_timeout: int = 120
     queue_high_water: int = 2000
     stall_after: float = 60.0
+    circuit_threshold: int = 10
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -93,4 +94,5 @@ _VARIABLES: tuple[tuple[str, str, type], ...] = (
     ("claim_lease", "CLAIM_LEASE", float),
     ("queue_high_water", "QUEUE_HIGH_WATER", int),
     ("stall_after", "STALL_AFTER", float),
+    ("circuit_threshold", "CIRCUIT_THRESHOLD", int),
 )

@@ -50,7 +50,9 @@ class Unit:
     """A piece of the dispatcher's work.
 
     launch: start a mailing (with the revision that was due). expand: write the rows of one shard. pump: feed the send
-    queue for all running mailings. settle: recount a mailing and finish it. purge: remove a deleted mailing's ledger.
+    queue for all running mailings. resume: feed a mailing from its start. settle: recount a mailing and end it.
+    stalled: the same, and feed it again if it is open. reopen: put failed messages back. purge: remove a deleted
+    mailing's ledger.
     """
 
     kind: str

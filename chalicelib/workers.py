@@ -9,7 +9,7 @@ from .bootstrap import Services, get_services
 from .domain.errors import Malformed
 from .messaging import Unit
 from .observability import logger
-from .services.delivery import Received
+from .services.batch import Received
 
 BatchAnswer = dict[str, list[dict[str, str]]]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .clients import check_operator, check_tag
 from .errors import Conflict, FieldError, Invalid
+from .local_window import LocalWindow
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MAX_SEGMENT_VALUES = 50
+LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
 TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
 COUNTED = (*TERMINAL, "waiting")
 
@@ -54,6 +56,13 @@ class OnUnknown(StrEnum):
     HOLD = "hold"
 
 
+class Late(StrEnum):
+    """What happens to a mailing whose start was missed: it still runs while its window is open, or it is skipped."""
+
+    RUN = "run"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A filter over clients: any of the tags and any of the operators; none given means all."""
@@ -91,6 +100,12 @@ class Mailing:
     created_by: str = ""
     launched_at: datetime | None = None
     finished_at: datetime | None = None
+    local_window: LocalWindow | None = None
+    late: Late = Late.RUN
+    # What is to be put back when failed messages are retried: statuses, until the dispatcher has done it.
+    reopening: tuple[str, ...] = ()
+    # The count of the ledger by status when the mailing ended; the running counts do not matter any more then.
+    final: tuple[tuple[str, int], ...] = ()
 
     def moved_to(self, status: MailingStatus, now: datetime) -> Mailing:
         """The mailing in another status; Conflict where that step is not allowed."""

@@ -81,6 +81,14 @@ class Message:
     due_at: datetime | None = None
     sent_at: datetime | None = None
     reason: str = ""
+    # Attempts made before the message was put back by hand; they do not count against the limit any more.
+    forgiven: int = 0
+
+    def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
+        """The attempts with that of a sender that claimed the message and never said what came of it."""
+        duration = max(timedelta(0), now - self.updated_at) // timedelta(milliseconds=1)
+        lost = Attempt(self.updated_at, duration, Outcome.UNKNOWN, "the sender stopped before it recorded an outcome")
+        return (*self.attempts, lost)
 
     @property
     def message_id(self) -> str:
@@ -118,10 +126,12 @@ class Verdict:
     dead_letter: bool = False
 
 
-def judge(attempts: tuple[Attempt, ...], policy: RetryPolicy, on_unknown: OnUnknown, rng: random.Random) -> Verdict:
+def judge(
+    attempts: tuple[Attempt, ...], forgiven: int, policy: RetryPolicy, on_unknown: OnUnknown, rng: random.Random
+) -> Verdict:
     """What follows from the last of the attempts, seen with those before it.
 
-    A message is `unknown` rather than `failed` in the end when any of its attempts may have been accepted.
+    The first `forgiven` of them do not count against the limit. A message is `unknown` rather than `failed` in the end when any of its attempts may have been accepted.
     """
     last = attempts[-1]
     maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
@@ -132,10 +142,10 @@ def judge(attempts: tuple[Attempt, ...], policy: RetryPolicy, on_unknown: OnUnkn
         return Verdict(final, last.reason)
     if last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.HOLD:
         return Verdict(MessageStatus.UNKNOWN, last.reason)
-    if len(attempts) >= policy.max_attempts:
+    if len(attempts) - forgiven >= policy.max_attempts:
         reason = f"{USED_UP} ({len(attempts)}), last: {last.reason}"
         return Verdict(final, reason, dead_letter=True)
-    return Verdict(MessageStatus.QUEUED, last.reason, delay=policy.delay(len(attempts), rng))
+    return Verdict(MessageStatus.QUEUED, last.reason, delay=policy.delay(len(attempts) - forgiven, rng))
 
 
 def message_id_for(mailing_id: str, client_id: str) -> str:
@@ -161,11 +171,3 @@ def gateway_id_for(message_id: str) -> int:
     digest = hashlib.blake2b(message_id.encode(), digest_size=8, person=b"ms-gateway").digest()
     return (int.from_bytes(digest, "big") >> 1) or 1
 
-
-def lost_attempt(message: Message, now: datetime) -> Attempt:
-    """The attempt of a sender that claimed the message and never said what came of it."""
-    started = message.updated_at
-    duration = max(timedelta(0), now - started)
-    return Attempt(
-        started, int(duration.total_seconds() * 1000), Outcome.UNKNOWN, "the sender stopped before it recorded an outcome"
-    )

@@ -11,22 +11,26 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..domain.clients import SHARDS, Client
 from ..domain.errors import NotFound
-from ..domain.mailings import Mailing, MailingState, MailingStatus, ShardProgress
+from ..domain.mailings import COUNTED, LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.clients import ClientRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
+from .claiming import deferral, obstacle
 from .feeding import Feeder
-from .settling import Settler
+from .gateway_control import GatewayControlService
+from .settling import Settler, closing_status
 
 PAGE = 125  # clients; a multiple of 25, which is what the ledger writes at once
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
 _LEASE_MARGIN = timedelta(seconds=15)  # over the invocation's end, for clocks that differ
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
-_AT_ONCE = 200  # mailings of one status that a tick looks at
+_AT_ONCE = 200  # deleted and cancelled mailings that a tick looks at
+# A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
+_EXPANDING = frozenset({MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED})
 
 
 class Dispatcher:
@@ -39,6 +43,7 @@ class Dispatcher:
         ledger: Ledger,
         feeder: Feeder,
         settler: Settler,
+        control: GatewayControlService,
         dispatch_queue: Queue,
         send_queue: Queue,
         clock: SystemClock,
@@ -49,6 +54,7 @@ class Dispatcher:
         self._ledger = ledger
         self._feeder = feeder
         self._settler = settler
+        self._control = control
         self._dispatch_queue = dispatch_queue
         self._send_queue = send_queue
         self._clock = clock
@@ -68,6 +74,10 @@ class Dispatcher:
                     self._resume(unit.mailing_id)
                 case "settle":
                     self._settler.settle(unit.mailing_id, deadline)
+                case "stalled":
+                    self._settler.settle(unit.mailing_id, deadline, stalled=True)
+                case "reopen":
+                    self._settler.reopen(unit.mailing_id, deadline)
                 case "purge":
                     self._settler.purge(unit.mailing_id, deadline)
                 case _:
@@ -88,9 +98,10 @@ class Dispatcher:
         if early > timedelta(0):
             self._clock.sleep(early.total_seconds())
             now = self._clock.now()
-        if mailing.end_at <= now:
+        missed = mailing.late is Late.SKIP and now - mailing.start_at > LATE_AFTER
+        if mailing.end_at <= now or missed:
             self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
-            logger.info("mailing expired before it could start", mailing_id=mailing.mailing_id)
+            logger.info("mailing expired before it could start", mailing_id=mailing.mailing_id, missed=missed)
             return
         running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now)
         if self._mailings.launch(mailing, running):
@@ -107,7 +118,7 @@ class Dispatcher:
         """Write the rows of one shard, page by page; another invocation goes on where this one ends."""
         state = self._mailings.state(unit.mailing_id)
         shard = state.shards.get(unit.shard)
-        if shard is None or shard.expanded or state.mailing.status not in (MailingStatus.RUNNING, MailingStatus.PAUSED):
+        if shard is None or shard.expanded or state.mailing.status not in _EXPANDING:
             return
         owner = f"{self._rng.getrandbits(64):016x}"
         if not self._mailings.acquire(
@@ -128,28 +139,30 @@ class Dispatcher:
     def _expand_page(self, mailing: Mailing, shard: ShardProgress) -> ShardProgress | None:
         """Ledger before queue, queue before cursor: any step may be repeated. None where the lease was lost."""
         clients, cursor = self._clients.page(mailing.segment, shard.shard, shard.cursor, PAGE)
+        now = self._clock.now()
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
         # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.
-        first = not shard.cursor and mailing.status is MailingStatus.RUNNING
-        now = self._clock.now()
+        first = not shard.cursor and self._unhindered(mailing, now)
         rows = [_row(mailing, client, now, hinted=first) for client in clients]
         self._ledger.insert(rows)
-        skipped = sum(row.status is MessageStatus.SKIPPED for row in rows)
         if first:
-            self._send_queue.send(
-                [Hint(row.mailing_id, row.client_id).body() for row in rows if row.status is MessageStatus.QUEUED]
-            )
-        new = replace(
-            shard, cursor=cursor, expanded=not cursor, rows=shard.rows + len(rows), fed=first and not cursor
-        )
-        done = self._mailings.advance(mailing.mailing_id, shard, new, now, Counter({"skipped": skipped}))
+            self._send_queue.send([Hint(row.mailing_id, row.client_id).body() for row in rows if row.hinted])
+        new = replace(shard, cursor=cursor, expanded=not cursor, rows=shard.rows + len(rows), fed=first and not cursor)
+        settled = Counter(str(row.status) for row in rows if row.status in COUNTED)
+        done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
 
+    def _unhindered(self, mailing: Mailing, now: datetime) -> bool:
+        """Whether the queue may be given messages without asking how many it holds."""
+        control = self._control.state()
+        return not (obstacle(mailing, now) or mailing.rate_limit or control.rate or control.open)
+
     def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
-        if not shard.fed:
-            self._feeder.ensure_pump()
-        elif self._mailings.state(mailing_id).statistics.settled:
+        state = self._mailings.state(mailing_id)
+        if state.statistics.settled or closing_status(state.mailing, self._clock.now()):
             self._dispatch_queue.send([Unit("settle", mailing_id).body()])  # nobody to send to, or all sent already
+        elif not shard.fed or self._feeder.needs_pump(state):
+            self._feeder.ensure_pump()
 
     def _resume(self, mailing_id: str) -> None:
         state = self._mailings.state(mailing_id)
@@ -162,51 +175,67 @@ class Dispatcher:
     def tick(self, deadline: datetime) -> None:
         """Once a minute: launch what is due, and set going again whatever has stopped."""
         now = self._clock.now()
-        for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + _AHEAD, _AT_ONCE):
+        for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + _AHEAD):
             delay = max(0, int((mailing.start_at - now).total_seconds()))
             unit = Unit("launch", mailing.mailing_id, revision=mailing.revision)
             self._dispatch_queue.send([unit.body()], delay)
-        for mailing in list(self._mailings.with_status(MailingStatus.RUNNING, None, _AT_ONCE)):
+        going = [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.RUNNING)]
+        going += [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.PAUSED)]
+        for mailing_id in (*going, *self._mailings.closing(_AT_ONCE)):
             if self._clock.now() >= deadline:
                 return
             try:
-                self._continue(self._mailings.state(mailing.mailing_id))
+                self._continue(self._mailings.state(mailing_id))
             except NotFound:
-                continue
+                self._mailings.closed(mailing_id)
         for mailing_id in self._mailings.deleted(_AT_ONCE):
             self._dispatch_queue.send([Unit("purge", mailing_id).body()])
 
     def _continue(self, state: MailingState) -> None:
-        """Set going what has stopped in one running mailing."""
-        mailing_id = state.mailing.mailing_id
+        """Set going what has stopped in one mailing."""
+        mailing = state.mailing
+        mailing_id = mailing.mailing_id
         now = self._clock.now()
-        idle = [
-            shard.shard
-            for shard in state.shards.values()
-            if not shard.expanded and (shard.lease_until is None or shard.lease_until < now)
-        ]
+        if mailing.launched_at is None:
+            if mailing.end_at <= now:  # paused before it began, until its window closed
+                self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
+            return
+        idle = [shard.shard for shard in state.shards.values() if not shard.expanded and _lease_is_over(shard, now)]
         if idle:
             self._send_expansions(mailing_id, idle)
-        if state.statistics.settled or now >= state.mailing.end_at:
-            self._dispatch_queue.send([Unit("settle", mailing_id).body()])
-        elif self._feeder.is_stalled(state):
-            logger.warning("mailing stalled, fed again", mailing_id=mailing_id, open=state.statistics.open)
-            self._feeder.restart(state)
-        if any(shard.expanded and not shard.fed for shard in state.shards.values()):
+        unit = ""
+        if mailing.reopening:
+            unit = "reopen"
+        elif closing_status(mailing, now) or state.statistics.settled:
+            unit = "settle"
+        elif mailing.status is MailingStatus.RUNNING and self._feeder.is_stalled(state):
+            unit = "stalled"
+        if unit:
+            self._dispatch_queue.send([Unit(unit, mailing_id).body()])
+        elif mailing.status is MailingStatus.RUNNING and self._feeder.needs_pump(state):
             self._feeder.ensure_pump()
 
 
+def _lease_is_over(shard: ShardProgress, now: datetime) -> bool:
+    return shard.lease_until is None or shard.lease_until < now
+
+
 def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Message:
-    skipped = client.opted_out
-    return Message(
+    """The row of a client as dispatch writes it: to be sent, or at once with the status that it has without a call."""
+    row = Message(
         mailing_id=mailing.mailing_id,
         client_id=client.client_id,
         phone_number=client.phone_number,
         timezone=client.timezone,
-        status=MessageStatus.SKIPPED if skipped else MessageStatus.QUEUED,
+        status=MessageStatus.QUEUED,
         revision=1,
         created_at=now,
         updated_at=now,
-        hinted=hinted and not skipped,
-        reason="opted out" if skipped else "",
     )
+    if client.opted_out:
+        return replace(row, status=MessageStatus.SKIPPED, reason="opted out")
+    if closing := closing_status(mailing, now):
+        return replace(row, status=closing, reason="not dispatched before the mailing ended")
+    if changes := deferral(mailing, row, now):
+        return replace(row, **changes)
+    return replace(row, hinted=hinted)

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..config import Settings
+from ..domain.clients import SHARDS
+from ..domain.gateway_control import PROBES, GatewayControl
 from ..domain.mailings import MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..messaging import MAX_DELAY, Hint, Queue, Unit
@@ -15,16 +17,19 @@ from ..observability import logger
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from ..storage.settings import LeaseRepository
+from .claiming import obstacle
+from .gateway_control import GatewayControlService
 
 PUMP = "pump"
 _LEASE = timedelta(seconds=20)
-_STOP_BEFORE = timedelta(seconds=5)  # of the deadline
+_STOP_BEFORE = timedelta(seconds=10)  # of the deadline
 _IDLE = 0.15  # seconds between looks at a queue that is full enough
+_WAIT_FOR_DUE = timedelta(seconds=20)  # that a pump waits for parked messages to become due, rather than end
 _PAGE = 500  # rows
+_SECONDS_AHEAD = 5  # of work at the allowed rate that are on the queue at most
 # AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
 # new one every minute.
 _HOPS = 10
-_MAILINGS = 100
 
 
 class Feeder:
@@ -39,6 +44,7 @@ class Feeder:
         mailings: MailingRepository,
         ledger: Ledger,
         leases: LeaseRepository,
+        control: GatewayControlService,
         dispatch_queue: Queue,
         send_queue: Queue,
         clock: SystemClock,
@@ -48,6 +54,7 @@ class Feeder:
         self._mailings = mailings
         self._ledger = ledger
         self._leases = leases
+        self._control = control
         self._dispatch_queue = dispatch_queue
         self._send_queue = send_queue
         self._clock = clock
@@ -60,8 +67,9 @@ class Feeder:
     def pump(self, hop: int, deadline: datetime) -> None:
         """Feed all running mailings until nothing is left to feed, or the deadline; only one pump works at a time."""
         owner = f"{self._rng.getrandbits(64):016x}"
-        work_left = True
+        pump = _Pump(self)
         renew_at = self._clock.now()
+        work_left = True
         while work_left:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
@@ -70,47 +78,10 @@ class Feeder:
                 if not self._leases.acquire(PUMP, owner, now, now + _LEASE):
                     return
                 renew_at = now + _LEASE / 2
-            work_left = self._round()
+            work_left = pump.round()
         self._leases.release(PUMP, owner)
         if work_left and hop < _HOPS:
             self.ensure_pump(hop + 1)
-
-    def _round(self) -> bool:
-        """Fill the queue up to its high-water mark, a fair share for every mailing; False where nothing is left."""
-        waiting = [
-            state
-            for mailing in list(self._mailings.with_status(MailingStatus.RUNNING, None, _MAILINGS))
-            for state in [self._mailings.state(mailing.mailing_id)]
-            if state.mailing.status is MailingStatus.RUNNING and _next_shard(state)
-        ]
-        if not waiting:
-            return False
-        room = self._settings.queue_high_water - self._send_queue.depth()
-        if room < self._settings.queue_high_water // 4:
-            self._clock.sleep(_IDLE)
-            return True
-        for state in waiting:
-            self._feed(state, min(_PAGE, max(10, room // len(waiting))))
-        return True
-
-    def _feed(self, state: MailingState, limit: int) -> None:
-        """Give a page of one shard's rows to the queue, and move the feed cursor."""
-        shard = _next_shard(state)
-        if shard is None:
-            return
-        mailing_id = state.mailing.mailing_id
-        rows, last = self._ledger.page(mailing_id, shard.shard, shard.feed_cursor, limit)
-        now = self._clock.now()
-        by_delay: dict[int, list[str]] = {}
-        for row in rows:
-            delay = _hint_delay(row, shard, now)
-            if delay is not None:
-                by_delay.setdefault(delay, []).append(Hint(mailing_id, row.client_id).body())
-        for delay, bodies in by_delay.items():
-            self._send_queue.send(bodies, delay)
-        self._mailings.advance_feed(mailing_id, shard, replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last))
-
-    # -- feeding again
 
     def restart(self, state: MailingState) -> None:
         """Walk the ledger of a mailing from its start: every open row gets a hint, whether or not it had one."""
@@ -119,18 +90,110 @@ class Feeder:
                 self._mailings.restart_feed(state.mailing.mailing_id, shard)
         self.ensure_pump()
 
+    def needs_pump(self, state: MailingState) -> bool:
+        """Whether a mailing has rows that no hint was given for, or parked ones."""
+        return _next_shard(state) is not None or state.statistics.by_status["waiting"] > 0
+
     def is_stalled(self, state: MailingState) -> bool:
         """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""
-        if not state.statistics.dispatched or state.statistics.settled:
+        statistics = state.statistics
+        if not statistics.dispatched or statistics.settled or _next_shard(state):
             return False
-        if any(not shard.fed for shard in state.shards.values()):
-            return False
-        quiet_since = state.progress_at or state.mailing.updated_at
+        quiet_since = max(state.progress_at or state.mailing.updated_at, state.mailing.updated_at)
         if self._clock.now() - quiet_since < timedelta(seconds=self._settings.stall_after):
             return False
-        depth = self._send_queue.depth()
-        logger.info("no progress", mailing_id=state.mailing.mailing_id, open=state.statistics.open, depth=depth)
-        return depth < state.statistics.open
+        return self._send_queue.depth() < statistics.open - statistics.by_status["waiting"] or not statistics.open
+
+
+class _Pump:
+    """One pump's life. It remembers how far into the parked messages it has come, so as to hint at each once."""
+
+    def __init__(self, feeder: Feeder) -> None:
+        self._feeder = feeder
+        self._clock = feeder._clock
+        self._parked_cursors: dict[tuple[str, str], tuple[int, str]] = {}
+        self._wait_until = self._clock.now() + _WAIT_FOR_DUE
+
+    def round(self) -> bool:
+        """Fill the queue up to its mark, a fair share for every mailing; False where nothing is left to do."""
+        feeder = self._feeder
+        now = self._clock.now()
+        waiting = [
+            state
+            for mailing in list(feeder._mailings.with_status(MailingStatus.RUNNING))
+            for state in [feeder._mailings.state(mailing.mailing_id)]
+            if not obstacle(state.mailing, now) and feeder.needs_pump(state)
+        ]
+        if not waiting:
+            return False
+        control = feeder._control.state()
+        if control.open and (control.held or (control.retry_at and control.retry_at > now)):
+            return self._idle(control.held)
+        fed = 0
+        for state in waiting:
+            room = self._room(control, state) // len(waiting)
+            if room > 0:
+                fed += self._feed(state, min(_PAGE, max(1, room)))
+        if fed:
+            self._wait_until = now + _WAIT_FOR_DUE
+            return True
+        return self._idle(not any(_next_shard(state) for state in waiting))
+
+    def _idle(self, nothing_due: bool) -> bool:
+        """Wait a little; False where it has been in vain for so long that the tick may go on from here."""
+        if nothing_due and self._clock.now() >= self._wait_until:
+            return False
+        self._clock.sleep(_IDLE)
+        return True
+
+    def _room(self, control: GatewayControl, state: MailingState) -> int:
+        """How many more hints the queue may hold: little where the pace is slow, so that changes of it take effect."""
+        mark = self._feeder._settings.queue_high_water
+        for rate in (control.rate, state.mailing.rate_limit):
+            if rate:
+                mark = min(mark, rate * _SECONDS_AHEAD)
+        if control.open:
+            mark = PROBES
+        room = mark - self._feeder._send_queue.depth()
+        return room if room >= mark // 4 else 0
+
+    def _feed(self, state: MailingState, limit: int) -> int:
+        """Give some messages of a mailing to the queue: parked ones that are due first, then those of one shard."""
+        fed = self._feed_parked(state, limit) if state.statistics.by_status["waiting"] > 0 else 0
+        shard = _next_shard(state)
+        if shard is None or fed >= limit:
+            return fed
+        feeder = self._feeder
+        mailing_id = state.mailing.mailing_id
+        rows, last = feeder._ledger.page(mailing_id, shard.shard, shard.feed_cursor, limit - fed)
+        now = self._clock.now()
+        by_delay: dict[int, list[str]] = {}
+        for row in rows:
+            delay = _hint_delay(row, shard, now)
+            if delay is not None:
+                by_delay.setdefault(delay, []).append(Hint(mailing_id, row.client_id).body())
+        for delay, bodies in by_delay.items():
+            feeder._send_queue.send(bodies, delay)
+        moved = replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last)
+        feeder._mailings.advance_feed(mailing_id, shard, moved)
+        return fed + max(1, len(rows))
+
+    def _feed_parked(self, state: MailingState, limit: int) -> int:
+        feeder = self._feeder
+        mailing_id = state.mailing.mailing_id
+        now = self._clock.now()
+        fed = 0
+        for shard in SHARDS:
+            place = self._parked_cursors.get((mailing_id, shard))
+            found = feeder._ledger.due(mailing_id, shard, now, place, limit - fed)
+            if not found:
+                continue
+            feeder._send_queue.send([Hint(mailing_id, client_id).body() for _, client_id in found])
+            self._parked_cursors[mailing_id, shard] = found[-1]
+            fed += len(found)
+            if fed >= limit:
+                break
+        return fed
 
 
 def _next_shard(state: MailingState) -> ShardProgress | None:
@@ -140,7 +203,7 @@ def _next_shard(state: MailingState) -> ShardProgress | None:
 
 
 def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:
-    """Seconds after which a row is to be hinted at; None where it needs no hint."""
+    """Seconds after which a row is to be hinted at; None where it needs no hint. Parked rows have their own way."""
     if row.status is MessageStatus.QUEUED:
         if row.hinted and shard.feed_round == 0:
             return None

@@ -11,7 +11,9 @@ from ulid import ULID
 
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, NotFound, Unavailable
+from ..domain.local_window import LocalWindow
 from ..domain.mailings import (
+    Late,
     Mailing,
     MailingState,
     MailingStatus,
@@ -41,6 +43,8 @@ class MailingFields:
     end_at: datetime
     on_unknown: OnUnknown = OnUnknown.RETRY
     rate_limit: int | None = None
+    local_window: LocalWindow | None = None
+    late: Late = Late.RUN
 
 
 class MailingService:
@@ -69,6 +73,8 @@ class MailingService:
             on_unknown=fields.on_unknown,
             rate_limit=fields.rate_limit,
             created_by=created_by,
+            local_window=fields.local_window,
+            late=fields.late,
         )
         self._mailings.create(mailing)
         self._launch_soon(mailing, now)
@@ -124,6 +130,8 @@ class MailingService:
                 end_at=_whole_ms(fields.end_at),
                 on_unknown=fields.on_unknown,
                 rate_limit=fields.rate_limit,
+                local_window=fields.local_window,
+                late=fields.late,
                 revision=old.revision + 1,
                 updated_at=now,
             )
@@ -183,6 +191,39 @@ class MailingService:
         new = self._apply(mailing_id, lambda old, now: old.moved_to(MailingStatus.CANCELLED, now))
         if new.launched_at:
             self._hint(Unit("settle", mailing_id))
+        return new
+
+    def set_rate(self, mailing_id: str, rate_limit: int | None) -> Mailing:
+        """Change the rate of a mailing, also while it runs; senders follow within seconds."""
+
+        def changed(old: Mailing, now: datetime) -> Mailing:
+            if old.status not in (MailingStatus.SCHEDULED, MailingStatus.RUNNING, MailingStatus.PAUSED):
+                raise Conflict(f"a mailing that is {old.status} has no rate any more")
+            return replace(old, rate_limit=rate_limit, revision=old.revision + 1, updated_at=now)
+
+        new = self._apply(mailing_id, changed)
+        self._launch_soon(new, self._clock.now())
+        return new
+
+    def retry_failed(self, mailing_id: str, *, unknown: bool = False) -> Mailing:
+        """Put the failed messages of a mailing back, and if asked those whose outcome is unknown, and nothing else.
+
+        Conflict where its window has closed, or where it has not ended yet or was cancelled.
+        """
+
+        def reopened(old: Mailing, now: datetime) -> Mailing:
+            if old.status is not MailingStatus.FINISHED:
+                raise Conflict(f"a mailing that is {old.status} cannot retry; only a finished one can")
+            if old.end_at <= now:
+                raise Conflict("the mailing's window has closed; move its end first")
+            statuses = ("failed", "unknown") if unknown else ("failed",)
+            running = old.moved_to(MailingStatus.RUNNING, now)
+            return replace(running, reopening=statuses, final=(), finished_at=None)
+
+        state = self.state(mailing_id)
+        self._mailings.align_counts(state, self._clock.now())
+        new = self._apply(mailing_id, reopened)
+        self._hint(Unit("reopen", mailing_id))
         return new
 
     def _apply(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> Mailing:

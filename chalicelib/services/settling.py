@@ -1,4 +1,4 @@
-"""Settling: the ledger of a mailing is recounted, closed when it must be, and the mailing finished."""
+"""Settling: the ledger of a mailing is recounted, closed when it must be, and the mailing ended."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS
-from ..domain.mailings import COUNTED, MailingState, MailingStatus
-from ..domain.messages import Attempt, Message, MessageStatus, lost_attempt
+from ..domain.errors import Unavailable
+from ..domain.mailings import COUNTED, Mailing, MailingState, MailingStatus
+from ..domain.messages import Message, MessageStatus, Outcome
 from ..observability import logger
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
+from .feeding import Feeder
 
 _STOP_BEFORE = timedelta(seconds=10)
 _PAGE = 500
@@ -21,50 +23,53 @@ _PAGE = 500
 class Settler:
     """Compares counts with the ledger, which is the truth, and ends mailings."""
 
-    def __init__(self, mailings: MailingRepository, ledger: Ledger, clock: SystemClock) -> None:
+    def __init__(self, mailings: MailingRepository, ledger: Ledger, feeder: Feeder, clock: SystemClock) -> None:
         self._mailings = mailings
         self._ledger = ledger
+        self._feeder = feeder
         self._clock = clock
 
-    def settle(self, mailing_id: str, deadline: datetime) -> None:
-        """Finish a mailing whose ledger says that nothing is open; mend its counts where they say otherwise."""
+    def settle(self, mailing_id: str, deadline: datetime, *, stalled: bool = False) -> None:
+        """End a mailing whose ledger says that nothing is open.
+
+        `stalled` says that its counts have not moved for longer than any sender lives: if rows are open even so, they
+        are fed again.
+        """
         state = self._mailings.state(mailing_id)
         mailing = state.mailing
-        closing = self._closing_status(state)
-        if closing is not None and not self._close(state, closing, deadline):
+        closing = closing_status(mailing, self._clock.now())
+        if mailing.final or mailing.reopening or not state.statistics.dispatched:
             return
-        if closing is None and not state.statistics.settled:
+        if closing is not None:
+            if not self._close(state, closing, deadline):
+                return
+        elif not stalled and not state.statistics.settled:
             return
         recount = self._ledger.recount(mailing_id)
-        state = self._mailings.state(mailing_id)
-        if any(state.statistics.by_status[status] != recount[status] for status in COUNTED) or (
-            state.statistics.total != recount.total()
-        ):
-            self._mend(state, recount)
         open_rows = sum(recount[str(status)] for status in MessageStatus if not status.terminal)
-        if open_rows or not state.statistics.dispatched or mailing.status is not MailingStatus.RUNNING:
-            return
+        if not open_rows:
+            self._end(mailing, recount)
+        elif stalled and closing is None:
+            logger.warning("mailing stalled, fed again", mailing_id=mailing_id, open=open_rows)
+            self._feeder.restart(state)
+
+    def _end(self, mailing: Mailing, recount: Counter[str]) -> None:
+        """Note the recount as the mailing's final counts: what senders have yet to add does not matter any more."""
         now = self._clock.now()
-        if self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.FINISHED, now), finished_at=now)):
-            logger.info("mailing finished", mailing_id=mailing_id, counts=dict(recount))
-
-    def _mend(self, state: MailingState, recount: Counter[str]) -> None:
-        """Only where nothing moves any more: counts that lag behind senders at work are no drift."""
-        logger.warning(
-            "counts mended",
-            mailing_id=state.mailing.mailing_id,
-            counted=state.statistics.counts(),
-            recounted=dict(recount),
+        status = mailing.status if mailing.status is MailingStatus.CANCELLED else MailingStatus.FINISHED
+        final = tuple((name, recount[name]) for name in COUNTED if recount[name])
+        ended = replace(
+            mailing,
+            status=status,
+            final=final or (("sent", 0),),
+            finished_at=now,
+            updated_at=now,
+            revision=mailing.revision + 1,
         )
-        self._mailings.correct_counts(state, recount, self._clock.now())
-
-    def _closing_status(self, state: MailingState) -> MessageStatus | None:
-        """The status that open rows get because the mailing sends no more; None where it does."""
-        if state.mailing.status is MailingStatus.CANCELLED:
-            return MessageStatus.CANCELLED
-        if self._clock.now() >= state.mailing.end_at:
-            return MessageStatus.EXPIRED
-        return None
+        if self._mailings.change(mailing, ended):
+            if status is MailingStatus.CANCELLED:
+                self._mailings.closed(mailing.mailing_id)
+            logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(recount))
 
     def _close(self, state: MailingState, status: MessageStatus, deadline: datetime) -> bool:
         """Give every open row its final status; False where some are being sent this moment, or time is up."""
@@ -82,27 +87,52 @@ class Settler:
 
     def _close_rows(self, rows: list[Message], status: MessageStatus) -> bool:
         now = self._clock.now()
-        changes: list[tuple[Message, Message]] = []
-        busy = False
-        counts: Counter[str] = Counter()
-        for row in rows:
-            if row.status is MessageStatus.SENDING:
-                if row.lease_until and row.lease_until > now:
-                    busy = True
-                    continue
-                attempts = (*row.attempts, lost_attempt(row, now))
-            else:
-                attempts = row.attempts
-            changes.append((row, _closed(row, attempts, status, now)))
+        free = [row for row in rows if row.status is not MessageStatus.SENDING or _lease_is_over(row, now)]
+        changes = [(row, _closed(row, status, now)) for row in free]
         applied = self._ledger.update(changes)
-        for (_, new), done in zip(changes, applied, strict=True):
+        counts: Counter[str] = Counter()
+        for (old, new), done in zip(changes, applied, strict=True):
             if done:
                 counts[str(new.status)] += 1
-            else:
-                busy = True
+                counts[str(old.status)] -= 1
+        if changes:
+            moved = Counter({name: counts[name] for name in COUNTED})
+            self._mailings.add_counts(changes[0][0].mailing_id, 0, moved, now)
+        return len(free) == len(rows) and all(applied)
+
+    # -- retrying what failed
+
+    def reopen(self, mailing_id: str, deadline: datetime) -> None:
+        """Put the failed (and, if asked, unknown) messages of a mailing back, then let it go on."""
+        state = self._mailings.state(mailing_id)
+        mailing = state.mailing
+        if not mailing.reopening:
+            return
+        after = ""
+        now = self._clock.now()
+        while True:
+            if now >= deadline - _STOP_BEFORE:
+                raise Unavailable("not all messages are put back yet")
+            rows, after = self._ledger.trouble_page(mailing_id, after, _PAGE)
+            self._reopen_rows([row for row in rows if row.status in mailing.reopening])
+            now = self._clock.now()
+            if not after:
+                break
+        done = replace(mailing, reopening=(), updated_at=now, revision=mailing.revision + 1)
+        if self._mailings.change(mailing, done):
+            self._feeder.restart(state)
+
+    def _reopen_rows(self, rows: list[Message]) -> None:
+        now = self._clock.now()
+        changes = [(row, reopened(row, now)) for row in rows]
+        counts: Counter[str] = Counter()
+        for (old, _), done in zip(changes, self._ledger.update(changes), strict=True):
+            if done:
+                counts[str(old.status)] -= 1
         if rows:
             self._mailings.add_counts(rows[0].mailing_id, 0, counts, now)
-        return not busy
+
+    # -- removing
 
     def purge(self, mailing_id: str, deadline: datetime) -> None:
         """Remove the ledger and the parts of a deleted mailing; the tick has it done again until it is."""
@@ -116,17 +146,30 @@ class Settler:
         logger.info("mailing removed", mailing_id=mailing_id)
 
 
-def _closed(row: Message, attempts: tuple[Attempt, ...], status: MessageStatus, now: datetime) -> Message:
+def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
+    """The status that open rows get because the mailing sends no more; None where it does."""
+    if mailing.status is MailingStatus.CANCELLED:
+        return MessageStatus.CANCELLED
+    if now >= mailing.end_at:
+        return MessageStatus.EXPIRED
+    return None
+
+
+def reopened(row: Message, now: datetime) -> Message:
+    """The row of a failed message as it is put back: its attempts stay and are forgiven."""
+    return row.revised(now, status=MessageStatus.QUEUED, reason="put back by hand", forgiven=len(row.attempts))
+
+
+def _lease_is_over(row: Message, now: datetime) -> bool:
+    return row.lease_until is None or row.lease_until < now
+
+
+def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:
     """The row as it ends without another attempt: what may have been sent is unknown, not expired or cancelled."""
-    if any(attempt.outcome == "unknown" for attempt in attempts):
-        return row.revised(
-            now,
-            status=MessageStatus.UNKNOWN,
-            attempts=attempts,
-            reason=attempts[-1].reason,
-            lease_until=None,
-            retry_at=None,
-            due_at=None,
-        )
+    attempts = row.with_lost_attempt(now) if row.status is MessageStatus.SENDING else row.attempts
     reason = "the window closed first" if status is MessageStatus.EXPIRED else "the mailing was cancelled"
-    return row.revised(now, status=status, reason=reason, lease_until=None, retry_at=None, due_at=None)
+    if any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts):
+        status, reason = MessageStatus.UNKNOWN, attempts[-1].reason
+    return row.revised(
+        now, status=status, attempts=attempts, reason=reason, lease_until=None, retry_at=None, due_at=None
+    )

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.errors import NotFound
+from ..domain.errors import NotFound, Unavailable
 from ..domain.mailings import MailingState
 from ..storage.mailings import MailingRepository
 
@@ -15,6 +15,7 @@ from ..storage.mailings import MailingRepository
 # between reading and calling.
 MAX_AGE = timedelta(seconds=1)
 _KEPT = 200
+_TRIES = 3
 
 
 class MailingStates:
@@ -37,6 +38,18 @@ class MailingStates:
             if known and self._clock.now() - known[0] < MAX_AGE:
                 return known[1]
             return self._read(mailing_id)
+
+    def get_fresh(self, mailing_id: str) -> MailingState | None:
+        """Like `get`, and what it answers is at most a second old when it returns, however slow the table was.
+
+        Raises Unavailable where the table is too slow for that.
+        """
+        for _ in range(_TRIES):
+            state = self.get(mailing_id)
+            known = self._known.get(mailing_id)
+            if known and self._clock.now() - known[0] <= MAX_AGE:
+                return state
+        raise Unavailable("the mailing's state comes too late to be acted on")
 
     def refresh(self, mailing_id: str) -> MailingState | None:
         """The mailing's state, read now."""

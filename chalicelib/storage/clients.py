@@ -80,6 +80,12 @@ class ClientRepository:
             rows = self._model.batch_get(list(dict.fromkeys(client_ids)), consistent_read=True)
             return {row.client_id: _client(row) for row in rows}
 
+    def opted_out(self, client_ids: Iterable[str]) -> dict[str, bool]:
+        """Whether each of the clients that there are has opted out, in the cheapest read (eventually consistent)."""
+        with translated("clients"):
+            rows = self._model.batch_get(list(dict.fromkeys(client_ids)), attributes_to_get=["client_id", "opted_out"])
+            return {row.client_id: row.opted_out for row in rows}
+
     def create(self, client: Client) -> None:
         """Add a client; Conflict where its number is taken."""
         if not self.write([(None, client)]):

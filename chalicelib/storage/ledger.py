@@ -170,6 +170,30 @@ class Ledger:
         messages = [_message(item) for item in answer["Items"]]
         return messages, answer["LastEvaluatedKey"]["client_id"]["S"] if "LastEvaluatedKey" in answer else ""
 
+    def due(self, mailing_id: str, shard: str, until: datetime, after: tuple[int, str] | None, limit: int) -> list[
+        tuple[int, str]
+    ]:
+        """Up to `limit` parked messages of a shard that are due by then, as (due time in ms, client), the earliest
+        first, after a place."""
+        key = f"{mailing_id}#{shard}"
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": "parked",
+            "KeyConditionExpression": "parked_in = :key AND due_at <= :until",
+            "ExpressionAttributeValues": {":key": {"S": key}, ":until": {"N": str(to_ms(until))}},
+            "Limit": limit,
+        }
+        if after:
+            request["ExclusiveStartKey"] = {
+                "parked_in": {"S": key},
+                "due_at": {"N": str(after[0])},
+                "ledger_key": {"S": key},
+                "client_id": {"S": after[1]},
+            }
+        with translated("messages"):
+            answer = self._dynamodb.query(**request)
+        return [(int(item["due_at"]["N"]), item["client_id"]["S"]) for item in answer["Items"]]
+
     def recount(self, mailing_id: str) -> Counter[str]:
         """Every row of a mailing, counted by status. Reads the whole ledger of the mailing, in pages of 1 MB."""
         counts: Counter[str] = Counter()
@@ -207,6 +231,8 @@ def _values(message: Message) -> Values:
         "created_at": {"N": str(to_ms(message.created_at))},
         "updated_at": {"N": str(to_ms(message.updated_at))},
     }
+    if message.forgiven:
+        values["forgiven"] = {"N": str(message.forgiven)}
     if message.hinted:
         values["hinted"] = {"BOOL": True}
     if message.attempts:
@@ -219,7 +245,7 @@ def _values(message: Message) -> Values:
         if moment is not None:
             values[name] = {"N": str(to_ms(moment))}
     if message.due_at is not None:
-        values["parked_in"] = {"S": values["ledger_key"]["S"].rpartition("#")[2]}
+        values["parked_in"] = values["ledger_key"]
     if message.status in _TROUBLE:
         values["trouble_of"] = {"S": message.mailing_id}
     return values
@@ -274,6 +300,7 @@ def _message(item: dict[str, Any]) -> Message:
         due_at=moment("due_at"),
         sent_at=moment("sent_at"),
         reason=text("reason"),
+        forgiven=int(item["forgiven"]["N"]) if "forgiven" in item else 0,
     )
 
 

@@ -15,6 +15,7 @@ from ..domain.clients import SHARDS
 from ..domain.errors import NotFound
 from ..domain.mailings import (
     COUNTED,
+    Late,
     Mailing,
     MailingState,
     MailingStatus,
@@ -23,12 +24,14 @@ from ..domain.mailings import (
     ShardProgress,
     Statistics,
 )
+from ..domain.local_window import LocalWindow, WindowPolicy
 from .counters import Counters
 from .models import MailingModel, Tables
 from .retries import transact, translated
 
 META = "META"
 _KIND = "mailing"
+_CLOSING = "closing"
 _DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
 
 
@@ -37,6 +40,7 @@ class MailingRepository:
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.mailings
+        self._settings = tables.settings
         self._counters = Counters(tables, "mailings")
         self._connection = tables.connection
         self._backoff = backoff
@@ -88,6 +92,8 @@ class MailingRepository:
                 transaction.save(_meta(self._model, new), condition=self._model.revision == old.revision)
                 for part in parts:
                     transaction.save(part)
+                if new.status is MailingStatus.CANCELLED and new.launched_at and not new.final:
+                    transaction.save(self._settings(_CLOSING, new.mailing_id))
                 counts = Counter({str(new.status): 1})
                 counts[str(old.status)] -= 1
                 self._counters.move(transaction, counts)
@@ -151,11 +157,11 @@ class MailingRepository:
         following = (left["mailing_id"]["S"], int(left.get("start_at", {"N": "0"})["N"])) if left else None
         return mailings, following
 
-    def with_status(self, status: MailingStatus, start_until: datetime | None, limit: int) -> Iterator[Mailing]:
+    def with_status(self, status: MailingStatus, start_until: datetime | None = None) -> Iterator[Mailing]:
         """Mailings of a status, the earliest start first; with `start_until` only those that start by then."""
         condition = None if start_until is None else self._model.start_at <= start_until
         with translated("mailings"):
-            for row in self._model.query(str(status), condition, index_name="by_status", limit=limit):
+            for row in self._model.query(str(status), condition, index_name="by_status"):
                 yield _mailing(row)
 
     def totals(self) -> dict[str, int]:
@@ -235,17 +241,36 @@ class MailingRepository:
             with translated("mailings"):
                 self._model(mailing_id, f"STATS#{part % len(SHARDS):02d}").update(actions=actions)
 
-    def correct_counts(self, state: MailingState, recount: Counter[str], now: datetime) -> None:
-        """Bring the counts to those of a recount of the ledger; `recount` has every status of every row."""
-        changes = Counter({status: recount[status] - state.statistics.by_status[status] for status in COUNTED})
-        self.add_counts(state.mailing.mailing_id, 0, changes, now)
-        excess = state.statistics.total - recount.total()
+    def align_counts(self, state: MailingState, now: datetime) -> None:
+        """Bring the running counts of an ended mailing to its final ones, so that it can go on from them."""
+        if not state.mailing.final:
+            return
+        mailing_id = state.mailing.mailing_id
+        with translated("mailings"):
+            rows = list(self._model.query(mailing_id, consistent_read=True))
+        final = Counter(dict(state.mailing.final))
+        running = _sums([row for row in rows if row.part != META])
+        self.add_counts(mailing_id, 0, Counter({name: final[name] - running[name] for name in COUNTED}), now)
+        excess = sum(shard.rows for shard in state.shards.values()) - final.total()
         if excess:
             with translated("mailings"):
-                self._model(state.mailing.mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
+                self._model(mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
+
+    # -- cancelled mailings whose ledger is not closed yet
+
+    def closing(self, limit: int) -> list[str]:
+        """Ids of cancelled mailings that may have open rows."""
+        with translated("mailings"):
+            return [item.name for item in self._settings.query(_CLOSING, limit=limit)]
+
+    def closed(self, mailing_id: str) -> None:
+        """Note that every row of a cancelled mailing is final."""
+        with translated("mailings"):
+            self._settings(_CLOSING, mailing_id).delete()
 
 
 def _meta(model: type[MailingModel], mailing: Mailing) -> MailingModel:
+    window = mailing.local_window
     return model(
         mailing.mailing_id,
         META,
@@ -264,6 +289,12 @@ def _meta(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         updated_at=mailing.updated_at,
         launched_at=mailing.launched_at,
         finished_at=mailing.finished_at,
+        window_from=window.start.isoformat("minutes") if window else None,
+        window_until=window.until.isoformat("minutes") if window else None,
+        window_policy=str(window.policy) if window else None,
+        late=str(mailing.late),
+        reopening=list(mailing.reopening) or None,
+        final=dict(mailing.final) or None,
     )
 
 
@@ -285,7 +316,18 @@ def _mailing(row: MailingModel) -> Mailing:
         row.created_by or "",
         row.launched_at,
         row.finished_at,
+        _window(row),
+        Late(row.late or Late.RUN),
+        tuple(row.reopening or ()),
+        tuple(sorted((name, int(count)) for name, count in row.final.as_dict().items())) if row.final else (),
     )
+
+
+def _window(row: MailingModel) -> LocalWindow | None:
+    if row.window_from is None or row.window_until is None:
+        return None
+    policy = WindowPolicy(row.window_policy or WindowPolicy.DEFER)
+    return LocalWindow.parse(row.window_from, row.window_until, policy)
 
 
 def _shard(row: MailingModel) -> ShardProgress:
@@ -302,22 +344,31 @@ def _shard(row: MailingModel) -> ShardProgress:
     )
 
 
+def _sums(parts: Sequence[MailingModel]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for row in parts:
+        for status in COUNTED:
+            counts[status] += int(getattr(row, status) or 0)
+    return counts
+
+
 def _state(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     meta = [row for row in rows if row.part == META and row.status != _DELETED]
     if not meta:
         raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
     shards = {row.part: row for row in rows if row.part.startswith("SHARD#")}
-    by_status: Counter[str] = Counter()
+    parts = [row for row in rows if row.part != META]
+    by_status = _sums(parts)
     progress_at = meta[0].launched_at
-    for row in rows:
-        if row.part == META:
-            continue
-        for status in COUNTED:
-            by_status[status] += int(getattr(row, status) or 0)
+    for row in parts:
         if row.updated_at and (progress_at is None or row.updated_at > progress_at):
             progress_at = row.updated_at
     progress = {row.part.removeprefix("SHARD#"): _shard(row) for row in shards.values()}
+    mailing = _mailing(meta[0])
     total = sum(shard.rows for shard in progress.values())
     dispatched = len(progress) == len(SHARDS) and all(shard.expanded for shard in progress.values())
-    return MailingState(_mailing(meta[0]), progress, Statistics(total, by_status, dispatched), progress_at)
+    if mailing.final:
+        by_status = Counter(dict(mailing.final))
+        total = by_status.total()
+    return MailingState(mailing, progress, Statistics(total, by_status, dispatched), progress_at)
 

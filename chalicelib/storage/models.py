@@ -126,6 +126,12 @@ class MailingModel(Model):
     updated_at = MomentAttribute(null=True)
     launched_at = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
+    window_from = UnicodeAttribute(null=True)
+    window_until = UnicodeAttribute(null=True)
+    window_policy = UnicodeAttribute(null=True)
+    late = UnicodeAttribute(null=True)
+    reopening: ListAttribute[str] = ListAttribute(null=True)
+    final: MapAttribute[str, int] = MapAttribute(null=True)
     # SHARD#nn
     cursor = UnicodeAttribute(null=True)
     expanded = BooleanAttribute(null=True)
@@ -186,6 +192,7 @@ class MessageModel(Model):
     retry_at = MomentAttribute(null=True)
     sent_at = MomentAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    forgiven = NumberAttribute(null=True)
     parked_in = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     trouble_of = UnicodeAttribute(null=True)
@@ -234,6 +241,17 @@ class SettingModel(Model):
     owner = UnicodeAttribute(null=True)
     lease_until = MomentAttribute(null=True)
     body = UnicodeAttribute(null=True)
+    # The gateway's control
+    rate = NumberAttribute(null=True)
+    retry_at = MomentAttribute(null=True)
+    opened_at = MomentAttribute(null=True)
+    trips = NumberAttribute(null=True)
+    held = BooleanAttribute(null=True)
+    revision = NumberAttribute(null=True)
+    changed_by = UnicodeAttribute(null=True)
+    changed_at = MomentAttribute(null=True)
+    # A pace: the first moment that is not given away yet, in microseconds since 1970
+    next_free = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
 
 

@@ -1,0 +1,67 @@
+"""How hard the gateway may be driven: its rate, and the circuit that opens when it is in trouble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
+OPEN_AT_MOST = timedelta(seconds=60)
+RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # that the gateway can ask for
+PROBE_LEASE = timedelta(seconds=20)  # for a prober to come back; longer than one call may take
+PROBES = 3  # messages in one probe
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayControl:
+    """The shared state of the gateway. `rate` is messages a second over all mailings, None without a limit.
+
+    The circuit is closed where `retry_at` is None. An operator's hold keeps it open until an operator closes it.
+    """
+
+    rate: int | None = None
+    retry_at: datetime | None = None
+    opened_at: datetime | None = None
+    trips: int = 0
+    held: bool = False
+    revision: int = 0
+    changed_by: str = ""
+    changed_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.held or self.retry_at is not None
+
+    def tripped(self, now: datetime, retry_after: float) -> GatewayControl:
+        """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for."""
+        span = min(OPEN_AT_MOST, OPEN_FOR * 2 ** min(self.trips, 10))
+        span = max(span, min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
+        return replace(
+            self,
+            retry_at=now + span,
+            opened_at=self.opened_at or now,
+            trips=self.trips + 1,
+            revision=self.revision + 1,
+            changed_by="",
+            changed_at=now,
+        )
+
+    def probing(self, now: datetime) -> GatewayControl:
+        """The circuit while one sender tries the gateway; if it never comes back, another may try later."""
+        return replace(self, retry_at=now + PROBE_LEASE, revision=self.revision + 1)
+
+    def closed(self, now: datetime, by: str = "") -> GatewayControl:
+        """The circuit closed."""
+        return replace(
+            self, retry_at=None, opened_at=None, trips=0, held=False, revision=self.revision + 1, changed_by=by, changed_at=now
+        )
+
+    def held_open(self, now: datetime, by: str) -> GatewayControl:
+        """The circuit open until an operator closes it."""
+        return replace(
+            self, held=True, opened_at=self.opened_at or now, revision=self.revision + 1, changed_by=by, changed_at=now
+        )
+
+    def with_rate(self, rate: int | None, now: datetime, by: str) -> GatewayControl:
+        """Another rate."""
+        return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)

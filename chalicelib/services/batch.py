@@ -1,0 +1,51 @@
+"""A batch of the send queue while it is being delivered."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..domain.mailings import COUNTED, Mailing
+from ..domain.messages import Attempt, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message of the send queue. `item` is what the answer to SQS names it by."""
+
+    item: str
+    handle: str
+    body: str
+    receive_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A message to deliver, as its row was last read or written; `not_before` is its turn at the gateway's pace."""
+
+    received: Received
+    message: Message
+    mailing: Mailing
+    not_before: datetime | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What has come of a batch so far. `kept` stays on the queue, to be seen again after so many seconds."""
+
+    kept: dict[str, tuple[Received, float | None]] = field(default_factory=dict)
+    dead: list[tuple[Received, str]] = field(default_factory=list)
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    attempts: list[Attempt] = field(default_factory=list)
+    probed: bool = False
+
+    def keep(self, received: Received, delay: float | None) -> None:
+        """Leave it on the queue; without a delay for as long as the queue hides what it has given out."""
+        self.kept[received.item] = (received, delay)
+
+    def count(self, old: Message, new: Message) -> None:
+        """Note that a row went from one status to another."""
+        for status, change in ((old.status, -1), (new.status, 1)):
+            if status in COUNTED:
+                self.counts[new.mailing_id][str(status)] += change

@@ -1,0 +1,227 @@
+"""Claiming: which hints of a batch are messages to be sent now, and taking them for this sender alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ..clock import SystemClock
+from ..config import Settings
+from ..domain.errors import Malformed
+from ..domain.gateway_control import PROBES
+from ..domain.local_window import WindowPolicy
+from ..domain.mailings import Mailing, MailingStatus
+from ..domain.messages import USED_UP, Message, MessageStatus, RetryPolicy, judge
+from ..messaging import Hint
+from ..observability import logger
+from ..storage.clients import ClientRepository
+from ..storage.ledger import Ledger
+from .batch import Batch, Job, Received
+from .gateway_control import GatewayControlService, Permit
+from .states import MailingStates
+
+
+def obstacle(mailing: Mailing, now: datetime) -> str:
+    """Why no message of a mailing may be sent now, "" where one may."""
+    if mailing.status is not MailingStatus.RUNNING:
+        return f"the mailing is {mailing.status}"
+    if now >= mailing.end_at:
+        return "the window has closed"
+    return ""
+
+
+def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, object]:
+    """What becomes of a message that may not be sent at this hour of the client's day, {} where it may."""
+    window = mailing.local_window
+    if window is None or window.allows(now, message.timezone):
+        return {}
+    if window.policy is WindowPolicy.SKIP:
+        return {"status": MessageStatus.SKIPPED, "reason": "outside the local window"}
+    opening = window.opening(now, message.timezone)
+    if opening >= mailing.end_at:
+        return {"status": MessageStatus.EXPIRED, "reason": "the window closes before the local window opens"}
+    return {"status": MessageStatus.WAITING, "reason": "outside the local window", "due_at": opening}
+
+
+class Claims:
+    """Turns the messages of the send queue into jobs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: RetryPolicy,
+        clients: ClientRepository,
+        ledger: Ledger,
+        states: MailingStates,
+        control: GatewayControlService,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._clients = clients
+        self._ledger = ledger
+        self._states = states
+        self._control = control
+        self._clock = clock
+        self._rng = rng
+
+    def open(self, received: Sequence[Received], batch: Batch) -> dict[Hint, Received]:
+        """The hints of a batch, each once. What is none goes to the dead letters."""
+        hints: dict[Hint, Received] = {}
+        for item in received:
+            try:
+                hints.setdefault(Hint.parse(item.body), item)
+            except Malformed as error:
+                logger.error("poison on the send queue", item=item.item, error=str(error))
+                batch.dead.append((item, str(error)))
+        return hints
+
+    def take(self, hints: dict[Hint, Received], batch: Batch) -> list[Job]:
+        """The messages that are now this sender's to send. Raises Unavailable where a table does not answer."""
+        jobs = self._choose(hints, batch)
+        changes: list[tuple[Job, Message]] = []
+        ready: list[Job] = []
+        removed_or_opted_out = self._unreachable(jobs)
+        now = self._clock.now()
+        for job in jobs:
+            new = self._without_call(job, removed_or_opted_out, now)
+            if new is None:
+                ready.append(job)
+            else:
+                changes.append((job, new))
+        ready, waiting = self._in_turn(ready, batch, now)
+        changes += [(job, self._claimed(job, now)) for job in ready]
+        changes += waiting
+        return self._write(changes, batch)
+
+    def _choose(self, hints: dict[Hint, Received], batch: Batch) -> list[Job]:
+        """The messages that are due. Others are dropped, for the ledger has them, or seen again later."""
+        now = self._clock.now()
+        mailings: dict[str, Mailing] = {}
+        for mailing_id in dict.fromkeys(hint.mailing_id for hint in hints):
+            known = self._states.get(mailing_id)
+            if known and not obstacle(known.mailing, now):
+                mailings[mailing_id] = known.mailing
+        open_hints = {hint: item for hint, item in hints.items() if hint.mailing_id in mailings}
+        rows = self._ledger.read((hint.mailing_id, hint.client_id) for hint in open_hints)
+        jobs: list[Job] = []
+        for hint, item in open_hints.items():
+            message = rows.get((hint.mailing_id, hint.client_id))
+            if message is None:
+                logger.warning("hint without a row dropped", mailing_id=hint.mailing_id, client_id=hint.client_id)
+            elif self._is_due(message, item, now, batch):
+                jobs.append(Job(item, message, mailings[hint.mailing_id]))
+        return jobs
+
+    def _is_due(self, message: Message, item: Received, now: datetime, batch: Batch) -> bool:
+        if message.status.terminal:
+            if message.reason.startswith(USED_UP) and item.receive_count > 1:
+                batch.dead.append((item, message.reason))  # recorded, and stopped before it was a dead letter
+            return False
+        wait_until = message.lease_until if message.status is MessageStatus.SENDING else message.retry_at
+        if wait_until and wait_until > now:
+            batch.keep(item, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
+            return False
+        return not (message.due_at and message.due_at > now)  # parked: the ledger gives it back when it is due
+
+    def _unreachable(self, jobs: Iterable[Job]) -> dict[str, str]:
+        """Clients that must not be called any more, with the reason; they opted out or were removed since dispatch."""
+        wanted = [job.message.client_id for job in jobs]
+        opted_out = self._clients.opted_out(wanted)
+        return {
+            client_id: "the client was removed" if opted_out.get(client_id) is None else "opted out"
+            for client_id in wanted
+            if opted_out.get(client_id) is not False
+        }
+
+    def _without_call(self, job: Job, unreachable: dict[str, str], now: datetime) -> Message | None:
+        """The row of a message that is not to be sent now, None where it is."""
+        old = job.message
+        settled: dict[str, object] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
+        if old.status is MessageStatus.SENDING:
+            settled["attempts"] = attempts = old.with_lost_attempt(now)
+            verdict = judge(attempts, old.forgiven, self._policy, job.mailing.on_unknown, self._rng)
+            if verdict.status.terminal:
+                return old.revised(now, **settled | {"status": verdict.status, "reason": verdict.reason})
+        if old.client_id in unreachable:
+            return old.revised(now, **settled | _final(settled["attempts"], unreachable[old.client_id]))
+        if changes := deferral(job.mailing, old, now):
+            if changes["status"] is not MessageStatus.WAITING:
+                changes = _final(settled["attempts"], str(changes["reason"]), MessageStatus(str(changes["status"])))
+            return old.revised(now, **settled | changes)
+        return None
+
+    def _in_turn(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
+        """The jobs that circuit and pace let through, and the rows of the others, which wait in the ledger."""
+        if not jobs:
+            return [], []
+        permit = self._control.permit()
+        if permit is Permit.WAIT:
+            return [], [(job, self._parked(job, now, "the circuit is open", self._control.retry_at())) for job in jobs]
+        through = jobs
+        if permit is Permit.PROBE:
+            batch.probed = True
+            through = jobs[:PROBES]
+        waiting = [
+            (job, self._parked(job, now, "the circuit is open", self._control.retry_at())) for job in jobs[len(through) :]
+        ]
+        ready: list[Job] = []
+        for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
+            own = [job for job in through if job.mailing.mailing_id == mailing_id]
+            moments = self._control.moments(own[0].mailing, len(own))
+            if moments is None:
+                ready += own
+                continue
+            ready += [replace(job, not_before=at) for job, at in zip(own, moments, strict=False)]
+            waiting += [(job, self._parked(job, now, "the rate", now)) for job in own[len(moments) :]]
+        return ready, waiting
+
+    def _parked(self, job: Job, now: datetime, reason: str, due_at: datetime) -> Message:
+        old = job.message
+        attempts = old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts
+        return old.revised(
+            now,
+            status=MessageStatus.WAITING,
+            attempts=attempts,
+            reason=reason,
+            due_at=due_at,
+            lease_until=None,
+            retry_at=None,
+        )
+
+    def _claimed(self, job: Job, now: datetime) -> Message:
+        old = job.message
+        return old.revised(
+            now,
+            status=MessageStatus.SENDING,
+            attempts=old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts,
+            claim=f"{self._rng.getrandbits(64):016x}",
+            lease_until=now + timedelta(seconds=self._settings.claim_lease),
+            retry_at=None,
+            due_at=None,
+        )
+
+    def _write(self, changes: list[tuple[Job, Message]], batch: Batch) -> list[Job]:
+        """Write all rows; a lost attempt is recorded with the claim that follows it."""
+        applied = self._ledger.update([(job.message, new) for job, new in changes])
+        claimed: list[Job] = []
+        for (job, new), ours in zip(changes, applied, strict=True):
+            if not ours:
+                batch.keep(job.received, self._rng.uniform(1, 3))  # another sender has it, and may yet stop
+                continue
+            batch.count(job.message, new)
+            if new.status is MessageStatus.SENDING:
+                claimed.append(replace(job, message=new))
+            elif new.reason.startswith(USED_UP):
+                batch.dead.append((job.received, new.reason))
+        return claimed
+
+
+def _final(attempts: object, reason: str, status: MessageStatus = MessageStatus.SKIPPED) -> dict[str, object]:
+    """A final status without another attempt: what may have been sent before is unknown, nothing else."""
+    assert isinstance(attempts, tuple)  # noqa: S101
+    maybe_sent = any(attempt.outcome == "unknown" for attempt in attempts)
+    return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "reason": reason}

@@ -1,0 +1,159 @@
+"""The gateway's circuit and pace, as senders ask for them and operators set them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import Enum
+
+from ..clock import SystemClock
+from ..domain.errors import Conflict, Invalid, Unavailable
+from ..domain.gateway_control import GatewayControl
+from ..domain.mailings import Mailing
+from ..domain.messages import Attempt, Outcome
+from ..observability import logger
+from ..storage.control import ControlRepository
+
+MAX_AGE = timedelta(seconds=1)
+MAX_RATE = 10_000  # messages a second
+# Calls may start this much later than their moment. The gaps between moments are longer by it, so that even then no
+# second sees more calls than the rate.
+TOLERANCE = timedelta(milliseconds=100)
+HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
+_TRIES = 5
+
+
+class Permit(Enum):
+    """What the circuit lets a sender do."""
+
+    SEND = "send"
+    PROBE = "probe"
+    WAIT = "wait"
+
+
+class GatewayControlService:
+    """What every sender knows of the gateway is at most a second old, and read once a second at most."""
+
+    def __init__(self, repository: ControlRepository, threshold: int, clock: SystemClock, rng: random.Random) -> None:
+        self._repository = repository
+        self._threshold = threshold
+        self._clock = clock
+        self._rng = rng
+        self._lock = threading.Lock()
+        self._known: GatewayControl | None = None
+        self._known_at = clock.now()
+        self._troubles_in_a_row = 0
+
+    # -- the circuit
+
+    def state(self) -> GatewayControl:
+        """The control, at most a second old."""
+        now = self._clock.now()
+        known = self._known
+        if known is None or now - self._known_at >= MAX_AGE:
+            known = self._remember(self._repository.read(), now)
+        return known
+
+    def _remember(self, control: GatewayControl, now: datetime) -> GatewayControl:
+        self._known, self._known_at = control, now
+        return control
+
+    def permit(self) -> Permit:
+        """Whether to send; where the circuit has been open for long enough, one sender is let through to probe."""
+        control = self.state()
+        if not control.open:
+            return Permit.SEND
+        now = self._clock.now()
+        if control.held or control.retry_at is None or control.retry_at > now:
+            return Permit.WAIT
+        control = self._remember(self._repository.read(), now)  # the probe's lease must be taken from what is true now
+        if not control.open:
+            return Permit.SEND
+        if control.held or control.retry_at is None or control.retry_at > now:
+            return Permit.WAIT
+        probing = control.probing(now)
+        if self._repository.change(control, probing):
+            self._remember(probing, now)
+            return Permit.PROBE
+        return Permit.WAIT
+
+    def retry_at(self) -> datetime:
+        """When what waits for the circuit is to be tried again, spread a little."""
+        spread = timedelta(seconds=self._rng.uniform(0, 2))
+        known = self._known
+        return max(self._clock.now(), (known.retry_at if known else None) or self._clock.now()) + spread
+
+    def note(self, attempts: list[Attempt], probed: bool) -> None:
+        """Learn from attempts, in the order in which they ended; opens the circuit, or closes it after a probe."""
+        trip = False
+        for attempt in attempts:
+            if attempt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
+                self._troubles_in_a_row = 0
+            else:
+                self._troubles_in_a_row += 1
+                trip = trip or self._troubles_in_a_row >= self._threshold
+        if not attempts:
+            return
+        recovered = probed and any(attempt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED) for attempt in attempts)
+        retry_after = max((attempt.retry_after or 0.0 for attempt in attempts), default=0.0)
+        if recovered:
+            self._update(lambda control: control.closed(self._clock.now()) if control.open and not control.held else None)
+            logger.info("circuit closed")
+        elif probed or trip:
+            self._troubles_in_a_row = 0
+            self._update(lambda control: self._trip(control, retry_after, probed))
+
+    def _trip(self, control: GatewayControl, retry_after: float, probed: bool) -> GatewayControl | None:
+        if control.held or (control.open and not probed):
+            return None  # another sender has opened it
+        logger.warning("circuit open", trips=control.trips + 1)
+        return control.tripped(self._clock.now(), retry_after)
+
+    def _update(self, step: Callable[[GatewayControl], GatewayControl | None]) -> GatewayControl:
+        for _ in range(_TRIES):
+            control = self._repository.read()
+            new = step(control)
+            if new is None:
+                return self._remember(control, self._clock.now())
+            if self._repository.change(control, new):
+                return self._remember(new, self._clock.now())
+        raise Unavailable("the gateway's control is being changed by others")
+
+    # -- the pace
+
+    def moments(self, mailing: Mailing, wanted: int) -> list[datetime] | None:
+        """When so many messages of a mailing may be sent: fewer where the rate does not allow more, None without one."""
+        gaps = [("gateway", self.state().rate), (f"mailing-{mailing.mailing_id}", mailing.rate_limit)]
+        result: list[datetime] | None = None
+        for name, rate in gaps:
+            if rate:
+                gap = int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1
+                count = wanted if result is None else len(result)
+                moments = self._repository.reserve(name, count, gap, self._clock.now(), HORIZON) if count else []
+                # The later of both paces holds for each message.
+                result = moments if result is None else [max(pair) for pair in zip(result, moments, strict=False)]
+        return result
+
+    # -- for operators
+
+    def set_rate(self, rate: int | None, by: str) -> GatewayControl:
+        """Set the gateway's rate, in messages a second, None for no limit; senders follow within a second."""
+        if rate is not None and not 1 <= rate <= MAX_RATE:
+            raise Invalid.of("rate", f"must be 1 to {MAX_RATE} messages a second, or null for no limit")
+        return self._update(lambda control: control.with_rate(rate, self._clock.now(), by))
+
+    def hold(self, by: str) -> GatewayControl:
+        """Open the circuit by hand: nothing is sent until it is closed by hand."""
+        return self._update(lambda control: control.held_open(self._clock.now(), by))
+
+    def close(self, by: str) -> GatewayControl:
+        """Close the circuit by hand; Conflict where it is closed."""
+
+        def closed(control: GatewayControl) -> GatewayControl:
+            if not control.open:
+                raise Conflict("the circuit is closed already")
+            return control.closed(self._clock.now(), by)
+
+        return self._update(closed)

@@ -1,0 +1,138 @@
+"""Outcomes: what came of attempts is written to the ledger, counted, and buried where no retry can cure it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from ..clock import SystemClock
+from ..domain.errors import Malformed, Unavailable
+from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
+from ..messaging import Hint, Queue, Unit
+from ..observability import logger
+from ..storage.ledger import Ledger
+from ..storage.mailings import MailingRepository
+from .batch import Batch, Job
+from .states import MailingStates
+
+RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
+_PARK_AFTER = 90.0  # seconds; what waits longer than this leaves the queue
+_SETTLE_EVERY = timedelta(seconds=3)
+
+
+class Outcomes:
+    """The last steps of delivery. One object may be used by several invocations at once."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        states: MailingStates,
+        dead_letters: Queue,
+        dispatch_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._policy = policy
+        self._mailings = mailings
+        self._ledger = ledger
+        self._states = states
+        self._dead_letters = dead_letters
+        self._dispatch_queue = dispatch_queue
+        self._clock = clock
+        self._rng = rng
+        self._counts_part = rng.randrange(16)  # this sender's own, so that senders do not write the same item
+        self._settled_at: dict[str, datetime] = {}
+
+    def record(self, done: Sequence[tuple[Job, Attempt | str]], batch: Batch) -> None:
+        """Write what came of jobs: of each an attempt, or the reason why there was none."""
+        now = self._clock.now()
+        written = [(job, result, *self._after(job, result, now)) for job, result in done]
+        batch.attempts += [result for _, result in done if isinstance(result, Attempt)]
+        try:
+            applied = self._ledger.update([(job.message, new) for job, _, new, _ in written])
+        except Unavailable as error:
+            logger.error("outcomes not recorded; they count as unknown", error=str(error), count=len(written))
+            for job, _, _, _ in written:
+                batch.keep(job.received, None)
+            return
+        for (job, _, new, delay), ours in zip(written, applied, strict=True):
+            if not ours:
+                logger.error("the claim ran out before the outcome was recorded", message_id=new.message_id)
+                continue
+            batch.count(job.message, new)
+            if delay is not None:
+                batch.keep(job.received, delay)
+            if new.reason.startswith(USED_UP):
+                batch.dead.append((job.received, new.reason))
+
+    def _after(self, job: Job, result: Attempt | str, now: datetime) -> tuple[Message, float | None]:
+        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
+        message = job.message
+        if isinstance(result, str):
+            # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
+            back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
+            return back, self._rng.uniform(0.5, 1.5)
+        attempts = (*message.attempts, result)
+        verdict = judge(attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
+        if result.outcome is not Outcome.ACCEPTED:
+            _log(message, result, len(attempts))
+        changes = {"attempts": attempts, "status": verdict.status, "reason": verdict.reason, "lease_until": None}
+        delay = verdict.delay
+        if delay is None:
+            sent_at = now if verdict.status is MessageStatus.SENT else None
+            return message.revised(now, **changes, sent_at=sent_at), None
+        delay = max(delay, min(RETRY_AFTER_CAP, result.retry_after or 0.0))
+        again_at = now + timedelta(seconds=delay)
+        if delay > _PARK_AFTER:
+            return message.revised(now, **changes | {"status": MessageStatus.WAITING, "due_at": again_at}), None
+        return message.revised(now, **changes, retry_at=again_at), delay
+
+    def bury(self, batch: Batch) -> None:
+        """Send what no retry can cure to the dead letters, with the reason; redriven from there it is a hint again."""
+        for item, reason in batch.dead:
+            try:
+                body = json.dumps(asdict(Hint.parse(item.body)) | {"reason": reason})
+            except Malformed:
+                body = item.body
+            try:
+                self._dead_letters.send([body])
+            except Unavailable as error:
+                logger.error("dead letter left on the queue", error=str(error))
+                batch.keep(item, None)
+
+    def count(self, batch: Batch) -> None:
+        """Add to the counts of the mailings, and have a mailing finished whose last message this was."""
+        for mailing_id, changes in batch.counts.items():
+            try:
+                self._mailings.add_counts(mailing_id, self._counts_part, changes, self._clock.now())
+                state = self._states.refresh(mailing_id)
+                if state and state.statistics.settled:
+                    self._settle(mailing_id)
+            except Unavailable as error:
+                logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
+
+    def _settle(self, mailing_id: str) -> None:
+        now = self._clock.now()
+        last = self._settled_at.get(mailing_id)
+        if last is None or now - last > _SETTLE_EVERY:
+            self._settled_at = {key: at for key, at in self._settled_at.items() if now - at <= _SETTLE_EVERY}
+            self._settled_at[mailing_id] = now
+            self._dispatch_queue.send([Unit("settle", mailing_id).body()])
+
+
+def _log(message: Message, attempt: Attempt, number: int) -> None:
+    logger.info(
+        "attempt not accepted",
+        mailing_id=message.mailing_id,
+        message_id=message.message_id,
+        client_id=message.client_id,
+        outcome=str(attempt.outcome),
+        reason=attempt.reason,
+        duration_ms=attempt.duration_ms,
+        attempt=number,
+    )
