@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +39,7 @@ from .storage.models import Tables, bind
 from .storage.settings import LeaseRepository
 from .storage.users import UserRepository
 
-GATEWAYS = {"http": HttpGateway, "https": HttpGateway, "sandbox": SandboxGateway}
+GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {"http": HttpGateway, "https": HttpGateway, "sandbox": SandboxGateway}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class HttpGateway:
 
     def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
         """Hand a message over; see the contract at the end of docs/architecture.md."""
-        body = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
+        body: dict[str, int | str] = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
         started = time.monotonic()
         try:
             with self._session.post(

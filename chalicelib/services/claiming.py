@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..clock import SystemClock
 from ..config import Settings
@@ -13,7 +14,7 @@ from ..domain.errors import Malformed
 from ..domain.gateway_control import PROBES
 from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing, MailingStatus
-from ..domain.messages import USED_UP, Message, MessageStatus, RetryPolicy, judge
+from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
 from ..messaging import Hint
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -32,7 +33,7 @@ def obstacle(mailing: Mailing, now: datetime) -> str:
     return ""
 
 
-def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, object]:
+def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any]:
     """What becomes of a message that may not be sent at this hour of the client's day, {} where it may."""
     window = mailing.local_window
     if window is None or window.allows(now, message.timezone):
@@ -140,7 +141,7 @@ class Claims:
     def _without_call(self, job: Job, unreachable: dict[str, str], now: datetime) -> Message | None:
         """The row of a message that is not to be sent now, None where it is."""
         old = job.message
-        settled: dict[str, object] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
+        settled: dict[str, Any] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
         if old.status is MessageStatus.SENDING:
             settled["attempts"] = attempts = old.with_lost_attempt(now)
             verdict = judge(attempts, old.forgiven, self._policy, job.mailing.on_unknown, self._rng)
@@ -220,8 +221,9 @@ class Claims:
         return claimed
 
 
-def _final(attempts: object, reason: str, status: MessageStatus = MessageStatus.SKIPPED) -> dict[str, object]:
+def _final(
+    attempts: tuple[Attempt, ...], reason: str, status: MessageStatus = MessageStatus.SKIPPED
+) -> dict[str, Any]:
     """A final status without another attempt: what may have been sent before is unknown, nothing else."""
-    assert isinstance(attempts, tuple)  # noqa: S101
-    maybe_sent = any(attempt.outcome == "unknown" for attempt in attempts)
+    maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
     return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "reason": reason}

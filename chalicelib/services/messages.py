@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 from ..domain.clients import SHARDS
 from ..domain.messages import Message, MessageStatus
 from ..storage.ledger import Ledger
@@ -45,8 +47,8 @@ class MessageService:
                 place += 1
         return found, ""
 
-    def _trouble(self, mailing_id: str, status: MessageStatus, cursor: str, limit: int) -> tuple[list[Message], str]:
-        found: list[Message] = []
+    def _trouble(self, mailing_id: str, status: MessageStatus, cursor: str, limit: int) -> tuple[builtins.list[Message], str]:
+        found: builtins.list[Message] = []
         after = cursor
         for _ in range(_PAGES):
             messages, after = self._ledger.trouble_page(mailing_id, after, limit)

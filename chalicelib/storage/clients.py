@@ -136,13 +136,14 @@ class ClientRepository:
         if old is None:
             return self._model.client_id.does_not_exist()
         # All fields that counters depend on, and the time of the last change.
-        return (
+        unchanged: Condition = (
             (self._model.updated_at == old.updated_at)
             & (self._model.tag == old.tag)
             & (self._model.operator == old.operator)
             & (self._model.timezone == old.timezone)
             & (self._model.opted_out == old.opted_out)
         )
+        return unchanged
 
     def upsert(self, clients: Sequence[Client]) -> Counter[str]:
         """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.

@@ -22,11 +22,11 @@ class Counters:
         for name, change in sorted(changes.items()):
             if change:
                 item = self._model(self._scope, name)
-                transaction.update(item, actions=[self._model.count.add(change)])
+                transaction.update(item, actions=[self._model.amount.add(change)])
 
     def read(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Every counter whose name begins so, with its count."""
         condition = self._model.name.startswith(prefix) if prefix else None
         for item in self._model.query(self._scope, condition, consistent_read=True):
-            if item.count:
-                yield item.name, int(item.count)
+            if item.amount:
+                yield item.name, int(item.amount)

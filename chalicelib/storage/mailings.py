@@ -126,7 +126,7 @@ class MailingRepository:
         with translated("mailings"):
             return any(row.status == _DELETED for row in self._model.query(mailing_id, self._model.part == META))
 
-    def deleted(self, limit: int) -> list[str]:
+    def deleted(self, limit: int) -> Sequence[str]:
         """Ids of mailings that are marked."""
         with translated("mailings"):
             return [row.mailing_id for row in self._model.query(_DELETED, index_name="by_status", limit=limit)]
@@ -220,11 +220,11 @@ class MailingRepository:
         ]
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
-    def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: list[Any]) -> bool:
+    def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: Sequence[Any]) -> bool:
         exists = self._model.part.exists()
         with translated("mailings"):
             try:
-                self._model(mailing_id, f"SHARD#{shard}").update(actions=actions, condition=exists & condition)
+                self._model(mailing_id, f"SHARD#{shard}").update(actions=list(actions), condition=exists & condition)
             except UpdateError as error:
                 if error.cause_response_code != "ConditionalCheckFailedException":
                     raise
@@ -258,7 +258,7 @@ class MailingRepository:
 
     # -- cancelled mailings whose ledger is not closed yet
 
-    def closing(self, limit: int) -> list[str]:
+    def closing(self, limit: int) -> Sequence[str]:
         """Ids of cancelled mailings that may have open rows."""
         with translated("mailings"):
             return [item.name for item in self._settings.query(_CLOSING, limit=limit)]
@@ -319,7 +319,7 @@ def _mailing(row: MailingModel) -> Mailing:
         _window(row),
         Late(row.late or Late.RUN),
         tuple(row.reopening or ()),
-        tuple(sorted((name, int(count)) for name, count in row.final.as_dict().items())) if row.final else (),
+        tuple(sorted((name, int(count)) for name, count in row.final.attribute_values.items())) if row.final else (),
     )
 
 

@@ -131,7 +131,7 @@ class MailingModel(Model):
     window_policy = UnicodeAttribute(null=True)
     late = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
-    final: MapAttribute[str, int] = MapAttribute(null=True)
+    final: MapAttribute[str, int] = MapAttribute(null=True)  # type: ignore[no-untyped-call]
     # SHARD#nn
     cursor = UnicodeAttribute(null=True)
     expanded = BooleanAttribute(null=True)
@@ -237,7 +237,7 @@ class SettingModel(Model):
 
     scope = UnicodeAttribute(hash_key=True)
     name = UnicodeAttribute(range_key=True)
-    count = NumberAttribute(null=True)
+    amount = NumberAttribute(null=True)  # of a counter
     owner = UnicodeAttribute(null=True)
     lease_until = MomentAttribute(null=True)
     body = UnicodeAttribute(null=True)
