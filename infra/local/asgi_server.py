@@ -10,23 +10,13 @@ from typing import Any
 
 import uvicorn
 
+from infra.local.loopback import BACKLOG
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_BACKLOG = 1024
-
-
-def listen(port: int) -> socket.socket:
-    """A socket on 127.0.0.1 that lets callers wait until it is served; 0 takes a free port, OSError if it is taken."""
-    # Without the protocol asyncio does not know it for TCP, leaves Nagle on, and every call takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(_BACKLOG)
-    return listener
 
 
 def create_server(application: Application, lifespan: bool = False) -> uvicorn.Server:
@@ -42,7 +32,7 @@ def create_server(application: Application, lifespan: bool = False) -> uvicorn.S
             ws="none",
             lifespan="on" if lifespan else "off",
             loop="asyncio",
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )

@@ -74,6 +74,7 @@ class DataDirectory:
         self.emulator_file = self.path / "emulator.json"
         self.emulator_state = self.path / "emulator"
         self.service_file = self.path / "service.json"
+        self.admin_file = self.path / "admin.json"
 
     def claim(self) -> None:
         """Take the directory for this run; InUseError names the run that has it."""

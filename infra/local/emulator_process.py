@@ -20,9 +20,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from infra.local.asgi_server import Application, Message, Receive, Scope, Send, answer, create_server, listen
+from infra.local.asgi_server import Application, Message, Receive, Scope, Send, answer, create_server
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import IDENTITY_PATH
+from infra.local.loopback import listen, port_of
 
 SNAPSHOT_SECONDS = float(os.environ.get("EMULATOR_SNAPSHOT_SECONDS", "30"))
 IDLE_SECONDS = float(os.environ.get("EMULATOR_IDLE_SECONDS", "600"))
@@ -167,9 +168,8 @@ async def _serve(directory: DataDirectory, listener: socket.socket) -> None:
     application = StatefulApplication(
         ministack.app.app, lambda: ministack.app.save_all(ministack.app._build_persistence_save_dict()), directory
     )
-    port = listener.getsockname()[1]
     server = create_server(application, lifespan=True)
-    state = {"pid": os.getpid(), "port": port, "instance": application.instance}
+    state = {"pid": os.getpid(), "port": port_of(listener), "instance": application.instance}
     write_private(directory.emulator_file, state)
     watch = asyncio.create_task(_watch(application, directory))
     try:

@@ -14,7 +14,8 @@ import threading
 from collections import deque
 from typing import Any
 
-from infra.local.asgi_server import Receive, Scope, Send, answer, body_of, create_server, listen, serve
+from infra.local.asgi_server import Receive, Scope, Send, answer, body_of, create_server, serve
+from infra.local.loopback import listen, port_of
 
 _PATH = "/v1/send/"
 _REMEMBERED = 1000
@@ -107,7 +108,7 @@ def main() -> int:
         server.should_exit = True
 
     threading.Thread(target=await_parent, daemon=True).start()
-    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.write(f"{port_of(listener)}\n")
     sys.stdout.flush()
     serve(server, listener)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from waitress.server import create_server
 from waitress.task import ErrorTask
 
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES
+from infra.local.loopback import BACKLOG, port_of
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes, API Gateway's
 HEADER_LIMIT = 32 * 1024
@@ -57,28 +59,23 @@ class ProblemChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class WebServer:
-    """One application on one port of 127.0.0.1, served in the background."""
+    """One application on one listening socket, served in the background."""
 
-    def __init__(self, application: Application, port: int, threads: int) -> None:
-        """Bind the port (0 takes a free one); OSError if it is taken."""
+    def __init__(self, application: Application, listener: socket.socket, threads: int) -> None:
+        self.port = port_of(listener)
         self._server = create_server(
             application,
-            host="127.0.0.1",
-            port=port,
+            sockets=[listener],
             threads=threads,
             ident=None,
             connection_limit=1000,
-            backlog=1024,
+            backlog=BACKLOG,
             max_request_body_size=BODY_LIMIT + 1,
             max_request_header_size=HEADER_LIMIT,
         )
         self._server.channel_class = ProblemChannel
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="web-server", daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.effective_port)
 
     def start(self) -> None:
         """Begin to answer; returns at once."""

@@ -14,6 +14,7 @@ from chalice.app import Chalice
 
 from chalicelib.clock import SystemClock
 from infra.local.http import HttpFront
+from infra.local.loopback import listen
 from infra.local.web_server import BODY_LIMIT, WebServer
 
 pytestmark = pytest.mark.enable_socket
@@ -28,7 +29,7 @@ def server() -> Iterator[WebServer]:
         return {"length": len(app.current_request.raw_body), "path": app.current_request.path}
 
     app.route("/echo", methods=["GET", "POST"], content_types=["*/*"])(echo)
-    server = WebServer(HttpFront(app, SystemClock(), "eu-west-1"), port=0, threads=4)
+    server = WebServer(HttpFront(app, SystemClock(), "eu-west-1"), listen(0), threads=4)
     server.start()
     yield server
     server.stop()
@@ -110,9 +111,9 @@ def test_a_connection_is_kept_and_not_delayed(server: WebServer) -> None:
 
 
 def test_a_taken_port_is_an_os_error(server: WebServer) -> None:
-    """Expects the second server on a port to be refused when it is made."""
+    """Expects the second one on a port to be refused before it serves anything."""
     with pytest.raises(OSError, match="in use"):
-        WebServer(lambda environ, start_response: [], server.port, 1)
+        listen(server.port)
 
 
 def test_a_stop_lets_a_running_request_finish() -> None:
@@ -125,7 +126,7 @@ def test_a_stop_lets_a_running_request_finish() -> None:
         start_response("200 OK", [("Content-Length", "4")])
         return [b"done"]
 
-    server = WebServer(slow, 0, 2)
+    server = WebServer(slow, listen(0), 2)
     server.start()
     answers: list[tuple[int, bytes]] = []
     caller = threading.Thread(target=lambda: answers.append(_raw(server, _line(b"/"))))

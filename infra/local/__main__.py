@@ -1,0 +1,78 @@
+"""`make run`: the whole service on this machine, with nothing but Python."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+
+from chalicelib.config import Settings
+from infra.local.children import ChildError
+from infra.local.data_directory import DataDirectory, InUseError
+from infra.local.emulator import EmulatorError
+from infra.local.environment import LocalSettings
+from infra.local.loopback import listen, port_of
+from infra.local.run import Run, StartError
+
+logger = logging.getLogger("infra.local")
+
+
+def main() -> int:
+    """Run until a signal comes; exit code 1, with one line that says why, if the run cannot begin."""
+    terminal, errors = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
+    try:
+        local = _settings()
+        directory = _claimed(local)
+        listener = _listening(local)
+        run = Run(local, directory, terminal)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: run.ask_to_stop())
+        _log_to_file(directory)
+        run.execute(listener, f"http://127.0.0.1:{port_of(listener)}")
+    except (StartError, InUseError, EmulatorError, ChildError) as error:
+        errors.write(f"make run: {error}\n")
+        return 1
+    except Exception as error:
+        logger.exception("the run failed")
+        errors.write(f"make run: {type(error).__name__}: {error}; more in {directory.path / 'service.log'}\n")
+        return 1
+    return 0
+
+
+def _settings() -> LocalSettings:
+    try:
+        Settings.from_environment(os.environ)
+        return LocalSettings.from_environment(os.environ)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+def _claimed(local: LocalSettings) -> DataDirectory:
+    try:
+        directory = DataDirectory(local.data_dir)
+        directory.claim()
+    except OSError as error:
+        raise StartError(f"DATA_DIR {local.data_dir} cannot be used: {error.strerror}") from error
+    return directory
+
+
+def _listening(local: LocalSettings) -> socket.socket:
+    try:
+        return listen(local.port)
+    except OSError as error:
+        raise StartError(f"PORT {local.port} cannot be used: {error.strerror}") from error
+
+
+def _log_to_file(directory: DataDirectory) -> None:
+    """The terminal is for a person; what handlers and libraries print goes to the service's log."""
+    log = os.open(directory.log("service"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for number in (1, 2):
+        os.dup2(log, number)
+    os.close(log)
+
+
+if __name__ == "__main__":
+    code = main()
+    # A batch that was left behind must not keep the process: its threads end with it.
+    os._exit(code)

@@ -1,0 +1,70 @@
+"""What the environment says about a local run, and the environment that the run gives to the service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+
+REGION = "us-east-1"
+# An embedded emulator keeps its data by account and region, and both come from the caller's credentials: whatever
+# the owner has configured for AWS must neither hide the data nor be sent anywhere.
+_ISOLATED = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """How `make run` is to run; an empty text means that nothing was said."""
+
+    port: int = 8000
+    data_dir: str = ".local"
+    endpoint_url: str = ""
+    gateway_url: str = ""
+    admin_username: str = "admin"
+    admin_password: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> LocalSettings:
+        """Read the settings; ValueError names the variable that cannot be used."""
+        port = environ.get("PORT", "").strip() or "8000"
+        if not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"PORT: not a port: {port!r}")
+        return cls(
+            port=int(port),
+            data_dir=environ.get("DATA_DIR", "").strip() or ".local",
+            endpoint_url=environ.get("AWS_ENDPOINT_URL", "").strip(),
+            gateway_url=environ.get("GATEWAY_URL", "").strip(),
+            admin_username=environ.get("ADMIN_USERNAME", "").strip() or "admin",
+            admin_password=environ.get("ADMIN_PASSWORD", ""),
+        )
+
+
+def use_embedded(environ: MutableMapping[str, str], endpoint: str) -> None:
+    """Let the process and its children talk to the embedded emulator, and to nothing else that is called AWS."""
+    for name in [name for name in environ if name in _REMOVED or name.startswith("AWS_ENDPOINT_URL")]:
+        del environ[name]
+    environ.update(_ISOLATED, AWS_ENDPOINT_URL=endpoint)
+
+
+def use_given(environ: MutableMapping[str, str]) -> None:
+    """Keep the owner's emulator, credentials and region; where there are none an emulator takes any."""
+    if not any(environ.get(name) for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
+        environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
+    environ.update(AWS_REGION=region, AWS_DEFAULT_REGION=region)
+
+
+def keep_loopback_direct(environ: MutableMapping[str, str]) -> None:
+    """A proxy of the owner's must not be asked for what runs on this machine."""
+    for name in ("NO_PROXY", "no_proxy"):
+        present = [one for one in environ.get(name, "").split(",") if one]
+        environ[name] = ",".join(dict.fromkeys([*present, "127.0.0.1", "localhost"]))

@@ -1,0 +1,178 @@
+"""One local run: what it starts in which order, what it watches, and how all of it ends.
+
+One process holds the API, the event sources and the schedules. The emulator is a process of its own that outlives a
+killed service; the sandbox gateway is one that does not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TextIO
+
+from infra.local.children import SandboxProcess
+from infra.local.data_directory import DataDirectory, write_private
+from infra.local.emulator import Emulator, EmulatorError
+from infra.local.environment import LocalSettings, keep_loopback_direct, use_embedded, use_given
+
+if TYPE_CHECKING:
+    from infra.local.service import Service
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 1.0
+
+
+class StartError(Exception):
+    """The run cannot begin; the text is for the person at the terminal."""
+
+
+class Run:
+    """One `make run`, from the start to the end of everything it needs."""
+
+    def __init__(self, local: LocalSettings, directory: DataDirectory, terminal: TextIO) -> None:
+        self._local = local
+        self._directory = directory
+        self._terminal = terminal
+        self._stopping = threading.Event()
+        self._emulator: Emulator | None = None
+        self._sandbox: SandboxProcess | None = None
+        self._service: Service | None = None
+
+    def execute(self, listener: socket.socket, url: str) -> None:
+        """Start everything, watch it until `ask_to_stop`, and end it."""
+        try:
+            generated = self._start(listener)
+            write_private(self._directory.service_file, {"url": url, "username": self._local.admin_username})
+            self._announce(url, generated)
+            while not self._stopping.wait(_WATCH_SECONDS):
+                self._watch()
+            self._say("Stopping ...")
+        finally:
+            self._end()
+
+    def ask_to_stop(self) -> None:
+        """Let `execute` end. Asked twice, nothing is waited for; the emulator saves its data all the same."""
+        if self._stopping.is_set():
+            if self._emulator is not None:
+                self._emulator.stop(bound=0)
+            os._exit(1)
+        self._stopping.set()
+
+    # --- start
+
+    def _start(self, listener: socket.socket) -> str | None:
+        """Processes first, so that they come up while this one imports; the first user's password if one was made."""
+        if not self._local.gateway_url:
+            self._sandbox = SandboxProcess(self._directory.log("sandbox"))
+        with ThreadPoolExecutor(1) as pool:
+            emulator = None if self._local.endpoint_url else pool.submit(self._start_emulator)
+            from chalicelib import bootstrap
+            from chalicelib.config import Settings
+            from infra.local.service import Service, create_resources
+
+            if emulator is not None:
+                emulator.result()
+        self._set_environment()
+        _log_as_the_service()
+        settings = Settings.from_environment()
+        create_resources(settings)
+        local = self._local
+        accounts = bootstrap.get_services().accounts
+        generated = accounts.ensure_first_user(local.admin_username, local.admin_password or None)
+        if generated:
+            write_private(self._directory.admin_file, {"username": local.admin_username, "password": generated})
+
+        from app import app
+
+        self._service = Service(app, settings, listener)
+        self._service.start()
+        return generated
+
+    def _start_emulator(self) -> None:
+        self._emulator = Emulator.start_or_adopt(self._directory)
+
+    def _set_environment(self) -> None:
+        environ = os.environ
+        if self._emulator is not None:
+            use_embedded(environ, self._emulator.endpoint)
+        else:
+            use_given(environ)
+        keep_loopback_direct(environ)
+        if self._sandbox is not None:
+            self._sandbox.await_ready()
+            environ["GATEWAY_URL"] = self._sandbox.url
+            environ["GATEWAY_TOKEN"] = environ.get("GATEWAY_TOKEN") or "sandbox"
+
+    # --- watch
+
+    def _watch(self) -> None:
+        """What ends before its time is started again where it was."""
+        if self._sandbox is not None:
+            self._sandbox.revive()
+        emulator = self._emulator
+        if emulator is not None and not emulator.alive() and not self._stopping.is_set():
+            logger.error("the emulator ended and is started again with the data it saved last")
+            from chalicelib.config import Settings
+            from infra.local.service import create_resources
+
+            try:
+                self._emulator = Emulator.start_or_adopt(self._directory, emulator.port)
+                create_resources(Settings.from_environment())
+            except EmulatorError as error:
+                logger.error("%s", error)
+
+    # --- end
+
+    def _end(self) -> None:
+        """In the order of need: who calls ends before who is called."""
+        self._directory.service_file.unlink(missing_ok=True)
+        if self._service is not None:
+            self._service.stop()
+        if self._sandbox is not None:
+            self._sandbox.stop()
+        if self._emulator is not None and not self._emulator.stop():
+            self._say(f"The emulator (pid {self._emulator.pid}) is still saving its data.")
+        self._directory.run_lock.release()
+
+    # --- the terminal
+
+    def _announce(self, url: str, generated: str | None) -> None:
+        local = self._local
+        emulator = self._emulator.endpoint if self._emulator is not None else local.endpoint_url
+        gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url
+        user = local.admin_username
+        if generated:
+            user += f", password {generated} (generated, shown only this once)"
+        lines = {
+            "API": f"{url}/api/",
+            "Docs": f"{url}/api/docs/",
+            "Gateway": gateway,
+            "Emulator": f"{emulator} (DynamoDB, SQS)",
+            "Data": f"{self._directory.path} (logs, too)",
+            "User": user,
+        }
+        for name, text in lines.items():
+            self._say(f"  {name:<9} {text}")
+        self._say(f"Ready: {url}/")
+
+    def _say(self, text: str) -> None:
+        try:
+            self._terminal.write(text + "\n")
+            self._terminal.flush()
+        except OSError:
+            logger.info("nobody reads the terminal any more")
+
+
+def _log_as_the_service() -> None:
+    """Records of the libraries and of this package take the form of the service's own."""
+    from chalicelib.observability import logger as service_logger
+
+    root = logging.getLogger()
+    root.handlers = [service_logger.registered_handler]
+    root.setLevel(logging.WARNING)
+    # A full queue of requests is no event worth a line for each of them.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)

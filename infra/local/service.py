@@ -1,0 +1,74 @@
+"""The service in one process: the Chalice app behind its HTTP front, and its event sources."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from chalice.app import Chalice
+
+from chalicelib.clock import SystemClock
+from chalicelib.config import Settings
+from infra.local.driver import EventSourceThreads
+from infra.local.event_sources import EventSourceRunner
+from infra.local.http import HttpFront
+from infra.local.web_server import WebServer
+from infra.provision import provision
+
+logger = logging.getLogger(__name__)
+
+CONCURRENCY = {"dispatcher": 4, "sender": 4}
+TICK_TIMEOUT = 60.0
+# The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
+MAX_WINDOW = 0.05
+_WEB_THREADS = 16
+_BATCH_BOUND = 5.0
+
+
+def aws_client(name: str) -> Any:
+    """A client for the event sources, which repeat what fails themselves; AWS_ENDPOINT_URL says where."""
+    config = Config(
+        connect_timeout=2,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=64,
+        parameter_validation=False,
+    )
+    return botocore.session.get_session().create_client(name, config=config)
+
+
+def create_resources(settings: Settings) -> None:
+    """Make the tables and queues exist at AWS_ENDPOINT_URL."""
+    provision(settings, aws_client("dynamodb"), aws_client("sqs"))
+
+
+class Service:
+    """API and event sources of the app, started and stopped together."""
+
+    def __init__(self, app: Chalice, settings: Settings, listener: socket.socket) -> None:
+        clock = SystemClock()
+        timeouts = {
+            "sender": settings.sender_timeout,
+            "dispatcher": settings.dispatcher_timeout,
+            "tick": TICK_TIMEOUT,
+        }
+        runner = EventSourceRunner(
+            app, aws_client("sqs"), clock, timeouts=timeouts, concurrency=CONCURRENCY, max_window=MAX_WINDOW
+        )
+        self._event_sources = EventSourceThreads(runner, clock)
+        self._web = WebServer(HttpFront(app, clock, os.environ["AWS_REGION"]), listener, _WEB_THREADS)
+
+    def start(self) -> None:
+        """Begin to answer, to poll and to tick; returns at once."""
+        self._web.start()
+        self._event_sources.start()
+
+    def stop(self) -> None:
+        """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""
+        self._web.stop()
+        if not self._event_sources.stop(_BATCH_BOUND):
+            logger.warning("a running batch was left, its messages come back when their visibility ends")

@@ -1,0 +1,203 @@
+"""`make run` as a person meets it: it becomes ready, keeps its directory to itself, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.data_directory import DataDirectory
+
+pytestmark = pytest.mark.enable_socket
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = 30.0
+
+
+class LocalRun:
+    """One `python -m infra.local` on free ports."""
+
+    def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.data_dir = data_dir
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GATEWAY_"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env={**kept, "PORT": "0", "DATA_DIR": str(data_dir), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+
+    def ready(self) -> LocalRun:
+        """Read up to the line that says so."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("Ready: "):
+                return self
+        raise AssertionError(f"never ready: {self.lines} {self.process.stderr and self.process.stderr.read()}")
+
+    @property
+    def port(self) -> int:
+        return int(self.lines[-1].rstrip("/").rpartition(":")[2])
+
+    def told(self, name: str) -> str:
+        return next(line.split(maxsplit=1)[1] for line in self.lines if line.split(maxsplit=1)[0] == name)
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+        """Send a signal; exit code and what was written after the ready line."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=BOUND)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
+    """Starts runs, and ends whatever is left of them by its own pid."""
+    runs: list[LocalRun] = []
+
+    def started(name: str = "data", **environ: str) -> LocalRun:
+        runs.append(LocalRun(tmp_path / name, **environ))
+        return runs[-1]
+
+    yield started
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+        run.process.communicate()
+        emulator = DataDirectory(run.data_dir).emulator_lock
+        if emulator.held():
+            os.kill(int(emulator.holder()), signal.SIGKILL)
+
+
+def _refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def _wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + BOUND
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def _port_in(text: str) -> int:
+    return int(text.split("://127.0.0.1:", 1)[1].split("/")[0].split()[0])
+
+
+def test_a_run_becomes_ready_and_leaves_nothing_behind(start: Callable[..., LocalRun]) -> None:
+    """Expects the addresses, a password told once, an answer over HTTP, and a clean end with code 0."""
+    run = start().ready()
+    assert run.lines[-1] == f"Ready: http://127.0.0.1:{run.port}/"
+    password = run.told("User").split()[2]
+    admin = run.data_dir / "admin.json"
+    assert json.loads(admin.read_text())["password"] == password
+    assert admin.stat().st_mode & 0o077 == 0
+    assert json.loads((run.data_dir / "service.json").read_text())["url"] == f"http://127.0.0.1:{run.port}"
+    connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=10)
+    connection.request("GET", "/no/such/thing")
+    assert connection.getresponse().status == 404
+    ports = [run.port, _port_in(run.told("Gateway")), _port_in(run.told("Emulator"))]
+    code, out, err = run.end()
+    assert (code, out, err) == (0, "Stopping ...\n", "")
+    assert all(_refuses(port) for port in ports)
+    assert not (run.data_dir / "service.json").exists()
+    assert "Traceback" not in (run.data_dir / "service.log").read_text()
+
+
+def test_a_second_start_is_quick_and_tells_no_password(start: Callable[..., LocalRun]) -> None:
+    """Expects the data of the first run, so no new user, within five seconds."""
+    assert start().ready().end(signal.SIGTERM)[0] == 0
+    began = time.monotonic()
+    second = start().ready()
+    assert time.monotonic() - began < 5
+    assert second.told("User") == "admin"
+
+
+def test_a_directory_in_use_is_refused(start: Callable[..., LocalRun]) -> None:
+    """Expects one line that names the other run, and that run unharmed."""
+    first = start().ready()
+    second = start()
+    out, err = second.process.communicate(timeout=BOUND)
+    assert (second.process.returncode, out) == (1, "")
+    assert err.count("\n") == 1
+    assert f"pid {first.process.pid}" in err
+    assert not _refuses(first.port)
+    assert not _refuses(_port_in(first.told("Emulator")))
+
+
+def test_a_taken_port_is_refused_with_nothing_left(start: Callable[..., LocalRun]) -> None:
+    """Expects one line that names the port, and no emulator."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = start(PORT=str(port))
+        out, err = run.process.communicate(timeout=BOUND)
+    assert (run.process.returncode, out) == (1, "")
+    assert err.startswith(f"make run: PORT {port} ")
+    assert err.count("\n") == 1
+    assert not DataDirectory(run.data_dir).emulator_lock.held()
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("PORT", "70000"), ("MAX_ATTEMPTS", "many")])
+def test_an_unreadable_setting_is_named(start: Callable[..., LocalRun], name: str, value: str) -> None:
+    """Expects one line with the variable."""
+    run = start(**{name: value})
+    _, err = run.process.communicate(timeout=BOUND)
+    assert (run.process.returncode, err.count("\n")) == (1, 1)
+    assert name in err
+
+
+def test_a_killed_run_leaves_only_the_emulator_and_the_next_one_takes_it(start: Callable[..., LocalRun]) -> None:
+    """Expects API and sandbox gateway to end with the run, and the emulator to be the same for the next."""
+    first = start().ready()
+    first.end(signal.SIGKILL)
+    _wait_until(lambda: _refuses(first.port))
+    _wait_until(lambda: _refuses(_port_in(first.told("Gateway"))))
+    second = start().ready()
+    assert second.told("Emulator") == first.told("Emulator")
+    assert second.end()[0] == 0
+    assert _refuses(_port_in(first.told("Emulator")))
+
+
+def test_a_killed_emulator_comes_back_on_its_port(start: Callable[..., LocalRun]) -> None:
+    """Expects the run to start it again, so that the service finds it where it was."""
+    run = start().ready()
+    lock = DataDirectory(run.data_dir).emulator_lock
+    first = lock.holder()
+    os.kill(int(first), signal.SIGKILL)
+    _wait_until(lambda: lock.held() and lock.holder() not in {first, "unknown"})
+    _wait_until(lambda: not _refuses(_port_in(run.told("Emulator"))))
+    assert run.end()[0] == 0
+
+
+def test_two_runs_live_side_by_side(start: Callable[..., LocalRun]) -> None:
+    """Expects other directories and ports not to touch each other."""
+    runs = [start("a").ready(), start("b").ready()]
+    assert len({run.told("Emulator") for run in runs}) == 2
+    assert [run.end()[0] for run in runs] == [0, 0]
+
+
+def test_a_given_emulator_and_gateway_are_used(start: Callable[..., LocalRun]) -> None:
+    """Expects neither an emulator nor a sandbox of its own, and the given ones untouched at the end."""
+    first = start("a").ready()
+    emulator = first.told("Emulator").split()[0]
+    second = start("b", AWS_ENDPOINT_URL=emulator, GATEWAY_URL="http://127.0.0.1:9", ADMIN_USERNAME="other").ready()
+    assert second.told("Emulator").split()[0] == emulator
+    assert second.told("Gateway") == "http://127.0.0.1:9"
+    assert second.end()[0] == 0
+    assert not _refuses(_port_in(emulator))
