@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 import time_machine
-from ministack.services import sqs as emulated_sqs  # noqa: F401 - imported before the clock is frozen
+from ministack.services import sqs as emulated_sqs
 
 from app import app
 from chalicelib import workers
@@ -145,6 +145,12 @@ class World:
     def gateway_id(self, mailing: Mailing, client: Client) -> int:
         return gateway_id_for(message_id_for(mailing.mailing_id, client.client_id))
 
+    def queue(self, name: str) -> list[dict[str, Any]]:
+        """The messages of a queue as the emulator holds them; they may be removed, copied and put in another order."""
+        (queue,) = (queue for queue in emulated_sqs._queues.values() if queue["name"] == name)
+        messages: list[dict[str, Any]] = queue["messages"]
+        return messages
+
     def bodies(self, queue: str) -> list[str]:
         """What is on a queue, taken from it."""
         url = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
@@ -159,6 +165,9 @@ class World:
 def hash_of(text: str) -> int:
     """A number for a text, the same in every run."""
     return sum((place + 1) * ord(letter) for place, letter in enumerate(text))
+
+
+IDLE = 0.25  # seconds between looks at a queue
 
 
 class Crash(BaseException):
@@ -181,22 +190,32 @@ class Workers:
         """Start so many environments of each function."""
         for name, count in counts.items():
             for number in range(count):
-                step = self._schedules if name == "tick" else lambda name=name: self.world.runner.poll(name) > 0
-                self.world.scheduler.spawn(f"{name}-{number}", lambda step=step: self._work(step))
+                work = self._keep_time if name == "tick" else lambda name=name: self._poll(name)
+                self.world.scheduler.spawn(f"{name}-{number}", lambda work=work: self._live(work))
 
-    def _schedules(self) -> bool:
-        return self.world.runner.fire_due_schedules() > 0
-
-    def _work(self, step: Callable[[], bool]) -> None:
+    def _live(self, work: Callable[[], None]) -> None:
         while True:
             try:
-                if not step():
-                    self.world.clock.sleep(0.25)
+                work()
             except Crash:
                 self.crashes += 1
                 task = self.world.scheduler.current
                 assert task is not None
                 self.services.pop(task.name, None)
+
+    def _keep_time(self) -> None:
+        runner, clock = self.world.runner, self.world.clock
+        runner.fire_due_schedules()
+        following = min(schedule.next_at for schedule in runner.schedules.values() if schedule.next_at)
+        clock.sleep(max(0.001, (following - clock.now()).total_seconds()))
+
+    def _poll(self, name: str) -> None:
+        """Poll a queue once it has something to give, as long polling would, without turns for looking in vain."""
+        queue = self.world.runner.sources[name].queue
+        now = self.world.clock.now().timestamp()
+        visible_at = min((message["visible_at"] for message in self.world.queue(queue)), default=now + IDLE)
+        if visible_at > now or not self.world.runner.poll(name):
+            self.world.clock.sleep(min(IDLE, max(0.005, visible_at - now)))
 
     def current(self) -> Services:
         """The services of the environment that runs."""
