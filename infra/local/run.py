@@ -46,7 +46,8 @@ class Run:
         """Start everything, watch it until `ask_to_stop`, and end it."""
         try:
             generated = self._start(listener)
-            write_private(self._directory.service_file, {"url": url, "username": self._local.admin_username})
+            about = {"url": url, "username": self._local.admin_username, "gateway": os.environ.get("GATEWAY_URL", "")}
+            write_private(self._directory.service_file, about)
             self._announce(url, generated)
             while not self._stopping.wait(_WATCH_SECONDS):
                 self._watch()
@@ -169,10 +170,12 @@ class Run:
 
 def _log_as_the_service() -> None:
     """Records of the libraries and of this package take the form of the service's own."""
+    from chalicelib.observability import SERVICE
     from chalicelib.observability import logger as service_logger
 
     root = logging.getLogger()
     root.handlers = [service_logger.registered_handler]
+    logging.getLogger(SERVICE).propagate = False
     root.setLevel(logging.WARNING)
     # A full queue of requests is no event worth a line for each of them.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -21,7 +21,7 @@ from infra.provision import provision
 
 logger = logging.getLogger(__name__)
 
-CONCURRENCY = {"dispatcher": 4, "sender": 4}
+CONCURRENCY = {"dispatcher": 2, "sender": 4}
 TICK_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
 MAX_WINDOW = 0.05

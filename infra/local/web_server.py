@@ -83,6 +83,8 @@ class WebServer:
 
     def stop(self, timeout: float = 5.0) -> None:
         """Take no more requests, and wait up to `timeout` seconds for those that are being answered."""
+        if self._stopping:
+            return
         self._stopping = True
         self._server.pull_trigger()
         self._thread.join(timeout)

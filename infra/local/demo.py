@@ -1,0 +1,174 @@
+"""`make demo`: a mailing to 1,000 new clients of the running service, watched until it has finished."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra.local.data_directory import DataDirectory, read_json
+
+CLIENTS = 1000
+_THREADS = 4
+_POLL = 0.25
+_BOUND = 600.0
+_TIMEOUT = 30.0
+_ENDED = {"finished", "cancelled", "expired"}
+_OK, _CREATED, _CONFLICT = 200, 201, 409
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the text is for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the service is and who may use it."""
+
+    url: str
+    username: str
+    password: str
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str]) -> Target:
+        """What the running service wrote down, or what the environment says; DemoError if that is not enough."""
+        data_dir = environ.get("DATA_DIR") or ".local"
+        directory = DataDirectory(data_dir)
+        service = read_json(directory.service_file) or {}
+        url = service.get("url") or (f"http://127.0.0.1:{environ['PORT']}" if environ.get("PORT") else "")
+        if not url:
+            raise DemoError(f"nothing runs in DATA_DIR {data_dir}: start it with `make run` in another terminal")
+        gateway = urlsplit(service.get("gateway") or "").hostname
+        if gateway not in {None, "127.0.0.1", "localhost", "::1"}:
+            raise DemoError(f"the gateway is {gateway}: the demo would send {CLIENTS} messages to people")
+        known = read_json(directory.admin_file) or {}
+        username = environ.get("ADMIN_USERNAME") or service.get("username") or "admin"
+        password = environ.get("ADMIN_PASSWORD") or (known.get("password") if known.get("username") == username else "")
+        if not password:
+            raise DemoError(f"no password for {username} is known: set ADMIN_PASSWORD to the one `make run` was given")
+        return cls(url, username, password)
+
+
+class Api:
+    """The REST API over kept connections, one for each thread."""
+
+    def __init__(self, target: Target) -> None:
+        self._url = target.url
+        self._local = threading.local()
+        self._headers: dict[str, str] = {}
+        login = {"username": target.username, "password": target.password}
+        token = self.call("POST", "/auth-token/", login, _OK, _CREATED)["token"]
+        self._headers = {"Authorization": f"Token {token}"}
+
+    def call(self, method: str, path: str, body: Any, *expected: int) -> dict[str, Any]:
+        """The answer of a call; DemoError where it has none of the expected statuses."""
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False
+        try:
+            answer = session.request(method, self._url + path, json=body, headers=self._headers, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            raise DemoError(f"nothing answers at {self._url}: is `make run` still running?") from error
+        if answer.status_code not in expected:
+            raise DemoError(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
+        value = answer.json()
+        return {"status_code": answer.status_code, **value} if isinstance(value, dict) else {}
+
+
+def create_clients(api: Api, tag: str, count: int) -> None:
+    """So many new clients with a tag of their own."""
+    first = secrets.randbelow(10_000_000 - 2 * count)
+
+    def create(number: int) -> None:
+        # Numbers of an earlier demo are taken; the next free block is a random one away.
+        for attempt in range(5):
+            phone = (first + number + attempt * secrets.randbelow(5_000_000)) % 10_000_000
+            body = {"phone_number": f"+7999{phone:07d}", "tag": tag, "timezone": "Europe/Moscow"}
+            if api.call("POST", "/api/clients/", body, _CREATED, _CONFLICT)["status_code"] == _CREATED:
+                return
+        raise DemoError("no free phone number was found")
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(create, range(count)))
+
+
+def create_mailing(api: Api, tag: str) -> str:
+    """The id of a mailing to everyone with the tag, which starts now."""
+    now = datetime.now(UTC)
+    body = {
+        "text": "Hello from the demo",
+        "clients": {"tag": tag},
+        "start_time": now.isoformat(),
+        "end_time": (now + timedelta(hours=1)).isoformat(),
+    }
+    return str(api.call("POST", "/api/mailing/", body, _CREATED)["id"])
+
+
+def watch(api: Api, mailing_id: str, show: Callable[[int], None]) -> dict[str, Any]:
+    """The mailing once it has ended; `show` is told the number of sent messages meanwhile."""
+    deadline = time.monotonic() + _BOUND
+    while True:
+        mailing = api.call("GET", f"/api/mailing/{mailing_id}/", None, _OK)
+        show(sent(mailing))
+        if mailing.get("status") in _ENDED:
+            return mailing
+        if time.monotonic() > deadline:
+            raise DemoError(f"mailing {mailing_id} has not finished within {_BOUND:.0f} s")
+        time.sleep(_POLL)
+
+
+def sent(mailing: Mapping[str, Any]) -> int:
+    """How many messages of a mailing were sent so far."""
+    return int((mailing.get("counts") or {}).get("sent", 0))
+
+
+def run(console: Console, environ: Mapping[str, str], count: int = CLIENTS) -> None:
+    """The whole demo; DemoError if it cannot go on."""
+    api = Api(Target.found(environ))
+    tag = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    began = time.monotonic()
+    create_clients(api, tag, count)
+    console.print(f"{count} clients with the tag {tag} created in {time.monotonic() - began:.1f} s")
+    began = time.monotonic()
+    mailing_id = create_mailing(api, tag)
+    columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("sent", total=count)
+        mailing = watch(api, mailing_id, lambda done: progress.update(task, completed=done))
+    seconds = time.monotonic() - began
+    done = sent(mailing)
+    console.print(
+        f"mailing {mailing_id} {mailing['status']}: {done} sent, {count - done} not, "
+        f"{seconds:.1f} s, {done / seconds:.0f} messages/s"
+    )
+    if done != count:
+        raise DemoError(f"{count - done} messages were not sent: {mailing.get('counts')}")
+
+
+def main() -> int:
+    """Exit code 1, with one line that says why, if not everything was sent."""
+    try:
+        run(Console(highlight=False), os.environ)
+    except DemoError as error:
+        sys.stderr.write(f"make demo: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
