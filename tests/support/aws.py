@@ -46,6 +46,7 @@ class InProcessAws:
 
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
+    queues_changed: Callable[[], None] = lambda: None
     calls: list[str] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
@@ -60,6 +61,8 @@ class InProcessAws:
         self.calls.append(call.operation)
         self.before(call)
         status, headers, content = self._handle(service, request, target, body)
+        if service == "sqs":
+            self.queues_changed()
         self.after(call)
         response = AWSResponse(request.url, status, headers, _Raw(content))
         return response

@@ -59,6 +59,7 @@ class Task:
     name: str
     run: greenlet.greenlet
     wake_at: datetime
+    idle: bool = False
 
 
 @dataclass
@@ -85,6 +86,20 @@ class Scheduler:
         assert task is not None and hub is not None
         task.wake_at = moment
         hub.switch()
+
+    def idle_until(self, moment: datetime) -> None:
+        """Like `wait_until`, but `wake_idle` ends the wait."""
+        task = self.current
+        assert task is not None
+        task.idle = True
+        self.wait_until(moment)
+        task.idle = False
+
+    def wake_idle(self) -> None:
+        """Let tasks that had nothing to do look again."""
+        for task in self.tasks:
+            if task.idle:
+                task.wake_at = min(task.wake_at, self.clock.now())
 
     def io_point(self) -> None:
         """A place where another task may come in between."""

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from unittest import mock
 
@@ -54,12 +55,22 @@ class ScriptedGateway:
     script: Callable[[int, int], Answer] = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)
     latency: timedelta = timedelta(milliseconds=20)
     log: list[GatewayCall] = field(default_factory=list)
+    # Ids that were called while another call for them was still going on: two senders at once.
+    overlaps: list[int] = field(default_factory=list)
+    _calls: Counter[int] = field(default_factory=Counter)
+    _ongoing: set[int] = field(default_factory=set)
 
     def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
-        nth = sum(call.gateway_id == gateway_id for call in self.log) + 1
-        answer = self.script(gateway_id, nth)
+        self._calls[gateway_id] += 1
+        answer = self.script(gateway_id, self._calls[gateway_id])
         self.log.append(GatewayCall(self.clock.now(), gateway_id, phone_number, text, answer.outcome))
-        self.clock.sleep(self.latency.total_seconds())
+        if gateway_id in self._ongoing:
+            self.overlaps.append(gateway_id)
+        self._ongoing.add(gateway_id)
+        try:
+            self.clock.sleep(self.latency.total_seconds())
+        finally:
+            self._ongoing.discard(gateway_id)
         return answer
 
     def calls(self) -> Counter[int]:
@@ -167,9 +178,6 @@ def hash_of(text: str) -> int:
     return sum((place + 1) * ord(letter) for place, letter in enumerate(text))
 
 
-IDLE = 0.25  # seconds between looks at a queue
-
-
 class Crash(BaseException):
     """A worker that stops where it is: killed, out of memory, out of time."""
 
@@ -212,10 +220,15 @@ class Workers:
     def _poll(self, name: str) -> None:
         """Poll a queue once it has something to give, as long polling would, without turns for looking in vain."""
         queue = self.world.runner.sources[name].queue
-        now = self.world.clock.now().timestamp()
-        visible_at = min((message["visible_at"] for message in self.world.queue(queue)), default=now + IDLE)
-        if visible_at > now or not self.world.runner.poll(name):
-            self.world.clock.sleep(min(IDLE, max(0.005, visible_at - now)))
+        now = self.world.clock.now()
+        visible_at = min((message["visible_at"] for message in self.world.queue(queue)), default=None)
+        if visible_at is None:
+            self.world.scheduler.idle_until(now + timedelta(days=30))
+        elif visible_at > now.timestamp():
+            wait = timedelta(seconds=visible_at - now.timestamp())
+            self.world.scheduler.idle_until(now + max(timedelta(milliseconds=1), wait))
+        else:
+            self.world.runner.poll(name)
 
     def current(self) -> Services:
         """The services of the environment that runs."""
@@ -239,6 +252,13 @@ class Workers:
         )
 
 
+@lru_cache(maxsize=1)
+def _connections(prefix: str) -> tuple[dict[str, Any], Tables]:
+    """Clients and models, which take a second to make and know nothing of the world they are used in."""
+    clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
+    return clients, bind(Settings(resource_prefix=prefix))
+
+
 DEFAULT_WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}
 
 
@@ -252,13 +272,13 @@ def new_world(seed: int = 1, workers_of: dict[str, int] | None = None, **setting
         scheduler = Scheduler(clock, random.Random(seed))
         clock.scheduler = scheduler
         aws.before = lambda call: scheduler.io_point()
+        aws.queues_changed = scheduler.wake_idle
         gateway = ScriptedGateway(clock)
-        clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
+        clients, tables = _connections(configured.resource_prefix)
         provision(configured, clients["dynamodb"], clients["sqs"])
         runner = EventSourceRunner(app, clients["sqs"], clock, timeouts=TIMEOUTS, max_window=0)
         for source in runner.sources.values():
             source.receiving = TurnLock(scheduler)
-        tables = bind(configured)
         world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"])
         crew = Workers(world, tables, clients, seed)
         world.services = crew.build(clock, random.Random(seed))
