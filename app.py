@@ -1,14 +1,25 @@
 """Creates the Chalice app, registers the HTTP blueprints and declares every event source."""
 
-from chalice import Chalice, Rate
-from chalice.app import CloudWatchEvent, SQSEvent
+from chalice import AuthResponse, Chalice, Rate
+from chalice.app import AuthRequest, CloudWatchEvent, SQSEvent
 
-from chalicelib import workers
+from chalicelib import api, workers
+from chalicelib.api import authorizing
 from chalicelib.config import Settings
 
 settings = Settings.from_environment()
 
 app = Chalice(app_name="message-service")
+
+
+# Nothing is cached: a revoked token must be refused from the next request on.
+@app.authorizer(name="authorizer", ttl_seconds=0)
+def authorizer(request: AuthRequest) -> AuthResponse:
+    return authorizing.authorize(request)
+
+
+for routes in api.ROUTES:
+    app.register_blueprint(routes.blueprint(authorizer))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")

@@ -109,10 +109,10 @@ def build(
     return Services(
         settings=settings,
         clock=clock,
-        accounts=AccountService(UserRepository(tables), clock),
+        accounts=AccountService(UserRepository(tables, backoff), clock),
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, dispatch_queue, clock, rng),
-        messages=MessageService(ledger),
+        messages=MessageService(ledger, mailings),
         gateway_control=control,
         dispatcher=Dispatcher(
             clients,

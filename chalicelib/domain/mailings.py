@@ -13,6 +13,7 @@ from .local_window import LocalWindow
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MAX_SEGMENT_VALUES = 50
+MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
 TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
 COUNTED = (*TERMINAL, "waiting")
@@ -165,6 +166,11 @@ class MailingState:
     shards: dict[str, ShardProgress] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=lambda: Statistics(0, Counter(), False))
     progress_at: datetime | None = None
+
+
+def is_mailing_id(text: str) -> bool:
+    """Whether the text could be a mailing's id, a ULID."""
+    return len(text) == 26 and text.isalnum() and text.isascii()
 
 
 def check_text(text: str) -> list[FieldError]:

@@ -9,7 +9,9 @@ from enum import StrEnum
 
 from .errors import FieldError, Invalid
 
+MIN_USERNAME_LENGTH, MAX_USERNAME_LENGTH = 2, 64
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
+_RESERVED = frozenset({"me"})  # it has a path of its own
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 256
 
@@ -30,6 +32,8 @@ class User:
     password_hash: str
     created_at: datetime
     updated_at: datetime
+    # Older tokens are not good any more, whether or not they were found and removed.
+    tokens_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,6 @@ class Token:
     token_id: str
     token_hash: str
     username: str
-    role: Role
     created_at: datetime
     expires_at: datetime
     name: str = ""
@@ -56,9 +59,11 @@ class Principal:
 
 def check_username(username: str) -> list[FieldError]:
     """What is wrong with a user's name."""
+    if username.lower() in _RESERVED:
+        return [FieldError("username", f"must not be {username}")]
     if _USERNAME.fullmatch(username):
         return []
-    return [FieldError("username", "must have 2 to 64 letters, digits, dots, dashes or underscores")]
+    return [FieldError("username", "must have 2 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit")]
 
 
 def check_password(password: str) -> list[FieldError]:

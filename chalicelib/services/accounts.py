@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.errors import Conflict, FieldError, Invalid, NotFound, TooManyRequests, Unauthenticated
+from ..domain.errors import FieldError, Invalid, NotFound, TooManyRequests, Unauthenticated
 from ..domain.users import Principal, Role, Token, User, check_account, check_password, check_username
-from ..storage.users import UserRepository
+from ..storage.users import Tries, UserRepository
+from .passwords import hash_password, verify
 
 TOKEN_LIFETIME = timedelta(days=30)
-# Failed logins slow down the next: free at first, then doubling, for the account and for the address.
-FREE_FAILURES = 5
-FAILURES_KEPT = timedelta(hours=1)
+# Tries without success slow down the next: free at first, then doubling. An office shares one address.
+FREE_TRIES = {"account": 5, "address": 20}
+TRIES_KEPT = timedelta(hours=1)
 LONGEST_WAIT = 300  # seconds
+_RACES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class AccountService:
         self._users = users
         self._clock = clock
 
-    # -- tokens
+    # -- signing in
 
     def issue_token(self, username: str, password: str, address: str, name: str = "") -> IssuedToken:
         """A new token for the right password.
@@ -42,43 +45,64 @@ class AccountService:
         Raises Unauthenticated for a wrong one or an unknown user, after the same work, and TooManyRequests where an
         account or an address has failed too often.
         """
-        now = self._clock.now()
-        subjects = [f"account#{username[:64]}", f"address#{address[:64]}"]
-        self._check_rate(subjects, now)
-        try:
-            user: User | None = self._users.get(username) if not check_username(username) else None
-        except NotFound:
-            user = None
-        if not _verify(user.password_hash if user else None, password) or user is None:
-            for subject in subjects:
-                self._users.add_failure(subject, now, FAILURES_KEPT)
+        user = self._signed_in(username, password, address)
+        if user is None:
             raise Unauthenticated("the username or the password is wrong")
-        self._users.clear_failures(subjects[0])
+        now = max(self._clock.now(), user.tokens_since)
         secret = secrets.token_urlsafe(32)
-        token = Token(
-            secrets.token_hex(8), _hash(secret), user.username, user.role, now, now + TOKEN_LIFETIME, name[:64]
-        )
+        token = Token(secrets.token_hex(8), _hash(secret), user.username, now, now + TOKEN_LIFETIME, name[:64])
         self._users.add_token(token)
         return IssuedToken(secret, token)
 
-    def _check_rate(self, subjects: list[str], now: datetime) -> None:
+    def confirm_password(self, username: str, password: str, address: str) -> None:
+        """Invalid where it is not the user's password; TooManyRequests as for `issue_token`."""
+        if self._signed_in(username, password, address) is None:
+            raise Invalid.of("current_password", "is wrong")
+
+    def _signed_in(self, username: str, password: str, address: str) -> User | None:
+        account, place = f"account#{username[:64]}", f"address#{address[:64]}"
+        # Counted before the password is looked at, so that many tries at once are as slow as one after the other.
+        self._count_try([account, place])
+        try:
+            user: User | None = self._users.get(username)
+        except NotFound:
+            user = None
+        if not verify(user.password_hash if user else None, password):
+            return None
+        self._users.forget_tries(account)
+        self._users.forgive_try(place)
+        return user
+
+    def _count_try(self, subjects: builtins.list[str]) -> None:
+        now = self._clock.now()
+        seen = {subject: self._users.tries(subject, now) for subject in subjects}
         for subject in subjects:
-            failures, last = self._users.failures(subject, now)
-            if failures < FREE_FAILURES or last is None:
-                continue
-            wait = timedelta(seconds=min(LONGEST_WAIT, 2 ** (failures - FREE_FAILURES)))
-            if now < last + wait:
-                left = int((last + wait - now).total_seconds()) + 1
-                raise TooManyRequests("too many failed sign-ins", left)
+            _check_wait(subject, seen[subject], now)
+        for subject in subjects:
+            for _ in range(_RACES):
+                if self._users.count_try(subject, seen[subject], now, TRIES_KEPT):
+                    break
+                seen[subject] = self._users.tries(subject, now)
+                _check_wait(subject, seen[subject], now)
+            else:
+                raise TooManyRequests("too many sign-ins at once", 1)
+
+    # -- tokens
 
     def authenticate(self, secret: str) -> Principal:
         """Who the secret of a token belongs to; Unauthenticated where it is unknown, revoked or has run out."""
         token = self._users.token(_hash(secret))
         if token is None or token.expires_at <= self._clock.now():
             raise Unauthenticated("the token is not valid")
-        return Principal(token.username, token.role, token.token_id)
+        try:
+            user = self._users.get(token.username)
+        except NotFound as error:
+            raise Unauthenticated("the token's user is gone") from error
+        if token.created_at < user.tokens_since:
+            raise Unauthenticated("the token was revoked with others")
+        return Principal(user.username, user.role, token.token_id)
 
-    def tokens(self, username: str) -> list[Token]:
+    def tokens(self, username: str) -> builtins.list[Token]:
         """A user's tokens that have not run out, the newest first."""
         now = self._clock.now()
         tokens = [token for token in self._users.tokens(username) if token.expires_at > now]
@@ -88,9 +112,13 @@ class AccountService:
         """Take a token back; NotFound where the user has none of that id."""
         for token in self._users.tokens(username):
             if token.token_id == token_id:
-                self._users.revoke(token)
+                self._users.revoke(token.token_hash)
                 return
         raise NotFound("there is no such token")
+
+    def revoke_secret(self, secret: str) -> None:
+        """Take back the token that a secret belongs to."""
+        self._users.revoke(_hash(secret))
 
     # -- users
 
@@ -100,7 +128,7 @@ class AccountService:
             raise NotFound(f"there is no user {username[:80]!r}")
         return self._users.get(username)
 
-    def list(self, cursor: str, limit: int) -> tuple[list[User], str]:
+    def list(self, cursor: str, limit: int) -> tuple[builtins.list[User], str]:
         """Up to `limit` users by name, and the next cursor, "" at the end."""
         return self._users.list(cursor, limit)
 
@@ -112,43 +140,38 @@ class AccountService:
         """Add a user; Invalid for a bad name or password, Conflict where the name is taken."""
         check_account(username, password)
         now = self._clock.now()
-        user = User(username, role, _hash_password(password), now, now)
+        user = User(username, role, hash_password(password), now, now, now)
         self._users.create(user)
         return user
 
     def change(self, username: str, *, password: str | None = None, role: Role | None = None) -> User:
-        """Set a user's password or role. All tokens of the user are revoked by either."""
+        """Set a user's password or role. Either ends all tokens of the user. Conflict for the last admin's role."""
         user = self.get(username)
         if password is not None and (errors := check_password(password)):
             raise Invalid(*errors)
-        if role is not None and role is not user.role:
-            self._keep_an_admin(user)
+        new_role = role or user.role
+        if password is None and new_role is user.role:
+            return user
+        now = max(self._clock.now(), user.updated_at + timedelta(milliseconds=1))
         new = replace(
             user,
-            role=role or user.role,
-            password_hash=_hash_password(password) if password is not None else user.password_hash,
-            updated_at=max(self._clock.now(), user.updated_at + timedelta(milliseconds=1)),
+            role=new_role,
+            password_hash=hash_password(password) if password is not None else user.password_hash,
+            updated_at=now,
+            tokens_since=now,
         )
         self._users.change(user, new)
-        if password is not None or new.role is not user.role:
-            self._users.revoke_all(username)
+        self._revoke_all(username)
         return new
 
     def delete(self, username: str) -> None:
         """Remove a user with all tokens; Conflict for the last admin."""
-        self._keep_an_admin(self.get(username))
-        self._users.delete(username)
+        self._users.delete(self.get(username))
+        self._revoke_all(username)
 
-    def _keep_an_admin(self, user: User) -> None:
-        if user.role is not Role.ADMIN:
-            return
-        cursor = ""
-        while True:
-            users, cursor = self._users.list(cursor, 100)
-            if any(other.role is Role.ADMIN and other.username != user.username for other in users):
-                return
-            if not cursor:
-                raise Conflict("the last admin cannot be removed or become an operator")
+    def _revoke_all(self, username: str) -> None:
+        for token in self._users.tokens(username):
+            self._users.revoke(token.token_hash)
 
     def ensure_first_user(self, username: str, password: str | None) -> str | None:
         """Make the first admin where there is none of that name; answers the password if it had to invent one."""
@@ -164,28 +187,17 @@ class AccountService:
         return None
 
 
+def _check_wait(subject: str, tries: Tries, now: datetime) -> None:
+    over = tries.count - FREE_TRIES[subject.partition("#")[0]]
+    if over < 0 or tries.last_at is None:
+        return
+    free_at = tries.last_at + timedelta(seconds=min(LONGEST_WAIT, 2 ** min(over, 30)))
+    if now < free_at:
+        raise TooManyRequests(
+            "too many failed sign-ins; wait before the next", -((now - free_at) // timedelta(seconds=1))
+        )
+
+
 def _hash(secret: str) -> str:
     # The secret has 256 random bits, so a fast hash is enough.
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _hash_password(password: str) -> str:
-    from argon2 import PasswordHasher  # only the API needs it; the sender starts without
-
-    return PasswordHasher().hash(password)
-
-
-# Verified in the place of an unknown user's, so that both take the same time; no password belongs to it.
-_NOBODY: list[str] = []
-
-
-def _verify(password_hash: str | None, password: str) -> bool:
-    from argon2 import PasswordHasher
-    from argon2.exceptions import InvalidHashError, VerificationError
-
-    if not _NOBODY:
-        _NOBODY.append(_hash_password(secrets.token_urlsafe(16)))
-    try:
-        return PasswordHasher().verify(password_hash or _NOBODY[0], password[:1024]) and password_hash is not None
-    except (VerificationError, InvalidHashError):
-        return False

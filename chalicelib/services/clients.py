@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -54,9 +54,16 @@ class ClientService:
         return self._clients.get(client_id)
 
     def change(self, client_id: str, fields: ClientFields) -> Client:
-        """Set all fields of a client. With another number it gets another id; what was sent stays with the old one."""
+        """Set all fields of a client. With another number it gets another id; what was sent stays with the old one.
+
+        Conflict where the number is taken, or others change the client meanwhile.
+        """
+        return self.revise(client_id, lambda _: fields)
+
+    def revise(self, client_id: str, fields_of: Callable[[Client], ClientFields]) -> Client:
+        """Set the fields of a client to what follows from the present ones; Conflict as for `change`."""
         old = self.get(client_id)
-        new = self._checked(fields)
+        new = self._checked(fields_of(old))
         later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
         new = replace(new, created_at=old.created_at, updated_at=later)
         self._clients.change(old, new)

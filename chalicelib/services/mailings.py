@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
 
 from ulid import ULID
@@ -19,14 +21,21 @@ from ..domain.mailings import (
     MailingStatus,
     OnUnknown,
     Segment,
+    Statistics,
     check_text,
     check_window,
+    is_mailing_id,
 )
 from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import logger
 from ..storage.mailings import MailingRepository
 
-CHANGEABLE = frozenset({MailingStatus.SCHEDULED, MailingStatus.PAUSED})
+# What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already.
+CHANGEABLE = {
+    MailingStatus.PAUSED: frozenset({"end_at", "rate_limit", "on_unknown"}),
+    MailingStatus.RUNNING: frozenset({"rate_limit"}),
+}
+_API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
 DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED, MailingStatus.SCHEDULED})
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
@@ -95,7 +104,9 @@ class MailingService:
         try:
             self._dispatch.send([unit.body()], delay)
         except Unavailable as error:
-            logger.warning("unit not sent, left to the tick", mailing_id=unit.mailing_id, unit=unit.kind, error=str(error))
+            logger.warning(
+                "unit not sent, left to the tick", mailing_id=unit.mailing_id, unit=unit.kind, error=str(error)
+            )
 
     def get(self, mailing_id: str) -> Mailing:
         """The mailing of that id; NotFound where there is none."""
@@ -104,6 +115,18 @@ class MailingService:
     def state(self, mailing_id: str) -> MailingState:
         """The mailing with its counts; NotFound where there is none."""
         return self._mailings.state(_checked_id(mailing_id))
+
+    def with_counts(self, mailing: Mailing) -> MailingState:
+        """The mailing with its counts, which are read only where there are some that it does not carry itself."""
+        if mailing.final:
+            final = Counter(dict(mailing.final))
+            return MailingState(mailing, statistics=Statistics(final.total(), final, True))
+        if mailing.launched_at is None:
+            return MailingState(mailing)
+        try:
+            return self._mailings.state(mailing.mailing_id)
+        except NotFound:  # deleted since it was read
+            return MailingState(mailing)
 
     def list(
         self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
@@ -116,13 +139,15 @@ class MailingService:
         return self._mailings.totals()
 
     def change(self, mailing_id: str, fields: MailingFields) -> Mailing:
-        """Set all fields of a mailing that has not begun; Conflict where it has."""
+        """Set all fields of a mailing; Conflict where it is too late for what is to change."""
+        return self.revise(mailing_id, lambda _: fields)
+
+    def revise(self, mailing_id: str, fields_of: Callable[[Mailing], MailingFields]) -> Mailing:
+        """Set the fields of a mailing to what follows from those it has; Conflict where it is too late for that."""
 
         def changed(old: Mailing, now: datetime) -> Mailing:
-            if old.status not in CHANGEABLE or old.launched_at is not None:
-                raise Conflict(f"a mailing that is {old.status} cannot be changed; only one that has not begun can")
-            _check(fields, now)
-            return replace(
+            fields = fields_of(old)
+            new = replace(
                 old,
                 text=fields.text,
                 segment=fields.segment,
@@ -132,9 +157,10 @@ class MailingService:
                 rate_limit=fields.rate_limit,
                 local_window=fields.local_window,
                 late=fields.late,
-                revision=old.revision + 1,
-                updated_at=now,
             )
+            _check_changeable(old, new)
+            _check(fields, now)
+            return replace(new, revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, changed)
         self._launch_soon(new, self._clock.now())
@@ -241,8 +267,21 @@ def _check(fields: MailingFields, now: datetime) -> None:
         raise Invalid(*errors)
 
 
+def _check_changeable(old: Mailing, new: Mailing) -> None:
+    if old.status is MailingStatus.SCHEDULED or (old.status is MailingStatus.PAUSED and old.launched_at is None):
+        return
+    allowed = CHANGEABLE.get(old.status, frozenset())
+    names = [one.name for one in dataclass_fields(Mailing)]
+    refused = [name for name in names if getattr(old, name) != getattr(new, name) and name not in allowed]
+    if refused or not allowed:
+        changeable = ", ".join(sorted(_API_NAMES.get(name, name) for name in allowed)) or "nothing"
+        kept = ", ".join(_API_NAMES.get(name, name) for name in refused)
+        what = f"its {kept} cannot be changed" if kept else "it cannot be changed"
+        raise Conflict(f"the mailing is {old.status} and has begun, so {what}; of such a mailing {changeable} can be")
+
+
 def _checked_id(mailing_id: str) -> str:
-    if len(mailing_id) != 26 or not mailing_id.isalnum() or not mailing_id.isascii():
+    if not is_mailing_id(mailing_id):
         raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
     return mailing_id
 

@@ -3,32 +3,77 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import dataclass
 
-from ..domain.clients import SHARDS
+from ..domain.clients import SHARDS, is_client_id
+from ..domain.errors import Invalid, Malformed, NotFound
+from ..domain.mailings import is_mailing_id
 from ..domain.messages import Message, MessageStatus
 from ..storage.ledger import Ledger
+from ..storage.mailings import MailingRepository
 
 _PAGES = 5  # of the ledger that one request reads at most, however few of its rows have the wanted status
+_MAILINGS_WALKED = 10  # by one request that names no mailing
+_MAILINGS_ASKED = 100  # by one request for a client's messages: one batch of reads
+_NO_CURSOR = "the cursor does not fit this list"
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """A page of messages. `total` is None where counting would mean reading; `cursor` is "" at the end."""
+
+    rows: list[Message]
+    cursor: str
+    total: int | None
 
 
 class MessageService:
     """Read messages."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, mailings: MailingRepository) -> None:
         self._ledger = ledger
+        self._mailings = mailings
 
     def get(self, message_id: str) -> Message:
         """The message of that id; NotFound where there is none."""
         return self._ledger.get(message_id)
 
-    def list(self, mailing_id: str, status: MessageStatus | None, cursor: str, limit: int) -> tuple[list[Message], str]:
-        """Up to `limit` messages of a mailing and the next cursor, "" at the end.
+    def search(
+        self, mailing_id: str | None, client_id: str | None, status: MessageStatus | None, cursor: str, limit: int
+    ) -> MessagePage:
+        """Up to `limit` messages of a mailing, a client and a status, all of them optional.
 
-        With a status the page may be short, or empty, before the end: a request reads a bounded part of the ledger.
+        The page may be short, or empty, before the end: a request reads a bounded part of the ledger.
         """
+        if mailing_id is not None and not is_mailing_id(mailing_id):
+            raise Invalid.of("mailing", "is not the id of a mailing")
+        if client_id is not None and not is_client_id(client_id):
+            raise Invalid.of("client", "is not the id of a client")
+        if mailing_id is not None and client_id is not None:
+            found = self._ledger.read([(mailing_id, client_id)])
+            rows = [message for message in found.values() if status in (None, message.status)]
+            return MessagePage(rows, "", len(rows))
+        if mailing_id is not None:
+            rows, following = self.list(mailing_id, status, cursor, limit)
+            return MessagePage(rows, following, self._total(mailing_id, status))
+        if client_id is not None:
+            return self._of_client(client_id, status, cursor, limit)
+        return self._of_all(status, cursor, limit)
+
+    def _total(self, mailing_id: str, status: MessageStatus | None) -> int | None:
+        try:
+            counts = self._mailings.state(mailing_id).statistics.counts()
+        except NotFound:
+            return 0
+        return counts["total"] if status is None else counts.get(status)
+
+    def list(self, mailing_id: str, status: MessageStatus | None, cursor: str, limit: int) -> tuple[list[Message], str]:
+        """Up to `limit` messages of a mailing and the next cursor, "" at the end; the page may be short before it."""
         if status in (MessageStatus.FAILED, MessageStatus.UNKNOWN):
             return self._trouble(mailing_id, status, cursor, limit)
         shard, _, after = (cursor or f"{SHARDS[0]}|").partition("|")
+        if shard not in SHARDS or not (after == "" or is_client_id(after)):
+            raise Malformed(_NO_CURSOR)
         place = SHARDS.index(shard)
         found: list[Message] = []
         reads = 0
@@ -47,7 +92,11 @@ class MessageService:
                 place += 1
         return found, ""
 
-    def _trouble(self, mailing_id: str, status: MessageStatus, cursor: str, limit: int) -> tuple[builtins.list[Message], str]:
+    def _trouble(
+        self, mailing_id: str, status: MessageStatus, cursor: str, limit: int
+    ) -> tuple[builtins.list[Message], str]:
+        if cursor and not is_client_id(cursor):
+            raise Malformed(_NO_CURSOR)
         found: builtins.list[Message] = []
         after = cursor
         for _ in range(_PAGES):
@@ -60,3 +109,47 @@ class MessageService:
             if not after or len(found) >= limit:
                 break
         return found, after
+
+    def _of_client(self, client_id: str, status: MessageStatus | None, cursor: str, limit: int) -> MessagePage:
+        """The client's row of each mailing is asked for: no index, for which every write would pay."""
+        after = (_checked(cursor), 0) if cursor else None
+        mailings, following = self._mailings.list(None, after, _MAILINGS_ASKED)
+        asked = [mailing.mailing_id for mailing in mailings if mailing.launched_at is not None]
+        found = self._ledger.read([(mailing_id, client_id) for mailing_id in asked])
+        rows: builtins.list[Message] = []
+        for mailing_id in asked:
+            message = found.get((mailing_id, client_id))
+            if message is None or status not in (None, message.status):
+                continue
+            rows.append(message)
+            if len(rows) == limit:
+                last = following is None and mailing_id == asked[-1]
+                return MessagePage(rows, "" if last else mailing_id, None)
+        return MessagePage(rows, following[0] if following else "", None)
+
+    def _of_all(self, status: MessageStatus | None, cursor: str, limit: int) -> MessagePage:
+        """The newest mailing first. The cursor is a mailing, and the place in it or "" where it is done with."""
+        mailing_id, _, inner = cursor.partition("/")
+        rows: builtins.list[Message] = []
+        if inner:
+            rows, inner = self.list(_checked(mailing_id), status, inner, limit)
+            if inner:
+                return MessagePage(rows, f"{mailing_id}/{inner}", None)
+        after = (_checked(mailing_id), 0) if mailing_id else None
+        mailings, following = self._mailings.list(None, after, _MAILINGS_WALKED)
+        for mailing in mailings:
+            if len(rows) >= limit:
+                return MessagePage(rows, f"{mailing_id}/", None)
+            mailing_id = mailing.mailing_id
+            if mailing.launched_at is not None:
+                more, inner = self.list(mailing_id, status, "", limit - len(rows))
+                rows += more
+                if inner:
+                    return MessagePage(rows, f"{mailing_id}/{inner}", None)
+        return MessagePage(rows, f"{following[0]}/" if following else "", None)
+
+
+def _checked(mailing_id: str) -> str:
+    if not is_mailing_id(mailing_id):
+        raise Malformed(_NO_CURSOR)
+    return mailing_id

@@ -93,12 +93,9 @@ class ClientRepository:
 
     def change(self, old: Client, new: Client) -> None:
         """Put `new` in the place of `old`, under another id where the number changed; Conflict as for `create`."""
-        if old.client_id == new.client_id:
-            changed = self.write([(old, new)])
-        else:
-            changed = self.write([(old, None), (None, new)])
-        if not changed:
-            if new.client_id != old.client_id and self.get_many([new.client_id]):
+        moved = old.client_id != new.client_id
+        if not self.write([(old, None), (None, new)] if moved else [(old, new)]):
+            if moved and self.get_many([new.client_id]):
                 raise Conflict("a client with this phone number exists already")
             raise Conflict("the client was changed by somebody else meanwhile; read it again")
 

@@ -17,12 +17,16 @@ class Counters:
         self._model = tables.settings
         self._scope = scope
 
-    def move(self, transaction: TransactWrite, changes: Counter[str]) -> None:
-        """Let the transaction add to the counters; one action for each that changes."""
+    def move(self, transaction: TransactWrite, changes: Counter[str], keep: str = "") -> None:
+        """Let the transaction add to the counters; one action for each that changes.
+
+        The transaction fails where the counter `keep` would come to nothing.
+        """
         for name, change in sorted(changes.items()):
             if change:
                 item = self._model(self._scope, name)
-                transaction.update(item, actions=[self._model.amount.add(change)])
+                condition = self._model.amount > -change if name == keep and change < 0 else None
+                transaction.update(item, actions=[self._model.amount.add(change)], condition=condition)
 
     def read(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Every counter whose name begins so, with its count."""

@@ -220,6 +220,7 @@ class UserModel(Model):
     username = UnicodeAttribute(null=True)
     role = UnicodeAttribute(null=True)
     password_hash = UnicodeAttribute(null=True)
+    tokens_since = MomentAttribute(null=True)
     token_id = UnicodeAttribute(null=True)
     token_name = UnicodeAttribute(null=True)
     failures = NumberAttribute(null=True)

@@ -1,25 +1,44 @@
-"""Users, their tokens and failed logins."""
+"""Users, their tokens and tries to sign in."""
 
 from __future__ import annotations
 
 import builtins
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pynamodb.exceptions import DeleteError, PutError, UpdateError
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
 
+from ..clock import Backoff
 from ..domain.errors import Conflict, NotFound
 from ..domain.users import Role, Token, User
+from .counters import Counters
 from .models import Tables, UserModel, from_ms, to_ms
-from .retries import translated
+from .retries import transact, translated
 
-_REFUSED = "ConditionalCheckFailedException"
+_REFUSED = "ConditionalCheckFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often an account or an address tried to sign in without success, and when it last did."""
+
+    count: int = 0
+    last_at: datetime | None = None
 
 
 class UserRepository:
-    """Accounts and tokens in DynamoDB. Of a token only the hash of its secret is kept."""
+    """Accounts and tokens in DynamoDB. Of a token only the hash of its secret is kept. There is always an admin."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.users
+        self._counters = Counters(tables, "users")
+        self._connection = tables.connection
+        self._backoff = backoff
+
+    # -- users
 
     def get(self, username: str) -> User:
         """The user of that name; NotFound where there is none."""
@@ -31,34 +50,41 @@ class UserRepository:
 
     def create(self, user: User) -> None:
         """Add a user; Conflict where the name is taken."""
-        with translated("users"):
-            try:
-                self._row(user).save(self._model.key.does_not_exist())
-            except PutError as error:
-                if error.cause_response_code != _REFUSED:
-                    raise
-                raise Conflict("a user with this name exists already") from error
+        if self._write(None, user):
+            raise Conflict("a user with this name exists already")
 
     def change(self, old: User, new: User) -> None:
-        """Put `new` in the place of `old`; Conflict where somebody changed it meanwhile."""
-        with translated("users"):
-            try:
-                self._row(new).save(self._model.updated_at == old.updated_at)
-            except PutError as error:
-                if error.cause_response_code != _REFUSED:
-                    raise
-                raise Conflict("the user was changed by somebody else meanwhile; read it again") from error
+        """Put `new` in the place of `old`; Conflict where others changed it meanwhile, or for the last admin's role."""
+        self._explain(self._write(old, new))
 
-    def delete(self, username: str) -> None:
-        """Remove a user and the user's tokens; NotFound where there is none."""
+    def delete(self, user: User) -> None:
+        """Remove a user; Conflict as for `change`."""
+        self._explain(self._write(user, None))
+
+    def _write(self, old: User | None, new: User | None) -> tuple[str | None, ...]:
+        counts: Counter[str] = Counter()
+        if old:
+            counts[str(old.role)] -= 1
+        if new:
+            counts[str(new.role)] += 1
+        unchanged = self._model.updated_at == old.updated_at if old else self._model.key.does_not_exist()
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                if new:
+                    transaction.save(self._row(new), condition=unchanged)
+                elif old:
+                    transaction.delete(self._model(f"user#{old.username}"), condition=unchanged)
+                self._counters.move(transaction, counts, keep=str(Role.ADMIN))
+
         with translated("users"):
-            try:
-                self._model(f"user#{username}").delete(self._model.key.exists())
-            except DeleteError as error:
-                if error.cause_response_code != _REFUSED:
-                    raise
-                raise NotFound(f"there is no user {username[:80]!r}") from error
-        self.revoke_all(username)
+            return transact(self._backoff, run)
+
+    def _explain(self, codes: tuple[str | None, ...]) -> None:
+        if codes and codes[0] == _REFUSED:
+            raise Conflict("the user was changed by somebody else meanwhile; read it again")
+        if codes:
+            raise Conflict("the last admin can neither be removed nor become an operator")
 
     def list(self, after: str, limit: int) -> tuple[list[User], str]:
         """Up to `limit` users by name after a name, and the last name, "" at the end."""
@@ -74,7 +100,7 @@ class UserRepository:
     def count(self) -> int:
         """How many users there are."""
         with translated("users"):
-            return self._model.count("users", index_name="by_group")
+            return sum(amount for _, amount in self._counters.read())
 
     # -- tokens
 
@@ -85,7 +111,6 @@ class UserRepository:
                 f"token#{token.token_hash}",
                 group=f"tokens#{token.username}",
                 username=token.username,
-                role=str(token.role),
                 token_id=token.token_id,
                 token_name=token.name,
                 created_at=token.created_at,
@@ -99,48 +124,61 @@ class UserRepository:
         return _token(rows[0]) if rows else None
 
     def tokens(self, username: str) -> builtins.list[Token]:
-        """A user's tokens."""
+        """A user's tokens; one that is younger than a second may be missing."""
         with translated("users"):
             return [_token(row) for row in self._model.query(f"tokens#{username}", index_name="by_group")]
 
-    def revoke(self, token: Token) -> None:
-        """Forget a token."""
+    def revoke(self, token_hash: str) -> None:
+        """Forget a token; nothing happens where it is unknown."""
         with translated("users"):
-            self._model(f"token#{token.token_hash}").delete()
+            self._model(f"token#{token_hash}").delete()
 
-    def revoke_all(self, username: str) -> None:
-        """Forget all tokens of a user."""
-        for token in self.tokens(username):
-            self.revoke(token)
+    # -- tries to sign in
 
-    # -- failed logins
-
-    def failures(self, subject: str, now: datetime) -> tuple[int, datetime | None]:
-        """How many logins failed for an account or an address, and when the last one did."""
+    def tries(self, subject: str, now: datetime) -> Tries:
+        """The tries of an account or an address that are not forgotten yet."""
         with translated("users"):
             rows = list(self._model.query(f"login#{subject}", consistent_read=True))
-        if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000:
-            return 0, None
-        return int(rows[0].failures or 0), rows[0].updated_at
+        if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000 or not rows[0].failures:
+            return Tries()
+        return Tries(int(rows[0].failures), rows[0].updated_at)
 
-    def add_failure(self, subject: str, now: datetime, keep: timedelta) -> None:
-        """Count a failed login, forgotten after `keep` without another."""
+    def count_try(self, subject: str, seen: Tries, now: datetime, keep: timedelta) -> bool:
+        """Count one more, forgotten after `keep` without another; False where somebody else tried since `seen`."""
         model = self._model
-        until = to_ms(now + keep) // 1000
+        if seen.count:
+            condition = model.failures == seen.count
+        else:
+            condition = model.key.does_not_exist() | (model.expires_at <= to_ms(now) // 1000) | (model.failures == 0)
+        actions: builtins.list[Action] = [
+            model.failures.set(seen.count + 1),
+            model.updated_at.set(now),
+            model.expires_at.set(to_ms(now + keep) // 1000),
+        ]
         with translated("users"):
-            row = model(f"login#{subject}")
-            fresh = [model.updated_at.set(now), model.expires_at.set(until)]
             try:
-                row.update(actions=[model.failures.add(1), *fresh], condition=model.expires_at > to_ms(now) // 1000)
+                model(f"login#{subject}").update(actions=actions, condition=condition)
             except UpdateError as error:
-                if error.cause_response_code != _REFUSED:
+                if error.cause_response_code != "ConditionalCheckFailedException":
                     raise
-                row.update(actions=[model.failures.set(1), *fresh])
+                return False
+        return True
 
-    def clear_failures(self, subject: str) -> None:
-        """Forget the failed logins of an account or an address."""
+    def forget_tries(self, subject: str) -> None:
+        """Forget all tries of an account."""
         with translated("users"):
             self._model(f"login#{subject}").delete()
+
+    def forgive_try(self, subject: str) -> None:
+        """Count one try less, which has turned out well."""
+        with translated("users"):
+            try:
+                self._model(f"login#{subject}").update(
+                    actions=[self._model.failures.add(-1)], condition=self._model.failures > 0
+                )
+            except UpdateError as error:
+                if error.cause_response_code != "ConditionalCheckFailedException":
+                    raise
 
     def _row(self, user: User) -> UserModel:
         return self._model(
@@ -151,12 +189,22 @@ class UserRepository:
             password_hash=user.password_hash,
             created_at=user.created_at,
             updated_at=user.updated_at,
+            tokens_since=user.tokens_since,
         )
 
 
 def _user(row: UserModel) -> User:
-    assert row.created_at and row.updated_at  # noqa: S101 - every user has them
-    return User(row.username or "", Role(row.role or ""), row.password_hash or "", row.created_at, row.updated_at)
+    assert row.created_at  # noqa: S101 - every user has these three
+    assert row.updated_at  # noqa: S101
+    assert row.tokens_since  # noqa: S101
+    return User(
+        row.username or "",
+        Role(row.role or ""),
+        row.password_hash or "",
+        row.created_at,
+        row.updated_at,
+        row.tokens_since,
+    )
 
 
 def _token(row: UserModel) -> Token:
@@ -165,7 +213,6 @@ def _token(row: UserModel) -> Token:
         row.token_id or "",
         row.key.removeprefix("token#"),
         row.username or "",
-        Role(row.role or ""),
         row.created_at,
         from_ms(float(row.expires_at or 0) * 1000),
         row.token_name or "",

@@ -1,0 +1,16 @@
+"""The REST API: one module for each resource, its models beside its routes."""
+
+from __future__ import annotations
+
+from . import auth, clients, mailings, messages, service, steering, users
+from .routing import Routes
+
+ROUTES: tuple[Routes, ...] = (
+    auth.routes,
+    users.routes,
+    clients.routes,
+    mailings.routes,
+    steering.routes,
+    messages.routes,
+    service.routes,
+)

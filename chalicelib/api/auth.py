@@ -1,0 +1,47 @@
+"""Signing in and out: tokens."""
+
+from __future__ import annotations
+
+from pydantic import Field, StrictStr
+
+from ..domain.errors import TooManyRequests, Unauthenticated
+from ..services.accounts import IssuedToken
+from .authorizing import secret_of
+from .fields import Body, MomentOut, View
+from .routing import Call, Routes
+
+routes = Routes("auth")
+
+
+class Credentials(Body):
+    """Who signs in. `name` helps to tell tokens apart later."""
+
+    username: StrictStr = Field(max_length=256, examples=["admin"])
+    password: StrictStr = Field(max_length=1024, examples=["correct horse battery staple"])
+    name: StrictStr = Field(default="", max_length=64, examples=["deploy script"])
+
+
+class NewToken(View):
+    """A token with its secret, which is shown this once. Send it as `Authorization: Token …` or `Bearer …`."""
+
+    token: str
+    token_id: str
+    username: str
+    expires_at: MomentOut
+
+    @classmethod
+    def of(cls, issued: IssuedToken) -> NewToken:
+        token = issued.token
+        return cls(token=issued.secret, token_id=token.token_id, username=token.username, expires_at=token.expires_at)
+
+
+@routes.route("POST", "/auth-token", roles=None, errors=(Unauthenticated, TooManyRequests))
+def issue_token(call: Call, body: Credentials) -> NewToken:
+    """Get a token for a username and password."""
+    return NewToken.of(call.services.accounts.issue_token(body.username, body.password, call.address, body.name))
+
+
+@routes.route("DELETE", "/auth-token")
+def revoke_this_token(call: Call) -> None:
+    """Sign out: revoke the token that the request was made with."""
+    call.services.accounts.revoke_secret(secret_of(call.header("authorization") or ""))

@@ -1,0 +1,148 @@
+"""/api/clients/: the directory of clients."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StrictStr
+
+from ..domain.clients import MAX_TAG_LENGTH, Client, check_tag, check_timezone, normalize_phone, operator_of
+from ..domain.errors import Conflict, NotFound
+from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
+from ..services.clients import ClientFields
+from .fields import Body, MomentOut, OperatorCode, PageQuery, View, by_rule
+from .routing import Call, Created, Routes
+
+routes = Routes("clients")
+
+PhoneNumber = Annotated[StrictStr, by_rule(normalize_phone), Field(max_length=40, examples=["+79161234567"])]
+Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
+TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
+
+
+class ClientBody(Body):
+    """A client. `operator`: 3 digits as text or number; absent or null, it is taken from a +7 number."""
+
+    phone_number: PhoneNumber
+    operator: OperatorCode | None = None
+    tag: Tag = ""
+    timezone: TimeZone = "UTC"
+    opted_out: StrictBool = False
+
+    def fields(self) -> ClientFields:
+        return ClientFields(self.phone_number, self.operator, self.tag, self.timezone, self.opted_out)
+
+
+class ClientPatch(Body):
+    """What is to change of a client; what is absent stays."""
+
+    phone_number: PhoneNumber = ""
+    operator: OperatorCode | None = None
+    tag: Tag = ""
+    timezone: TimeZone = ""
+    opted_out: StrictBool = False
+
+    def over(self, client: Client) -> ClientFields:
+        """The client's fields with these in their place. An operator that came from the number follows the number."""
+        operator: str | None = client.operator
+        if "phone_number" in self.model_fields_set and client.operator == operator_of(client.phone_number):
+            operator = None
+        current = {
+            "phone_number": client.phone_number,
+            "operator": operator,
+            "tag": client.tag,
+            "timezone": client.timezone,
+            "opted_out": client.opted_out,
+        }
+        return ClientFields(**(current | self.model_dump(exclude_unset=True)))
+
+
+class ClientView(View):
+    """A client as it is answered. `operator` is 3 digits as text, null where it is not known."""
+
+    id: str
+    phone_number: str
+    operator: str | None
+    tag: str
+    timezone: str
+    opted_out: bool
+    created_at: MomentOut
+    updated_at: MomentOut
+
+    @classmethod
+    def of(cls, client: Client) -> ClientView:
+        return cls(
+            id=client.client_id,
+            phone_number=client.phone_number,
+            operator=client.operator or None,
+            tag=client.tag,
+            timezone=client.timezone,
+            opted_out=client.opted_out,
+            created_at=client.created_at,
+            updated_at=client.updated_at,
+        )
+
+
+class ClientQuery(PageQuery):
+    """`tag` and `operator` may be given several times: any of them."""
+
+    tag: list[Tag] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
+    operator: list[OperatorCode] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
+
+    def segment(self) -> Segment:
+        return Segment.checked(tuple(self.tag), tuple(self.operator))
+
+
+class ClientPage(View):
+    """A page of clients; `next` is the cursor of the one after it."""
+
+    total: int
+    rows: list[ClientView]
+    next: str | None
+
+
+def _path(client: Client) -> str:
+    return f"/api/clients/{client.client_id}"
+
+
+@routes.route("POST", "/api/clients", errors=(Conflict,))
+def create_client(call: Call, body: ClientBody) -> Created[ClientView]:
+    """Add a client to the directory."""
+    client = call.services.clients.create(body.fields())
+    return Created(ClientView.of(client), _path(client))
+
+
+@routes.route("GET", "/api/clients")
+def list_clients(call: Call, query: ClientQuery) -> ClientPage:
+    """List the clients of a segment."""
+    segment = query.segment()
+    clients, after = call.services.clients.list(segment, query.place() or "", query.limit)
+    return ClientPage(
+        total=call.services.clients.count(segment),
+        rows=[ClientView.of(client) for client in clients],
+        next=query.following(after),
+    )
+
+
+@routes.route("GET", "/api/clients/{client_id}", errors=(NotFound,))
+def read_client(call: Call, client_id: str) -> ClientView:
+    """Read one client."""
+    return ClientView.of(call.services.clients.get(client_id))
+
+
+@routes.route("PUT", "/api/clients/{client_id}", errors=(NotFound, Conflict))
+def replace_client(call: Call, client_id: str, body: ClientBody) -> ClientView:
+    """Set all fields of a client. Another phone number gives it another id; what was sent stays with the old one."""
+    return ClientView.of(call.services.clients.change(client_id, body.fields()))
+
+
+@routes.route("PATCH", "/api/clients/{client_id}", errors=(NotFound, Conflict))
+def change_client(call: Call, client_id: str, body: ClientPatch) -> ClientView:
+    """Change some fields of a client."""
+    return ClientView.of(call.services.clients.revise(client_id, body.over))
+
+
+@routes.route("DELETE", "/api/clients/{client_id}", errors=(NotFound, Conflict))
+def delete_client(call: Call, client_id: str) -> None:
+    """Remove a client from the directory. Its messages stay in the ledger."""
+    call.services.clients.delete(client_id)

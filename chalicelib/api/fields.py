@@ -1,0 +1,162 @@
+"""The models and field types that several resources share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    StrictStr,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from ..domain.clients import check_operator
+from ..domain.errors import Invalid
+from ..domain.mailings import MAX_SEGMENT_VALUES
+from . import cursors
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Body(BaseModel):
+    """What a request body is read into: no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class View(BaseModel):
+    """What is answered."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def refused(message: str) -> PydanticCustomError:
+    """The error of a field, in our words."""
+    return PydanticCustomError("refused", "{text}", {"text": message})
+
+
+def by_rule(rule: Callable[[str], str]) -> AfterValidator:
+    """A check of the domain as a validator: its Invalid becomes the error of the field it stands at."""
+
+    def check(value: str) -> str:
+        try:
+            return rule(value)
+        except Invalid as error:
+            raise refused(error.errors[0].message) from error
+
+    return AfterValidator(check)
+
+
+def _moment(value: Any) -> datetime:
+    match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise refused("must be a time in ISO 8601 with an offset, such as 2026-03-02T09:00:00+03:00")
+    day, time, second, fraction, offset = match.groups()
+    if not offset:
+        raise refused("must have an offset, such as 2026-03-02T09:00:00+03:00 or a Z at the end")
+    try:
+        text = f"{day}T{time}:{second or '00'}.{fraction or '0':0<6.6}{offset.upper()}"
+        moment = datetime.fromisoformat(text)
+        if not _FIRST <= moment < _LAST:
+            raise OverflowError
+        return moment.astimezone(UTC)
+    except ValueError as error:
+        raise refused("is no time of the calendar") from error
+    except OverflowError as error:
+        raise refused("must be between the years 1970 and 2199") from error
+
+
+def _operator(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999:
+        value = f"{value:03d}"
+    if not isinstance(value, str):
+        raise refused("must be a 3-digit code, such as 916")
+    try:
+        return check_operator(value)
+    except Invalid as error:
+        raise refused(error.errors[0].message) from error
+
+
+def _query_integer(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,9}", value):
+        raise refused("must be a whole number")
+    return int(value)
+
+
+def query_flag(value: Any) -> bool:
+    """true or false, as they stand in a query."""
+    if value not in ("true", "false"):
+        raise refused("must be true or false")
+    return bool(value == "true")
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-02T09:00:00+03:00"]}),
+]
+# Answers are in UTC, in whole milliseconds.
+MomentOut = Annotated[
+    datetime,
+    PlainSerializer(lambda value: value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-02T06:00:00.000Z"]}),
+]
+OperatorCode = Annotated[
+    str,
+    BeforeValidator(_operator),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^[0-9]{3}$"},
+                {"type": "integer", "minimum": 0, "maximum": 999},
+            ],
+            "examples": ["916"],
+        }
+    ),
+]
+Flag = Annotated[bool, BeforeValidator(query_flag), WithJsonSchema({"type": "boolean"})]
+# One value or a list of them. The labels keep the two apart while reading, and are left out of a field's path.
+OneOrMore = Annotated[
+    Annotated[T, Tag("<one>")] | Annotated[list[T], Field(min_length=1, max_length=MAX_SEGMENT_VALUES), Tag("<list>")],
+    Discriminator(lambda value: "<list>" if isinstance(value, list) else "<one>"),
+]
+
+
+class PageQuery(BaseModel):
+    """What every list understands. A subclass adds the filters of its list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, BeforeValidator(_query_integer), Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: StrictStr | None = None
+
+    @property
+    def _scope(self) -> str:
+        return type(self).__name__ + self.model_dump_json(exclude={"limit", "cursor"})
+
+    def place(self) -> Any:
+        """Where the page begins, None at the start; Malformed for a cursor that was not made by this list."""
+        return cursors.decode(self.cursor, self._scope) if self.cursor else None
+
+    def following(self, place: Any) -> str | None:
+        """The cursor of the next page, None where there is none."""
+        return cursors.encode(place, self._scope) if place else None

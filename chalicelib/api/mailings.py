@@ -1,0 +1,282 @@
+"""/api/mailing/: ordering, reading and changing mailings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StrictInt, StrictStr
+
+from ..bootstrap import Services
+from ..domain.errors import Conflict, FieldError, Invalid, NotFound
+from ..domain.local_window import LocalWindow, WindowPolicy
+from ..domain.mailings import (
+    MAX_RATE,
+    MAX_TEXT_LENGTH,
+    Late,
+    Mailing,
+    MailingState,
+    MailingStatus,
+    OnUnknown,
+    Segment,
+    check_text,
+)
+from ..services.mailings import MailingFields
+from .clients import Tag
+from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule
+from .routing import Call, Created, Routes
+
+routes = Routes("mailing")
+
+
+def _text(text: str) -> str:
+    errors: list[FieldError] = check_text(text)
+    if errors:
+        raise Invalid(*errors)
+    return text
+
+
+Text = Annotated[StrictStr, by_rule(_text), Field(min_length=1, max_length=MAX_TEXT_LENGTH, examples=["Hello"])]
+Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
+
+
+class SegmentBody(Body):
+    """Whom a mailing goes to: any of the tags and any of the operators. What is absent does not narrow: {} is all."""
+
+    tag: OneOrMore[Tag] | None = None
+    operator: OneOrMore[OperatorCode] | None = None
+
+    def segment(self) -> Segment:
+        return Segment.checked(_values(self.tag), _values(self.operator))
+
+
+def _values(given: str | list[str] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+TimeOfDay = Annotated[StrictStr, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
+
+
+class LocalWindowBody(Body):
+    """The hours of a client's own day in which it may be reached; across midnight where `until` is before `from`.
+
+    `policy` says what happens outside them: the message waits (defer) or is left out (skip).
+    """
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+    start: TimeOfDay = Field(alias="from")
+    until: TimeOfDay
+    policy: WindowPolicy = WindowPolicy.DEFER
+
+    def window(self) -> LocalWindow:
+        return LocalWindow.parse(self.start, self.until, self.policy)
+
+    @classmethod
+    def of(cls, window: LocalWindow) -> LocalWindowBody:
+        hours = {"from": window.start.isoformat("minutes"), "until": window.until.isoformat("minutes")}
+        return cls.model_validate({**hours, "policy": window.policy})
+
+
+class MailingBody(Body):
+    """A mailing: one text to one segment in one sending window. It starts by itself at `start_time`."""
+
+    text: Text
+    clients: SegmentBody
+    start_time: Moment
+    end_time: Moment
+    local_window: LocalWindowBody | None = None
+    rate_limit: Rate | None = None
+    on_unknown: OnUnknown = OnUnknown.RETRY
+    late: Late = Late.RUN
+
+    def fields(self) -> MailingFields:
+        return MailingFields(
+            self.text,
+            self.clients.segment(),
+            self.start_time,
+            self.end_time,
+            self.on_unknown,
+            self.rate_limit,
+            self.local_window.window() if self.local_window else None,
+            self.late,
+        )
+
+
+class MailingPatch(Body):
+    """What is to change of a mailing; what is absent stays. `clients` is set as a whole."""
+
+    text: Text = ""
+    clients: SegmentBody = SegmentBody()
+    start_time: Moment = None  # type: ignore[assignment]
+    end_time: Moment = None  # type: ignore[assignment]
+    local_window: LocalWindowBody | None = None
+    rate_limit: Rate | None = None
+    on_unknown: OnUnknown = OnUnknown.RETRY
+    late: Late = Late.RUN
+
+    def over(self, mailing: Mailing) -> MailingFields:
+        """The mailing's fields with these in their place."""
+        merged: dict[str, Any] = {
+            "text": mailing.text,
+            "clients": None,
+            "start_time": mailing.start_at,
+            "end_time": mailing.end_at,
+            "local_window": None,
+            "rate_limit": mailing.rate_limit,
+            "on_unknown": mailing.on_unknown,
+            "late": mailing.late,
+        }
+        merged |= {name: getattr(self, name) for name in self.model_fields_set}
+        window = mailing.local_window
+        if "local_window" in self.model_fields_set:
+            window = self.local_window.window() if self.local_window else None
+        return MailingFields(
+            merged["text"],
+            self.clients.segment() if "clients" in self.model_fields_set else mailing.segment,
+            merged["start_time"],
+            merged["end_time"],
+            merged["on_unknown"],
+            merged["rate_limit"],
+            window,
+            merged["late"],
+        )
+
+
+class SegmentView(View):
+    """A segment as it is answered: one value by itself, several as a list, null where it does not narrow."""
+
+    tag: str | list[str] | None
+    operator: str | list[str] | None
+
+    @classmethod
+    def of(cls, segment: Segment) -> SegmentView:
+        return cls(tag=_echo(segment.tags), operator=_echo(segment.operators))
+
+
+def _echo(values: tuple[str, ...]) -> str | list[str] | None:
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else list(values)
+
+
+class CountsView(View):
+    """A mailing's messages by status; they add up to `total`. What is being sent this moment counts as queued."""
+
+    total: int
+    queued: int
+    waiting: int
+    sent: int
+    failed: int
+    unknown: int
+    expired: int
+    cancelled: int
+    skipped: int
+
+
+class MailingView(View):
+    """A mailing as it is answered."""
+
+    id: str
+    text: str
+    clients: SegmentView
+    start_time: MomentOut
+    end_time: MomentOut
+    local_window: LocalWindowBody | None
+    rate_limit: int | None
+    on_unknown: OnUnknown
+    late: Late
+    status: MailingStatus
+    counts: CountsView
+    created_by: str
+    created_at: MomentOut
+    updated_at: MomentOut
+    launched_at: MomentOut | None
+    finished_at: MomentOut | None
+
+    @classmethod
+    def of(cls, state: MailingState) -> MailingView:
+        mailing = state.mailing
+        return cls(
+            id=mailing.mailing_id,
+            text=mailing.text,
+            clients=SegmentView.of(mailing.segment),
+            start_time=mailing.start_at,
+            end_time=mailing.end_at,
+            local_window=LocalWindowBody.of(mailing.local_window) if mailing.local_window else None,
+            rate_limit=mailing.rate_limit,
+            on_unknown=mailing.on_unknown,
+            late=mailing.late,
+            status=mailing.status,
+            counts=CountsView(**state.statistics.counts()),
+            created_by=mailing.created_by,
+            created_at=mailing.created_at,
+            updated_at=mailing.updated_at,
+            launched_at=mailing.launched_at,
+            finished_at=mailing.finished_at,
+        )
+
+
+class MailingQuery(PageQuery):
+    """All mailings, the newest first, or those of one status, the latest start first."""
+
+    status: MailingStatus | None = None
+
+
+class MailingPage(View):
+    """A page of mailings; `next` is the cursor of the one after it."""
+
+    total: int
+    rows: list[MailingView]
+    next: str | None
+
+
+def view_of(services: Services, mailing: Mailing) -> MailingView:
+    """The mailing with its counts, which are read only where there can be any."""
+    return MailingView.of(services.mailings.with_counts(mailing))
+
+
+@routes.route("POST", "/api/mailing")
+def create_mailing(call: Call, body: MailingBody) -> Created[MailingView]:
+    """Order a mailing. It is delivered by itself, at once where its window is open."""
+    mailing = call.services.mailings.create(body.fields(), call.principal.username)
+    return Created(view_of(call.services, mailing), f"/api/mailing/{mailing.mailing_id}")
+
+
+@routes.route("GET", "/api/mailing")
+def list_mailings(call: Call, query: MailingQuery) -> MailingPage:
+    """List mailings."""
+    totals = call.services.mailings.totals()
+    place = query.place()
+    mailings, after = call.services.mailings.list(query.status, tuple(place) if place else None, query.limit)
+    return MailingPage(
+        total=totals.get(query.status, 0) if query.status else sum(totals.values()),
+        rows=[view_of(call.services, mailing) for mailing in mailings],
+        next=query.following(after),
+    )
+
+
+@routes.route("GET", "/api/mailing/{mailing_id}", errors=(NotFound,))
+def read_mailing(call: Call, mailing_id: str) -> MailingView:
+    """Read one mailing with its counts."""
+    return MailingView.of(call.services.mailings.state(mailing_id))
+
+
+@routes.route("PUT", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
+def replace_mailing(call: Call, mailing_id: str, body: MailingBody) -> MailingView:
+    """Set all fields of a mailing that has not begun."""
+    return view_of(call.services, call.services.mailings.change(mailing_id, body.fields()))
+
+
+@routes.route("PATCH", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
+def change_mailing(call: Call, mailing_id: str, body: MailingPatch) -> MailingView:
+    """Change some fields of a mailing that has not begun. Of a paused one `end_time`, `rate_limit` and `on_unknown`
+    can be changed too, of a running one `rate_limit`."""
+    return view_of(call.services, call.services.mailings.revise(mailing_id, body.over))
+
+
+@routes.route("DELETE", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
+def delete_mailing(call: Call, mailing_id: str) -> None:
+    """Remove a mailing that is not under way, with its messages."""
+    call.services.mailings.delete(mailing_id)

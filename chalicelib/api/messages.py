@@ -1,0 +1,99 @@
+"""/api/messages/: the ledger, read only."""
+
+from __future__ import annotations
+
+from pydantic import Field, StrictStr
+
+from ..domain.errors import NotFound
+from ..domain.messages import Attempt, Message, MessageStatus, Outcome
+from .fields import MomentOut, PageQuery, View
+from .routing import Call, Routes
+
+routes = Routes("messages")
+
+
+class AttemptView(View):
+    """One call of the gateway, and what it came to."""
+
+    at: MomentOut
+    duration_ms: int
+    outcome: Outcome
+    reason: str
+    http_status: int | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptView:
+        return cls(
+            at=attempt.at,
+            duration_ms=attempt.duration_ms,
+            outcome=attempt.outcome,
+            reason=attempt.reason,
+            http_status=attempt.http_status,
+        )
+
+
+class MessageView(View):
+    """A message. `start_date` is when it was created, `sending_status` is true once it is sent, `due_at` is until when
+    it waits, `phone_number` the number that it goes to."""
+
+    id: str
+    mailing: str
+    client: str
+    phone_number: str
+    status: MessageStatus
+    sending_status: bool
+    start_date: MomentOut
+    sent_at: MomentOut | None
+    due_at: MomentOut | None
+    reason: str
+    attempts: list[AttemptView]
+
+    @classmethod
+    def of(cls, message: Message) -> MessageView:
+        return cls(
+            id=message.message_id,
+            mailing=message.mailing_id,
+            client=message.client_id,
+            phone_number=message.phone_number,
+            status=message.status,
+            sending_status=message.status is MessageStatus.SENT,
+            start_date=message.created_at,
+            sent_at=message.sent_at,
+            due_at=message.due_at,
+            reason=message.reason,
+            attempts=[AttemptView.of(attempt) for attempt in message.attempts],
+        )
+
+
+class MessageQuery(PageQuery):
+    """Messages of a mailing, of a client, of a status; without a mailing those of the newest mailings first."""
+
+    mailing: StrictStr | None = Field(default=None, max_length=100)
+    client: StrictStr | None = Field(default=None, max_length=100)
+    status: MessageStatus | None = None
+
+
+class MessagePage(View):
+    """A page of messages; it may be short, or empty, before the end, which is where `next` is null.
+
+    `total` is null where counting would mean reading: with a client, and for the status sending.
+    """
+
+    total: int | None
+    rows: list[MessageView]
+    next: str | None
+
+
+@routes.route("GET", "/api/messages", errors=(NotFound,))
+def list_messages(call: Call, query: MessageQuery) -> MessagePage:
+    """List messages."""
+    page = call.services.messages.search(query.mailing, query.client, query.status, query.place() or "", query.limit)
+    return MessagePage(
+        total=page.total, rows=[MessageView.of(message) for message in page.rows], next=query.following(page.cursor)
+    )
+
+
+@routes.route("GET", "/api/messages/{message_id}", errors=(NotFound,))
+def read_message(call: Call, message_id: str) -> MessageView:
+    """Read one message with its attempts."""
+    return MessageView.of(call.services.messages.get(message_id))

@@ -1,0 +1,239 @@
+"""How a function becomes a route: what it takes and gives is read from its annotations, errors become problems."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from chalice.app import Authorizer, Blueprint, Request, Response
+from pydantic import BaseModel
+
+from .. import bootstrap
+from ..domain.errors import Forbidden, ServiceError
+from ..domain.users import Principal, Role
+from ..observability import logger
+from . import parsing, problems
+
+T = TypeVar("T", bound=BaseModel)
+Handler = Callable[..., Any]
+EVERYBODY = frozenset(Role)
+ADMINS = frozenset({Role.ADMIN})
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_Headers = dict[str, str | list[str]]
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Created(Generic[T]):
+    """The answer 201: what was created, and the path where it is."""
+
+    body: T
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is no JSON."""
+
+    body: str
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, beyond its body and query."""
+
+    request: Request
+    services: bootstrap.Services
+    given_principal: Principal | None
+
+    @property
+    def principal(self) -> Principal:
+        """Who makes the request; only routes that need a token may ask."""
+        if self.given_principal is None:
+            raise RuntimeError("a public route has no principal")
+        return self.given_principal
+
+    @property
+    def address(self) -> str:
+        """The address that the request came from."""
+        return str(self.request.context.get("identity", {}).get("sourceIp") or "unknown")
+
+    def header(self, name: str) -> str | None:
+        """A header's value, None where it is absent."""
+        value: str | None = self.request.headers.get(name)
+        return value
+
+    def link(self, path: str) -> str:
+        """A path of ours as this caller has to write it: with the stage that API Gateway puts before it.
+
+        A proxy that hides the stage says so with X-Forwarded-Prefix.
+        """
+        given = (self.header("x-forwarded-prefix") or "").rstrip("/")
+        if self.header("x-forwarded-prefix") is not None and _PREFIX.fullmatch(given):
+            return given + path
+        ours = len(self.request.path.strip("/").split("/")) if self.request.path != "/" else 0
+        seen = str(self.request.context.get("path") or "").strip("/").split("/")
+        prefix = seen[: len(seen) - ours] if ours else [part for part in seen if part]
+        return "".join(f"/{part}" for part in prefix) + path
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route and method: everything that serving and documenting it needs."""
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    roles: frozenset[Role] | None
+    errors: tuple[type[ServiceError], ...]
+    consumes: str
+    max_bytes: int
+    hints: dict[str, Any]
+
+    @property
+    def body_type(self) -> Any:
+        return self.hints.get("body")
+
+    @property
+    def query_type(self) -> type[BaseModel] | None:
+        return self.hints.get("query")
+
+    @property
+    def result_type(self) -> Any:
+        return self.hints["return"]
+
+    @property
+    def name(self) -> str:
+        return self.handler.__name__
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in the path, in their order."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+class Routes:
+    """The routes of one resource.
+
+    A handler takes a Call, the parameters of the path as texts, and where it has them `body` and `query`, models into
+    which the request is read. It answers a model (200), Created (201), Text (200) or None (204).
+    """
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.operations: list[Operation] = []
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        roles: frozenset[Role] | None = EVERYBODY,
+        errors: tuple[type[ServiceError], ...] = (),
+        consumes: str = parsing.JSON,
+        max_bytes: int = parsing.MAX_JSON,
+    ) -> Callable[[Handler], Handler]:
+        """Serve a method of a path; `roles` None: without a token. `errors` are those that it can answer by itself."""
+
+        def register(handler: Handler) -> Handler:
+            hints = typing.get_type_hints(handler)
+            self.operations.append(
+                Operation(method, path, handler, self.tag, roles, errors, consumes, max_bytes, hints)
+            )
+            return handler
+
+        return register
+
+    def blueprint(self, authorizer: Authorizer) -> Blueprint:
+        """The routes for Chalice, behind the authorizer where they need a token."""
+        blueprint = Blueprint(__name__)
+        for operation in self.operations:
+            guard = authorizer if operation.roles is not None else None
+            # Every content type reaches us, so that a wrong one is answered as all errors are.
+            register = blueprint.route(
+                operation.path, methods=[operation.method], authorizer=guard, content_types=["*/*"]
+            )
+            register(_view(operation, blueprint))
+        return blueprint
+
+
+def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        try:
+            return _answer(operation, blueprint.current_request, path)
+        except Exception as error:  # the boundary of a request
+            return _refusal(operation, error)
+
+    view.__name__ = operation.name
+    view.__doc__ = inspect.getdoc(operation.handler)
+    return view
+
+
+def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Response:
+    principal = _principal(request) if operation.roles is not None else None
+    if operation.roles is not None and principal and principal.role not in operation.roles:
+        raise Forbidden(f"this needs the role {' or '.join(sorted(operation.roles))}")
+    arguments: dict[str, Any] = dict(path)
+    if operation.body_type is not None:
+        arguments["body"] = _body(operation, request)
+    if operation.query_type is not None:
+        arguments["query"] = parsing.read_query(operation.query_type, _query(request))
+    else:
+        parsing.read_query(_Nothing, _query(request))
+    call = Call(request, bootstrap.get_services(), principal)
+    return _response(call, operation.handler(call, **arguments))
+
+
+class _Nothing(BaseModel, extra="forbid"):
+    """The query of a route that takes none."""
+
+
+def _query(request: Request) -> dict[str, list[str]]:
+    parameters = request.query_params
+    return {} if parameters is None else {name: parameters.getlist(name) for name in parameters}
+
+
+def _principal(request: Request) -> Principal:
+    known = request.context["authorizer"]
+    return Principal(known["username"], Role(known["role"]), known["token_id"])
+
+
+def _body(operation: Operation, request: Request) -> Any:
+    raw = request.raw_body or b""
+    parsing.check_content_type(request.headers.get("content-type") or parsing.JSON, operation.consumes)
+    raw = raw.encode() if isinstance(raw, str) else raw
+    if operation.body_type is str:
+        return parsing.read_text(raw, operation.max_bytes)
+    return parsing.validate(operation.body_type, parsing.read_json(raw))
+
+
+def _response(call: Call, result: Any) -> Response:
+    headers: _Headers = {**_HEADERS}
+    if result is None:
+        return Response(body="", headers=headers, status_code=204)
+    if isinstance(result, Text):
+        headers |= {"Content-Type": result.media_type, **result.headers}
+        return Response(body=result.body, headers=headers, status_code=200)
+    status, body = 200, result
+    if isinstance(result, Created):
+        status, body = 201, result.body
+        headers["Location"] = call.link(result.path)
+    headers["Content-Type"] = parsing.JSON
+    return Response(body=body.model_dump_json(), headers=headers, status_code=status)
+
+
+def _refusal(operation: Operation, error: Exception) -> Response:
+    answer = problems.answer_for(error)
+    if answer.status >= 500:
+        logger.exception("request failed", route=operation.path, method=operation.method, status=answer.status)
+    else:
+        logger.info("request refused", route=operation.path, method=operation.method, status=answer.status)
+    headers: _Headers = {**_HEADERS, **answer.headers}
+    return Response(body=answer.body, headers=headers, status_code=answer.status)

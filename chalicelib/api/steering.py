@@ -1,0 +1,49 @@
+"""/api/mailing/{id}/launch and its like: what is done with a mailing."""
+
+from __future__ import annotations
+
+from pydantic import StrictBool
+
+from ..domain.errors import Conflict, NotFound
+from .fields import Body
+from .mailings import MailingView, view_of
+from .routing import Call, Routes
+
+routes = Routes("mailing")
+_ERRORS = (NotFound, Conflict)
+
+
+class RetryBody(Body):
+    """What is tried again: failed messages, and with `unknown` those whose outcome is not known."""
+
+    unknown: StrictBool = False
+
+
+@routes.route("POST", "/api/mailing/{mailing_id}/launch", errors=_ERRORS)
+def launch_mailing(call: Call, mailing_id: str) -> MailingView:
+    """Start a scheduled mailing now, before its `start_time`."""
+    return view_of(call.services, call.services.mailings.launch(mailing_id))
+
+
+@routes.route("POST", "/api/mailing/{mailing_id}/pause", errors=_ERRORS)
+def pause_mailing(call: Call, mailing_id: str) -> MailingView:
+    """Stop a mailing until it is resumed. No message leaves later than 2 seconds after the answer."""
+    return view_of(call.services, call.services.mailings.pause(mailing_id))
+
+
+@routes.route("POST", "/api/mailing/{mailing_id}/resume", errors=_ERRORS)
+def resume_mailing(call: Call, mailing_id: str) -> MailingView:
+    """Go on with a paused mailing where it was."""
+    return view_of(call.services, call.services.mailings.resume(mailing_id))
+
+
+@routes.route("POST", "/api/mailing/{mailing_id}/cancel", errors=_ERRORS)
+def cancel_mailing(call: Call, mailing_id: str) -> MailingView:
+    """Stop a mailing for good: what was not sent becomes cancelled."""
+    return view_of(call.services, call.services.mailings.cancel(mailing_id))
+
+
+@routes.route("POST", "/api/mailing/{mailing_id}/retry", errors=_ERRORS)
+def retry_mailing(call: Call, mailing_id: str, body: RetryBody) -> MailingView:
+    """Try the failed messages of a finished mailing again, and nothing else, while its window is open."""
+    return view_of(call.services, call.services.mailings.retry_failed(mailing_id, unknown=body.unknown))

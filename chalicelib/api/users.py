@@ -1,0 +1,193 @@
+"""/api/users/: accounts, and one's own account and tokens at /api/users/me/."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictStr
+
+from ..domain.errors import Conflict, FieldError, Invalid, NotFound, TooManyRequests
+from ..domain.users import (
+    MAX_PASSWORD_LENGTH,
+    MAX_USERNAME_LENGTH,
+    MIN_PASSWORD_LENGTH,
+    MIN_USERNAME_LENGTH,
+    Role,
+    Token,
+    User,
+    check_password,
+    check_username,
+)
+from .fields import Body, MomentOut, PageQuery, View, by_rule
+from .routing import ADMINS, Call, Created, Routes
+
+routes = Routes("users")
+
+
+def _raising(errors: list[FieldError], value: str) -> str:
+    if errors:
+        raise Invalid(*errors)
+    return value
+
+
+Username = Annotated[
+    StrictStr,
+    by_rule(lambda text: _raising(check_username(text), text)),
+    Field(min_length=MIN_USERNAME_LENGTH, max_length=MAX_USERNAME_LENGTH, examples=["maria"]),
+]
+Password = Annotated[
+    StrictStr,
+    by_rule(lambda text: _raising(check_password(text), text)),
+    Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery staple"]),
+]
+
+
+class UserBody(Body):
+    """A new user."""
+
+    username: Username
+    password: Password
+    role: Role = Role.OPERATOR
+
+
+class UserReplacement(Body):
+    """A user's role and, where it is given, a new password."""
+
+    role: Role
+    password: Password = ""
+
+
+class UserPatch(Body):
+    """What is to change of a user. Either revokes all tokens of the user."""
+
+    role: Role = Role.OPERATOR
+    password: Password = ""
+
+
+class OwnPatch(Body):
+    """A new password for oneself, which revokes all one's tokens; the present one must be given."""
+
+    current_password: StrictStr = Field(max_length=1024)
+    password: Password
+
+
+class UserView(View):
+    """A user as it is answered."""
+
+    username: str
+    role: Role
+    created_at: MomentOut
+    updated_at: MomentOut
+
+    @classmethod
+    def of(cls, user: User) -> UserView:
+        return cls(username=user.username, role=user.role, created_at=user.created_at, updated_at=user.updated_at)
+
+
+class UserPage(View):
+    """A page of users, by name; `next` is the cursor of the one after it."""
+
+    total: int
+    rows: list[UserView]
+    next: str | None
+
+
+class TokenView(View):
+    """A token, without its secret. `current` marks the one that the request was made with."""
+
+    token_id: str
+    name: str
+    created_at: MomentOut
+    expires_at: MomentOut
+    current: bool
+
+    @classmethod
+    def of(cls, token: Token, current: str) -> TokenView:
+        return cls(
+            token_id=token.token_id,
+            name=token.name,
+            created_at=token.created_at,
+            expires_at=token.expires_at,
+            current=token.token_id == current,
+        )
+
+
+class TokenPage(View):
+    """One's tokens that are still good, the newest first."""
+
+    total: int
+    rows: list[TokenView]
+    next: None = None
+
+
+@routes.route("GET", "/api/users", roles=ADMINS)
+def list_users(call: Call, query: PageQuery) -> UserPage:
+    """List users."""
+    users, after = call.services.accounts.list(query.place() or "", query.limit)
+    return UserPage(
+        total=call.services.accounts.count(),
+        rows=[UserView.of(user) for user in users],
+        next=query.following(after),
+    )
+
+
+@routes.route("POST", "/api/users", roles=ADMINS, errors=(Conflict,))
+def create_user(call: Call, body: UserBody) -> Created[UserView]:
+    """Add a user."""
+    user = call.services.accounts.create(body.username, body.password, body.role)
+    return Created(UserView.of(user), f"/api/users/{user.username}")
+
+
+@routes.route("GET", "/api/users/me")
+def read_own_user(call: Call) -> UserView:
+    """Read one's own account."""
+    return UserView.of(call.services.accounts.get(call.principal.username))
+
+
+@routes.route("PATCH", "/api/users/me", errors=(Conflict, TooManyRequests))
+def change_own_user(call: Call, body: OwnPatch) -> UserView:
+    """Change one's own password."""
+    accounts = call.services.accounts
+    accounts.confirm_password(call.principal.username, body.current_password, call.address)
+    return UserView.of(accounts.change(call.principal.username, password=body.password))
+
+
+@routes.route("GET", "/api/users/me/tokens")
+def list_own_tokens(call: Call) -> TokenPage:
+    """List one's own tokens."""
+    tokens = call.services.accounts.tokens(call.principal.username)
+    rows = [TokenView.of(token, call.principal.token_id) for token in tokens]
+    return TokenPage(total=len(rows), rows=rows)
+
+
+@routes.route("DELETE", "/api/users/me/tokens/{token_id}", errors=(NotFound,))
+def revoke_own_token(call: Call, token_id: str) -> None:
+    """Revoke one of one's own tokens; it is refused from the next request on."""
+    call.services.accounts.revoke_token(call.principal.username, token_id)
+
+
+@routes.route("GET", "/api/users/{username}", roles=ADMINS, errors=(NotFound,))
+def read_user(call: Call, username: str) -> UserView:
+    """Read one user."""
+    return UserView.of(call.services.accounts.get(username))
+
+
+@routes.route("PUT", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
+def replace_user(call: Call, username: str, body: UserReplacement) -> UserView:
+    """Set a user's role, and the password where one is given. A change revokes all tokens of the user."""
+    return UserView.of(call.services.accounts.change(username, role=body.role, password=body.password or None))
+
+
+@routes.route("PATCH", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
+def change_user(call: Call, username: str, body: UserPatch) -> UserView:
+    """Change a user's role or password. A change revokes all tokens of the user."""
+    given = body.model_fields_set
+    role = body.role if "role" in given else None
+    password = body.password if "password" in given else None
+    return UserView.of(call.services.accounts.change(username, role=role, password=password))
+
+
+@routes.route("DELETE", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
+def delete_user(call: Call, username: str) -> None:
+    """Remove a user with all tokens."""
+    call.services.accounts.delete(username)
