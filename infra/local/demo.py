@@ -152,7 +152,8 @@ def run(console: Console, environ: Mapping[str, str], count: int = CLIENTS) -> N
     done = sent(mailing)
     console.print(
         f"mailing {mailing_id} {mailing['status']}: {done} sent, {count - done} not, "
-        f"{seconds:.1f} s, {done / seconds:.0f} messages/s"
+        f"{seconds:.1f} s, {done / seconds:.0f} messages/s",
+        soft_wrap=True,
     )
     if done != count:
         raise DemoError(f"{count - done} messages were not sent: {mailing.get('counts')}")

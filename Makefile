@@ -1,0 +1,76 @@
+# Everything that is done with this project; CI does the same (.ci/run).
+
+PYTHON ?= python3
+STAGE ?= dev
+N ?= 20000
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.requirements
+LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links
+SOURCES := app.py chalicelib infra tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test simulate openapi lint types imports check format package lock audit clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv with the locked packages (the other targets do it themselves)
+
+# The stamp is a copy of the lock, so a checkout that only touches the file's time installs nothing again.
+$(STAMP): requirements-dev.txt
+	@cmp -s $< $@ && touch $@ || { \
+	  command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) found: install Python 3.11 or newer, or give it: make PYTHON=/path/to/python" >&2; exit 1; }; \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); give another: make PYTHON=/path/to/python" >&2; exit 1; }; \
+	  echo "Setting up $(VENV) (half a minute) ..."; \
+	  $(PYTHON) -m venv --clear $(VENV) || { echo "python3-venv is missing: on Debian or Ubuntu, apt install python3-venv" >&2; exit 1; }; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< && cp $< $@; }
+
+run: $(STAMP) ## Run the whole service on this machine (PORT, DATA_DIR, GATEWAY_URL ...: see README)
+	@exec $(BIN)/python -m infra.local
+
+demo: $(STAMP) ## Send a mailing to 1,000 clients of a running `make run`
+	@exec $(BIN)/python -m infra.local.demo
+
+# The quick tests share the cores; what starts processes and measures time has them for itself.
+test: $(STAMP) ## Run all tests: unit, integration, contract, end to end
+	$(BIN)/pytest -n 2 tests/unit tests/contract
+	$(BIN)/pytest tests/integration tests/e2e
+
+simulate: $(STAMP) ## Search for broken promises in N simulated steps
+	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation
+
+openapi: $(STAMP) ## Write docs/openapi.json from the routes
+	$(BIN)/python -m infra.openapi
+
+lint: $(STAMP) ## Check style and format
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+imports: $(STAMP) ## Check that imports point one way
+	$(BIN)/lint-imports
+
+check: lint types imports test ## Everything that CI checks
+
+format: $(STAMP) ## Rewrite the code in house style
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+package: $(STAMP) ## Make dist/deployment.zip and dist/template.json for STAGE
+	$(BIN)/python -m infra.package --stage $(STAGE) dist
+
+# An empty configuration: the lock must not depend on the machine that writes it.
+lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--upgrade for newer versions)
+	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements.txt requirements.in
+	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-dev.txt requirements-dev.in
+
+audit: $(STAMP) ## Look for known vulnerabilities in the locked packages
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-dev.txt
+
+clean: ## Remove what can be made again; data in .local/ stays
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	find . -name __pycache__ -prune -exec rm -rf {} +
