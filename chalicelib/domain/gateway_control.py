@@ -53,7 +53,14 @@ class GatewayControl:
     def closed(self, now: datetime, by: str = "") -> GatewayControl:
         """The circuit closed."""
         return replace(
-            self, retry_at=None, opened_at=None, trips=0, held=False, revision=self.revision + 1, changed_by=by, changed_at=now
+            self,
+            retry_at=None,
+            opened_at=None,
+            trips=0,
+            held=False,
+            revision=self.revision + 1,
+            changed_by=by,
+            changed_at=now,
         )
 
     def held_open(self, now: datetime, by: str) -> GatewayControl:

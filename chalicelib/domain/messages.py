@@ -170,4 +170,3 @@ def gateway_id_for(message_id: str) -> int:
     """The positive 63-bit integer by which the gateway knows the message, the same on every attempt."""
     digest = hashlib.blake2b(message_id.encode(), digest_size=8, person=b"ms-gateway").digest()
     return (int.from_bytes(digest, "big") >> 1) or 1
-

@@ -63,7 +63,12 @@ def check_username(username: str) -> list[FieldError]:
         return [FieldError("username", f"must not be {username}")]
     if _USERNAME.fullmatch(username):
         return []
-    return [FieldError("username", "must have 2 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit")]
+    return [
+        FieldError(
+            "username",
+            "must have 2 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit",
+        )
+    ]
 
 
 def check_password(password: str) -> list[FieldError]:

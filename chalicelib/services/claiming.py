@@ -167,7 +167,8 @@ class Claims:
             batch.probed = True
             through = jobs[:PROBES]
         waiting = [
-            (job, self._parked(job, now, "the circuit is open", self._control.retry_at())) for job in jobs[len(through) :]
+            (job, self._parked(job, now, "the circuit is open", self._control.retry_at()))
+            for job in jobs[len(through) :]
         ]
         ready: list[Job] = []
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
@@ -221,9 +222,7 @@ class Claims:
         return claimed
 
 
-def _final(
-    attempts: tuple[Attempt, ...], reason: str, status: MessageStatus = MessageStatus.SKIPPED
-) -> dict[str, Any]:
+def _final(attempts: tuple[Attempt, ...], reason: str, status: MessageStatus = MessageStatus.SKIPPED) -> dict[str, Any]:
     """A final status without another attempt: what may have been sent before is unknown, nothing else."""
     maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
     return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "reason": reason}

@@ -132,7 +132,8 @@ class Delivery:
 
     def _learn(self, batch: Batch) -> None:
         try:
-            self._control.note(batch.attempts, batch.probed)
+            if self._control.note(batch.attempts, batch.probed):
+                self._outcomes.go_on()
         except Unavailable as error:
             logger.warning("the circuit could not be told", error=str(error))
 

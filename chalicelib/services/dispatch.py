@@ -121,9 +121,7 @@ class Dispatcher:
         if shard is None or shard.expanded or state.mailing.status not in _EXPANDING:
             return
         owner = f"{self._rng.getrandbits(64):016x}"
-        if not self._mailings.acquire(
-            unit.mailing_id, shard, owner, self._clock.now(), deadline + _LEASE_MARGIN
-        ):
+        if not self._mailings.acquire(unit.mailing_id, shard, owner, self._clock.now(), deadline + _LEASE_MARGIN):
             return
         shard = replace(shard, owner=owner)
         while not shard.expanded and self._clock.now() < deadline - _STOP_BEFORE:

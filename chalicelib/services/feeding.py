@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +14,6 @@ from ..domain.gateway_control import PROBES, GatewayControl
 from ..domain.mailings import MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..messaging import MAX_DELAY, Hint, Queue, Unit
-from ..observability import logger
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from ..storage.settings import LeaseRepository
@@ -23,8 +23,8 @@ from .gateway_control import GatewayControlService
 PUMP = "pump"
 _LEASE = timedelta(seconds=20)
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline
-_IDLE = 0.15  # seconds between looks at a queue that is full enough
-_WAIT_FOR_DUE = timedelta(seconds=20)  # that a pump waits for parked messages to become due, rather than end
+_IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
+_SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
 _PAGE = 500  # rows
 _SECONDS_AHEAD = 5  # of work at the allowed rate that are on the queue at most
 # AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
@@ -91,8 +91,13 @@ class Feeder:
         self.ensure_pump()
 
     def needs_pump(self, state: MailingState) -> bool:
-        """Whether a mailing has rows that no hint was given for, or parked ones."""
-        return _next_shard(state) is not None or state.statistics.by_status["waiting"] > 0
+        """Whether a mailing has rows that no hint was given for, or parked ones that are due soon."""
+        if _next_shard(state):
+            return True
+        if state.statistics.by_status["waiting"] <= 0:
+            return False
+        soon = self._clock.now() + _SOON
+        return any(self._ledger.due(state.mailing.mailing_id, shard, soon, None, 1) for shard in SHARDS)
 
     def is_stalled(self, state: MailingState) -> bool:
         """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""
@@ -111,40 +116,45 @@ class _Pump:
     def __init__(self, feeder: Feeder) -> None:
         self._feeder = feeder
         self._clock = feeder._clock
-        self._parked_cursors: dict[tuple[str, str], tuple[int, str]] = {}
-        self._wait_until = self._clock.now() + _WAIT_FOR_DUE
+        self._parked_cursors: dict[tuple[str, str], tuple[datetime, str]] = {}
+        self._parked_done: set[str] = set()
+        self._idle = _IDLE[0]
 
     def round(self) -> bool:
         """Fill the queue up to its mark, a fair share for every mailing; False where nothing is left to do."""
         feeder = self._feeder
         now = self._clock.now()
+        control = feeder._control.state()
         waiting = [
             state
             for mailing in list(feeder._mailings.with_status(MailingStatus.RUNNING))
             for state in [feeder._mailings.state(mailing.mailing_id)]
-            if not obstacle(state.mailing, now) and feeder.needs_pump(state)
+            if not obstacle(state.mailing, now) and (_next_shard(state) or self._has_parked(state))
         ]
-        if not waiting:
-            return False
-        control = feeder._control.state()
-        if control.open and (control.held or (control.retry_at and control.retry_at > now)):
-            return self._idle(control.held)
+        if control.open:
+            self._probe(control, waiting)
+            return False  # the sender that closes the circuit, or finds it in trouble still, starts a pump
         fed = 0
         for state in waiting:
             room = self._room(control, state) // len(waiting)
             if room > 0:
-                fed += self._feed(state, min(_PAGE, max(1, room)))
+                fed += self._feed(state, min(_PAGE, room))
         if fed:
-            self._wait_until = now + _WAIT_FOR_DUE
-            return True
-        return self._idle(not any(_next_shard(state) for state in waiting))
+            self._idle = _IDLE[0]
+        elif waiting:
+            self._clock.sleep(self._idle)
+            self._idle = min(_IDLE[1], self._idle * 1.5)
+        return bool(waiting)
 
-    def _idle(self, nothing_due: bool) -> bool:
-        """Wait a little; False where it has been in vain for so long that the tick may go on from here."""
-        if nothing_due and self._clock.now() >= self._wait_until:
-            return False
-        self._clock.sleep(_IDLE)
-        return True
+    def _probe(self, control: GatewayControl, waiting: list[MailingState]) -> None:
+        """Have a few messages sent when an open circuit may be tried again."""
+        if control.held or control.retry_at is None:
+            return
+        delay = _seconds_until(control.retry_at, self._clock.now())
+        any(self._feed(state, PROBES, delay) for state in waiting)
+
+    def _has_parked(self, state: MailingState) -> bool:
+        return state.statistics.by_status["waiting"] > 0 and state.mailing.mailing_id not in self._parked_done
 
     def _room(self, control: GatewayControl, state: MailingState) -> int:
         """How many more hints the queue may hold: little where the pace is slow, so that changes of it take effect."""
@@ -152,14 +162,13 @@ class _Pump:
         for rate in (control.rate, state.mailing.rate_limit):
             if rate:
                 mark = min(mark, rate * _SECONDS_AHEAD)
-        if control.open:
-            mark = PROBES
         room = mark - self._feeder._send_queue.depth()
-        return room if room >= mark // 4 else 0
+        return max(1, room) if room >= mark // 4 else 0
 
-    def _feed(self, state: MailingState, limit: int) -> int:
-        """Give some messages of a mailing to the queue: parked ones that are due first, then those of one shard."""
-        fed = self._feed_parked(state, limit) if state.statistics.by_status["waiting"] > 0 else 0
+    def _feed(self, state: MailingState, limit: int, wait: int = 0) -> int:
+        """Give some messages of a mailing to the queue, to be seen after so many seconds at least: parked ones that are
+        due first, then those of one shard."""
+        fed = self._feed_parked(state, limit, wait) if self._has_parked(state) else 0
         shard = _next_shard(state)
         if shard is None or fed >= limit:
             return fed
@@ -171,28 +180,34 @@ class _Pump:
         for row in rows:
             delay = _hint_delay(row, shard, now)
             if delay is not None:
-                by_delay.setdefault(delay, []).append(Hint(mailing_id, row.client_id).body())
+                by_delay.setdefault(max(wait, delay), []).append(Hint(mailing_id, row.client_id).body())
         for delay, bodies in by_delay.items():
             feeder._send_queue.send(bodies, delay)
         moved = replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last)
         feeder._mailings.advance_feed(mailing_id, shard, moved)
         return fed + max(1, len(rows))
 
-    def _feed_parked(self, state: MailingState, limit: int) -> int:
+    def _feed_parked(self, state: MailingState, limit: int, wait: int) -> int:
+        """Hints for parked messages, to be seen when they are due. Each is hinted at once in a pump's life."""
         feeder = self._feeder
         mailing_id = state.mailing.mailing_id
         now = self._clock.now()
         fed = 0
         for shard in SHARDS:
             place = self._parked_cursors.get((mailing_id, shard))
-            found = feeder._ledger.due(mailing_id, shard, now, place, limit - fed)
-            if not found:
-                continue
-            feeder._send_queue.send([Hint(mailing_id, client_id).body() for _, client_id in found])
-            self._parked_cursors[mailing_id, shard] = found[-1]
-            fed += len(found)
+            found = feeder._ledger.due(mailing_id, shard, now + _SOON, place, limit - fed)
+            by_delay: dict[int, list[str]] = {}
+            for due_at, client_id in found:
+                delay = max(wait, _seconds_until(due_at, now))
+                by_delay.setdefault(delay, []).append(Hint(mailing_id, client_id).body())
+            for delay, bodies in by_delay.items():
+                feeder._send_queue.send(bodies, delay)
+            if found:
+                self._parked_cursors[mailing_id, shard] = found[-1]
+                fed += len(found)
             if fed >= limit:
-                break
+                return fed
+        self._parked_done.add(mailing_id)
         return fed
 
 
@@ -212,5 +227,9 @@ def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None
         ready = row.lease_until
     else:
         return None
-    seconds = (ready - now).total_seconds() if ready else 0.0
-    return min(MAX_DELAY, max(0, int(seconds) + (1 if seconds > 0 else 0)))
+    return _seconds_until(ready, now) if ready else 0
+
+
+def _seconds_until(moment: datetime, now: datetime) -> int:
+    """Whole seconds, rounded up, that a queue can delay a hint by."""
+    return min(MAX_DELAY, max(0, math.ceil((moment - now).total_seconds())))

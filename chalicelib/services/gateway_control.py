@@ -23,6 +23,7 @@ MAX_RATE = 10_000  # messages a second
 TOLERANCE = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
 _TRIES = 5
+_QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
 
 
 class Permit(Enum):
@@ -85,8 +86,11 @@ class GatewayControlService:
         known = self._known
         return max(self._clock.now(), (known.retry_at if known else None) or self._clock.now()) + spread
 
-    def note(self, attempts: list[Attempt], probed: bool) -> None:
-        """Learn from attempts, in the order in which they ended; opens the circuit, or closes it after a probe."""
+    def note(self, attempts: list[Attempt], probed: bool) -> bool:
+        """Learn from attempts, in the order in which they ended; opens the circuit, or closes it after a probe.
+
+        Answers whether the send queue has to be fed again: now that it is closed, or for the next probe.
+        """
         trip = False
         for attempt in attempts:
             if attempt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
@@ -95,15 +99,21 @@ class GatewayControlService:
                 self._troubles_in_a_row += 1
                 trip = trip or self._troubles_in_a_row >= self._threshold
         if not attempts:
-            return
+            return False
         recovered = probed and any(attempt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED) for attempt in attempts)
         retry_after = max((attempt.retry_after or 0.0 for attempt in attempts), default=0.0)
         if recovered:
-            self._update(lambda control: control.closed(self._clock.now()) if control.open and not control.held else None)
+            self._update(self._recovered)
             logger.info("circuit closed")
-        elif probed or trip:
+            return True
+        if probed or trip:
             self._troubles_in_a_row = 0
-            self._update(lambda control: self._trip(control, retry_after, probed))
+            control = self._update(lambda control: self._trip(control, retry_after, probed))
+            return control.trips <= _QUICK_TRIPS
+        return False
+
+    def _recovered(self, control: GatewayControl) -> GatewayControl | None:
+        return control.closed(self._clock.now()) if control.open and not control.held else None
 
     def _trip(self, control: GatewayControl, retry_after: float, probed: bool) -> GatewayControl | None:
         if control.held or (control.open and not probed):
@@ -124,7 +134,7 @@ class GatewayControlService:
     # -- the pace
 
     def moments(self, mailing: Mailing, wanted: int) -> list[datetime] | None:
-        """When so many messages of a mailing may be sent: fewer where the rate does not allow more, None without one."""
+        """When so many messages may be sent: fewer where the rate does not allow more, None where there is no rate."""
         gaps = [("gateway", self.state().rate), (f"mailing-{mailing.mailing_id}", mailing.rate_limit)]
         result: list[datetime] | None = None
         for name, rate in gaps:

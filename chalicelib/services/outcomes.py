@@ -116,6 +116,10 @@ class Outcomes:
             except Unavailable as error:
                 logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
 
+    def go_on(self) -> None:
+        """Have the send queue fed again, now that the circuit is closed or for its next probe."""
+        self._dispatch_queue.send([Unit("pump").body()])
+
     def _settle(self, mailing_id: str) -> None:
         now = self._clock.now()
         last = self._settled_at.get(mailing_id)

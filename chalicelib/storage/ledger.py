@@ -12,7 +12,7 @@ from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
 from ..domain.messages import Attempt, Message, MessageStatus, Outcome, ledger_key_for, parse_message_id
-from .models import MessageModel, Tables, from_ms, to_ms
+from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, TRIES, translated
 
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
@@ -94,7 +94,9 @@ class Ledger:
     def delete_page(self, mailing_id: str, shard: str) -> bool:
         """Remove up to 500 rows of a shard; False once there are none."""
         with translated("messages"):
-            rows = list(self._model.query(f"{mailing_id}#{shard}", limit=500, attributes_to_get=["ledger_key", "client_id"]))
+            rows = list(
+                self._model.query(f"{mailing_id}#{shard}", limit=500, attributes_to_get=["ledger_key", "client_id"])
+            )
             with self._model.batch_write() as batch:
                 for row in rows:
                     batch.delete(row)
@@ -170,11 +172,10 @@ class Ledger:
         messages = [_message(item) for item in answer["Items"]]
         return messages, answer["LastEvaluatedKey"]["client_id"]["S"] if "LastEvaluatedKey" in answer else ""
 
-    def due(self, mailing_id: str, shard: str, until: datetime, after: tuple[int, str] | None, limit: int) -> list[
-        tuple[int, str]
-    ]:
-        """Up to `limit` parked messages of a shard that are due by then, as (due time in ms, client), the earliest
-        first, after a place."""
+    def due(
+        self, mailing_id: str, shard: str, until: datetime, after: tuple[datetime, str] | None, limit: int
+    ) -> list[tuple[datetime, str]]:
+        """Up to `limit` parked messages of a shard that are due by then, as (when, client), the earliest first."""
         key = f"{mailing_id}#{shard}"
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -186,13 +187,13 @@ class Ledger:
         if after:
             request["ExclusiveStartKey"] = {
                 "parked_in": {"S": key},
-                "due_at": {"N": str(after[0])},
+                "due_at": {"N": str(to_ms(after[0]))},
                 "ledger_key": {"S": key},
                 "client_id": {"S": after[1]},
             }
         with translated("messages"):
             answer = self._dynamodb.query(**request)
-        return [(int(item["due_at"]["N"]), item["client_id"]["S"]) for item in answer["Items"]]
+        return [(from_ms(float(item["due_at"]["N"])), item["client_id"]["S"]) for item in answer["Items"]]
 
     def recount(self, mailing_id: str) -> Counter[str]:
         """Every row of a mailing, counted by status. Reads the whole ledger of the mailing, in pages of 1 MB."""
@@ -306,7 +307,7 @@ def _message(item: dict[str, Any]) -> Message:
 
 @lru_cache(maxsize=64)
 def _insert_text(table: str, names: tuple[str, ...]) -> str:
-    return f'INSERT INTO "{table}" VALUE {{{", ".join(f"{name!r}: ?" for name in names)}}}'  # noqa: S608
+    return f'INSERT INTO "{table}" VALUE {{{", ".join(f"{name!r}: ?" for name in names)}}}'
 
 
 @lru_cache(maxsize=256)
@@ -325,4 +326,3 @@ def _update_statement(table: str, old: Message, new: Message) -> dict[str, Any]:
     parameters = [after[name] for name in changed]
     parameters += [before["ledger_key"], before["client_id"], before["revision"]]
     return {"Statement": _update_text(table, changed, removed), "Parameters": parameters}
-

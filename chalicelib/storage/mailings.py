@@ -13,6 +13,7 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound
+from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import (
     COUNTED,
     Late,
@@ -24,7 +25,6 @@ from ..domain.mailings import (
     ShardProgress,
     Statistics,
 )
-from ..domain.local_window import LocalWindow, WindowPolicy
 from .counters import Counters
 from .models import MailingModel, Tables
 from .retries import transact, translated
@@ -80,7 +80,14 @@ class MailingRepository:
         """Like `change`, and gives the mailing its shards to dispatch."""
         shards = [
             self._model(
-                new.mailing_id, f"SHARD#{name}", cursor="", expanded=False, rows=0, feed_cursor="", fed=False, feed_round=0
+                new.mailing_id,
+                f"SHARD#{name}",
+                cursor="",
+                expanded=False,
+                rows=0,
+                feed_cursor="",
+                fed=False,
+                feed_round=0,
             )
             for name in SHARDS
         ]
@@ -143,14 +150,23 @@ class MailingRepository:
         self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
     ) -> tuple[list[Mailing], tuple[str, int] | None]:
         """Up to `limit` mailings, the newest first, or of one status, the latest start first, after a place."""
-        hash_key, index, sort = (_KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
+        hash_key, index, sort = (
+            (_KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
+        )
         start: dict[str, dict[str, Any]] | None = None
         if after:
             start = {"mailing_id": {"S": after[0]}, "part": {"S": META}}
-            start |= {"kind": {"S": _KIND}} if status is None else {"status": {"S": hash_key}, sort: {"N": str(after[1])}}
+            start |= (
+                {"kind": {"S": _KIND}} if status is None else {"status": {"S": hash_key}, sort: {"N": str(after[1])}}
+            )
         with translated("mailings"):
             rows = self._model.query(
-                hash_key, index_name=index, limit=limit, page_size=limit, scan_index_forward=False, last_evaluated_key=start
+                hash_key,
+                index_name=index,
+                limit=limit,
+                page_size=limit,
+                scan_index_forward=False,
+                last_evaluated_key=start,
             )
             mailings = [_mailing(row) for row in rows]
             left = rows.last_evaluated_key
@@ -207,7 +223,10 @@ class MailingRepository:
     def release(self, mailing_id: str, shard: str, owner: str) -> None:
         """Give a lease back; nothing happens where it is another's."""
         self._update_shard(
-            mailing_id, shard, self._model.owner == owner, [self._model.owner.remove(), self._model.lease_until.remove()]
+            mailing_id,
+            shard,
+            self._model.owner == owner,
+            [self._model.owner.remove(), self._model.lease_until.remove()],
         )
 
     def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:
@@ -371,4 +390,3 @@ def _state(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
         by_status = Counter(dict(mailing.final))
         total = by_status.total()
     return MailingState(mailing, progress, Statistics(total, by_status, dispatched), progress_at)
-

@@ -177,7 +177,9 @@ def test_duplicated_and_lost_hints_neither_repeat_nor_lose_anybody() -> None:
 def _deliver_half_of_the_hints_and_some_twice(world: World) -> None:
     world.add_clients(40)
     mailing = world.create_mailing()
-    world.scheduler.run_until(START + timedelta(seconds=60), lambda: world.services.dispatcher._send_queue.depth() == 40)
+    world.scheduler.run_until(
+        START + timedelta(seconds=60), lambda: world.services.dispatcher._send_queue.depth() == 40
+    )
     url = world.sqs.get_queue_url(QueueName=world.settings.send_queue)["QueueUrl"]
     hints = world.bodies(world.settings.send_queue)
     assert len(hints) == 40

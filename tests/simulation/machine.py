@@ -233,13 +233,19 @@ class ServiceMachine(RuleBasedStateMachine):
     def _let_all_end(self) -> None:
         """Nobody helps: the tick alone has to find and mend what is broken, until every window has closed."""
         ids = list(self.witness.mailings)
-        last = max((promised.mailing.end_at for promised in self.witness.mailings.values()), default=self.world.clock.now())
+        last = max(
+            (promised.mailing.end_at for promised in self.witness.mailings.values()), default=self.world.clock.now()
+        )
         limit = max(last, self.world.clock.now()) + timedelta(minutes=15)
 
         def ended() -> bool:
             states = [self.world.services.mailings.state(mailing_id).mailing for mailing_id in ids]
-            return all(mailing.status == "expired" or mailing.final or
-                       (mailing.status == "cancelled" and not mailing.launched_at) for mailing in states)
+            return all(
+                mailing.status == "expired"
+                or mailing.final
+                or (mailing.status == "cancelled" and not mailing.launched_at)
+                for mailing in states
+            )
 
-        self.world.scheduler.run_until(limit, ended, check=200)
+        self.world.scheduler.run_until(limit, ended, check=2000)
         self.world.run_for(30)

@@ -87,8 +87,10 @@ class InProcessAws:
             mock.patch.dict(os.environ, ENVIRONMENT),
             mock.patch.object(URLLib3Session, "send", lambda session, request: self.send(request)),
         ):
-            yield self
-        self._loop.close()
+            try:
+                yield self
+            finally:
+                self._loop.close()
 
 
 class _Raw(io.BytesIO):
