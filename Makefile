@@ -61,7 +61,7 @@ format: $(STAMP) ## Rewrite the code in house style
 	$(BIN)/ruff format $(SOURCES)
 
 package: $(STAMP) ## Make dist/deployment.zip and dist/template.json for STAGE
-	$(BIN)/python -m infra.package --stage $(STAGE) dist
+	$(BIN)/python -m infra.package --stage "$(STAGE)" dist
 
 # An empty configuration: the lock must not depend on the machine that writes it.
 lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--upgrade for newer versions)

@@ -41,8 +41,10 @@ GATEWAY_RESPONSES = {
     "METHOD_NOT_ALLOWED": GatewayResponse(405, "This resource does not have that method."),
     "REQUEST_TOO_LARGE": GatewayResponse(413, "The request body is larger than 10 MB."),
     "REQUEST_HEADERS_TOO_LARGE": GatewayResponse(431, "The request's headers are too large."),
+    "THROTTLED": GatewayResponse(429, "There are too many requests; try again soon.", (("Retry-After", "1"),)),
     "AUTHORIZER_FAILURE": GatewayResponse(500, "The request could not be authorized."),
     "DEFAULT_5XX": GatewayResponse(500, "The request could not be handled."),
     "NOT_IMPLEMENTED": GatewayResponse(501, "The request uses something that is not supported."),
     "INTEGRATION_FAILURE": GatewayResponse(502, "The service gave no valid answer."),
+    "INTEGRATION_TIMEOUT": GatewayResponse(504, "The service gave no answer in time."),
 }

@@ -1,0 +1,59 @@
+"""Builds what `chalice package` merges into its template, from infra/overlay.yaml and infra/resources.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import yaml
+
+from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES, GatewayResponse
+from infra.provision import TEMPLATE as RESOURCES
+
+OVERLAY = Path(__file__).with_name("overlay.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the functions run on: a Python such as "3.12", and a processor as Lambda names it."""
+
+    python: str
+    architecture: str
+
+    @property
+    def runtime(self) -> str:
+        return f"python{self.python}"
+
+
+def merge_template(target: Target) -> dict[str, Any]:
+    """The template that is laid over Chalice's; ValueError where its two sources define the same resource."""
+    template: dict[str, Any] = yaml.safe_load(OVERLAY.read_text(encoding="utf-8"))
+    overlay = template["Resources"]
+    for resource in overlay.values():
+        if resource.get("Type") == "AWS::Serverless::Function":
+            resource["Properties"] |= {"Runtime": target.runtime, "Architectures": [target.architecture]}
+    overlay["RestAPI"]["Properties"]["GatewayResponses"] = _gateway_responses()
+    resources = yaml.safe_load(RESOURCES.read_text(encoding="utf-8"))["Resources"]
+    if twice := sorted(set(overlay) & set(resources)):
+        raise ValueError(f"defined in {OVERLAY.name} and in {RESOURCES.name}: {', '.join(twice)}")
+    template["Resources"] = overlay | resources
+    return template
+
+
+def _gateway_responses() -> dict[str, Any]:
+    """What API Gateway itself answers, in the service's one error shape."""
+    apigateway = botocore.session.get_session().get_service_model("apigateway")
+    known = apigateway.shape_for("GatewayResponseType").enum
+    return {name: _response(answer) for name, answer in GATEWAY_RESPONSES.items() if name in known}
+
+
+def _response(answer: GatewayResponse) -> dict[str, Any]:
+    headers = {"Content-Type": CONTENT_TYPE, **dict(answer.headers)}
+    return {
+        "StatusCode": answer.status,
+        # API Gateway takes a constant in single quotes.
+        "ResponseParameters": {"Headers": {name: f"'{value}'" for name, value in headers.items()}},
+        "ResponseTemplates": {"application/json": answer.body.decode()},
+    }
