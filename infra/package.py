@@ -99,7 +99,8 @@ def _run_chalice(project: Path, *arguments: str) -> None:
     # partition matters, to the names of AWS's own services.
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    environment |= {"AWS_DEFAULT_REGION": region}
+    # Chalice imports the app, and would put the bytecode that this leaves into the zip.
+    environment |= {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     _run([_program("chalice"), *arguments], project, "chalice package failed", environment)
 

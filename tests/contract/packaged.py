@@ -1,0 +1,89 @@
+"""The packaged template as the contract tests read it: by kind of resource, with references resolved."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STACK = "stack"
+FUNCTION = "AWS::Serverless::Function"
+TABLE = "AWS::DynamoDB::Table"
+QUEUE = "AWS::SQS::Queue"
+ROLE = "AWS::IAM::Role"
+LOG_GROUP = "AWS::Logs::LogGroup"
+Permission = tuple[str, str]  # an action, and the resource that it is allowed on
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """The template, and where it and the zip are."""
+
+    template: dict[str, Any]
+    template_file: Path
+    deployment: Path
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """All resources of a type by logical name."""
+        return {name: one for name, one in self.template["Resources"].items() if one["Type"] == kind}
+
+    def properties(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of all resources of a type by logical name."""
+        return {name: one["Properties"] for name, one in self.resources(kind).items()}
+
+    def queue_sources(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        """The function and the event source for each function that a queue feeds, by the function's logical name."""
+        return {
+            name: (function, source["Properties"])
+            for name, function in self.properties(FUNCTION).items()
+            for source in function.get("Events", {}).values()
+            if source["Type"] == "SQS"
+        }
+
+    def source_queue(self, source: dict[str, Any]) -> dict[str, Any]:
+        """The queue of an event source."""
+        (logical_name,) = re.findall(r"^\$\{(\w+)\.Arn\}$", source["Queue"]["Fn::Sub"])
+        return self.properties(QUEUE)[logical_name]
+
+    def statements(self, function: str) -> list[dict[str, Any]]:
+        """The statements of a function's own role."""
+        role = self.properties(FUNCTION)[function]["Role"]["Fn::GetAtt"][0]
+        (policy,) = self.properties(ROLE)[role]["Policies"]
+        return policy["PolicyDocument"]["Statement"]
+
+    def permissions(self, function: str) -> set[Permission]:
+        """Every action that a function's role allows, with the name of the resource, such as "stack-clients/by_tag"."""
+        return {
+            (action, self.name_of(resource))
+            for statement in self.statements(function)
+            for action in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+        }
+
+    def name_of(self, reference: Any) -> str:
+        """The name of what a policy refers to; of an index with its table's name before it."""
+        if isinstance(reference, str):
+            return reference
+        if "Ref" in reference:
+            return self._named(reference["Ref"])
+        if "Fn::GetAtt" in reference:
+            return self._named(reference["Fn::GetAtt"][0])
+        ((logical_name, index),) = re.findall(r"^\$\{(\w+)\.Arn\}/index/(\w+)$", reference["Fn::Sub"])
+        return f"{self._named(logical_name)}/{index}"
+
+    def _named(self, logical_name: str) -> str:
+        properties = self.template["Resources"][logical_name]["Properties"]
+        (name,) = (properties[key] for key in ("TableName", "QueueName", "LogGroupName", "Name") if key in properties)
+        return in_stack(name)
+
+
+def in_stack(name: Any) -> str:
+    """A name of the template as it is in the stack of the tests."""
+    text: str = name["Fn::Sub"]
+    return text.replace("${AWS::StackName}", STACK)
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a policy has as one thing or as a list of them."""
+    return value if isinstance(value, list) else [value]

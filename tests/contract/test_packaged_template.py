@@ -1,0 +1,189 @@
+"""The packaged template is complete: sources, queues, tables, functions and names, as AWS will make them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from chalice.app import Chalice
+
+from app import app
+from chalicelib import api
+from chalicelib.config import Settings
+from infra.package import check
+from infra.provision import resources
+from tests.contract.packaged import FUNCTION, LOG_GROUP, QUEUE, STACK, TABLE, Packaged, in_stack
+
+
+def _handlers(chalice_app: Chalice) -> set[str]:
+    sources = {source.handler_string for source in chalice_app.event_sources}
+    return sources | {one.handler_string for one in chalice_app.builtin_auth_handlers} | {"app.app"}
+
+
+def test_cfn_lint_has_nothing_to_say(packaged: Packaged) -> None:
+    """Expects no error and no warning."""
+    check(packaged.template_file)
+
+
+def test_every_queue_source_reports_failed_items(packaged: Packaged) -> None:
+    """Expects it of both sources: without it a partial answer counts as success, and messages are lost."""
+    sources = packaged.queue_sources()
+    assert set(sources) == {"Dispatcher", "Sender"}
+    for _, source in sources.values():
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_a_source_names_its_queue_by_one_intrinsic(packaged: Packaged) -> None:
+    """Expects the merge to have replaced the name that Chalice wrote, not to have added to it."""
+    queues = {name: packaged.source_queue(source) for name, (_, source) in packaged.queue_sources().items()}
+    assert {name: in_stack(queue["QueueName"]) for name, queue in queues.items()} == {
+        "Dispatcher": Settings(resource_prefix=STACK).dispatch_queue,
+        "Sender": Settings(resource_prefix=STACK).send_queue,
+    }
+    for _, source in packaged.queue_sources().values():
+        assert list(source["Queue"]) == ["Fn::Sub"]
+
+
+def test_messages_stay_hidden_for_six_timeouts(packaged: Packaged) -> None:
+    """Expects what AWS asks for: a shorter visibility delivers messages twice when functions start slowly."""
+    for function, source in packaged.queue_sources().values():
+        assert packaged.source_queue(source)["VisibilityTimeout"] >= 6 * function["Timeout"]
+
+
+def test_batches_and_concurrency_are_what_lambda_takes(packaged: Packaged) -> None:
+    """Expects a window where a batch is larger than 10, and a bounded number of functions at once."""
+    for _, source in packaged.queue_sources().values():
+        assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
+    concurrency = {name: source["ScalingConfig"] for name, (_, source) in packaged.queue_sources().items()}
+    assert concurrency["Sender"] == {"MaximumConcurrency": {"Ref": "SenderConcurrency"}}
+    parameter = packaged.template["Parameters"]["SenderConcurrency"]
+    assert 2 <= parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"] <= 1000
+    assert concurrency["Dispatcher"]["MaximumConcurrency"] >= 2
+
+
+def test_every_queue_has_dead_letters_that_keep_as_long(packaged: Packaged) -> None:
+    """Expects a queue of its own for each, which nothing expires in before it would have in the queue itself."""
+    queues = packaged.properties(QUEUE)
+    redriven = {name: queue["RedrivePolicy"] for name, queue in queues.items() if "RedrivePolicy" in queue}
+    dead = {name: policy["deadLetterTargetArn"]["Fn::GetAtt"][0] for name, policy in redriven.items()}
+    assert set(dead) | set(dead.values()) == set(queues)
+    assert len(set(dead.values())) == len(dead)
+    for name, dead_name in dead.items():
+        assert 5 <= redriven[name]["maxReceiveCount"] <= 1000
+        assert queues[dead_name]["MessageRetentionPeriod"] >= queues[name]["MessageRetentionPeriod"]
+
+
+def test_there_is_one_function_for_each_handler(packaged: Packaged) -> None:
+    """Expects every event source, the authorizer and the API of app.py, and nothing else."""
+    handlers = [function["Handler"] for function in packaged.properties(FUNCTION).values()]
+    assert sorted(handlers) == sorted(_handlers(app))
+
+
+def test_functions_run_on_one_kind_of_machine(packaged: Packaged) -> None:
+    """Expects the Python and the processor that the zip's wheels are for, and traces."""
+    for function in packaged.properties(FUNCTION).values():
+        assert (function["Runtime"], function["Architectures"]) == ("python3.12", ["arm64"])
+        assert function["Tracing"] == "Active"
+
+
+def test_timeouts_are_those_that_the_settings_know(packaged: Packaged) -> None:
+    """Expects the code and the template to agree, and the API to answer before API Gateway gives up."""
+    timeouts = {name: function["Timeout"] for name, function in packaged.properties(FUNCTION).items()}
+    assert timeouts["Sender"] == Settings().sender_timeout
+    assert timeouts["Dispatcher"] == Settings().dispatcher_timeout
+    assert timeouts["Tick"] <= 60
+    assert timeouts["APIHandler"] <= 29
+
+
+def test_the_service_uses_the_names_of_its_own_stack(packaged: Packaged) -> None:
+    """Expects each function to be told the stack's name, and the settings to make the template's names of it."""
+    for function in packaged.properties(FUNCTION).values():
+        assert function["Environment"]["Variables"]["RESOURCE_PREFIX"] == {"Ref": "AWS::StackName"}
+    settings = Settings(resource_prefix=STACK)
+    known = {getattr(settings, name) for name in dir(settings) if name.endswith(("_table", "_queue"))}
+    tables = {in_stack(table["TableName"]) for table in packaged.properties(TABLE).values()}
+    queues = {in_stack(queue["QueueName"]) for queue in packaged.properties(QUEUE).values()}
+    assert tables | queues == known
+
+
+def test_every_resource_of_the_one_template_is_packaged_unchanged(packaged: Packaged) -> None:
+    """Expects tables and queues as infra/resources.yaml has them."""
+    text = json.dumps(packaged.template["Resources"]).replace("${AWS::StackName}", STACK)
+    packaged_resources = json.loads(text)
+    for name, resource in resources(STACK).items():
+        found = json.loads(json.dumps(packaged_resources[name]))
+        properties = found["Properties"]
+        for key in ("TableName", "QueueName"):
+            if key in properties:
+                properties[key] = properties[key]["Fn::Sub"]
+        assert found == resource
+
+
+def test_data_is_encrypted_kept_and_restorable(packaged: Packaged) -> None:
+    """Expects it of every table, and of every queue that it is encrypted."""
+    for table in packaged.resources(TABLE).values():
+        assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+        assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+        assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    for queue in packaged.properties(QUEUE).values():
+        assert queue["SqsManagedSseEnabled"] is True
+
+
+def test_every_function_logs_to_a_group_that_forgets(packaged: Packaged) -> None:
+    """Expects one group with a retention for each function, under the name that Lambda writes to."""
+    groups = {in_stack(one["LogGroupName"]): one for one in packaged.properties(LOG_GROUP).values()}
+    functions = {in_stack(one["FunctionName"]) for one in packaged.properties(FUNCTION).values()}
+    assert set(groups) == {f"/aws/lambda/{name}" for name in functions}
+    assert {group["RetentionInDays"] for group in groups.values()} == {30}
+
+
+def test_the_gateways_token_is_in_no_template_and_no_variable(packaged: Packaged) -> None:
+    """Expects a secret without a value, which only the sender is told of."""
+    secret = packaged.template["Resources"]["GatewayToken"]["Properties"]
+    assert not {"SecretString", "GenerateSecretString"} & set(secret)
+    variables = {
+        name: set(function["Environment"]["Variables"]) for name, function in packaged.properties(FUNCTION).items()
+    }
+    assert [name for name, names in variables.items() if "GATEWAY_TOKEN_SECRET" in names] == ["Sender"]
+    assert not any("GATEWAY_TOKEN" in names for names in variables.values())
+
+
+def test_messages_reach_nobody_before_a_gateway_is_named(packaged: Packaged) -> None:
+    """Expects the sandbox by default, and no gateway that is called without encryption."""
+    parameter = packaged.template["Parameters"]["GatewayUrl"]
+    assert parameter["Default"] == "sandbox:"
+    assert "http:" not in parameter["AllowedPattern"]
+
+
+def test_the_api_has_every_route_and_guards_all_but_the_public_ones(packaged: Packaged) -> None:
+    """Expects the authorizer, which remembers nothing, on each route that has roles."""
+    body = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    guarded = {
+        (method.upper(), path): bool(operation.get("security"))
+        for path, methods in body["paths"].items()
+        for method, operation in methods.items()
+    }
+    operations = [operation for routes in api.ROUTES for operation in routes.operations]
+    assert guarded == {(one.method, one.path): one.roles is not None for one in operations}
+    (definition,) = body["securityDefinitions"].values()
+    assert definition["name"] == "Authorization"
+    assert definition["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] == 0
+
+
+def test_the_stage_does_not_double_the_paths(packaged: Packaged) -> None:
+    """Expects another name than Chalice's default, which would make /api/api/clients/."""
+    assert packaged.template["Resources"]["RestAPI"]["Properties"]["StageName"] == "service"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("UNAUTHORIZED", 401), ("ACCESS_DENIED", 403), ("MISSING_AUTHENTICATION_TOKEN", 404), ("THROTTLED", 429)],
+)
+def test_what_api_gateway_answers_itself_has_the_services_shape(packaged: Packaged, kind: str, status: int) -> None:
+    """Expects a problem document with the status that a client of HTTP understands."""
+    answer = packaged.template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"][kind]
+    assert answer["StatusCode"] == status
+    assert answer["ResponseParameters"]["Headers"]["Content-Type"] == "'application/problem+json'"
+    text = answer["ResponseTemplates"]["application/json"]
+    assert json.loads(text)["status"] == status
+    assert not set("$#") & set(text), "API Gateway reads these as its own language"

@@ -1,0 +1,71 @@
+"""Every route: with and without a slash at the end, and behind a token unless it is meant to be public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app import app
+from chalicelib import api
+from chalicelib.api.routing import Operation
+from infra.local.gateway_responses import GATEWAY_RESPONSES
+from tests.support.api import PASSWORD, Api, new_api
+
+OPERATIONS = [operation for routes in api.ROUTES for operation in routes.operations]
+PUBLIC = {("POST", "/auth-token"), ("GET", "/"), ("GET", "/health")}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Api]:
+    """Shared: the ids in the paths are nobody's, so that hardly a request changes anything."""
+    with new_api() as made:
+        yield made
+
+
+def _name(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def _path(operation: Operation) -> str:
+    return operation.path.format(**dict.fromkeys(operation.parameters, "nobody"))
+
+
+def _body(operation: Operation) -> Any:
+    return {} if operation.body_type is not None else None
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_name)
+def test_a_route_answers_the_same_with_a_slash_at_its_end(operation: Operation, service: Api) -> None:
+    """Expects the service itself to answer both, in the same way, and neither to be a mere unknown path."""
+    path = _path(operation).rstrip("/")
+    # A token for each, because one request may revoke its own.
+    tokens = [service.services.accounts.issue_token("admin", PASSWORD, "test").secret for _ in range(2)]
+    without = service.request(operation.method, path or "/", _body(operation), token=tokens[0])
+    with_slash = service.request(operation.method, f"{path}/", _body(operation), token=tokens[1])
+    assert without.status == with_slash.status < 500
+    if without.status >= 400:
+        assert without.text == with_slash.text != GATEWAY_RESPONSES["MISSING_AUTHENTICATION_TOKEN"].body.decode()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_name)
+def test_a_route_needs_a_token_unless_it_is_public(operation: Operation, service: Api) -> None:
+    """Expects 401 from all others, whoever asks with no token or with one that nobody was given."""
+    public = (operation.method, operation.path) in PUBLIC
+    statuses = {
+        service.request(operation.method, _path(operation), _body(operation), token=token).status
+        for token in ("", "not-a-token")
+    }
+    assert (401 not in statuses) if public else (statuses == {401})
+
+
+def test_nothing_is_remembered_of_a_token() -> None:
+    """Expects API Gateway to ask again at each request, so that a revoked token is refused from the next one on."""
+    (authorizer,) = app.builtin_auth_handlers
+    assert authorizer.ttl_seconds == 0
+
+
+def test_no_route_is_written_with_a_slash_at_its_end() -> None:
+    """Expects none: Chalice refuses to package such a route."""
+    assert [path for path in app.routes if path.endswith("/") and path != "/"] == []
