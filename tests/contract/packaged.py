@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STACK = "stack"
+from chalicelib.config import DEFAULT_PREFIX
+
+STACK = DEFAULT_PREFIX  # the name of the stack that the tests think of
 FUNCTION = "AWS::Serverless::Function"
 TABLE = "AWS::DynamoDB::Table"
 QUEUE = "AWS::SQS::Queue"
@@ -53,7 +55,7 @@ class Packaged:
         return policy["PolicyDocument"]["Statement"]
 
     def permissions(self, function: str) -> set[Permission]:
-        """Every action that a function's role allows, with the name of the resource, such as "stack-clients/by_tag"."""
+        """Every action that a function's role allows, with the name of the resource, of an index table/index."""
         return {
             (action, self.name_of(resource))
             for statement in self.statements(function)

@@ -1,0 +1,225 @@
+"""Lets every function do all that it can do, and notes which permission each of its calls needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from typing import Any
+from unittest import mock
+
+from botocore.exceptions import ConnectionClosedError
+
+from chalicelib.api import authorizing
+from chalicelib.domain.local_window import LocalWindow
+from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.messaging import Unit
+from chalicelib.services.mailings import MailingFields
+from tests.contract.calls import permissions_for
+from tests.contract.packaged import Permission
+from tests.support.api import Api, new_api
+from tests.support.aws import Call
+from tests.support.world import START, World, new_world
+
+OPENS_LATER = LocalWindow(time(14), time(15))  # two hours after the start, where the late ones live
+
+
+@dataclass
+class Recorder:
+    """Notes the calls of the function that is at work; "" stands for the test itself."""
+
+    function: Callable[[], str]
+    used: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
+
+    def note(self, call: Call) -> None:
+        self.used[self.function()] |= permissions_for(call)
+
+
+# -- tick, dispatcher, sender
+
+
+def record_workers() -> dict[str, set[Permission]]:
+    """What the functions behind the schedule and the queues need."""
+    with _recorded_world() as (world, recorder):
+        world.add_clients(300)
+        world.add_clients(20, tag="late", timezone="Europe/Moscow")
+        _a_slow_mailing(world)
+        _a_mailing_with_trouble(world)
+        _a_mailing_to_an_operator(world)
+        _mailings_that_are_stopped(world)
+        _a_stalled_mailing(world)
+    return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender")}
+
+
+@contextmanager
+def _recorded_world() -> Iterator[tuple[World, Recorder]]:
+    with new_world(max_attempts=3, circuit_threshold=3) as world:
+        for name in world.runner.sources:
+            world.runner.poll(name)  # looks up its queue, which Lambda does not do in the function's name
+        scheduler = world.scheduler
+        recorder = Recorder(lambda: scheduler.current.name.partition("-")[0] if scheduler.current else "")
+        before = world.aws.before
+
+        def note(call: Call) -> None:
+            recorder.note(call)
+            before(call)
+
+        world.aws.before = note
+        yield world, recorder
+
+
+def _a_slow_mailing(world: World) -> None:
+    """With a rate, so that moments are reserved and messages parked."""
+    world.run_until_finished(world.create_mailing(rate_limit=40), limit=600)
+
+
+def _a_mailing_with_trouble(world: World) -> None:
+    """The circuit opens, one client's attempts are used up, and what failed is put back."""
+    mailing = world.create_mailing(tag="late", lasts=7200)
+    bad = min(
+        world.gateway_id(mailing, client) for client in world.services.clients.list(Segment(("late",)), "", 50)[0]
+    )
+    failed, accepted = Answer(Outcome.FAILED, "HTTP 503", 503), Answer(Outcome.ACCEPTED)
+    world.gateway.script = lambda gateway_id, nth: failed if gateway_id == bad or nth == 1 else accepted
+    world.run_until_finished(mailing, limit=1800)
+    world.gateway.script = lambda gateway_id, nth: accepted
+    world.services.mailings.retry_failed(mailing.mailing_id)
+    _lose_one_answer(world)
+    world.run_until_finished(mailing, limit=1800)
+    world.services.mailings.delete(mailing.mailing_id)
+    world.run_for(120)
+
+
+def _lose_one_answer(world: World) -> None:
+    """The dispatcher's next change of rows is repeated, and recognised by reading them."""
+    lost: list[Call] = []
+
+    def after(call: Call) -> None:
+        task = world.scheduler.current
+        updates = call.operation.endswith("BatchExecuteStatement") and b"UPDATE" in call.body
+        if not lost and updates and task is not None and task.name.startswith("dispatcher"):
+            lost.append(call)
+            raise ConnectionClosedError(endpoint_url="answer lost")
+
+    world.aws.after = after
+
+
+def _a_mailing_to_an_operator(world: World) -> None:
+    """To be found by the other index, and held where its outcome is unknown."""
+    mailing = _order(world, Segment(operators=("916",)), on_unknown=OnUnknown.HOLD)
+    world.run_until_finished(mailing, limit=600)
+
+
+def _mailings_that_are_stopped(world: World) -> None:
+    """Cancelled while it waits, cancelled and deleted at once, and paused until its window is over."""
+    mailings = world.services.mailings
+    waiting, gone = (world.create_mailing(tag="late", lasts=9000, local_window=OPENS_LATER) for _ in range(2))
+    never = world.create_mailing(starts_in=300, lasts=60)
+    mailings.pause(never.mailing_id)
+    world.run_for(90)
+    mailings.cancel(waiting.mailing_id)
+    mailings.cancel(gone.mailing_id)
+    mailings.delete(gone.mailing_id)
+    world.run_for(600)
+    assert (world.status(waiting), world.status(never)) == ("cancelled", "expired")
+
+
+def _a_stalled_mailing(world: World) -> None:
+    """Its hints are lost, so that the tick looks how many the queue still holds."""
+    mailing = world.create_mailing()
+    world.scheduler.run_until(START + timedelta(days=1), lambda: bool(world.queue(world.settings.send_queue)))
+    world.queue(world.settings.send_queue).clear()
+    world.run_until_finished(mailing, limit=1800)
+
+
+def _order(world: World, segment: Segment, **fields: Any) -> Mailing:
+    now = world.clock.now()
+    window = {"start_at": now, "end_at": now + timedelta(hours=1)}
+    return world.services.mailings.create(MailingFields("Hello", segment, **window, **fields), "tester")
+
+
+# -- the API and its authorizer
+
+
+def record_api() -> dict[str, set[Permission]]:
+    """What the API's routes and their authorizer need."""
+    working: list[str] = [""]
+    with new_api() as api:
+        recorder = Recorder(lambda: working[-1])
+        api.aws.before = recorder.note
+        authorize, request = authorizing.authorize, api.front.__class__.__call__
+
+        def in_authorizer(given: Any) -> Any:
+            working.append("authorizer")
+            try:
+                return authorize(given)
+            finally:
+                working.pop()
+
+        def in_api(*arguments: Any) -> Any:
+            working.append("api")
+            try:
+                return list(request(*arguments))
+            finally:
+                working.pop()
+
+        with (
+            mock.patch.object(authorizing, "authorize", in_authorizer),
+            mock.patch.object(api.front.__class__, "__call__", in_api),
+        ):
+            _use_users(api)
+            _use_clients(api)
+            _use_mailings(api)
+    return {name: recorder.used[name] for name in ("api", "authorizer")}
+
+
+def _use_users(api: Api) -> None:
+    credentials = {"username": "Anna", "password": "a long enough password"}
+    api.post("/api/users", {**credentials, "role": "operator"})
+    api.post("/auth-token", {**credentials, "password": "wrong"})
+    api.pass_time(hours=2)
+    api.post("/auth-token", credentials)
+    api.get("/api/users")
+    api.get("/api/users/me/tokens")
+    api.patch("/api/users/Anna", {"role": "admin"})
+    api.delete("/api/users/Anna")
+    api.get("/health")
+
+
+def _use_clients(api: Api) -> None:
+    for number in (1, 2):
+        api.post("/api/clients", {"phone_number": f"+7916123456{number}", "tag": "vip", "opted_out": True})
+    (client, other) = api.get("/api/clients", query={"tag": "vip"}).json["rows"]
+    api.get("/api/clients", query={"operator": "916"})
+    api.patch(f"/api/clients/{client['id']}", {"tag": "vip", "timezone": "Europe/Moscow"})
+    assert api.delete(f"/api/clients/{other['id']}").status == 204
+
+
+def _use_mailings(api: Api) -> None:
+    body = {
+        "text": "Hello",
+        "clients": {"tag": "vip"},
+        "start_time": api.ago(seconds=1),
+        "end_time": api.ahead(hours=1),
+    }
+    first, second = (api.post("/api/mailing", body).json["id"] for _ in range(2))
+    _launch(api)
+    (client,) = api.get("/api/clients").json["rows"]
+    for query in ({}, {"status": "running"}, {"status": "scheduled"}):
+        api.get("/api/mailing", query=query)
+    for query in ({"mailing": first}, {"mailing": first, "status": "failed"}, {"client": client["id"]}):
+        assert api.get("/api/messages", query=query).status == 200
+    api.post(f"/api/mailing/{first}/pause")
+    api.post(f"/api/mailing/{first}/resume")
+    assert api.post(f"/api/mailing/{first}/cancel").status == 200
+    assert api.delete(f"/api/mailing/{first}").status == 204
+    assert api.get(f"/api/mailing/{second}").status == 200
+
+
+def _launch(api: Api) -> None:
+    for unit in api.queued_units():
+        api.services.dispatcher.handle(Unit(**unit), api.clock.now() + timedelta(minutes=1))

@@ -1,0 +1,70 @@
+"""Each function's role allows what the function calls, as recorded while it works, and nothing more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.packaged import FUNCTION, STACK, Packaged, Permission, as_list
+from tests.contract.recorded import record_api, record_workers
+
+FUNCTIONS = {"api": "APIHandler", "authorizer": "Authorizer", "tick": "Tick", "dispatcher": "Dispatcher"}
+FUNCTIONS["sender"] = "Sender"
+# X-Ray knows no resources (Service Authorization Reference, "Actions, resources, and condition keys for AWS X-Ray").
+TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+
+
+@pytest.fixture(scope="module")
+def used() -> dict[str, set[Permission]]:
+    """What every function needed, by its name in app.py."""
+    return record_workers() | record_api()
+
+
+def _allowed_unrecorded(function: str) -> set[Permission]:
+    """What is asked for outside the function's own calls: by Lambda, for logs and traces, and of Secrets Manager."""
+    group = f"/aws/lambda/{STACK}-{function}"
+    by_lambda = TRACING | {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
+    if function == "sender":
+        by_lambda |= {("secretsmanager:GetSecretValue", f"{STACK}/gateway-token")}
+    if function in ("dispatcher", "sender"):
+        queue = f"{STACK}-{'dispatch' if function == 'dispatcher' else 'send'}"
+        by_lambda |= {("sqs:GetQueueAttributes", queue)}
+    return by_lambda
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_what_it_does(packaged: Packaged, used: dict[str, set[Permission]], function: str) -> None:
+    """Expects every recorded call to be allowed by the function's own role."""
+    assert sorted(used[function] - packaged.permissions(FUNCTIONS[function])) == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_nothing_else(packaged: Packaged, used: dict[str, set[Permission]], function: str) -> None:
+    """Expects no action, and no table, index or queue, that the function never asked for."""
+    allowed = packaged.permissions(FUNCTIONS[function])
+    assert sorted(allowed - used[function] - _allowed_unrecorded(function)) == []
+
+
+def test_every_function_has_a_role_of_its_own(packaged: Packaged) -> None:
+    """Expects no two functions to share one."""
+    roles = [function["Role"]["Fn::GetAtt"][0] for function in packaged.properties(FUNCTION).values()]
+    assert len(roles) == len(set(roles)) == len(FUNCTIONS)
+
+
+def test_no_role_allows_everything_of_anything(packaged: Packaged) -> None:
+    """Expects no `*` in an action, nor in a resource but for traces."""
+    for function in packaged.properties(FUNCTION):
+        for statement in packaged.statements(function):
+            assert statement["Effect"] == "Allow"
+            assert not [action for action in as_list(statement["Action"]) if "*" in action]
+        open_ended = {one for one in packaged.permissions(function) if "*" in one[1]}
+        assert open_ended <= TRACING
+
+
+def test_only_the_sender_reads_the_gateways_token(packaged: Packaged) -> None:
+    """Expects no other role to name a secret at all."""
+    readers = [
+        function
+        for function in packaged.properties(FUNCTION)
+        if any(action.startswith("secretsmanager:") for action, _ in packaged.permissions(function))
+    ]
+    assert readers == ["Sender"]
