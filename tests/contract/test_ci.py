@@ -1,0 +1,76 @@
+"""CI: one file for any machine, one for GitLab, and both run the same checks."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / ".ci" / "run"
+PIPELINE = ROOT / ".gitlab-ci.yml"
+
+
+def _targets(lines: list[str]) -> set[str]:
+    """The targets of `make` that a script's lines ask for."""
+    words = [word for line in lines if line.startswith("make ") for word in line.split()[1:]]
+    return {word for word in words if "=" not in word}
+
+
+def _pipeline_lines() -> list[str]:
+    pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
+    jobs = [value for value in pipeline.values() if isinstance(value, dict)]
+    return [line for job in jobs for key in ("before_script", "script") for line in job.get(key, [])]
+
+
+def test_the_pipeline_is_what_gitlab_reads() -> None:
+    """Expects no complaint of GitLab's own schema, as check-jsonschema ships it."""
+    program = Path(sys.executable).with_name("check-jsonschema")
+    command = [program, "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", PIPELINE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_gitlab_runs_all_that_the_script_runs() -> None:
+    """Expects every target of .ci/run in a job, and the security checks beside them."""
+    here, there = _targets(SCRIPT.read_text(encoding="utf-8").splitlines()), _targets(_pipeline_lines())
+    assert {"lint", "types", "imports", "test", "package"} <= here
+    assert here | {"audit", "secrets"} == there
+
+
+def test_every_stage_has_a_job_and_every_job_a_stage() -> None:
+    """Expects no stage that stands empty."""
+    pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
+    used = {value["stage"] for value in pipeline.values() if isinstance(value, dict) and "stage" in value}
+    assert used == set(pipeline["stages"])
+
+
+def test_the_script_stops_at_the_first_failure() -> None:
+    """Expects a program of bash that hides no error, also in a pipe."""
+    assert os.access(SCRIPT, os.X_OK)
+    lines = SCRIPT.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert "set -euo pipefail" in lines
+
+
+def test_the_locks_name_no_index_and_no_machine() -> None:
+    """Expects versions and hashes only, so that they hold wherever they are installed."""
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"https?://|file://|--index|--extra-index|--find-links| @ ", text)
+        pins = re.findall(r"^[a-z0-9].*$", text, re.MULTILINE)
+        assert pins
+        assert all(re.fullmatch(r"[a-z0-9._-]+==[^\s;]+( ; .+)? \\", pin) for pin in pins)
+
+
+def test_the_zip_has_the_versions_that_the_tests_run_with() -> None:
+    """Expects each pin of requirements.txt in requirements-dev.txt too."""
+    pinned = [
+        set(re.findall(r"^([a-z0-9._-]+==\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("requirements.txt", "requirements-dev.txt")
+    ]
+    assert pinned[0] <= pinned[1]
