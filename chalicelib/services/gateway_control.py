@@ -135,16 +135,11 @@ class GatewayControlService:
 
     def moments(self, mailing: Mailing, wanted: int) -> list[datetime] | None:
         """When so many messages may be sent: fewer where the rate does not allow more, None where there is no rate."""
-        gaps = [("gateway", self.state().rate), (f"mailing-{mailing.mailing_id}", mailing.rate_limit)]
-        result: list[datetime] | None = None
-        for name, rate in gaps:
-            if rate:
-                gap = int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1
-                count = wanted if result is None else len(result)
-                moments = self._repository.reserve(name, count, gap, self._clock.now(), HORIZON) if count else []
-                # The later of both paces holds for each message.
-                result = moments if result is None else [max(pair) for pair in zip(result, moments, strict=False)]
-        return result
+        rates = {"gateway": self.state().rate, f"mailing-{mailing.mailing_id}": mailing.rate_limit}
+        gaps = {
+            name: int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1 for name, rate in rates.items() if rate
+        }
+        return self._repository.reserve(gaps, wanted, self._clock.now(), HORIZON) if gaps else None
 
     # -- for operators
 

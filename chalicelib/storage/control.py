@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from pynamodb.exceptions import PutError, UpdateError
+from pynamodb.exceptions import PutError
+from pynamodb.expressions.condition import Condition
+from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.errors import Unavailable
 from ..domain.gateway_control import GatewayControl
+from ..domain.pace import Pace, book
 from .models import SettingModel, Tables, from_ms, to_ms
-from .retries import translated
+from .retries import transact, translated
 
 _SCOPE = "gateway"
 _CONTROL = "control"
@@ -19,6 +23,7 @@ _PACES = "paces"
 _REFUSED = "ConditionalCheckFailedException"
 _TRIES = 10
 _EPOCH = from_ms(0)
+_KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
 
 
 class ControlRepository:
@@ -26,6 +31,7 @@ class ControlRepository:
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.settings
+        self._connection = tables.connection
         self._backoff = backoff
 
     def read(self) -> GatewayControl:
@@ -39,44 +45,67 @@ class ControlRepository:
         model = self._model
         unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
         with translated("settings"):
-            try:
-                _row(model, new).save(unchanged)
-            except PutError as error:
-                if error.cause_response_code != _REFUSED:
-                    raise
-                return False
-        return True
+            return self._save(_row(model, new), unchanged)
 
-    def reserve(self, name: str, wanted: int, gap_us: int, now: datetime, horizon: timedelta) -> list[datetime]:
-        """Up to `wanted` moments at which one call each may start, `gap_us` microseconds apart, none after the horizon.
+    def reserve(self, gaps: dict[str, int], wanted: int, now: datetime, horizon: timedelta) -> list[datetime]:
+        """Up to `wanted` moments at which one call each may start, none after the horizon.
 
-        Nobody else is given the same moments. Fewer, or none, where others have taken them up to the horizon.
+        Nobody else is given the same moments. `gaps` names the paces that they have to keep, and the microseconds from
+        one moment of it to the next. Fewer moments, or none, where others have taken them up to the horizon.
         """
-        model = self._model
-        row = model(_PACES, name)
         now_us = to_ms(now) * 1000
         last_us = now_us + horizon // timedelta(microseconds=1)
         with translated("settings"):
             for tries in range(1, _TRIES + 1):
-                seen = self._next_free(name)
-                start = max(now_us, seen or 0)
-                count = min(wanted, max(0, (last_us - start) // gap_us + 1))
-                if not count:
-                    return []
-                condition = model.next_free.does_not_exist() if seen is None else model.next_free == seen
-                try:
-                    row.update(actions=[model.next_free.set(start + count * gap_us)], condition=condition)
-                except UpdateError as error:
-                    if error.cause_response_code != _REFUSED:
-                        raise
-                    self._backoff.wait(tries)
-                    continue
-                return [_EPOCH + timedelta(microseconds=start + place * gap_us) for place in range(count)]
+                old = self._paces(gaps)
+                moments, new = book(list(old.values()), list(gaps.values()), wanted, now_us, last_us)
+                if not moments or self._replace(dict(zip(gaps, new, strict=True)), now):
+                    return [_EPOCH + timedelta(microseconds=moment) for moment in moments]
+                self._backoff.wait(tries)
         raise Unavailable("settings: too many senders reserve at once")
 
-    def _next_free(self, name: str) -> int | None:
-        rows: list[Any] = list(self._model.query(_PACES, self._model.name == name, consistent_read=True))
-        return int(rows[0].next_free) if rows and rows[0].next_free is not None else None
+    def _paces(self, names: Iterable[str]) -> dict[str, Pace]:
+        found = dict.fromkeys(names, Pace())
+        for row in self._model.batch_get([(_PACES, name) for name in found], consistent_read=True):
+            apart: list[Any] = row.apart
+            found[row.name] = Pace(int(row.next_at), tuple(map(int, apart)), int(row.revision))
+        return found
+
+    def _replace(self, paces: dict[str, Pace], now: datetime) -> bool:
+        """Write paces, all or none; False where another sender has changed one since it was read."""
+        model = self._model
+        rows = [
+            (
+                model(
+                    _PACES,
+                    name,
+                    next_at=pace.next_at,
+                    apart=list(pace.apart),
+                    revision=pace.revision,
+                    expires_at=int((now + _KEPT_FOR).timestamp()),
+                ),
+                model.revision == pace.revision - 1 if pace.revision > 1 else model.revision.does_not_exist(),
+            )
+            for name, pace in paces.items()
+        ]
+        if len(rows) == 1:
+            return self._save(*rows[0])
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                for row, unchanged in rows:
+                    transaction.save(row, condition=unchanged)
+
+        return not transact(self._backoff, run)
+
+    def _save(self, row: SettingModel, condition: Condition) -> bool:
+        try:
+            row.save(condition)
+        except PutError as error:
+            if error.cause_response_code != _REFUSED:
+                raise
+            return False
+        return True
 
 
 def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:

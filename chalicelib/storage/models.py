@@ -251,8 +251,9 @@ class SettingModel(Model):
     revision = NumberAttribute(null=True)
     changed_by = UnicodeAttribute(null=True)
     changed_at = MomentAttribute(null=True)
-    # A pace: the first moment that is not given away yet, in microseconds since 1970
-    next_free = NumberAttribute(null=True)
+    # A pace, in microseconds since 1970
+    next_at = NumberAttribute(null=True)
+    apart = ListAttribute(of=NumberAttribute, null=True)
     expires_at = NumberAttribute(null=True)
 
 

@@ -42,6 +42,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.world: World = self.stack.enter_context(new_world(seed, max_attempts=4, circuit_threshold=6))
         self.world.scheduler.switching = switching
         self.witness = Witness(self.world)
+        self.witness.rates[""].append((self.world.clock.now(), None))
         self.faults = {"lost": 0.0, "error": 0.0, "crash": 0.0}
         self.world.aws.before = self._before
         self.world.aws.after = self._after
@@ -104,8 +105,7 @@ class ServiceMachine(RuleBasedStateMachine):
             local_window=LocalWindow(time(window[1]), time(window[2]), WindowPolicy(window[0])) if window else None,
         )
         self.witness.expect(mailing, list(self.directory[tag].values()))
-        if rate:
-            self.witness.rates[mailing.mailing_id].append((mailing.created_at, rate))
+        self.witness.rates[mailing.mailing_id].append((mailing.created_at, rate))
 
     def _some(self, data: st.DataObject) -> Promised:
         return data.draw(st.sampled_from(list(self.witness.mailings.values())))
@@ -153,7 +153,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def opt_out(self, data, tag) -> None:
         if not self.directory[tag]:
             return
-        client = data.draw(st.sampled_from(list(self.directory[tag].values())))
+        client = self.directory[tag][data.draw(st.sampled_from(list(self.directory[tag])))]
         fields = ClientFields(client.phone_number, client.operator, client.tag, client.timezone, opted_out=True)
         self.world.services.clients.change(client.client_id, fields)
 
@@ -247,5 +247,8 @@ class ServiceMachine(RuleBasedStateMachine):
                 for mailing in states
             )
 
-        self.world.scheduler.run_until(limit, ended, check=2000)
+        if not self.world.scheduler.run_until(self.world.clock.now() + timedelta(minutes=20), ended, check=500):
+            self.world.workers.tick_after = 600.0
+            self.world.scheduler.run_until(limit + timedelta(minutes=30), ended, check=500)
+            self.world.workers.tick_after = 0.001
         self.world.run_for(30)

@@ -16,7 +16,7 @@ from tests.support.world import GatewayCall, World
 PAUSE_WITHIN = timedelta(seconds=2)
 
 
-@dataclass
+@dataclass(repr=False)
 class Promised:
     """What the test knows of one mailing: who must get it, and when it was stopped and let go on."""
 
@@ -24,6 +24,9 @@ class Promised:
     clients: dict[str, Client]
     stopped: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     ends_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return self.mailing.text
 
     def stop(self, now: datetime) -> None:
         self.stopped.append((now, None))
@@ -82,7 +85,9 @@ class Witness:
             moments = [call.at for call in by_mailing[name]]
             for place, at in enumerate(moments):
                 in_force = [rate for since, rate in changes if since <= at - timedelta(minutes=1)][-1:]
-                in_force += [rate for since, rate in changes if at - timedelta(minutes=1) < since <= at + timedelta(1)]
+                in_force += [
+                    rate for since, rate in changes if at - timedelta(minutes=1) < since <= at + timedelta(seconds=1)
+                ]
                 if not in_force or None in in_force:
                     continue
                 count = bisect_right(moments, at + timedelta(seconds=1) - timedelta(microseconds=1)) - place

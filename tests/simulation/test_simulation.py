@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.simulation.machine import ServiceMachine
 
-STEPS = 30
+STEPS = 50
 EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "3000")) // STEPS
 
 

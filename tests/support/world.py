@@ -193,6 +193,7 @@ class Workers:
     skew: Callable[[random.Random], timedelta] = lambda rng: timedelta(0)
     services: dict[str, Services] = field(default_factory=dict)
     crashes: int = 0
+    tick_after: float = 0.001  # seconds between ticks at least; more lets days pass quickly
 
     def start(self, counts: dict[str, int]) -> None:
         """Start so many environments of each function."""
@@ -215,7 +216,7 @@ class Workers:
         runner, clock = self.world.runner, self.world.clock
         runner.fire_due_schedules()
         following = min(schedule.next_at for schedule in runner.schedules.values() if schedule.next_at)
-        clock.sleep(max(0.001, (following - clock.now()).total_seconds()))
+        clock.sleep(max(self.tick_after, (following - clock.now()).total_seconds()))
 
     def _poll(self, name: str) -> None:
         """Poll a queue once it has something to give, as long polling would, without turns for looking in vain."""
