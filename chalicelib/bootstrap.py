@@ -39,7 +39,11 @@ from .storage.models import Tables, bind
 from .storage.settings import LeaseRepository
 from .storage.users import UserRepository
 
-GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {"http": HttpGateway, "https": HttpGateway, "sandbox": SandboxGateway}
+GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {
+    "http": HttpGateway,
+    "https": HttpGateway,
+    "sandbox": SandboxGateway,
+}
 
 
 @dataclass(frozen=True, slots=True)

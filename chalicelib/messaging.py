@@ -69,7 +69,8 @@ class Unit:
         except (ValueError, TypeError, RecursionError) as error:
             raise Malformed(f"no unit: {type(error).__name__}") from error
         texts = (unit.kind, unit.mailing_id, unit.shard)
-        if not all(isinstance(text, str) for text in texts) or not all(isinstance(n, int) for n in (unit.revision, unit.hop)):
+        numbers = (unit.revision, unit.hop)
+        if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
             raise Malformed("no unit: a field has the wrong type")
         return unit
 

@@ -6,5 +6,5 @@ from aws_lambda_powertools import Logger
 
 SERVICE = "message-service"
 
-# Keys that every record about them carries: mailing_id, message_id, client_id. Never a phone number, a text or a secret.
+# Keys of every record about them: mailing_id, message_id, client_id. Never a phone number, a text or a secret.
 logger = Logger(service=SERVICE, utc=True, use_rfc3339=True)

@@ -16,7 +16,7 @@ SHARD_COUNT = 16
 SHARDS = tuple(f"{number:02d}" for number in range(SHARD_COUNT))
 MAX_TAG_LENGTH = 64
 
-# E.164: at most 15 digits after the plus sign, the first of them not 0. The shortest national plans in use have 7 digits.
+# E.164: at most 15 digits after the plus sign, the first of them not 0. The shortest national plans have 7 digits.
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _PHONE_DECORATION = re.compile(r"[\s().\-\u2010-\u2015]")
 _OPERATOR = re.compile(r"[0-9]{3}")

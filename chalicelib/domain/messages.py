@@ -131,7 +131,8 @@ def judge(
 ) -> Verdict:
     """What follows from the last of the attempts, seen with those before it.
 
-    The first `forgiven` of them do not count against the limit. A message is `unknown` rather than `failed` in the end when any of its attempts may have been accepted.
+    The first `forgiven` of them do not count against the limit. A message is `unknown` rather than `failed` in the end
+    when any of its attempts may have been accepted.
     """
     last = attempts[-1]
     maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)

@@ -99,7 +99,7 @@ def _judge_body(content: bytes | None) -> Answer:
 
 
 def parse_retry_after(text: str, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks to wait (RFC 9110 section 10.2.3: seconds or a date); None for nonsense."""
+    """Seconds that a Retry-After header (RFC 9110 section 10.2.3: seconds or a date) asks for; None for nonsense."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= 9 else 1e9

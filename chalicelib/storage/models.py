@@ -131,7 +131,7 @@ class MailingModel(Model):
     window_policy = UnicodeAttribute(null=True)
     late = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
-    final: MapAttribute[str, int] = MapAttribute(null=True)  # type: ignore[no-untyped-call]
+    final: MapAttribute[str, int] = MapAttribute(null=True)
     # SHARD#nn
     cursor = UnicodeAttribute(null=True)
     expanded = BooleanAttribute(null=True)

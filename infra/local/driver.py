@@ -60,7 +60,8 @@ class EventSourceThreads:
             except Exception as error:
                 # The emulator may be restarting: nothing that happens to one poll may end the polling.
                 failures += 1
-                pause = random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures)
+                jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+                pause = jitter * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures)
                 logger.warning("%s: %s; trying again in %.1f s", name, error, pause)
                 self._stopping.wait(pause)
 

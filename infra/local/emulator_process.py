@@ -116,7 +116,7 @@ class StatefulApplication:
 def _hasten_saving() -> None:
     """Only for a process that will serve no more: it need not copy what nobody changes, and json.dumps is all C."""
 
-    def deepcopy(value: Any, memo: object = None) -> Any:
+    def deepcopy(value: Any, memo: object = None) -> Any:  # noqa: ARG001 - as copy.deepcopy is called
         return value
 
     def dump(value: Any, file: Any, **options: Any) -> None:

@@ -27,7 +27,16 @@ logger = logging.getLogger(__name__)
 _TIMEOUT = 29.0  # seconds, API Gateway's for an integration
 _UNSAFE = re.compile(rb"[^\x21-\x7e]")
 _HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization te trailers transfer-encoding upgrade".split()
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 
 Environ = dict[str, Any]

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_trouble_is_retried_with_backoff_and_then_a_dead_letter_that_says_why(wo
     assert row.client_id == clients[4].client_id
     assert row.reason == f"attempts used up (3), last: {answer.reason}"
     moments = [call.at for call in world.gateway.log if call.gateway_id == bad]
-    first, second = (b - a for a, b in zip(moments, moments[1:], strict=False))
+    first, second = (b - a for a, b in pairwise(moments))
     assert first >= timedelta(seconds=max(1, answer.retry_after or 0))
     assert second >= timedelta(seconds=max(2, answer.retry_after or 0))
     (letter,) = world.bodies(world.settings.send_dead_letter_queue)

@@ -83,7 +83,8 @@ class Scheduler:
     def wait_until(self, moment: datetime) -> None:
         """Let the others go on until a moment; called by a task."""
         task, hub = self.current, self._hub
-        assert task is not None and hub is not None
+        assert task is not None
+        assert hub is not None
         task.wake_at = moment
         hub.switch()
 

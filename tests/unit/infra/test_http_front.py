@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,7 +63,7 @@ def app() -> Chalice:
 
 
 @pytest.fixture
-def front(app: Chalice) -> Iterator[Front]:
+def front(app: Chalice) -> Front:
     """A front on an app that echoes its event at /echo and /echo/{name}."""
 
     def guard(request: Any) -> AuthResponse:
@@ -80,7 +79,7 @@ def front(app: Chalice) -> Iterator[Front]:
     app.route("/echo", methods=["GET", "POST"], content_types=["*/*"], name="echo")(echo)
     app.route("/echo/{name}", methods=["GET"], name="named")(echo)
     app.route("/guarded", methods=["GET"], authorizer=authorizer, name="guarded")(echo)
-    yield Front(app)
+    return Front(app)
 
 
 def _assert_problem(reply: Reply, status: int) -> None:
