@@ -19,7 +19,11 @@ from infra.local.data_directory import DataDirectory, InUseError, write_private
 from infra.local.emulator import Emulator
 from infra.provision import provision
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [
+    pytest.mark.enable_socket,
+    # It is meant to outlive whoever started it; the fixture ends it.
+    pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
+]
 SETTINGS = Settings(resource_prefix="emulated")
 START_AND_DIE = """
 import os, signal, sys
