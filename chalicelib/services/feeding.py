@@ -76,6 +76,8 @@ class Feeder:
                 break
             if now >= renew_at:
                 if not self._leases.acquire(PUMP, owner, now, now + _LEASE):
+                    if hop == 0:  # the other one may be dead: look once more when its lease would be over
+                        self._dispatch_queue.send([Unit("pump", hop=_HOPS).body()], _LEASE.seconds + 1)
                     return
                 renew_at = now + _LEASE / 2
             work_left = pump.round()

@@ -45,7 +45,6 @@ class Outcomes:
         self._dispatch_queue = dispatch_queue
         self._clock = clock
         self._rng = rng
-        self._counts_part = rng.randrange(16)  # this sender's own, so that senders do not write the same item
         self._settled_at: dict[str, datetime] = {}
 
     def record(self, done: Sequence[tuple[Job, Attempt | str]], batch: Batch) -> None:
@@ -109,7 +108,7 @@ class Outcomes:
         """Add to the counts of the mailings, and have a mailing finished whose last message this was."""
         for mailing_id, changes in batch.counts.items():
             try:
-                self._mailings.add_counts(mailing_id, self._counts_part, changes, self._clock.now())
+                self._mailings.add_counts(mailing_id, changes, self._clock.now())
                 state = self._states.refresh(mailing_id)
                 if state and state.statistics.settled:
                     self._settle(mailing_id)

@@ -97,7 +97,7 @@ class Settler:
                 counts[str(old.status)] -= 1
         if changes:
             moved = Counter({name: counts[name] for name in COUNTED})
-            self._mailings.add_counts(changes[0][0].mailing_id, 0, moved, now)
+            self._mailings.add_counts(changes[0][0].mailing_id, moved, now)
         return len(free) == len(rows) and all(applied)
 
     # -- retrying what failed
@@ -114,7 +114,7 @@ class Settler:
             if now >= deadline - _STOP_BEFORE:
                 raise Unavailable("not all messages are put back yet")
             rows, after = self._ledger.trouble_page(mailing_id, after, _PAGE)
-            self._reopen_rows([row for row in rows if row.status in mailing.reopening])
+            self._reopen_rows(mailing_id, [row for row in rows if row.status in mailing.reopening])
             now = self._clock.now()
             if not after:
                 break
@@ -122,15 +122,14 @@ class Settler:
         if self._mailings.change(mailing, done):
             self._feeder.restart(state)
 
-    def _reopen_rows(self, rows: list[Message]) -> None:
+    def _reopen_rows(self, mailing_id: str, rows: list[Message]) -> None:
+        """Counts first: should this stop in between, a message is counted as open that is not, rather than twice."""
         now = self._clock.now()
         changes = [(row, reopened(row, now)) for row in rows]
-        counts: Counter[str] = Counter()
-        for (old, _), done in zip(changes, self._ledger.update(changes), strict=True):
-            if done:
-                counts[str(old.status)] -= 1
-        if rows:
-            self._mailings.add_counts(rows[0].mailing_id, 0, counts, now)
+        self._mailings.add_counts(mailing_id, Counter({name: -n for name, n in _by_status(rows).items()}), now)
+        applied = self._ledger.update(changes)
+        missed = [row for row, done in zip(rows, applied, strict=True) if not done]
+        self._mailings.add_counts(mailing_id, _by_status(missed), now)
 
     # -- removing
 
@@ -158,6 +157,10 @@ def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
 def reopened(row: Message, now: datetime) -> Message:
     """The row of a failed message as it is put back: its attempts stay and are forgiven."""
     return row.revised(now, status=MessageStatus.QUEUED, reason="put back by hand", forgiven=len(row.attempts))
+
+
+def _by_status(rows: list[Message]) -> Counter[str]:
+    return Counter(str(row.status) for row in rows)
 
 
 def _lease_is_over(row: Message, now: datetime) -> bool:

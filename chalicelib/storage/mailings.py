@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
@@ -30,6 +34,7 @@ from .models import MailingModel, Tables
 from .retries import transact, translated
 
 META = "META"
+_REFUSED = "ConditionalCheckFailedException"
 _KIND = "mailing"
 _CLOSING = "closing"
 _DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
@@ -44,6 +49,7 @@ class MailingRepository:
         self._counters = Counters(tables, "mailings")
         self._connection = tables.connection
         self._backoff = backoff
+        self._writer = threading.local()
 
     # -- what was ordered
 
@@ -245,20 +251,40 @@ class MailingRepository:
             try:
                 self._model(mailing_id, f"SHARD#{shard}").update(actions=list(actions), condition=exists & condition)
             except UpdateError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
+                if error.cause_response_code != _REFUSED:
                     raise
                 return False
         return True
 
     # -- counts
 
-    def add_counts(self, mailing_id: str, part: int, changes: Counter[str], now: datetime) -> None:
-        """Add to the counts by status; `part` (0 to 15) spreads the writes of senders over several items."""
+    def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
+        """Add to the counts by status, once, also where an answer is lost and botocore repeats the call."""
         actions = [getattr(self._model, status).add(change) for status, change in changes.items() if change]
-        if actions:
-            actions.append(self._model.updated_at.set(now))
-            with translated("mailings"):
-                self._model(mailing_id, f"STATS#{part % len(SHARDS):02d}").update(actions=actions)
+        if not actions:
+            return
+        latest, number = self._mark()
+        condition = latest.does_not_exist() | (latest != number)
+        actions += [latest.set(number), self._model.updated_at.set(now)]
+        with translated("mailings"):
+            try:
+                self._model(mailing_id, f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}").update(
+                    actions=actions, condition=condition
+                )
+            except UpdateError as error:
+                if error.cause_response_code != _REFUSED:
+                    raise
+
+    def _mark(self) -> tuple[Path, str]:
+        """This thread's own attribute of the counts, and what is to stand there after its next addition.
+
+        Every writer keeps to one part, and writers are spread over the parts.
+        """
+        writer = self._writer
+        if not hasattr(writer, "name"):
+            writer.name = secrets.token_hex(4)
+            writer.numbers = itertools.count(1)
+        return Path(f"by_{writer.name}"), str(next(writer.numbers))
 
     def align_counts(self, state: MailingState, now: datetime) -> None:
         """Bring the running counts of an ended mailing to its final ones, so that it can go on from them."""
@@ -269,7 +295,7 @@ class MailingRepository:
             rows = list(self._model.query(mailing_id, consistent_read=True))
         final = Counter(dict(state.mailing.final))
         running = _sums([row for row in rows if row.part != META])
-        self.add_counts(mailing_id, 0, Counter({name: final[name] - running[name] for name in COUNTED}), now)
+        self.add_counts(mailing_id, Counter({name: final[name] - running[name] for name in COUNTED}), now)
         excess = sum(shard.rows for shard in state.shards.values()) - final.total()
         if excess:
             with translated("mailings"):

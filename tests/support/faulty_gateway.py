@@ -1,0 +1,141 @@
+"""The external gateway as tests need it: a real server on loopback that misbehaves as told, and keeps its own log."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+OK = json.dumps({"code": 0, "message": "OK"}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One call as the gateway heard it."""
+
+    at: float
+    path: str
+    authorization: str
+    message: dict[str, Any]
+    answered: str
+
+    @property
+    def gateway_id(self) -> int:
+        return int(self.message["id"])
+
+
+class FaultyGateway:
+    """`behave` says for an id and its how-manieth call: ok, garbage, code, reset, hang, or an HTTP status."""
+
+    def __init__(self, latency: float = 0.0) -> None:
+        self.latency = latency
+        self.behave: Callable[[int, int], str] = lambda gateway_id, nth: "ok"
+        self.heard: list[Heard] = []
+        self._calls: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen, on the same port as before."""
+        self._released.clear()
+        self._server = _Server(("127.0.0.1", self.port), _handler_for(self))
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Refuse connections, and break the open ones."""
+        self._released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.break_connections()
+        self._server.server_close()
+
+    def calls(self) -> Counter[int]:
+        """How often each id was called."""
+        with self._lock:
+            return Counter(call.gateway_id for call in self.heard)
+
+    def accepted(self) -> Counter[int]:
+        """How often each id was accepted."""
+        with self._lock:
+            return Counter(call.gateway_id for call in self.heard if call.answered == "ok")
+
+    def answer(self, path: str, authorization: str, body: bytes) -> tuple[int, bytes] | None:
+        """Note a call, and say what is answered: status and body, or None for nothing."""
+        message = json.loads(body)
+        with self._lock:
+            self._calls[message["id"]] += 1
+            what = self.behave(message["id"], self._calls[message["id"]])
+            self.heard.append(Heard(time.time(), path, authorization, message, what))
+        self._released.wait(600 if what == "hang" else self.latency)
+        if what in ("hang", "reset"):
+            return None
+        answers = {"ok": (200, OK), "garbage": (200, b"<html>"), "code": (200, b'{"code": 7, "message": "no"}')}
+        return answers[what] if what in answers else (int(what), b'{"code": 1}')
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def break_connections(self) -> None:
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that went away is what many of the tests want."""
+
+
+def _handler_for(gateway: FaultyGateway) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = gateway.answer(self.path, self.headers.get("Authorization", ""), body)
+            if answer is None:
+                # Zero seconds to linger: the connection is reset rather than closed.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.close_connection = True
+                return
+            status, content = answer
+            self.wfile.write(
+                b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (status, len(content), content)
+            )
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing is written to the test's output."""
+
+    return Handler

@@ -1,0 +1,161 @@
+"""`make run` as a process of its own, on free ports, and what a test does with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from chalicelib.bootstrap import Services, aws_client, build
+from chalicelib.config import Settings
+from infra.local.data_directory import DataDirectory, read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = 30.0
+PASSWORD = "correct horse battery staple"
+
+
+class LocalRun:
+    """One `python -m infra.local` on free ports."""
+
+    def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.data_dir = data_dir
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GATEWAY_"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env={**kept, "PORT": "0", "DATA_DIR": str(data_dir), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+
+    def ready(self) -> LocalRun:
+        """Read up to the line that says so."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("Ready: "):
+                return self
+        raise AssertionError(f"never ready: {self.lines} {self.process.stderr and self.process.stderr.read()}")
+
+    @property
+    def url(self) -> str:
+        return self.lines[-1].removeprefix("Ready: ").rstrip("/")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def told(self, name: str) -> str:
+        return next(line.split(maxsplit=1)[1] for line in self.lines if line.split(maxsplit=1)[0] == name)
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the emulator."""
+        return self.told("Emulator").split()[0]
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+        """Send a signal; exit code and what was written after the ready line."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=BOUND)
+        return self.process.returncode, out, err
+
+    def clean_up(self) -> None:
+        """End whatever is left of it, by its own pid."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+        emulator = DataDirectory(self.data_dir).emulator_lock
+        if emulator.held():
+            os.kill(int(emulator.holder()), signal.SIGKILL)
+
+    @contextmanager
+    def services(self) -> Iterator[Services]:
+        """The service's own code over the run's tables, to prepare much data or to look at a ledger."""
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": self.endpoint}
+        before = {name: os.environ.get(name) for name in keys}
+        os.environ.update(keys)
+        try:
+            clients = {name: aws_client(name) for name in ("dynamodb", "sqs")}
+            yield build(Settings(gateway_url="sandbox:"), **clients)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+@contextmanager
+def local_runs(directory: Path) -> Iterator[Callable[..., LocalRun]]:
+    """Starts runs, each with a data directory below this one, and ends whatever is left of them."""
+    runs: list[LocalRun] = []
+
+    def started(name: str = "data", **environ: str) -> LocalRun:
+        runs.append(LocalRun(directory / name, **environ))
+        return runs[-1]
+
+    try:
+        yield started
+    finally:
+        for run in runs:
+            run.clean_up()
+
+
+def wait_until(condition: Callable[[], object], bound: float = BOUND, every: float = 0.05) -> None:
+    """Ask until it is so; fails after so many seconds."""
+    deadline = time.monotonic() + bound
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(every)
+
+
+class ApiCaller:
+    """Calls the REST API of a run as its first user."""
+
+    def __init__(self, run: LocalRun, password: str = "") -> None:
+        self._url = run.url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        if not password:
+            password = (read_json(DataDirectory(run.data_dir).admin_file) or {})["password"]
+        login = {"username": "admin", "password": password}
+        self._session.headers["Authorization"] = f"Token {self.call('POST', '/auth-token/', login)['token']}"
+
+    def request(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+        """One request, whatever it answers."""
+        return self._session.request(method, self._url + path, json=body, timeout=BOUND, **options)
+
+    def call(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """The body of a good answer."""
+        answer = self.request(method, path, body, params=params)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def rows(self, path: str, **filters: str) -> list[dict[str, Any]]:
+        """Every row of a list, page by page."""
+        rows: list[dict[str, Any]] = []
+        query: dict[str, str] = {"limit": "100", **filters}
+        for _ in range(1000):
+            page = self.call("GET", path, params=query)
+            rows += page["rows"]
+            if not page["next"]:
+                return rows
+            query["cursor"] = page["next"]
+        raise AssertionError("a list without end")
+
+    def close(self) -> None:
+        with contextlib.suppress(requests.RequestException):
+            self._session.close()
