@@ -26,8 +26,8 @@ from .settling import Settler, closing_status
 PAGE = 125  # clients; a multiple of 25, which is what the ledger writes at once
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
-_LEASE_MARGIN = timedelta(seconds=15)  # over the invocation's end, for clocks that differ
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
+_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
+_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page, or a mailing's turn in the tick, may take
 _AT_ONCE = 200  # deleted and cancelled mailings that a tick looks at
 # A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
 _EXPANDING = frozenset({MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED})
@@ -121,7 +121,8 @@ class Dispatcher:
         if shard is None or shard.expanded or state.mailing.status not in _EXPANDING:
             return
         owner = f"{self._rng.getrandbits(64):016x}"
-        if not self._mailings.acquire(unit.mailing_id, shard, owner, self._clock.now(), deadline + _LEASE_MARGIN):
+        now = self._clock.now()
+        if not self._mailings.acquire(unit.mailing_id, shard, owner, now, now + _LEASE):
             return
         shard = replace(shard, owner=owner)
         while not shard.expanded and self._clock.now() < deadline - _STOP_BEFORE:
@@ -145,7 +146,14 @@ class Dispatcher:
         self._ledger.insert(rows)
         if first:
             self._send_queue.send([Hint(row.mailing_id, row.client_id).body() for row in rows if row.hinted])
-        new = replace(shard, cursor=cursor, expanded=not cursor, rows=shard.rows + len(rows), fed=first and not cursor)
+        new = replace(
+            shard,
+            cursor=cursor,
+            expanded=not cursor,
+            rows=shard.rows + len(rows),
+            fed=first and not cursor,
+            lease_until=now + _LEASE,
+        )
         settled = Counter(str(row.status) for row in rows if row.status in COUNTED)
         done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
@@ -180,7 +188,7 @@ class Dispatcher:
         going = [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.RUNNING)]
         going += [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.PAUSED)]
         for mailing_id in (*going, *self._mailings.closing(_AT_ONCE)):
-            if self._clock.now() >= deadline:
+            if self._clock.now() >= deadline - _STOP_BEFORE:
                 return
             try:
                 self._continue(self._mailings.state(mailing_id))

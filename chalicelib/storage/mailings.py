@@ -203,7 +203,7 @@ class MailingRepository:
     def advance(
         self, mailing_id: str, old: ShardProgress, new: ShardProgress, now: datetime, settled: Counter[str]
     ) -> bool:
-        """Move the cursor of a shard for the lease's owner; False where it is elsewhere or the lease is lost.
+        """Move the cursor of a shard for the lease's owner, and renew the lease; False where either was lost.
 
         `settled` counts rows that dispatch itself has given a final status, such as skipped.
         """
@@ -214,6 +214,7 @@ class MailingRepository:
             model.expanded.set(new.expanded),
             model.rows.set(new.rows),
             model.fed.set(new.fed),
+            model.lease_until.set(new.lease_until),
             model.updated_at.set(now),
         ]
         actions += [getattr(model, status).add(count) for status, count in settled.items() if count]

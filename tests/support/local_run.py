@@ -84,7 +84,8 @@ class LocalRun:
     @contextmanager
     def services(self) -> Iterator[Services]:
         """The service's own code over the run's tables, to prepare much data or to look at a ledger."""
-        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": self.endpoint}
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+        keys["AWS_ENDPOINT_URL"] = self.endpoint
         before = {name: os.environ.get(name) for name in keys}
         os.environ.update(keys)
         try:
