@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
 from ..config import Settings
 from ..domain.messages import Outcome
 from .base import Answer
+from .bounded import BoundedAdapter
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
@@ -27,7 +26,7 @@ class HttpGateway:
         self._url = settings.gateway_url.rstrip("/") + "/v1/send/"
         self._timeout = (settings.gateway_connect_timeout, settings.gateway_read_timeout)
         self._session = requests.Session()
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
+        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._session.trust_env = False
@@ -37,13 +36,11 @@ class HttpGateway:
     def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
         """Hand a message over; see the contract at the end of docs/architecture.md."""
         body: dict[str, int | str] = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
-        started = time.monotonic()
         try:
             with self._session.post(
                 f"{self._url}{gateway_id}", json=body, timeout=self._timeout, allow_redirects=False, stream=True
             ) as response:
-                content = self._read(response, started)
-                return _judge(response, content)
+                return _judge(response, _read(response))
         except requests.ConnectionError as error:
             if _never_sent(error):
                 return Answer(Outcome.FAILED, "no connection to the gateway")
@@ -53,14 +50,15 @@ class HttpGateway:
         except (requests.RequestException, UnicodeError, OSError) as error:
             return Answer(Outcome.UNKNOWN, f"no usable answer: {type(error).__name__}")
 
-    def _read(self, response: requests.Response, started: float) -> bytes | None:
-        """The answer's body, None where it is too long or does not end in time."""
-        content = b""
-        for chunk in response.iter_content(8192):
-            content += chunk
-            if len(content) > MAX_ANSWER or time.monotonic() - started > sum(self._timeout):
-                return None
-        return content
+
+def _read(response: requests.Response) -> bytes | None:
+    """The answer's body, None where it is too long."""
+    content = b""
+    for chunk in response.iter_content(8192):
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            return None
+    return content
 
 
 def _never_sent(error: requests.ConnectionError) -> bool:

@@ -214,7 +214,7 @@ class MailingRepository:
             model.expanded.set(new.expanded),
             model.rows.set(new.rows),
             model.fed.set(new.fed),
-            model.lease_until.set(new.lease_until),
+            model.lease_until.set(new.lease_until or now),
             model.updated_at.set(now),
         ]
         actions += [getattr(model, status).add(count) for status, count in settled.items() if count]

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -32,11 +32,16 @@ class Heard:
 
 
 class FaultyGateway:
-    """`behave` says for an id and its how-manieth call: ok, garbage, code, reset, hang, or an HTTP status."""
+    """`behave` says for an id and its how-manieth call what comes: ok, garbage, code, an HTTP status, or
+
+    reset (the connection breaks), hang (nothing), drip-headers and drip-body (a byte every 0.1 s), endless (a body
+    without end), redirect (to another path). `headers` are sent with each answer.
+    """
 
     def __init__(self, latency: float = 0.0) -> None:
         self.latency = latency
         self.behave: Callable[[int, int], str] = lambda gateway_id, nth: "ok"
+        self.headers: dict[str, str] = {}
         self.heard: list[Heard] = []
         self._calls: Counter[int] = Counter()
         self._lock = threading.Lock()
@@ -74,18 +79,43 @@ class FaultyGateway:
         with self._lock:
             return Counter(call.gateway_id for call in self.heard if call.answered == "ok")
 
-    def answer(self, path: str, authorization: str, body: bytes) -> tuple[int, bytes] | None:
-        """Note a call, and say what is answered: status and body, or None for nothing."""
+    def answer(self, path: str, authorization: str, body: bytes) -> str:
+        """Note a call, and say how it is answered."""
         message = json.loads(body)
         with self._lock:
             self._calls[message["id"]] += 1
             what = self.behave(message["id"], self._calls[message["id"]])
             self.heard.append(Heard(time.time(), path, authorization, message, what))
         self._released.wait(600 if what == "hang" else self.latency)
-        if what in ("hang", "reset"):
-            return None
-        answers = {"ok": (200, OK), "garbage": (200, b"<html>"), "code": (200, b'{"code": 7, "message": "no"}')}
-        return answers[what] if what in answers else (int(what), b'{"code": 1}')
+        return what
+
+    def dripped(self, content: bytes) -> Iterator[bytes]:
+        """The bytes one by one, slowly."""
+        for place in range(len(content)):
+            if self._released.wait(0.1):
+                return
+            yield content[place : place + 1]
+
+    def written(self, what: str) -> Iterator[bytes]:
+        """The bytes of an answer."""
+        answers = {"garbage": (200, b"<html>"), "code": (200, b'{"code": 7, "message": "no"}'), "redirect": (307, b"")}
+        status, content = answers.get(what) or (int(what) if what.isdigit() else 200, OK)
+        length = 10**9 if what == "endless" else len(content)
+        headers = {"Content-Type": "application/json", "Content-Length": str(length), **self.headers}
+        if what == "redirect":
+            headers["Location"] = "/elsewhere"
+        head = f"HTTP/1.1 {status} -\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+        if what == "drip-headers":
+            yield from self.dripped(head.encode())
+        else:
+            yield head.encode()
+        if what == "drip-body":
+            yield from self.dripped(content)
+        elif what == "endless":
+            for _ in range(10**9 // 65536):
+                yield b"x" * 65536
+        else:
+            yield content
 
 
 class _Server(ThreadingHTTPServer):
@@ -123,17 +153,14 @@ def _handler_for(gateway: FaultyGateway) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = gateway.answer(self.path, self.headers.get("Authorization", ""), body)
-            if answer is None:
+            what = gateway.answer(self.path, self.headers.get("Authorization", ""), body)
+            if what in ("hang", "reset"):
                 # Zero seconds to linger: the connection is reset rather than closed.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.close_connection = True
                 return
-            status, content = answer
-            self.wfile.write(
-                b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-                % (status, len(content), content)
-            )
+            for piece in gateway.written(what):
+                self.wfile.write(piece)
 
         def log_message(self, *_: Any) -> None:
             """Nothing is written to the test's output."""

@@ -1,0 +1,70 @@
+"""Connections on which the whole answer has to come in time, and not just each piece of it.
+
+A read timeout starts anew with every byte: a gateway that sends one a second holds a sender for as long as it likes,
+and past the end of its claim on the message.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a moment of the monotonic clock; TimeoutError after it."""
+
+    def __init__(self, connection: socket.socket, raw: io.BufferedReader) -> None:
+        self._connection = connection
+        self._raw = raw  # keeps the socket open for as long as the answer is read
+        self._ends_at = time.monotonic() + (connection.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not end in time")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_TimedReader(sock, self.fp))
+
+
+class _TimedHTTPConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHTTPSConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _TimedHTTPConnection
+
+
+class _TimedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _TimedHTTPSConnection
+
+
+class BoundedAdapter(HTTPAdapter):
+    """Sends requests whose read timeout, in seconds, is that of the whole answer: headers and body."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}

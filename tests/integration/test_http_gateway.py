@@ -1,0 +1,120 @@
+"""The HTTP gateway against a real server that misbehaves in every way it can."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.config import Settings
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.gateways.http import HttpGateway
+from tests.support.faulty_gateway import FaultyGateway
+
+GATEWAY_ID = 2**63 - 1
+PHONE = "+79161234567"
+TOKEN = "the-token-that-nobody-may-see"
+TIMEOUT = 0.5  # seconds
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyGateway]:
+    """The other side."""
+    server = FaultyGateway()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gateway(server: FaultyGateway) -> HttpGateway:
+    """The adapter, with little patience."""
+    timeouts = {"gateway_connect_timeout": TIMEOUT, "gateway_read_timeout": TIMEOUT}
+    return HttpGateway(Settings(gateway_url=server.url, gateway_token=TOKEN, **timeouts))
+
+
+def send(gateway: HttpGateway, server: FaultyGateway, what: str) -> Answer:
+    server.behave = lambda gateway_id, nth: what
+    return gateway.send(GATEWAY_ID, PHONE, "Hello, мир")
+
+
+def test_the_request_is_what_the_contract_says(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """Path, token and body, the phone number as an integer; code 0 is success."""
+    assert send(gateway, server, "ok").outcome is Outcome.ACCEPTED
+    (heard,) = server.heard
+    assert heard.path == f"/v1/send/{GATEWAY_ID}"
+    assert heard.authorization == f"Bearer {TOKEN}"
+    assert heard.message == {"id": GATEWAY_ID, "phone": 79161234567, "text": "Hello, мир"}
+
+
+@pytest.mark.parametrize("status", ["401", "408", "425", "429", "500", "502", "503", "599"])
+def test_what_may_pass_is_a_failure(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
+    """The gateway did not take it, and may another time."""
+    answer = send(gateway, server, status)
+    assert (answer.outcome, answer.http_status) == (Outcome.FAILED, int(status))
+
+
+@pytest.mark.parametrize("status", ["400", "403", "404", "409", "410", "422", "451"])
+def test_what_is_refused_is_refused(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
+    """Another try would come to the same."""
+    answer = send(gateway, server, status)
+    assert (answer.outcome, answer.reason) == (Outcome.REFUSED, f"HTTP {status}")
+
+
+@pytest.mark.parametrize("what", ["504", "garbage", "reset", "endless"])
+def test_an_answer_that_says_nothing_is_unknown(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
+    """The message may have been taken. An endless body is read up to 64 KB."""
+    assert send(gateway, server, what).outcome is Outcome.UNKNOWN
+
+
+def test_another_code_is_a_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """The gateway says with HTTP 200 that it did not take the message."""
+    answer = send(gateway, server, "code")
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "HTTP 200 with code 7")
+
+
+@pytest.mark.parametrize("what", ["hang", "drip-headers", "drip-body"])
+def test_one_call_ends_in_time(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
+    """Also where a byte comes just often enough: the bound is for the whole answer, and what came of it is unknown."""
+    began = time.monotonic()
+    assert send(gateway, server, what).outcome is Outcome.UNKNOWN
+    assert time.monotonic() - began < 2  # the dripped answers would take ten seconds and three
+
+
+def test_a_refused_connection_is_a_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """Nothing was sent, so nothing can have been taken."""
+    server.stop()
+    assert gateway.send(GATEWAY_ID, PHONE, "Hello").outcome is Outcome.FAILED
+    server.start()
+    assert send(gateway, server, "ok").outcome is Outcome.ACCEPTED
+
+
+def test_a_redirect_is_not_followed(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """Neither message nor token goes anywhere else."""
+    assert send(gateway, server, "redirect").outcome is Outcome.FAILED
+    assert [heard.path for heard in server.heard] == [f"/v1/send/{GATEWAY_ID}"]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("9" * 400, 1e9), ("soon", None), ("-5", None)],
+)
+def test_retry_after_is_read(gateway: HttpGateway, server: FaultyGateway, header: str, seconds: float | None) -> None:
+    """Seconds or a date; what is absurd is large, what is nonsense is nothing."""
+    server.headers = {"Retry-After": header}
+    assert send(gateway, server, "503").retry_after == seconds
+
+
+def test_nothing_private_is_logged(
+    gateway: HttpGateway, server: FaultyGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither token nor phone number nor text, at any level, in any outcome."""
+    caplog.set_level(logging.DEBUG)
+    answers = [send(gateway, server, what) for what in ("ok", "500", "reset", "garbage")]
+    server.stop()
+    answers.append(gateway.send(GATEWAY_ID, PHONE, "Hello, мир"))
+    server.start()
+    said = caplog.text + "".join(answer.reason for answer in answers)
+    assert not [secret for secret in (TOKEN, "9161234567", "мир") if secret in said]

@@ -1,0 +1,59 @@
+"""The REST API in front of workers that really dispatch and send, on the world's virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from unittest import mock
+
+from app import app
+from chalicelib import bootstrap
+from chalicelib.domain.users import Role
+from infra.local.http import HttpFront
+from tests.factories import ClientBodyFactory, MailingBodyFactory
+from tests.support.api import PASSWORD, Api, quick_passwords
+from tests.support.world import World, new_world
+
+
+@dataclass
+class Campaign:
+    """The API for what people ask, the world for what happens meanwhile."""
+
+    api: Api
+    world: World
+
+    def add_clients(self, count: int, **fields: object) -> list[str]:
+        """So many clients, created by request; answers their ids."""
+        bodies = [ClientBodyFactory(**fields) for _ in range(count)]
+        return [self.api.post("/api/clients", body).json["id"] for body in bodies]
+
+    def order(self, **fields: object) -> str:
+        """A mailing, created by request; answers its id."""
+        reply = self.api.post("/api/mailing", MailingBodyFactory(**fields))
+        assert reply.status == 201, reply.text
+        return str(reply.json["id"])
+
+    def finish(self, mailing_id: str, limit: float = 3600) -> None:
+        """Let the workers work until a mailing has ended; fails after so many seconds of virtual time."""
+        self.world.run_until_finished(self.world.services.mailings.get(mailing_id), limit)
+
+    def send(self, count: int = 1, **fields: object) -> str:
+        """A finished mailing to so many new clients; answers its id."""
+        self.add_clients(count)
+        mailing_id = self.order(**fields)
+        self.finish(mailing_id)
+        return mailing_id
+
+
+@contextmanager
+def new_campaign() -> Iterator[Campaign]:
+    """An empty service, called as its admin."""
+    with new_world(max_attempts=3) as world, quick_passwords():
+        assert world.services is not None
+        with mock.patch.object(bootstrap, "get_services", return_value=world.services):
+            api = Api(HttpFront(app, world.clock, "us-east-1"), world.services, world.clock, world.aws, world.sqs)
+            accounts = world.services.accounts
+            accounts.create("admin", PASSWORD, Role.ADMIN)
+            api.token = accounts.issue_token("admin", PASSWORD, "test").secret
+            yield Campaign(api, world)
