@@ -116,7 +116,7 @@ def create_client(call: Call, body: ClientBody) -> Created[ClientView]:
 def list_clients(call: Call, query: ClientQuery) -> ClientPage:
     """List the clients of a segment."""
     segment = query.segment()
-    clients, after = call.services.clients.list(segment, query.place() or "", query.limit)
+    clients, after = call.services.clients.list(segment, query.place(), query.limit)
     return ClientPage(
         total=call.services.clients.count(segment),
         rows=[ClientView.of(client) for client in clients],

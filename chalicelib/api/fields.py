@@ -153,10 +153,10 @@ class PageQuery(BaseModel):
     def _scope(self) -> str:
         return type(self).__name__ + self.model_dump_json(exclude={"limit", "cursor"})
 
-    def place(self) -> Any:
-        """Where the page begins, None at the start; Malformed for a cursor that was not made by this list."""
-        return cursors.decode(self.cursor, self._scope) if self.cursor else None
+    def place(self) -> str:
+        """Where the page begins, "" at the start; Malformed for a cursor that was not made by this list."""
+        return cursors.decode(self.cursor, self._scope) if self.cursor is not None else ""
 
-    def following(self, place: Any) -> str | None:
+    def following(self, place: str) -> str | None:
         """The cursor of the next page, None where there is none."""
         return cursors.encode(place, self._scope) if place else None

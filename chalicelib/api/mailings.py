@@ -248,8 +248,7 @@ def create_mailing(call: Call, body: MailingBody) -> Created[MailingView]:
 def list_mailings(call: Call, query: MailingQuery) -> MailingPage:
     """List mailings."""
     totals = call.services.mailings.totals()
-    place = query.place()
-    mailings, after = call.services.mailings.list(query.status, tuple(place) if place else None, query.limit)
+    mailings, after = call.services.mailings.list(query.status, query.place(), query.limit)
     return MailingPage(
         total=totals.get(query.status, 0) if query.status else sum(totals.values()),
         rows=[view_of(call.services, mailing) for mailing in mailings],

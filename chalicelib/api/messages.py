@@ -87,7 +87,7 @@ class MessagePage(View):
 @routes.route("GET", "/api/messages", errors=(NotFound,))
 def list_messages(call: Call, query: MessageQuery) -> MessagePage:
     """List messages."""
-    page = call.services.messages.search(query.mailing, query.client, query.status, query.place() or "", query.limit)
+    page = call.services.messages.search(query.mailing, query.client, query.status, query.place(), query.limit)
     return MessagePage(
         total=page.total, rows=[MessageView.of(message) for message in page.rows], next=query.following(page.cursor)
     )

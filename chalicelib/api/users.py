@@ -123,7 +123,7 @@ class TokenPage(View):
 @routes.route("GET", "/api/users", roles=ADMINS)
 def list_users(call: Call, query: PageQuery) -> UserPage:
     """List users."""
-    users, after = call.services.accounts.list(query.place() or "", query.limit)
+    users, after = call.services.accounts.list(query.place(), query.limit)
     return UserPage(
         total=call.services.accounts.count(),
         rows=[UserView.of(user) for user in users],

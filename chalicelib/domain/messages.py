@@ -11,7 +11,7 @@ from typing import Any
 
 from .clients import is_client_id, shard_of
 from .errors import NotFound
-from .mailings import OnUnknown
+from .mailings import OnUnknown, is_mailing_id
 
 
 class MessageStatus(StrEnum):
@@ -157,7 +157,7 @@ def message_id_for(mailing_id: str, client_id: str) -> str:
 def parse_message_id(message_id: str) -> tuple[str, str]:
     """The mailing and the client of a message id; NotFound where the text is no message id."""
     mailing_id, _, client_id = message_id.partition("-")
-    if not mailing_id or not is_client_id(client_id):
+    if not is_mailing_id(mailing_id) or not is_client_id(client_id):
         raise NotFound(f"there is no message {message_id[:80]!r}")
     return mailing_id, client_id
 

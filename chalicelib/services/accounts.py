@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.errors import FieldError, Invalid, NotFound, TooManyRequests, Unauthenticated
+from ..domain.errors import FieldError, Invalid, Malformed, NotFound, TooManyRequests, Unauthenticated
 from ..domain.users import Principal, Role, Token, User, check_account, check_password, check_username
 from ..storage.users import Tries, UserRepository
 from .passwords import hash_password, verify
@@ -129,7 +129,9 @@ class AccountService:
         return self._users.get(username)
 
     def list(self, cursor: str, limit: int) -> tuple[builtins.list[User], str]:
-        """Up to `limit` users by name, and the next cursor, "" at the end."""
+        """Up to `limit` users by name, and the next cursor, "" at the end; Malformed for a cursor that is none."""
+        if cursor and check_username(cursor):
+            raise Malformed("the cursor does not fit this list")
         return self._users.list(cursor, limit)
 
     def count(self) -> int:

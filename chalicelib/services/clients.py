@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import Client, is_client_id, new_client
-from ..domain.errors import NotFound
+from ..domain.errors import Malformed, NotFound
 from ..domain.mailings import Segment
 from ..storage.clients import ClientRepository, SegmentCount
+
+# A shard, and within it the number of an index range and the last key that was read there.
+_CURSOR = re.compile(r"|(0[0-9]|1[0-5])\|([0-9]{1,2}:.{0,100})?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,9 @@ class ClientService:
         self._clients.delete(self.get(client_id))
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` clients of a segment and the next cursor, "" at the end."""
+        """Up to `limit` clients of a segment and the next cursor, "" at the end; Malformed for a cursor that is none."""
+        if not _CURSOR.fullmatch(cursor):
+            raise Malformed("the cursor does not fit this list")
         return self._clients.list(segment, cursor, limit)
 
     def counts(self, segment: Segment) -> Sequence[SegmentCount]:

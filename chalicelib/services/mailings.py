@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from ulid import ULID
 
 from ..clock import SystemClock
-from ..domain.errors import Conflict, Invalid, NotFound, Unavailable
+from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.local_window import LocalWindow
 from ..domain.mailings import (
     Late,
@@ -40,6 +41,7 @@ DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingS
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
 _TRIES = 5
+_CURSOR = re.compile(r"|([0-9A-Z]{26}):([0-9]{1,15})")  # a mailing's id, and its start where the list is sorted by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +130,15 @@ class MailingService:
         except NotFound:  # deleted since it was read
             return MailingState(mailing)
 
-    def list(
-        self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
-    ) -> tuple[list[Mailing], tuple[str, int] | None]:
-        """Up to `limit` mailings, the newest first (of one status: the latest start first), and the next place."""
-        return self._mailings.list(status, after, limit)
+    def list(self, status: MailingStatus | None, cursor: str, limit: int) -> tuple[list[Mailing], str]:
+        """Up to `limit` mailings, the newest first (of one status: the latest start first), and the next cursor.
+
+        A cursor is "" at the start and the end; Malformed for one that is none.
+        """
+        if not (place := _CURSOR.fullmatch(cursor)):
+            raise Malformed("the cursor does not fit this list")
+        mailings, after = self._mailings.list(status, (place[1], int(place[2])) if cursor else None, limit)
+        return mailings, f"{after[0]}:{after[1]}" if after else ""
 
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from unittest import mock
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
 from chalicelib.domain.users import Role
 from chalicelib.services import passwords
+from chalicelib.storage.models import Tables, bind
 from infra.local.http import HttpFront
 from infra.provision import provision
 from tests.support.aws import InProcessAws
@@ -67,7 +69,7 @@ class Api:
 
     front: HttpFront
     services: Services
-    clock: Any
+    clock: Any  # a FrozenClock, or the virtual one of a world
     aws: InProcessAws
     sqs: Any
     token: str = ""
@@ -157,16 +159,22 @@ def quick_passwords() -> Iterator[None]:
     passwords.nobodys_hash.cache_clear()
 
 
+@lru_cache(maxsize=1)
+def _connections() -> tuple[dict[str, Any], Tables]:
+    """Clients and models, which take half a second to make and know nothing of the service they are used in."""
+    return {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}, bind(Settings())
+
+
 @contextmanager
 def new_api() -> Iterator[Api]:
     """An empty service with an admin and an operator, called as the admin."""
     aws = InProcessAws()
     with aws.installed(), quick_passwords():
         clock = FrozenClock()
-        clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
         settings = Settings(gateway_url="sandbox:")
+        clients, tables = _connections()
         provision(settings, clients["dynamodb"], clients["sqs"])
-        services = build(settings, clock=clock, rng=random.Random(1), **clients)
+        services = build(settings, clock=clock, rng=random.Random(1), tables=tables, **clients)
         with mock.patch.object(bootstrap, "get_services", return_value=services):
             api = Api(HttpFront(app, clock, "us-east-1"), services, clock, aws, clients["sqs"])
             for role in Role:

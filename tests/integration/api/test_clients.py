@@ -1,0 +1,226 @@
+"""/api/clients/: the directory of clients, as its callers see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.api import cursors
+from chalicelib.api.clients import ClientQuery
+from chalicelib.api.fields import PageQuery
+from chalicelib.api.mailings import MailingQuery
+from chalicelib.api.messages import MessageQuery
+from tests.factories import ClientBodyFactory
+from tests.support.api import Api
+
+
+def _created(api: Api, **fields: object) -> dict:
+    reply = api.post("/api/clients/", ClientBodyFactory(**fields))
+    assert reply.status == 201, reply.text
+    return reply.json
+
+
+def _walk(api: Api, **query: object) -> list[dict]:
+    rows, cursor = [], None
+    for _ in range(50):
+        page = api.get("/api/clients", query={**query, **({"cursor": cursor} if cursor else {})}).json
+        rows += page["rows"]
+        cursor = page["next"]
+        if cursor is None:
+            return rows
+    raise AssertionError("the list does not end")
+
+
+def test_the_request_of_the_first_version_creates_a_client(api: Api) -> None:
+    """Expects 201, the client with its operator as text, and where it can be read from then on."""
+    body = {"phone_number": "+79161234567", "operator": 916, "tag": "vip", "timezone": "Europe/Moscow"}
+    reply = api.post("/api/clients/", body)
+    assert reply.status == 201
+    assert reply.json | {"id": "", "created_at": "", "updated_at": ""} == body | {
+        "operator": "916",
+        "opted_out": False,
+        "id": "",
+        "created_at": "",
+        "updated_at": "",
+    }
+    assert api.get(reply.headers["location"]).json == reply.json
+    assert api.get(f"/api/clients/{reply.json['id']}/").json == reply.json
+
+
+def test_only_the_phone_number_is_needed(api: Api) -> None:
+    """Expects the operator of a +7 number to be taken from it, and UTC as the time zone."""
+    reply = api.post("/api/clients", {"phone_number": "8 (916) 123-45-67"})
+    assert reply.status == 201
+    wanted = {"phone_number": "+79161234567", "operator": "916", "tag": "", "timezone": "UTC", "opted_out": False}
+    assert wanted.items() <= reply.json.items()
+
+
+def test_a_number_of_another_country_has_no_operator(api: Api) -> None:
+    """Expects null rather than a guess."""
+    assert api.post("/api/clients", {"phone_number": "+442079460000"}).json["operator"] is None
+
+
+def test_a_phone_number_belongs_to_one_client(api: Api) -> None:
+    """Expects 409 for a second client with the number, however it is written, and the first one untouched."""
+    first = _created(api, phone_number="+79161234567", tag="vip")
+    reply = api.post("/api/clients", ClientBodyFactory(phone_number="8 916 123 45 67", tag="other"))
+    assert reply.status == 409
+    assert "phone number" in reply.json["detail"]
+    assert api.get(f"/api/clients/{first['id']}").json == first
+
+
+def test_put_sets_every_field(api: Api) -> None:
+    """Expects what is absent from the body to become its default."""
+    client = _created(api, tag="vip", timezone="Europe/Moscow", opted_out=True)
+    reply = api.put(f"/api/clients/{client['id']}", {"phone_number": client["phone_number"]})
+    assert reply.status == 200
+    assert (reply.json["tag"], reply.json["timezone"], reply.json["opted_out"]) == ("", "UTC", False)
+
+
+def test_patch_changes_what_it_names(api: Api) -> None:
+    """Expects all other fields, and the time of creation, to stay."""
+    client = _created(api)
+    api.pass_time(minutes=1)
+    reply = api.patch(f"/api/clients/{client['id']}", {"tag": "gold"})
+    assert reply.status == 200
+    assert reply.json == client | {"tag": "gold", "updated_at": "2026-03-02T09:01:00.000Z"}
+
+
+def test_another_number_moves_the_client_to_another_id(api: Api) -> None:
+    """Expects the old id to be gone, and the operator to follow the number it was taken from."""
+    client = _created(api, phone_number="+79161234567", operator=None)
+    moved = api.patch(f"/api/clients/{client['id']}", {"phone_number": "+79031234567"}).json
+    assert moved["id"] != client["id"]
+    assert moved["operator"] == "903"
+    assert moved["created_at"] == client["created_at"]
+    assert api.get(f"/api/clients/{client['id']}").status == 404
+    assert api.get("/api/clients").json["total"] == 1
+
+
+def test_a_client_cannot_move_to_a_number_that_is_taken(api: Api) -> None:
+    """Expects 409 and both clients as they were."""
+    first, second = _created(api), _created(api)
+    reply = api.patch(f"/api/clients/{first['id']}", {"phone_number": second["phone_number"]})
+    assert reply.status == 409
+    assert api.get(f"/api/clients/{first['id']}").json == first
+    assert api.get(f"/api/clients/{second['id']}").json == second
+
+
+def test_a_deleted_client_is_gone(api: Api) -> None:
+    """Expects 204 once, then 404, and no trace in the list."""
+    client = _created(api)
+    assert api.delete(f"/api/clients/{client['id']}").status == 204
+    assert api.delete(f"/api/clients/{client['id']}").status == 404
+    assert api.get("/api/clients").json == {"total": 0, "rows": [], "next": None}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("client_id", ["1", "aaaaaaaaaaaaaaaa", "0123456789abcdef", "%00", "x" * 3000])
+def test_an_unknown_client_is_not_found(api: Api, method: str, client_id: str) -> None:
+    """Expects 404 for every method, whatever the id looks like."""
+    body = {"PUT": ClientBodyFactory(), "PATCH": {"tag": "x"}}.get(method)
+    assert api.request(method, f"/api/clients/{client_id}", body).status == 404
+
+
+def test_the_list_goes_through_everybody_once(api: Api) -> None:
+    """Expects pages of the wanted length with the total on each, and every client on one of them."""
+    created = [_created(api) for _ in range(23)]
+    first = api.get("/api/clients", query={"limit": 10}).json
+    assert (len(first["rows"]), first["total"]) == (10, 23)
+    rows = _walk(api, limit=10)
+    assert sorted(row["id"] for row in rows) == sorted(client["id"] for client in created)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"tag": "vip"}, {"vip 916", "vip 903"}),
+        ({"operator": "916"}, {"vip 916", "gold 916"}),
+        ({"tag": "vip", "operator": "916"}, {"vip 916"}),
+        ({"tag": ["vip", "new"]}, {"vip 916", "vip 903", "new 903"}),
+        ({"tag": ["vip", "new"], "operator": ["903"]}, {"vip 903", "new 903"}),
+        ({"operator": ["903", "916"]}, {"vip 916", "vip 903", "new 903", "gold 916"}),
+        ({"tag": ["vip", "gold"], "operator": ["903", "916"]}, {"vip 916", "vip 903", "gold 916"}),
+        ({"tag": "VIP"}, set()),
+        ({}, {"vip 916", "vip 903", "new 903", "gold 916"}),
+    ],
+)
+def test_the_list_is_narrowed_by_tag_and_operator(api: Api, query: dict, expected: set[str]) -> None:
+    """Expects the clients with any of the tags and any of the operators, and a total that says how many."""
+    for pair in ("vip 916", "vip 903", "new 903", "gold 916"):
+        tag, operator = pair.split()
+        _created(api, tag=tag, operator=operator)
+    assert {f"{row['tag']} {row['operator']}" for row in _walk(api, limit=2, **query)} == expected
+    assert api.get("/api/clients", query=query).json["total"] == len(expected)
+
+
+def test_a_tag_is_no_prefix_of_another(api: Api) -> None:
+    """Expects `vip` not to find `vip2`, and a client without a tag to be found by the empty one."""
+    _created(api, tag="vip2")
+    untagged = _created(api, tag="")
+    assert api.get("/api/clients", query={"tag": "vip"}).json["total"] == 0
+    assert [row["id"] for row in _walk(api, tag="")] == [untagged["id"]]
+
+
+def test_totals_follow_every_change(api: Api) -> None:
+    """Expects the totals of the old and the new tag to be right after a client has changed, and after it is gone."""
+    client = _created(api, tag="vip")
+
+    def totals() -> list[int]:
+        both = {"tag": "gold", "operator": "903"}
+        queries: list[dict] = [{}, {"tag": "vip"}, {"tag": "gold"}, {"operator": "903"}, both]
+        return [api.get("/api/clients", query=query).json["total"] for query in queries]
+
+    assert totals() == [1, 1, 0, 0, 0]
+    api.patch(f"/api/clients/{client['id']}", {"tag": "gold", "operator": "903"})
+    assert totals() == [1, 0, 1, 1, 1]
+    api.delete(f"/api/clients/{client['id']}")
+    assert totals() == [0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "201"}, {"limit": "ten"}, {"limit": "1e1"}, {"limit": ""}])
+def test_a_limit_that_is_none_is_refused(api: Api, query: dict) -> None:
+    """Expects 422 that names the limit."""
+    reply = api.get("/api/clients", query=query)
+    assert reply.status == 422
+    assert list(reply.errors) == ["limit"]
+
+
+def test_unknown_filters_are_refused(api: Api) -> None:
+    """Expects 422 rather than a list that was not asked for."""
+    assert api.get("/api/clients", query={"tags": "vip"}).errors == {"tags": "is not known here"}
+    assert list(api.get("/api/clients", query={"operator": "9"}).errors) == ["operator.0"]
+    assert list(api.get("/api/clients", query={"limit": [1, 2]}).errors) == ["limit"]
+
+
+def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
+    """Expects 400 for a cursor with any letter changed, cut, of another list, or with other filters."""
+    for _ in range(3):
+        _created(api)
+    cursor = api.get("/api/clients", query={"limit": 1}).json["next"]
+    changed = [cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :] for place in range(8)]
+    for wrong in [*changed, cursor[:-2], cursor + "A", "x", "%%%", "\x00"]:
+        assert api.get("/api/clients", query={"cursor": wrong}).status == 400, wrong
+    assert api.get("/api/clients", query={"cursor": cursor, "tag": "vip"}).status == 400
+    assert api.get("/api/messages", query={"cursor": cursor}).status == 400
+    assert api.get("/api/clients", query={"cursor": cursor}).status == 200
+
+
+def test_reading_clients_scans_no_table(api: Api) -> None:
+    """Expects no Scan behind any request for clients."""
+    client = _created(api)
+    for path in ("/api/clients", "/api/clients?tag=vip", "/api/clients?operator=916", f"/api/clients/{client['id']}"):
+        assert api.get(path).status == 200
+    assert "dynamodb.Scan" not in api.aws.calls
+
+
+@pytest.mark.parametrize("path", ["/api/clients", "/api/mailing", "/api/messages", "/api/users"])
+@pytest.mark.parametrize("place", ["", "99|", "00|1:" + "x" * 5000, "\x00", "a/b", "0" * 26 + ":-1"])
+def test_a_forged_cursor_is_refused(api: Api, path: str, place: str) -> None:
+    """Expects 400 also for a place that nobody was given, with the checksum that belongs to it."""
+    models = {"clients": ClientQuery, "mailing": MailingQuery, "messages": MessageQuery, "users": PageQuery}
+    query = models[path.rpartition("/")[2]]()
+    forged = cursors.encode(place, query._scope)
+    if place:
+        assert api.get(path, query={"cursor": forged}).status == 400
+    else:
+        assert api.get(path, query={"cursor": forged}).json == api.get(path).json

@@ -1,0 +1,138 @@
+"""/api/messages/: the ledger, as its callers see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.factories import ClientBodyFactory
+from tests.support.api import Api
+from tests.support.campaign import Campaign
+
+
+def _walk(api: Api, **query: object) -> list[dict]:
+    rows, cursor = [], None
+    for _ in range(100):
+        page = api.get("/api/messages", query={**query, **({"cursor": cursor} if cursor else {})}).json
+        rows += page["rows"]
+        cursor = page["next"]
+        if cursor is None:
+            return rows
+    raise AssertionError("the list does not end")
+
+
+def _refuse_some(campaign: Campaign, every: int) -> None:
+    refused, accepted = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.ACCEPTED)
+    campaign.world.gateway.script = lambda gateway_id, nth: refused if gateway_id % every == 0 else accepted
+
+
+def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
+    """Expects its client, its number, when it was sent, and its one attempt."""
+    (client,) = campaign.add_clients(1, phone_number="+79161234567")
+    mailing_id = campaign.order()
+    campaign.finish(mailing_id)
+    (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
+    assert row | {"start_date": "", "sent_at": "", "attempts": []} == {
+        "id": f"{mailing_id}-{client}",
+        "mailing": mailing_id,
+        "client": client,
+        "phone_number": "+79161234567",
+        "status": "sent",
+        "sending_status": True,
+        "start_date": "",
+        "sent_at": "",
+        "due_at": None,
+        "reason": "",
+        "attempts": [],
+    }
+    assert [attempt["outcome"] for attempt in row["attempts"]] == ["accepted"]
+    assert row["start_date"] <= row["sent_at"]
+    assert campaign.api.get(f"/api/messages/{row['id']}/").json == row
+
+
+def test_a_failed_message_says_why(campaign: Campaign) -> None:
+    """Expects every attempt with its outcome, and the reason in words."""
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, "HTTP 400", 400)
+    mailing_id = campaign.send()
+    (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
+    assert (row["status"], row["sending_status"], row["reason"]) == ("failed", False, "HTTP 400")
+    assert [(one["outcome"], one["http_status"]) for one in row["attempts"]] == [("refused", 400)]
+
+
+def test_the_list_goes_through_a_mailing_once(campaign: Campaign) -> None:
+    """Expects every client's message on one of the pages, and the total on each."""
+    clients = campaign.add_clients(45)
+    mailing_id = campaign.order()
+    campaign.finish(mailing_id)
+    page = campaign.api.get("/api/messages", query={"mailing": mailing_id, "limit": 10}).json
+    assert (page["total"], len(page["rows"])) == (45, 10)
+    assert sorted(row["client"] for row in _walk(campaign.api, mailing=mailing_id, limit=10)) == sorted(clients)
+
+
+@pytest.mark.parametrize("limit", [3, 200])
+def test_the_list_is_narrowed_by_status(campaign: Campaign, limit: int) -> None:
+    """Expects sent and failed messages each by themselves, whatever the pages' length, with their totals."""
+    _refuse_some(campaign, every=3)
+    mailing_id = campaign.send(40)
+    api = campaign.api
+    counts = api.get(f"/api/mailing/{mailing_id}").json["counts"]
+    assert 0 < counts["failed"] < 40
+    for status in ("sent", "failed"):
+        rows = _walk(api, mailing=mailing_id, status=status, limit=limit)
+        assert {row["status"] for row in rows} == {status}
+        assert len({row["id"] for row in rows}) == len(rows) == counts[status]
+        page = api.get("/api/messages", query={"mailing": mailing_id, "status": status, "limit": limit}).json
+        assert page["total"] == counts[status]
+    assert _walk(api, mailing=mailing_id, status="expired") == []
+
+
+def test_a_clients_messages_are_found_over_all_mailings(campaign: Campaign) -> None:
+    """Expects one message of each mailing that the client got, and no other client's."""
+    client, _ = campaign.add_clients(2)
+    sent = [campaign.order() for _ in range(3)]
+    for mailing_id in sent:
+        campaign.finish(mailing_id)
+    rows = _walk(campaign.api, client=client, limit=2)
+    assert {row["client"] for row in rows} == {client}
+    assert sorted(row["mailing"] for row in rows) == sorted(sent)
+    both = campaign.api.get("/api/messages", query={"client": client, "mailing": sent[0]}).json
+    assert (both["total"], [row["mailing"] for row in both["rows"]]) == (1, [sent[0]])
+
+
+def test_all_messages_can_be_walked(campaign: Campaign) -> None:
+    """Expects the messages of every mailing once, those of the newest mailings first."""
+    first = campaign.send(5)
+    second = campaign.order()
+    campaign.finish(second)
+    rows = _walk(campaign.api, limit=3)
+    assert len({row["id"] for row in rows}) == len(rows) == 10
+    assert [row["mailing"] for row in rows] == [second] * 5 + [first] * 5
+
+
+def test_a_mailing_that_is_not_there_has_no_messages(api: Api) -> None:
+    """Expects an empty list, and 422 for what cannot be an id."""
+    empty = {"total": 0, "rows": [], "next": None}
+    assert api.get("/api/messages", query={"mailing": "01KJPWD6M099CBF4EZDBRXGRED"}).json == empty
+    assert list(api.get("/api/messages", query={"mailing": "1"}).errors) == ["mailing"]
+    assert list(api.get("/api/messages", query={"client": "1"}).errors) == ["client"]
+    assert list(api.get("/api/messages", query={"status": "1"}).errors) == ["status"]
+
+
+@pytest.mark.parametrize(
+    "message_id", ["1", "-", "a-b", "01KJPWD6M099CBF4EZDBRXGRED-aaaaaaaaaaaaaaaa", "x" * 3000 + "-aaaaaaaaaaaaaaaa"]
+)
+def test_an_unknown_message_is_not_found(api: Api, message_id: str) -> None:
+    """Expects 404, whatever the id looks like, without asking a table for a key that it cannot have."""
+    api.aws.calls.clear()
+    assert api.get(f"/api/messages/{message_id}").status == 404
+    assert api.aws.calls.count("dynamodb.BatchGetItem") == ("01KJPWD6M099CBF4EZDBRXGRED" in message_id)
+
+
+def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:
+    """Expects the ledger to answer who got a mailing even then."""
+    client = campaign.api.post("/api/clients", ClientBodyFactory()).json["id"]
+    mailing_id = campaign.order()
+    campaign.finish(mailing_id)
+    campaign.api.delete(f"/api/clients/{client}")
+    assert campaign.api.get(f"/api/messages/{mailing_id}-{client}").json["status"] == "sent"
