@@ -11,7 +11,8 @@ from ..clock import SystemClock
 from ..domain.clients import Client, is_client_id, new_client
 from ..domain.errors import Malformed, NotFound
 from ..domain.mailings import Segment
-from ..storage.clients import ClientRepository, SegmentCount
+from ..storage.clients import ClientRepository
+from ..storage.segments import SegmentCount
 
 # A shard, and within it the number of an index range and the last key that was read there.
 _CURSOR = re.compile(r"|(0[0-9]|1[0-5])\|([0-9]{1,2}:.{0,100})?", re.DOTALL)
@@ -78,7 +79,7 @@ class ClientService:
         self._clients.delete(self.get(client_id))
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` clients of a segment and the next cursor, "" at the end; Malformed for a cursor that is none."""
+        """Up to `limit` clients of a segment and the next cursor, "" at the end; Malformed for one that is none."""
         if not _CURSOR.fullmatch(cursor):
             raise Malformed("the cursor does not fit this list")
         return self._clients.list(segment, cursor, limit)
@@ -89,4 +90,4 @@ class ClientService:
 
     def count(self, segment: Segment) -> int:
         """How many clients a segment has, opted-out ones included."""
-        return sum(part.count for part in self._clients.counts(segment))
+        return self._clients.count(segment)

@@ -15,23 +15,13 @@ from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS, Client
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import Segment
-from .counters import Counters
 from .models import ClientModel, Tables
-from .retries import transact, translated
+from .retries import TRIES, transact, translated
+from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
-_WRITES_IN_TRANSACTION = 33  # a transaction has at most 100 actions, and a changed client can move two counters
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentCount:
-    """How many clients share tag, operator, time zone and opt-out."""
-
-    tag: str
-    operator: str
-    timezone: str
-    opted_out: bool
-    count: int
+_ACTIONS = 100  # in a transaction; DynamoDB takes no more
+_READS = 100  # in a BatchGetItem; DynamoDB takes no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,7 @@ class ClientRepository:
 
     def __init__(self, tables: Tables, backoff: Backoff, rng: random.Random) -> None:
         self._model = tables.clients
-        self._counters = Counters(tables, "clients")
+        self._segments = SegmentCounters(tables)
         self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
@@ -104,18 +94,9 @@ class ClientRepository:
         if not self.write([(client, None)]):
             raise Conflict("the client was changed by somebody else meanwhile; read it again")
 
-    def write(self, changes: Sequence[tuple[Client | None, Client | None]]) -> bool:
+    def write(self, changes: Sequence[Change]) -> bool:
         """Make all changes (before, after) or, where one of the befores is not so any more, none: False then."""
-        if len(changes) > _WRITES_IN_TRANSACTION:
-            raise ValueError(f"at most {_WRITES_IN_TRANSACTION} changes at once")
-
-        counts: Counter[str] = Counter()
-        nonce = self._rng.randrange(_COUNTER_SHARDS)
-        for old, new in changes:
-            if old:
-                counts[_counter_name(old, nonce)] -= 1
-            if new:
-                counts[_counter_name(new, nonce)] += 1
+        moves = moves_of(changes, str(self._rng.randrange(_COUNTER_SHARDS)))
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
@@ -124,7 +105,7 @@ class ClientRepository:
                         transaction.save(_row(self._model, new), condition=self._unchanged(old))
                     elif old:
                         transaction.delete(self._model(old.client_id), condition=self._unchanged(old))
-                self._counters.move(transaction, counts)
+                self._segments.move(transaction, moves)
 
         with translated("clients"):
             return not transact(self._backoff, run)
@@ -145,36 +126,47 @@ class ClientRepository:
     def upsert(self, clients: Sequence[Client]) -> Counter[str]:
         """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
 
-        Repeated as long as somebody else changes the same clients meanwhile; Unavailable after eight tries.
+        What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
+        the same. Unavailable where others change the same clients again and again meanwhile.
         """
         result: Counter[str] = Counter()
-        for start in range(0, len(clients), _WRITES_IN_TRANSACTION):
-            result += self._upsert_some(clients[start : start + _WRITES_IN_TRANSACTION])
+        for start in range(0, len(clients), _READS):
+            result += self._upsert_some(clients[start : start + _READS])
         return result
 
     def _upsert_some(self, clients: Sequence[Client]) -> Counter[str]:
-        for tries in range(1, 9):
-            existing = self.get_many(client.client_id for client in clients)
-            changes: list[tuple[Client | None, Client | None]] = []
-            result: Counter[str] = Counter()
-            for client in clients:
+        left = clients
+        result: Counter[str] = Counter()
+        for tries in range(1, TRIES + 1):
+            existing = self.get_many(client.client_id for client in left)
+            changes: list[Change] = []
+            for client in left:
                 old = existing.get(client.client_id)
-                if old is None:
-                    changes.append((None, client))
-                    result["created"] += 1
-                    continue
-                new = replace(client, created_at=old.created_at)
-                if replace(new, updated_at=old.updated_at) == old:
-                    result["unchanged"] += 1
+                new = replace(client, created_at=old.created_at) if old else client
+                if old and replace(new, updated_at=old.updated_at) == old:
+                    result[_came_about(old, client)] += 1
                 else:
                     changes.append((old, new))
-                    result["changed"] += 1
-            if not changes or self.write(changes):
+            left = []
+            for group in _transactions(changes):
+                if self.write(group):
+                    result.update("changed" if old else "created" for old, _ in group)
+                else:
+                    left = [*left, *(new for _, new in group if new)]
+            if not left:
                 return result
             self._backoff.wait(tries)
         raise Unavailable("the clients are being changed by others; try again")
 
     # -- many
+
+    def counts(self, segment: Segment) -> Iterator[SegmentCount]:
+        """The counts that make up a segment, by tag, operator, time zone and opt-out. Reads no client."""
+        return self._segments.counts(segment)
+
+    def count(self, segment: Segment) -> int:
+        """How many clients a segment has, opted-out ones included. Reads no client."""
+        return self._segments.count(segment)
 
     def page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of a shard of the segment after the cursor ("" at the start), and the next cursor.
@@ -227,17 +219,27 @@ class ClientRepository:
                     break
         return clients, ""
 
-    def counts(self, segment: Segment) -> Iterator[SegmentCount]:
-        """The counts that make up a segment, by tag, operator, time zone and opt-out."""
-        sums: Counter[str] = Counter()
-        with translated("clients"):
-            for tag in segment.tags or ("",):
-                for name, count in self._counters.read(tag + KEY_SEPARATOR if segment.tags else ""):
-                    sums[name.rpartition(KEY_SEPARATOR)[0]] += count
-        for name, count in sums.items():
-            tag, operator, timezone, opted_out = name.split(KEY_SEPARATOR)
-            if count and (not segment.operators or operator in segment.operators):
-                yield SegmentCount(tag, operator, timezone, opted_out == "1", count)
+
+def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """The changes in groups that fit a transaction each: every client is an action, and every counter that moves."""
+    group: list[Change] = []
+    counters: set[str] = set()
+    for change in changes:
+        touched = moves_of([change], "").names()
+        if len(group) + 1 + len(counters | touched) > _ACTIONS:
+            yield group
+            group, counters = [], set()
+        group.append(change)
+        counters |= touched
+    if group:
+        yield group
+
+
+def _came_about(old: Client, client: Client) -> str:
+    """What made a client what it is already: these very changes, or others before them."""
+    if old.created_at == client.created_at:
+        return "created"
+    return "changed" if old.updated_at == client.updated_at else "unchanged"
 
 
 def _after(shard: str) -> str:
@@ -247,11 +249,6 @@ def _after(shard: str) -> str:
 
 def _sort_key(index: str) -> str:
     return "tag_key" if index == "by_tag" else "operator_key"
-
-
-def _counter_name(client: Client, nonce: int) -> str:
-    parts = (client.tag, client.operator, client.timezone, "1" if client.opted_out else "0", str(nonce))
-    return KEY_SEPARATOR.join(parts)
 
 
 def _row(model: type[ClientModel], client: Client) -> ClientModel:

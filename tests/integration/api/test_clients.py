@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from chalicelib.api import cursors
@@ -9,6 +11,7 @@ from chalicelib.api.clients import ClientQuery
 from chalicelib.api.fields import PageQuery
 from chalicelib.api.mailings import MailingQuery
 from chalicelib.api.messages import MessageQuery
+from chalicelib.domain.clients import new_client
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api
 
@@ -224,3 +227,27 @@ def test_a_forged_cursor_is_refused(api: Api, path: str, place: str) -> None:
         assert api.get(path, query={"cursor": forged}).status == 400
     else:
         assert api.get(path, query={"cursor": forged}).json == api.get(path).json
+
+
+def test_a_page_costs_the_same_however_many_clients_there_are(api: Api) -> None:
+    """Expects the same calls of the table, reading as many items, at 1,000 and at 4,000 clients."""
+    repository = api.services.clients._clients
+    zones = ("UTC", "Europe/Moscow", "Asia/Omsk")
+
+    def add(numbers: range) -> None:
+        made = (ClientBodyFactory(phone_number=f"+7916{number:07d}", timezone=zones[number % 3]) for number in numbers)
+        repository.upsert([new_client(**body, opted_out=False, now=api.clock.now()) for body in made])
+
+    def cost() -> list[tuple[str, int]]:
+        bodies: list[tuple[str, int]] = []
+        api.aws.before = lambda call: bodies.append((call.operation, json.loads(call.body).get("Limit", 0)))
+        assert [api.get("/api/clients", query=query).status for query in ({}, {"tag": "vip"}, {"operator": "916"})]
+        api.aws.before = lambda call: None
+        return bodies
+
+    add(range(1000))
+    at_thousand = cost()
+    add(range(1000, 4000))
+    assert cost() == at_thousand
+    assert api.get("/api/clients").json["total"] == 4000
+    assert len(list(repository._segments._totals.read())) <= 3 * 8

@@ -1,0 +1,102 @@
+"""How many clients every segment has: counters that are moved with each client, so that nobody has to count rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pynamodb.transactions import TransactWrite
+
+from ..domain.clients import KEY_SEPARATOR, Client
+from ..domain.mailings import Segment
+from .counters import Counters
+from .models import Tables
+from .retries import translated
+
+Change = tuple[Client | None, Client | None]  # a client before and after
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """How many clients share tag, operator, time zone and opt-out."""
+
+    tag: str
+    operator: str
+    timezone: str
+    opted_out: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """By how much changes of clients move the counters: of segments in all detail, and of what lists are narrowed by.
+
+    The latter are there so that the total of a list costs the same however many clients and segments there are.
+    """
+
+    details: Counter[str]
+    totals: Counter[str]
+
+    def names(self) -> set[str]:
+        """Every counter that is touched, which may be one that does not move in the end."""
+        return {f"detail {name}" for name in self.details} | {f"total {name}" for name in self.totals}
+
+
+def moves_of(changes: Iterable[Change], nonce: str) -> Moves:
+    """The moves of changes. Every counter is kept in parts, lest all writers meet at one item; `nonce` names one."""
+    moves = Moves(Counter(), Counter())
+    for pair in changes:
+        for client, change in zip(pair, (-1, 1), strict=True):
+            if client:
+                opted_out = "1" if client.opted_out else "0"
+                parts = (client.tag, client.operator, client.timezone, opted_out, nonce)
+                moves.details[KEY_SEPARATOR.join(parts)] += change
+                for name in (_total_of("all"), _total_of("tag", client.tag), _total_of("operator", client.operator)):
+                    moves.totals[name + nonce] += change
+    return moves
+
+
+class SegmentCounters:
+    """The counters in DynamoDB."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._details = Counters(tables, "clients")
+        self._totals = Counters(tables, "client-totals")
+
+    def move(self, transaction: TransactWrite, moves: Moves) -> None:
+        """Let the transaction that writes the clients move the counters too."""
+        self._details.move(transaction, moves.details)
+        self._totals.move(transaction, moves.totals)
+
+    def counts(self, segment: Segment) -> Iterator[SegmentCount]:
+        """The counts that make up a segment, by tag, operator, time zone and opt-out."""
+        sums: Counter[str] = Counter()
+        with translated("clients"):
+            for prefix in _prefixes(segment):
+                for name, count in self._details.read(prefix):
+                    sums[name.rpartition(KEY_SEPARATOR)[0]] += count
+        for name, count in sums.items():
+            tag, operator, timezone, opted_out = name.split(KEY_SEPARATOR)
+            if count and (not segment.operators or operator in segment.operators):
+                yield SegmentCount(tag, operator, timezone, opted_out == "1", count)
+
+    def count(self, segment: Segment) -> int:
+        """How many clients a segment has, opted-out ones included."""
+        if segment.tags and segment.operators:
+            return sum(part.count for part in self.counts(segment))
+        names = [_total_of("tag", tag) for tag in segment.tags] or [_total_of("operator", o) for o in segment.operators]
+        with translated("clients"):
+            return sum(count for name in names or [_total_of("all")] for _, count in self._totals.read(name))
+
+
+def _prefixes(segment: Segment) -> list[str]:
+    """How the names of the counters of a segment begin; those of other operators may be among them."""
+    if not segment.tags:
+        return [""]
+    tail = segment.operators[0] + KEY_SEPARATOR if len(segment.operators) == 1 else ""
+    return [tag + KEY_SEPARATOR + tail for tag in segment.tags]
+
+
+def _total_of(kind: str, value: str = "") -> str:
+    return KEY_SEPARATOR.join((kind, value, ""))
