@@ -1,12 +1,33 @@
-"""Made-up clients, mailings and users, as the API takes them; every one is its own, and valid."""
+"""Made-up clients, mailings, messages and users, as the domain and as the API's callers have them; all are valid.
+
+What is drawn at random follows from `seed_factories`; numbers that must be unique are counted.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import factory
+import factory.random
+from factory.fuzzy import FuzzyChoice, FuzzyInteger, FuzzyText
+
+from chalicelib.domain.clients import Client, client_id_for, operator_of
+from chalicelib.domain.gateway_control import GatewayControl
+from chalicelib.domain.mailings import Mailing, MailingStatus, Segment, ShardProgress
+from chalicelib.domain.messages import Attempt, Message, MessageStatus, Outcome
+from chalicelib.domain.users import Role, Token, User
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # where the tests' clocks begin
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # what a ULID is written in
+
+
+def seed_factories(seed: int) -> None:
+    """Let the factories draw the same values again."""
+    factory.random.reseed_random(seed)
+
+
+# -- what the API takes
 
 
 class ClientBodyFactory(factory.DictFactory):
@@ -37,3 +58,125 @@ class UserBodyFactory(factory.DictFactory):
     username = factory.Sequence(lambda number: f"user{number}")
     password = factory.Sequence(lambda number: f"a long password {number}")
     role = "operator"
+
+
+# -- what the domain has
+
+
+class ClientFactory(factory.Factory[Client]):
+    """An entry of the directory, with a number that no other has."""
+
+    class Meta:
+        model = Client
+
+    phone_number = factory.Sequence(lambda number: f"+79{10 + number % 90:02d}{number:07d}")
+    client_id = factory.LazyAttribute(lambda made: client_id_for(made.phone_number))
+    operator = factory.LazyAttribute(lambda made: operator_of(made.phone_number))
+    tag = "vip"
+    timezone = FuzzyChoice(["UTC", "Europe/Moscow", "Asia/Vladivostok", "America/New_York"])
+    opted_out = False
+    created_at = START
+    updated_at = factory.SelfAttribute("created_at")
+
+
+class MailingFactory(factory.Factory[Mailing]):
+    """A mailing to everybody that is scheduled for now, open for an hour."""
+
+    class Meta:
+        model = Mailing
+
+    mailing_id = FuzzyText(length=26, chars=_CROCKFORD)
+    text = factory.Sequence(lambda number: f"Hello {number}")
+    segment = Segment()
+    start_at = START
+    end_at = factory.LazyAttribute(lambda made: made.start_at + timedelta(hours=1))
+    status = MailingStatus.SCHEDULED
+    revision = 1
+    created_at = START
+    updated_at = factory.SelfAttribute("created_at")
+    created_by = "anna"
+
+
+class ShardProgressFactory(factory.Factory[ShardProgress]):
+    """A shard that dispatch has not begun with."""
+
+    class Meta:
+        model = ShardProgress
+
+    shard = "00"
+
+
+class AttemptFactory(factory.Factory[Attempt]):
+    """A call of the gateway that it accepted; `failed` and `unknown` make others."""
+
+    class Meta:
+        model = Attempt
+
+    class Params:
+        failed = factory.Trait(outcome=Outcome.FAILED, reason="HTTP 503", http_status=503)
+        refused = factory.Trait(outcome=Outcome.REFUSED, reason="HTTP 400", http_status=400)
+        unknown = factory.Trait(outcome=Outcome.UNKNOWN, reason="no answer in time", http_status=None)
+
+    at = START
+    duration_ms = FuzzyInteger(1, 8000)
+    outcome = Outcome.ACCEPTED
+    http_status: Any = 200
+
+
+class MessageFactory(factory.Factory[Message]):
+    """A queued row of the ledger: a mailing of its own to a client of its own."""
+
+    class Meta:
+        model = Message
+
+    class Params:
+        client = factory.SubFactory(ClientFactory)
+
+    mailing_id = FuzzyText(length=26, chars=_CROCKFORD)
+    client_id = factory.LazyAttribute(lambda made: made.client.client_id)
+    phone_number = factory.LazyAttribute(lambda made: made.client.phone_number)
+    timezone = factory.LazyAttribute(lambda made: made.client.timezone)
+    status = MessageStatus.QUEUED
+    revision = 1
+    created_at = START
+    updated_at = factory.SelfAttribute("created_at")
+
+
+class UserFactory(factory.Factory[User]):
+    """An operator; nobody knows the password."""
+
+    class Meta:
+        model = User
+
+    username = factory.Sequence(lambda number: f"user{number:04d}")
+    role = Role.OPERATOR
+    password_hash = "no hash at all"
+    created_at = START
+    updated_at = factory.SelfAttribute("created_at")
+    tokens_since = factory.SelfAttribute("created_at")
+
+
+class TokenFactory(factory.Factory[Token]):
+    """An access token, good for a day."""
+
+    class Meta:
+        model = Token
+
+    token_id = FuzzyText(length=8)
+    token_hash = FuzzyText(length=64, chars="0123456789abcdef")
+    username = factory.Sequence(lambda number: f"user{number:04d}")
+    created_at = START
+    expires_at = factory.LazyAttribute(lambda made: made.created_at + timedelta(days=1))
+    name = "laptop"
+
+
+class GatewayControlFactory(factory.Factory[GatewayControl]):
+    """The gateway's control as an operator has set it once: closed, 50 messages a second."""
+
+    class Meta:
+        model = GatewayControl
+
+    rate = 50
+    revision = 1
+    changed_by = "anna"
+    changed_at = START

@@ -58,6 +58,8 @@ def normalize_phone(text: str) -> str:
         number = "+" + number
     if not _E164.fullmatch(number):
         raise Invalid.of("phone_number", "must be an international number of 7 to 15 digits, such as +79161234567")
+    if number.startswith("+7") and len(number) != 12:
+        raise Invalid.of("phone_number", "must have 11 digits where it begins with +7")
     return number
 
 
@@ -82,7 +84,7 @@ def is_client_id(text: str) -> bool:
 
 def operator_of(phone_number: str) -> str:
     """The operator code of a +7 number, the 3 digits after the country code; "" for other countries."""
-    return phone_number[2:5] if phone_number.startswith("+7") and len(phone_number) == 12 else ""
+    return phone_number[2:5] if phone_number.startswith("+7") else ""
 
 
 def check_operator(code: str, field: str = "operator") -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from .clients import zone
 from .errors import Invalid
@@ -48,19 +49,34 @@ class LocalWindow:
     def opening(self, moment: datetime, timezone: str) -> datetime:
         """The first moment from `moment` on at which a client of that time zone may be reached.
 
-        Right where the clock goes forward (an opening in the gap is its end) and where it goes back (an hour that
-        comes twice opens twice).
+        Right where the clock is put forward (an opening in the gap is its end) and where it is put back (an hour that
+        comes twice opens twice, and a window that is over may open once more).
         """
         if self.allows(moment, timezone):
             return moment
         place = zone(timezone)
         today = moment.astimezone(place).date()
-        candidates = []
-        for days in range(-1, _DAYS + 1):
-            for fold in (0, 1):
-                local = datetime.combine(today + timedelta(days=days), self.start, place).replace(fold=fold)
-                candidates.append(local.astimezone(moment.tzinfo))
-        return min(at for at in candidates if at > moment and self.allows(at, timezone))
+        days = [today + timedelta(days=number) for number in range(-1, _DAYS + 1)]
+        starts = [datetime.combine(day, self.start, place).replace(fold=fold) for day in days for fold in (0, 1)]
+        candidates = [start.astimezone(UTC) for start in starts]
+        for number in range(_DAYS):
+            candidates += _changes(moment + timedelta(days=number), moment + timedelta(days=number + 1), place)
+        return min(at for at in candidates if at > moment and self.allows(at, timezone)).astimezone(moment.tzinfo)
+
+
+def _changes(after: datetime, until: datetime, place: ZoneInfo) -> list[datetime]:
+    """The moment between two, at most a day apart, at which the clock of a place is put forward or back, if any."""
+    low, high = int(after.timestamp()), int(until.timestamp())
+    before = after.astimezone(place).utcoffset()
+    if before == until.astimezone(place).utcoffset():
+        return []
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, place).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return [datetime.fromtimestamp(high, UTC)]
 
 
 def _parse(text: str, field: str) -> time:

@@ -1,0 +1,219 @@
+"""Clients: phone numbers, operators, tags, time zones, and the ids that follow from a number."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.clients import (
+    SHARDS,
+    check_operator,
+    check_tag,
+    check_timezone,
+    client_id_for,
+    is_client_id,
+    new_client,
+    normalize_phone,
+    operator_of,
+    shard_of,
+    zone,
+)
+from chalicelib.domain.errors import Invalid
+from tests.factories import START, ClientFactory
+
+
+def refusal(check: Any, *values: Any) -> list[str]:
+    """The fields that are refused."""
+    with pytest.raises(Invalid) as caught:
+        check(*values)
+    return [error.field for error in caught.value.errors]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+79161234567",
+        "79161234567",
+        "89161234567",
+        "0079161234567",
+        "8 (916) 123-45-67",
+        "+7 916 123.45.67",
+        " +7\u00a0916\u2009123\u201145\u201367\t",
+    ],
+)
+def test_a_russian_number_has_one_form(text: str) -> None:
+    """However it is written: with the country code, with the trunk prefix, with signs for the eye."""
+    assert normalize_phone(text) == "+79161234567"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+4915112345678", "+4915112345678"),
+        ("4915112345678", "+4915112345678"),
+        ("00 1 212 555 0100", "+12125550100"),
+        ("+2905 123", "+2905123"),
+        ("+123456789012345", "+123456789012345"),
+    ],
+)
+def test_a_foreign_number_keeps_its_digits(text: str, number: str) -> None:
+    """7 to 15 digits; the first digit is not cut off."""
+    assert normalize_phone(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "+",
+        "-",
+        "phone",
+        "+7916123456x",
+        "9161234567",  # no country
+        "+7916123456",  # one digit less
+        "+791612345678",  # one digit more
+        "+123456",
+        "+1234567890123456",
+        "+09161234567",
+        "++79161234567",
+        "+7+9161234567",
+        "000079161234567",
+        "+٧٩١٦١٢٣٤٥٦٧",
+        "\uff17\uff19\uff11\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17",  # digits of full width
+        "+7916123456²",
+        "+79161234567\x00",
+        "+79161234567;ext=1",
+        "+7" + "9" * 100_000,
+    ],
+)
+def test_what_is_no_number_is_refused(text: str) -> None:
+    """Nothing is guessed: a blank phone once stopped a whole mailing."""
+    assert refusal(normalize_phone, text) == ["phone_number"]
+
+
+@given(st.text(max_size=30) | st.text("+0123456789 ()-", max_size=20))
+def test_any_text_is_refused_or_becomes_a_number(text: str) -> None:
+    """What comes out is E.164, and comes out again when it is put in."""
+    try:
+        number = normalize_phone(text)
+    except Invalid:
+        return
+    assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
+    assert normalize_phone(number) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "operator"),
+    [("+79161234567", "916"), ("+77011234567", "701"), ("+4915112345678", ""), ("+12125550100", "")],
+)
+def test_the_operator_follows_from_a_number_of_plus_seven(number: str, operator: str) -> None:
+    """Other countries have other lengths of codes, so nothing is said of them."""
+    assert operator_of(number) == operator
+
+
+@pytest.mark.parametrize("code", ["", "91", "9161", "+91", "9 6", "٩١٦", "916\n", "abc"])
+def test_an_operator_has_three_digits(code: str) -> None:
+    """The error names the field that the caller has."""
+    assert check_operator("007") == "007"
+    assert refusal(check_operator, code, "clients.operator") == ["clients.operator"]
+
+
+@pytest.mark.parametrize("tag", ["a" * 65, "a\x00b", "a\nb", "a\x1fb", "\ud800", "a\u200bb"])
+def test_a_tag_is_short_and_printable(tag: str) -> None:
+    """A separator of index keys can be in none."""
+    assert refusal(check_tag, tag, "clients.tag") == ["clients.tag"]
+
+
+def test_a_tag_is_taken_without_the_spaces_around_it() -> None:
+    """It may be as long as 64 characters, and empty."""
+    assert check_tag("  постоянный клиент ") == "постоянный клиент"
+    assert check_tag(f" {'ж' * 64} ") == "ж" * 64
+    assert check_tag("  ") == ""
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Moscow", "America/Argentina/Buenos_Aires", "Etc/GMT+3"])
+def test_a_time_zone_of_the_database_is_taken(name: str) -> None:
+    """And can be used."""
+    assert check_timezone(name) == name
+    assert START.astimezone(zone(name)).tzinfo is zone(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "../../etc/passwd",
+        "/etc/localtime",
+        "Europe/../Europe/Moscow",
+        "europe/moscow",
+        "Moscow",
+        "localtime",
+        "Factory",
+        "posixrules",
+        "Europe",
+        "UTC\x00",
+        "Europe/Moscow ",
+        "+03:00",
+        "zone.tab",
+        "A" * 100_000,
+    ],
+)
+def test_what_is_no_time_zone_is_refused(name: str) -> None:
+    """Neither a path, nor a name in another case, nor one that means something else on each machine."""
+    assert refusal(check_timezone, name) == ["timezone"]
+
+
+@pytest.mark.parametrize(
+    ("number", "client_id", "shard"),
+    [
+        ("+79161234567", "w33pumxs3557fcg3", "06"),
+        ("+4915112345678", "htj4burbqqsfm264", "07"),
+        ("+12125550100", "xfqgrfkrpxjgpdur", "07"),
+    ],
+)
+def test_the_id_of_a_number_never_changes(number: str, client_id: str, shard: str) -> None:
+    """The directory, the ledger and their partitions depend on it."""
+    assert (client_id_for(number), shard_of(client_id)) == (client_id, shard)
+
+
+def test_clients_are_spread_evenly_over_sixteen_shards() -> None:
+    """No partition gets half as much again as its part."""
+    clients = ClientFactory.build_batch(3200)
+    shards = Counter(client.shard for client in clients)
+    assert sorted(shards) == list(SHARDS)
+    assert max(shards.values()) < 300
+    assert len({client.client_id for client in clients}) == 3200
+
+
+@pytest.mark.parametrize("text", ["", "a" * 15, "a" * 17, "A" * 16, "0" * 16, "1" * 16, "é" * 16, "a" * 15 + "\n"])
+def test_what_can_be_no_id_is_recognised(text: str) -> None:
+    """16 characters of base 32 are one."""
+    assert is_client_id(ClientFactory().client_id)
+    assert not is_client_id(text)
+
+
+def test_a_new_client_has_checked_fields() -> None:
+    """Its operator comes from the number unless it is given: numbers are ported."""
+    fields: dict[str, Any] = {"tag": " vip ", "timezone": "Europe/Moscow", "opted_out": True, "now": START}
+    made = new_client(phone_number="8 916 123-45-67", operator=None, **fields)
+    expected = ClientFactory(
+        phone_number="+79161234567", operator="916", tag="vip", timezone="Europe/Moscow", opted_out=True
+    )
+    assert made == expected
+    assert new_client(phone_number="+79161234567", operator="", **fields).operator == "916"
+    assert new_client(phone_number="+79161234567", operator="903", **fields).operator == "903"
+
+
+def test_every_wrong_field_of_a_new_client_is_named() -> None:
+    """In one answer, not one after the other."""
+
+    def make() -> None:
+        new_client(phone_number="", operator="9", tag="\n\x00", timezone="", opted_out=False, now=START)
+
+    assert refusal(make) == ["phone_number", "operator", "tag", "timezone"]
