@@ -37,5 +37,5 @@ def verify(password_hash: str | None, password: str) -> bool:
     nobody = nobodys_hash()
     try:
         return hasher().verify(password_hash or nobody, password[:_LONGEST]) and password_hash is not None
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
