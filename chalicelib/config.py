@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Settings:
     dispatcher_timeout: int = 120
     queue_high_water: int = 2000
     stall_after: float = 60.0
-    circuit_threshold: int = 10
+    circuit_threshold: int = 6
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -39,9 +40,13 @@ class Settings:
             if not text:
                 continue
             try:
-                values[name] = kind(text)
+                value = values[name] = kind(text)
             except ValueError as error:
                 raise ValueError(f"{variable}: not a {kind.__name__}: {text!r}") from error
+            if not isinstance(value, str) and not 0 < value < math.inf:
+                raise ValueError(f"{variable}: must be above zero: {text!r}")
+        if not all("!" <= character <= "~" for character in str(values.get("gateway_token", ""))):
+            raise ValueError("GATEWAY_TOKEN: holds characters that no HTTP header can carry")
         return cls(**values)  # type: ignore[arg-type]
 
     @property

@@ -23,6 +23,7 @@ class GatewayControl:
     retry_at: datetime | None = None
     opened_at: datetime | None = None
     trips: int = 0
+    troubles: int = 0  # attempts that failed since one was answered, as far as senders have told
     held: bool = False
     revision: int = 0
     changed_by: str = ""
@@ -41,6 +42,7 @@ class GatewayControl:
             retry_at=now + span,
             opened_at=self.opened_at or now,
             trips=self.trips + 1,
+            troubles=0,
             revision=self.revision + 1,
             changed_by="",
             changed_at=now,
@@ -57,6 +59,7 @@ class GatewayControl:
             retry_at=None,
             opened_at=None,
             trips=0,
+            troubles=0,
             held=False,
             revision=self.revision + 1,
             changed_by=by,
@@ -72,3 +75,7 @@ class GatewayControl:
     def with_rate(self, rate: int | None, now: datetime, by: str) -> GatewayControl:
         """Another rate."""
         return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)
+
+    def with_troubles(self, troubles: int) -> GatewayControl:
+        """Another count of failed attempts."""
+        return replace(self, troubles=troubles, revision=self.revision + 1)

@@ -33,6 +33,7 @@ class MessageStatus(StrEnum):
 
 
 USED_UP = "attempts used up"
+MAX_ATTEMPTS_KEPT = 30
 _OPEN = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.WAITING})
 
 
@@ -81,7 +82,8 @@ class Message:
     due_at: datetime | None = None
     sent_at: datetime | None = None
     reason: str = ""
-    # Attempts made before the message was put back by hand; they do not count against the limit any more.
+    # How many attempts do not count against the limit: those before the message was put back by hand, and failed probes
+    # of a gateway in trouble.
     forgiven: int = 0
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
@@ -89,6 +91,19 @@ class Message:
         duration = max(timedelta(0), now - self.updated_at) // timedelta(milliseconds=1)
         lost = Attempt(self.updated_at, duration, Outcome.UNKNOWN, "the sender stopped before it recorded an outcome")
         return (*self.attempts, lost)
+
+    def with_attempt(self, attempt: Attempt, *, free: bool) -> Message:
+        """The message with one more attempt; a free one does not count against the limit.
+
+        Of very many, as in an outage of hours, the first and the last are kept, and one that may have been accepted.
+        """
+        attempts = [*self.attempts, attempt]
+        forgiven = self.forgiven + free
+        if len(attempts) > MAX_ATTEMPTS_KEPT and forgiven:
+            failed = (place for place, one in enumerate(attempts) if place and one.outcome is Outcome.FAILED)
+            del attempts[next(failed, 1)]
+            forgiven -= 1
+        return replace(self, attempts=tuple(attempts), forgiven=forgiven)
 
     @property
     def message_id(self) -> str:
@@ -131,7 +146,7 @@ def judge(
 ) -> Verdict:
     """What follows from the last of the attempts, seen with those before it.
 
-    The first `forgiven` of them do not count against the limit. A message is `unknown` rather than `failed` in the end
+    `forgiven` of them do not count against the limit. A message is `unknown` rather than `failed` in the end
     when any of its attempts may have been accepted.
     """
     last = attempts[-1]

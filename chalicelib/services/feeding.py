@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -153,7 +154,10 @@ class _Pump:
         if control.held or control.retry_at is None:
             return
         delay = _seconds_until(control.retry_at, self._clock.now())
-        any(self._feed(state, PROBES, delay) for state in waiting)
+        # Of as many mailings as can be: messages that the gateway will never take must not speak for the others.
+        self._feeder._rng.shuffle(waiting)
+        for state in itertools.islice(itertools.cycle(waiting), PROBES):
+            self._feed(state, 1, delay)
 
     def _has_parked(self, state: MailingState) -> bool:
         return state.statistics.by_status["waiting"] > 0 and state.mailing.mailing_id not in self._parked_done
@@ -195,7 +199,7 @@ class _Pump:
         mailing_id = state.mailing.mailing_id
         now = self._clock.now()
         fed = 0
-        for shard in SHARDS:
+        for shard in feeder._rng.sample(SHARDS, len(SHARDS)):
             place = self._parked_cursors.get((mailing_id, shard))
             found = feeder._ledger.due(mailing_id, shard, now + _SOON, place, limit - fed)
             by_delay: dict[int, list[str]] = {}

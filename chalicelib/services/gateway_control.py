@@ -23,6 +23,7 @@ MAX_RATE = 10_000  # messages a second
 TOLERANCE = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
 _TRIES = 5
+_ANSWERED = (Outcome.ACCEPTED, Outcome.REFUSED)
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
 
 
@@ -91,34 +92,44 @@ class GatewayControlService:
 
         Answers whether the send queue has to be fed again: now that it is closed, or for the next probe.
         """
-        trip = False
-        for attempt in attempts:
-            if attempt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
-                self._troubles_in_a_row = 0
-            else:
-                self._troubles_in_a_row += 1
-                trip = trip or self._troubles_in_a_row >= self._threshold
         if not attempts:
             return False
-        recovered = probed and any(attempt.outcome in (Outcome.ACCEPTED, Outcome.REFUSED) for attempt in attempts)
+        tripped = self._in_a_row(attempts) >= self._threshold
+        if any(attempt.outcome in _ANSWERED for attempt in attempts):
+            if probed:
+                self._update(self._recovered)
+                logger.info("circuit closed")
+                return True
+            if self._known and self._known.troubles and not tripped:
+                self._update(lambda control: control.with_troubles(0) if control.troubles else None)
+            if not tripped:
+                return False
         retry_after = max((attempt.retry_after or 0.0 for attempt in attempts), default=0.0)
-        if recovered:
-            self._update(self._recovered)
-            logger.info("circuit closed")
-            return True
-        if probed or trip:
-            self._troubles_in_a_row = 0
-            control = self._update(lambda control: self._trip(control, retry_after, probed))
-            return control.trips <= _QUICK_TRIPS
-        return False
+        troubles = self._threshold if tripped else len(attempts)
+        control = self._update(lambda control: self._troubled(control, troubles, retry_after, probed))
+        return control.open and control.trips <= _QUICK_TRIPS
+
+    def _in_a_row(self, attempts: list[Attempt]) -> int:
+        """How many attempts in a row this sender has had trouble with, at most, ending in these."""
+        longest = 0
+        for attempt in attempts:
+            self._troubles_in_a_row = 0 if attempt.outcome in _ANSWERED else self._troubles_in_a_row + 1
+            longest = max(longest, self._troubles_in_a_row)
+        return longest
 
     def _recovered(self, control: GatewayControl) -> GatewayControl | None:
         return control.closed(self._clock.now()) if control.open and not control.held else None
 
-    def _trip(self, control: GatewayControl, retry_after: float, probed: bool) -> GatewayControl | None:
+    def _troubled(
+        self, control: GatewayControl, troubles: int, retry_after: float, probed: bool
+    ) -> GatewayControl | None:
+        """Senders that see few messages each have to add up what they see, or a small mailing would never trip it."""
         if control.held or (control.open and not probed):
             return None  # another sender has opened it
+        if not probed and control.troubles + troubles < self._threshold:
+            return control.with_troubles(control.troubles + troubles)
         logger.warning("circuit open", trips=control.trips + 1)
+        self._troubles_in_a_row = 0
         return control.tripped(self._clock.now(), retry_after)
 
     def _update(self, step: Callable[[GatewayControl], GatewayControl | None]) -> GatewayControl:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..clock import SystemClock
 from ..domain.errors import Malformed, Unavailable
@@ -50,7 +51,7 @@ class Outcomes:
     def record(self, done: Sequence[tuple[Job, Attempt | str]], batch: Batch) -> None:
         """Write what came of jobs: of each an attempt, or the reason why there was none."""
         now = self._clock.now()
-        written = [(job, result, *self._after(job, result, now)) for job, result in done]
+        written = [(job, result, *self._after(job, result, now, probe=batch.probed)) for job, result in done]
         batch.attempts += [result for _, result in done if isinstance(result, Attempt)]
         try:
             applied = self._ledger.update([(job.message, new) for job, _, new, _ in written])
@@ -69,18 +70,19 @@ class Outcomes:
             if new.reason.startswith(USED_UP):
                 batch.dead.append((job.received, new.reason))
 
-    def _after(self, job: Job, result: Attempt | str, now: datetime) -> tuple[Message, float | None]:
+    def _after(self, job: Job, result: Attempt | str, now: datetime, *, probe: bool) -> tuple[Message, float | None]:
         """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
         message = job.message
         if isinstance(result, str):
             # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
             back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
             return back, self._rng.uniform(0.5, 1.5)
-        attempts = (*message.attempts, result)
-        verdict = judge(attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
+        # An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either.
+        message = message.with_attempt(result, free=probe and result.outcome in (Outcome.FAILED, Outcome.UNKNOWN))
+        verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
         if result.outcome is not Outcome.ACCEPTED:
-            _log(message, result, len(attempts))
-        changes = {"attempts": attempts, "status": verdict.status, "reason": verdict.reason, "lease_until": None}
+            _log(message, result, len(message.attempts))
+        changes: dict[str, Any] = {"status": verdict.status, "reason": verdict.reason, "lease_until": None}
         delay = verdict.delay
         if delay is None:
             sent_at = now if verdict.status is MessageStatus.SENT else None

@@ -247,6 +247,7 @@ class SettingModel(Model):
     retry_at = MomentAttribute(null=True)
     opened_at = MomentAttribute(null=True)
     trips = NumberAttribute(null=True)
+    troubles = NumberAttribute(null=True)
     held = BooleanAttribute(null=True)
     revision = NumberAttribute(null=True)
     changed_by = UnicodeAttribute(null=True)

@@ -25,6 +25,7 @@ from chalicelib.domain.clients import Client, new_client
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, Outcome, gateway_id_for, message_id_for
 from chalicelib.gateways.base import Answer
+from chalicelib.services.clients import ClientFields
 from chalicelib.services.mailings import MailingFields
 from chalicelib.storage.models import Tables, bind
 from infra.local.event_sources import EventSourceRunner
@@ -152,6 +153,17 @@ class World:
         rows, cursor = self.services.messages.list(mailing.mailing_id, None, "", 1000)
         assert not cursor
         return rows
+
+    def opt_out(self, client: Client) -> None:
+        """Let a client opt out."""
+        fields = ClientFields(client.phone_number, client.operator, client.tag, client.timezone, opted_out=True)
+        self.services.clients.change(client.client_id, fields)
+
+    def everybody(self) -> list[Client]:
+        """All clients of a small directory."""
+        clients, cursor = self.services.clients.list(Segment(), "", 1000)
+        assert not cursor
+        return clients
 
     def gateway_id(self, mailing: Mailing, client: Client) -> int:
         return gateway_id_for(message_id_for(mailing.mailing_id, client.client_id))

@@ -1,0 +1,131 @@
+"""A worker that dies at any single point of dispatch or delivery: enumerated, not sampled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.support.aws import Call
+from tests.support.world import Crash, World, new_world
+
+CLIENTS = 4
+RECEIVE = "sqs.ReceiveMessage"
+
+
+@dataclass
+class Points:
+    """Every call of AWS that a worker makes, in order; `strike` is carried out at one of them."""
+
+    world: World
+    strike_at: int = -1
+    strike: Callable[[], None] = lambda: None
+    after: bool = False
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    def before_call(self, call: Call) -> None:
+        task = self.world.scheduler.current
+        if task is None:
+            return
+        self.seen.append((task.name, call.operation))
+        if not self.after and len(self.seen) - 1 == self.strike_at:
+            self.strike()
+
+    def after_call(self, call: Call) -> None:
+        if self.world.scheduler.current and self.after and len(self.seen) - 1 == self.strike_at:
+            self.strike()
+
+
+@contextmanager
+def prepared(**points: object) -> Iterator[tuple[World, Points]]:
+    """A world with a few clients, in which workers take turns in the same order every time."""
+    with new_world(seed=1, max_attempts=3) as world:
+        world.add_clients(CLIENTS)
+        world.scheduler.switching = 0.0
+        watch = Points(world, **points)
+        world.aws.before, world.aws.after = watch.before_call, watch.after_call
+        yield world, watch
+
+
+def deliver(world: World) -> None:
+    """Order a mailing and check that everybody gets it, in the end, and nobody without need twice."""
+    mailing = world.create_mailing(lasts=7200)
+    limit = world.clock.now() + timedelta(hours=1)
+    world.scheduler.run_until(limit, lambda: bool(world.gateway.log), check=10)
+    finished = world.scheduler.run_until(limit, lambda: world.status(mailing) == "finished", check=20)
+    assert finished, f"{world.status(mailing)} {world.counts(mailing)}"
+    calls = world.gateway.calls()
+    rows = world.rows(mailing)
+    assert len(rows) == CLIENTS
+    assert world.counts(mailing) == {"total": CLIENTS, "sent": CLIENTS}
+    for row in rows:
+        outcomes = [attempt.outcome for attempt in row.attempts]
+        assert outcomes[-1] is Outcome.ACCEPTED
+        assert set(outcomes[:-1]) <= {Outcome.UNKNOWN}  # a second call only where the first was never recorded
+    assert sum(calls.values()) <= sum(len(row.attempts) for row in rows)
+    assert not world.gateway.overlaps
+    assert not world.queue(world.settings.send_dead_letter_queue)
+    assert not world.queue(world.settings.dispatch_dead_letter_queue)
+
+
+def every_point() -> list[int]:
+    """The numbers of all calls that workers make for a mailing. Of invocations that make the same calls one after the
+    other, such as those of the empty shards, the first stands for all."""
+    with prepared() as (world, watch):
+        deliver(world)
+        invocations: dict[str, list[list[int]]] = defaultdict(list)
+        for number, (name, operation) in enumerate(watch.seen):
+            if operation == RECEIVE or not invocations[name]:
+                invocations[name].append([])
+            invocations[name][-1].append(number)
+        first: dict[tuple[str, ...], list[int]] = {}
+        for name, numbers in [(name, numbers) for name, group in invocations.items() for numbers in group]:
+            kind = name.partition("-")[0]
+            if kind != "tick":
+                first.setdefault((kind, *(watch.seen[number][1] for number in numbers)), numbers)
+        return sorted(number for numbers in first.values() for number in numbers)
+
+
+def crash() -> None:
+    raise Crash
+
+
+def lose_answer() -> None:
+    raise ConnectionClosedError(endpoint_url="the answer was lost")
+
+
+@pytest.mark.parametrize(("strike", "after"), [(crash, False), (crash, True), (lose_answer, True)])
+def test_a_worker_may_fail_at_any_call(strike: Callable[[], None], after: bool) -> None:
+    """Whichever call of dispatch or delivery a worker dies before, dies after, or gets no answer of: everyone gets it."""
+    points = every_point()
+    assert len(points) > 40
+    for point in points:
+        with prepared(strike_at=point, strike=strike, after=after) as (world, watch):
+            try:
+                deliver(world)
+            except AssertionError as error:
+                raise AssertionError(f"at call {point}, {watch.seen[point]}: {error}") from error
+            assert len(watch.seen) > point
+
+
+def test_a_sender_may_die_while_it_calls_the_gateway() -> None:
+    """Nobody knows what came of the call: the attempt is unknown, and the message is tried once more."""
+    with prepared() as (world, _):
+        struck: list[int] = []
+
+        def script(gateway_id: int, nth: int) -> Answer:
+            if not struck:
+                struck.append(gateway_id)
+                raise Crash
+            return Answer(Outcome.ACCEPTED)
+
+        world.gateway.script = script
+        deliver(world)
+        assert struck
