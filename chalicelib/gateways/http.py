@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
 from ..config import Settings
@@ -17,6 +18,14 @@ from .bounded import BoundedAdapter
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
+_UNSENDABLE = (InvalidHeader, InvalidSchema, InvalidURL, MissingSchema, UnicodeEncodeError)
+
+
+class _Session(requests.Session):
+    """Looks at no redirect: requests reads the whole body of one, and its target, also where it does not follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
 
 
 class HttpGateway:
@@ -25,7 +34,7 @@ class HttpGateway:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.gateway_url.rstrip("/") + "/v1/send/"
         self._timeout = (settings.gateway_connect_timeout, settings.gateway_read_timeout)
-        self._session = requests.Session()
+        self._session = _Session()
         adapter = BoundedAdapter(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -47,7 +56,9 @@ class HttpGateway:
             return Answer(Outcome.UNKNOWN, "the connection broke before an answer")
         except requests.Timeout:
             return Answer(Outcome.UNKNOWN, "no answer in time")
-        except (requests.RequestException, UnicodeError, OSError) as error:
+        except _UNSENDABLE as error:
+            return Answer(Outcome.FAILED, f"the gateway's address or token is wrong: {type(error).__name__}")
+        except (requests.RequestException, ValueError, OSError) as error:
             return Answer(Outcome.UNKNOWN, f"no usable answer: {type(error).__name__}")
 
 
@@ -76,9 +87,9 @@ def _judge(response: requests.Response, content: bytes | None) -> Answer:
     if status == 200:
         return _judge_body(content)
     retry_after = parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-    if status == 504:
-        # The gateway's own proxy gave up waiting: what is behind it may have taken the message.
-        return Answer(Outcome.UNKNOWN, "HTTP 504", status, retry_after)
+    if status == 504 or 200 < status < 300:
+        # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
+        return Answer(Outcome.UNKNOWN, f"HTTP {status}", status, retry_after)
     if status in (401, 408, 425, 429) or status >= 500 or status < 400:
         # 401: the token was changed or has run out, which says nothing about the message.
         return Answer(Outcome.FAILED, f"HTTP {status}", status, retry_after)

@@ -1,0 +1,73 @@
+"""What every gateway has to keep; one that is added to `bootstrap.GATEWAYS` is tested once ADDRESSES knows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chalicelib.bootstrap import GATEWAYS, create_gateway
+from chalicelib.config import Settings
+from chalicelib.domain.messages import Outcome, gateway_id_for
+from chalicelib.gateways.base import Answer, Gateway
+from tests.factories import MessageFactory
+from tests.support.faulty_gateway import FaultyGateway
+
+pytestmark = pytest.mark.enable_socket
+
+TOKEN = "the-token-that-nobody-may-see"
+# The address of each kind of gateway, given a server that follows the HTTP contract.
+ADDRESSES: dict[str, Callable[[FaultyGateway], str]] = {
+    "HttpGateway": lambda server: server.url,
+    "SandboxGateway": lambda server: "sandbox:",
+}
+TEXTS = ["x", "Привет 👋", 'a "quoted" \\ text\r\n\twith breaks', "{}", "a" * 1600, "й" * 1600]
+
+
+@pytest.fixture(params=sorted({kind.__name__ for kind in GATEWAYS.values()}))  # type: ignore[attr-defined]
+def gateway(request: pytest.FixtureRequest, server: FaultyGateway) -> Gateway:
+    """One gateway after the other."""
+    return create_gateway(Settings(gateway_url=ADDRESSES[request.param](server), gateway_token=TOKEN))
+
+
+def send(gateway: Gateway, text: str = "Hello", **fields: Any) -> Answer:
+    message = MessageFactory(**fields)
+    return gateway.send(gateway_id_for(message.message_id), message.phone_number, text)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_any_text_that_a_mailing_may_have_is_taken(gateway: Gateway, text: str) -> None:
+    """With an answer that has no reason to say more."""
+    answer = send(gateway, text)
+    assert (answer.outcome, answer.reason, answer.retry_after) == (Outcome.ACCEPTED, "", None)
+
+
+@pytest.mark.parametrize("gateway_id", [1, 2**31, 2**53 + 1, 2**63 - 1])
+def test_any_id_and_any_number_is_taken(gateway: Gateway, gateway_id: int) -> None:
+    """Also where a float could not hold them, and again under the same id."""
+    for number in ("+79161234567", "+2905123", "+123456789012345"):
+        assert gateway.send(gateway_id, number, "Hello").outcome is Outcome.ACCEPTED
+
+
+def test_it_is_called_from_many_threads_at_once(gateway: Gateway) -> None:
+    """Each gets its own answer."""
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: send(gateway), range(64)))
+    assert {answer.outcome for answer in answers} == {Outcome.ACCEPTED}
+
+
+def test_it_says_nothing_private(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither token nor number nor text is logged, at any level."""
+    caplog.set_level(logging.DEBUG)
+    send(gateway, "a secret text", phone_number="+79161234567")
+    assert not [secret for secret in (TOKEN, "9161234567", "secret") if secret in caplog.text]
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:9100", "", "//127.0.0.1"])
+def test_an_address_of_no_gateway_is_refused_at_the_start(url: str) -> None:
+    """The error names the variable."""
+    with pytest.raises(ValueError, match="GATEWAY_URL"):
+        create_gateway(Settings(gateway_url=url))

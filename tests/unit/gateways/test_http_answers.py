@@ -1,0 +1,265 @@
+"""The HTTP gateway and answers that no server should give; the ordinary ones are in tests/integration."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.config import Settings
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.gateways.http import HttpGateway, parse_retry_after
+from tests.support.faulty_gateway import FaultyGateway
+from tests.unit.gateways.raw_server import RawServer
+
+pytestmark = pytest.mark.enable_socket
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+OK = b'{"code": 0, "message": "OK"}'
+
+
+def send(url: str, **settings: Any) -> Answer:
+    """One message to a gateway that is given half a second."""
+    timeouts = {"gateway_connect_timeout": 0.5, "gateway_read_timeout": 0.5}
+    settings = {"gateway_url": url, "gateway_token": "token", **timeouts, **settings}
+    return HttpGateway(Settings(**settings)).send(7, "+79161234567", "Hello, мир")
+
+
+def http(body: bytes, status: str = "200 OK", *headers: str) -> list[bytes]:
+    lines = [f"HTTP/1.1 {status}", *(headers or (f"Content-Length: {len(body)}",)), "", ""]
+    return ["\r\n".join(lines).encode("latin-1"), body]
+
+
+def endless(head: bytes) -> Iterator[bytes]:
+    """An answer of a gigabyte."""
+    yield head
+    for _ in range(1024):
+        yield b"x" * 2**20
+
+
+# -- the request
+
+
+def test_the_request_is_exactly_that_of_the_contract(raw: RawServer) -> None:
+    """One POST with path, token, content type and JSON; nothing of the person's own environment."""
+    raw.answer = http(OK)
+    assert send(raw.url + "/base/").outcome is Outcome.ACCEPTED
+    (request,) = raw.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *headers = head.decode().split("\r\n")
+    fields = dict(header.split(": ", 1) for header in headers)
+    assert line == "POST /base/v1/send/7 HTTP/1.1"
+    assert fields["Authorization"] == "Bearer token"
+    assert fields["Content-Type"] == "application/json"
+    assert not {"Cookie", "Proxy-Authorization"} & set(fields)
+    assert json.loads(body) == {"id": 7, "phone": 79161234567, "text": "Hello, мир"}
+
+
+def test_neither_proxy_nor_netrc_is_used(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of the environment cannot lead messages elsewhere."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    raw.answer = http(OK)
+    assert send(raw.url).outcome is Outcome.ACCEPTED
+
+
+def test_no_cookie_is_kept(server: FaultyGateway) -> None:
+    """What one message was answered does not go along with another one."""
+    server.headers = {"Set-Cookie": "a=b; Path=/"}
+    gateway = HttpGateway(Settings(gateway_url=server.url))
+    for gateway_id in (1, 2):
+        assert gateway.send(gateway_id, "+79161234567", "Hello").outcome is Outcome.ACCEPTED
+    assert not gateway._session.cookies
+
+
+# -- bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "reason"),
+    [
+        (OK, Outcome.ACCEPTED, ""),
+        (b'{"code": 0}', Outcome.ACCEPTED, ""),
+        (b' \n{"code":0.0,"other":[]}', Outcome.ACCEPTED, ""),
+        (b'{"code": 1}', Outcome.FAILED, "HTTP 200 with code 1"),
+        (b'{"code": -3}', Outcome.FAILED, "HTTP 200 with code -3"),
+        (b'{"code": 79161234567}', Outcome.FAILED, "HTTP 200 with code ?"),
+        (b'{"code": "0"}', Outcome.FAILED, "HTTP 200 with code ?"),
+        (b'{"code": null}', Outcome.FAILED, "HTTP 200 with code ?"),
+        (b'{"code": false}', Outcome.FAILED, None),
+        (b'{"code": NaN}', Outcome.FAILED, "HTTP 200 with code ?"),
+        (b'{"code": [0]}', Outcome.FAILED, "HTTP 200 with code ?"),
+        (b"", Outcome.UNKNOWN, None),
+        (b"{}", Outcome.UNKNOWN, None),
+        (b"[]", Outcome.UNKNOWN, None),
+        (b"0", Outcome.UNKNOWN, None),
+        (b"null", Outcome.UNKNOWN, None),
+        (b'"code"', Outcome.UNKNOWN, None),
+        (b'{"code": 0', Outcome.UNKNOWN, None),
+        (b'{"code": 0}}', Outcome.UNKNOWN, None),
+        (b"\xff\xfe\x00", Outcome.UNKNOWN, None),
+        (b"[" * 60_000, Outcome.UNKNOWN, None),
+        (b'{"code": ' + b"1" * 5000 + b"}", Outcome.UNKNOWN, None),
+        (b'{"code": 0, "message": "' + b"x" * 70_000 + b'"}', Outcome.UNKNOWN, None),
+    ],
+)
+def test_only_code_zero_is_success(raw: RawServer, body: bytes, outcome: Outcome, reason: str | None) -> None:
+    """Another code says no, and what is no answer leaves it open; neither is repeated in full in the reason."""
+    raw.answer = http(body)
+    answer = send(raw.url)
+    assert (answer.outcome, answer.http_status) == (outcome, 200)
+    assert answer.reason == reason if reason is not None else 0 < len(answer.reason) < 100
+
+
+@pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "204 No Content", "206 Partial"])
+def test_another_success_leaves_it_open(raw: RawServer, status: str) -> None:
+    """It may have been taken, and the contract does not say so."""
+    raw.answer = http(b"" if status.startswith("204") else OK, status)
+    assert send(raw.url).outcome is Outcome.UNKNOWN
+
+
+def test_a_chunked_answer_is_read(raw: RawServer) -> None:
+    """In however many pieces it comes."""
+    raw.answer = [*http(b"", "200 OK", "Transfer-Encoding: chunked"), b"5\r\n" + OK[:5] + b"\r\n", b"17\r\n" + OK[5:]]
+    raw.answer += [b"\r\n0\r\n\r\n"]
+    assert send(raw.url).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "500 Oops", "400 No"])
+def test_of_a_gigabyte_only_the_beginning_is_read(raw: RawServer, status: str) -> None:
+    """Whatever it comes with: a redirect's body would be read whole, even where it is not followed."""
+    raw.answer = endless(http(b"", status, "Content-Length: 1073741824", "Location: /elsewhere")[0])
+    answer = send(raw.url, gateway_read_timeout=5.0)
+    assert answer.outcome is not Outcome.ACCEPTED
+    assert raw.sent < 64 * 2**20  # what the sockets' buffers hold counts too
+    assert len(raw.requests) == 1
+
+
+def test_a_small_answer_that_unpacks_into_a_large_one_is_none(raw: RawServer) -> None:
+    """64 KB are read of what comes out, too."""
+    raw.answer = http(gzip.compress(b'{"code": 0, "message": "' + b"x" * 10_000_000 + b'"}'))
+    raw.answer[0] = raw.answer[0].replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    assert send(raw.url).outcome is Outcome.UNKNOWN
+
+
+# -- connections
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        [b"HTTP/1.1 200"],
+        [b"HTTP/1.1 200 OK\r\nContent-Le"],
+        [b"SSH-2.0-OpenSSH_9.2\r\n"],
+        [b"HTTP/1.1 banana OK\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", OK],
+        [b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", OK],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", OK],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", OK],
+        [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 28\r\n\r\n", OK],
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_answer_that_breaks_off_leaves_it_open(raw: RawServer, answer: list[bytes], reset: bool) -> None:
+    """The request was read, so the message may have been taken; nothing is raised."""
+    raw.answer, raw.reset_at_end = answer, reset
+    assert send(raw.url).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "location", ["/elsewhere", "http://[", "//", "http://127.0.0.1:1/", "\xff\xfe", "", "http://:x"]
+)
+def test_a_redirect_is_a_failure_wherever_it_points_to(raw: RawServer, location: str) -> None:
+    """It is neither followed nor even read."""
+    raw.answer = http(b"", "307 Temporary Redirect", "Content-Length: 0", f"Location: {location}")
+    answer = send(raw.url)
+    assert (answer.outcome, answer.reason, len(raw.requests)) == (Outcome.FAILED, "HTTP 307", 1)
+
+
+def test_informational_answers_without_an_end_are_cut_off(raw: RawServer) -> None:
+    """Each is complete, and none is the answer."""
+    raw.answer = (b"HTTP/1.1 100 Continue\r\n\r\n" * 100 for _ in range(10**6))
+    began = time.monotonic()
+    assert send(raw.url).outcome is Outcome.UNKNOWN
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://[", "http://127.0.0.1:port", "http://127.0.0.1:99999", "http://a b"]
+)
+def test_an_address_that_is_none_is_a_failure(url: str) -> None:
+    """Nothing was sent, and the reason says where to look."""
+    answer = send(url)
+    assert (answer.outcome, answer.http_status) == (Outcome.FAILED, None)
+
+
+@pytest.mark.parametrize("token", ["тайна", "to\nken"])
+def test_a_token_that_no_header_can_hold_is_a_failure(raw: RawServer, token: str) -> None:
+    """Nothing was sent, and the token is not in the reason."""
+    answer = send(raw.url, gateway_token=token)
+    assert answer.outcome is Outcome.FAILED
+    assert token not in answer.reason
+    assert raw.requests == []
+
+
+def test_a_server_that_accepts_no_connection_is_a_failure(raw: RawServer) -> None:
+    """Nothing was sent."""
+    url = raw.url
+    raw.stop()
+    answer = send(url)
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no connection to the gateway")
+
+
+# -- Retry-After
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        (" 7 ", 7),
+        ("Mon, 02 Mar 2026 09:02:00 GMT", 120),
+        ("Mon, 02 Mar 2026 12:02:00 +0300", 120),
+        ("Mon, 02 Mar 2026 09:02:00 -0000", 120),
+        ("Mon, 02 Mar 2026 08:00:00 GMT", 0),
+        ("999999999", 999_999_999),
+        ("1000000000", 1e9),
+        ("9" * 5000, 1e9),
+        ("", None),
+        ("-5", None),
+        ("+5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("\u0661\u0662", None),
+        ("\u00b2", None),
+        ("soon", None),
+        ("Mon, 99 Mar 2026 09:02:00 GMT", None),
+        ("Mon, 02 Mar 99999999999 09:02:00 GMT", None),
+        ("2026-03-02T09:02:00Z", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
+    """A date that is past is now; what is absurd is a very long time, what is neither is nothing."""
+    assert parse_retry_after(text, NOW) == seconds
+
+
+@pytest.mark.parametrize(("status", "given"), [("429 Slow", 9), ("503 Busy", 9), ("504 Late", 9), ("400 No", None)])
+def test_the_wish_of_whoever_is_in_trouble_is_passed_on(raw: RawServer, status: str, given: float | None) -> None:
+    """A refusal is not in trouble."""
+    raw.answer = http(b"", status, "Content-Length: 0", "Retry-After: 9")
+    assert send(raw.url).retry_after == given
+
+
+def test_a_date_is_counted_from_now(raw: RawServer) -> None:
+    """By this machine's clock."""
+    later = (datetime.now(UTC) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    raw.answer = http(b"", "503 Busy", "Content-Length: 0", f"Retry-After: {later}")
+    assert send(raw.url).retry_after == pytest.approx(3600, abs=10)
