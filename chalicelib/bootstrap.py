@@ -31,6 +31,7 @@ from .services.messages import MessageService
 from .services.outcomes import Outcomes
 from .services.settling import Settler
 from .services.states import MailingStates
+from .services.statistics import StatisticsService
 from .storage.clients import ClientRepository
 from .storage.control import ControlRepository
 from .storage.ledger import Ledger
@@ -56,6 +57,7 @@ class Services:
     clients: ClientService
     mailings: MailingService
     messages: MessageService
+    statistics: StatisticsService
     gateway_control: GatewayControlService
     dispatcher: Dispatcher
     delivery: Delivery
@@ -117,6 +119,7 @@ def build(
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, dispatch_queue, clock, rng),
         messages=MessageService(ledger, mailings),
+        statistics=StatisticsService(mailings),
         gateway_control=control,
         dispatcher=Dispatcher(
             clients,

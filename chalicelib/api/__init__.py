@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import auth, clients, mailings, messages, service, steering, users
+from . import auth, clients, mailings, messages, service, statistics, steering, users
 from .routing import Routes
 
 ROUTES: tuple[Routes, ...] = (
@@ -11,6 +11,7 @@ ROUTES: tuple[Routes, ...] = (
     clients.routes,
     mailings.routes,
     steering.routes,
+    statistics.routes,
     messages.routes,
     service.routes,
 )

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..domain.mailings import COUNTED, Mailing
+from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message
+from ..domain.tallies import counters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,6 @@ class Batch:
 
     def count(self, old: Message, new: Message) -> None:
         """Note that a row went from one status to another."""
-        for status, change in ((old.status, -1), (new.status, 1)):
-            if status in COUNTED:
-                self.counts[new.mailing_id][str(status)] += change
+        for message, change in ((old, -1), (new, 1)):
+            for name in counters_of(message):
+                self.counts[new.mailing_id][name] += change

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..domain.clients import SHARDS, Client
 from ..domain.errors import NotFound
-from ..domain.mailings import COUNTED, LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
+from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
+from ..domain.tallies import counters_of
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -154,7 +155,7 @@ class Dispatcher:
             fed=first and not cursor,
             lease_until=now + _LEASE,
         )
-        settled = Counter(str(row.status) for row in rows if row.status in COUNTED)
+        settled = Counter(name for row in rows for name in counters_of(row))
         done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
 

@@ -11,6 +11,7 @@ from ..domain.clients import SHARDS
 from ..domain.errors import Unavailable
 from ..domain.mailings import COUNTED, Mailing, MailingState, MailingStatus
 from ..domain.messages import Message, MessageStatus, Outcome
+from ..domain.tallies import Tally, counters_of
 from ..observability import logger
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -46,18 +47,19 @@ class Settler:
         elif not stalled and not state.statistics.settled:
             return
         recount = self._ledger.recount(mailing_id)
-        open_rows = sum(recount[str(status)] for status in MessageStatus if not status.terminal)
+        open_rows = sum(recount.counters[str(status)] for status in MessageStatus if not status.terminal)
         if not open_rows:
             self._end(mailing, recount)
         elif stalled and closing is None:
             logger.warning("mailing stalled, fed again", mailing_id=mailing_id, open=open_rows)
             self._feeder.restart(state)
 
-    def _end(self, mailing: Mailing, recount: Counter[str]) -> None:
+    def _end(self, mailing: Mailing, recount: Tally) -> None:
         """Note the recount as the mailing's final counts: what senders have yet to add does not matter any more."""
         now = self._clock.now()
         status = mailing.status if mailing.status is MailingStatus.CANCELLED else MailingStatus.FINISHED
-        final = tuple((name, recount[name]) for name in COUNTED if recount[name])
+        counts = recount.by_status
+        final = tuple((name, counts[name]) for name in COUNTED if counts[name])
         ended = replace(
             mailing,
             status=status,
@@ -66,10 +68,10 @@ class Settler:
             updated_at=now,
             revision=mailing.revision + 1,
         )
-        if self._mailings.change(mailing, ended):
+        if self._mailings.end(mailing, ended, recount):
             if status is MailingStatus.CANCELLED:
                 self._mailings.closed(mailing.mailing_id)
-            logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(recount))
+            logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(counts))
 
     def _close(self, state: MailingState, status: MessageStatus, deadline: datetime) -> bool:
         """Give every open row its final status; False where some are being sent this moment, or time is up."""
@@ -93,11 +95,10 @@ class Settler:
         counts: Counter[str] = Counter()
         for (old, new), done in zip(changes, applied, strict=True):
             if done:
-                counts[str(new.status)] += 1
-                counts[str(old.status)] -= 1
+                counts.update(counters_of(new))
+                counts.subtract(counters_of(old))
         if changes:
-            moved = Counter({name: counts[name] for name in COUNTED})
-            self._mailings.add_counts(changes[0][0].mailing_id, moved, now)
+            self._mailings.add_counts(changes[0][0].mailing_id, counts, now)
         return len(free) == len(rows) and all(applied)
 
     # -- retrying what failed
@@ -126,10 +127,10 @@ class Settler:
         """Counts first: should this stop in between, a message is counted as open that is not, rather than twice."""
         now = self._clock.now()
         changes = [(row, reopened(row, now)) for row in rows]
-        self._mailings.add_counts(mailing_id, Counter({name: -n for name, n in _by_status(rows).items()}), now)
+        self._mailings.add_counts(mailing_id, Counter({name: -n for name, n in _counters(rows).items()}), now)
         applied = self._ledger.update(changes)
         missed = [row for row, done in zip(rows, applied, strict=True) if not done]
-        self._mailings.add_counts(mailing_id, _by_status(missed), now)
+        self._mailings.add_counts(mailing_id, _counters(missed), now)
 
     # -- removing
 
@@ -159,8 +160,8 @@ def reopened(row: Message, now: datetime) -> Message:
     return row.revised(now, status=MessageStatus.QUEUED, reason="put back by hand", forgiven=len(row.attempts))
 
 
-def _by_status(rows: list[Message]) -> Counter[str]:
-    return Counter(str(row.status) for row in rows)
+def _counters(rows: list[Message]) -> Counter[str]:
+    return Counter(name for row in rows for name in counters_of(row))
 
 
 def _lease_is_over(row: Message, now: datetime) -> bool:

@@ -12,12 +12,26 @@ from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
 from ..domain.messages import Attempt, Message, MessageStatus, Outcome, ledger_key_for, parse_message_id
+from ..domain.tallies import Tally, counters_of
 from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, TRIES, translated
 
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
 _READS = 100  # BatchGetItem takes no more
 _TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
+# What a row always has, and what it is counted by.
+_COUNTED_BY = (
+    "ledger_key",
+    "client_id",
+    "status",
+    "revision",
+    "phone_number",
+    "timezone",
+    "created_at",
+    "updated_at",
+    "sent_at",
+    "reason",
+)
 
 Values = dict[str, dict[str, Any]]
 
@@ -195,26 +209,31 @@ class Ledger:
             answer = self._dynamodb.query(**request)
         return [(from_ms(float(item["due_at"]["N"])), item["client_id"]["S"]) for item in answer["Items"]]
 
-    def recount(self, mailing_id: str) -> Counter[str]:
-        """Every row of a mailing, counted by status. Reads the whole ledger of the mailing, in pages of 1 MB."""
-        counts: Counter[str] = Counter()
+    def recount(self, mailing_id: str) -> Tally:
+        """Every row of a mailing, counted; open ones by status. Reads its whole ledger, in pages of 1 MB."""
+        counters: Counter[str] = Counter()
+        sent: list[datetime] = []
         for shard in SHARDS:
-            counts.update(str(status) for status in self._statuses(mailing_id, shard))
-        return counts
+            for row in self._outcomes(mailing_id, shard):
+                counters.update(counters_of(row) or [str(row.status)])
+                if row.sent_at:
+                    sent = [min([row.sent_at, *sent]), max([row.sent_at, *sent])]
+        return Tally(counters, *sent)
 
-    def _statuses(self, mailing_id: str, shard: str) -> Iterator[str]:
+    def _outcomes(self, mailing_id: str, shard: str) -> Iterator[Message]:
+        """The rows of a shard without their attempts, which make up most of their size."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "ledger_key = :key",
             "ExpressionAttributeValues": {":key": {"S": f"{mailing_id}#{shard}"}},
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ProjectionExpression": "#status",
+            "ExpressionAttributeNames": {f"#{place}": name for place, name in enumerate(_COUNTED_BY)},
+            "ProjectionExpression": ", ".join(f"#{place}" for place in range(len(_COUNTED_BY))),
             "ConsistentRead": True,
         }
         while True:
             with translated("messages"):
                 answer = self._dynamodb.query(**request)
-            yield from (item["status"]["S"] for item in answer["Items"])
+            yield from map(_message, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

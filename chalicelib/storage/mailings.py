@@ -15,29 +15,32 @@ from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import SHARDS
+from ..domain.clients import KEY_SEPARATOR, SHARDS
 from ..domain.errors import NotFound
-from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import (
-    COUNTED,
-    Late,
     Mailing,
     MailingState,
     MailingStatus,
-    OnUnknown,
-    Segment,
     ShardProgress,
-    Statistics,
 )
+from ..domain.tallies import Tally
 from .counters import Counters
+from .mailing_rows import (
+    DELETED,
+    FINAL,
+    KIND,
+    META,
+    final_tally_of,
+    mailing_of,
+    meta_row,
+    state_of,
+    tally_of,
+)
 from .models import MailingModel, Tables
 from .retries import transact, translated
 
-META = "META"
 _REFUSED = "ConditionalCheckFailedException"
-_KIND = "mailing"
 _CLOSING = "closing"
-_DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
 
 
 class MailingRepository:
@@ -47,6 +50,7 @@ class MailingRepository:
         self._model = tables.mailings
         self._settings = tables.settings
         self._counters = Counters(tables, "mailings")
+        self._messages = Counters(tables, "ended-messages")
         self._connection = tables.connection
         self._backoff = backoff
         self._writer = threading.local()
@@ -58,7 +62,7 @@ class MailingRepository:
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
-                transaction.save(_meta(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
+                transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._counters.move(transaction, Counter({str(mailing.status): 1}))
 
         with translated("mailings"):
@@ -68,19 +72,37 @@ class MailingRepository:
         """The mailing of that id; NotFound where there is none."""
         with translated("mailings"):
             rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
-        if not rows or rows[0].status == _DELETED:
+        if not rows or rows[0].status == DELETED:
             raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
-        return _mailing(rows[0])
+        return mailing_of(rows[0])
 
     def state(self, mailing_id: str) -> MailingState:
         """The mailing with its dispatch and its counts, in one consistent read; NotFound where there is none."""
+        return state_of(mailing_id, self._parts(mailing_id))
+
+    def tally(self, mailing_id: str) -> Tally:
+        """All counters of a mailing; NotFound where there is none."""
+        rows = self._parts(mailing_id)
+        return final_tally_of(rows) if state_of(mailing_id, rows).mailing.final else tally_of(rows)
+
+    def _parts(self, mailing_id: str) -> list[MailingModel]:
         with translated("mailings"):
-            rows = list(self._model.query(mailing_id, consistent_read=True))
-        return _state(mailing_id, rows)
+            return list(self._model.query(mailing_id, consistent_read=True))
 
     def change(self, old: Mailing, new: Mailing) -> bool:
         """Put `new` in the place of `old`; False where it is not as it was read any more."""
         return self._write(old, new, [])
+
+    def end(self, old: Mailing, new: Mailing, recount: Tally) -> bool:
+        """Like `change`, and keeps the recount of the ledger for good."""
+        final = self._model(
+            new.mailing_id,
+            FINAL,
+            counters=dict(recount.counters),
+            first_sent_at=recount.first_sent_at,
+            last_sent_at=recount.last_sent_at,
+        )
+        return self._write(old, new, [final])
 
     def launch(self, old: Mailing, new: Mailing) -> bool:
         """Like `change`, and gives the mailing its shards to dispatch."""
@@ -102,7 +124,7 @@ class MailingRepository:
     def _write(self, old: Mailing, new: Mailing, parts: Sequence[MailingModel]) -> bool:
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
-                transaction.save(_meta(self._model, new), condition=self._model.revision == old.revision)
+                transaction.save(meta_row(self._model, new), condition=self._model.revision == old.revision)
                 for part in parts:
                     transaction.save(part)
                 if new.status is MailingStatus.CANCELLED and new.launched_at and not new.final:
@@ -110,6 +132,7 @@ class MailingRepository:
                 counts = Counter({str(new.status): 1})
                 counts[str(old.status)] -= 1
                 self._counters.move(transaction, counts)
+                self._messages.move(transaction, _ended_messages(old, new))
 
         with translated("mailings"):
             return not transact(self._backoff, run) or self._is_ours(new)
@@ -117,7 +140,7 @@ class MailingRepository:
     def _is_ours(self, new: Mailing) -> bool:
         """Whether the row is as we wrote it: the answer to our first try was lost and the repeat was refused."""
         rows = list(self._model.query(new.mailing_id, self._model.part == META, consistent_read=True))
-        return bool(rows) and rows[0].status != _DELETED and _mailing(rows[0]) == new
+        return bool(rows) and rows[0].status != DELETED and mailing_of(rows[0]) == new
 
     def mark_deleted(self, mailing: Mailing) -> bool:
         """Hide the mailing for good, until `purge` has removed its parts; False as for `change`."""
@@ -126,10 +149,11 @@ class MailingRepository:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.update(
                     self._model(mailing.mailing_id, META),
-                    actions=[self._model.status.set(_DELETED), self._model.kind.remove()],
+                    actions=[self._model.status.set(DELETED), self._model.kind.remove()],
                     condition=self._model.revision == mailing.revision,
                 )
                 self._counters.move(transaction, Counter({str(mailing.status): -1}))
+                self._messages.move(transaction, _ended_messages(mailing, None))
 
         with translated("mailings"):
             return not transact(self._backoff, run)
@@ -137,12 +161,12 @@ class MailingRepository:
     def is_deleted(self, mailing_id: str) -> bool:
         """Whether the mailing is marked and waits for its removal."""
         with translated("mailings"):
-            return any(row.status == _DELETED for row in self._model.query(mailing_id, self._model.part == META))
+            return any(row.status == DELETED for row in self._model.query(mailing_id, self._model.part == META))
 
     def deleted(self, limit: int) -> Sequence[str]:
         """Ids of mailings that are marked."""
         with translated("mailings"):
-            return [row.mailing_id for row in self._model.query(_DELETED, index_name="by_status", limit=limit)]
+            return [row.mailing_id for row in self._model.query(DELETED, index_name="by_status", limit=limit)]
 
     def purge(self, mailing_id: str) -> None:
         """Remove every part of a marked mailing."""
@@ -157,13 +181,13 @@ class MailingRepository:
     ) -> tuple[list[Mailing], tuple[str, int] | None]:
         """Up to `limit` mailings, the newest first, or of one status, the latest start first, after a place."""
         hash_key, index, sort = (
-            (_KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
+            (KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
         )
         start: dict[str, dict[str, Any]] | None = None
         if after:
             start = {"mailing_id": {"S": after[0]}, "part": {"S": META}}
             start |= (
-                {"kind": {"S": _KIND}} if status is None else {"status": {"S": hash_key}, sort: {"N": str(after[1])}}
+                {"kind": {"S": KIND}} if status is None else {"status": {"S": hash_key}, sort: {"N": str(after[1])}}
             )
         with translated("mailings"):
             rows = self._model.query(
@@ -174,7 +198,7 @@ class MailingRepository:
                 scan_index_forward=False,
                 last_evaluated_key=start,
             )
-            mailings = [_mailing(row) for row in rows]
+            mailings = [mailing_of(row) for row in rows]
             left = rows.last_evaluated_key
         following = (left["mailing_id"]["S"], int(left.get("start_at", {"N": "0"})["N"])) if left else None
         return mailings, following
@@ -184,12 +208,18 @@ class MailingRepository:
         condition = None if start_until is None else self._model.start_at <= start_until
         with translated("mailings"):
             for row in self._model.query(str(status), condition, index_name="by_status"):
-                yield _mailing(row)
+                yield mailing_of(row)
 
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""
         with translated("mailings"):
             return dict(self._counters.read())
+
+    def ended_messages(self) -> dict[tuple[str, str], int]:
+        """How many messages ended mailings have, by the mailings' status and their own."""
+        with translated("mailings"):
+            counts = {tuple(name.split(KEY_SEPARATOR)): count for name, count in self._messages.read()}
+        return {(mailing, message): count for (mailing, message), count in counts.items()}
 
     # -- dispatch
 
@@ -209,7 +239,7 @@ class MailingRepository:
         """
         model = self._model
         condition = (model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)
-        actions = [
+        actions: list[Any] = [
             model.cursor.set(new.cursor),
             model.expanded.set(new.expanded),
             model.rows.set(new.rows),
@@ -217,7 +247,7 @@ class MailingRepository:
             model.lease_until.set(new.lease_until or now),
             model.updated_at.set(now),
         ]
-        actions += [getattr(model, status).add(count) for status, count in settled.items() if count]
+        actions += [Path([name]).add(count) for name, count in settled.items() if count]
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def advance_feed(self, mailing_id: str, old: ShardProgress, new: ShardProgress) -> bool:
@@ -260,16 +290,22 @@ class MailingRepository:
     # -- counts
 
     def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
-        """Add to the counts by status, once, also where an answer is lost and botocore repeats the call."""
-        actions = [getattr(self._model, status).add(change) for status, change in changes.items() if change]
+        """Add to the counters, once, also where an answer is lost and botocore repeats the call."""
+        model = self._model
+        sent = [model.first_sent_at.set(model.first_sent_at | now), model.last_sent_at.set(now)]
+        self._add(mailing_id, changes, now, sent if changes["sent"] > 0 else [])
+
+    def _add(self, mailing_id: str, changes: Counter[str], now: datetime, also: Sequence[Any] = ()) -> None:
+        model = self._model
+        actions: list[Any] = [Path([name]).add(change) for name, change in changes.items() if change]
         if not actions:
             return
         latest, number = self._mark()
         condition = latest.does_not_exist() | (latest != number)
-        actions += [latest.set(number), self._model.updated_at.set(now)]
+        actions += [latest.set(number), model.updated_at.set(now), *also]
         with translated("mailings"):
             try:
-                self._model(mailing_id, f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}").update(
+                model(mailing_id, f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}").update(
                     actions=actions, condition=condition
                 )
             except UpdateError as error:
@@ -292,12 +328,11 @@ class MailingRepository:
         if not state.mailing.final:
             return
         mailing_id = state.mailing.mailing_id
-        with translated("mailings"):
-            rows = list(self._model.query(mailing_id, consistent_read=True))
-        final = Counter(dict(state.mailing.final))
-        running = _sums([row for row in rows if row.part != META])
-        self.add_counts(mailing_id, Counter({name: final[name] - running[name] for name in COUNTED}), now)
-        excess = sum(shard.rows for shard in state.shards.values()) - final.total()
+        rows = self._parts(mailing_id)
+        final = final_tally_of(rows).counters
+        final.subtract(tally_of(rows).counters)
+        self._add(mailing_id, final, now)
+        excess = sum(shard.rows for shard in state.shards.values()) - state.statistics.total
         if excess:
             with translated("mailings"):
                 self._model(mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
@@ -315,108 +350,10 @@ class MailingRepository:
             self._settings(_CLOSING, mailing_id).delete()
 
 
-def _meta(model: type[MailingModel], mailing: Mailing) -> MailingModel:
-    window = mailing.local_window
-    return model(
-        mailing.mailing_id,
-        META,
-        kind=_KIND,
-        status=str(mailing.status),
-        revision=mailing.revision,
-        text=mailing.text,
-        tags=list(mailing.segment.tags),
-        operators=list(mailing.segment.operators),
-        start_at=mailing.start_at,
-        end_at=mailing.end_at,
-        on_unknown=str(mailing.on_unknown),
-        rate_limit=mailing.rate_limit,
-        created_by=mailing.created_by,
-        created_at=mailing.created_at,
-        updated_at=mailing.updated_at,
-        launched_at=mailing.launched_at,
-        finished_at=mailing.finished_at,
-        window_from=window.start.isoformat("minutes") if window else None,
-        window_until=window.until.isoformat("minutes") if window else None,
-        window_policy=str(window.policy) if window else None,
-        late=str(mailing.late),
-        reopening=list(mailing.reopening) or None,
-        final=dict(mailing.final) or None,
-    )
-
-
-def _mailing(row: MailingModel) -> Mailing:
-    # META always carries these; the model marks them optional because the other parts do not.
-    assert row.start_at  # noqa: S101
-    assert row.end_at  # noqa: S101
-    assert row.created_at  # noqa: S101
-    assert row.updated_at  # noqa: S101
-    return Mailing(
-        row.mailing_id,
-        row.text or "",
-        Segment(tuple(row.tags or ()), tuple(row.operators or ())),
-        row.start_at,
-        row.end_at,
-        MailingStatus(row.status or ""),
-        int(row.revision or 0),
-        row.created_at,
-        row.updated_at,
-        OnUnknown(row.on_unknown or OnUnknown.RETRY),
-        None if row.rate_limit is None else int(row.rate_limit),
-        row.created_by or "",
-        row.launched_at,
-        row.finished_at,
-        _window(row),
-        Late(row.late or Late.RUN),
-        tuple(row.reopening or ()),
-        tuple(sorted((name, int(count)) for name, count in row.final.attribute_values.items())) if row.final else (),
-    )
-
-
-def _window(row: MailingModel) -> LocalWindow | None:
-    if row.window_from is None or row.window_until is None:
-        return None
-    policy = WindowPolicy(row.window_policy or WindowPolicy.DEFER)
-    return LocalWindow.parse(row.window_from, row.window_until, policy)
-
-
-def _shard(row: MailingModel) -> ShardProgress:
-    return ShardProgress(
-        row.part.removeprefix("SHARD#"),
-        row.cursor or "",
-        bool(row.expanded),
-        int(row.rows or 0),
-        row.feed_cursor or "",
-        bool(row.fed),
-        int(row.feed_round or 0),
-        row.owner or "",
-        row.lease_until,
-    )
-
-
-def _sums(parts: Sequence[MailingModel]) -> Counter[str]:
+def _ended_messages(old: Mailing, new: Mailing | None) -> Counter[str]:
+    """By how much a change moves the counts of the messages of ended mailings."""
     counts: Counter[str] = Counter()
-    for row in parts:
-        for status in COUNTED:
-            counts[status] += int(getattr(row, status) or 0)
+    for mailing, sign in [(old, -1), *([(new, 1)] if new else [])]:
+        for name, count in mailing.final:
+            counts[f"{mailing.status}{KEY_SEPARATOR}{name}"] += sign * count
     return counts
-
-
-def _state(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
-    meta = [row for row in rows if row.part == META and row.status != _DELETED]
-    if not meta:
-        raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
-    shards = {row.part: row for row in rows if row.part.startswith("SHARD#")}
-    parts = [row for row in rows if row.part != META]
-    by_status = _sums(parts)
-    progress_at = meta[0].launched_at
-    for row in parts:
-        if row.updated_at and (progress_at is None or row.updated_at > progress_at):
-            progress_at = row.updated_at
-    progress = {row.part.removeprefix("SHARD#"): _shard(row) for row in shards.values()}
-    mailing = _mailing(meta[0])
-    total = sum(shard.rows for shard in progress.values())
-    dispatched = len(progress) == len(SHARDS) and all(shard.expanded for shard in progress.values())
-    if mailing.final:
-        by_status = Counter(dict(mailing.final))
-        total = by_status.total()
-    return MailingState(mailing, progress, Statistics(total, by_status, dispatched), progress_at)

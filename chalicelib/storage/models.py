@@ -20,6 +20,8 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from pynamodb.models import Model
 
 from ..config import Settings
+from ..domain.mailings import COUNTED
+from ..domain.tallies import SEPARATOR
 
 M = TypeVar("M", bound=Model)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -103,7 +105,10 @@ class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
 
 
 class MailingModel(Model):
-    """All parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts)."""
+    """All parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), FINAL (their end).
+
+    SHARD and STATS have a counter more for each reason and each hour, whose names domain.tallies makes.
+    """
 
     class Meta:
         table_name = "mailings"
@@ -149,8 +154,26 @@ class MailingModel(Model):
     cancelled = NumberAttribute(null=True)
     skipped = NumberAttribute(null=True)
     waiting = NumberAttribute(null=True)
+    first_sent_at = MomentAttribute(null=True)
+    last_sent_at = MomentAttribute(null=True)
+    # FINAL: all counters of the ledger's recount
+    counters: MapAttribute[str, int] = MapAttribute(null=True)
     by_status = MailingByStatus()
     by_age = MailingByAge()
+
+    @property
+    def tallied(self) -> dict[str, int]:
+        """All counters of SHARD and STATS, those of statuses, reasons and hours."""
+        tallied: dict[str, int] = self.__dict__.get("_tallied", {})
+        return tallied
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, dict[str, Any]]) -> MailingModel:
+        """The row, with the counters that have no attribute here."""
+        row = super().from_raw_data(data)
+        names = (name for name in data if SEPARATOR in name or name in COUNTED)
+        row.__dict__["_tallied"] = {name: int(data[name]["N"]) for name in names}
+        return row
 
 
 class MessageParked(GlobalSecondaryIndex["MessageModel"]):

@@ -1,0 +1,107 @@
+"""/api/mailing/stats/ and /api/mailing/{id}/stats/: what became of the messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..domain.errors import NotFound
+from ..domain.mailings import MailingState, MailingStatus
+from ..domain.messages import MessageStatus
+from ..domain.tallies import Tally
+from ..services.statistics import StatusOverview
+from .fields import MomentOut, View
+from .mailings import CountsView
+from .routing import Call, Routes
+
+routes = Routes("mailing")
+
+
+class StatusView(View):
+    """All mailings of one status: how many, and their messages by the messages' own status."""
+
+    status: MailingStatus
+    mailings: int
+    messages: CountsView
+
+    @classmethod
+    def of(cls, overview: StatusOverview) -> StatusView:
+        return cls(status=overview.status, mailings=overview.mailings, messages=_counts(overview.messages))
+
+
+class OverviewView(View):
+    """All mailings, by status; every status is there."""
+
+    total: int
+    messages: CountsView
+    by_status: list[StatusView]
+
+
+class ReasonView(View):
+    """How many messages have a status for a reason. Attempts that were used up stand under what ended the last."""
+
+    status: MessageStatus
+    reason: str
+    count: int
+
+
+class HourView(View):
+    """How many messages were sent in an hour, by its beginning; a week after the mailing's start, in a day (UTC)."""
+
+    hour: MomentOut
+    sent: int
+
+
+class MailingStatisticsView(View):
+    """A mailing's messages in detail.
+
+    Exact once the mailing has finished; while it runs, seconds behind. `by_reason` has the messages that were not sent,
+    and those that wait. `rate` is messages a second between the first and the last that was sent.
+    """
+
+    mailing: str
+    status: MailingStatus
+    by_status: CountsView
+    by_reason: list[ReasonView]
+    by_hour: list[HourView]
+    first_sent_at: MomentOut | None
+    last_sent_at: MomentOut | None
+    rate: float | None
+
+    @classmethod
+    def of(cls, state: MailingState, tally: Tally) -> MailingStatisticsView:
+        reasons = [
+            ReasonView(status=MessageStatus(status), reason=reason, count=count)
+            for (status, reason), count in tally.by_reason.items()
+        ]
+        return cls(
+            mailing=state.mailing.mailing_id,
+            status=state.mailing.status,
+            by_status=CountsView(**state.statistics.counts()),
+            by_reason=sorted(reasons, key=lambda one: (-one.count, one.status, one.reason)),
+            by_hour=[HourView(hour=hour, sent=sent) for hour, sent in sorted(tally.by_hour.items())],
+            first_sent_at=tally.first_sent_at,
+            last_sent_at=tally.last_sent_at,
+            rate=round(tally.rate, 3) if tally.rate is not None else None,
+        )
+
+
+def _counts(messages: Counter[str]) -> CountsView:
+    names = [name for name in CountsView.model_fields if name != "total"]
+    return CountsView(total=messages.total(), **{name: messages[name] for name in names})
+
+
+@routes.route("GET", "/api/mailing/stats")
+def read_statistics(call: Call) -> OverviewView:
+    """Count all mailings by status, and their messages."""
+    overview = call.services.statistics.overview()
+    return OverviewView(
+        total=sum(one.mailings for one in overview),
+        messages=_counts(sum((one.messages for one in overview), Counter())),
+        by_status=[StatusView.of(one) for one in overview],
+    )
+
+
+@routes.route("GET", "/api/mailing/{mailing_id}/stats", errors=(NotFound,))
+def read_mailing_statistics(call: Call, mailing_id: str) -> MailingStatisticsView:
+    """Say in detail what became of a mailing's messages."""
+    return MailingStatisticsView.of(*call.services.statistics.detail(mailing_id))

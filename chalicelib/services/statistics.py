@@ -1,0 +1,64 @@
+"""Statistics: how many mailings and messages there are, and what became of one mailing's. No row is read for them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..domain.errors import NotFound
+from ..domain.mailings import MailingState, MailingStatus, is_mailing_id
+from ..domain.tallies import Tally
+from ..storage.mailings import MailingRepository
+
+_CLOSING = 200  # cancelled mailings whose last messages are being closed; there are few, for seconds each
+
+
+@dataclass(frozen=True, slots=True)
+class StatusOverview:
+    """All mailings of one status: how many, and their messages by the messages' status."""
+
+    status: MailingStatus
+    mailings: int
+    messages: Counter[str]
+
+
+class StatisticsService:
+    """Reads counters: of ended mailings their sums, of the others each one's own."""
+
+    def __init__(self, mailings: MailingRepository) -> None:
+        self._mailings = mailings
+
+    def overview(self) -> list[StatusOverview]:
+        """Every status with its mailings and messages. The cost grows with the mailings that are under way."""
+        totals = self._mailings.totals()
+        messages: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for (mailing, message), count in self._mailings.ended_messages().items():
+            messages[mailing][message] += count
+        for state in self._under_way():
+            counts = state.statistics.counts()
+            del counts["total"]
+            messages[state.mailing.status].update(counts)
+        return [StatusOverview(status, totals.get(status, 0), messages[status]) for status in MailingStatus]
+
+    def _under_way(self) -> Iterator[MailingState]:
+        """The mailings with messages that are not in the sums of the ended ones."""
+        ids = [
+            mailing.mailing_id
+            for status in (MailingStatus.RUNNING, MailingStatus.PAUSED)
+            for mailing in self._mailings.with_status(status)
+            if mailing.launched_at
+        ]
+        for mailing_id in dict.fromkeys([*ids, *self._mailings.closing(_CLOSING)]):
+            try:
+                state = self._mailings.state(mailing_id)
+            except NotFound:  # deleted since
+                continue
+            if not state.mailing.final:
+                yield state
+
+    def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
+        """One mailing with all its counters; NotFound where there is none."""
+        if not is_mailing_id(mailing_id):
+            raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+        return self._mailings.state(mailing_id), self._mailings.tally(mailing_id)

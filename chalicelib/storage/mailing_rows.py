@@ -1,0 +1,148 @@
+"""How a mailing is laid out in its table: from rows to what they say and back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ..domain.clients import SHARDS
+from ..domain.errors import NotFound
+from ..domain.local_window import LocalWindow, WindowPolicy
+from ..domain.mailings import (
+    Late,
+    Mailing,
+    MailingState,
+    MailingStatus,
+    OnUnknown,
+    Segment,
+    ShardProgress,
+    Statistics,
+)
+from ..domain.tallies import Tally
+from .models import MailingModel
+
+META = "META"
+FINAL = "FINAL"
+KIND = "mailing"
+DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
+
+
+def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
+    """What was ordered, as a row."""
+    window = mailing.local_window
+    return model(
+        mailing.mailing_id,
+        META,
+        kind=KIND,
+        status=str(mailing.status),
+        revision=mailing.revision,
+        text=mailing.text,
+        tags=list(mailing.segment.tags),
+        operators=list(mailing.segment.operators),
+        start_at=mailing.start_at,
+        end_at=mailing.end_at,
+        on_unknown=str(mailing.on_unknown),
+        rate_limit=mailing.rate_limit,
+        created_by=mailing.created_by,
+        created_at=mailing.created_at,
+        updated_at=mailing.updated_at,
+        launched_at=mailing.launched_at,
+        finished_at=mailing.finished_at,
+        window_from=window.start.isoformat("minutes") if window else None,
+        window_until=window.until.isoformat("minutes") if window else None,
+        window_policy=str(window.policy) if window else None,
+        late=str(mailing.late),
+        reopening=list(mailing.reopening) or None,
+        final=dict(mailing.final) or None,
+    )
+
+
+def mailing_of(row: MailingModel) -> Mailing:
+    """What was ordered."""
+    # META always carries these; the model marks them optional because the other parts do not.
+    assert row.start_at  # noqa: S101
+    assert row.end_at  # noqa: S101
+    assert row.created_at  # noqa: S101
+    assert row.updated_at  # noqa: S101
+    return Mailing(
+        row.mailing_id,
+        row.text or "",
+        Segment(tuple(row.tags or ()), tuple(row.operators or ())),
+        row.start_at,
+        row.end_at,
+        MailingStatus(row.status or ""),
+        int(row.revision or 0),
+        row.created_at,
+        row.updated_at,
+        OnUnknown(row.on_unknown or OnUnknown.RETRY),
+        None if row.rate_limit is None else int(row.rate_limit),
+        row.created_by or "",
+        row.launched_at,
+        row.finished_at,
+        _window(row),
+        Late(row.late or Late.RUN),
+        tuple(row.reopening or ()),
+        tuple(sorted((name, int(count)) for name, count in row.final.attribute_values.items())) if row.final else (),
+    )
+
+
+def _window(row: MailingModel) -> LocalWindow | None:
+    if row.window_from is None or row.window_until is None:
+        return None
+    policy = WindowPolicy(row.window_policy or WindowPolicy.DEFER)
+    return LocalWindow.parse(row.window_from, row.window_until, policy)
+
+
+def _shard(row: MailingModel) -> ShardProgress:
+    return ShardProgress(
+        row.part.removeprefix("SHARD#"),
+        row.cursor or "",
+        bool(row.expanded),
+        int(row.rows or 0),
+        row.feed_cursor or "",
+        bool(row.fed),
+        int(row.feed_round or 0),
+        row.owner or "",
+        row.lease_until,
+    )
+
+
+def tally_of(rows: Sequence[MailingModel]) -> Tally:
+    """The running counters, summed over the parts."""
+    counters: Counter[str] = Counter()
+    for row in rows:
+        counters.update(row.tallied)
+    first = [row.first_sent_at for row in rows if row.part != FINAL and row.first_sent_at]
+    last = [row.last_sent_at for row in rows if row.part != FINAL and row.last_sent_at]
+    return Tally(counters, min(first, default=None), max(last, default=None))
+
+
+def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
+    """The counters of an ended mailing."""
+    for row in rows:
+        if row.part == FINAL and row.counters:
+            counters = {name: int(count) for name, count in row.counters.attribute_values.items()}
+            return Tally(Counter(counters), row.first_sent_at, row.last_sent_at)
+    return Tally()
+
+
+def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
+    """All that the parts of a mailing say; NotFound where there are none."""
+    meta = [row for row in rows if row.part == META and row.status != DELETED]
+    if not meta:
+        raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+    shards = {row.part: row for row in rows if row.part.startswith("SHARD#")}
+    parts = [row for row in rows if row.part != META]
+    by_status = tally_of(parts).by_status
+    progress_at = meta[0].launched_at
+    for row in parts:
+        if row.updated_at and (progress_at is None or row.updated_at > progress_at):
+            progress_at = row.updated_at
+    progress = {row.part.removeprefix("SHARD#"): _shard(row) for row in shards.values()}
+    mailing = mailing_of(meta[0])
+    total = sum(shard.rows for shard in progress.values())
+    dispatched = len(progress) == len(SHARDS) and all(shard.expanded for shard in progress.values())
+    if mailing.final:
+        by_status = Counter(dict(mailing.final))
+        total = by_status.total()
+    return MailingState(mailing, progress, Statistics(total, by_status, dispatched), progress_at)

@@ -1,0 +1,170 @@
+"""/api/mailing/stats/ and /api/mailing/{id}/stats/: they agree with the ledger, and read no row of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.storage.mailing_rows import tally_of
+from tests.support.api import Api
+from tests.support.campaign import Campaign
+
+REFUSED, LOST = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.UNKNOWN, "no answer in time")
+ACCEPTED = Answer(Outcome.ACCEPTED)
+
+
+def _with_trouble(campaign: Campaign) -> str:
+    """A finished mailing with sent, refused, unknown and skipped messages."""
+
+    def script(gateway_id: int, nth: int) -> Answer:
+        if gateway_id % 5 == 0:
+            return REFUSED
+        return LOST if gateway_id % 17 == 0 else ACCEPTED
+
+    campaign.world.gateway.script = script
+    campaign.add_clients(4, opted_out=True)
+    campaign.add_clients(60)
+    mailing_id = campaign.order(on_unknown="hold")
+    campaign.finish(mailing_id)
+    campaign.world.gateway.script = lambda gateway_id, nth: ACCEPTED
+    return mailing_id
+
+
+def _ledger(campaign: Campaign, mailing_id: str) -> list:
+    return campaign.world.rows(campaign.world.services.mailings.get(mailing_id))
+
+
+def _stats(api: Api, mailing_id: str) -> dict:
+    reply = api.get(f"/api/mailing/{mailing_id}/stats/")
+    assert reply.status == 200, reply.text
+    return reply.json
+
+
+def _reasons(stats: dict) -> Counter:
+    return Counter({(one["status"], one["reason"]): one["count"] for one in stats["by_reason"]})
+
+
+def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign) -> None:
+    """Expects status, reason, hour, first and last sent as the rows of the ledger have them."""
+    mailing_id = _with_trouble(campaign)
+    rows, stats = _ledger(campaign, mailing_id), _stats(campaign.api, mailing_id)
+    statuses = Counter(str(row.status) for row in rows)
+    assert {name: count for name, count in stats["by_status"].items() if count} == {**statuses, "total": len(rows)}
+    assert _reasons(stats) == Counter((str(row.status), row.reason) for row in rows if row.status != "sent")
+    assert {reason for _, reason in _reasons(stats)} == {"HTTP 400", "no answer in time", "opted out"}
+    sent = sorted(row.sent_at for row in rows if row.sent_at)
+    assert [stats["first_sent_at"], stats["last_sent_at"]] == [
+        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") for moment in (sent[0], sent[-1])
+    ]
+    assert stats["rate"] == round((len(sent) - 1) / (sent[-1] - sent[0]).total_seconds(), 3)
+
+
+def test_running_counters_come_to_what_the_recount_says(campaign: Campaign) -> None:
+    """Expects the counters that senders and dispatch keep to equal those of the recount, reasons and hours included."""
+    mailing_id = _with_trouble(campaign)
+    mailings = campaign.world.services.mailings._mailings
+    running = tally_of(mailings._parts(mailing_id)).counters
+    assert +running == mailings.tally(mailing_id).counters
+
+
+def test_messages_are_counted_by_the_hour(campaign: Campaign) -> None:
+    """Expects a mailing over two hours to show both, adding up to what was sent."""
+    campaign.add_clients(60)
+    mailing_id = campaign.order(starts_in=timedelta(minutes=59, seconds=30), rate_limit=1)
+    campaign.finish(mailing_id, limit=7200)
+    stats = _stats(campaign.api, mailing_id)
+    assert [one["hour"] for one in stats["by_hour"]] == ["2026-03-02T09:00:00.000Z", "2026-03-02T10:00:00.000Z"]
+    assert sum(one["sent"] for one in stats["by_hour"]) == 60
+    assert 0 < stats["rate"] <= 1.1
+
+
+def test_statistics_follow_a_running_mailing(campaign: Campaign) -> None:
+    """Expects what was sent so far, and the rest as queued or waiting."""
+    campaign.add_clients(50)
+    mailing_id = campaign.order(rate_limit=1)
+    campaign.world.run_for(20)
+    stats = _stats(campaign.api, mailing_id)
+    counts = stats["by_status"]
+    assert 2 <= counts["sent"] <= 25
+    assert counts["total"] == 50 == sum(count for name, count in counts.items() if name != "total")
+    assert sum(one["sent"] for one in stats["by_hour"]) == counts["sent"]
+    assert "2026-03-02T09:00:00" < stats["first_sent_at"] <= stats["last_sent_at"] < "2026-03-02T09:00:21"
+
+
+def test_a_retried_mailing_is_counted_anew(campaign: Campaign) -> None:
+    """Expects the reasons of what failed to be gone once it was sent after all."""
+    mailing_id = _with_trouble(campaign)
+    failed = _stats(campaign.api, mailing_id)["by_status"]["failed"]
+    assert failed
+    assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {"unknown": True}).status == 200
+    campaign.finish(mailing_id)
+    stats = _stats(campaign.api, mailing_id)
+    assert _reasons(stats) == {("skipped", "opted out"): 4}
+    assert stats["by_status"]["sent"] == 60
+    assert sum(one["sent"] for one in stats["by_hour"]) == 60
+
+
+def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
+    """Expects mailings and messages of every status, ended, running, waiting and cancelled ones alike."""
+    api = campaign.api
+    finished = _with_trouble(campaign)
+    scheduled = campaign.order(starts_in=timedelta(days=1), lasts=timedelta(days=1))
+    cancelled, running = (campaign.order(rate_limit=1, lasts=timedelta(hours=5)) for _ in range(2))
+    campaign.world.run_for(10)
+    api.post(f"/api/mailing/{cancelled}/cancel")
+    campaign.world.run_for(60)
+    overview = api.get("/api/mailing/stats/").json
+    by_status = {one["status"]: one for one in overview["by_status"]}
+    assert overview["total"] == 4
+    assert {status: one["mailings"] for status, one in by_status.items()} == {
+        "scheduled": 1,
+        "running": 1,
+        "paused": 0,
+        "finished": 1,
+        "cancelled": 1,
+        "expired": 0,
+    }
+    for status, mailing_id in (("finished", finished), ("running", running), ("cancelled", cancelled)):
+        assert by_status[status]["messages"] == _stats(api, mailing_id)["by_status"]
+    assert by_status["scheduled"]["messages"]["total"] == 0
+    assert overview["messages"]["total"] == 3 * 64
+    api.delete(f"/api/mailing/{finished}")
+    api.delete(f"/api/mailing/{scheduled}")
+    overview = api.get("/api/mailing/stats/").json
+    assert (overview["total"], overview["messages"]["total"]) == (2, 2 * 64)
+
+
+def test_a_lying_gateway_does_not_multiply_the_counters(campaign: Campaign) -> None:
+    """Expects answers with ever different codes to be one reason."""
+    codes = iter(range(1000, 100000))
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(
+        Outcome.REFUSED, f"HTTP 200 with code {next(codes)}", 200
+    )
+    stats = _stats(campaign.api, campaign.send(30))
+    assert _reasons(stats) == {("failed", "HTTP 200 with another code"): 30}
+
+
+def test_statistics_read_no_rows(campaign: Campaign) -> None:
+    """Expects neither a scan nor a read of the ledger, and as many calls for many messages as for few."""
+    few, many = campaign.send(1), campaign.send(80)
+    costs = []
+    for mailing_id in (few, many):
+        calls: list[tuple[str, bool]] = []
+        campaign.world.aws.before = lambda call, calls=calls: calls.append(
+            (call.operation, b"local-messages" in call.body)
+        )
+        _stats(campaign.api, mailing_id)
+        campaign.api.get("/api/mailing/stats")
+        costs.append(calls)
+    assert costs[0] == costs[1]
+    assert not any("Scan" in operation or of_ledger for operation, of_ledger in costs[0])
+
+
+def test_statistics_of_no_mailing_are_not_found(api: Api) -> None:
+    """Expects 404, and an overview of nothing while there is nothing."""
+    assert api.get("/api/mailing/01KJPWD6M099CBF4EZDBRXGRED/stats").status == 404
+    assert api.get("/api/mailing/1/stats").status == 404
+    overview = api.get("/api/mailing/stats").json
+    assert (overview["total"], overview["messages"]["total"], len(overview["by_status"])) == (0, 0, 6)
