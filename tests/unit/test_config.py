@@ -1,0 +1,107 @@
+"""Settings: read from the environment once, named where they are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from chalicelib.config import Settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    """A blank variable counts as absent, and others are nobody's business."""
+    assert Settings.from_environment({}) == Settings()
+    assert (
+        Settings.from_environment({"RETRY_BASE": " ", "GATEWAY_URL": "", "HOME": "/", "retry_base": "9"}) == Settings()
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("RESOURCE_PREFIX", "msg-prod", "resource_prefix", "msg-prod"),
+        ("GATEWAY_URL", " https://gateway.example/base ", "gateway_url", "https://gateway.example/base"),
+        ("GATEWAY_TOKEN", "secret\n", "gateway_token", "secret"),
+        ("GATEWAY_CONNECT_TIMEOUT", "0.5", "gateway_connect_timeout", 0.5),
+        ("GATEWAY_READ_TIMEOUT", "3", "gateway_read_timeout", 3.0),
+        ("GATEWAY_CONCURRENCY", "7", "gateway_concurrency", 7),
+        ("MAX_ATTEMPTS", "1", "max_attempts", 1),
+        ("RETRY_BASE", "0.1", "retry_base", 0.1),
+        ("RETRY_CAP", "9.5", "retry_cap", 9.5),
+        ("CLAIM_LEASE", "20", "claim_lease", 20.0),
+        ("QUEUE_HIGH_WATER", "10", "queue_high_water", 10),
+        ("STALL_AFTER", "5", "stall_after", 5.0),
+        ("CIRCUIT_THRESHOLD", "3", "circuit_threshold", 3),
+    ],
+)
+def test_each_variable_sets_one_field(variable: str, text: str, name: str, value: object) -> None:
+    """And nothing else."""
+    settings = Settings.from_environment({variable: text})
+    changed = {
+        field.name: getattr(settings, field.name)
+        for field in fields(Settings)
+        if getattr(settings, field.name) != getattr(Settings(), field.name)
+    }
+    assert changed == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("MAX_ATTEMPTS", "many"),
+        ("MAX_ATTEMPTS", "3.5"),
+        ("MAX_ATTEMPTS", "0"),
+        ("GATEWAY_CONCURRENCY", "-1"),
+        ("GATEWAY_READ_TIMEOUT", "5s"),
+        ("GATEWAY_READ_TIMEOUT", "nan"),
+        ("GATEWAY_CONNECT_TIMEOUT", "inf"),
+        ("RETRY_BASE", "-2"),
+        ("CIRCUIT_THRESHOLD", "0"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named(variable: str, text: str) -> None:
+    """At the start, rather than when the first message is sent."""
+    with pytest.raises(ValueError, match=f"^{variable}: .*'{text}'"):
+        Settings.from_environment({variable: text})
+
+
+def test_a_token_that_no_header_can_hold_is_refused_and_not_shown() -> None:
+    """The error goes to the log."""
+    for token in ("тайна", "se\ncret"):
+        with pytest.raises(ValueError, match=r"^GATEWAY_TOKEN: ") as caught:
+            Settings.from_environment({"GATEWAY_TOKEN": token})
+        assert token not in str(caught.value)
+
+
+def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no other is given."""
+    monkeypatch.setenv("MAX_ATTEMPTS", "5")
+    assert Settings.from_environment().max_attempts == 5
+
+
+def test_every_table_and_queue_begins_with_the_prefix() -> None:
+    """Two stages in one account have nothing in common; no two names are the same."""
+    settings = Settings(resource_prefix="p")
+    names = [
+        settings.clients_table,
+        settings.mailings_table,
+        settings.messages_table,
+        settings.users_table,
+        settings.settings_table,
+        settings.dispatch_queue,
+        settings.send_queue,
+        settings.send_dead_letter_queue,
+        settings.dispatch_dead_letter_queue,
+    ]
+    assert names == [
+        "p-clients",
+        "p-mailings",
+        "p-messages",
+        "p-users",
+        "p-settings",
+        "p-dispatch",
+        "p-send",
+        "p-send-dead",
+        "p-dispatch-dead",
+    ]
