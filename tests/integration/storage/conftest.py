@@ -1,0 +1,23 @@
+"""Empty tables for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.storage.engines import Store, in_process, on_moto
+
+
+@pytest.fixture(params=[on_moto, in_process], ids=["moto", "ministack"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The repositories on each of the engines: what only one of them lets through is a mistake."""
+    with request.param() as made:
+        yield made
+
+
+@pytest.fixture
+def faulty() -> Iterator[Store]:
+    """The repositories on an engine that can be made to fail, and that counts its calls."""
+    with in_process() as made:
+        yield made

@@ -1,0 +1,133 @@
+"""Two engines for the repositories: moto, and MiniStack inside the process, which can be made to fail."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from botocore.exceptions import ClientError, ConnectionClosedError
+from moto import mock_aws
+
+from chalicelib.bootstrap import aws_client
+from chalicelib.clock import Backoff, SystemClock
+from chalicelib.config import Settings
+from chalicelib.storage.clients import ClientRepository
+from chalicelib.storage.control import ControlRepository
+from chalicelib.storage.ledger import Ledger
+from chalicelib.storage.mailings import MailingRepository
+from chalicelib.storage.models import Tables, bind
+from chalicelib.storage.settings import LeaseRepository
+from chalicelib.storage.users import UserRepository
+from infra.provision import provision
+from tests.support.aws import Call, InProcessAws
+
+SETTINGS = Settings()
+
+
+class CountingClock(SystemClock):
+    """Does not wait, and says how long it would have."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
+@dataclass
+class FaultyAws(InProcessAws):
+    """Also carries out calls by halves: `partly` says what is left of a request and what the answer holds then."""
+
+    partly: Callable[[str, dict[str, Any]], Callable[[dict[str, Any]], None] | None] = lambda operation, body: None
+
+    def _handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        request = json.loads(body)
+        change = self.partly(f"{service}.{target.partition('.')[2]}", request)
+        status, answer = super()._handle(service, target, json.dumps(request).encode())
+        if change and status == 200:
+            change(answer)
+        return status, answer
+
+    def lose_answers(self, operation: str, times: int = 1) -> None:
+        """Let the next answers to an operation be lost after it was carried out."""
+
+        def after(call: Call) -> None:
+            nonlocal times
+            if call.operation == operation and times:
+                times -= 1
+                raise ConnectionClosedError(endpoint_url="http://in-process.invalid")
+
+        self.after = after
+
+    def refuse(self, operation: str, code: str, times: int = 10**6) -> None:
+        """Let the next calls of an operation be answered with an error."""
+
+        def before(call: Call) -> None:
+            nonlocal times
+            if call.operation.startswith(operation) and times:
+                times -= 1
+                name = call.operation.partition(".")[2]
+                raise ClientError({"Error": {"Code": code, "Message": "-"}}, name)
+
+        self.before = before
+
+
+@dataclass
+class Store:
+    """Every repository, on empty tables."""
+
+    tables: Tables
+    dynamodb: Any
+    clock: CountingClock = field(default_factory=CountingClock)
+    in_process: FaultyAws | None = None
+
+    def __post_init__(self) -> None:
+        rng = random.Random(1)
+        backoff = Backoff(self.clock, rng)
+        self.clients = ClientRepository(self.tables, backoff, rng)
+        self.users = UserRepository(self.tables, backoff)
+        self.leases = LeaseRepository(self.tables)
+        self.mailings = MailingRepository(self.tables, backoff)
+        self.control = ControlRepository(self.tables, backoff)
+        self.ledger = Ledger(self.tables, self.dynamodb, backoff)
+
+    @property
+    def aws(self) -> FaultyAws:
+        """The engine, where it can be made to fail."""
+        assert self.in_process is not None
+        return self.in_process
+
+    def calls_of(self, run: Callable[[], Any]) -> list[str]:
+        """The calls of AWS that something makes."""
+        before = len(self.aws.calls)
+        run()
+        return self.aws.calls[before:]
+
+
+@lru_cache(maxsize=2)
+def _connections(engine: str) -> tuple[Any, Any, Tables]:
+    """Clients and models, which take half a second to make, once for each engine."""
+    return aws_client("dynamodb"), aws_client("sqs"), bind(SETTINGS)
+
+
+@contextmanager
+def on_moto() -> Iterator[Store]:
+    with mock_aws():
+        dynamodb, sqs, tables = _connections("moto")
+        provision(SETTINGS, dynamodb, sqs)
+        yield Store(tables, dynamodb)
+
+
+@contextmanager
+def in_process() -> Iterator[Store]:
+    aws = FaultyAws()
+    with aws.installed():
+        dynamodb, sqs, tables = _connections("in process")
+        provision(SETTINGS, dynamodb, sqs)
+        aws.calls.clear()
+        yield Store(tables, dynamodb, in_process=aws)

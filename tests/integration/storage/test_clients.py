@@ -1,0 +1,272 @@
+"""The directory: one client a number, pages over shards and ranges, counts that never drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.clients import SHARDS, Client, client_id_for
+from chalicelib.domain.errors import Conflict, NotFound, Unavailable
+from chalicelib.domain.mailings import Segment
+from tests.factories import START, ClientFactory
+from tests.integration.storage.engines import Store
+from tests.support.aws import Call
+
+LATER = START + timedelta(seconds=1)
+
+
+def add(store: Store, count: int, **fields: object) -> list[Client]:
+    """So many clients, in the table."""
+    clients = ClientFactory.build_batch(count, **fields)
+    store.clients.upsert(clients)
+    return clients
+
+
+def everybody(store: Store, segment: Segment, limit: int) -> list[Client]:
+    """All pages of a list, one after the other."""
+    found: list[Client] = []
+    cursor = ""
+    for _ in range(1000):
+        page, cursor = store.clients.list(segment, cursor, limit)
+        assert len(page) <= limit
+        found += page
+        if not cursor:
+            return found
+    raise AssertionError("the list does not end")
+
+
+def total(store: Store, segment: Segment) -> int:
+    """The count of a segment, of which there are two kinds of counters."""
+    detailed = sum(part.count for part in store.clients.counts(segment))
+    assert store.clients.count(segment) == detailed
+    return detailed
+
+
+def test_a_client_is_read_as_it_was_written(store: Store) -> None:
+    """Every field, also the empty ones."""
+    for client in (
+        ClientFactory(opted_out=True, updated_at=LATER),
+        ClientFactory(phone_number="+4915112345678", tag="", timezone="UTC"),
+    ):
+        store.clients.create(client)
+        assert store.clients.get(client.client_id) == client
+
+
+def test_an_unknown_client_is_not_found(store: Store) -> None:
+    """Among many, it is just not there."""
+    (client,) = add(store, 1)
+    unknown = ClientFactory().client_id
+    with pytest.raises(NotFound):
+        store.clients.get(unknown)
+    assert store.clients.get_many([unknown, client.client_id, client.client_id]) == {client.client_id: client}
+    assert store.clients.get_many([]) == {}
+
+
+def test_a_number_is_taken_once(store: Store) -> None:
+    """The second one changes nothing, not even the counts."""
+    client = ClientFactory()
+    store.clients.create(client)
+    with pytest.raises(Conflict, match="phone number"):
+        store.clients.create(replace(client, tag="other", updated_at=LATER))
+    assert store.clients.get(client.client_id) == client
+    assert total(store, Segment()) == 1
+
+
+def test_two_who_change_the_same_client_do_not_overwrite_each_other(store: Store) -> None:
+    """Whoever comes second has to read again; so has whoever would remove it."""
+    (client,) = add(store, 1)
+    store.clients.change(client, replace(client, tag="first", updated_at=LATER))
+    with pytest.raises(Conflict):
+        store.clients.change(client, replace(client, tag="second", updated_at=LATER))
+    with pytest.raises(Conflict):
+        store.clients.delete(client)
+    assert store.clients.get(client.client_id).tag == "first"
+    assert (total(store, Segment(("first",))), total(store, Segment(("second",)))) == (1, 0)
+
+
+def test_a_changed_number_moves_the_client(store: Store) -> None:
+    """To a new id, in one step; not onto somebody else."""
+    client, other = add(store, 2)
+    number = "+79160000000"
+    moved = replace(client, client_id=client_id_for(number), phone_number=number, updated_at=LATER)
+    store.clients.change(client, moved)
+    assert store.clients.get(moved.client_id) == moved
+    with pytest.raises(NotFound):
+        store.clients.get(client.client_id)
+    onto = replace(moved, client_id=other.client_id, phone_number=other.phone_number)
+    with pytest.raises(Conflict, match="phone number"):
+        store.clients.change(moved, onto)
+    assert sorted(found.client_id for found in everybody(store, Segment(), 10)) == sorted(
+        [moved.client_id, other.client_id]
+    )
+    assert total(store, Segment()) == 2
+
+
+def test_a_removed_client_is_gone_from_lists_and_counts(store: Store) -> None:
+    """And cannot be removed twice."""
+    client, other = add(store, 2)
+    store.clients.delete(client)
+    assert everybody(store, Segment(), 10) == [other]
+    assert total(store, Segment()) == 1
+    with pytest.raises(Conflict):
+        store.clients.delete(client)
+
+
+def test_an_import_can_be_repeated(store: Store) -> None:
+    """It says what it came to, keeps the time of creation, and counts nobody twice."""
+    clients = ClientFactory.build_batch(70)
+    assert store.clients.upsert(clients) == Counter(created=70)
+    again = [replace(client, created_at=LATER, updated_at=LATER) for client in clients]
+    assert store.clients.upsert(again) == Counter(unchanged=70)
+    again[3] = replace(again[3], tag="other")
+    again += [ClientFactory()]
+    assert store.clients.upsert(again) == Counter(unchanged=69, changed=1, created=1)
+    assert store.clients.get(clients[3].client_id) == replace(clients[3], tag="other", updated_at=LATER)
+    assert (total(store, Segment()), total(store, Segment(("other",)))) == (71, 1)
+
+
+def test_it_is_known_who_has_opted_out(store: Store) -> None:
+    """Of those that there still are, whether the last answer was yes or no; more than one read can take."""
+    inside, outside = add(store, 120), add(store, 3, opted_out=True)
+    unknown = ClientFactory().client_id
+    ids = [client.client_id for client in [*inside, *outside]]
+    found = store.clients.opted_out([*ids, unknown, ids[0]])
+    assert found == dict.fromkeys(ids[:120], False) | dict.fromkeys(ids[120:], True)
+
+
+SEGMENTS = [
+    (Segment(), lambda tag, operator: True),
+    (Segment(("a",)), lambda tag, operator: tag == "a"),
+    (Segment(("a", "")), lambda tag, operator: tag in ("a", "")),
+    (Segment(operators=("916",)), lambda tag, operator: operator == "916"),
+    (Segment(operators=("903", "916")), lambda tag, operator: operator in ("903", "916")),
+    (Segment(("a",), ("916",)), lambda tag, operator: (tag, operator) == ("a", "916")),
+    (Segment(("a", "b"), ("916",)), lambda tag, operator: tag in ("a", "b") and operator == "916"),
+    (Segment(("a", "b"), ("903", "999")), lambda tag, operator: tag in ("a", "b") and operator == "903"),
+    (Segment(("nobody",)), lambda tag, operator: False),
+]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 200])
+def test_every_segment_is_listed_once_and_counted(faulty: Store, limit: int) -> None:
+    """Whatever the size of the pages, each client of it is on just one of them, in the list and in the shards."""
+    clients = [
+        client
+        for tag in ("", "a", "ab", "b")
+        for operator in ("903", "916", "91", "")
+        for client in add(faulty, 3, tag=tag, operator=operator)
+    ]
+    for segment, matches in SEGMENTS:
+        expected = sorted(client.client_id for client in clients if matches(client.tag, client.operator))
+        assert sorted(client.client_id for client in everybody(faulty, segment, limit)) == expected
+        assert total(faulty, segment) == len(expected)
+        found = []
+        for shard in SHARDS:
+            cursor, pages = "", 0
+            while cursor or not pages:
+                page, cursor = faulty.clients.page(segment, shard, cursor, limit)
+                assert {client.shard for client in page} <= {shard}
+                found += [client.client_id for client in page]
+                pages += 1
+                assert pages < 500
+        assert sorted(found) == expected
+
+
+def test_segments_are_listed_alike_on_both_engines(store: Store) -> None:
+    """Over the ends of pages, ranges and shards."""
+    clients = add(store, 20, tag="a") + add(store, 5, tag="b")
+    for segment, count in [(Segment(), 25), (Segment(("a",)), 20), (Segment(("a", "b")), 25)]:
+        found = everybody(store, segment, 4)
+        assert sorted(client.client_id for client in found) == sorted(client.client_id for client in clients[:count])
+        assert total(store, segment) == count
+
+
+def test_counts_tell_time_zones_and_opted_out_apart(store: Store) -> None:
+    """So that a preview can say how many will be reached, and when."""
+    add(store, 3, timezone="UTC", operator="916")
+    add(store, 2, timezone="Europe/Moscow", operator="916", opted_out=True)
+    add(store, 1, timezone="UTC", operator="903")
+    parts = {
+        (part.operator, part.timezone, part.opted_out): part.count
+        for part in store.clients.counts(Segment(("vip",), ("916",)))
+    }
+    assert parts == {("916", "UTC", False): 3, ("916", "Europe/Moscow", True): 2}
+
+
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "ThrottlingException", "AccessDeniedException"]
+)
+def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
+    """Whatever was asked."""
+    (client,) = add(faulty, 1)
+    faulty.aws.refuse("dynamodb.", code)
+    for ask in (
+        lambda: faulty.clients.get(client.client_id),
+        lambda: faulty.clients.opted_out([client.client_id]),
+        lambda: faulty.clients.create(ClientFactory()),
+        lambda: faulty.clients.upsert([ClientFactory()]),
+        lambda: faulty.clients.list(Segment(), "", 10),
+        lambda: list(faulty.clients.counts(Segment())),
+        lambda: faulty.clients.count(Segment()),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+
+
+def test_a_lost_answer_to_an_import_counts_nobody_twice(faulty: Store) -> None:
+    """The repeat is refused, and what is found then is what was to be written."""
+    clients = ClientFactory.build_batch(30)
+    faulty.aws.lose_answers("dynamodb.TransactWriteItems")
+    assert faulty.clients.upsert(clients) == Counter(created=30)
+    assert total(faulty, Segment()) == 30
+
+
+def test_an_import_goes_on_where_others_change_the_same_clients(faulty: Store) -> None:
+    """What was read is not so any more when it is written: it is read again, and the counts follow."""
+    (client,) = add(faulty, 1)
+    meddled: list[bool] = []
+
+    def meddle(call: Call) -> None:
+        if call.operation == "dynamodb.TransactWriteItems" and not meddled:
+            meddled.append(True)
+            faulty.clients.change(client, replace(client, tag="meddled", updated_at=LATER))
+
+    faulty.aws.before = meddle
+    wanted = replace(client, tag="wanted", updated_at=LATER + timedelta(seconds=1))
+    assert faulty.clients.upsert([wanted]) == Counter(changed=1)
+    assert {part.tag: part.count for part in faulty.clients.counts(Segment())} == {"wanted": 1}
+    assert len(faulty.clock.waits) == 1
+
+
+def test_an_import_that_never_gets_through_ends(faulty: Store) -> None:
+    """After some tries, each after a wait."""
+    faulty.aws.refuse("dynamodb.TransactWriteItems", "TransactionConflictException")
+    with pytest.raises(Unavailable):
+        faulty.clients.upsert([ClientFactory()])
+    assert 3 <= len(faulty.clock.waits) <= 20
+
+
+def test_clients_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
+    """DynamoDB answers a batch in part when it is busy, and says what is missing."""
+    clients = add(faulty, 10)
+    halves: list[int] = []
+
+    def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
+        if operation != "dynamodb.BatchGetItem" or halves:
+            return None
+        ((table, wanted),) = request["RequestItems"].items()
+        rest = wanted["Keys"][4:]
+        del wanted["Keys"][4:]
+        halves.append(len(rest))
+        return lambda answer: answer.update(UnprocessedKeys={table: {**wanted, "Keys": rest}})
+
+    faulty.aws.partly = partly
+    assert faulty.clients.get_many(client.client_id for client in clients) == {
+        client.client_id: client for client in clients
+    }
+    assert halves == [6]

@@ -1,0 +1,182 @@
+"""Users, tokens and tries to sign in: one of each name, always an admin, nothing kept that could be stolen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.errors import Conflict, NotFound, Unavailable
+from chalicelib.domain.users import Role, User
+from chalicelib.storage.users import Tries
+from tests.factories import START, TokenFactory, UserFactory
+from tests.integration.storage.engines import Store
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+def add(store: Store, **fields: object) -> User:
+    user = UserFactory(**fields)
+    store.users.create(user)
+    return user
+
+
+# -- users
+
+
+def test_a_user_is_read_as_it_was_written(store: Store) -> None:
+    """Every field; another name is not found."""
+    user = add(store, role=Role.ADMIN, tokens_since=START - SECOND)
+    assert store.users.get(user.username) == user
+    with pytest.raises(NotFound):
+        store.users.get(user.username.upper())
+
+
+def test_a_name_is_taken_once(store: Store) -> None:
+    """The second one changes nothing."""
+    user = add(store)
+    with pytest.raises(Conflict, match="exists"):
+        store.users.create(replace(user, password_hash="another", updated_at=START + SECOND))
+    assert store.users.get(user.username) == user
+    assert store.users.count() == 1
+
+
+def test_two_who_change_the_same_user_do_not_overwrite_each_other(store: Store) -> None:
+    """Whoever comes second has to read again."""
+    user = add(store)
+    store.users.change(user, replace(user, password_hash="first", updated_at=START + SECOND))
+    for late in (
+        lambda: store.users.change(user, replace(user, password_hash="second", updated_at=START + SECOND)),
+        lambda: store.users.delete(user),
+    ):
+        with pytest.raises(Conflict, match="somebody else"):
+            late()
+    assert store.users.get(user.username).password_hash == "first"
+
+
+def test_there_is_always_an_admin(store: Store) -> None:
+    """The last one can neither go nor become less; one of two can."""
+    first = add(store, role=Role.ADMIN)
+    add(store)
+    for attempt in (
+        lambda: store.users.delete(first),
+        lambda: store.users.change(first, replace(first, role=Role.OPERATOR, updated_at=START + SECOND)),
+    ):
+        with pytest.raises(Conflict, match="last admin"):
+            attempt()
+    second = add(store, role=Role.ADMIN)
+    store.users.change(first, replace(first, role=Role.OPERATOR, updated_at=START + SECOND))
+    with pytest.raises(Conflict, match="last admin"):
+        store.users.delete(second)
+    assert store.users.get(first.username).role is Role.OPERATOR
+
+
+def test_the_last_admin_can_change_the_password(store: Store) -> None:
+    """The role stays, so nothing is counted."""
+    admin = add(store, role=Role.ADMIN)
+    changed = replace(admin, password_hash="new", updated_at=START + SECOND)
+    store.users.change(admin, changed)
+    assert store.users.get(admin.username) == changed
+    assert store.users.count() == 1
+
+
+def test_users_are_listed_by_name_in_pages(store: Store) -> None:
+    """Each once; tokens and tries are not among them."""
+    users = [add(store) for _ in range(7)]
+    store.users.add_token(TokenFactory(username=users[0].username))
+    store.users.count_try("account#x", Tries(), START, HOUR)
+    found, after, pages = [], "", 0
+    while after or not pages:
+        page, after = store.users.list(after, 3)
+        found += page
+        pages += 1
+        assert pages < 5
+    assert found == sorted(users, key=lambda user: user.username)
+    assert store.users.count() == 7
+    store.users.delete(users[0])
+    assert store.users.count() == 6
+
+
+# -- tokens
+
+
+def test_a_token_is_found_by_its_hash(store: Store) -> None:
+    """In whole seconds, as the table's time to live wants it."""
+    token = TokenFactory()
+    store.users.add_token(token)
+    assert store.users.token(token.token_hash) == token
+    assert store.users.token("0" * 64) is None
+
+
+def test_a_users_tokens_are_those_of_no_other(store: Store) -> None:
+    """Also where one name begins like another; a revoked one is gone, and may be revoked again."""
+    mine = [TokenFactory(username="anna") for _ in range(3)]
+    other = TokenFactory(username="anna2")
+    for token in [*mine, other]:
+        store.users.add_token(token)
+    assert {token.token_id for token in store.users.tokens("anna")} == {token.token_id for token in mine}
+    for _ in range(2):
+        store.users.revoke(mine[0].token_hash)
+    assert store.users.token(mine[0].token_hash) is None
+    assert {token.token_id for token in store.users.tokens("anna")} == {token.token_id for token in mine[1:]}
+    assert store.users.token(other.token_hash) == other
+
+
+# -- tries
+
+
+def test_tries_are_counted_one_by_one(store: Store) -> None:
+    """Two at once count once, and the other one sees that it has to look again."""
+    assert store.users.tries("account#anna", START) == Tries()
+    assert store.users.count_try("account#anna", Tries(), START, HOUR)
+    assert not store.users.count_try("account#anna", Tries(), START, HOUR)
+    seen = store.users.tries("account#anna", START)
+    assert seen == Tries(1, START)
+    assert store.users.count_try("account#anna", seen, START + SECOND, HOUR)
+    assert store.users.tries("account#anna", START) == Tries(2, START + SECOND)
+    assert store.users.tries("account#berta", START) == Tries()
+
+
+def test_tries_are_forgotten_after_a_while(store: Store) -> None:
+    """Though the table may still hold them: DynamoDB removes them days later."""
+    store.users.count_try("account#anna", Tries(), START, HOUR)
+    assert store.users.tries("account#anna", START + HOUR - SECOND).count == 1
+    assert store.users.tries("account#anna", START + HOUR) == Tries()
+    assert store.users.count_try("account#anna", Tries(), START + HOUR, HOUR)
+    assert store.users.tries("account#anna", START + HOUR) == Tries(1, START + HOUR)
+
+
+def test_tries_are_forgiven(store: Store) -> None:
+    """One of them, or all; none is ever counted below zero."""
+    for count in range(3):
+        store.users.count_try("account#anna", Tries(count), START, HOUR)
+    store.users.forgive_try("account#anna")
+    assert store.users.tries("account#anna", START).count == 2
+    for _ in range(4):
+        store.users.forgive_try("account#anna")
+    assert store.users.tries("account#anna", START) == Tries()
+    assert store.users.count_try("account#anna", Tries(), START, HOUR)
+    store.users.forget_tries("account#anna")
+    store.users.forgive_try("account#anna")
+    assert store.users.tries("account#anna", START) == Tries()
+
+
+def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
+    """Nobody is signed in, and nobody is told that a name is free."""
+    user = add(faulty)
+    faulty.aws.refuse("dynamodb.", "ThrottlingException")
+    for ask in (
+        lambda: faulty.users.get(user.username),
+        lambda: faulty.users.create(UserFactory()),
+        lambda: faulty.users.list("", 10),
+        lambda: faulty.users.token("0" * 64),
+        lambda: faulty.users.tokens("anna"),
+        lambda: faulty.users.add_token(TokenFactory()),
+        lambda: faulty.users.revoke("0" * 64),
+        lambda: faulty.users.count_try("account#anna", Tries(), START, HOUR),
+        lambda: faulty.users.forgive_try("account#anna"),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
