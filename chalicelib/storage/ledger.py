@@ -16,6 +16,7 @@ from ..domain.tallies import Tally, counters_of
 from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, TRIES, translated
 
+_CALLS = 3  # each tried again by botocore too
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
 _READS = 100  # BatchGetItem takes no more
 _TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
@@ -87,8 +88,15 @@ class Ledger:
         for start in range(0, len(statements), _STATEMENTS):
             left = list(range(start, min(start + _STATEMENTS, len(statements))))
             for tries in range(1, TRIES + 1):
-                with translated("messages"):
-                    answer = self._dynamodb.batch_execute_statement(Statements=[statements[place] for place in left])
+                try:
+                    with translated("messages"):
+                        answer = self._dynamodb.batch_execute_statement(Statements=[statements[place] for place in left])
+                except Unavailable:
+                    # Giving up here may mean that somebody is called twice: what was sent is not written down.
+                    if tries >= _CALLS:
+                        raise
+                    self._backoff.wait(tries)
+                    continue
                 again = []
                 for place, response in zip(left, answer["Responses"], strict=True):
                     code = response.get("Error", {}).get("Code")

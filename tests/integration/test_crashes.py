@@ -103,7 +103,7 @@ def lose_answer() -> None:
 
 @pytest.mark.parametrize(("strike", "after"), [(crash, False), (crash, True), (lose_answer, True)])
 def test_a_worker_may_fail_at_any_call(strike: Callable[[], None], after: bool) -> None:
-    """Whichever call of dispatch or delivery a worker dies before, dies after, or gets no answer of: everyone gets it."""
+    """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer of: everyone gets it."""
     points = every_point()
     assert len(points) > 40
     for point in points:

@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from botocore.client import BaseClient
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -27,6 +27,14 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "SERVICES": "dynamodb,sqs",
     "LOG_LEVEL": "WARNING",
+}
+
+# What botocore tries again by itself (retries in "standard" mode).
+RETRIED = {
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
 }
 
 
@@ -50,7 +58,7 @@ class InProcessAws:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def call(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one call as botocore would, which tries again by itself when a connection breaks."""
+        """Carry out one call as botocore would, which tries again by itself when a connection breaks or it is turned away."""
         tries = client.meta.config.retries["total_max_attempts"]
         while True:
             tries -= 1
@@ -58,6 +66,9 @@ class InProcessAws:
                 return self._send(client, operation, request)
             except ConnectionClosedError:
                 if not tries:
+                    raise
+            except ClientError as error:
+                if not tries or error.response["Error"]["Code"] not in RETRIED:
                     raise
 
     def _send(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,448 @@
+"""The fault matrix: whatever goes wrong with queues, tables, workers, clocks and the gateway, the promises hold.
+
+Crashes at every single call of AWS are in test_crashes.py, the misbehaviour of the gateway's server in
+test_http_gateway.py, and all of it at once in tests/simulation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.local_window import LocalWindow, WindowPolicy
+from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.messaging import Hint, Unit
+from tests.support.aws import Call
+from tests.support.world import Crash, World, new_world
+
+OK = Answer(Outcome.ACCEPTED)
+HTTP_500 = Answer(Outcome.FAILED, "HTTP 500", 500)
+HANG = Answer(Outcome.UNKNOWN, "no answer in time")
+Handle = Callable[[str, str, bytes], tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """An empty service at nine o'clock."""
+    with new_world() as made:
+        yield made
+
+
+def finish(world: World, mailing: Mailing, limit: float = 7200) -> None:
+    """Let time pass until the mailing is finished."""
+    until = world.clock.now() + timedelta(seconds=limit)
+    finished = world.scheduler.run_until(until, lambda: world.status(mailing) == "finished", check=20)
+    assert finished, f"{world.status(mailing)} {world.counts(mailing)}"
+
+
+def expect_all_sent(world: World, mailing: Mailing, count: int) -> None:
+    """Everybody has it, the counts say so, and who was called twice has an attempt that explains it."""
+    assert world.counts(mailing) == {"total": count, "sent": count}
+    rows = world.rows(mailing)
+    assert len(rows) == count
+    assert set(world.gateway.accepted().values()) <= {1}
+    for row in rows:
+        outcomes = [attempt.outcome for attempt in row.attempts]
+        assert outcomes[-1] is Outcome.ACCEPTED
+        assert Outcome.ACCEPTED not in outcomes[:-1]
+    if all(len(row.attempts) < MAX_ATTEMPTS_KEPT for row in rows):
+        assert len(world.gateway.log) <= sum(len(row.attempts) for row in rows)
+    assert not world.gateway.overlaps
+
+
+# -- queues
+
+
+@pytest.mark.parametrize("queue", ["send", "dispatch"])
+@pytest.mark.parametrize("trouble", ["lost", "repeated", "reversed", "delayed"])
+def test_a_queue_that_does_what_it_likes_changes_nothing(world: World, queue: str, trouble: str) -> None:
+    """Hints and units that are lost, come twice, in another order or a minute late: nobody lost, nobody twice."""
+    world.add_clients(40)
+    mailing = world.create_mailing(lasts=7200)
+    name = f"{world.settings.resource_prefix}-{queue}"
+    for _ in range(40):
+        world.scheduler.run_until(world.clock.now() + timedelta(milliseconds=50))
+        messages = world.queue(name)
+        if trouble == "lost":
+            messages.clear()
+        elif trouble == "repeated" and len(messages) < 200:
+            messages += [message | {"id": f"{message['id']}-", "receipt_handle": None} for message in list(messages)]
+        elif trouble == "reversed":
+            messages.reverse()
+        elif trouble == "delayed":
+            for message in messages:
+                message["visible_at"] += 60
+        world.scheduler.wake_idle()
+    finish(world, mailing)
+    expect_all_sent(world, mailing, 40)
+
+
+def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(world: World) -> None:
+    """SendMessageBatch says `Failed` with HTTP 200."""
+    refused: list[str] = []
+    handle: Handle = world.aws._handle
+
+    def refusing(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        request = json.loads(body)
+        if not target.endswith(".SendMessageBatch") or request["Entries"][0]["MessageBody"] in refused:
+            return handle(service, target, body)
+        first, *others = request["Entries"]
+        refused.append(first["MessageBody"])
+        failed = [{"Id": first["Id"], "SenderFault": False, "Code": "InternalError"}]
+        if not others:
+            return 200, {"Failed": failed}
+        status, answer = handle(service, target, json.dumps(request | {"Entries": others}).encode())
+        return status, answer | {"Failed": failed}
+
+    world.aws._handle = refusing  # type: ignore[method-assign]
+    world.add_clients(30)
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, limit=60)  # sooner than any sweep: the very call was repeated
+    assert len(refused) > 5
+    expect_all_sent(world, mailing, 30)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "null", "[]", "{", '{"mailing_id": 7}', "x" * 10_000, '{"kind": "launch"}', "\ud83d"]
+)
+@pytest.mark.parametrize("queue", ["send", "dispatch"])
+def test_poison_reaches_the_dead_letters_and_hurts_nobody(world: World, queue: str, body: str) -> None:
+    """A body that is nothing of ours is given up as it is, while a mailing goes on beside it."""
+    world.add_clients(10)
+    names = {"send": world.settings.send_queue, "dispatch": world.settings.dispatch_queue}
+    world.sqs.send_message(QueueUrl=world.sqs.get_queue_url(QueueName=names[queue])["QueueUrl"], MessageBody=body)
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, limit=120)
+    expect_all_sent(world, mailing, 10)
+    world.run_for(4 * 3600)
+    assert body in world.bodies(f"{names[queue]}-dead")
+
+
+def test_a_hint_for_what_does_not_exist_is_dropped(world: World) -> None:
+    """A mailing or client that is gone: nothing is called, nothing is kept."""
+    world.add_clients(1)
+    mailing = world.create_mailing()
+    queue = world.services.dispatcher._send_queue
+    queue.send([Hint(mailing.mailing_id, "a" * 16).body(), Hint("01" * 13, "a" * 16).body()])
+    world.run_until_finished(mailing, limit=60)
+    world.run_for(3600)
+    assert len(world.gateway.log) == 1
+    assert not world.queue(world.settings.send_queue)
+    assert not world.queue(world.settings.send_dead_letter_queue)
+
+
+def test_a_chain_of_units_ends_before_aws_would_cut_it(world: World) -> None:
+    """More work than sixteen invocations can do: no unit continues another more often than AWS allows."""
+    hops: list[int] = []
+    before = world.aws.before
+
+    def watch(call: Call) -> None:
+        if call.operation == "sqs.SendMessageBatch":
+            bodies = [json.loads(entry["MessageBody"]) for entry in json.loads(call.body)["Entries"]]
+            hops.extend(body["hop"] for body in bodies if body.get("kind") == "pump")
+        before(call)
+
+    world.aws.before = watch
+    world.add_clients(60)
+    mailing = world.create_mailing(lasts=86_400, rate_limit=1)
+    world.services.gateway_control.hold("tester")
+    world.run_for(3 * 3600)
+    world.services.gateway_control.close("tester")
+    finish(world, mailing)
+    expect_all_sent(world, mailing, 60)
+    assert max(hops) < 16
+
+
+# -- tables
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "ThrottlingException"),
+        (400, "RequestLimitExceeded"),
+        (500, "InternalServerError"),
+    ],
+)
+def test_tables_that_refuse_now_and_then_change_nothing(world: World, status: int, code: str) -> None:
+    """One call in four is turned away, for two minutes."""
+    handle: Handle = world.aws._handle
+    ends_at = world.clock.now() + timedelta(minutes=2)
+
+    def throttling(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        worker = world.scheduler.current
+        if service == "dynamodb" and worker and world.clock.now() < ends_at and world.scheduler.rng.random() < 0.25:
+            return status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "not now"}
+        return handle(service, target, body)
+
+    world.aws._handle = throttling  # type: ignore[method-assign]
+    world.add_clients(60)
+    mailing = world.create_mailing()
+    finish(world, mailing)
+    expect_all_sent(world, mailing, 60)
+
+
+def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(world: World) -> None:
+    """BatchGetItem says `UnprocessedKeys`, BatchExecuteStatement an error for single statements, with HTTP 200."""
+    left: Counter[str] = Counter()
+    handle: Handle = world.aws._handle
+
+    def partial(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        operation = target.rpartition(".")[2]
+        request = json.loads(body)
+        if operation == "BatchGetItem" and world.scheduler.rng.random() < 0.5:
+            ((table, keys),) = request["RequestItems"].items()
+            half = len(keys["Keys"]) // 2
+            kept = {table: keys | {"Keys": keys["Keys"][:half]}}
+            rest = {table: keys | {"Keys": keys["Keys"][half:]}}
+            left[operation] += 1
+            if not half:
+                return 200, {"Responses": {table: []}, "UnprocessedKeys": rest}
+            status, answer = handle(service, target, json.dumps({"RequestItems": kept}).encode())
+            return status, answer | {"UnprocessedKeys": rest}
+        if operation == "BatchExecuteStatement" and world.scheduler.rng.random() < 0.5:
+            others = request["Statements"][1:]
+            error = {"Error": {"Code": "ThrottlingError", "Message": "not now"}}
+            left[operation] += 1
+            if not others:
+                return 200, {"Responses": [error]}
+            status, answer = handle(service, target, json.dumps(request | {"Statements": others}).encode())
+            return status, answer | {"Responses": [error, *answer["Responses"]]}
+        return handle(service, target, body)
+
+    world.aws._handle = partial  # type: ignore[method-assign]
+    world.add_clients(60)
+    mailing = world.create_mailing()
+    finish(world, mailing)
+    expect_all_sent(world, mailing, 60)
+    assert min(left["BatchGetItem"], left["BatchExecuteStatement"]) > 0
+
+
+# -- workers
+
+
+def test_a_sender_killed_in_the_middle_of_a_batch_repeats_only_what_was_not_recorded(world: World) -> None:
+    """Lambda's time-out: after some of the batch were called, the process is gone."""
+    killed: list[int] = []
+
+    def script(gateway_id: int, nth: int) -> Answer:
+        if len(world.gateway.log) == 5 and not killed:
+            killed.append(gateway_id)
+            world.clock.sleep(30)
+            raise Crash
+        return OK
+
+    world.gateway.script = script
+    world.add_clients(20)
+    mailing = world.create_mailing()
+    finish(world, mailing)
+    assert world.counts(mailing) == {"total": 20, "sent": 20}
+    repeated = {row.message_id: row.attempts for row in world.rows(mailing) if len(row.attempts) > 1}
+    assert all([one.outcome for one in made] == [Outcome.UNKNOWN, Outcome.ACCEPTED] for made in repeated.values())
+    twice = [gateway_id for gateway_id, calls in world.gateway.calls().items() if calls > 1]
+    assert 0 < len(twice) <= len(repeated)
+    assert not world.gateway.overlaps
+
+
+def test_a_sender_that_wakes_after_its_claim_ended_calls_nobody(world: World) -> None:
+    """It slept between the claim and the call; another has sent the message meanwhile."""
+    slept: list[str] = []
+    after = world.aws.after
+
+    def freeze(call: Call) -> None:
+        task = world.scheduler.current
+        claiming = call.operation == "dynamodb.BatchExecuteStatement" and b"claim" in call.body
+        if task and task.name.startswith("sender") and claiming and not slept:
+            slept.append(task.name)
+            world.clock.sleep(300)
+        after(call)
+
+    world.aws.after = freeze
+    world.add_clients(5)
+    mailing = world.create_mailing()
+    finish(world, mailing)
+    world.run_for(600)
+    assert slept
+    expect_all_sent(world, mailing, 5)
+
+
+@pytest.mark.parametrize("ticks", [2, 5])
+def test_ticks_at_the_same_time_do_no_more_than_one(ticks: int) -> None:
+    """Each may do what another does too."""
+    with new_world(workers_of={"tick": ticks, "dispatcher": 3, "sender": 2}) as world:
+        world.add_clients(50)
+        at_once = world.create_mailing()
+        later = world.create_mailing(starts_in=200, text="Later")
+        finish(world, at_once)
+        finish(world, later)
+        for mailing in (at_once, later):
+            assert world.counts(mailing) == {"total": 50, "sent": 50}
+        assert set(world.gateway.calls().values()) == {1}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
+    """Each worker's clock is wrong by up to 5 s: nobody lost or called twice, none more than 5 s outside the window."""
+    with new_world(seed=seed) as world:
+        assert world.workers is not None
+        world.workers.skew = lambda rng: timedelta(seconds=rng.uniform(-5, 5))
+        world.add_clients(40)
+        mailing = world.create_mailing(starts_in=30, lasts=300)
+        finish(world, mailing)
+        expect_all_sent(world, mailing, 40)
+        skew = timedelta(seconds=5)
+        assert all(mailing.start_at - skew <= call.at <= mailing.end_at + skew for call in world.gateway.log)
+
+
+# -- the gateway
+
+
+@pytest.mark.parametrize("answer", [HTTP_500, HANG, Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=1e9)])
+@pytest.mark.parametrize("clients", [1, 30])
+def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
+    """However few or many there are: while the circuit is open no attempts are used up, and then everybody gets it."""
+    with new_world() as world:
+        well_at = world.clock.now() + timedelta(hours=6)
+        world.gateway.script = lambda gateway_id, nth: OK if world.clock.now() >= well_at else answer
+        world.add_clients(clients)
+        mailing = world.create_mailing(lasts=12 * 3600)
+        world.run_for(6 * 3600)
+        in_trouble = len(world.gateway.log)
+        finish(world, mailing, limit=1800)
+        expect_all_sent(world, mailing, clients)
+        assert in_trouble < 6 * 60 * 4 + clients * 8  # a few probes a minute, and what it took to see the trouble
+        assert not world.queue(world.settings.send_dead_letter_queue)
+
+
+def test_messages_that_the_gateway_never_takes_do_not_hold_up_the_others(world: World) -> None:
+    """A mailing that alone opens the circuit, again and again, and another one beside it."""
+    bad = {client.client_id for client in world.add_clients(5, tag="bad")}
+    world.add_clients(200, tag="good")
+    doomed = world.create_mailing(tag="bad", lasts=86_400)
+    poisoned = {world.gateway_id(doomed, client) for client in world.add_clients(5, tag="bad")}
+    world.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in poisoned else OK
+    world.run_for(1200)
+    good = world.create_mailing(tag="good")
+    finish(world, good, limit=900)
+    assert world.counts(good) == {"total": 200, "sent": 200}
+    assert len(bad) == 5
+
+
+# -- operators
+
+
+@pytest.mark.parametrize("step", ["pause", "cancel"])
+def test_no_call_starts_later_than_two_seconds_after_a_stop(world: World, step: str) -> None:
+    """In the middle of batches, with a gateway that takes a second for each message."""
+    world.gateway.latency = timedelta(seconds=1)
+    world.add_clients(400)
+    mailing = world.create_mailing()
+    world.scheduler.run_until(world.clock.now() + timedelta(minutes=5), lambda: len(world.gateway.log) > 50)
+    stopped_at = world.clock.now()
+    getattr(world.services.mailings, step)(mailing.mailing_id)
+    world.run_for(300)
+    assert max(call.at for call in world.gateway.log) <= stopped_at + timedelta(seconds=2)
+    sent = len(world.gateway.log)
+    assert sent < 400
+    if step == "cancel":
+        assert world.counts(mailing) == {"total": 400, "sent": sent, "cancelled": 400 - sent}
+    else:
+        world.services.mailings.resume(mailing.mailing_id)
+        finish(world, mailing)
+        expect_all_sent(world, mailing, 400)
+
+
+def test_what_is_not_sent_when_the_window_closes_is_expired(world: World) -> None:
+    """Nothing is sent after the end, and the statistics agree with a recount."""
+    world.add_clients(100)
+    mailing = world.create_mailing(lasts=30, rate_limit=1)
+    finish(world, mailing)
+    counts = world.counts(mailing)
+    assert counts["sent"] + counts["expired"] == counts["total"] == 100
+    assert Counter(str(row.status) for row in world.rows(mailing)) == {
+        "sent": counts["sent"],
+        "expired": counts["expired"],
+    }
+    assert max(call.at for call in world.gateway.log) < mailing.end_at
+
+
+def test_a_small_mailing_does_not_wait_for_a_large_one(world: World) -> None:
+    """Both share a slow gateway: fifty people among thousands are served in a fair share, not at the end."""
+    world.services.gateway_control.set_rate(20, "tester")
+    world.add_clients(3000, tag="large")
+    world.add_clients(50, tag="small")
+    large = world.create_mailing(tag="large", text="large")
+    world.run_for(30)
+    small = world.create_mailing(tag="small", text="small")
+    finish(world, small, limit=60)
+    assert world.counts(small) == {"total": 50, "sent": 50}
+    assert world.counts(large)["sent"] < 1800
+
+
+def test_a_rate_is_kept_in_every_second_and_follows_a_change(world: World) -> None:
+    """Set while the mailing runs, on the mailing and on the gateway; the lower of both holds."""
+    world.add_clients(900)
+    mailing = world.create_mailing(lasts=7200, rate_limit=10)
+    world.run_for(20)
+    world.services.mailings.set_rate(mailing.mailing_id, 40)
+    changed_at = world.clock.now()
+    world.run_for(70)
+    world.services.gateway_control.set_rate(5, "tester")
+    limited_at = world.clock.now()
+    world.run_for(120)
+    in_between = changed_at + timedelta(minutes=1)
+    assert busiest_second(world, mailing.start_at, changed_at) <= 10
+    assert 10 < busiest_second(world, in_between, limited_at) <= 40
+    assert 1 < busiest_second(world, limited_at + timedelta(seconds=10), world.clock.now()) <= 5
+
+
+def busiest_second(world: World, since: datetime, until: datetime) -> int:
+    """The most calls in any second of a time."""
+    moments = [call.at for call in world.gateway.log if since <= call.at < until]
+    return max(sum(moment <= other < moment + timedelta(seconds=1) for other in moments) for moment in moments)
+
+
+def test_who_opts_out_after_dispatch_is_skipped(world: World) -> None:
+    """The mailing is paused in between, and resumed."""
+    clients = world.add_clients(10)
+    mailing = world.create_mailing(starts_in=1)
+    world.services.gateway_control.hold("tester")
+    world.run_for(30)
+    assert world.counts(mailing) == {"total": 10, "queued": 10}
+    world.opt_out(clients[0])
+    world.services.gateway_control.close("tester")
+    finish(world, mailing)
+    assert world.counts(mailing) == {"total": 10, "sent": 9, "skipped": 1}
+    assert world.gateway_id(mailing, clients[0]) not in world.gateway.calls()
+
+
+@pytest.mark.parametrize("policy", [WindowPolicy.DEFER, WindowPolicy.SKIP])
+def test_nobody_is_called_outside_the_hours_of_the_own_day(world: World, policy: WindowPolicy) -> None:
+    """At nine in London it is noon in Moscow and four in the morning in New York."""
+    for number, zone in enumerate(("Europe/London", "Europe/Moscow", "America/New_York")):
+        world.add_clients(5, tag="vip", operator=f"91{number}", timezone=zone)
+    window = LocalWindow.parse("10:00", "18:00", policy)
+    mailing = world.create_mailing(lasts=86_400, local_window=window)
+    finish(world, mailing, limit=86_400)
+    zones = {client.phone_number: client.timezone for client in world.everybody()}
+    assert all(window.allows(call.at, zones[call.phone_number]) for call in world.gateway.log)
+    expected = {"total": 15, "sent": 15} if policy is WindowPolicy.DEFER else {"total": 15, "sent": 5, "skipped": 10}
+    assert world.counts(mailing) == expected
+
+
+def test_a_late_unit_for_a_mailing_that_changed_does_nothing(world: World) -> None:
+    """It was meant for another revision."""
+    world.add_clients(3)
+    mailing = world.create_mailing(starts_in=3600, lasts=7200)
+    world.services.dispatcher._dispatch_queue.send([Unit("launch", mailing.mailing_id, revision=99).body()])
+    world.run_for(600)
+    assert world.status(mailing) == "scheduled"
+    assert not world.gateway.log
