@@ -58,7 +58,7 @@ class InProcessAws:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def call(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one call as botocore would, which tries again by itself when a connection breaks or it is turned away."""
+        """Carry out one call as botocore would, which tries again when a connection breaks or it is turned away."""
         tries = client.meta.config.retries["total_max_attempts"]
         while True:
             tries -= 1
