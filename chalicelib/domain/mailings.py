@@ -155,12 +155,13 @@ class Statistics:
     def counts(self) -> dict[str, int]:
         """The count of every status, which add up to the total. What is being sent this moment counts as queued.
 
-        A sender that died has written rows and not counted them; until the ledger is recounted what is open is an
-        estimate.
+        A worker that died has written rows and not counted them, and the first rows of a shard may be sent before they
+        are counted: until the ledger is recounted what is open is an estimate.
         """
         counts = {status: max(0, self.by_status[status]) for status in COUNTED}
         counts["waiting"] = min(counts["waiting"], max(0, self.open))
-        return {"total": self.total, "queued": max(0, self.total - sum(counts.values())), **counts}
+        total = max(self.total, sum(counts.values()))
+        return {"total": total, "queued": total - sum(counts.values()), **counts}
 
 
 @dataclass(frozen=True, slots=True)
