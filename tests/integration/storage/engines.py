@@ -16,6 +16,7 @@ from moto import mock_aws
 from chalicelib.bootstrap import aws_client
 from chalicelib.clock import Backoff, SystemClock
 from chalicelib.config import Settings
+from chalicelib.domain.messages import Message
 from chalicelib.storage.clients import ClientRepository
 from chalicelib.storage.control import ControlRepository
 from chalicelib.storage.ledger import Ledger
@@ -24,6 +25,7 @@ from chalicelib.storage.models import Tables, bind
 from chalicelib.storage.settings import LeaseRepository
 from chalicelib.storage.users import UserRepository
 from infra.provision import provision
+from tests.factories import MailingFactory, MessageFactory
 from tests.support.aws import Call, InProcessAws
 
 SETTINGS = Settings()
@@ -48,7 +50,10 @@ class FaultyAws(InProcessAws):
     def _handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
         request = json.loads(body)
         change = self.partly(f"{service}.{target.partition('.')[2]}", request)
-        status, answer = super()._handle(service, target, json.dumps(request).encode())
+        if request.get("Statements") == []:
+            status, answer = 200, {"Responses": []}  # all of them are held back
+        else:
+            status, answer = super()._handle(service, target, json.dumps(request).encode())
         if change and status == 200:
             change(answer)
         return status, answer
@@ -101,6 +106,13 @@ class Store:
         """The engine, where it can be made to fail."""
         assert self.in_process is not None
         return self.in_process
+
+    def add_messages(self, count: int = 1, **fields: Any) -> list[Message]:
+        """So many rows of one mailing, in the ledger."""
+        fields.setdefault("mailing_id", MailingFactory().mailing_id)
+        messages = MessageFactory.build_batch(count, **fields)
+        assert self.ledger.insert(messages) == [True] * count
+        return messages
 
     def calls_of(self, run: Callable[[], Any]) -> list[str]:
         """The calls of AWS that something makes."""

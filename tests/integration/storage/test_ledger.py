@@ -1,0 +1,203 @@
+"""The ledger: rows are added once and changed by whoever read them last, whatever becomes of the answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.clients import shard_of
+from chalicelib.domain.errors import NotFound, Unavailable
+from chalicelib.domain.messages import Message, MessageStatus
+from tests.factories import START, AttemptFactory, MessageFactory
+from tests.integration.storage.engines import Store
+
+SECOND = timedelta(seconds=1)
+EXECUTE = "dynamodb.BatchExecuteStatement"
+
+
+def claimed(message: Message, by: str) -> tuple[Message, Message]:
+    """The change that a sender makes before it calls the gateway."""
+    return message, message.revised(
+        START + SECOND, status=MessageStatus.SENDING, claim=by, lease_until=START + 45 * SECOND
+    )
+
+
+def stored(store: Store, messages: list[Message]) -> list[Message]:
+    return [store.ledger.get(message.message_id) for message in messages]
+
+
+# -- writing
+
+
+def test_a_row_is_read_as_it_was_written(faulty: Store) -> None:
+    """Every field, with all attempts; of an attempt what asks for a pause is not kept."""
+    attempts = (AttemptFactory(unknown=True), AttemptFactory(failed=True), AttemptFactory())
+    full = MessageFactory(
+        status=MessageStatus.WAITING,
+        revision=7,
+        updated_at=START + SECOND,
+        attempts=attempts,
+        hinted=True,
+        claim="a",
+        lease_until=START + 2 * SECOND,
+        retry_at=START + 3 * SECOND,
+        due_at=START + 4 * SECOND,
+        sent_at=START + 5 * SECOND,
+        reason="the rate",
+        forgiven=2,
+    )
+    assert faulty.ledger.insert([full, *(plain := MessageFactory.build_batch(2))]) == [True] * 3
+    assert stored(faulty, [full, *plain]) == [full, *plain]
+
+
+def test_an_unknown_message_is_not_found(faulty: Store) -> None:
+    """Neither by id nor in a batch."""
+    message = MessageFactory()
+    with pytest.raises(NotFound):
+        faulty.ledger.get(message.message_id)
+    assert faulty.ledger.read([(message.mailing_id, message.client_id)]) == {}
+    assert faulty.ledger.read([]) == {}
+
+
+def test_a_row_that_is_there_is_left_as_it_is(faulty: Store) -> None:
+    """A page of dispatch that is repeated resets nobody who has moved on; the answers keep the order."""
+    old = faulty.add_messages(30)
+    faulty.ledger.update([claimed(old[3], "a")])
+    new = MessageFactory.build_batch(31, mailing_id=old[0].mailing_id)
+    mixed = [message for pair in zip(old, new[:30], strict=True) for message in pair] + new[30:]
+    assert faulty.ledger.insert(mixed) == [False, True] * 30 + [True]
+    assert faulty.ledger.get(old[3].message_id) == claimed(old[3], "a")[1]
+
+
+def test_of_two_claims_one_is_refused(faulty: Store) -> None:
+    """Each row on its own: what another sender has taken does not keep the rest of the batch."""
+    messages = faulty.add_messages(60)
+    assert faulty.ledger.update([claimed(message, "a") for message in messages[::2]]) == [True] * 30
+    assert faulty.ledger.update([claimed(message, "b") for message in messages]) == [False, True] * 30
+    assert [row.claim for row in stored(faulty, messages)] == ["a", "b"] * 30
+
+
+def test_fields_that_become_empty_are_removed(faulty: Store) -> None:
+    """So that sparse indexes stay sparse."""
+    (message,) = faulty.add_messages(
+        status=MessageStatus.WAITING, due_at=START, reason="the rate", claim="a", hinted=True
+    )
+    changes: dict[str, Any] = {"due_at": None, "reason": "", "claim": "", "hinted": False}
+    new = message.revised(START + SECOND, status=MessageStatus.QUEUED, **changes)
+    assert faulty.ledger.update([(message, new)]) == [True]
+    assert stored(faulty, [message]) == [new]
+    assert faulty.ledger.due(message.mailing_id, shard_of(message.client_id), START + SECOND, None, 10) == []
+
+
+def test_a_change_without_the_next_revision_is_a_mistake_of_the_caller(faulty: Store) -> None:
+    """It could not be guarded."""
+    (message,) = faulty.add_messages()
+    with pytest.raises(ValueError, match="revision"):
+        faulty.ledger.update([(message, message)])
+
+
+def test_a_row_that_is_gone_is_not_made_again(faulty: Store) -> None:
+    """The mailing was removed meanwhile."""
+    message = MessageFactory()
+    assert faulty.ledger.update([claimed(message, "a")]) == [False]
+    with pytest.raises(NotFound):
+        faulty.ledger.get(message.message_id)
+
+
+# -- answers that are lost, or come in part
+
+
+def test_a_claim_whose_answer_was_lost_is_recognised(faulty: Store) -> None:
+    """The repeat is refused, and the row says that it was ours; another's is still another's."""
+    messages = faulty.add_messages(30)
+    faulty.ledger.update([claimed(messages[7], "b")])
+    faulty.aws.lose_answers(EXECUTE)
+    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [n != 7 for n in range(30)]
+    assert Counter(row.claim for row in stored(faulty, messages)) == Counter(a=29, b=1)
+
+
+def test_rows_whose_answer_was_lost_are_there_once(faulty: Store) -> None:
+    """The repeat finds them; nothing is written over."""
+    messages = MessageFactory.build_batch(30)
+    faulty.aws.lose_answers(EXECUTE)
+    faulty.ledger.insert(messages)
+    assert stored(faulty, messages) == messages
+
+
+def busy(places: set[int], times: int, code: str) -> Any:
+    """Carries out a batch but for the statements at some places, which are answered with an error so many times."""
+    left = times
+
+    def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
+        nonlocal left
+        if operation != EXECUTE or not left:
+            return None
+        left -= 1
+        statements = request["Statements"]
+        held = sorted(place for place in places if place < len(statements))
+        request["Statements"] = [one for place, one in enumerate(statements) if place not in held]
+        size = len(statements)
+
+        def change(answer: dict[str, Any]) -> None:
+            done = iter(answer.get("Responses", []))
+            error = {"Error": {"Code": code, "Message": "-"}}
+            answer["Responses"] = [error if place in held else next(done) for place in range(size)]
+
+        return change
+
+    return partly
+
+
+def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
+    """Those alone, after a wait; each keeps its own answer."""
+    messages = faulty.add_messages(5)
+    faulty.ledger.update([claimed(messages[4], "b")])
+    faulty.aws.partly = busy({1, 3}, 1, "ThrottlingError")
+    before = len(faulty.aws.calls)
+    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [True] * 4 + [False]
+    assert faulty.aws.calls[before:].count(EXECUTE) == 2
+    assert len(faulty.clock.waits) == 1
+    assert [row.claim for row in stored(faulty, messages)] == ["a"] * 4 + ["b"]
+
+
+def test_statements_that_are_always_throttled_are_an_error_in_the_end(faulty: Store) -> None:
+    """After several waits."""
+    (message,) = faulty.add_messages()
+    faulty.aws.partly = busy({0}, 10**6, "ProvisionedThroughputExceeded")
+    with pytest.raises(Unavailable, match="busy"):
+        faulty.ledger.update([claimed(message, "a")])
+    assert len(faulty.clock.waits) == 7
+
+
+def test_a_statement_that_is_wrong_is_an_error_at_once(faulty: Store) -> None:
+    """It is no refusal: nobody else has the row."""
+    (message,) = faulty.add_messages()
+    faulty.aws.partly = busy({0}, 10**6, "ValidationError")
+    with pytest.raises(Unavailable, match="ValidationError"):
+        faulty.ledger.update([claimed(message, "a")])
+    assert faulty.clock.waits == []
+
+
+def test_rows_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
+    """DynamoDB answers a batch of reads in part; a hundred keys go in one call."""
+    messages = faulty.add_messages(130)
+    halves: list[int] = []
+
+    def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
+        if operation != "dynamodb.BatchGetItem" or halves:
+            return None
+        ((table, wanted),) = request["RequestItems"].items()
+        rest = wanted["Keys"][30:]
+        del wanted["Keys"][30:]
+        halves.append(len(rest))
+        return lambda answer: answer.update(UnprocessedKeys={table: {**wanted, "Keys": rest}})
+
+    faulty.aws.partly = partly
+    keys = [(message.mailing_id, message.client_id) for message in messages]
+    assert faulty.ledger.read(keys + keys) == dict(zip(keys, messages, strict=True))
+    assert halves == [70]
+    assert len(faulty.clock.waits) == 1

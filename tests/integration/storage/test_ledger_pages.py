@@ -1,0 +1,131 @@
+"""The ledger read in pages, through its sparse indexes, counted, and removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.clients import SHARDS, shard_of
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.messages import Message, MessageStatus
+from tests.factories import START, MailingFactory, MessageFactory
+from tests.integration.storage.engines import Store
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_a_shard_is_read_in_pages(faulty: Store, limit: int) -> None:
+    """Each row once, by client; of no other mailing or shard."""
+    mine = faulty.add_messages(60)
+    faulty.add_messages(20)
+    found: list[Message] = []
+    for shard in SHARDS:
+        after, pages = "", 0
+        while after or not pages:
+            page, after = faulty.ledger.page(mine[0].mailing_id, shard, after, limit)
+            assert len(page) <= limit
+            assert {shard_of(message.client_id) for message in page} <= {shard}
+            found += page
+            pages += 1
+            assert pages < 100
+    assert sorted(found, key=lambda row: row.client_id) == sorted(mine, key=lambda row: row.client_id)
+
+
+def test_what_failed_or_is_unknown_has_a_list_of_its_own(faulty: Store) -> None:
+    """Over all shards of one mailing; what was put back is not in it any more."""
+    mailing_id = MailingFactory().mailing_id
+    trouble = faulty.add_messages(4, mailing_id=mailing_id, status=MessageStatus.FAILED)
+    trouble += faulty.add_messages(3, mailing_id=mailing_id, status=MessageStatus.UNKNOWN)
+    faulty.add_messages(9, mailing_id=mailing_id, status=MessageStatus.SENT)
+    faulty.add_messages(2, status=MessageStatus.FAILED)
+    back = trouble.pop()
+    faulty.ledger.update([(back, back.revised(START, status=MessageStatus.QUEUED))])
+    found: list[Message] = []
+    after, pages = "", 0
+    while after or not pages:
+        page, after = faulty.ledger.trouble_page(mailing_id, after, 2)
+        found += page
+        pages += 1
+        assert pages < 10
+    assert found == sorted(trouble, key=lambda row: row.client_id)
+
+
+def test_parked_messages_come_when_they_are_due(faulty: Store) -> None:
+    """The earliest first, none before its time, on from where the last page ended."""
+    mailing_id = MailingFactory().mailing_id
+    parked = [
+        message
+        for seconds in (40, 10, 30, 20, 10)
+        for message in faulty.add_messages(
+            12, mailing_id=mailing_id, status=MessageStatus.WAITING, due_at=START + seconds * SECOND
+        )
+    ]
+    faulty.add_messages(9, mailing_id=mailing_id)
+    until = START + 30 * SECOND
+    for shard in SHARDS:
+        mine = [message for message in parked if shard_of(message.client_id) == shard]
+        expected = sorted((row.due_at, row.client_id) for row in mine if row.due_at and row.due_at <= until)
+        assert faulty.ledger.due(mailing_id, shard, until, None, 100) == expected
+        for place, one in enumerate(expected):
+            assert faulty.ledger.due(mailing_id, shard, until, one, 1) == expected[place + 1 : place + 2]
+
+
+def test_a_recount_counts_every_row_by_status(faulty: Store) -> None:
+    """Those of one mailing, over all shards."""
+    mailing_id = MailingFactory().mailing_id
+    for status, count in ((MessageStatus.SENT, 30), (MessageStatus.FAILED, 5), (MessageStatus.SKIPPED, 2)):
+        faulty.add_messages(count, mailing_id=mailing_id, status=status)
+    faulty.add_messages(7, status=MessageStatus.SENT)
+    assert faulty.ledger.recount(mailing_id).by_status == Counter(sent=30, failed=5, skipped=2)
+
+
+# -- removing
+
+
+def test_a_removed_ledger_is_gone(faulty: Store) -> None:
+    """Shard by shard, until there is nothing left; others stay. What a batch leaves over is removed too."""
+    mine, others = faulty.add_messages(40), faulty.add_messages(5)
+    held: list[int] = []
+
+    def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
+        if operation != "dynamodb.BatchWriteItem" or held:
+            return None
+        ((table, writes),) = request["RequestItems"].items()
+        rest, request["RequestItems"][table] = writes[1:], writes[:1]
+        held.append(len(rest))
+        return lambda answer: answer.update(UnprocessedItems={table: rest} if rest else {})
+
+    faulty.aws.partly = partly
+    for shard in SHARDS:
+        for _ in range(3):
+            if not faulty.ledger.delete_page(mine[0].mailing_id, shard):
+                break
+        else:
+            raise AssertionError("there is always something left")
+    assert held
+    assert faulty.ledger.read((message.mailing_id, message.client_id) for message in mine) == {}
+    assert [faulty.ledger.get(message.message_id) for message in others] == others
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "AccessDeniedException"])
+def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
+    """Whatever was asked."""
+    (message,) = faulty.add_messages()
+    faulty.aws.refuse("dynamodb.", code)
+    for ask in (
+        lambda: faulty.ledger.insert([MessageFactory()]),
+        lambda: faulty.ledger.update([(message, message.revised(START))]),
+        lambda: faulty.ledger.get(message.message_id),
+        lambda: faulty.ledger.page(message.mailing_id, "00", "", 10),
+        lambda: faulty.ledger.trouble_page(message.mailing_id, "", 10),
+        lambda: faulty.ledger.due(message.mailing_id, "00", START, None, 10),
+        lambda: faulty.ledger.recount(message.mailing_id),
+        lambda: faulty.ledger.delete_page(message.mailing_id, "00"),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
