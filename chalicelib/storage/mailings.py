@@ -149,19 +149,25 @@ class MailingRepository:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.update(
                     self._model(mailing.mailing_id, META),
-                    actions=[self._model.status.set(DELETED), self._model.kind.remove()],
+                    # The next revision, so that nobody who has read the mailing before brings it back.
+                    actions=[
+                        self._model.status.set(DELETED),
+                        self._model.kind.remove(),
+                        self._model.revision.set(mailing.revision + 1),
+                    ],
                     condition=self._model.revision == mailing.revision,
                 )
                 self._counters.move(transaction, Counter({str(mailing.status): -1}))
                 self._messages.move(transaction, _ended_messages(mailing, None))
 
         with translated("mailings"):
-            return not transact(self._backoff, run)
+            return not transact(self._backoff, run) or self.is_deleted(mailing.mailing_id)
 
     def is_deleted(self, mailing_id: str) -> bool:
         """Whether the mailing is marked and waits for its removal."""
         with translated("mailings"):
-            return any(row.status == DELETED for row in self._model.query(mailing_id, self._model.part == META))
+            rows = self._model.query(mailing_id, self._model.part == META, consistent_read=True)
+            return any(row.status == DELETED for row in rows)
 
     def deleted(self, limit: int) -> Sequence[str]:
         """Ids of mailings that are marked."""

@@ -1,0 +1,297 @@
+"""Mailings: changed by whoever read them last, listed in pages, counted without drift, removed for good."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.errors import NotFound, Unavailable
+from chalicelib.domain.local_window import LocalWindow, WindowPolicy
+from chalicelib.domain.mailings import Late, Mailing, MailingStatus, OnUnknown, Segment
+from chalicelib.domain.tallies import Tally
+from tests.factories import START, MailingFactory
+from tests.integration.storage.engines import Store
+
+SECOND = timedelta(seconds=1)
+FULL: dict[str, Any] = {
+    "segment": Segment(("vip", ""), ("916", "903")),
+    "rate_limit": 10,
+    "on_unknown": OnUnknown.HOLD,
+    "late": Late.SKIP,
+    "local_window": LocalWindow.parse("22:00", "06:30", WindowPolicy.SKIP),
+    "launched_at": START,
+    "finished_at": START + SECOND,
+    "reopening": ("failed", "unknown"),
+    "final": (("failed", 1), ("sent", 2)),
+}
+
+
+def add(store: Store, **fields: Any) -> Mailing:
+    mailing = MailingFactory(**fields)
+    store.mailings.create(mailing)
+    return mailing
+
+
+def running(store: Store, **fields: Any) -> Mailing:
+    """A mailing that has its shards."""
+    mailing = add(store, **fields)
+    launched = replace(mailing.moved_to(MailingStatus.RUNNING, START), launched_at=START)
+    assert store.mailings.launch(mailing, launched)
+    return launched
+
+
+def end(store: Store, mailing: Mailing, **counts: int) -> Mailing:
+    """The mailing finished, with a recount."""
+    final = tuple(sorted(counts.items()))
+    finished = replace(mailing.moved_to(MailingStatus.FINISHED, START), final=final)
+    assert store.mailings.end(mailing, finished, Tally(Counter(counts)))
+    return finished
+
+
+# -- what was ordered
+
+
+def test_a_mailing_is_read_as_it_was_written(store: Store) -> None:
+    """Every field, given or not."""
+    for mailing in (add(store), add(store, **FULL)):
+        assert store.mailings.get(mailing.mailing_id) == mailing
+        assert store.mailings.state(mailing.mailing_id).mailing == mailing
+
+
+def test_an_unknown_mailing_is_not_found(store: Store) -> None:
+    """However it is asked for."""
+    unknown = MailingFactory().mailing_id
+    for ask in (store.mailings.get, store.mailings.state, store.mailings.tally):
+        with pytest.raises(NotFound):
+            ask(unknown)
+
+
+def test_two_who_change_the_same_mailing_do_not_overwrite_each_other(store: Store) -> None:
+    """Whoever comes second is told so, and counts nothing."""
+    mailing = add(store)
+    paused = mailing.moved_to(MailingStatus.PAUSED, START)
+    assert store.mailings.change(mailing, paused)
+    assert not store.mailings.change(mailing, mailing.moved_to(MailingStatus.CANCELLED, START))
+    assert not store.mailings.mark_deleted(mailing)
+    assert store.mailings.get(mailing.mailing_id) == paused
+    assert store.mailings.totals() == {"paused": 1}
+
+
+def test_every_step_moves_the_totals(store: Store) -> None:
+    """From one status to the next, until it is removed."""
+    mailing = running(store)
+    add(store)
+    assert store.mailings.totals() == {"scheduled": 1, "running": 1}
+    finished = end(store, mailing, sent=2)
+    assert store.mailings.totals() == {"scheduled": 1, "finished": 1}
+    assert store.mailings.ended_messages() == {("finished", "sent"): 2}
+    assert store.mailings.mark_deleted(finished)
+    assert store.mailings.totals() == {"scheduled": 1}
+    assert not {key: count for key, count in store.mailings.ended_messages().items() if count}
+
+
+@pytest.mark.parametrize("operation", ["create", "change", "launch", "mark_deleted"])
+def test_a_lost_answer_is_recognised(faulty: Store, operation: str) -> None:
+    """The repeat is refused, and what is found then is what was written; it is counted once."""
+    mailing = MailingFactory()
+    if operation != "create":
+        faulty.mailings.create(mailing)
+    faulty.aws.lose_answers("dynamodb.TransactWriteItems")
+    launched = replace(mailing.moved_to(MailingStatus.RUNNING, START), launched_at=START)
+    if operation == "create":
+        faulty.mailings.create(mailing)
+        assert faulty.mailings.totals() == {"scheduled": 1}
+    elif operation == "mark_deleted":
+        assert faulty.mailings.mark_deleted(mailing)
+        assert faulty.mailings.totals() == {}
+    else:
+        assert getattr(faulty.mailings, operation)(mailing, launched)
+        assert faulty.mailings.totals() == {"running": 1}
+
+
+# -- lists
+
+
+def test_mailings_are_listed_the_newest_first(store: Store) -> None:
+    """Each once, in pages; parts of one mailing are not in the list."""
+    mailings = [running(store) for _ in range(7)]
+    found, after = [], None
+    for _ in range(5):
+        page, after = store.mailings.list(None, after, 3)
+        found += page
+        if after is None:
+            break
+    assert found == sorted(mailings, key=lambda mailing: mailing.mailing_id, reverse=True)
+
+
+def test_mailings_of_a_status_are_listed_the_latest_start_first(store: Store) -> None:
+    """Those that start at the same time too."""
+    mailings = [add(store, start_at=START + number // 2 * SECOND) for number in range(7)]
+    running(store)
+    found, after = [], None
+    for _ in range(9):
+        page, after = store.mailings.list(MailingStatus.SCHEDULED, after, 2)
+        found += page
+        if after is None:
+            break
+    assert [mailing.start_at for mailing in found] == sorted((one.start_at for one in mailings), reverse=True)
+    assert {mailing.mailing_id for mailing in found} == {mailing.mailing_id for mailing in mailings}
+    assert len(found) == 7
+
+
+def test_due_mailings_are_found_by_their_start(store: Store) -> None:
+    """The earliest first, up to a moment and with it."""
+    due = [add(store, start_at=START + number * SECOND) for number in range(4)]
+    found = store.mailings.with_status(MailingStatus.SCHEDULED, START + 2 * SECOND)
+    assert list(found) == due[:3]
+    assert list(store.mailings.with_status(MailingStatus.SCHEDULED)) == due
+    assert list(store.mailings.with_status(MailingStatus.RUNNING)) == []
+
+
+# -- dispatch
+
+
+def test_a_launched_mailing_has_sixteen_shards_at_their_start(store: Store) -> None:
+    """None of them is done, so neither is the mailing."""
+    state = store.mailings.state(running(store).mailing_id)
+    assert len(state.shards) == 16
+    assert {(shard.cursor, shard.expanded, shard.rows, shard.owner) for shard in state.shards.values()} == {
+        ("", False, 0, "")
+    }
+    assert (state.statistics.dispatched, state.statistics.total) == (False, 0)
+
+
+def test_a_shard_has_one_dispatcher(store: Store) -> None:
+    """Until its lease runs out, or it is given back; a shard that is not there has none."""
+    mailing_id = running(store).mailing_id
+    shard = store.mailings.state(mailing_id).shards["03"]
+    until = START + 60 * SECOND
+    assert store.mailings.acquire(mailing_id, shard, "a", START, until)
+    assert not store.mailings.acquire(mailing_id, shard, "b", until, until + SECOND)
+    store.mailings.release(mailing_id, "03", "b")
+    assert not store.mailings.acquire(mailing_id, shard, "b", until, until + SECOND)
+    assert store.mailings.acquire(mailing_id, shard, "b", until + SECOND, until + 9 * SECOND)
+    store.mailings.release(mailing_id, "03", "b")
+    assert store.mailings.acquire(mailing_id, shard, "c", START, until)
+    assert not store.mailings.acquire(add(store).mailing_id, shard, "a", START, until)
+
+
+def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
+    """By the owner of the lease, on from where the shard stood; with what dispatch itself has settled."""
+    mailing_id = running(store).mailing_id
+    until = START + 60 * SECOND
+    store.mailings.acquire(mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, until)
+    old = store.mailings.state(mailing_id).shards["03"]
+    new = replace(old, cursor="0:x", rows=5, lease_until=until + SECOND)
+    settled = Counter(skipped=2)
+    assert not store.mailings.advance(mailing_id, replace(old, owner="b"), new, START, settled)
+    assert store.mailings.advance(mailing_id, old, new, START, settled)
+    assert not store.mailings.advance(mailing_id, old, new, START, settled)
+    state = store.mailings.state(mailing_id)
+    assert state.shards["03"] == new
+    assert (state.statistics.total, state.statistics.by_status["skipped"]) == (5, 2)
+
+
+def test_a_feed_goes_on_from_where_it_was_read(store: Store) -> None:
+    """Whoever feeds from an old place, or from before a restart, is refused."""
+    mailing_id = running(store).mailing_id
+    start = store.mailings.state(mailing_id).shards["03"]
+    fed = replace(start, feed_cursor="x", fed=True)
+    assert store.mailings.advance_feed(mailing_id, start, fed)
+    assert not store.mailings.advance_feed(mailing_id, start, fed)
+    assert not store.mailings.restart_feed(mailing_id, start)
+    assert store.mailings.restart_feed(mailing_id, fed)
+    again = store.mailings.state(mailing_id).shards["03"]
+    assert again == replace(start, feed_round=1)
+    assert not store.mailings.advance_feed(mailing_id, start, fed)
+    assert store.mailings.advance_feed(mailing_id, again, replace(again, feed_cursor="y"))
+
+
+# -- counts
+
+
+def test_counts_are_added_up(store: Store) -> None:
+    """Also down again; what adds nothing asks nothing."""
+    mailing_id = running(store).mailing_id
+    store.mailings.add_counts(mailing_id, Counter(sent=3, waiting=2), START)
+    store.mailings.add_counts(mailing_id, Counter(sent=1, waiting=-2), START + SECOND)
+    store.mailings.add_counts(mailing_id, Counter(), START + 2 * SECOND)
+    state = store.mailings.state(mailing_id)
+    assert +state.statistics.by_status == Counter(sent=4)
+    assert state.progress_at == START + SECOND
+
+
+def test_a_lost_answer_counts_once(faulty: Store) -> None:
+    """The repeat is recognised by the writer's own mark; the next addition counts again."""
+    mailing_id = running(faulty).mailing_id
+    faulty.aws.lose_answers("dynamodb.UpdateItem")
+    faulty.mailings.add_counts(mailing_id, Counter(sent=3), START)
+    faulty.mailings.add_counts(mailing_id, Counter(sent=3), START)
+    assert faulty.mailings.state(mailing_id).statistics.by_status["sent"] == 6
+
+
+def test_a_mailing_that_goes_on_counts_from_its_recount(store: Store) -> None:
+    """Whatever the running counts had missed."""
+    mailing = running(store)
+    store.mailings.add_counts(mailing.mailing_id, Counter(sent=1, failed=5), START)
+    finished = end(store, mailing, sent=2, failed=1)
+    store.mailings.align_counts(store.mailings.state(mailing.mailing_id), START)
+    again = replace(finished.moved_to(MailingStatus.RUNNING, START), final=())
+    assert store.mailings.change(finished, again)
+    statistics = store.mailings.state(mailing.mailing_id).statistics
+    assert (+statistics.by_status, statistics.total) == (Counter(sent=2, failed=1), 3)
+
+
+# -- removing
+
+
+def test_a_cancelled_mailing_waits_until_its_ledger_is_closed(store: Store) -> None:
+    """Only one that was launched has a ledger."""
+    launched, never = running(store), add(store)
+    for mailing in (launched, never):
+        assert store.mailings.change(mailing, mailing.moved_to(MailingStatus.CANCELLED, START))
+    assert list(store.mailings.closing(10)) == [launched.mailing_id]
+    store.mailings.closed(launched.mailing_id)
+    assert list(store.mailings.closing(10)) == []
+
+
+def test_a_removed_mailing_is_hidden_at_once_and_gone_in_the_end(store: Store) -> None:
+    """In between the mark says what is still to be done; another mailing stays."""
+    mailing, other = running(store), running(store)
+    assert store.mailings.mark_deleted(mailing)
+    with pytest.raises(NotFound):
+        store.mailings.get(mailing.mailing_id)
+    with pytest.raises(NotFound):
+        store.mailings.state(mailing.mailing_id)
+    assert store.mailings.list(None, None, 10)[0] == [other]
+    assert not store.mailings.change(mailing, mailing.moved_to(MailingStatus.PAUSED, START))
+    assert store.mailings.is_deleted(mailing.mailing_id)
+    assert list(store.mailings.deleted(10)) == [mailing.mailing_id]
+    store.mailings.purge(mailing.mailing_id)
+    assert not store.mailings.is_deleted(mailing.mailing_id)
+    assert list(store.mailings.deleted(10)) == []
+    assert len(store.mailings.state(other.mailing_id).shards) == 16
+
+
+def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
+    """Whatever was asked."""
+    mailing = add(faulty)
+    faulty.aws.refuse("dynamodb.", "ThrottlingException")
+    for ask in (
+        lambda: faulty.mailings.get(mailing.mailing_id),
+        lambda: faulty.mailings.state(mailing.mailing_id),
+        lambda: faulty.mailings.create(MailingFactory()),
+        lambda: faulty.mailings.change(mailing, mailing.moved_to(MailingStatus.PAUSED, START)),
+        lambda: faulty.mailings.list(None, None, 10),
+        lambda: list(faulty.mailings.with_status(MailingStatus.SCHEDULED)),
+        lambda: faulty.mailings.totals(),
+        lambda: faulty.mailings.add_counts(mailing.mailing_id, Counter(sent=1), START),
+        lambda: faulty.mailings.release(mailing.mailing_id, "00", "a"),
+        lambda: faulty.mailings.purge(mailing.mailing_id),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
