@@ -72,6 +72,8 @@ class Unit:
         numbers = (unit.revision, unit.hop)
         if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
             raise Malformed("no unit: a field has the wrong type")
+        if not unit.kind:
+            raise Malformed("no unit: its kind is missing")
         return unit
 
     def body(self) -> str:

@@ -44,7 +44,8 @@ class RecordingSqs:
         return self._take(request["QueueUrl"], request["Entries"], "ReceiptHandle")
 
     def get_queue_attributes(self, **request: Any) -> dict[str, Any]:
-        values = {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesDelayed": "40"}
+        depths = {"": "3", "Delayed": "40", "NotVisible": "500"}
+        values = {f"ApproximateNumberOfMessages{name}": depth for name, depth in depths.items()}
         return {"Attributes": {name: values[name] for name in request["AttributeNames"]}}
 
     def _take(self, url: str, entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -259,6 +260,7 @@ def test_a_unit_is_read_as_it_was_written(unit: Unit) -> None:
         *NO_ENVELOPES,
         '{"mailing_id": "A"}',
         '{"kind": 7}',
+        '{"kind": ""}',
         '{"kind": "pump", "shard": null}',
         '{"kind": "launch", "revision": "3"}',
         '{"kind": "launch", "revision": 3.5}',

@@ -75,3 +75,12 @@ def test_another_rate_leaves_the_circuit_as_it_is(rate: int | None) -> None:
     assert control == GatewayControlFactory(
         retry_at=START, trips=1, rate=rate, revision=2, changed_by="berta", changed_at=LATER
     )
+
+
+def test_senders_add_up_their_troubles() -> None:
+    """Until the circuit opens, or closes: then they are counted anew. It is a change that others have to notice."""
+    control = GatewayControlFactory().with_troubles(5)
+    assert control == GatewayControlFactory(troubles=5, revision=2)
+    assert control.tripped(LATER, 0).troubles == 0
+    assert control.closed(LATER).troubles == 0
+    assert control.probing(LATER).troubles == 5
