@@ -100,8 +100,8 @@ class Message:
         attempts = [*self.attempts, attempt]
         forgiven = self.forgiven + free
         if len(attempts) > MAX_ATTEMPTS_KEPT and forgiven:
-            failed = (place for place, one in enumerate(attempts) if place and one.outcome is Outcome.FAILED)
-            del attempts[next(failed, 1)]
+            between = range(1, len(attempts) - 1)
+            del attempts[next((place for place in between if attempts[place].outcome is Outcome.FAILED), 1)]
             forgiven -= 1
         return replace(self, attempts=tuple(attempts), forgiven=forgiven)
 

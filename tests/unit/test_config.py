@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
-from chalicelib.config import Settings
+from chalicelib.config import _VARIABLES, Settings
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -105,3 +109,14 @@ def test_every_table_and_queue_begins_with_the_prefix() -> None:
         "p-send-dead",
         "p-dispatch-dead",
     ]
+
+
+def test_the_readme_names_every_variable_with_its_default() -> None:
+    """What people read is what they get; the gateway's own two have other defaults where they run it."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    written = {name: default for name, default in rows if not name.startswith(("GATEWAY_URL", "GATEWAY_TOKEN"))}
+    for _, variable, _ in _VARIABLES:
+        if variable in written:
+            assert Settings.from_environment({variable: written[variable]}) == Settings(), variable
+        else:
+            assert variable in ("GATEWAY_URL", "GATEWAY_TOKEN")

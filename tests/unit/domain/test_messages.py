@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -124,6 +125,39 @@ def test_a_sender_that_died_has_made_an_unknown_attempt(seconds: float, ms: int)
     assert attempts[0] == FAILED
     assert (attempts[1].outcome, attempts[1].at, attempts[1].duration_ms) == (Outcome.UNKNOWN, START, ms)
     assert len(attempts) == 2
+
+
+def test_a_free_attempt_does_not_count() -> None:
+    """A probe of a gateway in trouble is made at the gateway's expense."""
+    message: Message = MessageFactory(attempts=(UNKNOWN,), forgiven=1)
+    assert message.with_attempt(FAILED, free=False) == replace(message, attempts=(UNKNOWN, FAILED))
+    assert message.with_attempt(FAILED, free=True) == replace(message, attempts=(UNKNOWN, FAILED), forgiven=2)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "dropped"),
+    [
+        ([FAILED] * 30, REFUSED, 1),
+        ([FAILED, UNKNOWN, *[FAILED] * 28], FAILED, 2),
+        ([UNKNOWN] * 30, FAILED, 1),
+        ([UNKNOWN] * 30, ACCEPTED, 1),
+        ([FAILED, *[UNKNOWN] * 29], FAILED, 1),
+    ],
+)
+def test_of_very_many_attempts_the_first_and_the_last_are_kept(before: list[Any], last: Any, dropped: int) -> None:
+    """And one that may have been accepted; a row must not grow for as long as an outage lasts. What counts stays."""
+    message: Message = MessageFactory(attempts=tuple(before), forgiven=28)
+    expected = [*before, last]
+    del expected[dropped]
+    new = message.with_attempt(last, free=True)
+    assert new.attempts == tuple(expected)
+    assert len(new.attempts) - new.forgiven == len(before) - 28
+
+
+def test_attempts_that_count_are_all_kept() -> None:
+    """Their number is what the limit is for."""
+    message: Message = MessageFactory(attempts=(FAILED,) * 40)
+    assert len(message.with_attempt(FAILED, free=False).attempts) == 41
 
 
 def test_six_statuses_are_final() -> None:
