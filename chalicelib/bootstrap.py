@@ -29,6 +29,7 @@ from .services.gateway_control import GatewayControlService
 from .services.mailings import MailingService
 from .services.messages import MessageService
 from .services.outcomes import Outcomes
+from .services.previews import PreviewService
 from .services.settling import Settler
 from .services.states import MailingStates
 from .services.statistics import StatisticsService
@@ -58,6 +59,7 @@ class Services:
     mailings: MailingService
     messages: MessageService
     statistics: StatisticsService
+    previews: PreviewService
     gateway_control: GatewayControlService
     dispatcher: Dispatcher
     delivery: Delivery
@@ -117,9 +119,10 @@ def build(
         clock=clock,
         accounts=AccountService(UserRepository(tables, backoff), clock),
         clients=ClientService(clients, clock),
-        mailings=MailingService(mailings, dispatch_queue, clock, rng),
+        mailings=MailingService(mailings, clients, dispatch_queue, clock, rng),
         messages=MessageService(ledger, mailings),
         statistics=StatisticsService(mailings),
+        previews=PreviewService(clients, mailings, control, clock),
         gateway_control=control,
         dispatcher=Dispatcher(
             clients,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import auth, clients, mailings, messages, service, statistics, steering, users
+from . import auth, clients, mailings, messages, previews, service, statistics, steering, users
 from .routing import Routes
 
 ROUTES: tuple[Routes, ...] = (
@@ -12,6 +12,7 @@ ROUTES: tuple[Routes, ...] = (
     mailings.routes,
     steering.routes,
     statistics.routes,
+    previews.routes,
     messages.routes,
     service.routes,
 )

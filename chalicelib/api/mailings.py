@@ -20,7 +20,8 @@ from ..domain.mailings import (
     Segment,
     check_text,
 )
-from ..services.mailings import MailingFields
+from ..domain.requests import RequestKey
+from ..services.mailing_fields import MailingFields
 from .clients import Tag
 from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule
 from .routing import Call, Created, Routes
@@ -239,8 +240,15 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
 
 @routes.route("POST", "/api/mailing")
 def create_mailing(call: Call, body: MailingBody) -> Created[MailingView]:
-    """Order a mailing. It is delivered by itself, at once where its window is open."""
-    mailing = call.services.mailings.create(body.fields(), call.principal.username)
+    """Order a mailing. It is delivered by itself, at once where its window is open.
+
+    With the header `Idempotency-Key` a request can be made again for 24 hours: it is answered as it was the first time,
+    and there is one mailing. The same key with another body is refused.
+    """
+    username = call.principal.username
+    key = call.header("idempotency-key")
+    request = RequestKey.of(key, username, body.model_dump_json()) if key is not None else None
+    mailing = call.services.mailings.create(body.fields(), username, request)
     return Created(view_of(call.services, mailing), f"/api/mailing/{mailing.mailing_id}")
 
 

@@ -6,90 +6,71 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ulid import ULID
 
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
-from ..domain.local_window import LocalWindow
-from ..domain.mailings import (
-    Late,
-    Mailing,
-    MailingState,
-    MailingStatus,
-    OnUnknown,
-    Segment,
-    Statistics,
-    check_text,
-    check_window,
-    is_mailing_id,
-)
+from ..domain.mailings import Mailing, MailingState, MailingStatus, Segment, Statistics, is_mailing_id
+from ..domain.requests import RequestKey
 from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import logger
+from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
+from .mailing_fields import MailingFields, check_changeable, check_fields
 
-# What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already.
-CHANGEABLE = {
-    MailingStatus.PAUSED: frozenset({"end_at", "rate_limit", "on_unknown"}),
-    MailingStatus.RUNNING: frozenset({"rate_limit"}),
-}
-_API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
 DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED, MailingStatus.SCHEDULED})
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
+REQUESTS_KEPT = timedelta(hours=24)  # that a request's key is remembered
 _TRIES = 5
 _CURSOR = re.compile(r"|([0-9A-Z]{26}):([0-9]{1,15})")  # a mailing's id, and its start where the list is sorted by it
-
-
-@dataclass(frozen=True, slots=True)
-class MailingFields:
-    """What a person says of a mailing."""
-
-    text: str
-    segment: Segment
-    start_at: datetime
-    end_at: datetime
-    on_unknown: OnUnknown = OnUnknown.RETRY
-    rate_limit: int | None = None
-    local_window: LocalWindow | None = None
-    late: Late = Late.RUN
 
 
 class MailingService:
     """Create, read, change, remove, list and steer mailings."""
 
-    def __init__(self, mailings: MailingRepository, dispatch: Queue, clock: SystemClock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        clients: ClientRepository,
+        dispatch: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
         self._mailings = mailings
+        self._clients = clients
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
 
-    def create(self, fields: MailingFields, created_by: str) -> Mailing:
-        """Order a mailing; it starts by itself. Invalid names each wrong field."""
+    def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
+        """Order a mailing; it starts by itself. Invalid names each wrong field.
+
+        A request that comes again under its key is answered as it was the first time; Invalid for another one under it.
+        """
         now = self._clock.now()
-        _check(fields, now)
-        mailing = Mailing(
-            mailing_id=self._new_id(now),
-            text=fields.text,
-            segment=fields.segment,
-            start_at=_whole_ms(fields.start_at),
-            end_at=_whole_ms(fields.end_at),
-            status=MailingStatus.SCHEDULED,
-            revision=1,
-            created_at=now,
-            updated_at=now,
-            on_unknown=fields.on_unknown,
-            rate_limit=fields.rate_limit,
-            created_by=created_by,
-            local_window=fields.local_window,
-            late=fields.late,
-        )
-        self._mailings.create(mailing)
+        earlier = self._mailings.ordered_by(request, now) if request else None
+        if earlier is None:
+            check_fields(fields, now)
+            self._check_reach(fields.segment, fields.start_at, now)
+            mailing = fields.ordered(self._new_id(now), created_by, now)
+            if request is None:
+                self._mailings.create(mailing)
+            else:
+                earlier = self._mailings.create_once(mailing, request, now + REQUESTS_KEPT)
+        if earlier is not None:
+            if request is None or earlier.fingerprint != request.fingerprint:
+                raise Invalid.of("Idempotency-Key", "was used for another request already; take a new one")
+            mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at)
         self._launch_soon(mailing, now)
         return mailing
+
+    def _check_reach(self, segment: Segment, start_at: datetime, now: datetime) -> None:
+        if start_at <= now and not self._clients.count(segment):
+            raise Invalid.of("clients", "match no client, and the mailing would start at once; see its preview")
 
     def _new_id(self, now: datetime) -> str:
         milliseconds = int(now.timestamp() * 1000)
@@ -153,19 +134,11 @@ class MailingService:
 
         def changed(old: Mailing, now: datetime) -> Mailing:
             fields = fields_of(old)
-            new = replace(
-                old,
-                text=fields.text,
-                segment=fields.segment,
-                start_at=_whole_ms(fields.start_at),
-                end_at=_whole_ms(fields.end_at),
-                on_unknown=fields.on_unknown,
-                rate_limit=fields.rate_limit,
-                local_window=fields.local_window,
-                late=fields.late,
-            )
-            _check_changeable(old, new)
-            _check(fields, now)
+            new = fields.over(old)
+            check_changeable(old, new)
+            check_fields(fields, now)
+            if new.start_at != old.start_at or new.segment != old.segment:
+                self._check_reach(new.segment, new.start_at, now)
             return replace(new, revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, changed)
@@ -194,6 +167,8 @@ class MailingService:
                 raise Conflict(f"a mailing that is {old.status} cannot be launched; only a scheduled one can")
             if old.end_at <= now:
                 raise Conflict("the mailing's window has closed")
+            if not self._clients.count(old.segment):
+                raise Conflict("the mailing's clients match nobody; see its preview")
             return replace(old, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, launched)
@@ -267,30 +242,7 @@ class MailingService:
         raise Conflict("the mailing is being changed by others; try again")
 
 
-def _check(fields: MailingFields, now: datetime) -> None:
-    errors = check_text(fields.text) + check_window(fields.start_at, fields.end_at, now)
-    if errors:
-        raise Invalid(*errors)
-
-
-def _check_changeable(old: Mailing, new: Mailing) -> None:
-    if old.status is MailingStatus.SCHEDULED or (old.status is MailingStatus.PAUSED and old.launched_at is None):
-        return
-    allowed = CHANGEABLE.get(old.status, frozenset())
-    names = [one.name for one in dataclass_fields(Mailing)]
-    refused = [name for name in names if getattr(old, name) != getattr(new, name) and name not in allowed]
-    if refused or not allowed:
-        changeable = ", ".join(sorted(_API_NAMES.get(name, name) for name in allowed)) or "nothing"
-        kept = ", ".join(_API_NAMES.get(name, name) for name in refused)
-        what = f"its {kept} cannot be changed" if kept else "it cannot be changed"
-        raise Conflict(f"the mailing is {old.status} and has begun, so {what}; of such a mailing {changeable} can be")
-
-
 def _checked_id(mailing_id: str) -> str:
     if not is_mailing_id(mailing_id):
         raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
     return mailing_id
-
-
-def _whole_ms(moment: datetime) -> datetime:
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

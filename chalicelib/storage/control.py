@@ -15,12 +15,11 @@ from ..domain.errors import Unavailable
 from ..domain.gateway_control import GatewayControl
 from ..domain.pace import Pace, book
 from .models import SettingModel, Tables, from_ms, to_ms
-from .retries import transact, translated
+from .retries import transact, translated, was_refused
 
 _SCOPE = "gateway"
 _CONTROL = "control"
 _PACES = "paces"
-_REFUSED = "ConditionalCheckFailedException"
 _TRIES = 10
 _EPOCH = from_ms(0)
 _KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
@@ -102,7 +101,7 @@ class ControlRepository:
         try:
             row.save(condition)
         except PutError as error:
-            if error.cause_response_code != _REFUSED:
+            if not was_refused(error):
                 raise
             return False
         return True

@@ -16,13 +16,14 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS
-from ..domain.errors import NotFound
+from ..domain.errors import NotFound, Unavailable
 from ..domain.mailings import (
     Mailing,
     MailingState,
     MailingStatus,
     ShardProgress,
 )
+from ..domain.requests import OrderedMailing, RequestKey
 from ..domain.tallies import Tally
 from .counters import Counters
 from .mailing_rows import (
@@ -36,11 +37,11 @@ from .mailing_rows import (
     state_of,
     tally_of,
 )
-from .models import MailingModel, Tables
-from .retries import transact, translated
+from .models import MailingModel, Tables, to_ms
+from .retries import transact, translated, was_refused
 
-_REFUSED = "ConditionalCheckFailedException"
 _CLOSING = "closing"
+_REQUESTS = "requests"
 
 
 class MailingRepository:
@@ -67,6 +68,45 @@ class MailingRepository:
 
         with translated("mailings"):
             transact(self._backoff, run)  # refused only where a lost answer was repeated: the id is new
+
+    def create_once(self, mailing: Mailing, request: RequestKey, kept_until: datetime) -> OrderedMailing | None:
+        """Like `create`, where no mailing was ordered with the request's key; else what was, and nothing is added.
+
+        Both are written in one transaction, so that neither is there without the other.
+        """
+        model = self._settings
+        kept = model(
+            _REQUESTS,
+            request.name,
+            fingerprint=request.fingerprint,
+            mailing_id=mailing.mailing_id,
+            changed_at=mailing.created_at,
+            expires_at=to_ms(kept_until) // 1000,
+        )
+        unused = model.scope.does_not_exist() | (model.expires_at <= to_ms(mailing.created_at) // 1000)
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
+                transaction.save(kept, condition=unused)
+                self._counters.move(transaction, Counter({str(mailing.status): 1}))
+
+        with translated("mailings"):
+            if not transact(self._backoff, run):
+                return None
+        earlier = self.ordered_by(request, mailing.created_at)
+        if earlier is None:
+            raise Unavailable("the request's key ran out this moment; try again")
+        return None if earlier.mailing_id == mailing.mailing_id else earlier
+
+    def ordered_by(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
+        """What was ordered with the request's key, as long as it is remembered."""
+        with translated("mailings"):
+            rows = list(self._settings.query(_REQUESTS, self._settings.name == request.name, consistent_read=True))
+        if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000:
+            return None
+        assert rows[0].changed_at  # noqa: S101 - every request has these
+        return OrderedMailing(rows[0].fingerprint or "", rows[0].mailing_id or "", rows[0].changed_at)
 
     def get(self, mailing_id: str) -> Mailing:
         """The mailing of that id; NotFound where there is none."""
@@ -288,7 +328,7 @@ class MailingRepository:
             try:
                 self._model(mailing_id, f"SHARD#{shard}").update(actions=list(actions), condition=exists & condition)
             except UpdateError as error:
-                if error.cause_response_code != _REFUSED:
+                if not was_refused(error):
                     raise
                 return False
         return True
@@ -315,7 +355,7 @@ class MailingRepository:
                     actions=actions, condition=condition
                 )
             except UpdateError as error:
-                if error.cause_response_code != _REFUSED:
+                if not was_refused(error):
                     raise
 
     def _mark(self) -> tuple[Path, str]:

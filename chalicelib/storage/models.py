@@ -278,6 +278,9 @@ class SettingModel(Model):
     # A pace, in microseconds since 1970
     next_at = NumberAttribute(null=True)
     apart = ListAttribute(of=NumberAttribute, null=True)
+    # A request that ordered a mailing
+    fingerprint = UnicodeAttribute(null=True)
+    mailing_id = UnicodeAttribute(null=True)
     expires_at = NumberAttribute(null=True)
 
 

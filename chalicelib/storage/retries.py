@@ -42,6 +42,17 @@ def translated(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: {type(error).__name__}") from error
 
 
+def code_of(error: PynamoDBException) -> str:
+    """The code of DynamoDB's answer, "" where none came: PynamoDB's own property breaks on a broken connection."""
+    response = getattr(error.cause, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def was_refused(error: PynamoDBException) -> bool:
+    """Whether a write's condition did not hold."""
+    return code_of(error) == "ConditionalCheckFailedException"
+
+
 def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...]:
     """Run a transaction, again as long as others are in its way.
 
@@ -54,7 +65,7 @@ def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...
             codes = tuple(None if reason is None else reason.code for reason in error.cancellation_reasons)
             if codes and not any(code in TRANSIENT for code in codes):
                 return codes
-            if tries == TRIES or (not codes and error.cause_response_code not in TRANSIENT):
+            if tries == TRIES or (not codes and code_of(error) not in TRANSIENT):
                 raise
             backoff.wait(tries)
         else:

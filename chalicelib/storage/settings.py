@@ -7,7 +7,7 @@ from datetime import datetime
 from pynamodb.exceptions import UpdateError
 
 from .models import Tables
-from .retries import translated
+from .retries import translated, was_refused
 
 _LEASES = "leases"
 
@@ -28,7 +28,7 @@ class LeaseRepository:
                     actions=[model.owner.set(owner), model.lease_until.set(until)], condition=condition
                 )
             except UpdateError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
+                if not was_refused(error):
                     raise
                 return False
         return True
@@ -42,5 +42,5 @@ class LeaseRepository:
                     actions=[model.owner.remove(), model.lease_until.remove()], condition=model.owner == owner
                 )
             except UpdateError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
+                if not was_refused(error):
                     raise

@@ -16,7 +16,7 @@ from ..domain.errors import Conflict, NotFound
 from ..domain.users import Role, Token, User
 from .counters import Counters
 from .models import Tables, UserModel, from_ms, to_ms
-from .retries import transact, translated
+from .retries import transact, translated, was_refused
 
 _REFUSED = "ConditionalCheckFailed"
 
@@ -159,7 +159,7 @@ class UserRepository:
             try:
                 model(f"login#{subject}").update(actions=actions, condition=condition)
             except UpdateError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
+                if not was_refused(error):
                     raise
                 return False
         return True
@@ -177,7 +177,7 @@ class UserRepository:
                     actions=[self._model.failures.add(-1)], condition=self._model.failures > 0
                 )
             except UpdateError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
+                if not was_refused(error):
                     raise
 
     def _row(self, user: User) -> UserModel:

@@ -18,7 +18,7 @@ from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Unit
-from chalicelib.services.mailings import MailingFields
+from chalicelib.services.mailing_fields import MailingFields
 from tests.contract.calls import permissions_for
 from tests.contract.packaged import Permission
 from tests.support.api import Api, new_api

@@ -60,7 +60,7 @@ def test_a_scheduled_mailing_starts_by_itself_within_two_seconds(world: World) -
 def test_a_mailing_that_was_moved_starts_at_its_new_time_only(world: World) -> None:
     from dataclasses import replace
 
-    from chalicelib.services.mailings import MailingFields
+    from chalicelib.services.mailing_fields import MailingFields
 
     world.add_clients(1)
     mailing = world.create_mailing(starts_in=30)
@@ -73,7 +73,7 @@ def test_a_mailing_that_was_moved_starts_at_its_new_time_only(world: World) -> N
 
 
 def test_a_mailing_for_nobody_finishes(world: World) -> None:
-    mailing = world.create_mailing()
+    mailing = world.create_mailing(starts_in=5)
     world.run_until_finished(mailing, limit=60)
     assert world.counts(mailing) == {}
 

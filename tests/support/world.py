@@ -26,7 +26,7 @@ from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, Outcome, gateway_id_for, message_id_for
 from chalicelib.gateways.base import Answer
 from chalicelib.services.clients import ClientFields
-from chalicelib.services.mailings import MailingFields
+from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.storage.models import Tables, bind
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision

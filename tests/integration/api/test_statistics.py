@@ -114,7 +114,7 @@ def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
     cancelled, running = (campaign.order(rate_limit=1, lasts=timedelta(hours=5)) for _ in range(2))
     campaign.world.run_for(10)
     api.post(f"/api/mailing/{cancelled}/cancel")
-    campaign.world.run_for(60)
+    campaign.world.run_for(20)
     overview = api.get("/api/mailing/stats/").json
     by_status = {one["status"]: one for one in overview["by_status"]}
     assert overview["total"] == 4

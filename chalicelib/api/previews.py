@@ -1,0 +1,143 @@
+"""/api/mailing/preview/ and /api/mailing/{id}/preview/: what a mailing would come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..domain.errors import NotFound
+from ..domain.sms import SmsParts
+from ..services.previews import Preview
+from .fields import MomentOut, View
+from .mailings import MailingBody
+from .routing import Call, Routes
+
+routes = Routes("mailing")
+
+
+class LeftOutView(View):
+    """How many of the matching clients would not be reached, and why."""
+
+    reason: str
+    count: int
+
+
+class TimeZoneView(View):
+    """A time zone's clients: how many match, and how many of them would be reached."""
+
+    timezone: str
+    matching: int
+    recipients: int
+
+
+class OperatorView(View):
+    """An operator's clients: how many match, and how many of them would be reached. null: the operator is not known."""
+
+    operator: str | None
+    matching: int
+    recipients: int
+
+
+class TextView(View):
+    """The text as SMS. `units` are septets (GSM-7) or code units of 16 bits (UCS-2); `forcing` makes it UCS-2."""
+
+    encoding: str
+    characters: int
+    units: int
+    units_per_part: int
+    parts: int
+    forcing: str
+
+    @classmethod
+    def of(cls, sms: SmsParts) -> TextView:
+        return cls(
+            encoding=sms.encoding,
+            characters=sms.characters,
+            units=sms.units,
+            units_per_part=sms.units_per_part,
+            parts=sms.parts,
+            forcing=sms.forcing,
+        )
+
+
+class WindowView(View):
+    """The window from now on, and what is needed of it.
+
+    `rate` is the lower of the mailing's and the gateway's, in messages a second; without one nothing can be said of the
+    time, and any open window is long enough. `seconds_needed` is sending at that rate without a break; `finishes_at`
+    minds the clients' local hours too. Both are estimates: a slow gateway and retries take longer.
+    """
+
+    starts_at: MomentOut
+    ends_at: MomentOut
+    seconds: float
+    rate: int | None
+    seconds_needed: float | None
+    finishes_at: MomentOut | None
+    long_enough: bool
+
+
+class PreviewView(View):
+    """Everyone who matches now, who of them would be reached, what the text costs and whether the window is enough."""
+
+    matching: int
+    recipients: int
+    left_out: list[LeftOutView]
+    by_timezone: list[TimeZoneView]
+    by_operator: list[OperatorView]
+    text: TextView
+    sms_parts: int
+    window: WindowView
+
+    @classmethod
+    def of(cls, preview: Preview) -> PreviewView:
+        zones, zones_reached = _sums(preview.matching, 0), _sums(preview.reached, 0)
+        operators, operators_reached = _sums(preview.matching, 1), _sums(preview.reached, 1)
+        recipients = preview.reached.total()
+        return cls(
+            matching=preview.matching.total(),
+            recipients=recipients,
+            left_out=[LeftOutView(reason=reason, count=count) for reason, count in preview.left_out.most_common()],
+            by_timezone=[
+                TimeZoneView(timezone=name, matching=count, recipients=zones_reached[name])
+                for name, count in sorted(zones.items())
+            ],
+            by_operator=[
+                OperatorView(operator=code or None, matching=count, recipients=operators_reached[code])
+                for code, count in sorted(operators.items())
+            ],
+            text=TextView.of(preview.sms),
+            sms_parts=preview.sms.parts * recipients,
+            window=_window(preview),
+        )
+
+
+def _sums(counts: Counter[tuple[str, str]], place: int) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for key, count in counts.items():
+        sums[key[place]] += count
+    return sums
+
+
+def _window(preview: Preview) -> WindowView:
+    plan = preview.forecast
+    return WindowView(
+        starts_at=preview.starts_at,
+        ends_at=preview.ends_at,
+        seconds=max(0.0, (preview.ends_at - preview.starts_at).total_seconds()),
+        rate=plan.rate,
+        seconds_needed=plan.needed.total_seconds() if plan.needed is not None else None,
+        finishes_at=plan.finishes_at,
+        long_enough=plan.long_enough,
+    )
+
+
+@routes.route("POST", "/api/mailing/preview")
+def preview_draft(call: Call, body: MailingBody) -> PreviewView:
+    """Say what a mailing would come to, without ordering it."""
+    return PreviewView.of(call.services.previews.draft(body.fields()))
+
+
+@routes.route("GET", "/api/mailing/{mailing_id}/preview", errors=(NotFound,))
+def preview_mailing(call: Call, mailing_id: str) -> PreviewView:
+    """Say what a mailing would come to that went to its clients of today, from now on or from its later start."""
+    return PreviewView.of(call.services.previews.ordered(mailing_id))

@@ -1,0 +1,105 @@
+"""Forecasts: whom a mailing will leave out, and whether its window is long enough."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from .local_window import LocalWindow, WindowPolicy
+
+OPTED_OUT = "opted out"
+OUTSIDE = "outside the local window"
+NEVER_OPENS = "the window closes before the local window opens"
+_DAY = timedelta(days=1)
+_DAYS_AHEAD = 92  # that are looked at; each costs some milliseconds for a mailing to the whole world
+
+Interval = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What will come of sending so many messages at a rate, in messages a second, None where there is no limit.
+
+    `needed` is the time that the rate takes for all of them; `finishes_at` is None where there is no rate or no end in
+    sight. It is an estimate: retries and a slow gateway take longer.
+    """
+
+    rate: int | None
+    needed: timedelta | None
+    finishes_at: datetime | None
+    long_enough: bool
+
+
+def left_out(window: LocalWindow | None, timezone: str, start: datetime, end: datetime) -> str:
+    """Why clients of a time zone will not be reached between two moments, "" where they will."""
+    if window is None or start >= end or window.allows(start, timezone):
+        return ""
+    if window.policy is WindowPolicy.SKIP:
+        return OUTSIDE
+    return NEVER_OPENS if window.opening(start, timezone) >= end else ""
+
+
+def forecast(
+    recipients: Mapping[str, int], window: LocalWindow | None, rate: int | None, start: datetime, end: datetime
+) -> Forecast:
+    """The forecast for so many recipients of each time zone, all of whom can be reached at some moment."""
+    total = sum(recipients.values())
+    needed = timedelta(seconds=total / rate) if rate else None
+    if rate is None or needed is None:
+        return Forecast(None, None, None, start < end)
+    if window is None:
+        finishes_at = start + needed
+        return Forecast(rate, needed, finishes_at, finishes_at <= end)
+    left = Counter(recipients)
+    for day in range(_DAYS_AHEAD):
+        since = start + day * _DAY
+        until = min(end, since + _DAY)
+        if since >= until:
+            break
+        finished = _send(left, _open_at(left, window, since, until, first=day == 0), rate)
+        if finished is not None:
+            return Forecast(rate, needed, max(start, finished), True)
+    return Forecast(rate, needed, None, not left.total())
+
+
+def _open_at(
+    timezones: Iterable[str], window: LocalWindow, since: datetime, until: datetime, *, first: bool
+) -> dict[str, list[Interval]]:
+    """When each time zone may be reached between two moments. Whom the policy skips may be at the start or never."""
+    closed = LocalWindow(window.until, window.start)
+    found: dict[str, list[Interval]] = {}
+    for timezone in timezones:
+        moment = since
+        intervals = found[timezone] = []
+        while (opens := window.opening(moment, timezone)) < until:
+            moment = min(until, closed.opening(opens, timezone))
+            intervals.append((opens, moment))
+            if moment >= until:
+                break
+        if window.policy is WindowPolicy.SKIP:
+            found[timezone] = [one for one in intervals if first and one[0] == since]
+    return found
+
+
+def _send(left: Counter[str], opened: Mapping[str, list[Interval]], rate: int) -> datetime | None:
+    """Take what the rate allows from what is left, first for those whose hours end first. When the last one is sent."""
+    moments = sorted({moment for intervals in opened.values() for interval in intervals for moment in interval})
+    for since, until in pairwise(moments):
+        capacity = int(rate * (until - since).total_seconds())
+        room = capacity
+        reachable = [
+            (interval[1], timezone)
+            for timezone, intervals in opened.items()
+            for interval in intervals
+            if interval[0] <= since < interval[1]
+        ]
+        for _, timezone in sorted(reachable):
+            sent = min(room, left[timezone])
+            left[timezone] -= sent
+            room -= sent
+        if not left.total():
+            return since + timedelta(seconds=(capacity - room) / rate)
+    return None

@@ -1,0 +1,90 @@
+"""What a person says of a mailing, and what of it is allowed when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
+from datetime import datetime
+
+from ..domain.errors import Conflict, Invalid
+from ..domain.local_window import LocalWindow
+from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown, Segment, check_text, check_window
+
+# What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already.
+CHANGEABLE = {
+    MailingStatus.PAUSED: frozenset({"end_at", "rate_limit", "on_unknown"}),
+    MailingStatus.RUNNING: frozenset({"rate_limit"}),
+}
+_API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
+
+
+@dataclass(frozen=True, slots=True)
+class MailingFields:
+    """What a person says of a mailing."""
+
+    text: str
+    segment: Segment
+    start_at: datetime
+    end_at: datetime
+    on_unknown: OnUnknown = OnUnknown.RETRY
+    rate_limit: int | None = None
+    local_window: LocalWindow | None = None
+    late: Late = Late.RUN
+
+    def over(self, mailing: Mailing) -> Mailing:
+        """The mailing with these fields."""
+        return replace(
+            mailing,
+            text=self.text,
+            segment=self.segment,
+            start_at=_whole_ms(self.start_at),
+            end_at=_whole_ms(self.end_at),
+            on_unknown=self.on_unknown,
+            rate_limit=self.rate_limit,
+            local_window=self.local_window,
+            late=self.late,
+        )
+
+    def ordered(self, mailing_id: str, created_by: str, now: datetime) -> Mailing:
+        """A new mailing with these fields."""
+        return Mailing(
+            mailing_id=mailing_id,
+            text=self.text,
+            segment=self.segment,
+            start_at=_whole_ms(self.start_at),
+            end_at=_whole_ms(self.end_at),
+            status=MailingStatus.SCHEDULED,
+            revision=1,
+            created_at=now,
+            updated_at=now,
+            on_unknown=self.on_unknown,
+            rate_limit=self.rate_limit,
+            created_by=created_by,
+            local_window=self.local_window,
+            late=self.late,
+        )
+
+
+def check_fields(fields: MailingFields, now: datetime) -> None:
+    """Invalid names each field that is wrong."""
+    errors = check_text(fields.text) + check_window(fields.start_at, fields.end_at, now)
+    if errors:
+        raise Invalid(*errors)
+
+
+def check_changeable(old: Mailing, new: Mailing) -> None:
+    """Conflict, with what can be changed instead, where the mailing has gone too far for the change."""
+    if old.status is MailingStatus.SCHEDULED or (old.status is MailingStatus.PAUSED and old.launched_at is None):
+        return
+    allowed = CHANGEABLE.get(old.status, frozenset())
+    names = [one.name for one in dataclass_fields(Mailing)]
+    refused = [name for name in names if getattr(old, name) != getattr(new, name) and name not in allowed]
+    if refused or not allowed:
+        changeable = ", ".join(sorted(_API_NAMES.get(name, name) for name in allowed)) or "nothing"
+        kept = ", ".join(_API_NAMES.get(name, name) for name in refused)
+        what = f"its {kept} cannot be changed" if kept else "it cannot be changed"
+        raise Conflict(f"the mailing is {old.status} and has begun, so {what}; of such a mailing {changeable} can be")
+
+
+def _whole_ms(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,80 @@
+"""Previews: whom a mailing would reach, what its text costs, and whether its window is long enough."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..clock import SystemClock
+from ..domain.errors import NotFound
+from ..domain.forecasts import OPTED_OUT, Forecast, forecast, left_out
+from ..domain.mailings import Mailing, is_mailing_id
+from ..domain.sms import SmsParts, sms_parts
+from ..storage.clients import ClientRepository
+from ..storage.mailings import MailingRepository
+from .gateway_control import GatewayControlService
+from .mailing_fields import MailingFields, check_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a mailing would come to. The counters have everyone who matches, and of them those who would be reached."""
+
+    matching: Counter[tuple[str, str]]  # by time zone and operator
+    reached: Counter[tuple[str, str]]
+    left_out: Counter[str]  # by reason
+    sms: SmsParts
+    starts_at: datetime
+    ends_at: datetime
+    forecast: Forecast
+
+
+class PreviewService:
+    """Reads the segment's counters and no client, so that a preview costs the same for millions."""
+
+    def __init__(
+        self,
+        clients: ClientRepository,
+        mailings: MailingRepository,
+        control: GatewayControlService,
+        clock: SystemClock,
+    ) -> None:
+        self._clients = clients
+        self._mailings = mailings
+        self._control = control
+        self._clock = clock
+
+    def draft(self, fields: MailingFields) -> Preview:
+        """The preview of a mailing that is not ordered yet; Invalid names each wrong field."""
+        now = self._clock.now()
+        check_fields(fields, now)
+        return self._preview(fields.ordered("", "", now), now)
+
+    def ordered(self, mailing_id: str) -> Preview:
+        """The preview of a mailing, as if it went to its clients of today from now on; NotFound where there is none."""
+        if not is_mailing_id(mailing_id):
+            raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+        return self._preview(self._mailings.get(mailing_id), self._clock.now())
+
+    def _preview(self, mailing: Mailing, now: datetime) -> Preview:
+        start = max(mailing.start_at, now)
+        matching: Counter[tuple[str, str]] = Counter()
+        reached: Counter[tuple[str, str]] = Counter()
+        reasons: Counter[str] = Counter()
+        known: dict[str, str] = {}
+        for part in self._clients.counts(mailing.segment):
+            if part.timezone not in known:
+                known[part.timezone] = left_out(mailing.local_window, part.timezone, start, mailing.end_at)
+            reason = OPTED_OUT if part.opted_out else known[part.timezone]
+            matching[part.timezone, part.operator] += part.count
+            if reason:
+                reasons[reason] += part.count
+            else:
+                reached[part.timezone, part.operator] += part.count
+        recipients: Counter[str] = Counter()
+        for (timezone, _), count in reached.items():
+            recipients[timezone] += count
+        rates = [rate for rate in (mailing.rate_limit, self._control.state().rate) if rate]
+        plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
+        return Preview(matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan)
