@@ -1,0 +1,103 @@
+"""Counters beside the rows: whatever is done in whatever order, whichever answers are lost, they equal a recount."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+
+from chalicelib.domain.clients import Client
+from chalicelib.domain.errors import Conflict, NotFound, Unavailable
+from chalicelib.domain.mailings import Mailing, MailingStatus, Segment
+from tests.factories import START, ClientFactory, MailingFactory
+from tests.integration.storage.engines import Store
+from tests.support.aws import Call
+
+TAGS = ("", "a", "b")
+
+
+def lose_some(store: Store, rng: random.Random) -> None:
+    """Let a tenth of the calls that write be lost on the way there, and a tenth of their answers on the way back."""
+
+    def lost(call: Call) -> None:
+        if call.operation == "dynamodb.TransactWriteItems" and rng.random() < 0.1:
+            raise ConnectionClosedError(endpoint_url="http://in-process.invalid")
+
+    store.aws.before = store.aws.after = lost
+
+
+def recounted(store: Store) -> Counter[tuple[str, str, bool]]:
+    """The directory, counted row by row."""
+    counts: Counter[tuple[str, str, bool]] = Counter()
+    cursor = ""
+    for _ in range(100):
+        clients, cursor = store.clients.list(Segment(), cursor, 200)
+        counts.update((client.tag, client.operator, client.opted_out) for client in clients)
+        if not cursor:
+            return counts
+    raise AssertionError("the list does not end")
+
+
+def move_a_client(store: Store, known: list[Client], rng: random.Random, step: int) -> None:
+    """One random change of the directory, sometimes from what is not so any more."""
+    now = START + timedelta(milliseconds=step + 1)
+    client = rng.choice(known)
+    changed = replace(client, tag=rng.choice(TAGS), opted_out=rng.random() < 0.3, updated_at=now)
+    with contextlib.suppress(Conflict, NotFound, Unavailable):
+        match rng.randrange(5):
+            case 0:
+                store.clients.create(replace(client, created_at=now, updated_at=now))
+            case 1:
+                store.clients.delete(store.clients.get(client.client_id))
+            case 2:
+                store.clients.change(store.clients.get(client.client_id), changed)
+            case 3:
+                store.clients.change(client, changed)
+            case _:
+                store.clients.upsert([changed])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_of_clients_equal_a_recount(faulty: Store, seed: int) -> None:
+    """After two hundred changes, refused ones and lost ones among them."""
+    rng = random.Random(seed)
+    known = ClientFactory.build_batch(12, tag="a", timezone="UTC")
+    lose_some(faulty, rng)
+    for step in range(200):
+        move_a_client(faulty, known, rng, step)
+    faulty.aws.before = faulty.aws.after = lambda call: None
+    counts = recounted(faulty)
+    assert counts.total() > 0
+    parts = faulty.clients.counts(Segment())
+    assert {(part.tag, part.operator, part.opted_out): part.count for part in parts} == counts
+    assert faulty.clients.count(Segment()) == counts.total()
+    for tag in TAGS:
+        tagged = sum(count for (name, _, _), count in counts.items() if name == tag)
+        assert faulty.clients.count(Segment((tag,))) == tagged
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_totals_of_mailings_equal_a_recount(faulty: Store, seed: int) -> None:
+    """Those that were removed are in neither."""
+    rng = random.Random(seed)
+    known: list[Mailing] = MailingFactory.build_batch(8)
+    lose_some(faulty, rng)
+    for mailing in known:
+        with contextlib.suppress(Unavailable):
+            faulty.mailings.create(mailing)
+    for step in range(120):
+        with contextlib.suppress(Conflict, NotFound, Unavailable):
+            old = rng.choice([faulty.mailings.get(rng.choice(known).mailing_id), rng.choice(known)])
+            if rng.random() < 0.04:
+                faulty.mailings.mark_deleted(old)
+            else:
+                new = old.moved_to(rng.choice(list(MailingStatus)), START + timedelta(milliseconds=step))
+                faulty.mailings.change(old, new)
+    faulty.aws.before = faulty.aws.after = lambda call: None
+    mailings, _ = faulty.mailings.list(None, None, 100)
+    assert faulty.mailings.totals() == Counter(str(mailing.status) for mailing in mailings)
