@@ -15,6 +15,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
 
 
 class _TimedReader(io.RawIOBase):
@@ -52,6 +53,13 @@ class _TimedHTTPConnection(HTTPConnection):
 
 class _TimedHTTPSConnection(HTTPSConnection):
     response_class = _TimedResponse
+
+    def connect(self) -> None:
+        # Before the handshake is done nothing was sent; after it the same error may come with the answer.
+        try:
+            super().connect()
+        except OSError as error:
+            raise NewConnectionError(self, type(error).__name__) from error
 
 
 class _TimedHTTPPool(HTTPConnectionPool):

@@ -9,7 +9,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
 from ..config import Settings
 from ..domain.messages import Outcome
@@ -17,7 +17,7 @@ from .base import Answer
 from .bounded import BoundedAdapter
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
-_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)
 _UNSENDABLE = (InvalidHeader, InvalidSchema, InvalidURL, MissingSchema, UnicodeEncodeError)
 
 
@@ -74,7 +74,7 @@ def _read(response: requests.Response) -> bytes | None:
 
 def _never_sent(error: requests.ConnectionError) -> bool:
     """Whether the connection failed before anything was sent over it."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError):
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return True
     cause = error.args[0] if error.args else None
     if isinstance(cause, MaxRetryError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _BOUND = 10  # seconds; no test's call takes as long
 
@@ -13,7 +14,9 @@ _BOUND = 10  # seconds; no test's call takes as long
 class RawServer:
     """Answers every request on loopback with `answer`, piece by piece, and then closes the connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self.before_handshake: Callable[[socket.socket], None] = lambda connection: None
         self.answer: Iterable[bytes] = []
         self.reset_at_end = False
         self.requests: list[bytes] = []
@@ -26,7 +29,7 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def stop(self) -> None:
         self._stopped.set()
@@ -42,7 +45,12 @@ class RawServer:
             with connection:
                 connection.settimeout(_BOUND)
                 try:
-                    self._talk(connection)
+                    self.before_handshake(connection)
+                    if self._tls:
+                        with self._tls.wrap_socket(connection, server_side=True) as secure:
+                            self._talk(secure)
+                    else:
+                        self._talk(connection)
                 except OSError:
                     continue  # the caller had heard enough, which is what most of the tests want
 

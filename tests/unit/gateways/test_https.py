@@ -1,0 +1,118 @@
+"""The HTTP gateway over TLS: before the handshake is done nothing was sent, after it something may have been."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chalicelib.config import Settings
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.gateways.http import HttpGateway
+from tests.unit.gateways.raw_server import RawServer
+
+pytestmark = pytest.mark.enable_socket
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"code": 0}'
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 and its key, which nobody trusts of their own accord."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "gateway.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[RawServer]:
+    """A server with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = RawServer(context)
+    yield server
+    server.stop()
+
+
+def send(url: str, trusted: Path | None = None) -> Answer:
+    gateway = HttpGateway(Settings(gateway_url=url, gateway_connect_timeout=0.3, gateway_read_timeout=0.5))
+    if trusted:
+        gateway._session.verify = str(trusted)
+    return gateway.send(7, "+79161234567", "Hello")
+
+
+def test_a_message_goes_over_tls(secure: RawServer, certificate: Path) -> None:
+    """To a server whose certificate is trusted."""
+    secure.answer = [OK]
+    assert send(secure.url, certificate).outcome is Outcome.ACCEPTED
+    assert len(secure.requests) == 1
+
+
+def test_a_certificate_that_nobody_trusts_gets_nothing(secure: RawServer) -> None:
+    """Neither message nor token."""
+    secure.answer = [OK]
+    answer = send(secure.url)
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no connection to the gateway")
+    assert secure.requests == []
+
+
+def hang(connection: socket.socket) -> None:
+    """Wait until the other side gives up."""
+    while connection.recv(65536):
+        continue
+
+
+def close(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def speak_plainly(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(OK)
+
+
+@pytest.mark.parametrize("trouble", [hang, close, speak_plainly])
+def test_a_handshake_that_fails_is_a_failure(
+    secure: RawServer, certificate: Path, trouble: Callable[[socket.socket], None]
+) -> None:
+    """Nothing was sent, so nothing can have been taken."""
+    secure.before_handshake = trouble
+    assert send(secure.url, certificate).outcome is Outcome.FAILED
+    assert secure.requests == []
+
+
+def test_a_connection_that_is_spoilt_after_the_request_leaves_it_open(secure: RawServer, certificate: Path) -> None:
+    """Something that is no TLS comes in the place of the answer: the message may have been taken."""
+    raw: list[socket.socket] = []
+    secure.before_handshake = lambda connection: raw.append(connection.dup())
+
+    def spoil() -> Iterator[bytes]:
+        with raw.pop() as connection:
+            connection.sendall(b"\x00" * 1000)
+        yield b""
+
+    secure.answer = spoil()
+    assert send(secure.url, certificate).outcome is Outcome.UNKNOWN
+    assert len(secure.requests) == 1
