@@ -22,10 +22,12 @@ from .messaging import Queue
 from .services.accounts import AccountService
 from .services.claiming import Claims
 from .services.clients import ClientService
+from .services.dead_letters import DeadLetters
 from .services.delivery import Delivery
 from .services.dispatch import Dispatcher
 from .services.feeding import Feeder
 from .services.gateway_control import GatewayControlService
+from .services.imports import ImportService
 from .services.mailings import MailingService
 from .services.messages import MessageService
 from .services.outcomes import Outcomes
@@ -35,6 +37,7 @@ from .services.states import MailingStates
 from .services.statistics import StatisticsService
 from .storage.clients import ClientRepository
 from .storage.control import ControlRepository
+from .storage.imports import ImportRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
 from .storage.models import Tables, bind
@@ -60,7 +63,11 @@ class Services:
     messages: MessageService
     statistics: StatisticsService
     previews: PreviewService
+    imports: ImportService
+    dead_letters: DeadLetters
+    queues: dict[str, Queue]
     gateway_control: GatewayControlService
+    feeder: Feeder
     dispatcher: Dispatcher
     delivery: Delivery
 
@@ -111,9 +118,11 @@ def build(
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingStates(mailings, clock)
     control = GatewayControlService(ControlRepository(tables, backoff), settings.circuit_threshold, clock, rng)
+    leases = LeaseRepository(tables)
     feeder = Feeder(
-        settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
+        settings, mailings, ledger, leases, control, dispatch_queue, send_queue, clock, rng
     )
+    imports = ImportService(clients, ImportRepository(tables, backoff), leases, dispatch_queue, clock, rng)
     return Services(
         settings=settings,
         clock=clock,
@@ -123,7 +132,16 @@ def build(
         messages=MessageService(ledger, mailings),
         statistics=StatisticsService(mailings),
         previews=PreviewService(clients, mailings, control, clock),
+        imports=imports,
+        dead_letters=DeadLetters(mailings, ledger, dead_letters, send_queue, clock),
+        queues={
+            "dispatch": dispatch_queue,
+            "dispatch-dead": Queue(sqs, settings.dispatch_dead_letter_queue, backoff),
+            "send": send_queue,
+            "send-dead": dead_letters,
+        },
         gateway_control=control,
+        feeder=feeder,
         dispatcher=Dispatcher(
             clients,
             mailings,
@@ -131,6 +149,7 @@ def build(
             feeder,
             Settler(mailings, ledger, feeder, clock),
             control,
+            imports,
             dispatch_queue,
             send_queue,
             clock,

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +19,7 @@ BATCH = 10  # the most that one call of SQS takes
 MAX_DELAY = 900  # seconds; SQS delays no longer
 MAX_VISIBILITY = 43200  # seconds
 TRIES = 6
+_LOOKS = 3  # that find nothing before a queue counts as empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Unit:
     launch: start a mailing (with the revision that was due). expand: write the rows of one shard. pump: feed the send
     queue for all running mailings. resume: feed a mailing from its start. settle: recount a mailing and end it.
     stalled: the same, and feed it again if it is open. reopen: put failed messages back. purge: remove a deleted
-    mailing's ledger.
+    mailing's ledger. import: write the clients of an import.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Unit:
     shard: str = ""
     revision: int = 0
     hop: int = 0
+    import_id: str = ""
 
     @classmethod
     def parse(cls, body: str) -> Unit:
@@ -68,7 +71,7 @@ class Unit:
             unit = cls(**json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
             raise Malformed(f"no unit: {type(error).__name__}") from error
-        texts = (unit.kind, unit.mailing_id, unit.shard)
+        texts = (unit.kind, unit.mailing_id, unit.shard, unit.import_id)
         numbers = (unit.revision, unit.hop)
         if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
             raise Malformed("no unit: a field has the wrong type")
@@ -78,6 +81,25 @@ class Unit:
 
     def body(self) -> str:
         return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """A message as a queue gave it out; `receipt` is good until it is given out again."""
+
+    item: str
+    receipt: str
+    body: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """About how many messages a queue holds: to be had now, later, and in somebody's hands."""
+
+    visible: int
+    delayed: int
+    in_flight: int
 
 
 class Queue:
@@ -133,8 +155,37 @@ class Queue:
                     raise Unavailable(f"{self._name}: {operation}: {failed[0].get('Code')}")
                 self._backoff.wait(tries)
 
+    def receive(self, limit: int, hide: int) -> list[QueueMessage]:
+        """Up to `limit` messages, hidden from others for so many seconds."""
+        found: dict[str, QueueMessage] = {}
+        in_vain = 0  # one look asks only some of the servers that hold a queue
+        while len(found) < limit and in_vain < _LOOKS:
+            answer = self._call(
+                "receive_message",
+                QueueUrl=self._url,
+                MaxNumberOfMessages=min(BATCH, limit - len(found)),
+                VisibilityTimeout=hide,
+                MessageSystemAttributeNames=["SentTimestamp"],
+            )
+            messages = answer.get("Messages", [])
+            in_vain = 0 if messages else in_vain + 1
+            for one in messages:
+                sent_at = datetime.fromtimestamp(int(one["Attributes"]["SentTimestamp"]) / 1000, UTC)
+                found[one["MessageId"]] = QueueMessage(one["MessageId"], one["ReceiptHandle"], one["Body"], sent_at)
+        return list(found.values())
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        """Remove received messages, named by receipt handle."""
+        self._in_batches("delete_message_batch", [{"ReceiptHandle": receipt} for receipt in receipts])
+
+    def depths(self) -> QueueDepth:
+        """How much the queue holds."""
+        names = ["", "Delayed", "NotVisible"]
+        attributes = [f"ApproximateNumberOfMessages{name}" for name in names]
+        found = self._call("get_queue_attributes", QueueUrl=self._url, AttributeNames=attributes)["Attributes"]
+        return QueueDepth(*(int(found[attribute]) for attribute in attributes))
+
     def depth(self) -> int:
         """About how many messages can be received now or soon: visible and delayed ones."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-        answer = self._call("get_queue_attributes", QueueUrl=self._url, AttributeNames=names)
-        return sum(int(value) for value in answer["Attributes"].values())
+        depths = self.depths()
+        return depths.visible + depths.delayed

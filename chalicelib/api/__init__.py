@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import auth, clients, mailings, messages, previews, service, statistics, steering, users
+from . import auth, clients, gateway, mailings, messages, previews, queues, service, statistics, steering, users
 from .routing import Routes
 
 ROUTES: tuple[Routes, ...] = (
@@ -14,5 +14,7 @@ ROUTES: tuple[Routes, ...] = (
     statistics.routes,
     previews.routes,
     messages.routes,
+    queues.routes,
+    gateway.routes,
     service.routes,
 )

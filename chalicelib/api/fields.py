@@ -141,12 +141,17 @@ OneOrMore = Annotated[
 ]
 
 
-class PageQuery(BaseModel):
-    """What every list understands. A subclass adds the filters of its list."""
+class LimitQuery(BaseModel):
+    """How many are wanted at most."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: Annotated[int, BeforeValidator(_query_integer), Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+
+
+class PageQuery(LimitQuery):
+    """What every list understands. A subclass adds the filters of its list."""
+
     cursor: StrictStr | None = None
 
     @property

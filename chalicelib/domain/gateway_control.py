@@ -23,7 +23,7 @@ class GatewayControl:
     retry_at: datetime | None = None
     opened_at: datetime | None = None
     trips: int = 0
-    troubles: int = 0  # attempts that failed since one was answered, as far as senders have told
+    troubled: tuple[str, ...] = ()  # ids of messages that failed since one was answered, as far as senders have told
     held: bool = False
     revision: int = 0
     changed_by: str = ""
@@ -42,7 +42,7 @@ class GatewayControl:
             retry_at=now + span,
             opened_at=self.opened_at or now,
             trips=self.trips + 1,
-            troubles=0,
+            troubled=(),
             revision=self.revision + 1,
             changed_by="",
             changed_at=now,
@@ -59,7 +59,7 @@ class GatewayControl:
             retry_at=None,
             opened_at=None,
             trips=0,
-            troubles=0,
+            troubled=(),
             held=False,
             revision=self.revision + 1,
             changed_by=by,
@@ -76,6 +76,6 @@ class GatewayControl:
         """Another rate."""
         return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)
 
-    def with_troubles(self, troubles: int) -> GatewayControl:
-        """Another count of failed attempts."""
-        return replace(self, troubles=troubles, revision=self.revision + 1)
+    def with_troubled(self, messages: tuple[str, ...]) -> GatewayControl:
+        """Other messages in trouble."""
+        return replace(self, troubled=messages, revision=self.revision + 1)

@@ -16,6 +16,7 @@ MAX_SEGMENT_VALUES = 50
 MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
 TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
+REDRIVING = "redriving"  # stands in Mailing.reopening while single messages are put back
 COUNTED = (*TERMINAL, "waiting")
 
 

@@ -38,7 +38,7 @@ class Batch:
     kept: dict[str, tuple[Received, float | None]] = field(default_factory=dict)
     dead: list[tuple[Received, str]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[tuple[str, Attempt]] = field(default_factory=list)  # with the message's id, in their order
     probed: bool = False
 
     def keep(self, received: Received, delay: float | None) -> None:

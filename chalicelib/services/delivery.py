@@ -70,7 +70,7 @@ class Delivery:
         self._outcomes.count(batch)
         self._postpone(batch)
         if batch.attempts:
-            outcomes = Counter(str(attempt.outcome) for attempt in batch.attempts)
+            outcomes = Counter(str(attempt.outcome) for _, attempt in batch.attempts)
             logger.info("batch delivered", size=len(received), kept=len(batch.kept), outcomes=dict(outcomes))
         return list(batch.kept)
 

@@ -22,6 +22,7 @@ from ..storage.mailings import MailingRepository
 from .claiming import deferral, obstacle
 from .feeding import Feeder
 from .gateway_control import GatewayControlService
+from .imports import ImportService
 from .settling import Settler, closing_status
 
 PAGE = 125  # clients; a multiple of 25, which is what the ledger writes at once
@@ -45,6 +46,7 @@ class Dispatcher:
         feeder: Feeder,
         settler: Settler,
         control: GatewayControlService,
+        imports: ImportService,
         dispatch_queue: Queue,
         send_queue: Queue,
         clock: SystemClock,
@@ -56,6 +58,7 @@ class Dispatcher:
         self._feeder = feeder
         self._settler = settler
         self._control = control
+        self._imports = imports
         self._dispatch_queue = dispatch_queue
         self._send_queue = send_queue
         self._clock = clock
@@ -81,6 +84,8 @@ class Dispatcher:
                     self._settler.reopen(unit.mailing_id, deadline)
                 case "purge":
                     self._settler.purge(unit.mailing_id, deadline)
+                case "import":
+                    self._imports.carry_out(unit.import_id, unit.hop, deadline)
                 case _:
                     logger.error("unknown unit dropped", unit=unit.kind[:80])
         except NotFound:
@@ -197,6 +202,7 @@ class Dispatcher:
                 self._mailings.closed(mailing_id)
         for mailing_id in self._mailings.deleted(_AT_ONCE):
             self._dispatch_queue.send([Unit("purge", mailing_id).body()])
+        self._imports.go_on()
 
     def _continue(self, state: MailingState) -> None:
         """Set going what has stopped in one mailing."""

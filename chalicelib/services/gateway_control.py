@@ -46,7 +46,7 @@ class GatewayControlService:
         self._lock = threading.Lock()
         self._known: GatewayControl | None = None
         self._known_at = clock.now()
-        self._troubles_in_a_row = 0
+        self._troubled: set[str] = set()  # messages since the last answer, as this sender knows it
 
     # -- the circuit
 
@@ -87,49 +87,57 @@ class GatewayControlService:
         known = self._known
         return max(self._clock.now(), (known.retry_at if known else None) or self._clock.now()) + spread
 
-    def note(self, attempts: list[Attempt], probed: bool) -> bool:
-        """Learn from attempts, in the order in which they ended; opens the circuit, or closes it after a probe.
+    def note(self, attempts: list[tuple[str, Attempt]], probed: bool) -> bool:
+        """Learn from attempts, named by message, in the order in which they ended.
 
-        Answers whether the send queue has to be fed again: now that it is closed, or for the next probe.
+        Opens the circuit, or closes it after a probe. Answers whether the send queue has to be fed again: now that it
+        is closed, or for the next probe.
         """
         if not attempts:
             return False
         tripped = self._in_a_row(attempts) >= self._threshold
-        if any(attempt.outcome in _ANSWERED for attempt in attempts):
+        if any(attempt.outcome in _ANSWERED for _, attempt in attempts):
             if probed:
                 self._update(self._recovered)
                 logger.info("circuit closed")
                 return True
-            if self._known and self._known.troubles and not tripped:
-                self._update(lambda control: control.with_troubles(0) if control.troubles else None)
+            if self._known and self._known.troubled and not tripped:
+                self._update(lambda control: control.with_troubled(()) if control.troubled else None)
             if not tripped:
                 return False
-        retry_after = max((attempt.retry_after or 0.0 for attempt in attempts), default=0.0)
-        troubles = self._threshold if tripped else len(attempts)
-        control = self._update(lambda control: self._troubled(control, troubles, retry_after, probed))
+        retry_after = max((attempt.retry_after or 0.0 for _, attempt in attempts), default=0.0)
+        messages = {message for message, _ in attempts} | self._troubled
+        control = self._update(lambda control: self._after_trouble(control, messages, retry_after, probed or tripped))
         return control.open and control.trips <= _QUICK_TRIPS
 
-    def _in_a_row(self, attempts: list[Attempt]) -> int:
-        """How many attempts in a row this sender has had trouble with, at most, ending in these."""
+    def _in_a_row(self, attempts: list[tuple[str, Attempt]]) -> int:
+        """With how many messages in a row, at most, this sender has had trouble, ending in these attempts."""
         longest = 0
-        for attempt in attempts:
-            self._troubles_in_a_row = 0 if attempt.outcome in _ANSWERED else self._troubles_in_a_row + 1
-            longest = max(longest, self._troubles_in_a_row)
+        for message, attempt in attempts:
+            if attempt.outcome in _ANSWERED:
+                self._troubled.clear()
+            else:
+                self._troubled.add(message)
+            longest = max(longest, len(self._troubled))
         return longest
 
     def _recovered(self, control: GatewayControl) -> GatewayControl | None:
         return control.closed(self._clock.now()) if control.open and not control.held else None
 
-    def _troubled(
-        self, control: GatewayControl, troubles: int, retry_after: float, probed: bool
+    def _after_trouble(
+        self, control: GatewayControl, messages: set[str], retry_after: float, certain: bool
     ) -> GatewayControl | None:
-        """Senders that see few messages each have to add up what they see, or a small mailing would never trip it."""
-        if control.held or (control.open and not probed):
+        """Senders that see few messages each have to put together what they see.
+
+        It takes different messages: one that the gateway never takes is no sign of trouble, and has to be used up.
+        """
+        if control.held or (control.open and not certain):
             return None  # another sender has opened it
-        if not probed and control.troubles + troubles < self._threshold:
-            return control.with_troubles(control.troubles + troubles)
+        troubled = messages.union(control.troubled)
+        if not certain and len(troubled) < self._threshold:
+            return control.with_troubled(tuple(sorted(troubled))) if troubled != set(control.troubled) else None
         logger.warning("circuit open", trips=control.trips + 1)
-        self._troubles_in_a_row = 0
+        self._troubled.clear()
         return control.tripped(self._clock.now(), retry_after)
 
     def _update(self, step: Callable[[GatewayControl], GatewayControl | None]) -> GatewayControl:

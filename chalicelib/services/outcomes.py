@@ -52,7 +52,7 @@ class Outcomes:
         """Write what came of jobs: of each an attempt, or the reason why there was none."""
         now = self._clock.now()
         written = [(job, result, *self._after(job, result, now, probe=batch.probed)) for job, result in done]
-        batch.attempts += [result for _, result in done if isinstance(result, Attempt)]
+        batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
         try:
             applied = self._ledger.update([(job.message, new) for job, _, new, _ in written])
         except Unavailable as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS
 from ..domain.errors import Unavailable
-from ..domain.mailings import COUNTED, Mailing, MailingState, MailingStatus
+from ..domain.mailings import COUNTED, REDRIVING, Mailing, MailingState, MailingStatus
 from ..domain.messages import Message, MessageStatus, Outcome
 from ..domain.tallies import Tally, counters_of
 from ..observability import logger
@@ -19,6 +20,7 @@ from .feeding import Feeder
 
 _STOP_BEFORE = timedelta(seconds=10)
 _PAGE = 500
+_REDRIVE = timedelta(minutes=2)  # after which one that has not ended never will
 
 
 class Settler:
@@ -107,30 +109,22 @@ class Settler:
         """Put the failed (and, if asked, unknown) messages of a mailing back, then let it go on."""
         state = self._mailings.state(mailing_id)
         mailing = state.mailing
-        if not mailing.reopening:
+        now = self._clock.now()
+        if not mailing.reopening or (REDRIVING in mailing.reopening and now - mailing.updated_at < _REDRIVE):
             return
         after = ""
-        now = self._clock.now()
         while True:
             if now >= deadline - _STOP_BEFORE:
                 raise Unavailable("not all messages are put back yet")
             rows, after = self._ledger.trouble_page(mailing_id, after, _PAGE)
-            self._reopen_rows(mailing_id, [row for row in rows if row.status in mailing.reopening])
+            wanted = [row for row in rows if row.status in mailing.reopening]
+            put_back(self._mailings, self._ledger, mailing_id, wanted, now)
             now = self._clock.now()
             if not after:
                 break
         done = replace(mailing, reopening=(), updated_at=now, revision=mailing.revision + 1)
         if self._mailings.change(mailing, done):
             self._feeder.restart(state)
-
-    def _reopen_rows(self, mailing_id: str, rows: list[Message]) -> None:
-        """Counts first: should this stop in between, a message is counted as open that is not, rather than twice."""
-        now = self._clock.now()
-        changes = [(row, reopened(row, now)) for row in rows]
-        self._mailings.add_counts(mailing_id, Counter({name: -n for name, n in _counters(rows).items()}), now)
-        applied = self._ledger.update(changes)
-        missed = [row for row, done in zip(rows, applied, strict=True) if not done]
-        self._mailings.add_counts(mailing_id, _counters(missed), now)
 
     # -- removing
 
@@ -155,12 +149,28 @@ def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
     return None
 
 
-def reopened(row: Message, now: datetime) -> Message:
-    """The row of a failed message as it is put back: its attempts stay and are forgiven."""
-    return row.revised(now, status=MessageStatus.QUEUED, reason="put back by hand", forgiven=len(row.attempts))
+def put_back(
+    mailings: MailingRepository, ledger: Ledger, mailing_id: str, rows: Sequence[Message], now: datetime
+) -> int:
+    """Queue failed messages again; their attempts stay and are forgiven. Answers how many were as they had been read.
+
+    Counts first: should this stop in between, a message is counted as open that is not, rather than twice.
+    """
+    forgiven = [
+        row.revised(now, status=MessageStatus.QUEUED, reason="put back by hand", forgiven=len(row.attempts))
+        for row in rows
+    ]
+    if not rows:
+        return 0
+    mailings.add_counts(mailing_id, Counter({name: -count for name, count in _counters(rows).items()}), now)
+    applied = ledger.update(list(zip(rows, forgiven, strict=True)))
+    missed = [row for row, done in zip(rows, applied, strict=True) if not done]
+    if missed:
+        mailings.add_counts(mailing_id, _counters(missed), now)
+    return sum(applied)
 
 
-def _counters(rows: list[Message]) -> Counter[str]:
+def _counters(rows: Sequence[Message]) -> Counter[str]:
     return Counter(name for row in rows for name in counters_of(row))
 
 

@@ -90,7 +90,8 @@ class Ledger:
             for tries in range(1, TRIES + 1):
                 try:
                     with translated("messages"):
-                        answer = self._dynamodb.batch_execute_statement(Statements=[statements[place] for place in left])
+                        wanted = [statements[place] for place in left]
+                        answer = self._dynamodb.batch_execute_statement(Statements=wanted)
                 except Unavailable:
                     # Giving up here may mean that somebody is called twice: what was sent is not written down.
                     if tries >= _CALLS:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pynamodb.attributes import (
     Attribute,
+    BinaryAttribute,
     BooleanAttribute,
     ListAttribute,
     MapAttribute,
@@ -270,7 +271,7 @@ class SettingModel(Model):
     retry_at = MomentAttribute(null=True)
     opened_at = MomentAttribute(null=True)
     trips = NumberAttribute(null=True)
-    troubles = NumberAttribute(null=True)
+    troubled: ListAttribute[str] = ListAttribute(null=True)
     held = BooleanAttribute(null=True)
     revision = NumberAttribute(null=True)
     changed_by = UnicodeAttribute(null=True)
@@ -281,6 +282,12 @@ class SettingModel(Model):
     # A request that ordered a mailing
     fingerprint = UnicodeAttribute(null=True)
     mailing_id = UnicodeAttribute(null=True)
+    # An import: its progress, and its chunks
+    content = BinaryAttribute(null=True, legacy_encoding=False)
+    chunks_done = NumberAttribute(null=True)
+    created = NumberAttribute(null=True)
+    changed = NumberAttribute(null=True)
+    unchanged = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
 
 

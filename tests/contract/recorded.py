@@ -15,9 +15,9 @@ from botocore.exceptions import ConnectionClosedError
 from chalicelib.api import authorizing
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
-from chalicelib.domain.messages import Outcome
+from chalicelib.domain.messages import MessageStatus, Outcome
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import Unit
+from chalicelib.messaging import Hint, Unit
 from chalicelib.services.mailing_fields import MailingFields
 from tests.contract.calls import permissions_for
 from tests.contract.packaged import Permission
@@ -171,9 +171,11 @@ def record_api() -> dict[str, set[Permission]]:
             mock.patch.object(authorizing, "authorize", in_authorizer),
             mock.patch.object(api.front.__class__, "__call__", in_api),
         ):
+            api.get("/api/queues")  # first, for it looks up the queues, which the others then know
             _use_users(api)
             _use_clients(api)
             _use_mailings(api)
+            _use_queues(api)
     return {name: recorder.used[name] for name in ("api", "authorizer")}
 
 
@@ -218,6 +220,31 @@ def _use_mailings(api: Api) -> None:
     assert api.post(f"/api/mailing/{first}/cancel").status == 200
     assert api.delete(f"/api/mailing/{first}").status == 204
     assert api.get(f"/api/mailing/{second}").status == 200
+
+
+def _use_queues(api: Api) -> None:
+    """A message that was given up is put back, and the mailing, which had ended, goes on."""
+    services = api.services
+    api.post("/api/clients", {"phone_number": "+79161234599", "tag": "dead"})
+    times = {"start_time": api.ago(seconds=1), "end_time": api.ahead(hours=1)}
+    mailing_id = api.post("/api/mailing", {"text": "Hello", "clients": {"tag": "dead"}, **times}).json["id"]
+    _launch(api)
+    _launch(api)
+    (row,), _ = services.messages.list(mailing_id, None, "", 10)
+    services.delivery._outcomes._ledger.update([(row, row.revised(api.clock.now(), status=MessageStatus.FAILED))])
+    hint = Hint(mailing_id, row.client_id).body()
+    services.queues["send-dead"].send([hint, hint, "poison"])
+    assert len(api.get("/api/queues").json["rows"]) == 4
+    assert api.get("/api/dead-letters").json["total"] == 3
+    assert api.post("/api/dead-letters/redrive", {}).json["put_back"] == 1
+    assert api.post("/api/dead-letters/discard", {"ids": ["none"]}).status == 200
+    for method, path, body in (
+        ("PATCH", "/api/gateway", {"rate": 5}),
+        ("POST", "/api/gateway/hold", None),
+        ("POST", "/api/gateway/close", None),
+        ("GET", "/api/gateway", None),
+    ):
+        assert api.request(method, path, body).status == 200
 
 
 def _launch(api: Api) -> None:

@@ -304,9 +304,9 @@ def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
 
 
 @pytest.mark.parametrize("answer", [HTTP_500, HANG, Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=1e9)])
-@pytest.mark.parametrize("clients", [1, 30])
+@pytest.mark.parametrize("clients", [6, 30])
 def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
-    """However few or many there are: while the circuit is open no attempts are used up, and then everybody gets it."""
+    """As few as it takes to see whose fault it is, or more: no attempts are used up, and then everybody gets it."""
     with new_world() as world:
         well_at = world.clock.now() + timedelta(hours=6)
         world.gateway.script = lambda gateway_id, nth: OK if world.clock.now() >= well_at else answer
@@ -320,18 +320,36 @@ def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Ans
         assert not world.queue(world.settings.send_dead_letter_queue)
 
 
+def test_messages_that_the_gateway_never_takes_are_used_up(world: World) -> None:
+    """A few of them are no outage: they become dead letters, while the others get theirs."""
+    world.add_clients(100)
+    poison: set[int] = set()
+
+    def script(gateway_id: int, nth: int) -> Answer:
+        if len(poison) < 3:
+            poison.add(gateway_id)
+        return HTTP_500 if gateway_id in poison else OK
+
+    world.gateway.script = script
+    mailing = world.create_mailing()
+    finish(world, mailing, limit=900)
+    assert world.counts(mailing) == {"total": 100, "sent": 97, "failed": 3}
+    letters = [json.loads(body) for body in world.bodies(world.settings.send_dead_letter_queue)]
+    assert len({letter["client_id"] for letter in letters}) == 3
+    assert {letter["reason"] for letter in letters} == {"attempts used up (8), last: HTTP 500"}
+
+
 def test_messages_that_the_gateway_never_takes_do_not_hold_up_the_others(world: World) -> None:
-    """A mailing that alone opens the circuit, again and again, and another one beside it."""
-    bad = {client.client_id for client in world.add_clients(5, tag="bad")}
+    """Many of them alone open the circuit, again and again; a mailing beside them goes through."""
+    world.add_clients(10, tag="bad")
     world.add_clients(200, tag="good")
-    doomed = world.create_mailing(tag="bad", lasts=86_400)
-    poisoned = {world.gateway_id(doomed, client) for client in world.add_clients(5, tag="bad")}
-    world.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in poisoned else OK
+    doomed = world.create_mailing(tag="bad", text="bad", lasts=86_400)
+    poison = {world.gateway_id(doomed, client) for client in world.add_clients(10, tag="bad")}
+    world.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in poison else OK
     world.run_for(1200)
     good = world.create_mailing(tag="good")
-    finish(world, good, limit=900)
+    finish(world, good, limit=300)
     assert world.counts(good) == {"total": 200, "sent": 200}
-    assert len(bad) == 5
 
 
 # -- operators

@@ -1,0 +1,121 @@
+"""/api/queues/ and /api/dead-letters/: what the queues hold, and what was given up."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictStr
+
+from ..domain.messages import message_id_for
+from ..services.dead_letters import DeadLetter
+from .fields import Body, LimitQuery, MomentOut, View
+from .routing import Call, Routes
+
+routes = Routes("queues")
+_AT_ONCE = 1000
+
+Items = Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=100)]], Field(max_length=_AT_ONCE)]
+
+
+class QueueView(View):
+    """About how much a queue holds: what can be had now, what is delayed, and what a worker has in hand."""
+
+    name: str
+    visible: int
+    delayed: int
+    in_flight: int
+
+
+class QueueList(View):
+    """All queues. Those ending in `-dead` hold what was given up."""
+
+    rows: list[QueueView]
+
+
+class DeadLetterView(View):
+    """A dead letter. `message` is the id of the message that it is about, null where its body is none of ours."""
+
+    id: str
+    message: str | None
+    mailing: str | None
+    client: str | None
+    reason: str
+    body: str
+    given_up_at: MomentOut
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> DeadLetterView:
+        hint = letter.hint
+        return cls(
+            id=letter.item,
+            message=message_id_for(hint.mailing_id, hint.client_id) if hint else None,
+            mailing=hint.mailing_id if hint else None,
+            client=hint.client_id if hint else None,
+            reason=letter.reason,
+            body=letter.body,
+            given_up_at=letter.given_up_at,
+        )
+
+
+class DeadLetterList(View):
+    """Dead letters; `total` is about how many there are."""
+
+    total: int
+    rows: list[DeadLetterView]
+
+
+class RedriveBody(Body):
+    """Which dead letters: those of these ids, or all where it is null."""
+
+    ids: Items | None = None
+
+
+class RedriveView(View):
+    """What came of it. `settled` counts letters whose message needs nothing any more; `refused` ones stay."""
+
+    put_back: int
+    settled: int
+    refused: dict[str, str]
+
+
+class DiscardBody(Body):
+    """Which dead letters."""
+
+    ids: Items
+
+
+class DiscardView(View):
+    """How many dead letters were removed."""
+
+    discarded: int
+
+
+@routes.route("GET", "/api/queues")
+def list_queues(call: Call) -> QueueList:
+    """Say how much each queue holds, about."""
+    rows = []
+    for name, queue in call.services.queues.items():
+        depths = queue.depths()
+        rows.append(QueueView(name=name, visible=depths.visible, delayed=depths.delayed, in_flight=depths.in_flight))
+    return QueueList(rows=rows)
+
+
+@routes.route("GET", "/api/dead-letters")
+def list_dead_letters(call: Call, query: LimitQuery) -> DeadLetterList:
+    """List messages that were given up, with the reason. SQS gives them out in no order, and has no pages."""
+    letters = call.services.dead_letters.list(query.limit)
+    total = call.services.queues["send-dead"].depths().visible
+    return DeadLetterList(total=max(total, len(letters)), rows=[DeadLetterView.of(letter) for letter in letters])
+
+
+@routes.route("POST", "/api/dead-letters/redrive")
+def redrive_dead_letters(call: Call, body: RedriveBody) -> RedriveView:
+    """Put given-up messages back, up to 1000 at once; window, pause, opt-out and local window are checked again."""
+    redriven = call.services.dead_letters.redrive(None if body.ids is None else frozenset(body.ids))
+    return RedriveView(put_back=redriven.put_back, settled=redriven.settled, refused=redriven.refused)
+
+
+@routes.route("POST", "/api/dead-letters/discard")
+def discard_dead_letters(call: Call, body: DiscardBody) -> DiscardView:
+    """Remove dead letters for good; the ledger keeps saying what became of their messages."""
+    return DiscardView(discarded=call.services.dead_letters.discard(frozenset(body.ids)))

@@ -1,0 +1,147 @@
+"""Dead letters: what was given up for good, looked at and put back."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..clock import SystemClock
+from ..domain.errors import Conflict, Malformed, NotFound
+from ..domain.mailings import REDRIVING, Mailing, MailingStatus
+from ..domain.messages import MessageStatus
+from ..messaging import Hint, Queue, QueueMessage
+from ..storage.ledger import Ledger
+from ..storage.mailings import MailingRepository
+from .settling import put_back
+
+_LOOK = 1000  # dead letters at once
+_HIDE = 60  # seconds that those in hand are kept from others
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead letter. `hint` is None where its body is nothing of ours; `given_up_at` is when it came here."""
+
+    item: str
+    hint: Hint | None
+    reason: str
+    body: str
+    given_up_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What came of a redrive: how many messages were put back, and for the other dead letters why they were not."""
+
+    put_back: int
+    settled: int
+    refused: dict[str, str]
+
+
+class DeadLetters:
+    """The dead-letter queue of the send queue, and the rows of the ledger that its letters are about."""
+
+    def __init__(
+        self, mailings: MailingRepository, ledger: Ledger, dead_letters: Queue, send_queue: Queue, clock: SystemClock
+    ) -> None:
+        self._mailings = mailings
+        self._ledger = ledger
+        self._dead_letters = dead_letters
+        self._send_queue = send_queue
+        self._clock = clock
+
+    def list(self, limit: int = 100) -> list[DeadLetter]:
+        """Some of the dead letters, up to 1000; SQS keeps no order. Others cannot see them for this moment."""
+        found = self._dead_letters.receive(min(limit, _LOOK), _HIDE)
+        self._dead_letters.postpone([(message.receipt, 0) for message in found])
+        return [_letter(message) for message in found]
+
+    def redrive(self, items: Collection[str] | None = None) -> Redriven:
+        """Put messages back, those of the letters named or all (up to 1000 at once), each with new attempts.
+
+        Only failed and unknown ones of a mailing whose window is open; the sender checks pause, opt-out and local
+        window again. A letter whose message has been settled otherwise is removed; one that is refused stays.
+        """
+        refused: dict[str, str] = {}
+        chosen: defaultdict[str, dict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
+        left: list[QueueMessage] = []
+        for message in self._dead_letters.receive(_LOOK, _HIDE):
+            hint = _letter(message).hint
+            if items is not None and message.item not in items:
+                left.append(message)
+            elif hint is None:
+                refused[message.item] = "the body is no message of this service"
+                left.append(message)
+            else:
+                chosen[hint.mailing_id][hint.client_id].append(message)
+        count = settled = 0
+        for mailing_id, letters in chosen.items():
+            messages = [message for twins in letters.values() for message in twins]
+            try:
+                again = self._put_back(mailing_id, letters)
+            except (Conflict, NotFound) as error:
+                refused |= {message.item: str(error) for message in messages}
+                left += messages
+                continue
+            count += again
+            settled += len(letters) - again
+            self._dead_letters.delete([message.receipt for message in messages])
+        self._dead_letters.postpone([(message.receipt, 0) for message in left])
+        return Redriven(count, settled, refused)
+
+    def discard(self, items: Collection[str]) -> int:
+        """Remove dead letters without putting anything back; the ledger keeps saying what became of the messages."""
+        found = self._dead_letters.receive(_LOOK, _HIDE)
+        gone = [message.receipt for message in found if message.item in items]
+        self._dead_letters.delete(gone)
+        self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in items])
+        return len(gone)
+
+    def _put_back(self, mailing_id: str, client_ids: Collection[str]) -> int:
+        """Queue the failed ones of a mailing's messages again; Conflict where the mailing sends no more."""
+        mailing = self._open(mailing_id)
+        found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)
+        rows = [row for row in found.values() if row.status in (MessageStatus.FAILED, MessageStatus.UNKNOWN)]
+        count = put_back(self._mailings, self._ledger, mailing_id, rows, self._clock.now())
+        if mailing.reopening == (REDRIVING,):
+            self._change(mailing_id, lambda old, _: replace(old, reopening=()))
+        self._send_queue.send([Hint(mailing_id, row.client_id).body() for row in rows])
+        return count
+
+    def _open(self, mailing_id: str) -> Mailing:
+        """The mailing, running again where it had finished; it does not finish until its messages are put back."""
+        state = self._mailings.state(mailing_id)
+        mailing = state.mailing
+        if mailing.end_at <= self._clock.now():
+            raise Conflict("the mailing's window has closed")
+        if mailing.status in (MailingStatus.RUNNING, MailingStatus.PAUSED):
+            return mailing
+        self._mailings.align_counts(state, self._clock.now())
+
+        def going_on(old: Mailing, now: datetime) -> Mailing:
+            running = old.moved_to(MailingStatus.RUNNING, now)
+            return replace(running, reopening=(REDRIVING,), final=(), finished_at=None)
+
+        return self._change(mailing_id, going_on)
+
+    def _change(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> Mailing:
+        for _ in range(_TRIES):
+            old = self._mailings.get(mailing_id)
+            now = self._clock.now()
+            new = replace(step(old, now), revision=old.revision + 1, updated_at=now)
+            if self._mailings.change(old, new):
+                return new
+        raise Conflict("the mailing is being changed by others; try again")
+
+
+def _letter(message: QueueMessage) -> DeadLetter:
+    try:
+        hint = Hint.parse(message.body)
+        reason = str(json.loads(message.body).get("reason", ""))
+    except Malformed as error:
+        hint, reason = None, str(error)
+    return DeadLetter(message.item, hint, reason, message.body, message.sent_at)

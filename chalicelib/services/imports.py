@@ -1,0 +1,100 @@
+"""Importing clients: a file is checked at once, and written in the background chunk by chunk."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from ulid import ULID
+
+from ..clock import SystemClock
+from ..domain.errors import Malformed, NotFound, Unavailable
+from ..domain.imports import RowError, read_clients
+from ..messaging import Queue, Unit
+from ..observability import logger
+from ..storage.clients import ClientRepository
+from ..storage.imports import Import, ImportRepository
+from ..storage.settings import LeaseRepository
+
+_LEASE = timedelta(seconds=60)  # longer than a chunk takes
+_STOP_BEFORE = timedelta(seconds=20)  # of the deadline
+_AT_ONCE = 20  # unfinished imports that a tick looks at
+# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection").
+_HOPS = 10
+
+
+class ImportService:
+    """Takes files, writes their clients, and tells how far it has come. Every step may be repeated."""
+
+    def __init__(
+        self,
+        clients: ClientRepository,
+        imports: ImportRepository,
+        leases: LeaseRepository,
+        dispatch: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._clients = clients
+        self._imports = imports
+        self._leases = leases
+        self._dispatch = dispatch
+        self._clock = clock
+        self._rng = rng
+
+    def start(self, text: str, created_by: str) -> Import:
+        """Check a file and begin to write its good rows; Invalid where its header says nothing of clients."""
+        now = self._clock.now()
+        file = read_clients(text, now)
+        milliseconds = int(now.timestamp() * 1000)
+        import_id = str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
+        new = self._imports.create(import_id, file, created_by, now)
+        if not new.finished:
+            try:
+                self._dispatch.send([Unit("import", import_id=import_id).body()])
+            except Unavailable as error:
+                logger.warning("import left to the tick", import_id=import_id, error=str(error))
+        return new
+
+    def get(self, import_id: str) -> Import:
+        """How far an import has come; NotFound where there is none, or none any more."""
+        if not (len(import_id) == 26 and import_id.isalnum() and import_id.isascii()):
+            raise NotFound(f"there is no import {import_id[:80]!r}")
+        return self._imports.get(import_id)
+
+    def rejected(self, import_id: str, cursor: str, limit: int) -> tuple[int, list[RowError], str]:
+        """How many errors the file had, up to `limit` of them after a place, and the next place, "" at the end."""
+        total = self.get(import_id).errors
+        page, _, offset = (cursor or "0:0").partition(":")
+        if not (page.isdecimal() and offset.isdecimal() and len(cursor) < 12):
+            raise Malformed("the cursor does not fit this list")
+        errors = self._imports.report(import_id, int(page))
+        end = int(offset) + limit
+        following = f"{page}:{end}" if end < len(errors) else f"{int(page) + 1}:0"
+        rows = errors[int(offset) : end]
+        last = not rows or not self._imports.report(import_id, int(page) + 1) if end >= len(errors) else False
+        return total, rows, "" if last else following
+
+    def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
+        """Write chunk after chunk until the deadline; another unit goes on from there."""
+        owner = f"{self._rng.getrandbits(64):016x}"
+        at = self._imports.get(import_id)
+        lease = f"import#{import_id}"
+        while not at.finished:
+            now = self._clock.now()
+            if now >= deadline - _STOP_BEFORE:
+                self._leases.release(lease, owner)
+                if hop < _HOPS:  # after these the tick goes on
+                    self._dispatch.send([Unit("import", import_id=import_id, hop=hop + 1).body()])
+                return
+            if not self._leases.acquire(lease, owner, now, now + _LEASE):
+                return
+            self._imports.advance(at, self._clients.upsert(self._imports.chunk(at)))
+            at = self._imports.get(import_id)
+        self._leases.release(lease, owner)
+        logger.info("import finished", import_id=import_id, rows=at.rows, created=at.created, changed=at.changed)
+
+    def go_on(self) -> None:
+        """Have unfinished imports gone on with; a unit that finds another at work does nothing."""
+        for import_id in self._imports.open(_AT_ONCE):
+            self._dispatch.send([Unit("import", import_id=import_id).body()])

@@ -1,0 +1,173 @@
+"""Imports of clients: what is still to be written, in chunks, how far it has come, and what was rejected."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, TypeVar
+
+from pynamodb.transactions import TransactWrite
+
+from ..clock import Backoff
+from ..domain.clients import Client, client_id_for
+from ..domain.errors import NotFound
+from ..domain.imports import ClientFile, RowError
+from .models import SettingModel, Tables, to_ms
+from .retries import transact, translated
+
+T = TypeVar("T")
+CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
+_REPORTED = 1_000  # errors in one item, and in one page of the report
+_OPEN = "imports"
+_PROGRESS = "progress"
+_KEPT_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import. `rows` were read from the file, `done` of the accepted ones are written."""
+
+    import_id: str
+    created_at: datetime
+    created_by: str
+    rows: int
+    rejected: int
+    errors: int
+    chunks: int
+    chunks_done: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    @property
+    def accepted(self) -> int:
+        return self.rows - self.rejected
+
+    @property
+    def done(self) -> int:
+        return self.created + self.changed + self.unchanged
+
+    @property
+    def finished(self) -> bool:
+        return self.chunks_done >= self.chunks
+
+
+class ImportRepository:
+    """Imports in the table of settings, where they are forgotten a week later."""
+
+    def __init__(self, tables: Tables, backoff: Backoff) -> None:
+        self._model = tables.settings
+        self._connection = tables.connection
+        self._backoff = backoff
+
+    def create(self, import_id: str, file: ClientFile, created_by: str, now: datetime) -> Import:
+        """Keep what a file holds; the progress comes last, so that half an import is none."""
+        # Clients of one segment side by side move its counters together.
+        clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
+        chunks = [[_cells(client) for client in part] for part in _parts(clients, CHUNK)]
+        reports = [[[one.row, one.field, one.message] for one in part] for part in _parts(file.errors, _REPORTED)]
+        new = Import(import_id, now, created_by, file.rows, file.rejected, len(file.errors), len(chunks))
+        expires_at = to_ms(now + _KEPT_FOR) // 1000
+        scope = _scope(import_id)
+        with translated("imports"):
+            with self._model.batch_write() as batch:
+                for kind, parts in (("chunk", chunks), ("report", reports)):
+                    for number, part in enumerate(parts):
+                        batch.save(
+                            self._model(scope, _part(kind, number), content=_packed(part), expires_at=expires_at)
+                        )
+            facts = {name: getattr(new, name) for name in ("created_by", "rows", "rejected", "errors", "chunks")}
+            if not new.finished:
+                self._model(_OPEN, import_id, expires_at=expires_at).save()
+            self._model(
+                scope, _PROGRESS, body=json.dumps(facts), changed_at=now, chunks_done=0, expires_at=expires_at
+            ).save()
+        return new
+
+    def get(self, import_id: str) -> Import:
+        """The import of that id; NotFound where there is none any more."""
+        row = self._row(import_id, _PROGRESS)
+        if row is None or row.changed_at is None:
+            raise NotFound(f"there is no import {import_id[:80]!r}")
+        facts: dict[str, Any] = json.loads(row.body or "{}")
+        names = ("chunks_done", "created", "changed", "unchanged")
+        counts = {name: int(getattr(row, name) or 0) for name in names}
+        return Import(import_id=import_id, created_at=row.changed_at, **facts, **counts)
+
+    def _row(self, import_id: str, name: str) -> SettingModel | None:
+        with translated("imports"):
+            rows = list(self._model.query(_scope(import_id), self._model.name == name, consistent_read=True))
+        return rows[0] if rows else None
+
+    def chunk(self, at: Import) -> list[Client]:
+        """The clients that are to be written next; none where somebody else has just done them."""
+        row = self._row(at.import_id, _part("chunk", at.chunks_done))
+        rows = _unpacked(row.content) if row and row.content else []
+        return [_client(cells, at.created_at) for cells in rows]
+
+    def advance(self, at: Import, outcome: Counter[str]) -> None:
+        """Note that the next chunk is written; nothing happens where somebody else has noted it."""
+        model = self._model
+        scope = _scope(at.import_id)
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                counted = [getattr(model, name).add(count) for name, count in outcome.items() if count]
+                transaction.update(
+                    model(scope, _PROGRESS),
+                    actions=[model.chunks_done.set(at.chunks_done + 1), *counted],
+                    condition=model.chunks_done == at.chunks_done,
+                )
+                transaction.delete(model(scope, _part("chunk", at.chunks_done)))
+                if at.chunks_done + 1 == at.chunks:
+                    transaction.delete(model(_OPEN, at.import_id))
+
+        with translated("imports"):
+            transact(self._backoff, run)
+
+    def report(self, import_id: str, page: int) -> list[RowError]:
+        """A page of what was rejected; empty after the last."""
+        row = self._row(import_id, _part("report", page))
+        return [RowError(*cells) for cells in _unpacked(row.content)] if row and row.content else []
+
+    def open(self, limit: int) -> Sequence[str]:
+        """Ids of imports that are not finished."""
+        with translated("imports"):
+            return [row.name for row in self._model.query(_OPEN, limit=limit)]
+
+
+def _scope(import_id: str) -> str:
+    return f"import#{import_id}"
+
+
+def _part(kind: str, number: int) -> str:
+    return f"{kind}#{number:05d}"
+
+
+def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def _packed(rows: list[list[Any]]) -> bytes:
+    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode())
+
+
+def _unpacked(content: bytes) -> list[list[Any]]:
+    rows: list[list[Any]] = json.loads(zlib.decompress(content))
+    return rows
+
+
+def _cells(client: Client) -> list[Any]:
+    return [client.phone_number, client.operator, client.tag, client.timezone, client.opted_out]
+
+
+def _client(cells: list[Any], now: datetime) -> Client:
+    phone_number, operator, tag, timezone, opted_out = cells
+    return Client(client_id_for(phone_number), phone_number, operator, tag, timezone, opted_out, now, now)

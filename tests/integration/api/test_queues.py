@@ -1,0 +1,157 @@
+"""/api/queues/, /api/dead-letters/ and /api/gateway/: what the person on call looks at and does."""
+
+from __future__ import annotations
+
+import json
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.support.api import Api
+from tests.support.campaign import Campaign
+
+BROKEN = Answer(Outcome.FAILED, "HTTP 500", 500)
+OK = Answer(Outcome.ACCEPTED)
+
+
+def _with_dead_letters(campaign: Campaign, count: int = 3, **fields: object) -> str:
+    """A finished mailing of which so many messages were given up."""
+    campaign.add_clients(count + 5)
+    doomed: set[int] = set()
+
+    def script(gateway_id: int, nth: int) -> Answer:
+        if len(doomed) < count:
+            doomed.add(gateway_id)
+        return BROKEN if gateway_id in doomed else OK
+
+    campaign.world.gateway.script = script
+    mailing_id = campaign.order(**fields)
+    campaign.finish(mailing_id)
+    campaign.world.gateway.script = lambda gateway_id, nth: OK
+    return mailing_id
+
+
+def _dead_letters(campaign: Campaign) -> list[dict]:
+    reply = campaign.api.get("/api/dead-letters/")
+    assert reply.status == 200, reply.text
+    return list(reply.json["rows"])
+
+
+def test_queues_say_how_much_they_hold(api: Api) -> None:
+    """All four, with what is delayed apart from what can be had."""
+    api.services.queues["dispatch"].send(["{}"], delay=60)
+    api.services.queues["send-dead"].send(["a", "b"])
+    rows = {row.pop("name"): row for row in api.get("/api/queues/").json["rows"]}
+    nothing = {"visible": 0, "delayed": 0, "in_flight": 0}
+    assert rows == {
+        "dispatch": nothing | {"delayed": 1},
+        "dispatch-dead": nothing,
+        "send": nothing,
+        "send-dead": nothing | {"visible": 2},
+    }
+
+
+def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
+    """And looking at it does not hide it from the next look."""
+    mailing_id = _with_dead_letters(campaign, 2)
+    for _ in range(2):
+        letters = _dead_letters(campaign)
+        assert {letter["mailing"] for letter in letters} == {mailing_id}
+        assert {letter["reason"] for letter in letters} == {"attempts used up (3), last: HTTP 500"}
+        rows = campaign.api.get("/api/messages/", query={"mailing": mailing_id, "status": "failed"}).json["rows"]
+        assert {letter["message"] for letter in letters} == {row["id"] for row in rows}
+
+
+def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
+    """The finished mailing goes on with them alone, each with new attempts, and finishes again."""
+    mailing_id = _with_dead_letters(campaign)
+    calls = campaign.world.gateway.calls()
+    reply = campaign.api.post("/api/dead-letters/redrive", {})
+    assert reply.json == {"put_back": 3, "settled": 0, "refused": {}}
+    campaign.finish(mailing_id)
+    mailing = campaign.api.get(f"/api/mailing/{mailing_id}/").json
+    assert {name: count for name, count in mailing["counts"].items() if count} == {"total": 8, "sent": 8}
+    again = campaign.world.gateway.calls() - calls
+    assert sorted(again.values()) == [1, 1, 1]
+    assert not _dead_letters(campaign)
+
+
+def test_one_dead_letter_is_put_back_and_the_others_stay(campaign: Campaign) -> None:
+    """Named by its id."""
+    mailing_id = _with_dead_letters(campaign)
+    chosen, *others = _dead_letters(campaign)
+    reply = campaign.api.post("/api/dead-letters/redrive", {"ids": [chosen["id"], "no-such-letter"]})
+    assert reply.json == {"put_back": 1, "settled": 0, "refused": {}}
+    campaign.finish(mailing_id)
+    assert {letter["id"] for letter in _dead_letters(campaign)} == {letter["id"] for letter in others}
+    assert campaign.api.get(f"/api/messages/{chosen['message']}/").json["status"] == "sent"
+    assert campaign.api.get(f"/api/mailing/{mailing_id}/").json["counts"]["failed"] == 2
+
+
+def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign) -> None:
+    """`retry` put the messages back before; nobody is called again."""
+    mailing_id = _with_dead_letters(campaign)
+    campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
+    campaign.finish(mailing_id)
+    calls = len(campaign.world.gateway.log)
+    assert campaign.api.post("/api/dead-letters/redrive", {}).json == {"put_back": 0, "settled": 3, "refused": {}}
+    campaign.world.run_for(600)
+    assert campaign.api.get(f"/api/mailing/{mailing_id}/").json["status"] == "finished"
+    assert len(campaign.world.gateway.log) == calls
+    assert not _dead_letters(campaign)
+
+
+def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> None:
+    """The letters stay, and the answer says why."""
+    _with_dead_letters(campaign)
+    campaign.world.run_for(25 * 3600)
+    answer = campaign.api.post("/api/dead-letters/redrive", {}).json
+    assert answer["put_back"] == 0
+    assert set(answer["refused"].values()) == {"the mailing's window has closed"}
+    assert len(_dead_letters(campaign)) == 3
+
+
+def test_who_opted_out_meanwhile_is_skipped(campaign: Campaign) -> None:
+    """A redrive checks again what delivery checks."""
+    mailing_id = _with_dead_letters(campaign, 1)
+    (letter,) = _dead_letters(campaign)
+    campaign.api.patch(f"/api/clients/{letter['client']}/", {"opted_out": True})
+    campaign.api.post("/api/dead-letters/redrive", {})
+    campaign.finish(mailing_id)
+    assert campaign.api.get(f"/api/messages/{letter['message']}/").json["status"] == "skipped"
+
+
+def test_what_is_none_of_ours_can_only_be_discarded(campaign: Campaign) -> None:
+    """It is shown as it is."""
+    campaign.world.services.queues["send-dead"].send(["poison", json.dumps({"mailing_id": 1})])
+    letters = _dead_letters(campaign)
+    assert {letter["body"] for letter in letters} == {"poison", '{"mailing_id": 1}'}
+    assert all(letter["message"] is None for letter in letters)
+    refused = campaign.api.post("/api/dead-letters/redrive", {}).json["refused"]
+    assert set(refused) == {letter["id"] for letter in letters}
+    ids = [letter["id"] for letter in letters]
+    assert campaign.api.post("/api/dead-letters/discard", {"ids": ids[:1]}).json == {"discarded": 1}
+    assert [letter["id"] for letter in _dead_letters(campaign)] == ids[1:]
+
+
+def test_the_gateway_can_be_held_and_let_go(campaign: Campaign) -> None:
+    """Nothing is sent meanwhile, and no attempt is used up; who did it is said."""
+    campaign.add_clients(5)
+    held = campaign.api.post("/api/gateway/hold").json
+    assert (held["circuit"], held["changed_by"]) == ("held", "admin")
+    mailing_id = campaign.order()
+    campaign.world.run_for(300)
+    assert not campaign.world.gateway.log
+    assert campaign.api.post("/api/gateway/close").json["circuit"] == "closed"
+    campaign.finish(mailing_id)
+    assert len(campaign.world.gateway.log) == 5
+    assert campaign.api.post("/api/gateway/close").status == 409
+
+
+def test_the_rate_is_set(api: Api) -> None:
+    """A number of messages a second, or null; nothing else."""
+    assert api.get("/api/gateway/").json["rate"] is None
+    assert api.patch("/api/gateway/", {"rate": 30}).json["rate"] == 30
+    assert api.patch("/api/gateway/", {"rate": None}).json["rate"] is None
+    for wrong in (0, -1, 10_001, "5", 1.5, True):
+        assert api.patch("/api/gateway/", {"rate": wrong}).errors.keys() == {"rate"}
+    assert api.patch("/api/gateway/", {}).status == 422
