@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from ..domain.errors import Conflict
 from ..domain.gateway_control import GatewayControl
 from ..services.gateway_control import MAX_RATE
 from .fields import Body, MomentOut, View
@@ -65,9 +64,9 @@ def hold_gateway(call: Call) -> GatewayView:
     return GatewayView.of(call.services.gateway_control.hold(call.principal.username))
 
 
-@routes.route("POST", "/api/gateway/close", errors=(Conflict,))
+@routes.route("POST", "/api/gateway/close")
 def close_gateway(call: Call) -> GatewayView:
-    """Close the circuit by hand, and send what waits."""
+    """Close the circuit by hand, and send what waits; one that is closed stays so."""
     control = call.services.gateway_control.close(call.principal.username)
     call.services.feeder.ensure_pump()
     return GatewayView.of(control)

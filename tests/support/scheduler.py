@@ -110,7 +110,7 @@ class Scheduler:
             self.wait_until(self.clock.now())
 
     def run_until(self, moment: datetime, done: Callable[[], bool] = lambda: False, check: int = 1) -> bool:
-        """Let the tasks work until a moment or until `done`, asked every `check` turns and in pauses; says if it was."""
+        """Let the tasks work until a moment or until `done`, which is asked every `check` turns; says if it was."""
         assert self.current is None, "a task cannot run the others"
         self._hub = greenlet.getcurrent()
         turns = 0
