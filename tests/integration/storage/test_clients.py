@@ -152,7 +152,7 @@ SEGMENTS = [
 ]
 
 
-@pytest.mark.parametrize("limit", [1, 7, 200])
+@pytest.mark.parametrize("limit", [1, 2, 7, 200])
 def test_every_segment_is_listed_once_and_counted(faulty: Store, limit: int) -> None:
     """Whatever the size of the pages, each client of it is on just one of them, in the list and in the shards."""
     clients = [
@@ -170,6 +170,7 @@ def test_every_segment_is_listed_once_and_counted(faulty: Store, limit: int) -> 
             cursor, pages = "", 0
             while cursor or not pages:
                 page, cursor = faulty.clients.page(segment, shard, cursor, limit)
+                assert len(page) <= limit
                 assert {client.shard for client in page} <= {shard}
                 found += [client.client_id for client in page]
                 pages += 1

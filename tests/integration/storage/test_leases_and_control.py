@@ -53,7 +53,7 @@ def test_a_lease_is_given_back_by_its_owner_only(store: Store) -> None:
 def test_the_control_is_read_as_it_was_written(store: Store) -> None:
     """Every field; before anybody has written one, there is that without a limit."""
     assert store.control.read() == GatewayControl()
-    full = GatewayControlFactory(retry_at=START + MINUTE, opened_at=START, trips=3, troubles=2, held=True)
+    full = GatewayControlFactory(retry_at=START + MINUTE, opened_at=START, trips=3, troubled=("a", "b"), held=True)
     assert store.control.change(GatewayControl(), full)
     assert store.control.read() == full
     empty = GatewayControl(revision=2)

@@ -77,10 +77,10 @@ def test_another_rate_leaves_the_circuit_as_it_is(rate: int | None) -> None:
     )
 
 
-def test_senders_add_up_their_troubles() -> None:
-    """Until the circuit opens, or closes: then they are counted anew. It is a change that others have to notice."""
-    control = GatewayControlFactory().with_troubles(5)
-    assert control == GatewayControlFactory(troubles=5, revision=2)
-    assert control.tripped(LATER, 0).troubles == 0
-    assert control.closed(LATER).troubles == 0
-    assert control.probing(LATER).troubles == 5
+def test_senders_tell_each_other_which_messages_fail() -> None:
+    """Until the circuit opens, or closes: then they begin anew. It is a change that others have to notice."""
+    control = GatewayControlFactory().with_troubled(("a", "b"))
+    assert control == GatewayControlFactory(troubled=("a", "b"), revision=2)
+    assert control.tripped(LATER, 0).troubled == ()
+    assert control.closed(LATER).troubled == ()
+    assert control.probing(LATER).troubled == ("a", "b")
