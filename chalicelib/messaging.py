@@ -158,7 +158,7 @@ class Queue:
     def receive(self, limit: int, hide: int) -> list[QueueMessage]:
         """Up to `limit` messages, hidden from others for so many seconds."""
         found: dict[str, QueueMessage] = {}
-        in_vain = 0  # one look asks only some of the servers that hold a queue
+        in_vain = 0  # one look asks only some of the servers that hold a queue, and may find what it has found before
         while len(found) < limit and in_vain < _LOOKS:
             answer = self._call(
                 "receive_message",
@@ -167,11 +167,11 @@ class Queue:
                 VisibilityTimeout=hide,
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
-            messages = answer.get("Messages", [])
-            in_vain = 0 if messages else in_vain + 1
-            for one in messages:
+            known = len(found)
+            for one in answer.get("Messages", []):
                 sent_at = datetime.fromtimestamp(int(one["Attributes"]["SentTimestamp"]) / 1000, UTC)
                 found[one["MessageId"]] = QueueMessage(one["MessageId"], one["ReceiptHandle"], one["Body"], sent_at)
+            in_vain = 0 if len(found) > known else in_vain + 1
         return list(found.values())
 
     def delete(self, receipts: Sequence[str]) -> None:
