@@ -118,11 +118,10 @@ def build(
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingStates(mailings, clock)
     control = GatewayControlService(ControlRepository(tables, backoff), settings.circuit_threshold, clock, rng)
-    leases = LeaseRepository(tables)
     feeder = Feeder(
-        settings, mailings, ledger, leases, control, dispatch_queue, send_queue, clock, rng
+        settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
     )
-    imports = ImportService(clients, ImportRepository(tables, backoff), leases, dispatch_queue, clock, rng)
+    imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
     return Services(
         settings=settings,
         clock=clock,

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from . import auth, clients, gateway, mailings, messages, previews, queues, service, statistics, steering, users
+from . import (
+    auth,
+    clients,
+    exports,
+    gateway,
+    imports,
+    mailings,
+    messages,
+    previews,
+    queues,
+    service,
+    statistics,
+    steering,
+    users,
+)
 from .routing import Routes
 
 ROUTES: tuple[Routes, ...] = (
     auth.routes,
     users.routes,
     clients.routes,
+    imports.routes,
+    exports.routes,
     mailings.routes,
     steering.routes,
     statistics.routes,

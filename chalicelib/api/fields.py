@@ -96,7 +96,8 @@ def _operator(value: Any) -> str:
         raise refused(error.errors[0].message) from error
 
 
-def _query_integer(value: Any) -> int:
+def query_integer(value: Any) -> int:
+    """A whole number, as it stands in a query."""
     if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,9}", value):
         raise refused("must be a whole number")
     return int(value)
@@ -146,7 +147,7 @@ class LimitQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, BeforeValidator(_query_integer), Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    limit: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
 
 
 class PageQuery(LimitQuery):

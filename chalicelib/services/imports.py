@@ -14,7 +14,6 @@ from ..messaging import Queue, Unit
 from ..observability import logger
 from ..storage.clients import ClientRepository
 from ..storage.imports import Import, ImportRepository
-from ..storage.settings import LeaseRepository
 
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
@@ -30,14 +29,12 @@ class ImportService:
         self,
         clients: ClientRepository,
         imports: ImportRepository,
-        leases: LeaseRepository,
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
         self._clients = clients
         self._imports = imports
-        self._leases = leases
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
@@ -79,20 +76,18 @@ class ImportService:
         """Write chunk after chunk until the deadline; another unit goes on from there."""
         owner = f"{self._rng.getrandbits(64):016x}"
         at = self._imports.get(import_id)
-        lease = f"import#{import_id}"
         while not at.finished:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
-                self._leases.release(lease, owner)
+                self._imports.acquire(import_id, owner, now, now)
                 if hop < _HOPS:  # after these the tick goes on
                     self._dispatch.send([Unit("import", import_id=import_id, hop=hop + 1).body()])
                 return
-            if not self._leases.acquire(lease, owner, now, now + _LEASE):
+            if not self._imports.acquire(import_id, owner, now, now + _LEASE):
                 return
             self._imports.advance(at, self._clients.upsert(self._imports.chunk(at)))
             at = self._imports.get(import_id)
-        self._leases.release(lease, owner)
-        logger.info("import finished", import_id=import_id, rows=at.rows, created=at.created, changed=at.changed)
+        logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rejected)
 
     def go_on(self) -> None:
         """Have unfinished imports gone on with; a unit that finds another at work does nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections import Counter
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
+from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
@@ -18,7 +20,7 @@ from ..domain.clients import Client, client_id_for
 from ..domain.errors import NotFound
 from ..domain.imports import ClientFile, RowError
 from .models import SettingModel, Tables, to_ms
-from .retries import transact, translated
+from .retries import transact, translated, was_refused
 
 T = TypeVar("T")
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
@@ -96,13 +98,29 @@ class ImportRepository:
             raise NotFound(f"there is no import {import_id[:80]!r}")
         facts: dict[str, Any] = json.loads(row.body or "{}")
         names = ("chunks_done", "created", "changed", "unchanged")
-        counts = {name: int(getattr(row, name) or 0) for name in names}
-        return Import(import_id=import_id, created_at=row.changed_at, **facts, **counts)
+        facts |= {name: int(getattr(row, name) or 0) for name in names}
+        return Import(import_id=import_id, created_at=row.changed_at, **facts)
 
     def _row(self, import_id: str, name: str) -> SettingModel | None:
         with translated("imports"):
             rows = list(self._model.query(_scope(import_id), self._model.name == name, consistent_read=True))
         return rows[0] if rows else None
+
+    def acquire(self, import_id: str, owner: str, now: datetime, until: datetime) -> bool:
+        """Take or prolong the right to write an import; False where another has it."""
+        model = self._model
+        free = model.owner.does_not_exist() | (model.owner == owner) | (model.lease_until < now)
+        with translated("imports"):
+            try:
+                model(_scope(import_id), _PROGRESS).update(
+                    actions=[model.owner.set(owner), model.lease_until.set(until)],
+                    condition=model.body.exists() & free,
+                )
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
+                return False
+        return True
 
     def chunk(self, at: Import) -> list[Client]:
         """The clients that are to be written next; none where somebody else has just done them."""
@@ -155,12 +173,12 @@ def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield part
 
 
-def _packed(rows: list[list[Any]]) -> bytes:
-    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode())
+def _packed(rows: list[list[Any]]) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(rows, ensure_ascii=False).encode())).decode()
 
 
-def _unpacked(content: bytes) -> list[list[Any]]:
-    rows: list[list[Any]] = json.loads(zlib.decompress(content))
+def _unpacked(content: str) -> list[list[Any]]:
+    rows: list[list[Any]] = json.loads(zlib.decompress(base64.b64decode(content)))
     return rows
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from pynamodb.attributes import (
     Attribute,
-    BinaryAttribute,
     BooleanAttribute,
     ListAttribute,
     MapAttribute,
@@ -283,7 +282,7 @@ class SettingModel(Model):
     fingerprint = UnicodeAttribute(null=True)
     mailing_id = UnicodeAttribute(null=True)
     # An import: its progress, and its chunks
-    content = BinaryAttribute(null=True, legacy_encoding=False)
+    content = UnicodeAttribute(null=True)
     chunks_done = NumberAttribute(null=True)
     created = NumberAttribute(null=True)
     changed = NumberAttribute(null=True)

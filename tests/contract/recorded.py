@@ -52,6 +52,7 @@ def record_workers() -> dict[str, set[Permission]]:
         _a_mailing_to_an_operator(world)
         _mailings_that_are_stopped(world)
         _a_stalled_mailing(world)
+        _an_import(world)
     return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender")}
 
 
@@ -136,6 +137,14 @@ def _a_stalled_mailing(world: World) -> None:
     world.run_until_finished(mailing, limit=1800)
 
 
+def _an_import(world: World) -> None:
+    """Of one client that changes and one that is new."""
+    (client,), _ = world.services.clients.list(Segment(), "", 1)
+    world.services.imports.start(f"phone_number,tag\n{client.phone_number},changed\n+442079460000,new\n", "tester")
+    world.run_for(60)
+    assert world.services.clients.count(Segment(("changed", "new"))) == 2
+
+
 def _order(world: World, segment: Segment, **fields: Any) -> Mailing:
     now = world.clock.now()
     window = {"start_at": now, "end_at": now + timedelta(hours=1)}
@@ -196,6 +205,10 @@ def _use_clients(api: Api) -> None:
     for number in (1, 2):
         api.post("/api/clients", {"phone_number": f"+7916123456{number}", "tag": "vip", "opted_out": True})
     (client, other) = api.get("/api/clients", query={"tag": "vip"}).json["rows"]
+    headers = {"Content-Type": "text/csv", "Idempotency-Key": "unused"}
+    started = api.post("/api/clients/imports", raw=b"phone_number\n+442079460000\n1\n", headers=headers)
+    assert api.get(f"{started.headers['location']}/rejected").json["total"] == 1
+    assert api.get("/api/clients/export").status == 200
     api.get("/api/clients", query={"operator": "916"})
     api.patch(f"/api/clients/{client['id']}", {"tag": "vip", "timezone": "Europe/Moscow"})
     assert api.delete(f"/api/clients/{other['id']}").status == 204
@@ -208,13 +221,18 @@ def _use_mailings(api: Api) -> None:
         "start_time": api.ago(seconds=1),
         "end_time": api.ahead(hours=1),
     }
-    first, second = (api.post("/api/mailing", body).json["id"] for _ in range(2))
+    keys: tuple[dict[str, str], ...] = ({}, {"Idempotency-Key": "a"})
+    first, second = (api.post("/api/mailing", body, headers=key).json["id"] for key in keys)
+    assert api.post("/api/mailing/preview", body).json["matching"] == 1
+    assert api.get(f"/api/mailing/{first}/preview").status == 200
     _launch(api)
-    (client,) = api.get("/api/clients").json["rows"]
+    (client,) = api.get("/api/clients", query={"tag": "vip"}).json["rows"]
     for query in ({}, {"status": "running"}, {"status": "scheduled"}):
         api.get("/api/mailing", query=query)
     for query in ({"mailing": first}, {"mailing": first, "status": "failed"}, {"client": client["id"]}):
         assert api.get("/api/messages", query=query).status == 200
+    assert api.get("/api/mailing/stats").status == api.get(f"/api/mailing/{first}/stats").status == 200
+    assert api.get("/api/messages/export", query={"mailing": first}).status == 200
     api.post(f"/api/mailing/{first}/pause")
     api.post(f"/api/mailing/{first}/resume")
     assert api.post(f"/api/mailing/{first}/cancel").status == 200

@@ -1,0 +1,95 @@
+"""/api/clients/imports/: adding and changing many clients at once, from CSV."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..domain.errors import NotFound
+from ..domain.imports import RowError
+from ..storage.imports import Import
+from .fields import MomentOut, PageQuery, View
+from .problems import TooLarge
+from .routing import Call, Created, Routes
+
+routes = Routes("clients")
+CSV = "text/csv"
+# Lambda takes 6 MB, in which every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
+MAX_CSV = 5_000_000  # bytes
+
+
+class ImportView(View):
+    """An import. `done` of the `accepted` rows are written: created, changed, or as they were already."""
+
+    id: str
+    status: Literal["running", "finished"]
+    rows: int
+    accepted: int
+    rejected: int
+    done: int
+    created: int
+    changed: int
+    unchanged: int
+    created_by: str
+    created_at: MomentOut
+
+    @classmethod
+    def of(cls, one: Import) -> ImportView:
+        return cls(
+            id=one.import_id,
+            status="finished" if one.finished else "running",
+            rows=one.rows,
+            accepted=one.accepted,
+            rejected=one.rejected,
+            done=one.done,
+            created=one.created,
+            changed=one.changed,
+            unchanged=one.unchanged,
+            created_by=one.created_by,
+            created_at=one.created_at,
+        )
+
+
+class RowErrorView(View):
+    """What is wrong with a field of a row. Rows are counted as a spreadsheet does: the header is the first."""
+
+    row: int
+    field: str
+    message: str
+
+    @classmethod
+    def of(cls, error: RowError) -> RowErrorView:
+        return cls(row=error.row, field=error.field, message=error.message)
+
+
+class RowErrorPage(View):
+    """A page of what is wrong, in the order of the file; `next` is the cursor of the one after it."""
+
+    total: int
+    rows: list[RowErrorView]
+    next: str | None
+
+
+@routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
+def import_clients(call: Call, body: str) -> Created[ImportView]:
+    """Import clients from CSV: UTF-8, comma or semicolon, the columns in any order.
+
+    The header names the columns: `phone_number`, and if wanted `operator`, `tag`, `timezone` and `opted_out` (true or
+    false). A row sets all fields of the client with its number; an empty value is the field's default. Good rows are
+    written in the background, in about half a minute for 100,000; the answer says how many were rejected. The same
+    file twice changes nothing.
+    """
+    started = call.services.imports.start(body, call.principal.username)
+    return Created(ImportView.of(started), f"/api/clients/imports/{started.import_id}")
+
+
+@routes.route("GET", "/api/clients/imports/{import_id}", errors=(NotFound,))
+def read_import(call: Call, import_id: str) -> ImportView:
+    """Read how far an import has come. It is forgotten after a week."""
+    return ImportView.of(call.services.imports.get(import_id))
+
+
+@routes.route("GET", "/api/clients/imports/{import_id}/rejected", errors=(NotFound,))
+def list_rejected_rows(call: Call, import_id: str, query: PageQuery) -> RowErrorPage:
+    """List what was wrong with each rejected row."""
+    total, errors, after = call.services.imports.rejected(import_id, query.place(), query.limit)
+    return RowErrorPage(total=total, rows=[RowErrorView.of(one) for one in errors], next=query.following(after))

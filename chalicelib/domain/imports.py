@@ -1,0 +1,126 @@
+"""Importing clients from CSV: which rows are good, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .clients import Client, new_client
+from .csv_cells import unguarded
+from .errors import FieldError, Invalid
+
+COLUMNS = ("phone_number", "operator", "tag", "timezone", "opted_out")
+# An export has these too; they say what was, not what is to be.
+IGNORED_COLUMNS = frozenset({"id", "created_at", "updated_at"})
+MAX_ROWS = 200_000
+_MAX_CELL = 200  # characters; no column has a longer value
+_FLAGS = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What is wrong with a field of a row. Rows are counted as a spreadsheet does: the header is the first."""
+
+    row: int
+    field: str
+    message: str
+
+
+@dataclass(slots=True)
+class ClientFile:
+    """What a file holds: the clients of its good rows, and of each bad row everything that is wrong."""
+
+    clients: list[Client] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    rows: int = 0
+    rejected: int = 0
+
+
+def read_clients(text: str, now: datetime) -> ClientFile:
+    """Read a file with a header and comma or semicolon; Invalid where that says nothing of clients.
+
+    Of several rows with one phone number the first is good, so that the same file always says the same.
+    """
+    lines = _numbered(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
+    columns = _columns(lines)
+    found = ClientFile()
+    row_of: dict[str, int] = {}
+    for number, cells in lines:
+        if isinstance(cells, list) and not any(cells):
+            continue
+        found.rows += 1
+        if found.rows > MAX_ROWS:
+            raise Invalid.of("body", f"has more than {MAX_ROWS} rows; import it in parts")
+        try:
+            if isinstance(cells, csv.Error):
+                raise Invalid.of("row", f"cannot be read: {cells}")
+            client = _client(columns, cells, now)
+            earlier = row_of.setdefault(client.client_id, number)
+            if earlier != number:
+                raise Invalid.of("phone_number", f"stands in row {earlier} already")
+            found.clients.append(client)
+        except Invalid as error:
+            found.rejected += 1
+            found.errors += [RowError(number, one.field, one.message) for one in error.errors]
+    return found
+
+
+def _delimiter(text: str) -> str:
+    header = text.lstrip("\r\n").partition("\n")[0]
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _numbered(lines: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    for number in itertools.count(1):
+        try:
+            yield number, next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, error
+
+
+def _columns(lines: Iterator[tuple[int, list[str] | csv.Error]]) -> list[str]:
+    header = next((cells for _, cells in lines if isinstance(cells, csv.Error) or any(cells)), [])
+    if isinstance(header, csv.Error):
+        raise Invalid.of("header", f"cannot be read: {header}")
+    names = [name.strip().lower() for name in header]
+    while names and not names[-1]:
+        names.pop()
+    unknown = [name for name in names if name not in COLUMNS and name not in IGNORED_COLUMNS]
+    errors = [FieldError("header", f"has a column {name[:80]!r}, which is not known here") for name in unknown[:20]]
+    errors += [FieldError("header", f"has the column {name} twice") for name in COLUMNS if names.count(name) > 1]
+    if "phone_number" not in names:
+        errors.append(FieldError("header", f"must have the column phone_number; known are {', '.join(COLUMNS)}"))
+    if errors:
+        raise Invalid(*errors)
+    return names
+
+
+def _client(columns: list[str], cells: list[str], now: datetime) -> Client:
+    if any(cells[len(columns) :]):
+        raise Invalid.of("row", f"has {len(cells)} values, and the header names {len(columns)}")
+    values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
+    for name, value in values.items():
+        if len(value) > _MAX_CELL:
+            raise Invalid.of(name, f"has more than {_MAX_CELL} characters")
+    opted_out = _FLAGS.get(values.get("opted_out", "").lower())
+    errors = () if opted_out is not None else (FieldError("opted_out", "must be true or false"),)
+    try:
+        client = new_client(
+            phone_number=values.get("phone_number", ""),
+            operator=values.get("operator") or None,
+            tag=values.get("tag", ""),
+            timezone=values.get("timezone") or "UTC",
+            opted_out=bool(opted_out),
+            now=now,
+        )
+    except Invalid as error:
+        raise Invalid(*error.errors, *errors) from error
+    if errors:
+        raise Invalid(*errors)
+    return client

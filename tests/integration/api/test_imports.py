@@ -1,0 +1,275 @@
+"""Importing clients from CSV, and exporting them and messages again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.factories import ClientBodyFactory
+from tests.support.api import Api, Reply
+from tests.support.campaign import Campaign
+from tests.support.world import Crash
+
+CSV = {"Content-Type": "text/csv"}
+HEADER = "phone_number,operator,tag,timezone,opted_out\r\n"
+
+
+def _upload(api: Api, text: str | bytes, **options: object) -> Reply:
+    raw = text.encode() if isinstance(text, str) else text
+    return api.post("/api/clients/imports/", raw=raw, headers=CSV, **options)
+
+
+def _imported(campaign: Campaign, text: str | bytes) -> dict:
+    """The import once it has finished."""
+    reply = _upload(campaign.api, text)
+    assert reply.status == 201, reply.text
+    campaign.world.run_for(30)
+    found = campaign.api.get(reply.headers["location"]).json
+    assert found["status"] == "finished"
+    return found
+
+
+def _numbers(found: dict) -> list[int]:
+    return [found[name] for name in ("rows", "accepted", "rejected", "done", "created", "changed", "unchanged")]
+
+
+def _errors(api: Api, import_id: str, limit: int = 200) -> list[tuple[int, str]]:
+    rows, query = [], {"limit": limit}
+    while True:
+        page = api.get(f"/api/clients/imports/{import_id}/rejected", query=query).json
+        rows += [(row["row"], row["field"]) for row in page["rows"]]
+        if not page["next"]:
+            assert page["total"] == len(rows)
+            return rows
+        query = {"limit": limit, "cursor": page["next"]}
+
+
+def _clients(api: Api) -> dict[str, dict]:
+    return {row["phone_number"]: row for row in api.get("/api/clients", query={"limit": 200}).json["rows"]}
+
+
+def test_good_rows_are_in_and_bad_ones_are_named(campaign: Campaign) -> None:
+    """Expects a report with row and field of each rejected line, and the other lines to be clients."""
+    text = HEADER + (
+        "+79161234567,916,vip,Europe/Moscow,false\r\n"
+        "12,916,vip,UTC,false\r\n"
+        "+79161234568,9x6,vip,Mars/Base,perhaps\r\n"
+        "\r\n"
+        "8 (916) 123-45-69,,,,\r\n"
+        "+79161234567,916,again,UTC,false\r\n"
+        "+79161234570,916,vip,UTC,false,more\r\n"
+    )
+    found = _imported(campaign, text)
+    assert _numbers(found) == [6, 2, 4, 2, 2, 0, 0]
+    expected = [
+        (3, "phone_number"),
+        (4, "operator"),
+        (4, "timezone"),
+        (4, "opted_out"),
+        (7, "phone_number"),
+        (8, "row"),
+    ]
+    assert _errors(campaign.api, found["id"]) == _errors(campaign.api, found["id"], limit=1) == expected
+    clients = _clients(campaign.api)
+    assert set(clients) == {"+79161234567", "+79161234569"}
+    assert clients["+79161234567"]["tag"] == "vip"
+    assert (clients["+79161234569"]["operator"], clients["+79161234569"]["timezone"]) == ("916", "UTC")
+
+
+def test_the_same_file_twice_changes_nothing(campaign: Campaign) -> None:
+    """Expects the second import to find every client unchanged, with the time of its last change as it was."""
+    text = HEADER + "".join(f"+7916000{n:04d},916,tag{n % 3},UTC,false\r\n" for n in range(300))
+    assert _numbers(_imported(campaign, text)) == [300, 300, 0, 300, 300, 0, 0]
+    before = _clients(campaign.api)
+    assert _numbers(_imported(campaign, text)) == [300, 300, 0, 300, 0, 0, 300]
+    assert _clients(campaign.api) == before
+    assert campaign.api.get("/api/clients", query={"tag": "tag1"}).json["total"] == 100
+
+
+def test_a_changed_row_changes_its_client_only(campaign: Campaign) -> None:
+    """Expects the totals of the segments to follow."""
+    text = HEADER + "+79160000001,916,vip,UTC,false\r\n+79160000002,916,vip,UTC,false\r\n"
+    _imported(campaign, text)
+    assert _numbers(_imported(campaign, text.replace("2,916,vip", "2,916,gold")))[4:] == [0, 1, 1]
+    totals = [campaign.api.get("/api/clients", query={"tag": tag}).json["total"] for tag in ("vip", "gold")]
+    assert totals == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffphone_number,tag\n+79161234567,vip\n",
+        "phone_number;tag\r\n+79161234567;vip\r\n",
+        "tag,phone_number\n vip ,+79161234567",
+        'Tag;"PHONE_NUMBER";\r"vip";"+7 916 123-45-67";\r',
+        "\n\nphone_number,tag,created_at,id\n79161234567,vip,2026-01-01,x\n\n",
+    ],
+)
+def test_files_come_as_spreadsheets_write_them(campaign: Campaign, text: str) -> None:
+    """Expects a byte order mark, either separator, any line end, quotes, and columns in any order."""
+    assert _numbers(_imported(campaign, text))[:3] == [1, 1, 0]
+    assert _clients(campaign.api)["+79161234567"]["tag"] == "vip"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("", 422),
+        ("tag,operator\nvip,916\n", 422),
+        ("phone_number,color\n+79161234567,red\n", 422),
+        ("phone_number,phone_number\n1,2\n", 422),
+        ("\x00", 422),
+        (b"phone_number\n\xff\xfe\n", 400),
+        ("phone_number\n" + "1\n" * 200_001, 422),
+        ("x" * 5_000_001, 413),
+    ],
+)
+def test_what_is_no_file_of_clients_is_refused(api: Api, text: str | bytes, status: int) -> None:
+    """Expects it to be said at once, and nothing to be imported."""
+    reply = _upload(api, text)
+    assert reply.status == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert api.queued_units() == []
+
+
+def test_json_is_not_taken_for_a_file(api: Api) -> None:
+    """Expects 415 that names what is wanted."""
+    reply = api.post("/api/clients/imports", {"phone_number": "+79161234567"})
+    assert reply.status == 415
+    assert "text/csv" in reply.json["detail"]
+
+
+def test_a_file_with_a_header_only_is_finished_at_once(api: Api) -> None:
+    """Expects an import of nothing."""
+    assert _numbers(_upload(api, HEADER).json) == [0] * 7
+    assert _upload(api, HEADER + ",,,,\r\n").json["status"] == "finished"
+
+
+def test_progress_can_be_watched(campaign: Campaign) -> None:
+    """Expects a large import to be seen on its way, between nothing and all."""
+    text = HEADER + "".join(f"+7916{n:07d},916,vip,UTC,false\r\n" for n in range(6000))
+    location = _upload(campaign.api, text).headers["location"]
+    seen = set()
+
+    def finished() -> bool:
+        found = campaign.api.get(location).json
+        seen.add(found["done"])
+        return found["status"] == "finished"
+
+    until = campaign.world.clock.now().replace(hour=10)
+    assert campaign.world.scheduler.run_until(until, finished, check=20)
+    assert seen == {0, 2000, 4000, 6000}
+    assert campaign.api.get("/api/clients").json["total"] == 6000
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 12, 30])
+def test_a_crash_in_the_middle_is_made_good(campaign: Campaign, stop_at: int) -> None:
+    """Expects every client in, and counted as created, though the first dispatcher died on the way."""
+    world = campaign.world
+    usual, transactions = world.aws.after, []
+
+    def crash(call: object) -> None:
+        task = world.scheduler.current
+        if task is not None and task.name.startswith("dispatcher") and call.operation.endswith("TransactWriteItems"):
+            transactions.append(call)
+            if len(transactions) == stop_at:
+                raise Crash
+        usual(call)
+
+    world.aws.after = crash
+    text = HEADER + "".join(f"+7916{n:07d},916,vip,UTC,false\r\n" for n in range(2500))
+    location = _upload(campaign.api, text).headers["location"]
+    world.run_for(1500)
+    assert world.workers.crashes == 1
+    found = campaign.api.get(location).json
+    assert (found["status"], _numbers(found)) == ("finished", [2500, 2500, 0, 2500, 2500, 0, 0])
+    assert campaign.api.get("/api/clients", query={"tag": "vip"}).json["total"] == 2500
+
+
+def test_an_unknown_import_is_not_found(api: Api) -> None:
+    """Expects 404, whatever the id looks like; a forged cursor is a 400."""
+    for import_id in ("1", "01KJPWD6M099CBF4EZDBRXGRED", "x" * 3000):
+        assert api.get(f"/api/clients/imports/{import_id}").status == 404
+        assert api.get(f"/api/clients/imports/{import_id}/rejected").status == 404
+    import_id = _upload(api, HEADER + "1,,,,\r\n").json["id"]
+    assert api.get(f"/api/clients/imports/{import_id}/rejected", query={"cursor": "x"}).status == 400
+
+
+# -- exporting
+
+
+def _exported(api: Api, path: str, **query: object) -> list[dict]:
+    """All pages, put together as a caller would who follows the links."""
+    text, pages = "", 0
+    reply = api.get(path, query=query)
+    while True:
+        assert reply.status == 200, reply.text
+        assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+        text += reply.text
+        pages += 1
+        link = reply.headers.get("link")
+        if not link:
+            return list(csv.DictReader(io.StringIO(text)))
+        target, _, relation = link.partition(">; ")
+        assert relation == 'rel="next"'
+        path, _, parameters = target[1:].partition("?")
+        reply = api.request("GET", path, query=dict(part.split("=") for part in parameters.split("&")))
+
+
+def test_clients_are_exported_page_by_page(api: Api) -> None:
+    """Expects one header, everybody once, and the filters to hold on every page."""
+    made = [api.post("/api/clients", ClientBodyFactory()).json for _ in range(25)]
+    api.post("/api/clients", ClientBodyFactory(tag="other"))
+    rows = _exported(api, "/api/clients/export", limit=10, tag="vip")
+    assert sorted(row["phone_number"] for row in rows) == sorted(client["phone_number"] for client in made)
+    assert len(_exported(api, "/api/clients/export/")) == 26
+
+
+def test_an_export_can_be_imported_again(campaign: Campaign) -> None:
+    """Expects nothing to change by it, whatever the tags look like."""
+    tags = ("=1+1", "+7", "-x", "@sum", "'quoted", "''=x", 'a"b;c,d', "", "привет")
+    for tag in tags:
+        campaign.add_clients(1, tag=tag)
+    text = campaign.api.get("/api/clients/export").text
+    campaign.world.run_for(1)
+    before = _clients(campaign.api)
+    assert _numbers(_imported(campaign, text)) == [9, 9, 0, 9, 0, 0, 9]
+    assert _clients(campaign.api) == before
+
+
+def test_no_cell_is_taken_for_a_formula(api: Api) -> None:
+    """Expects an apostrophe before what a spreadsheet would run; a phone number stays a number with its plus."""
+    for tag in ("=cmd|' /C calc'!A0", "+1+1", "-1", "@x", "plain"):
+        api.post("/api/clients", ClientBodyFactory(tag=tag))
+    rows = _exported(api, "/api/clients/export")
+    assert {row["tag"] for row in rows} == {"'=cmd|' /C calc'!A0", "'+1+1", "'-1", "'@x", "plain"}
+    cells = [cell for row in rows for name, cell in row.items() if name != "phone_number"]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert all(row["phone_number"][1:].isdecimal() for row in rows)
+
+
+def test_a_mailings_messages_are_exported(campaign: Campaign) -> None:
+    """Expects every message once with what became of it, or those of one status."""
+    refused, accepted = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.ACCEPTED)
+    campaign.world.gateway.script = lambda gateway_id, nth: refused if gateway_id % 3 == 0 else accepted
+    mailing_id = campaign.send(30)
+    counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]
+    rows = _exported(campaign.api, "/api/messages/export", mailing=mailing_id, limit=7)
+    assert len({row["id"] for row in rows}) == len(rows) == 30
+    failed = [row for row in rows if row["status"] == "failed"]
+    assert len(failed) == counts["failed"]
+    assert {(row["reason"], row["attempts"], row["sent_at"]) for row in failed} == {("HTTP 400", "1", "")}
+    only = _exported(campaign.api, "/api/messages/export", mailing=mailing_id, status="failed", limit=2)
+    assert sorted(row["id"] for row in only) == sorted(row["id"] for row in failed)
+
+
+def test_messages_are_exported_of_one_mailing(api: Api) -> None:
+    """Expects 422 without one, and for more rows at once than an answer can hold."""
+    assert api.get("/api/messages/export").errors == {"mailing": "is required"}
+    assert list(api.get("/api/clients/export", query={"limit": 5001}).errors) == ["limit"]
+    assert json.loads(api.get("/api/clients/export", query={"cursor": "x"}).text)["status"] == 400
