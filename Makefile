@@ -10,7 +10,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test simulate openapi lint types imports check format package lock audit secrets clean
+.PHONY: help setup run demo import test simulate openapi lint types imports check format package lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ run: $(STAMP) ## Run the whole service on this machine (PORT, DATA_DIR, GATEWAY_
 
 demo: $(STAMP) ## Send a mailing to 1,000 clients of a running `make run`
 	@exec $(BIN)/python -m infra.local.demo
+
+import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
+	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
 
 # The quick tests share the cores; what starts processes and measures time has them for itself.
 test: $(STAMP) ## Run all tests: unit, integration, contract, end to end

@@ -1,0 +1,198 @@
+"""`make import FILE=…`: the clients of a CSV file go into the running service, part by part, with a report."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from infra.local.data_directory import DataDirectory, read_json
+
+ROWS_AT_ONCE = 50_000
+BYTES_AT_ONCE = 4_000_000  # below what the API takes at once, which is 5 MB
+_SHOWN = 20  # rejected rows that are shown where no report is asked for
+_POLL = 0.3
+_BOUND = 900.0  # seconds that one part may take
+_TIMEOUT = 60.0
+_OUTCOMES = ("created", "changed", "unchanged", "rejected")
+
+
+class ImportFailed(Exception):
+    """The import cannot go on; the text is for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a file, with its header; `offset` is what is added to a row's number to have that in the file."""
+
+    text: str
+    rows: int
+    offset: int
+
+
+def parts_of(text: str) -> Iterator[Part]:
+    """The file in parts that the API takes at once. A row that spans several lines stays whole."""
+    sample = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = ";" if sample.count(";") > sample.count(",") else ","
+    lines = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1)
+    header_at, header = next(((number, cells) for number, cells in lines if any(cells)), (1, []))
+    first = header_at + 1
+    while rows := list(_some(lines)):
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, delimiter=delimiter)
+        writer.writerow(header)
+        writer.writerows(rows)
+        yield Part(buffer.getvalue(), len(rows), first - 2)
+        first += len(rows)
+    if first == header_at + 1:
+        yield Part(text, 0, 0)
+
+
+def _some(lines: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
+    size = 0
+    for _, cells in islice(lines, ROWS_AT_ONCE):
+        yield cells
+        size += sum(len(cell.encode()) + 3 for cell in cells) + 2
+        if size > BYTES_AT_ONCE:
+            return
+
+
+class Service:
+    """The REST API, as the import needs it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str]) -> Service:
+        """The one that API_URL and API_TOKEN name, or the one that `make run` wrote down; ImportFailed for none."""
+        if environ.get("API_URL") and environ.get("API_TOKEN"):
+            return cls(environ["API_URL"], environ["API_TOKEN"])
+        data_dir = environ.get("DATA_DIR") or ".local"
+        directory = DataDirectory(data_dir)
+        running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
+        url = environ.get("API_URL") or running.get("url")
+        if not url:
+            raise ImportFailed(f"nothing runs in DATA_DIR {data_dir}: start `make run`, or set API_URL and API_TOKEN")
+        username = environ.get("ADMIN_USERNAME") or running.get("username") or "admin"
+        password = environ.get("ADMIN_PASSWORD") or known.get("password") or ""
+        credentials = {"username": username, "password": password, "name": "import"}
+        return cls(url, cls(url, "")._call("POST", "/auth-token", json=credentials)["token"])
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = self._session.request(method, self._url + path, timeout=_TIMEOUT, **options)
+            value: dict[str, Any] = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise ImportFailed(f"{self._url} does not answer as the service would: {type(error).__name__}") from error
+        if not answer.ok:
+            errors = "; ".join(f"{one['field']} {one['message']}" for one in value.get("errors", []))
+            raise ImportFailed(f"{method} {path}: {answer.status_code} {errors or value.get('detail', '')}")
+        return value
+
+    def start(self, text: str) -> dict[str, Any]:
+        """Upload a part."""
+        headers = {"Content-Type": "text/csv; charset=utf-8"}
+        return self._call("POST", "/api/clients/imports", data=text.encode(), headers=headers)
+
+    def progress(self, import_id: str) -> dict[str, Any]:
+        """How far a part has come."""
+        return self._call("GET", f"/api/clients/imports/{import_id}")
+
+    def rejected(self, import_id: str) -> Iterator[dict[str, Any]]:
+        """Everything that is wrong with the rows of a part."""
+        query: dict[str, Any] = {"limit": 200}
+        while True:
+            page = self._call("GET", f"/api/clients/imports/{import_id}/rejected", params=query)
+            yield from page["rows"]
+            if not page["next"]:
+                return
+            query["cursor"] = page["next"]
+
+
+def run(console: Console, environ: Mapping[str, str], file: Path, report: Path | None = None) -> bool:
+    """Import a file; whether every row was good. ImportFailed where it cannot go on, with what was done so far kept."""
+    try:
+        parts = list(parts_of(file.read_text("utf-8-sig")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ImportFailed(f"{file}: {error}") from error
+    service = Service.found(environ)
+    totals: Counter[str] = Counter()
+    errors: list[dict[str, Any]] = []
+    began = time.monotonic()
+    columns = (TextColumn("imported"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("imported", total=sum(part.rows for part in parts))
+        for part in parts:
+            ended = _carry_out(service, part, _shown(progress, task, totals.total()))
+            totals.update({name: ended[name] for name in _OUTCOMES})
+            errors += [{**one, "row": one["row"] + part.offset} for one in service.rejected(ended["id"])]
+    counts = ", ".join(f"{totals[name]} {name}" for name in _OUTCOMES)
+    console.print(f"{file.name}: {counts}, {time.monotonic() - began:.1f} s", soft_wrap=True)
+    _tell(console, errors, report)
+    return not errors
+
+
+def _shown(progress: Progress, task: TaskID, before: int) -> Callable[[int], None]:
+    return lambda done: progress.update(task, completed=before + done)
+
+
+def _carry_out(service: Service, part: Part, show: Callable[[int], None]) -> dict[str, Any]:
+    at = service.start(part.text)
+    deadline = time.monotonic() + _BOUND
+    while at["status"] != "finished":
+        if time.monotonic() > deadline:
+            raise ImportFailed(f"import {at['id']} has not finished within {_BOUND:.0f} s; it goes on by itself")
+        time.sleep(_POLL)
+        at = service.progress(at["id"])
+        show(at["done"] + at["rejected"])
+    show(at["rows"])
+    return at
+
+
+def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -> None:
+    if report is not None:
+        with report.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("row", "field", "message"))
+            writer.writerows((one["row"], one["field"], one["message"]) for one in errors)
+    for one in errors[:_SHOWN]:
+        console.print(f"row {one['row']}: {one['field']} {one['message']}", soft_wrap=True, markup=False)
+    if len(errors) > _SHOWN:
+        where = f"all are in {report}" if report else "have them all written to a file with --report FILE"
+        console.print(f"... and {len(errors) - _SHOWN} more; {where}", soft_wrap=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 where every row is in, 1 where some were rejected, 2 where the import could not go on."""
+    parser = argparse.ArgumentParser(prog="import_clients", description=__doc__)
+    parser.add_argument("file", type=Path, help="CSV: UTF-8, comma or semicolon, a header with phone_number")
+    parser.add_argument("--report", type=Path, help="a CSV file for row and field of everything that was rejected")
+    given = parser.parse_args(arguments)
+    try:
+        return 0 if run(Console(highlight=False), os.environ, given.file, given.report) else 1
+    except ImportFailed as error:
+        sys.stderr.write(f"import: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
