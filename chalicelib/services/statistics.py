@@ -61,4 +61,4 @@ class StatisticsService:
         """One mailing with all its counters; NotFound where there is none."""
         if not is_mailing_id(mailing_id):
             raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
-        return self._mailings.state(mailing_id), self._mailings.tally(mailing_id)
+        return self._mailings.detail(mailing_id)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -26,6 +23,7 @@ from ..domain.mailings import (
 from ..domain.requests import OrderedMailing, RequestKey
 from ..domain.tallies import Tally
 from .counters import Counters
+from .mailing_counts import MailingCounts
 from .mailing_rows import (
     DELETED,
     FINAL,
@@ -37,11 +35,11 @@ from .mailing_rows import (
     state_of,
     tally_of,
 )
-from .models import MailingModel, Tables, to_ms
+from .models import MailingModel, Tables
+from .requests import Requests
 from .retries import transact, translated, was_refused
 
 _CLOSING = "closing"
-_REQUESTS = "requests"
 
 
 class MailingRepository:
@@ -54,7 +52,8 @@ class MailingRepository:
         self._messages = Counters(tables, "ended-messages")
         self._connection = tables.connection
         self._backoff = backoff
-        self._writer = threading.local()
+        self._counts = MailingCounts(tables)
+        self._requests = Requests(tables)
 
     # -- what was ordered
 
@@ -74,21 +73,11 @@ class MailingRepository:
 
         Both are written in one transaction, so that neither is there without the other.
         """
-        model = self._settings
-        kept = model(
-            _REQUESTS,
-            request.name,
-            fingerprint=request.fingerprint,
-            mailing_id=mailing.mailing_id,
-            changed_at=mailing.created_at,
-            expires_at=to_ms(kept_until) // 1000,
-        )
-        unused = model.scope.does_not_exist() | (model.expires_at <= to_ms(mailing.created_at) // 1000)
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
-                transaction.save(kept, condition=unused)
+                self._requests.keep(transaction, request, mailing, kept_until)
                 self._counters.move(transaction, Counter({str(mailing.status): 1}))
 
         with translated("mailings"):
@@ -101,12 +90,7 @@ class MailingRepository:
 
     def ordered_by(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
         """What was ordered with the request's key, as long as it is remembered."""
-        with translated("mailings"):
-            rows = list(self._settings.query(_REQUESTS, self._settings.name == request.name, consistent_read=True))
-        if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000:
-            return None
-        assert rows[0].changed_at  # noqa: S101 - every request has these
-        return OrderedMailing(rows[0].fingerprint or "", rows[0].mailing_id or "", rows[0].changed_at)
+        return self._requests.find(request, now)
 
     def get(self, mailing_id: str) -> Mailing:
         """The mailing of that id; NotFound where there is none."""
@@ -120,10 +104,11 @@ class MailingRepository:
         """The mailing with its dispatch and its counts, in one consistent read; NotFound where there is none."""
         return state_of(mailing_id, self._parts(mailing_id))
 
-    def tally(self, mailing_id: str) -> Tally:
-        """All counters of a mailing; NotFound where there is none."""
+    def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
+        """The mailing with all its counters, in the same read; NotFound where there is none."""
         rows = self._parts(mailing_id)
-        return final_tally_of(rows) if state_of(mailing_id, rows).mailing.final else tally_of(rows)
+        state = state_of(mailing_id, rows)
+        return state, final_tally_of(rows) if state.mailing.final else tally_of(rows)
 
     def _parts(self, mailing_id: str) -> list[MailingModel]:
         with translated("mailings"):
@@ -337,51 +322,12 @@ class MailingRepository:
 
     def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
         """Add to the counters, once, also where an answer is lost and botocore repeats the call."""
-        model = self._model
-        sent = [model.first_sent_at.set(model.first_sent_at | now), model.last_sent_at.set(now)]
-        self._add(mailing_id, changes, now, sent if changes["sent"] > 0 else [])
-
-    def _add(self, mailing_id: str, changes: Counter[str], now: datetime, also: Sequence[Any] = ()) -> None:
-        model = self._model
-        actions: list[Any] = [Path([name]).add(change) for name, change in changes.items() if change]
-        if not actions:
-            return
-        latest, number = self._mark()
-        condition = latest.does_not_exist() | (latest != number)
-        actions += [latest.set(number), model.updated_at.set(now), *also]
-        with translated("mailings"):
-            try:
-                model(mailing_id, f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}").update(
-                    actions=actions, condition=condition
-                )
-            except UpdateError as error:
-                if not was_refused(error):
-                    raise
-
-    def _mark(self) -> tuple[Path, str]:
-        """This thread's own attribute of the counts, and what is to stand there after its next addition.
-
-        Every writer keeps to one part, and writers are spread over the parts.
-        """
-        writer = self._writer
-        if not hasattr(writer, "name"):
-            writer.name = secrets.token_hex(4)
-            writer.numbers = itertools.count(1)
-        return Path(f"by_{writer.name}"), str(next(writer.numbers))
+        self._counts.add(mailing_id, changes, now)
 
     def align_counts(self, state: MailingState, now: datetime) -> None:
         """Bring the running counts of an ended mailing to its final ones, so that it can go on from them."""
-        if not state.mailing.final:
-            return
-        mailing_id = state.mailing.mailing_id
-        rows = self._parts(mailing_id)
-        final = final_tally_of(rows).counters
-        final.subtract(tally_of(rows).counters)
-        self._add(mailing_id, final, now)
-        excess = sum(shard.rows for shard in state.shards.values()) - state.statistics.total
-        if excess:
-            with translated("mailings"):
-                self._model(mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
+        if state.mailing.final:
+            self._counts.align(state, self._parts(state.mailing.mailing_id), now)
 
     # -- cancelled mailings whose ledger is not closed yet
 

@@ -66,7 +66,7 @@ def test_running_counters_come_to_what_the_recount_says(campaign: Campaign) -> N
     mailing_id = _with_trouble(campaign)
     mailings = campaign.world.services.mailings._mailings
     running = tally_of(mailings._parts(mailing_id)).counters
-    assert +running == mailings.tally(mailing_id).counters
+    assert +running == mailings.detail(mailing_id)[1].counters
 
 
 def test_messages_are_counted_by_the_hour(campaign: Campaign) -> None:

@@ -65,7 +65,7 @@ def test_a_mailing_is_read_as_it_was_written(store: Store) -> None:
 def test_an_unknown_mailing_is_not_found(store: Store) -> None:
     """However it is asked for."""
     unknown = MailingFactory().mailing_id
-    for ask in (store.mailings.get, store.mailings.state, store.mailings.tally):
+    for ask in (store.mailings.get, store.mailings.state, store.mailings.detail):
         with pytest.raises(NotFound):
             ask(unknown)
 

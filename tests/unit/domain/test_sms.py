@@ -1,5 +1,7 @@
 """SMS parts: what fits one message, and what each of several holds."""
 
+# ruff: noqa: RUF001 - characters that are not what they look like are the point
+
 from __future__ import annotations
 
 import pytest

@@ -1,0 +1,71 @@
+"""The running counters of mailings: spread over parts so that senders do not meet, and each addition made once."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.operand import Path
+
+from ..domain.clients import SHARDS
+from ..domain.mailings import MailingState
+from .mailing_rows import final_tally_of, tally_of
+from .models import MailingModel, Tables
+from .retries import translated, was_refused
+
+
+class MailingCounts:
+    """What stands under STATS#nn. The names of counters are those of domain.tallies."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model = tables.mailings
+        self._writer = threading.local()
+
+    def add(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
+        """Add to the counters, once, also where an answer is lost and botocore repeats the call."""
+        model = self._model
+        sent = [model.first_sent_at.set(model.first_sent_at | now), model.last_sent_at.set(now)]
+        self._add(mailing_id, changes, now, sent if changes["sent"] > 0 else [])
+
+    def align(self, state: MailingState, rows: Sequence[MailingModel], now: datetime) -> None:
+        """Bring the running counters of an ended mailing, whose parts these are, to its final ones."""
+        mailing_id = state.mailing.mailing_id
+        final = final_tally_of(rows).counters
+        final.subtract(tally_of(rows).counters)
+        self._add(mailing_id, final, now)
+        excess = sum(shard.rows for shard in state.shards.values()) - state.statistics.total
+        if excess:
+            with translated("mailings"):
+                self._model(mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
+
+    def _add(self, mailing_id: str, changes: Counter[str], now: datetime, also: Sequence[Any] = ()) -> None:
+        actions: list[Any] = [Path([name]).add(change) for name, change in changes.items() if change]
+        if not actions:
+            return
+        latest, number = self._mark()
+        condition = latest.does_not_exist() | (latest != number)
+        actions += [latest.set(number), self._model.updated_at.set(now), *also]
+        part = f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}"
+        with translated("mailings"):
+            try:
+                self._model(mailing_id, part).update(actions=actions, condition=condition)
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
+
+    def _mark(self) -> tuple[Path, str]:
+        """This thread's own attribute of the counts, and what is to stand there after its next addition.
+
+        Every writer keeps to one part, and writers are spread over the parts.
+        """
+        writer = self._writer
+        if not hasattr(writer, "name"):
+            writer.name = secrets.token_hex(4)
+            writer.numbers = itertools.count(1)
+        return Path(f"by_{writer.name}"), str(next(writer.numbers))
