@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from chalicelib.domain.messages import Outcome
@@ -136,3 +138,25 @@ def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:
     campaign.finish(mailing_id)
     campaign.api.delete(f"/api/clients/{client}")
     assert campaign.api.get(f"/api/messages/{mailing_id}-{client}").json["status"] == "sent"
+
+
+def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaign) -> None:
+    """Expects the same calls, asking for as many rows, of a mailing of 300 as of one of 1,500."""
+    api, world = campaign.api, campaign.world
+    usual = world.aws.before
+
+    def cost(mailing_id: str) -> list[tuple[str, int]]:
+        calls: list[tuple[str, int]] = []
+        world.aws.before = lambda call: calls.append((call.operation, json.loads(call.body).get("Limit", 0)))
+        for status in (None, "sent", "failed"):
+            query = {"mailing": mailing_id, "limit": 5, **({"status": status} if status else {})}
+            assert api.get("/api/messages", query=query).status == 200
+        world.aws.before = usual
+        return calls
+
+    world.add_clients(300, tag="few")
+    world.add_clients(1500, tag="many")
+    few, many = (campaign.order(clients={"tag": tag}) for tag in ("few", "many"))
+    campaign.finish(few)
+    campaign.finish(many)
+    assert cost(few) == cost(many)
