@@ -153,8 +153,9 @@ class TurnLock:
 
     def __enter__(self) -> None:
         while self._taken:
-            self._scheduler.clock.sleep(0.001)
+            self._scheduler.idle_until(self._scheduler.clock.now() + _LONG)
         self._taken = True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._taken = False
+        self._scheduler.wake_idle()
