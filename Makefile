@@ -36,10 +36,10 @@ demo: $(STAMP) ## Send a mailing to 1,000 clients of a running `make run`
 import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
 	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
 
-# The quick tests share the cores; what starts processes and measures time has them for itself.
+# The end-to-end tests mostly wait, for leases to end and for each other's work; the others come first.
 test: $(STAMP) ## Run all tests: unit, integration, contract, end to end
-	$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract
-	$(BIN)/pytest tests/integration $(wildcard tests/e2e)
+	$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/simulation
+	$(BIN)/pytest -n 2 tests/e2e
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation

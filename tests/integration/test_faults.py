@@ -303,8 +303,10 @@ def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
 # -- the gateway
 
 
-@pytest.mark.parametrize("answer", [HTTP_500, HANG, Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=1e9)])
-@pytest.mark.parametrize("clients", [6, 30])
+@pytest.mark.parametrize(
+    ("answer", "clients"),
+    [(HTTP_500, 6), (HANG, 30), (Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=1e9), 30)],
+)
 def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
     """As few as it takes to see whose fault it is, or more: no attempts are used up, and then everybody gets it."""
     with new_world() as world:

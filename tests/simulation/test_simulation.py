@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.simulation.machine import ServiceMachine
 
 STEPS = 50
-EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "3000")) // STEPS
+EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "2000")) // STEPS
 
 
 def test_the_promises_hold_whatever_happens() -> None:
