@@ -230,19 +230,29 @@ def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(world: 
 def test_a_sender_killed_in_the_middle_of_a_batch_repeats_only_what_was_not_recorded(world: World) -> None:
     """Lambda's time-out: after some of the batch were called, the process is gone."""
     killed: list[int] = []
+    in_batch: Counter[str] = Counter()
+    before = world.aws.before
+
+    def watch(call: Call) -> None:
+        if world.scheduler.current and call.operation == "sqs.ReceiveMessage":
+            in_batch[world.scheduler.current.name] = 0
+        before(call)
 
     def script(gateway_id: int, nth: int) -> Answer:
-        if len(world.gateway.log) == 5 and not killed:
+        assert world.scheduler.current is not None
+        in_batch[world.scheduler.current.name] += 1
+        if in_batch[world.scheduler.current.name] == 4 and not killed:
             killed.append(gateway_id)
             world.clock.sleep(30)
             raise Crash
         return OK
 
+    world.aws.before = watch
     world.gateway.script = script
-    world.add_clients(20)
+    world.add_clients(200)
     mailing = world.create_mailing()
     finish(world, mailing)
-    assert world.counts(mailing) == {"total": 20, "sent": 20}
+    assert world.counts(mailing) == {"total": 200, "sent": 200}
     repeated = {row.message_id: row.attempts for row in world.rows(mailing) if len(row.attempts) > 1}
     assert all([one.outcome for one in made] == [Outcome.UNKNOWN, Outcome.ACCEPTED] for made in repeated.values())
     twice = [gateway_id for gateway_id, calls in world.gateway.calls().items() if calls > 1]

@@ -35,7 +35,9 @@ ANSWERS = {
 class ServiceMachine(RuleBasedStateMachine):
     """Steps are drawn by Hypothesis; which worker goes on at each I/O, and which call fails, from the seed."""
 
-    @initialize(seed=st.integers(0, 2**32), clients=st.integers(1, 30), switching=st.sampled_from((0.0, 0.2, 1.0)))
+    @initialize(
+        seed=st.integers(0, 2**32), clients=st.integers(len(TAGS), 30), switching=st.sampled_from((0.0, 0.2, 1.0))
+    )
     def begin(self, seed: int, clients: int, switching: float) -> None:
         self.stack = ExitStack()
         self.rng = random.Random(seed)
