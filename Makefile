@@ -3,6 +3,7 @@
 PYTHON ?= python3
 STAGE ?= dev
 N ?= 20000
+SIZES ?= 1000 10000 100000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
@@ -43,6 +44,9 @@ test: $(STAMP) ## Run all tests: unit, integration, contract, end to end
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation
+
+scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
+	$(BIN)/python -m tests.simulation.scale $(SIZES)
 
 openapi: $(STAMP) ## Write docs/openapi.json from the routes
 	$(BIN)/python -m infra.openapi
