@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     auth,
     clients,
+    docs,
     exports,
     gateway,
     imports,
@@ -33,4 +34,5 @@ ROUTES: tuple[Routes, ...] = (
     queues.routes,
     gateway.routes,
     service.routes,
+    docs.routes,
 )

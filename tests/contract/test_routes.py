@@ -14,7 +14,8 @@ from infra.local.gateway_responses import GATEWAY_RESPONSES
 from tests.support.api import PASSWORD, Api, new_api
 
 OPERATIONS = [operation for routes in api.ROUTES for operation in routes.operations]
-PUBLIC = {("POST", "/auth-token"), ("GET", "/"), ("GET", "/health")}
+DOCS = ("/api/schema", "/api/docs", "/api/docs/swagger-ui.js", "/api/docs/swagger-ui.css", "/api/docs/start.js")
+PUBLIC = {("POST", "/auth-token"), ("GET", "/"), ("GET", "/health"), *(("GET", path) for path in DOCS)}
 
 
 @pytest.fixture(scope="module")

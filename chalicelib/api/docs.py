@@ -1,0 +1,89 @@
+"""/api/schema/ and /api/docs/: the description of the API, and Swagger UI over it, without a network."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+from . import openapi
+from .routing import Call, Operation, Routes, Text
+
+routes = Routes("docs")
+_ASSETS = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
+_CACHED = {"Cache-Control": "public, max-age=86400"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Message Service: API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{base}/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui" data-schema="{schema}"></div>
+<script src="{base}/swagger-ui.js"></script>
+<script src="{base}/start.js"></script>
+</body>
+</html>
+"""
+_START = """const place = document.getElementById("swagger-ui");
+SwaggerUIBundle({
+  domNode: place,
+  url: place.dataset.schema,
+  deepLinking: true,
+  persistAuthorization: false,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+
+
+def operations() -> list[Operation]:
+    """Every operation that is documented: all but those of this page."""
+    from . import ROUTES  # which lists this module, too
+
+    return [operation for one in ROUTES if one is not routes for operation in one.operations]
+
+
+@routes.route("GET", "/api/schema", roles=None)
+def read_schema(call: Call) -> Text:
+    """Get the OpenAPI description of this API."""
+    described = openapi.document(operations(), call.link("/").rstrip("/") or "/")
+    return Text(json.dumps(described, ensure_ascii=False), "application/json")
+
+
+@routes.route("GET", "/api/docs", roles=None)
+def read_docs(call: Call) -> Text:
+    """Get Swagger UI."""
+    page = _PAGE.format(base=call.link("/api/docs"), schema=call.link("/api/schema/"))
+    return Text(page, "text/html; charset=utf-8", {"Content-Security-Policy": _POLICY})
+
+
+@routes.route("GET", "/api/docs/swagger-ui.js", roles=None)
+def read_docs_script(call: Call) -> Text:
+    """Get the script of Swagger UI."""
+    del call
+    return Text(_asset("swagger-ui-bundle.min.js"), "text/javascript; charset=utf-8", _CACHED)
+
+
+@routes.route("GET", "/api/docs/swagger-ui.css", roles=None)
+def read_docs_style(call: Call) -> Text:
+    """Get the style of Swagger UI."""
+    del call
+    return Text(_asset("swagger-ui.min.css"), "text/css; charset=utf-8", _CACHED)
+
+
+@routes.route("GET", "/api/docs/start.js", roles=None)
+def read_docs_start(call: Call) -> Text:
+    """Get the script that starts Swagger UI."""
+    del call
+    return Text(_START, "text/javascript; charset=utf-8", _CACHED)
+
+
+def _asset(name: str) -> str:
+    return resources.files(_ASSETS).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,170 @@
+"""The OpenAPI 3.1 description of the REST API, made from the operations and their models."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from ..domain.errors import Forbidden, Invalid, Malformed, ServiceError, Unauthenticated, Unavailable
+from . import parsing, problems
+from .routing import EVERYBODY, Created, Operation, Text
+
+VERSION = "1.0.0"
+_REF = "#/components/schemas/{model}"
+_SENTENCE = re.compile(r"(?<=\.) ")
+_LOCATION = {"description": "Where it is.", "schema": {"type": "string"}}
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"token": []}]
+_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer …` with a token of `/auth-token/`.",
+    },
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Token …` with the same token.",
+    },
+}
+_PROBLEM = {
+    "type": "object",
+    "description": "What is wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "Which kind of problem: docs/api.md lists them all."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "Each wrong field, named by its path.",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def document(operations: Iterable[Operation], server: str = "/") -> dict[str, Any]:
+    """The whole description. `server` is what stands before every path, such as the stage of API Gateway."""
+    known = list(operations)
+    refs, definitions = models_json_schema(_models(known), ref_template=_REF)
+    schemas: dict[str, Any] = dict(definitions.get("$defs", {}))
+    for schema in schemas.values():
+        for one in schema.get("properties", {}).values():
+            if not one.get("default", True):
+                del one["default"]  # stands for "not given", and is mostly no allowed value
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in known:
+        # A slash at the end is optional when served; with it, paths read as they always did.
+        path = operation.path if operation.path in ("/", "/health", "/metrics") else f"{operation.path}/"
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, refs, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Message Service",
+            "version": VERSION,
+            "description": "Mailings to segments of clients, delivered through an HTTP gateway.",
+        },
+        "servers": [{"url": server}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in known)],
+        "paths": paths,
+        "components": {"schemas": {**schemas, "Problem": _PROBLEM}, "securitySchemes": _SCHEMES},
+    }
+
+
+def _models(operations: list[Operation]) -> list[tuple[type[BaseModel], Any]]:
+    models: dict[tuple[type[BaseModel], str], None] = {}
+    for operation in operations:
+        if inspect.isclass(operation.body_type) and issubclass(operation.body_type, BaseModel):
+            models[operation.body_type, "validation"] = None
+        if (view := _view(operation)) is not None:
+            models[view, "serialization"] = None
+    return list(models)
+
+
+def _view(operation: Operation) -> type[BaseModel] | None:
+    """The model of a good answer, None where it is no JSON."""
+    result = operation.result_type
+    if typing.get_origin(result) is Created:
+        (result,) = typing.get_args(result)
+    return result if inspect.isclass(result) and issubclass(result, BaseModel) else None
+
+
+def _operation(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    text = inspect.getdoc(operation.handler) or ""
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": _SENTENCE.split(" ".join(text.split()))[0].rstrip(".") + ".",
+        "description": text,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+            for name in operation.parameters
+        ]
+        + _query(operation, schemas),
+        "responses": {**_good(operation, refs), **_bad(operation)},
+        "security": [] if operation.roles is None else _SECURITY,
+    }
+    if operation.body_type is str:
+        body: dict[str, Any] = {operation.consumes: {"schema": {"type": "string"}}}
+    elif operation.body_type is not None:
+        body = {parsing.JSON: {"schema": refs[operation.body_type, "validation"]}}
+    else:
+        return described
+    return described | {"requestBody": {"required": True, "content": body}}
+
+
+def _query(operation: Operation, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    if operation.query_type is None:
+        return []
+    schema = operation.query_type.model_json_schema(ref_template=_REF)
+    schemas |= schema.pop("$defs", {})
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": one}
+        for name, one in schema["properties"].items()
+    ]
+
+
+def _good(operation: Operation, refs: Any) -> dict[str, Any]:
+    result = operation.result_type
+    if result is type(None) or result is None:
+        return {"204": {"description": "Done."}}
+    if result is Text:
+        return {"200": {"description": "The text.", "content": {"*/*": {"schema": {"type": "string"}}}}}
+    view = _view(operation)
+    content = {parsing.JSON: {"schema": refs[view, "serialization"]}}
+    if typing.get_origin(result) is Created:
+        return {"201": {"description": "Created.", "headers": {"Location": _LOCATION}, "content": content}}
+    return {"200": {"description": "The answer.", "content": content}}
+
+
+def _bad(operation: Operation) -> dict[str, Any]:
+    """The problems that an operation can answer, by status."""
+    kinds: list[type[ServiceError]] = [Malformed, Invalid, Unavailable, *operation.errors]
+    if operation.roles is not None:
+        kinds.append(Unauthenticated)
+        if operation.roles != EVERYBODY:
+            kinds.append(Forbidden)
+    if operation.body_type is not None:
+        kinds += [problems.TooLarge, problems.UnsupportedMedia]
+    content = {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    titles: dict[str, list[str]] = {}
+    for kind in kinds:
+        problem = problems.PROBLEMS[kind]
+        titles.setdefault(str(int(problem.status)), []).append(problem.title)
+    return {
+        status: {"description": "; ".join(dict.fromkeys(names)) + ".", "content": content}
+        for status, names in sorted(titles.items())
+    }

@@ -1,0 +1,33 @@
+"""/api/schema/ and /api/docs/: served without a token and without anything from another place."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.api import Api
+
+
+def test_the_schema_is_served_with_the_callers_prefix(api: Api) -> None:
+    """Behind a stage of API Gateway, or a proxy that says what it hides."""
+    assert api.get("/api/schema/", token="-").json["servers"] == [{"url": "/"}]
+    behind = api.get("/api/schema/", headers={"X-Forwarded-Prefix": "/service"})
+    assert behind.json["servers"] == [{"url": "/service"}]
+
+
+@pytest.mark.parametrize("prefix", ["", "/service"])
+def test_the_page_loads_only_what_is_served_here(api: Api, prefix: str) -> None:
+    """Each script and style that it names is there, and its policy allows no other place."""
+    page = api.get("/api/docs/", headers={"X-Forwarded-Prefix": prefix})
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    links = re.findall(r'(?:src|href|data-schema)="([^"]+)"', page.text)
+    own = [link for link in links if not link.startswith("data:")]
+    assert len(own) == 4
+    for link in own:
+        assert link.startswith(f"{prefix}/api/")
+        assert api.get(link.removeprefix(prefix)).status == 200
