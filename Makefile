@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo import test simulate openapi lint types imports check format package lock audit secrets clean
+.PHONY: help setup run demo import report test simulate openapi lint types imports check format package lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ demo: $(STAMP) ## Send a mailing to 1,000 clients of a running `make run`
 
 import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
 	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
+
+report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
+	@exec $(BIN)/python -m infra.local.report $(DAY)
 
 # The end-to-end tests mostly wait, for leases to end and for each other's work; the others come first.
 test: $(STAMP) ## Run all tests: unit, integration, contract, end to end

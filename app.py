@@ -1,6 +1,6 @@
 """Creates the Chalice app, registers the HTTP blueprints and declares every event source."""
 
-from chalice import AuthResponse, Chalice, Rate
+from chalice import AuthResponse, Chalice, Cron, Rate
 from chalice.app import AuthRequest, CloudWatchEvent, SQSEvent
 
 from chalicelib import api, workers
@@ -25,6 +25,12 @@ for routes in api.ROUTES:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")
 def tick(event: CloudWatchEvent) -> None:
     workers.tick(event.to_dict(), event.context)
+
+
+# A rule knows UTC only, while the report's hour moves with its zone's clocks, by quarters of an hour in some zones.
+@app.schedule(Cron("0/15", "*", "*", "*", "?", "*"), name="report")
+def report(event: CloudWatchEvent) -> None:
+    workers.report(event.to_dict(), event.context)
 
 
 @app.on_sqs_message(queue=settings.dispatch_queue, name="dispatcher", batch_size=1)

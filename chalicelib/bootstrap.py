@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
@@ -32,6 +32,7 @@ from .services.mailings import MailingService
 from .services.messages import MessageService
 from .services.outcomes import Outcomes
 from .services.previews import PreviewService
+from .services.reports import ReportService
 from .services.settling import Settler
 from .services.states import MailingStates
 from .services.statistics import StatisticsService
@@ -41,8 +42,12 @@ from .storage.imports import ImportRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
 from .storage.models import Tables, bind
+from .storage.reports import ReportRepository
 from .storage.settings import LeaseRepository
 from .storage.users import UserRepository
+
+if TYPE_CHECKING:
+    from .emails.post import Post
 
 GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {
     "http": HttpGateway,
@@ -67,6 +72,7 @@ class Services:
     dead_letters: DeadLetters
     queues: dict[str, Queue]
     gateway_control: GatewayControlService
+    reports: ReportService
     feeder: Feeder
     dispatcher: Dispatcher
     delivery: Delivery
@@ -78,6 +84,13 @@ def create_gateway(settings: Settings) -> Gateway:
     if scheme not in GATEWAYS:
         raise ValueError(f"GATEWAY_URL: no gateway for {scheme!r}, only for {', '.join(GATEWAYS)}")
     return GATEWAYS[scheme](settings)
+
+
+def create_post(settings: Settings) -> Post:
+    """What sends e-mails, as the settings' MAIL_URL says; ValueError where it cannot."""
+    from .emails import post  # only who sends a report needs it
+
+    return post.create_post(settings.mail_url)
 
 
 def aws_client(name: str) -> Any:
@@ -122,6 +135,7 @@ def build(
         settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
     )
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
+    reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
     return Services(
         settings=settings,
         clock=clock,
@@ -140,6 +154,7 @@ def build(
             "send-dead": dead_letters,
         },
         gateway_control=control,
+        reports=reports,
         feeder=feeder,
         dispatcher=Dispatcher(
             clients,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 DEFAULT_PREFIX = "message-service-local"
+_ADDRESS = re.compile(r"[^\s@,<>\"]+@[A-Za-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Settings:
     queue_high_water: int = 2000
     stall_after: float = 60.0
     circuit_threshold: int = 6
+    report_to: str = ""
+    report_from: str = ""
+    report_hour: int = 9
+    report_timezone: str = "UTC"
+    mail_url: str = "ses:"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -40,14 +48,21 @@ class Settings:
             if not text:
                 continue
             try:
-                value = values[name] = kind(text)
+                values[name] = kind(text)
             except ValueError as error:
-                raise ValueError(f"{variable}: not a {kind.__name__}: {text!r}") from error
-            if not isinstance(value, str) and not 0 < value < math.inf:
+                raise ValueError(f"{variable}: not a {kind.__name__.strip('_').replace('_', ' ')}: {text!r}") from error
+            if kind in (int, float) and not 0 < float(text) < math.inf:
                 raise ValueError(f"{variable}: must be above zero: {text!r}")
         if not all("!" <= character <= "~" for character in str(values.get("gateway_token", ""))):
             raise ValueError("GATEWAY_TOKEN: holds characters that no HTTP header can carry")
+        if values.get("report_to") and not values.get("report_from"):
+            raise ValueError("REPORT_FROM: is needed where REPORT_TO is set")
         return cls(**values)  # type: ignore[arg-type]
+
+    @property
+    def report_recipients(self) -> tuple[str, ...]:
+        """Who gets the daily report; nobody where it is off."""
+        return tuple(self.report_to.split(",")) if self.report_to else ()
 
     @property
     def clients_table(self) -> str:
@@ -86,7 +101,30 @@ class Settings:
         return f"{self.resource_prefix}-dispatch-dead"
 
 
-_VARIABLES: tuple[tuple[str, str, type], ...] = (
+def _whole_hour(text: str) -> int:
+    if not re.fullmatch(r"[0-9]|1[0-9]|2[0-3]", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _time_zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (KeyError, OSError) as error:  # of a directory of zones an OSError
+        raise ValueError(text) from error
+
+
+def _mail_address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _list_of_addresses(text: str) -> str:
+    return ",".join(_mail_address(one.strip()) for one in text.split(","))
+
+
+_VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resource_prefix", "RESOURCE_PREFIX", str),
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_token", "GATEWAY_TOKEN", str),
@@ -100,4 +138,9 @@ _VARIABLES: tuple[tuple[str, str, type], ...] = (
     ("queue_high_water", "QUEUE_HIGH_WATER", int),
     ("stall_after", "STALL_AFTER", float),
     ("circuit_threshold", "CIRCUIT_THRESHOLD", int),
+    ("report_to", "REPORT_TO", _list_of_addresses),
+    ("report_from", "REPORT_FROM", _mail_address),
+    ("report_hour", "REPORT_HOUR", _whole_hour),
+    ("report_timezone", "REPORT_TIMEZONE", _time_zone),
+    ("mail_url", "MAIL_URL", str),
 )

@@ -21,6 +21,12 @@ def tick(event: dict[str, Any], context: Any) -> None:
     services.dispatcher.tick(_deadline(services, context))
 
 
+def report(event: dict[str, Any], context: Any) -> None:
+    """Every quarter of an hour: send the daily report if its time has come."""
+    del event, context
+    get_services().reports.send_due()
+
+
 def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
     """Carry out units of the dispatch queue. What is no unit stays until the queue gives it up to its dead letters."""
     services = get_services()

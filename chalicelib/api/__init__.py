@@ -13,6 +13,7 @@ from . import (
     messages,
     previews,
     queues,
+    reports,
     service,
     statistics,
     steering,
@@ -33,6 +34,7 @@ ROUTES: tuple[Routes, ...] = (
     messages.routes,
     queues.routes,
     gateway.routes,
+    reports.routes,
     service.routes,
     docs.routes,
 )

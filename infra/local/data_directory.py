@@ -75,6 +75,7 @@ class DataDirectory:
         self.emulator_state = self.path / "emulator"
         self.service_file = self.path / "service.json"
         self.admin_file = self.path / "admin.json"
+        self.reports = self.path / "reports"
 
     def claim(self) -> None:
         """Take the directory for this run; InUseError names the run that has it."""

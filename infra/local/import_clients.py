@@ -15,23 +15,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import requests
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from infra.local.data_directory import DataDirectory, read_json
+from infra.local.running_service import CallFailed, RunningService
 
 ROWS_AT_ONCE = 50_000
 BYTES_AT_ONCE = 4_000_000  # below what the API takes at once, which is 5 MB
 _SHOWN = 20  # rejected rows that are shown where no report is asked for
 _POLL = 0.3
 _BOUND = 900.0  # seconds that one part may take
-_TIMEOUT = 60.0
 _OUTCOMES = ("created", "changed", "unchanged", "rejected")
-
-
-class ImportFailed(Exception):
-    """The import cannot go on; the text is for the person at the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,56 +64,23 @@ def _some(lines: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
             return
 
 
-class Service:
+class Service(RunningService):
     """The REST API, as the import needs it."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {token}"
-
-    @classmethod
-    def found(cls, environ: Mapping[str, str]) -> Service:
-        """The one that API_URL and API_TOKEN name, or the one that `make run` wrote down; ImportFailed for none."""
-        if environ.get("API_URL") and environ.get("API_TOKEN"):
-            return cls(environ["API_URL"], environ["API_TOKEN"])
-        data_dir = environ.get("DATA_DIR") or ".local"
-        directory = DataDirectory(data_dir)
-        running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
-        url = environ.get("API_URL") or running.get("url")
-        if not url:
-            raise ImportFailed(f"nothing runs in DATA_DIR {data_dir}: start `make run`, or set API_URL and API_TOKEN")
-        username = environ.get("ADMIN_USERNAME") or running.get("username") or "admin"
-        password = environ.get("ADMIN_PASSWORD") or known.get("password") or ""
-        credentials = {"username": username, "password": password, "name": "import"}
-        return cls(url, cls(url, "")._call("POST", "/auth-token", json=credentials)["token"])
-
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            answer = self._session.request(method, self._url + path, timeout=_TIMEOUT, **options)
-            value: dict[str, Any] = answer.json()
-        except (requests.RequestException, ValueError) as error:
-            raise ImportFailed(f"{self._url} does not answer as the service would: {type(error).__name__}") from error
-        if not answer.ok:
-            errors = "; ".join(f"{one['field']} {one['message']}" for one in value.get("errors", []))
-            raise ImportFailed(f"{method} {path}: {answer.status_code} {errors or value.get('detail', '')}")
-        return value
 
     def start(self, text: str) -> dict[str, Any]:
         """Upload a part."""
         headers = {"Content-Type": "text/csv; charset=utf-8"}
-        return self._call("POST", "/api/clients/imports", data=text.encode(), headers=headers)
+        return self.call("POST", "/api/clients/imports", data=text.encode(), headers=headers)
 
     def progress(self, import_id: str) -> dict[str, Any]:
         """How far a part has come."""
-        return self._call("GET", f"/api/clients/imports/{import_id}")
+        return self.call("GET", f"/api/clients/imports/{import_id}")
 
     def rejected(self, import_id: str) -> Iterator[dict[str, Any]]:
         """Everything that is wrong with the rows of a part."""
         query: dict[str, Any] = {"limit": 200}
         while True:
-            page = self._call("GET", f"/api/clients/imports/{import_id}/rejected", params=query)
+            page = self.call("GET", f"/api/clients/imports/{import_id}/rejected", params=query)
             yield from page["rows"]
             if not page["next"]:
                 return
@@ -127,12 +88,12 @@ class Service:
 
 
 def run(console: Console, environ: Mapping[str, str], file: Path, report: Path | None = None) -> bool:
-    """Import a file; whether every row was good. ImportFailed where it cannot go on, with what was done so far kept."""
+    """Import a file; whether every row was good. CallFailed where it cannot go on, with what was done so far kept."""
     try:
         parts = list(parts_of(file.read_text("utf-8-sig")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ImportFailed(f"{file}: {error}") from error
-    service = Service.found(environ)
+        raise CallFailed(f"{file}: {error}") from error
+    service = Service.found(environ, "import")
     totals: Counter[str] = Counter()
     errors: list[dict[str, Any]] = []
     began = time.monotonic()
@@ -158,7 +119,7 @@ def _carry_out(service: Service, part: Part, show: Callable[[int], None]) -> dic
     deadline = time.monotonic() + _BOUND
     while at["status"] != "finished":
         if time.monotonic() > deadline:
-            raise ImportFailed(f"import {at['id']} has not finished within {_BOUND:.0f} s; it goes on by itself")
+            raise CallFailed(f"import {at['id']} has not finished within {_BOUND:.0f} s; it goes on by itself")
         time.sleep(_POLL)
         at = service.progress(at["id"])
         show(at["done"] + at["rejected"])
@@ -187,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return 0 if run(Console(highlight=False), os.environ, given.file, given.report) else 1
-    except ImportFailed as error:
+    except CallFailed as error:
         sys.stderr.write(f"import: {error}\n")
         return 2
     except KeyboardInterrupt:

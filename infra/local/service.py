@@ -22,7 +22,7 @@ from infra.provision import provision
 logger = logging.getLogger(__name__)
 
 CONCURRENCY = {"dispatcher": 2, "sender": 4}
-TICK_TIMEOUT = 60.0
+TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
 MAX_WINDOW = 0.05
 _WEB_THREADS = 16
@@ -55,6 +55,7 @@ class Service:
             "sender": settings.sender_timeout,
             "dispatcher": settings.dispatcher_timeout,
             "tick": TICK_TIMEOUT,
+            "report": REPORT_TIMEOUT,
         }
         runner = EventSourceRunner(
             app, aws_client("sqs"), clock, timeouts=timeouts, concurrency=CONCURRENCY, max_window=MAX_WINDOW

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from chalicelib.messaging import Unit
 from infra.local import import_clients
-from infra.local.data_directory import DataDirectory, write_private
+from infra.local.data_directory import DataDirectory, read_json, write_private
 from infra.local.loopback import listen
+from infra.local.running_service import CallFailed
 from infra.local.web_server import WebServer
 from tests.support.api import PASSWORD, Api, new_api
 
@@ -88,7 +89,7 @@ def test_many_rejected_rows_do_not_flood_the_screen(api: Api, tmp_path: Path) ->
 @pytest.mark.parametrize("text", ["", "tag\r\nvip\r\n", "phone_number;color\r\n+79160000001;red\r\n"])
 def test_what_is_no_file_of_clients_is_told_in_one_line(api: Api, tmp_path: Path, text: str) -> None:
     """Expects the service's own words about the header."""
-    with pytest.raises(import_clients.ImportFailed, match=r"422 header .*column"):
+    with pytest.raises(CallFailed, match=r"422 header .*column"):
         _run(tmp_path, text)
 
 
@@ -110,9 +111,9 @@ def test_exit_codes_tell_success_from_rejections_and_failure(
 
 def test_another_service_is_named_by_the_environment(api: Api, tmp_path: Path) -> None:
     """Expects API_URL and API_TOKEN to be all that a deployed stage needs."""
-    url = import_clients.read_json(DataDirectory(tmp_path).service_file)["url"]
+    url = read_json(DataDirectory(tmp_path).service_file)["url"]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert _run(elsewhere, HEADER + "+79160000001;vip\n", API_URL=url + "/", API_TOKEN=api.token)[0]
-    with pytest.raises(import_clients.ImportFailed, match="401"):
+    with pytest.raises(CallFailed, match="401"):
         _run(elsewhere, HEADER + "+79160000001;vip\n", API_URL=url, API_TOKEN="wrong")

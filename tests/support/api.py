@@ -166,12 +166,12 @@ def _connections() -> tuple[dict[str, Any], Tables]:
 
 
 @contextmanager
-def new_api() -> Iterator[Api]:
+def new_api(**configured: Any) -> Iterator[Api]:
     """An empty service with an admin and an operator, called as the admin."""
     aws = InProcessAws()
     with aws.installed(), quick_passwords():
         clock = FrozenClock()
-        settings = Settings(gateway_url="sandbox:")
+        settings = Settings(gateway_url="sandbox:", **configured)
         clients, tables = _connections()
         provision(settings, clients["dynamodb"], clients["sqs"])
         services = build(settings, clock=clock, rng=random.Random(1), tables=tables, **clients)

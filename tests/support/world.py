@@ -34,7 +34,7 @@ from tests.support.aws import InProcessAws
 from tests.support.scheduler import Scheduler, SkewedClock, TurnLock, VirtualClock
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-TIMEOUTS = {"tick": 60.0, "dispatcher": 120.0, "sender": 30.0}
+TIMEOUTS = {"tick": 60.0, "report": 60.0, "dispatcher": 120.0, "sender": 30.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("QUEUE_HIGH_WATER", "10", "queue_high_water", 10),
         ("STALL_AFTER", "5", "stall_after", 5.0),
         ("CIRCUIT_THRESHOLD", "3", "circuit_threshold", 3),
+        ("REPORT_FROM", "reports@example.com", "report_from", "reports@example.com"),
+        ("REPORT_HOUR", "0", "report_hour", 0),
+        ("REPORT_TIMEZONE", "Europe/Moscow", "report_timezone", "Europe/Moscow"),
+        ("MAIL_URL", "smtp://127.0.0.1:1025", "mail_url", "smtp://127.0.0.1:1025"),
     ],
 )
 def test_each_variable_sets_one_field(variable: str, text: str, name: str, value: object) -> None:
@@ -62,12 +66,27 @@ def test_each_variable_sets_one_field(variable: str, text: str, name: str, value
         ("GATEWAY_CONNECT_TIMEOUT", "inf"),
         ("RETRY_BASE", "-2"),
         ("CIRCUIT_THRESHOLD", "0"),
+        ("REPORT_TO", "ops@example.com, nobody"),
+        ("REPORT_FROM", "a@b c@d"),
+        ("REPORT_HOUR", "24"),
+        ("REPORT_HOUR", "-1"),
+        ("REPORT_TIMEZONE", "Moon/Sea"),
+        ("REPORT_TIMEZONE", "America"),
     ],
 )
 def test_a_variable_that_makes_no_sense_is_named(variable: str, text: str) -> None:
     """At the start, rather than when the first message is sent."""
     with pytest.raises(ValueError, match=f"^{variable}: .*'{text}'"):
         Settings.from_environment({variable: text})
+
+
+def test_a_report_has_recipients_and_a_sender() -> None:
+    """Several, with commas between them; without a sender nothing could be sent."""
+    settings = Settings.from_environment({"REPORT_TO": " a@x.org , b@y.org", "REPORT_FROM": "r@x.org"})
+    assert settings.report_recipients == ("a@x.org", "b@y.org")
+    assert Settings().report_recipients == ()
+    with pytest.raises(ValueError, match=r"^REPORT_FROM: "):
+        Settings.from_environment({"REPORT_TO": "a@x.org"})
 
 
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown() -> None:
@@ -112,11 +131,12 @@ def test_every_table_and_queue_begins_with_the_prefix() -> None:
 
 
 def test_the_readme_names_every_variable_with_its_default() -> None:
-    """What people read is what they get; the gateway's own two have other defaults where they run it."""
+    """What people read is what they get; some have other defaults where `make run` gives them."""
     rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    written = {name: default for name, default in rows if not name.startswith(("GATEWAY_URL", "GATEWAY_TOKEN"))}
+    local = ("GATEWAY_URL", "GATEWAY_TOKEN", "REPORT_TO", "REPORT_FROM", "MAIL_URL")
+    written = {name: default for name, default in rows if name not in local}
     for _, variable, _ in _VARIABLES:
         if variable in written:
             assert Settings.from_environment({variable: written[variable]}) == Settings(), variable
         else:
-            assert variable in ("GATEWAY_URL", "GATEWAY_TOKEN")
+            assert variable in local

@@ -1,0 +1,185 @@
+"""The daily report: made from the counters of the day's mailings, and sent once for each day."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ..clock import SystemClock
+from ..config import Settings
+from ..domain.errors import Conflict, NotFound
+from ..domain.mailings import Mailing, MailingState, MailingStatus, Statistics
+from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
+from ..observability import logger
+from ..storage.mailings import MailingRepository
+from ..storage.reports import ReportRepository
+
+if TYPE_CHECKING:
+    from ..emails.post import Post
+
+READ = 2000  # mailings of each status that are looked at
+DETAILED = 200  # whose counters are read: the unfinished and the largest
+LISTED = 50
+REASONS = 20
+_ENDED = (MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED)
+_BEFORE = timedelta(days=31)  # how long before the day a mailing may have started that ended in it
+_LEASE = timedelta(minutes=5)  # longer than a report takes, shorter than the time to the next try
+_FOREVER = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class SentReport:
+    """A report that left: what it said, to whom, and where it went."""
+
+    report: DailyReport
+    recipients: tuple[str, ...]
+    went_to: str
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is added up over the mailings whose counters are read."""
+
+    sent: Counter[datetime] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+class ReportService:
+    """Makes and sends reports. `post` is asked for when the first e-mail is to leave."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reports: ReportRepository,
+        mailings: MailingRepository,
+        post: Callable[[], Post],
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._sender = settings.report_from
+        self._recipients = settings.report_recipients
+        self._timetable = Timetable(settings.report_hour, settings.report_timezone)
+        self._reports = reports
+        self._mailings = mailings
+        self._post = post
+        self._clock = clock
+        self._rng = rng
+
+    def send_due(self) -> SentReport | None:
+        """Send the report whose time has come, once; None where there is none to send.
+
+        What fails before the e-mail leaves is tried again at the next call: NotSent, Unavailable. An e-mail that may
+        have left is not sent again.
+        """
+        now = self._clock.now()
+        day = self._timetable.due(now) if self._recipients else None
+        if day is None:
+            return None
+        owner = f"{self._rng.getrandbits(64):016x}"
+        if not self._reports.claim(day.on, owner, now, now + _LEASE):
+            return None
+        report = self.make(day)
+        if not self._reports.begin(day.on, owner, self._clock.now()):
+            logger.warning("another has the report", day=day.on.isoformat())
+            return None
+        return self._send_once(report, owner)
+
+    def send(self, day: date | None = None) -> SentReport:
+        """Send a report now, of today so far where no day is named, however often; Conflict where nobody gets it."""
+        if not self._recipients:
+            raise Conflict("nobody is named to get the report (REPORT_TO)")
+        now = self._clock.now()
+        today = self._timetable.today(now)
+        if day is not None and day > today:
+            raise Conflict(f"{day.isoformat()} has not begun yet")
+        return self._send(self.make(Day.of(day or today, self._timetable.timezone)))
+
+    def _send_once(self, report: DailyReport, owner: str) -> SentReport:
+        from ..emails.post import NotSent
+
+        day = report.day.on
+        try:
+            sent = self._send(report)
+        except NotSent:
+            self._reports.give_back(day, owner)
+            raise
+        self._reports.sent(day, owner, self._clock.now())
+        return sent
+
+    def _send(self, report: DailyReport) -> SentReport:
+        from ..emails.daily import message_for  # only who sends a report needs templates and charts
+
+        message = message_for(report, self._sender, self._recipients)
+        went_to = self._post().send(message, self._recipients)
+        logger.info("report sent", day=report.day.on.isoformat(), mailings=report.mailings.total(), went_to=went_to)
+        return SentReport(report, self._recipients, went_to)
+
+    # -- what it says
+
+    def make(self, day: Day) -> DailyReport:
+        """The report of a day, from at most READ mailings of each status and the counters of DETAILED ones."""
+        mailings, cut = self._mailings_of(day)
+        sums = _Sums()
+        lines = [self._read(mailing, day, sums) for mailing in mailings[:DETAILED]]
+        lines += [_line(mailing, None) for mailing in mailings[DETAILED:]]
+        messages: Counter[str] = Counter()
+        for line in lines:
+            messages.update({status: count for status, count in line.counts.items() if status != "total"})
+        reasons = sorted(sums.reasons.items(), key=lambda one: (-one[1], one[0]))
+        lines.sort(key=lambda line: (-line.counts["total"], line.mailing_id))
+        return DailyReport(
+            day=day,
+            made_at=self._clock.now(),
+            mailings=Counter(str(mailing.status) for mailing in mailings),
+            messages=+messages,  # without zeros
+            sent=[(hour, sums.sent[hour]) for hour in day.hours()],
+            reasons=[ReasonLine(status, reason, count) for (status, reason), count in reasons[:REASONS]],
+            other_reasons=sum(count for _, count in reasons[REASONS:]),
+            lines=lines[:LISTED],
+            unlisted=max(0, len(lines) - LISTED),
+            unread=max(0, len(lines) - DETAILED),
+            cut=cut,
+        )
+
+    def _mailings_of(self, day: Day) -> tuple[list[Mailing], bool]:
+        """The day's mailings, those first whose counters matter most, and whether there may be more."""
+        found: dict[str, Mailing] = {}
+        cut = False
+        for status in MailingStatus:
+            before = _BEFORE if status in _ENDED else _FOREVER
+            some = self._reports.mailings(status, day.start - before, day.end, READ)
+            cut = cut or len(some) == READ
+            found |= {mailing.mailing_id: mailing for mailing in some if concerns(mailing, day)}
+        return sorted(found.values(), key=_importance), cut
+
+    def _read(self, mailing: Mailing, day: Day, sums: _Sums) -> MailingLine:
+        try:
+            state, tally = self._mailings.detail(mailing.mailing_id)
+        except NotFound:  # deleted since
+            return _line(mailing, 0)
+        for reason, count in tally.by_reason.items():
+            sums.reasons[reason] += count
+        hours = {hour: count for hour, count in tally.by_hour.items() if day.start <= hour < day.end}
+        sums.sent.update(hours)
+        return _line(mailing, sum(hours.values()), state)
+
+
+def _importance(mailing: Mailing) -> tuple[bool, int, str]:
+    return bool(mailing.final), -sum(count for _, count in mailing.final), mailing.mailing_id
+
+
+def _line(mailing: Mailing, sent_on_day: int | None, state: MailingState | None = None) -> MailingLine:
+    final = Counter(dict(mailing.final))
+    statistics = state.statistics if state else Statistics(final.total(), final, dispatched=True)
+    return MailingLine(
+        mailing_id=mailing.mailing_id,
+        text=excerpt(mailing.text),
+        status=mailing.status,
+        start_at=mailing.start_at,
+        counts=statistics.counts(),
+        sent_on_day=sent_on_day,
+    )

@@ -1,0 +1,77 @@
+"""What the daily report is made of, and that it is sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from pynamodb.exceptions import UpdateError
+
+from ..domain.mailings import Mailing, MailingStatus
+from .mailing_rows import mailing_of
+from .models import Tables
+from .retries import translated, was_refused
+
+_SCOPE = "reports"
+_KEPT_FOR = timedelta(days=40)
+_PAGE = 250
+
+
+class ReportRepository:
+    """Mailings by their start, and one item for each day whose report was sent or is being made."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._mailings = tables.mailings
+        self._settings = tables.settings
+
+    def mailings(self, status: MailingStatus, since: datetime, until: datetime, limit: int) -> Sequence[Mailing]:
+        """Up to `limit` mailings of a status that start in a time, the latest first."""
+        model = self._mailings
+        with translated("mailings"):
+            rows = model.query(
+                str(status),
+                model.start_at.between(since, until),
+                index_name="by_status",
+                scan_index_forward=False,
+                page_size=min(limit, _PAGE),
+            )
+            return [mailing_of(row) for row in islice(rows, limit)]
+
+    def claim(self, day: date, owner: str, now: datetime, until: datetime) -> bool:
+        """Take the making of a day's report until a time; False where it was sent, or another makes it."""
+        model = self._settings
+        free = model.owner.does_not_exist() | (model.lease_until < now)
+        actions = [model.owner.set(owner), model.lease_until.set(until), model.expires_at.set(_expiry(now))]
+        return self._update(day, model.body.does_not_exist() & free, actions)
+
+    def begin(self, day: date, owner: str, now: datetime) -> bool:
+        """Note that the e-mail is about to leave: from here on nobody sends another. False where the claim is lost."""
+        model = self._settings
+        actions = [model.body.set("sending"), model.changed_at.set(now)]
+        return self._update(day, model.body.does_not_exist() & (model.owner == owner), actions)
+
+    def give_back(self, day: date, owner: str) -> None:
+        """Note that the e-mail did not leave, so that it is tried again."""
+        model = self._settings
+        self._update(day, model.owner == owner, [model.body.remove(), model.owner.remove(), model.lease_until.remove()])
+
+    def sent(self, day: date, owner: str, now: datetime) -> None:
+        """Note that the e-mail left."""
+        model = self._settings
+        self._update(day, model.owner == owner, [model.body.set("sent"), model.changed_at.set(now)])
+
+    def _update(self, day: date, condition: Any, actions: Sequence[Any]) -> bool:
+        with translated("settings"):
+            try:
+                self._settings(_SCOPE, day.isoformat()).update(actions=list(actions), condition=condition)
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
+                return False
+        return True
+
+
+def _expiry(now: datetime) -> int:
+    return int((now + _KEPT_FOR).timestamp())

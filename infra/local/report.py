@@ -1,0 +1,39 @@
+"""`make report DAY=…`: has the running service send a day's report now."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+
+from infra.local.data_directory import DataDirectory
+from infra.local.running_service import CallFailed, RunningService
+
+
+def run(environ: Mapping[str, str], day: str) -> str:
+    """Send the report and say what came of it; CallFailed where it was not sent."""
+    sent = RunningService.found(environ, "report").call("POST", "/api/reports/daily", json={"day": day or None})
+    about = f"{sent['day']}: {sent['mailings']} mailings, {sent['sent']} messages sent"
+    files = sorted(DataDirectory(environ.get("DATA_DIR") or ".local").reports.glob(f"daily-{sent['day']}-*.eml"))
+    where = f" ({files[-1]})" if files and not environ.get("API_URL") else ""
+    return f"{about}; the report went to {', '.join(sent['recipients'])}{where}"
+
+
+def main() -> int:
+    """Exit code 0 where the report was sent."""
+    parser = argparse.ArgumentParser(prog="report", description=__doc__)
+    parser.add_argument(
+        "day", nargs="?", default="", help="a date such as 2026-03-02; today so far where none is given"
+    )
+    given = parser.parse_args()
+    try:
+        sys.stdout.write(run(os.environ, given.day) + "\n")
+    except CallFailed as error:
+        sys.stderr.write(f"report: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
