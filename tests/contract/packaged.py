@@ -15,6 +15,7 @@ TABLE = "AWS::DynamoDB::Table"
 QUEUE = "AWS::SQS::Queue"
 ROLE = "AWS::IAM::Role"
 LOG_GROUP = "AWS::Logs::LogGroup"
+PARAMETERS = {"ReportIdentity": "reports@example.com"}  # what the stack of the tests was given
 Permission = tuple[str, str]  # an action, and the resource that it is allowed on
 
 
@@ -71,6 +72,8 @@ class Packaged:
             return self._named(reference["Ref"])
         if "Fn::GetAtt" in reference:
             return self._named(reference["Fn::GetAtt"][0])
+        if ":ses:" in reference["Fn::Sub"]:
+            return in_stack({"Fn::Sub": reference["Fn::Sub"].rpartition(":")[2]})
         ((logical_name, index),) = re.findall(r"^\$\{(\w+)\.Arn\}/index/(\w+)$", reference["Fn::Sub"])
         return f"{self._named(logical_name)}/{index}"
 
@@ -83,7 +86,9 @@ class Packaged:
 def in_stack(name: Any) -> str:
     """A name of the template as it is in the stack of the tests."""
     text: str = name["Fn::Sub"]
-    return text.replace("${AWS::StackName}", STACK)
+    for parameter, value in {"AWS::StackName": STACK, **PARAMETERS}.items():
+        text = text.replace(f"${{{parameter}}}", value)
+    return text
 
 
 def as_list(value: Any) -> list[Any]:

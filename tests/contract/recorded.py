@@ -12,6 +12,7 @@ from unittest import mock
 
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib import workers
 from chalicelib.api import authorizing
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
@@ -20,11 +21,13 @@ from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint, Unit
 from chalicelib.services.mailing_fields import MailingFields
 from tests.contract.calls import permissions_for
-from tests.contract.packaged import Permission
+from tests.contract.packaged import PARAMETERS, Permission
 from tests.support.api import Api, new_api
 from tests.support.aws import Call
 from tests.support.world import START, World, new_world
 
+# SES, which the functions use on AWS.
+REPORTING = {"report_to": "ops@example.com", "report_from": PARAMETERS["ReportIdentity"], "mail_url": "ses:"}
 OPENS_LATER = LocalWindow(time(14), time(15))  # two hours after the start, where the late ones live
 
 
@@ -151,13 +154,26 @@ def _order(world: World, segment: Segment, **fields: Any) -> Mailing:
     return world.services.mailings.create(MailingFields("Hello", segment, **window, **fields), "tester")
 
 
+def record_report() -> dict[str, set[Permission]]:
+    """What the function behind the daily report's schedule needs."""
+    with new_world(**REPORTING) as world:
+        world.add_clients(10)
+        world.run_until_finished(world.create_mailing())
+        world.clock.sleep(86_400)
+        recorder = Recorder(lambda: "report")
+        world.aws.before = recorder.note
+        with mock.patch.object(workers, "get_services", return_value=world.services):
+            workers.report({}, None)
+    return {"report": recorder.used["report"]}
+
+
 # -- the API and its authorizer
 
 
 def record_api() -> dict[str, set[Permission]]:
     """What the API's routes and their authorizer need."""
     working: list[str] = [""]
-    with new_api() as api:
+    with new_api(**REPORTING) as api:
         recorder = Recorder(lambda: working[-1])
         api.aws.before = recorder.note
         authorize, request = authorizing.authorize, api.front.__class__.__call__
@@ -185,6 +201,7 @@ def record_api() -> dict[str, set[Permission]]:
             _use_clients(api)
             _use_mailings(api)
             _use_queues(api)
+            assert api.post("/api/reports/daily", {}).status == 200
     return {name: recorder.used[name] for name in ("api", "authorizer")}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.packaged import FUNCTION, STACK, Packaged, Permission, as_list
-from tests.contract.recorded import record_api, record_workers
+from tests.contract.recorded import record_api, record_report, record_workers
 
 FUNCTIONS = {"api": "APIHandler", "authorizer": "Authorizer", "tick": "Tick", "dispatcher": "Dispatcher"}
-FUNCTIONS["sender"] = "Sender"
+FUNCTIONS |= {"sender": "Sender", "report": "Report"}
 # X-Ray knows no resources (Service Authorization Reference, "Actions, resources, and condition keys for AWS X-Ray").
 TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 
@@ -16,7 +16,7 @@ TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 @pytest.fixture(scope="module")
 def used() -> dict[str, set[Permission]]:
     """What every function needed, by its name in app.py."""
-    return record_workers() | record_api()
+    return record_workers() | record_api() | record_report()
 
 
 def _allowed_unrecorded(function: str) -> set[Permission]:
@@ -58,6 +58,23 @@ def test_no_role_allows_everything_of_anything(packaged: Packaged) -> None:
             assert not [action for action in as_list(statement["Action"]) if "*" in action]
         open_ended = {one for one in packaged.permissions(function) if "*" in one[1]}
         assert open_ended <= TRACING
+
+
+def test_e_mails_leave_from_one_address_to_those_who_were_named(packaged: Packaged) -> None:
+    """Expects only the API and the report to send any, and no other sender or recipient to be possible."""
+    condition = {
+        "StringEquals": {"ses:FromAddress": {"Ref": "ReportFrom"}},
+        "ForAllValues:StringEquals": {"ses:Recipients": {"Ref": "ReportTo"}},
+    }
+    mailing = {
+        function: [
+            one for one in packaged.statements(function) if any("ses:" in name for name in as_list(one["Action"]))
+        ]
+        for function in packaged.properties(FUNCTION)
+    }
+    found = {function: statements for function, statements in mailing.items() if statements}
+    assert set(found) == {"APIHandler", "Report"}
+    assert [one["Condition"] for statements in found.values() for one in statements] == [condition] * 2
 
 
 def test_only_the_sender_reads_the_gateways_token(packaged: Packaged) -> None:
