@@ -8,8 +8,9 @@ from itertools import accumulate
 
 import png
 
-WIDTH, HEIGHT = 1120, 240  # pixels; shown at half of it, for screens with two pixels in one
+WIDTH, HEIGHT = 1216, 240  # pixels; shown at half of it, for screens with two pixels in one
 _BAR = 48  # the height of a bar that is divided
+_WIDEST = 90  # column
 _LINES = 4
 _PAPER, _GRID, _BASE = 0, 1, 2
 _PALETTE = [(255, 255, 255), (229, 231, 235), (107, 114, 128)]
@@ -28,7 +29,8 @@ def columns(values: Sequence[int], colors: Sequence[Color]) -> bytes:
     for place, value in enumerate(values):
         if value > 0:
             top = HEIGHT - 3 - max(2, round(room * value / highest))
-            left, right = round(place * slot + slot * 0.15), round((place + 1) * slot - slot * 0.15)
+            middle, half = (place + 0.5) * slot, min(slot * 0.35, _WIDEST / 2)
+            left, right = round(middle - half), round(middle + half)
             for row in range(top, HEIGHT - 2):
                 pixels[row][left:right] = [ink[place]] * (right - left)
     pixels[HEIGHT - 2 :] = [[_BASE] * WIDTH] * 2

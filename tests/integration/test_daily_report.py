@@ -1,31 +1,26 @@
-"""The daily report: made from real mailings, read as a mail program reads it, and sent once a day."""
+"""The daily report: made from real mailings, and read as a mail program reads it."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from email import message_from_bytes, policy
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
-from unittest import mock
 
 import png
 import pytest
 
-from chalicelib import workers
-from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.mailings import MailingStatus
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reports import Day
-from chalicelib.emails.post import MaybeSent, NotSent
 from chalicelib.gateways.base import Answer
 from chalicelib.services import reports
 from chalicelib.services.reports import ReportService
 from tests.factories import MailingFactory
+from tests.support.mailbox import html, plain, read_emails
 from tests.support.world import START, World, new_world
 
 RECIPIENTS = "ops@example.com,boss@example.com"
@@ -46,29 +41,10 @@ def _service(world: World) -> ReportService:
     return world.services.reports
 
 
-def _emails(tmp_path: Path) -> list[EmailMessage]:
-    """What was sent, the oldest first."""
-    found = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in sorted(tmp_path.glob("*.eml"))]
-    assert all(isinstance(one, EmailMessage) for one in found)
-    return found  # type: ignore[return-value]
-
-
 def _sent_by(world: World, tmp_path: Path) -> EmailMessage:
     """The report of today; that of yesterday may have been sent before."""
     _service(world).send()
-    return _emails(tmp_path)[-1]
-
-
-def _plain(message: EmailMessage) -> str:
-    part = message.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content()).replace("\r\n", "\n")
-
-
-def _html(message: EmailMessage) -> str:
-    part = message.get_body(("html",))
-    assert part is not None
-    return str(part.get_content())
+    return read_emails(tmp_path)[-1]
 
 
 def _trouble(gateway_id: int, nth: int) -> Answer:
@@ -87,22 +63,19 @@ def _mailing_with_trouble(world: World, **fields: str) -> dict[str, int]:
     return world.counts(mailing)
 
 
-# -- what it says
-
-
 def test_the_report_counts_what_the_ledger_counts(world: World, tmp_path: Path) -> None:
     """Text and HTML have the same numbers, by status and by reason, in all parts of the world that read mail."""
     counts = _mailing_with_trouble(world)
     assert {"sent", "failed", "unknown", "skipped"} <= set(counts)
     message = _sent_by(world, tmp_path)
-    plain, html = _plain(message), _html(message)
+    text, page = plain(message), html(message)
     for status in ("sent", "failed", "unknown", "skipped"):
-        assert re.search(rf"^ +{counts[status]}  {status}$", plain, re.MULTILINE)
-        assert re.search(rf"</span> {status}</td><td[^>]*>{counts[status]}</td>", html)
-    assert f"{counts['failed']}  failed: HTTP 400" in plain
-    assert f"{counts['skipped']}  skipped: opted out" in plain
-    assert f"Sent in this day: {counts['sent']}" in plain
-    assert re.search(rf"^ +{counts['sent']}  09:00$", plain, re.MULTILINE)
+        assert re.search(rf"^ +{counts[status]}  {status}$", text, re.MULTILINE)
+        assert re.search(rf"</span> {status}</td><td[^>]*>{counts[status]}</td>", page)
+    assert f"{counts['failed']}  failed: HTTP 400" in text
+    assert f"{counts['skipped']}  skipped: opted out" in text
+    assert f"Sent in this day: {counts['sent']}" in text
+    assert re.search(rf"^ +{counts['sent']}  09:00$", text, re.MULTILINE)
     assert message["Subject"] == f"Mailings of {TODAY} (so far): {counts['sent']} messages sent"
     assert message["To"] == "ops@example.com, boss@example.com"
 
@@ -111,8 +84,8 @@ def test_charts_are_images_inside_the_e_mail(world: World, tmp_path: Path) -> No
     """Each that the HTML shows is there, is a PNG, and says in words what it shows; nothing is fetched."""
     counts = _mailing_with_trouble(world)
     message = _sent_by(world, tmp_path)
-    html = _html(message)
-    shown = re.findall(r'<img src="cid:([^"]+)" alt="([^"]+)"', html)
+    page = html(message)
+    shown = re.findall(r'<img src="cid:([^"]+)" alt="([^"]+)"', page)
     images = {part["Content-ID"].strip("<>"): part for part in message.walk() if part.get_content_type() == "image/png"}
     assert [cid for cid, _ in shown] == list(images)
     assert len(images) == 3
@@ -121,19 +94,19 @@ def test_charts_are_images_inside_the_e_mail(world: World, tmp_path: Path) -> No
         width, height, *_ = png.Reader(io.BytesIO(part.get_content())).read()
         assert width > height > 0
     assert dict(shown)["statuses@message-service"].startswith(f"Messages by status: {counts['sent']} sent, ")
-    assert not re.search(r"https?://|<script|<link|url\(", html)
+    assert not re.search(r"https?://|<script|<link|url\(", page)
 
 
 def test_a_mailings_text_stays_text(world: World, tmp_path: Path) -> None:
     """Tags are shown, not read, in HTML; a line break does not begin a header or a line of its own."""
-    text = '<img src=x onerror="alert(1)">\r\nBcc: thief@example.com {{ 7 * 7 }} & \u202e'
-    _mailing_with_trouble(world, text=text)
+    hostile = '<img src=x onerror="alert(1)">\r\nBcc: thief@example.com {{ 7 * 7 }} & \u202e'
+    _mailing_with_trouble(world, text=hostile)
     message = _sent_by(world, tmp_path)
-    html, plain = _html(message), _plain(message)
-    assert "<img src=x" not in html
-    assert "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; Bcc: thief@example.com {{" in html
+    page, text = html(message), plain(message)
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; Bcc: thief@example.com {{" in page
     assert message["Bcc"] is None
-    assert '  <img src=x onerror="alert(1)"> Bcc: thief@example.com {{' in plain
+    assert '  <img src=x onerror="alert(1)"> Bcc: thief@example.com {{' in text
 
 
 def test_the_report_has_nobodys_phone_number(world: World, tmp_path: Path) -> None:
@@ -141,7 +114,7 @@ def test_the_report_has_nobodys_phone_number(world: World, tmp_path: Path) -> No
     clients = world.add_clients(2)
     _mailing_with_trouble(world, text="Call +7 (495) 765-43-21 or 84957654321")
     message = _sent_by(world, tmp_path)
-    texts = _html(message) + _plain(message) + str(message["Subject"])
+    texts = html(message) + plain(message) + str(message["Subject"])
     digits = re.sub(r"[^0-9A-Za-z\n]", "", texts)
     assert "4957654321" not in digits
     assert not [client for client in clients if client.phone_number.lstrip("+") in digits]
@@ -150,8 +123,8 @@ def test_the_report_has_nobodys_phone_number(world: World, tmp_path: Path) -> No
 def test_an_empty_day_is_said_to_be_empty(world: World, tmp_path: Path) -> None:
     """A report comes all the same, so that its absence means something; without charts."""
     message = _sent_by(world, tmp_path)
-    assert "No mailing was under way." in _plain(message)
-    assert "No mailing was under way." in _html(message)
+    assert "No mailing was under way." in plain(message)
+    assert "No mailing was under way." in html(message)
     assert not [part for part in message.walk() if part.get_content_type() == "image/png"]
 
 
@@ -207,118 +180,4 @@ def test_a_long_report_is_still_a_small_e_mail(world: World, tmp_path: Path) -> 
     _service(world).send()
     (path,) = tmp_path.glob("*.eml")
     assert path.stat().st_size < 200_000
-    assert "… and 10 more" in _plain(_emails(tmp_path)[0])
-
-
-# -- when it is sent
-
-
-def _tick(world: World) -> None:
-    with mock.patch.object(workers, "get_services", return_value=world.services):
-        workers.report({}, None)
-
-
-def test_the_report_is_sent_once_however_often_the_schedule_fires(world: World, tmp_path: Path) -> None:
-    """For a week of quarter hours: one report a day, each of the day before, at its hour."""
-    world.run_for(7 * 86_400 - 60)
-    reports = _emails(tmp_path)
-    assert [report["Subject"].split()[2] for report in reports] == [
-        f"{YESTERDAY + timedelta(days=number)}:" for number in range(7)
-    ]
-    assert [datetime.strptime(report["Date"], "%a, %d %b %Y %H:%M:%S %z").hour for report in reports] == [9] * 7
-
-
-def test_two_at_once_send_one(world: World, tmp_path: Path) -> None:
-    """The second comes while the first is making the report."""
-    service = _service(world)
-    make = service.make
-
-    def interrupted(day: Day) -> object:
-        with mock.patch.object(service, "make", make):
-            assert service.send_due() is None
-        return make(day)
-
-    with mock.patch.object(service, "make", interrupted):
-        assert service.send_due() is not None
-    assert len(_emails(tmp_path)) == 1
-
-
-def test_a_report_that_failed_before_it_left_is_sent_later(world: World, tmp_path: Path) -> None:
-    """A table that does not answer, then a post that refuses: the next quarters of an hour try again."""
-    service = _service(world)
-    with mock.patch.object(service, "make", side_effect=Unavailable()), pytest.raises(Unavailable):
-        _tick(world)
-    world.clock.sleep(900)
-    with mock.patch("chalicelib.emails.post.FilePost.send", side_effect=NotSent("refused")), pytest.raises(NotSent):
-        _tick(world)
-    assert _emails(tmp_path) == []
-    world.clock.sleep(900)
-    _tick(world)
-    world.clock.sleep(900)
-    _tick(world)
-    assert len(_emails(tmp_path)) == 1
-
-
-def test_a_report_that_may_have_left_is_not_sent_again(world: World, tmp_path: Path) -> None:
-    """An answer that was lost, and a process that died before it noted the answer."""
-    with (
-        mock.patch("chalicelib.emails.post.FilePost.send", side_effect=MaybeSent("no answer")),
-        pytest.raises(MaybeSent),
-    ):
-        _tick(world)
-    world.clock.sleep(900)
-    _tick(world)
-    assert _emails(tmp_path) == []
-    world.clock.sleep(86_400)
-    with mock.patch.object(_service(world)._reports, "sent", side_effect=Unavailable()), pytest.raises(Unavailable):
-        _tick(world)
-    world.clock.sleep(900)
-    _tick(world)
-    assert len(_emails(tmp_path)) == 1
-
-
-@pytest.mark.parametrize("fails_at", range(1, 12))
-def test_whichever_call_fails_one_report_is_sent(world: World, tmp_path: Path, fails_at: int) -> None:
-    """Every call of AWS in turn breaks once, before it is made; one report comes, at this hour or a quarter later."""
-    calls = 0
-
-    def break_one(call: object) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == fails_at:
-            raise Unavailable("broken")
-
-    world.aws.before = break_one
-    for _ in range(3):
-        with contextlib.suppress(Unavailable):
-            _tick(world)
-        world.clock.sleep(900)
-    assert len(_emails(tmp_path)) == 1
-
-
-def test_nobody_is_asked_where_nobody_gets_it() -> None:
-    """Without REPORT_TO the schedule does nothing, and asks nothing of AWS."""
-    with new_world() as world:
-        world.aws.calls.clear()
-        _tick(world)
-        assert world.aws.calls == []
-
-
-@pytest.mark.parametrize(
-    ("zone", "day", "at"),
-    [
-        ("Europe/Berlin", date(2026, 3, 29), datetime(2026, 3, 30, 7, tzinfo=UTC)),
-        ("Europe/Berlin", date(2026, 3, 27), datetime(2026, 3, 28, 8, tzinfo=UTC)),
-        ("Asia/Kathmandu", date(2026, 3, 27), datetime(2026, 3, 28, 3, 15, tzinfo=UTC)),
-    ],
-)
-def test_the_hour_is_that_of_the_zones_clocks(tmp_path: Path, zone: str, day: date, at: datetime) -> None:
-    """Nine o'clock before and after the clocks change; and in a zone whose hours begin at a quarter past."""
-    mail = {"report_to": "a@x.org", "report_from": "r@x.org", "mail_url": tmp_path.as_uri(), "report_timezone": zone}
-    with new_world(**mail) as world:
-        world.clock.sleep((at - START - timedelta(minutes=1)).total_seconds())
-        _tick(world)
-        assert _emails(tmp_path) == []
-        world.clock.sleep(60)
-        _tick(world)
-        assert [report["Subject"].split()[2] for report in _emails(tmp_path)] == [f"{day}:"]
+    assert "… and 10 more" in plain(read_emails(tmp_path)[0])

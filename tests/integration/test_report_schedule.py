@@ -1,0 +1,147 @@
+"""When the daily report is sent: at its hour, once, whatever fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from chalicelib import workers
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.reports import Day
+from chalicelib.emails.post import MaybeSent, NotSent
+from chalicelib.services.reports import ReportService
+from tests.support.mailbox import read_emails
+from tests.support.world import START, World, new_world
+
+RECIPIENTS = "ops@example.com,boss@example.com"
+TODAY = START.date()
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A service whose reports are files; at nine o'clock, which is the hour of the report."""
+    mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
+    with new_world(max_attempts=3, **mail) as made:
+        yield made
+
+
+def _service(world: World) -> ReportService:
+    assert world.services is not None
+    return world.services.reports
+
+
+def _tick(world: World) -> None:
+    with mock.patch.object(workers, "get_services", return_value=world.services):
+        workers.report({}, None)
+
+
+def test_the_report_is_sent_once_however_often_the_schedule_fires(world: World, tmp_path: Path) -> None:
+    """For a week of quarter hours: one report a day, each of the day before, at its hour."""
+    world.run_for(7 * 86_400 - 60)
+    reports = read_emails(tmp_path)
+    assert [report["Subject"].split()[2] for report in reports] == [
+        f"{YESTERDAY + timedelta(days=number)}:" for number in range(7)
+    ]
+    assert [datetime.strptime(report["Date"], "%a, %d %b %Y %H:%M:%S %z").hour for report in reports] == [9] * 7
+
+
+def test_two_at_once_send_one(world: World, tmp_path: Path) -> None:
+    """The second comes while the first is making the report."""
+    service = _service(world)
+    make = service.make
+
+    def interrupted(day: Day) -> object:
+        with mock.patch.object(service, "make", make):
+            assert service.send_due() is None
+        return make(day)
+
+    with mock.patch.object(service, "make", interrupted):
+        assert service.send_due() is not None
+    assert len(read_emails(tmp_path)) == 1
+
+
+def test_a_report_that_failed_before_it_left_is_sent_later(world: World, tmp_path: Path) -> None:
+    """A table that does not answer, then a post that refuses: the next quarters of an hour try again."""
+    service = _service(world)
+    with mock.patch.object(service, "make", side_effect=Unavailable()), pytest.raises(Unavailable):
+        _tick(world)
+    world.clock.sleep(900)
+    with mock.patch("chalicelib.emails.post.FilePost.send", side_effect=NotSent("refused")), pytest.raises(NotSent):
+        _tick(world)
+    assert read_emails(tmp_path) == []
+    world.clock.sleep(900)
+    _tick(world)
+    world.clock.sleep(900)
+    _tick(world)
+    assert len(read_emails(tmp_path)) == 1
+
+
+def test_a_report_that_may_have_left_is_not_sent_again(world: World, tmp_path: Path) -> None:
+    """An answer that was lost, and a process that died before it noted the answer."""
+    with (
+        mock.patch("chalicelib.emails.post.FilePost.send", side_effect=MaybeSent("no answer")),
+        pytest.raises(MaybeSent),
+    ):
+        _tick(world)
+    world.clock.sleep(900)
+    _tick(world)
+    assert read_emails(tmp_path) == []
+    world.clock.sleep(86_400)
+    with mock.patch.object(_service(world)._reports, "sent", side_effect=Unavailable()), pytest.raises(Unavailable):
+        _tick(world)
+    world.clock.sleep(900)
+    _tick(world)
+    assert len(read_emails(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("fails_at", range(1, 12))
+def test_whichever_call_fails_one_report_is_sent(world: World, tmp_path: Path, fails_at: int) -> None:
+    """Every call of AWS in turn breaks once, before it is made; one report comes, at this hour or a quarter later."""
+    calls = 0
+
+    def break_one(call: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == fails_at:
+            raise Unavailable("broken")
+
+    world.aws.before = break_one
+    for _ in range(3):
+        with contextlib.suppress(Unavailable):
+            _tick(world)
+        world.clock.sleep(900)
+    assert len(read_emails(tmp_path)) == 1
+
+
+def test_nobody_is_asked_where_nobody_gets_it() -> None:
+    """Without REPORT_TO the schedule does nothing, and asks nothing of AWS."""
+    with new_world() as world:
+        world.aws.calls.clear()
+        _tick(world)
+        assert world.aws.calls == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "at"),
+    [
+        ("Europe/Berlin", date(2026, 3, 29), datetime(2026, 3, 30, 7, tzinfo=UTC)),
+        ("Europe/Berlin", date(2026, 3, 27), datetime(2026, 3, 28, 8, tzinfo=UTC)),
+        ("Asia/Kathmandu", date(2026, 3, 27), datetime(2026, 3, 28, 3, 15, tzinfo=UTC)),
+    ],
+)
+def test_the_hour_is_that_of_the_zones_clocks(tmp_path: Path, zone: str, day: date, at: datetime) -> None:
+    """Nine o'clock before and after the clocks change; and in a zone whose hours begin at a quarter past."""
+    mail = {"report_to": "a@x.org", "report_from": "r@x.org", "mail_url": tmp_path.as_uri(), "report_timezone": zone}
+    with new_world(**mail) as world:
+        world.clock.sleep((at - START - timedelta(minutes=1)).total_seconds())
+        _tick(world)
+        assert read_emails(tmp_path) == []
+        world.clock.sleep(60)
+        _tick(world)
+        assert [report["Subject"].split()[2] for report in read_emails(tmp_path)] == [f"{day}:"]
