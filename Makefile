@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo import report test simulate openapi lint types imports check format package lock audit secrets clean
+.PHONY: help setup run demo import report test simulate openapi lint types imports check format package deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ format: $(STAMP) ## Rewrite the code in house style
 
 package: $(STAMP) ## Make dist/deployment.zip and dist/template.json for STAGE
 	$(BIN)/python -m infra.package --stage "$(STAGE)" dist
+
+deploy: $(STAMP) ## Deploy STAGE to the current AWS account, or to the emulator at AWS_ENDPOINT_URL
+	@$(BIN)/python -m infra.deploy --stage "$(STAGE)"
+
+destroy: $(STAMP) ## Remove the stack of STAGE; tables stay (YES=1 asks nothing, DATA=delete removes all)
+	@$(BIN)/python -m infra.destroy --stage "$(STAGE)" $(if $(filter delete,$(DATA)),--data)
 
 # An empty configuration: the lock must not depend on the machine that writes it.
 lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--upgrade for newer versions)

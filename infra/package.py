@@ -59,9 +59,13 @@ def check(template: Path) -> None:
 
 def this_machine() -> Target:
     """The Python and processor here, for an emulator that runs functions as processes of its own machine."""
+    return Target(f"{sys.version_info.major}.{sys.version_info.minor}", architecture())
+
+
+def architecture() -> str:
+    """The processor here, as Lambda names it."""
     machine = platform.machine()
-    architecture = "arm64" if machine in ("arm64", "aarch64") else machine
-    return Target(f"{sys.version_info.major}.{sys.version_info.minor}", architecture)
+    return "arm64" if machine in ("arm64", "aarch64") else machine
 
 
 def _copy_project(project: Path) -> None:

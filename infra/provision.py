@@ -37,6 +37,14 @@ def provision(settings: Settings, dynamodb: Any, sqs: Any) -> None:
     _provision_queues(queues, sqs)
 
 
+def complete_tables(settings: Settings, dynamodb: Any) -> None:
+    """Set time to live and point-in-time recovery of existing tables, for an emulator whose CloudFormation does not."""
+    for one in resources(settings.resource_prefix).values():
+        if one["Type"] == "AWS::DynamoDB::Table":
+            _set_time_to_live(one["Properties"], dynamodb)
+            _set_point_in_time_recovery(one["Properties"], dynamodb)
+
+
 def _substituted(value: Any, prefix: str) -> Any:
     if isinstance(value, list):
         return [_substituted(one, prefix) for one in value]

@@ -1,0 +1,182 @@
+"""`make deploy`: the service as one CloudFormation stack, in an AWS account or in an emulator at AWS_ENDPOINT_URL."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.bootstrap import build
+from chalicelib.config import Settings
+from chalicelib.domain.errors import Invalid
+from infra.account import Account, AccountError
+from infra.artifacts import Artifacts
+from infra.kept import Kept
+from infra.package import PackagingError, check, package
+from infra.provision import complete_tables
+from infra.stack import Stack, StackError
+
+APP = "message-service"
+HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
+_FUNCTION = "AWS::Serverless::Function"
+
+
+class DeployError(Exception):
+    """The service is not deployed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person asked for: the stage, a package made before (or none), and the environment of the command."""
+
+    stage: str
+    package_dir: Path
+    packaged: bool
+    environ: Mapping[str, str]
+
+    @property
+    def stack(self) -> str:
+        return stack_name(self.stage)
+
+    def given(self, name: str) -> str:
+        return self.environ.get(name, "").strip()
+
+
+def stack_name(stage: str) -> str:
+    """The name of a stage's stack, with which the names of all its resources begin."""
+    return f"{APP}-{stage}"
+
+
+def variable(parameter: str) -> str:
+    """The variable of the environment that sets a parameter of the template: GatewayUrl is GATEWAY_URL."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter).upper()
+
+
+def deploy(options: Options, account: Account) -> str:
+    """Make the stage's stack what the package says; the API's address. Raises what `main` explains."""
+    stack = Stack(account.client("cloudformation"), options.stack, say, pause(account))
+    stack.prepare()
+    template = _template(options, account)
+    artifacts = Artifacts(account, options.stack)
+    artifacts.ensure()
+    zip_key = artifacts.put_file(options.package_dir / "deployment.zip")
+    for resource in template["Resources"].values():
+        if resource["Type"] == _FUNCTION:
+            resource["Properties"]["CodeUri"] = f"s3://{artifacts.bucket}/{zip_key}"
+    _adopt_what_is_kept(stack, artifacts, account)
+    template_key = artifacts.put(json.dumps(template, sort_keys=True).encode(), ".json")
+    parameters = {name: options.given(variable(name)) for name in template.get("Parameters", {})}
+    say(f"Deploying {options.stack} to {account.endpoint or f'{account.account_id}, {account.region}'}")
+    if not stack.deploy(account.object_url(artifacts.bucket, template_key), parameters):
+        say("  Nothing has changed")
+    artifacts.supersede_all_but(zip_key, template_key)
+    _finish(options, account, stack)
+    return account.api_url(stack.outputs())
+
+
+def _template(options: Options, account: Account) -> dict[str, Any]:
+    """The packaged template; the package is made first where there is none."""
+    if not options.packaged:
+        target = account.target()
+        say(f"Packaging for {target.runtime} on {target.architecture}")
+        package(options.stage, options.package_dir, target)
+        check(options.package_dir / "template.json")
+    template: dict[str, Any] = json.loads((options.package_dir / "template.json").read_text(encoding="utf-8"))
+    if account.emulated:
+        # A gateway of this machine speaks no TLS.
+        template["Parameters"]["GatewayUrl"].pop("AllowedPattern", None)
+    return template
+
+
+def _adopt_what_is_kept(stack: Stack, artifacts: Artifacts, account: Account) -> None:
+    """Tables of a stack that was removed, or never came to be, would be in the way of a new one."""
+    if not stack.is_new():
+        return
+    kept = Kept(account, stack.name)
+    found = kept.found()
+    if found:
+        say(f"Adopting what an earlier stack kept: {', '.join(kept.name(one) for one in found)}")
+        key = artifacts.put(json.dumps(kept.template(found), sort_keys=True).encode(), ".json")
+        stack.adopt(account.object_url(artifacts.bucket, key), found)
+
+
+def _finish(options: Options, account: Account, stack: Stack) -> None:
+    """What no template can hold: the token, the first user, and on an emulator what its CloudFormation drops."""
+    settings = Settings(resource_prefix=options.stack, gateway_url="sandbox:")
+    if account.emulated:
+        complete_tables(settings, account.client("dynamodb"))
+    token = options.given("GATEWAY_TOKEN")
+    if token:
+        secret = stack.outputs()["GatewayTokenSecret"]
+        account.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=token)
+        say("  The gateway's token is stored")
+    username = options.given("ADMIN_USERNAME") or "admin"
+    accounts = build(settings).accounts
+    generated = accounts.ensure_first_user(username, options.environ.get("ADMIN_PASSWORD") or None)
+    if generated:
+        say(f"  User {username}, password {generated} (generated, shown only this once)")
+
+
+def await_health(url: str, bound: float = HEALTH_BOUND) -> None:
+    """Wait until the API answers; DeployError with its last answer after `bound` seconds."""
+    deadline = time.monotonic() + bound
+    last = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            answer = requests.get(f"{url}/health", timeout=35)
+            if answer.ok:
+                return
+            last = f"{answer.status_code} {answer.text[:200]}"
+        except requests.RequestException as error:
+            last = f"{type(error).__name__}: {error}"
+        time.sleep(1)
+    raise DeployError(f"the stack is there, but {url}/health does not answer: {last}")
+
+
+def pause(account: Account) -> float:
+    """Seconds between two looks at a stack."""
+    return 0.3 if account.emulated else 2.0
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal."""
+    print(text, flush=True)  # noqa: T201 - a command talks to a person
+
+
+EXPECTED = (DeployError, StackError, AccountError, PackagingError, Invalid, BotoCoreError, ClientError)
+
+
+def refused(reason: str) -> int:
+    """Say why not, on the error stream; the exit code."""
+    print(reason, file=sys.stderr, flush=True)  # noqa: T201 - a command talks to a person
+    return 1
+
+
+def main() -> int:
+    """Deploy and say where the service answers; 1 with the reason where that failed."""
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
+    parser.add_argument("--stage", default="dev", help="the stage of .chalice/config.json (default: dev)")
+    parser.add_argument("--package", type=Path, metavar="DIR", help="deploy the package in DIR instead of making one")
+    given = parser.parse_args()
+    options = Options(given.stage, given.package or Path("dist"), given.package is not None, os.environ)
+    try:
+        url = deploy(options, Account.from_environment(os.environ))
+        await_health(url)
+    except EXPECTED as error:
+        return refused(f"Not deployed: {error}")
+    say(f"Ready: {url}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What outlives the stack: the tables and the gateway's token, found again, adopted by a new stack, or removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.account import Account
+from infra.package import LAMBDA
+from infra.stack import Import
+from infra.template import merge_template
+
+_TABLE = "AWS::DynamoDB::Table"
+_SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - the name of a type
+_NAMES = {_TABLE: "TableName", _SECRET: "Name"}
+_MISSING = "ResourceNotFoundException"
+# CloudFormation wants these, and a template that holds nothing but what it adopts.
+_ADOPTED = ("Type", "DeletionPolicy", "UpdateReplacePolicy", "Properties")
+
+
+class Kept:
+    """The resources that the template tells CloudFormation to retain."""
+
+    def __init__(self, account: Account, stack: str) -> None:
+        self._dynamodb = account.client("dynamodb")
+        self._secrets = account.client("secretsmanager")
+        self._stack = stack
+        self._resources: dict[str, dict[str, Any]] = {
+            name: one
+            for name, one in merge_template(LAMBDA)["Resources"].items()
+            if one.get("Type") in _NAMES and str(one.get("DeletionPolicy", "")).startswith("Retain")
+        }
+
+    def found(self) -> list[Import]:
+        """Those that exist, with what identifies them."""
+        found = []
+        for logical_name, resource in self._resources.items():
+            identifier = self._identifier(resource)
+            if identifier:
+                found.append(Import(resource["Type"], logical_name, identifier))
+        return found
+
+    def template(self, imports: list[Import]) -> dict[str, Any]:
+        """The template of a stack that holds these only."""
+        resources = {
+            one.logical_name: {
+                key: value for key, value in self._resources[one.logical_name].items() if key in _ADOPTED
+            }
+            for one in imports
+        }
+        return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
+
+    def name(self, kept: Import) -> str:
+        """What its owner calls it."""
+        return self._named(self._resources[kept.logical_name])
+
+    def remove(self, kept: Import) -> None:
+        """Delete it for good, with all data."""
+        if kept.resource_type == _TABLE:
+            self._dynamodb.delete_table(TableName=kept.identifier["TableName"])
+        else:
+            self._secrets.delete_secret(SecretId=kept.identifier["Id"], ForceDeleteWithoutRecovery=True)
+
+    def _identifier(self, resource: dict[str, Any]) -> dict[str, str]:
+        name = self._named(resource)
+        try:
+            if resource["Type"] == _TABLE:
+                self._dynamodb.describe_table(TableName=name)
+                return {"TableName": name}
+            secret = self._secrets.describe_secret(SecretId=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == _MISSING:
+                return {}
+            raise
+        return {} if secret.get("DeletedDate") else {"Id": secret["ARN"]}
+
+    def _named(self, resource: dict[str, Any]) -> str:
+        name: str = resource["Properties"][_NAMES[resource["Type"]]]["Fn::Sub"]
+        return name.replace("${AWS::StackName}", self._stack)

@@ -1,0 +1,230 @@
+"""One CloudFormation stack: changed by change set, watched until it rests, and asked why it failed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+BOUND = 3600.0  # seconds for any one operation of CloudFormation
+_NEVER_THERE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "IMPORT_ROLLBACK_COMPLETE"}
+_NEW = {"", "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}
+_GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "DELETE_COMPLETE"}
+_NO_CHANGE = ("didn't contain changes", "No updates are to be performed")
+_FOLLOWED = "cancelled"  # in the reasons of resources that ended because another one failed
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+
+class StackError(Exception):
+    """The stack is not what was asked for; the text is the reason of the resource that failed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A resource that exists, to be taken into the stack: its type and name in the template, and what identifies it."""
+
+    resource_type: str
+    logical_name: str
+    identifier: Mapping[str, str]
+
+
+class Stack:
+    """The stack of one stage. `tell` gets a line for each event; `pause` seconds pass between two looks."""
+
+    def __init__(
+        self,
+        cloudformation: Any,
+        name: str,
+        tell: Callable[[str], None],
+        pause: float = 2.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name = name
+        self._cloudformation = cloudformation
+        self._tell = tell
+        self._pause = pause
+        self._sleep = sleep
+
+    # -- what is
+
+    def status(self) -> str:
+        """CloudFormation's status, "" where there is no stack."""
+        return str(self._described().get("StackStatus", ""))
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs by name."""
+        return {one["OutputKey"]: one["OutputValue"] for one in self._described().get("Outputs", [])}
+
+    def parameters(self) -> set[str]:
+        """The names of the parameters that it has a value for."""
+        return {one["ParameterKey"] for one in self._described().get("Parameters", [])}
+
+    def is_new(self) -> bool:
+        """Whether there is nothing yet that could be updated."""
+        return self.status() in _NEW
+
+    # -- changes
+
+    def prepare(self) -> None:
+        """Wait for an operation that is under way, and remove what a failed creation left; StackError if stuck."""
+        described = self._described()
+        status = described.get("StackStatus", "")
+        if status.endswith("_IN_PROGRESS") and status not in _NEW:
+            status = self._rest(described["StackId"], self._seen(), _First())
+        if status in _NEVER_THERE:
+            self._tell(f"  Removing the stack that an earlier attempt left in {status}")
+            self.delete()
+        elif status == "UPDATE_ROLLBACK_FAILED":
+            raise StackError(
+                f"{self.name} is in UPDATE_ROLLBACK_FAILED: mend what its events name, then run "
+                f"`aws cloudformation continue-update-rollback --stack-name {self.name}`"
+            )
+
+    def deploy(self, template_url: str, parameters: Mapping[str, str]) -> bool:
+        """Create or update by change set; False where nothing differs. StackError says what failed first.
+
+        Parameters that are not given keep the value they have.
+        """
+        known = self.parameters()
+        return self._change(
+            ChangeSetType="CREATE" if self.is_new() else "UPDATE",
+            TemplateURL=template_url,
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value} if value else _previous(name)
+                for name, value in parameters.items()
+                if value or name in known
+            ],
+        )
+
+    def adopt(self, template_url: str, imports: list[Import]) -> None:
+        """Begin the stack with resources that exist already; StackError says what failed first."""
+        self._change(
+            ChangeSetType="IMPORT",
+            TemplateURL=template_url,
+            ResourcesToImport=[
+                {
+                    "ResourceType": one.resource_type,
+                    "LogicalResourceId": one.logical_name,
+                    "ResourceIdentifier": dict(one.identifier),
+                }
+                for one in imports
+            ],
+        )
+
+    def delete(self) -> None:
+        """Remove the stack and wait until it is gone; StackError says what could not be removed."""
+        stack_id = self._described().get("StackId")
+        if stack_id is None:
+            return
+        seen = self._seen()
+        self._cloudformation.delete_stack(StackName=self.name)
+        self._finish(stack_id, seen)
+
+    def _change(self, **what: Any) -> bool:
+        change_set = f"deploy-{uuid.uuid4().hex[:12]}"
+        of_this = {"StackName": self.name, "ChangeSetName": change_set}
+        made = self._cloudformation.create_change_set(**of_this, **what, Capabilities=_CAPABILITIES)
+        reason = self._refusal(of_this)
+        if reason is not None:
+            self._discard(of_this)
+            if any(text in reason for text in _NO_CHANGE):
+                return False
+            raise StackError(reason)
+        seen = self._seen()
+        self._cloudformation.execute_change_set(**of_this)
+        self._finish(made["StackId"], seen)
+        return True
+
+    def _refusal(self, change_set: dict[str, str]) -> str | None:
+        """Why the change set cannot be carried out, None if it can."""
+        for _ in self._looks():
+            found = self._cloudformation.describe_change_set(**change_set)
+            if found["Status"] == "CREATE_COMPLETE":
+                return None
+            if found["Status"] == "FAILED":
+                return str(found.get("StatusReason", "the change set failed"))
+        raise StackError(f"{self.name}: no change set within {BOUND:.0f} s")
+
+    def _discard(self, change_set: dict[str, str]) -> None:
+        """A change set that failed counts against a quota, and on a new stack leaves an empty one in review."""
+        self._cloudformation.delete_change_set(**change_set)
+        if self.status() == "REVIEW_IN_PROGRESS":
+            self._cloudformation.delete_stack(StackName=self.name)
+
+    # -- watching
+
+    def _finish(self, stack_id: str, seen: set[str]) -> None:
+        first = _First()
+        status = self._rest(stack_id, seen, first)
+        if status not in _GOOD:
+            raise StackError(first.reason or f"{self.name} is in {status}")
+
+    def _rest(self, stack_id: str, seen: set[str], first: _First) -> str:
+        """Tell all events that are not `seen` until nothing is under way any more; the status then."""
+        for _ in self._looks():
+            status = str(self._described(stack_id).get("StackStatus", "DELETE_COMPLETE"))
+            for event in self._new_events(stack_id, seen):
+                first.note(event)
+                if not event["ResourceStatus"].endswith("_IN_PROGRESS"):
+                    self._tell(_line(event))
+            if not status.endswith("_IN_PROGRESS"):
+                return status
+        raise StackError(f"{self.name}: still under way after {BOUND:.0f} s")
+
+    def _looks(self) -> Iterator[int]:
+        for look in range(int(BOUND / self._pause)):
+            if look:
+                self._sleep(self._pause)
+            yield look
+
+    def _seen(self) -> set[str]:
+        """The latest events, to be told from those that are to come."""
+        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+        return {event["EventId"] for event in events}
+
+    def _new_events(self, stack_id: str, seen: set[str]) -> list[dict[str, Any]]:
+        """The events that are not in `seen`, the oldest first; they are in it afterwards."""
+        new: list[dict[str, Any]] = []
+        for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+            fresh = [event for event in page["StackEvents"] if event["EventId"] not in seen]
+            new += fresh
+            if len(fresh) < len(page["StackEvents"]):
+                break
+        seen.update(event["EventId"] for event in new)
+        return new[::-1]
+
+    def _described(self, stack_id: str = "") -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=stack_id or self.name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"]["Message"]:
+                return {}
+            raise
+        return found
+
+
+class _First:
+    """The first failure among events, which is the cause of all others."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def note(self, event: dict[str, Any]) -> None:
+        reason = event.get("ResourceStatusReason", "")
+        failed = event["ResourceStatus"].endswith("_FAILED") and _FOLLOWED not in reason
+        if failed and not self.reason:
+            self.reason = f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason or 'no reason given'}"
+
+
+def _previous(name: str) -> dict[str, Any]:
+    return {"ParameterKey": name, "UsePreviousValue": True}
+
+
+def _line(event: dict[str, Any]) -> str:
+    reason = event.get("ResourceStatusReason", "")
+    about = f": {reason}" if reason and event["ResourceStatus"].endswith("_FAILED") else ""
+    return f"  {event['ResourceStatus']:<28} {event['LogicalResourceId']}{about}"
