@@ -103,7 +103,7 @@ def _adopt_what_is_kept(stack: Stack, artifacts: Artifacts, account: Account) ->
     if not stack.is_new():
         return
     kept = Kept(account, stack.name)
-    found = kept.found()
+    found = kept.adoptable()
     if found:
         say(f"Adopting what an earlier stack kept: {', '.join(kept.name(one) for one in found)}")
         key = artifacts.put(json.dumps(kept.template(found), sort_keys=True).encode(), ".json")

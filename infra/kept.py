@@ -25,6 +25,7 @@ class Kept:
     def __init__(self, account: Account, stack: str) -> None:
         self._dynamodb = account.client("dynamodb")
         self._secrets = account.client("secretsmanager")
+        self._emulated = account.emulated
         self._stack = stack
         self._resources: dict[str, dict[str, Any]] = {
             name: one
@@ -40,6 +41,10 @@ class Kept:
             if identifier:
                 found.append(Import(resource["Type"], logical_name, identifier))
         return found
+
+    def adoptable(self) -> list[Import]:
+        """Those of `found` that would be in the way of a new stack; MiniStack imports no secret, and needs not to."""
+        return [one for one in self.found() if one.resource_type == _TABLE or not self._emulated]
 
     def template(self, imports: list[Import]) -> dict[str, Any]:
         """The template of a stack that holds these only."""

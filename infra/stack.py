@@ -143,9 +143,9 @@ class Stack:
         """Why the change set cannot be carried out, None if it can."""
         for _ in self._looks():
             found = self._cloudformation.describe_change_set(**change_set)
-            if found["Status"] == "CREATE_COMPLETE":
+            if found["Status"] == "CREATE_COMPLETE" and found["ExecutionStatus"] == "AVAILABLE":
                 return None
-            if found["Status"] == "FAILED":
+            if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
                 return str(found.get("StatusReason", "the change set failed"))
         raise StackError(f"{self.name}: no change set within {BOUND:.0f} s")
 
