@@ -1,4 +1,4 @@
-"""Builds what `chalice package` merges into its template, from infra/overlay.yaml and infra/resources.yaml."""
+"""Builds what `chalice package` merges into its template, from infra/overlay.yaml, resources.yaml and monitoring.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import botocore.session
 import yaml
 
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES, GatewayResponse
+from infra.monitoring import monitoring
 from infra.provision import TEMPLATE as RESOURCES
 
 OVERLAY = Path(__file__).with_name("overlay.yaml")
@@ -28,17 +29,19 @@ class Target:
 
 
 def merge_template(target: Target) -> dict[str, Any]:
-    """The template that is laid over Chalice's; ValueError where its two sources define the same resource."""
+    """The template that is laid over Chalice's; ValueError where two of its sources define the same resource."""
     template: dict[str, Any] = yaml.safe_load(OVERLAY.read_text(encoding="utf-8"))
     overlay = template["Resources"]
     for resource in overlay.values():
         if resource.get("Type") == "AWS::Serverless::Function":
             resource["Properties"] |= {"Runtime": target.runtime, "Architectures": [target.architecture]}
     overlay["RestAPI"]["Properties"]["GatewayResponses"] = _gateway_responses()
-    resources = yaml.safe_load(RESOURCES.read_text(encoding="utf-8"))["Resources"]
-    if twice := sorted(set(overlay) & set(resources)):
-        raise ValueError(f"defined in {OVERLAY.name} and in {RESOURCES.name}: {', '.join(twice)}")
-    template["Resources"] = overlay | resources
+    for source in (yaml.safe_load(RESOURCES.read_text(encoding="utf-8")), monitoring()):
+        for section, entries in source.items():
+            present = template.setdefault(section, {})
+            if twice := sorted(set(present) & set(entries)):
+                raise ValueError(f"defined in {OVERLAY.name} and once more: {', '.join(twice)}")
+            present.update(entries)
     return template
 
 

@@ -1,0 +1,124 @@
+"""Alarms and the dashboard watch what there is: metrics that are emitted, of resources that the template has."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.contract.packaged import FUNCTION, QUEUE, TABLE, Packaged, in_stack
+
+Watched = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, metric, dimensions
+# Those of AWS that are used, with their dimensions: the CloudWatch pages of SQS, Lambda, DynamoDB and API Gateway.
+OF_AWS = {
+    "AWS/SQS": ({"QueueName"}, {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}),
+    "AWS/Lambda": ({"FunctionName"}, {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}),
+    "AWS/DynamoDB": ({"TableName"}, {"WriteThrottleEvents"}),
+    "AWS/ApiGateway": ({"ApiName", "Stage"}, {"Count", "4XXError", "5XXError", "Latency"}),
+}
+
+
+def _alarms(packaged: Packaged) -> dict[str, dict[str, Any]]:
+    return packaged.properties("AWS::CloudWatch::Alarm")
+
+
+def _widgets(packaged: Packaged) -> list[dict[str, Any]]:
+    (dashboard,) = packaged.properties("AWS::CloudWatch::Dashboard").values()
+    found: list[dict[str, Any]] = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    return found
+
+
+def _of_alarms(packaged: Packaged) -> list[Watched]:
+    return [
+        (
+            one["Namespace"],
+            one["MetricName"],
+            frozenset((part["Name"], _text(part["Value"])) for part in one["Dimensions"]),
+        )
+        for one in _alarms(packaged).values()
+    ]
+
+
+def _of_dashboard(packaged: Packaged) -> list[Watched]:
+    lines = [line for widget in _widgets(packaged) for line in widget["properties"].get("metrics", [])]
+    return [
+        (namespace, name, frozenset((key, _text(value)) for key, value in zip(rest[::2], rest[1::2], strict=False)))
+        for namespace, name, *rest in (line[:-1] for line in lines)
+    ]
+
+
+def _text(value: Any) -> str:
+    return in_stack(value if isinstance(value, dict) else {"Fn::Sub": value})
+
+
+def test_every_metric_of_aws_is_one_that_aws_has(packaged: Packaged) -> None:
+    """Expects names and dimensions as AWS writes them."""
+    for namespace, name, dimensions in _of_alarms(packaged) + _of_dashboard(packaged):
+        if namespace.startswith("AWS/"):
+            keys, names = OF_AWS[namespace]
+            assert (name in names, {key for key, _ in dimensions}) == (True, keys), f"{namespace} {name}"
+
+
+def test_what_is_watched_is_in_the_template(packaged: Packaged) -> None:
+    """Expects each dimension to be the name of a queue, function, table or of the API that the stack makes."""
+    rest = packaged.template["Resources"]["RestAPI"]["Properties"]
+    made = {
+        "QueueName": {in_stack(one["QueueName"]) for one in packaged.properties(QUEUE).values()},
+        "FunctionName": {in_stack(one["FunctionName"]) for one in packaged.properties(FUNCTION).values()},
+        "TableName": {in_stack(one["TableName"]) for one in packaged.properties(TABLE).values()},
+        "ApiName": {in_stack(rest["DefinitionBody"]["info"]["title"])},
+        "Stage": {rest["StageName"]},
+    }
+    watched = _of_alarms(packaged) + _of_dashboard(packaged)
+    found: dict[str, set[str]] = {key: set() for key in made}
+    for namespace, _, dimensions in watched:
+        if namespace.startswith("AWS/"):
+            for key, value in dimensions:
+                found[key].add(value)
+    assert found == made
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_has_an_alarm(packaged: Packaged, metric: str) -> None:
+    """Expects one for its errors and one for its throttles."""
+    functions = {in_stack(one["FunctionName"]) for one in packaged.properties(FUNCTION).values()}
+    watched = {dict(dimensions).get("FunctionName") for _, name, dimensions in _of_alarms(packaged) if name == metric}
+    assert watched == functions
+
+
+def test_every_dead_letter_rings(packaged: Packaged) -> None:
+    """Expects an alarm above zero for each queue that others give up to."""
+    queues = packaged.properties(QUEUE)
+    dead = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
+    }
+    ringing = {
+        _text(one["Dimensions"][0]["Value"])
+        for one in _alarms(packaged).values()
+        if one["MetricName"] == "ApproximateNumberOfMessagesVisible" and one["Threshold"] == 0
+    }
+    assert ringing == {in_stack(queues[name]["QueueName"]) for name in dead}
+
+
+def test_an_alarm_tells_the_topic_and_names_its_stack(packaged: Packaged) -> None:
+    """Expects every one to, when it begins and when it ends; two stages have nothing in common."""
+    names = [alarm["AlarmName"]["Fn::Sub"] for alarm in _alarms(packaged).values()]
+    assert len(names) == len(set(names)) > 20
+    assert all(name.startswith("${AWS::StackName}-") for name in names)
+    for alarm in _alarms(packaged).values():
+        assert alarm["AlarmActions"] == alarm["OKActions"]
+        assert alarm["AlarmActions"]["Fn::If"][:2] == ["HasAlarmTopic", [{"Ref": "AlarmTopic"}]]
+
+
+def test_the_dashboard_shows_every_alarm(packaged: Packaged) -> None:
+    """Expects their states at the top, and no two graphs in one place."""
+    widgets = _widgets(packaged)
+    shown = re.findall(r"\$\{(\w+)\.Arn\}", json.dumps(widgets[0]["properties"]["alarms"]))
+    assert sorted(shown) == sorted(_alarms(packaged))
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(places) == len(set(places))
+    assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
