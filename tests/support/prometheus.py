@@ -1,0 +1,92 @@
+"""A real Prometheus that scrapes a real run with the configuration of infra/prometheus."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.support.local_run import BOUND, ROOT, LocalRun, wait_until
+
+CONFIGURATION = ROOT / "infra" / "prometheus" / "prometheus.yml"
+_LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
+
+
+def program(name: str) -> str:
+    """Where a program of Prometheus is; fails where it is not installed, rather than passing without a test."""
+    found = shutil.which(name)
+    assert found, f"{name} is not installed: this test needs a real Prometheus (Debian: apt install prometheus)"
+    return found
+
+
+class Prometheus:
+    """One Prometheus on a free port of this machine."""
+
+    def __init__(self, directory: Path, process: subprocess.Popen[bytes]) -> None:
+        self.directory = directory
+        self.process = process
+        self.url = ""
+
+    def await_ready(self) -> None:
+        """Wait for its address and its first good scrape."""
+        log = self.directory / "prometheus.log"
+
+        def listening() -> bool:
+            assert self.process.poll() is None, log.read_text("utf-8")
+            found = _LISTENING.search(log.read_text("utf-8"))
+            self.url = f"http://{found[1]}" if found else ""
+            return bool(found)
+
+        wait_until(listening)
+        wait_until(lambda: [target["health"] for target in self.targets()] == ["up"])
+
+    def targets(self) -> list[dict[str, Any]]:
+        """What it scrapes, and how that went."""
+        found: list[dict[str, Any]] = self._get("targets")["activeTargets"]
+        return found
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The series that an expression gives now; fails where it is no expression."""
+        found: list[dict[str, Any]] = self._get("query", query=expression)["result"]
+        return found
+
+    def _get(self, path: str, **parameters: str) -> dict[str, Any]:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=BOUND).json()
+        assert answer["status"] == "success", answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+@contextmanager
+def prometheus_of(run: LocalRun, token: str, directory: Path) -> Iterator[Prometheus]:
+    """Scrapes a run every second; with the given bearer token."""
+    configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+    configuration["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    directory.mkdir()
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    (directory / "targets.yml").write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{run.port}"]}]), encoding="utf-8")
+    (directory / "token").write_text(token, encoding="utf-8")
+    command = [
+        program("prometheus"),
+        f"--config.file={directory / 'prometheus.yml'}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        "--web.listen-address=127.0.0.1:0",
+    ]
+    with (directory / "prometheus.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+    try:
+        prometheus = Prometheus(directory, process)
+        prometheus.await_ready()
+        yield prometheus
+    finally:
+        process.terminate()
+        process.wait(BOUND)
