@@ -43,7 +43,7 @@ report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=202
 # The end-to-end tests mostly wait, for leases to end and for each other's work; the others come first.
 test: $(STAMP) ## Run all tests: unit, integration, contract, end to end
 	$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/simulation
-	$(BIN)/pytest -n 2 tests/e2e
+	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation

@@ -15,13 +15,15 @@ _ACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "C
 
 
 def permissions_for(call: Call) -> set[Permission]:
-    """The actions that IAM asks for, each with the name of the table, index or queue."""
+    """The actions that IAM asks for, each with the name of the table, index, queue or secret."""
     service, _, operation = call.operation.partition(".")
     body = json.loads(call.body)
     if service == "sesv2":
         # SES asks for the permission of its first version, by the form of the content.
         (form,) = body["Content"]
         return {(f"ses:Send{form}Email", f"identity/{body['FromEmailAddress']}")}
+    if service == "secretsmanager":
+        return {(f"{service}:{operation}", body["SecretId"])}
     found = _of_queue(operation, body) if service == "sqs" else _of_table(operation, body)
     return {(f"{service}:{action}", resource) for action, resource in found}
 

@@ -38,7 +38,7 @@ class FaultyGateway:
     without end), redirect (to another path). `headers` are sent with each answer.
     """
 
-    def __init__(self, latency: float = 0.0) -> None:
+    def __init__(self, latency: float = 0.0, port: int = 0) -> None:
         self.latency = latency
         self.behave: Callable[[int, int], str] = lambda gateway_id, nth: "ok"
         self.headers: dict[str, str] = {}
@@ -46,7 +46,7 @@ class FaultyGateway:
         self._calls: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._released = threading.Event()
-        self.port = 0
+        self.port = port
         self.start()
 
     @property

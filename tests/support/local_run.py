@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from unittest import mock
 
 import requests
 
@@ -22,6 +23,18 @@ from infra.local.data_directory import DataDirectory, read_json
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 30.0
 PASSWORD = "correct horse battery staple"
+
+
+class Run(Protocol):
+    """A running service, wherever it runs."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
+
+    def services(self) -> AbstractContextManager[Services]: ...
 
 
 class LocalRun:
@@ -81,22 +94,23 @@ class LocalRun:
         if emulator.held():
             os.kill(int(emulator.holder()), signal.SIGKILL)
 
-    @contextmanager
-    def services(self) -> Iterator[Services]:
+    @property
+    def password(self) -> str:
+        """The generated password of the first user."""
+        return str((read_json(DataDirectory(self.data_dir).admin_file) or {})["password"])
+
+    def services(self) -> AbstractContextManager[Services]:
         """The service's own code over the run's tables, to prepare much data or to look at a ledger."""
-        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
-        keys["AWS_ENDPOINT_URL"] = self.endpoint
-        before = {name: os.environ.get(name) for name in keys}
-        os.environ.update(keys)
-        try:
-            clients = {name: aws_client(name) for name in ("dynamodb", "sqs")}
-            yield build(Settings(gateway_url="sandbox:"), **clients)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        return services_at(self.endpoint, Settings(gateway_url="sandbox:"))
+
+
+@contextmanager
+def services_at(endpoint: str, settings: Settings) -> Iterator[Services]:
+    """The service's own code over the tables and queues of an emulator."""
+    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+    keys["AWS_ENDPOINT_URL"] = endpoint
+    with mock.patch.dict(os.environ, keys):
+        yield build(settings, **{name: aws_client(name) for name in ("dynamodb", "sqs")})
 
 
 @contextmanager
@@ -126,13 +140,11 @@ def wait_until(condition: Callable[[], object], bound: float = BOUND, every: flo
 class ApiCaller:
     """Calls the REST API of a run as its first user."""
 
-    def __init__(self, run: LocalRun, password: str = "") -> None:
+    def __init__(self, run: Run, password: str = "") -> None:
         self._url = run.url
         self._session = requests.Session()
         self._session.trust_env = False
-        if not password:
-            password = (read_json(DataDirectory(run.data_dir).admin_file) or {})["password"]
-        login = {"username": "admin", "password": password}
+        login = {"username": "admin", "password": password or run.password}
         self._session.headers["Authorization"] = f"Token {self.call('POST', '/auth-token/', login)['token']}"
 
     def request(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:

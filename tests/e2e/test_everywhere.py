@@ -1,0 +1,90 @@
+"""What must hold wherever the service runs: on the embedded stack, and as functions deployed from the package."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller, Run
+from tests.support.orders import add_clients, order, wait_for_end
+
+pytestmark = pytest.mark.everywhere
+BOUND = 120.0  # seconds
+
+
+def test_a_mailing_reaches_the_gateway_as_the_contract_says(api: ApiCaller, gateway: FaultyGateway) -> None:
+    """The very requests of the first version; the gateway gets id, phone and text, and the bearer token."""
+    client = {"phone_number": "+79161234567", "operator": 916, "tag": "vip", "timezone": "Europe/Moscow"}
+    now = datetime.now(UTC)
+    body = {
+        "text": "Hello",
+        "clients": {"tag": "vip", "operator": 916},
+        "start_time": now.isoformat(),
+        "end_time": (now + timedelta(hours=1)).isoformat(),
+    }
+    assert api.request("POST", "/api/clients/", client).status_code == 201
+    answer = api.request("POST", "/api/mailing/", body)
+    assert answer.status_code == 201
+    mailing_id = answer.json()["id"]
+    assert wait_for_end(api, mailing_id, BOUND)["status"] == "finished"
+    (heard,) = gateway.heard
+    assert heard.path == f"/v1/send/{heard.gateway_id}"
+    assert heard.authorization == "Bearer the-token"
+    assert heard.message == {"id": heard.gateway_id, "phone": 79161234567, "text": "Hello"}
+    assert 0 < heard.gateway_id < 2**63
+    assert heard.at - now.timestamp() < 30  # functions start slowly in an emulator
+    (row,) = api.rows("/api/messages/", mailing=mailing_id, status="sent")
+    assert row["sending_status"] is True
+
+
+def test_only_who_has_a_token_is_let_in(api: ApiCaller, run: Run) -> None:
+    """The authorizer refuses no token, a wrong one and one that was given back, and tells who the others are."""
+    assert api.call("GET", "/api/users/me/")["username"] == "admin"
+    for headers in ({"Authorization": ""}, {"Authorization": "Token wrong"}):
+        assert api.request("GET", "/api/clients/", headers=headers).status_code == 401
+    assert api.request("GET", "/health", headers={"Authorization": ""}).status_code == 200
+    issued = api.call("POST", "/auth-token/", {"username": "admin", "password": run.password})
+    given_back = {"Authorization": f"Bearer {issued['token']}"}
+    assert api.request("GET", "/api/users/me/", headers=given_back).status_code == 200
+    assert api.request("DELETE", "/auth-token/", headers=given_back).status_code == 204
+    assert api.request("GET", "/api/users/me/", headers=given_back).status_code == 401
+
+
+def test_a_bad_message_neither_repeats_nor_blocks_the_others(api: ApiCaller, run: Run, gateway: FaultyGateway) -> None:
+    """In one batch: what is accepted or refused is called once, what may pass is tried again until it is accepted."""
+    kinds = ["ok", "ok", "ok", "ok", "500", "429", "garbage", "reset", "code", "400"]
+    chosen: dict[int, str] = {}
+
+    def behave(gateway_id: int, nth: int) -> str:
+        kind = chosen.setdefault(gateway_id, kinds[len(chosen) % len(kinds)])
+        return kind if nth == 1 or kind == "400" else "ok"
+
+    gateway.behave = behave
+    add_clients(run, 30, tag="trouble")
+    mailing_id = order(api, "trouble")
+    ended = wait_for_end(api, mailing_id, BOUND)
+    assert {name: count for name, count in ended["counts"].items() if count} == {"total": 30, "sent": 27, "failed": 3}
+    expected = {gateway_id: 1 if kind in ("ok", "400") else 2 for gateway_id, kind in chosen.items()}
+    assert gateway.calls() == expected
+    assert set(gateway.accepted().values()) == {1}
+    refused = api.rows("/api/messages/", mailing=mailing_id, status="failed")
+    assert ["400" in row["reason"] for row in refused] == [True] * 3
+
+
+def test_what_was_given_up_can_be_put_back(api: ApiCaller, run: Run, gateway: FaultyGateway) -> None:
+    """A message whose attempts are used up is a dead letter with its reason; put back, it is sent, and only it."""
+    gateway.behave = lambda gateway_id, nth: "503" if nth <= 3 else "ok"
+    add_clients(run, 1, tag="dead")
+    mailing_id = order(api, "dead")
+    ended = wait_for_end(api, mailing_id, BOUND)
+    assert Counter(gateway.calls().values()) == {3: 1}
+    assert ended["counts"]["failed"] == 1
+    (letter,) = (row for row in api.call("GET", "/api/dead-letters/")["rows"] if row["mailing"] == mailing_id)
+    assert "503" in letter["reason"]
+    assert api.call("POST", "/api/dead-letters/redrive/", {"ids": [letter["id"]]})["put_back"] == 1
+    ended = wait_for_end(api, mailing_id, BOUND)
+    assert ended["counts"]["sent"] == 1
+    assert Counter(gateway.calls().values()) == {4: 1}
