@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.faulty_gateway import FaultyGateway
-from tests.support.local_run import ApiCaller, Run
-from tests.support.orders import add_clients, order, wait_for_end
+from tests.support.local_run import ApiCaller, Run, wait_until
+from tests.support.orders import add_clients, order, statuses, wait_for_end
 
 pytestmark = pytest.mark.everywhere
 BOUND = 120.0  # seconds
@@ -85,6 +85,5 @@ def test_what_was_given_up_can_be_put_back(api: ApiCaller, run: Run, gateway: Fa
     (letter,) = (row for row in api.call("GET", "/api/dead-letters/")["rows"] if row["mailing"] == mailing_id)
     assert "503" in letter["reason"]
     assert api.call("POST", "/api/dead-letters/redrive/", {"ids": [letter["id"]]})["put_back"] == 1
-    ended = wait_for_end(api, mailing_id, BOUND)
-    assert ended["counts"]["sent"] == 1
+    wait_until(lambda: statuses(api, mailing_id) == {"sent": 1}, BOUND, every=0.2)
     assert Counter(gateway.calls().values()) == {4: 1}

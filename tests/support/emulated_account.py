@@ -10,7 +10,10 @@ import asyncio
 import json
 import os
 import sys
+import threading
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +24,7 @@ from tests.contract.calls import permissions_for
 from tests.contract.packaged import Permission
 from tests.support.aws import Call
 
+LONGEST = 150.0  # seconds that a function may take
 _SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "secretsmanager": "secretsmanager"}
 
 
@@ -77,6 +81,25 @@ def _credentials(config: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _gently(kill: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
+    """MiniStack ends a function's processes at once when its code changes; Lambda lets them finish what they do."""
+
+    def finished(worker: Any) -> None:
+        deadline = time.monotonic() + LONGEST
+        while worker.in_use and time.monotonic() < deadline:
+            time.sleep(0.05)
+        kill([worker])
+
+    def kill_workers(workers: list[Any]) -> None:
+        present = [worker for worker in workers if worker is not None]
+        kill([worker for worker in present if not worker.in_use])
+        for worker in present:
+            if worker.in_use:
+                threading.Thread(target=finished, args=(worker,), daemon=True).start()
+
+    return kill_workers
+
+
 def main() -> int:
     """Serve until a signal comes."""
     port, file = int(sys.argv[1]), Path(sys.argv[2])
@@ -97,7 +120,9 @@ def main() -> int:
     # The functions get a Python that has nothing but its own library: all else must be in the zip.
     sys.executable = sys._base_executable  # type: ignore[attr-defined]
     server = create_server(RecordingApplication(ministack.app.app, file), lifespan=True)
-    with mock.patch.object(lambda_runtime, "execution_credentials", _credentials):
+    with mock.patch.multiple(
+        lambda_runtime, execution_credentials=_credentials, kill_workers=_gently(lambda_runtime.kill_workers)
+    ):
         asyncio.run(server.serve(sockets=[listen(port)]))
     return 0
 
