@@ -15,10 +15,12 @@ from ..domain.errors import NotFound
 from ..domain.messages import Message, MessageStatus
 from .clients import ClientQuery
 from .fields import PageQuery, query_integer
-from .routing import Call, Routes, Text
+from .imports import CSV
+from .routing import Call, Header, Routes, Text
 
 routes = Routes("exports")
-CSV = "text/csv; charset=utf-8"
+_LINK = Header("Link", 'The next page, as `<…>; rel="next"`; absent on the last one.')
+_NAME = Header("Content-Disposition", "A name for the file.")
 # Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
 MAX_ROWS = 5_000
 _CLIENT_COLUMNS = ("id", "phone_number", "operator", "tag", "timezone", "opted_out", "created_at", "updated_at")
@@ -51,7 +53,7 @@ class MessageExportQuery(PageQuery):
     status: MessageStatus | None = None
 
 
-@routes.route("GET", "/api/clients/export")
+@routes.route("GET", "/api/clients/export", produces=CSV, answers=(_LINK, _NAME))
 def export_clients(call: Call, query: ClientExportQuery) -> Text:
     """Get a page of clients as CSV.
 
@@ -63,7 +65,7 @@ def export_clients(call: Call, query: ClientExportQuery) -> Text:
     return _page(call, query, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
 
 
-@routes.route("GET", "/api/messages/export", errors=(NotFound,))
+@routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(_LINK, _NAME))
 def export_messages(call: Call, query: MessageExportQuery) -> Text:
     """Get a page of a mailing's messages as CSV, as clients are exported. A page may be short, or empty."""
     found = call.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
@@ -79,7 +81,7 @@ def _page(
         filters = query.model_dump(mode="json", exclude_unset=True, exclude={"cursor"})
         parameters = urlencode({**filters, "cursor": query.following(after)}, doseq=True)
         headers["Link"] = f'<{call.link(f"/api/{name}/export")}?{parameters}>; rel="next"'
-    return Text(write_rows([*header, *rows]), CSV, headers)
+    return Text(write_rows([*header, *rows]), f"{CSV}; charset=utf-8", headers)
 
 
 def _client_cells(client: Client) -> list[str]:

@@ -20,13 +20,18 @@ from ..domain.mailings import (
     Segment,
     check_text,
 )
-from ..domain.requests import RequestKey
+from ..domain.requests import MAX_KEY_LENGTH, RequestKey
 from ..services.mailing_fields import MailingFields
 from .clients import Tag
 from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule
-from .routing import Call, Created, Routes
+from .routing import Call, Created, Header, Routes
 
 routes = Routes("mailing")
+_IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    "Names this request, so that it can be made again for 24 hours and orders one mailing.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
+)
 
 
 def _text(text: str) -> str:
@@ -238,7 +243,7 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
     return MailingView.of(services.mailings.with_counts(mailing))
 
 
-@routes.route("POST", "/api/mailing")
+@routes.route("POST", "/api/mailing", reads=(_IDEMPOTENCY_KEY,))
 def create_mailing(call: Call, body: MailingBody) -> Created[MailingView]:
     """Order a mailing. It is delivered by itself, at once where its window is open.
 

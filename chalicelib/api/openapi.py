@@ -13,12 +13,12 @@ from pydantic.json_schema import models_json_schema
 
 from ..domain.errors import Forbidden, Invalid, Malformed, ServiceError, Unauthenticated, Unavailable
 from . import parsing, problems
-from .routing import EVERYBODY, Created, Operation, Text
+from .routing import EVERYBODY, Created, Header, Operation, Text
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"
 _SENTENCE = re.compile(r"(?<=\.) ")
-_LOCATION = {"description": "Where it is.", "schema": {"type": "string"}}
+_LOCATION = Header("Location", "Where it is.")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"token": []}]
 _SCHEMES = {
     "bearer": {
@@ -112,7 +112,8 @@ def _operation(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
             for name in operation.parameters
         ]
-        + _query(operation, schemas),
+        + _query(operation, schemas)
+        + [{"name": header.name, "in": "header", "required": False} | _header(header) for header in operation.reads],
         "responses": {**_good(operation, refs), **_bad(operation)},
         "security": [] if operation.roles is None else _SECURITY,
     }
@@ -141,13 +142,16 @@ def _good(operation: Operation, refs: Any) -> dict[str, Any]:
     result = operation.result_type
     if result is type(None) or result is None:
         return {"204": {"description": "Done."}}
-    if result is Text:
-        return {"200": {"description": "The text.", "content": {"*/*": {"schema": {"type": "string"}}}}}
-    view = _view(operation)
-    content = {parsing.JSON: {"schema": refs[view, "serialization"]}}
-    if typing.get_origin(result) is Created:
-        return {"201": {"description": "Created.", "headers": {"Location": _LOCATION}, "content": content}}
-    return {"200": {"description": "The answer.", "content": content}}
+    schema = {"type": "string"} if result is Text else refs[_view(operation), "serialization"]
+    answer: dict[str, Any] = {"description": "The answer.", "content": {operation.produces: {"schema": schema}}}
+    created = typing.get_origin(result) is Created
+    if headers := (*operation.answers, _LOCATION) if created else operation.answers:
+        answer["headers"] = {header.name: _header(header) for header in headers}
+    return {"201": answer | {"description": "Created."}} if created else {"200": answer}
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"description": header.description, "schema": dict(header.schema)}
 
 
 def _bad(operation: Operation) -> dict[str, Any]:

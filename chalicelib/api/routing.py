@@ -45,6 +45,15 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header that a route reads or answers with, as it is documented; `schema` is JSON Schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request, beyond its body and query."""
 
@@ -94,7 +103,10 @@ class Operation:
     roles: frozenset[Role] | None
     errors: tuple[type[ServiceError], ...]
     consumes: str
+    produces: str
     max_bytes: int
+    reads: tuple[Header, ...]
+    answers: tuple[Header, ...]
     hints: dict[str, Any]
 
     @property
@@ -138,14 +150,33 @@ class Routes:
         roles: frozenset[Role] | None = EVERYBODY,
         errors: tuple[type[ServiceError], ...] = (),
         consumes: str = parsing.JSON,
+        produces: str = parsing.JSON,
         max_bytes: int = parsing.MAX_JSON,
+        reads: tuple[Header, ...] = (),
+        answers: tuple[Header, ...] = (),
     ) -> Callable[[Handler], Handler]:
-        """Serve a method of a path; `roles` None: without a token. `errors` are those that it can answer by itself."""
+        """Serve a method of a path; `roles` None: without a token. `errors` are those that it can answer by itself.
+
+        `consumes` and `produces` are the media types of its body and of its good answer, `reads` and `answers` the
+        headers beyond those of every route.
+        """
 
         def register(handler: Handler) -> Handler:
-            hints = typing.get_type_hints(handler)
             self.operations.append(
-                Operation(method, path, handler, self.tag, roles, errors, consumes, max_bytes, hints)
+                Operation(
+                    method,
+                    path,
+                    handler,
+                    self.tag,
+                    roles,
+                    errors,
+                    consumes,
+                    produces,
+                    max_bytes,
+                    reads,
+                    answers,
+                    typing.get_type_hints(handler),
+                )
             )
             return handler
 
