@@ -32,6 +32,7 @@ from .services.mailings import MailingService
 from .services.messages import MessageService
 from .services.outcomes import Outcomes
 from .services.previews import PreviewService
+from .services.readiness import ReadinessService
 from .services.reports import ReportService
 from .services.settling import Settler
 from .services.states import MailingStates
@@ -42,6 +43,7 @@ from .storage.imports import ImportRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
 from .storage.models import Tables, bind
+from .storage.readiness import TableProbe
 from .storage.reports import ReportRepository
 from .storage.settings import LeaseRepository
 from .storage.users import UserRepository
@@ -72,6 +74,7 @@ class Services:
     dead_letters: DeadLetters
     queues: dict[str, Queue]
     gateway_control: GatewayControlService
+    readiness: ReadinessService
     reports: ReportService
     feeder: Feeder
     dispatcher: Dispatcher
@@ -93,12 +96,15 @@ def create_post(settings: Settings) -> Post:
     return post.create_post(settings.mail_url)
 
 
-def aws_client(name: str) -> Any:
-    """A client of an AWS service with timeouts and retries; AWS_ENDPOINT_URL redirects it."""
+def aws_client(name: str, *, patient: bool = True) -> Any:
+    """A client of an AWS service with timeouts and retries; AWS_ENDPOINT_URL redirects it.
+
+    One that is not patient gives up within two seconds.
+    """
     config = Config(
-        connect_timeout=2,
-        read_timeout=10,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=2 if patient else 1,
+        read_timeout=10 if patient else 1,
+        retries={"mode": "standard", "total_max_attempts": 4 if patient else 1},
         max_pool_connections=32,
     )
     return botocore.session.get_session().create_client(name, config=config)
@@ -154,6 +160,7 @@ def build(
             "send-dead": dead_letters,
         },
         gateway_control=control,
+        readiness=_readiness(settings, tables, backoff),
         reports=reports,
         feeder=feeder,
         dispatcher=Dispatcher(
@@ -182,6 +189,19 @@ def build(
             executor,
         ),
     )
+
+
+def _readiness(settings: Settings, tables: Tables, backoff: Backoff) -> ReadinessService:
+    """With clients of its own, which give up early; made at its first use, for most processes never need them."""
+
+    def probe() -> TableProbe:
+        return TableProbe(tables, aws_client("dynamodb", patient=False))
+
+    def queues() -> list[Queue]:
+        sqs = aws_client("sqs", patient=False)
+        return [Queue(sqs, name, backoff) for name in settings.queues]
+
+    return ReadinessService(probe, queues, backoff.clock)
 
 
 @lru_cache(maxsize=1)

@@ -100,6 +100,11 @@ class Settings:
     def dispatch_dead_letter_queue(self) -> str:
         return f"{self.resource_prefix}-dispatch-dead"
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues."""
+        return self.dispatch_queue, self.dispatch_dead_letter_queue, self.send_queue, self.send_dead_letter_queue
+
 
 def _whole_hour(text: str) -> int:
     if not re.fullmatch(r"[0-9]|1[0-9]|2[0-3]", text):

@@ -112,6 +112,10 @@ class Queue:
         self._known_url = ""
 
     @property
+    def name(self) -> str:
+        return self._name
+
+    @property
     def _url(self) -> str:
         if not self._known_url:
             self._known_url = self._call("get_queue_url", QueueName=self._name)["QueueUrl"]

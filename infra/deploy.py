@@ -133,14 +133,14 @@ def await_health(url: str, bound: float = HEALTH_BOUND) -> None:
     last = "no answer"
     while time.monotonic() < deadline:
         try:
-            answer = requests.get(f"{url}/health", timeout=35)
+            answer = requests.get(f"{url}/health/ready", timeout=35)
             if answer.ok:
                 return
             last = f"{answer.status_code} {answer.text[:200]}"
         except requests.RequestException as error:
             last = f"{type(error).__name__}: {error}"
         time.sleep(1)
-    raise DeployError(f"the stack is there, but {url}/health does not answer: {last}")
+    raise DeployError(f"the stack is there, but {url}/health/ready does not answer: {last}")
 
 
 def pause(account: Account) -> float:

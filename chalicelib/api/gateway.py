@@ -32,7 +32,7 @@ class GatewayView(View):
     def of(cls, control: GatewayControl) -> GatewayView:
         return cls(
             rate=control.rate,
-            circuit="held" if control.held else "open" if control.open else "closed",
+            circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,
             changed_by=control.changed_by,

@@ -55,6 +55,9 @@ _PROBLEM = {
 }
 
 
+_BARE = ("/", "/health", "/health/ready", "/metrics")  # as the programs that ask for them write them
+
+
 def document(operations: Iterable[Operation], server: str = "/") -> dict[str, Any]:
     """The whole description. `server` is what stands before every path, such as the stage of API Gateway."""
     known = list(operations)
@@ -67,7 +70,9 @@ def document(operations: Iterable[Operation], server: str = "/") -> dict[str, An
     paths: dict[str, dict[str, Any]] = {}
     for operation in known:
         # A slash at the end is optional when served; with it, paths read as they always did.
-        path = operation.path if operation.path in ("/", "/health", "/metrics") else f"{operation.path}/"
+        path = (
+            operation.path if operation.path in ("/", "/health", "/health/ready", "/metrics") else f"{operation.path}/"
+        )
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, refs, schemas)
     return {
         "openapi": "3.1.0",

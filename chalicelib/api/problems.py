@@ -13,6 +13,7 @@ from ..domain.errors import (
     Invalid,
     Malformed,
     NotFound,
+    NotReady,
     ServiceError,
     TooManyRequests,
     Unauthenticated,
@@ -133,11 +134,11 @@ def problem_type(error: Exception) -> ProblemType:
 
 
 def answer_for(error: Exception) -> Answer:
-    """The response that an error becomes. Of an unexpected one nothing is told, and nothing of a part that is down."""
+    """The response that an error becomes. Of an unexpected one nothing is told, and why a part is down neither."""
     kind = problem_type(error)
     body: dict[str, Any] = {"type": kind.uri, "title": kind.title, "status": int(kind.status)}
     headers = {"Content-Type": CONTENT_TYPE}
-    if kind.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if kind.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, NotReady):
         body["detail"] = str(error) or kind.meaning
     else:
         body["detail"] = kind.meaning

@@ -1,10 +1,9 @@
-"""/ and /health: what answers here, and whether it does."""
+"""/, /health and /health/ready: what answers here, and whether it does."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from ..domain.errors import Unavailable
 from .fields import View
 from .routing import Call, Routes
 
@@ -20,9 +19,19 @@ class Index(View):
 
 
 class Health(View):
-    """That the service answers and reaches its tables."""
+    """That the service answers."""
 
     status: Literal["ok"] = "ok"
+
+
+class ReadinessView(View):
+    """That all tables and queues answer, and how the gateway is: `open` and `held` circuits keep messages waiting.
+
+    The service is ready with an open circuit too: it takes orders, and sends what waits once the gateway is back.
+    """
+
+    status: Literal["ready"] = "ready"
+    circuit: Literal["closed", "open", "held"]
 
 
 RESOURCES = {
@@ -44,8 +53,14 @@ def read_index(call: Call) -> Index:
     )
 
 
-@routes.route("GET", "/health", roles=None, errors=(Unavailable,))
+@routes.route("GET", "/health", roles=None)
 def read_health(call: Call) -> Health:
-    """Say whether the service works."""
-    call.services.mailings.totals()
+    """Say that the service answers. Asks nothing of tables, queues and gateway."""
+    del call
     return Health()
+
+
+@routes.route("GET", "/health/ready", roles=None)
+def read_readiness(call: Call) -> ReadinessView:
+    """Say whether the service can work: 503 names the tables or queues that do not answer within seconds."""
+    return ReadinessView(circuit=call.services.readiness.check().circuit)

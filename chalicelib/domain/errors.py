@@ -9,6 +9,7 @@ ServiceError
 ├── Conflict           the thing is in a state, or exists already, so that this cannot be done
 ├── TooManyRequests    slow down
 └── Unavailable        something behind the service does not answer
+    └── NotReady       the same, found by looking, with its names
 """
 
 from __future__ import annotations
@@ -71,3 +72,11 @@ class TooManyRequests(ServiceError):
 
 class Unavailable(ServiceError):
     """A table or queue does not answer; try again."""
+
+
+class NotReady(Unavailable):
+    """Parts of the service that do not answer in time, by name."""
+
+    def __init__(self, *parts: str) -> None:
+        super().__init__(f"does not answer in time: {', '.join(parts)}")
+        self.parts = parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
 OPEN_AT_MOST = timedelta(seconds=60)
@@ -32,6 +33,11 @@ class GatewayControl:
     @property
     def open(self) -> bool:
         return self.held or self.retry_at is not None
+
+    @property
+    def circuit(self) -> Literal["closed", "open", "held"]:
+        """The circuit in a word: held is kept open by an operator."""
+        return "held" if self.held else "open" if self.open else "closed"
 
     def tripped(self, now: datetime, retry_after: float) -> GatewayControl:
         """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for."""

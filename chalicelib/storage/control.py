@@ -37,7 +37,7 @@ class ControlRepository:
         """The control as it stands."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name == _CONTROL, consistent_read=True))
-        return _control(rows[0]) if rows else GatewayControl()
+        return control_of(rows[0]) if rows else GatewayControl()
 
     def change(self, old: GatewayControl, new: GatewayControl) -> bool:
         """Put `new` in the place of `old`; False where it is not as it was read any more."""
@@ -123,7 +123,13 @@ def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:
     )
 
 
-def _control(row: SettingModel) -> GatewayControl:
+def control_place() -> tuple[str, str]:
+    """The key of the control's item."""
+    return _SCOPE, _CONTROL
+
+
+def control_of(row: SettingModel) -> GatewayControl:
+    """The control that an item says."""
     return GatewayControl(
         rate=None if row.rate is None else int(row.rate),
         retry_at=row.retry_at,

@@ -215,7 +215,7 @@ def _use_users(api: Api) -> None:
     api.get("/api/users/me/tokens")
     api.patch("/api/users/Anna", {"role": "admin"})
     api.delete("/api/users/Anna")
-    api.get("/health")
+    assert api.get("/health/ready").status == 200
 
 
 def _use_clients(api: Api) -> None:

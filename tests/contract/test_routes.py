@@ -15,7 +15,8 @@ from tests.support.api import PASSWORD, Api, new_api
 
 OPERATIONS = [operation for routes in api.ROUTES for operation in routes.operations]
 DOCS = ("/api/schema", "/api/docs", "/api/docs/swagger-ui.js", "/api/docs/swagger-ui.css", "/api/docs/start.js")
-PUBLIC = {("POST", "/auth-token"), ("GET", "/"), ("GET", "/health"), *(("GET", path) for path in DOCS)}
+OPEN = ("/", "/health", "/health/ready", *DOCS)
+PUBLIC = {("POST", "/auth-token"), *(("GET", path) for path in OPEN)}
 
 
 @pytest.fixture(scope="module")

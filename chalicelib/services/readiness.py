@@ -1,0 +1,54 @@
+"""Readiness: whether everything that the service works with answers, found out quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import cached_property
+
+from ..clock import SystemClock
+from ..domain.errors import NotReady, Unavailable
+from ..domain.gateway_control import GatewayControl
+from ..messaging import Queue
+from ..storage.readiness import TableProbe
+
+BOUND = timedelta(seconds=3)  # after which nothing more is asked; a call that hangs adds two seconds
+
+
+class ReadinessService:
+    """Asks the tables and every queue. What it asks with is made at the first use."""
+
+    def __init__(
+        self, probe: Callable[[], TableProbe], queues: Callable[[], Sequence[Queue]], clock: SystemClock
+    ) -> None:
+        self._make_probe = probe
+        self._make_queues = queues
+        self._clock = clock
+
+    @cached_property
+    def _probe(self) -> TableProbe:
+        return self._make_probe()
+
+    @cached_property
+    def _queues(self) -> Sequence[Queue]:
+        return self._make_queues()
+
+    def check(self) -> GatewayControl:
+        """How the gateway is driven; NotReady names every part that does not answer, or was not asked in time."""
+        until = self._clock.now() + BOUND
+        control = GatewayControl()
+        silent: list[str] = []
+        try:
+            control = self._probe.ask()
+        except Unavailable:
+            silent.append("tables")
+        for queue in self._queues:
+            try:
+                if self._clock.now() >= until:
+                    raise Unavailable("time is up")
+                queue.depths()
+            except Unavailable:
+                silent.append(f"queue {queue.name}")
+        if silent:
+            raise NotReady(*silent)
+        return control

@@ -1,0 +1,109 @@
+"""/health and /health/ready: that the service lives, and whether it can work."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from chalicelib.bootstrap import build
+from chalicelib.config import Settings
+from chalicelib.domain.errors import NotReady
+from tests.support.api import Api
+from tests.support.aws import Call
+
+
+def _refuse(call: Call) -> None:
+    raise EndpointConnectionError(endpoint_url="refused")
+
+
+def _lose_the_table(call: Call) -> None:
+    if call.operation.startswith("dynamodb."):
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "BatchGetItem")
+
+
+def test_it_lives_whatever_happens_behind_it(api: Api) -> None:
+    """Without a token, and without a single call."""
+    api.aws.before = _refuse
+    reply = api.get("/health", token="")
+    assert (reply.status, reply.json) == (200, {"status": "ok"})
+    assert api.aws.calls == []
+
+
+def test_it_is_ready_when_everything_answers(api: Api) -> None:
+    """Without a token; all tables are asked at once, and every queue."""
+    reply = api.get("/health/ready", token="")
+    assert (reply.status, reply.json) == (200, {"status": "ready", "circuit": "closed"})
+    assert sorted(set(api.aws.calls)) == ["dynamodb.BatchGetItem", "sqs.GetQueueAttributes", "sqs.GetQueueUrl"]
+    assert api.aws.calls.count("dynamodb.BatchGetItem") == 1
+    assert api.aws.calls.count("sqs.GetQueueAttributes") == 4
+
+
+def test_it_tells_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None:
+    """Orders are taken while the gateway is in trouble, and an operator must be able to close the circuit."""
+    api.post("/api/gateway/hold")
+    assert api.get("/health/ready").json == {"status": "ready", "circuit": "held"}
+    api.post("/api/gateway/close")
+    api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 0.0))
+    assert api.get("/health/ready").json == {"status": "ready", "circuit": "open"}
+
+
+@pytest.mark.parametrize("trouble", [_refuse, _lose_the_table])
+def test_it_is_not_ready_while_a_table_does_not_answer(api: Api, trouble: Callable[[Call], None]) -> None:
+    """A problem says so, and the next request finds it well again."""
+    api.aws.before = trouble
+    reply = api.get("/health/ready", token="")
+    assert reply.status == 503
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json["type"] == "/problems/unavailable"
+    assert "does not answer in time: tables" in reply.json["detail"]
+    api.aws.before = lambda call: None
+    assert api.get("/health/ready").status == 200
+
+
+def test_it_names_the_queue_that_does_not_answer(api: Api) -> None:
+    """The others are asked all the same, and not named."""
+
+    def refuse(call: Call) -> None:
+        if b"-send-dead" in call.body:
+            raise ClientError({"Error": {"Code": "QueueDoesNotExist"}}, call.operation)
+
+    api.aws.before = refuse
+    reply = api.get("/health/ready")
+    assert (reply.status, reply.json["detail"]) == (
+        503,
+        "does not answer in time: queue message-service-local-send-dead",
+    )
+
+
+def test_it_does_not_wait_for_one_hanging_call_after_the_other(api: Api) -> None:
+    """Each call waits for its time-out: after a few seconds the rest is not asked any more, and counts as silent."""
+
+    def hang(call: Call) -> None:
+        api.pass_time(seconds=2)
+        raise ReadTimeoutError(endpoint_url="hangs")
+
+    started = api.clock.now()
+    api.aws.before = hang
+    reply = api.get("/health/ready")
+    assert reply.status == 503
+    assert reply.json["detail"].count("queue ") == 4
+    assert (api.clock.now() - started).total_seconds() <= 5
+
+
+def test_a_host_that_takes_connections_and_says_nothing_is_given_up_within_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With real sockets: the time-outs are those of clients that are made for this."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        unused = mock.sentinel.client  # of these only the probe's own clients are asked
+        services = build(Settings(gateway_url="sandbox:"), dynamodb=unused, sqs=unused)
+        started = time.monotonic()
+        with pytest.raises(NotReady):
+            services.readiness.check()
+        assert time.monotonic() - started < 8
