@@ -20,6 +20,7 @@ from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
 from infra.account import Account, AccountError
+from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
 from infra.kept import Kept
 from infra.package import PackagingError, check, package
@@ -77,6 +78,8 @@ def deploy(options: Options, account: Account) -> str:
     template_key = artifacts.put(json.dumps(template, sort_keys=True).encode(), ".json")
     parameters = {name: options.given(variable(name)) for name in template.get("Parameters", {})}
     say(f"Deploying {options.stack} to {account.endpoint or f'{account.account_id}, {account.region}'}")
+    if ensure_api_logs(account):
+        say("  API Gateway may write logs now, in all of this account's region")
     if not stack.deploy(account.object_url(artifacts.bucket, template_key), parameters):
         say("  Nothing has changed")
     artifacts.supersede_all_but(zip_key, template_key)

@@ -59,6 +59,30 @@ def test_batches_and_concurrency_are_what_lambda_takes(packaged: Packaged) -> No
         assert 2 <= concurrency <= 1000
 
 
+def test_no_function_reserves_less_than_its_source_may_start(packaged: Packaged) -> None:
+    """Expects no reserved concurrency: a lower one makes dead letters of messages that nobody has read."""
+    for function in packaged.properties(FUNCTION).values():
+        assert "ReservedConcurrentExecutions" not in function
+
+
+def test_functions_that_send_to_their_own_queues_may(packaged: Packaged) -> None:
+    """Expects Lambda not to cut off, as a loop, those that go on by sending to a queue; all others it should."""
+    allowed = {name for name, one in packaged.properties(FUNCTION).items() if one.get("RecursiveLoop") == "Allow"}
+    assert allowed == {"Dispatcher", "Sender"} == set(packaged.queue_sources())
+
+
+def test_a_schedule_that_was_missed_is_not_made_up_for(packaged: Packaged) -> None:
+    """Expects Lambda to drop an invocation that the next one replaces."""
+    scheduled = [
+        function
+        for function in packaged.properties(FUNCTION).values()
+        if any(event["Type"] == "Schedule" for event in function.get("Events", {}).values())
+    ]
+    assert len(scheduled) == 2
+    for function in scheduled:
+        assert function["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+
+
 def test_every_queue_has_dead_letters_that_keep_as_long(packaged: Packaged) -> None:
     """Expects a queue of its own for each, which nothing expires in before it would have in the queue itself."""
     queues = packaged.properties(QUEUE)
@@ -127,12 +151,35 @@ def test_data_is_encrypted_kept_and_restorable(packaged: Packaged) -> None:
         assert queue["SqsManagedSseEnabled"] is True
 
 
-def test_every_function_logs_to_a_group_that_forgets(packaged: Packaged) -> None:
-    """Expects one group with a retention for each function, under the name that Lambda writes to."""
+def test_everything_logs_to_a_group_that_forgets(packaged: Packaged) -> None:
+    """Expects one group with a retention for each function, under the name that Lambda writes to, and the API's."""
     groups = {in_stack(one["LogGroupName"]): one for one in packaged.properties(LOG_GROUP).values()}
     functions = {in_stack(one["FunctionName"]) for one in packaged.properties(FUNCTION).values()}
-    assert set(groups) == {f"/aws/lambda/{name}" for name in functions}
+    assert set(groups) == {f"/aws/lambda/{name}" for name in functions} | {f"/aws/apigateway/{STACK}"}
     assert {group["RetentionInDays"] for group in groups.values()} == {30}
+
+
+def test_the_api_is_traced_and_refuses_a_flood(packaged: Packaged) -> None:
+    """Expects traces, and a bound on requests for every method, far below what API Gateway itself would let through."""
+    rest = packaged.template["Resources"]["RestAPI"]["Properties"]
+    assert rest["TracingEnabled"] is True
+    (settings,) = rest["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert 50 <= settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 1000
+    assert not {"LoggingLevel", "DataTraceEnabled"} & set(settings), "execution logs hold bodies: phones and texts"
+
+
+def test_the_api_logs_each_request_without_its_query_and_body(packaged: Packaged) -> None:
+    """Expects lines of JSON in the API's own group, with who, what and how it ended."""
+    logging = packaged.template["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"]
+    arn = logging["DestinationArn"]["Fn::Sub"]
+    assert arn.endswith(":log-group:${ApiAccessLogGroup}"), "API Gateway takes no ARN that ends in :*"
+    line = json.loads(logging["Format"])
+    assert {"$context.requestId", "$context.status", "$context.path", "$context.identity.sourceIp"} <= set(
+        line.values()
+    )
+    assert all(value.startswith("$context.") for value in line.values())
+    assert "\n" not in logging["Format"]
 
 
 def test_the_gateways_token_is_in_no_template_and_no_variable(packaged: Packaged) -> None:
