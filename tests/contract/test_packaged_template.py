@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from chalice.app import Chalice
@@ -13,6 +15,8 @@ from chalicelib.config import Settings
 from infra.package import check
 from infra.provision import resources
 from tests.contract.packaged import FUNCTION, LOG_GROUP, QUEUE, STACK, TABLE, Packaged, in_stack
+
+ROOT = Path(__file__).parents[2]
 
 
 def _handlers(chalice_app: Chalice) -> set[str]:
@@ -115,6 +119,31 @@ def test_timeouts_are_those_that_the_settings_know(packaged: Packaged) -> None:
     assert timeouts["Dispatcher"] == Settings().dispatcher_timeout
     assert timeouts["Tick"] <= 60
     assert timeouts["APIHandler"] <= 29
+
+
+def test_a_claim_outlives_the_sender_that_made_it(packaged: Packaged) -> None:
+    """Expects nobody to take a message over while its sender may still call, and the queue to give it back later."""
+    settings = Settings()
+    call = settings.gateway_connect_timeout + settings.gateway_read_timeout
+    (function, source) = packaged.queue_sources()["Sender"]
+    assert call < function["Timeout"] / 2 < function["Timeout"] < settings.claim_lease
+    assert settings.claim_lease < packaged.source_queue(source)["VisibilityTimeout"]
+
+
+def test_the_operators_guide_has_each_functions_numbers(packaged: Packaged) -> None:
+    """Expects memory, timeout and concurrency in docs/operations.md to be those of the template, with a reason each."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d*) ?\| \w.+ \|$", text, re.MULTILINE)
+    sources = packaged.queue_sources()
+    assert sorted(told) == sorted(
+        (
+            function["FunctionName"]["Fn::Sub"].rpartition("-")[2],
+            str(function["MemorySize"]),
+            str(function["Timeout"]),
+            str(sources[name][1]["ScalingConfig"]["MaximumConcurrency"]) if name in sources else "",
+        )
+        for name, function in packaged.properties(FUNCTION).items()
+    )
 
 
 def test_the_service_uses_the_names_of_its_own_stack(packaged: Packaged) -> None:
