@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links
-SOURCES := app.py chalicelib infra tests
+SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo import report test simulate openapi lint types imports check format package deploy destroy lock audit secrets clean
+.PHONY: help setup run demo import report test simulate scale cost openapi lint types imports check format package deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ simulate: $(STAMP) ## Search for broken promises in N simulated steps
 
 scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
 	$(BIN)/python -m tests.simulation.scale $(SIZES)
+
+cost: $(STAMP) ## Show what a million messages cost on AWS, by line, for mailings of SIZES
+	$(BIN)/python -m benchmarks.cost $(SIZES)
 
 openapi: $(STAMP) ## Write docs/openapi.json from the routes
 	$(BIN)/python -m infra.openapi

@@ -280,9 +280,11 @@ DEFAULT_WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}
 
 
 @contextmanager
-def new_world(seed: int = 1, workers_of: dict[str, int] | None = None, **settings: Any) -> Iterator[World]:
+def new_world(
+    seed: int = 1, workers_of: dict[str, int] | None = None, aws: InProcessAws | None = None, **settings: Any
+) -> Iterator[World]:
     """An empty service at 9:00 on a Monday."""
-    aws = InProcessAws()
+    aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
         configured = Settings(gateway_url="sandbox:", **settings)
         clock = VirtualClock(traveller, START)

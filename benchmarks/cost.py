@@ -1,0 +1,71 @@
+"""`make cost`: what a million messages cost on AWS, by line, from the calls that mailings of growing size really make.
+
+The code is the real one, on a simulated clock, and AWS is answered in process. Every call is counted with its units
+(benchmarks/units.py) and priced by the table in chalicelib/domain/costs.py. A function's duration is what its calls of
+AWS take, each 10 ms, its share of the gateway's latency, and its measured CPU time, drawn out by the share of a CPU
+that its memory buys.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import mailing
+from benchmarks.mailing import Measured
+from chalicelib.domain.costs import PRICES, Usage
+
+GATEWAY_SECONDS = 0.1
+# Of a call of the gateway over HTTP, which the simulation does not make; `make bench` measures it.
+HTTP_CPU_SECONDS = 0.0007
+_MILLION = 1_000_000
+_SHOWN = 0.005  # dollars
+
+Lines = dict[tuple[str, str], Usage]
+
+
+def priced_lines(measured: Measured) -> Lines:
+    """Usage for a million messages, by what it is for and who asked."""
+    lines: Lines = {}
+    for (who, operation, resource), line in measured.meter.lines.items():
+        if operation == "GetQueueUrl":
+            continue  # once in an environment's life
+        about = (f"{operation} {resource}", who or "api")
+        lines[about] = lines.get(about, Usage()) + line.usage
+    for name, function in measured.functions.items():
+        cpu = measured.cpu.get(name, 0.0) + function.gateway_calls * HTTP_CPU_SECONDS
+        lines["invocations and their duration", name] = function.usage(cpu, GATEWAY_SECONDS)
+    return {name: usage * (_MILLION / measured.clients) for name, usage in lines.items()}
+
+
+def report(measured: Measured) -> str:
+    """The lines of one size, the dearest first."""
+    lines = priced_lines(measured)
+    total = sum(lines.values(), Usage())
+    text = [f"{measured.clients:,} clients: ${PRICES.total(total):.3f} for a million messages"]
+    small = 0.0
+    for (what, who), usage in sorted(lines.items(), key=lambda line: -PRICES.total(line[1])):
+        dollars = PRICES.total(usage)
+        if dollars < _SHOWN:
+            small += dollars
+            continue
+        units = ", ".join(
+            f"{getattr(usage, kind) / _MILLION:.3f} {kind}" for kind in PRICES.lines(usage) if getattr(usage, kind)
+        )
+        text.append(f"  ${dollars:6.3f}  {who:<13} {what:<40} {units} each")
+    text.append(f"  ${small:6.3f}  {'':<13} everything else")
+    kinds = ", ".join(f"{kind} ${dollars:.3f}" for kind, dollars in PRICES.lines(total).items())
+    text.append(f"  by kind: {kinds}")
+    return "\n".join(text)
+
+
+def main(sizes: list[str]) -> None:
+    """Measure and print, size by size."""
+    mailing.quiet()
+    sys.stdout.write(f"Prices of {PRICES.as_of}, {PRICES.region}, on demand; gateway {GATEWAY_SECONDS * 1000:.0f} ms\n")
+    for size in sizes or ["1000", "10000", "100000"]:
+        sys.stdout.write(report(mailing.run(int(size))) + "\n\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

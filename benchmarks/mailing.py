@@ -1,0 +1,170 @@
+"""One mailing on the simulated service, with every call counted and every function's time taken."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from app import app
+from benchmarks.meter import Meter
+from benchmarks.stubbed_aws import Stopwatch, StubbedAws
+from chalicelib.domain.clients import Client, new_client
+from chalicelib.domain.costs import Usage
+from tests.simulation.scale import ClientIndex
+from tests.support.world import World, new_world
+
+AWS_SECONDS = 0.01  # that a call of DynamoDB or SQS takes from a function
+TAG = "everybody"
+EVENT_SOURCE = "event source"  # receives and deletes for the functions
+WORKERS = {"tick": 1, "dispatcher": 8, "sender": 10}
+_ROOT = Path(__file__).parents[1]
+# "At 1,769 MB, a function has the equivalent of one vCPU", developer guide of Lambda.
+_MEMORY_OF_A_CPU = 1769
+
+
+@dataclass
+class Function:
+    """What the invocations of one function came to; seconds but for the CPU without waiting for the gateway."""
+
+    memory: int  # MB
+    invocations: int = 0
+    waiting: float = 0.0
+    gateway_calls: int = 0
+    gateway_rounds: int = 0
+
+    def usage(self, cpu: float, gateway_latency: float) -> Usage:
+        """What Lambda bills: duration times memory, where the CPU time is longer the less memory it has."""
+        seconds = self.waiting + self.gateway_rounds * gateway_latency + cpu * max(1.0, _MEMORY_OF_A_CPU / self.memory)
+        return Usage(invocations=self.invocations, gb_seconds=seconds * self.memory / 1024)
+
+
+@dataclass
+class Measured:
+    """A mailing's calls and times."""
+
+    clients: int
+    meter: Meter
+    functions: dict[str, Function]
+    cpu: dict[str, float] = field(default_factory=dict)  # seconds by function
+    seconds: float = 0.0  # of virtual time
+    at_work: dict[int, str] = field(default_factory=dict)  # functions by the task that they run in
+
+
+def run(count: int) -> Measured:
+    """Send a mailing to so many clients, all of whom the gateway takes at once."""
+    aws = StubbedAws()
+    with new_world(seed=1, workers_of=WORKERS, aws=aws, gateway_concurrency=50) as world:
+        world.gateway.latency = timedelta(0)
+        world.add_clients(1, tag=TAG)  # the counters say that there is somebody
+        ClientIndex(world, list(_clients(world, count)))
+        for source in app.event_sources:
+            if source.name in world.runner.sources:
+                # As Lambda has it; the world does not wait for batches to fill.
+                world.runner.sources[source.name].window = float(
+                    getattr(source, "maximum_batching_window_in_seconds", 0) or 0
+                )
+        meter = Meter(aws._handle, world.settings.resource_prefix, lambda: _at_work(world, measured))
+        aws._handle = meter.handle
+        measured = Measured(count, meter, _functions())
+        with _timed(world, aws, measured):
+            _send(world, measured)
+        measured.cpu = dict(aws.stopwatch.seconds)
+        return measured
+
+
+def _clients(world: World, count: int) -> Iterator[Client]:
+    fields = {"operator": None, "tag": TAG, "timezone": "UTC", "opted_out": False, "now": world.clock.now()}
+    for number in range(count):
+        yield new_client(phone_number=f"+79{number:09d}", **fields)
+
+
+def _functions() -> dict[str, Function]:
+    config = json.loads((_ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))["lambda_functions"]
+    return {name: Function(config[name]["lambda_memory_size"]) for name in ("tick", "dispatcher", "sender")}
+
+
+def _at_work(world: World, measured: Measured) -> str:
+    """The function whose invocation asks, the event source between invocations, "" for the API."""
+    task = world.scheduler.current
+    if task is None:
+        return ""
+    return measured.at_work.get(id(task), EVENT_SOURCE)
+
+
+@contextmanager
+def _timed(world: World, aws: StubbedAws, measured: Measured) -> Iterator[None]:
+    """Take the time of every invocation, and of nothing else."""
+    stopwatch = aws.stopwatch
+    handlers: dict[str, Any] = world.runner._app.handler_map
+    send, sleep = world.gateway.send, world.clock.sleep
+    before = aws.before
+
+    def latent(call: Any) -> None:
+        before(call)
+        if _at_work(world, measured) in measured.functions:
+            sleep(AWS_SECONDS)
+
+    def sent(*arguments: Any) -> Any:
+        with stopwatch.running_for(""):
+            measured.functions["sender"].gateway_calls += 1
+            return send(*arguments)
+
+    def slept(seconds: float) -> None:
+        with stopwatch.running_for(""):
+            sleep(seconds)
+
+    timed = {
+        name: _invocations(handlers[name], name, world, stopwatch, measured) for name, one in measured.functions.items()
+    }
+    with (
+        mock.patch.dict(handlers, timed),
+        mock.patch.object(aws, "before", latent),
+        mock.patch.object(world.gateway, "send", sent),
+        mock.patch.object(world.clock, "sleep", slept),
+    ):
+        yield
+
+
+def _invocations(
+    handler: Callable[..., Any], name: str, world: World, stopwatch: Stopwatch, measured: Measured
+) -> Callable[..., Any]:
+    function = measured.functions[name]
+
+    def invoked(*arguments: Any) -> Any:
+        task = id(world.scheduler.current)
+        began, calls = world.clock.now(), function.gateway_calls
+        measured.at_work[task] = name
+        try:
+            with stopwatch.running_for(name):
+                return handler(*arguments)
+        finally:
+            del measured.at_work[task]
+            function.invocations += 1
+            function.waiting += (world.clock.now() - began).total_seconds()
+            calls = min(function.gateway_calls - calls, len(arguments[0].get("Records", [])))
+            function.gateway_rounds += -(-calls // world.settings.gateway_concurrency)
+
+    return invoked
+
+
+def _send(world: World, measured: Measured) -> None:
+    began = world.clock.now()
+    mailing = world.create_mailing(tag=TAG, lasts=86_400)
+    world.scheduler.run_until(began + timedelta(hours=20), lambda: world.status(mailing) == "finished", check=5_000)
+    counts = world.counts(mailing)
+    if counts != {"total": measured.clients, "sent": measured.clients}:
+        raise RuntimeError(f"not everything was sent: {counts}")
+    finished_at = world.services.mailings.get(mailing.mailing_id).finished_at if world.services else None
+    measured.seconds = (finished_at - began).total_seconds() if finished_at else 0.0
+
+
+def quiet() -> None:
+    """Let nothing be logged: a terminal's lines would be measured too."""
+    logging.disable(logging.CRITICAL)
