@@ -27,6 +27,7 @@ from .services.delivery import Delivery
 from .services.dispatch import Dispatcher
 from .services.feeding import Feeder
 from .services.gateway_control import GatewayControlService
+from .services.gauges import GaugeService
 from .services.imports import ImportService
 from .services.mailings import MailingService
 from .services.messages import MessageService
@@ -37,6 +38,7 @@ from .services.reports import ReportService
 from .services.settling import Settler
 from .services.states import MailingStates
 from .services.statistics import StatisticsService
+from .storage.call_totals import CallTotalsRepository
 from .storage.clients import ClientRepository
 from .storage.control import ControlRepository
 from .storage.imports import ImportRepository
@@ -69,6 +71,7 @@ class Services:
     mailings: MailingService
     messages: MessageService
     statistics: StatisticsService
+    gauges: GaugeService
     previews: PreviewService
     imports: ImportService
     dead_letters: DeadLetters
@@ -131,9 +134,16 @@ def build(
     clients = ClientRepository(tables, backoff, rng)
     mailings = MailingRepository(tables, backoff)
     ledger = Ledger(tables, dynamodb, backoff)
+    calls = CallTotalsRepository(tables, dynamodb)
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
     dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
+    queues = {
+        "dispatch": dispatch_queue,
+        "dispatch-dead": Queue(sqs, settings.dispatch_dead_letter_queue, backoff),
+        "send": send_queue,
+        "send-dead": dead_letters,
+    }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingStates(mailings, clock)
     control = GatewayControlService(ControlRepository(tables, backoff), settings.circuit_threshold, clock, rng)
@@ -150,15 +160,11 @@ def build(
         mailings=MailingService(mailings, clients, dispatch_queue, clock, rng),
         messages=MessageService(ledger, mailings),
         statistics=StatisticsService(mailings),
+        gauges=GaugeService(clients, mailings, calls, control, queues, clock),
         previews=PreviewService(clients, mailings, control, clock),
         imports=imports,
         dead_letters=DeadLetters(mailings, ledger, dead_letters, send_queue, clock),
-        queues={
-            "dispatch": dispatch_queue,
-            "dispatch-dead": Queue(sqs, settings.dispatch_dead_letter_queue, backoff),
-            "send": send_queue,
-            "send-dead": dead_letters,
-        },
+        queues=queues,
         gateway_control=control,
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
@@ -179,7 +185,7 @@ def build(
         delivery=Delivery(
             settings,
             Claims(settings, policy, clients, ledger, states, control, clock, rng),
-            Outcomes(policy, mailings, ledger, states, dead_letters, dispatch_queue, clock, rng),
+            Outcomes(policy, mailings, ledger, calls, states, dead_letters, dispatch_queue, clock, rng),
             states,
             control,
             gateway or create_gateway(settings),

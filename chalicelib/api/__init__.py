@@ -11,6 +11,7 @@ from . import (
     imports,
     mailings,
     messages,
+    metrics,
     previews,
     queues,
     reports,
@@ -36,5 +37,6 @@ ROUTES: tuple[Routes, ...] = (
     gateway.routes,
     reports.routes,
     service.routes,
+    metrics.routes,
     docs.routes,
 )

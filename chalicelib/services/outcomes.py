@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import SystemClock
+from ..domain.call_totals import CallTotals
 from ..domain.errors import Malformed, Unavailable
 from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
+from ..storage.call_totals import CallTotalsRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .batch import Batch, Job
@@ -32,6 +34,7 @@ class Outcomes:
         policy: RetryPolicy,
         mailings: MailingRepository,
         ledger: Ledger,
+        calls: CallTotalsRepository,
         states: MailingStates,
         dead_letters: Queue,
         dispatch_queue: Queue,
@@ -41,6 +44,7 @@ class Outcomes:
         self._policy = policy
         self._mailings = mailings
         self._ledger = ledger
+        self._calls = calls
         self._states = states
         self._dead_letters = dead_letters
         self._dispatch_queue = dispatch_queue
@@ -108,6 +112,7 @@ class Outcomes:
 
     def count(self, batch: Batch) -> None:
         """Add to the counts of the mailings, and have a mailing finished whose last message this was."""
+        self._count_calls(batch)
         for mailing_id, changes in batch.counts.items():
             try:
                 self._mailings.add_counts(mailing_id, changes, self._clock.now())
@@ -116,6 +121,14 @@ class Outcomes:
                     self._settle(mailing_id)
             except Unavailable as error:
                 logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
+
+    def _count_calls(self, batch: Batch) -> None:
+        if not batch.attempts:
+            return
+        try:
+            self._calls.add(CallTotals.of(attempt for _, attempt in batch.attempts))
+        except Unavailable as error:
+            logger.warning("calls of the gateway not counted", error=str(error), count=len(batch.attempts))
 
     def go_on(self) -> None:
         """Have the send queue fed again, now that the circuit is closed or for its next probe."""

@@ -241,6 +241,13 @@ class MailingRepository:
             for row in self._model.query(str(status), condition, index_name="by_status"):
                 yield mailing_of(row)
 
+    def first_of(self, status: MailingStatus) -> Mailing | None:
+        """The mailing of a status that starts first, None where there is none."""
+        with translated("mailings"):
+            for row in self._model.query(str(status), index_name="by_status", limit=1):
+                return mailing_of(row)
+        return None
+
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""
         with translated("mailings"):

@@ -215,7 +215,7 @@ def _use_users(api: Api) -> None:
     api.get("/api/users/me/tokens")
     api.patch("/api/users/Anna", {"role": "admin"})
     api.delete("/api/users/Anna")
-    assert api.get("/health/ready").status == 200
+    assert api.get("/health/ready").status == api.get("/metrics").status == 200
 
 
 def _use_clients(api: Api) -> None:

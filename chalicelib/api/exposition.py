@@ -1,0 +1,89 @@
+"""Gauges in the exposition format of Prometheus, and the list of everything that is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from ..domain.call_totals import BOUNDS_MS
+from ..domain.mailings import COUNTED
+from ..services.gauges import Gauges
+
+_PREFIX = "message_service_"
+_CIRCUITS = ("closed", "open", "held")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One exported metric."""
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    labels: tuple[str, ...]
+    about: str
+
+
+MAILINGS = Family("mailings", "gauge", ("status",), "Mailings by status")
+MESSAGES = Family("messages", "gauge", ("status",), "Messages of all mailings by status")
+UNCOUNTED = Family(
+    "uncounted_mailings", "gauge", (), "Mailings under way beyond the first 50, whose messages are not counted"
+)
+OVERDUE = Family("overdue_seconds", "gauge", (), "How long ago the mailing that waits longest should have started")
+CLIENTS = Family("clients", "gauge", (), "Clients in the directory")
+QUEUE = Family("queue_messages", "gauge", ("queue", "state"), "Messages that a queue holds, about")
+CIRCUIT = Family("gateway_circuit", "gauge", ("state",), "1 for the state that the gateway's circuit is in, else 0")
+RATE = Family("gateway_rate_limit", "gauge", (), "Messages a second that the gateway is given at most, 0 for no limit")
+CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Calls of the gateway by outcome")
+DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long calls of the gateway took")
+
+FAMILIES = (MAILINGS, MESSAGES, UNCOUNTED, OVERDUE, CLIENTS, QUEUE, CIRCUIT, RATE, CALLS, DURATION)
+
+
+def exposition(gauges: Gauges) -> str:
+    """The text that Prometheus reads."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(gauges))
+    return generate_latest(registry).decode()
+
+
+class _Collected(Collector):
+    """Gauges as a registry collects them."""
+
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        gauges = self._gauges
+        yield _family(MAILINGS, {(str(status),): count for status, count in gauges.mailings.items()})
+        yield _family(MESSAGES, {(status,): gauges.messages[status] for status in ("queued", *COUNTED)})
+        yield _family(UNCOUNTED, {(): gauges.uncounted})
+        yield _family(OVERDUE, {(): gauges.overdue})
+        yield _family(CLIENTS, {(): gauges.clients})
+        depths: dict[tuple[str, ...], float] = {
+            (name, state): getattr(depth, state)
+            for name, depth in gauges.queues.items()
+            for state in ("visible", "delayed", "in_flight")
+        }
+        yield _family(QUEUE, depths)
+        yield _family(CIRCUIT, {(state,): gauges.control.circuit == state for state in _CIRCUITS})
+        yield _family(RATE, {(): gauges.control.rate or 0})
+        yield _family(CALLS, {(str(outcome),): count for outcome, count in gauges.calls.by_outcome.items()})
+        bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
+        buckets = list(zip(bounds, gauges.calls.cumulated, strict=True))
+        histogram = HistogramMetricFamily(_PREFIX + DURATION.name, DURATION.about)
+        histogram.add_metric((), buckets, gauges.calls.seconds)
+        yield histogram
+
+
+def _family(family: Family, values: Mapping[tuple[str, ...], float]) -> Metric:
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    made = kind(_PREFIX + family.name, family.about, labels=family.labels)
+    for labels, value in values.items():
+        made.add_metric(labels, value)
+    return made

@@ -1,0 +1,20 @@
+"""/metrics: how the service stands, for Prometheus."""
+
+from __future__ import annotations
+
+from .routing import Call, Routes, Text
+
+routes = Routes("service")
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@routes.route("GET", "/metrics", produces="text/plain")
+def read_metrics(call: Call) -> Text:
+    """Get the state of mailings, messages, queues and gateway in the exposition format of Prometheus.
+
+    Read from the tables and queues at each request, with a bounded number of reads. Counters and the histogram have all
+    calls of the gateway since the tables were made.
+    """
+    from .exposition import exposition  # its library takes longer to import than most functions may
+
+    return Text(exposition(call.services.gauges.read()), _EXPOSITION)

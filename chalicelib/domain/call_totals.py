@@ -1,0 +1,49 @@
+"""Totals of all calls of the gateway: what came of them, and how long they took."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .messages import Attempt, Outcome
+
+BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # upper ones; what took longer has a place after them
+_MS = "ms"
+_PLACES = *(f"within_{bound}" for bound in BOUNDS_MS), "longer"
+
+
+@dataclass(frozen=True, slots=True)
+class CallTotals:
+    """Counters by name: one for each outcome and each span of time, and the milliseconds of all calls together."""
+
+    counters: Mapping[str, int]
+
+    @classmethod
+    def of(cls, attempts: Iterable[Attempt]) -> CallTotals:
+        """The totals of these calls alone; what is nothing is left out."""
+        counters: Counter[str] = Counter()
+        for attempt in attempts:
+            counters[str(attempt.outcome)] += 1
+            counters[_PLACES[bisect_left(BOUNDS_MS, attempt.duration_ms)]] += 1
+            counters[_MS] += attempt.duration_ms
+        return cls({name: count for name, count in counters.items() if count})
+
+    @property
+    def by_outcome(self) -> dict[Outcome, int]:
+        return {outcome: self.counters.get(outcome, 0) for outcome in Outcome}
+
+    @property
+    def seconds(self) -> float:
+        """How long all calls together took."""
+        return self.counters.get(_MS, 0) / 1000
+
+    @property
+    def cumulated(self) -> list[int]:
+        """How many calls took no longer than each of the bounds, and last how many there were."""
+        so_far, result = 0, []
+        for place in _PLACES:
+            so_far += self.counters.get(place, 0)
+            result.append(so_far)
+        return result

@@ -1,0 +1,102 @@
+"""Gauges: how the whole service stands, read from counters and queues with a bounded number of reads."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..clock import SystemClock
+from ..domain.call_totals import CallTotals
+from ..domain.errors import NotFound
+from ..domain.gateway_control import GatewayControl
+from ..domain.mailings import MailingState, MailingStatus, Segment
+from ..messaging import Queue, QueueDepth
+from ..storage.call_totals import CallTotalsRepository
+from ..storage.clients import ClientRepository
+from ..storage.mailings import MailingRepository
+from .gateway_control import GatewayControlService
+
+UNDER_WAY = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """One look at the service.
+
+    `messages` are those of all mailings by status, but for `uncounted` mailings: running and paused ones that are more
+    than can be read at once. `overdue` is how many seconds ago the mailing that waits longest should have started.
+    """
+
+    clients: int
+    mailings: Mapping[MailingStatus, int]
+    messages: Counter[str]
+    uncounted: int
+    overdue: float
+    queues: Mapping[str, QueueDepth]
+    control: GatewayControl
+    calls: CallTotals
+
+
+class GaugeService:
+    """Looks at the service anew each time: a function's own counters would be those of one process of many."""
+
+    def __init__(
+        self,
+        clients: ClientRepository,
+        mailings: MailingRepository,
+        calls: CallTotalsRepository,
+        control: GatewayControlService,
+        queues: Mapping[str, Queue],
+        clock: SystemClock,
+    ) -> None:
+        self._clients = clients
+        self._mailings = mailings
+        self._calls = calls
+        self._control = control
+        self._queues = queues
+        self._clock = clock
+
+    def read(self) -> Gauges:
+        """How the service stands; Unavailable where a table or queue does not answer."""
+        totals = self._mailings.totals()
+        under_way = list(self._under_way())
+        read = Counter(state.mailing.status for state in under_way)
+        going_on = (MailingStatus.RUNNING, MailingStatus.PAUSED)
+        return Gauges(
+            clients=self._clients.count(Segment()),
+            mailings={status: totals.get(status, 0) for status in MailingStatus},
+            messages=self._messages(under_way),
+            uncounted=sum(max(0, totals.get(status, 0) - read[status]) for status in going_on),
+            overdue=self._overdue(),
+            queues={name: queue.depths() for name, queue in self._queues.items()},
+            control=self._control.state(),
+            calls=self._calls.read(),
+        )
+
+    def _under_way(self) -> Iterator[MailingState]:
+        """Up to 50 mailings that may have messages which are not in the sums of the ended ones."""
+        running, _ = self._mailings.list(MailingStatus.RUNNING, None, UNDER_WAY)
+        paused, _ = self._mailings.list(MailingStatus.PAUSED, None, UNDER_WAY)
+        ids = [mailing.mailing_id for mailing in (*running, *paused)]
+        for mailing_id in itertools.islice(dict.fromkeys([*ids, *self._mailings.closing(UNDER_WAY)]), UNDER_WAY):
+            try:
+                yield self._mailings.state(mailing_id)
+            except NotFound:  # deleted since
+                continue
+
+    def _messages(self, under_way: list[MailingState]) -> Counter[str]:
+        messages: Counter[str] = Counter()
+        for (_, message), count in self._mailings.ended_messages().items():
+            messages[message] += count
+        for state in under_way:
+            if not state.mailing.final:
+                counts = state.statistics.counts()
+                del counts["total"]
+                messages.update(counts)
+        return messages
+
+    def _overdue(self) -> float:
+        first = self._mailings.first_of(MailingStatus.SCHEDULED)
+        return max(0.0, (self._clock.now() - first.start_at).total_seconds()) if first else 0.0
