@@ -6,12 +6,13 @@ N ?= 20000
 SIZES ?= 1000 10000 100000
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKOV := .venv-checkov
 STAMP := $(VENV)/.requirements
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo import report test simulate scale cost openapi lint types imports check format package deploy destroy lock audit secrets clean
+.PHONY: help setup run demo import report test simulate scale cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +77,17 @@ format: $(STAMP) ## Rewrite the code in house style
 package: $(STAMP) ## Make dist/deployment.zip and dist/template.json for STAGE
 	$(BIN)/python -m infra.package --stage "$(STAGE)" dist
 
+template: package $(CHECKOV)/.requirements ## Check the packaged template with cfn-lint and checkov
+	$(BIN)/cfn-lint --config-file .cfnlintrc dist/template.json
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file dist/template.json
+
+# Its own environment: checkov pins another boto3.
+$(CHECKOV)/.requirements: requirements-checkov.txt
+	@cmp -s $< $@ && touch $@ || { \
+	  echo "Setting up $(CHECKOV) (a minute) ..."; \
+	  $(PYTHON) -m venv --clear $(CHECKOV) && \
+	  $(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< && cp $< $@; }
+
 deploy: $(STAMP) ## Deploy STAGE to the current AWS account, or to the emulator at AWS_ENDPOINT_URL
 	@$(BIN)/python -m infra.deploy --stage "$(STAGE)"
 
@@ -86,6 +98,7 @@ destroy: $(STAMP) ## Remove the stack of STAGE; tables stay (YES=1 asks nothing,
 lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--upgrade for newer versions)
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements.txt requirements.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-dev.txt requirements-dev.in
+	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-checkov.txt requirements-checkov.in
 
 audit: $(STAMP) ## Look for known vulnerabilities in the locked packages
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-dev.txt
@@ -95,5 +108,5 @@ secrets: $(STAMP) ## Look for secrets in what is committed
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin KeywordDetector --exclude-lines abcdefghijklmnopqrstuvwxyz
 
 clean: ## Remove what can be made again; data in .local/ stays
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	rm -rf $(VENV) $(CHECKOV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -36,10 +37,42 @@ def test_the_pipeline_is_what_gitlab_reads() -> None:
 
 
 def test_gitlab_runs_all_that_the_script_runs() -> None:
-    """Expects every target of .ci/run in a job, and the security checks beside them."""
+    """Expects every target of .ci/run in a job, and beside them what asks others: for weaknesses, or for an account."""
     here, there = _targets(SCRIPT.read_text(encoding="utf-8").splitlines()), _targets(_pipeline_lines())
-    assert {"lint", "types", "imports", "test", "package"} <= here
-    assert here | {"audit", "secrets"} == there
+    assert {"lint", "types", "imports", "test", "package", "template"} <= here
+    assert here | {"audit", "secrets", "deploy"} == there
+
+
+def test_a_stage_is_deployed_by_a_person_after_everything_else() -> None:
+    """Expects the last stage to wait for a hand, on the main branch only, and never two deploys of a stage at once."""
+    pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
+    job = pipeline[".deploy"]
+    assert job["stage"] == pipeline["stages"][-1]
+    assert job["rules"] == [{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH", "when": "manual"}]
+    assert job["resource_group"] == "$STAGE"
+    assert not job["interruptible"]
+    stages = {name: one for name, one in pipeline.items() if isinstance(one, dict) and one.get("extends") == ".deploy"}
+    for name, one in stages.items():
+        assert name == f"deploy {one['variables']['STAGE']}" == f"deploy {one['environment']}"
+    chalice = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
+    assert {one["environment"] for one in stages.values()} == set(chalice["stages"])
+
+
+def test_what_checkov_overlooks_says_why() -> None:
+    """Expects a reason above each check that is skipped, and none to be skipped twice."""
+    lines = (ROOT / ".checkov.yaml").read_text(encoding="utf-8").splitlines()
+    skipped = [number for number, line in enumerate(lines) if line.startswith("  - ")]
+    assert len(skipped) > 5
+    assert all(lines[number - 1].startswith("  # ") for number in skipped)
+    names = [lines[number].removeprefix("  - ") for number in skipped]
+    assert all(re.fullmatch(r"CKV2?_AWS_\d+", name) for name in names)
+    assert len(names) == len(set(names))
+
+
+def test_cfn_lint_overlooks_nothing() -> None:
+    """Expects settings without any rule that is left out."""
+    settings = yaml.safe_load((ROOT / ".cfnlintrc").read_text(encoding="utf-8"))
+    assert set(settings) == {"regions"}
 
 
 def test_every_stage_has_a_job_and_every_job_a_stage() -> None:
@@ -59,7 +92,7 @@ def test_the_script_stops_at_the_first_failure() -> None:
 
 def test_the_locks_name_no_index_and_no_machine() -> None:
     """Expects versions and hashes only, so that they hold wherever they are installed."""
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-checkov.txt"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert not re.search(r"https?://|file://|--index|--extra-index|--find-links| @ ", text)
         pins = re.findall(r"^[a-z0-9].*$", text, re.MULTILINE)
