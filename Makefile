@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo import report test simulate scale cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import report test simulate scale cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ $(STAMP): requirements-dev.txt
 	  echo "Setting up $(VENV) (half a minute) ..."; \
 	  $(PYTHON) -m venv --clear $(VENV) || { echo "python3-venv is missing: on Debian or Ubuntu, apt install python3-venv" >&2; exit 1; }; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< && cp $< $@; }
+
+# Their packages would start a service of their own, which nobody asked for.
+programs: ## Install the programs that tests start and that are not there (Debian, Ubuntu; as root)
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prometheus; }
 
 run: $(STAMP) ## Run the whole service on this machine (PORT, DATA_DIR, GATEWAY_URL ...: see README)
 	@exec $(BIN)/python -m infra.local

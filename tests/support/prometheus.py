@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,13 @@ class Prometheus:
         """The series that an expression gives now; fails where it is no expression."""
         found: list[dict[str, Any]] = self._get("query", query=expression)["result"]
         return found
+
+    def values(self, expression: str, seconds: float) -> list[float]:
+        """Every number that an expression has given in the last so many seconds, of all its series."""
+        now = time.time()
+        data = self._get("query_range", query=expression, start=str(now - seconds), end=str(now), step="1")
+        numbers = (float(value) for series in data["result"] for _, value in series["values"])
+        return [number for number in numbers if math.isfinite(number)]
 
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:
         with requests.Session() as session:

@@ -1,0 +1,74 @@
+"""A real Prometheus scrapes a real run: what it stores is what happened, and every panel of Grafana has data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from infra.dashboard import Query, panels
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller, local_runs, wait_until
+from tests.support.orders import add_clients, order, statuses, wait_for_end
+from tests.support.prometheus import Prometheus, prometheus_of
+
+pytestmark = pytest.mark.xdist_group("prometheus")  # one run for all of them
+CLIENTS = 600
+QUERIES = [(panel.title, query) for panel in panels() for query in panel.queries]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A run that has sent a mailing, and the Prometheus that watched it."""
+
+    api: ApiCaller
+    mailing_id: str
+    gateway: FaultyGateway
+    prometheus: Prometheus
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """600 messages at 100 a second, so that rates can be seen; one in twenty is refused at first or for good."""
+    gateway = FaultyGateway(0.02)
+    gateway.behave = lambda gateway_id, nth: {0: "400", 1: "503" if nth == 1 else "ok"}.get(gateway_id % 40, "ok")
+    directory = tmp_path_factory.mktemp("watched")
+    with local_runs(directory) as start:
+        run = start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token").ready()
+        api = ApiCaller(run)
+        token = api.call("POST", "/auth-token/", {"username": "admin", "password": run.password})["token"]
+        with prometheus_of(run, token, directory / "prometheus") as prometheus:
+            add_clients(run, CLIENTS)
+            mailing_id = order(api, rate_limit=100)
+            wait_for_end(api, mailing_id)
+            wait_until(lambda: prometheus.query('message_service_mailings{status="finished"} == 1'))
+            yield Watched(api, mailing_id, gateway, prometheus)
+        api.close()
+    gateway.stop()
+
+
+def test_every_scrape_reaches_the_service(watched: Watched) -> None:
+    """With the token in its file, from the first to the last."""
+    (target,) = watched.prometheus.targets()
+    assert (target["health"], target["lastError"]) == ("up", "")
+    assert set(watched.prometheus.values("up", 300)) == {1.0}
+
+
+def test_what_is_stored_is_what_happened(watched: Watched) -> None:
+    """Messages as the ledger has them row by row, calls as the gateway heard them."""
+    rows = statuses(watched.api, watched.mailing_id)
+    stored = {
+        one["metric"]["status"]: int(one["value"][1])
+        for one in watched.prometheus.query("message_service_messages > 0")
+    }
+    assert stored == rows
+    assert sum(rows.values()) == CLIENTS
+    (calls,) = watched.prometheus.query("sum(message_service_gateway_calls_total)")
+    assert int(calls["value"][1]) == len(watched.gateway.heard)
+
+
+@pytest.mark.parametrize(("title", "query"), QUERIES, ids=[f"{title}: {query.legend}" for title, query in QUERIES])
+def test_every_panel_of_the_dashboard_has_data(watched: Watched, title: str, query: Query) -> None:
+    """Each expression, as Grafana sends it, is one that Prometheus knows and gives a number for some of the run."""
+    assert watched.prometheus.values(query.over("5s"), 300), title
