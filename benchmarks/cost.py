@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import mailing
-from benchmarks.mailing import Measured
+from benchmarks.mailing import EVENT_SOURCE, Measured
 from chalicelib.domain.costs import PRICES, Usage
 
 GATEWAY_SECONDS = 0.1
@@ -35,6 +35,28 @@ def priced_lines(measured: Measured) -> Lines:
         cpu = measured.cpu.get(name, 0.0) + function.gateway_calls * HTTP_CPU_SECONDS
         lines["invocations and their duration", name] = function.usage(cpu, GATEWAY_SECONDS)
     return {name: usage * (_MILLION / measured.clients) for name, usage in lines.items()}
+
+
+def shares(measured: Measured) -> tuple[Usage, Usage]:
+    """What sending took, without its changes of the ledger, and everything else: ordering, dispatch, and the end."""
+    sending, others = Usage(), Usage()
+    for (what, who), usage in priced_lines(measured).items():
+        if what == "BatchExecuteStatement messages" and who == "sender":
+            continue
+        if who == "sender" or (what.endswith(" send") and who == EVENT_SOURCE):
+            sending += usage
+        else:
+            others += usage
+    return sending, others
+
+
+def fitted(small: Measured, large: Measured) -> dict[str, Usage]:
+    """What a mailing takes by itself, for each row and for each hint, from two sizes."""
+    scale = 1 / _MILLION
+    at_small, at_large = (shares(one)[1] * (one.clients * scale) for one in (small, large))
+    row = (at_large + at_small * -1) * (1 / (large.clients - small.clients))
+    hint = shares(large)[0] * scale
+    return {"mailing": at_small + row * -small.clients, "row": row, "hint": hint}
 
 
 def report(measured: Measured) -> str:
@@ -62,9 +84,14 @@ def main(sizes: list[str]) -> None:
     """Measure and print, size by size."""
     mailing.quiet()
     sys.stdout.write(f"Prices of {PRICES.as_of}, {PRICES.region}, on demand; gateway {GATEWAY_SECONDS * 1000:.0f} ms\n")
+    done = []
     for size in sizes or ["1000", "10000", "100000"]:
-        sys.stdout.write(report(mailing.run(int(size))) + "\n\n")
+        done.append(mailing.run(int(size)))
+        sys.stdout.write(report(done[-1]) + "\n\n")
         sys.stdout.flush()
+    if len(done) > 1:
+        for name, usage in fitted(done[0], done[1]).items():
+            sys.stdout.write(f"for each {name}: {usage}\n")
 
 
 if __name__ == "__main__":

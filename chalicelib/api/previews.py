@@ -7,6 +7,7 @@ from collections import Counter
 from ..domain.errors import NotFound
 from ..domain.sms import SmsParts
 from ..services.previews import Preview
+from .costs import CostView
 from .fields import MomentOut, View
 from .mailings import MailingBody
 from .routing import Call, Routes
@@ -87,6 +88,7 @@ class PreviewView(View):
     text: TextView
     sms_parts: int
     window: WindowView
+    cost: CostView
 
     @classmethod
     def of(cls, preview: Preview) -> PreviewView:
@@ -108,6 +110,7 @@ class PreviewView(View):
             text=TextView.of(preview.sms),
             sms_parts=preview.sms.parts * recipients,
             window=_window(preview),
+            cost=CostView.of_draft(preview.matching.total(), recipients),
         )
 
 

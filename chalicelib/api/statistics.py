@@ -9,6 +9,7 @@ from ..domain.mailings import MailingState, MailingStatus
 from ..domain.messages import MessageStatus
 from ..domain.tallies import Tally
 from ..services.statistics import StatusOverview
+from .costs import CostView
 from .fields import MomentOut, View
 from .mailings import CountsView
 from .routing import Call, Routes
@@ -66,6 +67,7 @@ class MailingStatisticsView(View):
     first_sent_at: MomentOut | None
     last_sent_at: MomentOut | None
     rate: float | None
+    cost: CostView
 
     @classmethod
     def of(cls, state: MailingState, tally: Tally) -> MailingStatisticsView:
@@ -82,6 +84,7 @@ class MailingStatisticsView(View):
             first_sent_at=tally.first_sent_at,
             last_sent_at=tally.last_sent_at,
             rate=round(tally.rate, 3) if tally.rate is not None else None,
+            cost=CostView.of_mailing(state, tally),
         )
 
 

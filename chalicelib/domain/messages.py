@@ -34,6 +34,7 @@ class MessageStatus(StrEnum):
 
 USED_UP = "attempts used up"
 MAX_ATTEMPTS_KEPT = 30
+IN_TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
 _OPEN = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.WAITING})
 
 

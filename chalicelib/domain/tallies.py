@@ -12,6 +12,9 @@ from .mailings import COUNTED
 from .messages import USED_UP, Message, MessageStatus
 
 SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status is named by it alone
+# What sending has taken so far, for a mailing's cost: write units of the ledger, hints, milliseconds of senders.
+WRITES, HINTS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "ms"))
+WORK = frozenset({WRITES, HINTS, MILLISECONDS})
 _HOURLY_FOR = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,6 +102,11 @@ class Tally:
             for name, count in self.counters.items()
             if (parts := name.split(SEPARATOR))[0] == "hour" and count > 0
         }
+
+    @property
+    def work(self) -> Counter[str]:
+        """What sending has taken so far."""
+        return Counter({name: self.counters[name] for name in WORK})
 
     @property
     def rate(self) -> float | None:

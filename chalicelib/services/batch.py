@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..domain.costs import write_units_of
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message
-from ..domain.tallies import counters_of
+from ..domain.tallies import HINTS, MILLISECONDS, WRITES, counters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,14 @@ class Batch:
         for message, change in ((old, -1), (new, 1)):
             for name in counters_of(message):
                 self.counts[new.mailing_id][name] += change
+        self.counts[new.mailing_id][WRITES] += write_units_of(old, new)
+
+    def count_work(self, mailings: Sequence[str], seconds: float) -> None:
+        """Note the hints, of which these mailings had one each time that they are named, and share the time among them.
+
+        Of mailings of which nothing was counted there may be no row any more.
+        """
+        for mailing_id, hints in Counter(mailings).items():
+            if mailing_id in self.counts:
+                self.counts[mailing_id][HINTS] += hints
+                self.counts[mailing_id][MILLISECONDS] += round(1000 * seconds * hints / len(mailings))

@@ -55,7 +55,7 @@ class Delivery:
 
     def deliver(self, received: Sequence[Received], deadline: datetime) -> list[str]:
         """Deliver a batch before the deadline, and answer the items that must stay on the queue."""
-        batch = Batch()
+        batch, began = Batch(), self._clock.now()
         hints = self._claims.open(received, batch)
         try:
             jobs = self._claims.take(hints, batch)
@@ -67,6 +67,7 @@ class Delivery:
             self._call_all(jobs, deadline, batch)
         self._learn(batch)
         self._outcomes.bury(batch)
+        batch.count_work([hint.mailing_id for hint in hints], (self._clock.now() - began).total_seconds())
         self._outcomes.count(batch)
         self._postpone(batch)
         if batch.attempts:

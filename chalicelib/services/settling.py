@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS
+from ..domain.costs import write_units_of
 from ..domain.errors import Unavailable
 from ..domain.mailings import COUNTED, REDRIVING, Mailing, MailingState, MailingStatus
 from ..domain.messages import Message, MessageStatus, Outcome
-from ..domain.tallies import Tally, counters_of
+from ..domain.tallies import WRITES, Tally, counters_of
 from ..observability import logger
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -99,6 +100,7 @@ class Settler:
             if done:
                 counts.update(counters_of(new))
                 counts.subtract(counters_of(old))
+                counts[WRITES] += write_units_of(old, new)
         if changes:
             self._mailings.add_counts(changes[0][0].mailing_id, counts, now)
         return len(free) == len(rows) and all(applied)
@@ -162,7 +164,9 @@ def put_back(
     ]
     if not rows:
         return 0
-    mailings.add_counts(mailing_id, Counter({name: -count for name, count in _counters(rows).items()}), now)
+    counts = Counter({name: -count for name, count in _counters(rows).items()})
+    counts[WRITES] = sum(map(write_units_of, rows, forgiven))
+    mailings.add_counts(mailing_id, counts, now)
     applied = ledger.update(list(zip(rows, forgiven, strict=True)))
     missed = [row for row, done in zip(rows, applied, strict=True) if not done]
     if missed:

@@ -11,7 +11,7 @@ from typing import Any
 from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
-from ..domain.messages import Attempt, Message, MessageStatus, Outcome, ledger_key_for, parse_message_id
+from ..domain.messages import IN_TROUBLE, Attempt, Message, MessageStatus, Outcome, ledger_key_for, parse_message_id
 from ..domain.tallies import Tally, counters_of
 from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, TRIES, translated
@@ -19,7 +19,6 @@ from .retries import TRANSIENT, TRIES, translated
 _CALLS = 3  # each tried again by botocore too
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
 _READS = 100  # BatchGetItem takes no more
-_TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
 # What a row always has, and what it is counted by.
 _COUNTED_BY = (
     "ledger_key",
@@ -275,7 +274,7 @@ def _values(message: Message) -> Values:
             values[name] = {"N": str(to_ms(moment))}
     if message.due_at is not None:
         values["parked_in"] = values["ledger_key"]
-    if message.status in _TROUBLE:
+    if message.status in IN_TROUBLE:
         values["trouble_of"] = {"S": message.mailing_id}
     return values
 

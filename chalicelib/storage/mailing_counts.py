@@ -15,6 +15,7 @@ from pynamodb.expressions.operand import Path
 
 from ..domain.clients import SHARDS
 from ..domain.mailings import MailingState
+from ..domain.tallies import WORK
 from .mailing_rows import final_tally_of, tally_of
 from .models import MailingModel, Tables
 from .retries import translated, was_refused
@@ -50,7 +51,9 @@ class MailingCounts:
             return
         latest, number = self._mark()
         condition = latest.does_not_exist() | (latest != number)
-        actions += [latest.set(number), self._model.updated_at.set(now), *also]
+        actions += [latest.set(number), *also]
+        if any(change and name not in WORK for name, change in changes.items()):
+            actions.append(self._model.updated_at.set(now))  # work that changes nothing is no progress
         part = f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}"
         with translated("mailings"):
             try:

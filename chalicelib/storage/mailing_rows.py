@@ -118,11 +118,11 @@ def tally_of(rows: Sequence[MailingModel]) -> Tally:
 
 
 def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
-    """The counters of an ended mailing."""
+    """The counters of an ended mailing; what sending has taken is in no row of the ledger, so no recount has it."""
     for row in rows:
         if row.part == FINAL and row.counters:
             counters = {name: int(count) for name, count in row.counters.attribute_values.items()}
-            return Tally(Counter(counters), row.first_sent_at, row.last_sent_at)
+            return Tally(Counter(counters) + tally_of(rows).work, row.first_sent_at, row.last_sent_at)
     return Tally()
 
 

@@ -1,0 +1,76 @@
+"""A mailing's cost: what the API says is what its calls come to by AWS's rules and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from benchmarks import mailing
+from benchmarks.cost import priced_lines
+from chalicelib.domain.costs import PRICES, Usage, estimate
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.support.campaign import Campaign, new_campaign
+
+SIZES = (300, 1500)
+COUNTED = ("write_units", "read_units", "queue_requests")
+
+
+@pytest.fixture
+def campaign() -> Iterator[Campaign]:
+    with new_campaign() as campaign:
+        yield campaign
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_estimate_comes_to_what_the_calls_of_a_mailing_cost(size: int) -> None:
+    """Expects the table's units to be those of a mailing's real calls, within a tenth; time is another machine's."""
+    measured = mailing.run(size)
+    bill = sum(priced_lines(measured).values(), Usage()) * (size / 1_000_000)
+    counted = sum(PRICES.lines(bill)[kind] for kind in COUNTED)
+    assert estimate(size, size) == pytest.approx(PRICES.total(bill), rel=0.15)
+    assert counted < estimate(size, size) < counted * 1.15
+
+
+def test_a_million_messages_cost_less_than_two_dollars_and_a_half() -> None:
+    """Expects the whole ledger, claims and all, to stay within what the service is meant to cost."""
+    assert 2 < estimate(1_000_000, 1_000_000) < 2.5
+
+
+def test_a_preview_estimates_what_the_mailing_costs_then(campaign: Campaign) -> None:
+    """Expects the same estimate before and after, and an actual cost close to it where all goes well."""
+    campaign.add_clients(5, opted_out=True)
+    campaign.add_clients(60)
+    mailing_id = campaign.order(starts_in=timedelta(minutes=10))
+    preview = campaign.api.get(f"/api/mailing/{mailing_id}/preview").json["cost"]
+    before = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]
+    assert (before["estimate"], before["actual"], preview["actual"]) == (None, None, None)
+    campaign.finish(mailing_id)
+    after = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]
+    assert after["estimate"] == preview["estimate"] == round(estimate(65, 60), 6) > 0
+    assert after["actual"] == pytest.approx(after["estimate"], rel=0.1)
+    assert (after["currency"], after["region"]) == ("USD", "us-east-1")
+
+
+def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
+    """Expects a second attempt of every message to cost two writes more, and what its hint takes."""
+    accepted, failed = Answer(Outcome.ACCEPTED), Answer(Outcome.FAILED, "HTTP 503", 503)
+    campaign.world.gateway.script = lambda gateway_id, nth: failed if nth == 1 and gateway_id % 2 else accepted
+    mailing_id = campaign.send(60)
+    cost = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]
+    again = campaign.world.gateway.calls().total() - 60
+    assert again > 10
+    assert cost["actual"] - cost["estimate"] == pytest.approx(again * 3e-6, rel=0.3)
+
+
+def test_what_is_put_back_adds_to_the_cost(campaign: Campaign) -> None:
+    """Expects the cost to go on from where it was when failed messages are sent once more."""
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, "HTTP 400", 400)
+    mailing_id = campaign.send(30)
+    first = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]["actual"]
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)
+    assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {}).status == 200
+    campaign.finish(mailing_id)
+    assert campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]["actual"] > first + 30 * 2e-6
