@@ -1,14 +1,14 @@
-"""/api/gateway/: how hard the gateway is driven, and its circuit."""
+"""/api/gateway/: how hard the gateway is driven, its circuit, and who changed them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictInt, StrictStr
 
-from ..domain.gateway_control import GatewayControl
+from ..domain.gateway_control import MAX_REASON, GatewayChange, GatewayControl, Setting, check_reason
 from ..services.gateway_control import MAX_RATE
-from .fields import Body, MomentOut, View
+from .fields import Body, MomentOut, PageQuery, View, by_rule
 from .routing import Call, Routes
 
 routes = Routes("gateway")
@@ -18,13 +18,15 @@ class GatewayView(View):
     """`rate` is messages a second over all mailings, null without a limit.
 
     `circuit` is closed while messages are sent, open while the gateway is in trouble (the next try is at `retry_at`),
-    and held while an operator keeps it open. `changed_by` is empty where the service itself changed it last.
+    and held while an operator keeps it open; `reason` says why. `changed_by` is empty where the service itself changed
+    rate or circuit last.
     """
 
     rate: int | None
     circuit: Literal["closed", "open", "held"]
     opened_at: MomentOut | None
     retry_at: MomentOut | None
+    reason: str
     changed_by: str
     changed_at: MomentOut | None
 
@@ -35,6 +37,7 @@ class GatewayView(View):
             circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,
+            reason=control.reason,
             changed_by=control.changed_by,
             changed_at=control.changed_at,
         )
@@ -44,6 +47,37 @@ class GatewayPatch(Body):
     """The rate from now on, null for no limit; senders follow within seconds."""
 
     rate: Annotated[StrictInt, Field(ge=1, le=MAX_RATE)] | None
+
+
+class ReasonBody(Body):
+    """Why, for those who look later."""
+
+    reason: Annotated[StrictStr, by_rule(check_reason), Field(max_length=MAX_REASON)] = ""
+
+
+class GatewayChangeView(View):
+    """A setting that got another value. `by` is empty where the service did it itself; a rate of null is no limit."""
+
+    at: MomentOut
+    by: str
+    setting: Setting
+    old: int | str | None
+    new: int | str | None
+    reason: str
+
+    @classmethod
+    def of(cls, change: GatewayChange) -> GatewayChangeView:
+        return cls(
+            at=change.at, by=change.by, setting=change.setting, old=change.old, new=change.new, reason=change.reason
+        )
+
+
+class GatewayChangePage(View):
+    """A page of the changes of the last year, the newest first; they are not counted."""
+
+    total: None = None
+    rows: list[GatewayChangeView]
+    next: str | None
 
 
 @routes.route("GET", "/api/gateway")
@@ -59,14 +93,21 @@ def change_gateway(call: Call, body: GatewayPatch) -> GatewayView:
 
 
 @routes.route("POST", "/api/gateway/hold")
-def hold_gateway(call: Call) -> GatewayView:
+def hold_gateway(call: Call, body: ReasonBody) -> GatewayView:
     """Send nothing until the circuit is closed by hand."""
-    return GatewayView.of(call.services.gateway_control.hold(call.principal.username))
+    return GatewayView.of(call.services.gateway_control.hold(call.principal.username, body.reason))
 
 
 @routes.route("POST", "/api/gateway/close")
-def close_gateway(call: Call) -> GatewayView:
+def close_gateway(call: Call, body: ReasonBody) -> GatewayView:
     """Close the circuit by hand, and send what waits; one that is closed stays so."""
-    control = call.services.gateway_control.close(call.principal.username)
+    control = call.services.gateway_control.close(call.principal.username, body.reason)
     call.services.feeder.ensure_pump()
     return GatewayView.of(control)
+
+
+@routes.route("GET", "/api/gateway/changes")
+def list_gateway_changes(call: Call, query: PageQuery) -> GatewayChangePage:
+    """Say who changed rate and circuit, when, from what to what."""
+    changes, after = call.services.gateway_control.changes(query.place(), query.limit)
+    return GatewayChangePage(rows=[GatewayChangeView.of(change) for change in changes], next=query.following(after))

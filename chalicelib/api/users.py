@@ -166,6 +166,18 @@ def revoke_own_token(call: Call, token_id: str) -> None:
     call.services.accounts.revoke_token(call.principal.username, token_id)
 
 
+@routes.route("DELETE", "/api/users/me/tokens", errors=(Conflict,))
+def revoke_own_tokens(call: Call) -> None:
+    """Sign out everywhere: revoke all one's tokens, the one of the request too."""
+    call.services.accounts.revoke_all_tokens(call.principal.username)
+
+
+@routes.route("DELETE", "/api/users/{username}/tokens", roles=ADMINS, errors=(NotFound, Conflict))
+def revoke_users_tokens(call: Call, username: str) -> None:
+    """Sign a user out everywhere: revoke all tokens of the user."""
+    call.services.accounts.revoke_all_tokens(username)
+
+
 @routes.route("GET", "/api/users/{username}", roles=ADMINS, errors=(NotFound,))
 def read_user(call: Call, username: str) -> UserView:
     """Read one user."""

@@ -1,16 +1,41 @@
-"""How hard the gateway may be driven: its rate, and the circuit that opens when it is in trouble."""
+"""How hard the gateway may be driven: its rate, and the circuit that opens when it is in trouble; who changed it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Literal
+
+from .errors import Invalid
 
 OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
 OPEN_AT_MOST = timedelta(seconds=60)
 RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # that the gateway can ask for
 PROBE_LEASE = timedelta(seconds=20)  # for a prober to come back; longer than one call may take
 PROBES = 3  # messages in one probe
+MAX_REASON = 200  # characters
+
+Circuit = Literal["closed", "open", "held"]
+
+
+class Setting(StrEnum):
+    """What of the gateway can be changed."""
+
+    RATE = "rate"
+    CIRCUIT = "circuit"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayChange:
+    """One setting that got another value. `by` is "" where the service did it; a rate of None is no limit."""
+
+    at: datetime
+    by: str
+    setting: Setting
+    old: int | Circuit | None
+    new: int | Circuit | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +51,7 @@ class GatewayControl:
     trips: int = 0
     troubled: tuple[str, ...] = ()  # ids of messages that failed since one was answered, as far as senders have told
     held: bool = False
+    reason: str = ""  # for what the circuit is now
     revision: int = 0
     changed_by: str = ""
     changed_at: datetime | None = None
@@ -35,11 +61,23 @@ class GatewayControl:
         return self.held or self.retry_at is not None
 
     @property
-    def circuit(self) -> Literal["closed", "open", "held"]:
+    def circuit(self) -> Circuit:
         """The circuit in a word: held is kept open by an operator."""
         return "held" if self.held else "open" if self.open else "closed"
 
-    def tripped(self, now: datetime, retry_after: float) -> GatewayControl:
+    def changes_since(self, old: GatewayControl) -> list[GatewayChange]:
+        """What an operator would call changed since `old`, which this control replaces."""
+        if self.changed_at is None:
+            return []
+        at, by = self.changed_at, self.changed_by
+        changes = []
+        if self.rate != old.rate:
+            changes.append(GatewayChange(at, by, Setting.RATE, old.rate, self.rate))
+        if self.circuit != old.circuit:
+            changes.append(GatewayChange(at, by, Setting.CIRCUIT, old.circuit, self.circuit, self.reason))
+        return changes
+
+    def tripped(self, now: datetime, retry_after: float, reason: str = "") -> GatewayControl:
         """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for."""
         span = min(OPEN_AT_MOST, OPEN_FOR * 2 ** min(self.trips, 10))
         span = max(span, min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
@@ -49,6 +87,7 @@ class GatewayControl:
             opened_at=self.opened_at or now,
             trips=self.trips + 1,
             troubled=(),
+            reason=reason,
             revision=self.revision + 1,
             changed_by="",
             changed_at=now,
@@ -58,7 +97,7 @@ class GatewayControl:
         """The circuit while one sender tries the gateway; if it never comes back, another may try later."""
         return replace(self, retry_at=now + PROBE_LEASE, revision=self.revision + 1)
 
-    def closed(self, now: datetime, by: str = "") -> GatewayControl:
+    def closed(self, now: datetime, by: str = "", reason: str = "") -> GatewayControl:
         """The circuit closed."""
         return replace(
             self,
@@ -67,15 +106,22 @@ class GatewayControl:
             trips=0,
             troubled=(),
             held=False,
+            reason=reason,
             revision=self.revision + 1,
             changed_by=by,
             changed_at=now,
         )
 
-    def held_open(self, now: datetime, by: str) -> GatewayControl:
+    def held_open(self, now: datetime, by: str, reason: str = "") -> GatewayControl:
         """The circuit open until an operator closes it."""
         return replace(
-            self, held=True, opened_at=self.opened_at or now, revision=self.revision + 1, changed_by=by, changed_at=now
+            self,
+            held=True,
+            opened_at=self.opened_at or now,
+            reason=reason,
+            revision=self.revision + 1,
+            changed_by=by,
+            changed_at=now,
         )
 
     def with_rate(self, rate: int | None, now: datetime, by: str) -> GatewayControl:
@@ -85,3 +131,13 @@ class GatewayControl:
     def with_troubled(self, messages: tuple[str, ...]) -> GatewayControl:
         """Other messages in trouble."""
         return replace(self, troubled=messages, revision=self.revision + 1)
+
+
+def check_reason(reason: str) -> str:
+    """A reason without surrounding spaces; Invalid where it is too long or holds control characters."""
+    reason = reason.strip()
+    if len(reason) > MAX_REASON:
+        raise Invalid.of("reason", f"must have at most {MAX_REASON} characters")
+    if not reason.isprintable():
+        raise Invalid.of("reason", "must be one line without control characters")
+    return reason

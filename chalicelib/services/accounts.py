@@ -116,6 +116,13 @@ class AccountService:
                 return
         raise NotFound("there is no such token")
 
+    def revoke_all_tokens(self, username: str) -> None:
+        """Sign a user out everywhere: no token that the user has now is good any more."""
+        user = self.get(username)
+        now = self._after(user)
+        self._users.change(user, replace(user, updated_at=now, tokens_since=now))
+        self._remove_tokens(username)
+
     def revoke_secret(self, secret: str) -> None:
         """Take back the token that a secret belongs to."""
         self._users.revoke(_hash(secret))
@@ -154,7 +161,7 @@ class AccountService:
         new_role = role or user.role
         if password is None and new_role is user.role:
             return user
-        now = max(self._clock.now(), user.updated_at + timedelta(milliseconds=1))
+        now = self._after(user)
         new = replace(
             user,
             role=new_role,
@@ -163,15 +170,19 @@ class AccountService:
             tokens_since=now,
         )
         self._users.change(user, new)
-        self._revoke_all(username)
+        self._remove_tokens(username)
         return new
 
     def delete(self, username: str) -> None:
         """Remove a user with all tokens; Conflict for the last admin."""
         self._users.delete(self.get(username))
-        self._revoke_all(username)
+        self._remove_tokens(username)
 
-    def _revoke_all(self, username: str) -> None:
+    def _after(self, user: User) -> datetime:
+        """Now, or the first moment after the user's last change: changes and tokens are told apart by their moments."""
+        return max(self._clock.now(), user.updated_at + timedelta(milliseconds=1))
+
+    def _remove_tokens(self, username: str) -> None:
         for token in self._users.tokens(username):
             self._users.revoke(token.token_hash)
 

@@ -10,7 +10,7 @@ from enum import Enum
 
 from ..clock import SystemClock
 from ..domain.errors import Invalid, Unavailable
-from ..domain.gateway_control import GatewayControl
+from ..domain.gateway_control import GatewayChange, GatewayControl, check_reason
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
 from ..observability import logger
@@ -107,7 +107,10 @@ class GatewayControlService:
                 return False
         retry_after = max((attempt.retry_after or 0.0 for _, attempt in attempts), default=0.0)
         messages = {message for message, _ in attempts} | self._troubled
-        control = self._update(lambda control: self._after_trouble(control, messages, retry_after, probed or tripped))
+        reason = attempts[-1][1].reason
+        control = self._update(
+            lambda control: self._after_trouble(control, messages, retry_after, probed or tripped, reason)
+        )
         return control.open and control.trips <= _QUICK_TRIPS
 
     def _in_a_row(self, attempts: list[tuple[str, Attempt]]) -> int:
@@ -125,7 +128,7 @@ class GatewayControlService:
         return control.closed(self._clock.now()) if control.open and not control.held else None
 
     def _after_trouble(
-        self, control: GatewayControl, messages: set[str], retry_after: float, certain: bool
+        self, control: GatewayControl, messages: set[str], retry_after: float, certain: bool, reason: str
     ) -> GatewayControl | None:
         """Senders that see few messages each have to put together what they see.
 
@@ -138,7 +141,7 @@ class GatewayControlService:
             return control.with_troubled(tuple(sorted(troubled))) if troubled != set(control.troubled) else None
         logger.warning("circuit open", trips=control.trips + 1)
         self._troubled.clear()
-        return control.tripped(self._clock.now(), retry_after)
+        return control.tripped(self._clock.now(), retry_after, reason)
 
     def _update(self, step: Callable[[GatewayControl], GatewayControl | None]) -> GatewayControl:
         for _ in range(_TRIES):
@@ -166,12 +169,20 @@ class GatewayControlService:
         """Set the gateway's rate, in messages a second, None for no limit; senders follow within a second."""
         if rate is not None and not 1 <= rate <= MAX_RATE:
             raise Invalid.of("rate", f"must be 1 to {MAX_RATE} messages a second, or null for no limit")
-        return self._update(lambda control: control.with_rate(rate, self._clock.now(), by))
+        return self._update(
+            lambda control: control.with_rate(rate, self._clock.now(), by) if control.rate != rate else None
+        )
 
-    def hold(self, by: str) -> GatewayControl:
-        """Open the circuit by hand: nothing is sent until it is closed by hand."""
-        return self._update(lambda control: control.held_open(self._clock.now(), by))
+    def hold(self, by: str, reason: str = "") -> GatewayControl:
+        """Open the circuit by hand: nothing is sent until it is closed by hand; one that is held stays so."""
+        reason = check_reason(reason)
+        return self._update(lambda control: None if control.held else control.held_open(self._clock.now(), by, reason))
 
-    def close(self, by: str) -> GatewayControl:
+    def close(self, by: str, reason: str = "") -> GatewayControl:
         """Close the circuit by hand; one that is closed stays so."""
-        return self._update(lambda control: control.closed(self._clock.now(), by) if control.open else None)
+        reason = check_reason(reason)
+        return self._update(lambda control: control.closed(self._clock.now(), by, reason) if control.open else None)
+
+    def changes(self, cursor: str, limit: int) -> tuple[list[GatewayChange], str]:
+        """Up to `limit` changes of rate and circuit, the newest first, and the next cursor, "" at the end."""
+        return self._repository.changes(cursor, limit)

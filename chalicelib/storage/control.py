@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from pynamodb.exceptions import PutError
 from pynamodb.expressions.condition import Condition
@@ -12,7 +12,7 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.errors import Unavailable
-from ..domain.gateway_control import GatewayControl
+from ..domain.gateway_control import Circuit, GatewayChange, GatewayControl, Setting
 from ..domain.pace import Pace, book
 from .models import SettingModel, Tables, from_ms, to_ms
 from .retries import transact, translated, was_refused
@@ -22,11 +22,13 @@ _CONTROL = "control"
 _PACES = "paces"
 _TRIES = 10
 _EPOCH = from_ms(0)
+_CHANGES = "gateway-changes"
+_CHANGES_KEPT_FOR = timedelta(days=365)
 _KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
 
 
 class ControlRepository:
-    """One item for the control, one for each pace."""
+    """One item for the control, one for each change of it, one for each pace."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.settings
@@ -40,11 +42,40 @@ class ControlRepository:
         return control_of(rows[0]) if rows else GatewayControl()
 
     def change(self, old: GatewayControl, new: GatewayControl) -> bool:
-        """Put `new` in the place of `old`; False where it is not as it was read any more."""
+        """Put `new` in the place of `old`, and what an operator would call a change into the trail, both or neither.
+
+        False where the control is not as it was read any more.
+        """
         model = self._model
         unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
+        trail = [_change_row(model, new.revision, change) for change in new.changes_since(old)]
         with translated("settings"):
-            return self._save(_row(model, new), unchanged)
+            if not trail:
+                return self._save(_row(model, new), unchanged)
+
+            def run() -> None:
+                with TransactWrite(connection=self._connection) as transaction:
+                    transaction.save(_row(model, new), condition=unchanged)
+                    for row in trail:
+                        transaction.save(row)
+
+            return not transact(self._backoff, run)
+
+    def changes(self, cursor: str, limit: int) -> tuple[list[GatewayChange], str]:
+        """Up to `limit` changes of the last year, the newest first, and the next cursor, "" at the end."""
+        start = {"scope": {"S": _CHANGES}, "name": {"S": cursor}} if cursor else None
+        with translated("settings"):
+            rows = self._model.query(
+                _CHANGES,
+                scan_index_forward=False,
+                limit=limit,
+                page_size=limit,
+                last_evaluated_key=start,
+                consistent_read=True,
+            )
+            changes = [_change(row) for row in rows]
+            left = rows.last_evaluated_key
+        return changes, left["name"]["S"] if left else ""
 
     def reserve(self, gaps: dict[str, int], wanted: int, now: datetime, horizon: timedelta) -> list[datetime]:
         """Up to `wanted` moments at which one call each may start, none after the horizon.
@@ -120,6 +151,7 @@ def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:
         revision=control.revision,
         changed_by=control.changed_by,
         changed_at=control.changed_at,
+        reason=control.reason,
     )
 
 
@@ -140,4 +172,32 @@ def control_of(row: SettingModel) -> GatewayControl:
         revision=int(row.revision or 0),
         changed_by=row.changed_by or "",
         changed_at=row.changed_at,
+        reason=row.reason or "",
     )
+
+
+def _change_row(model: type[SettingModel], revision: int, change: GatewayChange) -> SettingModel:
+    return model(
+        _CHANGES,
+        f"{revision:012d}-{change.setting}",
+        setting=str(change.setting),
+        old_value=None if change.old is None else str(change.old),
+        new_value=None if change.new is None else str(change.new),
+        changed_by=change.by,
+        changed_at=change.at,
+        reason=change.reason,
+        expires_at=int((change.at + _CHANGES_KEPT_FOR).timestamp()),
+    )
+
+
+def _change(row: SettingModel) -> GatewayChange:
+    assert row.changed_at  # noqa: S101 - every change has it
+    setting = Setting(row.setting or "")
+
+    def value(text: str | None) -> int | Circuit | None:
+        if text is None:
+            return None
+        return int(text) if setting is Setting.RATE else cast(Circuit, text)
+
+    old, new = value(row.old_value), value(row.new_value)
+    return GatewayChange(row.changed_at, row.changed_by or "", setting, old, new, row.reason or "")

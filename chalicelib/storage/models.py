@@ -275,6 +275,11 @@ class SettingModel(Model):
     revision = NumberAttribute(null=True)
     changed_by = UnicodeAttribute(null=True)
     changed_at = MomentAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    # A change of it, with `changed_by`, `changed_at` and `reason`
+    setting = UnicodeAttribute(null=True)
+    old_value = UnicodeAttribute(null=True)
+    new_value = UnicodeAttribute(null=True)
     # A pace, in microseconds since 1970
     next_at = NumberAttribute(null=True)
     apart = ListAttribute(of=NumberAttribute, null=True)

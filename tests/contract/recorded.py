@@ -214,6 +214,7 @@ def _use_users(api: Api) -> None:
     api.get("/api/users")
     api.get("/api/users/me/tokens")
     api.patch("/api/users/Anna", {"role": "admin"})
+    assert api.delete("/api/users/Anna/tokens").status == 204
     api.delete("/api/users/Anna")
     assert api.get("/health/ready").status == api.get("/metrics").status == 200
 
@@ -275,9 +276,10 @@ def _use_queues(api: Api) -> None:
     assert api.post("/api/dead-letters/discard", {"ids": ["none"]}).status == 200
     for method, path, body in (
         ("PATCH", "/api/gateway", {"rate": 5}),
-        ("POST", "/api/gateway/hold", None),
-        ("POST", "/api/gateway/close", None),
+        ("POST", "/api/gateway/hold", {}),
+        ("POST", "/api/gateway/close", {}),
         ("GET", "/api/gateway", None),
+        ("GET", "/api/gateway/changes", None),
     ):
         assert api.request(method, path, body).status == 200
 

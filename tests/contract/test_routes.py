@@ -34,6 +34,10 @@ def _path(operation: Operation) -> str:
     return operation.path.format(**dict.fromkeys(operation.parameters, "nobody"))
 
 
+def _new_token(service: Api) -> str:
+    return service.services.accounts.issue_token("admin", PASSWORD, "test").secret
+
+
 def _body(operation: Operation) -> Any:
     return {} if operation.body_type is not None else None
 
@@ -42,10 +46,11 @@ def _body(operation: Operation) -> Any:
 def test_a_route_answers_the_same_with_a_slash_at_its_end(operation: Operation, service: Api) -> None:
     """Expects the service itself to answer both, in the same way, and neither to be a mere unknown path."""
     path = _path(operation).rstrip("/")
-    # A token for each, because one request may revoke its own.
-    tokens = [service.services.accounts.issue_token("admin", PASSWORD, "test").secret for _ in range(2)]
-    without = service.request(operation.method, path or "/", _body(operation), token=tokens[0])
-    with_slash = service.request(operation.method, f"{path}/", _body(operation), token=tokens[1])
+    without, with_slash = (
+        # A token for each, because one request may revoke its own, and all others.
+        service.request(operation.method, form, _body(operation), token=_new_token(service))
+        for form in (path or "/", f"{path}/")
+    )
     assert without.status == with_slash.status < 500
     if without.status >= 400:
         assert without.text == with_slash.text != GATEWAY_RESPONSES["MISSING_AUTHENTICATION_TOKEN"].body.decode()

@@ -45,9 +45,9 @@ def test_it_is_ready_when_everything_answers(api: Api) -> None:
 
 def test_it_tells_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None:
     """Orders are taken while the gateway is in trouble, and an operator must be able to close the circuit."""
-    api.post("/api/gateway/hold")
+    api.post("/api/gateway/hold", {})
     assert api.get("/health/ready").json == {"status": "ready", "circuit": "held"}
-    api.post("/api/gateway/close")
+    api.post("/api/gateway/close", {})
     api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 0.0))
     assert api.get("/health/ready").json == {"status": "ready", "circuit": "open"}
 

@@ -147,7 +147,7 @@ def test_the_circuit_and_the_rate_are_told(api: Api) -> None:
     assert counted(scrape(api)["gateway_circuit"]) == {"closed": 1}
     assert gauge(api, "gateway_rate_limit") == 0
     api.patch("/api/gateway", {"rate": 50})
-    api.post("/api/gateway/hold")
+    api.post("/api/gateway/hold", {})
     assert counted(scrape(api)["gateway_circuit"]) == {"held": 1}
     assert gauge(api, "gateway_rate_limit") == 50
 

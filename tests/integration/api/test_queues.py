@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Answer
 from tests.support.api import Api
 from tests.support.campaign import Campaign
@@ -136,15 +137,15 @@ def test_what_is_none_of_ours_can_only_be_discarded(campaign: Campaign) -> None:
 def test_the_gateway_can_be_held_and_let_go(campaign: Campaign) -> None:
     """Nothing is sent meanwhile, and no attempt is used up; who did it is said."""
     campaign.add_clients(5)
-    held = campaign.api.post("/api/gateway/hold").json
+    held = campaign.api.post("/api/gateway/hold", {}).json
     assert (held["circuit"], held["changed_by"]) == ("held", "admin")
     mailing_id = campaign.order()
     campaign.world.run_for(300)
     assert not campaign.world.gateway.log
-    assert campaign.api.post("/api/gateway/close").json["circuit"] == "closed"
+    assert campaign.api.post("/api/gateway/close", {}).json["circuit"] == "closed"
     campaign.finish(mailing_id)
     assert len(campaign.world.gateway.log) == 5
-    assert campaign.api.post("/api/gateway/close").status == 200
+    assert campaign.api.post("/api/gateway/close", {}).status == 200
 
 
 def test_the_rate_is_set(api: Api) -> None:
@@ -155,3 +156,52 @@ def test_the_rate_is_set(api: Api) -> None:
     for wrong in (0, -1, 10_001, "5", 1.5, True):
         assert api.patch("/api/gateway/", {"rate": wrong}).errors.keys() == {"rate"}
     assert api.patch("/api/gateway/", {}).status == 422
+
+
+def test_who_changed_the_gateway_is_told(api: Api) -> None:
+    """The newest first, from what to what and why; what changes nothing is not told."""
+    api.patch("/api/gateway", {"rate": 30})
+    api.patch("/api/gateway", {"rate": 30})
+    api.sign_in_as(Role.OPERATOR)
+    api.pass_time(minutes=1)
+    api.post("/api/gateway/hold", {"reason": " a new gateway "})
+    api.post("/api/gateway/hold", {"reason": "another"})
+    assert api.get("/api/gateway").json["reason"] == "a new gateway"
+    api.post("/api/gateway/close", {})
+    page = api.get("/api/gateway/changes").json
+    assert [(row["by"], row["setting"], row["old"], row["new"], row["reason"]) for row in page["rows"]] == [
+        ("operator", "circuit", "held", "closed", ""),
+        ("operator", "circuit", "closed", "held", "a new gateway"),
+        ("admin", "rate", None, 30, ""),
+    ]
+    assert page["rows"][0]["at"] == "2026-03-02T09:01:00.000Z"
+
+
+def test_the_trail_of_changes_has_pages(api: Api) -> None:
+    """All of them, each once."""
+    for rate in range(1, 6):
+        api.patch("/api/gateway", {"rate": rate})
+    first = api.get("/api/gateway/changes", query={"limit": 3}).json
+    second = api.get("/api/gateway/changes", query={"limit": 3, "cursor": first["next"]}).json
+    assert [row["new"] for row in first["rows"] + second["rows"]] == [5, 4, 3, 2, 1]
+    assert second["next"] is None
+
+
+def test_the_circuit_that_opens_and_closes_by_itself_is_told(campaign: Campaign) -> None:
+    """By nobody, with what the gateway answered last."""
+    campaign.world.gateway.script = lambda gateway_id, nth: OK if nth > 2 else BROKEN
+    campaign.add_clients(10)
+    campaign.finish(campaign.order())
+    rows = campaign.api.get("/api/gateway/changes").json["rows"]
+    assert [(row["by"], row["old"], row["new"]) for row in rows[-2:]] == [
+        ("", "open", "closed"),
+        ("", "closed", "open"),
+    ]
+    assert rows[-1]["reason"] == BROKEN.reason
+
+
+def test_a_reason_that_is_no_line_is_refused(api: Api) -> None:
+    """By its field, and nothing changes."""
+    for wrong in ("x" * 201, "a\nb", 1):
+        assert api.post("/api/gateway/hold", {"reason": wrong}).errors.keys() == {"reason"}
+    assert api.get("/api/gateway").json["circuit"] == "closed"

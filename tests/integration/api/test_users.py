@@ -195,3 +195,22 @@ def test_a_token_runs_out(api: Api) -> None:
     assert issued["expires_at"] == "2026-04-01T09:00:00.000Z"
     api.pass_time(days=30)
     assert api.get("/api/clients", token=issued["token"]).status == 401
+
+
+def test_an_admin_signs_a_user_out_everywhere(api: Api) -> None:
+    """Expects all tokens of the user to be refused, nobody else's, and the password to work still."""
+    user = _created(api)
+    tokens = [_token(api, user) for _ in range(2)]
+    assert api.delete(f"/api/users/{user['username']}/tokens").status == 204
+    assert {api.get("/api/users/me", token=token).status for token in tokens} == {401}
+    assert api.get("/api/users/me").status == 200
+    assert api.get("/api/users/me", token=_token(api, user)).status == 200
+    assert api.delete("/api/users/nobody/tokens").status == 404
+
+
+def test_people_sign_out_everywhere(api: Api) -> None:
+    """Expects the token of the request to be refused with the others."""
+    user = _created(api)
+    token, other = _token(api, user), _token(api, user)
+    assert api.delete("/api/users/me/tokens", token=token).status == 204
+    assert {api.get("/api/users/me", token=one).status for one in (token, other)} == {401}

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.gateway_control import GatewayControl
+from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting
 from tests.factories import START, GatewayControlFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call
@@ -53,10 +53,12 @@ def test_a_lease_is_given_back_by_its_owner_only(store: Store) -> None:
 def test_the_control_is_read_as_it_was_written(store: Store) -> None:
     """Every field; before anybody has written one, there is that without a limit."""
     assert store.control.read() == GatewayControl()
-    full = GatewayControlFactory(retry_at=START + MINUTE, opened_at=START, trips=3, troubled=("a", "b"), held=True)
+    full = GatewayControlFactory(
+        retry_at=START + MINUTE, opened_at=START, trips=3, troubled=("a", "b"), held=True, reason="night"
+    )
     assert store.control.change(GatewayControl(), full)
     assert store.control.read() == full
-    empty = GatewayControl(revision=2)
+    empty = GatewayControl(revision=2, changed_at=START)
     assert store.control.change(full, empty)
     assert store.control.read() == empty
 
@@ -69,6 +71,77 @@ def test_of_two_changes_of_the_control_one_is_refused(store: Store) -> None:
     assert store.control.change(first, first.tripped(START, 0))
     assert not store.control.change(first, first.closed(START))
     assert store.control.read() == first.tripped(START, 0)
+
+
+# -- the trail of its changes
+
+
+def changed(store: Store, old: GatewayControl, new: GatewayControl) -> GatewayControl:
+    assert store.control.change(old, new)
+    return new
+
+
+def test_every_change_is_in_the_trail_with_its_old_and_new_value(store: Store) -> None:
+    """The newest first; what only senders tell each other is none."""
+    control = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
+    control = changed(store, control, control.with_rate(None, START + SECOND, "berta"))
+    control = changed(store, control, control.with_troubled(("a", "b")))
+    control = changed(store, control, control.tripped(START + 2 * SECOND, 0, "HTTP 503"))
+    control = changed(store, control, control.probing(START + 7 * SECOND))
+    control = changed(store, control, control.tripped(START + 8 * SECOND, 0, "HTTP 503"))
+    control = changed(store, control, control.held_open(START + 9 * SECOND, "anna", "a new gateway"))
+    changed(store, control, control.closed(START + MINUTE, "berta", "it works"))
+    assert store.control.changes("", 10) == (
+        [
+            GatewayChange(START + MINUTE, "berta", Setting.CIRCUIT, "held", "closed", "it works"),
+            GatewayChange(START + 9 * SECOND, "anna", Setting.CIRCUIT, "open", "held", "a new gateway"),
+            GatewayChange(START + 2 * SECOND, "", Setting.CIRCUIT, "closed", "open", "HTTP 503"),
+            GatewayChange(START + SECOND, "berta", Setting.RATE, 10, None),
+            GatewayChange(START, "anna", Setting.RATE, None, 10),
+        ],
+        "",
+    )
+
+
+def test_a_change_that_is_refused_leaves_no_trail(store: Store) -> None:
+    """Neither exists without the other."""
+    first = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
+    late = GatewayControl().with_rate(20, START, "berta")
+    assert not store.control.change(GatewayControl(), late)
+    assert store.control.read() == first
+    assert [change.by for change in store.control.changes("", 10)[0]] == ["anna"]
+
+
+def test_a_change_whose_answer_is_lost_is_in_the_trail_once(faulty: Store) -> None:
+    """The repeat is recognised, or refused as somebody else's would be."""
+    faulty.aws.lose_answers("dynamodb.TransactWriteItems")
+    faulty.control.change(GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
+    assert faulty.control.read().rate == 10
+    assert len(faulty.control.changes("", 10)[0]) == 1
+
+
+def test_the_trail_is_read_page_by_page(faulty: Store) -> None:
+    """One query for each page, of any trail; every change is on one of them."""
+    control = GatewayControl()
+    for rate in range(1, 12):
+        control = changed(faulty, control, control.with_rate(rate, START, "anna"))
+    seen: list[object] = []
+    cursor, pages = "", 0
+    while pages == 0 or cursor:
+        before = len(faulty.aws.calls)
+        changes, cursor = faulty.control.changes(cursor, 4)
+        assert faulty.aws.calls[before:] == ["dynamodb.Query"]
+        assert len(changes) <= 4
+        seen += [change.new for change in changes]
+        pages += 1
+    assert seen == list(range(11, 0, -1))
+
+
+def test_the_trail_is_forgotten_after_a_year(faulty: Store) -> None:
+    """By DynamoDB's own expiry."""
+    changed(faulty, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
+    (row,) = faulty.tables.settings.query("gateway-changes")
+    assert row.expires_at == (START + timedelta(days=365)).timestamp()
 
 
 # -- paces
@@ -133,12 +206,14 @@ def test_reserving_ends_though_others_never_let_it_through(faulty: Store) -> Non
 def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
     """Whatever was asked."""
     faulty.aws.refuse("dynamodb.", "ProvisionedThroughputExceededException")
-    changed = replace(GatewayControl(), revision=1)
+    told = replace(GatewayControl(), revision=1)
     for ask in (
         lambda: faulty.leases.acquire("pump", "a", START, START + MINUTE),
         lambda: faulty.leases.release("pump", "a"),
         lambda: faulty.control.read(),
-        lambda: faulty.control.change(GatewayControl(), changed),
+        lambda: faulty.control.change(GatewayControl(), told),
+        lambda: faulty.control.change(GatewayControl(), told.with_rate(1, START, "anna")),
+        lambda: faulty.control.changes("", 10),
         lambda: faulty.control.reserve({"gateway": 1_000_000}, 1, START, HORIZON),
     ):
         with pytest.raises(Unavailable):

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.gateway_control import GatewayControl
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting, check_reason
 from tests.factories import START, GatewayControlFactory
 
 LATER = START + timedelta(seconds=100)
@@ -84,3 +85,34 @@ def test_senders_tell_each_other_which_messages_fail() -> None:
     assert control.tripped(LATER, 0).troubled == ()
     assert control.closed(LATER).troubled == ()
     assert control.probing(LATER).troubled == ("a", "b")
+
+
+def test_what_an_operator_would_call_a_change_is_told_with_old_and_new_value() -> None:
+    """Rate and circuit, by whom; by nobody where the service did it."""
+    old = GatewayControlFactory(rate=50)
+    rate, circuit = Setting.RATE, Setting.CIRCUIT
+    slower, held = old.with_rate(5, LATER, "berta"), old.held_open(LATER, "berta", "night")
+    opened = old.tripped(LATER, 0, "HTTP 503")
+    assert slower.changes_since(old) == [GatewayChange(LATER, "berta", rate, 50, 5)]
+    assert held.changes_since(old) == [GatewayChange(LATER, "berta", circuit, "closed", "held", "night")]
+    assert opened.changes_since(old) == [GatewayChange(LATER, "", circuit, "closed", "open", "HTTP 503")]
+    assert opened.closed(LATER).changes_since(opened) == [GatewayChange(LATER, "", circuit, "open", "closed")]
+    for same in (old.with_troubled(("a",)), old.with_rate(50, LATER, "berta")):
+        assert same.changes_since(old) == []
+    assert opened.probing(LATER).changes_since(opened) == opened.tripped(LATER, 0).changes_since(opened) == []
+
+
+def test_a_reason_is_for_what_the_circuit_is() -> None:
+    """Another rate leaves it, the next state of the circuit has its own."""
+    held = GatewayControlFactory().held_open(LATER, "berta", "night")
+    assert held.with_rate(5, LATER, "anna").reason == "night"
+    assert held.closed(LATER, "anna").reason == ""
+
+
+def test_a_reason_is_one_line_of_200_characters() -> None:
+    """Whatever else is refused by the field's name."""
+    assert check_reason("  the night \N{CRESCENT MOON} ") == "the night \N{CRESCENT MOON}"
+    assert check_reason("x" * 200)
+    for wrong in ("x" * 201, "a\nb", "a\0"):
+        with pytest.raises(Invalid, match="reason"):
+            check_reason(wrong)
