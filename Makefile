@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import report test simulate scale cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import report test simulate scale cpu cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ simulate: $(STAMP) ## Search for broken promises in N simulated steps
 
 scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
 	$(BIN)/python -m tests.simulation.scale $(SIZES)
+
+cpu: $(STAMP) ## Show how much CPU a message takes in dispatch and in delivery
+	@$(BIN)/python -m benchmarks.cpu
 
 cost: $(STAMP) ## Show what a million messages cost on AWS, by line, for mailings of SIZES
 	$(BIN)/python -m benchmarks.cost $(SIZES)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,7 +17,7 @@ from benchmarks.meter import Meter
 from benchmarks.stubbed_aws import Stopwatch, StubbedAws
 from chalicelib.domain.clients import Client, new_client
 from chalicelib.domain.costs import Usage
-from tests.simulation.scale import ClientIndex
+from tests.support.client_index import ClientIndex
 from tests.support.world import World, new_world
 
 AWS_SECONDS = 0.01  # that a call of DynamoDB or SQS takes from a function
@@ -63,7 +63,7 @@ def run(count: int) -> Measured:
     with new_world(seed=1, workers_of=WORKERS, aws=aws, gateway_concurrency=50) as world:
         world.gateway.latency = timedelta(0)
         world.add_clients(1, tag=TAG)  # the counters say that there is somebody
-        ClientIndex(world, list(_clients(world, count)))
+        ClientIndex(aws, world.workers.tables, new_clients(count, world.clock.now()))
         for source in app.event_sources:
             if source.name in world.runner.sources:
                 # As Lambda has it; the world does not wait for batches to fill.
@@ -79,10 +79,11 @@ def run(count: int) -> Measured:
         return measured
 
 
-def _clients(world: World, count: int) -> Iterator[Client]:
-    fields = {"operator": None, "tag": TAG, "timezone": "UTC", "opted_out": False, "now": world.clock.now()}
+def new_clients(count: int, now: datetime) -> Iterator[Client]:
+    """So many clients with the tag."""
     for number in range(count):
-        yield new_client(phone_number=f"+79{number:09d}", **fields)
+        phone = f"+79{number:09d}"
+        yield new_client(phone_number=phone, operator=None, tag=TAG, timezone="UTC", opted_out=False, now=now)
 
 
 def _functions() -> dict[str, Function]:

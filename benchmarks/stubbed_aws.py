@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -55,9 +56,12 @@ class StubbedAws(InProcessAws):  # type: ignore[misc]
     """The emulator's handlers in the place of the connection."""
 
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    answering: float = 0.0  # CPU seconds of answers, by whichever thread
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def _answer(self, endpoint: Endpoint, request: AWSPreparedRequest) -> AWSResponse:
-        with self.stopwatch.running_for(""):
+        with self._turn, self.stopwatch.running_for(""):
+            began = time.thread_time()
             target = request.headers["X-Amz-Target"]
             target = target.decode() if isinstance(target, bytes) else target
             service = _OPERATIONS[endpoint._endpoint_prefix]
@@ -70,6 +74,7 @@ class StubbedAws(InProcessAws):  # type: ignore[misc]
             self.after(call)
             response = AWSResponse(request.url, status, {}, None)
             response._content = json.dumps(answer).encode()
+            self.answering += time.thread_time() - began
             return response
 
     @contextmanager

@@ -7,66 +7,22 @@ sorted list instead.
 
 from __future__ import annotations
 
-import json
 import logging
 import resource
 import sys
 import time
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 from datetime import timedelta
-from typing import Any
 
-from chalicelib.domain.clients import Client, new_client
-from chalicelib.storage.clients import _row
+from chalicelib.domain.clients import new_client
 from tests.support.aws import Call
-from tests.support.world import World, new_world
+from tests.support.client_index import ClientIndex
+from tests.support.world import new_world
 
 AWS_LATENCY = 0.005  # seconds
 GATEWAY_LATENCY = timedelta(milliseconds=20) / 50
 WORKERS = {"tick": 1, "dispatcher": 20, "sender": 10}  # as the template allows on AWS
 TAG = "everybody"
-
-
-class ClientIndex:
-    """Answers queries of the clients' index by tag."""
-
-    def __init__(self, world: World, clients: Sequence[Client]) -> None:
-        self._handle = world.aws._handle
-        self._keys: dict[str, list[str]] = defaultdict(list)
-        self._items: dict[str, dict[str, Any]] = {}
-        model = world.workers.tables.clients  # type: ignore[union-attr]
-        for client in clients:
-            item = _row(model, client).serialize()
-            self._keys[item["shard"]["S"]].append(item["tag_key"]["S"])
-            self._items[item["tag_key"]["S"]] = item
-        for keys in self._keys.values():
-            keys.sort()
-        self._by_id = {item["client_id"]["S"]: item for item in self._items.values()}
-        world.aws._handle = self.handle  # type: ignore[method-assign]
-
-    def handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        if target.endswith(".Query") and b'"by_tag"' in body:
-            return 200, self._page(json.loads(body))
-        if target.endswith(".BatchGetItem") and b"-clients" in body:
-            ((table, request),) = json.loads(body)["RequestItems"].items()
-            found = [self._by_id[key["client_id"]["S"]] for key in request["Keys"]]
-            return 200, {"Responses": {table: found}, "UnprocessedKeys": {}}
-        return self._handle(service, target, body)
-
-    def _page(self, request: dict[str, Any]) -> dict[str, Any]:
-        values = [value["S"] for value in request["ExpressionAttributeValues"].values()]
-        keys = self._keys[next(value for value in values if value in self._keys)]
-        after = request.get("ExclusiveStartKey", {}).get("tag_key", {}).get("S", "")
-        start = bisect_right(keys, after)
-        page = keys[start : start + request["Limit"]]
-        answer: dict[str, Any] = {"Items": [self._items[key] for key in page], "Count": len(page)}
-        answer["ScannedCount"] = len(page)
-        if start + len(page) < len(keys):
-            last = self._items[page[-1]]
-            answer["LastEvaluatedKey"] = {name: last[name] for name in ("shard", "tag_key", "client_id")}
-        return answer
 
 
 def run(count: int) -> None:
@@ -81,7 +37,7 @@ def run(count: int) -> None:
             )
             for number in range(count)
         ]  # fmt: skip
-        ClientIndex(world, clients)
+        ClientIndex(world.aws, world.workers.tables, clients)
         calls: Counter[str] = Counter()
 
         def before(call: Call) -> None:

@@ -1,0 +1,133 @@
+"""`make cpu`: CPU time of a message in dispatch and in delivery, with AWS answered in process.
+
+The time in the answers is taken off. The gateway is a process of its own, reached over HTTP, which answers after 20 ms:
+delivery holds all of a message's way, its call of the gateway included.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import os
+import pstats
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ministack.services import sqs as emulated_sqs
+
+from benchmarks import gateway, mailing
+from benchmarks.stubbed_aws import StubbedAws
+from chalicelib.bootstrap import Services, aws_client, build
+from chalicelib.config import Settings
+from chalicelib.domain.mailings import Segment
+from chalicelib.messaging import Unit
+from chalicelib.observability import logger
+from chalicelib.services.batch import Received
+from chalicelib.services.mailing_fields import MailingFields
+from chalicelib.storage.models import Tables, bind
+from infra.provision import provision
+from tests.support.client_index import ClientIndex
+
+MESSAGES = 10_000
+RUNS = 5
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Milliseconds of CPU for each message."""
+
+    dispatch: float
+    delivery: float
+
+
+def measure(count: int, gateway_url: str, profile: cProfile.Profile | None = None, profiled: str = "") -> Cpu:
+    """Dispatch a mailing to so many clients, then deliver it."""
+    aws = StubbedAws()
+    settings = Settings(gateway_url=gateway_url, gateway_token="bench", queue_high_water=2 * count)  # noqa: S106
+    with aws.installed():
+        clients = {name: aws_client(name) for name in ("dynamodb", "sqs")}
+        provision(settings, clients["dynamodb"], clients["sqs"])
+        tables = bind(settings)
+        services = build(settings, tables=tables, **clients)
+        _fill(aws, tables, services, count)
+        spent: dict[str, float] = {}
+        for name, work in (("dispatch", _dispatch), ("delivery", _deliver)):
+            began = time.process_time() - aws.answering
+            if profile and name == profiled:
+                profile.runcall(work, services)
+            else:
+                work(services)
+            spent[name] = 1000 * (time.process_time() - aws.answering - began) / count
+        _check(services, count)
+    return Cpu(**spent)
+
+
+def _fill(aws: StubbedAws, tables: Tables, services: Services, count: int) -> None:
+    """The directory, and a mailing to all of it."""
+    now = services.clock.now()
+    everybody = list(mailing.new_clients(count, now))
+    services.clients._clients.upsert(everybody[:1])  # the counters say that there is somebody
+    ClientIndex(aws, tables, everybody)
+    services.mailings.create(MailingFields("Hello", Segment((mailing.TAG,)), now, now + timedelta(hours=1)), "bench")
+
+
+def _taken(services: Services, name: str) -> list[str]:
+    """What is on a queue, taken from it past the client: that is the event source's work."""
+    (queue,) = (queue for queue in emulated_sqs._queues.values() if queue["name"] == services.queues[name]._name)
+    bodies = [message["body"] for message in queue["messages"]]
+    queue["messages"].clear()
+    return bodies
+
+
+def _dispatch(services: Services) -> None:
+    """Every unit, until all hints are on the send queue."""
+    deadline = services.clock.now() + timedelta(minutes=2)
+    while units := _taken(services, "dispatch"):
+        for body in units:
+            services.dispatcher.handle(Unit.parse(body), deadline)
+
+
+def _deliver(services: Services) -> None:
+    """Every hint, in batches as the event source makes them."""
+    bodies = _taken(services, "send")
+    for start in range(0, len(bodies), BATCH):
+        received = [Received(str(place), str(place), body) for place, body in enumerate(bodies[start : start + BATCH])]
+        deadline = services.clock.now() + timedelta(seconds=30)
+        if services.delivery.deliver(received, deadline):
+            raise RuntimeError("not everything was delivered")
+
+
+def _check(services: Services, count: int) -> None:
+    _dispatch(services)  # recounts and ends it
+    counts = [one for one in services.statistics.overview() if one.mailings]
+    if [(str(one.status), one.messages) for one in counts] != [("finished", {"sent": count})]:
+        raise RuntimeError(f"not everything was sent: {counts}")
+
+
+def main(arguments: list[str]) -> None:
+    """Print the median of several runs, with the least and the most; with `profile` where the time of one goes."""
+    logger.registered_handler.stream = open(os.devnull, "w")  # noqa: SIM115 - written, and read by nobody
+    with gateway.running() as target:
+        if arguments[:1] == ["profile"]:
+            profile = cProfile.Profile()
+            measure(MESSAGES, target.url, profile, arguments[1])
+            pstats.Stats(profile).sort_stats("cumulative").print_stats(100)
+            return
+        runs = []
+        for number in range(RUNS):
+            runs.append(measure(int(arguments[0]) if arguments else MESSAGES, target.url))
+            sys.stdout.write(
+                f"run {number + 1}: dispatch {runs[-1].dispatch:.3f}, delivery {runs[-1].delivery:.3f} ms\n"
+            )
+            sys.stdout.flush()
+        for name in ("dispatch", "delivery"):
+            values = [getattr(one, name) for one in runs]
+            median = statistics.median(values)
+            sys.stdout.write(f"{name}: {median:.3f} ms of CPU a message ({min(values):.3f} to {max(values):.3f})\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
