@@ -31,8 +31,8 @@ $(STAMP): requirements-dev.txt
 
 # Their packages would start a service of their own, which nobody asked for.
 programs: ## Install the programs that tests start and that are not there (Debian, Ubuntu; as root)
-	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
-	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prometheus; }
+	@command -v prometheus promtool nginx docker-compose >/dev/null && test "$$(command -v prometheus promtool nginx docker-compose | wc -l)" = 4 || { \
+	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prometheus nginx-light docker-compose; }
 
 run: $(STAMP) ## Run the whole service on this machine (PORT, DATA_DIR, GATEWAY_URL ...: see README)
 	@exec $(BIN)/python -m infra.local

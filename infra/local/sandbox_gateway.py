@@ -1,7 +1,7 @@
 """The stand-in for the external gateway: takes every valid message after a small latency and shows what came.
 
-`python -m infra.local.sandbox_gateway [PORT]` prints its port and ends when its standard input does, that is with the
-process that started it. SANDBOX_LATENCY_MS is how long each message takes (20).
+`python -m infra.local.sandbox_gateway [PORT [ADDRESS]]` prints its port and ends when its standard input does, that is
+with the process that started it. SANDBOX_LATENCY_MS is how long each message takes (20).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _masked(phone: object) -> str:
 
 def main() -> int:
     """Serve until the parent has gone or a signal comes."""
-    listener = listen(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    listener = listen(int(sys.argv[1]) if len(sys.argv) > 1 else 0, *sys.argv[2:3])
     server = create_server(SandboxGateway(float(os.environ.get("SANDBOX_LATENCY_MS", "20")) / 1000))
 
     def await_parent() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,16 +15,10 @@ import requests
 import yaml
 
 from tests.support.local_run import BOUND, ROOT, LocalRun, wait_until
+from tests.support.programs import program
 
 CONFIGURATION = ROOT / "infra" / "prometheus" / "prometheus.yml"
 _LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
-
-
-def program(name: str) -> str:
-    """Where a program of Prometheus is; fails where it is not installed, rather than passing without a test."""
-    found = shutil.which(name)
-    assert found, f"{name} is not installed: this test needs a real Prometheus (Debian: apt install prometheus)"
-    return found
 
 
 class Prometheus:

@@ -15,7 +15,7 @@ from chalicelib.services.gauges import UNDER_WAY
 from tests.factories import MailingFactory
 from tests.support.api import Api
 from tests.support.campaign import Campaign
-from tests.support.prometheus import program
+from tests.support.programs import program
 
 Series = dict[tuple[str, ...], float]
 

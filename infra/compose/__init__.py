@@ -1,0 +1,1 @@
+"""What docker-compose.yml runs and mounts, beside the service's own files."""

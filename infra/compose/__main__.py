@@ -1,0 +1,72 @@
+"""The deploy container of docker-compose.yml: deploys into the emulator, and tells proxy and Prometheus of it.
+
+`python -m infra.compose DIRECTORY` writes what they read into the directory, which both have mounted.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chalicelib.bootstrap import build
+from chalicelib.config import Settings
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.users import Role
+from chalicelib.services.accounts import AccountService
+from infra.account import Account
+from infra.deploy import EXPECTED, DeployError, Options, await_health, deploy, refused, say
+from infra.package import ROOT
+
+STAGE = "local"
+HERE = Path(__file__).parent
+_SCRAPER = "prometheus"
+
+
+def proxy_configuration(url: str) -> str:
+    """nginx's configuration for the API at `url`."""
+    parts = urlsplit(url)
+    template = (HERE / "nginx.conf").read_text(encoding="utf-8")
+    return template.replace("@EMULATOR@", parts.netloc).replace("@API@", parts.path.rstrip("/"))
+
+
+def scrape_token(accounts: AccountService) -> str:
+    """A token for Prometheus, of a user whose password nobody knows; earlier ones are good no more."""
+    password = secrets.token_urlsafe(32)
+    try:
+        accounts.create(_SCRAPER, password, Role.OPERATOR)
+    except Conflict:
+        accounts.change(_SCRAPER, password=password)
+    return accounts.issue_token(_SCRAPER, password, "docker compose", "Prometheus").secret
+
+
+def write_settings(directory: Path, url: str, token: str) -> None:
+    """Write what the containers read: they run as users of their own, so anybody in them may."""
+    (directory / "nginx.conf").write_text(proxy_configuration(url), encoding="utf-8")
+    (directory / "token").write_text(token, encoding="utf-8")
+    shutil.copy(HERE / "targets.yml", directory)
+    shutil.copy(ROOT / "infra" / "prometheus" / "prometheus.yml", directory)
+
+
+def main() -> int:
+    """Deploy, and say where all of it is; 1 with the reason where that failed."""
+    directory = Path(sys.argv[1])
+    options = Options(STAGE, Path("dist"), False, os.environ)
+    try:
+        if not options.given("AWS_ENDPOINT_URL"):
+            raise DeployError("AWS_ENDPOINT_URL is not set, and this deploys into emulators only")
+        url = deploy(options, Account.from_environment(os.environ))
+        await_health(url)
+        settings = Settings(resource_prefix=options.stack, gateway_url="sandbox:")
+        write_settings(directory, url, scrape_token(build(settings).accounts))
+    except EXPECTED as error:
+        return refused(f"Not deployed: {error}")
+    say("Ready: http://127.0.0.1:8000/api/docs/ (Prometheus on port 9090, Grafana on 3000)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
