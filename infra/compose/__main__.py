@@ -1,10 +1,11 @@
-"""The deploy container of docker-compose.yml: deploys into the emulator, and tells proxy and Prometheus of it.
+"""The deploy container of docker-compose.yml: deploys into the emulator, and tells proxy, Prometheus and demo of it.
 
-`python -m infra.compose DIRECTORY` writes what they read into the directory, which both have mounted.
+`python -m infra.compose DIRECTORY` writes what they read into the directory, which all have mounted.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -19,11 +20,13 @@ from chalicelib.domain.users import Role
 from chalicelib.services.accounts import AccountService
 from infra.account import Account
 from infra.deploy import EXPECTED, DeployError, Options, await_health, deploy, refused, say
+from infra.local.data_directory import DataDirectory
 from infra.package import ROOT
 
 STAGE = "local"
 HERE = Path(__file__).parent
 _SCRAPER = "prometheus"
+_SANDBOX = "http://gateway:9100"
 
 
 def proxy_configuration(url: str) -> str:
@@ -43,8 +46,13 @@ def scrape_token(accounts: AccountService) -> str:
     return accounts.issue_token(_SCRAPER, password, "docker compose", "Prometheus").secret
 
 
-def write_settings(directory: Path, url: str, token: str) -> None:
-    """Write what the containers read: they run as users of their own, so anybody in them may."""
+def write_settings(directory: Path, url: str, token: str, gateway_url: str) -> None:
+    """Write what the containers read: they run as users of their own, so anybody in them may.
+
+    The demo is told of the gateway where it is another than the sandbox, to which it sends nothing then.
+    """
+    service = {"url": "http://proxy:8000"} | ({} if gateway_url == _SANDBOX else {"gateway": gateway_url})
+    DataDirectory(directory).service_file.write_text(json.dumps(service), encoding="utf-8")
     (directory / "nginx.conf").write_text(proxy_configuration(url), encoding="utf-8")
     (directory / "token").write_text(token, encoding="utf-8")
     shutil.copy(HERE / "targets.yml", directory)
@@ -61,7 +69,8 @@ def main() -> int:
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
         settings = Settings(resource_prefix=options.stack, gateway_url="sandbox:")
-        write_settings(directory, url, scrape_token(build(settings).accounts))
+        token = scrape_token(build(settings).accounts)
+        write_settings(directory, url, token, options.given("GATEWAY_URL"))
     except EXPECTED as error:
         return refused(f"Not deployed: {error}")
     say("Ready: http://127.0.0.1:8000/api/docs/ (Prometheus on port 9090, Grafana on 3000)")

@@ -58,6 +58,17 @@ def test_a_stage_is_deployed_by_a_person_after_everything_else() -> None:
     assert {one["environment"] for one in stages.values()} == set(chalice["stages"])
 
 
+def test_the_package_is_deployed_into_localstack_and_sends_to_everyone() -> None:
+    """Expects a job that starts docker-compose.yml and runs the demo there, which fails if one message is missing."""
+    pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
+    assert pipeline["stages"].index("e2e") < pipeline["stages"].index("deploy")
+    (job,) = [one for one in pipeline.values() if isinstance(one, dict) and one.get("stage") == "e2e"]
+    assert job["script"][0].startswith("docker compose up")
+    assert job["script"][1].endswith(" deploy /venv/bin/python -m infra.local.demo")
+    assert "rules" not in job
+    assert not job.get("allow_failure")
+
+
 def test_what_checkov_overlooks_says_why() -> None:
     """Expects a reason above each check that is skipped, and none to be skipped twice."""
     lines = (ROOT / ".checkov.yaml").read_text(encoding="utf-8").splitlines()

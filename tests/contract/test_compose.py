@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from infra.compose.__main__ import main, write_settings
+from infra.local.demo import DemoError, Target
 from tests.support.programs import compose, program
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "docker-compose.yml", ROOT / "docker-compose.ministack.yml"]
+API = "http://emulator:4566/_aws/execute-api/abc/service"
 Services = dict[str, dict[str, Any]]
 
 
@@ -143,12 +145,25 @@ def test_no_secret_is_written_down(services: Services) -> None:
 
 def test_prometheus_can_read_what_the_deploy_container_writes(tmp_path: Path) -> None:
     """Expects promtool to find the configuration good, with all files that it names."""
-    write_settings(tmp_path, "http://emulator:4566/_aws/execute-api/abc/service", "the-token")
+    write_settings(tmp_path, API, "the-token", "http://gateway:9100")
     command = [program("promtool"), "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "token").read_text(encoding="utf-8") == "the-token"
     assert (tmp_path / "targets.yml").exists()
+
+
+def test_the_demo_finds_the_service_and_spares_a_real_gateway(services: Services, tmp_path: Path) -> None:
+    """Expects the proxy's address with the sandbox, and a refusal with any other gateway."""
+    environment = services["deploy"]["environment"]
+    sandbox = re.sub(r"^\$\{GATEWAY_URL:-(.+)\}$", r"\1", environment["GATEWAY_URL"])
+    assert environment["DATA_DIR"] == "/settings"
+    found = {"DATA_DIR": str(tmp_path), "ADMIN_PASSWORD": "secret"}
+    write_settings(tmp_path, API, "the-token", sandbox)
+    assert Target.found(found) == Target("http://proxy:8000", "admin", "secret")
+    write_settings(tmp_path, API, "the-token", "https://gateway.example.com")
+    with pytest.raises(DemoError, match=r"gateway\.example\.com"):
+        Target.found(found)
 
 
 def test_the_deploy_container_never_deploys_to_aws(
