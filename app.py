@@ -3,7 +3,7 @@
 from chalice import AuthResponse, Chalice, Cron, Rate
 from chalice.app import AuthRequest, CloudWatchEvent, SQSEvent
 
-from chalicelib import api, workers
+from chalicelib import admin, api, workers
 from chalicelib.api import authorizing
 from chalicelib.config import Settings
 
@@ -20,6 +20,8 @@ def authorizer(request: AuthRequest) -> AuthResponse:
 
 for routes in api.ROUTES:
     app.register_blueprint(routes.blueprint(authorizer))
+for pages in admin.PAGES:
+    app.register_blueprint(pages.blueprint())
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")

@@ -25,10 +25,11 @@ def test_the_zip_is_small_enough_to_start_quickly(packaged: Packaged) -> None:
 
 
 def test_the_zip_holds_the_service_and_nothing_else_of_ours(packaged: Packaged) -> None:
-    """Expects every module of chalicelib, and neither tests nor what runs only here."""
+    """Expects every module, template, script and catalog of chalicelib, and neither tests nor what runs only here."""
     names = set(_names(packaged))
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "chalicelib").rglob("*.py")}
-    assert modules | {"app.py", "chalice/app.py"} <= names
+    files = [path for path in (ROOT / "chalicelib").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {".py", ".html", ".txt", ".css", ".js", ".po"} == {path.suffix for path in files}
+    assert {str(path.relative_to(ROOT)) for path in files} | {"app.py", "chalice/app.py"} <= names
     assert not [name for name in names if name.startswith(("infra/", "tests/", ".chalice/", "bin/"))]
     assert not [name for name in names if name.endswith(".pyc")]
     assert not {"ministack", "moto", "pytest", "yaml"} & {name.partition("/")[0] for name in names}

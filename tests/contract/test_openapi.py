@@ -7,6 +7,7 @@ import json
 from openapi_spec_validator import validate
 
 from app import app
+from chalicelib import admin
 from chalicelib.api import docs, openapi
 from infra.openapi import TARGET, text
 
@@ -22,14 +23,15 @@ def test_the_committed_file_is_what_the_routes_say() -> None:
 
 
 def test_every_route_is_documented_and_every_documented_operation_is_served() -> None:
-    """Beside the pages that show the description itself."""
+    """Beside the pages that people read: of the description itself, and of the admin UI."""
     documented = {
         (method.upper(), path.rstrip("/") or "/")
         for path, methods in json.loads(text())["paths"].items()
         for method in methods
     }
     served = {(method, path) for path, methods in app.routes.items() for method in methods}
-    assert served - documented == {("GET", operation.path) for operation in docs.routes.operations}
+    pages = {(route.method, route.path) for pages in admin.PAGES for route in pages.routes}
+    assert served - documented == pages | {("GET", operation.path) for operation in docs.routes.operations}
     assert not documented - served
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,6 +52,7 @@ class Reply:
     status: int
     headers: dict[str, str]
     text: str
+    cookies: tuple[str, ...] = ()  # each Set-Cookie as it came
 
     @property
     def json(self) -> Any:
@@ -82,7 +83,7 @@ class Api:
         path: str,
         body: Any = None,
         *,
-        query: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
         token: str | None = None,
@@ -108,7 +109,8 @@ class Api:
         answer: list[Any] = []
         chunks = self.front(environ, lambda status, response_headers: answer.extend([status, response_headers]))
         text = b"".join(chunks).decode()
-        return Reply(int(answer[0][:3]), {name.lower(): value for name, value in answer[1]}, text)
+        cookies = tuple(value for name, value in answer[1] if name.lower() == "set-cookie")
+        return Reply(int(answer[0][:3]), {name.lower(): value for name, value in answer[1]}, text, cookies)
 
     def get(self, path: str, **options: Any) -> Reply:
         return self.request("GET", path, **options)

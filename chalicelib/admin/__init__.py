@@ -1,0 +1,39 @@
+"""The admin UI: HTML pages for operators, at /admin/. Server-rendered; nothing is built and nothing is fetched.
+
+How to add a page:
+
+- A module per resource here, with `pages = Pages()`, listed in `PAGES` below; templates in `templates/<resource>/`.
+- `@pages.get("/admin/things")` over `def list_things(visit: Visit, query: ThingQuery) -> Page`. A route has no slash at
+  its end. `query` (optional) is a Pydantic model, read as the API reads it: use the API's own, or subclass PageQuery.
+  Parameters of the path come as texts. A GET changes nothing.
+- `@pages.post("/admin/things/new", shows=new_thing)` over `def create_thing(visit: Visit) -> Redirect`. The framework
+  has checked session, role (`roles=ADMINS`), Origin and CSRF token. `visit.form` has what was entered:
+  `form.text(name)`, `form.texts(name)`, `form.flag(name)`; hand it to the API's models (`form.into(ClientBody, {...})`)
+  or to a service. A ServiceError raised here shows the page `shows` again, the input kept and errors beside the fields;
+  without `shows` it becomes an error page. After success answer `Redirect(path, flash=_("Saved."))`.
+- Fields have the names that errors name (`clients.tag`). In templates: `{% import "macros.html" as ui with context %}`
+  and `{{ ui.text_field("tag", _("Tag"), value=client.tag) }}`: it keeps what was entered and shows the error.
+  Every form with method post begins with `{{ ui.csrf() }}`; htmx sends the token by itself.
+- `Page("things/list.html", {...})` renders a template that extends `base.html` (block `content`, and
+  `{% set title = _("Things") %}`, `{% set section = "things" %}` at its top) or a fragment that extends nothing.
+- Paths in templates: `{{ link("/admin/things") }}`, with the stage's prefix; a Redirect's path needs none.
+- Never a phone number, text or secret in a URL: a search by phone is a POST that redirects to the client's id.
+- Every text is marked: `_("Clients")`, `ngettext("%(n)s client", "%(n)s clients", n, n=n)`, in templates and in code
+  (`from .texts import _, ngettext`). No text at module level: it would be translated at import.
+- Times: `{{ ui.time(moment) }}` (the operator's zone); `{{ count|number }}`; states: `{{ ui.status(one.status) }}`.
+- The Content-Security-Policy allows no inline script and no inline style: classes in `static/admin.css`, behaviour in
+  `static/admin.js` by `data-` attributes, charts as SVG from `charts.py`, bars as `<progress>`.
+- A link that opens the confirmation in front of the page: `<a href=… data-dialog>`, to a page which also stands alone.
+"""
+
+from __future__ import annotations
+
+from . import overview, preferences, signing_in, static_files
+from .routing import Pages
+
+PAGES: tuple[Pages, ...] = (
+    static_files.pages,
+    signing_in.pages,
+    preferences.pages,
+    overview.pages,
+)

@@ -1,0 +1,64 @@
+"""From a template to a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import assets, texts
+from .visits import Visit
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_NARROW = "\u202f"
+
+
+def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
+    """The template with the values, and with what every page knows."""
+    common = {
+        "visit": visit,
+        "form": visit.form,
+        "link": visit.link,
+        "asset": lambda name: visit.link(assets.path_of(name)),
+        "languages": texts.LANGUAGES,
+        "now": visit.now,
+        "status_name": texts.status_name,
+    }
+    return environment().get_template(template).render({**common, **values})
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates of this package."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only who shows a page needs it
+
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        texts.gettext, texts.ngettext, newstyle=True
+    )
+    made.filters["number"] = number
+    made.filters["clock"] = clock
+    return made
+
+
+def number(value: float | None) -> str:
+    """A number with its digits in groups of three; a dash where there is none."""
+    return "\u2013" if value is None else f"{value:,}".replace(",", _NARROW)
+
+
+def clock(moment: datetime, *, seconds: bool = False) -> str:
+    """A moment as it is read, in whatever zone it comes in."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if seconds else f"{moment:%Y-%m-%d %H:%M}"

@@ -1,0 +1,255 @@
+"""How a function becomes a page: session, role, CSRF, reading what was sent, and errors as pages."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from chalice.app import Blueprint, Request, Response
+from pydantic import BaseModel
+
+from .. import bootstrap
+from ..api import parsing, problems
+from ..api.routing import ADMINS, EVERYBODY, Text
+from ..domain.errors import Forbidden, NotFound, ServiceError, Unauthenticated
+from ..domain.users import Role
+from ..observability import logger
+from . import forms, rendering, sessions, texts, visits
+from .texts import _
+from .visits import Visit
+
+__all__ = ["ADMINS", "EVERYBODY", "Page", "Pages", "Redirect", "Text"]
+
+Handler = Callable[..., Any]
+_Headers = dict[str, str | list[str]]
+HTML = "text/html; charset=utf-8"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+_PAGE_HEADERS = {"Content-Type": HTML, "Cache-Control": "no-store", "Content-Security-Policy": POLICY}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template with its values."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """What a change answers: where to look next, and what to say there. `cookies` are whole Set-Cookie headers."""
+
+    path: str
+    flash: str = ""
+    cookies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One page or action: everything that serving it needs."""
+
+    method: str
+    path: str
+    handler: Handler
+    roles: frozenset[Role] | None
+    shows: Handler | None
+    consumes: str
+    max_bytes: int
+
+
+class SignInNeeded(Exception):
+    """The page is for users only, and nobody is signed in."""
+
+
+class Pages:
+    """The pages of one resource."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def get(self, path: str, *, roles: frozenset[Role] | None = EVERYBODY) -> Callable[[Handler], Handler]:
+        """Serve a page; `roles` None: to everybody, signed in or not. It must change nothing."""
+        return self._register("GET", path, roles, None, forms.FORM, forms.MAX_FORM)
+
+    def post(
+        self,
+        path: str,
+        *,
+        shows: Handler | None = None,
+        roles: frozenset[Role] | None = EVERYBODY,
+        consumes: str = forms.FORM,
+        max_bytes: int = forms.MAX_FORM,
+    ) -> Callable[[Handler], Handler]:
+        """Serve a change. Where it fails, the page `shows` is shown again with what was entered.
+
+        With another `consumes` the body is `visit.text`, and the CSRF token comes in the header X-CSRF-Token.
+        """
+        return self._register("POST", path, roles, shows, consumes, max_bytes)
+
+    def _register(
+        self,
+        method: str,
+        path: str,
+        roles: frozenset[Role] | None,
+        shows: Handler | None,
+        consumes: str,
+        max_bytes: int,
+    ) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            self.routes.append(Route(method, path, handler, roles, shows, consumes, max_bytes))
+            return handler
+
+        return register
+
+    def blueprint(self) -> Blueprint:
+        """The routes for Chalice. No authorizer stands before them: it would answer JSON where a person reads."""
+        blueprint = Blueprint(__name__)
+        for route in self.routes:
+            register = blueprint.route(route.path, methods=[route.method], content_types=["*/*"])
+            register(_view(route, blueprint))
+        return blueprint
+
+
+def _view(route: Route, blueprint: Blueprint) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        visit = visits.enter(blueprint.current_request, bootstrap.get_services())
+        with texts.speaking(visit.language):
+            try:
+                visit = _identified(route, visit)
+                return _response(visit, _outcome(route, visit, path))
+            except SignInNeeded:
+                return _response(visit, _to_sign_in(visit))
+            except Exception as error:  # the boundary of a request
+                return _response(visit, _refusal(route, error))
+
+    view.__name__ = route.handler.__name__
+    view.__doc__ = inspect.getdoc(route.handler)
+    return view
+
+
+def _identified(route: Route, visit: Visit) -> Visit:
+    """The visit with its session, whose role the page allows."""
+    session = sessions.find(visit.call, visit.cookies.get(sessions.COOKIE, ""))
+    if session is None:
+        if route.roles is None:
+            return visit
+        raise SignInNeeded
+    if route.roles is not None and session.principal.role not in route.roles:
+        raise Forbidden(_("Your role does not allow this."))
+    return visit.signed_in(session)
+
+
+def _outcome(route: Route, visit: Visit, path: dict[str, str]) -> Page | Redirect | Text:
+    result: Page | Redirect | Text
+    if route.method == "GET":
+        result = _called(route.handler, visit, path)
+        return result
+    visit = _read(route, visit)
+    try:
+        result = _called(route.handler, visit, path)
+    except (NotFound, Forbidden):
+        raise
+    except ServiceError as error:
+        if route.shows is None:
+            raise
+        kind = problems.problem_type(error)
+        logger.info("form refused", route=route.path, status=int(kind.status))
+        form = visit.form.refused(error, told(error))
+        result = _called(route.shows, visit.with_form(form), path)
+        if isinstance(result, Page):
+            result = replace(result, status=int(kind.status), values={**result.values, "form": form})
+    return result
+
+
+def _called(handler: Handler, visit: Visit, path: dict[str, str]) -> Any:
+    query_type = _query_type(handler)
+    if query_type is None:
+        return handler(visit, **path)
+    return handler(visit, query=parsing.read_query(query_type, visit.query_values), **path)
+
+
+@cache
+def _query_type(handler: Handler) -> type[BaseModel] | None:
+    return typing.get_type_hints(handler).get("query")
+
+
+def _read(route: Route, visit: Visit) -> Visit:
+    """The visit with what it sent, once it is sure that our own page sent it."""
+    sessions.check_origin(visit.call)
+    request: Request = visit.call.request
+    raw = request.raw_body or b""
+    raw = raw.encode() if isinstance(raw, str) else raw
+    parsing.check_content_type(visit.call.header("content-type") or forms.FORM, route.consumes)
+    if route.consumes == forms.FORM:
+        visit = visit.with_form(forms.read(raw))
+    else:
+        visit = replace(visit, text=parsing.read_text(raw, route.max_bytes))
+    # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
+    if visit.session is not None and route.roles is not None:
+        token = visit.call.header(sessions.CSRF_HEADER) or visit.form.raw(forms.CSRF_FIELD)
+        sessions.check_csrf(visit.session, token)
+    return visit
+
+
+def told(error: Exception) -> str:
+    """What a person is told of an error: nothing of one that we did not expect, or of a part that is down."""
+    kind = problems.problem_type(error)
+    return _(kind.meaning) if kind.status >= 500 else _(str(error) or kind.meaning)
+
+
+def _to_sign_in(visit: Visit) -> Redirect:
+    here = visit.call.request.path
+    back = f"?next={quote(here)}" if visit.call.request.method == "GET" and not visit.partial else ""
+    return Redirect(f"/admin/login{back}")
+
+
+def _refusal(route: Route, error: Exception) -> Page:
+    kind = problems.problem_type(error)
+    status = int(kind.status)
+    if status >= 500:
+        logger.exception("page failed", route=route.path, method=route.method, status=status)
+    else:
+        logger.info("page refused", route=route.path, method=route.method, status=status)
+    headers = problems.answer_for(error).headers
+    del headers["Content-Type"]
+    if isinstance(error, Unauthenticated):
+        del headers["WWW-Authenticate"]  # browsers would ask for a password of their own
+    return Page("error.html", {"heading": _(kind.title), "detail": told(error)}, status, headers)
+
+
+def _response(visit: Visit, result: Page | Redirect | Text) -> Response:
+    if isinstance(result, Text):
+        text_headers: _Headers = {"Cache-Control": "no-store", **_HEADERS, "Content-Type": result.media_type}
+        return Response(body=result.body, headers={**text_headers, **result.headers}, status_code=200)
+    if isinstance(result, Redirect):
+        return _redirected(visit, result)
+    headers: _Headers = {**_HEADERS, **_PAGE_HEADERS, **result.headers}
+    if visit.flash and not visit.partial:
+        headers["Set-Cookie"] = [sessions.cookie(visit.call, visits.FLASH, "", max_age=0)]
+    body = rendering.render(result.template, visit, result.values)
+    return Response(body=body, headers=headers, status_code=result.status)
+
+
+def _redirected(visit: Visit, result: Redirect) -> Response:
+    place = visit.link(result.path)
+    cookies = list(result.cookies)
+    if result.flash:
+        cookies.append(sessions.cookie(visit.call, visits.FLASH, visits.flash_value(result.flash), max_age=60))
+    headers: _Headers = {**_HEADERS, "Cache-Control": "no-store", "Content-Type": HTML}
+    if cookies:
+        headers["Set-Cookie"] = cookies
+    # htmx follows a redirect by itself and would put the whole page where a part of it belongs.
+    if visit.partial:
+        return Response(body="", headers={**headers, "HX-Redirect": place}, status_code=200)
+    return Response(body="", headers={**headers, "Location": place}, status_code=303)

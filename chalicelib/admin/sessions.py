@@ -1,0 +1,80 @@
+"""Who is signed in: the session cookie, which holds an access token, and what protects changes from other sites."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..api.routing import Call
+from ..domain.errors import Forbidden, Unauthenticated
+from ..domain.users import Principal
+
+COOKIE = "session"
+CSRF_HEADER = "x-csrf-token"
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in user."""
+
+    principal: Principal
+    secret: str
+
+    @property
+    def csrf(self) -> str:
+        """What a form of this session carries: it follows from the token, which no other site can read."""
+        return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def cookies(call: Call) -> dict[str, str]:
+    """The request's cookies. (The standard library's parser drops all where one of another service is odd.)"""
+    pairs = (part.partition("=") for part in (call.header("cookie") or "").split(";"))
+    return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def find(call: Call, secret: str) -> Session | None:
+    """The session of a cookie's secret, None where it is good no more."""
+    if not secret:
+        return None
+    try:
+        return Session(call.services.accounts.authenticate(secret), secret)
+    except Unauthenticated:
+        return None
+
+
+def cookie(call: Call, name: str, value: str, *, http_only: bool = True, max_age: int | None = None) -> str:
+    """A Set-Cookie header for the pages of the admin UI, and nothing else."""
+    parts = [f"{name}={value}", f"Path={call.link('/admin')}", "SameSite=Lax"]
+    if max_age is not None:
+        parts.append(f"Max-Age={max_age}")
+    if http_only:
+        parts.append("HttpOnly")
+    if not _on_loopback(call):
+        parts.append("Secure")
+    return "; ".join(parts)
+
+
+def check_origin(call: Call) -> None:
+    """Forbidden where a browser says that another site made the request."""
+    site = call.header("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise Forbidden("the request came from another site")
+        return
+    origin = call.header("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != (call.header("host") or "").lower():
+        raise Forbidden("the request came from another site")
+
+
+def check_csrf(session: Session, token: str) -> None:
+    """Forbidden where the request does not carry the session's token."""
+    if not hmac.compare_digest(session.csrf.encode(), token.encode("utf-8", "replace")):
+        raise Forbidden("the form is too old; reload the page and try again")
+
+
+def _on_loopback(call: Call) -> bool:
+    host = (call.header("host") or "").lower()
+    return host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK

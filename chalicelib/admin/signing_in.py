@@ -1,0 +1,49 @@
+"""/admin/login and /admin/logout: a session begins with a password and ends with its token."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel
+
+from . import sessions
+from .routing import Page, Pages, Redirect
+from .texts import _
+from .visits import Visit
+
+pages = Pages()
+_OURS = re.compile(r"/admin(/[A-Za-z0-9_/-]{0,200})?")
+_TOKEN_NAME = "admin UI"  # noqa: S105 - how the token is called in lists
+
+
+class SignInQuery(BaseModel):
+    """Where to go after."""
+
+    next: str = ""
+
+
+@pages.get("/admin/login", roles=None)
+def show_sign_in(visit: Visit, query: SignInQuery) -> Page:
+    """Ask for username and password."""
+    return Page("login.html", {"next": query.next})
+
+
+@pages.post("/admin/login", roles=None, shows=show_sign_in)
+def sign_in(visit: Visit, query: SignInQuery) -> Redirect:
+    """Begin a session."""
+    form = visit.form
+    accounts = visit.services.accounts
+    issued = accounts.issue_token(
+        form.text("username")[:256], form.raw("password")[:1024], visit.call.address, _TOKEN_NAME
+    )
+    cookie = sessions.cookie(visit.call, sessions.COOKIE, issued.secret)
+    return Redirect(query.next if _OURS.fullmatch(query.next) else "/admin", cookies=(cookie,))
+
+
+@pages.post("/admin/logout")
+def sign_out(visit: Visit) -> Redirect:
+    """End the session; its token is good for nothing any more."""
+    if visit.session is not None:
+        visit.services.accounts.revoke_secret(visit.session.secret)
+    gone = sessions.cookie(visit.call, sessions.COOKIE, "", max_age=0)
+    return Redirect("/admin/login", flash=_("You are signed out."), cookies=(gone,))

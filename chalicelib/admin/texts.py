@@ -1,0 +1,96 @@
+"""The language of a page: English as it stands in the code, others from catalogs in locale/."""
+
+from __future__ import annotations
+
+import gettext as catalogs
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = {"en": "English", "ru": "Русский"}
+DEFAULT = "en"
+_LOCALE = Path(__file__).with_name("locale")
+_language = ContextVar("language", default=DEFAULT)
+_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Translate into a language for as long as this lasts, in this thread."""
+    before = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(before)
+
+
+def language() -> str:
+    """The language that is spoken now."""
+    return _language.get()
+
+
+def gettext(message: str, **values: Any) -> str:
+    """The text in the page's language, with the values in the place of `%(name)s`."""
+    text = _catalog(_language.get()).gettext(message) if message else ""
+    return text % values if values else text
+
+
+def ngettext(singular: str, plural: str, n: int, **values: Any) -> str:
+    """The form of a text that goes with a number."""
+    text = _catalog(_language.get()).ngettext(singular, plural, n)
+    return text % values if values else text
+
+
+_ = gettext
+
+
+def preferred(header: str) -> str:
+    """The first of our languages that an Accept-Language header asks for."""
+    asked: list[tuple[float, str]] = []
+    for part in header[:500].split(","):
+        name, _sep, parameters = part.strip().partition(";")
+        given = _WEIGHT.search(parameters)
+        asked.append((float(given[1]) if given else 1.0, name.partition("-")[0].lower()))
+    # The sort is stable: of equal weight the first one wins.
+    for weight, name in sorted(asked, key=lambda one: -one[0]):
+        if name in LANGUAGES and weight:
+            return name
+    return DEFAULT
+
+
+@cache
+def _catalog(language: str) -> catalogs.NullTranslations:
+    path = _LOCALE / f"{language}.po"
+    if language == DEFAULT or not path.exists():
+        return catalogs.NullTranslations()
+    import polib  # only who shows a page needs it
+
+    # polib compiles into memory, and the standard library reads that: no compiled file is kept.
+    return catalogs.GNUTranslations(io.BytesIO(polib.pofile(path.read_text(encoding="utf-8")).to_binary()))
+
+
+def status_name(name: str) -> str:
+    """The state of a mailing, a message or another thing, as people read it."""
+    return {
+        "scheduled": _("scheduled"),
+        "running": _("running"),
+        "paused": _("paused"),
+        "finished": _("finished"),
+        "cancelled": _("cancelled"),
+        "expired": _("expired"),
+        "queued": _("queued"),
+        "sending": _("sending"),
+        "sent": _("sent"),
+        "waiting": _("waiting"),
+        "failed": _("failed"),
+        "unknown": _("unknown"),
+        "skipped": _("skipped"),
+        "open": _("open"),
+        "closed": _("closed"),
+        "held": _("held open"),
+    }.get(name, name)
