@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -169,3 +170,4 @@ def _send(world: World, measured: Measured) -> None:
 def quiet() -> None:
     """Let nothing be logged: a terminal's lines would be measured too."""
     logging.disable(logging.CRITICAL)
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"

@@ -8,7 +8,7 @@ from typing import Any
 from .bootstrap import Services, get_services
 from .domain.errors import Malformed
 from .messaging import Unit
-from .observability import logger
+from .observability import invocation, logger
 from .services.batch import Received
 
 BatchAnswer = dict[str, list[dict[str, str]]]
@@ -17,37 +17,43 @@ BatchAnswer = dict[str, list[dict[str, str]]]
 def tick(event: dict[str, Any], context: Any) -> None:
     """The schedule's work, once a minute."""
     del event
-    services = get_services()
-    services.dispatcher.tick(_deadline(services, context))
+    with invocation(context.aws_request_id):
+        services = get_services()
+        services.dispatcher.tick(_deadline(services, context))
 
 
 def report(event: dict[str, Any], context: Any) -> None:
     """Every quarter of an hour: send the daily report if its time has come."""
-    del event, context
-    get_services().reports.send_due()
+    del event
+    with invocation(context.aws_request_id):
+        get_services().reports.send_due()
 
 
 def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
     """Carry out units of the dispatch queue. What is no unit stays until the queue gives it up to its dead letters."""
-    services = get_services()
-    failed: list[str] = []
-    for record in event["Records"]:
-        try:
-            unit = Unit.parse(record["body"])
-            logger.debug("unit", unit=unit.kind, mailing_id=unit.mailing_id, shard=unit.shard)
-            services.dispatcher.handle(unit, _deadline(services, context))
-        except Malformed as error:
-            logger.error("poison on the dispatch queue", item=record["messageId"], error=str(error))
-            failed.append(record["messageId"])
-        except Exception:  # the boundary of one record
-            logger.exception("unit failed, seen again later", item=record["messageId"])
-            failed.append(record["messageId"])
-    return _answer(failed)
+    with invocation(context.aws_request_id):
+        services = get_services()
+        return _answer(
+            [record["messageId"] for record in event["Records"] if not _carried_out(record, services, context)]
+        )
+
+
+def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bool:
+    try:
+        unit = Unit.parse(record["body"])
+        logger.debug("unit", unit=unit.kind, mailing_id=unit.mailing_id, shard=unit.shard)
+        services.dispatcher.handle(unit, _deadline(services, context))
+    except Malformed as error:
+        logger.error("poison on the dispatch queue", item=record["messageId"], error=str(error))
+        return False
+    except Exception:  # the boundary of one record
+        logger.exception("unit failed, seen again later", item=record["messageId"])
+        return False
+    return True
 
 
 def send(event: dict[str, Any], context: Any) -> BatchAnswer:
     """Deliver a batch of the send queue."""
-    services = get_services()
     received = [
         Received(
             record["messageId"],
@@ -57,7 +63,9 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer:
         )
         for record in event["Records"]
     ]
-    return _answer(services.delivery.deliver(received, _deadline(services, context)))
+    with invocation(context.aws_request_id):
+        services = get_services()
+        return _answer(services.delivery.deliver(received, _deadline(services, context)))
 
 
 def _deadline(services: Services, context: Any) -> datetime:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib import observability
+
 STACK = "${AWS::StackName}"
 _FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
 _QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
@@ -86,6 +88,11 @@ def of_api(name: str, statistic: str = "Sum") -> Metric:
     return Metric("AWS/ApiGateway", name, (("ApiName", STACK), ("Stage", "service")), statistic, name)
 
 
+def of_service(metric: observability.Metric, statistic: str = "Sum", label: str = "", of: str = "") -> Metric:
+    dimensions = [(observability.SERVICE_DIMENSION, STACK)] + ([(metric.dimension, of)] if of else [])
+    return Metric(observability.NAMESPACE, metric.name, tuple(dimensions), statistic, label or of)
+
+
 def alarms() -> list[Alarm]:
     """What a person should be told of."""
     waiting, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
@@ -109,6 +116,20 @@ def alarms() -> list[Alarm]:
             comparison="LessThanThreshold",
             missing="breaching",
         ),
+        Alarm(
+            "late-starts",
+            "A mailing started more than a minute after its time",
+            of_service(observability.START_LATENESS, "Maximum"),
+            60_000,
+        ),
+        # Every tick tells the state: ten minutes without a moment in which it was closed.
+        Alarm(
+            "gateway-circuit",
+            "The circuit has been open for ten minutes, and nothing is sent: /api/gateway/",
+            of_service(observability.CIRCUIT_STATE, "Minimum"),
+            0,
+            period=600,
+        ),
         Alarm("api-server-errors", "The API answers with 5xx", of_api("5XXError"), 0),
         # A table that grows with a mailing throttles for seconds, and retries hide it.
         *(
@@ -121,6 +142,7 @@ def alarms() -> list[Alarm]:
 def graphs() -> list[tuple[str, list[Metric]]]:
     """What the dashboard shows, with a title each, three in a row."""
     return [
+        *_graphs_of_service(),
         ("Messages in queues", [of_queue(name, "ApproximateNumberOfMessagesVisible") for name in _QUEUES]),
         ("Age of the oldest message, seconds", [of_queue(name, "ApproximateAgeOfOldestMessage") for name in _QUEUES]),
         ("Functions: errors", [of_function(name, "Errors") for name in _FUNCTIONS]),
@@ -130,6 +152,45 @@ def graphs() -> list[tuple[str, list[Metric]]]:
         ("API: requests", [of_api(name) for name in ("Count", "4XXError", "5XXError")]),
         ("API: milliseconds", [of_api("Latency", statistic) for statistic in ("p50", "p95", "p99")]),
         ("Tables: throttled writes", [of_table(name, "WriteThrottleEvents") for name in _TABLES]),
+    ]
+
+
+def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
+    """Of the metrics that the functions emit themselves."""
+    percentiles = ("p50", "p95", "p99")
+    ends = (
+        observability.MESSAGES_SENT,
+        observability.MESSAGES_FAILED,
+        observability.MESSAGES_UNKNOWN,
+        observability.MESSAGES_EXPIRED,
+        observability.MESSAGES_CANCELLED,
+        observability.MESSAGES_SKIPPED,
+    )
+    mailings = (
+        of_service(observability.MAILINGS_CREATED),
+        of_service(observability.MAILINGS_UNDER_WAY, "Maximum"),
+        of_service(observability.REPORTS_SENT),
+    )
+    flow = [of_service(metric) for metric in (observability.MESSAGES_CREATED, observability.MESSAGES_DISPATCHED)]
+    parked = observability.MESSAGES_PARKED
+    errors = observability.API_ERRORS
+    gateway = [
+        of_service(observability.GATEWAY_LATENCY, "SampleCount", "calls"),
+        of_service(observability.GATEWAY_FAILURES),
+        of_service(observability.CIRCUIT_STATE, "Maximum"),
+    ]
+    late = [of_service(metric, "Maximum") for metric in (observability.START_LATENESS, observability.DISPATCH_LAG)]
+    api = [of_service(metric, "p95") for metric in (observability.API_LATENCY, observability.AUTHORIZER_LATENCY)]
+    return [
+        ("Mailings", list(mailings)),
+        ("Messages: dispatched", [*flow, of_service(observability.BATCH_SIZE, "Average", "batch size, average")]),
+        ("Messages: how they ended", [of_service(metric) for metric in ends]),
+        ("Messages: parked, by why", [of_service(parked, of=reason) for reason in parked.values]),
+        ("Gateway: calls, failures, circuit", gateway),
+        ("Gateway: milliseconds", [of_service(observability.GATEWAY_LATENCY, one, one) for one in percentiles]),
+        ("Late by milliseconds, at most", late),
+        ("API: milliseconds in functions, p95", api),
+        ("API: errors", [of_service(errors, of=status) for status in errors.values]),
     ]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from chalice import AuthResponse
 from chalice.app import AuthRequest
 
 from .. import bootstrap
 from ..domain.errors import Unauthenticated
+from ..observability import AUTHORIZER_LATENCY, invocation, measure
 
 _SCHEMES = ("token", "bearer")
 
@@ -26,6 +29,15 @@ def secret_of(header: str) -> str:
 
 def authorize(request: AuthRequest) -> AuthResponse:
     """Let the owner of a good token pass to every route; the routes check the role."""
+    started = perf_counter()
+    with invocation(""):
+        try:
+            return _authorized(request)
+        finally:
+            measure(AUTHORIZER_LATENCY, (perf_counter() - started) * 1000)
+
+
+def _authorized(request: AuthRequest) -> AuthResponse:
     try:
         principal = bootstrap.get_services().accounts.authenticate(secret_of(request.token))
     except Unauthenticated as error:

@@ -12,11 +12,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ..domain.call_totals import BOUNDS_MS
+from ..domain.gateway_control import CIRCUITS
 from ..domain.mailings import COUNTED
 from ..services.gauges import Gauges
 
 _PREFIX = "message_service_"
-_CIRCUITS = ("closed", "open", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class _Collected(Collector):
             for state in ("visible", "delayed", "in_flight")
         }
         yield _family(QUEUE, depths)
-        yield _family(CIRCUIT, {(state,): gauges.control.circuit == state for state in _CIRCUITS})
+        yield _family(CIRCUIT, {(state,): gauges.control.circuit == state for state in CIRCUITS})
         yield _family(RATE, {(): gauges.control.rate or 0})
         yield _family(CALLS, {(str(outcome),): count for outcome, count in gauges.calls.by_outcome.items()})
         bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from ..domain.gateway_control import MAX_REASON, GatewayChange, GatewayControl, Setting, check_reason
+from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
 from ..services.gateway_control import MAX_RATE
 from .fields import Body, MomentOut, PageQuery, View, by_rule
 from .routing import Call, Routes
@@ -23,7 +23,7 @@ class GatewayView(View):
     """
 
     rate: int | None
-    circuit: Literal["closed", "open", "held"]
+    circuit: Circuit
     opened_at: MomentOut | None
     retry_at: MomentOut | None
     reason: str

@@ -7,6 +7,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from chalice.app import Authorizer, Blueprint, Request, Response
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from .. import bootstrap
 from ..domain.errors import Forbidden, ServiceError
 from ..domain.users import Principal, Role
-from ..observability import logger
+from ..observability import API_ERRORS, API_LATENCY, invocation, logger, measure
 from . import parsing, problems
 
 T = TypeVar("T", bound=BaseModel)
@@ -197,10 +198,17 @@ class Routes:
 
 def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        try:
-            return _answer(operation, blueprint.current_request, path)
-        except Exception as error:  # the boundary of a request
-            return _refusal(operation, error)
+        request = blueprint.current_request
+        started = perf_counter()
+        with invocation(request.context["requestId"]):
+            try:
+                response = _answer(operation, request, path)
+            except Exception as error:  # the boundary of a request
+                response = _refusal(operation, error)
+            measure(API_LATENCY, (perf_counter() - started) * 1000)
+            if response.status_code >= 400:
+                measure(API_ERRORS, of=f"{response.status_code // 100}xx")
+        return response
 
     view.__name__ = operation.name
     view.__doc__ = inspect.getdoc(operation.handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..domain.gateway_control import Circuit
 from .fields import View
 from .routing import Call, Routes
 
@@ -31,7 +32,7 @@ class ReadinessView(View):
     """
 
     status: Literal["ready"] = "ready"
-    circuit: Literal["closed", "open", "held"]
+    circuit: Circuit
 
 
 RESOURCES = {

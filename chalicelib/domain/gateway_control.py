@@ -17,6 +17,7 @@ PROBES = 3  # messages in one probe
 MAX_REASON = 200  # characters
 
 Circuit = Literal["closed", "open", "held"]
+CIRCUITS: tuple[Circuit, ...] = ("closed", "open", "held")
 
 
 class Setting(StrEnum):

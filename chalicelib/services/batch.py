@@ -11,6 +11,7 @@ from ..domain.costs import write_units_of
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message
 from ..domain.tallies import HINTS, MILLISECONDS, WRITES, counters_of
+from .measuring import measure_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Batch:
 
     def count(self, old: Message, new: Message) -> None:
         """Note that a row went from one status to another."""
+        measure_status(new)
         for message, change in ((old, -1), (new, 1)):
             for name in counters_of(message):
                 self.counts[new.mailing_id][name] += change

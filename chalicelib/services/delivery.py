@@ -14,7 +14,7 @@ from ..domain.errors import Unavailable
 from ..domain.messages import Attempt, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway
 from ..messaging import Queue
-from ..observability import logger
+from ..observability import BATCH_SIZE, GATEWAY_FAILURES, GATEWAY_LATENCY, logger, measure
 from .batch import Batch, Job, Received
 from .claiming import Claims, deferral, obstacle
 from .gateway_control import TOLERANCE, GatewayControlService
@@ -70,6 +70,7 @@ class Delivery:
         batch.count_work([hint.mailing_id for hint in hints], (self._clock.now() - began).total_seconds())
         self._outcomes.count(batch)
         self._postpone(batch)
+        _measure(batch, len(received))
         if batch.attempts:
             outcomes = Counter(str(attempt.outcome) for _, attempt in batch.attempts)
             logger.info("batch delivered", size=len(received), kept=len(batch.kept), outcomes=dict(outcomes))
@@ -144,3 +145,11 @@ class Delivery:
             self._send_queue.postpone(receipts)
         except Unavailable as error:
             logger.warning("messages are seen again later than planned", error=str(error), count=len(receipts))
+
+
+def _measure(batch: Batch, size: int) -> None:
+    measure(BATCH_SIZE, size)
+    for _, attempt in batch.attempts:
+        measure(GATEWAY_LATENCY, attempt.duration_ms)
+        if attempt.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+            measure(GATEWAY_FAILURES)

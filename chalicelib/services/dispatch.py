@@ -11,11 +11,21 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..domain.clients import SHARDS, Client
 from ..domain.errors import NotFound
+from ..domain.gateway_control import CIRCUITS
 from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..domain.tallies import counters_of
 from ..messaging import Hint, Queue, Unit
-from ..observability import logger
+from ..observability import (
+    CIRCUIT_STATE,
+    DISPATCH_LAG,
+    MAILINGS_UNDER_WAY,
+    MESSAGES_CREATED,
+    MESSAGES_DISPATCHED,
+    START_LATENESS,
+    logger,
+    measure,
+)
 from ..storage.clients import ClientRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -23,6 +33,7 @@ from .claiming import deferral, obstacle
 from .feeding import Feeder
 from .gateway_control import GatewayControlService
 from .imports import ImportService
+from .measuring import measure_status
 from .settling import Settler, closing_status
 
 PAGE = 125  # clients; a multiple of 25, which is what the ledger writes at once
@@ -112,8 +123,9 @@ class Dispatcher:
         running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now)
         if self._mailings.launch(mailing, running):
             self._send_expansions(mailing.mailing_id, SHARDS)
-            late = (now - mailing.start_at).total_seconds()
-            logger.info("mailing launched", mailing_id=mailing.mailing_id, late_s=round(late, 3))
+            late = now - max(mailing.start_at, mailing.created_at)
+            measure(START_LATENESS, late / timedelta(milliseconds=1))
+            logger.info("mailing launched", mailing_id=mailing.mailing_id, late_s=round(late.total_seconds(), 3))
 
     def _send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
         self._dispatch_queue.send([Unit("expand", mailing_id, shard).body() for shard in shards])
@@ -149,9 +161,11 @@ class Dispatcher:
         # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.
         first = not shard.cursor and self._unhindered(mailing, now)
         rows = [_row(mailing, client, now, hinted=first) for client in clients]
-        self._ledger.insert(rows)
+        added = [row for row, new in zip(rows, self._ledger.insert(rows), strict=True) if new]
         if first:
-            self._send_queue.send([Hint(row.mailing_id, row.client_id).body() for row in rows if row.hinted])
+            hints = [Hint(row.mailing_id, row.client_id).body() for row in rows if row.hinted]
+            self._send_queue.send(hints)
+            measure(MESSAGES_DISPATCHED, len(hints))
         new = replace(
             shard,
             cursor=cursor,
@@ -160,6 +174,9 @@ class Dispatcher:
             fed=first and not cursor,
             lease_until=now + _LEASE,
         )
+        measure(MESSAGES_CREATED, len(added))
+        for row in added:
+            measure_status(row)
         settled = Counter(name for row in rows for name in counters_of(row))
         done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
@@ -171,6 +188,8 @@ class Dispatcher:
 
     def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
         state = self._mailings.state(mailing_id)
+        if state.mailing.launched_at:
+            measure(DISPATCH_LAG, (self._clock.now() - state.mailing.launched_at) / timedelta(milliseconds=1))
         if state.statistics.settled or closing_status(state.mailing, self._clock.now()):
             self._dispatch_queue.send([Unit("settle", mailing_id).body()])  # nobody to send to, or all sent already
         elif not shard.fed or self._feeder.needs_pump(state):
@@ -193,6 +212,8 @@ class Dispatcher:
             self._dispatch_queue.send([unit.body()], delay)
         going = [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.RUNNING)]
         going += [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.PAUSED)]
+        measure(MAILINGS_UNDER_WAY, len(going))
+        measure(CIRCUIT_STATE, CIRCUITS.index(self._control.state().circuit))
         for mailing_id in (*going, *self._mailings.closing(_AT_ONCE)):
             if self._clock.now() >= deadline - _STOP_BEFORE:
                 return

@@ -16,7 +16,7 @@ from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.mailings import Mailing, MailingState, MailingStatus, Segment, Statistics, is_mailing_id
 from ..domain.requests import RequestKey
 from ..messaging import MAX_DELAY, Queue, Unit
-from ..observability import logger
+from ..observability import MAILINGS_CREATED, logger, measure
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
 from .mailing_fields import MailingFields, check_changeable, check_fields
@@ -61,7 +61,9 @@ class MailingService:
                 self._mailings.create(mailing)
             else:
                 earlier = self._mailings.create_once(mailing, request, now + REQUESTS_KEPT)
-        if earlier is not None:
+        if earlier is None:
+            measure(MAILINGS_CREATED)
+        else:
             if request is None or earlier.fingerprint != request.fingerprint:
                 raise Invalid.of("Idempotency-Key", "was used for another request already; take a new one")
             mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at)

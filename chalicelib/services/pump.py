@@ -15,6 +15,7 @@ from ..domain.gateway_control import PROBES, GatewayControl
 from ..domain.mailings import MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..messaging import MAX_DELAY, Hint, Queue
+from ..observability import MESSAGES_DISPATCHED, measure
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .claiming import obstacle
@@ -107,6 +108,7 @@ class Pump:
         for delay, client_ids in by_delay.items():
             self._send_queue.send([Hint(mailing_id, client_id).body() for client_id in client_ids], delay)
         count = sum(map(len, by_delay.values()))
+        measure(MESSAGES_DISPATCHED, count)
         for name in ("", mailing_id):
             if name in self._budgets:
                 left, since = self._budgets[name]

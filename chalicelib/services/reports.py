@@ -14,7 +14,7 @@ from ..config import Settings
 from ..domain.errors import Conflict, NotFound
 from ..domain.mailings import Mailing, MailingState, MailingStatus, Statistics
 from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
-from ..observability import logger
+from ..observability import REPORTS_SENT, logger, measure
 from ..storage.mailings import MailingRepository
 from ..storage.reports import ReportRepository
 
@@ -115,6 +115,7 @@ class ReportService:
 
         message = message_for(report, self._sender, self._recipients)
         went_to = self._post().send(message, self._recipients)
+        measure(REPORTS_SENT)
         logger.info("report sent", day=report.day.on.isoformat(), mailings=report.mailings.total(), went_to=went_to)
         return SentReport(report, self._recipients, went_to)
 

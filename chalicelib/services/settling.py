@@ -18,6 +18,7 @@ from ..observability import logger
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .feeding import Feeder
+from .measuring import measure_status
 
 _STOP_BEFORE = timedelta(seconds=10)
 _PAGE = 500
@@ -98,6 +99,7 @@ class Settler:
         counts: Counter[str] = Counter()
         for (old, new), done in zip(changes, applied, strict=True):
             if done:
+                measure_status(new)
                 counts.update(counters_of(new))
                 counts.subtract(counters_of(old))
                 counts[WRITES] += write_units_of(old, new)

@@ -20,6 +20,7 @@ from chalicelib.domain.messages import MessageStatus, Outcome
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint, Unit
 from chalicelib.services.mailing_fields import MailingFields
+from infra.local.lambda_context import LambdaContext
 from tests.contract.calls import permissions_for
 from tests.contract.packaged import PARAMETERS, Permission
 from tests.support.api import Api, new_api
@@ -163,7 +164,7 @@ def record_report() -> dict[str, set[Permission]]:
         recorder = Recorder(lambda: "report")
         world.aws.before = recorder.note
         with mock.patch.object(workers, "get_services", return_value=world.services):
-            workers.report({}, None)
+            workers.report({}, LambdaContext("report", "r", 60, world.clock, "us-east-1"))
     return {"report": recorder.used["report"]}
 
 

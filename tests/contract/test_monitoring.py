@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.packaged import FUNCTION, QUEUE, TABLE, Packaged, in_stack
+from chalicelib.observability import METRICS, NAMESPACE
+from tests.contract.packaged import FUNCTION, QUEUE, STACK, TABLE, Packaged, in_stack
 
 Watched = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, metric, dimensions
 # Those of AWS that are used, with their dimensions: the CloudWatch pages of SQS, Lambda, DynamoDB and API Gateway.
@@ -59,6 +60,23 @@ def test_every_metric_of_aws_is_one_that_aws_has(packaged: Packaged) -> None:
         if namespace.startswith("AWS/"):
             keys, names = OF_AWS[namespace]
             assert (name in names, {key for key, _ in dimensions}) == (True, keys), f"{namespace} {name}"
+
+
+def test_every_metric_of_ours_is_one_that_the_functions_emit(packaged: Packaged) -> None:
+    """Expects names and dimensions of the list, which is what a run emits (tests/integration/test_emf.py)."""
+    known = {
+        (NAMESPACE, metric.name, frozenset([("service", STACK), *((metric.dimension, value) for value in values)]))
+        for metric in METRICS
+        for values in ([[value] for value in metric.values] or [[]])
+    }
+    ours = {one for one in _of_alarms(packaged) + _of_dashboard(packaged) if not one[0].startswith("AWS/")}
+    assert ours == known
+
+
+def test_the_functions_name_the_stack_as_their_service(packaged: Packaged) -> None:
+    """Expects every function to emit its metrics with the dimension that the dashboard and the alarms ask for."""
+    for function in packaged.properties(FUNCTION).values():
+        assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 
 def test_what_is_watched_is_in_the_template(packaged: Packaged) -> None:

@@ -15,6 +15,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.reports import Day
 from chalicelib.emails.post import MaybeSent, NotSent
 from chalicelib.services.reports import ReportService
+from infra.local.lambda_context import LambdaContext
 from tests.support.mailbox import read_emails
 from tests.support.world import START, World, new_world
 
@@ -38,7 +39,7 @@ def _service(world: World) -> ReportService:
 
 def _tick(world: World) -> None:
     with mock.patch.object(workers, "get_services", return_value=world.services):
-        workers.report({}, None)
+        workers.report({}, LambdaContext("report", "request", 60, world.clock, "us-east-1"))
 
 
 def test_the_report_is_sent_once_however_often_the_schedule_fires(world: World, tmp_path: Path) -> None:

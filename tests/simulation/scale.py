@@ -8,6 +8,7 @@ sorted list instead.
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import sys
 import time
@@ -72,5 +73,6 @@ def run(count: int) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     for size in sys.argv[1:] or ["1000", "100000"]:
         run(int(size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from unittest import mock
 
 from app import app
@@ -47,9 +48,9 @@ class Campaign:
 
 
 @contextmanager
-def new_campaign() -> Iterator[Campaign]:
+def new_campaign(**settings: Any) -> Iterator[Campaign]:
     """An empty service, called as its admin."""
-    with new_world(max_attempts=3) as world, quick_passwords():
+    with new_world(max_attempts=3, **settings) as world, quick_passwords():
         assert world.services is not None
         with mock.patch.object(bootstrap, "get_services", return_value=world.services):
             api = Api(HttpFront(app, world.clock, "us-east-1"), world.services, world.clock, world.aws, world.sqs)

@@ -1,0 +1,33 @@
+"""Which metrics a message moves."""
+
+from __future__ import annotations
+
+from ..domain.messages import Message, MessageStatus
+from ..observability import (
+    MESSAGES_CANCELLED,
+    MESSAGES_EXPIRED,
+    MESSAGES_FAILED,
+    MESSAGES_PARKED,
+    MESSAGES_SENT,
+    MESSAGES_SKIPPED,
+    MESSAGES_UNKNOWN,
+    measure,
+)
+
+_ENDS = {
+    MessageStatus.SENT: MESSAGES_SENT,
+    MessageStatus.FAILED: MESSAGES_FAILED,
+    MessageStatus.UNKNOWN: MESSAGES_UNKNOWN,
+    MessageStatus.EXPIRED: MESSAGES_EXPIRED,
+    MessageStatus.CANCELLED: MESSAGES_CANCELLED,
+    MessageStatus.SKIPPED: MESSAGES_SKIPPED,
+}
+_PARKED = {"the circuit is open": "circuit", "the rate": "rate", "outside the local window": "local window"}
+
+
+def measure_status(message: Message) -> None:
+    """Count a message that has just been given its status, where that is a final one or it waits."""
+    if message.status is MessageStatus.WAITING:
+        measure(MESSAGES_PARKED, of=_PARKED.get(message.reason, "retry"))
+    elif metric := _ENDS.get(message.status):
+        measure(metric)

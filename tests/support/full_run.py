@@ -1,0 +1,133 @@
+"""A run in which every function works and messages come to every end, with all that it has written to its logs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from chalicelib.config import Settings
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.observability import logger
+from tests.support.api import PASSWORD
+from tests.support.campaign import Campaign, new_campaign
+
+OK = Answer(Outcome.ACCEPTED)
+REFUSED = Answer(Outcome.REFUSED, "HTTP 400", 400)
+UNKNOWN = Answer(Outcome.UNKNOWN, "no answer in time")
+FAILED = Answer(Outcome.FAILED, "HTTP 503", 503)
+LATER = Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=600)
+TEXT = "the words of a mailing"
+SEND_QUEUE = Settings().send_queue
+
+
+@dataclass
+class FullRun:
+    """What was written, and what stands in the ledger and must not stand in the logs."""
+
+    log: str = ""
+    statuses: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    mailings: list[str] = field(default_factory=list)
+    phone_numbers: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Every record of the logger, parsed; those with metrics are not among them."""
+        lines = [json.loads(line) for line in self.log.splitlines()]
+        return [line for line in lines if "_aws" not in line]
+
+
+@contextmanager
+def captured() -> Iterator[io.StringIO]:
+    """What functions write meanwhile: the logger's records, of every level, and the metrics."""
+    text = io.StringIO()
+    handler = logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    level, stream = logger.log_level, handler.setStream(text)
+    logger.setLevel("DEBUG")
+    try:
+        with contextlib.redirect_stdout(text):
+            yield text
+    finally:
+        logger.setLevel(level)
+        handler.setStream(stream)
+
+
+@lru_cache(maxsize=1)
+def full_run() -> FullRun:
+    """The run, made once for all tests that look at it."""
+    run = FullRun()
+    with TemporaryDirectory() as directory, captured() as text:
+        mail = {"report_to": "ops@example.com", "report_from": "reports@example.com"}
+        with new_campaign(**mail, mail_url=Path(directory).as_uri(), circuit_threshold=3) as campaign:
+            _everything(campaign, run)
+            _look(campaign, run)
+    run.log = text.getvalue()
+    return run
+
+
+def _order(campaign: Campaign, run: FullRun, tag: str, **fields: Any) -> str:
+    times = {"start_time": campaign.api.ago(seconds=1), "end_time": campaign.api.ahead(hours=2)}
+    mailing_id = campaign.order(text=f"{TEXT} to {tag}", clients={"tag": tag}, **{**times, **fields})
+    run.mailings.append(mailing_id)
+    return mailing_id
+
+
+def _everything(campaign: Campaign, run: FullRun) -> None:
+    world, api = campaign.world, campaign.api
+    campaign.add_clients(30, tag="many")
+    campaign.add_clients(3, tag="deaf", opted_out=True)
+    campaign.add_clients(3, tag="asleep", timezone="Pacific/Honolulu")
+    answers = [REFUSED, UNKNOWN, FAILED, LATER]
+    places: dict[int, int] = {}
+
+    def trouble(gateway_id: int, nth: int) -> Answer:
+        place = places.setdefault(gateway_id, len(places))
+        return OK if place >= len(answers) or (place == 3 and nth > 1) else answers[place]
+
+    world.gateway.script = trouble
+    campaign.finish(_order(campaign, run, "many"))
+    campaign.finish(_order(campaign, run, "deaf"))
+    world.gateway.script = lambda gateway_id, nth: OK
+    slowed = _order(campaign, run, "many")
+    world.scheduler.run_until(world.clock.now() + timedelta(hours=1), lambda: bool(world.queue(SEND_QUEUE)))
+    assert api.patch("/api/gateway", {"rate": 2}).status == 200
+    world.clock.sleep(2)  # until senders know of it
+    campaign.finish(slowed)
+    assert api.patch("/api/gateway", {"rate": None}).status == 200
+    down = world.clock.now()
+    world.gateway.script = lambda gateway_id, nth: FAILED if (world.clock.now() - down).total_seconds() < 30 else OK
+    campaign.finish(_order(campaign, run, "many"))
+    hours = {"from": "09:00", "until": "21:00"}
+    campaign.finish(_order(campaign, run, "asleep", local_window=hours))  # ends before it is morning there
+    cancelled = _order(campaign, run, "asleep", local_window=hours, end_time=api.ahead(days=2))
+    world.run_for(30)
+    assert api.post(f"/api/mailing/{cancelled}/cancel").status == 200
+    world.run_for(90)
+    assert api.get("/api/nothing").status == api.get("/api/mailing/nobody").status == 404
+    assert api.post("/api/clients", {"phone_number": "+79169999999", "tag": "x" * 999}).status == 422
+    assert api.post("/auth-token", {"username": "admin", "password": "the wrong password"}).status == 401
+    run.secrets.add(api.post("/auth-token", {"username": "admin", "password": PASSWORD}).json["token"])
+
+
+def _look(campaign: Campaign, run: FullRun) -> None:
+    api = campaign.api
+    for status, count in api.get("/api/mailing/stats").json["messages"].items():
+        run.statuses[status] = count
+    run.calls = len(campaign.world.gateway.log)
+    clients = api.get("/api/clients", query={"limit": 200}).json["rows"]
+    run.phone_numbers = {client["phone_number"] for client in clients} | {"+79169999999"}
+    run.secrets |= {api.token, PASSWORD, "the wrong password"}
