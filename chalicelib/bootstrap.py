@@ -131,6 +131,7 @@ def build(
     tables = tables or bind(settings)
     dynamodb = dynamodb or aws_client("dynamodb")
     sqs = sqs or aws_client("sqs")
+    gateway = gateway or create_gateway(settings)
     clients = ClientRepository(tables, backoff, rng)
     mailings = MailingRepository(tables, backoff)
     ledger = Ledger(tables, dynamodb, backoff)
@@ -158,7 +159,7 @@ def build(
         accounts=AccountService(UserRepository(tables, backoff), clock),
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, clients, dispatch_queue, clock, rng),
-        messages=MessageService(ledger, mailings),
+        messages=MessageService(ledger, mailings, gateway),
         statistics=StatisticsService(mailings),
         gauges=GaugeService(clients, mailings, calls, control, queues, clock),
         previews=PreviewService(clients, mailings, control, clock),
@@ -188,7 +189,7 @@ def build(
             Outcomes(policy, mailings, ledger, calls, states, dead_letters, dispatch_queue, clock, rng),
             states,
             control,
-            gateway or create_gateway(settings),
+            gateway,
             send_queue,
             clock,
             rng,

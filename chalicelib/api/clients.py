@@ -101,6 +101,22 @@ class ClientPage(View):
     next: str | None
 
 
+class PhoneBody(Body):
+    """A phone number, however it is written."""
+
+    phone_number: PhoneNumber
+
+
+class FoundClient(View):
+    """The id that belongs to a phone number, and its client, null where none is in the directory.
+
+    With the id the messages to a number are found, also those of a client that was deleted.
+    """
+
+    id: str
+    client: ClientView | None
+
+
 def _path(client: Client) -> str:
     return f"/api/clients/{client.client_id}"
 
@@ -122,6 +138,13 @@ def list_clients(call: Call, query: ClientQuery) -> ClientPage:
         rows=[ClientView.of(client) for client in clients],
         next=query.following(after),
     )
+
+
+@routes.route("POST", "/api/clients/lookup")
+def find_client(call: Call, body: PhoneBody) -> FoundClient:
+    """Find a client by the whole phone number. By POST, so that the number stands in no address and in no log."""
+    client_id, client = call.services.clients.find(body.phone_number)
+    return FoundClient(id=client_id, client=ClientView.of(client) if client else None)
 
 
 @routes.route("GET", "/api/clients/{client_id}", errors=(NotFound,))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field, StrictStr
 
 from ..domain.errors import NotFound
 from ..domain.messages import Attempt, Message, MessageStatus, Outcome
+from ..domain.timelines import Step
+from ..services.messages import MessageStory
 from .fields import MomentOut, PageQuery, View
 from .routing import Call, Routes
 
@@ -65,6 +69,48 @@ class MessageView(View):
         )
 
 
+class StepView(View):
+    """The status that a message took on. `waited_ms` have passed since the step before had ended; `until` is when a
+    step that goes on ends at the latest. A call of the gateway has its `attempt`, one that goes on none yet."""
+
+    status: MessageStatus
+    at: MomentOut
+    waited_ms: int
+    until: MomentOut | None
+    reason: str
+    attempt: AttemptView | None
+
+    @classmethod
+    def of(cls, step: Step) -> StepView:
+        return cls(
+            status=step.status,
+            at=step.at,
+            waited_ms=step.waited // timedelta(milliseconds=1),
+            until=step.until,
+            reason=step.reason,
+            attempt=AttemptView.of(step.attempt) if step.attempt else None,
+        )
+
+
+class TimelineView(View):
+    """What happened to a message. `gateway_id` is the integer by which the gateway knows it, as text; `request` what
+    the gateway is asked, without the token and with the number masked, empty for a gateway that is asked nothing."""
+
+    id: str
+    gateway_id: str
+    request: str
+    steps: list[StepView]
+
+    @classmethod
+    def of(cls, story: MessageStory) -> TimelineView:
+        return cls(
+            id=story.message.message_id,
+            gateway_id=str(story.gateway_id),
+            request=story.request,
+            steps=[StepView.of(step) for step in story.steps],
+        )
+
+
 class MessageQuery(PageQuery):
     """Messages of a mailing, of a client, of a status; without a mailing those of the newest mailings first."""
 
@@ -97,3 +143,12 @@ def list_messages(call: Call, query: MessageQuery) -> MessagePage:
 def read_message(call: Call, message_id: str) -> MessageView:
     """Read one message with its attempts."""
     return MessageView.of(call.services.messages.get(message_id))
+
+
+@routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))
+def read_timeline(call: Call, message_id: str) -> TimelineView:
+    """Read what happened to one message, step by step.
+
+    The ledger keeps every attempt, and of the states between them the last one: earlier ones are time that was waited.
+    """
+    return TimelineView.of(call.services.messages.story(message_id))

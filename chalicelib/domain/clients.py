@@ -63,6 +63,11 @@ def normalize_phone(text: str) -> str:
     return number
 
 
+def masked_phone(phone_number: str) -> str:
+    """A number in E.164 form with all but its first and its last two digits hidden: enough to recognise it by."""
+    return phone_number[:2] + "*" * (len(phone_number) - 4) + phone_number[-2:]
+
+
 def client_id_for(phone_number: str) -> str:
     """The id that belongs to a number in E.164 form: 80 bits of BLAKE2b in base 32, 16 characters.
 

@@ -30,3 +30,7 @@ class Gateway(Protocol):
         `gateway_id` is the same on every attempt of a message; `phone_number` is in E.164 form.
         """
         ...
+
+    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+        """The request that `send` makes, for people to read: without the token, and with the number masked."""
+        ...

@@ -12,11 +12,13 @@ from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, Missin
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
 from ..config import Settings
+from ..domain.clients import masked_phone
 from ..domain.messages import Outcome
 from .base import Answer
 from .bounded import BoundedAdapter
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
+_PATH = "/v1/send/"
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)
 _UNSENDABLE = (InvalidHeader, InvalidSchema, InvalidURL, MissingSchema, UnicodeEncodeError)
 
@@ -32,7 +34,7 @@ class HttpGateway:
     """The gateway that the service was first written for, over one pool of kept connections."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.gateway_url.rstrip("/") + "/v1/send/"
+        self._url = settings.gateway_url.rstrip("/") + _PATH
         self._timeout = (settings.gateway_connect_timeout, settings.gateway_read_timeout)
         self._session = _Session()
         adapter = BoundedAdapter(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
@@ -60,6 +62,12 @@ class HttpGateway:
             return Answer(Outcome.FAILED, f"the gateway's address or token is wrong: {type(error).__name__}")
         except (requests.RequestException, ValueError, OSError) as error:
             return Answer(Outcome.UNKNOWN, f"no usable answer: {type(error).__name__}")
+
+    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+        """The request line, the header that matters and the body; nothing of the gateway's address but the path."""
+        body = {"id": gateway_id, "phone": masked_phone(phone_number).removeprefix("+"), "text": text}
+        content = json.dumps(body, ensure_ascii=False, indent=2)
+        return f"POST {_PATH}{gateway_id}\nAuthorization: Bearer ***\nContent-Type: application/json\n\n{content}"
 
 
 def _read(response: requests.Response) -> bytes | None:

@@ -17,3 +17,8 @@ class SandboxGateway:
         """Accept the message without looking at it."""
         del gateway_id, phone_number, text
         return Answer(Outcome.ACCEPTED)
+
+    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+        """Nothing: there is no request."""
+        del gateway_id, phone_number, text
+        return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ..clock import SystemClock
-from ..domain.clients import Client, is_client_id, new_client
+from ..domain.clients import Client, client_id_for, is_client_id, new_client, normalize_phone
 from ..domain.errors import Malformed, NotFound
 from ..domain.mailings import Segment
 from ..storage.clients import ClientRepository
@@ -57,6 +57,22 @@ class ClientService:
         if not is_client_id(client_id):
             raise NotFound(f"there is no client {client_id[:80]!r}")
         return self._clients.get(client_id)
+
+    def find(self, phone_number: str) -> tuple[str, Client | None]:
+        """The id that belongs to a phone number, however it is written, and its client where there is one.
+
+        The id is a hash of the whole number, so nobody is found by a part of it. Invalid where it is no number.
+        """
+        client_id = client_id_for(normalize_phone(phone_number))
+        return client_id, self._clients.get_many([client_id]).get(client_id)
+
+    def opt_out(self, client_id: str, opted_out: bool) -> Client:
+        """Let a client opt out, or in again; Conflict as for `change`. What has begun to be sent is still sent."""
+
+        def fields_of(client: Client) -> ClientFields:
+            return ClientFields(client.phone_number, client.operator, client.tag, client.timezone, opted_out)
+
+        return self.revise(client_id, fields_of)
 
     def change(self, client_id: str, fields: ClientFields) -> Client:
         """Set all fields of a client. With another number it gets another id; what was sent stays with the old one.

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from ..domain.clients import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
-from ..domain.mailings import is_mailing_id
-from ..domain.messages import Message, MessageStatus
+from ..domain.mailings import Mailing, is_mailing_id
+from ..domain.messages import Message, MessageStatus, gateway_id_for
+from ..domain.timelines import Step, timeline_of
+from ..gateways.base import Gateway
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 
@@ -27,16 +29,44 @@ class MessagePage:
     total: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A page of what a client was sent: each mailing with its message to the client; `cursor` is "" at the end."""
+
+    entries: list[tuple[Mailing, Message]]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStory:
+    """All that is known of one message. `request` is what the gateway is asked, without secrets."""
+
+    message: Message
+    mailing: Mailing
+    gateway_id: int
+    steps: tuple[Step, ...]
+    request: str
+
+
 class MessageService:
     """Read messages."""
 
-    def __init__(self, ledger: Ledger, mailings: MailingRepository) -> None:
+    def __init__(self, ledger: Ledger, mailings: MailingRepository, gateway: Gateway) -> None:
         self._ledger = ledger
         self._mailings = mailings
+        self._gateway = gateway
 
     def get(self, message_id: str) -> Message:
         """The message of that id; NotFound where there is none."""
         return self._ledger.get(message_id)
+
+    def story(self, message_id: str) -> MessageStory:
+        """The message of that id with its mailing, its timeline and its request; NotFound where there is none."""
+        message = self._ledger.get(message_id)
+        mailing = self._mailings.get(message.mailing_id)
+        gateway_id = gateway_id_for(message_id)
+        request = self._gateway.shown_request(gateway_id, message.phone_number, mailing.text)
+        return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
 
     def search(
         self, mailing_id: str | None, client_id: str | None, status: MessageStatus | None, cursor: str, limit: int
@@ -57,7 +87,8 @@ class MessageService:
             rows, following = self.list(mailing_id, status, cursor, limit)
             return MessagePage(rows, following, self._total(mailing_id, status))
         if client_id is not None:
-            return self._of_client(client_id, status, cursor, limit)
+            history = self.history(client_id, status, cursor, limit)
+            return MessagePage([message for _, message in history.entries], history.cursor, None)
         return self._of_all(status, cursor, limit)
 
     def _total(self, mailing_id: str, status: MessageStatus | None) -> int | None:
@@ -110,22 +141,26 @@ class MessageService:
                 break
         return found, after
 
-    def _of_client(self, client_id: str, status: MessageStatus | None, cursor: str, limit: int) -> MessagePage:
-        """The client's row of each mailing is asked for: no index, for which every write would pay."""
+    def history(self, client_id: str, status: MessageStatus | None, cursor: str, limit: int) -> HistoryPage:
+        """Up to `limit` messages to a client with their mailings, the newest mailing first.
+
+        The client's row of each of 100 mailings is asked for: no index, for which every write would pay. The page may
+        be short, or empty, before the end.
+        """
         after = (_checked(cursor), 0) if cursor else None
         mailings, following = self._mailings.list(None, after, _MAILINGS_ASKED)
-        asked = [mailing.mailing_id for mailing in mailings if mailing.launched_at is not None]
-        found = self._ledger.read([(mailing_id, client_id) for mailing_id in asked])
-        rows: builtins.list[Message] = []
-        for mailing_id in asked:
-            message = found.get((mailing_id, client_id))
+        asked = [mailing for mailing in mailings if mailing.launched_at is not None]
+        found = self._ledger.read([(mailing.mailing_id, client_id) for mailing in asked])
+        entries: builtins.list[tuple[Mailing, Message]] = []
+        for mailing in asked:
+            message = found.get((mailing.mailing_id, client_id))
             if message is None or status not in (None, message.status):
                 continue
-            rows.append(message)
-            if len(rows) == limit:
-                last = following is None and mailing_id == asked[-1]
-                return MessagePage(rows, "" if last else mailing_id, None)
-        return MessagePage(rows, following[0] if following else "", None)
+            entries.append((mailing, message))
+            if len(entries) == limit:
+                last = following is None and mailing is asked[-1]
+                return HistoryPage(entries, "" if last else mailing.mailing_id)
+        return HistoryPage(entries, following[0] if following else "")
 
     def _of_all(self, status: MessageStatus | None, cursor: str, limit: int) -> MessagePage:
         """The newest mailing first. The cursor is a mailing, and the place in it or "" where it is done with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -47,6 +48,16 @@ def test_the_request_is_what_the_contract_says(gateway: HttpGateway, server: Fau
     assert heard.path == f"/v1/send/{GATEWAY_ID}"
     assert heard.authorization == f"Bearer {TOKEN}"
     assert heard.message == {"id": GATEWAY_ID, "phone": 79161234567, "text": "Hello, мир"}
+
+
+def test_the_request_is_shown_without_token_address_and_number(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """Expects what is sent, in the words of HTTP, with only as much of the number as it is recognised by."""
+    shown = gateway.shown_request(GATEWAY_ID, PHONE, "Hello, мир")
+    head, _, body = shown.partition("\n\n")
+    assert head.splitlines()[0] == f"POST /v1/send/{GATEWAY_ID}"
+    assert json.loads(body) == {"id": GATEWAY_ID, "phone": "7********67", "text": "Hello, мир"}
+    assert TOKEN not in shown
+    assert server.url.partition("//")[2] not in shown
 
 
 @pytest.mark.parametrize("status", ["401", "408", "425", "429", "500", "502", "503", "599"])

@@ -22,7 +22,7 @@ from chalicelib import workers
 from chalicelib.bootstrap import Services, aws_client, build
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
-from chalicelib.domain.clients import Client, new_client
+from chalicelib.domain.clients import Client, masked_phone, new_client
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, Outcome, gateway_id_for, message_id_for
 from chalicelib.gateways.base import Answer
@@ -74,6 +74,9 @@ class ScriptedGateway:
         finally:
             self._ongoing.discard(gateway_id)
         return answer
+
+    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+        return f"scripted {gateway_id} {masked_phone(phone_number)} {text}"
 
     def calls(self) -> Counter[int]:
         """How often each id was called."""

@@ -251,3 +251,36 @@ def test_a_page_costs_the_same_however_many_clients_there_are(api: Api) -> None:
     assert cost() == at_thousand
     assert api.get("/api/clients").json["total"] == 4000
     assert len(list(repository._segments._totals.read())) <= 3 * 8
+
+
+def test_a_client_is_found_by_its_number_however_that_is_written(api: Api) -> None:
+    """Expects the client, in one read of one item."""
+    client = _created(api, phone_number="+79161234567")
+    for number in ("+79161234567", "8 (916) 123-45-67", "007 916 1234567"):
+        assert api.post("/api/clients/lookup", {"phone_number": number}).json == {"id": client["id"], "client": client}
+    api.aws.calls.clear()
+    api.services.clients.find("+79161234567")
+    assert api.aws.calls == ["dynamodb.BatchGetItem"]
+
+
+def test_a_number_of_nobody_still_has_an_id(api: Api) -> None:
+    """Expects that of the client that was there, so that what was sent to it is found."""
+    client = _created(api, phone_number="+79161234567")
+    api.delete(f"/api/clients/{client['id']}")
+    found = api.post("/api/clients/lookup", {"phone_number": "+79161234567"}).json
+    assert found == {"id": client["id"], "client": None}
+
+
+@pytest.mark.parametrize("number", ["", "4567", "abc", "+7916"])
+def test_nobody_is_looked_for_by_a_part_of_a_number(api: Api, number: str) -> None:
+    """Expects 422 that names the field: the key of a client is a hash of the whole number."""
+    assert list(api.post("/api/clients/lookup", {"phone_number": number}).errors) == ["phone_number"]
+
+
+def test_a_client_opts_out_and_in_again(api: Api) -> None:
+    """Expects everything else to stay."""
+    client = _created(api)
+    for opted_out in (True, False):
+        api.services.clients.opt_out(client["id"], opted_out)
+        read = api.get(f"/api/clients/{client['id']}").json
+        assert read | {"updated_at": ""} == client | {"opted_out": opted_out, "updated_at": ""}

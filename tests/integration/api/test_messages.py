@@ -8,8 +8,9 @@ import pytest
 
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
-from tests.factories import ClientBodyFactory
+from tests.factories import START, ClientBodyFactory, ClientFactory, MailingFactory, MessageFactory
 from tests.support.api import Api
+from tests.support.aws import Call
 from tests.support.campaign import Campaign
 
 
@@ -160,3 +161,63 @@ def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaig
     campaign.finish(few)
     campaign.finish(many)
     assert cost(few) == cost(many)
+
+
+def test_a_timeline_tells_every_step_with_its_times(campaign: Campaign) -> None:
+    """Expects the row, a refused call that is tried again, the wait between, and the end."""
+    busy, accepted = Answer(Outcome.FAILED, "HTTP 503", 503), Answer(Outcome.ACCEPTED, "", 200)
+    campaign.world.gateway.script = lambda gateway_id, nth: busy if nth == 1 else accepted
+    (client,) = campaign.add_clients(1, phone_number="+79161234567")
+    mailing_id = campaign.order(text="Hello 🙂")
+    campaign.finish(mailing_id)
+    timeline = campaign.api.get(f"/api/messages/{mailing_id}-{client}/timeline/").json
+    steps = [(step["status"], step["attempt"] and step["attempt"]["http_status"]) for step in timeline["steps"]]
+    assert steps == [("queued", None), ("sending", 503), ("sending", 200), ("sent", None)]
+    assert timeline["steps"][2]["waited_ms"] >= 1000  # the first retry comes after a second or two
+    assert timeline["steps"][1]["attempt"]["duration_ms"] == 20
+    moments = [step["at"] for step in timeline["steps"]]
+    assert moments == sorted(moments)
+    assert timeline["request"] == f"scripted {timeline['gateway_id']} +7********67 Hello 🙂"
+    assert int(timeline["gateway_id"]) in campaign.world.gateway.calls()
+
+
+def test_the_timeline_of_nobodys_message_is_not_found(api: Api) -> None:
+    """Expects 404 for a well-formed id too."""
+    for message_id in ("1", "01KJPWD6M099CBF4EZDBRXGRED-aaaaaaaaaaaaaaaa"):
+        assert api.get(f"/api/messages/{message_id}/timeline").status == 404
+
+
+def test_a_clients_history_costs_the_same_however_many_mailings_and_messages_there_are(api: Api) -> None:
+    """Expects one page of mailings and one batch of at most 100 rows, at 120 mailings as at 240."""
+    repository = api.services.mailings._mailings
+    ledger = api.services.messages._ledger
+    client = ClientFactory()
+
+    def add() -> None:
+        for _ in range(120):
+            mailing = MailingFactory(launched_at=START)
+            repository.create(mailing)
+            ledger.insert(
+                [MessageFactory(mailing_id=mailing.mailing_id, client=one) for one in (client, ClientFactory())]
+            )
+
+    def cost() -> list[tuple[str, int]]:
+        calls: list[tuple[str, int]] = []
+
+        def note(call: Call) -> None:
+            body = json.loads(call.body)
+            keys = [key for table in body.get("RequestItems", {}).values() for key in table["Keys"]]
+            calls.append((call.operation, body.get("Limit") or len(keys)))
+
+        api.aws.before = note
+        page = api.services.messages.history(client.client_id, None, "", 25)
+        api.aws.before = lambda call: None
+        assert len(page.entries) == 25
+        assert page.cursor
+        return calls
+
+    add()
+    at_few = cost()
+    assert at_few == [("dynamodb.Query", 100), ("dynamodb.BatchGetItem", 100)]
+    add()
+    assert cost() == at_few

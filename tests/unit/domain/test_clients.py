@@ -17,6 +17,7 @@ from chalicelib.domain.clients import (
     check_timezone,
     client_id_for,
     is_client_id,
+    masked_phone,
     new_client,
     normalize_phone,
     operator_of,
@@ -217,3 +218,9 @@ def test_every_wrong_field_of_a_new_client_is_named() -> None:
         new_client(phone_number="", operator="9", tag="\n\x00", timezone="", opted_out=False, now=START)
 
     assert refusal(make) == ["phone_number", "operator", "tag", "timezone"]
+
+
+@pytest.mark.parametrize(("number", "masked"), [("+79161234567", "+7********67"), ("+1234567", "+1****67")])
+def test_a_masked_number_keeps_its_length(number: str, masked: str) -> None:
+    """Its first digit and its last two are seen, also of the shortest one."""
+    assert masked_phone(number) == masked
