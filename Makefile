@@ -31,8 +31,8 @@ $(STAMP): requirements-dev.txt
 
 # Their packages would start a service of their own, which nobody asked for.
 programs: ## Install the programs that tests start and that are not there (Debian, Ubuntu; as root)
-	@command -v prometheus promtool nginx docker-compose >/dev/null && test "$$(command -v prometheus promtool nginx docker-compose | wc -l)" = 4 || { \
-	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prometheus nginx-light docker-compose; }
+	@command -v prometheus promtool nginx docker-compose chromium >/dev/null && test "$$(command -v prometheus promtool nginx docker-compose chromium | wc -l)" = 5 || { \
+	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prometheus nginx-light docker-compose chromium; }
 
 run: $(STAMP) ## Run the whole service on this machine (PORT, DATA_DIR, GATEWAY_URL ...: see README)
 	@exec $(BIN)/python -m infra.local
@@ -47,9 +47,10 @@ report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=202
 	@exec $(BIN)/python -m infra.local.report $(DAY)
 
 # The end-to-end tests mostly wait, for leases to end and for each other's work; the others come first.
-test: $(STAMP) ## Run all tests: unit, integration, contract, end to end
+test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a browser
 	$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/simulation
 	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e
+	$(BIN)/pytest tests/browser
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation

@@ -1,0 +1,109 @@
+"""One `make run` and one Chromium for all browser tests; a page of its own for each.
+
+The tests share the service: each makes what it looks at, under tags and names of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.support.chromium import chromium
+from tests.support.local_run import ApiCaller, LocalRun, local_runs
+
+PHONE = {"width": 360, "height": 740}
+LAPTOP = {"width": 1280, "height": 800}
+_PATIENCE = 10_000  # milliseconds that a page may take for what a test waits for
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+    """The service with its sandbox gateway."""
+    with local_runs(tmp_path_factory.mktemp("browser")) as start:
+        yield start().ready()
+
+
+@pytest.fixture(scope="session")
+def api(run: LocalRun) -> Iterator[ApiCaller]:
+    """The service's REST API, for what a test needs to be there before it looks."""
+    caller = ApiCaller(run)
+    yield caller
+    caller.close()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Browser]:
+    """The browser program."""
+    with chromium() as browser:
+        yield browser
+
+
+@dataclass
+class Window:
+    """Opens pages of the admin UI, and remembers what went wrong on them."""
+
+    engine: Browser
+    url: str
+    opened: list[BrowserContext]
+    complaints: list[str]
+
+    def open(self, *, language: str = "en-US", zone: str = "Europe/Moscow", **options: object) -> Page:
+        """A page in a browser in which nobody is signed in."""
+        context = self.engine.new_context(
+            **{"base_url": self.url, "locale": language, "timezone_id": zone, "viewport": LAPTOP, **options}  # type: ignore[arg-type]
+        )
+        context.set_default_timeout(_PATIENCE)
+        self.opened.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        # What the Content-Security-Policy stops is told on the console.
+        page.on(
+            "console",
+            lambda line: (
+                self.complaints.append(f"{page.url}: {line.text}")
+                if line.type == "error" and "status of 4" not in line.text
+                else None
+            ),
+        )
+        return page
+
+
+@pytest.fixture
+def window(engine: Browser, run: LocalRun) -> Iterator[Window]:
+    """Opens pages; a script's error or a breach of the policy on any of them fails the test."""
+    made = Window(engine, run.url, [], [])
+    yield made
+    for context in made.opened:
+        context.close()
+    assert made.complaints == []
+
+
+@pytest.fixture
+def sign_in(run: LocalRun) -> Callable[..., Page]:
+    """Signs in on a page by the form, as the first user unless another is named."""
+
+    def signed_in(page: Page, username: str = "admin", password: str = "") -> Page:
+        page.goto("/admin/login")
+        page.get_by_label("Username").or_(page.get_by_label("Имя пользователя")).fill(username)
+        page.locator("input[type=password]").fill(password or run.password)
+        page.locator("main button").click()
+        page.wait_for_url("**/admin")
+        return page
+
+    return signed_in
+
+
+@pytest.fixture
+def page(window: Window, sign_in: Callable[..., Page]) -> Page:
+    """A page on a laptop, signed in as the first user, an admin."""
+    return sign_in(window.open())
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """For what a test uploads and downloads."""
+    return tmp_path
