@@ -3,8 +3,7 @@
 from chalice import AuthResponse, Chalice, Cron, Rate
 from chalice.app import AuthRequest, CloudWatchEvent, SQSEvent
 
-from chalicelib import admin, api, workers
-from chalicelib.api import authorizing
+from chalicelib import authorizing, workers
 from chalicelib.config import Settings
 
 settings = Settings.from_environment()
@@ -18,10 +17,14 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     return authorizing.authorize(request)
 
 
-for routes in api.ROUTES:
-    app.register_blueprint(routes.blueprint(authorizer))
-for pages in admin.PAGES:
-    app.register_blueprint(pages.blueprint())
+# Only the API's own function has routes and pages: they take as long to import as everything else.
+if settings.function in ("", "api"):
+    from chalicelib import admin, api
+
+    for routes in api.ROUTES:
+        app.register_blueprint(routes.blueprint(authorizer))
+    for pages in admin.PAGES:
+        app.register_blueprint(pages.blueprint())
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")

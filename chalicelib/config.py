@@ -18,6 +18,7 @@ class Settings:
     """What an operator of the service can set. Durations are seconds unless the name says otherwise."""
 
     resource_prefix: str = DEFAULT_PREFIX
+    function_name: str = ""
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_token: str = ""
     gateway_connect_timeout: float = 2.0
@@ -58,6 +59,11 @@ class Settings:
         if values.get("report_to") and not values.get("report_from"):
             raise ValueError("REPORT_FROM: is needed where REPORT_TO is set")
         return cls(**values)  # type: ignore[arg-type]
+
+    @property
+    def function(self) -> str:
+        """Which of the stack's functions this is, such as "sender"; "" outside of Lambda."""
+        return self.function_name.removeprefix(f"{self.resource_prefix}-")
 
     @property
     def report_recipients(self) -> tuple[str, ...]:
@@ -131,6 +137,7 @@ def _list_of_addresses(text: str) -> str:
 
 _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resource_prefix", "RESOURCE_PREFIX", str),
+    ("function_name", "AWS_LAMBDA_FUNCTION_NAME", str),  # Lambda sets it
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_token", "GATEWAY_TOKEN", str),
     ("gateway_connect_timeout", "GATEWAY_CONNECT_TIMEOUT", float),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, StrictStr
 
+from ..authorizing import secret_of
 from ..domain.errors import TooManyRequests, Unauthenticated
 from ..services.accounts import IssuedToken
-from .authorizing import secret_of
 from .fields import Body, MomentOut, View
 from .routing import Call, Routes
 

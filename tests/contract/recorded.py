@@ -12,8 +12,7 @@ from unittest import mock
 
 from botocore.exceptions import ConnectionClosedError
 
-from chalicelib import workers
-from chalicelib.api import authorizing
+from chalicelib import authorizing, workers
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
 from chalicelib.domain.messages import MessageStatus, Outcome

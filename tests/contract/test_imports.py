@@ -9,6 +9,16 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+from app import app
+from chalicelib import api
+from chalicelib.config import DEFAULT_PREFIX
+from tests.contract.packaged import FUNCTION, STACK, Packaged, in_stack
+
+# What each function may do without until it is first called for, and what only a person's requests need.
+WEB = {"pydantic", "jinja2", "polib", "prometheus_client", "argon2", "png", "chalicelib.api", "chalicelib.admin"}
+WEB |= {"chalicelib.emails", "boto3", "aws_xray_sdk"}
+BEHIND = ("authorizer", "tick", "report", "dispatcher", "sender")  # all functions but the API's
+MOST = 620  # modules that such a function imports before its first event; the API's are about 80 more
 ROOT = Path(__file__).parents[2]
 
 
@@ -34,3 +44,40 @@ def test_every_module_is_imported_without_aws_and_without_settings() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def _imported_by(function: str) -> tuple[set[str], int]:
+    """The modules in a process of that function before its first event, and the number of its routes."""
+    code = "import sys, app; print(len(app.app.routes)); print(*sys.modules, sep='\\n')"
+    environment = {"AWS_LAMBDA_FUNCTION_NAME": f"{DEFAULT_PREFIX}-{function}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    routes, *modules = done.stdout.splitlines()
+    return set(modules), int(routes)
+
+
+@pytest.mark.parametrize("function", BEHIND)
+def test_a_function_starts_without_what_only_web_pages_need(function: str) -> None:
+    """Expects no models of the API, no templates, no charts: they would double the time to its first event."""
+    modules, routes = _imported_by(function)
+    assert routes == 0
+    assert WEB & modules == set()
+    assert len(modules) <= MOST
+
+
+def test_the_api_has_its_routes_and_no_web_page_before_it_is_asked_for() -> None:
+    """Expects every route in the API's own function, and charts and passwords only where a request needs them."""
+    modules, routes = _imported_by("api")
+    assert routes == len(app.routes)
+    assert routes >= len({one.path for each in api.ROUTES for one in each.operations})
+    assert {"png", "argon2", "prometheus_client", "chalicelib.emails"} & modules == set()
+
+
+def test_a_function_knows_itself_by_the_name_that_the_template_gives_it(packaged: Packaged) -> None:
+    """Expects the names by which app.py and these tests tell the functions apart, each with its handler."""
+    handlers = {
+        in_stack(one["FunctionName"]).removeprefix(f"{STACK}-"): one["Handler"]
+        for one in packaged.properties(FUNCTION).values()
+    }
+    assert handlers == {"api": "app.app"} | {name: f"app.{name}" for name in BEHIND}

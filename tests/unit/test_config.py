@@ -25,6 +25,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     ("variable", "text", "name", "value"),
     [
         ("RESOURCE_PREFIX", "msg-prod", "resource_prefix", "msg-prod"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "msg-prod-sender", "function_name", "msg-prod-sender"),
         ("GATEWAY_URL", " https://gateway.example/base ", "gateway_url", "https://gateway.example/base"),
         ("GATEWAY_TOKEN", "secret\n", "gateway_token", "secret"),
         ("GATEWAY_CONNECT_TIMEOUT", "0.5", "gateway_connect_timeout", 0.5),
@@ -130,10 +131,17 @@ def test_every_table_and_queue_begins_with_the_prefix() -> None:
     ]
 
 
+def test_a_function_knows_which_of_its_stacks_it_is() -> None:
+    """Expects the last part of the name that Lambda knows it by, and nothing anywhere else."""
+    on_lambda = {"RESOURCE_PREFIX": "message-service-prod", "AWS_LAMBDA_FUNCTION_NAME": "message-service-prod-sender"}
+    assert Settings.from_environment(on_lambda).function == "sender"
+    assert Settings().function == ""
+
+
 def test_the_readme_names_every_variable_with_its_default() -> None:
     """What people read is what they get; some have other defaults where `make run` gives them."""
     rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    local = ("GATEWAY_URL", "GATEWAY_TOKEN", "REPORT_TO", "REPORT_FROM", "MAIL_URL")
+    local = ("GATEWAY_URL", "GATEWAY_TOKEN", "REPORT_TO", "REPORT_FROM", "MAIL_URL", "AWS_LAMBDA_FUNCTION_NAME")
     written = {name: default for name, default in rows if name not in local}
     for _, variable, _ in _VARIABLES:
         if variable in written:

@@ -7,9 +7,9 @@ from time import perf_counter
 from chalice import AuthResponse
 from chalice.app import AuthRequest
 
-from .. import bootstrap
-from ..domain.errors import Unauthenticated
-from ..observability import AUTHORIZER_LATENCY, invocation, measure
+from . import bootstrap
+from .domain.errors import Unauthenticated
+from .observability import AUTHORIZER_LATENCY, invocation, measure
 
 _SCHEMES = ("token", "bearer")
 

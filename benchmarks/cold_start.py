@@ -1,0 +1,72 @@
+"""How long each function takes to import all that it needs: `make cold` starts a fresh process for every look."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.config import DEFAULT_PREFIX
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
+LOOKS = 7  # the quickest counts: whatever else the machine does only adds to it
+_IMPORTED = re.compile(r"^import time: +(\d+) \|", re.MULTILINE)
+_CLIENTS = "import time; began = time.perf_counter(); app.workers.get_services(); print(time.perf_counter() - began)"
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Milliseconds to import, modules imported, and milliseconds to make the services and AWS clients after that."""
+
+    import_ms: float
+    modules: int
+    services_ms: float
+
+
+def look(function: str) -> ColdStart:
+    """One start of a function, in a process that has only what Lambda tells it."""
+    environment = {
+        "AWS_LAMBDA_FUNCTION_NAME": f"{DEFAULT_PREFIX}-{function}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "GATEWAY_URL": "sandbox:",
+        "PATH": os.environ.get("PATH", ""),
+    }
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", f"import app; {_CLIENTS}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    imported = [int(found) for found in _IMPORTED.findall(done.stderr)]
+    return ColdStart(sum(imported) / 1000, len(imported), float(done.stdout) * 1000)
+
+
+def measure(function: str, looks: int = LOOKS) -> ColdStart:
+    """The quickest of some starts."""
+    found = [look(function) for _ in range(looks)]
+    return ColdStart(
+        min(one.import_ms for one in found), found[0].modules, min(one.services_ms for one in found)
+    )
+
+
+def main() -> int:
+    """Print the table of docs/performance.md."""
+    print("| function | import, ms | modules | services and AWS clients, ms |")  # noqa: T201
+    print("|---|---|---|---|")  # noqa: T201
+    for function in FUNCTIONS:
+        found = measure(function)
+        print(f"| {function} | {found.import_ms:.0f} | {found.modules} | {found.services_ms:.0f} |")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
