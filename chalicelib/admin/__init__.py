@@ -28,7 +28,7 @@ How to add a page:
 
 from __future__ import annotations
 
-from . import overview, preferences, signing_in, static_files
+from . import account, overview, preferences, queues, settings, signing_in, static_files, users
 from .routing import Pages
 
 PAGES: tuple[Pages, ...] = (
@@ -36,4 +36,8 @@ PAGES: tuple[Pages, ...] = (
     signing_in.pages,
     preferences.pages,
     overview.pages,
+    queues.pages,
+    settings.pages,
+    users.pages,
+    account.pages,
 )

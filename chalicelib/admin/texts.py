@@ -40,9 +40,9 @@ def gettext(message: str, **values: Any) -> str:
     return text % values if values else text
 
 
-def ngettext(singular: str, plural: str, n: int, **values: Any) -> str:
+def ngettext(singular: str, plural: str, number: int, /, **values: Any) -> str:
     """The form of a text that goes with a number."""
-    text = _catalog(_language.get()).ngettext(singular, plural, n)
+    text = _catalog(_language.get()).ngettext(singular, plural, number)
     return text % values if values else text
 
 

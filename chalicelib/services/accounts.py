@@ -12,7 +12,7 @@ from ..clock import SystemClock
 from ..domain.errors import FieldError, Invalid, Malformed, NotFound, TooManyRequests, Unauthenticated
 from ..domain.users import Principal, Role, Token, User, check_account, check_password, check_username
 from ..storage.users import Tries, UserRepository
-from .passwords import hash_password, verify
+from .passwords import hash_password, invented_password, verify
 
 TOKEN_LIFETIME = timedelta(days=30)
 # Tries without success slow down the next: free at first, then doubling. An office shares one address.
@@ -173,6 +173,12 @@ class AccountService:
         self._remove_tokens(username)
         return new
 
+    def reset_password(self, username: str) -> str:
+        """Give a user an invented password, which is answered; all tokens of the user end."""
+        password = invented_password()
+        self.change(username, password=password)
+        return password
+
     def delete(self, username: str) -> None:
         """Remove a user with all tokens; Conflict for the last admin."""
         self._users.delete(self.get(username))
@@ -191,7 +197,7 @@ class AccountService:
         try:
             self._users.get(username)
         except NotFound:
-            invented = None if password else secrets.token_urlsafe(12)
+            invented = None if password else invented_password()
             try:
                 self.create(username, password or invented or "", Role.ADMIN)
             except Invalid as error:

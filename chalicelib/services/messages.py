@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..domain.clients import SHARDS, is_client_id
@@ -11,6 +12,7 @@ from ..domain.mailings import Mailing, is_mailing_id
 from ..domain.messages import Message, MessageStatus, gateway_id_for
 from ..domain.timelines import Step, timeline_of
 from ..gateways.base import Gateway
+from ..messaging import Hint
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 
@@ -67,6 +69,11 @@ class MessageService:
         gateway_id = gateway_id_for(message_id)
         request = self._gateway.shown_request(gateway_id, message.phone_number, mailing.text)
         return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
+
+    def of_hints(self, hints: Iterable[Hint]) -> dict[Hint, Message]:
+        """The messages that hints are about, as far as they are there."""
+        wanted = {(hint.mailing_id, hint.client_id): hint for hint in hints}
+        return {wanted[key]: message for key, message in self._ledger.read(wanted).items()}
 
     def search(
         self, mailing_id: str | None, client_id: str | None, status: MessageStatus | None, cursor: str, limit: int

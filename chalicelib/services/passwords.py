@@ -39,3 +39,8 @@ def verify(password_hash: str | None, password: str) -> bool:
         return hasher().verify(password_hash or nobody, password[:_LONGEST]) and password_hash is not None
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
+
+
+def invented_password() -> str:
+    """A password that nobody had to think of, with 96 random bits."""
+    return secrets.token_urlsafe(12)

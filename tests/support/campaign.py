@@ -10,11 +10,16 @@ from unittest import mock
 
 from app import app
 from chalicelib import bootstrap
+from chalicelib.domain.messages import Outcome
 from chalicelib.domain.users import Role
+from chalicelib.gateways.base import Answer
 from infra.local.http import HttpFront
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import PASSWORD, Api, quick_passwords
 from tests.support.world import World, new_world
+
+BROKEN = Answer(Outcome.FAILED, "HTTP 500", 500)
+OK = Answer(Outcome.ACCEPTED)
 
 
 @dataclass
@@ -44,6 +49,20 @@ class Campaign:
         self.add_clients(count)
         mailing_id = self.order(**fields)
         self.finish(mailing_id)
+        return mailing_id
+
+    def give_up(self, count: int, **fields: object) -> str:
+        """A finished mailing of which so many messages were given up, and five were sent; answers its id."""
+        doomed: set[int] = set()
+
+        def script(gateway_id: int, nth: int) -> Answer:
+            if len(doomed) < count:
+                doomed.add(gateway_id)
+            return BROKEN if gateway_id in doomed else OK
+
+        self.world.gateway.script = script
+        mailing_id = self.send(count + 5, **fields)
+        self.world.gateway.script = lambda gateway_id, nth: OK
         return mailing_id
 
 

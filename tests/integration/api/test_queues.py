@@ -14,23 +14,6 @@ BROKEN = Answer(Outcome.FAILED, "HTTP 500", 500)
 OK = Answer(Outcome.ACCEPTED)
 
 
-def _with_dead_letters(campaign: Campaign, count: int = 3, **fields: object) -> str:
-    """A finished mailing of which so many messages were given up."""
-    campaign.add_clients(count + 5)
-    doomed: set[int] = set()
-
-    def script(gateway_id: int, nth: int) -> Answer:
-        if len(doomed) < count:
-            doomed.add(gateway_id)
-        return BROKEN if gateway_id in doomed else OK
-
-    campaign.world.gateway.script = script
-    mailing_id = campaign.order(**fields)
-    campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: OK
-    return mailing_id
-
-
 def _dead_letters(campaign: Campaign) -> list[dict]:
     reply = campaign.api.get("/api/dead-letters/")
     assert reply.status == 200, reply.text
@@ -53,7 +36,7 @@ def test_queues_say_how_much_they_hold(api: Api) -> None:
 
 def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
     """And looking at it does not hide it from the next look."""
-    mailing_id = _with_dead_letters(campaign, 2)
+    mailing_id = campaign.give_up(2)
     for _ in range(2):
         letters = _dead_letters(campaign)
         assert {letter["mailing"] for letter in letters} == {mailing_id}
@@ -64,7 +47,7 @@ def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
 
 def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
     """The finished mailing goes on with them alone, each with new attempts, and finishes again."""
-    mailing_id = _with_dead_letters(campaign)
+    mailing_id = campaign.give_up(3)
     calls = campaign.world.gateway.calls()
     reply = campaign.api.post("/api/dead-letters/redrive", {})
     assert reply.json == {"put_back": 3, "settled": 0, "refused": {}}
@@ -78,7 +61,7 @@ def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
 
 def test_one_dead_letter_is_put_back_and_the_others_stay(campaign: Campaign) -> None:
     """Named by its id."""
-    mailing_id = _with_dead_letters(campaign)
+    mailing_id = campaign.give_up(3)
     chosen, *others = _dead_letters(campaign)
     reply = campaign.api.post("/api/dead-letters/redrive", {"ids": [chosen["id"], "no-such-letter"]})
     assert reply.json == {"put_back": 1, "settled": 0, "refused": {}}
@@ -90,7 +73,7 @@ def test_one_dead_letter_is_put_back_and_the_others_stay(campaign: Campaign) -> 
 
 def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign) -> None:
     """`retry` put the messages back before; nobody is called again."""
-    mailing_id = _with_dead_letters(campaign)
+    mailing_id = campaign.give_up(3)
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
     calls = len(campaign.world.gateway.log)
@@ -103,7 +86,7 @@ def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign
 
 def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> None:
     """The letters stay, and the answer says why."""
-    _with_dead_letters(campaign)
+    campaign.give_up(3)
     campaign.world.run_for(25 * 3600)
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert answer["put_back"] == 0
@@ -113,7 +96,7 @@ def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> No
 
 def test_who_opted_out_meanwhile_is_skipped(campaign: Campaign) -> None:
     """A redrive checks again what delivery checks."""
-    mailing_id = _with_dead_letters(campaign, 1)
+    mailing_id = campaign.give_up(1)
     (letter,) = _dead_letters(campaign)
     campaign.api.patch(f"/api/clients/{letter['client']}/", {"opted_out": True})
     campaign.api.post("/api/dead-letters/redrive", {})

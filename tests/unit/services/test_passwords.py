@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
+from chalicelib.domain.users import check_password
 from chalicelib.services import passwords
 
 real_hasher = passwords.hasher
@@ -65,3 +66,10 @@ def test_the_real_parameters_are_those_of_the_rfc() -> None:
     """argon2id with 64 MiB, 3 passes, 4 lanes: RFC 9106 section 4, the second recommendation."""
     made = extract_parameters(real_hasher().hash(PASSWORD))
     assert (made.type, made.memory_cost, made.time_cost, made.parallelism) == (Type.ID, 65536, 3, 4)
+
+
+def test_an_invented_password_is_long_enough_and_never_the_same() -> None:
+    """It is allowed as it is, and can be handed over by voice or on paper: no spaces."""
+    invented = {passwords.invented_password() for _ in range(100)}
+    assert len(invented) == 100
+    assert all(check_password(one) == [] and one.isascii() and " " not in one for one in invented)

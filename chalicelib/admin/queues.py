@@ -1,0 +1,134 @@
+"""/admin/queues: what the queues hold; dead letters, looked at, put back and discarded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from ..domain.messages import Message, MessageStatus
+from ..messaging import QueueDepth
+from ..services.dead_letters import DeadLetter, Redriven
+from .routing import Page, Pages, Redirect
+from .texts import _, ngettext
+from .visits import Visit
+
+pages = Pages()
+SHOWN = 100  # dead letters; SQS gives them out in no order and has no pages
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A queue as it is shown. `dead` where it holds what was given up."""
+
+    title: str
+    about: str
+    depth: QueueDepth
+    dead: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """A dead letter with the message that it is about, None where its body is nothing of ours or the row is gone."""
+
+    letter: DeadLetter
+    message: Message | None
+
+    @property
+    def phone(self) -> str:
+        return masked(self.message.phone_number) if self.message else ""
+
+    @property
+    def open(self) -> bool:
+        """Whether putting it back would send something."""
+        return self.message is not None and self.message.status in (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+
+
+class DiscardQuery(BaseModel):
+    """The dead letter that is meant; all that are shown where there is none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = ""
+
+
+@pages.get("/admin/queues")
+def show_queues(visit: Visit) -> Page:
+    """Show the queues and what was given up."""
+    letters = _letters(visit)
+    total = max(visit.services.queues["send-dead"].depths().visible, len(letters))
+    return Page(
+        "queues/page.html",
+        {"queues": _queues(visit), "letters": letters, "total": total, "oldest": _oldest(letters), "shown": SHOWN},
+    )
+
+
+@pages.get("/admin/queues/depths")
+def show_depths(visit: Visit) -> Page:
+    """The part of the page that is looked at again and again."""
+    return Page("queues/depths.html", {"queues": _queues(visit)})
+
+
+@pages.post("/admin/queues/redrive")
+def redrive(visit: Visit) -> Redirect:
+    """Put back the dead letters named, or all."""
+    ids = visit.form.texts("id")
+    redriven = visit.services.dead_letters.redrive(frozenset(ids) if ids else None)
+    return Redirect("/admin/queues", flash=_told(redriven))
+
+
+@pages.get("/admin/queues/discard")
+def confirm_discard(visit: Visit, query: DiscardQuery) -> Page | Redirect:
+    """Ask whether to discard."""
+    letters = [row for row in _letters(visit) if query.id in ("", row.letter.item)]
+    if not letters:
+        return Redirect("/admin/queues", flash=_("It is not there any more, or somebody else has it in hand."))
+    return Page("queues/discard.html", {"letters": letters})
+
+
+@pages.post("/admin/queues/discard")
+def discard(visit: Visit) -> Redirect:
+    """Remove the dead letters named."""
+    count = visit.services.dead_letters.discard(frozenset(visit.form.texts("id")))
+    text = ngettext("%(n)s dead letter was discarded.", "%(n)s dead letters were discarded.", count, n=count)
+    return Redirect("/admin/queues", flash=text)
+
+
+def masked(phone_number: str) -> str:
+    """A number of which only the beginning and the end can be read."""
+    return f"{phone_number[:4]}•••{phone_number[-2:]}"
+
+
+def _queues(visit: Visit) -> list[QueueRow]:
+    texts = {
+        "dispatch": (_("Dispatch"), _("Mailings to launch, and their shards to expand.")),
+        "dispatch-dead": (_("Dispatch, given up"), _("Units of work that failed again and again; the log says why.")),
+        "send": (_("Send"), _("Messages that are next to go to the gateway.")),
+        "send-dead": (_("Dead letters"), _("Messages that no retry can cure, as listed below.")),
+    }
+    return [
+        QueueRow(*texts[name], queue.depths(), name.endswith("-dead")) for name, queue in visit.services.queues.items()
+    ]
+
+
+def _letters(visit: Visit) -> list[LetterRow]:
+    """Those that are shown, the oldest first."""
+    letters = sorted(visit.services.dead_letters.list(SHOWN), key=lambda letter: letter.given_up_at)
+    messages = visit.services.messages.of_hints(letter.hint for letter in letters if letter.hint)
+    return [LetterRow(letter, messages.get(letter.hint) if letter.hint else None) for letter in letters]
+
+
+def _oldest(letters: list[LetterRow]) -> datetime | None:
+    return letters[0].letter.given_up_at if letters else None
+
+
+def _told(redriven: Redriven) -> str:
+    back, settled = redriven.put_back, redriven.settled
+    said = [ngettext("%(n)s message was put back.", "%(n)s messages were put back.", back, n=back)]
+    if settled:
+        said.append(ngettext("%(n)s needed nothing any more.", "%(n)s needed nothing any more.", settled, n=settled))
+    for reason, n in Counter(redriven.refused.values()).items():
+        said.append(ngettext("%(n)s stays: %(reason)s.", "%(n)s stay: %(reason)s.", n, n=n, reason=_(reason)))
+    return " ".join(said)

@@ -1,0 +1,95 @@
+"""/admin/users: who may use the service, for admins."""
+
+from __future__ import annotations
+
+from ..api.fields import PageQuery
+from ..domain.errors import Invalid
+from ..domain.users import Role
+from ..services.passwords import invented_password
+from .routing import ADMINS, Page, Pages, Redirect
+from .texts import _
+from .visits import Visit
+
+pages = Pages()
+
+
+@pages.get("/admin/users", roles=ADMINS)
+def list_users(visit: Visit, query: PageQuery) -> Page:
+    """Show the users by name, and the form for another."""
+    users, after = visit.services.accounts.list(query.place(), query.limit)
+    values = {"users": users, "total": visit.services.accounts.count(), "next": query.following(after)}
+    return Page("users/list.html", {**values, "roles": _roles(), "first": not query.cursor})
+
+
+@pages.post("/admin/users", shows=list_users, roles=ADMINS)
+def create_user(visit: Visit) -> Page:
+    """Add a user with an invented password, which is shown this once."""
+    username, password = visit.form.text("username"), invented_password()
+    visit.services.accounts.create(username, password, _role(visit))
+    return Page("users/password.html", {"username": username, "password": password, "created": True})
+
+
+@pages.get("/admin/users/{username}", roles=ADMINS)
+def show_user(visit: Visit, username: str) -> Page:
+    """Show one user, and what can be done."""
+    accounts = visit.services.accounts
+    user = accounts.get(username)
+    return Page("users/user.html", {"user": user, "tokens": accounts.tokens(username), "roles": _roles()})
+
+
+@pages.post("/admin/users/{username}/role", shows=show_user, roles=ADMINS)
+def change_role(visit: Visit, username: str) -> Redirect:
+    """Give a user another role, which signs the user out."""
+    visit.services.accounts.change(username, role=_role(visit))
+    return Redirect(f"/admin/users/{username}", flash=_("Saved."))
+
+
+@pages.get("/admin/users/{username}/password", roles=ADMINS)
+def confirm_password(visit: Visit, username: str) -> Page:
+    """Ask whether to reset the password."""
+    return Page("users/confirm.html", {"user": visit.services.accounts.get(username), "action": "password"})
+
+
+@pages.post("/admin/users/{username}/password", shows=confirm_password, roles=ADMINS)
+def reset_password(visit: Visit, username: str) -> Page:
+    """Give a user an invented password, which is shown this once."""
+    password = visit.services.accounts.reset_password(username)
+    return Page("users/password.html", {"username": username, "password": password, "created": False})
+
+
+@pages.get("/admin/users/{username}/sign-out", roles=ADMINS)
+def confirm_sign_out(visit: Visit, username: str) -> Page:
+    """Ask whether to revoke all tokens."""
+    return Page("users/confirm.html", {"user": visit.services.accounts.get(username), "action": "sign-out"})
+
+
+@pages.post("/admin/users/{username}/sign-out", shows=confirm_sign_out, roles=ADMINS)
+def sign_user_out(visit: Visit, username: str) -> Redirect:
+    """Revoke all tokens of a user."""
+    visit.services.accounts.revoke_all_tokens(username)
+    text = _("%(username)s is signed out everywhere.", username=username)
+    return Redirect(f"/admin/users/{username}", flash=text)
+
+
+@pages.get("/admin/users/{username}/delete", roles=ADMINS)
+def confirm_delete(visit: Visit, username: str) -> Page:
+    """Ask whether to remove a user."""
+    return Page("users/confirm.html", {"user": visit.services.accounts.get(username), "action": "delete"})
+
+
+@pages.post("/admin/users/{username}/delete", shows=confirm_delete, roles=ADMINS)
+def delete_user(visit: Visit, username: str) -> Redirect:
+    """Remove a user with all tokens."""
+    visit.services.accounts.delete(username)
+    return Redirect("/admin/users", flash=_("%(username)s is removed.", username=username))
+
+
+def _role(visit: Visit) -> Role:
+    try:
+        return Role(visit.form.text("role"))
+    except ValueError as error:
+        raise Invalid.of("role", _("must be one of those offered")) from error
+
+
+def _roles() -> dict[str, str]:
+    return {str(Role.OPERATOR): _("Operator"), str(Role.ADMIN): _("Admin")}

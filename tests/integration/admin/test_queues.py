@@ -1,0 +1,121 @@
+"""/admin/queues: what the queues hold, and dead letters, put back and discarded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.browsing import Browser, text_of
+from tests.support.campaign import Campaign, new_campaign
+
+
+@pytest.fixture
+def campaign() -> Iterator[Campaign]:
+    """A service that sends, on a virtual clock."""
+    with new_campaign() as made:
+        yield made
+
+
+@pytest.fixture
+def on_call(campaign: Campaign) -> Browser:
+    """The browser of who is called when something fails."""
+    made = Browser(campaign.api)
+    made.sign_in()
+    return made
+
+
+def letters(campaign: Campaign) -> list[str]:
+    """The ids of the dead letters."""
+    return [letter["id"] for letter in campaign.api.get("/api/dead-letters").json["rows"]]
+
+
+def test_the_depths_are_shown(browser: Browser, api: Api) -> None:
+    """Expects what can be had, what is delayed and what is in hand, of each queue."""
+    for name, count in (("send", 3), ("dispatch", 1)):
+        api.services.queues[name].send(["{}"] * count)
+    api.services.queues["send"].send(["{}"] * 2, delay=60)
+    api.services.queues["send"].receive(1, 60)
+    for path in ("/admin/queues", "/admin/queues/depths"):
+        page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", browser.get(path).text))
+        assert "next to go to the gateway. 2 2 1 " in page
+        assert "shards to expand. 1 0 0 " in page
+
+
+def test_the_part_that_refreshes_is_no_whole_page(browser: Browser) -> None:
+    """Expects it to replace itself, and to ask of the queues nothing but their depths."""
+    before = len(browser.api.aws.calls)
+    part = browser.get("/admin/queues/depths", headers={"HX-Request": "true"})
+    assert part.text.count("<html") == 0
+    assert 'hx-get="/admin/queues/depths"' in part.text
+    asked = [call for call in browser.api.aws.calls[before:] if call.startswith("sqs.")]
+    assert set(asked) <= {"sqs.GetQueueUrl", "sqs.GetQueueAttributes"}
+
+
+def test_an_empty_dead_letter_queue_says_what_it_is_for(browser: Browser) -> None:
+    """Expects a word on what comes here, and no buttons."""
+    page = text_of(browser.get("/admin/queues"))
+    assert "There are no dead letters" in page
+    assert "Put all back" not in page
+
+
+def test_dead_letters_are_shown_with_reason_and_a_masked_number(campaign: Campaign, on_call: Browser) -> None:
+    """Expects links to message and mailing, the body, and no phone number."""
+    campaign.give_up(2)
+    page = on_call.get("/admin/queues")
+    text = text_of(page)
+    assert "2 dead letters" in text
+    assert text.count(" attempts used up (3), last: HTTP 500 Show ") == 2
+    assert re.search(r"\+791•••\d\d failed", text)
+    assert not re.search(r"\+7\d{10}", page.text)
+    assert page.text.count('href="/admin/messages/') == 2
+    assert page.text.count('href="/admin/mailings/') == 2
+    assert "client_id" in text
+
+
+def test_one_dead_letter_is_put_back(campaign: Campaign, on_call: Browser) -> None:
+    """Expects its message to be sent again, and the others to stay."""
+    campaign.give_up(3)
+    ids = letters(campaign)
+    on_call.get("/admin/queues")
+    page = text_of(on_call.post("/admin/queues/redrive", {"id": ids[0]}))
+    assert "1 message was put back." in page
+    assert "2 dead letters" in page
+    calls = len(campaign.world.gateway.log)
+    campaign.world.run_for(60)
+    assert len(campaign.world.gateway.log) == calls + 1
+
+
+def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> None:
+    """Expects nothing to be left, and what is none of ours to stay with the reason."""
+    campaign.give_up(3)
+    campaign.world.services.queues["send-dead"].send(["poison"])
+    on_call.get("/admin/queues")
+    page = text_of(on_call.post("/admin/queues/redrive"))
+    assert "3 messages were put back." in page
+    assert "1 stays: the body is no message of this service." in page
+    assert "poison" in page
+
+
+def test_dead_letters_are_discarded_after_a_question(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the question to change nothing; then the one that is meant to be gone, then all."""
+    campaign.give_up(3)
+    ids = letters(campaign)
+    assert "Discard this dead letter?" in text_of(on_call.get(f"/admin/queues/discard?id={ids[0]}"))
+    assert "3 dead letters" in text_of(on_call.get("/admin/queues"))
+    page = text_of(on_call.post("/admin/queues/discard", {"id": ids[0]}))
+    assert "1 dead letter was discarded." in page
+    question = on_call.get("/admin/queues/discard")
+    assert "Discard 2 dead letters?" in text_of(question)
+    meant = re.findall(r'name="id" value="([^"]+)"', question.text)
+    assert sorted(meant) == sorted(ids[1:])
+    assert "There are no dead letters" in text_of(on_call.post("/admin/queues/discard", {"id": meant}))
+
+
+def test_a_dead_letter_that_is_gone_meanwhile_is_no_error(browser: Browser) -> None:
+    """Expects to be told, on the page of the queues."""
+    page = text_of(browser.get("/admin/queues/discard?id=00000000-0000-0000-0000-000000000000"))
+    assert "It is not there any more" in page
+    assert "There are no dead letters" in page

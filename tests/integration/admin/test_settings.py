@@ -1,0 +1,89 @@
+"""/admin/settings: rate and circuit of the gateway, and who changed them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.browsing import Browser, text_of
+
+
+def test_the_rate_is_set(browser: Browser, api: Api) -> None:
+    """Expects a number, and no limit where the field is empty."""
+    assert "There is no limit." in text_of(browser.get("/admin/settings"))
+    page = text_of(browser.post("/admin/settings/rate", {"rate": " 1500 "}))
+    assert "1 500 messages a second, over all mailings." in page.replace("\u202f", " ")
+    assert api.get("/api/gateway").json["rate"] == 1500
+    browser.post("/admin/settings/rate", {"rate": ""})
+    assert api.get("/api/gateway").json["rate"] is None
+
+
+@pytest.mark.parametrize("wrong", ["0", "10001", "-1", "1.5", "many", "٣"])
+def test_a_rate_that_is_none_is_told_beside_the_field(wrong: str, browser: Browser, api: Api) -> None:
+    """Expects the input kept, and the rate unchanged."""
+    page = browser.post("/admin/settings/rate", {"rate": wrong})
+    assert page.status == 422
+    assert f'value="{wrong}"' in page.text
+    assert re.search(r'id="field-rate-error">must be', page.text)
+    assert api.get("/api/gateway").json["rate"] is None
+
+
+def test_the_circuit_is_opened_and_closed_with_a_reason(browser: Browser, api: Api) -> None:
+    """Expects the page to say what is the case, why, and what can be done."""
+    page = text_of(browser.get("/admin/settings"))
+    assert "Messages are sent." in page
+    assert "Close the circuit: send" not in page
+    page = text_of(browser.post("/admin/settings/hold", {"reason": "a new gateway"}))
+    assert "Nothing is sent until somebody closes the circuit." in page
+    assert "Reason: a new gateway" in page
+    assert "Open the circuit: send nothing" not in page
+    assert api.get("/api/gateway").json["circuit"] == "held"
+    page = text_of(browser.post("/admin/settings/close", {"reason": "it works"}))
+    assert "Messages are sent." in page
+    assert api.get("/api/gateway").json["circuit"] == "closed"
+
+
+def test_a_circuit_that_opened_by_itself_can_be_closed_and_held(browser: Browser, api: Api) -> None:
+    """Expects to be told when the gateway is tried next, and both to be offered."""
+    api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 60, "HTTP 503"))
+    page = text_of(browser.get("/admin/settings"))
+    assert "the next try is at 2026-03-02 09:01:00" in page
+    assert "HTTP 503" in page
+    assert "Close the circuit: send" in page
+    assert "Open the circuit: send nothing" in page
+    assert "by itself Circuit closed open HTTP 503" in page
+
+
+def test_who_changed_what_is_told(browser: Browser, operators_browser: Browser, api: Api) -> None:
+    """Expects who and when, from what to what, and why; the newest first."""
+    browser.post("/admin/settings/rate", {"rate": "30"})
+    api.pass_time(minutes=1)
+    operators_browser.post("/admin/settings/hold", {"reason": "night"})
+    trail = text_of(browser.get("/admin/settings")).partition("Who changed what")[2]
+    newest, oldest = trail.index("operator Circuit closed held open night"), trail.index("admin Rate no limit 30")
+    assert newest < oldest
+    assert "2026-03-02 09:01:00" in trail
+
+
+def test_the_trail_has_pages(browser: Browser, api: Api) -> None:
+    """Expects every change once."""
+    for rate in range(1, 61):
+        api.services.gateway_control.set_rate(rate, f"user{rate:02d}")
+    seen, path = [], "/admin/settings"
+    while path:
+        page = browser.get(path)
+        seen += re.findall(r">(user\d\d)<", page.text)
+        following = re.search(r'rel="next" href="([^"]+)"', page.text)
+        path = following[1] if following else ""
+    assert seen == [f"user{rate:02d}" for rate in range(60, 0, -1)]
+
+
+def test_a_reason_is_shown_as_text(browser: Browser) -> None:
+    """Expects markup to be escaped, and what is too long to be told beside the field."""
+    page = browser.post("/admin/settings/hold", {"reason": "<b>night</b>"})
+    assert "<b>night" not in page.text
+    page = browser.post("/admin/settings/close", {"reason": "x" * 201})
+    assert page.status == 422
+    assert re.search(r'id="field-reason-error">must have at most 200 characters', page.text)
