@@ -30,7 +30,7 @@ def secret_of(header: str) -> str:
 def authorize(request: AuthRequest) -> AuthResponse:
     """Let the owner of a good token pass to every route; the routes check the role."""
     started = perf_counter()
-    with invocation(""):
+    with invocation("authorizer"):
         try:
             return _authorized(request)
         finally:

@@ -113,15 +113,20 @@ def measure(metric: Metric, value: float = 1, of: str = "") -> None:
         values.append(value)
 
 
+def name_user(username: str) -> None:
+    """Let the further records of this invocation say who asked."""
+    logger.thread_safe_append_keys(username=username)
+
+
 @contextmanager
-def invocation(request_id: str) -> Iterator[None]:
+def invocation(function: str, request_id: str = "") -> Iterator[None]:
     """One invocation of a function: its records carry the request's id, its metrics are written once, at its end.
 
     Functions of one process may be invoked at the same time, in threads of their own: nothing is shared.
     """
     token = _measured.set({})
-    if request_id:
-        logger.thread_safe_append_keys(request_id=request_id)
+    keys = {"function": function, "request_id": request_id}
+    logger.thread_safe_append_keys(**{name: value for name, value in keys.items() if value})
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ BatchAnswer = dict[str, list[dict[str, str]]]
 def tick(event: dict[str, Any], context: Any) -> None:
     """The schedule's work, once a minute."""
     del event
-    with invocation(context.aws_request_id):
+    with invocation("tick", context.aws_request_id):
         services = get_services()
         services.dispatcher.tick(_deadline(services, context))
 
@@ -25,13 +25,13 @@ def tick(event: dict[str, Any], context: Any) -> None:
 def report(event: dict[str, Any], context: Any) -> None:
     """Every quarter of an hour: send the daily report if its time has come."""
     del event
-    with invocation(context.aws_request_id):
+    with invocation("report", context.aws_request_id):
         get_services().reports.send_due()
 
 
 def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
     """Carry out units of the dispatch queue. What is no unit stays until the queue gives it up to its dead letters."""
-    with invocation(context.aws_request_id):
+    with invocation("dispatcher", context.aws_request_id):
         services = get_services()
         return _answer(
             [record["messageId"] for record in event["Records"] if not _carried_out(record, services, context)]
@@ -63,7 +63,7 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer:
         )
         for record in event["Records"]
     ]
-    with invocation(context.aws_request_id):
+    with invocation("sender", context.aws_request_id):
         services = get_services()
         return _answer(services.delivery.deliver(received, _deadline(services, context)))
 

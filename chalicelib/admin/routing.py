@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from .. import bootstrap
 from ..api import parsing, problems
 from ..api.routing import ADMINS, EVERYBODY, Text
+from ..api.serving import served
 from ..domain.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 from ..domain.users import Role
-from ..observability import logger
+from ..observability import logger, name_user
 from . import forms, rendering, sessions, texts, visits
 from .texts import _
 from .visits import Visit
@@ -123,19 +124,24 @@ class Pages:
 
 def _view(route: Route, blueprint: Blueprint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        visit = visits.enter(blueprint.current_request, bootstrap.get_services())
-        with texts.speaking(visit.language):
-            try:
-                visit = _identified(route, visit)
-                return _response(visit, _outcome(route, visit, path))
-            except SignInNeeded:
-                return _response(visit, _to_sign_in(visit))
-            except Exception as error:  # the boundary of a request
-                return _response(visit, _refusal(route, error))
+        request = blueprint.current_request
+        return served(request, route.path, lambda: _answer(route, request, path))
 
     view.__name__ = route.handler.__name__
     view.__doc__ = inspect.getdoc(route.handler)
     return view
+
+
+def _answer(route: Route, request: Request, path: dict[str, str]) -> Response:
+    visit = visits.enter(request, bootstrap.get_services())
+    with texts.speaking(visit.language):
+        try:
+            visit = _identified(route, visit)
+            return _response(visit, _outcome(route, visit, path))
+        except SignInNeeded:
+            return _response(visit, _to_sign_in(visit))
+        except Exception as error:  # the boundary of a request
+            return _response(visit, _refusal(route, error))
 
 
 def _identified(route: Route, visit: Visit) -> Visit:
@@ -147,6 +153,7 @@ def _identified(route: Route, visit: Visit) -> Visit:
         raise SignInNeeded
     if route.roles is not None and session.principal.role not in route.roles:
         raise Forbidden(_("Your role does not allow this."))
+    name_user(session.principal.username)
     return visit.signed_in(session)
 
 
@@ -164,7 +171,6 @@ def _outcome(route: Route, visit: Visit, path: dict[str, str]) -> Page | Redirec
         if route.shows is None:
             raise
         kind = problems.problem_type(error)
-        logger.info("form refused", route=route.path, status=int(kind.status))
         form = visit.form.refused(error, told(error))
         result = _called(route.shows, visit.with_form(form), path)
         if isinstance(result, Page):
@@ -219,8 +225,6 @@ def _refusal(route: Route, error: Exception) -> Page:
     status = int(kind.status)
     if status >= 500:
         logger.exception("page failed", route=route.path, method=route.method, status=status)
-    else:
-        logger.info("page refused", route=route.path, method=route.method, status=status)
     headers = problems.answer_for(error).headers
     del headers["Content-Type"]
     if isinstance(error, Unauthenticated):

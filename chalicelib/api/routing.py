@@ -7,7 +7,6 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from chalice.app import Authorizer, Blueprint, Request, Response
@@ -16,8 +15,9 @@ from pydantic import BaseModel
 from .. import bootstrap
 from ..domain.errors import Forbidden, ServiceError
 from ..domain.users import Principal, Role
-from ..observability import API_ERRORS, API_LATENCY, invocation, logger, measure
+from ..observability import logger, name_user
 from . import parsing, problems
+from .serving import served
 
 T = TypeVar("T", bound=BaseModel)
 Handler = Callable[..., Any]
@@ -199,16 +199,14 @@ class Routes:
 def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         request = blueprint.current_request
-        started = perf_counter()
-        with invocation(request.context["requestId"]):
+
+        def answered() -> Response:
             try:
-                response = _answer(operation, request, path)
+                return _answer(operation, request, path)
             except Exception as error:  # the boundary of a request
-                response = _refusal(operation, error)
-            measure(API_LATENCY, (perf_counter() - started) * 1000)
-            if response.status_code >= 400:
-                measure(API_ERRORS, of=f"{response.status_code // 100}xx")
-        return response
+                return _refusal(operation, error)
+
+        return served(request, operation.path, answered)
 
     view.__name__ = operation.name
     view.__doc__ = inspect.getdoc(operation.handler)
@@ -217,6 +215,8 @@ def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]
 
 def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Response:
     principal = _principal(request) if operation.roles is not None else None
+    if principal is not None:
+        name_user(principal.username)
     if operation.roles is not None and principal and principal.role not in operation.roles:
         raise Forbidden(f"this needs the role {' or '.join(sorted(operation.roles))}")
     arguments: dict[str, Any] = dict(path)
@@ -272,7 +272,5 @@ def _refusal(operation: Operation, error: Exception) -> Response:
     answer = problems.answer_for(error)
     if answer.status >= 500:
         logger.exception("request failed", route=operation.path, method=operation.method, status=answer.status)
-    else:
-        logger.info("request refused", route=operation.path, method=operation.method, status=answer.status)
     headers: _Headers = {**_HEADERS, **answer.headers}
     return Response(body=answer.body, headers=headers, status_code=answer.status)

@@ -18,6 +18,7 @@ LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this 
 TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
 REDRIVING = "redriving"  # stands in Mailing.reopening while single messages are put back
 COUNTED = (*TERMINAL, "waiting")
+MAX_HISTORY = 30  # changes of status that are kept; a mailing has few, unless somebody pauses it all day
 
 
 class MailingStatus(StrEnum):
@@ -108,12 +109,19 @@ class Mailing:
     reopening: tuple[str, ...] = ()
     # The count of the ledger by status when the mailing ended; the running counts do not matter any more then.
     final: tuple[tuple[str, int], ...] = ()
+    # When it came into which status, the last of them; the first is the order itself.
+    history: tuple[tuple[datetime, MailingStatus], ...] = ()
+
+    def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
+        """The history with one more status."""
+        return (*self.history, (now, status))[-MAX_HISTORY:]
 
     def moved_to(self, status: MailingStatus, now: datetime) -> Mailing:
         """The mailing in another status; Conflict where that step is not allowed."""
         if status not in TRANSITIONS[self.status]:
             raise Conflict(f"a mailing that is {self.status} cannot become {status}")
-        return replace(self, status=status, revision=self.revision + 1, updated_at=now)
+        history = self.noted(status, now)
+        return replace(self, status=status, revision=self.revision + 1, updated_at=now, history=history)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Batch:
     dead: list[tuple[Received, str]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     attempts: list[tuple[str, Attempt]] = field(default_factory=list)  # with the message's id, in their order
+    # Rows as they were written, with the attempt that they were written for, for the log.
+    told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
     probed: bool = False
 
     def keep(self, received: Received, delay: float | None) -> None:

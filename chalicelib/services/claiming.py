@@ -217,7 +217,9 @@ class Claims:
             batch.count(job.message, new)
             if new.status is MessageStatus.SENDING:
                 claimed.append(replace(job, message=new))
-            elif new.reason.startswith(USED_UP):
+                continue
+            batch.told.append((new, None))
+            if new.reason.startswith(USED_UP):
                 batch.dead.append((job.received, new.reason))
         return claimed
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
@@ -17,6 +17,7 @@ from ..messaging import Queue
 from ..observability import BATCH_SIZE, GATEWAY_FAILURES, GATEWAY_LATENCY, logger, measure
 from .batch import Batch, Job, Received
 from .claiming import Claims, deferral, obstacle
+from .delivery_records import tell
 from .gateway_control import TOLERANCE, GatewayControlService
 from .outcomes import Outcomes
 from .states import MailingStates
@@ -71,16 +72,16 @@ class Delivery:
         self._outcomes.count(batch)
         self._postpone(batch)
         _measure(batch, len(received))
-        if batch.attempts:
-            outcomes = Counter(str(attempt.outcome) for _, attempt in batch.attempts)
-            logger.info("batch delivered", size=len(received), kept=len(batch.kept), outcomes=dict(outcomes))
+        tell(batch, len(received))
         return list(batch.kept)
 
     def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
         timeouts = self._settings.gateway_connect_timeout + self._settings.gateway_read_timeout
         latest = deadline - _RECORDING_TIME - timedelta(seconds=timeouts)
         pending: dict[Future[Attempt | str], Job] = {
-            self._executor.submit(self._call, job, latest): job for job in jobs
+            # In a context of its own, so that what it logs has the request's id.
+            self._executor.submit(copy_context().run, self._call, job, latest): job
+            for job in jobs
         }
         done: list[tuple[Job, Attempt | str]] = []
         while pending:

@@ -187,6 +187,7 @@ class Dispatcher:
         return not (obstacle(mailing, now) or mailing.rate_limit or control.rate or control.open)
 
     def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
+        logger.info("shard dispatched", mailing_id=mailing_id, shard=shard.shard, rows=shard.rows)
         state = self._mailings.state(mailing_id)
         if state.mailing.launched_at:
             measure(DISPATCH_LAG, (self._clock.now() - state.mailing.launched_at) / timedelta(milliseconds=1))

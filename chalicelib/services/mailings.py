@@ -19,6 +19,7 @@ from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import MAILINGS_CREATED, logger, measure
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
+from .mailing_changes import tell_change
 from .mailing_fields import MailingFields, check_changeable, check_fields
 
 DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED, MailingStatus.SCHEDULED})
@@ -63,6 +64,7 @@ class MailingService:
                 earlier = self._mailings.create_once(mailing, request, now + REQUESTS_KEPT)
         if earlier is None:
             measure(MAILINGS_CREATED)
+            logger.info("mailing ordered", mailing_id=mailing.mailing_id, start_at=mailing.start_at.isoformat())
         else:
             if request is None or earlier.fingerprint != request.fingerprint:
                 raise Invalid.of("Idempotency-Key", "was used for another request already; take a new one")
@@ -155,6 +157,7 @@ class MailingService:
             if mailing.status not in DELETABLE and (begun or mailing.status is not MailingStatus.PAUSED):
                 raise Conflict(f"a mailing that is {mailing.status} cannot be deleted; cancel it first")
             if self._mailings.mark_deleted(mailing):
+                logger.info("mailing deleted", mailing_id=mailing_id)
                 self._hint(Unit("purge", mailing_id))
                 return
         raise Conflict("the mailing is being changed by others; try again")
@@ -240,6 +243,7 @@ class MailingService:
             old = self.get(mailing_id)
             new = step(old, self._clock.now())
             if self._mailings.change(old, new):
+                tell_change(old, new)
                 return new
         raise Conflict("the mailing is being changed by others; try again")
 

@@ -61,10 +61,12 @@ class Outcomes:
             applied = self._ledger.update([(job.message, new) for job, _, new, _ in written])
         except Unavailable as error:
             logger.error("outcomes not recorded; they count as unknown", error=str(error), count=len(written))
-            for job, _, _, _ in written:
+            for job, result, _, _ in written:
+                batch.told.append((job.message, result if isinstance(result, Attempt) else None))
                 batch.keep(job.received, None)
             return
-        for (job, _, new, delay), ours in zip(written, applied, strict=True):
+        for (job, result, new, delay), ours in zip(written, applied, strict=True):
+            batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
             if not ours:
                 logger.error("the claim ran out before the outcome was recorded", message_id=new.message_id)
                 continue
@@ -84,8 +86,6 @@ class Outcomes:
         # An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either.
         message = message.with_attempt(result, free=probe and result.outcome in (Outcome.FAILED, Outcome.UNKNOWN))
         verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
-        if result.outcome is not Outcome.ACCEPTED:
-            _log(message, result, len(message.attempts))
         changes: dict[str, Any] = {"status": verdict.status, "reason": verdict.reason, "lease_until": None}
         delay = verdict.delay
         if delay is None:
@@ -141,16 +141,3 @@ class Outcomes:
             self._settled_at = {key: at for key, at in self._settled_at.items() if now - at <= _SETTLE_EVERY}
             self._settled_at[mailing_id] = now
             self._dispatch_queue.send([Unit("settle", mailing_id).body()])
-
-
-def _log(message: Message, attempt: Attempt, number: int) -> None:
-    logger.info(
-        "attempt not accepted",
-        mailing_id=message.mailing_id,
-        message_id=message.message_id,
-        client_id=message.client_id,
-        outcome=str(attempt.outcome),
-        reason=attempt.reason,
-        duration_ms=attempt.duration_ms,
-        attempt=number,
-    )

@@ -15,7 +15,7 @@ from ..domain.gateway_control import PROBES, GatewayControl
 from ..domain.mailings import MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..messaging import MAX_DELAY, Hint, Queue
-from ..observability import MESSAGES_DISPATCHED, measure
+from ..observability import MESSAGES_DISPATCHED, logger, measure
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .claiming import obstacle
@@ -109,6 +109,8 @@ class Pump:
             self._send_queue.send([Hint(mailing_id, client_id).body() for client_id in client_ids], delay)
         count = sum(map(len, by_delay.values()))
         measure(MESSAGES_DISPATCHED, count)
+        if count:
+            logger.info("hints sent", mailing_id=mailing_id, count=count)
         for name in ("", mailing_id):
             if name in self._budgets:
                 left, since = self._budgets[name]

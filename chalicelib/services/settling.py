@@ -71,6 +71,7 @@ class Settler:
             finished_at=now,
             updated_at=now,
             revision=mailing.revision + 1,
+            history=mailing.noted(status, now) if status is not mailing.status else mailing.history,
         )
         if self._mailings.end(mailing, ended, recount):
             if status is MailingStatus.CANCELLED:
@@ -104,7 +105,10 @@ class Settler:
                 counts.subtract(counters_of(old))
                 counts[WRITES] += write_units_of(old, new)
         if changes:
-            self._mailings.add_counts(changes[0][0].mailing_id, counts, now)
+            mailing_id = changes[0][0].mailing_id
+            self._mailings.add_counts(mailing_id, counts, now)
+            if any(applied):
+                logger.info("messages closed", mailing_id=mailing_id, status=status.value, count=sum(applied))
         return len(free) == len(rows) and all(applied)
 
     # -- retrying what failed
@@ -170,6 +174,7 @@ def put_back(
     counts[WRITES] = sum(map(write_units_of, rows, forgiven))
     mailings.add_counts(mailing_id, counts, now)
     applied = ledger.update(list(zip(rows, forgiven, strict=True)))
+    logger.info("messages put back", mailing_id=mailing_id, count=sum(applied))
     missed = [row for row, done in zip(rows, applied, strict=True) if not done]
     if missed:
         mailings.add_counts(mailing_id, _counters(missed), now)

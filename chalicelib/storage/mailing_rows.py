@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound
@@ -19,7 +20,7 @@ from ..domain.mailings import (
     Statistics,
 )
 from ..domain.tallies import Tally
-from .models import MailingModel
+from .models import MailingModel, from_ms, to_ms
 
 META = "META"
 FINAL = "FINAL"
@@ -54,6 +55,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         late=str(mailing.late),
         reopening=list(mailing.reopening) or None,
         final=dict(mailing.final) or None,
+        history=[f"{to_ms(at)} {status}" for at, status in mailing.history] or None,
     )
 
 
@@ -83,7 +85,13 @@ def mailing_of(row: MailingModel) -> Mailing:
         Late(row.late or Late.RUN),
         tuple(row.reopening or ()),
         tuple(sorted((name, int(count)) for name, count in row.final.attribute_values.items())) if row.final else (),
+        tuple(_change(text) for text in row.history or ()),
     )
+
+
+def _change(text: str) -> tuple[datetime, MailingStatus]:
+    at, _, status = text.partition(" ")
+    return from_ms(int(at)), MailingStatus(status)
 
 
 def _window(row: MailingModel) -> LocalWindow | None:

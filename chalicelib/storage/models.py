@@ -137,6 +137,7 @@ class MailingModel(Model):
     late = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
+    history: ListAttribute[str] = ListAttribute(null=True)
     # SHARD#nn
     cursor = UnicodeAttribute(null=True)
     expanded = BooleanAttribute(null=True)

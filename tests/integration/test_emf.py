@@ -106,7 +106,7 @@ def test_each_call_of_the_gateway_has_its_latency(run: FullRun) -> None:
 def test_an_invocation_writes_once_however_much_it_measures() -> None:
     """One line for each set of dimensions; counts are summed up, other values kept."""
     with captured() as text:
-        with invocation("request"):
+        with invocation("sender", "request"):
             for number in range(5):
                 measure(MESSAGES_SENT)
                 measure(GATEWAY_LATENCY, number)
@@ -119,7 +119,7 @@ def test_an_invocation_writes_once_however_much_it_measures() -> None:
 
 def test_more_values_than_a_record_takes_are_spread_over_records() -> None:
     """Expects all of them, and each once."""
-    with captured() as text, invocation("request"):
+    with captured() as text, invocation("sender", "request"):
         for number in range(250):
             measure(GATEWAY_LATENCY, number)
     values = [value for one in emitted(text.getvalue()) for value in one.values]
@@ -132,7 +132,7 @@ def test_invocations_at_the_same_time_keep_their_metrics_apart() -> None:
     both = threading.Barrier(2)
 
     def work(size: int) -> None:
-        with invocation(f"request {size}"):
+        with invocation("sender", f"request {size}"):
             both.wait(10)
             measure(BATCH_SIZE, size)
             measure(MESSAGES_SENT, size)
@@ -152,23 +152,23 @@ def test_nothing_is_written_where_nothing_was_measured_or_it_is_turned_off(monke
     """Nor is anything noted outside an invocation."""
     with captured() as text:
         measure(MAILINGS_CREATED)
-        with invocation("request"):
+        with invocation("sender", "request"):
             pass
         monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-        with invocation("request"):
+        with invocation("sender", "request"):
             measure(MAILINGS_CREATED)
     assert text.getvalue() == ""
 
 
 def test_a_value_of_a_dimension_that_is_not_listed_is_refused() -> None:
     """It would be one more metric to pay for."""
-    with captured(), invocation("request"), pytest.raises(ValueError, match="knows no reason"):
+    with captured(), invocation("sender", "request"), pytest.raises(ValueError, match="knows no reason"):
         measure(MESSAGES_PARKED, of="01KJPWD6M08HQWXGN3V08Q7SBR")
 
 
 def test_the_dimension_service_is_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the stages of one account have metrics of their own."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "message-service-prod")
-    with captured() as text, invocation("request"):
+    with captured() as text, invocation("sender", "request"):
         measure(MAILINGS_CREATED)
     assert [one.service for one in emitted(text.getvalue())] == ["message-service-prod"]

@@ -1,0 +1,17 @@
+"""What the log says when a mailing changes."""
+
+from __future__ import annotations
+
+from ..domain.mailings import Mailing
+from ..observability import logger
+
+
+def tell_change(old: Mailing, new: Mailing) -> None:
+    """Tell a change that has been written, whoever made it."""
+    logger.info(
+        "mailing changed",
+        mailing_id=new.mailing_id,
+        status_before=old.status.value,
+        status=new.status.value,
+        revision=new.revision,
+    )

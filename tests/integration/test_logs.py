@@ -1,0 +1,146 @@
+"""The log: JSON for every event, request and call of the gateway, with ids to follow, and nothing private."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.messages import parse_message_id
+from chalicelib.observability import invocation, logger
+from tests.support.api import Api, new_api
+from tests.support.full_run import TEXT, FullRun, captured, full_run
+
+FUNCTIONS = {"api", "authorizer", "tick", "report", "dispatcher", "sender"}
+
+
+@pytest.fixture(scope="module")
+def run() -> FullRun:
+    """A run in which every function works and messages come to every end; logged down to the least level."""
+    return full_run()
+
+
+def _named(run: FullRun, message: str) -> list[dict[str, Any]]:
+    found = [record for record in run.records if record["message"] == message]
+    assert found, message
+    return found
+
+
+def _told_messages(run: FullRun) -> list[dict[str, Any]]:
+    return [entry for record in _named(run, "messages delivered") for entry in record["messages"]]
+
+
+def test_every_record_is_json_with_time_level_and_function(run: FullRun) -> None:
+    """Expects UTC, and the function that was at work, with the id of its invocation."""
+    for record in run.records:
+        assert datetime.fromisoformat(record["timestamp"]).utcoffset() is not None
+        assert record["timestamp"].endswith("+00:00")
+        assert record["level"] in ("DEBUG", "INFO", "WARNING", "ERROR")
+        assert record["function"] in FUNCTIONS
+        assert record["request_id"] or record["function"] == "authorizer"
+
+
+def test_nothing_private_is_in_the_log(run: FullRun) -> None:
+    """Expects no phone number in any form, no text of a mailing, no password and no token in all that was written."""
+    assert len(run.phone_numbers) > 30
+    private = run.secrets | {TEXT} | {number.lstrip("+") for number in run.phone_numbers}
+    assert [text for text in private if text in run.log] == []
+
+
+def test_every_attempt_is_told_with_ids_outcome_and_duration(run: FullRun) -> None:
+    """Expects as many as the gateway got calls."""
+    attempts = [entry for entry in _told_messages(run) if "outcome" in entry]
+    assert len(attempts) == run.calls
+    for entry in attempts:
+        mailing_id, client_id = parse_message_id(entry["message_id"])
+        assert mailing_id in run.mailings
+        assert client_id == entry["client_id"]
+        assert entry["duration_ms"] == 20
+        assert entry["attempt"] >= 1
+        assert datetime.fromisoformat(entry["at"])
+    assert {entry["outcome"] for entry in attempts} == {"accepted", "refused", "failed", "unknown"}
+
+
+def test_messages_that_are_not_called_are_told_too(run: FullRun) -> None:
+    """Expects those that wait, with the reason and until when."""
+    waiting = [entry for entry in _told_messages(run) if entry["status"] == "waiting"]
+    assert {entry["reason"] for entry in waiting} >= {"the circuit is open", "the rate"}
+    assert all(datetime.fromisoformat(entry["due_at"]) for entry in waiting)
+
+
+def test_a_mailing_can_be_followed_from_order_to_end(run: FullRun) -> None:
+    """Expects a record for each step, all with its id."""
+    first = run.mailings[0]
+    steps = [record["message"] for record in run.records if record.get("mailing_id") == first]
+    wanted = ["mailing ordered", "mailing launched", "shard dispatched", "messages delivered", "mailing ended"]
+    assert [step for step in dict.fromkeys(steps) if step in wanted] == wanted
+    cancelled = [record for record in _named(run, "mailing changed") if record["status"] == "cancelled"]
+    assert {record["mailing_id"] for record in cancelled} == {run.mailings[-1]}
+
+
+def test_every_request_is_told_with_route_status_and_who_asked(run: FullRun) -> None:
+    """Expects the ids that it was about, and the route rather than the path."""
+    requests = _named(run, "request")
+    ordered = [one for one in requests if (one["route"], one["method"], one["status"]) == ("/api/mailing", "POST", 201)]
+    assert [one["mailing_id"] for one in ordered] == run.mailings
+    assert {one["username"] for one in ordered} == {"admin"}
+    assert all(one["duration_ms"] >= 0 for one in requests)
+    assert {one["status"] for one in requests} >= {200, 201, 401, 404, 422}
+
+
+@pytest.fixture
+def api() -> Any:
+    """An empty service."""
+    with new_api() as made:
+        yield made
+
+
+def test_a_request_is_found_by_the_id_that_it_was_answered_with(api: Api) -> None:
+    """Expects x-amzn-RequestId in the record, and in those of an error."""
+    with captured() as text:
+        reply = api.get("/api/mailing/nobody")
+        api.aws.before = lambda call: 1 // (b"-mailings" not in call.body)
+        failed = api.get("/api/mailing")
+    records = [json.loads(line) for line in text.getvalue().splitlines() if '"_aws"' not in line]
+    found = {(one["request_id"], one["message"]) for one in records if one["function"] == "api"}
+    assert found == {
+        (reply.headers["x-amzn-requestid"], "request"),
+        (failed.headers["x-amzn-requestid"], "request"),
+        (failed.headers["x-amzn-requestid"], "request failed"),
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/clients/+79161234567", "/api/clients/%2B79161234567", "/api/messages/79161234567"]
+)
+def test_what_a_path_holds_is_logged_only_where_it_is_an_id(api: Api, path: str) -> None:
+    """Expects no trace of a phone number that somebody asks for as if it were one."""
+    with captured() as text:
+        assert api.get(path).status == 404
+        api.get("/api/messages", query={"client": "+79161234567"})
+    assert '"message":"request"' in text.getvalue()
+    assert "9161234567" not in text.getvalue()
+
+
+def test_invocations_at_the_same_time_keep_their_keys_apart() -> None:
+    """As threads of one process, which is how the local environment runs them."""
+    both = threading.Barrier(2)
+
+    def work(name: str) -> None:
+        with invocation("sender", name):
+            both.wait(10)
+            logger.info("here")
+            both.wait(10)
+
+    with captured() as text:
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        logger.info("after")
+    records = [json.loads(line) for line in text.getvalue().splitlines()]
+    assert sorted(record.get("request_id", "") for record in records) == ["", "one", "two"]
