@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +16,7 @@ RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # that the gateway can ask for
 PROBE_LEASE = timedelta(seconds=20)  # for a prober to come back; longer than one call may take
 PROBES = 3  # messages in one probe
 MAX_REASON = 200  # characters
+_NO_TEXT = ("Cc", "Zl", "Zp")  # control characters and ends of lines
 
 Circuit = Literal["closed", "open", "held"]
 CIRCUITS: tuple[Circuit, ...] = ("closed", "open", "held")
@@ -139,6 +141,7 @@ def check_reason(reason: str) -> str:
     reason = reason.strip()
     if len(reason) > MAX_REASON:
         raise Invalid.of("reason", f"must have at most {MAX_REASON} characters")
-    if not reason.isprintable():
+    # Unlike str.isprintable this takes the joiners inside of emoji and the marks of right-to-left text.
+    if any(unicodedata.category(character) in _NO_TEXT for character in reason):
         raise Invalid.of("reason", "must be one line without control characters")
     return reason

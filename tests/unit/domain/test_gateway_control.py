@@ -113,6 +113,7 @@ def test_a_reason_is_one_line_of_200_characters() -> None:
     """Whatever else is refused by the field's name."""
     assert check_reason("  the night \N{CRESCENT MOON} ") == "the night \N{CRESCENT MOON}"
     assert check_reason("x" * 200)
-    for wrong in ("x" * 201, "a\nb", "a\0"):
+    assert check_reason("\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN} \N{RIGHT-TO-LEFT MARK}")
+    for wrong in ("x" * 201, "a\nb", "a\0", "a\u2028b"):
         with pytest.raises(Invalid, match="reason"):
             check_reason(wrong)

@@ -1,0 +1,116 @@
+"""A service full of the longest values that are allowed, of right-to-left text and of emoji."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.bootstrap import Services
+from chalicelib.domain.clients import MAX_TAG_LENGTH
+from chalicelib.domain.gateway_control import MAX_REASON
+from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH
+from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.users import MAX_USERNAME_LENGTH
+from chalicelib.messaging import Hint
+from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
+
+FAMILY = "\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}"
+HEBREW = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"  # shalom olam
+MIXED = f"{HEBREW} {FAMILY} <b>&amp; "
+WIDE = "W" * 5000  # the widest letter, without a place to break it
+LONGEST_ZONE = "America/Argentina/ComodRivadavia"
+LONGEST_USERNAME = "W" * MAX_USERNAME_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """What stands in the paths of pages, by the name of the parameter."""
+
+    parameters: dict[str, str]
+
+    def path(self, pattern: str) -> str:
+        return pattern.format(**self.parameters)
+
+
+def fill(run: LocalRun, api: ApiCaller) -> Extremes:
+    """Make it all; the circuit is closed in the end, and nothing is being sent."""
+    clients = _clients(api)
+    mailing = _mailing(api, {"tag": _tags()}, _wide_and_mixed(MAX_TEXT_LENGTH))
+    wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["status"] == "finished")
+    many = [f"{number:02d}{WIDE}"[:MAX_TAG_LENGTH] for number in range(MAX_SEGMENT_VALUES)]
+    _mailing(api, {"tag": many}, MIXED, starts_in=1)
+    _mailing(api, {"tag": _tags()}, MIXED, starts_in=1)
+    with run.services() as services:
+        message = _give_up(services, mailing)
+    _settings(api)
+    api.call("POST", "/api/users", {"username": LONGEST_USERNAME, "password": PASSWORD, "role": "operator"})
+    api.call("POST", "/auth-token", {"username": LONGEST_USERNAME, "password": PASSWORD, "name": WIDE[:64]})
+    api.call("POST", "/auth-token", {"username": "admin", "password": run.password, "name": MIXED[:64]})
+    return Extremes(
+        {
+            "client_id": clients[0],
+            "mailing_id": mailing,
+            "message_id": message.message_id,
+            "import_id": _import(api),
+            "username": LONGEST_USERNAME,
+        }
+    )
+
+
+def _tags() -> list[str]:
+    mixed = f"{HEBREW} \N{PARTY POPPER} <b>&amp; "  # invisible characters, which join emoji, are in no tag
+    return [WIDE[:MAX_TAG_LENGTH], (mixed * 9)[:MAX_TAG_LENGTH].strip()]
+
+
+def _wide_and_mixed(length: int) -> str:
+    return (WIDE[: length // 2] + MIXED * 100)[:length]
+
+
+def _clients(api: ApiCaller) -> list[str]:
+    bodies = [
+        {"phone_number": f"+99999999999999{number}", "tag": tag, "timezone": LONGEST_ZONE, "opted_out": number > 5}
+        for number, tag in enumerate(_tags() * 4)
+    ]
+    return [api.call("POST", "/api/clients", body)["id"] for body in bodies]
+
+
+def _mailing(api: ApiCaller, segment: dict[str, list[str]], text: str, starts_in: int = 0) -> str:
+    starts = datetime.now(UTC) + timedelta(days=starts_in)
+    times = {"start_time": starts.isoformat(), "end_time": (starts + timedelta(days=400)).isoformat()}
+    return str(api.call("POST", "/api/mailing", {"text": text, "clients": segment, **times})["id"])
+
+
+def _give_up(services: Services, mailing_id: str) -> Message:
+    """Two messages that failed for a long reason, dead letters about them, and one that is none of ours."""
+    rows, _ = services.messages.list(mailing_id, MessageStatus.SENT, "", 2)
+    assert len(rows) == 2
+    ledger = services.delivery._outcomes._ledger
+    for row, reason in zip(rows, ((MIXED * 9)[:200], WIDE[:200]), strict=True):
+        tried = replace(row.attempts[-1], reason=reason)
+        failed = row.revised(services.clock.now(), status=MessageStatus.FAILED, reason=reason, attempts=(tried,) * 8)
+        assert ledger.update([(row, failed)])
+        hint = json.loads(Hint(row.mailing_id, row.client_id).body())
+        services.queues["send-dead"].send([json.dumps({**hint, "reason": reason})])
+    services.queues["send-dead"].send([WIDE])
+    return rows[0]
+
+
+def _settings(api: ApiCaller) -> None:
+    api.call("PATCH", "/api/gateway", {"rate": 10_000})
+    api.call("POST", "/api/gateway/hold", {"reason": (MIXED * 20)[:MAX_REASON].strip()})
+    api.call("POST", "/api/gateway/close", {"reason": WIDE[:MAX_REASON]})
+    api.call("PATCH", "/api/gateway", {"rate": None})
+
+
+def _import(api: ApiCaller) -> str:
+    """One of which every row is rejected."""
+    rows = "\n".join(f"{WIDE[:190]},{MIXED * 3}" for _ in range(5))
+    answer = api.request(
+        "POST",
+        "/api/clients/imports",
+        data=f"phone_number,tag\n{rows}\n".encode(),
+        headers={"Content-Type": "text/csv"},
+    )
+    assert answer.ok, answer.text
+    return str(answer.json()["id"])

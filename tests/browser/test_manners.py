@@ -1,0 +1,107 @@
+"""Manners of every page: readable by a screen reader, light and dark; nothing runs off a phone, however long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, StorageState
+
+from chalicelib import admin
+from tests.browser.conftest import PHONE, Window
+from tests.browser.extremes import Extremes, fill
+from tests.support.local_run import ApiCaller, LocalRun
+
+PATTERNS = [
+    route.path
+    for pages in admin.PAGES
+    for route in pages.routes
+    if route.method == "GET" and not route.path.startswith("/admin/static/")
+]
+# What everybody may see, and what stands in front of signing in.
+OUTSIDE = ["/admin/login"]
+# What reaches over the edge, but for what scrolls in a frame of its own or is there for screen readers only.
+_TOO_WIDE = """
+width => [...document.querySelectorAll("header *, main *, footer *")]
+  .filter((one) => one.getBoundingClientRect().right > width + 1 && !one.closest(".table, .unseen, .skip"))
+  .map((one) => one.outerHTML.slice(0, 80))
+"""
+
+
+@pytest.fixture(scope="module")
+def extremes(run: LocalRun, api: ApiCaller) -> Extremes:
+    """The longest values of everything."""
+    return fill(run, api)
+
+
+@pytest.fixture(scope="module")
+def axe() -> Axe:
+    """The checker of accessibility."""
+    return Axe()
+
+
+@pytest.fixture(scope="module")
+def session(engine: Browser, run: LocalRun) -> StorageState:
+    """The cookies of who is signed in: once for all, since it takes its time."""
+    context = engine.new_context(base_url=run.url)
+    page = context.new_page()
+    page.goto("/admin/login")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(run.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def opened(window: Window, session: StorageState, extremes: Extremes) -> Callable[..., Page | None]:
+    """Opens a page by its pattern, in a browser with these options; None where it is only a part of one, or a file."""
+
+    def open_page(pattern: str, **options: object) -> Page | None:
+        page = window.open(storage_state=None if pattern in OUTSIDE else session, **options)
+        path = extremes.path(pattern)
+        if "<html" not in page.request.get(path).text()[:1000]:
+            return None
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, f"{path}: {answer.status}"
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        return page
+
+    return open_page
+
+
+def findings(axe: Axe, page: Page) -> list[str]:
+    """What is serious or critical, with the rule and the elements."""
+    found = axe.run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_page_can_be_read_by_everybody(pattern: str, opened: Callable[..., Page | None], axe: Axe) -> None:
+    """Expects axe to find nothing serious in light and in dark: contrast, names of fields, headings, landmarks."""
+    page = opened(pattern, color_scheme="light")
+    if page is None:
+        return
+    assert findings(axe, page) == []
+    page.emulate_media(color_scheme="dark")
+    assert findings(axe, page) == []
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_page_does_not_run_off_a_phone(pattern: str, opened: Callable[..., Page | None]) -> None:
+    """Expects a page as wide as the screen, with the longest values; a table may scroll within its frame."""
+    for language in ("en-US", "ru-RU"):
+        page = opened(pattern, viewport=PHONE, language=language)
+        if page is None:
+            return
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert (wide, page.evaluate(_TOO_WIDE, PHONE["width"])) == (PHONE["width"], [])
