@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import report test simulate scale cpu cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate scale cpu cost openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ demo: $(STAMP) ## Send a mailing to 1,000 clients of a running `make run`
 
 import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
 	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
+
+trace: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=…) of a running `make run`
+	@exec $(BIN)/python -m infra.local.trace "$(ID)"
 
 report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
 	@exec $(BIN)/python -m infra.local.report $(DAY)

@@ -38,6 +38,7 @@ from .services.reports import ReportService
 from .services.settling import Settler
 from .services.states import MailingStates
 from .services.statistics import StatisticsService
+from .services.traces import TraceService
 from .storage.call_totals import CallTotalsRepository
 from .storage.clients import ClientRepository
 from .storage.control import ControlRepository
@@ -70,6 +71,7 @@ class Services:
     clients: ClientService
     mailings: MailingService
     messages: MessageService
+    traces: TraceService
     statistics: StatisticsService
     gauges: GaugeService
     previews: PreviewService
@@ -153,13 +155,15 @@ def build(
     )
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
     reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
+    messages = MessageService(ledger, mailings, gateway)
     return Services(
         settings=settings,
         clock=clock,
         accounts=AccountService(UserRepository(tables, backoff), clock),
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, clients, dispatch_queue, clock, rng),
-        messages=MessageService(ledger, mailings, gateway),
+        messages=messages,
+        traces=TraceService(mailings, clients, messages),
         statistics=StatisticsService(mailings),
         gauges=GaugeService(clients, mailings, calls, control, queues, clock),
         previews=PreviewService(clients, mailings, control, clock),

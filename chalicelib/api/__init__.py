@@ -18,6 +18,7 @@ from . import (
     service,
     statistics,
     steering,
+    traces,
     users,
 )
 from .routing import Routes
@@ -38,5 +39,6 @@ ROUTES: tuple[Routes, ...] = (
     reports.routes,
     service.routes,
     metrics.routes,
+    traces.routes,
     docs.routes,
 )

@@ -1,0 +1,80 @@
+"""/api/trace/: everything about a mailing, a message or a client, in order."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..domain.errors import NotFound
+from ..domain.messages import Outcome, message_id_for
+from ..domain.traces import Happening, TraceEvent
+from .fields import MomentOut, View
+from .routing import Call, Routes
+
+routes = Routes("trace")
+
+
+class TraceEventView(View):
+    """One thing that happened; what does not apply is null. `status` is that of the message, or else of the mailing.
+
+    `until` is when a waiting message is due, `number` counts the attempts of a message, `by` is the user.
+    """
+
+    at: MomentOut
+    what: Happening
+    mailing: str | None
+    client: str | None
+    message: str | None
+    status: str | None
+    outcome: Outcome | None
+    number: int | None
+    duration_ms: int | None
+    http_status: int | None
+    reason: str | None
+    until: MomentOut | None
+    by: str | None
+
+    @classmethod
+    def of(cls, event: TraceEvent) -> TraceEventView:
+        mailing, client = event.mailing_id, event.client_id
+        return cls(
+            at=event.at,
+            what=event.what,
+            mailing=mailing,
+            client=client,
+            message=message_id_for(mailing, client) if mailing and client else None,
+            status=event.status,
+            outcome=event.outcome,
+            number=event.number,
+            duration_ms=event.duration_ms,
+            http_status=event.http_status,
+            reason=event.reason or None,
+            until=event.until,
+            by=event.by or None,
+        )
+
+
+class TraceView(View):
+    """What the tables know of an id, the earliest first.
+
+    `complete` is false where there is more than is shown: of a mailing up to 50 messages are, those that failed first;
+    of a client up to 50 of the newest mailings. The log has what the tables do not keep, such as who paused a mailing.
+    """
+
+    id: str
+    kind: Literal["mailing", "message", "client"]
+    complete: bool
+    events: list[TraceEventView]
+
+
+@routes.route("GET", "/api/trace/{about}", errors=(NotFound,))
+def read_trace(call: Call, about: str) -> TraceView:
+    """Tell everything about a mailing, a message or a client, by its id."""
+    trace = call.services.traces.trace(about)
+    return TraceView.model_validate(
+        {
+            "id": about,
+            "kind": trace.kind,
+            "complete": trace.complete,
+            "events": [TraceEventView.of(event) for event in trace.events],
+        }
+    )

@@ -1,0 +1,121 @@
+"""/api/trace/: everything about a mailing, a message or a client, in order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.services.traces import SHOWN
+from tests.support.api import Api
+from tests.support.campaign import Campaign
+
+OK, BROKEN = Answer(Outcome.ACCEPTED, "", 200), Answer(Outcome.FAILED, "HTTP 503", 503)
+
+
+def trace(campaign: Campaign, about: str) -> dict[str, Any]:
+    """The trace of an id; its events are in order, and hold no phone number and no text."""
+    reply = campaign.api.get(f"/api/trace/{about}")
+    assert reply.status == 200, reply.text
+    moments = [datetime.fromisoformat(event["at"]) for event in reply.json["events"]]
+    assert moments == sorted(moments)
+    assert "+7916" not in reply.text
+    found: dict[str, Any] = reply.json
+    return found
+
+
+def told(events: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
+    """What the events say under these keys."""
+    return [tuple(event[key] for key in keys) for event in events]
+
+
+@pytest.fixture
+def tried_twice(campaign: Campaign) -> dict[str, Any]:
+    """A message that was sent at the second attempt."""
+    campaign.world.gateway.script = lambda gateway_id, nth: BROKEN if nth == 1 else OK
+    mailing_id = campaign.send(1)
+    (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
+    found: dict[str, Any] = row
+    return found
+
+
+def test_a_message_is_told_from_its_order_to_its_end(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
+    """Each attempt with outcome, status and duration, between what happened to its mailing."""
+    found = trace(campaign, tried_twice["id"])
+    assert (found["id"], found["kind"], found["complete"]) == (tried_twice["id"], "message", True)
+    own = [event for event in found["events"] if event["message"] == tried_twice["id"]]
+    assert told(own, "what", "status", "number", "outcome", "duration_ms", "http_status", "reason") == [
+        ("written to the ledger", None, None, None, None, None, None),
+        ("attempt", None, 1, "failed", 20, 503, "HTTP 503"),
+        ("attempt", None, 2, "accepted", 20, 200, None),
+        ("message", "sent", None, None, None, None, None),
+    ]
+    others = [event for event in found["events"] if event not in own]
+    assert told(others, "what", "status", "mailing", "message", "by") == [
+        ("ordered", None, tried_twice["mailing"], None, "admin"),
+        ("mailing", "running", tried_twice["mailing"], None, None),
+        ("mailing", "finished", tried_twice["mailing"], None, None),
+    ]
+
+
+def test_a_client_is_told_with_its_messages(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
+    """Those of all mailings; what happened to the mailings is left to their own traces."""
+    found = trace(campaign, tried_twice["client"])
+    assert (found["kind"], found["complete"]) == ("client", True)
+    assert [what for (what,) in told(found["events"], "what")] == [
+        "client created",
+        "written to the ledger",
+        "attempt",
+        "attempt",
+        "message",
+    ]
+
+
+def test_the_messages_of_a_client_that_was_removed_are_told(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
+    """And a client that never was is not found."""
+    assert campaign.api.delete(f"/api/clients/{tried_twice['client']}").status == 204
+    found = trace(campaign, tried_twice["client"])
+    assert [what for (what,) in told(found["events"], "what")].count("attempt") == 2
+
+
+def test_a_mailing_is_told_with_its_states_and_messages(campaign: Campaign) -> None:
+    """Pauses, too; first and last message sent."""
+    campaign.add_clients(3)
+    mailing_id = campaign.order(start_time=campaign.api.ahead(minutes=5))
+    for step in ("pause", "resume"):
+        assert campaign.api.post(f"/api/mailing/{mailing_id}/{step}").status == 200
+    campaign.finish(mailing_id)
+    found = trace(campaign, mailing_id)
+    assert (found["kind"], found["complete"]) == ("mailing", True)
+    states = [status for what, status in told(found["events"], "what", "status") if what == "mailing"]
+    assert states == ["paused", "scheduled", "running", "finished"]
+    steps = [what for (what,) in told(found["events"], "what")]
+    assert steps.count("attempt") == 3
+    assert (steps.count("first message sent"), steps.count("last message sent")) == (1, 1)
+
+
+def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
+    """It says that there are more."""
+    bad: set[int] = set()
+
+    def script(gateway_id: int, nth: int) -> Answer:
+        if len(bad) < 2:
+            bad.add(gateway_id)
+        return Answer(Outcome.REFUSED, "HTTP 400", 400) if gateway_id in bad else OK
+
+    campaign.world.gateway.script = script
+    mailing_id = campaign.send(SHOWN + 10)
+    found = trace(campaign, mailing_id)
+    assert found["complete"] is False
+    assert len({event["client"] for event in found["events"] if event["client"]}) == SHOWN
+    ends = [status for what, status in told(found["events"], "what", "status") if what == "message"]
+    assert ends.count("failed") == 2
+
+
+@pytest.mark.parametrize("about", ["nobody", "0" * 26, "a" * 16, f"{'0' * 26}-{'a' * 16}"])
+def test_what_is_not_there_is_not_found(api: Api, about: str) -> None:
+    """Whatever it looks like."""
+    assert api.get(f"/api/trace/{about}").status == 404
