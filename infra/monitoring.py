@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib import observability
 
 STACK = "${AWS::StackName}"
-_FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
+FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
 _QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
 _TABLES = ("clients", "mailings", "messages", "users", "settings")
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graphs
@@ -103,10 +103,10 @@ def alarms() -> list[Alarm]:
         Alarm("send-queue-age", "The oldest hint is ten minutes old: senders do not work", of_queue("send", age), 600),
         # A unit that was cut off is seen again after the queue's visibility of twelve minutes.
         Alarm("dispatch-queue-age", "The oldest unit is half an hour old", of_queue("dispatch", age), 1800),
-        *(Alarm(f"{name}-errors", f"The function {name} fails", of_function(name, "Errors"), 0) for name in _FUNCTIONS),
+        *(Alarm(f"{name}-errors", f"The function {name} fails", of_function(name, "Errors"), 0) for name in FUNCTIONS),
         *(
             Alarm(f"{name}-throttles", f"The function {name} wants concurrency", of_function(name, "Throttles"), 0)
-            for name in _FUNCTIONS
+            for name in FUNCTIONS
         ),
         Alarm(
             "tick-stopped",
@@ -145,10 +145,10 @@ def graphs() -> list[tuple[str, list[Metric]]]:
         *_graphs_of_service(),
         ("Messages in queues", [of_queue(name, "ApproximateNumberOfMessagesVisible") for name in _QUEUES]),
         ("Age of the oldest message, seconds", [of_queue(name, "ApproximateAgeOfOldestMessage") for name in _QUEUES]),
-        ("Functions: errors", [of_function(name, "Errors") for name in _FUNCTIONS]),
-        ("Functions: throttles", [of_function(name, "Throttles") for name in _FUNCTIONS]),
-        ("Functions: at once", [of_function(name, "ConcurrentExecutions", "Maximum") for name in _FUNCTIONS]),
-        ("Functions: milliseconds, p95", [of_function(name, "Duration", "p95") for name in _FUNCTIONS]),
+        ("Functions: errors", [of_function(name, "Errors") for name in FUNCTIONS]),
+        ("Functions: throttles", [of_function(name, "Throttles") for name in FUNCTIONS]),
+        ("Functions: at once", [of_function(name, "ConcurrentExecutions", "Maximum") for name in FUNCTIONS]),
+        ("Functions: milliseconds, p95", [of_function(name, "Duration", "p95") for name in FUNCTIONS]),
         ("API: requests", [of_api(name) for name in ("Count", "4XXError", "5XXError")]),
         ("API: milliseconds", [of_api("Latency", statistic) for statistic in ("p50", "p95", "p99")]),
         ("Tables: throttled writes", [of_table(name, "WriteThrottleEvents") for name in _TABLES]),

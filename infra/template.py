@@ -1,4 +1,4 @@
-"""Builds what `chalice package` merges into its template, from infra/overlay.yaml, resources.yaml and monitoring.py."""
+"""Builds what `chalice package` merges into its template, from the parts that lie here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import yaml
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES, GatewayResponse
 from infra.monitoring import monitoring
 from infra.provision import TEMPLATE as RESOURCES
+from infra.saved_queries import saved_queries
 
 OVERLAY = Path(__file__).with_name("overlay.yaml")
 
@@ -36,7 +37,7 @@ def merge_template(target: Target) -> dict[str, Any]:
         if resource.get("Type") == "AWS::Serverless::Function":
             resource["Properties"] |= {"Runtime": target.runtime, "Architectures": [target.architecture]}
     overlay["RestAPI"]["Properties"]["GatewayResponses"] = _gateway_responses()
-    for source in (yaml.safe_load(RESOURCES.read_text(encoding="utf-8")), monitoring()):
+    for source in (yaml.safe_load(RESOURCES.read_text(encoding="utf-8")), monitoring(), saved_queries()):
         for section, entries in source.items():
             present = template.setdefault(section, {})
             if twice := sorted(set(present) & set(entries)):

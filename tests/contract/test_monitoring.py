@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.observability import METRICS, NAMESPACE
-from tests.contract.packaged import FUNCTION, QUEUE, STACK, TABLE, Packaged, in_stack
+from tests.contract.packaged import FUNCTION, LOG_GROUP, QUEUE, STACK, TABLE, Packaged, in_stack
+from tests.support.full_run import full_run
 
 Watched = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, metric, dimensions
 # Those of AWS that are used, with their dimensions: the CloudWatch pages of SQS, Lambda, DynamoDB and API Gateway.
@@ -140,3 +141,24 @@ def test_the_dashboard_shows_every_alarm(packaged: Packaged) -> None:
     places = [(widget["x"], widget["y"]) for widget in widgets]
     assert len(places) == len(set(places))
     assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
+
+
+def test_the_saved_queries_read_the_logs_of_all_functions(packaged: Packaged) -> None:
+    """Expects those of this stack and no others, and a query for an id that the asker fills in."""
+    queries = packaged.properties("AWS::Logs::QueryDefinition")
+    logs = {in_stack(one["LogGroupName"]) for one in packaged.properties(LOG_GROUP).values()}
+    functions = {name for name in logs if name.startswith("/aws/lambda/")}
+    assert len(functions) == len(packaged.properties(FUNCTION))
+    for query in queries.values():
+        assert {in_stack(one) for one in query["LogGroupNames"]} == functions
+    asked = {name: set(re.findall(r"{{(\w+)}}", query["QueryString"])) for name, query in queries.items()}
+    known = {name: {one["Name"] for one in query.get("Parameters", [])} for name, query in queries.items()}
+    assert asked == known == {"TraceQuery": {"id"}, "TroubleQuery": set()}
+
+
+def test_the_saved_queries_ask_for_keys_that_records_have(packaged: Packaged) -> None:
+    """Expects each field of a query in some record of a run."""
+    keys = set().union(*(record.keys() for record in full_run().records)) | {"@timestamp", "@message"}
+    for query in packaged.properties("AWS::Logs::QueryDefinition").values():
+        fields = query["QueryString"].splitlines()[0].removeprefix("fields ").split(", ")
+        assert set(fields) <= keys

@@ -127,6 +127,8 @@ def _look(campaign: Campaign, run: FullRun) -> None:
     api = campaign.api
     for status, count in api.get("/api/mailing/stats").json["messages"].items():
         run.statuses[status] = count
+    (message,) = api.get("/api/messages", query={"mailing": run.mailings[0], "limit": 1}).json["rows"]
+    assert api.get(f"/api/messages/{message['id']}").status == 200
     run.calls = len(campaign.world.gateway.log)
     clients = api.get("/api/clients", query={"limit": 200}).json["rows"]
     run.phone_numbers = {client["phone_number"] for client in clients} | {"+79169999999"}
