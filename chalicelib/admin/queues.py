@@ -12,7 +12,7 @@ from ..domain.messages import Message, MessageStatus
 from ..messaging import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
 from .routing import Page, Pages, Redirect
-from .texts import _, ngettext
+from .texts import _, ngettext, said
 from .visits import Visit
 
 pages = Pages()
@@ -126,9 +126,9 @@ def _oldest(letters: list[LetterRow]) -> datetime | None:
 
 def _told(redriven: Redriven) -> str:
     back, settled = redriven.put_back, redriven.settled
-    said = [ngettext("%(n)s message was put back.", "%(n)s messages were put back.", back, n=back)]
+    told = [ngettext("%(n)s message was put back.", "%(n)s messages were put back.", back, n=back)]
     if settled:
-        said.append(ngettext("%(n)s needed nothing any more.", "%(n)s needed nothing any more.", settled, n=settled))
+        told.append(ngettext("%(n)s needed nothing any more.", "%(n)s needed nothing any more.", settled, n=settled))
     for reason, n in Counter(redriven.refused.values()).items():
-        said.append(ngettext("%(n)s stays: %(reason)s.", "%(n)s stay: %(reason)s.", n, n=n, reason=_(reason)))
-    return " ".join(said)
+        told.append(ngettext("%(n)s stays: %(reason)s.", "%(n)s stay: %(reason)s.", n, n=n, reason=said(reason)))
+    return " ".join(told)

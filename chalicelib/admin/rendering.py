@@ -49,6 +49,7 @@ def environment() -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=True
     )
+    made.filters["said"] = texts.said
     made.filters["number"] = number
     made.filters["clock"] = clock
     return made

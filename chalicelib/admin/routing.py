@@ -21,7 +21,7 @@ from ..domain.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 from ..domain.users import Role
 from ..observability import logger, name_user
 from . import forms, rendering, sessions, texts, visits
-from .texts import _
+from .texts import _, said
 from .visits import Visit
 
 __all__ = ["ADMINS", "EVERYBODY", "Page", "Pages", "Redirect", "Text"]
@@ -211,7 +211,7 @@ def _read(route: Route, visit: Visit) -> Visit:
 def told(error: Exception) -> str:
     """What a person is told of an error: nothing of one that we did not expect, or of a part that is down."""
     kind = problems.problem_type(error)
-    return _(kind.meaning) if kind.status >= 500 else _(str(error) or kind.meaning)
+    return said(kind.meaning if kind.status >= 500 else str(error) or kind.meaning)
 
 
 def _to_sign_in(visit: Visit) -> Redirect:
@@ -229,7 +229,7 @@ def _refusal(route: Route, error: Exception) -> Page:
     del headers["Content-Type"]
     if isinstance(error, Unauthenticated):
         del headers["WWW-Authenticate"]  # browsers would ask for a password of their own
-    return Page("error.html", {"heading": _(kind.title), "detail": told(error)}, status, headers)
+    return Page("error.html", {"heading": said(kind.title), "detail": told(error)}, status, headers)
 
 
 def _response(visit: Visit, result: Page | Redirect | Text) -> Response:

@@ -16,6 +16,7 @@ LANGUAGES = {"en": "English", "ru": "Русский"}
 DEFAULT = "en"
 _LOCALE = Path(__file__).with_name("locale")
 _language = ContextVar("language", default=DEFAULT)
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 
@@ -49,6 +50,29 @@ def ngettext(singular: str, plural: str, number: int, /, **values: Any) -> str:
 _ = gettext
 
 
+def said(message: str) -> str:
+    """What other code has written, such as an error or a reason, in the page's language; as it is where it is unknown.
+
+    The catalog has such messages in the context "said", with %(name)s for what is put into them.
+    """
+    for pattern, text in sayings(_language.get()):
+        if found := pattern.fullmatch(message):
+            return text % {name: said(value) for name, value in found.groupdict().items()}
+    return gettext(message)
+
+
+@cache
+def sayings(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The messages of other code, and their translations; the longest first, for it says the most."""
+    made = []
+    for entry in sorted(_entries(language), key=lambda entry: -len(entry.msgid)):
+        if entry.msgctxt == "said":
+            parts = _PLACEHOLDER.split(entry.msgid)  # every other one is a name
+            pattern = "".join(f"(?P<{part}>.+)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
+            made.append((re.compile(pattern, re.DOTALL), entry.msgstr))
+    return tuple(made)
+
+
 def preferred(header: str) -> str:
     """The first of our languages that an Accept-Language header asks for."""
     asked: list[tuple[float, str]] = []
@@ -64,14 +88,19 @@ def preferred(header: str) -> str:
 
 
 @cache
-def _catalog(language: str) -> catalogs.NullTranslations:
-    path = _LOCALE / f"{language}.po"
-    if language == DEFAULT or not path.exists():
-        return catalogs.NullTranslations()
+def _entries(language: str) -> Any:
     import polib  # only who shows a page needs it
 
+    path = _LOCALE / f"{language}.po"
+    return polib.pofile(path.read_text(encoding="utf-8")) if path.exists() else polib.POFile()
+
+
+@cache
+def _catalog(language: str) -> catalogs.NullTranslations:
+    if language == DEFAULT:
+        return catalogs.NullTranslations()
     # polib compiles into memory, and the standard library reads that: no compiled file is kept.
-    return catalogs.GNUTranslations(io.BytesIO(polib.pofile(path.read_text(encoding="utf-8")).to_binary()))
+    return catalogs.GNUTranslations(io.BytesIO(_entries(language).to_binary()))
 
 
 def status_name(name: str) -> str:
