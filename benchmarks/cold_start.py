@@ -13,7 +13,7 @@ from chalicelib.config import DEFAULT_PREFIX
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
-LOOKS = 7  # the quickest counts: whatever else the machine does only adds to it
+LOOKS = 15  # the quickest counts: whatever else the machine does only adds to it
 _IMPORTED = re.compile(r"^import time: +(\d+) \|", re.MULTILINE)
 _CLIENTS = "import time; began = time.perf_counter(); app.workers.get_services(); print(time.perf_counter() - began)"
 
@@ -53,9 +53,7 @@ def look(function: str) -> ColdStart:
 def measure(function: str, looks: int = LOOKS) -> ColdStart:
     """The quickest of some starts."""
     found = [look(function) for _ in range(looks)]
-    return ColdStart(
-        min(one.import_ms for one in found), found[0].modules, min(one.services_ms for one in found)
-    )
+    return ColdStart(min(one.import_ms for one in found), found[0].modules, min(one.services_ms for one in found))
 
 
 def main() -> int:

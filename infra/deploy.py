@@ -24,7 +24,7 @@ from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
 from infra.kept import Kept
-from infra.package import PackagingError, check, package
+from infra.package import NOT_COMPILED, PackagingError, check, package
 from infra.provision import complete_tables
 from infra.stack import Stack, StackError
 
@@ -93,7 +93,8 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
     if not options.packaged:
         target = account.target()
         say(f"Packaging for {target.runtime} on {target.architecture}")
-        package(options.stage, options.package_dir, target)
+        if not package(options.stage, options.package_dir, target):
+            say(NOT_COMPILED.format(target.python))
         check(options.package_dir / "template.json")
     template: dict[str, Any] = json.loads((options.package_dir / "template.json").read_text(encoding="utf-8"))
     if account.emulated:

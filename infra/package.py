@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from infra.bytecode import add_bytecode
 from infra.template import Target, merge_template
 
 ROOT = Path(__file__).parents[1]
@@ -23,16 +24,21 @@ _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _TIMEOUT = 300  # seconds for each program that is started
 _UNUSED = ("bin", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED")
+# What botocore knows of all of AWS is two thirds of what would be in the zip; these are called.
+AWS_SERVICES = frozenset({"dynamodb", "secretsmanager", "sesv2", "sqs"})
+
+NOT_COMPILED = "There is no Python {} on this machine to compile modules with: functions start about a second later"
 
 
 class PackagingError(Exception):
     """There is no package; the text says why, for the person who asked for it."""
 
 
-def package(stage: str, out: Path, target: Target = LAMBDA) -> None:
+def package(stage: str, out: Path, target: Target = LAMBDA) -> bool:
     """Write deployment.zip and template.json into the directory `out`; raises PackagingError.
 
     Needs a package index and no AWS account. The zip's packages are those of requirements.txt with their hashes.
+    Answers whether it has compiled modules, too, for which the target's Python must be on this machine.
     """
     if not _STAGE.fullmatch(stage):
         raise PackagingError(f"{stage!r} is no stage: use a-z, 0-9 and -, 16 characters at most")
@@ -44,10 +50,12 @@ def package(stage: str, out: Path, target: Target = LAMBDA) -> None:
         merge.write_text(json.dumps(merge_template(target)), encoding="utf-8")
         made = project / "made"
         _run_chalice(project, "package", "--stage", stage, "--merge-template", merge.name, made.name)
+        compiled = add_bytecode(made / "deployment.zip", target.python)
         _check_size(made / "deployment.zip")
         out.mkdir(parents=True, exist_ok=True)
         shutil.move(made / "deployment.zip", out / "deployment.zip")
         shutil.move(made / "sam.json", out / "template.json")
+    return compiled
 
 
 def check(template: Path) -> None:
@@ -93,8 +101,10 @@ def _install_requirements(directory: Path, target: Target) -> None:
         ROOT,
         f"the packages of requirements.txt could not be had for {target.runtime} on {target.architecture}",
     )
-    for pattern in _UNUSED:
-        for path in directory.glob(pattern):
+    unused = [path for pattern in _UNUSED for path in directory.glob(pattern)]
+    unused += [path for path in (directory / "botocore" / "data").iterdir() if path.is_dir()]
+    for path in unused:
+        if path.name not in AWS_SERVICES:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -143,7 +153,7 @@ def main() -> int:
     options = parser.parse_args()
     target = this_machine() if options.this_machine else LAMBDA
     try:
-        package(options.stage, options.out, target)
+        compiled = package(options.stage, options.out, target)
         check(options.out / "template.json")
     except PackagingError as error:
         print(f"Not packaged: {error}", file=sys.stderr)  # noqa: T201 - a command talks to a person
@@ -151,6 +161,8 @@ def main() -> int:
     size = (options.out / "deployment.zip").stat().st_size / 1024 / 1024
     print(f"{options.out}/deployment.zip ({size:.1f} MB, {target.runtime}, {target.architecture})")  # noqa: T201
     print(f"{options.out}/template.json (stage {options.stage})")  # noqa: T201
+    if not compiled:
+        print(NOT_COMPILED.format(target.python))  # noqa: T201
     return 0
 
 

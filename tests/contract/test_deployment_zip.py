@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from infra.package import MAX_ZIP_BYTES, PackagingError, Target, package
-from tests.contract.packaged import Packaged
+from infra.bytecode import add_bytecode
+from infra.package import AWS_SERVICES, MAX_ZIP_BYTES, PackagingError, Target, package, this_machine
+from tests.contract.packaged import FUNCTION, Packaged
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +34,83 @@ def test_the_zip_holds_the_service_and_nothing_else_of_ours(packaged: Packaged) 
     assert {".py", ".html", ".txt", ".css", ".js", ".po"} == {path.suffix for path in files}
     assert {str(path.relative_to(ROOT)) for path in files} | {"app.py", "chalice/app.py"} <= names
     assert not [name for name in names if name.startswith(("infra/", "tests/", ".chalice/", "bin/"))]
-    assert not [name for name in names if name.endswith(".pyc")]
     assert not {"ministack", "moto", "pytest", "yaml"} & {name.partition("/")[0] for name in names}
+
+
+def test_the_zip_knows_the_services_of_aws_that_are_called_and_no_other(packaged: Packaged) -> None:
+    """Expects those that the roles name: what botocore knows of all others would be two thirds of the zip."""
+    known = set(re.findall(r"^botocore/data/([\w-]+)/", "\n".join(_names(packaged)), re.MULTILINE))
+    allowed = {
+        action.partition(":")[0] for name in packaged.properties(FUNCTION) for action, _ in packaged.permissions(name)
+    }
+    by_lambda = {"logs", "xray"}
+    assert known == AWS_SERVICES == {{"ses": "sesv2"}.get(service, service) for service in allowed - by_lambda}
+
+
+def test_compiled_modules_are_for_lambdas_python(packaged: Packaged) -> None:
+    """Expects none for another, and where there are some, one for each of ours."""
+    names = _names(packaged)
+    compiled = [name for name in names if name.endswith(".pyc")]
+    assert all(name.endswith(".cpython-312.pyc") for name in compiled)
+    ours = [name for name in names if name.startswith("chalicelib/")]
+    modules = {name.removesuffix(".py") for name in ours if name.endswith(".py")}
+    found = {name.replace("__pycache__/", "").removesuffix(".cpython-312.pyc") for name in ours if name in compiled}
+    assert found in (set(), modules)
+
+
+def _package_of(directory: Path, source: str) -> Path:
+    deployment = directory / "deployment.zip"
+    with ZipFile(deployment, "w") as zipped:
+        zipped.writestr("module.py", source)
+        zipped.writestr("broken.py", "print 'of another Python'")
+    return deployment
+
+
+def _value(deployment: Path) -> str:
+    """What `module` in the zip says its value is, unpacked as Lambda does, where nothing can be written."""
+    directory = deployment.with_name("unpacked")
+    with ZipFile(deployment) as zipped:
+        zipped.extractall(directory)
+    command = [sys.executable, "-B", "-c", "import module; print(module.VALUE, module.__cached__)"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=30, check=True)
+    value, cached = done.stdout.split()
+    assert Path(cached).exists()
+    return value
+
+
+def test_a_compiled_module_gives_way_to_a_changed_source(tmp_path: Path) -> None:
+    """Expects what is compiled to be used only while its source is the same, and files that do not compile to stay."""
+    here = this_machine().python
+    deployment = _package_of(tmp_path, "VALUE = 1")
+    assert add_bytecode(deployment, here)
+    assert _value(deployment) == "1"
+    with ZipFile(deployment) as zipped:
+        contents = {name: zipped.read(name) for name in zipped.namelist()}
+    assert sum(name.endswith(".pyc") for name in contents) == 1
+    with ZipFile(deployment, "w") as zipped:
+        for name, content in (contents | {"module.py": b"VALUE = 2"}).items():
+            zipped.writestr(name, content)
+    assert _value(deployment) == "2"
+
+
+def test_the_same_modules_make_the_same_zip(tmp_path: Path) -> None:
+    """Expects no time and no directory of this machine in it, so that a deploy without a change has none."""
+    contents = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        deployment = _package_of(tmp_path / name, "VALUE = {'a', 'b', 'c'}")
+        assert add_bytecode(deployment, this_machine().python)
+        with ZipFile(deployment) as zipped:
+            contents.append([(one.filename, one.date_time, zipped.read(one)) for one in zipped.infolist()[2:]])
+    assert contents[0] == contents[1] != []
+
+
+def test_without_lambdas_python_nothing_is_compiled(tmp_path: Path) -> None:
+    """Expects the zip as it was: another Python's modules would only make it larger."""
+    deployment = _package_of(tmp_path, "VALUE = 1")
+    before = deployment.read_bytes()
+    assert not add_bytecode(deployment, "9.9")
+    assert deployment.read_bytes() == before
 
 
 def test_the_zip_holds_every_locked_package_at_its_version(packaged: Packaged) -> None:

@@ -1,0 +1,53 @@
+"""Puts compiled modules into the Lambda zip: a function cannot keep what it compiles, and would at each cold start."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+_TIMEOUT = 300  # seconds
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the same for the same code, so that a deploy without a change has none
+_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+
+
+def add_bytecode(deployment: Path, python: str) -> bool:
+    """Compile all modules in the zip for a Python such as "3.12"; False where this machine does not have it.
+
+    Modules know the hash of their source, so one that is changed in the zip is compiled anew.
+    """
+    program = _program(python)
+    if program is None:
+        return False
+    with TemporaryDirectory() as directory:
+        with ZipFile(deployment) as zipped:
+            zipped.extractall(directory)
+        compiling = [program, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "-s", directory]
+        # Some packages ship files for other Pythons, which do not compile; nobody imports them.
+        subprocess.run(
+            [*compiling, "-p", "/var/task", directory],
+            env={"PYTHONHASHSEED": "0"},
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        with ZipFile(deployment, "a", ZIP_DEFLATED) as zipped:
+            for compiled in sorted(Path(directory).rglob("*.pyc")):
+                entry = ZipInfo(str(compiled.relative_to(directory)), _EARLIEST)
+                entry.external_attr = 0o644 << 16
+                zipped.writestr(entry, compiled.read_bytes(), ZIP_DEFLATED)
+    return True
+
+
+def _program(python: str) -> str | None:
+    """A Python of exactly that version; a name on the path may be a stand-in for one that is not installed."""
+    for candidate in (sys.executable, shutil.which(f"python{python}")):
+        if candidate is None:
+            continue
+        asked = subprocess.run([candidate, "-c", _VERSION], capture_output=True, text=True, timeout=30, check=False)
+        if asked.returncode == 0 and asked.stdout.strip() == python:
+            return candidate
+    return None
