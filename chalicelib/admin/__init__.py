@@ -24,7 +24,9 @@ How to add a page:
   translation of each; a contract test finds those that are missing or stale.
 - Times: `{{ ui.time(moment) }}` (the operator's zone); `{{ count|number }}`; states: `{{ ui.status(one.status) }}`.
 - The Content-Security-Policy allows no inline script and no inline style: classes in `static/admin.css`, behaviour in
-  `static/admin.js` by `data-` attributes, charts as SVG from `charts.py`, bars as `<progress>`.
+  `static/admin.js` by `data-` attributes, bars as `<progress>`, charts as SVG: `charts.columns(name, title, series,
+  buckets)` and `charts.bars(title, label, counts)` in code, and in the template `{% import "charts.html" as charts with
+  context %}` and `{{ charts.columns(chart) }}` or `{{ charts.bars(chart) }}`.
 - A link that opens the confirmation in front of the page: `<a href=… data-dialog>`, to a page which also stands alone.
 """
 
