@@ -21,6 +21,9 @@ class Settings:
     function_name: str = ""
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_token: str = ""
+    gateway_token_secret: str = ""
+    gateway_hosts: str = ""
+    gateway_local: bool = False
     gateway_connect_timeout: float = 2.0
     gateway_read_timeout: float = 8.0
     gateway_concurrency: int = 50
@@ -64,6 +67,16 @@ class Settings:
     def function(self) -> str:
         """Which of the stack's functions this is, such as "sender"; "" outside of Lambda."""
         return self.function_name.removeprefix(f"{self.resource_prefix}-")
+
+    @property
+    def gateway_may_be_local(self) -> bool:
+        """Whether the gateway may be any address, also one of this machine and without TLS: never on AWS."""
+        return not self.function_name or self.gateway_local
+
+    @property
+    def allowed_gateway_hosts(self) -> frozenset[str]:
+        """The hosts that the gateway may be at, outside local stages."""
+        return frozenset(self.gateway_hosts.split(",")) - {""}
 
     @property
     def report_recipients(self) -> tuple[str, ...]:
@@ -131,6 +144,19 @@ def _mail_address(text: str) -> str:
     return text
 
 
+def _list_of_hosts(text: str) -> str:
+    hosts = [one.strip().lower().rstrip(".") for one in text.split(",")]
+    if not all(re.fullmatch(r"[a-z0-9.:-]+", one) for one in hosts):
+        raise ValueError(text)
+    return ",".join(hosts)
+
+
+def _true_or_false(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
 def _list_of_addresses(text: str) -> str:
     return ",".join(_mail_address(one.strip()) for one in text.split(","))
 
@@ -140,6 +166,9 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("function_name", "AWS_LAMBDA_FUNCTION_NAME", str),  # Lambda sets it
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_token", "GATEWAY_TOKEN", str),
+    ("gateway_token_secret", "GATEWAY_TOKEN_SECRET", str),
+    ("gateway_hosts", "GATEWAY_HOSTS", _list_of_hosts),
+    ("gateway_local", "GATEWAY_LOCAL", _true_or_false),
     ("gateway_connect_timeout", "GATEWAY_CONNECT_TIMEOUT", float),
     ("gateway_read_timeout", "GATEWAY_READ_TIMEOUT", float),
     ("gateway_concurrency", "GATEWAY_CONCURRENCY", int),

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
+from chalicelib.gateways.public_only import obstacle
 from infra import saved_queries
 from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
@@ -31,6 +32,8 @@ from infra.stack import Stack, StackError
 APP = "message-service"
 HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
 _FUNCTION = "AWS::Serverless::Function"
+# A gateway of this machine may be called, and nobody collects traces.
+EMULATED = {"GATEWAY_LOCAL": "true", "POWERTOOLS_TRACE_DISABLED": "true"}
 
 
 class DeployError(Exception):
@@ -68,6 +71,8 @@ def deploy(options: Options, account: Account) -> str:
     """Make the stage's stack what the package says; the API's address. Raises what `main` explains."""
     stack = Stack(account.client("cloudformation"), options.stack, say, pause(account))
     stack.prepare()
+    if not account.emulated:
+        check_gateway(options, stack.parameters())
     template = _template(options, account)
     artifacts = Artifacts(account, options.stack)
     artifacts.ensure()
@@ -88,6 +93,17 @@ def deploy(options: Options, account: Account) -> str:
     return account.api_url(stack.outputs())
 
 
+def check_gateway(options: Options, known: Mapping[str, str]) -> None:
+    """Refuse a gateway that no sender would call, given the stack's parameters; DeployError says why."""
+    url = options.given("GATEWAY_URL") or known.get("GatewayUrl", "") or "sandbox:"
+    if url == "sandbox:":
+        return
+    hosts = options.given("GATEWAY_HOSTS") or known.get("GatewayHosts", "")
+    reason = obstacle(Settings.from_environment({"GATEWAY_URL": url, "GATEWAY_HOSTS": hosts}))
+    if reason:
+        raise DeployError(f"GATEWAY_URL: {reason}")
+
+
 def _template(options: Options, account: Account) -> dict[str, Any]:
     """The packaged template; the package is made first where there is none."""
     if not options.packaged:
@@ -103,6 +119,9 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
         # MiniStack refuses a stack with a type that it does not know, and an emulator has nothing to query.
         for name in [name for name, one in template["Resources"].items() if one["Type"] == saved_queries.TYPE]:
             del template["Resources"][name]
+        for one in template["Resources"].values():
+            if one["Type"] == _FUNCTION:
+                one["Properties"]["Environment"]["Variables"] |= EMULATED
     return template
 
 

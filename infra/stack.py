@@ -59,9 +59,9 @@ class Stack:
         """The outputs by name."""
         return {one["OutputKey"]: one["OutputValue"] for one in self._described().get("Outputs", [])}
 
-    def parameters(self) -> set[str]:
-        """The names of the parameters that it has a value for."""
-        return {one["ParameterKey"] for one in self._described().get("Parameters", [])}
+    def parameters(self) -> dict[str, str]:
+        """The values of its parameters by name."""
+        return {one["ParameterKey"]: one.get("ParameterValue", "") for one in self._described().get("Parameters", [])}
 
     def is_new(self) -> bool:
         """Whether there is nothing yet that could be updated."""

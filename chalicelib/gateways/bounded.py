@@ -47,11 +47,11 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_TimedReader(sock, self.fp))
 
 
-class _TimedHTTPConnection(HTTPConnection):
+class TimedHTTPConnection(HTTPConnection):
     response_class = _TimedResponse
 
 
-class _TimedHTTPSConnection(HTTPSConnection):
+class TimedHTTPSConnection(HTTPSConnection):
     response_class = _TimedResponse
 
     def connect(self) -> None:
@@ -63,11 +63,11 @@ class _TimedHTTPSConnection(HTTPSConnection):
 
 
 class _TimedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _TimedHTTPConnection
+    ConnectionCls = TimedHTTPConnection
 
 
 class _TimedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _TimedHTTPSConnection
+    ConnectionCls = TimedHTTPSConnection
 
 
 class BoundedAdapter(HTTPAdapter):

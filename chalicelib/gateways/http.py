@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -16,10 +17,13 @@ from ..domain.clients import masked_phone
 from ..domain.messages import Outcome
 from .base import Answer
 from .bounded import BoundedAdapter
+from .public_only import NotPublic, PublicOnlyAdapter, obstacle
+from .tokens import GatewayToken, NoToken
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
 _PATH = "/v1/send/"
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)
+_NEVER_MADE = (requests.ConnectTimeout, requests.exceptions.ProxyError)
 _UNSENDABLE = (InvalidHeader, InvalidSchema, InvalidURL, MissingSchema, UnicodeEncodeError)
 
 
@@ -31,29 +35,54 @@ class _Session(requests.Session):
 
 
 class HttpGateway:
-    """The gateway that the service was first written for, over one pool of kept connections."""
+    """The gateway that the service was first written for, over one pool of kept connections.
 
-    def __init__(self, settings: Settings) -> None:
+    Outside local stages it is called by TLS only, at a host of the allow list, and at public addresses.
+    """
+
+    def __init__(self, settings: Settings, token: GatewayToken | None = None) -> None:
         self._url = settings.gateway_url.rstrip("/") + _PATH
         self._timeout = (settings.gateway_connect_timeout, settings.gateway_read_timeout)
+        self._token = token or GatewayToken(settings)
+        self._obstacle = "" if settings.gateway_may_be_local else obstacle(settings)
         self._session = _Session()
-        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
+        kind = BoundedAdapter if settings.gateway_may_be_local else PublicOnlyAdapter
+        adapter = kind(pool_connections=1, pool_maxsize=settings.gateway_concurrency)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers["Authorization"] = f"Bearer {settings.gateway_token}"
 
     def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
         """Hand a message over; see the contract at the end of docs/architecture.md."""
+        if self._obstacle:
+            return Answer(Outcome.FAILED, self._obstacle)
+        began = time.monotonic()
+        try:
+            token = self._token.get()
+        except NoToken as error:
+            return Answer(Outcome.FAILED, str(error))
+        # Reading the token is a part of the call, which has to end in time.
+        connect, read = self._timeout
+        left = max(read / 2, read - (time.monotonic() - began))
         body: dict[str, int | str] = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
+        answer = self._post(f"{self._url}{gateway_id}", body, token, (connect, left))
+        if answer.http_status == 401:
+            self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
+        return answer
+
+    def _post(self, url: str, body: dict[str, int | str], token: str, timeout: tuple[float, float]) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"}
         try:
             with self._session.post(
-                f"{self._url}{gateway_id}", json=body, timeout=self._timeout, allow_redirects=False, stream=True
+                url, json=body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
             ) as response:
                 return _judge(response, _read(response))
         except requests.ConnectionError as error:
-            if _never_sent(error):
+            cause = _cause(error)
+            if isinstance(cause, NotPublic):
+                return Answer(Outcome.FAILED, "the gateway's address is not public")
+            if isinstance(error, _NEVER_MADE) or isinstance(cause, _NEVER_SENT):
                 return Answer(Outcome.FAILED, "no connection to the gateway")
             return Answer(Outcome.UNKNOWN, "the connection broke before an answer")
         except requests.Timeout:
@@ -80,14 +109,10 @@ def _read(response: requests.Response) -> bytes | None:
     return content
 
 
-def _never_sent(error: requests.ConnectionError) -> bool:
-    """Whether the connection failed before anything was sent over it."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
+def _cause(error: requests.ConnectionError) -> object:
+    """What urllib3 said, beneath what requests made of it."""
     cause = error.args[0] if error.args else None
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    return isinstance(cause, _NEVER_SENT)
+    return cause.reason if isinstance(cause, MaxRetryError) else cause
 
 
 def _judge(response: requests.Response, content: bytes | None) -> Answer:

@@ -10,7 +10,7 @@ import pytest
 from chalice.app import Chalice
 
 from app import app
-from chalicelib import api
+from chalicelib import admin, api
 from chalicelib.config import Settings
 from infra.package import check
 from infra.provision import resources
@@ -230,7 +230,7 @@ def test_messages_reach_nobody_before_a_gateway_is_named(packaged: Packaged) -> 
 
 
 def test_the_api_has_every_route_and_guards_all_but_the_public_ones(packaged: Packaged) -> None:
-    """Expects the authorizer, which remembers nothing, on each route that has roles."""
+    """Expects the authorizer, which remembers nothing, on each route with roles; pages have their own sessions."""
     body = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     guarded = {
         (method.upper(), path): bool(operation.get("security"))
@@ -238,7 +238,8 @@ def test_the_api_has_every_route_and_guards_all_but_the_public_ones(packaged: Pa
         for method, operation in methods.items()
     }
     operations = [operation for routes in api.ROUTES for operation in routes.operations]
-    assert guarded == {(one.method, one.path): one.roles is not None for one in operations}
+    pages = {(route.method, route.path): False for each in admin.PAGES for route in each.routes}
+    assert guarded == pages | {(one.method, one.path): one.roles is not None for one in operations}
     (definition,) = body["securityDefinitions"].values()
     assert definition["name"] == "Authorization"
     assert definition["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] == 0

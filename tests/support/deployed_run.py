@@ -140,7 +140,7 @@ def deployed_run(directory: Path, gateway_url: str) -> Iterator[DeployedRun]:
 def _impatient(template: dict[str, Any]) -> None:
     for resource in template["Resources"].values():
         if resource["Type"] == FUNCTION:
-            resource["Properties"]["Environment"]["Variables"] |= {**IMPATIENT, "GATEWAY_TOKEN": "the-token"}
+            resource["Properties"]["Environment"]["Variables"] |= IMPATIENT
 
 
 def free_port() -> int:

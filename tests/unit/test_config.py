@@ -28,6 +28,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("AWS_LAMBDA_FUNCTION_NAME", "msg-prod-sender", "function_name", "msg-prod-sender"),
         ("GATEWAY_URL", " https://gateway.example/base ", "gateway_url", "https://gateway.example/base"),
         ("GATEWAY_TOKEN", "secret\n", "gateway_token", "secret"),
+        ("GATEWAY_TOKEN_SECRET", "prod/gateway-token", "gateway_token_secret", "prod/gateway-token"),
+        ("GATEWAY_HOSTS", "Gateway.example, 10.0.0.1", "gateway_hosts", "gateway.example,10.0.0.1"),
+        ("GATEWAY_LOCAL", "true", "gateway_local", True),
         ("GATEWAY_CONNECT_TIMEOUT", "0.5", "gateway_connect_timeout", 0.5),
         ("GATEWAY_READ_TIMEOUT", "3", "gateway_read_timeout", 3.0),
         ("GATEWAY_CONCURRENCY", "7", "gateway_concurrency", 7),
@@ -62,6 +65,9 @@ def test_each_variable_sets_one_field(variable: str, text: str, name: str, value
         ("MAX_ATTEMPTS", "3.5"),
         ("MAX_ATTEMPTS", "0"),
         ("GATEWAY_CONCURRENCY", "-1"),
+        ("GATEWAY_HOSTS", "https://gateway.example"),
+        ("GATEWAY_HOSTS", "a.example,,b.example"),
+        ("GATEWAY_LOCAL", "yes"),
         ("GATEWAY_READ_TIMEOUT", "5s"),
         ("GATEWAY_READ_TIMEOUT", "nan"),
         ("GATEWAY_CONNECT_TIMEOUT", "inf"),
@@ -141,7 +147,16 @@ def test_a_function_knows_which_of_its_stacks_it_is() -> None:
 def test_the_readme_names_every_variable_with_its_default() -> None:
     """What people read is what they get; some have other defaults where `make run` gives them."""
     rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    local = ("GATEWAY_URL", "GATEWAY_TOKEN", "REPORT_TO", "REPORT_FROM", "MAIL_URL", "AWS_LAMBDA_FUNCTION_NAME")
+    on_aws = ("GATEWAY_TOKEN_SECRET", "GATEWAY_HOSTS", "GATEWAY_LOCAL")
+    local = (
+        *on_aws,
+        "GATEWAY_URL",
+        "GATEWAY_TOKEN",
+        "REPORT_TO",
+        "REPORT_FROM",
+        "MAIL_URL",
+        "AWS_LAMBDA_FUNCTION_NAME",
+    )
     written = {name: default for name, default in rows if name not in local}
     for _, variable, _ in _VARIABLES:
         if variable in written:

@@ -1,0 +1,92 @@
+"""The gateway's bearer token: a setting here, a secret of Secrets Manager on AWS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from ..config import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters.base import BaseProvider
+
+MAX_AGE = 300  # seconds that a token which was read is used
+REST = 10.0  # seconds between two reads that somebody has asked for, whether they went well or not
+
+
+class NoToken(Exception):
+    """There is no token to be had now; the text says why, without any part of it."""
+
+
+class GatewayToken:
+    """The token of the settings, or that of the secret which they name; asked from several threads at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider: Callable[[], BaseProvider] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._secret = settings.gateway_token_secret
+        self._set = settings.gateway_token
+        self._make_provider = provider or _secrets_manager
+        self._clock = clock
+        self._provider: BaseProvider | None = None
+        self._lock = Lock()  # one reads, and all others of a batch wait for it
+        self._refused = ""
+        self._tried_at: float | None = None
+        self._failure = ""
+
+    def get(self) -> str:
+        """The token; NoToken where the secret cannot be read, or holds none."""
+        if not self._secret:
+            return self._set
+        with self._lock:
+            if self._failure and self._rests():
+                raise NoToken(self._failure)
+            token = self._read(fresh=bool(self._failure))
+            if token == self._refused and not self._rests():
+                token = self._read(fresh=True)
+            return token
+
+    def refuse(self, token: str) -> None:
+        """Take note of a 401: the secret is read once more before it is used again, for it may have been changed."""
+        with self._lock:
+            if token != self._refused:
+                self._refused, self._tried_at = token, None
+
+    def _rests(self) -> bool:
+        return self._tried_at is not None and self._clock() - self._tried_at < REST
+
+    def _read(self, *, fresh: bool) -> str:
+        """From Powertools' cache, or from the secret itself."""
+        from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+        if fresh:
+            self._tried_at = self._clock()
+        try:
+            self._provider = self._provider or self._make_provider()
+            content = self._provider.get(self._secret, max_age=MAX_AGE, force_fetch=fresh)
+        except GetParameterError as error:
+            self._fail("the secret with the gateway's token cannot be read", error)
+        token = content.strip() if isinstance(content, str) else ""
+        if not token or not all("!" <= character <= "~" for character in token):
+            self._fail("the secret with the gateway's token holds none that a header can carry", None)
+        self._failure = ""
+        return token
+
+    def _fail(self, failure: str, cause: Exception | None) -> None:
+        self._failure, self._tried_at = failure, self._clock()
+        raise NoToken(failure) from cause
+
+
+def _secrets_manager() -> BaseProvider:
+    # Here, since it takes 60 ms to import and only a sender on AWS needs it.
+    from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
+    from botocore.config import Config
+
+    # Short, since it is a part of the call of the gateway, which has to end in time.
+    bounds = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+    return SecretsProvider(boto_config=bounds)
