@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from .mailings import COUNTED
-from .messages import USED_UP, Message, MessageStatus
+from .messages import IN_TROUBLE, USED_UP, Message, MessageStatus
 
 SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status is named by it alone
 # What sending has taken so far, for a mailing's cost: write units of the ledger, hints, milliseconds of senders.
 WRITES, HINTS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "ms"))
 WORK = frozenset({WRITES, HINTS, MILLISECONDS})
-_HOURLY_FOR = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# How finely time is counted, and until when after a row was written: a counter for each minute of a year would not fit
+# into an item, and few are needed to see how a mailing went. Names are short: a write of over 1 KB costs a second unit.
+_WIDTHS = {"m": timedelta(minutes=1), "t": timedelta(minutes=10), "hour": _HOUR, "day": timedelta(days=1)}
+_UNTIL = {"m": timedelta(minutes=30), "t": timedelta(hours=3), "hour": timedelta(days=7), "day": timedelta.max}
 
 # Reasons become names of counters, of which every message must not bring a new one, whatever a gateway answers.
 OTHER_REASON = "another reason"
@@ -62,15 +65,29 @@ def counters_of(message: Message) -> list[str]:
     if message.status not in COUNTED:
         return []
     if message.status is MessageStatus.SENT:
-        return ["sent", SEPARATOR.join(("hour", str(_hour_of(message))))]
-    return [str(message.status), SEPARATOR.join(("reason", message.status, reason_group(message.reason)))]
+        return ["sent", _period_of(message)]
+    names = [str(message.status), SEPARATOR.join(("reason", message.status, reason_group(message.reason)))]
+    if message.status in IN_TROUBLE:
+        names.append(SEPARATOR.join((_period_of(message), message.status)))
+    return names
 
 
-def _hour_of(message: Message) -> int:
-    """Hours since 1970 when it was sent, a week after the mailing's start only by day: the counters must stay few."""
-    sent_at = message.sent_at or message.updated_at
-    hour = (sent_at - _EPOCH) // _HOUR
-    return hour if sent_at - message.created_at < _HOURLY_FOR else hour // 24 * 24
+def _period_of(message: Message) -> str:
+    """The minute, ten minutes, hour or day in which it was sent or given up."""
+    at = message.sent_at or message.updated_at
+    kind = next(kind for kind, until in _UNTIL.items() if at - message.created_at < until)
+    return SEPARATOR.join((kind, str((at - _EPOCH) // _WIDTHS[kind])))
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a mailing went: by the beginning of each period of `width`, how many messages were sent, failed, unknown.
+
+    Periods in which nothing happened are left out.
+    """
+
+    width: timedelta
+    periods: Mapping[datetime, Counter[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +114,28 @@ class Tally:
     @property
     def by_hour(self) -> Mapping[datetime, int]:
         """How many messages were sent in the hour that begins then; in the day, a week after the mailing's start."""
-        return {
-            _EPOCH + int(parts[1]) * _HOUR: count
-            for name, count in self.counters.items()
-            if (parts := name.split(SEPARATOR))[0] == "hour" and count > 0
-        }
+        hours: Counter[datetime] = Counter()
+        for kind, at, status, count in self._periods():
+            if status == MessageStatus.SENT:
+                hours[at if kind == "day" else _floor(at, _HOUR)] += count
+        return hours
+
+    @property
+    def course(self) -> Course:
+        """How the mailing went, as finely as all of it was counted."""
+        counted = list(self._periods())
+        width = max((_WIDTHS[kind] for kind, *_ in counted), default=_WIDTHS["m"])
+        periods: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
+        for _, at, status, count in counted:
+            periods[_floor(at, width)][status] += count
+        return Course(width, dict(sorted(periods.items())))
+
+    def _periods(self) -> Iterator[tuple[str, datetime, str, int]]:
+        for name, count in self.counters.items():
+            kind, *parts = name.split(SEPARATOR)
+            if kind in _WIDTHS and count > 0:
+                status = parts[1] if len(parts) > 1 else str(MessageStatus.SENT)
+                yield kind, _EPOCH + int(parts[0]) * _WIDTHS[kind], status, count
 
     @property
     def work(self) -> Counter[str]:
@@ -114,3 +148,7 @@ class Tally:
         if self.first_sent_at is None or self.last_sent_at is None or self.last_sent_at <= self.first_sent_at:
             return None
         return (self.counters["sent"] - 1) / (self.last_sent_at - self.first_sent_at).total_seconds()
+
+
+def _floor(at: datetime, width: timedelta) -> datetime:
+    return _EPOCH + (at - _EPOCH) // width * width

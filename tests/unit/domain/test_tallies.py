@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,18 @@ NOON = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 
 def _message(status: MessageStatus, **fields: object) -> Message:
     return Message("m", "a" * 16, "+79161234567", "UTC", status, 1, NOON, NOON, **fields)  # type: ignore[arg-type]
+
+
+def _sent(**after: float) -> Message:
+    return _message(MessageStatus.SENT, sent_at=NOON + timedelta(**after))
+
+
+def _tally(*messages: Message) -> Tally:
+    return Tally(Counter(name for message in messages for name in counters_of(message)))
+
+
+def _at(day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +59,49 @@ def test_an_open_message_is_in_no_counter(status: MessageStatus) -> None:
 
 
 def test_a_sent_message_is_counted_by_its_hour_and_later_by_its_day() -> None:
-    """Expects hours in the first week and days after it, so that a year makes 500 counters and not 8,760."""
-    soon, late = (_message(MessageStatus.SENT, sent_at=NOON + timedelta(days=days)) for days in (1, 8))
-    tally = Tally(Counter([*counters_of(soon), *counters_of(late)]))
-    assert tally.by_status == {"sent": 2}
-    assert tally.by_hour == {datetime(2026, 3, 3, 12, tzinfo=UTC): 1, datetime(2026, 3, 10, tzinfo=UTC): 1}
+    """Expects hours in the first week and days after it, whatever finer periods there are."""
+    tally = _tally(*(_sent(**after) for after in ({"minutes": 1}, {"minutes": 29}, {"days": 1}, {"days": 8})))
+    assert tally.by_status == {"sent": 4}
+    assert tally.by_hour == {NOON.replace(minute=0): 2, _at(3, 12): 1, _at(10): 1}
+
+
+@pytest.mark.parametrize(
+    ("spans", "width", "starts"),
+    [
+        ([{"minutes": 1}, {"minutes": 29, "seconds": 59}], {"minutes": 1}, [_at(2, 12, 31), _at(2, 12, 59)]),
+        (
+            [{"minutes": 1}, {"minutes": 31}, {"minutes": 179}],
+            {"minutes": 10},
+            [_at(2, 12, 30), _at(2, 13), _at(2, 15, 20)],
+        ),
+        ([{"minutes": 1}, {"hours": 3}], {"hours": 1}, [_at(2, 12), _at(2, 15)]),
+        ([{"minutes": 1}, {"hours": 3}, {"days": 8}], {"days": 1}, [_at(2), _at(10)]),
+        ([], {"minutes": 1}, []),
+    ],
+)
+def test_the_course_is_told_as_finely_as_all_of_it_was_counted(
+    spans: list[dict[str, float]], width: dict[str, float], starts: list[datetime]
+) -> None:
+    """Expects minutes for the first half hour, then tens of minutes, hours and days, and never finer than is known."""
+    course = _tally(*(_sent(**span) for span in spans)).course
+    assert course.width == timedelta(**width)
+    assert list(course.periods) == starts
+    assert sum(one["sent"] for one in course.periods.values()) == len(spans)
+
+
+def test_the_course_tells_when_messages_were_given_up() -> None:
+    """Expects failed and unknown ones beside those sent; those that expired or wait are no events of sending."""
+    at = {"updated_at": NOON + timedelta(minutes=2)}
+    statuses = (MessageStatus.FAILED, MessageStatus.UNKNOWN, MessageStatus.EXPIRED, MessageStatus.WAITING)
+    tally = _tally(_sent(minutes=2), *(replace(_message(status), **at) for status in statuses))
+    assert tally.course.periods == {_at(2, 12, 32): {"sent": 1, "failed": 1, "unknown": 1}}
+    assert sum(tally.by_hour.values()) == 1
+
+
+def test_a_year_makes_few_counters() -> None:
+    """Expects at most one for each minute of half an hour, and so on: all must fit into one item."""
+    minutes = [*range(600), *range(600, 365 * 24 * 60, 60)]
+    assert len(_tally(*(_sent(minutes=minute) for minute in minutes)).counters) < 600
 
 
 def test_what_was_not_sent_is_counted_by_its_reason() -> None:
