@@ -32,7 +32,19 @@ How to add a page:
 
 from __future__ import annotations
 
-from . import account, overview, preferences, queues, settings, signing_in, static_files, users
+from . import (
+    account,
+    client_files,
+    clients,
+    overview,
+    preferences,
+    queues,
+    settings,
+    signing_in,
+    static_files,
+    traces,
+    users,
+)
 from .routing import Pages
 
 PAGES: tuple[Pages, ...] = (
@@ -40,6 +52,9 @@ PAGES: tuple[Pages, ...] = (
     signing_in.pages,
     preferences.pages,
     overview.pages,
+    clients.pages,
+    client_files.pages,
+    traces.pages,
     queues.pages,
     settings.pages,
     users.pages,

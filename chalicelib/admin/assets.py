@@ -12,6 +12,7 @@ MEDIA_TYPES = {
     "admin.css": "text/css; charset=utf-8",
     "admin.js": "text/javascript; charset=utf-8",
     "htmx.js": "text/javascript; charset=utf-8",
+    "transfers.js": "text/javascript; charset=utf-8",
 }
 
 

@@ -122,4 +122,7 @@ def status_name(name: str) -> str:
         "open": _("open"),
         "closed": _("closed"),
         "held": _("held open"),
+        "accepted": _("accepted"),
+        "refused": _("refused"),
+        "opted-out": _("opted out"),
     }.get(name, name)

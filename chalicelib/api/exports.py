@@ -61,26 +61,42 @@ def export_clients(call: Call, query: ClientExportQuery) -> Text:
     pages one after the other are one file. It can be imported again. A cell that a spreadsheet would run begins with an
     apostrophe.
     """
+    return clients_csv(call, query, "/api/clients/export")
+
+
+def clients_csv(call: Call, query: ClientExportQuery, path: str) -> Text:
+    """A page of clients, which leads to the next one at this path."""
     clients, after = call.services.clients.list(query.segment(), query.place(), query.limit)
-    return _page(call, query, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
+    return _page(call, query, path, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
 
 
 @routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(_LINK, _NAME))
 def export_messages(call: Call, query: MessageExportQuery) -> Text:
     """Get a page of a mailing's messages as CSV, as clients are exported. A page may be short, or empty."""
+    return messages_csv(call, query, "/api/messages/export")
+
+
+def messages_csv(call: Call, query: MessageExportQuery, path: str) -> Text:
+    """A page of messages, which leads to the next one at this path."""
     found = call.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
-    return _page(call, query, "messages", _MESSAGE_COLUMNS, map(_message_cells, found.rows), found.cursor)
+    return _page(call, query, path, "messages", _MESSAGE_COLUMNS, map(_message_cells, found.rows), found.cursor)
 
 
 def _page(
-    call: Call, query: PageQuery, name: str, columns: Iterable[str], rows: Iterable[Iterable[str]], after: str
+    call: Call,
+    query: PageQuery,
+    path: str,
+    name: str,
+    columns: Iterable[str],
+    rows: Iterable[Iterable[str]],
+    after: str,
 ) -> Text:
     header = [] if query.cursor else [columns]
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     if after:
         filters = query.model_dump(mode="json", exclude_unset=True, exclude={"cursor"})
         parameters = urlencode({**filters, "cursor": query.following(after)}, doseq=True)
-        headers["Link"] = f'<{call.link(f"/api/{name}/export")}?{parameters}>; rel="next"'
+        headers["Link"] = f'<{call.link(path)}?{parameters}>; rel="next"'
     return Text(write_rows([*header, *rows]), f"{CSV}; charset=utf-8", headers)
 
 

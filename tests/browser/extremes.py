@@ -52,6 +52,7 @@ def fill(run: LocalRun, api: ApiCaller) -> Extremes:
             "client_id": clients[0],
             "mailing_id": mailing,
             "message_id": message.message_id,
+            "about": mailing,
             "import_id": _import(api),
             "username": LONGEST_USERNAME,
         }

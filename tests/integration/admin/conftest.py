@@ -9,6 +9,7 @@ import pytest
 from chalicelib.domain.users import Role
 from tests.support.api import Api, new_api
 from tests.support.browsing import Browser
+from tests.support.campaign import Campaign, new_campaign
 
 
 @pytest.fixture
@@ -36,4 +37,19 @@ def operators_browser(api: Api) -> Browser:
     """A browser in which an operator is signed in, who is no admin."""
     made = Browser(api)
     made.sign_in(Role.OPERATOR)
+    return made
+
+
+@pytest.fixture
+def campaign() -> Iterator[Campaign]:
+    """A service that sends, on a virtual clock."""
+    with new_campaign() as made:
+        yield made
+
+
+@pytest.fixture
+def on_call(campaign: Campaign) -> Browser:
+    """The browser of who plans mailings in that service, and is called when something fails."""
+    made = Browser(campaign.api)
+    made.sign_in()
     return made

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-
-import pytest
 
 from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
-from tests.support.campaign import Campaign, new_campaign
-
-
-@pytest.fixture
-def campaign() -> Iterator[Campaign]:
-    """A service that sends, on a virtual clock."""
-    with new_campaign() as made:
-        yield made
-
-
-@pytest.fixture
-def on_call(campaign: Campaign) -> Browser:
-    """The browser of who is called when something fails."""
-    made = Browser(campaign.api)
-    made.sign_in()
-    return made
+from tests.support.campaign import Campaign
 
 
 def letters(campaign: Campaign) -> list[str]:

@@ -1,0 +1,174 @@
+"""/admin/clients: the directory of clients; one client with all that was sent to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import Field, StrictStr
+
+from ..api.clients import ClientBody
+from ..api.fields import PageQuery
+from ..domain.clients import MAX_TAG_LENGTH, Client, check_operator, check_tag, operator_of, zone
+from ..domain.errors import FieldError, Invalid, NotFound
+from ..domain.mailings import Mailing, Segment
+from ..domain.messages import Message
+from ..services.clients import ClientFields
+from .forms import Form
+from .routing import Page, Pages, Redirect
+from .texts import _
+from .visits import Visit
+
+pages = Pages()
+_EXCERPT = 120  # characters of a mailing's text
+
+
+class ClientsQuery(PageQuery):
+    """A tag and an operator, "" for any: a form sends empty fields too."""
+
+    tag: StrictStr = Field(default="", max_length=MAX_TAG_LENGTH * 2)
+    operator: StrictStr = Field(default="", max_length=20)
+
+    def segment(self) -> Segment:
+        """The segment; Invalid names the field that is wrong."""
+        errors: list[FieldError] = []
+        for name, value, check in (("tag", self.tag, check_tag), ("operator", self.operator.strip(), check_operator)):
+            try:
+                if value:
+                    check(value, name)
+            except Invalid as error:
+                errors += error.errors
+        if errors:
+            raise Invalid(*errors)
+        operator = self.operator.strip()
+        return Segment((self.tag.strip(),) if self.tag.strip() else (), (operator,) if operator else ())
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What narrows the list, as it stands in its address."""
+        return {name: value for name, value in (("tag", self.tag), ("operator", self.operator)) if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one mailing came to for the client."""
+
+    mailing: Mailing
+    message: Message
+
+    @property
+    def excerpt(self) -> str:
+        text = self.mailing.text
+        return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT].rstrip()}…"
+
+
+@pages.get("/admin/clients")
+def list_clients(visit: Visit, query: ClientsQuery) -> Page:
+    """Show the clients of a segment, all of them by default."""
+    values = {"query": query, "first": not query.cursor, "found": [], "total": 0, "next": None}
+    try:
+        segment = query.segment()
+    except Invalid as error:
+        return Page("clients/list.html", {**values, "form": visit.form.refused(error, "")}, 422)
+    clients = visit.services.clients
+    total = clients.count(segment)
+    # Where there is none, sixteen shards need not be asked for it.
+    found, after = clients.list(segment, query.place(), query.limit) if total else ([], "")
+    return Page("clients/list.html", {**values, "found": found, "total": total, "next": query.following(after)})
+
+
+@pages.post("/admin/clients/find", shows=list_clients)
+def find_client(visit: Visit) -> Redirect:
+    """Go to the client with a phone number, or to what was sent to it. The number stands in no address."""
+    client_id, client = visit.services.clients.find(visit.form.raw("phone_number"))
+    if client is None and not visit.services.messages.history(client_id, None, "", 1).entries:
+        raise Invalid.of("phone_number", _("belongs to no client, and nothing was sent to it"))
+    return Redirect(f"/admin/clients/{client_id}")
+
+
+@pages.get("/admin/clients/new")
+def new_client(visit: Visit) -> Page:
+    """Ask for a new client."""
+    return Page("clients/edit.html", {"client": None, "zone": visit.zone_name, "operator": ""})
+
+
+@pages.post("/admin/clients/new", shows=new_client)
+def create_client(visit: Visit) -> Redirect:
+    """Add a client."""
+    client = visit.services.clients.create(_entered(visit.form))
+    return Redirect(f"/admin/clients/{client.client_id}", flash=_("The client is added."))
+
+
+@pages.get("/admin/clients/{client_id}")
+def show_client(visit: Visit, query: PageQuery, client_id: str) -> Page:
+    """Show one client and what was sent to it, the newest first; of one that was removed what was sent stays."""
+    try:
+        client: Client | None = visit.services.clients.get(client_id)
+    except NotFound:
+        client = None
+    history = visit.services.messages.history(client_id, None, query.place(), query.limit)
+    if client is None and not history.entries and not query.cursor:
+        raise NotFound(f"there is no client {client_id[:80]!r}")
+    values = {"history": [Sent(*entry) for entry in history.entries], "next": query.following(history.cursor)}
+    clock: datetime | None = visit.now.astimezone(zone(client.timezone)) if client else None
+    return Page(
+        "clients/client.html",
+        {**values, "client": client, "client_id": client_id, "first": not query.cursor, "clock_there": clock},
+    )
+
+
+@pages.get("/admin/clients/{client_id}/edit")
+def edit_client(visit: Visit, client_id: str) -> Page:
+    """Ask for what is to change."""
+    client = visit.services.clients.get(client_id)
+    # An operator that came from the number goes with it, when the number changes.
+    operator = "" if client.operator == operator_of(client.phone_number) else client.operator
+    return Page("clients/edit.html", {"client": client, "zone": client.timezone, "operator": operator})
+
+
+@pages.post("/admin/clients/{client_id}/edit", shows=edit_client)
+def change_client(visit: Visit, client_id: str) -> Redirect:
+    """Set all fields. Another number moves the client to another page."""
+    client = visit.services.clients.change(client_id, _entered(visit.form))
+    moved = client.client_id != client_id
+    flash = _("Saved. What was sent to the old number stays with it.") if moved else _("Saved.")
+    return Redirect(f"/admin/clients/{client.client_id}", flash=flash)
+
+
+@pages.post("/admin/clients/{client_id}/opt-out")
+def opt_out(visit: Visit, client_id: str) -> Redirect:
+    """Send nothing to the client any more."""
+    visit.services.clients.opt_out(client_id, True)
+    text = _("The client has opted out: no mailing is sent to it. What is being sent this second still arrives.")
+    return Redirect(f"/admin/clients/{client_id}", flash=text)
+
+
+@pages.post("/admin/clients/{client_id}/opt-in")
+def opt_in(visit: Visit, client_id: str) -> Redirect:
+    """Let mailings reach the client again."""
+    visit.services.clients.opt_out(client_id, False)
+    return Redirect(f"/admin/clients/{client_id}", flash=_("The client has opted in again."))
+
+
+@pages.get("/admin/clients/{client_id}/delete")
+def confirm_delete(visit: Visit, client_id: str) -> Page:
+    """Ask whether to remove a client."""
+    return Page("clients/delete.html", {"client": visit.services.clients.get(client_id)})
+
+
+@pages.post("/admin/clients/{client_id}/delete", shows=confirm_delete)
+def delete_client(visit: Visit, client_id: str) -> Redirect:
+    """Remove a client from the directory."""
+    visit.services.clients.delete(client_id)
+    return Redirect("/admin/clients", flash=_("The client is removed. What was sent to it stays in the ledger."))
+
+
+def _entered(form: Form) -> ClientFields:
+    values = {
+        "phone_number": form.text("phone_number"),
+        "operator": form.text("operator") or None,
+        "tag": form.text("tag"),
+        "timezone": form.text("timezone") or "UTC",
+        "opted_out": form.flag("opted_out"),
+    }
+    return form.into(ClientBody, values).fields()

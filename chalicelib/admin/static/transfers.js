@@ -1,0 +1,170 @@
+// Files: CSV is sent to be imported, part by part, and an export comes page by page and is kept as one file.
+"use strict";
+
+// -- import
+
+// Where rows end, as a CSV reader sees it: not at a line break within quotes.
+function rowEnds(text) {
+  const first = text.replace(/^[\r\n]+/, "").split(/[\r\n]/, 1)[0];
+  const delimiter = first.split(";").length > first.split(",").length ? ";" : ",";
+  const ends = [];
+  let quoted = false;
+  let fresh = true; // at the beginning of a value, where a quote opens
+  for (let place = 0; place < text.length; place += 1) {
+    const letter = text[place];
+    if (quoted) {
+      if (letter !== '"') continue;
+      if (text[place + 1] === '"') place += 1;
+      else quoted = false;
+    } else if (letter === "\n" || letter === "\r") {
+      if (letter === "\r" && text[place + 1] === "\n") place += 1;
+      ends.push(place + 1);
+      fresh = true;
+    } else {
+      quoted = letter === '"' && fresh;
+      fresh = letter === delimiter;
+    }
+  }
+  if (ends.at(-1) !== text.length) ends.push(text.length);
+  return ends;
+}
+
+// The file in parts of so many characters; `offset` is what is added to a row's number to have that in the file.
+function partsOf(text, most) {
+  if (text.length <= most) return [{ text, offset: 0 }];
+  const ends = rowEnds(text);
+  const headerAt = ends.findIndex((end, row) => text.slice(row ? ends[row - 1] : 0, end).trim() !== "");
+  const header = text.slice(headerAt ? ends[headerAt - 1] : 0, ends[headerAt]);
+  const parts = [];
+  let start = 0;
+  let startRow = 0;
+  ends.forEach((end, row) => {
+    const last = row === ends.length - 1;
+    if (!last && (row <= headerAt || ends[row + 1] - start <= most)) return;
+    const rows = text.slice(start, end);
+    parts.push(parts.length ? { text: header + rows, offset: startRow - 1 } : { text: rows, offset: 0 });
+    start = end;
+    startRow = row + 1;
+  });
+  return parts;
+}
+
+async function decoded(file) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch {
+    return null;
+  }
+}
+
+// The id of the import that a part began; else the page that says what is wrong with it.
+async function send(form, text) {
+  const answer = await fetch(form.action, {
+    method: "POST",
+    body: text,
+    headers: { "Content-Type": "text/csv", "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value },
+  });
+  const place = answer.headers.get("HX-Redirect");
+  if (place) return { place };
+  return { page: new DOMParser().parseFromString(await answer.text(), "text/html") };
+}
+
+function complain(form, text) {
+  const input = form.elements.file;
+  const note = form.querySelector(".error") ?? document.createElement("p");
+  note.className = "error";
+  note.id = "field-file-error";
+  note.textContent = text;
+  input.closest(".field").append(note);
+  input.closest(".field").classList.add("wrong");
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", "field-file-hint field-file-error");
+  input.focus();
+}
+
+async function upload(form) {
+  const { most, none, encoding, large, sending, parts: mostParts } = form.dataset;
+  const status = form.querySelector("[data-status]");
+  const [file] = form.elements.file.files;
+  if (!file) return complain(form, none);
+  const text = await decoded(file);
+  if (text === null) return complain(form, encoding);
+  const parts = partsOf(text, Number(most));
+  if (parts.length > Number(mostParts)) return complain(form, large);
+  const begun = [];
+  for (const [number, part] of parts.entries()) {
+    status.textContent = sending.replace("{n}", number + 1).replace("{all}", parts.length);
+    const { place, page } = await send(form, part.text);
+    if (!place) {
+      status.textContent = "";
+      const told = page.querySelector("#field-file-error") ?? page.querySelector(".problems, [role=alert]");
+      return complain(form, told ? told.textContent.trim() : form.dataset.failed);
+    }
+    if (!place.includes("/imports/")) return location.assign(place); // nobody is signed in any more
+    begun.push({ place, id: place.split("/").at(-1), offset: part.offset });
+  }
+  const rest = begun.slice(1).map((one) => `part=${one.id}.${one.offset}`).join("&");
+  location.assign(begun[0].place + (rest ? `?${rest}` : ""));
+}
+
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    form.setAttribute("aria-busy", "true");
+    try {
+      await upload(form);
+    } catch {
+      complain(form, form.dataset.failed);
+    } finally {
+      button.disabled = false;
+      form.removeAttribute("aria-busy");
+    }
+  });
+}
+
+// -- export
+
+async function download(link, tell) {
+  const pages = [];
+  let rows = 0;
+  for (let next = `${link.href}${link.href.includes("?") ? "&" : "?"}limit=5000`; next; ) {
+    const answer = await fetch(next);
+    if (!answer.ok || !answer.headers.get("Content-Type").startsWith("text/csv")) throw new Error("no CSV");
+    const page = await answer.text();
+    pages.push(page);
+    rows += rowEnds(page).length;
+    tell(rows);
+    next = answer.headers.get("Link")?.match(/<([^>]+)>; rel="next"/)?.[1];
+  }
+  const url = URL.createObjectURL(new Blob(pages, { type: "text/csv" }));
+  const file = document.createElement("a");
+  file.href = url;
+  file.download = link.dataset.download;
+  file.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+// Without a script the link gets the first page.
+for (const link of document.querySelectorAll("a[data-download]")) {
+  const status = document.createElement("span");
+  status.setAttribute("role", "status");
+  status.className = "note";
+  link.after(status);
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    if (link.getAttribute("aria-busy")) return;
+    link.setAttribute("aria-busy", "true");
+    const total = Number(link.dataset.total);
+    try {
+      await download(link, (rows) => {
+        status.textContent = total ? `${Math.min(100, Math.floor((100 * rows) / total))} %` : String(rows);
+      });
+    } catch {
+      status.textContent = link.dataset.failed;
+    } finally {
+      link.removeAttribute("aria-busy");
+    }
+  });
+}

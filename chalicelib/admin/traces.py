@@ -1,0 +1,38 @@
+"""/admin/trace/: everything about a mailing, a message or a client, in order."""
+
+from __future__ import annotations
+
+from ..domain.messages import message_id_for
+from ..domain.traces import Happening, TraceEvent
+from .routing import Page, Pages
+from .texts import _
+from .visits import Visit
+
+pages = Pages()
+
+
+@pages.get("/admin/trace/{about}")
+def show_trace(visit: Visit, about: str) -> Page:
+    """Show what the tables know of an id, the earliest first."""
+    trace = visit.services.traces.trace(about)
+    values = {"trace": trace, "about": about, "section": f"{trace.kind}s", "names": _names(), "message_of": message_of}
+    return Page("trace.html", values)
+
+
+def message_of(event: TraceEvent) -> str:
+    """The id of the message that an event is about, "" where it is about none."""
+    return message_id_for(event.mailing_id, event.client_id) if event.mailing_id and event.client_id else ""
+
+
+def _names() -> dict[Happening, str]:
+    return {
+        Happening.CLIENT_CREATED: _("Client added"),
+        Happening.CLIENT_CHANGED: _("Client changed"),
+        Happening.ORDERED: _("Mailing created"),
+        Happening.MAILING: _("Mailing"),
+        Happening.FIRST_SENT: _("First message sent"),
+        Happening.LAST_SENT: _("Last message sent"),
+        Happening.WRITTEN: _("Written to the ledger"),
+        Happening.ATTEMPT: _("Call of the gateway"),
+        Happening.MESSAGE: _("Message"),
+    }

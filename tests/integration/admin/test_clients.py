@@ -1,0 +1,217 @@
+"""/admin/clients: the directory, one client, and what was sent to it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chalicelib.domain.clients import client_id_for
+from tests.factories import ClientBodyFactory
+from tests.support.api import Api
+from tests.support.browsing import Browser, text_of
+from tests.support.campaign import Campaign
+
+NUMBER = "+79161234567"
+ID = client_id_for(NUMBER)
+
+
+def add(api: Api, **fields: object) -> str:
+    """A client by the API; answers its id."""
+    reply = api.post("/api/clients", {"phone_number": NUMBER, "tag": "vip", "timezone": "Asia/Tokyo", **fields})
+    assert reply.status == 201, reply.text
+    return str(reply.json["id"])
+
+
+def entered(**fields: str) -> dict[str, str]:
+    """What is entered into the form of a client."""
+    return {"phone_number": NUMBER, "operator": "", "tag": "vip", "timezone": "Europe/Moscow", **fields}
+
+
+def test_an_empty_directory_says_what_to_do_next(browser: Browser) -> None:
+    """Expects ways to import and to add, and no export of nothing."""
+    page = browser.get("/admin/clients")
+    assert "The directory has no client yet." in text_of(page)
+    assert 'href="/admin/clients/import"' in page.text
+    assert 'href="/admin/clients/new"' in page.text
+    assert "/admin/clients/export" not in page.text
+
+
+def test_the_list_is_narrowed_by_tag_and_operator(browser: Browser, api: Api) -> None:
+    """Expects the clients of the segment with their number, and the filters kept in the fields and in the export."""
+    for number, tag in (("+79161111111", "vip"), ("+79162222222", "gold & co"), ("+79263333333", "gold & co")):
+        api.post("/api/clients", {"phone_number": number, "tag": tag})
+    page = browser.get("/admin/clients?tag=&operator=")
+    assert "3 clients" in text_of(page)
+    page = browser.get("/admin/clients?tag=gold+%26+co&operator=926")
+    assert "1 client " in text_of(page)
+    assert "+79263333333" in page.text
+    assert "+79162222222" not in page.text
+    assert 'value="gold &amp; co"' in page.text
+    assert "/admin/clients/export?tag=gold+%26+co&amp;operator=926" in page.text
+    page = browser.get("/admin/clients?tag=silver")
+    assert "No client has this tag and operator." in text_of(page)
+
+
+def test_a_filter_that_cannot_be_is_told_beside_its_field(browser: Browser, api: Api) -> None:
+    """Expects the input kept, and no clients as if they were the answer."""
+    add(api)
+    page = browser.get("/admin/clients?operator=9x&tag=vip")
+    assert page.status == 422
+    assert "must be a 3-digit code" in text_of(page)
+    assert 'value="9x"' in page.text
+    assert NUMBER not in page.text
+
+
+def test_the_list_has_pages_that_keep_the_filter(browser: Browser, api: Api) -> None:
+    """Expects every client of the tag once, page by page."""
+    for _ in range(7):
+        assert api.post("/api/clients", ClientBodyFactory(tag="a b")).status == 201
+    api.post("/api/clients", ClientBodyFactory(tag="other"))
+    found: list[str] = []
+    path = "/admin/clients?tag=a+b&limit=3"
+    for expected in (3, 3, 1):
+        page = browser.get(path)
+        rows = re.findall(r'<bdi class="phone">([^<]+)', page.text)
+        assert len(rows) == expected
+        found += rows
+        following = re.search(r'rel="next" href="([^"]+)"', page.text)
+        path = following[1].replace("&amp;", "&") + "&limit=3" if following else ""
+    assert path == ""
+    assert len(set(found)) == 7
+
+
+def test_a_client_is_found_by_a_number_however_it_is_written(browser: Browser, api: Api) -> None:
+    """Expects the client's page, and no number in its address."""
+    add(api)
+    answer = browser.post("/admin/clients/find", {"phone_number": " 8 (916) 123-45-67 "}, follow=False)
+    assert answer.headers["location"] == f"/admin/clients/{ID}"
+    assert NUMBER in browser.get(answer.headers["location"]).text
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [("+79160000000", "belongs to no client"), ("12", "must be an international number"), ("", "must be an internat")],
+)
+def test_a_number_that_is_not_found_stays_in_its_field(browser: Browser, api: Api, number: str, told: str) -> None:
+    """Expects the list with the reason beside the field."""
+    add(api)
+    page = browser.post("/admin/clients/find", {"phone_number": number})
+    assert page.status == 422
+    assert told in text_of(page)
+    assert f'value="{number}"' in page.text
+    assert "1 client" in text_of(page)
+
+
+def test_a_client_is_added(browser: Browser, api: Api) -> None:
+    """Expects its page with all that was entered, and the operator from the number."""
+    page = browser.post("/admin/clients/new", entered(phone_number="8 916 123 45 67", opted_out="true"))
+    assert "The client is added." in text_of(page)
+    client = api.get(f"/api/clients/{ID}").json
+    assert {name: client[name] for name in ("operator", "tag", "timezone", "opted_out")} == {
+        "operator": "916",
+        "tag": "vip",
+        "timezone": "Europe/Moscow",
+        "opted_out": True,
+    }
+    assert "opted out" in text_of(page)
+
+
+def test_everything_that_is_wrong_is_told_beside_its_field(browser: Browser) -> None:
+    """Expects one message at each field, and the input kept."""
+    wrong = {"phone_number": "12", "operator": "9", "tag": "x\x01", "timezone": "Mars/Olympus"}
+    page = browser.post("/admin/clients/new", entered(**wrong))
+    assert page.status == 422
+    for name in wrong:
+        assert f'id="field-{name}-error"' in page.text
+    assert 'value="Mars/Olympus"' in page.text
+    assert 'value="12"' in page.text
+
+
+def test_a_number_that_is_taken_is_told(browser: Browser, api: Api) -> None:
+    """Expects the form again, and one client."""
+    add(api)
+    page = browser.post("/admin/clients/new", entered())
+    assert page.status == 409
+    assert "a client with this phone number exists already" in text_of(page)
+    assert f'value="{NUMBER}"' in page.text
+
+
+def test_a_client_is_changed(browser: Browser, api: Api) -> None:
+    """Expects the form with what is, and then what was entered."""
+    add(api)
+    assert 'value="Asia/Tokyo"' in browser.get(f"/admin/clients/{ID}/edit").text
+    page = browser.post(f"/admin/clients/{ID}/edit", entered(tag="gold", operator="999"))
+    assert "Saved." in text_of(page)
+    client = api.get(f"/api/clients/{ID}").json
+    assert (client["tag"], client["operator"], client["opted_out"]) == ("gold", "999", False)
+
+
+def test_another_number_moves_the_client(browser: Browser, api: Api) -> None:
+    """Expects the new page, the operator of the new number, and nothing in the old place."""
+    add(api)
+    page = browser.post(f"/admin/clients/{ID}/edit", entered(phone_number="+79267654321"))
+    assert "What was sent to the old number stays with it." in text_of(page)
+    assert api.get(f"/api/clients/{client_id_for('+79267654321')}").json["operator"] == "926"
+    assert browser.get(f"/admin/clients/{ID}").status == 404
+
+
+def test_a_client_opts_out_and_in(browser: Browser, api: Api) -> None:
+    """Expects the page to say so, and the rest to stay."""
+    add(api)
+    assert "No mailing is sent to this client." in text_of(browser.post(f"/admin/clients/{ID}/opt-out"))
+    assert api.get(f"/api/clients/{ID}").json["opted_out"] is True
+    page = browser.post(f"/admin/clients/{ID}/opt-in")
+    assert "No mailing is sent" not in text_of(page)
+    client = api.get(f"/api/clients/{ID}").json
+    assert (client["opted_out"], client["tag"]) == (False, "vip")
+
+
+def test_a_client_is_removed_after_a_question(browser: Browser, api: Api) -> None:
+    """Expects the question to change nothing."""
+    add(api)
+    assert "Remove the client?" in text_of(browser.get(f"/admin/clients/{ID}/delete"))
+    assert api.get(f"/api/clients/{ID}").status == 200
+    assert "The client is removed." in text_of(browser.post(f"/admin/clients/{ID}/delete"))
+    assert api.get(f"/api/clients/{ID}").status == 404
+
+
+@pytest.mark.parametrize("client_id", ["a" * 16, "nobody", "..%2F", "x" * 300])
+@pytest.mark.parametrize("action", ["", "/edit", "/delete"])
+def test_a_client_that_is_none_is_not_found(browser: Browser, client_id: str, action: str) -> None:
+    """Expects 404, whatever stands in the address."""
+    assert browser.get(f"/admin/clients/{client_id}{action}").status == 404
+
+
+def test_the_page_of_a_client_shows_every_mailing_to_it(campaign: Campaign, on_call: Browser) -> None:
+    """Expects each with its text, state and message, the newest first; also after the client was removed."""
+    (client_id, *_others) = campaign.add_clients(3, tag="vip")
+    first = campaign.order(text="the first one", clients={"tag": "vip"})
+    campaign.finish(first)
+    second = campaign.order(text="the second one", clients={"tag": "vip"})
+    campaign.finish(second)
+    page = on_call.get(f"/admin/clients/{client_id}")
+    assert page.text.index("the second one") < page.text.index("the first one")
+    for mailing_id in (first, second):
+        assert f"/admin/mailings/{mailing_id}" in page.text
+    assert page.text.count("status-sent") == 2
+    assert len(re.findall(r"/admin/messages/\S+", page.text)) == 2
+    number = campaign.api.get(f"/api/clients/{client_id}").json["phone_number"]
+    on_call.post(f"/admin/clients/{client_id}/delete")
+    page = on_call.post("/admin/clients/find", {"phone_number": number})
+    assert "A former client" in text_of(page)
+    assert "the first one" in page.text
+
+
+def test_the_trace_tells_all_in_order(campaign: Campaign, on_call: Browser) -> None:
+    """Expects creation, ledger, call and state of a client, and the same kinds from the mailing and the message."""
+    (client_id,) = campaign.add_clients(1)
+    mailing_id = campaign.order()
+    campaign.finish(mailing_id)
+    told = text_of(on_call.get(f"/admin/trace/{client_id}"))
+    places = [told.index(one) for one in ("Client added", "Written to the ledger", "Call of the gateway 1")]
+    assert places == sorted(places)
+    assert "Mailing created" in text_of(on_call.get(f"/admin/trace/{mailing_id}"))
+    (message,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
+    assert "Call of the gateway 1" in text_of(on_call.get(f"/admin/trace/{message['id']}"))
+    assert on_call.get("/admin/trace/nothing").status == 404
