@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from infra.local import ordered_reads
 from infra.local.asgi_server import Application, Message, Receive, Scope, Send, answer, create_server
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import IDENTITY_PATH
@@ -165,6 +166,7 @@ def _configure(directory: DataDirectory) -> None:
 async def _serve(directory: DataDirectory, listener: socket.socket) -> None:
     import ministack.app
 
+    ordered_reads.install()
     application = StatefulApplication(
         ministack.app.app, lambda: ministack.app.save_all(ministack.app._build_persistence_save_dict()), directory
     )
