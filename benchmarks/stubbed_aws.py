@@ -60,21 +60,24 @@ class StubbedAws(InProcessAws):  # type: ignore[misc]
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def _answer(self, endpoint: Endpoint, request: AWSPreparedRequest) -> AWSResponse:
-        with self._turn, self.stopwatch.running_for(""):
-            began = time.thread_time()
+        with self.stopwatch.running_for(""):
             target = request.headers["X-Amz-Target"]
             target = target.decode() if isinstance(target, bytes) else target
             service = _OPERATIONS[endpoint._endpoint_prefix]
             call = Call(len(self.calls) + 1, f"{service}.{target.rpartition('.')[2]}", request.body)
             self.calls.append(call.operation)
             self.before(call)
-            status, answer = self._handle(service, target, request.body)
+            # Threads wait for each other here. Tasks that take turns in one thread do so before and after, not in here:
+            # one that finds the lock taken would wait for ever.
+            with self._turn:
+                began = time.thread_time()
+                status, answer = self._handle(service, target, request.body)
+                response = AWSResponse(request.url, status, {}, None)
+                response._content = json.dumps(answer).encode()
+                self.answering += time.thread_time() - began
             if service == "sqs":
                 self.queues_changed()
             self.after(call)
-            response = AWSResponse(request.url, status, {}, None)
-            response._content = json.dumps(answer).encode()
-            self.answering += time.thread_time() - began
             return response
 
     @contextmanager

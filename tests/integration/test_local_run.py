@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,69 +14,16 @@ from pathlib import Path
 import pytest
 
 from infra.local.data_directory import DataDirectory
+from tests.support.local_run import BOUND, LocalRun, local_runs, wait_until
 
 pytestmark = pytest.mark.enable_socket
-ROOT = Path(__file__).resolve().parents[2]
-BOUND = 30.0
-
-
-class LocalRun:
-    """One `python -m infra.local` on free ports."""
-
-    def __init__(self, data_dir: Path, **environ: str) -> None:
-        self.data_dir = data_dir
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GATEWAY_"))}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local"],
-            cwd=ROOT,
-            env={**kept, "PORT": "0", "DATA_DIR": str(data_dir), **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.lines: list[str] = []
-
-    def ready(self) -> LocalRun:
-        """Read up to the line that says so."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if line.startswith("Ready: "):
-                return self
-        raise AssertionError(f"never ready: {self.lines} {self.process.stderr and self.process.stderr.read()}")
-
-    @property
-    def port(self) -> int:
-        return int(self.lines[-1].rstrip("/").rpartition(":")[2])
-
-    def told(self, name: str) -> str:
-        return next(line.split(maxsplit=1)[1] for line in self.lines if line.split(maxsplit=1)[0] == name)
-
-    def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
-        """Send a signal; exit code and what was written after the ready line."""
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=BOUND)
-        return self.process.returncode, out, err
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
     """Starts runs, and ends whatever is left of them by its own pid."""
-    runs: list[LocalRun] = []
-
-    def started(name: str = "data", **environ: str) -> LocalRun:
-        runs.append(LocalRun(tmp_path / name, **environ))
-        return runs[-1]
-
-    yield started
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.kill()
-        run.process.communicate()
-        emulator = DataDirectory(run.data_dir).emulator_lock
-        if emulator.held():
-            os.kill(int(emulator.holder()), signal.SIGKILL)
+    with local_runs(tmp_path) as started:
+        yield started
 
 
 def _refuses(port: int) -> bool:
@@ -87,13 +32,6 @@ def _refuses(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
-
-
-def _wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + BOUND
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def _port_in(text: str) -> int:
@@ -166,8 +104,8 @@ def test_a_killed_run_leaves_only_the_emulator_and_the_next_one_takes_it(start: 
     """Expects API and sandbox gateway to end with the run, and the emulator to be the same for the next."""
     first = start().ready()
     first.end(signal.SIGKILL)
-    _wait_until(lambda: _refuses(first.port))
-    _wait_until(lambda: _refuses(_port_in(first.told("Gateway"))))
+    wait_until(lambda: _refuses(first.port))
+    wait_until(lambda: _refuses(_port_in(first.told("Gateway"))))
     second = start().ready()
     assert second.told("Emulator") == first.told("Emulator")
     assert second.end()[0] == 0
@@ -180,8 +118,8 @@ def test_a_killed_emulator_comes_back_on_its_port(start: Callable[..., LocalRun]
     lock = DataDirectory(run.data_dir).emulator_lock
     first = lock.holder()
     os.kill(int(first), signal.SIGKILL)
-    _wait_until(lambda: lock.held() and lock.holder() not in {first, "unknown"})
-    _wait_until(lambda: not _refuses(_port_in(run.told("Emulator"))))
+    wait_until(lambda: lock.held() and lock.holder() not in {first, "unknown"})
+    wait_until(lambda: not _refuses(_port_in(run.told("Emulator"))))
     assert run.end()[0] == 0
 
 

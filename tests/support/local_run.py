@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -55,13 +56,18 @@ class LocalRun:
         self.lines: list[str] = []
 
     def ready(self) -> LocalRun:
-        """Read up to the line that says so."""
+        """Read up to the line that says so; it fails if that does not come in time."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if line.startswith("Ready: "):
-                return self
-        raise AssertionError(f"never ready: {self.lines} {self.process.stderr and self.process.stderr.read()}")
+        too_late = threading.Timer(BOUND, self.process.kill)
+        too_late.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip("\n"))
+                if line.startswith("Ready: "):
+                    return self
+        finally:
+            too_late.cancel()
+        raise AssertionError(f"never ready: {self.lines} {self.process.communicate(timeout=BOUND)[1]}")
 
     @property
     def url(self) -> str:
@@ -89,10 +95,10 @@ class LocalRun:
         """End whatever is left of it, by its own pid."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
         emulator = DataDirectory(self.data_dir).emulator_lock
         if emulator.held():
             os.kill(int(emulator.holder()), signal.SIGKILL)
+        self.process.communicate(timeout=BOUND)
 
     @property
     def password(self) -> str:
