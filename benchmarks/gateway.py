@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import psutil
+import uvloop
+
 _OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\r\n{"code":0,"message":"OK"}'
 _BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 _BOUND = 30.0  # seconds
@@ -108,11 +111,17 @@ class Gateway:
 
     url: str
     control_url: str
+    pid: int
 
     def control(self, path: str) -> Any:
         """What its control answers."""
         with urllib.request.urlopen(self.control_url + path, timeout=_BOUND) as answer:  # noqa: S310 - loopback
             return json.load(answer)
+
+    def cpu(self) -> float:
+        """CPU seconds that it has used so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
 
 
 @contextmanager
@@ -121,11 +130,13 @@ def running() -> Iterator[Gateway]:
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.gateway"], stdout=subprocess.PIPE, text=True)
     try:
         ports = process.stdout.readline().split() if process.stdout else []
-        yield Gateway(*(f"http://127.0.0.1:{port}" for port in ports))
+        gateway, control = (f"http://127.0.0.1:{port}" for port in ports)
+        yield Gateway(gateway, control, process.pid)
     finally:
         process.terminate()
         process.communicate(timeout=_BOUND)
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve())

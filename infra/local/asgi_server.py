@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from infra.local.loopback import BACKLOG
 
@@ -31,7 +32,7 @@ def create_server(application: Application, lifespan: bool = False) -> uvicorn.S
             access_log=False,
             ws="none",
             lifespan="on" if lifespan else "off",
-            loop="asyncio",
+            loop="none",
             backlog=BACKLOG,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
@@ -62,4 +63,5 @@ async def body_of(receive: Receive, limit: int) -> bytes | None:
 
 def serve(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until the server is told to stop."""
-    asyncio.run(server.serve(sockets=[listener]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))

@@ -18,16 +18,22 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
-from infra.local import ordered_reads
+import uvloop
+
+from infra.local import ordered_reads, remembered_parses
 from infra.local.asgi_server import Application, Message, Receive, Scope, Send, answer, create_server
+from infra.local.call_meter import CallMeter
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import IDENTITY_PATH
 from infra.local.loopback import listen, port_of
 
 SNAPSHOT_SECONDS = float(os.environ.get("EMULATOR_SNAPSHOT_SECONDS", "30"))
 IDLE_SECONDS = float(os.environ.get("EMULATOR_IDLE_SECONDS", "600"))
+REMEMBERS = os.environ.get("EMULATOR_REMEMBERS", "1") != "0"
+CALLS_FILE = os.environ.get("EMULATOR_CALLS_FILE", "")  # where calls and their CPU time are told at the end
 _WATCH_SECONDS = 1.0
 _LOCK_BOUND = 30.0
 # A snapshot may take at most this part of the time: with very much data they become rarer.
@@ -167,8 +173,13 @@ async def _serve(directory: DataDirectory, listener: socket.socket) -> None:
     import ministack.app
 
     ordered_reads.install()
+    if REMEMBERS:
+        remembered_parses.install()
+    meter = CallMeter(ministack.app.app) if CALLS_FILE else None
     application = StatefulApplication(
-        ministack.app.app, lambda: ministack.app.save_all(ministack.app._build_persistence_save_dict()), directory
+        meter or ministack.app.app,
+        lambda: ministack.app.save_all(ministack.app._build_persistence_save_dict()),
+        directory,
     )
     server = create_server(application, lifespan=True)
     state = {"pid": os.getpid(), "port": port_of(listener), "instance": application.instance}
@@ -178,6 +189,8 @@ async def _serve(directory: DataDirectory, listener: socket.socket) -> None:
         await server.serve(sockets=[listener])
     finally:
         watch.cancel()
+        if meter:
+            meter.write(Path(CALLS_FILE))
         directory.emulator_file.unlink(missing_ok=True)
 
 
@@ -189,7 +202,8 @@ def main() -> int:
         return 1
     listener = listen(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     _configure(directory)
-    asyncio.run(_serve(directory, listener))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(directory, listener))
     return 0
 
 

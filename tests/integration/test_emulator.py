@@ -150,6 +150,7 @@ def test_an_abandoned_emulator_ends_by_itself_with_its_data(
     _fill(first)
     directory.run_lock.release()
     _wait_until(lambda: not first.alive())
+    directory.claim()  # or the next one would end while it is being asked
     assert _is_there(Emulator.start_or_adopt(directory))
 
 
