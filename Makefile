@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate scale cpu cost cold openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate scale cpu cost cold pictures openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ cost: $(STAMP) ## Show what a million messages cost on AWS, by line, for mailing
 
 cold: $(STAMP) ## Show how long each function takes to import what it needs
 	@$(BIN)/python -m benchmarks.cold_start
+
+pictures: $(STAMP) ## Draw the pictures of docs/observability.md from a real run (three minutes; wants Prometheus and Chromium)
+	@$(BIN)/python -m tests.pictures.dashboard docs/images/grafana-dashboard.png
 
 openapi: $(STAMP) ## Write docs/openapi.json from the routes
 	$(BIN)/python -m infra.openapi

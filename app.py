@@ -3,10 +3,13 @@
 from chalice import AuthResponse, Chalice, Cron, Rate
 from chalice.app import AuthRequest, CloudWatchEvent, SQSEvent
 
-from chalicelib import authorizing, workers
+from chalicelib import authorizing, tracing, workers
 from chalicelib.config import Settings
 
 settings = Settings.from_environment()
+
+if settings.traced:
+    tracing.turn_on()
 
 app = Chalice(app_name="message-service")
 

@@ -10,6 +10,7 @@ from chalice.app import AuthRequest
 from . import bootstrap
 from .domain.errors import Unauthenticated
 from .observability import AUTHORIZER_LATENCY, invocation, measure
+from .tracing import traced
 
 _SCHEMES = ("token", "bearer")
 
@@ -30,7 +31,7 @@ def secret_of(header: str) -> str:
 def authorize(request: AuthRequest) -> AuthResponse:
     """Let the owner of a good token pass to every route; the routes check the role."""
     started = perf_counter()
-    with invocation("authorizer"):
+    with invocation("authorizer"), traced("authorize"):
         try:
             return _authorized(request)
         finally:

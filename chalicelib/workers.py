@@ -10,6 +10,7 @@ from .domain.errors import Malformed
 from .messaging import Unit
 from .observability import invocation, logger
 from .services.batch import Received
+from .tracing import traced
 
 BatchAnswer = dict[str, list[dict[str, str]]]
 
@@ -17,7 +18,7 @@ BatchAnswer = dict[str, list[dict[str, str]]]
 def tick(event: dict[str, Any], context: Any) -> None:
     """The schedule's work, once a minute."""
     del event
-    with invocation("tick", context.aws_request_id):
+    with invocation("tick", context.aws_request_id), traced("tick"):
         services = get_services()
         services.dispatcher.tick(_deadline(services, context))
 
@@ -25,7 +26,7 @@ def tick(event: dict[str, Any], context: Any) -> None:
 def report(event: dict[str, Any], context: Any) -> None:
     """Every quarter of an hour: send the daily report if its time has come."""
     del event
-    with invocation("report", context.aws_request_id):
+    with invocation("report", context.aws_request_id), traced("report"):
         get_services().reports.send_due()
 
 
@@ -42,7 +43,8 @@ def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bo
     try:
         unit = Unit.parse(record["body"])
         logger.debug("unit", unit=unit.kind, mailing_id=unit.mailing_id, shard=unit.shard)
-        services.dispatcher.handle(unit, _deadline(services, context))
+        with traced(unit.kind, mailing_id=unit.mailing_id or None, shard=unit.shard or None):
+            services.dispatcher.handle(unit, _deadline(services, context))
     except Malformed as error:
         logger.error("poison on the dispatch queue", item=record["messageId"], error=str(error))
         return False
@@ -63,7 +65,7 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer:
         )
         for record in event["Records"]
     ]
-    with invocation("sender", context.aws_request_id):
+    with invocation("sender", context.aws_request_id), traced("deliver", size=len(received)):
         services = get_services()
         return _answer(services.delivery.deliver(received, _deadline(services, context)))
 

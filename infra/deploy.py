@@ -121,7 +121,8 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
             del template["Resources"][name]
         for one in template["Resources"].values():
             if one["Type"] == _FUNCTION:
-                one["Properties"]["Environment"]["Variables"] |= EMULATED
+                variables = one["Properties"]["Environment"]["Variables"]
+                one["Properties"]["Environment"]["Variables"] = EMULATED | variables
     return template
 
 

@@ -12,7 +12,7 @@ from chalicelib import observability
 STACK = "${AWS::StackName}"
 FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
 _QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
-_TABLES = ("clients", "mailings", "messages", "users", "settings")
+TABLES = ("clients", "mailings", "messages", "users", "settings")
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graphs
 
 
@@ -134,7 +134,7 @@ def alarms() -> list[Alarm]:
         # A table that grows with a mailing throttles for seconds, and retries hide it.
         *(
             Alarm(f"{name}-throttles", f"Writes of {name} are throttled", of_table(name, "WriteThrottleEvents"), 1000)
-            for name in _TABLES
+            for name in TABLES
         ),
     ]
 
@@ -151,7 +151,7 @@ def graphs() -> list[tuple[str, list[Metric]]]:
         ("Functions: milliseconds, p95", [of_function(name, "Duration", "p95") for name in FUNCTIONS]),
         ("API: requests", [of_api(name) for name in ("Count", "4XXError", "5XXError")]),
         ("API: milliseconds", [of_api("Latency", statistic) for statistic in ("p50", "p95", "p99")]),
-        ("Tables: throttled writes", [of_table(name, "WriteThrottleEvents") for name in _TABLES]),
+        ("Tables: throttled writes", [of_table(name, "WriteThrottleEvents") for name in TABLES]),
     ]
 
 

@@ -15,6 +15,7 @@ from ..domain.messages import Attempt, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway
 from ..messaging import Queue
 from ..observability import BATCH_SIZE, GATEWAY_FAILURES, GATEWAY_LATENCY, logger, measure
+from ..tracing import traced
 from .batch import Batch, Job, Received
 from .claiming import Claims, deferral, obstacle
 from .delivery_records import tell
@@ -99,7 +100,6 @@ class Delivery:
 
     def _call(self, job: Job, latest: datetime) -> Attempt | str:
         """One attempt, or why there is none. Runs in a thread of its own; nothing may get out of it."""
-        message = job.message
         if job.not_before and (span := (job.not_before - self._clock.now()).total_seconds()) > 0:
             self._clock.sleep(span)
         try:
@@ -108,13 +108,23 @@ class Delivery:
             reason = str(error)
         if reason:
             return reason
-        started = self._clock.now()
-        try:
-            answer = self._gateway.send(gateway_id_for(message.message_id), message.phone_number, job.mailing.text)
-        except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
-            logger.exception("the gateway's adapter failed", message_id=message.message_id)
-            answer = Answer(Outcome.UNKNOWN, f"the gateway's adapter failed: {type(error).__name__}")
-        duration = (self._clock.now() - started) // timedelta(milliseconds=1)
+        return self._attempt(job)
+
+    def _attempt(self, job: Job) -> Attempt:
+        """The call itself."""
+        message = job.message
+        ids = {"mailing_id": message.mailing_id, "message_id": message.message_id, "client_id": message.client_id}
+        with traced("gateway", remote=True, **ids) as step:
+            started = self._clock.now()
+            try:
+                answer = self._gateway.send(gateway_id_for(message.message_id), message.phone_number, job.mailing.text)
+            except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
+                logger.exception("the gateway's adapter failed", message_id=message.message_id)
+                answer = Answer(Outcome.UNKNOWN, f"the gateway's adapter failed: {type(error).__name__}")
+            duration = (self._clock.now() - started) // timedelta(milliseconds=1)
+            step.note(outcome=answer.outcome.value, http_status=answer.http_status)
+            if answer.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+                step.fail()
         return Attempt(started, duration, answer.outcome, answer.reason, answer.http_status, answer.retry_after)
 
     def _last_look(self, job: Job, latest: datetime) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import botocore.session
+from botocore import xform_name
+
 from chalicelib.api import problems
+from chalicelib.api.exposition import FAMILIES
+from chalicelib.observability import METRICS
+from infra.monitoring import FUNCTIONS, TABLES, alarms
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,3 +31,86 @@ def test_every_test_that_proves_a_promise_exists() -> None:
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(names) > 15
     assert not {name for name in names if f"def {name}(" not in tests}
+
+
+def _rows(document: str, start: str) -> list[list[str]]:
+    """The cells of every row of a document's tables that begins like this."""
+    lines = (ROOT / "docs" / document).read_text(encoding="utf-8").splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith(start)]
+
+
+def test_every_metric_of_prometheus_is_in_its_table() -> None:
+    """With type, labels and meaning as /metrics has them (tests/integration/api/test_metrics.py), and no other."""
+    rows = _rows("observability.md", "| `message_service_")
+    assert rows == [
+        [f"`message_service_{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.about]
+        for one in FAMILIES
+    ]
+
+
+def test_every_metric_of_cloudwatch_is_in_its_table() -> None:
+    """With unit, dimension and meaning as functions emit them (tests/integration/test_emf.py), and no other."""
+    dimensions = {one: f"`{one.dimension}`: {', '.join(one.values)}" if one.dimension else "" for one in METRICS}
+    rows = [
+        row for row in _rows("observability.md", "| `") if len(row) == 4 and row[1] in {one.unit for one in METRICS}
+    ]
+    assert rows == [[f"`{one.name}`", one.unit, dimensions[one], one.about] for one in METRICS]
+    told = re.search(r"there\nare (\d+) of them", (ROOT / "docs" / "observability.md").read_text(encoding="utf-8"))
+    assert told
+    assert int(told[1]) == sum(max(1, len(one.values)) for one in METRICS)
+
+
+def test_every_alarm_is_in_its_table() -> None:
+    """Those of functions and of tables in one row each."""
+    titles = [one.title for one in alarms()]
+    families = {
+        "NAME-errors": [f"{name}-errors" for name in FUNCTIONS],
+        "NAME-throttles": [f"{name}-throttles" for name in FUNCTIONS],
+        "TABLE-throttles": [f"{name}-throttles" for name in TABLES],
+    }
+    text = (
+        (ROOT / "docs" / "observability.md").read_text(encoding="utf-8").partition("## Alarms")[2].partition("## ")[0]
+    )
+    named = [
+        title
+        for name in re.findall(r"^\| `([A-Za-z-]+)` \|", text, re.MULTILINE)
+        for title in families.get(name, [name])
+    ]
+    assert sorted(named) == sorted(titles)
+
+
+def test_every_command_of_aws_is_one_that_aws_knows() -> None:
+    """Expects service, operation and options in botocore's models, which the command line is made from."""
+    session = botocore.session.get_session()
+    found = 0
+    for path in (ROOT / "docs").glob("*.md"):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for service, operation, rest in re.findall(r"\baws ([a-z0-9-]+) ([a-z-]+)([^\n`)]*)", text):
+            model = session.get_service_model(service)
+            known = {xform_name(name): name for name in model.operation_names}
+            assert operation.replace("-", "_") in known, f"{path.name}: aws {service} {operation}"
+            shape = model.operation_model(known[operation.replace("-", "_")]).input_shape
+            options = {xform_name(name).replace("_", "-") for name in (shape.members if shape else {})}
+            given = set(re.findall(r" --([a-z-]+)", rest)) - {"query", "output"}
+            assert given <= options, f"{path.name}: aws {service} {operation}"
+            found += 1
+    assert found > 12
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """To files that are there, and to headings of them."""
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+            name, _, heading = target.partition("#")
+            if "://" in target:
+                continue
+            linked = path.parent / name if name else path
+            assert linked.exists(), f"{path.name}: {target}"
+            if heading:
+                assert heading in _headings(linked), f"{path.name}: {target}"
+
+
+def _headings(path: Path) -> set[str]:
+    """The anchors of a document's headings."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

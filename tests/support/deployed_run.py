@@ -23,6 +23,7 @@ from infra.deploy import stack_name
 from infra.package import package, this_machine
 from tests.contract.packaged import FUNCTION, Permission
 from tests.support.local_run import BOUND, ROOT, services_at, wait_until
+from tests.support.trace_daemon import TraceDaemon
 
 STAGE = "test"
 # What a test has no time to wait for.
@@ -37,6 +38,7 @@ class DeployedRun:
         self.package = directory / "dist"
         self._gateway_url = gateway_url
         self._port = free_port()
+        self.traces = TraceDaemon()
         self._calls = directory / "calls.json"
         self._log = (directory / "ministack.log").open("wb")
         self.process = subprocess.Popen(
@@ -55,9 +57,9 @@ class DeployedRun:
         return f"http://127.0.0.1:{self._port}"
 
     def ready(self) -> DeployedRun:
-        """Make the package and deploy it; its functions have the settings of IMPATIENT."""
+        """Make the package and deploy it; its functions have the settings of IMPATIENT, and are traced."""
         package(STAGE, self.package, this_machine())
-        self.change_template(_impatient)
+        self.change_template(self._adapt)
         wait_until(self._answers)
         lines = self.deploy()
         self.url = next(line.split()[1] for line in lines if line.startswith("Ready: ")).rstrip("/")
@@ -111,6 +113,13 @@ class DeployedRun:
             self.process.kill()
             self.process.wait()
         self._log.close()
+        self.traces.stop()
+
+    def _adapt(self, template: dict[str, Any]) -> None:
+        traced = {"POWERTOOLS_TRACE_DISABLED": "false", "AWS_XRAY_DAEMON_ADDRESS": self.traces.address}
+        for resource in template["Resources"].values():
+            if resource["Type"] == FUNCTION:
+                resource["Properties"]["Environment"]["Variables"] |= IMPATIENT | traced
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, (self.directory / "ministack.log").read_text()[-2000:]
@@ -135,12 +144,6 @@ def deployed_run(directory: Path, gateway_url: str) -> Iterator[DeployedRun]:
     finally:
         run.end()
         shutil.rmtree(directory / "dist", ignore_errors=True)
-
-
-def _impatient(template: dict[str, Any]) -> None:
-    for resource in template["Resources"].values():
-        if resource["Type"] == FUNCTION:
-            resource["Properties"]["Environment"]["Variables"] |= IMPATIENT
 
 
 def free_port() -> int:

@@ -55,9 +55,14 @@ class Prometheus:
     def values(self, expression: str, seconds: float) -> list[float]:
         """Every number that an expression has given in the last so many seconds, of all its series."""
         now = time.time()
-        data = self._get("query_range", query=expression, start=str(now - seconds), end=str(now), step="1")
-        numbers = (float(value) for series in data["result"] for _, value in series["values"])
+        numbers = (float(value) for one in self.range(expression, now - seconds, now) for _, value in one["values"])
         return [number for number in numbers if math.isfinite(number)]
+
+    def range(self, expression: str, begin: float, end: float) -> list[dict[str, Any]]:
+        """The series that an expression gave in every second between two moments, in seconds since 1970."""
+        data = self._get("query_range", query=expression, start=str(begin), end=str(end), step="1")
+        found: list[dict[str, Any]] = data["result"]
+        return found
 
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:
         with requests.Session() as session:
