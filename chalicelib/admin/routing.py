@@ -137,6 +137,7 @@ def _answer(route: Route, request: Request, path: dict[str, str]) -> Response:
     with texts.speaking(visit.language):
         try:
             visit = _identified(route, visit)
+            _check_role(route, visit)
             return _response(visit, _outcome(route, visit, path))
         except SignInNeeded:
             return _response(visit, _to_sign_in(visit))
@@ -145,16 +146,19 @@ def _answer(route: Route, request: Request, path: dict[str, str]) -> Response:
 
 
 def _identified(route: Route, visit: Visit) -> Visit:
-    """The visit with its session, whose role the page allows."""
+    """The visit with its session, if there is one; SignInNeeded where the page needs one."""
     session = sessions.find(visit.call, visit.cookies.get(sessions.COOKIE, ""))
     if session is None:
         if route.roles is None:
             return visit
         raise SignInNeeded
-    if route.roles is not None and session.principal.role not in route.roles:
-        raise Forbidden(_("Your role does not allow this."))
     name_user(session.principal.username)
     return visit.signed_in(session)
+
+
+def _check_role(route: Route, visit: Visit) -> None:
+    if route.roles is not None and visit.principal.role not in route.roles:
+        raise Forbidden(_("Your role does not allow this."))
 
 
 def _outcome(route: Route, visit: Visit, path: dict[str, str]) -> Page | Redirect | Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +43,8 @@ def fill(run: LocalRun, api: ApiCaller) -> Extremes:
     _mailing(api, {"tag": many}, MIXED, starts_in=1)
     _mailing(api, {"tag": _tags()}, MIXED, starts_in=1)
     with run.services() as services:
-        message = _give_up(services, mailing)
+        message, _ = give_up(services, mailing, ((MIXED * 9)[:200], WIDE[:200]))
+        services.queues["send-dead"].send([WIDE])  # none of ours
     _settings(api)
     api.call("POST", "/api/users", {"username": LONGEST_USERNAME, "password": PASSWORD, "role": "operator"})
     api.call("POST", "/auth-token", {"username": LONGEST_USERNAME, "password": PASSWORD, "name": WIDE[:64]})
@@ -82,19 +84,17 @@ def _mailing(api: ApiCaller, segment: dict[str, list[str]], text: str, starts_in
     return str(api.call("POST", "/api/mailing", {"text": text, "clients": segment, **times})["id"])
 
 
-def _give_up(services: Services, mailing_id: str) -> Message:
-    """Two messages that failed for a long reason, dead letters about them, and one that is none of ours."""
-    rows, _ = services.messages.list(mailing_id, MessageStatus.SENT, "", 2)
-    assert len(rows) == 2
+def give_up(services: Services, mailing_id: str, reasons: Sequence[str]) -> list[Message]:
+    """As many sent messages of a mailing as there are reasons become failed ones, each with a dead letter."""
+    rows, _ = services.messages.list(mailing_id, MessageStatus.SENT, "", len(reasons))
     ledger = services.delivery._outcomes._ledger
-    for row, reason in zip(rows, ((MIXED * 9)[:200], WIDE[:200]), strict=True):
+    for row, reason in zip(rows, reasons, strict=True):
         tried = replace(row.attempts[-1], reason=reason)
         failed = row.revised(services.clock.now(), status=MessageStatus.FAILED, reason=reason, attempts=(tried,) * 8)
         assert ledger.update([(row, failed)])
         hint = json.loads(Hint(row.mailing_id, row.client_id).body())
         services.queues["send-dead"].send([json.dumps({**hint, "reason": reason})])
-    services.queues["send-dead"].send([WIDE])
-    return rows[0]
+    return rows
 
 
 def _settings(api: ApiCaller) -> None:

@@ -1,0 +1,150 @@
+"""Clients in a real browser: found, changed, imported with progress, exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, Window
+from tests.support.local_run import ApiCaller, wait_until
+
+
+def heading(page: Page) -> str:
+    return page.get_by_role("heading", level=1).inner_text()
+
+
+def test_a_client_is_added_changed_and_removed(page: Page) -> None:
+    """Expects an error beside its field with the input kept, then the client, and a question before it is removed."""
+    page.goto("/admin/clients")
+    page.get_by_role("link", name="Add a client").first.click()
+    page.get_by_role("textbox", name="Phone number").fill("8 999 000-11-2")
+    page.get_by_role("textbox", name="Tag").fill("regulars")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator(".problems")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Phone number")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("textbox", name="Tag")).to_have_value("regulars")
+    expect(page.get_by_label("Time zone")).to_have_value("Europe/Moscow")
+    page.get_by_role("textbox", name="Phone number").fill("8 999 000-11-22")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator(".flash")).to_have_text("The client is added.")
+    assert heading(page) == "+79990001122"
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_role("textbox", name="Tag").fill("friends")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("dl")).to_contain_text("friends")
+    page.get_by_role("button", name="Opt out").click()
+    expect(page.locator("main")).to_contain_text("No mailing is sent to this client.")
+    page.get_by_role("button", name="Opt in").click()
+    expect(page.get_by_role("button", name="Opt out")).to_be_visible()
+    page.get_by_role("link", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_contain_text("What was sent stays in the ledger.")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Remove")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.locator(".flash")).to_contain_text("The client is removed.")
+
+
+def test_a_client_is_found_by_number_with_all_that_was_sent(page: Page, api: ApiCaller) -> None:
+    """Expects no number in any address, and the way from the client to the message."""
+    client = api.call("POST", "/api/clients", {"phone_number": "+79990002233", "tag": "found"})
+    times = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}
+    order = {"text": "A word to the found", "clients": {"tag": "found"}, **times}
+    mailing = api.call("POST", "/api/mailing", order)["id"]
+    wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["status"] == "finished")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/admin/clients")
+    page.get_by_role("textbox", name="Phone number").fill("8 (999) 000-22-33")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/clients/{client['id']}")
+    expect(page.get_by_role("row").filter(has_text="A word to the found")).to_contain_text("sent")
+    page.get_by_role("link", name="Everything in order").click()
+    expect(page.get_by_role("table")).to_contain_text("Call of the gateway 1")
+    assert not any("9990002233" in url or "000-22-33" in url for url in asked)
+    page.goto("/admin/clients")
+    page.get_by_role("textbox", name="Phone number").fill("+79990009999")
+    page.keyboard.press("Enter")
+    expect(page.locator("#field-phone_number-error")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Phone number")).to_have_value("+79990009999")
+
+
+def test_the_list_is_filtered_and_goes_on(page: Page, api: ApiCaller) -> None:
+    """Expects the filter to stay while paging, and a way back from a tag that nobody has."""
+    for number in range(60):
+        body = {"phone_number": f"+7998000{number:04d}", "tag": "paged", "operator": "998"}
+        assert api.call("POST", "/api/clients", body)
+    page.goto("/admin/clients")
+    page.get_by_role("textbox", name="Tag").fill("paged")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("main")).to_contain_text("60 clients")
+    expect(page.locator("tbody tr")).to_have_count(50)
+    page.get_by_role("link", name="Next page").click()
+    expect(page.locator("tbody tr")).to_have_count(10)
+    expect(page.get_by_role("textbox", name="Tag")).to_have_value("paged")
+    page.get_by_role("textbox", name="Tag").fill("nobody has it")
+    page.keyboard.press("Enter")
+    expect(page.locator(".empty")).to_contain_text("No client has this tag and operator.")
+    page.locator(".empty").get_by_role("link", name="Show all").click()
+    expect(page.locator("tbody tr").first).to_be_visible()
+
+
+def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, directory: Path) -> None:
+    """Expects progress without a reload, rows numbered as in the file, and the good ones in the export."""
+    lines = ["phone_number;tag;timezone"]
+    lines += [f"+7997000{number:04d};imported;Europe/Moscow" for number in range(300)]
+    lines[100] = "12;imported;Mars/Olympus"
+    lines[250] = '+79970000249;"imported\nand broken";UTC'  # one row on two lines
+    lines[280] = "+79970000000;imported;UTC"  # the first row's number
+    file = directory / "clients.csv"
+    file.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    page.goto("/admin/clients/import")
+    page.locator("[data-upload]").evaluate("(form) => { form.dataset.most = 2000; }")
+    page.locator("#field-file").set_input_files(file)
+    page.get_by_role("button", name="Check and import").click()
+    page.wait_for_url("**/admin/clients/imports/*?part=*")
+    expect(page.locator("main")).to_contain_text("300 rows in the file")
+    expect(page.locator("#progress .status")).to_have_text("finished", timeout=30_000)
+    rows = [row.split("\t") for row in page.locator("tbody").inner_text().splitlines()]
+    assert [row[:2] for row in rows] == [["101", "phone_number"], ["101", "timezone"], ["251", "tag"]]
+    page.goto("/admin/clients?tag=imported")
+    expect(page.locator("main")).to_contain_text("297 clients")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").click()
+    download.value.save_as(directory / "export.csv")
+    exported = (directory / "export.csv").read_text(encoding="utf-8").splitlines()
+    assert exported[0].startswith("id,phone_number")
+    assert len(set(exported)) == len(exported) == 298
+
+
+def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Path) -> None:
+    """Expects another encoding and other columns to be named, and the form to stay usable."""
+    file = directory / "clients.csv"
+    page.goto("/admin/clients/import")
+    for content, told in (
+        ("phone_number,tag\n+79990000000,Привет".encode("cp1251"), "The file is not in UTF-8."),
+        (b"phone,name\n1,2\n", "the header has a column 'phone', which is not known here"),
+        (b"", "must have the column phone_number"),
+    ):
+        file.write_bytes(content)
+        page.locator("#field-file").set_input_files(file)
+        page.get_by_role("button", name="Check and import").click()
+        expect(page.locator("#field-file-error")).to_contain_text(told)
+        expect(page.locator("#field-file")).to_be_focused()
+
+
+def test_the_directory_can_be_used_on_a_phone(window: Window, sign_in: Callable[..., Page], api: ApiCaller) -> None:
+    """Expects the same by a thumb: every control large enough, and the list in reach."""
+    api.call("POST", "/api/clients", {"phone_number": "+79990003344", "tag": "thumb"})
+    page = sign_in(window.open(viewport=PHONE, has_touch=True, language="ru-RU"))
+    page.get_by_role("link", name="Клиенты").tap()
+    page.locator("#field-tag").fill("thumb")
+    page.get_by_role("button", name="Отобрать").tap()
+    page.get_by_role("link", name="+79990003344").tap()
+    expect(page.get_by_role("heading", level=1)).to_have_text("+79990003344")
+    small = page.locator("main button, main a.button, header a, header button").evaluate_all(
+        "all => all.filter((one) => one.getBoundingClientRect().height < 24).map((one) => one.outerHTML)"
+    )
+    assert small == []

@@ -1,0 +1,128 @@
+"""Operating the service in a real browser: roles, users, settings, dead letters, changes from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Window
+from tests.browser.extremes import give_up
+from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
+
+
+@pytest.fixture
+def operator(api: ApiCaller) -> Iterator[str]:
+    """The name of a user who is no admin."""
+    api.call("POST", "/api/users", {"username": "an-operator", "password": PASSWORD, "role": "operator"})
+    yield "an-operator"
+    api.request("DELETE", "/api/users/an-operator")
+
+
+def test_an_operator_does_not_see_the_users(window: Window, sign_in: Callable[..., Page], operator: str) -> None:
+    """Expects no way to them, a refusal of the address, and everything else to be there."""
+    page = sign_in(window.open(), operator, PASSWORD)
+    expect(page.get_by_role("navigation", name="Main")).to_contain_text("Clients")
+    expect(page.get_by_role("link", name="Users")).to_have_count(0)
+    answer = page.goto("/admin/users")
+    assert answer is not None
+    assert answer.status == 403
+    expect(page.get_by_role("alert")).to_have_text("Your role does not allow this.")
+    for name in ("Clients", "Queues", "Settings"):
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def test_a_user_is_added_signs_in_and_is_removed(page: Page, window: Window, sign_in: Callable[..., Page]) -> None:
+    """Expects the password once, the new role at once, and no session after the removal."""
+    page.get_by_role("link", name="Users").click()
+    page.get_by_label("Username").fill("new-colleague")
+    page.get_by_role("button", name="Add, and show a password").click()
+    password = page.locator(".secret").inner_text()
+    theirs = sign_in(window.open(), "new-colleague", password)
+    page.get_by_role("link", name="Done").click()
+    page.get_by_role("combobox", name="Role").select_option("Admin")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".flash")).to_have_text("Saved.")
+    theirs.reload()
+    expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")  # another role signs out
+    theirs = sign_in(theirs, "new-colleague", password)
+    expect(theirs.get_by_role("link", name="Users")).to_be_visible()
+    page.get_by_role("link", name="Reset the password").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+    assert page.locator(".secret").inner_text() != password
+    page.get_by_role("link", name="Done").click()
+    page.get_by_role("link", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.locator(".flash")).to_have_text("new-colleague is removed.")
+    expect(page.get_by_role("table", name="Users")).not_to_contain_text("new-colleague")
+
+
+def test_the_rate_and_the_circuit_are_set_with_a_trail(page: Page, api: ApiCaller) -> None:
+    """Expects an error beside the field, the new values, and who changed what."""
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_label("Messages a second").fill("many")
+    page.get_by_role("button", name="Set the rate").click()
+    expect(page.get_by_label("Messages a second")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Messages a second")).to_have_value("many")
+    page.get_by_label("Messages a second").fill("123")
+    page.get_by_role("button", name="Set the rate").click()
+    expect(page.locator("main")).to_contain_text("123 messages a second, over all mailings.")
+    page.get_by_label("Reason").fill("works at the gateway")
+    page.get_by_role("button", name="Open the circuit: send nothing").click()
+    expect(page.locator("main")).to_contain_text("Nothing is sent until somebody closes the circuit.")
+    expect(page.locator("tbody tr").first).to_contain_text("works at the gateway")
+    expect(page.locator("tbody tr").first).to_contain_text("admin")
+    page.get_by_role("button", name="Close the circuit: send").click()
+    expect(page.locator(".flash")).to_contain_text("The circuit is closed")
+    page.get_by_label("Messages a second").fill("")
+    page.get_by_role("button", name="Set the rate").click()
+    assert api.call("GET", "/api/gateway")["rate"] is None
+
+
+def test_dead_letters_are_put_back_one_and_all(page: Page, run: LocalRun, api: ApiCaller) -> None:
+    """Expects one to be sent by its button, the others by that for all, and a question before one is discarded."""
+    mailing = _given_up(run, api, 3)
+    page.get_by_role("link", name="Queues").click()
+    rows = page.get_by_role("table", name="Dead letters").get_by_role("row").filter(has_text=mailing)
+    expect(rows).to_have_count(3)
+    rows.first.locator("summary").click()
+    expect(rows.first.locator("pre")).to_contain_text(mailing)
+    rows.first.get_by_role("button", name="Put back").click()
+    expect(page.locator(".flash")).to_have_text("1 message was put back.")
+    page.get_by_role("link", name="Look again").click()
+    expect(rows).to_have_count(2)
+    rows.first.get_by_role("link", name="Discard").click()
+    page.get_by_role("dialog").get_by_role("button", name="Discard").click()
+    expect(page.locator(".flash")).to_have_text("1 dead letter was discarded.")
+    page.get_by_role("button", name="Put all back").click()
+    expect(page.locator(".flash")).to_contain_text("put back.")
+    wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["counts"]["sent"] == 2)
+
+
+def test_a_change_from_elsewhere_is_refused(page: Page, window: Window) -> None:
+    """Expects nothing to change without the form's token, or from another site, though the cookie is there."""
+    asked = page.request.post("/admin/settings/rate", form={"rate": "7"})
+    assert asked.status == 403
+    csrf = page.locator("input[name=csrf]").first.get_attribute("value")
+    assert csrf
+    foreign = page.request.post(
+        "/admin/settings/rate", form={"rate": "7", "csrf": csrf}, headers={"Origin": "https://example.com"}
+    )
+    assert foreign.status == 403
+    page.goto("/admin/settings")
+    expect(page.locator("main")).to_contain_text("There is no limit.")
+
+
+def _given_up(run: LocalRun, api: ApiCaller, count: int) -> str:
+    """A finished mailing of which so many messages have failed and are dead letters."""
+    for number in range(count):
+        api.call("POST", "/api/clients", {"phone_number": f"+7996000{number:04d}", "tag": "given up"})
+    times = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}
+    order = {"text": "for nobody", "clients": {"tag": "given up"}, **times}
+    mailing = str(api.call("POST", "/api/mailing", order)["id"])
+    wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["status"] == "finished")
+    with run.services() as services:
+        give_up(services, mailing, ["HTTP 500"] * count)
+    return mailing
