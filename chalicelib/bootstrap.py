@@ -32,6 +32,7 @@ from .services.imports import ImportService
 from .services.mailings import MailingService
 from .services.messages import MessageService
 from .services.outcomes import Outcomes
+from .services.overviews import OverviewService
 from .services.previews import PreviewService
 from .services.readiness import ReadinessService
 from .services.reports import ReportService
@@ -39,6 +40,7 @@ from .services.settling import Settler
 from .services.states import MailingStates
 from .services.statistics import StatisticsService
 from .services.traces import TraceService
+from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
 from .storage.clients import ClientRepository
 from .storage.control import ControlRepository
@@ -74,6 +76,7 @@ class Services:
     traces: TraceService
     statistics: StatisticsService
     gauges: GaugeService
+    overviews: OverviewService
     previews: PreviewService
     imports: ImportService
     dead_letters: DeadLetters
@@ -138,6 +141,7 @@ def build(
     mailings = MailingRepository(tables, backoff)
     ledger = Ledger(tables, dynamodb, backoff)
     calls = CallTotalsRepository(tables, dynamodb)
+    activity = ActivityRepository(tables)
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
     dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
@@ -166,6 +170,7 @@ def build(
         traces=TraceService(mailings, clients, messages),
         statistics=StatisticsService(mailings),
         gauges=GaugeService(clients, mailings, calls, control, queues, clock),
+        overviews=OverviewService(mailings, activity, control, queues, clock),
         previews=PreviewService(clients, mailings, control, clock),
         imports=imports,
         dead_letters=DeadLetters(mailings, ledger, dead_letters, send_queue, clock),
@@ -179,7 +184,7 @@ def build(
             mailings,
             ledger,
             feeder,
-            Settler(mailings, ledger, feeder, clock),
+            Settler(mailings, ledger, activity, feeder, clock),
             control,
             imports,
             dispatch_queue,
@@ -190,7 +195,7 @@ def build(
         delivery=Delivery(
             settings,
             Claims(settings, policy, clients, ledger, states, control, clock, rng),
-            Outcomes(policy, mailings, ledger, calls, states, dead_letters, dispatch_queue, clock, rng),
+            Outcomes(policy, mailings, ledger, calls, activity, states, dead_letters, dispatch_queue, clock, rng),
             states,
             control,
             gateway,

@@ -72,7 +72,6 @@ class Mark:
     text: str
     x: float
     y: float
-    anchor: str = "middle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +123,30 @@ def columns(name: str, title: str, series: Sequence[Series], buckets: Sequence[B
         tuple(series),
         tuple(_column(bucket, series, place * slot, slot, highest) for place, bucket in enumerate(buckets)),
         tuple(
-            Mark(bucket.label, round((place + 0.5) * slot, 3), _TOP + HEIGHT + 18, _anchor((place + 0.5) * slot))
+            Mark(bucket.label, round((place + 0.5) * slot, 3), _TOP + HEIGHT + 18)
             for place, bucket in enumerate(buckets)
-            if place % stride == 0
+            if place % stride == stride // 2
         ),
         tuple(
-            Mark(number(highest * part // 2), 0, _TOP + HEIGHT - HEIGHT * part / 2, "start")
+            Mark(number(highest * part // 2), 0, _TOP + HEIGHT - HEIGHT * part / 2)
             for part in ((1, 2) if highest > 1 else (2,))
         ),
         tuple(sum(bucket.counts.get(one.name, 0) for bucket in buckets) for one in series),
     )
+
+
+def shares(counts: Mapping[str, int]) -> tuple[Block, ...]:
+    """The parts of a mailing's messages that have ended, side by side, by counts that name their `total`."""
+    whole = max(1, counts["total"])
+    ended = {SENT: counts["sent"], FAILED: counts["failed"]}
+    ended[OTHER] = counts["total"] - counts["queued"] - counts["waiting"] - sum(ended.values())
+    blocks, x = [], 0.0
+    for name, count in ended.items():
+        if count > 0:
+            width = min(100 - x, max(0.3, 100 * count / whole))
+            blocks.append(Block(name, round(x, 3), 0, round(width, 3), 12))
+            x += width
+    return tuple(blocks)
 
 
 def bars(title: str, label: str, counts: Mapping[str, int], most: int = 10) -> Bars:
@@ -197,7 +210,3 @@ def _round_up(value: int) -> int:
             if value <= digit * size:
                 return digit * size
         size *= 10
-
-
-def _anchor(x: float) -> str:
-    return "start" if x < 4 else "end" if x > 96 else "middle"

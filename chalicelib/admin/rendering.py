@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..domain.reports import excerpt
 from . import assets, texts
+from .texts import _
 from .visits import Visit
 
 if TYPE_CHECKING:
@@ -52,12 +54,33 @@ def environment() -> Environment:
     made.filters["said"] = texts.said
     made.filters["number"] = number
     made.filters["clock"] = clock
+    made.filters["span"] = span
+    made.filters["pace"] = pace
+    made.filters["excerpt"] = excerpt
     return made
 
 
 def number(value: float | None) -> str:
     """A number with its digits in groups of three; a dash where there is none."""
     return "\u2013" if value is None else f"{value:,}".replace(",", _NARROW)
+
+
+def pace(rate: float) -> str:
+    """A rate, exact where it is small."""
+    return number(round(rate)) if rate >= 10 or not rate else f"{rate:.1f}"
+
+
+def span(duration: timedelta) -> str:
+    """A duration as people say it: its two largest units."""
+    seconds = max(0, round(duration.total_seconds()))
+    if seconds < 60:
+        return _("%(n)s s", n=seconds)
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("%(n)s min", n=minutes)
+    if minutes < 24 * 60:
+        return _("%(h)s h %(m)s min", h=minutes // 60, m=minutes % 60)
+    return _("%(d)s d %(h)s h", d=number(minutes // 1440), h=minutes % 1440 // 60)
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:

@@ -98,5 +98,5 @@ class GaugeService:
         return messages
 
     def _overdue(self) -> float:
-        first = self._mailings.first_of(MailingStatus.SCHEDULED)
-        return max(0.0, (self._clock.now() - first.start_at).total_seconds()) if first else 0.0
+        first = self._mailings.first_of(MailingStatus.SCHEDULED, 1)
+        return max(0.0, (self._clock.now() - first[0].start_at).total_seconds()) if first else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -12,9 +13,11 @@ from typing import Any
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.errors import Malformed, Unavailable
+from ..domain.mailings import TERMINAL
 from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
+from ..storage.activity import ActivityRepository
 from ..storage.call_totals import CallTotalsRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -35,6 +38,7 @@ class Outcomes:
         mailings: MailingRepository,
         ledger: Ledger,
         calls: CallTotalsRepository,
+        activity: ActivityRepository,
         states: MailingStates,
         dead_letters: Queue,
         dispatch_queue: Queue,
@@ -45,6 +49,7 @@ class Outcomes:
         self._mailings = mailings
         self._ledger = ledger
         self._calls = calls
+        self._activity = activity
         self._states = states
         self._dead_letters = dead_letters
         self._dispatch_queue = dispatch_queue
@@ -113,6 +118,7 @@ class Outcomes:
     def count(self, batch: Batch) -> None:
         """Add to the counts of the mailings, and have a mailing finished whose last message this was."""
         self._count_calls(batch)
+        self._count_activity(batch)
         for mailing_id, changes in batch.counts.items():
             try:
                 self._mailings.add_counts(mailing_id, changes, self._clock.now())
@@ -129,6 +135,15 @@ class Outcomes:
             self._calls.add(CallTotals.of(attempt for _, attempt in batch.attempts))
         except Unavailable as error:
             logger.warning("calls of the gateway not counted", error=str(error), count=len(batch.attempts))
+
+    def _count_activity(self, batch: Batch) -> None:
+        ended: Counter[str] = Counter()
+        for changes in batch.counts.values():
+            ended.update({status: changes[status] for status in TERMINAL if changes[status] > 0})
+        try:
+            self._activity.add(ended, self._clock.now())
+        except Unavailable as error:
+            logger.warning("activity not counted", error=str(error), count=ended.total())
 
     def go_on(self) -> None:
         """Have the send queue fed again, now that the circuit is closed or for its next probe."""

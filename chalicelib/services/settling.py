@@ -15,6 +15,7 @@ from ..domain.mailings import COUNTED, REDRIVING, Mailing, MailingState, Mailing
 from ..domain.messages import Message, MessageStatus, Outcome
 from ..domain.tallies import WRITES, Tally, counters_of
 from ..observability import logger
+from ..storage.activity import ActivityRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .feeding import Feeder
@@ -28,9 +29,17 @@ _REDRIVE = timedelta(minutes=2)  # after which one that has not ended never will
 class Settler:
     """Compares counts with the ledger, which is the truth, and ends mailings."""
 
-    def __init__(self, mailings: MailingRepository, ledger: Ledger, feeder: Feeder, clock: SystemClock) -> None:
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        activity: ActivityRepository,
+        feeder: Feeder,
+        clock: SystemClock,
+    ) -> None:
         self._mailings = mailings
         self._ledger = ledger
+        self._activity = activity
         self._feeder = feeder
         self._clock = clock
 
@@ -107,6 +116,7 @@ class Settler:
         if changes:
             mailing_id = changes[0][0].mailing_id
             self._mailings.add_counts(mailing_id, counts, now)
+            self._activity.add(counts, now)
             if any(applied):
                 logger.info("messages closed", mailing_id=mailing_id, status=status.value, count=sum(applied))
         return len(free) == len(rows) and all(applied)

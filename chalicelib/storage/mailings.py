@@ -241,12 +241,11 @@ class MailingRepository:
             for row in self._model.query(str(status), condition, index_name="by_status"):
                 yield mailing_of(row)
 
-    def first_of(self, status: MailingStatus) -> Mailing | None:
-        """The mailing of a status that starts first, None where there is none."""
+    def first_of(self, status: MailingStatus, limit: int) -> Sequence[Mailing]:
+        """Up to `limit` mailings of a status, the earliest start first."""
         with translated("mailings"):
-            for row in self._model.query(str(status), index_name="by_status", limit=1):
-                return mailing_of(row)
-        return None
+            rows = self._model.query(str(status), index_name="by_status", limit=limit, page_size=limit)
+            return [mailing_of(row) for row in rows]
 
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""

@@ -293,6 +293,13 @@ class SettingModel(Model):
     created = NumberAttribute(null=True)
     changed = NumberAttribute(null=True)
     unchanged = NumberAttribute(null=True)
+    # What ended in an hour, by status
+    sent = NumberAttribute(null=True)
+    failed = NumberAttribute(null=True)
+    unknown = NumberAttribute(null=True)
+    expired = NumberAttribute(null=True)
+    cancelled = NumberAttribute(null=True)
+    skipped = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
 
 

@@ -19,6 +19,17 @@ for (const input of document.querySelectorAll("[data-zones]")) {
   input.setAttribute("list", list.id);
 }
 
+// What only a script can do, such as adding a suggested value to a field of many lines.
+for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-add]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.to);
+  const lines = field.value.split("\n").filter((line) => line.trim() && line.trim() !== button.dataset.add);
+  field.value = [...lines, button.dataset.add].join("\n");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
 // A form that came back with errors begins with them.
 document.querySelector(".problems")?.focus();
 
@@ -48,6 +59,27 @@ document.addEventListener("click", async (event) => {
   });
   document.body.append(dialog);
   dialog.showModal();
+});
+
+// Parts that follow what happens: not where nobody looks, at once when somebody does again, and honest when they cannot.
+const live = (event) => event.detail.elt.matches?.("[data-live]");
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && live(event)) event.preventDefault();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "refresh");
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const note = document.querySelector("[data-stale]");
+  if (note && live(event)) note.hidden = event.detail.successful;
+});
+// What was opened stays open. (The focus stays by itself on what has an id.)
+let opened = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
 });
 
 // Twice clicked is once sent.

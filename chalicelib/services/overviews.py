@@ -1,0 +1,99 @@
+"""Overviews: what an operator wants to see at a glance, read from counters with a bounded number of reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..clock import SystemClock
+from ..domain.errors import NotFound
+from ..domain.gateway_control import GatewayControl
+from ..domain.mailings import Mailing, MailingStatus
+from ..domain.progress import Progress, progress_of
+from ..messaging import Queue, QueueDepth
+from ..storage.activity import ActivityRepository
+from ..storage.mailings import MailingRepository
+from .gateway_control import GatewayControlService
+
+SHOWN = 10  # mailings under way, each of which costs a read
+NEXT = 5
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One look at what is going on. `unseen` mailings are under way too, and not among `under_way`.
+
+    `today` counts the messages that ended since the day began, by status; `open` those of the mailings under way that
+    have not ended.
+    """
+
+    at: datetime
+    mailings: Mapping[MailingStatus, int]
+    under_way: tuple[Progress, ...]
+    unseen: int
+    next: tuple[Mailing, ...]
+    today: Counter[str]
+    queues: Mapping[str, QueueDepth]
+    control: GatewayControl
+
+    @property
+    def open(self) -> int:
+        return sum(progress.total - progress.done for progress in self.under_way)
+
+
+class OverviewService:
+    """Looks at counters and queues, and at no message."""
+
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        activity: ActivityRepository,
+        control: GatewayControlService,
+        queues: Mapping[str, Queue],
+        clock: SystemClock,
+    ) -> None:
+        self._mailings = mailings
+        self._activity = activity
+        self._control = control
+        self._queues = queues
+        self._clock = clock
+
+    def look(self, day_start: datetime) -> Overview:
+        """What goes on, and what ended since `day_start`, at most a week ago; Unavailable where a part is down."""
+        now = self._clock.now()
+        totals = self._mailings.totals()
+        under_way = tuple(self._under_way(now))
+        going_on = sum(totals.get(status, 0) for status in (MailingStatus.RUNNING, MailingStatus.PAUSED))
+        hours = self._activity.read(day_start)
+        return Overview(
+            at=now,
+            mailings={status: totals.get(status, 0) for status in MailingStatus},
+            under_way=under_way,
+            unseen=max(0, going_on - len(under_way)),
+            next=tuple(self._mailings.first_of(MailingStatus.SCHEDULED, NEXT)),
+            today=sum((counts for hour, counts in hours.items() if hour >= day_start), Counter()),
+            queues={name: queue.depths() for name, queue in self._queues.items()},
+            control=self._control.state(),
+        )
+
+    def _under_way(self, now: datetime) -> Iterator[Progress]:
+        """The running mailings, then the paused ones; of each the latest start first."""
+        running, _ = self._mailings.list(MailingStatus.RUNNING, None, SHOWN)
+        room = SHOWN - len(running)
+        paused = self._mailings.list(MailingStatus.PAUSED, None, room)[0] if room else []
+        for mailing in (*running, *paused):
+            try:
+                yield progress_of(*self._mailings.detail(mailing.mailing_id), now)
+            except NotFound:  # deleted since
+                continue
+
+    def last_hours(self, count: int) -> list[tuple[datetime, Counter[str]]]:
+        """How many messages ended in each of the last hours, this one among them, by status; the earliest first."""
+        this_hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
+        first = this_hour - (count - 1) * _HOUR
+        found = self._activity.read(first)
+        hours = [first + number * _HOUR for number in range(count)]
+        return [(hour, found.get(hour, Counter())) for hour in hours]
