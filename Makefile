@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate scale cpu cost cold pictures openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate scale cpu cost pages cold pictures openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ cpu: $(STAMP) ## Show how much CPU a message takes in dispatch and in delivery
 
 cost: $(STAMP) ## Show what a million messages cost on AWS, by line, for mailings of SIZES
 	$(BIN)/python -m benchmarks.cost $(SIZES)
+
+pages: $(STAMP) ## Show how long each page of the admin UI takes with 100,000 clients (a few minutes)
+	@$(BIN)/python -m benchmarks.pages
 
 cold: $(STAMP) ## Show how long each function takes to import what it needs
 	@$(BIN)/python -m benchmarks.cold_start

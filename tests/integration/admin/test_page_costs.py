@@ -1,0 +1,83 @@
+"""What a page costs: calls of AWS, which do not grow with the number of clients or messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib import admin
+from tests.factories import ClientBodyFactory
+from tests.support.browsing import Browser
+from tests.support.campaign import Campaign, new_campaign
+
+PATTERNS = [
+    route.path
+    for pages in admin.PAGES
+    for route in pages.routes
+    if route.method == "GET" and "/static/" not in route.path and route.path != "/admin/login"
+]
+# Milliseconds on AWS: a call takes about 4. A page may take 100.
+MOST_CALLS = 25
+
+
+class Filled:
+    """A service with clients, a finished mailing to them and one to come, and how to ask for a page of it."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self.browser = Browser(campaign.api)
+        self.browser.sign_in()
+        self.grow(20)
+        mailing = campaign.order(clients={"tag": "many"})
+        campaign.finish(mailing)
+        campaign.order(
+            clients={"tag": "many"}, start_time=campaign.api.ahead(hours=1), end_time=campaign.api.ahead(hours=9)
+        )
+        (message,) = campaign.api.get("/api/messages", query={"mailing": mailing, "limit": 1}).json["rows"]
+        file = b"phone_number\nnobody\n"
+        imported = campaign.api.post("/api/clients/imports", raw=file, headers={"Content-Type": "text/csv"}).json
+        self.parameters = {
+            "client_id": message["client"],
+            "mailing_id": mailing,
+            "message_id": message["id"],
+            "about": mailing,
+            "import_id": imported["id"],
+            "username": "admin",
+        }
+
+    def grow(self, count: int) -> None:
+        for _ in range(count):
+            assert self.campaign.api.post("/api/clients", ClientBodyFactory(tag="many")).status == 201
+
+    def calls(self, pattern: str) -> list[str]:
+        """The calls of AWS for a page."""
+        made = self.campaign.world.aws.calls
+        made.clear()
+        page = self.browser.get(pattern.format(**self.parameters), follow=False)
+        assert page.status in (200, 303), page.text
+        return list(made)
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Filled]:
+    """Made once: the pages change nothing."""
+    with new_campaign() as campaign:
+        yield Filled(campaign)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_page_makes_few_calls(filled: Filled, pattern: str) -> None:
+    """Expects no more calls than take 100 ms on AWS one after the other, and no scan of a table."""
+    calls = filled.calls(pattern)
+    assert len(calls) <= MOST_CALLS, calls
+    assert not [call for call in calls if call.endswith("Scan")]
+
+
+def test_the_calls_do_not_grow_with_the_clients(filled: Filled) -> None:
+    """Expects the same calls of every page after there are four times as many clients."""
+    before = {pattern: len(filled.calls(pattern)) for pattern in PATTERNS}
+    filled.grow(60)
+    after = {pattern: len(filled.calls(pattern)) for pattern in PATTERNS}
+    grown = {pattern: (before[pattern], after[pattern]) for pattern in PATTERNS if after[pattern] > before[pattern]}
+    assert grown == {}
