@@ -76,6 +76,9 @@ cold: $(STAMP) ## Show how long each function takes to import what it needs
 pictures: $(STAMP) ## Draw the pictures of docs/observability.md from a real run (three minutes; wants Prometheus and Chromium)
 	@$(BIN)/python -m tests.pictures.dashboard docs/images/grafana-dashboard.png
 
+screenshots: $(STAMP) ## Take the pictures of the admin UI in docs/images (a few minutes)
+	@$(BIN)/python -m tests.browser.screenshots
+
 openapi: $(STAMP) ## Write docs/openapi.json from the routes
 	$(BIN)/python -m infra.openapi
 

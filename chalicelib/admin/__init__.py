@@ -12,7 +12,8 @@ How to add a page:
   or to a service. A ServiceError raised here shows the page `shows` again, the input kept and errors beside the fields;
   without `shows` it becomes an error page. After success answer `Redirect(path, flash=_("Saved."))`.
 - Fields have the names that errors name (`clients.tag`). In templates: `{% import "macros.html" as ui with context %}`
-  and `{{ ui.text_field("tag", _("Tag"), value=client.tag) }}`: it keeps what was entered and shows the error.
+  and `{{ ui.text_field("tag", _("Tag"), value=client.tag) }}`: it keeps what was entered and shows the error; the
+  list of errors calls the field as `texts.field_name` does.
   Every form with method post begins with `{{ ui.csrf() }}`; htmx sends the token by itself.
 - `Page("things/list.html", {...})` renders a template that extends `base.html` (block `content`, and
   `{% set title = _("Things") %}`, `{% set section = "things" %}` at its top) or a fragment that extends nothing.

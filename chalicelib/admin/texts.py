@@ -126,3 +126,24 @@ def status_name(name: str) -> str:
         "refused": _("refused"),
         "opted-out": _("opted out"),
     }.get(name, name)
+
+
+def field_name(name: str) -> str:
+    """The label of a field, for the list of what is wrong."""
+    return {
+        "phone_number": _("Phone number"),
+        "operator": _("Operator"),
+        "tag": _("Tag"),
+        "timezone": _("Time zone"),
+        "opted_out": _("Has opted out"),
+        "file": _("File"),
+        "username": _("Username"),
+        "role": _("Role"),
+        "current_password": _("Present password"),
+        "password": _("New password"),
+        "repeated": _("New password again"),
+        "language": _("Language"),
+        "zone": _("Time zone"),
+        "rate": _("Messages a second"),
+        "reason": _("Reason"),
+    }.get(name, name)

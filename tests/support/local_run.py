@@ -144,13 +144,13 @@ def wait_until(condition: Callable[[], object], bound: float = BOUND, every: flo
 
 
 class ApiCaller:
-    """Calls the REST API of a run as its first user."""
+    """Calls the REST API of a run, as its first user unless another one is named."""
 
-    def __init__(self, run: Run, password: str = "") -> None:
+    def __init__(self, run: Run, password: str = "", username: str = "admin") -> None:
         self._url = run.url
         self._session = requests.Session()
         self._session.trust_env = False
-        login = {"username": "admin", "password": password or run.password}
+        login = {"username": username, "password": password or run.password}
         self._session.headers["Authorization"] = f"Token {self.call('POST', '/auth-token/', login)['token']}"
 
     def request(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:

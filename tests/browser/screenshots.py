@@ -1,0 +1,102 @@
+"""`make screenshots`: pictures of the main pages for the README, of a service in use, in docs/images."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import LAPTOP, PHONE
+from tests.browser.demonstration import fill, misbehave
+from tests.support.chromium import chromium
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller, LocalRun, local_runs, wait_until
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+MAX_BYTES = 150_000
+_IN_A_HURRY = {"MAX_ATTEMPTS": "3", "RETRY_BASE": "0.2", "RETRY_CAP": "1", "CIRCUIT_THRESHOLD": "60"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture."""
+
+    name: str
+    path: str
+    dark: bool = False
+    phone: bool = False
+
+    @property
+    def file(self) -> Path:
+        look = ("-phone" if self.phone else "") + ("-dark" if self.dark else "")
+        return IMAGES / f"{self.name}{look}.png"
+
+
+SHOTS = [
+    Shot("overview", "/admin"),
+    Shot("overview", "/admin", dark=True),
+    Shot("overview", "/admin", phone=True),
+    Shot("clients", "/admin/clients"),
+    Shot("client", "/admin/clients/{client_id}", dark=True, phone=True),
+    Shot("import", "/admin/clients/imports/{import_id}"),
+    Shot("queues", "/admin/queues"),
+]
+
+
+@contextmanager
+def service(directory: Path) -> Iterator[LocalRun]:
+    """The embedded stack with a gateway that fails now and then."""
+    gateway = FaultyGateway(latency=0.02)
+    misbehave(gateway)
+    try:
+        with local_runs(directory) as start:
+            environ = {"GATEWAY_URL": gateway.url, "GATEWAY_TOKEN": "demo", "ADMIN_USERNAME": "operator"}
+            yield start(**environ, **_IN_A_HURRY).ready()
+    finally:
+        gateway.stop()
+
+
+def signed_in(browser: Browser, run: LocalRun, *, dark: bool, phone: bool) -> Page:
+    """A page of a browser that looks so, signed in."""
+    context = browser.new_context(
+        base_url=run.url,
+        locale="en-GB",
+        timezone_id="Europe/Moscow",
+        color_scheme="dark" if dark else "light",
+        viewport=PHONE if phone else LAPTOP,  # type: ignore[arg-type]
+    )
+    page = context.new_page()
+    page.goto("/admin/login")
+    page.get_by_label("Username").fill("operator")
+    page.get_by_label("Password").fill(run.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin")
+    return page
+
+
+def main(shots: list[Shot] = SHOTS) -> int:
+    """Exit code 1 where a picture is too large for a README."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory, service(Path(directory)) as run, chromium() as browser:
+        api = ApiCaller(run, username="operator")
+        parameters = fill(run, api)
+        path = f"/api/mailing/{parameters['running_id']}"
+        wait_until(lambda: api.call("GET", path)["counts"]["sent"] > 300, 120)
+        for shot in shots:
+            page = signed_in(browser, run, dark=shot.dark, phone=shot.phone)
+            page.goto(shot.path.format(**parameters))
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=shot.file)
+            page.context.close()
+            sys.stdout.write(f"{shot.file.relative_to(IMAGES.parents[1])} {shot.file.stat().st_size // 1000} KB\n")
+        api.close()
+    return int(any(shot.file.stat().st_size > MAX_BYTES for shot in shots))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
