@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate scale cpu cost pages cold pictures openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate scale cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
