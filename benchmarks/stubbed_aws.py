@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.endpoint import Endpoint
 from ministack.services import dynamodb, sqs
 
-from tests.support.aws import ENVIRONMENT, Call, InProcessAws
+from tests.support.aws import ENVIRONMENT, Call, InProcessAws, nothing_reaped
 
 _OPERATIONS = {"dynamodb": "dynamodb", "sqs": "sqs", "queue": "sqs"}
 
@@ -86,7 +86,7 @@ class StubbedAws(InProcessAws):  # type: ignore[misc]
         dynamodb.reset()
         sqs.reset()
         stubbed: Any = lambda endpoint, request: self._answer(endpoint, request)  # noqa: E731
-        with mock.patch.dict(os.environ, ENVIRONMENT), mock.patch.object(Endpoint, "_send", stubbed):
+        with mock.patch.dict(os.environ, ENVIRONMENT), mock.patch.object(Endpoint, "_send", stubbed), nothing_reaped():
             try:
                 yield self
             finally:

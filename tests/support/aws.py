@@ -108,8 +108,22 @@ class InProcessAws:
         with (
             mock.patch.dict(os.environ, ENVIRONMENT),
             mock.patch.object(BaseClient, "_make_api_call", lambda client, *call: self.call(client, *call)),
+            nothing_reaped(),
         ):
             try:
                 yield self
             finally:
                 self._loop.close()
+
+
+@contextmanager
+def nothing_reaped() -> Iterator[None]:
+    """MiniStack's reaper removes what has expired by the machine's clock, to which a test's items are long past."""
+    from ministack.services import dynamodb
+
+    class Unreaped(type(dynamodb._ttl_settings)):
+        def all_items(self) -> list[Any]:
+            return []
+
+    with mock.patch.object(dynamodb, "_ttl_settings", Unreaped()):
+        yield
