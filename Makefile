@@ -77,7 +77,7 @@ pictures: $(STAMP) ## Draw the pictures of docs/observability.md from a real run
 	@$(BIN)/python -m tests.pictures.dashboard docs/images/grafana-dashboard.png
 
 screenshots: $(STAMP) ## Take the pictures of the admin UI in docs/images (a few minutes)
-	@$(BIN)/python -m tests.browser.screenshots
+	@$(BIN)/python -m tests.pictures.admin_ui
 
 openapi: $(STAMP) ## Write docs/openapi.json from the routes
 	$(BIN)/python -m infra.openapi

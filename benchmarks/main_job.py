@@ -107,7 +107,7 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
     """Send one mailing to the clients, who must be so many."""
     target.control("/reset")
     target.control(f"/config?latency_ms={latency_ms}")
-    before = [_cpu(stack.own), _cpu(stack.emulator), target.cpu()]
+    before = [cpu(stack.own), cpu(stack.emulator), target.cpu()]
     now = datetime.now(UTC)
     body = {
         "text": "Hello",
@@ -125,7 +125,7 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
     seconds = time.time() - began
     spent = [
         after - earlier
-        for after, earlier in zip([_cpu(stack.own), _cpu(stack.emulator), target.cpu()], before, strict=True)
+        for after, earlier in zip([cpu(stack.own), cpu(stack.emulator), target.cpu()], before, strict=True)
     ]
     seen = target.control("/stats")
     return Sent(
@@ -143,7 +143,8 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
     )
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu(process: psutil.Process) -> float:
+    """Seconds of CPU time that a process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import LAPTOP, PHONE
-from tests.browser.demonstration import fill, misbehave
+from tests.pictures.demonstration import fill, misbehave
 from tests.support.chromium import chromium
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, LocalRun, local_runs, wait_until
