@@ -1,13 +1,14 @@
-"""/admin/settings: how hard the gateway is driven, its circuit, and who changed them."""
+"""/admin/settings: how hard the gateway is driven, its circuit, who changed them, and the daily report."""
 
 from __future__ import annotations
 
 import re
 
 from ..api.fields import PageQuery
+from ..api.reports import ReportBody
 from ..domain.errors import Invalid
 from ..services.gateway_control import MAX_RATE
-from .routing import Page, Pages, Redirect
+from .routing import ADMINS, Page, Pages, Redirect
 from .texts import _
 from .visits import Visit
 
@@ -21,7 +22,7 @@ def show_settings(visit: Visit, query: PageQuery) -> Page:
     control = visit.services.gateway_control
     changes, after = control.changes(query.place(), query.limit)
     values = {"control": control.state(), "changes": changes, "next": query.following(after)}
-    return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor})
+    return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(visit)})
 
 
 @pages.post("/admin/settings/rate", shows=show_settings)
@@ -47,3 +48,18 @@ def close(visit: Visit) -> Redirect:
     visit.services.gateway_control.close(visit.principal.username, visit.form.text("reason"))
     visit.services.feeder.ensure_pump()
     return Redirect("/admin/settings", flash=_("The circuit is closed: what waited is being sent."))
+
+
+@pages.post("/admin/settings/report", shows=show_settings, roles=ADMINS)
+def send_report(visit: Visit) -> Redirect:
+    """E-mail the report of a day now; of today so far where the field is empty."""
+    body = visit.form.into(ReportBody, {"day": visit.form.text("day") or None})
+    sent = visit.services.reports.send(body.day)
+    text = _("The report of %(day)s went to %(people)s.", day=sent.report.day.on, people=", ".join(sent.recipients))
+    return Redirect("/admin/settings", flash=text)
+
+
+def _report(visit: Visit) -> dict[str, object]:
+    settings = visit.services.settings
+    hour = f"{settings.report_hour:02}:00"
+    return {"recipients": settings.report_recipients, "report_hour": hour, "report_timezone": settings.report_timezone}

@@ -23,7 +23,9 @@ def permissions_for(call: Call) -> set[Permission]:
         (form,) = body["Content"]
         return {(f"ses:Send{form}Email", f"identity/{body['FromEmailAddress']}")}
     if service == "secretsmanager":
-        return {(f"{service}:{operation}", body["SecretId"])}
+        # An ARN ends in the name, a dash and six characters that AWS has drawn.
+        name = re.sub(r"^arn:.*:secret:(.*)-\w{6}$", r"\1", body["SecretId"])
+        return {(f"{service}:{operation}", name)}
     found = _of_queue(operation, body) if service == "sqs" else _of_table(operation, body)
     return {(f"{service}:{action}", resource) for action, resource in found}
 

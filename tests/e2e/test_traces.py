@@ -6,6 +6,7 @@ import pytest
 
 from infra.deploy import stack_name
 from tests.support.deployed_run import STAGE, DeployedRun
+from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, wait_until
 from tests.support.orders import add_clients, order, wait_for_end
 
@@ -13,7 +14,9 @@ pytestmark = pytest.mark.deployed
 BOUND = 120.0  # seconds
 
 
-def test_a_mailing_can_be_followed_through_all_functions(api: ApiCaller, run: DeployedRun) -> None:
+def test_a_mailing_can_be_followed_through_all_functions(
+    api: ApiCaller, run: DeployedRun, gateway: FaultyGateway
+) -> None:
     """By its id, from the order to each call, beside the calls of AWS that came of it; nothing private among it."""
     add_clients(run, 5, tag="traced")
     mailing_id = order(api, "traced", text="a text that nobody may see")
@@ -26,7 +29,7 @@ def test_a_mailing_can_be_followed_through_all_functions(api: ApiCaller, run: De
             if step["name"] == "gateway" and step["annotations"]["mailing_id"] == mailing_id
         ]
 
-    wait_until(lambda: len(calls()) == 5, BOUND)
+    wait_until(lambda: len(calls()) == len(gateway.heard) == 5, BOUND)
     assert len(set(calls())) == 5
     steps = list(run.traces.steps())
     about = {step["name"] for step in steps if step.get("annotations", {}).get("mailing_id") == mailing_id}

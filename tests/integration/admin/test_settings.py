@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, new_api
 from tests.support.browsing import Browser, text_of
 
 
@@ -87,3 +88,25 @@ def test_a_reason_is_shown_as_text(browser: Browser) -> None:
     page = browser.post("/admin/settings/close", {"reason": "x" * 201})
     assert page.status == 422
     assert re.search(r'id="field-reason-error">must have at most 200 characters', page.text)
+
+
+def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
+    """Expects to be told when it comes and to whom, and one more at once, of the day that is named."""
+    with new_api(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri()) as api:
+        browser = Browser(api)
+        browser.sign_in()
+        assert "Every day at 09:00 (UTC), about the day before, to a@x.org." in text_of(browser.get("/admin/settings"))
+        page = text_of(browser.post("/admin/settings/report", {"day": ""}))
+        assert "The report of 2026-03-02 went to a@x.org." in page
+        browser.post("/admin/settings/report", {"day": "2026-02-28"})
+        assert sorted(file.name[:16] for file in tmp_path.iterdir()) == ["daily-2026-02-28", "daily-2026-03-02"]
+        refused = browser.post("/admin/settings/report", {"day": "2026-03-03"})
+        assert (refused.status, "has not begun yet" in refused.text) == (409, True)
+        assert browser.post("/admin/settings/report", {"day": "soon"}).status == 422
+
+
+def test_without_recipients_there_is_no_report_to_send(browser: Browser, operators_browser: Browser) -> None:
+    """Expects admins to be told so; for operators it is none of their business."""
+    assert "Nobody is named to get it (REPORT_TO)." in text_of(browser.get("/admin/settings"))
+    assert "The daily report" not in text_of(operators_browser.get("/admin/settings"))
+    assert operators_browser.post("/admin/settings/report", {"day": ""}).status == 403
