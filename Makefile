@@ -12,7 +12,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate scale cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate mutants scale cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a b
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation
+
+mutants: $(STAMP) ## Take out what the promises hang on, piece by piece, and see that the tests notice
+	@$(BIN)/python -m tests.mutants
 
 scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
 	$(BIN)/python -m tests.simulation.scale $(SIZES)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,12 +57,10 @@ def test_a_run_becomes_ready_and_leaves_nothing_behind(start: Callable[..., Loca
     assert "Traceback" not in (run.data_dir / "service.log").read_text()
 
 
-def test_a_second_start_is_quick_and_tells_no_password(start: Callable[..., LocalRun]) -> None:
-    """Expects the data of the first run, so no new user, within five seconds."""
+def test_a_second_start_tells_no_password(start: Callable[..., LocalRun]) -> None:
+    """Expects the data of the first run, so no new user; how long it takes is for `make bench` to say."""
     assert start().ready().end(signal.SIGTERM)[0] == 0
-    began = time.monotonic()
     second = start().ready()
-    assert time.monotonic() - began < 5
     assert second.told("User") == "admin"
 
 

@@ -1,0 +1,110 @@
+"""`make mutants`: takes out of the code what a promise hangs on, one piece at a time; the tests must notice."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = (
+    "tests/integration/test_main_job.py",
+    "tests/integration/test_faults.py",
+    "tests/integration/test_crashes.py",
+    "tests/simulation",
+)
+_BOUND = 1200  # seconds for the tests of one mutant
+_LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".local", "dist", "__pycache__", ".hypothesis", ".*_cache", "docs")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change that breaks a promise: `text` stands once in `file` and becomes `instead`."""
+
+    name: str
+    file: str
+    text: str
+    instead: str
+
+
+MUTANTS = (
+    Mutant(
+        "claim: call also where another sender has the message",
+        "chalicelib/services/claiming.py",
+        "            if not ours:\n",
+        "            if not ours and not new.claim:\n",
+    ),
+    Mutant(
+        "cursor: move it whoever has the shard and wherever it is",
+        "chalicelib/storage/mailings.py",
+        "(model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)",
+        "model.part.exists()",
+    ),
+    Mutant(
+        "partial failures: answer that all of a batch is done",
+        "chalicelib/workers.py",
+        'return {"batchItemFailures": [{"itemIdentifier": item} for item in failed]}',
+        'return {"batchItemFailures": []}',
+    ),
+    Mutant(
+        "last look: call whatever has happened since the claim",
+        "chalicelib/services/delivery.py",
+        "        if reason:\n            return reason\n        return self._attempt(job)",
+        "        return self._attempt(job)",
+    ),
+    Mutant(
+        "ledger before queue: hint at what is not written",
+        "chalicelib/services/dispatch.py",
+        "zip(rows, self._ledger.insert(rows), strict=True) if new]",
+        "zip(rows, [True] * len(rows), strict=True) if new]",
+    ),
+)
+
+
+def mutated(mutant: Mutant, directory: Path) -> Path:
+    """A copy of the project with the change; ValueError where its text does not stand there exactly once."""
+    copy = directory / "project"
+    shutil.copytree(ROOT, copy, ignore=_LEFT_OUT)
+    path = copy / mutant.file
+    source = path.read_text(encoding="utf-8")
+    if source.count(mutant.text) != 1:
+        raise ValueError(f"{mutant.name}: its text stands {source.count(mutant.text)} times in {mutant.file}")
+    path.write_text(source.replace(mutant.text, mutant.instead), encoding="utf-8")
+    return copy
+
+
+def caught_by(project: Path, tests: list[str]) -> list[str]:
+    """The first tests that fail there, none where all pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "--maxfail=3", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=_BOUND, check=False)
+    found = re.findall(r"^(?:FAILED|ERROR) \S*?([\w.]+::\S+)", done.stdout, re.MULTILINE)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"the tests did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return found
+
+
+def main() -> int:
+    """Tell for each mutant which tests caught it; 1 where one survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose name begins so")
+    parser.add_argument("tests", nargs="*", default=list(TESTS))
+    asked = parser.parse_args()
+    survived = 0
+    for mutant in MUTANTS:
+        if not mutant.name.startswith(asked.only):
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            caught = caught_by(mutated(mutant, Path(directory)), asked.tests)
+        survived += not caught
+        sys.stdout.write(f"{mutant.name}\n  {', '.join(caught) or 'SURVIVED'}\n")
+        sys.stdout.flush()
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
