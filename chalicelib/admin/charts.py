@@ -31,7 +31,7 @@ class Series:
     label: str
 
 
-SENT, FAILED, OTHER = "sent", "failed", "other"
+SENT, FAILED, OTHER, SKIPPED = "sent", "failed", "other", "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ def shares(counts: Mapping[str, int]) -> tuple[Block, ...]:
     """The parts of a mailing's messages that have ended, side by side, by counts that name their `total`."""
     whole = max(1, counts["total"])
     ended = {SENT: counts["sent"], FAILED: counts["failed"]}
-    ended[OTHER] = counts["total"] - counts["queued"] - counts["waiting"] - sum(ended.values())
+    ended[OTHER] = counts["unknown"] + counts["expired"] + counts["cancelled"]
+    ended[SKIPPED] = counts["skipped"]
     blocks, x = [], 0.0
     for name, count in ended.items():
         if count > 0:

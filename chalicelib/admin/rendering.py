@@ -72,16 +72,17 @@ def pace(rate: float) -> str:
 
 
 def span(duration: timedelta) -> str:
-    """A duration as people say it: its two largest units."""
+    """A duration as people say it: its two largest units, the second one where there is something of it."""
     seconds = max(0, round(duration.total_seconds()))
     if seconds < 60:
         return _("%(n)s s", n=seconds)
     minutes = round(seconds / 60)
-    if minutes < 60:
-        return _("%(n)s min", n=minutes)
-    if minutes < 24 * 60:
-        return _("%(h)s h %(m)s min", h=minutes // 60, m=minutes % 60)
-    return _("%(d)s d %(h)s h", d=number(minutes // 1440), h=minutes % 1440 // 60)
+    days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
+    if days:
+        parts = [_("%(n)s d", n=number(days)), _("%(n)s h", n=hours) if hours else ""]
+    else:
+        parts = [_("%(n)s h", n=hours) if hours else "", _("%(n)s min", n=rest) if rest else ""]
+    return " ".join(part for part in parts if part)
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:

@@ -107,3 +107,7 @@ class ClientService:
     def count(self, segment: Segment) -> int:
         """How many clients a segment has, opted-out ones included."""
         return self._clients.count(segment)
+
+    def tags(self, most: int) -> Sequence[tuple[str, int]]:
+        """Up to `most` tags with how many clients they have, the largest first."""
+        return self._clients.tags(most)

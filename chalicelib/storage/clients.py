@@ -168,6 +168,10 @@ class ClientRepository:
         """How many clients a segment has, opted-out ones included. Reads no client."""
         return self._segments.count(segment)
 
+    def tags(self, most: int) -> Sequence[tuple[str, int]]:
+        """Up to `most` tags with how many clients they have, the largest first. Reads no client."""
+        return self._segments.tags(most)
+
     def page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of a shard of the segment after the cursor ("" at the start), and the next cursor.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .counters import Counters
 from .models import Tables
 from .retries import translated
 
+_LOOK = 5000  # counters of tags; each tag has a few
 Change = tuple[Client | None, Client | None]  # a client before and after
 
 
@@ -88,6 +90,15 @@ class SegmentCounters:
         names = [_total_of("tag", tag) for tag in segment.tags] or [_total_of("operator", o) for o in segment.operators]
         with translated("clients"):
             return sum(count for name in names or [_total_of("all")] for _, count in self._totals.read(name))
+
+    def tags(self, most: int) -> list[tuple[str, int]]:
+        """Up to `most` tags with their clients, the largest first, among as many as one look can bear."""
+        sums: Counter[str] = Counter()
+        with translated("clients"):
+            for name, count in itertools.islice(self._totals.read(f"tag{KEY_SEPARATOR}"), _LOOK):
+                sums[name.split(KEY_SEPARATOR)[1]] += count
+        ranked = sorted(((tag, count) for tag, count in sums.items() if tag and count > 0), key=lambda one: -one[1])
+        return ranked[:most]
 
 
 def _prefixes(segment: Segment) -> list[str]:

@@ -1,0 +1,72 @@
+"""Times as an operator enters them: of the own zone's clock, which skips an hour now and then, or shows one twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..domain.clients import zone
+from ..domain.errors import Invalid
+from .forms import Form
+from .texts import _
+
+FOLD = "_fold"  # after a field's name: which of two is meant
+
+
+def shown(moment: datetime, zone_name: str) -> str:
+    """A moment as the value of an input of type datetime-local; with seconds only where it has some."""
+    local = moment.astimezone(zone(zone_name))
+    return f"{local:%Y-%m-%dT%H:%M:%S}" if local.second else f"{local:%Y-%m-%dT%H:%M}"
+
+
+def fold_of(moment: datetime, zone_name: str) -> str:
+    """Which of two times on the clock a moment is."""
+    return str(moment.astimezone(zone(zone_name)).fold)
+
+
+def choices(text: str, zone_name: str) -> list[tuple[str, str]]:
+    """What a time may mean that the clock shows twice, as values and labels of a choice; nothing for any other time."""
+    local = _parsed(text)
+    moments = _moments(local, zone_name) if local else []
+    if len(moments) < 2:
+        return []
+    names = [f"UTC{moment.astimezone(zone(zone_name)):%z}" for moment in moments]
+    told = (_("the first time, %(offset)s", offset=names[0]), _("the second time, %(offset)s", offset=names[1]))
+    return list(zip(("0", "1"), told, strict=True))
+
+
+def entered(form: Form, name: str, zone_name: str, before: datetime | None = None) -> datetime:
+    """The moment that was entered; Invalid where it is none, or one of two without a choice.
+
+    `before` is what stood in the field: what was not touched keeps the milliseconds that the field does not show.
+    """
+    text = form.text(name)
+    local = _parsed(text)
+    if local is None:
+        raise Invalid.of(name, _("must be a date and a time") if text else "is required")
+    moments = _moments(local, zone_name)
+    if not moments:
+        after = local.replace(tzinfo=zone(zone_name)).astimezone(UTC).astimezone(zone(zone_name))
+        told = f"{after:%Y-%m-%d %H:%M}"
+        told = _("is skipped in %(zone)s, where the clocks go forward to %(time)s", zone=zone_name, time=told)
+        raise Invalid.of(name, told)
+    chosen = form.text(name + FOLD)
+    if len(moments) == 2 and chosen not in ("0", "1"):
+        told = _("comes twice in %(zone)s, where the clocks go back; say which is meant", zone=zone_name)
+        raise Invalid.of(name, told)
+    moment = moments[int(chosen) if len(moments) == 2 else 0]
+    return before if before and moment == before.replace(microsecond=0) else moment
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if moment.tzinfo or not 1970 < moment.year < 2200 else moment
+
+
+def _moments(local: datetime, zone_name: str) -> list[datetime]:
+    """The moments (UTC) at which the zone's clock shows this time: none, one or two."""
+    place = zone(zone_name)
+    found = {local.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    return sorted(moment for moment in found if moment.astimezone(place).replace(tzinfo=None) == local)

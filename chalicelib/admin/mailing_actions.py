@@ -1,0 +1,81 @@
+"""/admin/mailings/{id}/launch, pause, resume, cancel, delete: the question with the number of people, and the act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..domain.mailings import Mailing, MailingState, MailingStatus
+from ..services.mailings import DELETABLE
+from .routing import Page, Pages, Redirect
+from .texts import _
+from .visits import Visit
+
+pages = Pages()
+_ALLOWED: Mapping[str, frozenset[MailingStatus]] = {
+    "launch": frozenset({MailingStatus.SCHEDULED}),
+    "pause": frozenset({MailingStatus.SCHEDULED, MailingStatus.RUNNING}),
+    "resume": frozenset({MailingStatus.PAUSED}),
+    "cancel": frozenset({MailingStatus.SCHEDULED, MailingStatus.RUNNING, MailingStatus.PAUSED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whom an action concerns: `all` match or have a message, `sent` have got it, `open` may still get it."""
+
+    all: int
+    sent: int
+    open: int
+
+
+def actions_of(mailing: Mailing) -> list[str]:
+    """What can be done with a mailing now, the most likely first."""
+    allowed = [name for name, statuses in _ALLOWED.items() if mailing.status in statuses]
+    waiting = mailing.status is MailingStatus.PAUSED and mailing.launched_at is None
+    return [*allowed, "delete"] if mailing.status in DELETABLE or waiting else allowed
+
+
+def _question(action: str) -> Callable[[Visit, str], Page]:
+    def ask(visit: Visit, mailing_id: str) -> Page:
+        state = visit.services.mailings.state(mailing_id)
+        values = {"action": action, "mailing": state.mailing, "people": _people(visit, state, action)}
+        return Page("mailings/confirm.html", values)
+
+    ask.__name__, ask.__doc__ = f"confirm_{action}", f"Ask whether to {action} a mailing, and say whom it concerns."
+    return ask
+
+
+def _people(visit: Visit, state: MailingState, action: str) -> People:
+    if action == "launch":
+        preview = visit.services.previews.ordered(state.mailing.mailing_id)
+        return People(preview.matching.total(), 0, preview.reached.total())
+    if state.mailing.launched_at is None:
+        count = visit.services.clients.count(state.mailing.segment)
+        return People(count, 0, count)
+    counts = state.statistics.counts()
+    return People(counts["total"], counts["sent"], counts["queued"] + counts["waiting"])
+
+
+def _act(action: str) -> Callable[[Visit, str], Redirect]:
+    def act(visit: Visit, mailing_id: str) -> Redirect:
+        getattr(visit.services.mailings, action)(mailing_id)
+        told = {
+            "launch": _("The mailing starts now."),
+            "pause": _("The mailing is paused."),
+            "resume": _("The mailing goes on."),
+            "cancel": _("The mailing is cancelled."),
+            "delete": _("The mailing is deleted."),
+        }
+        gone = action == "delete"
+        return Redirect("/admin/mailings" if gone else f"/admin/mailings/{mailing_id}", flash=told[action])
+
+    act.__name__, act.__doc__ = f"{action}_mailing", f"Do it: {action} the mailing."
+    return act
+
+
+for _action in (*_ALLOWED, "delete"):
+    _path = f"/admin/mailings/{{mailing_id}}/{_action}"
+    _ask = _question(_action)
+    pages.get(_path)(_ask)
+    pages.post(_path, shows=_ask)(_act(_action))

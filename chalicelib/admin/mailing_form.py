@@ -1,0 +1,166 @@
+"""The form of a mailing: from a mailing to what stands in its fields, and back with every error beside its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..api.mailings import MailingBody
+from ..domain.errors import FieldError, Invalid
+from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown
+from ..services.mailing_fields import CHANGEABLE, MailingFields
+from . import local_times, visits
+from .forms import Form
+from .texts import _, said
+
+_ONE_OF_MANY = re.compile(r"(clients\.(?:tag|operator))\.([0-9]+)")
+_LASTS = timedelta(hours=12)
+_SOUND: Mapping[str, Any] = {"text": "x", "clients": {}, "local_window": None, "rate_limit": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What was entered, as the API would be sent it, and what is wrong with it."""
+
+    values: Mapping[str, Any]
+    errors: tuple[FieldError, ...]
+
+    @property
+    def wrong(self) -> frozenset[str]:
+        """The fields, by their first names, that cannot be used."""
+        return frozenset(error.field.partition(".")[0] for error in self.errors)
+
+    def fields(self) -> MailingFields:
+        """The mailing that was entered; Invalid names each wrong field."""
+        if self.errors:
+            raise Invalid(*self.errors)
+        return MailingBody.model_validate(self.values).fields()
+
+    def sound(self, now: datetime) -> MailingFields:
+        """The same with something harmless in the place of what is wrong, to preview the rest."""
+        values = {**self.values, **{name: value for name, value in _SOUND.items() if name in self.wrong}}
+        if self.wrong & {"start_time", "end_time"}:
+            values |= {"start_time": now.isoformat(), "end_time": (now + _LASTS).isoformat()}
+        return MailingBody.model_validate(values).fields()
+
+
+def shown(mailing: Mailing | None, zone_name: str, now: datetime, *, again: bool = False) -> dict[str, str]:
+    """What stands in the fields: of a mailing, or of a new one; `again` of one like it, with times of its own."""
+    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    end = start + _LASTS
+    if mailing and not again:
+        start, end = mailing.start_at, mailing.end_at
+    window = mailing.local_window if mailing else None
+    return {
+        "text": mailing.text if mailing else "",
+        "clients.tag": "\n".join(mailing.segment.tags) if mailing else "",
+        "clients.operator": " ".join(mailing.segment.operators) if mailing else "",
+        "start_time": local_times.shown(start, zone_name),
+        "start_time_fold": local_times.fold_of(start, zone_name),
+        "end_time": local_times.shown(end, zone_name),
+        "end_time_fold": local_times.fold_of(end, zone_name),
+        "local_window.from": window.start.isoformat("minutes") if window else "",
+        "local_window.until": window.until.isoformat("minutes") if window else "",
+        "local_window.policy": str(window.policy) if window else "defer",
+        "rate_limit": str(mailing.rate_limit) if mailing and mailing.rate_limit else "",
+        "on_unknown": str(mailing.on_unknown if mailing else OnUnknown.RETRY),
+        "late": str(mailing.late if mailing else Late.RUN),
+    }
+
+
+def changeable(mailing: Mailing) -> frozenset[str]:
+    """What of a mailing can be changed now, by the names of its fields; nothing where it has ended."""
+    if mailing.launched_at is None and mailing.status in (MailingStatus.SCHEDULED, MailingStatus.PAUSED):
+        return frozenset({"text", "segment", "start_at", "end_at", "local_window", "rate_limit", "on_unknown", "late"})
+    return CHANGEABLE.get(mailing.status, frozenset())
+
+
+def zone_of(form: Form, zone_name: str) -> str:
+    """The zone that the form was filled in with, which may have been changed in another window since."""
+    return visits.known_zone(form.text("zone")) or zone_name
+
+
+def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
+    """What was entered. Of a mailing that has begun only what can be changed is in the form; the rest stays."""
+    allowed = changeable(before) if before else None
+    errors: list[FieldError] = []
+    values: dict[str, Any] = {}
+    for name, attribute in (("start_time", "start_at"), ("end_time", "end_at")):
+        old: datetime | None = getattr(before, attribute) if before else None
+        if old is not None and allowed is not None and attribute not in allowed:
+            values[name] = old.isoformat()
+            continue
+        try:
+            values[name] = local_times.entered(form, name, zone_of(form, zone_name), old).isoformat()
+        except Invalid as error:
+            errors += error.errors
+            values[name] = "2100-01-01T00:00:00Z"
+    values |= _kept(before) if before and "text" not in (allowed or ()) else _ordered(form)
+    for name, value in (("rate_limit", _rate(form)), ("on_unknown", form.text("on_unknown"))):
+        if before and allowed is not None and name not in allowed:
+            value = getattr(before, name)
+        values[name] = value
+    return Entered(values, (*errors, *_errors(form, values)))
+
+
+@contextmanager
+def placed() -> Iterator[None]:
+    """Put what is said of a mailing's clients as a whole at the field where they are entered."""
+    try:
+        yield
+    except Invalid as error:
+        moved = [replace(one, field="clients.tag") if one.field == "clients" else one for one in error.errors]
+        raise Invalid(*moved) from error
+
+
+def _ordered(form: Form) -> dict[str, Any]:
+    window = {name: form.text(f"local_window.{name}") for name in ("from", "until")}
+    policy = form.text("local_window.policy") or "defer"
+    return {
+        "text": form.raw("text"),
+        "clients": {
+            "tag": [line.strip() for line in form.raw("clients.tag").split("\n") if line.strip()] or None,
+            "operator": re.findall(r"[^\s,;]+", form.raw("clients.operator")) or None,
+        },
+        "local_window": {**window, "policy": policy} if any(window.values()) else None,
+        "late": form.text("late"),
+    }
+
+
+def _kept(mailing: Mailing) -> dict[str, Any]:
+    window = mailing.local_window
+    hours = {"from": window.start.isoformat("minutes"), "until": window.until.isoformat("minutes")} if window else {}
+    return {
+        "text": mailing.text,
+        "clients": {"tag": list(mailing.segment.tags) or None, "operator": list(mailing.segment.operators) or None},
+        "local_window": {**hours, "policy": str(window.policy)} if window else None,
+        "late": str(mailing.late),
+    }
+
+
+def _rate(form: Form) -> int | str | None:
+    text = form.text("rate_limit")
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text or None
+
+
+def _errors(form: Form, values: Mapping[str, Any]) -> list[FieldError]:
+    try:
+        body = form.into(MailingBody, values)
+        body.fields()
+    except Invalid as error:
+        return [_placed(one, values) for one in error.errors]
+    if body.end_time <= body.start_time:
+        return [FieldError("end_time", "must be after start_time")]
+    return []
+
+
+def _placed(error: FieldError, values: Mapping[str, Any]) -> FieldError:
+    """The error at the field that a person sees: of many values in one field it says which."""
+    if match := _ONE_OF_MANY.fullmatch(error.field):
+        value = values["clients"][match[1].partition(".")[2]][int(match[2])]
+        return FieldError(match[1], _("%(value)s: %(problem)s", value=value[:80], problem=said(error.message)))
+    return error

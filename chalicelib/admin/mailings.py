@@ -1,0 +1,153 @@
+"""/admin/mailings: what was ordered; ordering another, with a preview while it is written; changing one."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..api.fields import MAX_LIMIT, PageQuery, query_integer
+from ..domain.costs import estimate
+from ..domain.errors import Conflict, Invalid
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing, MailingStatus
+from ..domain.requests import RequestKey
+from ..domain.sms import sms_parts
+from ..services.mailing_fields import MailingFields
+from ..services.previews import Preview
+from . import charts, local_times, mailing_form
+from .routing import Page, Pages, Redirect
+from .texts import _, status_name
+from .visits import Visit
+
+pages = Pages()
+_TAGS = 20  # that are suggested
+
+
+class ListQuery(PageQuery):
+    """A status, "" for any: a form sends empty fields too. Of a running mailing each row of the page costs a read."""
+
+    status: Annotated[MailingStatus | None, BeforeValidator(lambda value: value or None)] = None
+
+    limit: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_LIMIT)] = 25
+
+
+class NewQuery(BaseModel):
+    """The mailing that the new one is to be like."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    like: str = ""
+
+
+@pages.get("/admin/mailings")
+def list_mailings(visit: Visit, query: ListQuery) -> Page:
+    """Show the mailings: the newest first; of one status the latest start first."""
+    service = visit.services.mailings
+    totals = service.totals()
+    mailings, after = service.list(query.status, query.place(), query.limit)
+    values = {
+        "states": [service.with_counts(mailing) for mailing in mailings],
+        "total": totals.get(query.status, 0) if query.status else sum(totals.values()),
+        "statuses": [(str(one), f"{status_name(str(one))} ({totals.get(one, 0)})") for one in MailingStatus],
+        "status": query.status,
+        "next": query.following(after),
+        "first": not query.cursor,
+        "shares": charts.shares,
+    }
+    return Page("mailings/list.html", values)
+
+
+@pages.get("/admin/mailings/new")
+def new_mailing(visit: Visit, query: NewQuery) -> Page:
+    """Ask for a new mailing; it may begin as another one was."""
+    model = visit.services.mailings.get(query.like) if query.like else None
+    shown = mailing_form.shown(model, visit.zone_name, visit.now, again=True)
+    return _form(visit, None, {**shown, "key": secrets.token_urlsafe(16)})
+
+
+@pages.post("/admin/mailings/new", shows=new_mailing)
+def create_mailing(visit: Visit, query: NewQuery) -> Redirect:
+    """Order it; a form that is sent again orders nothing more."""
+    fields = mailing_form.read(visit.form, visit.zone_name).fields()
+    username = visit.principal.username
+    key = visit.form.text("key")
+    request = RequestKey.of(key, username, repr(fields)) if key else None
+    with mailing_form.placed():
+        mailing = visit.services.mailings.create(fields, username, request)
+    return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing is made."))
+
+
+@pages.post("/admin/mailings/preview")
+def preview_mailing(visit: Visit) -> Page:
+    """What the mailing would come to that stands in the form now; it changes nothing."""
+    entered = mailing_form.read(visit.form, visit.zone_name)
+    wrong = set(entered.wrong)
+    try:
+        preview = visit.services.previews.draft(entered.sound(visit.now))
+    except Invalid as error:  # the window is over, which needs the clock to see
+        wrong |= {one.field for one in error.errors}
+        entered = mailing_form.Entered(entered.values, (*entered.errors, *error.errors))
+        preview = visit.services.previews.draft(entered.sound(visit.now))
+    return Page("mailings/preview.html", {"wrong": wrong, **_previewed(visit, preview)})
+
+
+@pages.get("/admin/mailings/{mailing_id}/edit")
+def edit_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
+    """Ask for changes of a mailing, as far as it can be changed."""
+    mailing = visit.services.mailings.get(mailing_id)
+    if not mailing_form.changeable(mailing):
+        return Redirect(f"/admin/mailings/{mailing_id}", flash=_("It has ended: nothing of it can be changed."))
+    shown = mailing_form.shown(mailing, visit.zone_name, visit.now)
+    return _form(visit, mailing, {**shown, "revision": str(mailing.revision)})
+
+
+@pages.post("/admin/mailings/{mailing_id}/edit", shows=edit_mailing)
+def change_mailing(visit: Visit, mailing_id: str) -> Redirect:
+    """Change it, unless somebody else has done so meanwhile."""
+
+    def changed(before: Mailing) -> MailingFields:
+        if str(before.revision) != visit.form.text("revision"):
+            raise Conflict(_("It was changed or has begun meanwhile. Look at it again, then change it."))
+        return mailing_form.read(visit.form, visit.zone_name, before).fields()
+
+    with mailing_form.placed():
+        visit.services.mailings.revise(mailing_id, changed)
+    return Redirect(f"/admin/mailings/{mailing_id}", flash=_("Saved."))
+
+
+def _form(visit: Visit, mailing: Mailing | None, shown: dict[str, str]) -> Page:
+    zone_name = mailing_form.zone_of(visit.form, visit.zone_name)
+    values: dict[str, Any] = {
+        "mailing": mailing,
+        "shown": shown,
+        "zone": zone_name,
+        "allowed": mailing_form.changeable(mailing) if mailing else None,
+        "choices": lambda text: local_times.choices(text, zone_name),
+        "tags": visit.services.clients.tags(_TAGS),
+        "max_rate": MAX_RATE,
+        "max_text": MAX_TEXT_LENGTH,
+    }
+    return Page("mailings/form.html", values)
+
+
+def _previewed(visit: Visit, preview: Preview) -> dict[str, Any]:
+    zones: Counter[str] = Counter()
+    for (zone_name, _operator), count in preview.reached.items():
+        zones[zone_name] += count
+    text = visit.form.raw("text")
+    recipients = preview.reached.total()
+    sms = sms_parts(text)
+    cost = estimate(preview.matching.total(), recipients)
+    return {
+        "preview": preview,
+        "recipients": recipients,
+        "matching": preview.matching.total(),
+        "sms": sms,
+        "left": MAX_TEXT_LENGTH - len(text),
+        "zones": charts.bars(_("Recipients by time zone"), _("Time zone"), zones, most=8),
+        "room": max(0, sms.units_per_part * sms.parts - sms.units),
+        "cost": f"{cost:.2f}" if cost >= 1 else f"{cost:.4f}",
+        "spare": preview.ends_at - preview.forecast.finishes_at if preview.forecast.finishes_at else None,
+    }
