@@ -1,0 +1,127 @@
+"""States in which a page is seldom seen: a question in front of it, errors in a form, nothing there, nothing found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, Window
+from tests.browser.test_manners import findings
+from tests.support.local_run import ApiCaller, LocalRun, local_runs
+
+_STEPS = 60  # of the key Tab; no page that is looked at has more
+# What has the focus: None for the page itself, before the first and after the last step.
+_FOCUSED = """
+() => {
+  const one = document.activeElement;
+  if (!one || one === document.body) return null;
+  const box = one.getBoundingClientRect();
+  const style = getComputedStyle(one);
+  const inside = box.width > 1 && box.height > 1 && box.bottom > 0 && box.top < innerHeight && box.right > 0;
+  return { html: one.outerHTML.slice(0, 100), seen: inside && style.outlineStyle !== "none" };
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> Axe:
+    """The checker of accessibility."""
+    return Axe()
+
+
+@pytest.fixture(scope="module")
+def empty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+    """A service in which nobody has done anything yet."""
+    with local_runs(tmp_path_factory.mktemp("empty")) as start:
+        yield start().ready()
+
+
+def legible(axe: Axe, page: Page) -> None:
+    """Fails where axe finds something serious in light or in dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert findings(axe, page) == []
+
+
+def test_a_question_in_front_of_the_page_can_be_read_by_everybody(page: Page, api: ApiCaller, axe: Axe) -> None:
+    """Expects it to be called by its question, to keep the keyboard within, and to give it back."""
+    client = api.call("POST", "/api/clients", {"phone_number": "+79950000001", "tag": "asked"})
+    page.goto(f"/admin/clients/{client['id']}")
+    page.get_by_role("link", name="Remove").click()
+    expect(page.get_by_role("dialog", name="Remove the client?")).to_be_visible()
+    legible(axe, page)
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+    page.get_by_role("dialog").get_by_role("link", name="Back").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("link", name="Remove")).to_be_focused()
+
+
+def test_a_form_with_errors_can_be_read_by_everybody(page: Page, axe: Axe) -> None:
+    """Expects the list of errors to have the focus, and to lead to the fields, which say what is wrong with them."""
+    page.goto("/admin/clients/new")
+    page.get_by_role("textbox", name="Phone number").fill("12")
+    page.get_by_role("textbox", name="Operator").fill("x")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    expect(page.get_by_role("alert")).to_contain_text("Operator: must be a 3-digit code")
+    legible(axe, page)
+    page.get_by_role("alert").get_by_role("link", name="Operator").click()
+    operator = page.get_by_role("textbox", name="Operator")
+    expect(operator).to_be_focused()
+    expect(operator).to_have_accessible_description(  # the hint, then the error
+        "3 digits; taken from a +7 number where it is empty. must be a 3-digit code, such as 916"
+    )
+
+
+def test_what_is_not_there_is_told_on_a_page(page: Page, axe: Axe) -> None:
+    """Expects a page with a way on, not a bare error, whatever is asked for below /admin."""
+    answer = page.goto("/admin/clients/aaaaaaaaaaaaaaaa")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("alert")).to_be_visible()
+    legible(axe, page)
+    page.get_by_role("link", name="To the overview").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/clients", "/admin/clients/new", "/admin/queues", "/admin/settings"])
+def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> None:
+    """Expects each step of Tab to stand on something visible with a ring around it, and the steps to come to an end."""
+    page.goto(path)
+    page.evaluate("document.querySelectorAll('[autofocus]').forEach((one) => one.blur())")
+    seen: list[str] = []
+    for _ in range(_STEPS):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(_FOCUSED)
+        if focused is None:
+            break
+        assert focused["seen"], focused["html"]
+        seen.append(focused["html"])
+    assert len(seen) > 10
+    assert "content" in seen[0]  # the way past the navigation comes first
+
+
+@pytest.mark.parametrize(
+    ("path", "told", "next_step"),
+    [
+        ("/admin", "Nothing is here yet.", "Add clients"),
+        ("/admin/clients", "The directory has no client yet.", "Import a file"),
+        ("/admin/queues", "There are no dead letters", ""),
+        ("/admin/settings", "Nobody has changed rate or circuit", ""),
+    ],
+)
+def test_an_empty_service_says_what_to_do_next(
+    window: Window, sign_in: Callable[..., Page], empty_run: LocalRun, axe: Axe, path: str, told: str, next_step: str
+) -> None:
+    """Expects a sentence and, where there is something to do, the way to it."""
+    page = sign_in(window.open(base_url=empty_run.url, viewport=PHONE), "admin", empty_run.password)
+    page.goto(path)
+    expect(page.locator(".empty").first).to_contain_text(told)
+    if next_step:
+        expect(page.locator(".empty").get_by_role("link", name=next_step)).to_be_visible()
+    legible(axe, page)
