@@ -20,6 +20,7 @@ from .texts import _
 from .visits import Visit
 
 pages = Pages()
+_TAGS = 12  # that are offered
 _EXCERPT = 120  # characters of a mailing's text
 
 
@@ -65,7 +66,7 @@ class Sent:
 @pages.get("/admin/clients")
 def list_clients(visit: Visit, query: ClientsQuery) -> Page:
     """Show the clients of a segment, all of them by default."""
-    values = {"query": query, "first": not query.cursor, "found": [], "total": 0, "next": None}
+    values = {"query": query, "first": not query.cursor, "found": [], "total": 0, "next": None, "tags": ()}
     try:
         segment = query.segment()
     except Invalid as error:
@@ -74,7 +75,10 @@ def list_clients(visit: Visit, query: ClientsQuery) -> Page:
     total = clients.count(segment)
     # Where there is none, sixteen shards need not be asked for it.
     found, after = clients.list(segment, query.place(), query.limit) if total else ([], "")
-    return Page("clients/list.html", {**values, "found": found, "total": total, "next": query.following(after)})
+    tags = () if query.filters or query.cursor else clients.tags(_TAGS)
+    return Page(
+        "clients/list.html", {**values, "found": found, "total": total, "next": query.following(after), "tags": tags}
+    )
 
 
 @pages.post("/admin/clients/find", shows=list_clients)

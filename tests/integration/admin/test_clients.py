@@ -43,6 +43,8 @@ def test_the_list_is_narrowed_by_tag_and_operator(browser: Browser, api: Api) ->
         api.post("/api/clients", {"phone_number": number, "tag": tag})
     page = browser.get("/admin/clients?tag=&operator=")
     assert "3 clients" in text_of(page)
+    assert "gold & co 2 vip 1" in text_of(page)
+    assert 'href="/admin/clients?tag=gold%20%26%20co"' in page.text
     page = browser.get("/admin/clients?tag=gold+%26+co&operator=926")
     assert "1 client " in text_of(page)
     assert "+79263333333" in page.text
