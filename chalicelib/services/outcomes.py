@@ -13,7 +13,7 @@ from typing import Any
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.errors import Malformed, Unavailable
-from ..domain.mailings import TERMINAL
+from ..domain.mailings import TERMINAL, Mailing
 from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
@@ -55,7 +55,7 @@ class Outcomes:
         self._dispatch_queue = dispatch_queue
         self._clock = clock
         self._rng = rng
-        self._settled_at: dict[str, datetime] = {}
+        self._settled_at: dict[tuple[str, int], datetime] = {}
 
     def record(self, done: Sequence[tuple[Job, Attempt | str]], batch: Batch) -> None:
         """Write what came of jobs: of each an attempt, or the reason why there was none."""
@@ -124,7 +124,7 @@ class Outcomes:
                 self._mailings.add_counts(mailing_id, changes, self._clock.now())
                 state = self._states.refresh(mailing_id)
                 if state and state.statistics.settled:
-                    self._settle(mailing_id)
+                    self._settle(state.mailing)
             except Unavailable as error:
                 logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
 
@@ -149,10 +149,11 @@ class Outcomes:
         """Have the send queue fed again, now that the circuit is closed or for its next probe."""
         self._dispatch_queue.send([Unit("pump").body()])
 
-    def _settle(self, mailing_id: str) -> None:
-        now = self._clock.now()
-        last = self._settled_at.get(mailing_id)
+    def _settle(self, mailing: Mailing) -> None:
+        """Once in a while for each revision: one that was opened again ends as soon as it did the first time."""
+        now, key = self._clock.now(), (mailing.mailing_id, mailing.revision)
+        last = self._settled_at.get(key)
         if last is None or now - last > _SETTLE_EVERY:
-            self._settled_at = {key: at for key, at in self._settled_at.items() if now - at <= _SETTLE_EVERY}
-            self._settled_at[mailing_id] = now
-            self._dispatch_queue.send([Unit("settle", mailing_id).body()])
+            self._settled_at = {one: at for one, at in self._settled_at.items() if now - at <= _SETTLE_EVERY}
+            self._settled_at[key] = now
+            self._dispatch_queue.send([Unit("settle", mailing.mailing_id).body()])
