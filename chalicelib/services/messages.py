@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ..domain.clients import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
@@ -24,11 +24,15 @@ _NO_CURSOR = "the cursor does not fit this list"
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """A page of messages. `total` is None where counting would mean reading; `cursor` is "" at the end."""
+    """A page of messages. `total` is None where counting would mean reading; `cursor` is "" at the end.
+
+    `mailings` has those of the rows' mailings that were read anyway, by their id.
+    """
 
     rows: list[Message]
     cursor: str
     total: int | None
+    mailings: Mapping[str, Mailing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,8 @@ class MessageService:
             return MessagePage(rows, following, self._total(mailing_id, status))
         if client_id is not None:
             history = self.history(client_id, status, cursor, limit)
-            return MessagePage([message for _, message in history.entries], history.cursor, None)
+            known = {mailing.mailing_id: mailing for mailing, _ in history.entries}
+            return MessagePage([message for _, message in history.entries], history.cursor, None, known)
         return self._of_all(status, cursor, limit)
 
     def _total(self, mailing_id: str, status: MessageStatus | None) -> int | None:
@@ -179,16 +184,17 @@ class MessageService:
                 return MessagePage(rows, f"{mailing_id}/{inner}", None)
         after = (_checked(mailing_id), 0) if mailing_id else None
         mailings, following = self._mailings.list(None, after, _MAILINGS_WALKED)
+        known = {mailing.mailing_id: mailing for mailing in mailings}
         for mailing in mailings:
             if len(rows) >= limit:
-                return MessagePage(rows, f"{mailing_id}/", None)
+                return MessagePage(rows, f"{mailing_id}/", None, known)
             mailing_id = mailing.mailing_id
             if mailing.launched_at is not None:
                 more, inner = self.list(mailing_id, status, "", limit - len(rows))
                 rows += more
                 if inner:
-                    return MessagePage(rows, f"{mailing_id}/{inner}", None)
-        return MessagePage(rows, f"{following[0]}/" if following else "", None)
+                    return MessagePage(rows, f"{mailing_id}/{inner}", None, known)
+        return MessagePage(rows, f"{following[0]}/" if following else "", None, known)
 
 
 def _checked(mailing_id: str) -> str:

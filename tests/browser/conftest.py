@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support.chromium import chromium
+from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, LocalRun, local_runs
 
 PHONE = {"width": 360, "height": 740}
@@ -21,10 +22,18 @@ _PATIENCE = 10_000  # milliseconds that a page may take for what a test waits fo
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
-    """The service with its sandbox gateway."""
+def gateway() -> Iterator[FaultyGateway]:
+    """The gateway, which takes everything unless a test says how it behaves."""
+    made = FaultyGateway()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def run(gateway: FaultyGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+    """The service."""
     with local_runs(tmp_path_factory.mktemp("browser")) as start:
-        yield start().ready()
+        yield start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="browser-test").ready()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,125 @@
+"""How a mailing went, for its page: a chart over time, bars by status and by reason, and what happened to it when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..domain.mailings import Mailing, MailingStatus
+from ..domain.tallies import Tally
+from ..domain.traces import Happening, TraceEvent, mailing_events
+from . import charts
+from .charts import FAILED, OTHER, SENT, Bucket, Series
+from .texts import _, said, status_name
+from .visits import Visit
+
+_MOST = 60  # columns
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to a mailing, or will: `done` is False for what is to come. `by` is a user's name."""
+
+    at: datetime
+    text: str
+    done: bool = True
+    by: str = ""
+
+
+def chart(visit: Visit, tally: Tally) -> charts.Columns | None:
+    """What was sent and given up over time, as finely as it was counted; None where nothing was."""
+    course = tally.course
+    if not course.periods:
+        return None
+    start, end = min(course.periods), max(course.periods) + course.width
+    step = max(course.width, charts.step_for(start, end, _MOST))
+    series = (Series(SENT, _("sent")), Series(FAILED, _("failed")), Series(OTHER, _("unknown")))
+    counts = {
+        at: {SENT: some["sent"], FAILED: some["failed"], OTHER: some["unknown"]} for at, some in course.periods.items()
+    }
+    buckets = [
+        Bucket(_label(visit, at, step), bucket, _label(visit, at, step, full=True))
+        for at, bucket in charts.grouped(counts, start, end, step)
+    ]
+    return charts.columns("course", _title(step), series, buckets)
+
+
+def _label(visit: Visit, at: datetime, step: timedelta, *, full: bool = False) -> str:
+    if step >= _DAY:  # days are counted in UTC
+        return f"{at.astimezone(UTC):%Y-%m-%d}" if full else f"{at.astimezone(UTC):%m-%d}"
+    local = visit.local(at)
+    return f"{local:%Y-%m-%d %H:%M}" if full else f"{local:%H:%M}"
+
+
+def _title(step: timedelta) -> str:
+    named = {
+        timedelta(minutes=1): _("By the minute"),
+        timedelta(hours=1): _("By the hour"),
+        _DAY: _("By the day (UTC)"),
+    }
+    if step in named:
+        return named[step]
+    if step < timedelta(hours=1):
+        return _("In steps of %(n)s minutes", n=step // timedelta(minutes=1))
+    if step < _DAY:
+        return _("In steps of %(n)s hours", n=step // timedelta(hours=1))
+    return _("In steps of %(n)s days (UTC)", n=step // _DAY)
+
+
+def outcomes(counts: Mapping[str, int]) -> charts.Bars:
+    """The messages by status."""
+    named = {status_name(name): count for name, count in counts.items() if name != "total"}
+    return charts.bars(_("By status"), _("Status"), named)
+
+
+def reasons(tally: Tally) -> charts.Bars:
+    """Why messages were not sent, or are not yet: of all statuses but sent."""
+    named = {f"{status_name(status)}: {said(reason)}": count for (status, reason), count in tally.by_reason.items()}
+    return charts.bars(_("By reason"), _("Reason"), named)
+
+
+def events(visit: Visit, mailing: Mailing, tally: Tally) -> list[Event]:
+    """What happened, the earliest first, and what is to come."""
+    told: list[Event] = []
+    before: MailingStatus | None = None
+    for event in sorted(mailing_events(mailing, tally), key=lambda event: event.at):
+        told.append(Event(event.at, _told(event, before, mailing), by=event.by))
+        if isinstance(event.status, MailingStatus):
+            before = event.status
+    if mailing.status in (MailingStatus.SCHEDULED, MailingStatus.PAUSED) and mailing.start_at > visit.now:
+        told.append(Event(mailing.start_at, _("Is to start"), done=False))
+    if mailing.status in (MailingStatus.SCHEDULED, MailingStatus.PAUSED, MailingStatus.RUNNING):
+        told.append(Event(mailing.end_at, _("The window closes: what is not sent by then expires"), done=False))
+    return told
+
+
+def _told(event: TraceEvent, before: MailingStatus | None, mailing: Mailing) -> str:
+    if event.what is Happening.MAILING and isinstance(event.status, MailingStatus):
+        return _changed(event.status, before)
+    return {
+        Happening.ORDERED: _("Created"),
+        Happening.FIRST_SENT: _("First message sent"),
+        Happening.LAST_SENT: _("Last message sent") if mailing.final else _("Latest message sent"),
+    }[event.what]
+
+
+def _changed(status: MailingStatus, before: MailingStatus | None) -> str:
+    if status is MailingStatus.RUNNING and before is MailingStatus.FINISHED:
+        return _("Opened again, to try what failed")
+    if before is MailingStatus.PAUSED and status in (MailingStatus.RUNNING, MailingStatus.SCHEDULED):
+        return _("Resumed")
+    return {
+        MailingStatus.SCHEDULED: _("Scheduled"),
+        MailingStatus.RUNNING: _("Started"),
+        MailingStatus.PAUSED: _("Paused"),
+        MailingStatus.FINISHED: _("Finished"),
+        MailingStatus.CANCELLED: _("Cancelled"),
+        MailingStatus.EXPIRED: _("Expired: the window closed before it could start"),
+    }[status]
+
+
+def dollars(amount: float) -> str:
+    """An amount of dollars; small ones with as many digits as they need."""
+    return f"$ {amount:.2f}" if amount >= 1 else f"$ {amount:.4f}"

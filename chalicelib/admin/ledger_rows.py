@@ -1,0 +1,43 @@
+"""Rows of the ledger as lists show them: with the number masked, and the moment that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..domain.clients import masked_phone
+from ..domain.mailings import Mailing
+from ..domain.messages import Message, MessageStatus
+from .rendering import number
+from .texts import status_name
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message, and its mailing where the list has several."""
+
+    message: Message
+    mailing: Mailing | None = None
+
+    @property
+    def phone(self) -> str:
+        return masked_phone(self.message.phone_number)
+
+    @property
+    def at(self) -> datetime:
+        """When it came into its status."""
+        return self.message.sent_at or self.message.updated_at
+
+
+def rows_of(messages: Iterable[Message]) -> list[Row]:
+    """The rows of one mailing's messages."""
+    return [Row(message) for message in messages]
+
+
+def named_statuses(counts: Mapping[str, int] | None = None) -> list[tuple[str, str]]:
+    """The statuses to choose from, with their names, and with their counts where these are known."""
+    named = [(str(status), status_name(status)) for status in MessageStatus]
+    if counts is None:
+        return named
+    return [(status, f"{name} ({number(counts[status])})" if status in counts else name) for status, name in named]

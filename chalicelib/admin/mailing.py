@@ -1,0 +1,169 @@
+"""/admin/mailings/{id}: one mailing: how it stands, how it went, its ledger, and another try for what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import StrictStr
+
+from ..api.costs import CostView
+from ..api.exports import MessageExportQuery, messages_csv
+from ..api.fields import PageQuery
+from ..domain.errors import Invalid, NotFound
+from ..domain.mailings import MailingState, MailingStatus
+from ..domain.messages import Message, MessageStatus, message_id_for
+from ..domain.progress import Progress, progress_of
+from ..domain.sms import sms_parts
+from ..domain.tallies import Tally
+from . import charts, courses
+from .finding import client_of
+from .ledger_rows import named_statuses, rows_of
+from .mailing_actions import actions_of
+from .routing import Page, Pages, Redirect, Text
+from .texts import _, ngettext
+from .visits import Visit
+
+pages = Pages()
+MOVED = "mailing-moved"  # the event in the page that has its other parts read again
+_OVER = (MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED)
+
+
+class LedgerQuery(PageQuery):
+    """A status, "" for any: a form sends empty fields too."""
+
+    status: MessageStatus | Literal[""] = ""
+
+
+class ExportQuery(MessageExportQuery):
+    """The mailing stands in the path."""
+
+    mailing: StrictStr = ""
+
+
+class NowQuery(PageQuery):
+    """The status that the page shows now."""
+
+    shown: MailingStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One look at a mailing, for the template."""
+
+    state: MailingState
+    tally: Tally
+    progress: Progress
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change by itself any more: not while the last messages are being closed."""
+        mailing = self.state.mailing
+        begun = mailing.launched_at is not None
+        return mailing.status in _OVER and (bool(mailing.final) or not begun)
+
+    def empty(self, status: str) -> bool:
+        """Whether no message has this status for sure, so that the ledger need not be looked through for one."""
+        counts = self.progress.counts
+        return not counts["total"] or (self.over and bool(status) and not counts.get(status))
+
+    def retriable(self, visit: Visit) -> bool:
+        """Whether messages that failed can be tried again."""
+        mailing, counts = self.state.mailing, self.progress.counts
+        open_ = mailing.status is MailingStatus.FINISHED and mailing.end_at > visit.now
+        return open_ and bool(counts["failed"] + counts["unknown"])
+
+
+@pages.get("/admin/mailings/{mailing_id}")
+def show_mailing(visit: Visit, query: LedgerQuery, mailing_id: str) -> Page:
+    """Show one mailing with a page of its ledger."""
+    shown = _look(visit, mailing_id)
+    messages: list[Message] = []
+    after = ""
+    if not shown.empty(query.status):
+        status = query.status or None
+        messages, after = visit.services.messages.list(mailing_id, status, query.place(), query.limit)
+    values = {"rows": rows_of(messages), "query": query, "next": query.following(after), "first": not query.cursor}
+    sms = sms_parts(shown.state.mailing.text)
+    statuses = named_statuses(shown.progress.counts)
+    return Page("mailing/page.html", {**_values(visit, shown), **values, "sms": sms, "statuses": statuses})
+
+
+@pages.get("/admin/mailings/{mailing_id}/now")
+def show_now(visit: Visit, query: NowQuery, mailing_id: str) -> Page:
+    """The part of the page that is looked at every few seconds."""
+    shown = _look(visit, mailing_id)
+    moved = query.shown is not None and query.shown is not shown.state.mailing.status
+    headers = {"HX-Trigger": MOVED} if moved else {}
+    return Page("mailing/now.html", _values(visit, shown), headers=headers)
+
+
+@pages.get("/admin/mailings/{mailing_id}/course")
+def show_course(visit: Visit, mailing_id: str) -> Page:
+    """The part of the page that is looked at now and then: charts, timeline, cost."""
+    return Page("mailing/course.html", _values(visit, _look(visit, mailing_id)))
+
+
+@pages.post("/admin/mailings/{mailing_id}/find", shows=show_mailing)
+def find_message(visit: Visit, mailing_id: str) -> Redirect:
+    """Go to the message to a client, found by its phone number, which stands in no address, or by its id."""
+    message_id = message_id_for(
+        visit.services.mailings.get(mailing_id).mailing_id, client_of(visit.form.text("sought"))
+    )
+    try:
+        visit.services.messages.get(message_id)
+    except NotFound as error:
+        raise Invalid.of("sought", _("is of no client that this mailing goes to")) from error
+    return Redirect(f"/admin/messages/{message_id}")
+
+
+@pages.get("/admin/mailings/{mailing_id}/export")
+def export_messages(visit: Visit, query: ExportQuery, mailing_id: str) -> Text:
+    """The ledger as CSV, page by page, as the API gives it; static/transfers.js makes one file of it."""
+    query = query.model_copy(update={"mailing": mailing_id})
+    return messages_csv(visit.call, query, f"/admin/mailings/{mailing_id}/export")
+
+
+@pages.get("/admin/mailings/{mailing_id}/retry")
+def confirm_retry(visit: Visit, mailing_id: str) -> Page:
+    """Ask what is to be tried again."""
+    shown = _look(visit, mailing_id)
+    return Page("mailing/retry.html", {**_values(visit, shown), "counts": shown.progress.counts})
+
+
+@pages.post("/admin/mailings/{mailing_id}/retry", shows=confirm_retry)
+def retry(visit: Visit, mailing_id: str) -> Redirect:
+    """Try again what failed, and what may have been sent only if that is asked for."""
+    unknown = visit.form.flag("unknown")
+    counts = _look(visit, mailing_id).progress.counts
+    if not counts["failed"] and not unknown:
+        raise Invalid.of("unknown", _("choose these: none has failed for certain"))
+    visit.services.mailings.retry_failed(mailing_id, unknown=unknown)
+    n = counts["failed"] + (counts["unknown"] if unknown else 0)
+    text = ngettext("%(n)s message is tried again.", "%(n)s messages are tried again.", n, n=n)
+    return Redirect(f"/admin/mailings/{mailing_id}", flash=text)
+
+
+def _look(visit: Visit, mailing_id: str) -> Shown:
+    state, tally = visit.services.statistics.detail(mailing_id)
+    return Shown(state, tally, progress_of(state, tally, visit.now))
+
+
+def _values(visit: Visit, shown: Shown) -> Mapping[str, Any]:
+    state, tally = shown.state, shown.tally
+    return {
+        "shown": shown,
+        "mailing": state.mailing,
+        "actions": actions_of(state.mailing),
+        "progress": shown.progress,
+        "retriable": shown.retriable(visit),
+        "cost": CostView.of_mailing(state, tally),
+        "chart": courses.chart(visit, tally),
+        "outcomes": courses.outcomes(shown.progress.counts),
+        "reasons": courses.reasons(tally),
+        "events": courses.events(visit, state.mailing, tally),
+        "moved": MOVED,
+        "shares": charts.shares,
+        "dollars": courses.dollars,
+    }

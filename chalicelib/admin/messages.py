@@ -1,0 +1,66 @@
+"""/admin/messages: the ledger over all mailings, and all that is known of one message."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, StrictStr
+
+from ..api.fields import PageQuery
+from ..domain.clients import masked_phone
+from ..domain.errors import Invalid, NotFound
+from ..domain.messages import MessageStatus
+from . import finding
+from .ledger_rows import Row, named_statuses
+from .routing import Page, Pages, Redirect
+from .texts import _
+from .visits import Visit
+
+pages = Pages()
+
+
+class MessagesQuery(PageQuery):
+    """Messages of a mailing, of a client, of a status, "" for any: a form sends empty fields too."""
+
+    mailing: StrictStr = Field(default="", max_length=100)
+    client: StrictStr = Field(default="", max_length=100)
+    status: MessageStatus | Literal[""] = ""
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What narrows the list, as it stands in its address."""
+        given = {"mailing": self.mailing, "client": self.client, "status": str(self.status)}
+        return {name: value for name, value in given.items() if value}
+
+
+@pages.get("/admin/messages")
+def list_messages(visit: Visit, query: MessagesQuery) -> Page:
+    """Show messages, those of the newest mailings first."""
+    found = visit.services.messages.search(
+        query.mailing or None, query.client or None, query.status or None, query.place(), query.limit
+    )
+    rows = [Row(message, found.mailings.get(message.mailing_id)) for message in found.rows]
+    values = {"rows": rows, "total": found.total, "next": query.following(found.cursor), "first": not query.cursor}
+    return Page("messages/list.html", {**values, "query": query, "statuses": named_statuses()})
+
+
+@pages.post("/admin/messages/find", shows=list_messages)
+def find(visit: Visit) -> Redirect:
+    """Go to what was typed: a phone number, or the id of a message, a mailing or a client. It stands in no address."""
+    sought = visit.form.text(finding.FIELD)
+    place = finding.place_of(sought)
+    if finding.is_message_id(sought):
+        try:
+            visit.services.messages.get(sought)
+        except NotFound as error:
+            raise Invalid.of(finding.FIELD, _("is the id of no message")) from error
+    return Redirect(place)
+
+
+@pages.get("/admin/messages/{message_id}")
+def show_message(visit: Visit, message_id: str) -> Page:
+    """Show what happened to one message, what the gateway was asked, and what it answered."""
+    story = visit.services.messages.story(message_id)
+    calls = sum(step.attempt is not None for step in story.steps)
+    values = {"story": story, "message": story.message, "phone": masked_phone(story.message.phone_number)}
+    return Page("messages/message.html", {**values, "calls": calls})

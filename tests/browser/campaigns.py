@@ -1,0 +1,54 @@
+"""Mailings as browser tests need them: to clients of a tag of their own, sent by the running service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller, wait_until
+
+_numbers = count(1)
+
+
+def add_clients(api: ApiCaller, tag: str, number: int) -> list[str]:
+    """So many new clients with the tag; answers their phone numbers."""
+    phones = [f"+7921{next(_numbers):07d}" for _ in range(number)]
+    for phone in phones:
+        api.call("POST", "/api/clients", {"phone_number": phone, "tag": tag})
+    return phones
+
+
+def order(api: ApiCaller, tag: str, **fields: Any) -> str:
+    """A mailing to the tag for now, open for a day; answers its id."""
+    now = datetime.now(UTC)
+    times = {"start_time": now.isoformat(), "end_time": (now + timedelta(days=1)).isoformat()}
+    return str(
+        api.call("POST", "/api/mailing", {"text": f"To {tag}", "clients": {"tag": tag}, **times, **fields})["id"]
+    )
+
+
+def finish(api: ApiCaller, mailing_id: str) -> None:
+    """Wait until the mailing has ended."""
+    wait_until(lambda: api.call("GET", f"/api/mailing/{mailing_id}")["status"] == "finished")
+
+
+@contextmanager
+def refusing(gateway: FaultyGateway, number: int) -> Iterator[None]:
+    """The gateway refuses so many messages for good, the first that come."""
+    doomed: set[int] = set()
+
+    def behave(gateway_id: int, nth: int) -> str:
+        del nth
+        if len(doomed) < number:
+            doomed.add(gateway_id)
+        return "400" if gateway_id in doomed else "ok"
+
+    gateway.behave = behave
+    try:
+        yield
+    finally:
+        gateway.behave = lambda gateway_id, nth: "ok"

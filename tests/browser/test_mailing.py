@@ -1,0 +1,122 @@
+"""One mailing: followed while it runs, its ledger, its export, and another try, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.campaigns import add_clients, finish, order, refusing
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller
+
+_UNTIL_SENT = 25_000  # milliseconds
+
+
+def tile(page: Page, name: str) -> str:
+    """What the tile of that name counts."""
+    return page.locator("#now .tiles li", has_text=name).locator("strong").inner_text().strip()
+
+
+@pytest.fixture(scope="module")
+def troubled(api: ApiCaller, gateway: FaultyGateway) -> tuple[str, list[str]]:
+    """A finished mailing to eight people of whom two were refused, and their numbers."""
+    phones = add_clients(api, "troubled", 8)
+    with refusing(gateway, 2):
+        mailing_id = order(api, "troubled")
+        finish(api, mailing_id)
+    return mailing_id, phones
+
+
+def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None:
+    """Expects counts, chart, timeline and buttons to follow until it has ended, and the page not to be reloaded."""
+    add_clients(api, "live", 24)
+    mailing_id = order(api, "live", rate_limit=4)
+    page.goto(f"/admin/mailings/{mailing_id}")
+    page.evaluate("window.same = true")
+    now = page.locator("#now")
+    expect(now.locator(".status")).to_have_text("running")
+    expect(now.get_by_role("link", name="Pause")).to_be_visible()
+    expect(page.locator("#timeline + ol")).not_to_contain_text("Finished")
+    expect(now.locator(".status")).to_have_text("finished", timeout=_UNTIL_SENT)
+    assert (tile(page, "People"), tile(page, "sent")) == ("24", "24")
+    expect(now.get_by_role("link", name="Pause")).to_have_count(0)
+    expect(page.locator("#timeline + ol")).to_contain_text("Finished")
+    expect(page.locator("#course-title")).to_have_text("By the minute")
+    assert page.evaluate("window.same")
+    assert page.locator("[hx-get]").count() == 0
+
+
+def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiCaller) -> None:
+    """Expects the table below the chart to stay, and the focus too, when the part around them comes anew."""
+    add_clients(api, "opened", 12)
+    mailing_id = order(api, "opened", rate_limit=2)
+    page.goto(f"/admin/mailings/{mailing_id}")
+    with page.expect_response(lambda answer: answer.url.endswith("/course")):
+        page.evaluate("htmx.trigger('#course', 'refresh')")
+    page.get_by_text("As a table").click(timeout=_UNTIL_SENT)
+    page.get_by_role("link", name="Pause").focus()
+    for part in ("course", "now"):
+        with page.expect_response(lambda answer, part=part: f"/{part}" in answer.url):
+            page.evaluate(f"htmx.trigger('#{part}', 'refresh')")
+    expect(page.locator("#course-numbers")).to_have_attribute("open", "")
+    expect(page.get_by_role("link", name="Pause")).to_be_focused()
+    api.call("POST", f"/api/mailing/{mailing_id}/cancel")
+
+
+def test_the_ledger_is_narrowed_and_somebody_is_found(page: Page, troubled: tuple[str, list[str]]) -> None:
+    """Expects the rows of a status; then a person's message by the number, which no address has."""
+    mailing_id, phones = troubled
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"/admin/mailings/{mailing_id}")
+    page.get_by_label("Status", exact=True).select_option(label="failed (2)")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("tbody tr", has_text="HTTP 400")).to_have_count(2)
+    page.get_by_label("Phone number or client id").fill(phones[0].replace("+7", "8 "))
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Message to +7********{phones[0][-2:]}")
+    assert not [url for url in asked if phones[0][2:] in url]
+
+
+def test_who_is_not_there_is_told_beside_the_field(page: Page, troubled: tuple[str, list[str]]) -> None:
+    """Expects the number kept in its field, with what is wrong."""
+    page.goto(f"/admin/mailings/{troubled[0]}")
+    page.get_by_label("Phone number or client id").fill("+79990000001")
+    page.get_by_role("button", name="Find").click()
+    field = page.get_by_label("Phone number or client id")
+    expect(field).to_have_value("+79990000001")
+    expect(field).to_have_accessible_description("is of no client that this mailing goes to")
+
+
+def test_the_ledger_is_saved_as_one_file(page: Page, troubled: tuple[str, list[str]], directory: Path) -> None:
+    """Expects a row for each person, and a header."""
+    mailing_id, phones = troubled
+    page.goto(f"/admin/mailings/{mailing_id}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").click()
+    saved = directory / download.value.suggested_filename
+    download.value.save_as(saved)
+    assert saved.name == f"mailing-{mailing_id}.csv"
+    header, *rows = saved.read_text(encoding="utf-8").splitlines()
+    assert header.startswith("id,client,phone_number,status,reason")
+    assert sorted(row.split(",")[2] for row in rows) == sorted(phones)
+
+
+def test_what_failed_is_sent_again_after_a_question(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
+    """Expects a question in front of the page that says how many, and afterwards everybody to have got it."""
+    add_clients(api, "again", 5)
+    with refusing(gateway, 3):
+        mailing_id = order(api, "again")
+        finish(api, mailing_id)
+    page.goto(f"/admin/mailings/{mailing_id}")
+    assert tile(page, "failed") == "3"
+    page.get_by_role("link", name="Try again").click()
+    question = page.get_by_role("dialog")
+    expect(question.get_by_role("heading")).to_have_text("Send again to 3 people?")
+    question.get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("status").filter(has_text="3 messages are tried again.")).to_be_visible()
+    expect(page.locator("#now .status").first).to_have_text("finished", timeout=_UNTIL_SENT)
+    expect(page.locator("#timeline + ol")).to_contain_text("Opened again, to try what failed")
+    assert (tile(page, "sent"), tile(page, "failed")) == ("5", "0")

@@ -1,0 +1,61 @@
+"""Finding a message and reading its story, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.campaigns import add_clients, finish, order, refusing
+from tests.browser.conftest import Window
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller
+
+
+def test_why_somebody_got_nothing_is_found_out(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
+    """Expects the way from a phone number to the call of the gateway and its answer; secrets stay hidden."""
+    (phone,) = add_clients(api, "asked", 1)
+    with refusing(gateway, 1):
+        finish(api, order(api, "asked", text="Your parcel is here"))
+    page.goto("/admin/messages")
+    page.get_by_label("Phone number, or an id").fill(phone)
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_text("Only to the client")).to_be_visible()
+    assert phone[1:] not in page.url
+    page.locator("tbody a.phone").click()
+    expect(page.locator("#timeline + ol li")).to_have_count(3)
+    expect(page.locator("#timeline + ol li").nth(1)).to_contain_text("Call 1 of the gateway refused")
+    expect(page.locator("#timeline + ol li").nth(1)).to_contain_text("Answer: HTTP 400 after")
+    request = page.locator(".request")
+    expect(request).to_contain_text("POST /v1/send/")
+    expect(request).to_contain_text("Authorization: Bearer ***")
+    expect(request).to_contain_text("Your parcel is here")
+    expect(request).not_to_contain_text(phone[1:])
+    page.get_by_role("link", name="Everything in order").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Everything in order")
+
+
+def test_messages_are_narrowed_to_a_status(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
+    """Expects only those that failed, and the choice to be shown."""
+    add_clients(api, "narrowed", 2)
+    with refusing(gateway, 1):
+        finish(api, order(api, "narrowed"))
+    page.goto("/admin/messages")
+    page.get_by_label("Status", exact=True).select_option("failed")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("tbody tr").first).to_contain_text("To narrowed")
+    expect(page.locator("tbody .status-sent")).to_have_count(0)
+    expect(page.get_by_label("Status", exact=True)).to_have_value("failed")
+
+
+def test_a_story_is_told_in_russian(window: Window, sign_in: Callable[..., Page], api: ApiCaller) -> None:
+    """Expects every part of the page in the browser's language."""
+    add_clients(api, "russian", 1)
+    mailing_id = order(api, "russian")
+    finish(api, mailing_id)
+    page = sign_in(window.open(language="ru-RU"))
+    page.goto(f"/admin/mailings/{mailing_id}")
+    expect(page.get_by_role("heading", name="Кто получил")).to_be_visible()
+    page.locator("tbody a.phone").click()
+    expect(page.locator("#timeline + ol")).to_contain_text("Вызов шлюза №")
+    expect(page.locator("#timeline + ol")).to_contain_text("Ответ: HTTP 200")

@@ -1,0 +1,146 @@
+"""/admin/messages: finding messages, and all that is known of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.domain.clients import client_id_for
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.support.browsing import Browser, text_of
+from tests.support.campaign import OK, Campaign, new_campaign
+
+BUSY = Answer(Outcome.FAILED, "HTTP 503", 503)
+SILENT = Answer(Outcome.UNKNOWN, "no answer in time")
+
+
+@pytest.fixture(scope="module")
+def campaign() -> Iterator[Campaign]:
+    """Two mailings to the same three people. One got nothing of the first; the second went well."""
+    with new_campaign() as made:
+        doomed: set[int] = set()
+
+        def script(gateway_id: int, nth: int) -> Answer:
+            doomed.update([gateway_id] if not doomed else [])
+            return ([BUSY, SILENT, BUSY][nth - 1]) if gateway_id in doomed else OK
+
+        made.world.gateway.script = script
+        made.send(3, text="The first <i>mailing</i>")
+        made.world.gateway.script = lambda gateway_id, nth: OK
+        made.finish(made.order(text="The second mailing"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def on_call(campaign: Campaign) -> Browser:
+    """The browser of who is called when something fails."""
+    made = Browser(campaign.api)
+    made.sign_in()
+    return made
+
+
+@pytest.fixture(scope="module")
+def given_up(campaign: Campaign) -> dict[str, str]:
+    """The message that nobody got, as the API shows it."""
+    (row,) = campaign.api.get("/api/messages", query={"status": "unknown"}).json["rows"]
+    return dict(row)
+
+
+def test_messages_are_listed_the_newest_mailing_first(on_call: Browser) -> None:
+    """Expects the mailing's text, state and attempts of each, and nobody's whole number."""
+    page = on_call.get("/admin/messages")
+    text = text_of(page)
+    assert text.count("The second mailing sent") == 3
+    assert text.count("The first <i>mailing</i> sent") == 2
+    assert re.search(r"The first <i>mailing</i> unknown \S+ \S+ 3 attempts used up \(3\), last: HTTP 503", text)
+    assert text.index("The second") < text.index("The first")
+    assert not re.search(r"\+7\d{10}", page.text)
+
+
+def test_messages_are_narrowed_and_paged(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects filters to be kept from page to page, and to be told."""
+    seen, path = [], f"/admin/messages?mailing={given_up['mailing']}&status=sent&limit=1"
+    while path:
+        page = on_call.get(path)
+        seen += re.findall(r'href="/admin/messages/([^"?]+)"', page.text)
+        assert "Only of the mailing" in text_of(page)
+        following = re.search(r'rel="next" href="([^"]+)"', page.text)
+        path = f"{following[1]}&limit=1".replace("&amp;", "&") if following else ""
+    assert len(seen) == len(set(seen)) == 2
+    assert "There is no such message." in text_of(on_call.get("/admin/messages?status=cancelled"))
+
+
+def test_what_is_typed_is_found(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects the way to a message, to the messages of a mailing, and to those of a client by id or number."""
+    on_call.get("/admin/messages")
+    client = f"/admin/messages?client={given_up['client']}"
+    for sought, place in (
+        (given_up["id"], f"/admin/messages/{given_up['id']}"),
+        (given_up["mailing"].lower(), f"/admin/messages?mailing={given_up['mailing']}"),
+        (given_up["client"], client),
+        (given_up["phone_number"], client),
+        (given_up["phone_number"].replace("+7", "8 "), client),
+    ):
+        assert on_call.post("/admin/messages/find", {"sought": sought}, follow=False).headers["location"] == place
+    text = text_of(on_call.get(client))
+    assert "Only to the client" in text
+    assert text.index("The second mailing sent") < text.index("The first <i>mailing</i> unknown")
+
+
+@pytest.mark.parametrize("sought", ["nobody", "", "123", f"{'0' * 26}-{client_id_for('+79160000000')}"])
+def test_what_is_found_nowhere_is_told_beside_the_field(sought: str, on_call: Browser) -> None:
+    """Expects the page again with what was typed."""
+    page = on_call.post("/admin/messages/find", {"sought": sought})
+    assert page.status == 422
+    assert re.search(r'id="field-sought-error">is ', page.text)
+    assert f'value="{sought}"' in page.text
+
+
+def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects every attempt with its answer and its time, the end, and where everything about it stands."""
+    page = on_call.get(f"/admin/messages/{given_up['id']}")
+    text = text_of(page)
+    assert re.search(r"Message to \+7\*{8}\d\d unknown", text)
+    steps = text.partition("Timeline")[2]
+    assert re.findall(r"Call (\d) of the gateway (\w+) Answer: (.+?) after \d+ ms", steps) == [
+        ("1", "failed", "HTTP 503"),
+        ("2", "unknown", "no answer in time"),
+        ("3", "failed", "HTTP 503"),
+    ]
+    assert steps.index("Written to the ledger") < steps.index("Call 1")
+    assert steps.rindex("attempts used up (3), last: HTTP 503") > steps.index("Call 3")
+    for path in (f"trace/{given_up['id']}", f"clients/{given_up['client']}", f"mailings/{given_up['mailing']}"):
+        assert f'href="/admin/{path}"' in page.text
+    assert given_up["phone_number"] not in page.text
+    assert "<i>mailing" not in page.text
+
+
+def test_a_message_that_was_sent_says_so(campaign: Campaign, on_call: Browser) -> None:
+    """Expects one call that was accepted."""
+    sent = campaign.api.get("/api/messages", query={"status": "sent", "limit": 1}).json["rows"][0]
+    text = text_of(on_call.get(f"/admin/messages/{sent['id']}"))
+    assert re.search(r"Call 1 of the gateway accepted Answer: HTTP (200|.) after", text)
+    assert "Call 2" not in text
+
+
+def test_the_request_is_shown_without_secrets(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects what the gateway is asked with the number masked."""
+    page = text_of(on_call.get(f"/admin/messages/{given_up['id']}")).partition("What the gateway is asked")[2]
+    assert "The first <i>mailing</i>" in page
+    assert re.search(r"\+7\*{8}\d\d", page)
+
+
+def test_a_message_that_is_none_is_not_found(on_call: Browser) -> None:
+    """Expects a page that says so."""
+    for message_id in ("nothing", f"{'0' * 26}-{client_id_for('+79160000000')}"):
+        assert on_call.get(f"/admin/messages/{message_id}").status == 404
+
+
+def test_an_empty_service_says_what_to_do_next(browser: Browser) -> None:
+    """Expects the way to a first mailing."""
+    page = browser.get("/admin/messages")
+    assert "No message was sent yet." in text_of(page)
+    assert 'href="/admin/mailings/new"' in page.text
