@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="trace", description=__doc__)
     parser.add_argument("id", help="the id of a mailing, a message or a client")
     given = parser.parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads the first lines only, with `head`, wants no traceback
     try:
         lines, note = run(os.environ, given.id)
     except CallFailed as error:

@@ -34,6 +34,7 @@ def change_code(run: DeployedRun) -> None:
             deployment.writestr(info, content)
 
 
+@pytest.mark.changes_code
 def test_a_deploy_in_the_middle_of_a_mailing_loses_and_repeats_nobody(
     api: ApiCaller, run: DeployedRun, gateway: FaultyGateway
 ) -> None:

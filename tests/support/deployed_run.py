@@ -26,6 +26,7 @@ from tests.support.local_run import BOUND, ROOT, services_at, wait_until
 from tests.support.trace_daemon import TraceDaemon
 
 STAGE = "test"
+PROCESSES = 4  # of each function that a queue feeds
 # What a test has no time to wait for.
 IMPATIENT = {"GATEWAY_READ_TIMEOUT": "1", "MAX_ATTEMPTS": "3", "RETRY_BASE": "1"}
 
@@ -116,10 +117,14 @@ class DeployedRun:
         self.traces.stop()
 
     def _adapt(self, template: dict[str, Any]) -> None:
+        """Each function is a process here, with the whole zip unpacked: as many as on AWS take minutes to start."""
         traced = {"POWERTOOLS_TRACE_DISABLED": "false", "AWS_XRAY_DAEMON_ADDRESS": self.traces.address}
         for resource in template["Resources"].values():
             if resource["Type"] == FUNCTION:
                 resource["Properties"]["Environment"]["Variables"] |= IMPATIENT | traced
+                for source in resource["Properties"].get("Events", {}).values():
+                    if source["Type"] == "SQS":
+                        source["Properties"]["ScalingConfig"]["MaximumConcurrency"] = PROCESSES
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, (self.directory / "ministack.log").read_text()[-2000:]

@@ -82,7 +82,10 @@ def _credentials(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _gently(kill: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
-    """MiniStack ends a function's processes at once when its code changes; Lambda lets them finish what they do."""
+    """MiniStack ends a function's processes at once when its code changes; Lambda lets them finish what they do.
+
+    In threads of their own: removing the many files of each would keep MiniStack from answering anybody for a minute.
+    """
 
     def finished(worker: Any) -> None:
         deadline = time.monotonic() + LONGEST
@@ -91,10 +94,8 @@ def _gently(kill: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
         kill([worker])
 
     def kill_workers(workers: list[Any]) -> None:
-        present = [worker for worker in workers if worker is not None]
-        kill([worker for worker in present if not worker.in_use])
-        for worker in present:
-            if worker.in_use:
+        for worker in workers:
+            if worker is not None:
                 threading.Thread(target=finished, args=(worker,), daemon=True).start()
 
     return kill_workers
