@@ -104,7 +104,11 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
         if before and allowed is not None and name not in allowed:
             value = getattr(before, name)
         values[name] = value
-    return Entered(values, (*errors, *_errors(form, values)))
+    errors += _errors(form, values)
+    times = [datetime.fromisoformat(values[name]) for name in ("start_time", "end_time")]
+    if times[1] <= times[0] and not {error.field for error in errors} & {"start_time", "end_time"}:
+        errors.append(FieldError("end_time", "must be after start_time"))
+    return Entered(values, tuple(errors))
 
 
 @contextmanager
@@ -149,12 +153,9 @@ def _rate(form: Form) -> int | str | None:
 
 def _errors(form: Form, values: Mapping[str, Any]) -> list[FieldError]:
     try:
-        body = form.into(MailingBody, values)
-        body.fields()
+        form.into(MailingBody, values).fields()
     except Invalid as error:
         return [_placed(one, values) for one in error.errors]
-    if body.end_time <= body.start_time:
-        return [FieldError("end_time", "must be after start_time")]
     return []
 
 

@@ -184,6 +184,8 @@ def test_all_errors_are_told_at_once(planner: Browser) -> None:
     page = planner.post(NEW, entered(text="", start_time="soon", rate_limit="0", clients__operator="1"))
     wrong = [field for field in ("text", "start_time", "rate_limit", "clients.operator") if error_of(page, field)]
     assert wrong == ["text", "start_time", "rate_limit", "clients.operator"]
+    page = planner.post(NEW, entered(text="", end_time="2026-03-02T14:00"))
+    assert (error_of(page, "text"), error_of(page, "end_time")) == ("must not be empty", "must be after start_time")
 
 
 def test_a_form_that_is_sent_twice_orders_one_mailing(planner: Browser, api: Api) -> None:

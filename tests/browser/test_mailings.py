@@ -1,0 +1,149 @@
+"""Mailings in a real browser: ordered with a live preview, changed, steered, copied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Window
+from tests.support.local_run import ApiCaller, LocalRun
+from tests.support.orders import add_clients, order
+
+TAG = "browser-mailings"
+MOSCOW = ZoneInfo("Europe/Moscow")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clients(run: LocalRun) -> None:
+    """Two hundred people to write to."""
+    add_clients(run, 200, tag=TAG)
+
+
+def local(later: timedelta) -> str:
+    """A time from now as it is entered in Moscow."""
+    return f"{datetime.now(MOSCOW) + later:%Y-%m-%dT%H:%M}"
+
+
+def mailing_of(page: Page) -> str:
+    """The id of the mailing whose page one is on."""
+    page.wait_for_url(re.compile(r"/admin/mailings/[0-9A-Z]{26}$"))
+    return page.url.rpartition("/")[2]
+
+
+def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCaller) -> None:
+    """Expects the preview to follow every field, tags to be added by a click, and the times to be Moscow's."""
+    page.get_by_role("link", name="Mailings").click()
+    page.get_by_role("link", name="Create a mailing").first.click()
+    preview = page.get_by_role("complementary")
+    page.get_by_label("Text").fill("Hello")
+    page.get_by_role("button", name=re.compile(TAG)).click()
+    expect(preview).to_contain_text("200 people will be reached")
+    expect(preview).to_contain_text("1 SMS for each, 5 characters (GSM-7); 200 in all")
+    page.get_by_label("Text").fill("Привет " * 20)
+    expect(preview).to_contain_text("3 SMS for each, 140 characters (UCS-2)")
+    page.get_by_label("Start (Europe/Moscow)").fill(local(timedelta(hours=2)))
+    page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=3)))
+    page.get_by_text("Rate and special cases").click()
+    page.get_by_label("Messages a second at most").fill("1")
+    expect(preview).to_contain_text(re.compile(r"It will finish about .* before its end"))
+    page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=2, minutes=2)))
+    expect(preview).to_contain_text("It will not finish before its end. At 1 a second it takes 3 min.")
+    page.get_by_role("button", name="Create the mailing").click()
+    made = api.call("GET", f"/api/mailing/{mailing_of(page)}")
+    expected = datetime.now(UTC) + timedelta(hours=2)
+    assert abs(datetime.fromisoformat(made["start_time"]) - expected) < timedelta(minutes=2)
+    assert (made["clients"]["tag"], made["rate_limit"]) == (TAG, 1)
+    api.call("DELETE", f"/api/mailing/{made['id']}")
+
+
+def test_errors_stand_beside_their_fields_and_nothing_is_lost(page: Page) -> None:
+    """Expects the focus on a list of what is wrong, which leads to the fields, and all that was entered."""
+    page.goto("/admin/mailings/new")
+    page.get_by_label("Text").fill("Do not lose this")
+    page.get_by_label("Operators").fill("916 12x")
+    page.get_by_label("End (Europe/Moscow)").fill("2020-01-01T10:00")
+    page.get_by_role("button", name="Create the mailing").click()
+    problems = page.get_by_role("alert")
+    expect(problems).to_be_focused()
+    expect(problems).to_contain_text("Operators: 12x: must be a 3-digit code")
+    problems.get_by_role("link", name=re.compile("Operators")).click()
+    expect(page.get_by_label("Operators")).to_be_focused()
+    expect(page.get_by_label("Operators")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("End (Europe/Moscow)")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Text")).to_have_value("Do not lose this")
+
+
+def test_an_hour_that_the_clocks_show_twice_is_chosen(window: Window, sign_in: Callable[..., Page]) -> None:
+    """Expects the question to appear with the error, and the answer to be kept."""
+    page = sign_in(window.open(zone="America/New_York"))
+    page.goto("/admin/mailings/new")
+    page.get_by_label("Text").fill("Halloween is over")
+    page.get_by_label("Start (America/New_York)").fill("2027-11-07T01:30")
+    page.get_by_label("End (America/New_York)").fill("2027-11-07T09:00")
+    page.get_by_role("button", name="Create the mailing").click()
+    expect(page.get_by_role("alert")).to_contain_text("comes twice in America/New_York")
+    page.get_by_label("Which of the two is meant?").select_option(label="the second time, UTC-0500")
+    page.get_by_label("Text").fill("Halloween is really over")
+    page.get_by_role("button", name="Create the mailing").click()
+    mailing = mailing_of(page)
+    page.goto(f"/admin/mailings/{mailing}/edit")
+    expect(page.get_by_label("Which of the two is meant?")).to_have_value("1")
+    page.goto(f"/admin/mailings/{mailing}/delete")
+    page.get_by_role("button", name="Delete").click()
+
+
+def test_a_mailing_is_launched_paused_and_cancelled_after_questions(page: Page, api: ApiCaller) -> None:
+    """Expects each question to count the people, to be closed without effect, and the act to follow its button."""
+    mailing = order(api, TAG, starts_in=7200, lasts=7200, text="Steered by hand", rate_limit=5)
+
+    def status() -> str:
+        return str(api.call("GET", f"/api/mailing/{mailing}")["status"])
+
+    def ask(name: str) -> Locator:
+        page.get_by_role("link", name=name).click()
+        return page.get_by_role("dialog")
+
+    page.goto(f"/admin/mailings/{mailing}")
+    question = ask("Start now")
+    expect(question).to_contain_text("It goes to 200 people.")
+    question.get_by_role("link", name="Back").click()
+    expect(question).to_have_count(0)
+    assert status() == "scheduled"
+    ask("Start now").get_by_role("button", name="Start now").click()
+    expect(page.locator(".flash")).to_have_text("The mailing starts now.")
+    page.get_by_role("link", name="Overview").click()
+    card = page.locator(".card", has_text="Steered by hand")
+    expect(card).to_contain_text("of 200", timeout=20_000)
+    card.get_by_role("link").click()
+    question = ask("Pause")
+    expect(question).to_contain_text("will wait until it goes on")
+    question.get_by_role("button", name="Pause").click()
+    expect(page.locator(".flash")).to_have_text("The mailing is paused.")
+    assert status() == "paused"
+    ask("Cancel the mailing").get_by_role("button", name="Cancel the mailing").click()
+    expect(page.locator(".flash")).to_have_text("The mailing is cancelled.")
+    assert status() == "cancelled"
+
+
+def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> None:
+    """Expects the copy to begin with the same text, and a change of it to be kept."""
+    mailing = order(api, TAG, starts_in=7200, lasts=7200, text="To be copied")
+    page.goto(f"/admin/mailings/{mailing}")
+    page.get_by_role("link", name="Make a copy").click()
+    expect(page.get_by_label("Text")).to_have_value("To be copied")
+    page.get_by_role("button", name="Create the mailing").click()
+    expect(page.locator(".flash")).to_have_text("The mailing is made.")
+    copy = mailing_of(page)
+    assert copy != mailing
+    page.get_by_role("link", name="Change", exact=True).first.click()
+    page.get_by_label("Text").fill("A better text")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".flash")).to_have_text("Saved.")
+    assert api.call("GET", f"/api/mailing/{copy}")["text"] == "A better text"
+    for one in (mailing, copy):
+        api.call("DELETE", f"/api/mailing/{one}")

@@ -1,0 +1,67 @@
+"""The overview in a real browser: it follows what happens by itself, and disturbs nobody who works with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Window
+from tests.support.local_run import ApiCaller, LocalRun
+from tests.support.orders import add_clients, order
+
+TAG = "overview"
+PATIENCE = 20_000  # milliseconds
+
+
+@pytest.fixture
+def running(run: LocalRun, api: ApiCaller) -> Iterator[str]:
+    """The id of a mailing that is being sent for as long as the test lasts."""
+    add_clients(run, 300, tag=TAG)
+    mailing = order(api, TAG, text="Seen on the overview", rate_limit=20)
+    yield mailing
+    api.request("POST", f"/api/mailing/{mailing}/cancel")
+
+
+def test_a_running_mailing_moves_by_itself(page: Page, running: str) -> None:
+    """Expects bar, rate and time left to appear and to go on without a reload, and the focus to stay where it is."""
+    page.evaluate("window.untouched = true")
+    card = page.locator(".card", has_text="Seen on the overview")
+    expect(card).to_be_visible(timeout=PATIENCE)
+    link = card.get_by_role("link")
+    link.focus()
+    bar = card.get_by_role("progressbar")
+    expect(card).to_contain_text("of 300", timeout=PATIENCE)
+    expect(card).to_contain_text("a second", timeout=PATIENCE)
+    first = int(bar.get_attribute("aria-valuenow") or 0)
+    page.wait_for_function(
+        "([id, first]) => document.getElementById(id).closest('.card')"
+        ".querySelector('[role=progressbar]').getAttribute('aria-valuenow') > first",
+        arg=[f"open-{running}", first],
+        timeout=PATIENCE,
+    )
+    expect(card).to_contain_text("left", timeout=PATIENCE)
+    expect(link).to_be_focused()
+    assert page.evaluate("window.untouched")
+
+
+def test_what_was_opened_stays_open(page: Page, running: str) -> None:
+    """Expects the chart's table to survive the next look, which has newer numbers."""
+    page.get_by_text("As a table").click()
+    page.evaluate("document.querySelector('#hours figure').dataset.old = 'yes'")
+    page.evaluate("htmx.trigger('#hours', 'refresh')")
+    expect(page.locator("#hours figure[data-old]")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("table", name="The last 24 hours")).to_be_visible()
+
+
+def test_a_service_that_does_not_answer_is_told(page: Page, window: Window) -> None:
+    """Expects the figures to be called old while looks fail, and the word to go with the next good one."""
+    note = page.get_by_text("these figures are not up to date")
+    expect(note).to_be_hidden()
+    page.route("**/admin/overview/now", lambda route: route.fulfill(status=403, body="no"))
+    expect(note).to_be_visible(timeout=PATIENCE)
+    page.unroute("**/admin/overview/now")
+    expect(note).to_be_hidden(timeout=PATIENCE)
+    assert all("/admin/overview/now" in complaint for complaint in window.complaints)
+    window.complaints.clear()
