@@ -23,7 +23,7 @@ CLIENTS, RATE = 3000, 60
 DOWN = (30.0, 45.0)  # seconds after the start between which the gateway is down
 LATENCY = 0.04  # seconds
 BOUND = 400.0  # seconds
-_INTERVAL = "10s"  # over which rates are taken
+_INTERVAL = "12s"  # over which rates are taken
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         run = start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="a-token", MAX_ATTEMPTS="3", RETRY_BASE="1").ready()
         api = ApiCaller(run)
         token = api.call("POST", "/auth-token/", {"username": "admin", "password": run.password})["token"]
-        with prometheus_of(run, token, Path(temporary) / "prometheus") as prometheus:
+        with prometheus_of(run, token, Path(temporary) / "prometheus", every=3) as prometheus:
             add_clients(run, CLIENTS)
             began = time.time()
             gateway.behave = lambda gateway_id, nth: _behave(gateway_id, time.time() - began)

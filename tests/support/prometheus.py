@@ -74,10 +74,10 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus_of(run: LocalRun, token: str, directory: Path) -> Iterator[Prometheus]:
-    """Scrapes a run every second; with the given bearer token."""
+def prometheus_of(run: LocalRun, token: str, directory: Path, every: int = 1) -> Iterator[Prometheus]:
+    """Scrapes a run every so many seconds; with the given bearer token."""
     configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
-    configuration["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    configuration["global"] |= {"scrape_interval": f"{every}s", "scrape_timeout": f"{every}s"}
     directory.mkdir()
     (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
     (directory / "targets.yml").write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{run.port}"]}]), encoding="utf-8")
