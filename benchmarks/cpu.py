@@ -19,7 +19,8 @@ from ministack.services import sqs as emulated_sqs
 
 from benchmarks import gateway, mailing
 from benchmarks.stubbed_aws import StubbedAws
-from chalicelib.bootstrap import Services, aws_client, build
+from chalicelib.aws_clients import aws_client
+from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
 from chalicelib.domain.mailings import Segment
 from chalicelib.messaging import Unit
@@ -32,7 +33,7 @@ from tests.support.client_index import ClientIndex
 
 MESSAGES = 10_000
 RUNS = 5
-BATCH = 50
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,14 @@ def _check(services: Services, count: int) -> None:
         raise RuntimeError(f"not everything was sent: {counts}")
 
 
+def silence() -> None:
+    """Let what is logged be written, and read by nobody."""
+    vars(logger.registered_handler)["stream"] = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def main(arguments: list[str]) -> None:
     """Print the median of several runs, with the least and the most; with `profile` where the time of one goes."""
-    # What is logged is written, and read by nobody.
-    vars(logger.registered_handler)["stream"] = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    silence()
     with gateway.running() as target:
         if arguments[:1] == ["profile"]:
             profile = cProfile.Profile()

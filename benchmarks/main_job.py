@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -108,20 +109,15 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
     target.control("/reset")
     target.control(f"/config?latency_ms={latency_ms}")
     before = [cpu(stack.own), cpu(stack.emulator), target.cpu()]
-    now = datetime.now(UTC)
-    body = {
-        "text": "Hello",
-        "clients": {"tag": TAG},
-        "start_time": now.isoformat(),
-        "end_time": (now + timedelta(hours=1)).isoformat(),
-    }
+    body = _order()
     began = time.time()
-    mailing = stack.api.call("POST", "/api/mailing/", json=body)
+    mailing_id = str(stack.api.call("POST", "/api/mailing/", json=body)["id"])
     final = 0
-    while final < count and time.time() - began < _BOUND:
+    while target.control("/stats")["unique_accepted"] < count and time.time() - began < _BOUND:
         time.sleep(_POLL)
-        counts = stack.api.call("GET", f"/api/mailing/{mailing['id']}")["counts"]
-        final = sum(counts.get(name, 0) for name in ("sent", "failed", "unknown", "expired", "cancelled", "skipped"))
+    while final < count and time.time() - began < _BOUND:
+        time.sleep(_POLL / 4)
+        final = _final(stack, mailing_id)
     seconds = time.time() - began
     spent = [
         after - earlier
@@ -141,6 +137,29 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
         accepted=seen["unique_accepted"],
         duplicates=seen["duplicates_accepted"],
     )
+
+
+def sent_mailing(stack: Stack, count: int) -> str:
+    """A mailing to the clients, who must be so many, that has been sent; its id."""
+    mailing_id = str(stack.api.call("POST", "/api/mailing/", json=_order())["id"])
+    deadline = time.monotonic() + _BOUND
+    while _final(stack, mailing_id) < count:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the mailing is not sent in time")
+        time.sleep(_POLL)
+    return mailing_id
+
+
+def _order() -> dict[str, Any]:
+    now = datetime.now(UTC)
+    ends = now + timedelta(hours=1)
+    return {"text": "Hello", "clients": {"tag": TAG}, "start_time": now.isoformat(), "end_time": ends.isoformat()}
+
+
+def _final(stack: Stack, mailing_id: str) -> int:
+    """How many messages have their last status."""
+    counts = stack.api.call("GET", f"/api/mailing/{mailing_id}")["counts"]
+    return sum(counts.get(name, 0) for name in ("sent", "failed", "unknown", "expired", "cancelled", "skipped"))
 
 
 def cpu(process: psutil.Process) -> float:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore.config import Config
-
+from .aws_clients import aws_client
 from .clock import Backoff, SystemClock
 from .config import Settings
 from .domain.messages import RetryPolicy
@@ -102,20 +100,6 @@ def create_post(settings: Settings) -> Post:
     from .emails import post  # only who sends a report needs it
 
     return post.create_post(settings.mail_url)
-
-
-def aws_client(name: str, *, patient: bool = True) -> Any:
-    """A client of an AWS service with timeouts and retries; AWS_ENDPOINT_URL redirects it.
-
-    One that is not patient gives up within two seconds.
-    """
-    config = Config(
-        connect_timeout=2 if patient else 1,
-        read_timeout=10 if patient else 1,
-        retries={"mode": "standard", "total_max_attempts": 4 if patient else 1},
-        max_pool_connections=32,
-    )
-    return botocore.session.get_session().create_client(name, config=config)
 
 
 def build(

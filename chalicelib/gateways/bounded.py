@@ -10,9 +10,9 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
@@ -62,17 +62,13 @@ class TimedHTTPSConnection(HTTPSConnection):
             raise NewConnectionError(self, type(error).__name__) from error
 
 
-class _TimedHTTPPool(HTTPConnectionPool):
+class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = TimedHTTPConnection
 
 
-class _TimedHTTPSPool(HTTPSConnectionPool):
+class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = TimedHTTPSConnection
 
 
-class BoundedAdapter(HTTPAdapter):
-    """Sends requests whose read timeout, in seconds, is that of the whole answer: headers and body."""
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+# Pools by scheme. The read timeout of their requests, in seconds, is that of the whole answer: headers and body.
+POOLS: Mapping[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}

@@ -7,16 +7,16 @@ address may be written as a number. So it is the address of the connection itsel
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import LocationParseError, NewConnectionError
 from urllib3.util import parse_url
 
 from ..config import Settings
-from .bounded import BoundedAdapter, TimedHTTPConnection, TimedHTTPSConnection
+from .bounded import TimedHTTPConnection, TimedHTTPSConnection
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address lies in its last 32 bits
 
@@ -94,9 +94,5 @@ class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
-class PublicOnlyAdapter(BoundedAdapter):
-    """Sends requests as BoundedAdapter does, to public addresses only; others are a NotPublic."""
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        HTTPAdapter.init_poolmanager(self, *arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+# Pools by scheme, as those of `bounded`, which connect to public addresses only; others are a NotPublic.
+PUBLIC_POOLS: Mapping[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
 
 from ..clock import SystemClock
 from ..config import Settings
@@ -79,33 +81,48 @@ class Delivery:
     def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
         timeouts = self._settings.gateway_connect_timeout + self._settings.gateway_read_timeout
         latest = deadline - _RECORDING_TIME - timedelta(seconds=timeouts)
-        pending: dict[Future[Attempt | str], Job] = {
+        waiting, ended = deque(jobs), SimpleQueue[tuple[Job, Attempt | str]]()
+        for _ in range(min(len(jobs), self._settings.gateway_concurrency)):
             # In a context of its own, so that what it logs has the request's id.
-            self._executor.submit(copy_context().run, self._call, job, latest): job
-            for job in jobs
-        }
+            self._executor.submit(copy_context().run, self._call_some, waiting, ended, latest)
+        pending = {job.received.item: job for job in jobs}
         done: list[tuple[Job, Attempt | str]] = []
         while pending:
             left = (deadline - _RECORDING_TIME / 2 - self._clock.now()).total_seconds()
-            finished, _ = wait(pending, timeout=max(0.0, left), return_when=FIRST_COMPLETED)
-            if not finished:
+            try:
+                done.append(ended.get(timeout=max(0.0, left)))
+            except Empty:
+                waiting.clear()
                 logger.error("the gateway's answers come too late for this invocation", count=len(pending))
                 for job in pending.values():
                     batch.keep(job.received, None)  # its claim runs out, and the attempt counts as unknown
                 pending.clear()
-            done += [(pending.pop(future), future.result()) for future in finished]
+            else:
+                del pending[done[-1][0].received.item]
             if len(done) >= _RECORDED_AT_ONCE or not pending:
                 self._outcomes.record(done, batch)
                 done = []
 
+    def _call_some(self, waiting: deque[Job], ended: SimpleQueue[tuple[Job, Attempt | str]], latest: datetime) -> None:
+        """Make one call after the other, as long as there are any. Runs in a thread of its own."""
+        while waiting:
+            try:
+                job = waiting.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            ended.put((job, self._call(job, latest)))
+
     def _call(self, job: Job, latest: datetime) -> Attempt | str:
-        """One attempt, or why there is none. Runs in a thread of its own; nothing may get out of it."""
+        """One attempt, or why there is none; nothing may get out of it."""
         if job.not_before and (span := (job.not_before - self._clock.now()).total_seconds()) > 0:
             self._clock.sleep(span)
         try:
             reason = self._last_look(job, latest)
         except Unavailable as error:
             reason = str(error)
+        except Exception as error:  # the boundary of one record, which nobody would hear from again
+            logger.exception("no call was made", message_id=job.message.message_id)
+            reason = type(error).__name__
         if reason:
             return reason
         return self._attempt(job)

@@ -36,7 +36,9 @@ from .imports import ImportService
 from .measuring import measure_status
 from .settling import Settler, closing_status
 
-PAGE = 125  # clients; a multiple of 25, which is what the ledger writes at once
+# Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
+# sending starts soon.
+FIRST_PAGE, PAGE = 125, 500
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
 _LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
@@ -155,7 +157,9 @@ class Dispatcher:
 
     def _expand_page(self, mailing: Mailing, shard: ShardProgress) -> ShardProgress | None:
         """Ledger before queue, queue before cursor: any step may be repeated. None where the lease was lost."""
-        clients, cursor = self._clients.page(mailing.segment, shard.shard, shard.cursor, PAGE)
+        clients, cursor = self._clients.page(
+            mailing.segment, shard.shard, shard.cursor, PAGE if shard.cursor else FIRST_PAGE
+        )
         now = self._clock.now()
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
         # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.

@@ -72,6 +72,11 @@ def report_into_files(environ: MutableMapping[str, str], directory: Path) -> Non
         environ[name] = environ.get(name, "").strip() or value
 
 
+def call_for_all_senders(environ: MutableMapping[str, str]) -> None:
+    """All senders of this machine are one process, and share what on AWS each of them has for itself."""
+    environ["GATEWAY_CONCURRENCY"] = environ.get("GATEWAY_CONCURRENCY", "").strip() or "200"
+
+
 def keep_loopback_direct(environ: MutableMapping[str, str]) -> None:
     """A proxy of the owner's must not be asked for what runs on this machine."""
     for name in ("NO_PROXY", "no_proxy"):

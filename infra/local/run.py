@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, TextIO
 from infra.local.children import SandboxProcess
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import Emulator, EmulatorError
-from infra.local.environment import LocalSettings, keep_loopback_direct, report_into_files, use_embedded, use_given
+from infra.local.environment import (
+    LocalSettings,
+    call_for_all_senders,
+    keep_loopback_direct,
+    report_into_files,
+    use_embedded,
+    use_given,
+)
 
 if TYPE_CHECKING:
     from infra.local.service import Service
@@ -103,6 +110,7 @@ class Run:
         else:
             use_given(environ)
         keep_loopback_direct(environ)
+        call_for_all_senders(environ)
         report_into_files(environ, self._directory.reports)
         if self._sandbox is not None:
             self._sandbox.await_ready()

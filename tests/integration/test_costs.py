@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import lru_cache
 
 import pytest
 
-from benchmarks import mailing
+from benchmarks import budget, mailing
 from benchmarks.cost import priced_lines
+from benchmarks.mailing import Measured
 from chalicelib.domain.costs import PRICES, Usage, estimate
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
 from tests.support.campaign import Campaign, new_campaign
 
-SIZES = (300, 1500)
+SIZES = (300, budget.CLIENTS)
 COUNTED = ("write_units", "read_units", "queue_requests")
 
 
@@ -24,10 +26,28 @@ def campaign() -> Iterator[Campaign]:
         yield campaign
 
 
+@lru_cache
+def measured_mailing(size: int) -> Measured:
+    return mailing.run(size)
+
+
+def test_a_mailing_takes_no_more_calls_and_units_than_its_budget() -> None:
+    """Expects the counts of benchmarks/budget.json at most; a change that needs more has to say so in that file."""
+    assert budget.excess(budget.counted(measured_mailing(budget.CLIENTS)), budget.read()) == []
+
+
+def test_a_call_more_exceeds_the_budget() -> None:
+    """Expects each figure to have a bound of its own, and what nobody has planned for to be too much."""
+    planned = {"sender": {"calls": 2.0}}
+    assert budget.excess({"sender": {"calls": 2.0}}, planned) == []
+    assert budget.excess({"sender": {"calls": 3.0}}, planned) == ["sender calls: 3, and may be 2"]
+    assert budget.excess({"tick": {"calls": 1.0}}, planned) == ["tick calls: 1, and may be 0"]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_an_estimate_comes_to_what_the_calls_of_a_mailing_cost(size: int) -> None:
     """Expects the table's units to be those of a mailing's real calls, within a tenth; time is another machine's."""
-    measured = mailing.run(size)
+    measured = measured_mailing(size)
     bill = sum(priced_lines(measured).values(), Usage()) * (size / 1_000_000)
     counted = sum(PRICES.lines(bill)[kind] for kind in COUNTED)
     assert estimate(size, size) == pytest.approx(PRICES.total(bill), rel=0.15)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.bootstrap import aws_client
+from chalicelib.aws_clients import aws_client
 from chalicelib.clock import Backoff, SystemClock
 from chalicelib.domain.errors import Unavailable
 from chalicelib.messaging import Queue, QueueDepth

@@ -18,7 +18,8 @@ from argon2 import PasswordHasher
 
 from app import app
 from chalicelib import bootstrap
-from chalicelib.bootstrap import Services, aws_client, build
+from chalicelib.aws_clients import aws_client
+from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
 from chalicelib.domain.users import Role

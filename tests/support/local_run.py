@@ -17,7 +17,8 @@ from unittest import mock
 
 import requests
 
-from chalicelib.bootstrap import Services, aws_client, build
+from chalicelib.aws_clients import aws_client
+from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
 from infra.local.data_directory import DataDirectory, read_json
 

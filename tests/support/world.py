@@ -19,7 +19,8 @@ from ministack.services import sqs as emulated_sqs
 
 from app import app
 from chalicelib import workers
-from chalicelib.bootstrap import Services, aws_client, build
+from chalicelib.aws_clients import aws_client
+from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Client, masked_phone, new_client

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
 
-from chalicelib.bootstrap import aws_client
+from chalicelib.aws_clients import aws_client
 from chalicelib.clock import Backoff, SystemClock
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Message

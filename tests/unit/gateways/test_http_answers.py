@@ -15,7 +15,6 @@ from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway, parse_retry_after
-from tests.support.faulty_gateway import FaultyGateway
 from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket
@@ -69,13 +68,13 @@ def test_neither_proxy_nor_netrc_is_used(raw: RawServer, monkeypatch: pytest.Mon
     assert send(raw.url).outcome is Outcome.ACCEPTED
 
 
-def test_no_cookie_is_kept(server: FaultyGateway) -> None:
+def test_no_cookie_is_kept(raw: RawServer) -> None:
     """What one message was answered does not go along with another one."""
-    server.headers = {"Set-Cookie": "a=b; Path=/"}
-    gateway = HttpGateway(Settings(gateway_url=server.url))
+    raw.answer = http(OK, "200 OK", "Set-Cookie: a=b; Path=/", f"Content-Length: {len(OK)}")
+    gateway = HttpGateway(Settings(gateway_url=raw.url))
     for gateway_id in (1, 2):
         assert gateway.send(gateway_id, "+79161234567", "Hello").outcome is Outcome.ACCEPTED
-    assert not gateway._session.cookies
+    assert [b"cookie" in request.lower() for request in raw.requests] == [False, False]
 
 
 # -- bodies

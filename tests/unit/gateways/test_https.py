@@ -57,9 +57,8 @@ def secure(certificate: Path) -> Iterator[RawServer]:
 
 
 def send(url: str, trusted: Path | None = None) -> Answer:
-    gateway = HttpGateway(Settings(gateway_url=url, gateway_connect_timeout=0.3, gateway_read_timeout=0.5))
-    if trusted:
-        gateway._session.verify = str(trusted)
+    settings = Settings(gateway_url=url, gateway_connect_timeout=0.3, gateway_read_timeout=0.5)
+    gateway = HttpGateway(settings, certificates=str(trusted) if trusted else None)
     return gateway.send(7, "+79161234567", "Hello")
 
 
