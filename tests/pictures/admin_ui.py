@@ -41,9 +41,16 @@ SHOTS = [
     Shot("overview", "/admin"),
     Shot("overview", "/admin", dark=True),
     Shot("overview", "/admin", phone=True),
+    Shot("mailing", "/admin/mailings/{running_id}", dark=True, phone=True),
+    Shot("mailing", "/admin/mailings/{running_id}"),
+    Shot("mailing", "/admin/mailings/{running_id}", dark=True),
+    Shot("mailings", "/admin/mailings"),
+    Shot("order", "/admin/mailings/{next_id}/edit"),
+    Shot("order", "/admin/mailings/{next_id}/edit", dark=True),
     Shot("clients", "/admin/clients"),
-    Shot("client", "/admin/clients/{client_id}", dark=True, phone=True),
     Shot("import", "/admin/clients/imports/{import_id}"),
+    Shot("client", "/admin/clients/{client_id}", phone=True),
+    Shot("message", "/admin/messages/{message_id}"),
     Shot("queues", "/admin/queues"),
 ]
 
@@ -86,7 +93,7 @@ def main(shots: list[Shot] = SHOTS) -> int:
         api = ApiCaller(run, username="operator")
         parameters = fill(run, api)
         path = f"/api/mailing/{parameters['running_id']}"
-        wait_until(lambda: api.call("GET", path)["counts"]["sent"] > 300, 120)
+        wait_until(lambda: api.call("GET", path)["counts"]["sent"] > 1400, 300)
         for shot in shots:
             page = signed_in(browser, run, dark=shot.dark, phone=shot.phone)
             page.goto(shot.path.format(**parameters))

@@ -1,6 +1,6 @@
 """A service as it looks in use: clients, mailings of every kind, failures, and one that is being sent. Nobody is real.
 
-Phone numbers are of ranges that no operator gives out, or that no country has.
+Phone numbers are made up, those of Britain and America in the ranges that are kept for that.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, LocalRun, wait_until
 
-_PLACES = (  # a number's beginning, the operator where the number does not tell it, the time zone, how many of ten
-    ("+7999000", "", "Europe/Moscow", 5),
-    ("+7998000", "", "Asia/Yekaterinburg", 2),
-    ("+7997000", "", "Asia/Novosibirsk", 1),
-    ("+4477009", "770", "Europe/London", 1),
-    ("+1202555", "202", "America/New_York", 1),
+_PLACES = (  # a number's beginning, its last digits, the operator where the number does not tell it, zone, of how many
+    ("+7999000", 4, "", "Europe/Moscow", 50),
+    ("+7998000", 4, "", "Asia/Yekaterinburg", 25),
+    ("+7997000", 4, "", "Asia/Novosibirsk", 15),
+    ("+447700900", 3, "770", "Europe/London", 9),
+    ("+120255501", 2, "202", "America/New_York", 1),
 )
 _TAGS = ("newsletter", "newsletter", "newsletter", "loyalty", "loyalty", "pick-up")
 SENT_BEFORE = (
@@ -46,7 +46,7 @@ def misbehave(gateway: FaultyGateway) -> None:
     gateway.behave = answer
 
 
-def fill(run: LocalRun, api: ApiCaller, clients: int = 2400) -> dict[str, str]:
+def fill(run: LocalRun, api: ApiCaller, clients: int = 6000) -> dict[str, str]:
     """All of it; the last mailing is being sent when this ends. What stands in the paths of pages, by its name."""
     rng = random.Random(7)
     imported = _import(api, clients, rng)
@@ -54,17 +54,17 @@ def fill(run: LocalRun, api: ApiCaller, clients: int = 2400) -> dict[str, str]:
     sent = [_order(api, text, tags) for text, tags in SENT_BEFORE]
     for mailing in sent:
         wait_until(lambda one=mailing: api.call("GET", f"/api/mailing/{one}")["status"] == "finished", 120)
-    for text, tags, later in TO_COME:
-        _order(api, text, tags, later=later)
+    to_come = [_order(api, text, tags, later=later) for text, tags, later in TO_COME]
     paused = _order(
         api, "Your membership card is ready; collect it at any desk.", ["loyalty"], later=timedelta(hours=5)
     )
     api.call("POST", f"/api/mailing/{paused}/pause")
-    running = _order(api, BEING_SENT, ["newsletter"], rate=25)
+    running = _order(api, BEING_SENT, ["newsletter"], rate=16)
     (failed, *_) = api.rows("/api/messages", mailing=sent[0], status="failed")
     return {
         "mailing_id": sent[0],
         "running_id": running,
+        "next_id": to_come[0],
         "message_id": failed["id"],
         "client_id": failed["client"],
         "about": failed["id"],
@@ -74,12 +74,15 @@ def fill(run: LocalRun, api: ApiCaller, clients: int = 2400) -> dict[str, str]:
 
 
 def _import(api: ApiCaller, count: int, rng: random.Random) -> str:
-    weights = [place[3] for place in _PLACES]
+    weights = [place[4] for place in _PLACES]
+    given: Counter[str] = Counter()
     lines = ["phone_number,operator,tag,timezone,opted_out"]
-    for number in range(count):
-        start, operator, zone, _ = rng.choices(_PLACES, weights)[0]
+    for _ in range(count):
+        start, digits, operator, zone, _weight = rng.choices(_PLACES, weights)[0]
+        number = f"{start}{given[start] % 10**digits:0{digits}d}"
+        given[start] += 1
         opted_out = "true" if rng.random() < 0.02 else "false"
-        lines.append(f"{start}{number:04d},{operator},{rng.choice(_TAGS)},{zone},{opted_out}")
+        lines.append(f"{number},{operator},{rng.choice(_TAGS)},{zone},{opted_out}")
     lines += ["8 800,,newsletter,Europe/Moscow,false", "+79990001111111,,loyalty,Europe/Moskow,false"]
     text = "\n".join(lines).encode()
     answer = api.request("POST", "/api/clients/imports", data=text, headers={"Content-Type": "text/csv"})
