@@ -12,6 +12,7 @@ from chalicelib.api import problems
 from chalicelib.api.exposition import FAMILIES
 from chalicelib.observability import METRICS
 from infra.monitoring import FUNCTIONS, TABLES, alarms
+from tests.pictures.admin_ui import MAX_BYTES, SHOTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,3 +115,11 @@ def _headings(path: Path) -> set[str]:
     """The anchors of a document's headings."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_pictures_of_the_readme_are_there_and_small() -> None:
+    """Expects each to be one that a command takes, below 150 KB."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"docs/images/[\w-]+\.png", text))
+    assert named == {shot.file.relative_to(ROOT).as_posix() for shot in SHOTS}
+    assert [name for name in named if (ROOT / name).stat().st_size > MAX_BYTES] == []

@@ -109,6 +109,6 @@ def _yesterday(run: LocalRun, rng: random.Random) -> None:
     with run.services() as services:
         for hours in range(1, 24):
             then = now - timedelta(hours=hours)
-            count = rng.randrange(300, 900) * max(0, 8 - abs(13 - then.hour)) // 8
+            count = rng.randrange(1500, 4000) * max(0, 8 - abs(13 - then.hour)) // 8
             ended = Counter({"sent": count, "failed": count // 60, "expired": count // 150})
             services.overviews._activity.add(ended, then)
