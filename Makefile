@@ -56,7 +56,7 @@ test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a b
 	$(BIN)/pytest tests/browser
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
-	SIMULATION_STEPS=$(N) $(BIN)/pytest tests/simulation
+	SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation
 
 mutants: $(STAMP) ## Take out what the promises hang on, piece by piece, and see that the tests notice
 	@$(BIN)/python -m tests.mutants

@@ -1,6 +1,7 @@
 """Runs the simulation for a fixed number of examples; `make simulate N=…` runs it for as many steps as wanted."""
 
 import os
+import sys
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -8,18 +9,32 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.simulation.machine import ServiceMachine
 
 STEPS = 50
+ASKED = "SIMULATION_STEPS" in os.environ
 EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "2000")) // STEPS
+
+
+class WatchedMachine(ServiceMachine):
+    """Tells how far it is where somebody has asked for many steps."""
+
+    ended = 0
+
+    def teardown(self) -> None:
+        super().teardown()
+        WatchedMachine.ended += 1
+        if ASKED:
+            sys.stdout.write(f"\r{WatchedMachine.ended} of {EXAMPLES} examples of {STEPS} steps")
+            sys.stdout.flush()
 
 
 def test_the_promises_hold_whatever_happens() -> None:
     """A failing example is printed as the steps that led to it, and is tried first the next time."""
     run_state_machine_as_test(
-        ServiceMachine,
+        WatchedMachine,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
             deadline=None,
-            derandomize="SIMULATION_STEPS" not in os.environ,
+            derandomize=not ASKED,
             print_blob=True,
             # Shrinking takes many times as long as finding; SIMULATION_SHRINK asks for it.
             phases=[phase for phase in Phase if phase is not Phase.shrink or "SIMULATION_SHRINK" in os.environ],
