@@ -7,12 +7,13 @@ SIZES ?= 1000 10000 100000
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+PEER_VENV := .venv-peer
 STAMP := $(VENV)/.requirements
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate mutants scale cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate mutants scale bench cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +64,16 @@ mutants: $(STAMP) ## Take out what the promises hang on, piece by piece, and see
 
 scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
 	$(BIN)/python -m tests.simulation.scale $(SIZES)
+
+# With PEER=path the same job on Celery, Redis and PostgreSQL beside it (benchmarks/peer.py).
+bench: $(STAMP) $(if $(PEER),$(PEER_VENV)/.requirements) ## Measure what docs/performance.md tells (PARTS="job cpu" FLAGS=--short PEER=path)
+	@PEER="$(PEER)" PEER_PYTHON="$(if $(PEER),$(PEER_VENV)/bin/python)" $(BIN)/python -m benchmarks.bench $(PARTS) $(FLAGS)
+
+$(PEER_VENV)/.requirements: requirements-peer.txt
+	@cmp -s $< $@ && touch $@ || { \
+	  echo "Setting up $(PEER_VENV) (half a minute) ..."; \
+	  $(PYTHON) -m venv --clear $(PEER_VENV) && \
+	  $(PEER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< && cp $< $@; }
 
 cpu: $(STAMP) ## Show how much CPU a message takes in dispatch and in delivery
 	@$(BIN)/python -m benchmarks.cpu
@@ -126,6 +137,7 @@ lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements.txt requirements.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-dev.txt requirements-dev.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-checkov.txt requirements-checkov.in
+	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-peer.txt requirements-peer.in
 
 audit: $(STAMP) ## Look for known vulnerabilities in the locked packages
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-dev.txt
@@ -135,5 +147,5 @@ secrets: $(STAMP) ## Look for secrets in what is committed
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin KeywordDetector --exclude-lines abcdefghijklmnopqrstuvwxyz
 
 clean: ## Remove what can be made again; data in .local/ stays
-	rm -rf $(VENV) $(CHECKOV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	rm -rf $(VENV) $(CHECKOV) $(PEER_VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

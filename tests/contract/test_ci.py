@@ -103,7 +103,7 @@ def test_the_script_stops_at_the_first_failure() -> None:
 
 def test_the_locks_name_no_index_and_no_machine() -> None:
     """Expects versions and hashes only, so that they hold wherever they are installed."""
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-checkov.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-checkov.txt", "requirements-peer.txt"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert not re.search(r"https?://|file://|--index|--extra-index|--find-links| @ ", text)
         pins = re.findall(r"^[a-z0-9].*$", text, re.MULTILINE)

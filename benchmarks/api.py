@@ -1,0 +1,95 @@
+"""The API's ten main calls over eight kept connections: requests per second, and how long one takes."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.figures import percentile
+from benchmarks.main_job import TAG, Stack
+
+CONNECTIONS = 8
+_TIMEOUT = 30.0
+
+Request = tuple[str, str, dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Requests of one kind; times in milliseconds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
+    """What is asked, by name; the n-th request of its kind."""
+    page = stack.api.call("GET", "/api/clients", params={"limit": 50})
+    client_ids = itertools.cycle([row["id"] for row in page["rows"]])
+    started = int(time.time())
+    now = datetime.now(UTC)
+    order = {
+        "text": "Hello",
+        "clients": {"tag": "nobody"},
+        "start_time": (now + timedelta(days=1)).isoformat(),
+        "end_time": (now + timedelta(days=2)).isoformat(),
+    }
+    return {
+        "read a client": lambda _: ("GET", f"/api/clients/{next(client_ids)}", None),
+        "create a client": lambda n: ("POST", "/api/clients", {"phone_number": f"+1{started % 10**6:06d}{n:05d}"}),
+        "change a client": lambda n: ("PATCH", f"/api/clients/{next(client_ids)}", {"timezone": f"Etc/GMT+{n % 12}"}),
+        "list 50 clients": lambda _: ("GET", f"/api/clients?limit=50&tag={TAG}", None),
+        "order a mailing": lambda _: ("POST", "/api/mailing", order),
+        "read a mailing": lambda _: ("GET", f"/api/mailing/{mailing_id}", None),
+        "list mailings": lambda _: ("GET", "/api/mailing?limit=50", None),
+        "list 50 messages": lambda _: ("GET", f"/api/messages?mailing={mailing_id}&limit=50", None),
+        "statistics of a mailing": lambda _: ("GET", f"/api/mailing/{mailing_id}/stats", None),
+        "statistics of all": lambda _: ("GET", "/api/mailing/stats", None),
+    }
+
+
+def measure(stack: Stack, make: Callable[[int], Request], count: int) -> Timed:
+    """So many requests, spread over the connections; RuntimeError where one is refused."""
+    numbers: Iterator[int] = iter(range(count))
+    lock = threading.Lock()
+    took: list[float] = []
+    refused: list[str] = []
+
+    def work() -> None:
+        url = urlsplit(stack.api._url)
+        connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=_TIMEOUT)
+        headers = {"Authorization": str(stack.api._session.headers["Authorization"])}
+        while not refused:
+            with lock:
+                number = next(numbers, None)
+                if number is None:
+                    return
+                method, path, body = make(number)
+            content = None if body is None else json.dumps(body)
+            began = time.perf_counter()
+            connection.request(method, path, content, headers | ({"Content-Type": "application/json"} if body else {}))
+            answer = connection.getresponse()
+            text = answer.read()
+            took.append(1000 * (time.perf_counter() - began))
+            if answer.status >= 300 and answer.status != 409:  # two changes of one client may meet
+                refused.append(f"{method} {path}: {answer.status} {text[:200]!r}")
+
+    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - began
+    if refused:
+        raise RuntimeError(refused[0])
+    return Timed(round(len(took) / seconds, 1), round(percentile(took, 0.5), 1), round(percentile(took, 0.99), 1))

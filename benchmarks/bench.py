@@ -1,0 +1,278 @@
+"""`make bench`: measures everything that docs/performance.md tells, part by part, and writes it down.
+
+Figures are medians of several runs, with the least and the most beside them; what is compared is measured in turns, so
+that whatever else the machine does meets both. For each part it writes DIRECTORY/<part>.json and <part>.md, with the
+plots beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks import api, cold_start, cost, cpu, gateway, growth, mailing, main_job, peer, punctuality, start
+from benchmarks.figures import Figure, figures, percentile, table
+
+_FIRST_VERSION = {"create a client": "250", "read a client": "270 to 300"}  # of requests per second, on two cores
+_SENT = ("per_second", "first_message_s", "own_cpu_ms", "emulator_cpu_ms")
+_THEIRS = ("messages_per_second", "first_message_s", "cpu_ms_per_message_own", "cpu_ms_per_message_engines")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much is measured: `runs` of each, of mailings to so many clients."""
+
+    runs: int
+    messages: int
+    latencies: tuple[float, ...]
+    sizes: tuple[int, ...]
+    directory: Path
+    short: bool
+
+
+Part = tuple[Any, str]  # what was found, and a text of it in Markdown
+
+
+def say(text: str) -> None:
+    """Show how far it has come, and how busy the machine was meanwhile."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}: {text}\n")
+    sys.stderr.flush()
+
+
+def job(options: Options) -> Part:
+    """The main job here, and the peer's in turns with it where there is a peer."""
+    why_not = peer.missing()
+    if why_not:
+        say(f"without the peer: {why_not}")
+    runs: dict[str, list[dict[str, Any]]] = {}
+    calls: dict[str, dict[str, float]] = {}
+    with ExitStack() as stack:
+        target = stack.enter_context(gateway.running())
+        other = None
+        if not why_not:
+            other = stack.enter_context(peer.running(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        for number in range(options.runs):
+            for latency in options.latencies:
+                sent, calls = _ours(target, latency, options.messages)
+                runs.setdefault(f"{latency:g} ms, here", []).append(dataclasses.asdict(sent))
+                say(f"run {number + 1}, {latency:g} ms: {sent.per_second:.0f} messages/s")
+                for name, line in _theirs(other, target, latency, options.messages):
+                    rate = f"{line['messages_per_second']:.0f} messages/s" if line else "did not come to an end"
+                    say(f"run {number + 1}, {latency:g} ms, {name}: {rate}")
+                    if line:
+                        runs.setdefault(f"{latency:g} ms, {name}", []).append(line)
+    found = {"runs": runs, "emulator_calls": calls, "peer": why_not or "measured"}
+    return found, f"{_table_of_jobs(runs)}\n\n{_table_of_calls(calls, options.messages)}"
+
+
+def _ours(target: gateway.Gateway, latency: float, count: int) -> tuple[main_job.Sent, dict[str, dict[str, float]]]:
+    with tempfile.TemporaryDirectory() as directory:
+        told = Path(directory) / "calls.json"
+        with main_job.running(target.url, Path(directory), EMULATOR_CALLS_FILE=str(told)) as stack:
+            stack.add_clients(count)
+            sent = main_job.send(stack, target, latency, count)
+            if sent.unfinished or sent.duplicates or sent.accepted != count:
+                raise RuntimeError(f"a promise is broken: {sent}")
+        return sent, json.loads(told.read_text(encoding="utf-8"))
+
+
+def _theirs(
+    other: peer.Peer | None, target: gateway.Gateway, latency: float, count: int
+) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    for pool, workers in itertools.product(peer.POOLS, peer.WORKERS) if other else ():
+        yield f"peer ({workers} x {pool})", other.send(target, latency, count, pool, workers) if other else None
+
+
+def _table_of_jobs(runs: dict[str, list[dict[str, Any]]]) -> str:
+    rows = []
+    for name, lines in runs.items():
+        found = figures(lines, _SENT if "per_second" in lines[0] else _THEIRS)
+        rate, first, own, engines = found.values()
+        rows.append((name, rate.shown(), first.shown(2), own.shown(2), engines.shown(2)))
+    head = ("gateway, who", "messages/s", "first message, s", "own CPU, ms a message", "emulator or engines, ms")
+    return table(head, rows)
+
+
+def _table_of_calls(calls: dict[str, dict[str, float]], count: int) -> str:
+    """Of the last run; making the clients is in it too."""
+    rows = [
+        (
+            name,
+            f"{line['calls']:.0f}",
+            f"{1000 * line['seconds'] / max(1, line['calls']):.2f}",
+            f"{1000 * line['seconds'] / count:.3f}",
+        )
+        for name, line in sorted(calls.items(), key=lambda one: -one[1]["seconds"])[:10]
+    ]
+    return table(("emulator's call", "calls", "ms each", "ms a message"), rows)
+
+
+def processor(options: Options) -> Part:
+    """CPU time in dispatch and delivery."""
+    cpu.silence()
+    with gateway.running() as target:
+        runs = []
+        for number in range(options.runs):
+            runs.append(dataclasses.asdict(cpu.measure(options.messages, target.url)))
+            say(f"run {number + 1}: {runs[-1]}")
+    found = figures(runs, ("dispatch", "delivery"))
+    rows = [(name, figure.shown(3)) for name, figure in found.items()]
+    return runs, table(("CPU", "ms a message"), rows)
+
+
+def money(options: Options) -> Part:
+    """The bill of AWS by size."""
+    mailing.quiet()
+    found: dict[str, str] = {}
+    for size in options.sizes:
+        found[f"{size}"] = cost.report(mailing.run(size))
+        say(found[f"{size}"].splitlines()[0])
+    return found, "\n\n".join(f"```\n{text}\n```" for text in found.values())
+
+
+def growing(options: Options) -> Part:
+    """Calls and read units by the number of clients, with the plots."""
+    mailing.quiet()
+    found: dict[int, dict[str, growth.Work]] = {}
+    for size in options.sizes:
+        found[size] = {**growth.of_a_mailing(size), **(growth.of_the_api(size) if size <= 100_000 else {})}
+        say(f"{size:,} clients done")
+    for unit, title in (("calls", "Calls of AWS"), ("read_units", "Read units")):
+        for name, chosen in (("message", True), ("request", False)):
+            by_size = {
+                size: {what: getattr(work, unit) for what, work in works.items() if ("per message" in what) is chosen}
+                for size, works in found.items()
+            }
+            by_size = {size: works for size, works in by_size.items() if works}
+            image = growth.plot(f"{title} for a {name}", unit.replace("_", " "), by_size)
+            (options.directory / f"growth-{unit.replace('_', '-')}-{name}.svg").write_bytes(image)
+    head = ("calls of AWS, read units", *(f"{size:,} clients" for size in options.sizes))
+    names = next(iter(found.values()))
+    rows = [(name, *(_shown(found[size].get(name)) for size in options.sizes)) for name in names]
+    plain = {size: {name: dataclasses.asdict(work) for name, work in works.items()} for size, works in found.items()}
+    return plain, table(head, rows)
+
+
+def _shown(work: growth.Work | None) -> str:
+    return f"{work.calls:.3g}, {work.read_units:.3g}" if work else ""
+
+
+def requests_of_the_api(options: Options) -> Part:
+    """The ten main calls."""
+    runs: dict[str, list[dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as directory, main_job.running("sandbox:", Path(directory)) as stack:
+        stack.add_clients(options.messages)
+        mailing_id = main_job.sent_mailing(stack, options.messages)
+        for number in range(options.runs):
+            for name, make in api.calls(stack, mailing_id).items():
+                timed = api.measure(stack, make, 80 if options.short else 400)
+                runs.setdefault(name, []).append(dataclasses.asdict(timed))
+            say(f"run {number + 1} done")
+    rows = []
+    for name, lines in runs.items():
+        found = figures(lines, ("per_second", "p50_ms", "p99_ms"))
+        rows.append((name, *(figure.shown() for figure in found.values()), _FIRST_VERSION.get(name, "")))
+    return runs, table(("call", "requests/s", "p50, ms", "p99, ms", "first version, requests/s"), rows)
+
+
+def punctual(options: Options) -> Part:
+    """Lateness of mailings that start at random moments."""
+    count, spread = (20, timedelta(seconds=40)) if options.short else (100, timedelta(minutes=3))
+    with (
+        gateway.running() as target,
+        tempfile.TemporaryDirectory() as directory,
+        main_job.running(target.url, Path(directory)) as stack,
+    ):
+        late = punctuality.measure(stack, target, count, spread)
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+    found = {name: round(percentile(late, share), 3) for name, share in shares.items()} | {"most": round(max(late), 3)}
+    text = table(("mailings", *(f"{name}, s" for name in found)), [(str(count), *map(str, found.values()))])
+    return {"late_s": late, **found}, text
+
+
+def starting(options: Options) -> Part:
+    """`make run` until it is ready, and what each function imports."""
+    first, again = [], []
+    for number in range(options.runs):
+        with tempfile.TemporaryDirectory() as directory:
+            first.append(start.until_ready(Path(directory)))
+            again.append(start.until_ready(Path(directory)))
+        say(f"run {number + 1}: {first[-1]:.1f} s, then {again[-1]:.1f} s")
+    rows = [("from nothing", Figure.of(first).shown(1)), ("with its data", Figure.of(again).shown(1))]
+    looks = 3 if options.short else cold_start.LOOKS
+    cold = {name: cold_start.measure(name, looks) for name in cold_start.FUNCTIONS}
+    colder = [(name, f"{one.import_ms:.0f}", str(one.modules), f"{one.services_ms:.0f}") for name, one in cold.items()]
+    found = {"first": first, "again": again, "cold": {name: dataclasses.asdict(one) for name, one in cold.items()}}
+    head = ("function", "import, ms", "modules", "services and AWS clients, ms")
+    return found, f"{table(('`make run` until Ready', 's'), rows)}\n\n{table(head, colder)}"
+
+
+PARTS: dict[str, Callable[[Options], Part]] = {
+    "job": job,
+    "cpu": processor,
+    "api": requests_of_the_api,
+    "punctuality": punctual,
+    "start": starting,
+    "growth": growing,
+    "cost": money,
+}
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    return {
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure the parts that are named, or all of them."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--runs", type=int, default=5, help="of each measurement")
+    parser.add_argument("--short", action="store_true", help="one run, of less: to see that it works")
+    parser.add_argument("--million", action="store_true", help="a mailing to a million clients too (growth, cost)")
+    parser.add_argument("--directory", type=Path, default=Path("dist/bench"))
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    sizes = (1000, 2000) if given.short else (1000, 10_000, 100_000)
+    options = Options(
+        runs=1 if given.short else given.runs,
+        messages=1000 if given.short else 10_000,
+        latencies=(20, 100),
+        sizes=(*sizes, 1_000_000) if given.million else sizes,
+        directory=given.directory,
+        short=given.short,
+    )
+    options.directory.mkdir(parents=True, exist_ok=True)
+    for name in given.parts or PARTS:
+        say(f"{name}: {PARTS[name].__doc__}")
+        found, text = PARTS[name](options)
+        content = {"machine": machine(), "options": dataclasses.asdict(options) | {"directory": ""}, "found": found}
+        (options.directory / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (options.directory / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+        sys.stdout.write(f"\n## {name}\n\n{text}\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
