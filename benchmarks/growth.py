@@ -122,4 +122,4 @@ def plot(title: str, unit: str, by_size: dict[int, dict[str, float]]) -> bytes:
             (position, by_size[size][name]) for position, size in enumerate(sorted(by_size)) if name in by_size[size]
         ]
         chart.add(name, points)
-    return bytes(chart.render())
+    return str(chart.render(is_unicode=True)).encode()
