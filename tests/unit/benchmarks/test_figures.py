@@ -1,8 +1,6 @@
-"""Figures of several runs, and the plots of them."""
+"""Figures of several runs."""
 
 from __future__ import annotations
-
-import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -20,13 +18,3 @@ def test_a_percentile_is_what_such_a_share_does_not_exceed(share: float, value: 
 
 def test_a_table_is_markdown() -> None:
     assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
-
-
-@pytest.mark.filterwarnings("ignore::ImportWarning")  # of pygal's own importer
-def test_a_plot_is_an_image_with_a_line_for_each_thing() -> None:
-    from benchmarks.growth import plot
-
-    image = plot("Calls", "calls", {1000: {"one": 1.0, "two": 2.0}, 10_000: {"one": 1.5, "two": 2.0}})
-    root = ET.fromstring(image)  # noqa: S314 - our own
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert {"one", "two", "1,000", "10,000"} <= {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
