@@ -24,11 +24,15 @@ def aws_client(name: str, *, patient: bool = True) -> Any:
         read_timeout=10 if patient else 1,
         retries={"mode": "standard", "total_max_attempts": 4 if patient else 1},
         max_pool_connections=32,
-        parameter_validation=False,
     )
+    return plain_client(name, config)
+
+
+def plain_client(name: str, config: Config) -> Any:
+    """A client of DynamoDB or SQS with these settings."""
     session = botocore.session.get_session()
     session.register_component("response_parser_factory", _PlainParsers())
-    client = session.create_client(name, config=config)
+    client = session.create_client(name, config=config.merge(Config(parameter_validation=False)))
     client._serializer = _PlainSerializer()
     return client
 

@@ -7,10 +7,10 @@ import os
 import socket
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from chalice.app import Chalice
 
+from chalicelib.aws_clients import plain_client
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
 from infra.local.driver import EventSourceThreads
@@ -36,9 +36,8 @@ def aws_client(name: str) -> Any:
         read_timeout=30,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=64,
-        parameter_validation=False,
     )
-    return botocore.session.get_session().create_client(name, config=config)
+    return plain_client(name, config)
 
 
 def create_resources(settings: Settings) -> None:
