@@ -21,10 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "everywhere: runs on the embedded stack and on the deployed package")
     config.addinivalue_line("markers", "deployed: runs on the deployed package only")
     config.addinivalue_line("markers", "changes_code: leaves other code deployed, so it comes last")
+    config.addinivalue_line("markers", "long: waits for minutes, so it comes first and others run beside it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("changes_code") is not None)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, LocalRun, wait_until
 from tests.support.orders import add_clients, mailing, order, statuses, wait_for_end
@@ -42,6 +44,7 @@ def test_ten_thousand_clients_are_each_called_once(api: ApiCaller, run: LocalRun
     assert min(heard.at for heard in gateway.heard) - began < 2
 
 
+@pytest.mark.long
 def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], gateway: FaultyGateway) -> None:
     """Kill -9 in the middle, while the emulator lives on: everyone gets it, and nobody is called again without need.
 
