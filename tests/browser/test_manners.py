@@ -30,19 +30,19 @@ width => [...document.querySelectorAll("header *, main *, footer *")]
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def extremes(run: LocalRun, api: ApiCaller) -> Extremes:
     """The longest values of everything."""
     return fill(run, api)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def axe() -> Axe:
     """The checker of accessibility."""
     return Axe()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def session(engine: Browser, run: LocalRun) -> StorageState:
     """The cookies of who is signed in: once for all, since it takes its time."""
     context = engine.new_context(base_url=run.url)
