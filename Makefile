@@ -54,7 +54,7 @@ report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=202
 test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a browser
 	$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/simulation
 	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e
-	$(BIN)/pytest -n 2 --dist loadfile tests/browser
+	$(BIN)/pytest tests/browser
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation

@@ -34,10 +34,10 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
-        "claim: call also where another sender has the message",
-        "chalicelib/services/claiming.py",
-        "            if not ours:\n",
-        "            if not ours and not new.claim:\n",
+        "claim: take a message whatever has become of it since it was read",
+        "chalicelib/storage/ledger.py",
+        "WHERE ledger_key = ? AND client_id = ? AND revision = ?",
+        "WHERE ledger_key = ? AND client_id = ? AND revision >= ?",
     ),
     Mutant(
         "cursor: move it whoever has the shard and wherever it is",
