@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
+    "tests/integration/storage/test_ledger.py",
+    "tests/integration/storage/test_mailings.py",
     "tests/integration/test_main_job.py",
     "tests/integration/test_faults.py",
     "tests/integration/test_crashes.py",
