@@ -76,32 +76,31 @@ class Stack:
 
 
 @contextmanager
-def running(gateway_url: str, data_dir: Path, **environ: str) -> Iterator[Stack]:
-    """The embedded stack, from an empty directory."""
+def make_run(data_dir: Path, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """`make run` on a free port, once it is ready, and ended again; RuntimeError where it never is."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GATEWAY_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local"],
         cwd=ROOT,
-        env={
-            **kept,
-            "PORT": "0",
-            "DATA_DIR": str(data_dir),
-            "GATEWAY_URL": gateway_url,
-            "GATEWAY_TOKEN": "bench",
-            **environ,
-        },
+        env={**kept, "PORT": "0", "DATA_DIR": str(data_dir), **environ},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     try:
-        for line in process.stdout or ():
-            if line.startswith("Ready: "):
-                break
-        yield Stack(data_dir, process)
+        if not any(line.startswith("Ready: ") for line in process.stdout or ()):
+            raise RuntimeError(f"never ready: exit code {process.wait()}")
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
+
+
+@contextmanager
+def running(gateway_url: str, data_dir: Path, **environ: str) -> Iterator[Stack]:
+    """The embedded stack, from an empty directory."""
+    with make_run(data_dir, **{"GATEWAY_URL": gateway_url, "GATEWAY_TOKEN": "bench", **environ}) as process:
+        yield Stack(data_dir, process)
 
 
 def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
