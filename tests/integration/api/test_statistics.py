@@ -18,10 +18,13 @@ ACCEPTED = Answer(Outcome.ACCEPTED)
 def _with_trouble(campaign: Campaign) -> str:
     """A finished mailing with sent, refused, unknown and skipped messages."""
 
+    places: dict[int, int] = {}  # ids are drawn; which message gets which answer is not
+
     def script(gateway_id: int, nth: int) -> Answer:
-        if gateway_id % 5 == 0:
+        place = places.setdefault(gateway_id, len(places))
+        if place % 5 == 0:
             return REFUSED
-        return LOST if gateway_id % 17 == 0 else ACCEPTED
+        return LOST if place % 17 == 1 else ACCEPTED
 
     campaign.world.gateway.script = script
     campaign.add_clients(4, opted_out=True)
