@@ -12,6 +12,7 @@ from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, local_runs, wait_until
 from tests.support.orders import add_clients, order, statuses, wait_for_end
 from tests.support.prometheus import Prometheus, prometheus_of
+from tests.support.turns import in_turn
 
 pytestmark = pytest.mark.xdist_group("prometheus")  # one run for all of them
 CLIENTS = 600
@@ -32,7 +33,10 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """600 messages at 100 a second, so that rates can be seen; one in twenty is refused at first or for good."""
     gateway = FaultyGateway(0.02)
-    gateway.behave = lambda gateway_id, nth: {0: "400", 1: "503" if nth == 1 else "ok"}.get(gateway_id % 40, "ok")
+    place = in_turn(range(40))
+    gateway.behave = lambda gateway_id, nth: {0: "400", 1: "503" if nth == 1 else "ok"}.get(
+        place(gateway_id, nth), "ok"
+    )
     directory = tmp_path_factory.mktemp("watched")
     with local_runs(directory) as start:
         run = start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token").ready()

@@ -21,6 +21,7 @@ from chalicelib.services import reports
 from chalicelib.services.reports import ReportService
 from tests.factories import MailingFactory
 from tests.support.mailbox import html, plain, read_emails
+from tests.support.turns import in_turn
 from tests.support.world import START, World, new_world
 
 RECIPIENTS = "ops@example.com,boss@example.com"
@@ -47,17 +48,13 @@ def _sent_by(world: World, tmp_path: Path) -> EmailMessage:
     return read_emails(tmp_path)[-1]
 
 
-def _trouble(gateway_id: int, nth: int) -> Answer:
-    if gateway_id % 4 == 0:
-        return Answer(Outcome.REFUSED, "HTTP 400", 400)
-    return Answer(Outcome.UNKNOWN, "no answer in time") if gateway_id % 7 == 0 else Answer(Outcome.ACCEPTED)
-
-
 def _mailing_with_trouble(world: World, **fields: str) -> dict[str, int]:
     """A finished mailing with sent, failed, unknown and skipped messages; its counts."""
     world.add_clients(60)
     world.add_clients(3, tag="vip", operator="917", opted_out=True)
-    world.gateway.script = _trouble
+    refused, unknown = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.UNKNOWN, "no answer in time")
+    accepted = Answer(Outcome.ACCEPTED)
+    world.gateway.script = in_turn([refused, accepted, accepted, unknown, accepted, refused, accepted, accepted])
     mailing = world.create_mailing(**fields)
     world.run_until_finished(mailing)
     return world.counts(mailing)

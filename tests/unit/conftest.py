@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket, enable_socket
+
+# The same examples in every run, and no bound on the time of one: a busy machine is no fault of the code.
+settings.load_profile("ci")
 
 
 @pytest.hookimpl(tryfirst=True)
