@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -37,18 +37,10 @@ def finish(api: ApiCaller, mailing_id: str) -> None:
 
 
 @contextmanager
-def refusing(gateway: FaultyGateway, number: int) -> Iterator[None]:
-    """The gateway refuses so many messages for good, the first that come."""
-    doomed: set[int] = set()
-
-    def behave(gateway_id: int, nth: int) -> str:
-        del nth
-        if len(doomed) < number:
-            doomed.add(gateway_id)
-        return "400" if gateway_id in doomed else "ok"
-
-    gateway.behave = behave
+def refusing(gateway: FaultyGateway, phones: Sequence[str]) -> Iterator[None]:
+    """The gateway refuses for good what comes for these numbers, and takes what else comes meanwhile."""
+    gateway.refused = frozenset(int(phone) for phone in phones)
     try:
         yield
     finally:
-        gateway.behave = lambda gateway_id, nth: "ok"
+        gateway.refused = frozenset()

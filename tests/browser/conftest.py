@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState
 
 from tests.support.chromium import chromium
 from tests.support.faulty_gateway import FaultyGateway
@@ -92,25 +92,46 @@ def window(engine: Browser, run: LocalRun) -> Iterator[Window]:
     assert made.complaints == []
 
 
+def signed_in(page: Page, username: str, password: str) -> Page:
+    """The page once the form of signing in was filled in and sent."""
+    page.goto("/admin/login")
+    page.get_by_label("Username").or_(page.get_by_label("Имя пользователя")).fill(username)
+    page.locator("input[type=password]").fill(password)
+    page.locator("main button").click()
+    page.wait_for_url("**/admin")
+    return page
+
+
 @pytest.fixture
 def sign_in(run: LocalRun) -> Callable[..., Page]:
     """Signs in on a page by the form, as the first user unless another is named."""
 
-    def signed_in(page: Page, username: str = "admin", password: str = "") -> Page:
-        page.goto("/admin/login")
-        page.get_by_label("Username").or_(page.get_by_label("Имя пользователя")).fill(username)
-        page.locator("input[type=password]").fill(password or run.password)
-        page.locator("main button").click()
-        page.wait_for_url("**/admin")
-        return page
+    def sign_in(page: Page, username: str = "admin", password: str = "") -> Page:
+        return signed_in(page, username, password or run.password)
 
-    return signed_in
+    return sign_in
+
+
+def session_of(engine: Browser, run: LocalRun) -> StorageState:
+    """The cookies of the first user, signed in on a laptop in Moscow."""
+    window = Window(engine, run.url, [], [])
+    state = signed_in(window.open(), "admin", run.password).context.storage_state()
+    window.opened[0].close()
+    return state
+
+
+@pytest.fixture(scope="session")
+def session(engine: Browser, run: LocalRun) -> StorageState:
+    """The cookies of the first user, an admin: signed in once for all, since it takes its time."""
+    return session_of(engine, run)
 
 
 @pytest.fixture
-def page(window: Window, sign_in: Callable[..., Page]) -> Page:
-    """A page on a laptop, signed in as the first user, an admin."""
-    return sign_in(window.open())
+def page(window: Window, session: StorageState) -> Page:
+    """The overview on a laptop, seen by the first user, an admin."""
+    page = window.open(storage_state=session)
+    page.goto("/admin")
+    return page
 
 
 @pytest.fixture

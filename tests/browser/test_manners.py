@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, StorageState
+from playwright.sync_api import Page, StorageState
 
 from chalicelib import admin
 from tests.browser.conftest import PHONE, Window
@@ -40,21 +40,6 @@ def extremes(run: LocalRun, api: ApiCaller) -> Extremes:
 def axe() -> Axe:
     """The checker of accessibility."""
     return Axe()
-
-
-@pytest.fixture(scope="session")
-def session(engine: Browser, run: LocalRun) -> StorageState:
-    """The cookies of who is signed in: once for all, since it takes its time."""
-    context = engine.new_context(base_url=run.url)
-    page = context.new_page()
-    page.goto("/admin/login")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(run.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/admin")
-    state = context.storage_state()
-    context.close()
-    return state
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.support.local_run import ApiCaller
 def test_why_somebody_got_nothing_is_found_out(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
     """Expects the way from a phone number to the call of the gateway and its answer; secrets stay hidden."""
     (phone,) = add_clients(api, "asked", 1)
-    with refusing(gateway, 1):
+    with refusing(gateway, [phone]):
         finish(api, order(api, "asked", text="Your parcel is here"))
     page.goto("/admin/messages")
     page.get_by_label("Phone number, or an id").fill(phone)
@@ -37,8 +37,8 @@ def test_why_somebody_got_nothing_is_found_out(page: Page, api: ApiCaller, gatew
 
 def test_messages_are_narrowed_to_a_status(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
     """Expects only those that failed, and the choice to be shown."""
-    add_clients(api, "narrowed", 2)
-    with refusing(gateway, 1):
+    phones = add_clients(api, "narrowed", 2)
+    with refusing(gateway, phones[:1]):
         finish(api, order(api, "narrowed"))
     page.goto("/admin/messages")
     page.get_by_label("Status", exact=True).select_option("failed")

@@ -18,8 +18,8 @@ PATIENCE = 20_000  # milliseconds
 @pytest.fixture
 def running(run: LocalRun, api: ApiCaller) -> Iterator[str]:
     """The id of a mailing that is being sent for as long as the test lasts."""
-    add_clients(run, 300, tag=TAG)
-    mailing = order(api, TAG, text="Seen on the overview", rate_limit=20)
+    add_clients(run, 300, tag=TAG, first=1000)
+    mailing = order(api, TAG, text="Seen on the overview", rate_limit=10)
     yield mailing
     api.request("POST", f"/api/mailing/{mailing}/cancel")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.browser.conftest import PHONE, Window
+from tests.browser.conftest import PHONE, Window, session_of
 from tests.browser.test_manners import findings
 from tests.support.local_run import ApiCaller, LocalRun, local_runs
 
@@ -37,6 +37,12 @@ def empty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
     """A service in which nobody has done anything yet."""
     with local_runs(tmp_path_factory.mktemp("empty")) as start:
         yield start().ready()
+
+
+@pytest.fixture(scope="module")
+def empty_session(engine: Browser, empty_run: LocalRun) -> StorageState:
+    """The cookies of its first user."""
+    return session_of(engine, empty_run)
 
 
 def legible(axe: Axe, page: Page) -> None:
@@ -116,10 +122,10 @@ def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> N
     ],
 )
 def test_an_empty_service_says_what_to_do_next(
-    window: Window, sign_in: Callable[..., Page], empty_run: LocalRun, axe: Axe, path: str, told: str, next_step: str
+    window: Window, empty_run: LocalRun, empty_session: StorageState, axe: Axe, path: str, told: str, next_step: str
 ) -> None:
     """Expects a sentence and, where there is something to do, the way to it."""
-    page = sign_in(window.open(base_url=empty_run.url, viewport=PHONE), "admin", empty_run.password)
+    page = window.open(base_url=empty_run.url, viewport=PHONE, storage_state=empty_session)
     page.goto(path)
     expect(page.locator(".empty").first).to_contain_text(told)
     if next_step:

@@ -35,12 +35,14 @@ class FaultyGateway:
     """`behave` says for an id and its how-manieth call what comes: ok, garbage, code, an HTTP status, or
 
     reset (the connection breaks), hang (nothing), drip-headers and drip-body (a byte every 0.1 s), endless (a body
-    without end), redirect (to another path). `headers` are sent with each answer.
+    without end), redirect (to another path). `headers` are sent with each answer. Messages to the phone numbers in
+    `refused`, as the gateway hears them, get HTTP 400, whatever `behave` says.
     """
 
     def __init__(self, latency: float = 0.0, port: int = 0) -> None:
         self.latency = latency
         self.behave: Callable[[int, int], str] = lambda gateway_id, nth: "ok"
+        self.refused: frozenset[int] = frozenset()
         self.headers: dict[str, str] = {}
         self.heard: list[Heard] = []
         self._calls: Counter[int] = Counter()
@@ -85,6 +87,8 @@ class FaultyGateway:
         with self._lock:
             self._calls[message["id"]] += 1
             what = self.behave(message["id"], self._calls[message["id"]])
+            if message["phone"] in self.refused:
+                what = "400"
             self.heard.append(Heard(time.time(), path, authorization, message, what))
         self._released.wait(600 if what == "hang" else self.latency)
         return what

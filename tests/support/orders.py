@@ -12,12 +12,12 @@ from tests.support.local_run import ApiCaller, Run, wait_until
 _ENDED = ("finished", "cancelled", "expired")
 
 
-def add_clients(run: Run, count: int, tag: str = "many") -> None:
-    """Put so many clients into the directory."""
+def add_clients(run: Run, count: int, tag: str = "many", first: int = 0) -> None:
+    """Put so many clients into the directory, whose numbers go on from the first; who is there gets the new tag."""
     now = datetime.now(UTC)
     clients = [
         new_client(phone_number=f"+7916{number:07d}", operator=None, tag=tag, timezone="UTC", opted_out=False, now=now)
-        for number in range(count)
+        for number in range(first, first + count)
     ]
     with run.services() as services:
         services.clients._clients.upsert(clients)
