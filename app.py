@@ -46,6 +46,7 @@ def dispatcher(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
     return workers.dispatch(event.to_dict(), event.context)
 
 
-@app.on_sqs_message(queue=settings.send_queue, name="sender", batch_size=100, maximum_batching_window_in_seconds=1)
+# Ten hints, which are for up to a hundred messages.
+@app.on_sqs_message(queue=settings.send_queue, name="sender", batch_size=10, maximum_batching_window_in_seconds=1)
 def sender(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
     return workers.send(event.to_dict(), event.context)

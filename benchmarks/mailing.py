@@ -61,7 +61,7 @@ class Measured:
 def run(count: int) -> Measured:
     """Send a mailing to so many clients, all of whom the gateway takes at once."""
     aws = StubbedAws()
-    with new_world(seed=1, workers_of=WORKERS, aws=aws, gateway_concurrency=50) as world:
+    with new_world(seed=1, workers_of=WORKERS, aws=aws, sender_batch=None, gateway_concurrency=50) as world:
         world.gateway.latency = timedelta(0)
         world.add_clients(1, tag=TAG)  # the counters say that there is somebody
         ClientIndex(aws, world.workers.tables, new_clients(count, world.clock.now()))

@@ -34,7 +34,7 @@ class Settings:
     sender_timeout: int = 30
     claim_lease: float = 45.0
     dispatcher_timeout: int = 120
-    queue_high_water: int = 2000
+    queue_high_water: int = 1000
     stall_after: float = 60.0
     circuit_threshold: int = 6
     report_to: str = ""

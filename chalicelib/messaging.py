@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .clock import Backoff
 from .domain.clients import is_client_id
 from .domain.errors import Malformed, Unavailable
+from .domain.messages import HINT_SIZE, MessageKey
 
 BATCH = 10  # the most that one call of SQS takes
 MAX_DELAY = 900  # seconds; SQS delays no longer
@@ -24,27 +25,42 @@ _LOOKS = 3  # that find nothing before a queue counts as empty
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Says that a message is to be delivered; the ledger says whether it still is."""
+    """Says that messages of a mailing are to be delivered; the ledger says whether they still are."""
 
     mailing_id: str
-    client_id: str
+    client_ids: tuple[str, ...]
 
     @classmethod
     def parse(cls, body: str) -> Hint:
         """The hint in a queue message's body; Malformed where there is none."""
         try:
             values = json.loads(body)
-            hint = cls(values["mailing_id"], values["client_id"])
+            mailing_id, client_ids = values["mailing_id"], values["client_ids"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Malformed(f"no hint: {type(error).__name__}") from error
-        if not (isinstance(hint.mailing_id, str) and hint.mailing_id.isalnum() and isinstance(hint.client_id, str)):
-            raise Malformed("no hint: ids must be texts")
-        if not is_client_id(hint.client_id):
-            raise Malformed("no hint: the client's id is none")
-        return hint
+        if not (isinstance(mailing_id, str) and mailing_id.isalnum() and isinstance(client_ids, list)):
+            raise Malformed("no hint: the mailing's id must be a text, the clients' a list")
+        if not 1 <= len(client_ids) <= HINT_SIZE:
+            raise Malformed(f"no hint: it must be for 1 to {HINT_SIZE} clients")
+        if not all(isinstance(one, str) and is_client_id(one) for one in client_ids):
+            raise Malformed("no hint: a client's id is none")
+        return cls(mailing_id, tuple(client_ids))
 
-    def body(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+    @classmethod
+    def of(cls, key: MessageKey) -> Hint:
+        """The hint for one message."""
+        return cls(key[0], (key[1],))
+
+    def body(self, **more: str) -> str:
+        return json.dumps(asdict(self) | more, separators=(",", ":"))
+
+
+def hints_for(mailing_id: str, client_ids: Sequence[str]) -> list[str]:
+    """The bodies of as few hints as say that the messages to these clients are to be delivered."""
+    return [
+        Hint(mailing_id, tuple(client_ids[start : start + HINT_SIZE])).body()
+        for start in range(0, len(client_ids), HINT_SIZE)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +147,13 @@ class Queue:
     def send(self, bodies: Sequence[str], delay: int = 0) -> None:
         """Put messages on the queue, to be seen after `delay` seconds. Unavailable where SQS does not take them all;
         some of them may then be on the queue."""
-        delay = max(0, min(MAX_DELAY, delay))
-        entries = [{"MessageBody": body, "DelaySeconds": delay} for body in bodies]
+        self.send_each([(body, delay) for body in bodies])
+
+    def send_each(self, delayed: Sequence[tuple[str, float]]) -> None:
+        """Like `send`, each message with a delay of its own."""
+        entries = [
+            {"MessageBody": body, "DelaySeconds": max(0, min(MAX_DELAY, math.ceil(delay)))} for body, delay in delayed
+        ]
         self._in_batches("send_message_batch", entries)
 
     def postpone(self, receipts: Sequence[tuple[str, float]]) -> None:

@@ -58,7 +58,7 @@ MESSAGES_PARKED = Metric(
     "reason",
     ("circuit", "rate", "local window", "retry"),
 )
-BATCH_SIZE = Metric("BatchSize", COUNT, "Hints that an invocation of the sender was given")
+BATCH_SIZE = Metric("BatchSize", COUNT, "Messages that an invocation of the sender was given hints for")
 GATEWAY_LATENCY = Metric("GatewayLatency", MILLISECONDS, "How long calls of the gateway took")
 GATEWAY_FAILURES = Metric("GatewayFailures", COUNT, "Calls that the gateway did not answer, or not with yes or no")
 CIRCUIT_STATE = Metric("CircuitState", NO_UNIT, "0 while the circuit is closed, 1 open, 2 held; told by every tick")

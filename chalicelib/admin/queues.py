@@ -116,8 +116,8 @@ def _queues(visit: Visit) -> list[QueueRow]:
 def _letters(visit: Visit) -> list[LetterRow]:
     """Those that are shown, the oldest first."""
     letters = sorted(visit.services.dead_letters.list(SHOWN), key=lambda letter: letter.given_up_at)
-    messages = visit.services.messages.of_hints(letter.hint for letter in letters if letter.hint)
-    return [LetterRow(letter, messages.get(letter.hint) if letter.hint else None) for letter in letters]
+    messages = visit.services.messages.of(letter.about for letter in letters if letter.about)
+    return [LetterRow(letter, messages.get(letter.about) if letter.about else None) for letter in letters]
 
 
 def _oldest(letters: list[LetterRow]) -> datetime | None:

@@ -33,7 +33,10 @@ class QueueList(View):
 
 
 class DeadLetterView(View):
-    """A dead letter. `message` is the id of the message that it is about, null where its body is none of ours."""
+    """A dead letter. `message` is the id of the message that it is about, null where its body is none of ours.
+
+    One that is about several messages is listed once for each, under the same id: they are put back together.
+    """
 
     id: str
     message: str | None
@@ -45,12 +48,12 @@ class DeadLetterView(View):
 
     @classmethod
     def of(cls, letter: DeadLetter) -> DeadLetterView:
-        hint = letter.hint
+        mailing_id, client_id = letter.about or (None, None)
         return cls(
             id=letter.item,
-            message=message_id_for(hint.mailing_id, hint.client_id) if hint else None,
-            mailing=hint.mailing_id if hint else None,
-            client=hint.client_id if hint else None,
+            message=message_id_for(*letter.about) if letter.about else None,
+            mailing=mailing_id,
+            client=client_id,
             reason=letter.reason,
             body=letter.body,
             given_up_at=letter.given_up_at,

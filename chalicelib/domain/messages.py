@@ -32,6 +32,10 @@ class MessageStatus(StrEnum):
         return self not in _OPEN
 
 
+MessageKey = tuple[str, str]  # mailing and client
+# Messages that one hint on the send queue is for. A sender takes ten hints, which one call receives and one deletes.
+HINT_SIZE = 10
+
 USED_UP = "attempts used up"
 MAX_ATTEMPTS_KEPT = 30
 IN_TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
@@ -105,6 +109,10 @@ class Message:
             del attempts[next((place for place in between if attempts[place].outcome is Outcome.FAILED), 1)]
             forgiven -= 1
         return replace(self, attempts=tuple(attempts), forgiven=forgiven)
+
+    @property
+    def key(self) -> MessageKey:
+        return self.mailing_id, self.client_id
 
     @property
     def message_id(self) -> str:

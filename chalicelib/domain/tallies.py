@@ -12,9 +12,10 @@ from .mailings import COUNTED
 from .messages import IN_TROUBLE, USED_UP, Message, MessageStatus
 
 SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status is named by it alone
-# What sending has taken so far, for a mailing's cost: write units of the ledger, hints, milliseconds of senders.
-WRITES, HINTS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "ms"))
-WORK = frozenset({WRITES, HINTS, MILLISECONDS})
+# What sending has taken so far, for a mailing's cost: write units of the ledger, hints, messages looked at for them,
+# milliseconds of senders.
+WRITES, HINTS, LOOKS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "looks", "ms"))
+WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS})
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How finely time is counted, and until when after a row was written: a counter for each minute of a year would not fit

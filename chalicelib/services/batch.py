@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..domain.costs import write_units_of
 from ..domain.mailings import Mailing
-from ..domain.messages import Attempt, Message
-from ..domain.tallies import HINTS, MILLISECONDS, WRITES, counters_of
+from ..domain.messages import Attempt, Message, MessageKey
+from ..domain.tallies import HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from .measuring import measure_status
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message of the send queue. `item` is what the answer to SQS names it by."""
+    """One hint as the send queue gave it out. `item` is what the answer to SQS names it by."""
 
     item: str
     handle: str
@@ -36,19 +36,21 @@ class Job:
 
 @dataclass(slots=True)
 class Batch:
-    """What has come of a batch so far. `kept` stays on the queue, to be seen again after so many seconds."""
+    """What has come of a batch so far."""
 
-    kept: dict[str, tuple[Received, float | None]] = field(default_factory=dict)
-    dead: list[tuple[Received, str]] = field(default_factory=list)
+    # By item: after how many seconds which of its messages are to be seen again; None once the queue shows it again.
+    kept: dict[str, tuple[Received, dict[MessageKey | None, float | None]]] = field(default_factory=dict)
+    # What no retry can cure, with the reason; no key where the item is no hint at all.
+    dead: list[tuple[Received, MessageKey | None, str]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     attempts: list[tuple[str, Attempt]] = field(default_factory=list)  # with the message's id, in their order
     # Rows as they were written, with the attempt that they were written for, for the log.
     told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
     probed: bool = False
 
-    def keep(self, received: Received, delay: float | None) -> None:
-        """Leave it on the queue; without a delay for as long as the queue hides what it has given out."""
-        self.kept[received.item] = (received, delay)
+    def keep(self, received: Received, key: MessageKey | None, delay: float | None) -> None:
+        """See a message again; without a delay together with its item, when the queue shows that again."""
+        self.kept.setdefault(received.item, (received, {}))[1][key] = delay
 
     def count(self, old: Message, new: Message) -> None:
         """Note that a row went from one status to another."""
@@ -58,12 +60,15 @@ class Batch:
                 self.counts[new.mailing_id][name] += change
         self.counts[new.mailing_id][WRITES] += write_units_of(old, new)
 
-    def count_work(self, mailings: Sequence[str], seconds: float) -> None:
-        """Note the hints, of which these mailings had one each time that they are named, and share the time among them.
+    def count_work(self, wanted: Mapping[MessageKey, Received], seconds: float) -> None:
+        """Note the hints and how many messages were looked at for them, and share the time among their mailings.
 
         Of mailings of which nothing was counted there may be no row any more.
         """
-        for mailing_id, hints in Counter(mailings).items():
+        looks = Counter(mailing_id for mailing_id, _ in wanted)
+        hints = Counter(mailing_id for mailing_id, _ in {(key[0], one.item) for key, one in wanted.items()})
+        for mailing_id, count in looks.items():
             if mailing_id in self.counts:
-                self.counts[mailing_id][HINTS] += hints
-                self.counts[mailing_id][MILLISECONDS] += round(1000 * seconds * hints / len(mailings))
+                self.counts[mailing_id][HINTS] += hints[mailing_id]
+                self.counts[mailing_id][LOOKS] += count
+                self.counts[mailing_id][MILLISECONDS] += round(1000 * seconds * count / len(wanted))

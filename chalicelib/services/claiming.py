@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from ..domain.errors import Malformed
 from ..domain.gateway_control import PROBES
 from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing, MailingStatus
-from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
+from ..domain.messages import USED_UP, Attempt, Message, MessageKey, MessageStatus, Outcome, RetryPolicy, judge
 from ..messaging import Hint
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -69,20 +69,23 @@ class Claims:
         self._clock = clock
         self._rng = rng
 
-    def open(self, received: Sequence[Received], batch: Batch) -> dict[Hint, Received]:
-        """The hints of a batch, each once. What is none goes to the dead letters."""
-        hints: dict[Hint, Received] = {}
+    def open(self, received: Sequence[Received], batch: Batch) -> dict[MessageKey, Received]:
+        """The messages that the hints of a batch are for, each once. What is no hint goes to the dead letters."""
+        wanted: dict[MessageKey, Received] = {}
         for item in received:
             try:
-                hints.setdefault(Hint.parse(item.body), item)
+                hint = Hint.parse(item.body)
             except Malformed as error:
                 logger.error("poison on the send queue", item=item.item, error=str(error))
-                batch.dead.append((item, str(error)))
-        return hints
+                batch.dead.append((item, None, str(error)))
+                continue
+            for client_id in hint.client_ids:
+                wanted.setdefault((hint.mailing_id, client_id), item)
+        return wanted
 
-    def take(self, hints: dict[Hint, Received], batch: Batch) -> list[Job]:
+    def take(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
         """The messages that are now this sender's to send. Raises Unavailable where a table does not answer."""
-        jobs = self._choose(hints, batch)
+        jobs = self._choose(wanted, batch)
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
         removed_or_opted_out = self._unreachable(jobs)
@@ -98,33 +101,37 @@ class Claims:
         changes += waiting
         return self._write(changes, batch)
 
-    def _choose(self, hints: dict[Hint, Received], batch: Batch) -> list[Job]:
+    def _choose(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
         """The messages that are due. Others are dropped, for the ledger has them, or seen again later."""
         now = self._clock.now()
         mailings: dict[str, Mailing] = {}
-        for mailing_id in dict.fromkeys(hint.mailing_id for hint in hints):
+        for mailing_id in dict.fromkeys(mailing_id for mailing_id, _ in wanted):
             known = self._states.get(mailing_id)
+            if known is None or obstacle(known.mailing, now):
+                # Hints are not dropped upon what was read a second ago: the mailing may have gone on meanwhile.
+                known = self._states.refresh(mailing_id)
             if known and not obstacle(known.mailing, now):
                 mailings[mailing_id] = known.mailing
-        open_hints = {hint: item for hint, item in hints.items() if hint.mailing_id in mailings}
-        rows = self._ledger.read((hint.mailing_id, hint.client_id) for hint in open_hints)
+        going = [key for key in wanted if key[0] in mailings]
+        rows = self._ledger.read(going)
         jobs: list[Job] = []
-        for hint, item in open_hints.items():
-            message = rows.get((hint.mailing_id, hint.client_id))
+        for key in going:
+            mailing_id, client_id = key
+            message = rows.get(key)
             if message is None:
-                logger.warning("hint without a row dropped", mailing_id=hint.mailing_id, client_id=hint.client_id)
-            elif self._is_due(message, item, now, batch):
-                jobs.append(Job(item, message, mailings[hint.mailing_id]))
+                logger.warning("hint without a row dropped", mailing_id=mailing_id, client_id=client_id)
+            elif self._is_due(message, wanted[key], now, batch):
+                jobs.append(Job(wanted[key], message, mailings[mailing_id]))
         return jobs
 
     def _is_due(self, message: Message, item: Received, now: datetime, batch: Batch) -> bool:
         if message.status.terminal:
             if message.reason.startswith(USED_UP) and item.receive_count > 1:
-                batch.dead.append((item, message.reason))  # recorded, and stopped before it was a dead letter
+                batch.dead.append((item, message.key, message.reason))  # recorded, and stopped before it was buried
             return False
         wait_until = message.lease_until if message.status is MessageStatus.SENDING else message.retry_at
         if wait_until and wait_until > now:
-            batch.keep(item, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
+            batch.keep(item, message.key, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
             return False
         return not (message.due_at and message.due_at > now)  # parked: the ledger gives it back when it is due
 
@@ -212,7 +219,8 @@ class Claims:
         claimed: list[Job] = []
         for (job, new), ours in zip(changes, applied, strict=True):
             if not ours:
-                batch.keep(job.received, self._rng.uniform(1, 3))  # another sender has it, and may yet stop
+                # Another sender has it, and may yet stop.
+                batch.keep(job.received, new.key, self._rng.uniform(1, 3))
                 continue
             batch.count(job.message, new)
             if new.status is MessageStatus.SENDING:
@@ -220,7 +228,7 @@ class Claims:
                 continue
             batch.told.append((new, None))
             if new.reason.startswith(USED_UP):
-                batch.dead.append((job.received, new.reason))
+                batch.dead.append((job.received, new.key, new.reason))
         return claimed
 
 

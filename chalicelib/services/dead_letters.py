@@ -11,8 +11,8 @@ from datetime import datetime
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Malformed, NotFound
 from ..domain.mailings import REDRIVING, Mailing, MailingStatus
-from ..domain.messages import MessageStatus
-from ..messaging import Hint, Queue, QueueMessage
+from ..domain.messages import MessageKey, MessageStatus
+from ..messaging import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .settling import put_back
@@ -24,10 +24,13 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter. `hint` is None where its body is nothing of ours; `given_up_at` is when it came here."""
+    """A message in a dead letter. One letter may be about several, which are put back and discarded together.
+
+    `about` names mailing and client, None where the letter's body is nothing of ours; `given_up_at` is when it came.
+    """
 
     item: str
-    hint: Hint | None
+    about: MessageKey | None
     reason: str
     body: str
     given_up_at: datetime
@@ -58,7 +61,7 @@ class DeadLetters:
         """Some of the dead letters, up to 1000; SQS keeps no order. Others cannot see them for this moment."""
         found = self._dead_letters.receive(min(limit, _LOOK), _HIDE)
         self._dead_letters.postpone([(message.receipt, 0) for message in found])
-        return [_letter(message) for message in found]
+        return [letter for message in found for letter in _letters(message)]
 
     def redrive(self, items: Collection[str] | None = None) -> Redriven:
         """Put messages back, those of the letters named or all (up to 1000 at once), each with new attempts.
@@ -70,26 +73,29 @@ class DeadLetters:
         chosen: defaultdict[str, dict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
         left: list[QueueMessage] = []
         for message in self._dead_letters.receive(_LOOK, _HIDE):
-            hint = _letter(message).hint
             if items is not None and message.item not in items:
                 left.append(message)
-            elif hint is None:
+                continue
+            try:
+                hint = Hint.parse(message.body)
+            except Malformed:
                 refused[message.item] = "the body is no message of this service"
                 left.append(message)
-            else:
-                chosen[hint.mailing_id][hint.client_id].append(message)
+                continue
+            for client_id in hint.client_ids:
+                chosen[hint.mailing_id][client_id].append(message)
         count = settled = 0
         for mailing_id, letters in chosen.items():
-            messages = [message for twins in letters.values() for message in twins]
+            messages = {message.item: message for twins in letters.values() for message in twins}
             try:
                 again = self._put_back(mailing_id, letters)
             except (Conflict, NotFound) as error:
-                refused |= {message.item: str(error) for message in messages}
-                left += messages
+                refused |= dict.fromkeys(messages, str(error))
+                left += messages.values()
                 continue
             count += again
             settled += len(letters) - again
-            self._dead_letters.delete([message.receipt for message in messages])
+            self._dead_letters.delete([message.receipt for message in messages.values()])
         self._dead_letters.postpone([(message.receipt, 0) for message in left])
         return Redriven(count, settled, refused)
 
@@ -109,7 +115,7 @@ class DeadLetters:
         count = put_back(self._mailings, self._ledger, mailing_id, rows, self._clock.now())
         if mailing.reopening == (REDRIVING,):
             self._change(mailing_id, lambda old, _: replace(old, reopening=()))
-        self._send_queue.send([Hint(mailing_id, row.client_id).body() for row in rows])
+        self._send_queue.send(hints_for(mailing_id, [row.client_id for row in rows]))
         return count
 
     def _open(self, mailing_id: str) -> Mailing:
@@ -138,10 +144,13 @@ class DeadLetters:
         raise Conflict("the mailing is being changed by others; try again")
 
 
-def _letter(message: QueueMessage) -> DeadLetter:
+def _letters(message: QueueMessage) -> list[DeadLetter]:
     try:
         hint = Hint.parse(message.body)
-        reason = str(json.loads(message.body).get("reason", ""))
     except Malformed as error:
-        hint, reason = None, str(error)
-    return DeadLetter(message.item, hint, reason, message.body, message.sent_at)
+        return [DeadLetter(message.item, None, str(error), message.body, message.sent_at)]
+    reason = str(json.loads(message.body).get("reason", ""))
+    return [
+        DeadLetter(message.item, (hint.mailing_id, client_id), reason, message.body, message.sent_at)
+        for client_id in hint.client_ids
+    ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ from queue import Empty, SimpleQueue
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.errors import Unavailable
-from ..domain.messages import Attempt, Outcome, gateway_id_for
+from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway
-from ..messaging import Queue
+from ..messaging import Hint, Queue
 from ..observability import BATCH_SIZE, GATEWAY_FAILURES, GATEWAY_LATENCY, logger, measure
 from ..tracing import traced
 from .batch import Batch, Job, Received
@@ -60,23 +60,23 @@ class Delivery:
     def deliver(self, received: Sequence[Received], deadline: datetime) -> list[str]:
         """Deliver a batch before the deadline, and answer the items that must stay on the queue."""
         batch, began = Batch(), self._clock.now()
-        hints = self._claims.open(received, batch)
+        wanted = self._claims.open(received, batch)
         try:
-            jobs = self._claims.take(hints, batch)
+            jobs = self._claims.take(wanted, batch)
         except Unavailable as error:
-            logger.warning("batch left for later", error=str(error), size=len(hints))
-            for item in hints.values():
-                batch.keep(item, self._rng.uniform(*_TROUBLE_DELAY))
+            logger.warning("batch left for later", error=str(error), size=len(wanted))
+            for key, item in wanted.items():
+                batch.keep(item, key, self._rng.uniform(*_TROUBLE_DELAY))
         else:
             self._call_all(jobs, deadline, batch)
         self._learn(batch)
         self._outcomes.bury(batch)
-        batch.count_work([hint.mailing_id for hint in hints], (self._clock.now() - began).total_seconds())
+        batch.count_work(wanted, (self._clock.now() - began).total_seconds())
         self._outcomes.count(batch)
-        self._postpone(batch)
-        _measure(batch, len(received))
-        tell(batch, len(received))
-        return list(batch.kept)
+        staying = self._put_off(wanted, batch)
+        _measure(batch, len(wanted))
+        tell(batch, len(wanted))
+        return staying
 
     def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
         timeouts = self._settings.gateway_connect_timeout + self._settings.gateway_read_timeout
@@ -85,7 +85,7 @@ class Delivery:
         for _ in range(min(len(jobs), self._settings.gateway_concurrency)):
             # In a context of its own, so that what it logs has the request's id.
             self._executor.submit(copy_context().run, self._call_some, waiting, ended, latest)
-        pending = {job.received.item: job for job in jobs}
+        pending = {job.message.key: job for job in jobs}
         done: list[tuple[Job, Attempt | str]] = []
         while pending:
             left = (deadline - _RECORDING_TIME / 2 - self._clock.now()).total_seconds()
@@ -95,10 +95,11 @@ class Delivery:
                 waiting.clear()
                 logger.error("the gateway's answers come too late for this invocation", count=len(pending))
                 for job in pending.values():
-                    batch.keep(job.received, None)  # its claim runs out, and the attempt counts as unknown
+                    # Its claim runs out, and the attempt counts as unknown.
+                    batch.keep(job.received, job.message.key, None)
                 pending.clear()
             else:
-                del pending[done[-1][0].received.item]
+                del pending[done[-1][0].message.key]
             if len(done) >= _RECORDED_AT_ONCE or not pending:
                 self._outcomes.record(done, batch)
                 done = []
@@ -167,12 +168,34 @@ class Delivery:
         except Unavailable as error:
             logger.warning("the circuit could not be told", error=str(error))
 
-    def _postpone(self, batch: Batch) -> None:
-        receipts = [(item.handle, delay) for item, delay in batch.kept.values() if delay is not None]
+    def _put_off(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[str]:
+        """Have what is left seen again at its time; the items that stay on the queue for it.
+
+        An item that is for one message is hidden for so long. Where it is for several, each that is left gets a hint
+        of its own: the item's count of receipts, and its place among the dead letters, would be those of all of them.
+        """
+        sizes = Counter(received.item for received in wanted.values())
+        staying: dict[str, None] = {}
+        hidden: list[tuple[str, float]] = []
+        split: dict[str, list[tuple[str, float]]] = {}
+        for item, (received, left) in batch.kept.items():
+            timed = [(Hint.of(key).body(), delay) for key, delay in left.items() if key and delay is not None]
+            if sizes[item] > 1:
+                split[item] = timed
+            else:
+                hidden += [(received.handle, delay) for _, delay in timed]
+            if sizes[item] <= 1 or len(timed) < len(left):
+                staying[item] = None
         try:
-            self._send_queue.postpone(receipts)
+            self._send_queue.send_each([one for timed in split.values() for one in timed])
         except Unavailable as error:
-            logger.warning("messages are seen again later than planned", error=str(error), count=len(receipts))
+            logger.warning("messages are seen again together", error=str(error), count=len(split))
+            staying |= dict.fromkeys(split)
+        try:
+            self._send_queue.postpone(hidden)
+        except Unavailable as error:
+            logger.warning("messages are seen again later than planned", error=str(error), count=len(hidden))
+        return list(staying)
 
 
 def _measure(batch: Batch, size: int) -> None:

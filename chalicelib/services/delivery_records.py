@@ -12,7 +12,7 @@ Entry = dict[str, str | int]
 
 
 def tell(batch: Batch, size: int) -> None:
-    """Tell what came of the messages of a batch of so many hints: every attempt, and every change of state."""
+    """Tell what came of a batch for so many messages: every attempt, and every change of state."""
     by_mailing: defaultdict[str, list[Entry]] = defaultdict(list)
     for message, attempt in batch.told:
         by_mailing[message.mailing_id].append(_entry(message, attempt))

@@ -15,7 +15,7 @@ from ..domain.gateway_control import CIRCUITS
 from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
 from ..domain.tallies import counters_of
-from ..messaging import Hint, Queue, Unit
+from ..messaging import Queue, Unit, hints_for
 from ..observability import (
     CIRCUIT_STATE,
     DISPATCH_LAG,
@@ -167,9 +167,9 @@ class Dispatcher:
         rows = [_row(mailing, client, now, hinted=first) for client in clients]
         added = [row for row, new in zip(rows, self._ledger.insert(rows), strict=True) if new]
         if first:
-            hints = [Hint(row.mailing_id, row.client_id).body() for row in rows if row.hinted]
-            self._send_queue.send(hints)
-            measure(MESSAGES_DISPATCHED, len(hints))
+            hinted = [row.client_id for row in rows if row.hinted]
+            self._send_queue.send(hints_for(mailing.mailing_id, hinted))
+            measure(MESSAGES_DISPATCHED, len(hinted))
         new = replace(
             shard,
             cursor=cursor,

@@ -9,6 +9,7 @@ from ..clock import SystemClock
 from ..config import Settings
 from ..domain.clients import SHARDS
 from ..domain.mailings import MailingState
+from ..domain.messages import HINT_SIZE
 from ..messaging import Queue, Unit
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -103,4 +104,5 @@ class Feeder:
         quiet_since = max(state.progress_at or state.mailing.updated_at, state.mailing.updated_at)
         if self._clock.now() - quiet_since < timedelta(seconds=self._settings.stall_after):
             return False
-        return self._send_queue.depth() < statistics.open - statistics.by_status["waiting"] or not statistics.open
+        held = self._send_queue.depth() * HINT_SIZE  # at most
+        return held < statistics.open - statistics.by_status["waiting"] or not statistics.open

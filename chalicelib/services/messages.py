@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from ..domain.clients import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.mailings import Mailing, is_mailing_id
-from ..domain.messages import Message, MessageStatus, gateway_id_for
+from ..domain.messages import Message, MessageKey, MessageStatus, gateway_id_for
 from ..domain.timelines import Step, timeline_of
 from ..gateways.base import Gateway
-from ..messaging import Hint
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 
@@ -74,10 +73,9 @@ class MessageService:
         request = self._gateway.shown_request(gateway_id, message.phone_number, mailing.text)
         return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
 
-    def of_hints(self, hints: Iterable[Hint]) -> dict[Hint, Message]:
-        """The messages that hints are about, as far as they are there."""
-        wanted = {(hint.mailing_id, hint.client_id): hint for hint in hints}
-        return {wanted[key]: message for key, message in self._ledger.read(wanted).items()}
+    def of(self, wanted: Iterable[MessageKey]) -> dict[MessageKey, Message]:
+        """The messages of those keys, as far as they are there."""
+        return self._ledger.read(wanted)
 
     def search(
         self, mailing_id: str | None, client_id: str | None, status: MessageStatus | None, cursor: str, limit: int

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
-from ..domain.errors import Malformed, Unavailable
+from ..domain.errors import Unavailable
 from ..domain.mailings import TERMINAL, Mailing
 from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
 from ..messaging import Hint, Queue, Unit
@@ -68,7 +66,7 @@ class Outcomes:
             logger.error("outcomes not recorded; they count as unknown", error=str(error), count=len(written))
             for job, result, _, _ in written:
                 batch.told.append((job.message, result if isinstance(result, Attempt) else None))
-                batch.keep(job.received, None)
+                batch.keep(job.received, job.message.key, None)
             return
         for (job, result, new, delay), ours in zip(written, applied, strict=True):
             batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
@@ -77,9 +75,9 @@ class Outcomes:
                 continue
             batch.count(job.message, new)
             if delay is not None:
-                batch.keep(job.received, delay)
+                batch.keep(job.received, new.key, delay)
             if new.reason.startswith(USED_UP):
-                batch.dead.append((job.received, new.reason))
+                batch.dead.append((job.received, new.key, new.reason))
 
     def _after(self, job: Job, result: Attempt | str, now: datetime, *, probe: bool) -> tuple[Message, float | None]:
         """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
@@ -104,16 +102,13 @@ class Outcomes:
 
     def bury(self, batch: Batch) -> None:
         """Send what no retry can cure to the dead letters, with the reason; redriven from there it is a hint again."""
-        for item, reason in batch.dead:
-            try:
-                body = json.dumps(asdict(Hint.parse(item.body)) | {"reason": reason})
-            except Malformed:
-                body = item.body
+        for item, key, reason in batch.dead:
+            body = item.body if key is None else Hint.of(key).body(reason=reason)
             try:
                 self._dead_letters.send([body])
             except Unavailable as error:
                 logger.error("dead letter left on the queue", error=str(error))
-                batch.keep(item, None)
+                batch.keep(item, key, None)
 
     def count(self, batch: Batch) -> None:
         """Add to the counts of the mailings, and have a mailing finished whose last message this was."""

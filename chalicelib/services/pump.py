@@ -13,8 +13,8 @@ from ..config import Settings
 from ..domain.clients import SHARDS
 from ..domain.gateway_control import PROBES, GatewayControl
 from ..domain.mailings import MailingState, MailingStatus, ShardProgress
-from ..domain.messages import Message, MessageStatus
-from ..messaging import MAX_DELAY, Hint, Queue
+from ..domain.messages import HINT_SIZE, Message, MessageStatus
+from ..messaging import MAX_DELAY, Queue, hints_for
 from ..observability import MESSAGES_DISPATCHED, logger, measure
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -84,6 +84,7 @@ class Pump:
         room = self._settings.queue_high_water - self._send_queue.depth() if waiting else 0
         if room < self._settings.queue_high_water // 4:
             return 0
+        room *= HINT_SIZE
         if rate:
             room = min(room, self._budget("", rate))
         fed = 0
@@ -106,7 +107,7 @@ class Pump:
 
     def _send(self, mailing_id: str, by_delay: dict[int, list[str]]) -> int:
         for delay, client_ids in by_delay.items():
-            self._send_queue.send([Hint(mailing_id, client_id).body() for client_id in client_ids], delay)
+            self._send_queue.send(hints_for(mailing_id, client_ids), delay)
         count = sum(map(len, by_delay.values()))
         measure(MESSAGES_DISPATCHED, count)
         if count:

@@ -11,7 +11,16 @@ from typing import Any
 from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
-from ..domain.messages import IN_TROUBLE, Attempt, Message, MessageStatus, Outcome, ledger_key_for, parse_message_id
+from ..domain.messages import (
+    IN_TROUBLE,
+    Attempt,
+    Message,
+    MessageKey,
+    MessageStatus,
+    Outcome,
+    ledger_key_for,
+    parse_message_id,
+)
 from ..domain.tallies import Tally, counters_of
 from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, TRIES, translated
@@ -70,10 +79,10 @@ class Ledger:
         done = [code is None for code in self._execute(statements, "ConditionalCheckFailed")]
         doubtful = [new for (_, new), applied in zip(changes, done, strict=True) if not applied]
         if doubtful:
-            found = self.read([(message.mailing_id, message.client_id) for message in doubtful])
+            found = self.read([message.key for message in doubtful])
             for place, (_, new) in enumerate(changes):
                 if not done[place]:
-                    row = found.get((new.mailing_id, new.client_id))
+                    row = found.get(new.key)
                     done[place] = row is not None and (row.revision, row.claim, row.status) == (
                         new.revision,
                         new.claim,
@@ -134,10 +143,10 @@ class Ledger:
             raise NotFound(f"there is no message {message_id[:80]!r}")
         return found[key]
 
-    def read(self, keys: Iterable[tuple[str, str]], consistent: bool = True) -> dict[tuple[str, str], Message]:
+    def read(self, keys: Iterable[MessageKey], consistent: bool = True) -> dict[MessageKey, Message]:
         """The messages of those (mailing, client) that there are."""
         unique = list(dict.fromkeys(keys))
-        found: dict[tuple[str, str], Message] = {}
+        found: dict[MessageKey, Message] = {}
         for start in range(0, len(unique), _READS):
             wanted = [
                 {"ledger_key": {"S": ledger_key_for(mailing, client)}, "client_id": {"S": client}}
@@ -149,7 +158,7 @@ class Ledger:
                     answer = self._dynamodb.batch_get_item(RequestItems=request)
                 for item in answer["Responses"].get(self._table, []):
                     message = _message(item)
-                    found[message.mailing_id, message.client_id] = message
+                    found[message.key] = message
                 request = answer.get("UnprocessedKeys") or {}
                 if not request:
                     break

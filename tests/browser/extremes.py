@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -92,8 +91,7 @@ def give_up(services: Services, mailing_id: str, reasons: Sequence[str]) -> list
         tried = replace(row.attempts[-1], reason=reason)
         failed = row.revised(services.clock.now(), status=MessageStatus.FAILED, reason=reason, attempts=(tried,) * 8)
         assert ledger.update([(row, failed)])
-        hint = json.loads(Hint(row.mailing_id, row.client_id).body())
-        services.queues["send-dead"].send([json.dumps({**hint, "reason": reason})])
+        services.queues["send-dead"].send([Hint.of(row.key).body(reason=reason)])
     return rows
 
 

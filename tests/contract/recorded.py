@@ -269,7 +269,7 @@ def _use_queues(api: Api) -> None:
     _launch(api)
     (row,), _ = services.messages.list(mailing_id, None, "", 10)
     services.delivery._outcomes._ledger.update([(row, row.revised(api.clock.now(), status=MessageStatus.FAILED))])
-    hint = Hint(mailing_id, row.client_id).body()
+    hint = Hint.of(row.key).body()
     services.queues["send-dead"].send([hint, hint, "poison"])
     assert len(api.get("/api/queues").json["rows"]) == 4
     assert api.get("/api/dead-letters").json["total"] == 3

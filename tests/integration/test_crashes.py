@@ -11,12 +11,16 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from chalicelib.domain.messages import Outcome
+from chalicelib.domain.clients import client_id_for, new_client
+from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
 from chalicelib.gateways.base import Answer
 from tests.support.aws import Call
 from tests.support.world import Crash, World, new_world
 
-CLIENTS = 4
+# Two with a hint of their own, and three of one shard, who share one. The gateway does not take the last one at first.
+PHONES = [f"+7916{number:07d}" for number in (2, 3, 0, 1, 18)]
+STUBBORN = PHONES[-1]
+HTTP_500 = Answer(Outcome.FAILED, "HTTP 500", 500)
 RECEIVE = "sqs.ReceiveMessage"
 
 
@@ -47,7 +51,10 @@ class Points:
 def prepared(**points: object) -> Iterator[tuple[World, Points]]:
     """A world with a few clients, in which workers take turns in the same order every time."""
     with new_world(seed=1, max_attempts=3) as world:
-        world.add_clients(CLIENTS)
+        fields = {"operator": "916", "tag": "vip", "timezone": "UTC", "opted_out": False, "now": world.clock.now()}
+        clients = [new_client(phone_number=phone, **fields) for phone in PHONES]
+        assert len({client.shard for client in clients}) == 3 == 2 + len({client.shard for client in clients[2:]})
+        world.services.clients._clients.upsert(clients)
         world.scheduler.switching = 0.0
         watch = Points(world, **points)
         world.aws.before, world.aws.after = watch.before_call, watch.after_call
@@ -57,18 +64,25 @@ def prepared(**points: object) -> Iterator[tuple[World, Points]]:
 def deliver(world: World) -> None:
     """Order a mailing and check that everybody gets it, in the end, and nobody without need twice."""
     mailing = world.create_mailing(lasts=7200)
+    stubborn = gateway_id_for(message_id_for(mailing.mailing_id, client_id_for(STUBBORN)))
+    others = world.gateway.script
+    world.gateway.script = lambda gateway_id, nth: (
+        HTTP_500 if (gateway_id, nth) == (stubborn, 1) else others(gateway_id, nth)
+    )
     limit = world.clock.now() + timedelta(hours=1)
     world.scheduler.run_until(limit, lambda: bool(world.gateway.log), check=10)
     finished = world.scheduler.run_until(limit, lambda: world.status(mailing) == "finished", check=20)
     assert finished, f"{world.status(mailing)} {world.counts(mailing)}"
     calls = world.gateway.calls()
     rows = world.rows(mailing)
-    assert len(rows) == CLIENTS
-    assert world.counts(mailing) == {"total": CLIENTS, "sent": CLIENTS}
+    assert len(rows) == len(PHONES)
+    assert world.counts(mailing) == {"total": len(PHONES), "sent": len(PHONES)}
     for row in rows:
         outcomes = [attempt.outcome for attempt in row.attempts]
         assert outcomes[-1] is Outcome.ACCEPTED
-        assert set(outcomes[:-1]) <= {Outcome.UNKNOWN}  # a second call only where the first was never recorded
+        # A second call only where the first was never recorded, or refused.
+        expected = {Outcome.UNKNOWN, Outcome.FAILED} if row.phone_number == STUBBORN else {Outcome.UNKNOWN}
+        assert set(outcomes[:-1]) <= expected
     assert sum(calls.values()) <= sum(len(row.attempts) for row in rows)
     assert not world.gateway.overlaps
     assert not world.queue(world.settings.send_dead_letter_queue)

@@ -128,7 +128,7 @@ def test_a_hint_for_what_does_not_exist_is_dropped(world: World) -> None:
     world.add_clients(1)
     mailing = world.create_mailing()
     queue = world.services.dispatcher._send_queue
-    queue.send([Hint(mailing.mailing_id, "a" * 16).body(), Hint("01" * 13, "a" * 16).body()])
+    queue.send([Hint(mailing.mailing_id, ("a" * 16,)).body(), Hint("01" * 13, ("a" * 16,)).body()])
     world.run_until_finished(mailing, limit=60)
     world.run_for(3600)
     assert len(world.gateway.log) == 1
@@ -347,7 +347,7 @@ def test_messages_that_the_gateway_never_takes_are_used_up(world: World) -> None
     finish(world, mailing, limit=900)
     assert world.counts(mailing) == {"total": 100, "sent": 97, "failed": 3}
     letters = [json.loads(body) for body in world.bodies(world.settings.send_dead_letter_queue)]
-    assert len({letter["client_id"] for letter in letters}) == 3
+    assert len({letter["client_ids"][0] for letter in letters}) == 3
     assert {letter["reason"] for letter in letters} == {"attempts used up (8), last: HTTP 500"}
 
 

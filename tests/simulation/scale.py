@@ -28,7 +28,7 @@ TAG = "everybody"
 
 def run(count: int) -> None:
     """One mailing to so many clients; prints what it took."""
-    with new_world(seed=1, workers_of=WORKERS) as world:
+    with new_world(seed=1, workers_of=WORKERS, sender_batch=None) as world:
         world.gateway.latency = GATEWAY_LATENCY
         world.add_clients(1, tag=TAG)  # the counters say that there is somebody
         clients = [

@@ -17,7 +17,7 @@ from typing import Any
 
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import Hint
+from chalicelib.messaging import hints_for
 from chalicelib.observability import logger
 from tests.support.api import PASSWORD
 from tests.support.campaign import Campaign, new_campaign
@@ -106,7 +106,7 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
     world.run_for(3)
     # More hints than the rate lets through, as a queue may give out what it has given out before.
     rows = world.rows(world.services.mailings.get(slowed))
-    world.services.queues["send"].send([Hint(row.mailing_id, row.client_id).body() for row in rows])
+    world.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows]))
     campaign.finish(slowed)
     assert api.patch("/api/gateway", {"rate": None}).status == 200
     down = world.clock.now()

@@ -285,9 +285,18 @@ DEFAULT_WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}
 
 @contextmanager
 def new_world(
-    seed: int = 1, workers_of: dict[str, int] | None = None, aws: InProcessAws | None = None, **settings: Any
+    seed: int = 1,
+    workers_of: dict[str, int] | None = None,
+    aws: InProcessAws | None = None,
+    *,
+    sender_batch: int | None = 2,
+    **settings: Any,
 ) -> Iterator[World]:
-    """An empty service at 9:00 on a Monday."""
+    """An empty service at 9:00 on a Monday.
+
+    `sender_batch` is how many hints a sender takes: few, so that several senders meet in a small mailing; None for as
+    many as the app takes.
+    """
     aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
         configured = Settings(gateway_url="sandbox:", **settings)
@@ -302,6 +311,8 @@ def new_world(
         runner = EventSourceRunner(app, clients["sqs"], clock, timeouts=TIMEOUTS, max_window=0)
         for source in runner.sources.values():
             source.receiving = TurnLock(scheduler)
+        if sender_batch:
+            runner.sources["sender"].batch_size = sender_batch
         world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"])
         crew = Workers(world, tables, clients, seed)
         world.services = crew.build(clock, random.Random(seed))

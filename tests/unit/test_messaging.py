@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chalicelib.clock import Backoff, SystemClock
 from chalicelib.domain.errors import Malformed, Unavailable
-from chalicelib.messaging import TRIES, Hint, Queue, Unit
+from chalicelib.messaging import TRIES, Hint, Queue, Unit, hints_for
 from tests.factories import MessageFactory
 
 BUSY = {"Code": "ThrottlingException", "SenderFault": False}
@@ -194,11 +194,20 @@ NO_ENVELOPES = ["", "{", "null", "[]", "{}", '"text"', "7", "NaN", "[" * 100_000
 
 
 def test_a_hint_is_read_as_it_was_written() -> None:
-    """It is short: a thousand of them are in one batch of the sender."""
+    """Also with a reason beside it, as a dead letter has one."""
     message = MessageFactory()
-    hint = Hint(message.mailing_id, message.client_id)
-    assert Hint.parse(hint.body()) == hint
-    assert len(hint.body()) < 90
+    hint = Hint.of(message.key)
+    assert Hint.parse(hint.body()) == hint == Hint.parse(hint.body(reason="HTTP 400"))
+
+
+def test_hints_are_as_few_as_can_be() -> None:
+    """Everyone is in exactly one, in their order, and ten of the largest fit into one call of SQS many times over."""
+    clients = [f"{number:016d}".translate(str.maketrans("0189", "abcd")) for number in range(23)]
+    found = [Hint.parse(body) for body in hints_for("A", clients)]
+    assert [len(hint.client_ids) for hint in found] == [10, 10, 3]
+    assert [client for hint in found for client in hint.client_ids] == clients
+    assert max(len(body) for body in hints_for("A" * 26, clients)) < 300
+    assert hints_for("A", []) == []
 
 
 @pytest.mark.parametrize(
@@ -206,14 +215,18 @@ def test_a_hint_is_read_as_it_was_written() -> None:
     [
         *NO_ENVELOPES,
         '{"mailing_id": "A"}',
-        '{"mailing_id": 7, "client_id": "aaaaaaaaaaaaaaaa"}',
-        '{"mailing_id": "", "client_id": "aaaaaaaaaaaaaaaa"}',
-        '{"mailing_id": "A#00", "client_id": "aaaaaaaaaaaaaaaa"}',
-        '{"mailing_id": "A", "client_id": 7}',
-        '{"mailing_id": "A", "client_id": null}',
-        '{"mailing_id": "A", "client_id": ["aaaaaaaaaaaaaaaa"]}',
-        '{"mailing_id": "A", "client_id": ""}',
-        '{"mailing_id": "A", "client_id": "AAAAAAAAAAAAAAAA"}',
+        '{"mailing_id": 7, "client_ids": ["aaaaaaaaaaaaaaaa"]}',
+        '{"mailing_id": "", "client_ids": ["aaaaaaaaaaaaaaaa"]}',
+        '{"mailing_id": "A#00", "client_ids": ["aaaaaaaaaaaaaaaa"]}',
+        '{"mailing_id": "A", "client_ids": 7}',
+        '{"mailing_id": "A", "client_ids": null}',
+        '{"mailing_id": "A", "client_ids": "aaaaaaaaaaaaaaaa"}',
+        '{"mailing_id": "A", "client_ids": []}',
+        '{"mailing_id": "A", "client_ids": {"aaaaaaaaaaaaaaaa": 1}}',
+        '{"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa", null]}',
+        '{"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa", ""]}',
+        '{"mailing_id": "A", "client_ids": ["AAAAAAAAAAAAAAAA"]}',
+        json.dumps({"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa"] * 11}),
     ],
 )
 def test_what_is_no_hint_is_malformed(body: str) -> None:
