@@ -1,4 +1,4 @@
-"""One `make run` and one Chromium for all browser tests; a page of its own for each.
+"""One `make run` and one Chromium for all browser tests of a process; a page of its own for each.
 
 The tests share the service: each makes what it looks at, under tags and names of its own.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.support.chromium import chromium
 from tests.support.faulty_gateway import FaultyGateway
@@ -81,14 +82,33 @@ class Window:
         )
         return page
 
+    def close(self) -> None:
+        """Close all pages when they have come to rest: Chromium may never close one that is on its way elsewhere."""
+        for context in self.opened:
+            for page in context.pages:
+                _leave(page)
+            context.close()
+
+
+def _leave(page: Page) -> None:
+    """Go to an empty page, again where what was under way before has won."""
+    for _ in range(5):
+        try:
+            page.goto("about:blank")
+        except PlaywrightError as interrupted:
+            if "interrupted by another navigation" not in str(interrupted):
+                raise
+        else:
+            return
+    raise AssertionError(f"{page.url} does not come to rest")
+
 
 @pytest.fixture
 def window(engine: Browser, run: LocalRun) -> Iterator[Window]:
     """Opens pages; a script's error or a breach of the policy on any of them fails the test."""
     made = Window(engine, run.url, [], [])
     yield made
-    for context in made.opened:
-        context.close()
+    made.close()
     assert made.complaints == []
 
 
@@ -116,7 +136,7 @@ def session_of(engine: Browser, run: LocalRun) -> StorageState:
     """The cookies of the first user, signed in on a laptop in Moscow."""
     window = Window(engine, run.url, [], [])
     state = signed_in(window.open(), "admin", run.password).context.storage_state()
-    window.opened[0].close()
+    window.close()
     return state
 
 

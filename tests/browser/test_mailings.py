@@ -95,6 +95,7 @@ def test_an_hour_that_the_clocks_show_twice_is_chosen(window: Window, sign_in: C
     expect(page.get_by_label("Which of the two is meant?")).to_have_value("1")
     page.goto(f"/admin/mailings/{mailing}/delete")
     page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".flash")).to_have_text("The mailing is deleted.")
 
 
 def test_a_mailing_is_launched_paused_and_cancelled_after_questions(page: Page, api: ApiCaller) -> None:

@@ -78,6 +78,7 @@ def test_the_rate_and_the_circuit_are_set_with_a_trail(page: Page, api: ApiCalle
     expect(page.locator(".flash")).to_contain_text("The circuit is closed")
     page.get_by_label("Messages a second").fill("")
     page.get_by_role("button", name="Set the rate").click()
+    expect(page.locator("main")).to_contain_text("There is no limit.")
     assert api.call("GET", "/api/gateway")["rate"] is None
 
 
