@@ -20,14 +20,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks import api, cold_start, cost, cpu, gateway, growth, mailing, main_job, peer, punctuality, start
+from benchmarks import api, cold_start, cost, cpu, gateway, growth, mailing, main_job, peer, plots, punctuality, start
 from benchmarks.figures import Figure, figures, percentile, table
+from benchmarks.progress import say
 
 _FIRST_VERSION = {"create a client": "250", "read a client": "270 to 300"}  # of requests per second, on two cores
 _SENT = ("per_second", "first_message_s", "own_cpu_ms", "emulator_cpu_ms")
+_IMAGES = main_job.ROOT / "docs" / "images"
+_LARGEST_API = 100_000  # clients whom the emulator can hold
 _THEIRS = ("messages_per_second", "first_message_s", "cpu_ms_per_message_own", "cpu_ms_per_message_engines")
 
 
@@ -41,15 +45,11 @@ class Options:
     sizes: tuple[int, ...]
     directory: Path
     short: bool
+    seed: int = 1
+    tests: bool = False
 
 
 Part = tuple[Any, str]  # what was found, and a text of it in Markdown
-
-
-def say(text: str) -> None:
-    """Show how far it has come, and how busy the machine was meanwhile."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}: {text}\n")
-    sys.stderr.flush()
 
 
 def job(options: Options) -> Part:
@@ -133,41 +133,36 @@ def processor(options: Options) -> Part:
     return runs, table(("CPU", "ms a message"), rows)
 
 
+@cache
+def _mailing_to(size: int) -> mailing.Measured:
+    """One mailing serves both parts that look at it."""
+    say(f"a mailing to {size:,} clients")
+    return mailing.run(size)
+
+
 def money(options: Options) -> Part:
     """The bill of AWS by size."""
     mailing.quiet()
-    found: dict[str, str] = {}
-    for size in options.sizes:
-        found[f"{size}"] = cost.report(mailing.run(size))
-        say(found[f"{size}"].splitlines()[0])
-    return found, "\n\n".join(f"```\n{text}\n```" for text in found.values())
+    measured = {size: _mailing_to(size) for size in options.sizes}
+    texts = {f"{size}": cost.report(one) for size, one in measured.items()}
+    details = "\n\n".join(f"```\n{text}\n```" for text in texts.values())
+    return texts, f"{cost.summary(list(measured.values()))}\n\n{details}"
 
 
 def growing(options: Options) -> Part:
-    """Calls and read units by the number of clients, with the plots."""
+    """Calls and read units by the number of clients, with the plots: in docs/images, unless it is but a quick look."""
     mailing.quiet()
     found: dict[int, dict[str, growth.Work]] = {}
     for size in options.sizes:
-        found[size] = {**growth.of_a_mailing(size), **(growth.of_the_api(size) if size <= 100_000 else {})}
+        found[size] = growth.of_a_mailing(_mailing_to(size))
+        if size <= _LARGEST_API:
+            say(f"the API with {size:,} clients")
+            found[size] |= growth.of_the_api(size)
         say(f"{size:,} clients done")
-    for unit, title in (("calls", "Calls of AWS"), ("read_units", "Read units")):
-        for name, chosen in (("message", True), ("request", False)):
-            by_size = {
-                size: {what: getattr(work, unit) for what, work in works.items() if ("per message" in what) is chosen}
-                for size, works in found.items()
-            }
-            by_size = {size: works for size, works in by_size.items() if works}
-            image = growth.plot(f"{title} for a {name}", unit.replace("_", " "), by_size)
-            (options.directory / f"growth-{unit.replace('_', '-')}-{name}.svg").write_bytes(image)
-    head = ("calls of AWS, read units", *(f"{size:,} clients" for size in options.sizes))
-    names = next(iter(found.values()))
-    rows = [(name, *(_shown(found[size].get(name)) for size in options.sizes)) for name in names]
+    for path in plots.write(found, options.directory if options.short else _IMAGES):
+        say(f"drawn: {path}")
     plain = {size: {name: dataclasses.asdict(work) for name, work in works.items()} for size, works in found.items()}
-    return plain, table(head, rows)
-
-
-def _shown(work: growth.Work | None) -> str:
-    return f"{work.calls:.3g}, {work.read_units:.3g}" if work else ""
+    return plain, growth.report(found)
 
 
 def requests_of_the_api(options: Options) -> Part:
@@ -191,20 +186,21 @@ def requests_of_the_api(options: Options) -> Part:
 def punctual(options: Options) -> Part:
     """Lateness of mailings that start at random moments."""
     count, spread = (20, timedelta(seconds=40)) if options.short else (100, timedelta(minutes=3))
+    say(f"{count} mailings within {spread}, seed {options.seed}")
     with (
         gateway.running() as target,
         tempfile.TemporaryDirectory() as directory,
         main_job.running(target.url, Path(directory)) as stack,
     ):
-        late = punctuality.measure(stack, target, count, spread)
+        late = punctuality.measure(stack, target, count, spread, options.seed)
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
     found = {name: round(percentile(late, share), 3) for name, share in shares.items()} | {"most": round(max(late), 3)}
-    text = table(("mailings", *(f"{name}, s" for name in found)), [(str(count), *map(str, found.values()))])
-    return {"late_s": late, **found}, text
+    head = ("mailings", "seed", *(f"{name}, s" for name in found))
+    return {"late_s": late, **found}, table(head, [(str(count), str(options.seed), *map(str, found.values()))])
 
 
 def starting(options: Options) -> Part:
-    """`make run` until it is ready, and what each function imports."""
+    """`make run` until it is ready, what each function imports, and with --tests how long the tests take."""
     first, again = [], []
     for number in range(options.runs):
         with tempfile.TemporaryDirectory() as directory:
@@ -213,11 +209,18 @@ def starting(options: Options) -> Part:
         say(f"run {number + 1}: {first[-1]:.1f} s, then {again[-1]:.1f} s")
     rows = [("from nothing", Figure.of(first).shown(1)), ("with its data", Figure.of(again).shown(1))]
     looks = 3 if options.short else cold_start.LOOKS
-    cold = {name: cold_start.measure(name, looks) for name in cold_start.FUNCTIONS}
-    colder = [(name, f"{one.import_ms:.0f}", str(one.modules), f"{one.services_ms:.0f}") for name, one in cold.items()]
+    cold = {}
+    for name in cold_start.FUNCTIONS:
+        cold[name] = cold_start.measure(name, looks)
+        say(f"{name}: {cold[name].import_ms:.0f} ms")
+    tests = start.test_times() if options.tests else []
     found = {"first": first, "again": again, "cold": {name: dataclasses.asdict(one) for name, one in cold.items()}}
-    head = ("function", "import, ms", "modules", "services and AWS clients, ms")
-    return found, f"{table(('`make run` until Ready', 's'), rows)}\n\n{table(head, colder)}"
+    texts = [table(("`make run` until Ready", "s"), rows), cold_start.report(cold)]
+    if tests:
+        texts.append(
+            table(("`make test`", "tests", "s"), [(name, str(passed), f"{s:.0f}") for name, passed, s in tests])
+        )
+    return found | {"tests": tests}, "\n\n".join(texts)
 
 
 PARTS: dict[str, Callable[[Options], Part]] = {
@@ -249,6 +252,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5, help="of each measurement")
     parser.add_argument("--short", action="store_true", help="one run, of less: to see that it works")
     parser.add_argument("--million", action="store_true", help="a mailing to a million clients too (growth, cost)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments at which mailings start (punctuality)")
+    parser.add_argument("--tests", action="store_true", help="run `make test`, too, for its time (start)")
     parser.add_argument("--directory", type=Path, default=Path("dist/bench"))
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - set(PARTS):
@@ -261,6 +266,8 @@ def main(arguments: list[str] | None = None) -> int:
         sizes=(*sizes, 1_000_000) if given.million else sizes,
         directory=given.directory,
         short=given.short,
+        seed=given.seed,
+        tests=given.tests,
     )
     options.directory.mkdir(parents=True, exist_ok=True)
     for name in given.parts or PARTS:

@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.figures import table
 from chalicelib.config import DEFAULT_PREFIX
 
 ROOT = Path(__file__).parents[1]
@@ -56,13 +58,15 @@ def measure(function: str, looks: int = LOOKS) -> ColdStart:
     return ColdStart(min(one.import_ms for one in found), found[0].modules, min(one.services_ms for one in found))
 
 
+def report(found: Mapping[str, ColdStart]) -> str:
+    """The table of docs/performance.md."""
+    rows = [(name, f"{one.import_ms:.0f}", str(one.modules), f"{one.services_ms:.0f}") for name, one in found.items()]
+    return table(("function", "import, ms", "modules", "services and AWS clients, ms"), rows)
+
+
 def main() -> int:
-    """Print the table of docs/performance.md."""
-    print("| function | import, ms | modules | services and AWS clients, ms |")  # noqa: T201
-    print("|---|---|---|---|")  # noqa: T201
-    for function in FUNCTIONS:
-        found = measure(function)
-        print(f"| {function} | {found.import_ms:.0f} | {found.modules} | {found.services_ms:.0f} |")  # noqa: T201
+    """Print the table."""
+    sys.stdout.write(report({name: measure(name) for name in FUNCTIONS}) + "\n")
     return 0
 
 

@@ -9,9 +9,12 @@ that its memory buys.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from benchmarks import mailing
+from benchmarks.figures import table
 from benchmarks.mailing import EVENT_SOURCE, Measured
+from benchmarks.progress import say
 from chalicelib.domain.costs import PRICES, Usage
 
 GATEWAY_SECONDS = 0.1
@@ -19,6 +22,12 @@ GATEWAY_SECONDS = 0.1
 HTTP_CPU_SECONDS = 0.0007
 _MILLION = 1_000_000
 _SHOWN = 0.005  # dollars
+_KINDS = {
+    "writes": ("write_units",),
+    "reads": ("read_units",),
+    "queues": ("queue_requests",),
+    "functions": ("invocations", "gb_seconds"),
+}
 
 Lines = dict[tuple[str, str], Usage]
 
@@ -80,15 +89,26 @@ def report(measured: Measured) -> str:
     return "\n".join(text)
 
 
+def summary(sizes: Sequence[Measured]) -> str:
+    """The table of docs/performance.md: dollars for a million messages by kind and size."""
+    totals = [sum(priced_lines(one).values(), Usage()) for one in sizes]
+    kinds = {name: [sum(PRICES.lines(total)[kind] for kind in of) for total in totals] for name, of in _KINDS.items()}
+    rows = [(name, *(f"${dollars:.3f}" for dollars in line)) for name, line in kinds.items()]
+    all_of_it = ("**all**", *(f"**${PRICES.total(total):.2f}**" for total in totals))
+    return table(("for a million messages", *(f"{one.clients:,} clients" for one in sizes)), [*rows, all_of_it])
+
+
 def main(sizes: list[str]) -> None:
     """Measure and print, size by size."""
     mailing.quiet()
     sys.stdout.write(f"Prices of {PRICES.as_of}, {PRICES.region}, on demand; gateway {GATEWAY_SECONDS * 1000:.0f} ms\n")
     done = []
     for size in sizes or ["1000", "10000", "100000"]:
+        say(f"a mailing to {int(size):,} clients")
         done.append(mailing.run(int(size)))
         sys.stdout.write(report(done[-1]) + "\n\n")
         sys.stdout.flush()
+    sys.stdout.write(summary(done) + "\n")
     if len(done) > 1:
         for name, usage in fitted(done[0], done[1]).items():
             sys.stdout.write(f"for each {name}: {usage}\n")

@@ -15,9 +15,11 @@ from unittest import mock
 
 from app import app
 from benchmarks.meter import Meter
+from benchmarks.progress import Progress
 from benchmarks.stubbed_aws import Stopwatch, StubbedAws
 from chalicelib.domain.clients import Client, new_client
 from chalicelib.domain.costs import Usage
+from infra.local import ordered_reads, remembered_parses
 from tests.support.client_index import ClientIndex
 from tests.support.world import World, new_world
 
@@ -103,6 +105,7 @@ def _at_work(world: World, measured: Measured) -> str:
 @contextmanager
 def _timed(world: World, aws: StubbedAws, measured: Measured) -> Iterator[None]:
     """Take the time of every invocation, and of nothing else."""
+    progress = Progress("sent", measured.clients)
     stopwatch = aws.stopwatch
     handlers: dict[str, Any] = world.runner._app.handler_map
     send, sleep = world.gateway.send, world.clock.sleep
@@ -110,6 +113,7 @@ def _timed(world: World, aws: StubbedAws, measured: Measured) -> Iterator[None]:
 
     def latent(call: Any) -> None:
         before(call)
+        progress.at(len(world.gateway.log))
         if _at_work(world, measured) in measured.functions:
             sleep(AWS_SECONDS)
 
@@ -168,6 +172,8 @@ def _send(world: World, measured: Measured) -> None:
 
 
 def quiet() -> None:
-    """Let nothing be logged: a terminal's lines would be measured too."""
+    """Let nothing be logged, a terminal's lines would be measured too, and the emulator answer as in `make run`."""
+    ordered_reads.install()
+    remembered_parses.install()
     logging.disable(logging.CRITICAL)
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"

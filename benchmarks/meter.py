@@ -44,6 +44,10 @@ class Meter:
         """All units so far."""
         return sum((line.usage for line in self.lines.values()), Usage())
 
+    def calls(self) -> int:
+        """All calls so far."""
+        return sum(line.calls for line in self.lines.values())
+
     def handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Let the call be answered, and note it."""
         operation = target.rpartition(".")[2]

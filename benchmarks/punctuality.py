@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.gateway import Gateway
 from benchmarks.main_job import Stack
+from benchmarks.progress import Progress, say
 from chalicelib.domain.messages import gateway_id_for, message_id_for
 
 _NUMBER_OF_TAG = "late-{}"
@@ -39,8 +40,11 @@ def measure(stack: Stack, target: Gateway, count: int, spread: timedelta, seed: 
         due[gateway_id_for(message_id_for(str(mailing["id"]), client_id))] = starts
     if datetime.now(UTC) > first:
         raise RuntimeError("ordering took so long that the first were due before the last was ordered")
+    say(f"all are ordered; the first starts within {_LEAD.total_seconds():.0f} s")
     deadline = time.time() + (first + spread - datetime.now(UTC)).total_seconds() + _BOUND
-    while target.control("/stats")["unique_accepted"] < count and time.time() < deadline:
+    progress = Progress("started", count)
+    while (started := target.control("/stats")["unique_accepted"]) < count and time.time() < deadline:
+        progress.at(started)
         time.sleep(0.5)
     arrived = {number: at for number, at, _ in target.control("/log")}
     if missing := set(due) - set(arrived):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 _LARGE = 100  # items; smaller partitions are read as they are
@@ -19,8 +20,9 @@ Entry = tuple[Values, str, str]  # with the item's own keys
 Answer = tuple[int, dict[str, str], bytes]
 
 
+@cache
 def install() -> None:
-    """Take effect for this process."""
+    """Take effect for this process, however often it is asked."""
     from ministack.services import dynamodb as engine
 
     reads = OrderedReads(engine)

@@ -8,7 +8,7 @@ depends on its text and the types of its parameters; answers and data stay exact
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -19,8 +19,9 @@ Parse = Callable[[str, list[dict[str, Any]] | None], dict[str, Any]]
 Build = Callable[[list[Any]], Any]
 
 
+@cache
 def install() -> None:
-    """Take effect for this process."""
+    """Take effect for this process, however often it is asked."""
     from ministack.services import _dynamodb_keywords, dynamodb
 
     dynamodb.parse_partiql_statement = remembering(_dynamodb_keywords.parse_statement)

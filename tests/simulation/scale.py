@@ -2,69 +2,98 @@
 
 The code is the real one. Each call of AWS takes 5 ms of virtual time, each call of the gateway 20 ms, of which a sender
 makes 50 at once. The emulator's index queries take longer the larger the table; of clients they are answered from a
-sorted list instead.
+sorted list instead. What the service itself holds in memory is counted by its objects, now and then while it works;
+the process holds the tables, the clients and the gateway's log besides, some KB for each client.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import resource
+import gc
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from chalicelib.domain.clients import new_client
+import psutil
+
+from benchmarks import mailing
+from benchmarks.mailing import TAG, new_clients
+from benchmarks.progress import Progress, say
 from tests.support.aws import Call
 from tests.support.client_index import ClientIndex
-from tests.support.world import new_world
+from tests.support.world import World, new_world
 
 AWS_LATENCY = 0.005  # seconds
 GATEWAY_LATENCY = timedelta(milliseconds=20) / 50
 WORKERS = {"tick": 1, "dispatcher": 20, "sender": 10}  # as the template allows on AWS
-TAG = "everybody"
+_LOOKS = 8  # at the objects in memory, each of which takes a second or two where there are a million clients
+
+
+@dataclass
+class Watch:
+    """What is seen at each call of AWS that a worker makes."""
+
+    world: World
+    clients: int
+    calls: Counter[str] = field(default_factory=Counter)
+    most_objects: int = 0
+    most_queued: int = 0
+
+    def __post_init__(self) -> None:
+        self._progress = Progress("sent", self.clients)
+        self._next_look = self.clients // _LOOKS
+        self._objects = own_objects()
+
+    def before(self, call: Call) -> None:
+        sent = len(self.world.gateway.log)
+        self._progress.at(sent)
+        if sent >= self._next_look:
+            self._next_look += self.clients // _LOOKS
+            self.most_objects = max(self.most_objects, own_objects() - self._objects)
+        worker = self.world.scheduler.current
+        if worker:
+            self.calls[f"{worker.name.partition('-')[0]} {call.operation.partition('.')[2]}"] += 1
+            self.most_queued = max(self.most_queued, len(self.world.queue(self.world.settings.send_queue)))
+            self.world.clock.sleep(AWS_LATENCY)
+
+
+def own_objects() -> int:
+    """How many objects of the service's classes are in memory."""
+    kinds = Counter(map(type, gc.get_objects()))
+    return sum(number for kind, number in kinds.items() if str(kind.__module__).startswith("chalicelib"))
 
 
 def run(count: int) -> None:
     """One mailing to so many clients; prints what it took."""
+    say(f"making {count:,} clients")
     with new_world(seed=1, workers_of=WORKERS, sender_batch=None) as world:
         world.gateway.latency = GATEWAY_LATENCY
         world.add_clients(1, tag=TAG)  # the counters say that there is somebody
-        clients = [
-            new_client(
-                phone_number=f"+79{number:09d}", operator=None, tag=TAG, timezone="UTC", opted_out=False,
-                now=world.clock.now(),
-            )
-            for number in range(count)
-        ]  # fmt: skip
-        ClientIndex(world.aws, world.workers.tables, clients)
-        calls: Counter[str] = Counter()
-
-        def before(call: Call) -> None:
-            worker = world.scheduler.current
-            if worker:
-                calls[f"{worker.name.partition('-')[0]} {call.operation.partition('.')[2]}"] += 1
-                world.clock.sleep(AWS_LATENCY)
-
-        world.aws.before = before
-        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began, wall = world.clock.now(), time.monotonic()
-        mailing = world.create_mailing(tag=TAG, lasts=86_400)
+        ClientIndex(world.aws, world.workers.tables, new_clients(count, world.clock.now()))
+        watch = Watch(world, count)
+        world.aws.before = watch.before
+        process = psutil.Process()
+        resident, began, wall = process.memory_info().rss, world.clock.now(), time.perf_counter()
+        ordered = world.create_mailing(tag=TAG, lasts=86_400)
         limit = began + timedelta(hours=24)
-        world.scheduler.run_until(limit, lambda: world.status(mailing) == "finished", check=20_000)
-        finished_at = world.services.mailings.get(mailing.mailing_id).finished_at
-        assert finished_at, world.counts(mailing)
-        counts = world.counts(mailing)
+        world.scheduler.run_until(limit, lambda: world.status(ordered) == "finished", check=20_000)
+        wall = time.perf_counter() - wall
+        grown = (process.memory_info().rss - resident) / 1024 / count
+        finished_at = world.services.mailings.get(ordered.mailing_id).finished_at
+        assert finished_at, world.counts(ordered)
+        counts = world.counts(ordered)
         assert counts == {"total": count, "sent": count}, counts
         assert len(world.gateway.calls()) == len(world.gateway.log) == count
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident) / count
         took = (finished_at - began).total_seconds()
         first = (world.gateway.log[0].at - began).total_seconds()
+        calls = watch.calls
         sys.stdout.write(
-            f"{count:>9} clients: first call after {first:.2f} s, all after {took:.1f} s ({count / took:.0f}/s); "
-            f"{1000 * calls.total() / count:.1f} AWS calls per 1,000 clients; {grown:.1f} KB more memory per client, "
-            f"the emulator's rows included; {time.monotonic() - wall:.0f} s of real time\n"
+            f"{count:>9,} clients: first call after {first:.2f} s, all after {took:.1f} s ({count / took:.0f}/s);\n"
+            f"          {1000 * calls.total() / count:.1f} AWS calls per 1,000 clients, {wall:.0f} s of real time;\n"
+            f"          at most {watch.most_queued:,} hints in the send queue, "
+            f"{watch.most_objects:,} more objects of the service in memory than before;\n"
+            f"          {grown:.1f} KB more memory of this process per client, the emulator's rows included\n"
         )
         for name, calls_made in calls.most_common(12):
             sys.stdout.write(f"          {1000 * calls_made / count:8.2f}  {name}\n")
@@ -72,7 +101,6 @@ def run(count: int) -> None:
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+    mailing.quiet()
     for size in sys.argv[1:] or ["1000", "100000"]:
         run(int(size))
