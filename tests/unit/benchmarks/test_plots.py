@@ -17,6 +17,7 @@ WORK = {
     10_000: {"dispatch, per message": Work(0.2, 0.14, 1.0), "read a client": Work(3, 3, 0), "preview": Work(4, 4, 0)},
     1_000_000: {"dispatch, per message": Work(0.2, 0.14, 1.0)},
 }
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,18 @@ def test_nothing_is_cut_off(drawn: dict[str, str]) -> None:
             assert start >= 0
             assert start + room <= width
             assert float(size[1]) * 0.7 <= y <= height
+
+
+def test_the_committed_plots_are_of_this_make() -> None:
+    """Expects the four that docs/performance.md shows, which name their lines and hold nothing that runs."""
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"images/(growth-[\w-]+\.svg)", text))
+    assert shown == {path.name for path in (ROOT / "docs" / "images").glob("growth-*.svg")}
+    assert len(shown) == 4
+    for name in shown:
+        svg = (ROOT / "docs" / "images" / name).read_text(encoding="utf-8")
+        assert {"calls of AWS", "read units", "100k"} <= set(texts(svg))
+        assert "script" not in svg
 
 
 def test_requests_and_messages_are_told_apart() -> None:
