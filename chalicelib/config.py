@@ -20,6 +20,7 @@ class Settings:
     resource_prefix: str = DEFAULT_PREFIX
     function_name: str = ""
     tracing_disabled: bool = False
+    log_level: str = "INFO"
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_token: str = ""
     gateway_token_secret: str = ""
@@ -163,6 +164,12 @@ def _true_or_false(text: str) -> bool:
     return text.lower() == "true"
 
 
+def _log_level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError(text)
+    return text.upper()
+
+
 def _list_of_addresses(text: str) -> str:
     return ",".join(_mail_address(one.strip()) for one in text.split(","))
 
@@ -171,6 +178,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resource_prefix", "RESOURCE_PREFIX", str),
     ("function_name", "AWS_LAMBDA_FUNCTION_NAME", str),  # Lambda sets it
     ("tracing_disabled", "POWERTOOLS_TRACE_DISABLED", _true_or_false),
+    ("log_level", "LOG_LEVEL", _log_level),  # the logger reads it, too
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_token", "GATEWAY_TOKEN", str),
     ("gateway_token_secret", "GATEWAY_TOKEN_SECRET", str),

@@ -19,8 +19,17 @@ NAMESPACE = "MessageService"
 SERVICE_DIMENSION = "service"
 _VALUES_AT_ONCE = 100  # of one metric in one record of the embedded metric format
 
+
+def _new_logger() -> Logger:
+    """Of the level that LOG_LEVEL says; whoever reads the settings says what is wrong with that, not an import."""
+    try:
+        return Logger(service=SERVICE, utc=True, use_rfc3339=True)
+    except ValueError:
+        return Logger(service=SERVICE, utc=True, use_rfc3339=True, level="INFO")
+
+
 # Keys of every record about them: mailing_id, message_id, client_id. Never a phone number, a text or a secret.
-logger = Logger(service=SERVICE, utc=True, use_rfc3339=True)
+logger = _new_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ from infra.stack import Stack, StackError
 APP = "message-service"
 HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
 _FUNCTION = "AWS::Serverless::Function"
+# What needs no other variable, which the stack may have from before.
+_READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
 # A gateway of this machine may be called, and nobody collects traces.
 EMULATED = {"GATEWAY_LOCAL": "true", "POWERTOOLS_TRACE_DISABLED": "true"}
 
@@ -83,6 +85,7 @@ def deploy(options: Options, account: Account) -> str:
     _adopt_what_is_kept(stack, artifacts, account)
     template_key = artifacts.put(json.dumps(template, sort_keys=True).encode(), ".json")
     parameters = {name: options.given(variable(name)) for name in template.get("Parameters", {})}
+    parameters["LogLevel"] = parameters["LogLevel"].upper()
     say(f"Deploying {options.stack} to {account.endpoint or f'{account.account_id}, {account.region}'}")
     if ensure_api_logs(account):
         say("  API Gateway may write logs now, in all of this account's region")
@@ -91,6 +94,14 @@ def deploy(options: Options, account: Account) -> str:
     artifacts.supersede_all_but(zip_key, template_key)
     _finish(options, account, stack)
     return account.api_url(stack.outputs())
+
+
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse what the functions could not read, before anything is packaged; DeployError names the variable."""
+    try:
+        Settings.from_environment({name: environ.get(name, "") for name in _READ_ALONE})
+    except ValueError as error:
+        raise DeployError(str(error)) from error
 
 
 def check_gateway(options: Options, known: Mapping[str, str]) -> None:
@@ -198,6 +209,7 @@ def main() -> int:
     given = parser.parse_args()
     options = Options(given.stage, given.package or Path("dist"), given.package is not None, os.environ)
     try:
+        check_variables(os.environ)
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
     except EXPECTED as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from infra.deploy import DeployError, Options, check_gateway
+from infra.deploy import DeployError, Options, check_gateway, check_variables
 
+ROOT = Path(__file__).resolve().parents[3]
 KNOWN = {"GatewayUrl": "https://gateway.example/sms", "GatewayHosts": "gateway.example,other.example"}
 
 
@@ -44,3 +48,28 @@ def test_a_gateway_that_no_sender_would_call_is_refused(known: dict[str, str], e
     """With the variable's name and the reason."""
     with pytest.raises(DeployError, match=r"^GATEWAY_URL: the gateway's "):
         check(known, **environ)
+
+
+def test_a_mistyped_level_ends_in_one_line() -> None:
+    """Of the command itself, which logs by the same variable: it names the variable, and nothing is packaged."""
+    environ = {**os.environ, "LOG_LEVEL": "INFOO"}
+    command = [sys.executable, "-m", "infra.deploy"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Not deployed: LOG_LEVEL: not a log level: 'INFOO'\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("LOG_LEVEL", "LOUD"), ("GATEWAY_HOSTS", "a b"), ("REPORT_FROM", "nobody"), ("REPORT_HOUR", "24")],
+)
+def test_what_the_functions_could_not_read_is_refused(name: str, text: str) -> None:
+    """By the variable's name."""
+    check_variables({name: ""})
+    with pytest.raises(DeployError, match=f"^{name}: not a "):
+        check_variables({name: text})
+
+
+def test_a_level_may_be_written_small() -> None:
+    """As elsewhere."""
+    check_variables({"LOG_LEVEL": "debug"})
