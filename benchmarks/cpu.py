@@ -33,7 +33,7 @@ from tests.support.client_index import ClientIndex
 
 MESSAGES = 10_000
 RUNS = 5
-BATCH = 100
+BATCH = 10  # hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def measure(count: int, gateway_url: str, profile: cProfile.Profile | None = Non
     with aws.installed():
         clients = {name: aws_client(name) for name in ("dynamodb", "sqs")}
         provision(settings, clients["dynamodb"], clients["sqs"])
-        tables = bind(settings)
+        tables = bind(settings, clients["dynamodb"])
         services = build(settings, tables=tables, **clients)
         _fill(aws, tables, services, count)
         spent: dict[str, float] = {}

@@ -58,7 +58,11 @@ class Stack:
         self.process = process
         self.directory = DataDirectory(data_dir)
         emulator = read_json(self.directory.emulator_file) or {}
-        self.own, self.emulator = psutil.Process(process.pid), psutil.Process(int(emulator["pid"]))
+        self.emulator = psutil.Process(int(emulator["pid"]))
+        service = psutil.Process(process.pid)
+        # The service with its senders, without emulator and sandbox.
+        senders = [one for one in service.children() if "infra.local.senders" in one.cmdline()]
+        self.own = (service, *senders)
         self.api = RunningService.found({"DATA_DIR": str(data_dir)}, "bench")
 
     def add_clients(self, count: int) -> None:
@@ -107,7 +111,7 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
     """Send one mailing to the clients, who must be so many."""
     target.control("/reset")
     target.control(f"/config?latency_ms={latency_ms}")
-    before = [cpu(stack.own), cpu(stack.emulator), target.cpu()]
+    before = [cpu(*stack.own), cpu(stack.emulator), target.cpu()]
     body = _order()
     began = time.time()
     mailing_id = str(stack.api.call("POST", "/api/mailing/", json=body)["id"])
@@ -120,7 +124,7 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
     seconds = time.time() - began
     spent = [
         after - earlier
-        for after, earlier in zip([cpu(stack.own), cpu(stack.emulator), target.cpu()], before, strict=True)
+        for after, earlier in zip([cpu(*stack.own), cpu(stack.emulator), target.cpu()], before, strict=True)
     ]
     seen = target.control("/stats")
     return Sent(
@@ -161,10 +165,9 @@ def _final(stack: Stack, mailing_id: str) -> int:
     return sum(counts.get(name, 0) for name in ("sent", "failed", "unknown", "expired", "cancelled", "skipped"))
 
 
-def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU time that a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def cpu(*processes: psutil.Process) -> float:
+    """Seconds of CPU time that processes have used."""
+    return sum(float(times.user + times.system) for times in (process.cpu_times() for process in processes))
 
 
 def main() -> int:

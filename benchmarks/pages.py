@@ -84,10 +84,10 @@ def visit(stack: Stack, parameters: Mapping[str, str]) -> dict[str, float]:
     session.post(f"{service['url']}/admin/login", data=entered, timeout=30).raise_for_status()
     spent: dict[str, float] = {}
     for pattern in patterns():
-        before = cpu(stack.own) + cpu(stack.emulator)
+        before = cpu(*stack.own) + cpu(stack.emulator)
         for _ in range(_TIMES):
             session.get(service["url"] + pattern.format(**parameters), timeout=30).raise_for_status()
-        spent[pattern] = 1000 * (cpu(stack.own) + cpu(stack.emulator) - before) / _TIMES
+        spent[pattern] = 1000 * (cpu(*stack.own) + cpu(stack.emulator) - before) / _TIMES
     return spent
 
 

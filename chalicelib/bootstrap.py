@@ -117,8 +117,8 @@ def build(
     clock = clock or SystemClock()
     rng = rng or random.Random()  # noqa: S311 - jitter and ids, no secrets
     backoff = Backoff(clock, rng)
-    tables = tables or bind(settings)
     dynamodb = dynamodb or aws_client("dynamodb")
+    tables = tables or bind(settings, dynamodb)
     sqs = sqs or aws_client("sqs")
     gateway = gateway or create_gateway(settings)
     clients = ClientRepository(tables, backoff, rng)

@@ -2,28 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 logger = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parents[2]
-_STOP_BOUND = 5.0
 
 
 class ChildError(Exception):
     """A child process did not come up."""
 
 
-class SandboxProcess:
-    """The sandbox gateway, started on a free port and started again there should it end."""
+class ChildProcess:
+    """A module of this package in a process of its own, which says one line once it works.
+
+    `log` is the file that takes what it writes to standard error; None for that of this process. `stop_bound` is how
+    many seconds it may take to end.
+    """
+
+    def __init__(self, module: str, log: Path | None, stop_bound: float) -> None:
+        self._module = module
+        self._log = log
+        self._stop_bound = stop_bound
+        self._process = self._started()
+
+    def revive(self) -> None:
+        """Start it again if it has ended; where that fails, the next call tries once more."""
+        if self._process.poll() is None:
+            return
+        logger.error("%s ended (exit %s) and is started again", self._module, self._process.returncode)
+        try:
+            self._process = self._started(*self._again())
+            self.begin()
+            self.await_ready()
+        except ChildError as error:
+            logger.error("%s", error)
+
+    def begin(self) -> None:
+        """Tell it what it needs to know, if anything; `await_ready` says when it works."""
+
+    def await_ready(self) -> None:
+        """Wait until it works; ChildError if it does not."""
+        self._heard()
+
+    def ask_to_stop(self) -> None:
+        """Let it end; returns at once."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def stop(self) -> None:
+        """End it, and wait until it has."""
+        self.ask_to_stop()
+        try:
+            self._process.wait(self._stop_bound)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _again(self) -> tuple[str, ...]:
+        """The arguments with which it is started again."""
+        return ()
+
+    def _started(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"infra.local.{self._module}", *arguments]
+        log: BinaryIO | None = self._log.open("ab") if self._log is not None else None
+        try:
+            # A session of its own: Ctrl-C in the terminal is for the service, which ends it after its last call.
+            return subprocess.Popen(
+                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        finally:
+            if log is not None:
+                log.close()
+
+    def _heard(self) -> str:
+        line = self._process.stdout.readline() if self._process.stdout is not None else b""
+        if not line.strip():
+            raise ChildError(f"{self._module} did not start, see {self._log or 'service.log'}")
+        return line.decode().strip()
+
+
+class SandboxProcess(ChildProcess):
+    """The sandbox gateway, on a free port; should it end, it is started again on the same one."""
 
     def __init__(self, log: Path) -> None:
-        self._log = log
-        self._process = self._started(0)
         self.port = 0
+        super().__init__("sandbox_gateway", log, stop_bound=5)
 
     @property
     def url(self) -> str:
@@ -31,34 +100,23 @@ class SandboxProcess:
 
     def await_ready(self) -> None:
         """Wait until it listens; ChildError if it does not."""
-        self.port = self._announced_port()
+        self.port = int(self._heard())
 
-    def revive(self) -> None:
-        """Start it again if it has ended."""
-        if self._process.poll() is not None:
-            logger.error("the sandbox gateway ended (exit %s) and is started again", self._process.returncode)
-            self._process = self._started(self.port)
-            self._announced_port()
+    def _again(self) -> tuple[str, ...]:
+        return (str(self.port),)
 
-    def stop(self) -> None:
-        """End it, and wait until it has."""
+
+class SendersProcess(ChildProcess):
+    """The senders. They import what they need at once, and work as soon as they are told their environment."""
+
+    def __init__(self) -> None:
+        super().__init__("senders", None, stop_bound=8)
+
+    def begin(self) -> None:
+        """Tell them the environment of this process."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_BOUND)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-
-    def _started(self, port: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "infra.local.sandbox_gateway", str(port)]
-        with self._log.open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal is for the service, which ends it after its last call.
-            return subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
-
-    def _announced_port(self) -> int:
-        line = self._process.stdout.readline() if self._process.stdout is not None else b""
-        if not line.strip().isdigit():
-            raise ChildError(f"the sandbox gateway did not start, see {self._log}")
-        return int(line)
+            try:
+                self._process.stdin.write(json.dumps(dict(os.environ)).encode() + b"\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:  # `await_ready` says what is to be said
+                logger.warning("the senders ended before they began")

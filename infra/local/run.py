@@ -1,7 +1,7 @@
 """One local run: what it starts in which order, what it watches, and how all of it ends.
 
-One process holds the API, the event sources and the schedules. The emulator is a process of its own that outlives a
-killed service; the sandbox gateway is one that does not.
+One process holds the API, the dispatcher and the schedules, another the senders. The emulator is a process of its own
+that outlives a killed service; senders and sandbox gateway do not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TextIO
 
-from infra.local.children import SandboxProcess
+from infra.local.children import SandboxProcess, SendersProcess
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.environment import (
@@ -47,6 +47,7 @@ class Run:
         self._stopping = threading.Event()
         self._emulator: Emulator | None = None
         self._sandbox: SandboxProcess | None = None
+        self._senders: SendersProcess | None = None
         self._service: Service | None = None
 
     def execute(self, listener: socket.socket, url: str) -> None:
@@ -76,18 +77,20 @@ class Run:
         """Processes first, so that they come up while this one imports; the first user's password if one was made."""
         if not self._local.gateway_url:
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
+        self._senders = SendersProcess()
         with ThreadPoolExecutor(1) as pool:
             emulator = None if self._local.endpoint_url else pool.submit(self._start_emulator)
             from chalicelib import bootstrap
             from chalicelib.config import Settings
-            from infra.local.service import Service, create_resources
+            from infra.local.service import Service, create_resources, log_as_the_service
 
             if emulator is not None:
                 emulator.result()
         self._set_environment()
-        _log_as_the_service()
+        log_as_the_service()
         settings = Settings.from_environment()
         create_resources(settings)
+        self._senders.begin()
         local = self._local
         accounts = bootstrap.get_services().accounts
         generated = accounts.ensure_first_user(local.admin_username, local.admin_password or None)
@@ -98,6 +101,7 @@ class Run:
 
         self._service = Service(app, settings, listener)
         self._service.start()
+        self._senders.await_ready()
         return generated
 
     def _start_emulator(self) -> None:
@@ -123,6 +127,8 @@ class Run:
         """What ends before its time is started again where it was."""
         if self._sandbox is not None:
             self._sandbox.revive()
+        if self._senders is not None:
+            self._senders.revive()
         emulator = self._emulator
         if emulator is not None and not emulator.alive() and not self._stopping.is_set():
             logger.error("the emulator ended and is started again with the data it saved last")
@@ -140,8 +146,12 @@ class Run:
     def _end(self) -> None:
         """In the order of need: who calls ends before who is called."""
         self._directory.service_file.unlink(missing_ok=True)
+        if self._senders is not None:
+            self._senders.ask_to_stop()
         if self._service is not None:
             self._service.stop()
+        if self._senders is not None:
+            self._senders.stop()
         if self._sandbox is not None:
             self._sandbox.stop()
         if self._emulator is not None and not self._emulator.stop():
@@ -175,16 +185,3 @@ class Run:
             self._terminal.flush()
         except OSError:
             logger.info("nobody reads the terminal any more")
-
-
-def _log_as_the_service() -> None:
-    """Records of the libraries and of this package take the form of the service's own."""
-    from chalicelib.observability import SERVICE
-    from chalicelib.observability import logger as service_logger
-
-    root = logging.getLogger()
-    root.handlers = [service_logger.registered_handler]
-    logging.getLogger(SERVICE).propagate = False
-    root.setLevel(logging.WARNING)
-    # A full queue of requests is no event worth a line for each of them.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The service in one process: the Chalice app behind its HTTP front, and its event sources."""
+"""The service: the Chalice app behind its HTTP front, and its event sources; those of the senders run elsewhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from chalice.app import Chalice
 from chalicelib.aws_clients import plain_client
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
+from chalicelib.observability import SERVICE
+from chalicelib.observability import logger as service_logger
 from infra.local.driver import EventSourceThreads
 from infra.local.event_sources import EventSourceRunner
 from infra.local.http import HttpFront
@@ -22,11 +24,13 @@ from infra.provision import provision
 logger = logging.getLogger(__name__)
 
 CONCURRENCY = {"dispatcher": 2, "sender": 4}
+SENDERS = frozenset({"sender"})
+OTHERS = frozenset({"dispatcher", "tick", "report"})
+BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
 TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
 MAX_WINDOW = 0.05
 _WEB_THREADS = 16
-_BATCH_BOUND = 5.0
 
 
 def aws_client(name: str) -> Any:
@@ -45,21 +49,36 @@ def create_resources(settings: Settings) -> None:
     provision(settings, aws_client("dynamodb"), aws_client("sqs"))
 
 
+def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: frozenset[str]) -> EventSourceThreads:
+    """The event sources of the functions named, as threads that have yet to start."""
+    timeouts = {
+        "sender": settings.sender_timeout,
+        "dispatcher": settings.dispatcher_timeout,
+        "tick": TICK_TIMEOUT,
+        "report": REPORT_TIMEOUT,
+    }
+    runner = EventSourceRunner(
+        app, aws_client("sqs"), clock, timeouts=timeouts, concurrency=CONCURRENCY, max_window=MAX_WINDOW, only=only
+    )
+    return EventSourceThreads(runner, clock)
+
+
+def log_as_the_service() -> None:
+    """Records of the libraries and of this package take the form of the service's own."""
+    root = logging.getLogger()
+    root.handlers = [service_logger.registered_handler]
+    logging.getLogger(SERVICE).propagate = False
+    root.setLevel(logging.WARNING)
+    # A full queue of requests is no event worth a line for each of them.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
 class Service:
-    """API and event sources of the app, started and stopped together."""
+    """API and event sources of the app but the senders, started and stopped together."""
 
     def __init__(self, app: Chalice, settings: Settings, listener: socket.socket) -> None:
         clock = SystemClock()
-        timeouts = {
-            "sender": settings.sender_timeout,
-            "dispatcher": settings.dispatcher_timeout,
-            "tick": TICK_TIMEOUT,
-            "report": REPORT_TIMEOUT,
-        }
-        runner = EventSourceRunner(
-            app, aws_client("sqs"), clock, timeouts=timeouts, concurrency=CONCURRENCY, max_window=MAX_WINDOW
-        )
-        self._event_sources = EventSourceThreads(runner, clock)
+        self._event_sources = event_sources(app, settings, clock, OTHERS)
         self._web = WebServer(HttpFront(app, clock, os.environ["AWS_REGION"]), listener, _WEB_THREADS)
 
     def start(self) -> None:
@@ -70,5 +89,5 @@ class Service:
     def stop(self) -> None:
         """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""
         self._web.stop()
-        if not self._event_sources.stop(_BATCH_BOUND):
+        if not self._event_sources.stop(BATCH_BOUND):
             logger.warning("a running batch was left, its messages come back when their visibility ends")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 
 from tests.support.faulty_gateway import FaultyGateway
@@ -48,15 +49,21 @@ def test_ten_thousand_clients_are_each_called_once(api: ApiCaller, run: LocalRun
 def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], gateway: FaultyGateway) -> None:
     """Kill -9 in the middle, while the emulator lives on: everyone gets it, and nobody is called again without need.
 
-    A second call is allowed only for a message whose first call's outcome was never recorded; its row says so.
+    The senders alone come back by themselves; then the whole service is killed with them. A second call is allowed only
+    for a message whose first call's outcome was never recorded; its row says so.
     """
     settings = {"GATEWAY_URL": gateway.url, "GATEWAY_TOKEN": "t", "GATEWAY_READ_TIMEOUT": "3", "CLAIM_LEASE": "10"}
     settings["STALL_AFTER"] = "15"
     run = start(**settings).ready()
     add_clients(run, FEWER)
     mailing_id = order(ApiCaller(run))
-    wait_until(lambda: len(gateway.heard) > FEWER // 4)
+    wait_until(lambda: len(gateway.heard) > FEWER // 5)
+    _senders_of(run).kill()
+    heard = len(gateway.heard)
+    wait_until(lambda: len(gateway.heard) > heard + FEWER // 5)
+    senders = _senders_of(run)
     run.process.send_signal(signal.SIGKILL)
+    senders.kill()
     run.process.wait()
     assert len(gateway.heard) < FEWER
     again = ApiCaller(start(**settings).ready())
@@ -71,6 +78,13 @@ def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], g
     assert len(gateway.calls()) == FEWER
     assert len(repeated) <= len(lost)
     assert set(gateway.calls().values()) <= {1, 2}
+
+
+def _senders_of(run: LocalRun) -> psutil.Process:
+    (senders,) = [
+        child for child in psutil.Process(run.process.pid).children() if "infra.local.senders" in child.cmdline()
+    ]
+    return senders
 
 
 def test_a_gateway_that_was_down_costs_nobody_a_message(api: ApiCaller, run: LocalRun, gateway: FaultyGateway) -> None:

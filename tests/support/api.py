@@ -165,7 +165,8 @@ def quick_passwords() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _connections() -> tuple[dict[str, Any], Tables]:
     """Clients and models, which take half a second to make and know nothing of the service they are used in."""
-    return {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}, bind(Settings())
+    clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
+    return clients, bind(Settings(), clients["dynamodb"])
 
 
 @contextmanager

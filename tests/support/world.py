@@ -277,7 +277,7 @@ class Workers:
 def _connections(prefix: str) -> tuple[dict[str, Any], Tables]:
     """Clients and models, which take a second to make and know nothing of the world they are used in."""
     clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
-    return clients, bind(Settings(resource_prefix=prefix))
+    return clients, bind(Settings(resource_prefix=prefix), clients["dynamodb"])
 
 
 DEFAULT_WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}

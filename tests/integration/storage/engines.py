@@ -124,7 +124,8 @@ class Store:
 @lru_cache(maxsize=2)
 def _connections(engine: str) -> tuple[Any, Any, Tables]:
     """Clients and models, which take half a second to make, once for each engine."""
-    return aws_client("dynamodb"), aws_client("sqs"), bind(SETTINGS)
+    dynamodb = aws_client("dynamodb")
+    return dynamodb, aws_client("sqs"), bind(SETTINGS, dynamodb)
 
 
 @contextmanager
