@@ -8,7 +8,7 @@ from datetime import time, timedelta
 
 import hypothesis.strategies as st
 from botocore.exceptions import ConnectionClosedError
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, ServiceError
@@ -202,7 +202,11 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((0.2, 1.0, 2.0, 5.0, 20.0, 61.0, 400.0)))
     def time_passes(self, seconds) -> None:
         self.world.run_for(seconds)
+
+    @invariant()
+    def the_promises_hold(self) -> None:
         self.witness.check_calls()
+        self.witness.check_rows()
 
     # -- the end
 

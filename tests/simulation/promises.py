@@ -47,6 +47,8 @@ class Witness:
     mailings: dict[str, Promised] = field(default_factory=dict)
     _ids: dict[int, tuple[Promised, Client]] = field(default_factory=dict)
     _read: int = 0
+    _accepted: set[int] = field(default_factory=set)
+    _sent: set[tuple[str, str]] = field(default_factory=set)
 
     def expect(self, mailing: Mailing, clients: list[Client]) -> Promised:
         """Note a mailing and everybody who matches it."""
@@ -73,7 +75,22 @@ class Witness:
             for since, until in promised.stopped:
                 late = call.at > since + PAUSE_WITHIN and (until is None or call.at < until)
                 assert not late, f"called {call.at - since} after it was stopped"
+            if call.outcome is Outcome.ACCEPTED:
+                self._accepted.add(call.gateway_id)
         self._read = len(self.world.gateway.log)
+
+    def check_rows(self) -> None:
+        """Promises 1 and 3, in the midst of everything: rows are of those who matched, sent means that the gateway took
+        it, and what is sent stays so."""
+        sent: set[tuple[str, str]] = set()
+        for key, status in self.world.ledger_now().items():
+            mailing_id, client_id = key
+            assert client_id in self.mailings[mailing_id].clients, "a row of somebody who did not match"
+            if status == "sent":
+                sent.add(key)
+                assert gateway_id_for(message_id_for(*key)) in self._accepted, "sent, and the gateway did not take it"
+        assert self._sent <= sent, f"was sent, and is not any more: {self._sent - sent}"
+        self._sent = sent
 
     def check_rates(self) -> None:
         """Promise 5: no second sees more calls than the rate that was in force a minute before."""

@@ -15,6 +15,7 @@ from unittest import mock
 
 import time_machine
 from botocore.exceptions import BotoCoreError
+from ministack.services import dynamodb as emulated_dynamodb
 from ministack.services import sqs as emulated_sqs
 
 from app import app
@@ -158,6 +159,12 @@ class World:
         rows, cursor = self.services.messages.list(mailing.mailing_id, None, "", 1000)
         assert not cursor
         return rows
+
+    def ledger_now(self) -> dict[tuple[str, str], str]:
+        """The status of every message, by mailing and client, as the emulator holds it: nothing is asked of it."""
+        table = emulated_dynamodb._tables[self.settings.messages_table]
+        rows = [row for shard in table["items"].values() for row in shard.values()]
+        return {(row["ledger_key"]["S"].partition("#")[0], row["client_id"]["S"]): row["status"]["S"] for row in rows}
 
     def opt_out(self, client: Client) -> None:
         """Let a client opt out."""
