@@ -50,7 +50,7 @@ def message_for(report: DailyReport, sender: str, recipients: Sequence[str]) -> 
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = ", ".join(recipients)
-    message["Subject"] = f"Mailings of {_title(report)}: {report.sent_on_day:,} messages sent"
+    message["Subject"] = f"Mailings of {_title(report)}: {_counted(report.sent_on_day, 'message')} sent"
     message["Date"] = format_datetime(report.made_at)
     moment = f"{report.made_at:%Y%m%dT%H%M%SZ}"
     message["Message-ID"] = f"<daily-{report.day.on.isoformat()}-{moment}@{sender.rpartition('@')[2]}>"
@@ -115,9 +115,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = _number
+    environment.filters |= {"number": _number, "counted": _counted}
     return environment
 
 
 def _number(value: Any) -> str:
     return "?" if value is None else f"{value:,}"
+
+
+def _counted(value: int, name: str) -> str:
+    return f"{value:,} {name}" if value == 1 else f"{value:,} {name}s"

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from infra.local.data_directory import DataDirectory
 from infra.local.running_service import CallFailed, RunningService
 
+_TOLD = (("mailings", "mailing"), ("sent", "message"))
+
 
 def run(environ: Mapping[str, str], day: str) -> str:
     """Send the report and say what came of it; CallFailed where it was not sent."""
     sent = RunningService.found(environ, "report").call("POST", "/api/reports/daily", json={"day": day or None})
-    about = f"{sent['day']}: {sent['mailings']} mailings, {sent['sent']} messages sent"
+    mailings, messages = ("1 " + name if sent[key] == 1 else f"{sent[key]} {name}s" for key, name in _TOLD)
+    about = f"{sent['day']}: {mailings}, {messages} sent"
     files = sorted(DataDirectory(environ.get("DATA_DIR") or ".local").reports.glob(f"daily-{sent['day']}-*.eml"))
     where = f" ({files[-1]})" if files and not environ.get("API_URL") else ""
     return f"{about}; the report went to {', '.join(sent['recipients'])}{where}"

@@ -77,6 +77,23 @@ def test_the_report_counts_what_the_ledger_counts(world: World, tmp_path: Path) 
     assert message["To"] == "ops@example.com, boss@example.com"
 
 
+def test_one_is_told_as_one(world: World, tmp_path: Path) -> None:
+    """One mailing with one message, in the subject, in HTML and in plain text; two of them are told as two."""
+    world.add_clients(1)
+    world.run_until_finished(world.create_mailing())
+    message = _sent_by(world, tmp_path)
+    assert message["Subject"] == f"Mailings of {TODAY} (so far): 1 message sent"
+    assert "Of the 1 mailing of the day (1 finished)" in html(message)
+    assert ">message sent in this day</p>" in html(message)
+    assert "\n  1 message, 1 sent in this day, 1 sent\n" in plain(message)
+    world.run_until_finished(world.create_mailing())
+    world.clock.sleep(1)  # of the same second there is one report
+    message = _sent_by(world, tmp_path)
+    assert message["Subject"] == f"Mailings of {TODAY} (so far): 2 messages sent"
+    assert "Of the 2 mailings of the day (2 finished)" in html(message)
+    assert ">messages sent in this day</p>" in html(message)
+
+
 def test_charts_are_images_inside_the_e_mail(world: World, tmp_path: Path) -> None:
     """Each that the HTML shows is there, is a PNG, and says in words what it shows; nothing is fetched."""
     counts = _mailing_with_trouble(world)

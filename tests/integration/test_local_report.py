@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from infra.local.data_directory import DataDirectory, write_private
 from infra.local.loopback import listen
 from infra.local.running_service import CallFailed
 from infra.local.web_server import WebServer
+from tests.factories import MailingBodyFactory
 from tests.support.api import PASSWORD, Api, new_api
 
 pytestmark = pytest.mark.enable_socket
@@ -38,6 +40,12 @@ def test_the_file_is_named(tmp_path: Path) -> None:
         said = report.run({"DATA_DIR": str(tmp_path)}, given)
         (file,) = (tmp_path / "reports").glob(f"daily-{day}-*.eml")
         assert said == f"{day}: 0 mailings, 0 messages sent; the report went to operator@localhost ({file})"
+
+
+def test_one_mailing_is_told_as_one(service: Api, tmp_path: Path) -> None:
+    """As it is in the e-mail."""
+    assert service.post("/api/mailing", MailingBodyFactory(starts_in=timedelta(hours=1))).status == 201
+    assert report.run({"DATA_DIR": str(tmp_path)}, "").startswith("2026-03-02: 1 mailing, 0 messages sent; ")
 
 
 @pytest.mark.usefixtures("service")

@@ -1,0 +1,34 @@
+"""The daily report in a real browser, as a mail program that knows HTML shows it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from infra.local.data_directory import DataDirectory
+from tests.browser.campaigns import add_clients, finish, order, refusing
+from tests.browser.conftest import Window
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller, LocalRun
+from tests.support.mailbox import html, read_emails
+
+
+@pytest.fixture(scope="module")
+def report(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> str:
+    """The HTML of today's report, after mailings with a text that nothing breaks; without its charts."""
+    phones = add_clients(api, "reported", 2)
+    with refusing(gateway, phones[:1]):
+        finish(api, order(api, "reported", text="W" * 200))
+    api.call("POST", "/api/reports/daily", {"day": None})
+    made = html(read_emails(DataDirectory(run.data_dir).reports)[-1])
+    assert "WWWWW" in made
+    return re.sub(r'src="cid:[^"]*"', "", made)
+
+
+@pytest.mark.parametrize("width", [600, 360])
+def test_the_report_fits_where_mail_is_read(window: Window, report: str, width: int) -> None:
+    """Expects nothing to reach over the edge: a column of a mail program, a phone."""
+    page = window.open(viewport={"width": width, "height": 800})
+    page.set_content(report)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
