@@ -27,14 +27,6 @@ def campaign() -> Iterator[Campaign]:
 
 
 @pytest.fixture(scope="module")
-def operator(campaign: Campaign) -> Browser:
-    """The browser of who plans mailings."""
-    made = Browser(campaign.api)
-    made.sign_in()
-    return made
-
-
-@pytest.fixture(scope="module")
 def troubled(campaign: Campaign) -> str:
     """A finished mailing of ten: two refused, three of unknown outcome, one opted out, four sent; open for hours."""
     campaign.add_clients(1, tag="troubled", opted_out=True)
@@ -65,9 +57,9 @@ def rows(page: Reply) -> list[str]:
     return [re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", row)).strip() for row in table.split("</tr>")[:-1]]
 
 
-def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, operator: Browser, troubled: str) -> None:
+def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call: Browser, troubled: str) -> None:
     """Expects counts, reasons, course, timeline and cost; the text escaped; nobody's whole number."""
-    page = operator.get(f"/admin/mailings/{troubled}")
+    page = on_call.get(f"/admin/mailings/{troubled}")
     text = text_of(page)
     for told in (
         "finished",
@@ -88,16 +80,15 @@ def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, operator
     assert not NUMBER.search(page.text)
 
 
-def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, operator: Browser) -> None:
+def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, on_call: Browser) -> None:
     """Expects window, hours, segment, rate and choices of a mailing that waits, and who is to come."""
     hours = {"from": "09:00", "until": "21:00", "policy": "skip"}
     fields = {"rate_limit": 30, "local_window": hours, "on_unknown": "hold", "late": "skip"}
     start, end = "2026-05-02T09:00:00Z", "2026-05-02T19:00:00Z"
     segment = {"tag": ["new", "old"], "operator": "916"}
     mailing_id = order(campaign, "", 0, start_time=start, end_time=end, clients=segment, **fields)
-    operator.post("/admin/preferences", {"zone": "Asia/Tokyo"})
-    text = text_of(operator.get(f"/admin/mailings/{mailing_id}"))
-    operator.post("/admin/preferences", {"zone": "UTC"})
+    on_call.post("/admin/preferences", {"zone": "Asia/Tokyo"})
+    text = text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
     assert "scheduled starts at 2026-05-02 18:00" in text
     assert "Sending window 2026-05-02 18:00 until 2026-05-03 04:00 Asia/Tokyo Tags new old Operators 916" in text
     assert re.search("09:00.21:00, others are left out", text)
@@ -115,39 +106,39 @@ def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, oper
     ],
 )
 def test_only_what_can_be_done_is_offered(
-    steps: tuple[str, ...], offered: list[str], campaign: Campaign, operator: Browser
+    steps: tuple[str, ...], offered: list[str], campaign: Campaign, on_call: Browser
 ) -> None:
     """Expects the questions that the state of the mailing allows."""
     mailing_id = order(campaign, "steered", 1, start_time=campaign.api.ahead(hours=5))
     for step in steps:
         assert campaign.api.post(f"/api/mailing/{mailing_id}/{step}").status == 200
-    page = operator.get(f"/admin/mailings/{mailing_id}").text
+    page = on_call.get(f"/admin/mailings/{mailing_id}").text
     actions = re.findall(rf'href="/admin/mailings/{mailing_id}/([a-z]+)"', page)
     assert [one for one in actions if one not in ("find", "export")] == offered
 
 
-def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, operator: Browser) -> None:
+def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call: Browser) -> None:
     """Expects a part that is read again, tells the rest of the page when the status moves, and then stops."""
     mailing_id = order(campaign, "followed", 40, rate_limit=1)
     campaign.world.run_for(20)
     path = f"/admin/mailings/{mailing_id}"
-    page = operator.get(path)
+    page = on_call.get(path)
     assert f'hx-get="{path}/now?shown=running"' in page.text
     assert "Latest message sent" in text_of(page)
-    part = operator.get(f"{path}/now?shown=running", headers={"HX-Request": "true"})
+    part = on_call.get(f"{path}/now?shown=running", headers={"HX-Request": "true"})
     assert "<html" not in part.text
     assert "hx-trigger" not in part.headers
     assert re.search(r"<strong>1\d</strong>", part.text)
     campaign.finish(mailing_id)
-    part = operator.get(f"{path}/now?shown=running", headers={"HX-Request": "true"})
+    part = on_call.get(f"{path}/now?shown=running", headers={"HX-Request": "true"})
     assert part.headers["hx-trigger"] == "mailing-moved"
     assert "hx-get" not in part.text
-    course = operator.get(f"{path}/course", headers={"HX-Request": "true"})
+    course = on_call.get(f"{path}/course", headers={"HX-Request": "true"})
     assert "hx-get" not in course.text
     assert "Finished" in course.text
 
 
-def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, operator: Browser) -> None:
+def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, on_call: Browser) -> None:
     """Expects each change of state once, in order."""
     mailing_id = order(campaign, "paused", 8, rate_limit=1)
     campaign.world.gateway.script = lambda gateway_id, nth: REFUSED
@@ -159,42 +150,42 @@ def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, opera
     campaign.world.gateway.script = lambda gateway_id, nth: OK
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
-    steps = text_of(operator.get(f"/admin/mailings/{mailing_id}")).partition("Timeline")[2].partition("What was")[0]
+    steps = text_of(on_call.get(f"/admin/mailings/{mailing_id}")).partition("Timeline")[2].partition("What was")[0]
     told = re.findall(r"Created|Started|Paused|Resumed|Finished|Opened again", steps)
     assert told == ["Created", "Started", "Paused", "Resumed", "Finished", "Opened again", "Finished"]
 
 
-def test_the_ledger_can_be_narrowed_to_a_status(operator: Browser, troubled: str) -> None:
+def test_the_ledger_can_be_narrowed_to_a_status(on_call: Browser, troubled: str) -> None:
     """Expects the rows of that status with their reason, a link to each message, and the counts beside the choices."""
-    page = operator.get(f"/admin/mailings/{troubled}?status=failed")
+    page = on_call.get(f"/admin/mailings/{troubled}?status=failed")
     assert len(rows(page)) == 2
     assert all(re.fullmatch(r"\+7\*+\d\d failed 2026-\S+ \S+ 1 HTTP 400", row) for row in rows(page))
     assert len(re.findall(rf'href="/admin/messages/{troubled}-', page.text)) == 2
     assert '<option value="failed" selected>failed (2)</option>' in page.text
-    assert len(rows(operator.get(f"/admin/mailings/{troubled}?status="))) == 10
-    assert "Nobody has this status." in text_of(operator.get(f"/admin/mailings/{troubled}?status=expired"))
+    assert len(rows(on_call.get(f"/admin/mailings/{troubled}?status="))) == 10
+    assert "Nobody has this status." in text_of(on_call.get(f"/admin/mailings/{troubled}?status=expired"))
 
 
-def test_the_ledger_has_pages(operator: Browser, troubled: str) -> None:
+def test_the_ledger_has_pages(on_call: Browser, troubled: str) -> None:
     """Expects every row once, and the filter to be kept."""
     seen: list[str] = []
     path = f"/admin/mailings/{troubled}?status=unknown&limit=2"
     while path:
-        page = operator.get(path)
+        page = on_call.get(path)
         seen += re.findall(r'href="/admin/messages/([^"]+)"', page.text)
         following = re.search(r'rel="next" href="([^"#]+)', page.text)
         path = f"{following[1]}&limit=2".replace("&amp;", "&") if following else ""
     assert len(seen) == len(set(seen)) == 3
 
 
-def test_one_person_is_found_by_number_or_id(campaign: Campaign, operator: Browser, troubled: str) -> None:
+def test_one_person_is_found_by_number_or_id(campaign: Campaign, on_call: Browser, troubled: str) -> None:
     """Expects the message's page, whichever way the number is written; the number in no address."""
     message = campaign.api.get("/api/messages", query={"mailing": troubled, "limit": 1}).json["rows"][0]
     path = f"/admin/mailings/{troubled}/find"
-    operator.get(f"/admin/mailings/{troubled}")
+    on_call.get(f"/admin/mailings/{troubled}")
     number = message["phone_number"]
     for sought in (number, f" 8 ({number[2:5]}) {number[5:8]}-{number[8:]} ", message["client"], message["id"]):
-        answer = operator.post(path, {"sought": sought}, follow=False)
+        answer = on_call.post(path, {"sought": sought}, follow=False)
         assert answer.headers["location"] == f"/admin/messages/{message['id']}"
 
 
@@ -206,19 +197,19 @@ def test_one_person_is_found_by_number_or_id(campaign: Campaign, operator: Brows
         ("", "is neither a phone number"),
     ],
 )
-def test_who_is_not_found_is_told_beside_the_field(sought: str, told: str, operator: Browser, troubled: str) -> None:
+def test_who_is_not_found_is_told_beside_the_field(sought: str, told: str, on_call: Browser, troubled: str) -> None:
     """Expects the page again with what was typed."""
-    page = operator.post(f"/admin/mailings/{troubled}/find", {"sought": sought})
+    page = on_call.post(f"/admin/mailings/{troubled}/find", {"sought": sought})
     assert page.status == 422
     assert re.search(rf'id="field-sought-error">{re.escape(told)}', page.text)
     assert f'name="sought" type="text" value="{sought}"' in page.text
 
 
-def test_the_ledger_is_exported_as_the_api_does(campaign: Campaign, operator: Browser, troubled: str) -> None:
+def test_the_ledger_is_exported_as_the_api_does(campaign: Campaign, on_call: Browser, troubled: str) -> None:
     """Expects the pages, one after the other, to be the API's file, led by a path of this session."""
     whole, path = "", f"/admin/mailings/{troubled}/export?limit=4"
     while path:
-        page = operator.get(path)
+        page = on_call.get(path)
         assert page.headers["content-type"].startswith("text/csv")
         whole += page.text
         path = (re.search(r"<(\S+)>", page.headers.get("link", "")) or ["", ""])[1]
@@ -226,16 +217,16 @@ def test_the_ledger_is_exported_as_the_api_does(campaign: Campaign, operator: Br
     assert whole.count("\n") == 11
 
 
-def test_retrying_asks_first_and_says_how_many(operator: Browser, troubled: str) -> None:
+def test_retrying_asks_first_and_says_how_many(on_call: Browser, troubled: str) -> None:
     """Expects the number of the failed, and those of unknown outcome only by a choice that warns."""
-    text = text_of(operator.get(f"/admin/mailings/{troubled}"))
+    text = text_of(on_call.get(f"/admin/mailings/{troubled}"))
     assert "Not everybody got it, and the window is open until" in text
-    question = text_of(operator.get(f"/admin/mailings/{troubled}/retry"))
+    question = text_of(on_call.get(f"/admin/mailings/{troubled}/retry"))
     assert "Send again to 2 people?" in question
     assert "Also 3 messages whose outcome is unknown The gateway may have taken them" in question
 
 
-def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, operator: Browser) -> None:
+def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call: Browser) -> None:
     """Expects the failed ones first; then, by choice only, those whose outcome is unknown."""
     answers = iter([REFUSED, UNKNOWN, OK])
     campaign.world.gateway.script = lambda gateway_id, nth: next(answers)
@@ -244,40 +235,40 @@ def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, operato
     campaign.world.gateway.script = lambda gateway_id, nth: OK
     path = f"/admin/mailings/{mailing_id}"
     for fields, sent in (({}, 2), ({"unknown": "true"}, 3)):
-        operator.get(f"{path}/retry")
-        assert "1 message is tried again." in text_of(operator.post(f"{path}/retry", fields))
+        on_call.get(f"{path}/retry")
+        assert "1 message is tried again." in text_of(on_call.post(f"{path}/retry", fields))
         campaign.finish(mailing_id)
         assert campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"] == sent
-    assert "Try again" not in text_of(operator.get(path))
+    assert "Try again" not in text_of(on_call.get(path))
 
 
-def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, operator: Browser) -> None:
+def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, on_call: Browser) -> None:
     """Expects the question again where only unknown ones are left and these were not chosen."""
     campaign.world.gateway.script = lambda gateway_id, nth: UNKNOWN
     mailing_id = order(campaign, "doubtful", 1, on_unknown="hold")
     campaign.finish(mailing_id)
     campaign.world.gateway.script = lambda gateway_id, nth: OK
-    operator.get(f"/admin/mailings/{mailing_id}/retry")
-    page = operator.post(f"/admin/mailings/{mailing_id}/retry")
+    on_call.get(f"/admin/mailings/{mailing_id}/retry")
+    page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 422
     assert "choose these: none has failed for certain" in text_of(page)
 
 
-def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, operator: Browser) -> None:
+def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, on_call: Browser) -> None:
     """Expects no offer, and an answer that says why where it is asked for all the same."""
     campaign.world.gateway.script = lambda gateway_id, nth: REFUSED
     mailing_id = order(campaign, "closed", 1, end_time=campaign.api.ahead(minutes=2))
     campaign.finish(mailing_id)
     campaign.world.gateway.script = lambda gateway_id, nth: OK
     campaign.world.run_for(180)
-    assert "Try again" not in text_of(operator.get(f"/admin/mailings/{mailing_id}"))
-    page = operator.post(f"/admin/mailings/{mailing_id}/retry")
+    assert "Try again" not in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
+    page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 409
     assert "the mailing's window has closed" in text_of(page)
 
 
-def test_a_mailing_that_is_none_is_not_found(operator: Browser) -> None:
+def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:
     """Expects 404 for every part of it."""
     for path in ("", "/now", "/course", "/retry"):
-        assert operator.get(f"/admin/mailings/{'0' * 26}{path}").status == 404
-    assert operator.post(f"/admin/mailings/{'0' * 26}/find", {"sought": "+79161234567"}).status == 404
+        assert on_call.get(f"/admin/mailings/{'0' * 26}{path}").status == 404
+    assert on_call.post(f"/admin/mailings/{'0' * 26}/find", {"sought": "+79161234567"}).status == 404

@@ -35,14 +35,6 @@ def campaign() -> Iterator[Campaign]:
 
 
 @pytest.fixture(scope="module")
-def on_call(campaign: Campaign) -> Browser:
-    """The browser of who is called when something fails."""
-    made = Browser(campaign.api)
-    made.sign_in()
-    return made
-
-
-@pytest.fixture(scope="module")
 def given_up(campaign: Campaign) -> dict[str, str]:
     """The message that nobody got, as the API shows it."""
     (row,) = campaign.api.get("/api/messages", query={"status": "unknown"}).json["rows"]
