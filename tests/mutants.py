@@ -16,6 +16,7 @@ TESTS = (
     "tests/integration/storage/test_ledger.py",
     "tests/integration/storage/test_mailings.py",
     "tests/integration/test_main_job.py",
+    "tests/integration/test_hints.py",
     "tests/integration/test_faults.py",
     "tests/integration/test_crashes.py",
     "tests/simulation",
@@ -62,8 +63,8 @@ MUTANTS = (
     Mutant(
         "ledger before queue: hint at what is not written",
         "chalicelib/services/dispatch.py",
-        "zip(rows, self._ledger.insert(rows), strict=True) if new]",
-        "zip(rows, [True] * len(rows), strict=True) if new]",
+        "zip(part, self._ledger.insert(part), strict=True) if new]",
+        "zip(part, [True] * len(part), strict=True) if new]",
     ),
 )
 
