@@ -73,7 +73,11 @@ def test_a_queue_that_does_what_it_likes_changes_nothing(world: World, queue: st
         if trouble == "lost":
             messages.clear()
         elif trouble == "repeated" and len(messages) < 200:
-            messages += [message | {"id": f"{message['id']}-", "receipt_handle": None} for message in list(messages)]
+            messages[:] = [
+                twin
+                for message in messages
+                for twin in (message, message | {"id": f"{message['id']}-", "receipt_handle": None})
+            ]
         elif trouble == "reversed":
             messages.reverse()
         elif trouble == "delayed":

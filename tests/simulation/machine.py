@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import ExitStack
 from datetime import time, timedelta
+from typing import Any
 
 import hypothesis.strategies as st
 from botocore.exceptions import ConnectionClosedError
@@ -23,6 +24,8 @@ from tests.support.world import Crash, World, new_world
 
 ZONES = ("UTC", "Europe/Moscow", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 TAGS = ("vip", "new")
+NO_FAULTS = {"lost": 0.0, "error": 0.0, "crash": 0.0, "twice": 0.0}
+MANY = 200  # messages on a queue, which are not repeated any more
 ANSWERS = {
     "ok": Answer(Outcome.ACCEPTED),
     "500": Answer(Outcome.FAILED, "HTTP 500", 500),
@@ -36,16 +39,22 @@ class ServiceMachine(RuleBasedStateMachine):
     """Steps are drawn by Hypothesis; which worker goes on at each I/O, and which call fails, from the seed."""
 
     @initialize(
-        seed=st.integers(0, 2**32), clients=st.integers(len(TAGS), 30), switching=st.sampled_from((0.0, 0.2, 1.0))
+        seed=st.integers(0, 2**32),
+        clients=st.integers(10, 40),
+        switching=st.sampled_from((1.0, 0.2, 0.0)),
+        batch=st.sampled_from((1, 1, 2, 10)),
+        twice=st.sampled_from((0.5, 0.0)),
     )
-    def begin(self, seed: int, clients: int, switching: float) -> None:
+    def begin(self, seed: int, clients: int, switching: float, batch: int, twice: float) -> None:
         self.stack = ExitStack()
         self.rng = random.Random(seed)
-        self.world: World = self.stack.enter_context(new_world(seed, max_attempts=4, circuit_threshold=6))
+        self.world: World = self.stack.enter_context(
+            new_world(seed, sender_batch=batch, max_attempts=4, circuit_threshold=6)
+        )
         self.world.scheduler.switching = switching
         self.witness = Witness(self.world)
         self.witness.rates[""].append((self.world.clock.now(), None))
-        self.faults = {"lost": 0.0, "error": 0.0, "crash": 0.0}
+        self.faults = NO_FAULTS | {"twice": twice}
         self.world.aws.before = self._before
         self.world.aws.after = self._after
         self.answers: dict[str, float] = {"ok": 1.0}
@@ -56,6 +65,7 @@ class ServiceMachine(RuleBasedStateMachine):
             zone = self.rng.choice(ZONES)
             client = self.world.services.clients.create(ClientFields(f"+7916{number:07d}", None, tag, zone))
             self.directory[tag][client.client_id] = client
+        self._order("vip", 0.0, 7200.0)
 
     # -- faults
 
@@ -71,6 +81,9 @@ class ServiceMachine(RuleBasedStateMachine):
                 raise ConnectionClosedError(endpoint_url="fault")
 
     def _after(self, call: Call) -> None:
+        if call.operation == "sqs.SendMessageBatch" and self.rng.random() < self.faults["twice"]:
+            self._repeat("send")
+            self._repeat("dispatch")
         if self._in_worker():
             if self.rng.random() < self.faults["lost"]:
                 raise ConnectionClosedError(endpoint_url="answer lost")
@@ -97,17 +110,20 @@ class ServiceMachine(RuleBasedStateMachine):
     def create_mailing(self, tag, starts_in, lasts, window, rate, hold) -> None:
         if len(self.witness.mailings) >= 6:
             return
-        mailing = self.world.create_mailing(
-            tag=tag,
-            text=f"{tag} {len(self.witness.mailings)}",
-            starts_in=starts_in,
-            lasts=lasts,
+        self._order(
+            tag,
+            starts_in,
+            lasts,
             rate_limit=rate,
             on_unknown=OnUnknown.HOLD if hold else OnUnknown.RETRY,
             local_window=LocalWindow(time(window[1]), time(window[2]), WindowPolicy(window[0])) if window else None,
         )
+
+    def _order(self, tag: str, starts_in: float, lasts: float, **fields: Any) -> None:
+        text = f"{tag} {len(self.witness.mailings)}"
+        mailing = self.world.create_mailing(tag=tag, text=text, starts_in=starts_in, lasts=lasts, **fields)
         self.witness.expect(mailing, list(self.directory[tag].values()))
-        self.witness.rates[mailing.mailing_id].append((mailing.created_at, rate))
+        self.witness.rates[mailing.mailing_id].append((mailing.created_at, mailing.rate_limit))
 
     def _some(self, data: st.DataObject) -> Promised:
         return data.draw(st.sampled_from(list(self.witness.mailings.values())))
@@ -177,21 +193,18 @@ class ServiceMachine(RuleBasedStateMachine):
         lost=st.sampled_from((0.0, 0.0, 0.02)),
         error=st.sampled_from((0.0, 0.0, 0.05)),
         crash=st.sampled_from((0.0, 0.0, 0.01)),
+        twice=st.sampled_from((0.0, 0.0, 0.5)),
     )
-    def the_cloud_changes(self, lost, error, crash) -> None:
-        self.faults = {"lost": lost, "error": error, "crash": crash}
+    def the_cloud_changes(self, lost, error, crash, twice) -> None:
+        self.faults = {"lost": lost, "error": error, "crash": crash, "twice": twice}
 
     @rule(kind=st.sampled_from(("lose", "repeat", "shuffle", "delay")), queue=st.sampled_from(("send", "dispatch")))
     def the_queue_misbehaves(self, kind, queue) -> None:
-        messages = self.world.queue(f"{self.world.settings.resource_prefix}-{queue}")
+        messages = self._messages(queue)
         if kind == "lose":
             messages[:] = [message for message in messages if self.rng.random() < 0.7]
         elif kind == "repeat":
-            messages += [
-                message | {"id": f"copy-{self.rng.random()}", "receipt_handle": None}
-                for message in list(messages)
-                if self.rng.random() < 0.3
-            ]
+            self._repeat(queue)
         elif kind == "shuffle":
             self.rng.shuffle(messages)
         else:
@@ -199,7 +212,25 @@ class ServiceMachine(RuleBasedStateMachine):
                 message["visible_at"] += self.rng.choice((0, 0, 1, 30))
         self.world.scheduler.wake_idle()
 
-    @rule(seconds=st.sampled_from((0.2, 1.0, 2.0, 5.0, 20.0, 61.0, 400.0)))
+    def _messages(self, queue: str) -> list[dict[str, Any]]:
+        return self.world.queue(f"{self.world.settings.resource_prefix}-{queue}")
+
+    def _repeat(self, queue: str) -> None:
+        """Let some messages come twice, beside each other, where two workers meet."""
+        messages = self._messages(queue)
+        if len(messages) < MANY:
+            messages[:] = [
+                twin
+                for message in messages
+                for twin in (message, message | {"id": f"copy-{self.rng.random()}", "receipt_handle": None})
+                if twin is message or self.rng.random() < 0.3
+            ]
+
+    @rule(seconds=st.sampled_from((0.05, 0.2, 1.0, 2.0)))
+    def a_moment_passes(self, seconds) -> None:
+        self.world.run_for(seconds)
+
+    @rule(seconds=st.sampled_from((2.0, 5.0, 20.0, 61.0, 400.0)))
     def time_passes(self, seconds) -> None:
         self.world.run_for(seconds)
 
@@ -227,7 +258,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _heal(self) -> None:
         """Everything works again; what was paused goes on."""
-        self.faults = {"lost": 0.0, "error": 0.0, "crash": 0.0}
+        self.faults = dict(NO_FAULTS)
         self.answers = {"ok": 1.0}
         for promised in self.witness.mailings.values():
             try:

@@ -4,7 +4,7 @@ import os
 import sys
 
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from tests.simulation.machine import ServiceMachine
 
@@ -16,14 +16,19 @@ EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "2000")) // STEPS
 class WatchedMachine(ServiceMachine):
     """Tells how far it is where somebody has asked for many steps."""
 
-    ended = 0
+    examples = steps = calls = 0
+
+    @invariant()
+    def count(self) -> None:
+        WatchedMachine.steps += 1
 
     def teardown(self) -> None:
         super().teardown()
-        WatchedMachine.ended += 1
+        WatchedMachine.examples += 1
+        WatchedMachine.calls += len(self.world.gateway.log)
         if ASKED:
-            sys.stdout.write(f"\r{WatchedMachine.ended} of {EXAMPLES} examples of {STEPS} steps")
-            sys.stdout.flush()
+            told = f"{WatchedMachine.examples} of {EXAMPLES} examples, {WatchedMachine.steps} steps"
+            sys.stderr.write(f"\r{told}, {WatchedMachine.calls} calls of the gateway")
 
 
 def test_the_promises_hold_whatever_happens() -> None:
