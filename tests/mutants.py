@@ -63,8 +63,8 @@ MUTANTS = (
     Mutant(
         "ledger before queue: hint at what is not written",
         "chalicelib/services/dispatch.py",
-        "zip(part, self._ledger.insert(part), strict=True) if new]",
-        "zip(part, [True] * len(part), strict=True) if new]",
+        "zip(rows, self._ledger.insert(rows), strict=True) if new]",
+        "zip(rows, [True] * len(rows), strict=True) if new]",
     ),
 )
 

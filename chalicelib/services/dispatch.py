@@ -38,8 +38,7 @@ from .settling import Settler, closing_status
 
 # Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
 # sending starts soon.
-FIRST_PAGE, PAGE = 125, 500
-_HINTED_AT_ONCE = 50  # rows of a first page: the first of them are being sent while the others are written
+FIRST_PAGE, PAGE = 75, 500
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
 _LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
@@ -166,13 +165,11 @@ class Dispatcher:
         # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.
         first = not shard.cursor and self._unhindered(mailing, now)
         rows = [_row(mailing, client, now, hinted=first) for client in clients]
-        added: list[Message] = []
-        size = _HINTED_AT_ONCE if first else PAGE
-        for part in (rows[start : start + size] for start in range(0, len(rows), size)):
-            added += [row for row, new in zip(part, self._ledger.insert(part), strict=True) if new]
-            if hinted := [row.client_id for row in part if row.hinted]:
-                self._send_queue.send(hints_for(mailing.mailing_id, hinted))
-                measure(MESSAGES_DISPATCHED, len(hinted))
+        added = [row for row, new in zip(rows, self._ledger.insert(rows), strict=True) if new]
+        if first:
+            hinted = [row.client_id for row in rows if row.hinted]
+            self._send_queue.send(hints_for(mailing.mailing_id, hinted))
+            measure(MESSAGES_DISPATCHED, len(hinted))
         new = replace(
             shard,
             cursor=cursor,

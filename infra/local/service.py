@@ -29,7 +29,7 @@ OTHERS = frozenset({"dispatcher", "tick", "report"})
 BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
 TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
-MAX_WINDOW = 0.05
+MAX_WINDOW = 0.02
 _WEB_THREADS = 16
 
 
