@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 CONCURRENCY = {"dispatcher": 2, "sender": 4}
 SENDERS = frozenset({"sender"})
-OTHERS = frozenset({"dispatcher", "tick", "report"})
 BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
 TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
@@ -78,7 +77,8 @@ class Service:
 
     def __init__(self, app: Chalice, settings: Settings, listener: socket.socket) -> None:
         clock = SystemClock()
-        self._event_sources = event_sources(app, settings, clock, OTHERS)
+        others = frozenset(source.name for source in app.event_sources) - SENDERS
+        self._event_sources = event_sources(app, settings, clock, others)
         self._web = WebServer(HttpFront(app, clock, os.environ["AWS_REGION"]), listener, _WEB_THREADS)
 
     def start(self) -> None:
