@@ -312,20 +312,20 @@ class Tables:
     messages: type[MessageModel]
     users: type[UserModel]
     settings: type[SettingModel]
-    # For transactions: a connection makes its client at the first call, which takes 0.1 s, so there is just one.
+    # For transactions.
     connection: Connection
 
 
 def _bind(model: type[M], table_name: str) -> type[M]:
-    meta = type("Meta", (), {"table_name": table_name, "connect_timeout_seconds": 2, "read_timeout_seconds": 10})
+    meta = type("Meta", (), {"table_name": table_name})
     return type(model.__name__, (model,), {"Meta": meta, "__module__": __name__})
 
 
-def bind(settings: Settings, dynamodb: Any = None) -> Tables:
+def bind(settings: Settings, dynamodb: Any) -> Tables:
     """The models of the tables that the settings name, which ask through this client. Nothing is asked of DynamoDB yet.
 
-    Without one each model makes its own, as PynamoDB does: that takes 0.1 s for each, and more time for each answer
-    (`aws_clients`). PynamoDB has no other way to be given a client than its connections' own attribute.
+    PynamoDB would make one for each model, which takes 0.1 s, and more time for each answer (`aws_clients`). It has no
+    other way to be given a client than its connections' own attribute.
     """
     tables = Tables(
         _bind(ClientModel, settings.clients_table),
@@ -333,7 +333,7 @@ def bind(settings: Settings, dynamodb: Any = None) -> Tables:
         _bind(MessageModel, settings.messages_table),
         _bind(UserModel, settings.users_table),
         _bind(SettingModel, settings.settings_table),
-        Connection(connect_timeout_seconds=2, read_timeout_seconds=10),
+        Connection(),
     )
     models = (tables.clients, tables.mailings, tables.messages, tables.users, tables.settings)
     for connection in (tables.connection, *(model._get_connection().connection for model in models)):

@@ -12,7 +12,7 @@ from chalicelib.storage.models import bind
 from infra.provision import resources
 
 PREFIX = "stack"
-TABLES = bind(Settings(resource_prefix=PREFIX))
+TABLES = bind(Settings(resource_prefix=PREFIX), None)  # nothing is asked
 NAMES = ("clients", "mailings", "messages", "users", "settings")
 
 
