@@ -136,9 +136,8 @@ class Dispatcher:
 
     def _expand(self, unit: Unit, deadline: datetime) -> None:
         """Write the rows of one shard, page by page; another invocation goes on where this one ends."""
-        state = self._mailings.state(unit.mailing_id)
-        shard = state.shards.get(unit.shard)
-        if shard is None or shard.expanded or state.mailing.status not in _EXPANDING:
+        mailing, shard = self._mailings.with_shard(unit.mailing_id, unit.shard)
+        if shard is None or shard.expanded or mailing.status not in _EXPANDING:
             return
         owner = f"{self._rng.getrandbits(64):016x}"
         now = self._clock.now()
@@ -146,14 +145,15 @@ class Dispatcher:
             return
         shard = replace(shard, owner=owner)
         while not shard.expanded and self._clock.now() < deadline - _STOP_BEFORE:
-            following = self._expand_page(state.mailing, shard)
+            following = self._expand_page(mailing, shard)
             if following is None:
                 logger.warning("another dispatcher has the shard", mailing_id=unit.mailing_id, shard=unit.shard)
                 return
             shard = following
-        self._mailings.release(unit.mailing_id, unit.shard, owner)
         if shard.expanded:
             self._after_expansion(unit.mailing_id, shard)
+        else:
+            self._mailings.release(unit.mailing_id, unit.shard, owner)
 
     def _expand_page(self, mailing: Mailing, shard: ShardProgress) -> ShardProgress | None:
         """Ledger before queue, queue before cursor: any step may be repeated. None where the lease was lost."""

@@ -15,13 +15,13 @@ from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS, Client
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import Segment
-from .models import ClientModel, Tables
-from .retries import TRIES, transact, translated
+from .models import ClientModel, Tables, from_ms
+from .retries import TRIES, Item, read_items, transact, translated
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
 _ACTIONS = 100  # in a transaction; DynamoDB takes no more
-_READS = 100  # in a BatchGetItem; DynamoDB takes no more
+_AT_ONCE = 100  # clients that are read and changed together
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,10 @@ def _ranges(segment: Segment) -> list[_Range]:
 class ClientRepository:
     """Clients in DynamoDB. Every change moves the segment counts in the same transaction."""
 
-    def __init__(self, tables: Tables, backoff: Backoff, rng: random.Random) -> None:
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, rng: random.Random) -> None:
         self._model = tables.clients
+        self._table = tables.clients.Meta.table_name
+        self._dynamodb = dynamodb
         self._segments = SegmentCounters(tables)
         self._connection = tables.connection
         self._backoff = backoff
@@ -66,15 +68,16 @@ class ClientRepository:
 
     def get_many(self, client_ids: Iterable[str]) -> dict[str, Client]:
         """The clients of those ids that there are."""
-        with translated("clients"):
-            rows = self._model.batch_get(list(dict.fromkeys(client_ids)), consistent_read=True)
-            return {row.client_id: _client(row) for row in rows}
+        return {client.client_id: client for client in map(_client, self._read(client_ids, consistent=True))}
 
     def opted_out(self, client_ids: Iterable[str]) -> dict[str, bool]:
         """Whether each of the clients that there are has opted out, in the cheapest read (eventually consistent)."""
-        with translated("clients"):
-            rows = self._model.batch_get(list(dict.fromkeys(client_ids)), attributes_to_get=["client_id", "opted_out"])
-            return {row.client_id: row.opted_out for row in rows}
+        items = self._read(client_ids, consistent=False, names=("client_id", "opted_out"))
+        return {item["client_id"]["S"]: item["opted_out"]["BOOL"] for item in items}
+
+    def _read(self, client_ids: Iterable[str], *, consistent: bool, names: Sequence[str] = ()) -> Iterator[Item]:
+        keys: list[Item] = [{"client_id": {"S": client_id}} for client_id in dict.fromkeys(client_ids)]
+        return read_items(self._dynamodb, self._backoff, self._table, keys, consistent=consistent, names=names)
 
     def create(self, client: Client) -> None:
         """Add a client; Conflict where its number is taken."""
@@ -130,8 +133,8 @@ class ClientRepository:
         the same. Unavailable where others change the same clients again and again meanwhile.
         """
         result: Counter[str] = Counter()
-        for start in range(0, len(clients), _READS):
-            result += self._upsert_some(clients[start : start + _READS])
+        for start in range(0, len(clients), _AT_ONCE):
+            result += self._upsert_some(clients[start : start + _AT_ONCE])
         return result
 
     def _upsert_some(self, clients: Sequence[Client]) -> Counter[str]:
@@ -183,30 +186,38 @@ class ClientRepository:
         clients: list[Client] = []
         while position < len(ranges) and len(clients) < limit:
             part = ranges[position]
-            with translated("clients"):
-                rows = self._query(part, shard, last, limit - len(clients))
-                clients += (_client(row) for row in rows if not part.operators or row.operator in part.operators)
-                left = rows.last_evaluated_key
+            found, left = self._query(part, shard, last, limit - len(clients))
+            clients += (client for client in found if not part.operators or client.operator in part.operators)
             if left:
                 # Narrowed ranges may give few of what they read: give back what there is, the caller asks on.
-                return clients, f"{position}:{left[_sort_key(part.index)]['S']}"
+                return clients, f"{position}:{left}"
             position, last = position + 1, ""
         return clients, f"{position}:" if position < len(ranges) else ""
 
-    def _query(self, part: _Range, shard: str, last: str, limit: int) -> Any:
-        key = getattr(self._model, _sort_key(part.index))
-        start: dict[str, dict[str, Any]] | None = None
+    def _query(self, part: _Range, shard: str, last: str, limit: int) -> tuple[list[Client], str]:
+        """Up to `limit` clients after the index key, and the last one's index key, "" at the end.
+
+        Past PynamoDB, whose rows take five times as long to make: dispatch reads every client of every mailing here.
+        """
+        sort_key = _sort_key(part.index)
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": part.index,
+            "KeyConditionExpression": "#shard = :shard",
+            "ExpressionAttributeNames": {"#shard": "shard"},
+            "ExpressionAttributeValues": {":shard": {"S": shard}},
+            "Limit": limit,
+        }
+        if part.prefix:
+            request["KeyConditionExpression"] += f" AND begins_with({sort_key}, :prefix)"
+            request["ExpressionAttributeValues"][":prefix"] = {"S": part.prefix}
         if last:
             client_id = last.rpartition(KEY_SEPARATOR)[2]
-            start = {"shard": {"S": shard}, _sort_key(part.index): {"S": last}, "client_id": {"S": client_id}}
-        return self._model.query(
-            shard,
-            key.startswith(part.prefix) if part.prefix else None,
-            index_name=part.index,
-            limit=limit,
-            page_size=limit,
-            last_evaluated_key=start,
-        )
+            request["ExclusiveStartKey"] = {"shard": {"S": shard}, sort_key: {"S": last}, "client_id": {"S": client_id}}
+        with translated("clients"):
+            answer = self._dynamodb.query(**request)
+        left = answer.get("LastEvaluatedKey")
+        return [_client(item) for item in answer["Items"]], left[sort_key]["S"] if left else ""
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""
@@ -271,14 +282,14 @@ def _row(model: type[ClientModel], client: Client) -> ClientModel:
     )
 
 
-def _client(row: ClientModel) -> Client:
+def _client(item: Item) -> Client:
     return Client(
-        row.client_id,
-        row.phone_number,
-        row.operator,
-        row.tag,
-        row.timezone,
-        row.opted_out,
-        row.created_at,
-        row.updated_at,
+        item["client_id"]["S"],
+        item["phone_number"]["S"],
+        item["operator"]["S"],
+        item["tag"]["S"],
+        item["timezone"]["S"],
+        item["opted_out"]["BOOL"],
+        from_ms(float(item["created_at"]["N"])),
+        from_ms(float(item["updated_at"]["N"])),
     )

@@ -23,11 +23,10 @@ from ..domain.messages import (
 )
 from ..domain.tallies import Tally, counters_of
 from .models import Tables, from_ms, to_ms
-from .retries import TRANSIENT, TRIES, translated
+from .retries import TRANSIENT, TRIES, Item, read_items, translated
 
 _CALLS = 3  # each tried again by botocore too
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
-_READS = 100  # BatchGetItem takes no more
 # What a row always has, and what it is counted by.
 _COUNTED_BY = (
     "ledger_key",
@@ -41,8 +40,6 @@ _COUNTED_BY = (
     "sent_at",
     "reason",
 )
-
-Values = dict[str, dict[str, Any]]
 
 
 class Ledger:
@@ -145,27 +142,12 @@ class Ledger:
 
     def read(self, keys: Iterable[MessageKey], consistent: bool = True) -> dict[MessageKey, Message]:
         """The messages of those (mailing, client) that there are."""
-        unique = list(dict.fromkeys(keys))
-        found: dict[MessageKey, Message] = {}
-        for start in range(0, len(unique), _READS):
-            wanted = [
-                {"ledger_key": {"S": ledger_key_for(mailing, client)}, "client_id": {"S": client}}
-                for mailing, client in unique[start : start + _READS]
-            ]
-            request = {self._table: {"Keys": wanted, "ConsistentRead": consistent}}
-            for tries in range(1, TRIES + 1):
-                with translated("messages"):
-                    answer = self._dynamodb.batch_get_item(RequestItems=request)
-                for item in answer["Responses"].get(self._table, []):
-                    message = _message(item)
-                    found[message.key] = message
-                request = answer.get("UnprocessedKeys") or {}
-                if not request:
-                    break
-                if tries == TRIES:
-                    raise Unavailable("messages: DynamoDB is too busy")
-                self._backoff.wait(tries)
-        return found
+        wanted: list[Item] = [
+            {"ledger_key": {"S": ledger_key_for(mailing, client)}, "client_id": {"S": client}}
+            for mailing, client in dict.fromkeys(keys)
+        ]
+        items = read_items(self._dynamodb, self._backoff, self._table, wanted, consistent=consistent)
+        return {message.key: message for message in map(_message, items)}
 
     def page(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` rows of a shard after a client's id, and the last id; "" at the end of the shard."""
@@ -256,9 +238,9 @@ class Ledger:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _values(message: Message) -> Values:
+def _values(message: Message) -> Item:
     """The row as DynamoDB holds it; what is empty is left out, so that sparse indexes stay sparse."""
-    values: Values = {
+    values: Item = {
         "ledger_key": {"S": ledger_key_for(message.mailing_id, message.client_id)},
         "client_id": {"S": message.client_id},
         "status": {"S": str(message.status)},

@@ -16,7 +16,7 @@ from pynamodb.expressions.operand import Path
 from ..domain.clients import SHARDS
 from ..domain.mailings import MailingState
 from ..domain.tallies import WORK
-from .mailing_rows import final_tally_of, tally_of
+from .mailing_rows import final_tally_of, shard_part, tally_of
 from .models import MailingModel, Tables
 from .retries import translated, was_refused
 
@@ -43,7 +43,7 @@ class MailingCounts:
         excess = sum(shard.rows for shard in state.shards.values()) - state.statistics.total
         if excess:
             with translated("mailings"):
-                self._model(mailing_id, f"SHARD#{SHARDS[0]}").update(actions=[self._model.rows.add(-excess)])
+                self._model(mailing_id, shard_part(SHARDS[0])).update(actions=[self._model.rows.add(-excess)])
 
     def _add(self, mailing_id: str, changes: Counter[str], now: datetime, also: Sequence[Any] = ()) -> None:
         actions: list[Any] = [Path([name]).add(change) for name, change in changes.items() if change]

@@ -25,7 +25,21 @@ from .models import MailingModel, from_ms, to_ms
 META = "META"
 FINAL = "FINAL"
 KIND = "mailing"
+_SHARD = "SHARD#"
 DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
+
+
+def shard_part(shard: str) -> str:
+    """The part in which dispatch of a shard notes how far it has come."""
+    return _SHARD + shard
+
+
+def meta_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingModel:
+    """The part that holds what was ordered; NotFound where it is not among the rows, or marked as deleted."""
+    for row in rows:
+        if row.part == META and row.status != DELETED:
+            return row
+    raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
 
 
 def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
@@ -101,9 +115,10 @@ def _window(row: MailingModel) -> LocalWindow | None:
     return LocalWindow.parse(row.window_from, row.window_until, policy)
 
 
-def _shard(row: MailingModel) -> ShardProgress:
+def shard_of(row: MailingModel) -> ShardProgress:
+    """How far dispatch has come."""
     return ShardProgress(
-        row.part.removeprefix("SHARD#"),
+        row.part.removeprefix(_SHARD),
         row.cursor or "",
         bool(row.expanded),
         int(row.rows or 0),
@@ -136,18 +151,15 @@ def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
 
 def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     """All that the parts of a mailing say; NotFound where there are none."""
-    meta = [row for row in rows if row.part == META and row.status != DELETED]
-    if not meta:
-        raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
-    shards = {row.part: row for row in rows if row.part.startswith("SHARD#")}
+    meta = meta_of(mailing_id, rows)
     parts = [row for row in rows if row.part != META]
     by_status = tally_of(parts).by_status
-    progress_at = meta[0].launched_at
+    progress_at = meta.launched_at
     for row in parts:
         if row.updated_at and (progress_at is None or row.updated_at > progress_at):
             progress_at = row.updated_at
-    progress = {row.part.removeprefix("SHARD#"): _shard(row) for row in shards.values()}
-    mailing = mailing_of(meta[0])
+    progress = {shard.shard: shard for shard in (shard_of(row) for row in rows if row.part.startswith(_SHARD))}
+    mailing = mailing_of(meta)
     total = sum(shard.rows for shard in progress.values())
     dispatched = len(progress) == len(SHARDS) and all(shard.expanded for shard in progress.values())
     if mailing.final:

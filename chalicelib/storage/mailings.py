@@ -13,7 +13,7 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS
-from ..domain.errors import NotFound, Unavailable
+from ..domain.errors import Unavailable
 from ..domain.mailings import (
     Mailing,
     MailingState,
@@ -31,13 +31,16 @@ from .mailing_rows import (
     META,
     final_tally_of,
     mailing_of,
+    meta_of,
     meta_row,
+    shard_of,
+    shard_part,
     state_of,
     tally_of,
 )
 from .models import MailingModel, Tables
 from .requests import Requests
-from .retries import transact, translated, was_refused
+from .retries import Item, read_items, transact, translated, was_refused
 
 _CLOSING = "closing"
 
@@ -45,8 +48,9 @@ _CLOSING = "closing"
 class MailingRepository:
     """Mailings in DynamoDB. Every write is conditional on the revision that was read."""
 
-    def __init__(self, tables: Tables, backoff: Backoff) -> None:
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
         self._model = tables.mailings
+        self._dynamodb = dynamodb
         self._settings = tables.settings
         self._counters = Counters(tables, "mailings")
         self._messages = Counters(tables, "ended-messages")
@@ -96,13 +100,25 @@ class MailingRepository:
         """The mailing of that id; NotFound where there is none."""
         with translated("mailings"):
             rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
-        if not rows or rows[0].status == DELETED:
-            raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
-        return mailing_of(rows[0])
+        return mailing_of(meta_of(mailing_id, rows))
 
     def state(self, mailing_id: str) -> MailingState:
         """The mailing with its dispatch and its counts, in one consistent read; NotFound where there is none."""
         return state_of(mailing_id, self._parts(mailing_id))
+
+    def with_shard(self, mailing_id: str, shard: str) -> tuple[Mailing, ShardProgress | None]:
+        """The mailing and how far dispatch has come in one shard, None before the launch, in one consistent read.
+
+        NotFound where there is no such mailing.
+        """
+        keys: list[Item] = [
+            {"mailing_id": {"S": mailing_id}, "part": {"S": part}} for part in (META, shard_part(shard))
+        ]
+        table = self._model.Meta.table_name
+        items = read_items(self._dynamodb, self._backoff, table, keys, consistent=True)
+        rows = [self._model.from_raw_data(item) for item in items]
+        shards = [shard_of(row) for row in rows if row.part != META]
+        return mailing_of(meta_of(mailing_id, rows)), shards[0] if shards else None
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """The mailing with all its counters, in the same read; NotFound where there is none."""
@@ -134,7 +150,7 @@ class MailingRepository:
         shards = [
             self._model(
                 new.mailing_id,
-                f"SHARD#{name}",
+                shard_part(name),
                 cursor="",
                 expanded=False,
                 rows=0,
@@ -272,6 +288,7 @@ class MailingRepository:
     ) -> bool:
         """Move the cursor of a shard for the lease's owner, and renew the lease; False where either was lost.
 
+        The lease is given back where the shard is expanded.
         `settled` counts rows that dispatch itself has given a final status, such as skipped.
         """
         model = self._model
@@ -281,9 +298,9 @@ class MailingRepository:
             model.expanded.set(new.expanded),
             model.rows.set(new.rows),
             model.fed.set(new.fed),
-            model.lease_until.set(new.lease_until or now),
             model.updated_at.set(now),
         ]
+        actions += _no_lease(model) if new.expanded else [model.lease_until.set(new.lease_until or now)]
         actions += [Path([name]).add(count) for name, count in settled.items() if count]
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
@@ -300,7 +317,7 @@ class MailingRepository:
             mailing_id,
             shard,
             self._model.owner == owner,
-            [self._model.owner.remove(), self._model.lease_until.remove()],
+            _no_lease(self._model),
         )
 
     def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:
@@ -317,7 +334,7 @@ class MailingRepository:
         exists = self._model.part.exists()
         with translated("mailings"):
             try:
-                self._model(mailing_id, f"SHARD#{shard}").update(actions=list(actions), condition=exists & condition)
+                self._model(mailing_id, shard_part(shard)).update(actions=list(actions), condition=exists & condition)
             except UpdateError as error:
                 if not was_refused(error):
                     raise
@@ -346,6 +363,10 @@ class MailingRepository:
         """Note that every row of a cancelled mailing is final."""
         with translated("mailings"):
             self._settings(_CLOSING, mailing_id).delete()
+
+
+def _no_lease(model: type[MailingModel]) -> list[Any]:
+    return [model.owner.remove(), model.lease_until.remove()]
 
 
 def _ended_messages(old: Mailing, new: Mailing | None) -> Counter[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
@@ -14,6 +14,8 @@ from ..domain.errors import Unavailable
 
 T = TypeVar("T")
 TRIES = 8
+Item = dict[str, dict[str, Any]]  # as DynamoDB holds it, with a type for each value
+_READS = 100  # BatchGetItem takes no more
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 TRANSIENT = frozenset(
     {
@@ -71,3 +73,29 @@ def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...
         else:
             return ()
     raise AssertionError("the loop returns or raises")
+
+
+def read_items(
+    dynamodb: Any, backoff: Backoff, table: str, keys: Sequence[Item], *, consistent: bool, names: Sequence[str] = ()
+) -> Iterator[Item]:
+    """The items of those keys that there are, in no order; only the attributes of `names` where it holds any.
+
+    Each key may come once. Unavailable where DynamoDB leaves some unread again and again.
+    """
+    what = table.rpartition("-")[2]
+    for start in range(0, len(keys), _READS):
+        wanted: dict[str, Any] = {"Keys": list(keys[start : start + _READS]), "ConsistentRead": consistent}
+        if names:
+            wanted["ExpressionAttributeNames"] = {f"#{place}": name for place, name in enumerate(names)}
+            wanted["ProjectionExpression"] = ", ".join(wanted["ExpressionAttributeNames"])
+        request = {table: wanted}
+        for tries in range(1, TRIES + 1):
+            with translated(what):
+                answer = dynamodb.batch_get_item(RequestItems=request)
+            yield from answer["Responses"].get(table, [])
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                break
+            if tries == TRIES:
+                raise Unavailable(f"{what}: DynamoDB is too busy")
+            backoff.wait(tries)

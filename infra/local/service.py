@@ -23,7 +23,7 @@ from infra.provision import provision
 
 logger = logging.getLogger(__name__)
 
-CONCURRENCY = {"dispatcher": 2, "sender": 4}
+CONCURRENCY = {"dispatcher": 4, "sender": 4}
 SENDERS = frozenset({"sender"})
 BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
 TICK_TIMEOUT = REPORT_TIMEOUT = 60.0

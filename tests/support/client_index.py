@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.domain.clients import Client
+from chalicelib.domain.clients import SHARDS, Client
 from chalicelib.storage.clients import _row
 from chalicelib.storage.models import Tables
 from tests.support.aws import InProcessAws
@@ -50,7 +50,7 @@ class ClientIndex:
 
     def _page(self, request: dict[str, Any]) -> dict[str, Any]:
         values = [value["S"] for value in request["ExpressionAttributeValues"].values()]
-        keys = self._keys[next(value for value in values if value in self._keys)]
+        keys = self._keys[next(value for value in values if value in SHARDS)]
         after = request.get("ExclusiveStartKey", {}).get("tag_key", {}).get("S", "")
         start = bisect_right(keys, after)
         page = [self._item(key) for key in keys[start : start + request["Limit"]]]

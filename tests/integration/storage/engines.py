@@ -94,10 +94,10 @@ class Store:
     def __post_init__(self) -> None:
         rng = random.Random(1)
         backoff = Backoff(self.clock, rng)
-        self.clients = ClientRepository(self.tables, backoff, rng)
+        self.clients = ClientRepository(self.tables, self.dynamodb, backoff, rng)
         self.users = UserRepository(self.tables, backoff)
         self.leases = LeaseRepository(self.tables)
-        self.mailings = MailingRepository(self.tables, backoff)
+        self.mailings = MailingRepository(self.tables, self.dynamodb, backoff)
         self.control = ControlRepository(self.tables, backoff)
         self.ledger = Ledger(self.tables, self.dynamodb, backoff)
 
