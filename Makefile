@@ -50,10 +50,11 @@ trace: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=â€
 report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
 	@exec $(BIN)/python -m infra.local.report $(DAY)
 
-# The end-to-end tests mostly wait, for leases to end and for each other's work; the others come first. The browser tests of
+# The longest come first, so that no core waits for another at the end; the end-to-end tests mostly wait themselves, for
+# leases to end and for each other's work. The browser tests of
 # a file share what they look at; each process has a service of its own.
 test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a browser
-	$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/simulation
+	$(BIN)/pytest -n 2 --dist loadgroup tests/simulation tests/integration tests/contract tests/unit
 	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser
 

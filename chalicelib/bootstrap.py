@@ -137,7 +137,9 @@ def build(
     }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingStates(mailings, clock)
-    control = GatewayControlService(ControlRepository(tables, backoff), settings.circuit_threshold, clock, rng)
+    control = GatewayControlService(
+        ControlRepository(tables, dynamodb, backoff), settings.circuit_threshold, clock, rng
+    )
     feeder = Feeder(
         settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
     )

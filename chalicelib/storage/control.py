@@ -15,7 +15,7 @@ from ..domain.errors import Unavailable
 from ..domain.gateway_control import Circuit, GatewayChange, GatewayControl, Setting
 from ..domain.pace import Pace, book
 from .models import SettingModel, Tables, from_ms, to_ms
-from .retries import transact, translated, was_refused
+from .retries import Item, read_items, transact, translated, was_refused
 
 _SCOPE = "gateway"
 _CONTROL = "control"
@@ -30,8 +30,9 @@ _KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a 
 class ControlRepository:
     """One item for the control, one for each change of it, one for each pace."""
 
-    def __init__(self, tables: Tables, backoff: Backoff) -> None:
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
         self._model = tables.settings
+        self._dynamodb = dynamodb
         self._connection = tables.connection
         self._backoff = backoff
 
@@ -96,7 +97,10 @@ class ControlRepository:
 
     def _paces(self, names: Iterable[str]) -> dict[str, Pace]:
         found = dict.fromkeys(names, Pace())
-        for row in self._model.batch_get([(_PACES, name) for name in found], consistent_read=True):
+        keys: list[Item] = [{"scope": {"S": _PACES}, "name": {"S": name}} for name in found]
+        table = self._model.Meta.table_name
+        for item in read_items(self._dynamodb, self._backoff, table, keys, consistent=True):
+            row = self._model.from_raw_data(item)
             apart: list[Any] = row.apart
             found[row.name] = Pace(int(row.next_at), tuple(map(int, apart)), int(row.revision))
         return found

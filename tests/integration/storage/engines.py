@@ -98,7 +98,7 @@ class Store:
         self.users = UserRepository(self.tables, backoff)
         self.leases = LeaseRepository(self.tables)
         self.mailings = MailingRepository(self.tables, self.dynamodb, backoff)
-        self.control = ControlRepository(self.tables, backoff)
+        self.control = ControlRepository(self.tables, self.dynamodb, backoff)
         self.ledger = Ledger(self.tables, self.dynamodb, backoff)
 
     @property

@@ -271,3 +271,16 @@ def test_clients_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
         client.client_id: client for client in clients
     }
     assert halves == [6]
+
+
+def test_clients_that_do_not_come_are_no_endless_wait(faulty: Store) -> None:
+    """After some tries, each after a wait."""
+    (client,) = add(faulty, 1)
+
+    def nothing(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+        return lambda answer: answer.update(Responses={}, UnprocessedKeys=request["RequestItems"])
+
+    faulty.aws.partly = nothing
+    with pytest.raises(Unavailable, match="clients: DynamoDB is too busy"):
+        faulty.clients.get_many([client.client_id])
+    assert 3 <= len(faulty.clock.waits) <= 20

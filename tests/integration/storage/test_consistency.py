@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.mailings import MailingStatus
+from chalicelib.domain.mailings import MailingStatus, Segment
 from tests.factories import START, ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call
@@ -26,6 +26,7 @@ READS: dict[str, Callable[[Store], Any]] = {
     "a mailing that is changed": lambda store: store.mailings.get(MAILING.mailing_id),
     "whether a change was ours": refused_change,
     "what a sender may do": lambda store: store.mailings.state(MAILING.mailing_id),
+    "what a dispatcher may do": lambda store: store.mailings.with_shard(MAILING.mailing_id, "00"),
     "whether a mailing was removed": lambda store: store.mailings.is_deleted(MAILING.mailing_id),
     "rows that are claimed": lambda store: store.ledger.read([(MESSAGE.mailing_id, MESSAGE.client_id)]),
     "rows that are fed": lambda store: store.ledger.page(MESSAGE.mailing_id, "00", "", 10),
@@ -70,5 +71,8 @@ def test_an_index_cannot_be_read_consistently(faulty: Store) -> None:
     faulty.ledger.trouble_page(MAILING.mailing_id, "", 10)
     faulty.ledger.due(MAILING.mailing_id, "00", START, None, 10)
     faulty.mailings.deleted(10)
-    assert {body["IndexName"] for body in bodies} == {"by_age", "by_status", "by_group", "trouble", "parked"}
+    faulty.clients.page(Segment(("vip",)), "00", "", 10)
+    faulty.clients.page(Segment(), "00", "", 10)
+    found = {body["IndexName"] for body in bodies}
+    assert found == {"by_age", "by_status", "by_group", "trouble", "parked", "by_tag", "by_operator"}
     assert not any(body.get("ConsistentRead") for body in bodies)

@@ -180,6 +180,30 @@ def test_a_shard_has_one_dispatcher(store: Store) -> None:
     assert not store.mailings.acquire(add(store).mailing_id, shard, "a", START, until)
 
 
+def test_a_dispatcher_reads_its_shard_alone(store: Store) -> None:
+    """With the mailing; there is none before the launch, and nothing to read of a mailing that is gone."""
+    scheduled, mailing = add(store), running(store)
+    shard = store.mailings.state(mailing.mailing_id).shards["03"]
+    store.mailings.acquire(mailing.mailing_id, shard, "a", START, START + SECOND)
+    state = store.mailings.state(mailing.mailing_id)
+    assert store.mailings.with_shard(mailing.mailing_id, "03") == (state.mailing, state.shards["03"])
+    assert store.mailings.with_shard(scheduled.mailing_id, "03") == (scheduled, None)
+    store.mailings.mark_deleted(scheduled)
+    for mailing_id in (scheduled.mailing_id, "nothing"):
+        with pytest.raises(NotFound):
+            store.mailings.with_shard(mailing_id, "03")
+
+
+def test_the_last_page_gives_the_lease_back(store: Store) -> None:
+    """In the same write."""
+    mailing_id = running(store).mailing_id
+    store.mailings.acquire(mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, START + 60 * SECOND)
+    old = store.mailings.state(mailing_id).shards["03"]
+    new = replace(old, cursor="", expanded=True, rows=5, lease_until=START + 90 * SECOND)
+    assert store.mailings.advance(mailing_id, old, new, START, Counter())
+    assert store.mailings.state(mailing_id).shards["03"] == replace(new, owner="", lease_until=None)
+
+
 def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
     """By the owner of the lease, on from where the shard stood; with what dispatch itself has settled."""
     mailing_id = running(store).mailing_id
