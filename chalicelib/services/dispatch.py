@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS, Client
-from ..domain.errors import NotFound
+from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
 from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
@@ -39,6 +39,7 @@ from .settling import Settler, closing_status
 # Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
 # sending starts soon.
 FIRST_PAGE, PAGE = 75, 500
+_PAGES = 10_000  # of a shard in one invocation, whose time is over before that
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
 _LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
@@ -82,7 +83,7 @@ class Dispatcher:
         try:
             match unit.kind:
                 case "launch":
-                    self._launch(unit)
+                    self._launch(unit, deadline)
                 case "expand":
                     self._expand(unit, deadline)
                 case "pump":
@@ -106,7 +107,7 @@ class Dispatcher:
 
     # -- launch
 
-    def _launch(self, unit: Unit) -> None:
+    def _launch(self, unit: Unit, deadline: datetime) -> None:
         mailing = self._mailings.get(unit.mailing_id)
         if mailing.status is not MailingStatus.SCHEDULED or mailing.revision != unit.revision:
             return  # moved, paused, launched or deleted meanwhile
@@ -124,17 +125,22 @@ class Dispatcher:
             return
         running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now)
         if self._mailings.launch(mailing, running):
-            self._send_expansions(mailing.mailing_id, SHARDS)
             late = now - max(mailing.start_at, mailing.created_at)
             measure(START_LATENESS, late / timedelta(milliseconds=1))
             logger.info("mailing launched", mailing_id=mailing.mailing_id, late_s=round(late.total_seconds(), 3))
+            # One page goes ahead: where all shards begin at once, they keep the first messages waiting.
+            try:
+                self._expand(Unit("expand", mailing.mailing_id, SHARDS[0]), deadline, pages=1)
+            except Unavailable as error:
+                logger.warning("the first page has to wait", mailing_id=mailing.mailing_id, error=str(error))
+            self._send_expansions(mailing.mailing_id, SHARDS)
 
     def _send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
         self._dispatch_queue.send([Unit("expand", mailing_id, shard).body() for shard in shards])
 
     # -- expand
 
-    def _expand(self, unit: Unit, deadline: datetime) -> None:
+    def _expand(self, unit: Unit, deadline: datetime, pages: int = _PAGES) -> None:
         """Write the rows of one shard, page by page; another invocation goes on where this one ends."""
         mailing, shard = self._mailings.with_shard(unit.mailing_id, unit.shard)
         if shard is None or shard.expanded or mailing.status not in _EXPANDING:
@@ -144,7 +150,9 @@ class Dispatcher:
         if not self._mailings.acquire(unit.mailing_id, shard, owner, now, now + _LEASE):
             return
         shard = replace(shard, owner=owner)
-        while not shard.expanded and self._clock.now() < deadline - _STOP_BEFORE:
+        for _ in range(pages):
+            if shard.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
+                break
             following = self._expand_page(mailing, shard)
             if following is None:
                 logger.warning("another dispatcher has the shard", mailing_id=unit.mailing_id, shard=unit.shard)
