@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -149,17 +150,20 @@ class Dispatcher:
         now = self._clock.now()
         if not self._mailings.acquire(unit.mailing_id, shard, owner, now, now + _LEASE):
             return
-        shard = replace(shard, owner=owner)
-        for _ in range(pages):
-            if shard.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
-                break
-            following = self._expand_page(mailing, shard)
-            if following is None:
-                logger.warning("another dispatcher has the shard", mailing_id=unit.mailing_id, shard=unit.shard)
-                return
-            shard = following
-        if shard.expanded:
-            self._after_expansion(unit.mailing_id, shard)
+        following: ShardProgress | None = replace(shard, owner=owner)
+        try:
+            for _ in range(pages):
+                if following is None or following.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
+                    break
+                following = self._expand_page(mailing, following)
+        except Unavailable:
+            with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
+                self._mailings.release(unit.mailing_id, unit.shard, owner)
+            raise
+        if following is None:
+            logger.warning("another dispatcher has the shard", mailing_id=unit.mailing_id, shard=unit.shard)
+        elif following.expanded:
+            self._after_expansion(unit.mailing_id, following)
         else:
             self._mailings.release(unit.mailing_id, unit.shard, owner)
 
