@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,7 +14,7 @@ from ..api.fields import MAX_LIMIT, PageQuery, query_integer
 from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing, MailingStatus
-from ..domain.requests import RequestKey
+from ..domain.requests import KEY_FIELD, RequestKey
 from ..domain.sms import sms_parts
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
@@ -62,21 +64,41 @@ def list_mailings(visit: Visit, query: ListQuery) -> Page:
 @pages.get("/admin/mailings/new")
 def new_mailing(visit: Visit, query: NewQuery) -> Page:
     """Ask for a new mailing; it may begin as another one was."""
+    return _new_form(visit, query)
+
+
+def _new_form(visit: Visit, query: NewQuery) -> Page:
     model = visit.services.mailings.get(query.like) if query.like else None
     shown = mailing_form.shown(model, visit.zone_name, visit.now, again=True)
     return _form(visit, None, {**shown, "key": secrets.token_urlsafe(16)})
 
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
-def create_mailing(visit: Visit, query: NewQuery) -> Redirect:
-    """Order it; a form that is sent again orders nothing more."""
+def create_mailing(visit: Visit, query: NewQuery) -> Page | Redirect:
+    """Order it; a form that is sent again orders nothing more, and one that has become another gets a new key."""
     fields = mailing_form.read(visit.form, visit.zone_name).fields()
     username = visit.principal.username
     key = visit.form.text("key")
-    request = RequestKey.of(key, username, repr(fields)) if key else None
-    with mailing_form.placed():
-        mailing = visit.services.mailings.create(fields, username, request)
+    try:
+        request = RequestKey.of(key, username, repr(fields)) if key else None
+        with mailing_form.placed():
+            mailing = visit.services.mailings.create(fields, username, request)
+    except Invalid as error:
+        if all(one.field != KEY_FIELD for one in error.errors):
+            raise
+        return _with_new_key(visit, query)
     return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing is made."))
+
+
+def _with_new_key(visit: Visit, query: NewQuery) -> Page:
+    """The form as it was sent, whose next sending orders another mailing; somebody went back to it and changed it."""
+    told = _(
+        "A mailing was made from this form already, and stays as it is. To make this one too, press the button again."
+    )
+    values = {name: value for name, value in visit.form.values.items() if name != "key"}
+    form = replace(visit.form, values=values, problem=told)
+    page = _new_form(visit.with_form(form), query)
+    return replace(page, status=HTTPStatus.CONFLICT, values={**page.values, "form": form})
 
 
 @pages.post("/admin/mailings/preview")

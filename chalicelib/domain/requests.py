@@ -9,6 +9,7 @@ from datetime import datetime
 from .errors import Invalid
 
 MAX_KEY_LENGTH = 255
+KEY_FIELD = "Idempotency-Key"  # what an error about a key names
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class RequestKey:
         """The key of a user's request; Invalid where it is empty, too long or not in visible ASCII."""
         if not (0 < len(key) <= MAX_KEY_LENGTH and all("!" <= one <= "~" for one in key)):
             message = f"must have 1 to {MAX_KEY_LENGTH} visible ASCII characters, such as those of a UUID"
-            raise Invalid.of("Idempotency-Key", message)
+            raise Invalid.of(KEY_FIELD, message)
         return cls(_digest(f"{username}\n{key}"), _digest(content))
 
 

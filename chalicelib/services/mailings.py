@@ -14,7 +14,7 @@ from ulid import ULID
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.mailings import Mailing, MailingState, MailingStatus, Segment, Statistics, is_mailing_id
-from ..domain.requests import RequestKey
+from ..domain.requests import KEY_FIELD, RequestKey
 from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import MAILINGS_CREATED, logger, measure
 from ..storage.clients import ClientRepository
@@ -67,7 +67,7 @@ class MailingService:
             logger.info("mailing ordered", mailing_id=mailing.mailing_id, start_at=mailing.start_at.isoformat())
         else:
             if request is None or earlier.fingerprint != request.fingerprint:
-                raise Invalid.of("Idempotency-Key", "was used for another request already; take a new one")
+                raise Invalid.of(KEY_FIELD, "was used for another request already; take a new one")
             mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at)
         self._launch_soon(mailing, now)
         return mailing

@@ -196,6 +196,35 @@ def test_a_form_that_is_sent_twice_orders_one_mailing(planner: Browser, api: Api
     assert api.get("/api/mailing").json["total"] == 1
 
 
+def key_of(page: Reply) -> str:
+    """What the form names its request by."""
+    found = re.search(r'name="key" value="([^"]+)"', page.text)
+    assert found
+    return found[1]
+
+
+def test_a_form_that_was_used_for_another_mailing_gets_a_new_key(planner: Browser, api: Api) -> None:
+    """Expects who went back and changed the text to be told what is made already, and the next press to make theirs."""
+    key = key_of(planner.get(NEW))
+    planner.post(NEW, entered(text="The first") | {"key": key})
+    page = planner.post(NEW, entered(text="Keep <this>") | {"key": key})
+    assert page.status == 409
+    assert "A mailing was made from this form already, and stays as it is." in text_of(page)
+    assert "Keep &lt;this&gt;</textarea>" in page.text
+    assert api.get("/api/mailing").json["total"] == 1
+    fresh = {"key": key_of(page)}
+    assert fresh["key"] != key
+    places = {planner.post(NEW, entered(text="Keep <this>") | fresh, follow=False).headers["location"] for _ in "12"}
+    assert len(places) == 1
+    assert sorted(row["text"] for row in api.get("/api/mailing").json["rows"]) == ["Keep <this>", "The first"]
+
+
+def test_a_form_that_is_shown_again_for_another_reason_keeps_its_key(planner: Browser) -> None:
+    """Expects no second mailing where the first sending may have made one, and its answer was lost."""
+    key = key_of(planner.get(NEW))
+    assert key_of(planner.post(NEW, entered(text="") | {"key": key})) == key
+
+
 def test_an_hour_that_comes_twice_is_asked_for_and_taken(planner: Browser, api: Api) -> None:
     """Expects an error with a choice of two, in the zone that the form was filled in with, and then the chosen one."""
     fields = {"zone": "Europe/Berlin", "start_time": "2026-10-25T02:30", "end_time": "2026-10-25T05:00"}
