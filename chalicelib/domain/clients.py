@@ -43,6 +43,15 @@ class Client:
         return shard_of(self.client_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What is needed to reach a client: their number now, the clock they live by, and whether they want to be."""
+
+    phone_number: str
+    timezone: str
+    opted_out: bool
+
+
 def normalize_phone(text: str) -> str:
     """The number in E.164 form, such as +79161234567.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import SystemClock
 from ..config import Settings
+from ..domain.clients import Contact
 from ..domain.errors import Malformed
 from ..domain.gateway_control import PROBES
 from ..domain.local_window import WindowPolicy
@@ -88,10 +89,10 @@ class Claims:
         jobs = self._choose(wanted, batch)
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
-        removed_or_opted_out = self._unreachable(jobs)
+        contacts = self._clients.contacts(job.message.client_id for job in jobs)
         now = self._clock.now()
         for job in jobs:
-            new = self._without_call(job, removed_or_opted_out, now)
+            new = self._without_call(job, contacts.get(job.message.client_id), now)
             if new is None:
                 ready.append(job)
             else:
@@ -99,7 +100,7 @@ class Claims:
         ready, waiting = self._in_turn(ready, batch, now)
         changes += [(job, self._claimed(job, now)) for job in ready]
         changes += waiting
-        return self._write(changes, batch)
+        return self._write([(job, _at_present(new, contacts)) for job, new in changes], batch)
 
     def _choose(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
         """The messages that are due. Others are dropped, for the ledger has them, or seen again later."""
@@ -135,18 +136,8 @@ class Claims:
             return False
         return not (message.due_at and message.due_at > now)  # parked: the ledger gives it back when it is due
 
-    def _unreachable(self, jobs: Iterable[Job]) -> dict[str, str]:
-        """Clients that must not be called any more, with the reason; they opted out or were removed since dispatch."""
-        wanted = [job.message.client_id for job in jobs]
-        opted_out = self._clients.opted_out(wanted)
-        return {
-            client_id: "the client was removed" if opted_out.get(client_id) is None else "opted out"
-            for client_id in wanted
-            if opted_out.get(client_id) is not False
-        }
-
-    def _without_call(self, job: Job, unreachable: dict[str, str], now: datetime) -> Message | None:
-        """The row of a message that is not to be sent now, None where it is."""
+    def _without_call(self, job: Job, contact: Contact | None, now: datetime) -> Message | None:
+        """The row of a message that is not to be sent now, None where it is. `contact` is that of the client now."""
         old = job.message
         settled: dict[str, Any] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
         if old.status is MessageStatus.SENDING:
@@ -154,12 +145,13 @@ class Claims:
             verdict = judge(attempts, old.forgiven, self._policy, job.mailing.on_unknown, self._rng)
             if verdict.status.terminal:
                 return old.revised(now, **settled | {"status": verdict.status, "reason": verdict.reason})
-        if old.client_id in unreachable:
-            return old.revised(now, **settled | _final(settled["attempts"], unreachable[old.client_id]))
-        if changes := deferral(job.mailing, old, now):
+        if reason := _unreachable(contact):
+            return old.revised(now, **settled | _final(settled["attempts"], reason))
+        present = _present(old, contact)
+        if changes := deferral(job.mailing, present, now):
             if changes["status"] is not MessageStatus.WAITING:
                 changes = _final(settled["attempts"], str(changes["reason"]), MessageStatus(str(changes["status"])))
-            return old.revised(now, **settled | changes)
+            return present.revised(now, **settled | changes)
         return None
 
     def _in_turn(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
@@ -230,6 +222,25 @@ class Claims:
             if new.reason.startswith(USED_UP):
                 batch.dead.append((job.received, new.key, new.reason))
         return claimed
+
+
+def _unreachable(contact: Contact | None) -> str:
+    """Why a client must not be called any more, "" where they may; they opted out or were removed since dispatch."""
+    if contact is None:
+        return "the client was removed"
+    return "opted out" if contact.opted_out else ""
+
+
+def _present(message: Message, contact: Contact | None) -> Message:
+    """The message with the number and the time zone that the client has now: either may have been corrected."""
+    if contact is None:
+        return message
+    return replace(message, phone_number=contact.phone_number, timezone=contact.timezone)
+
+
+def _at_present(message: Message, contacts: Mapping[str, Contact]) -> Message:
+    """The row of a message that is sent now or later, as `_present`; one that ended keeps what it was sent by."""
+    return message if message.status.terminal else _present(message, contacts.get(message.client_id))
 
 
 def _final(attempts: tuple[Attempt, ...], reason: str, status: MessageStatus = MessageStatus.SKIPPED) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import KEY_SEPARATOR, SHARDS, Client
+from ..domain.clients import KEY_SEPARATOR, SHARDS, Client, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import Segment
 from .models import ClientModel, Tables, from_ms
@@ -21,6 +21,7 @@ from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
 _ACTIONS = 100  # in a transaction; DynamoDB takes no more
+_CONTACT = ("client_id", "phone_number", "timezone", "opted_out")
 _AT_ONCE = 100  # clients that are read and changed together
 
 
@@ -70,10 +71,23 @@ class ClientRepository:
         """The clients of those ids that there are."""
         return {client.client_id: client for client in map(_client, self._read(client_ids, consistent=True))}
 
-    def opted_out(self, client_ids: Iterable[str]) -> dict[str, bool]:
-        """Whether each of the clients that there are has opted out, in the cheapest read (eventually consistent)."""
-        items = self._read(client_ids, consistent=False, names=("client_id", "opted_out"))
-        return {item["client_id"]["S"]: item["opted_out"]["BOOL"] for item in items}
+    def contacts(self, client_ids: Iterable[str], consistent: bool = False) -> dict[str, Contact]:
+        """How to reach each of the clients that there are.
+
+        The cheapest read may lag a second behind the last change, in what it finds of a client. A client is missing
+        only if there is none: those that it does not find are looked for again, consistently.
+        """
+        wanted = list(dict.fromkeys(client_ids))
+        found = self._contacts(wanted, consistent)
+        missing = [client_id for client_id in wanted if client_id not in found]
+        return found if consistent or not missing else found | self._contacts(missing, True)
+
+    def _contacts(self, client_ids: Sequence[str], consistent: bool) -> dict[str, Contact]:
+        items = self._read(client_ids, consistent=consistent, names=_CONTACT)
+        return {
+            item["client_id"]["S"]: Contact(item["phone_number"]["S"], item["timezone"]["S"], item["opted_out"]["BOOL"])
+            for item in items
+        }
 
     def _read(self, client_ids: Iterable[str], *, consistent: bool, names: Sequence[str] = ()) -> Iterator[Item]:
         keys: list[Item] = [{"client_id": {"S": client_id}} for client_id in dict.fromkeys(client_ids)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import SHARDS, Client, client_id_for
+from chalicelib.domain.clients import SHARDS, Client, Contact, client_id_for
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
 from tests.factories import START, ClientFactory
@@ -130,13 +130,36 @@ def test_an_import_can_be_repeated(store: Store) -> None:
     assert (total(store, Segment()), total(store, Segment(("other",)))) == (71, 1)
 
 
-def test_it_is_known_who_has_opted_out(store: Store) -> None:
-    """Of those that there still are, whether the last answer was yes or no; more than one read can take."""
+def contact(client: Client) -> Contact:
+    return Contact(client.phone_number, client.timezone, client.opted_out)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_it_is_known_how_to_reach_clients(store: Store, consistent: bool) -> None:
+    """Of those that there are the number, the zone and whether they opted out; more of them than one read can take."""
     inside, outside = add(store, 120), add(store, 3, opted_out=True)
     unknown = ClientFactory().client_id
-    ids = [client.client_id for client in [*inside, *outside]]
-    found = store.clients.opted_out([*ids, unknown, ids[0]])
-    assert found == dict.fromkeys(ids[:120], False) | dict.fromkeys(ids[120:], True)
+    found = store.clients.contacts([one.client_id for one in [*inside, *outside, inside[0]]] + [unknown], consistent)
+    assert found == {client.client_id: contact(client) for client in [*inside, *outside]}
+
+
+def test_nobody_is_said_to_be_gone_by_a_read_that_lags(faulty: Store) -> None:
+    """The cheap read may not have the latest client yet; who it does not find is looked for consistently."""
+    clients = add(faulty, 3)
+
+    def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
+        if operation != "dynamodb.BatchGetItem":
+            return None
+        lagging = [wanted for wanted in request["RequestItems"].values() if not wanted["ConsistentRead"]]
+        for wanted in lagging:
+            wanted["Keys"] = [key for key in wanted["Keys"] if key["client_id"]["S"] != clients[1].client_id]
+        return None
+
+    faulty.aws.partly = partly
+    calls = faulty.calls_of(lambda: faulty.clients.contacts([clients[0].client_id, clients[2].client_id]))
+    assert calls == ["dynamodb.BatchGetItem"]
+    found = faulty.clients.contacts(client.client_id for client in clients)
+    assert found == {client.client_id: contact(client) for client in clients}
 
 
 SEGMENTS = [
@@ -208,7 +231,7 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
     faulty.aws.refuse("dynamodb.", code)
     for ask in (
         lambda: faulty.clients.get(client.client_id),
-        lambda: faulty.clients.opted_out([client.client_id]),
+        lambda: faulty.clients.contacts([client.client_id]),
         lambda: faulty.clients.create(ClientFactory()),
         lambda: faulty.clients.upsert([ClientFactory()]),
         lambda: faulty.clients.list(Segment(), "", 10),
