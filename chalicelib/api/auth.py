@@ -7,7 +7,7 @@ from pydantic import Field, StrictStr
 from ..authorizing import secret_of
 from ..domain.errors import TooManyRequests, Unauthenticated
 from ..services.accounts import IssuedToken
-from .fields import Body, MomentOut, View
+from .fields import Body, MomentOut, View, example
 from .routing import Call, Routes
 
 routes = Routes("auth")
@@ -15,6 +15,8 @@ routes = Routes("auth")
 
 class Credentials(Body):
     """Who signs in. `name` helps to tell tokens apart later."""
+
+    model_config = example({"username": "admin", "password": "correct horse battery staple", "name": "deploy script"})
 
     username: StrictStr = Field(max_length=256, examples=["admin"])
     password: StrictStr = Field(max_length=1024, examples=["correct horse battery staple"])

@@ -10,7 +10,7 @@ from ..domain.clients import MAX_TAG_LENGTH, Client, check_tag, check_timezone, 
 from ..domain.errors import Conflict, NotFound
 from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
 from ..services.clients import ClientFields
-from .fields import Body, MomentOut, OperatorCode, PageQuery, View, by_rule
+from .fields import Body, MomentOut, OperatorCode, PageQuery, View, by_rule, example
 from .routing import Call, Created, Routes
 
 routes = Routes("clients")
@@ -22,6 +22,8 @@ TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, ex
 
 class ClientBody(Body):
     """A client. `operator`: 3 digits as text or number; absent or null, it is taken from a +7 number."""
+
+    model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
 
     phone_number: PhoneNumber
     operator: OperatorCode | None = None
@@ -35,6 +37,8 @@ class ClientBody(Body):
 
 class ClientPatch(Body):
     """What is to change of a client; what is absent stays."""
+
+    model_config = example({"tag": "vip"})
 
     phone_number: PhoneNumber = ""
     operator: OperatorCode | None = None
@@ -103,6 +107,8 @@ class ClientPage(View):
 
 class PhoneBody(Body):
     """A phone number, however it is written."""
+
+    model_config = example({"phone_number": "+79161234567"})
 
     phone_number: PhoneNumber
 

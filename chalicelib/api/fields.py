@@ -43,6 +43,11 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def example(values: dict[str, Any]) -> ConfigDict:
+    """The `model_config` of a body with an example, which can be sent as it stands."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
 class View(BaseModel):
     """What is answered."""
 

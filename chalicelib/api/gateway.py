@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt, StrictStr
 
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
 from ..services.gateway_control import MAX_RATE
-from .fields import Body, MomentOut, PageQuery, View, by_rule
+from .fields import Body, MomentOut, PageQuery, View, by_rule, example
 from .routing import Call, Routes
 
 routes = Routes("gateway")
@@ -46,11 +46,15 @@ class GatewayView(View):
 class GatewayPatch(Body):
     """The rate from now on, null for no limit; senders follow within seconds."""
 
-    rate: Annotated[StrictInt, Field(ge=1, le=MAX_RATE)] | None
+    model_config = example({"rate": 50})
+
+    rate: Annotated[StrictInt, Field(ge=1, le=MAX_RATE, examples=[50])] | None
 
 
 class ReasonBody(Body):
     """Why, for those who look later."""
+
+    model_config = example({"reason": "the text has a wrong number"})
 
     reason: Annotated[StrictStr, by_rule(check_reason), Field(max_length=MAX_REASON)] = ""
 
@@ -75,7 +79,7 @@ class GatewayChangeView(View):
 class GatewayChangePage(View):
     """A page of the changes of the last year, the newest first; they are not counted."""
 
-    total: None = None
+    total: int | None = None
     rows: list[GatewayChangeView]
     next: str | None
 

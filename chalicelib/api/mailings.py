@@ -23,7 +23,7 @@ from ..domain.mailings import (
 from ..domain.requests import MAX_KEY_LENGTH, RequestKey
 from ..services.mailing_fields import MailingFields
 from .clients import Tag
-from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule
+from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule, example
 from .routing import Call, Created, Header, Routes
 
 routes = Routes("mailing")
@@ -43,6 +43,10 @@ def _text(text: str) -> str:
 
 Text = Annotated[StrictStr, by_rule(_text), Field(min_length=1, max_length=MAX_TEXT_LENGTH, examples=["Hello"])]
 Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
+# Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
+_START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
+StartTime = Annotated[Moment, Field(examples=[_START])]
+EndTime = Annotated[Moment, Field(examples=[_END])]
 
 
 class SegmentBody(Body):
@@ -61,19 +65,19 @@ def _values(given: str | list[str] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-TimeOfDay = Annotated[StrictStr, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
+TimeOfDay = Annotated[StrictStr, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class LocalWindowBody(Body):
     """The hours of a client's own day in which it may be reached; across midnight where `until` is before `from`.
 
-    `policy` says what happens outside them: the message waits (defer) or is left out (skip).
+    `policy` says what happens outside them: the message waits (defer, also if it is absent) or is left out (skip).
     """
 
     model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
 
-    start: TimeOfDay = Field(alias="from")
-    until: TimeOfDay
+    start: TimeOfDay = Field(alias="from", examples=["09:00"])
+    until: TimeOfDay = Field(examples=["21:00"])
     policy: WindowPolicy = WindowPolicy.DEFER
 
     def window(self) -> LocalWindow:
@@ -88,10 +92,12 @@ class LocalWindowBody(Body):
 class MailingBody(Body):
     """A mailing: one text to one segment in one sending window. It starts by itself at `start_time`."""
 
+    model_config = example({"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END})
+
     text: Text
     clients: SegmentBody
-    start_time: Moment
-    end_time: Moment
+    start_time: StartTime
+    end_time: EndTime
     local_window: LocalWindowBody | None = None
     rate_limit: Rate | None = None
     on_unknown: OnUnknown = OnUnknown.RETRY
@@ -113,10 +119,12 @@ class MailingBody(Body):
 class MailingPatch(Body):
     """What is to change of a mailing; what is absent stays. `clients` is set as a whole."""
 
+    model_config = example({"text": "Hello again"})
+
     text: Text = ""
     clients: SegmentBody = SegmentBody()
-    start_time: Moment = None  # type: ignore[assignment]
-    end_time: Moment = None  # type: ignore[assignment]
+    start_time: StartTime = None  # type: ignore[assignment]
+    end_time: EndTime = None  # type: ignore[assignment]
     local_window: LocalWindowBody | None = None
     rate_limit: Rate | None = None
     on_unknown: OnUnknown = OnUnknown.RETRY

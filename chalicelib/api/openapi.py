@@ -14,9 +14,9 @@ from pydantic.json_schema import models_json_schema
 from ..domain.errors import Forbidden, Invalid, Malformed, ServiceError, Unauthenticated, Unavailable
 from . import parsing, problems
 from .routing import EVERYBODY, Created, Header, Operation, Text
+from .schemas import REF, drop_defaults, model_of, tidy, tidy_parameter
 
 VERSION = "1.0.0"
-_REF = "#/components/schemas/{model}"
 _SENTENCE = re.compile(r"(?<=\.) ")
 _LOCATION = Header("Location", "Where it is.")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"token": []}]
@@ -55,18 +55,13 @@ _PROBLEM = {
 }
 
 
-_BARE = ("/", "/health", "/health/ready", "/metrics")  # as the programs that ask for them write them
-
-
 def document(operations: Iterable[Operation], server: str = "/") -> dict[str, Any]:
     """The whole description. `server` is what stands before every path, such as the stage of API Gateway."""
     known = list(operations)
-    refs, definitions = models_json_schema(_models(known), ref_template=_REF)
-    schemas: dict[str, Any] = dict(definitions.get("$defs", {}))
-    for schema in schemas.values():
-        for one in schema.get("properties", {}).values():
-            if not one.get("default", True):
-                del one["default"]  # stands for "not given", and is mostly no allowed value
+    refs, definitions = models_json_schema(_models(known), ref_template=REF)
+    schemas: dict[str, Any] = tidy(definitions.get("$defs", {}))
+    patches = [refs[one.body_type, "validation"] for one in known if one.method == "PATCH"]
+    drop_defaults(schemas, map(model_of, patches))
     paths: dict[str, dict[str, Any]] = {}
     for operation in known:
         # A slash at the end is optional when served; with it, paths read as they always did.
@@ -125,20 +120,21 @@ def _operation(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict
     if operation.body_type is str:
         body: dict[str, Any] = {operation.consumes: {"schema": {"type": "string"}}}
     elif operation.body_type is not None:
-        body = {parsing.JSON: {"schema": refs[operation.body_type, "validation"]}}
+        ref = refs[operation.body_type, "validation"]
+        body = {parsing.JSON: {"schema": ref, "example": schemas[model_of(ref)]["examples"][0]}}
     else:
         return described
-    return described | {"requestBody": {"required": True, "content": body}}
+    return described | {"requestBody": {"required": not operation.body_may_be_empty, "content": body}}
 
 
 def _query(operation: Operation, schemas: dict[str, Any]) -> list[dict[str, Any]]:
     if operation.query_type is None:
         return []
-    schema = operation.query_type.model_json_schema(ref_template=_REF)
-    schemas |= schema.pop("$defs", {})
+    schema = operation.query_type.model_json_schema(ref_template=REF)
+    schemas |= tidy(schema.pop("$defs", {}))
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": one}
+        {"name": name, "in": "query", "required": name in required, "schema": tidy_parameter(one)}
         for name, one in schema["properties"].items()
     ]
 
@@ -168,7 +164,7 @@ def _bad(operation: Operation) -> dict[str, Any]:
             kinds.append(Forbidden)
     if operation.body_type is not None:
         kinds += [problems.TooLarge, problems.UnsupportedMedia]
-    content = {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    content = {problems.CONTENT_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}
     titles: dict[str, list[str]] = {}
     for kind in kinds:
         problem = problems.PROBLEMS[kind]

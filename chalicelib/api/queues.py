@@ -8,13 +8,16 @@ from pydantic import Field, StrictStr
 
 from ..domain.messages import message_id_for
 from ..services.dead_letters import DeadLetter
-from .fields import Body, LimitQuery, MomentOut, View
+from .fields import Body, LimitQuery, MomentOut, View, example
 from .routing import Call, Routes
 
 routes = Routes("queues")
 _AT_ONCE = 1000
+_LETTER = "0f6c5a2e-6a5b-4a3c-9a55-3d1f5c9d2b11"
 
-Items = Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=100)]], Field(max_length=_AT_ONCE)]
+Items = Annotated[
+    list[Annotated[StrictStr, Field(min_length=1, max_length=100)]], Field(max_length=_AT_ONCE, examples=[[_LETTER]])
+]
 
 
 class QueueView(View):
@@ -70,6 +73,8 @@ class DeadLetterList(View):
 class RedriveBody(Body):
     """Which dead letters: those of these ids, or all where it is null."""
 
+    model_config = example({"ids": [_LETTER]})
+
     ids: Items | None = None
 
 
@@ -83,6 +88,8 @@ class RedriveView(View):
 
 class DiscardBody(Body):
     """Which dead letters."""
+
+    model_config = example({"ids": [_LETTER]})
 
     ids: Items
 

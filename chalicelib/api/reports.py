@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from ..domain.errors import Conflict, Unavailable
-from .fields import Body, MomentOut, View, refused
+from .fields import Body, MomentOut, View, example, refused
 from .routing import ADMINS, Call, Routes
 
 routes = Routes("reports")
@@ -31,6 +31,8 @@ DateIn = Annotated[
 
 class ReportBody(Body):
     """The day, by the date in the report's time zone; null or absent: today so far."""
+
+    model_config = example({"day": "2026-03-02"})
 
     day: DateIn | None = None
 

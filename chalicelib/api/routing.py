@@ -115,6 +115,14 @@ class Operation:
         return self.hints.get("body")
 
     @property
+    def body_may_be_empty(self) -> bool:
+        """Whether a POST may have no body at all: nothing in it is required, as when sending is stopped in a hurry."""
+        model = self.body_type
+        if self.method != "POST" or not (inspect.isclass(model) and issubclass(model, BaseModel)):
+            return False
+        return not any(one.is_required() for one in model.model_fields.values())
+
+    @property
     def query_type(self) -> type[BaseModel] | None:
         return self.hints.get("query")
 
@@ -246,8 +254,10 @@ def _principal(request: Request) -> Principal:
 
 def _body(operation: Operation, request: Request) -> Any:
     raw = request.raw_body or b""
-    parsing.check_content_type(request.headers.get("content-type") or parsing.JSON, operation.consumes)
     raw = raw.encode() if isinstance(raw, str) else raw
+    if operation.body_may_be_empty and not raw.strip():
+        return parsing.validate(operation.body_type, {})  # whatever its content type: curl and forms always send one
+    parsing.check_content_type(request.headers.get("content-type") or parsing.JSON, operation.consumes)
     if operation.body_type is str:
         return parsing.read_text(raw, operation.max_bytes)
     return parsing.validate(operation.body_type, parsing.read_json(raw))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import StrictBool
 
 from ..domain.errors import Conflict, NotFound
-from .fields import Body
+from .fields import Body, example
 from .mailings import MailingView, view_of
 from .routing import Call, Routes
 
@@ -15,6 +15,8 @@ _ERRORS = (NotFound, Conflict)
 
 class RetryBody(Body):
     """What is tried again: failed messages, and with `unknown` those whose outcome is not known."""
+
+    model_config = example({"unknown": False})
 
     unknown: StrictBool = False
 

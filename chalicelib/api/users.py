@@ -18,7 +18,7 @@ from ..domain.users import (
     check_password,
     check_username,
 )
-from .fields import Body, MomentOut, PageQuery, View, by_rule
+from .fields import Body, MomentOut, PageQuery, View, by_rule, example
 from .routing import ADMINS, Call, Created, Routes
 
 routes = Routes("users")
@@ -45,6 +45,8 @@ Password = Annotated[
 class UserBody(Body):
     """A new user."""
 
+    model_config = example({"username": "maria", "password": "correct horse battery staple", "role": "operator"})
+
     username: Username
     password: Password
     role: Role = Role.OPERATOR
@@ -53,12 +55,16 @@ class UserBody(Body):
 class UserReplacement(Body):
     """A user's role and, where it is given, a new password."""
 
+    model_config = example({"role": "operator"})
+
     role: Role
     password: Password = ""
 
 
 class UserPatch(Body):
     """What is to change of a user. Either revokes all tokens of the user."""
+
+    model_config = example({"role": "operator"})
 
     role: Role = Role.OPERATOR
     password: Password = ""
@@ -67,7 +73,11 @@ class UserPatch(Body):
 class OwnPatch(Body):
     """A new password for oneself, which revokes all one's tokens; the present one must be given."""
 
-    current_password: StrictStr = Field(max_length=1024)
+    model_config = example(
+        {"current_password": "correct horse battery staple", "password": "a better password than before"}
+    )
+
+    current_password: StrictStr = Field(max_length=1024, examples=["correct horse battery staple"])
     password: Password
 
 
@@ -117,7 +127,7 @@ class TokenPage(View):
 
     total: int
     rows: list[TokenView]
-    next: None = None
+    next: str | None = None  # all are on one page
 
 
 @routes.route("GET", "/api/users", roles=ADMINS)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from app import app
@@ -46,3 +49,73 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong() -> None:
             assert all(set(answer["content"]) == {"application/problem+json"} for answer in errors.values())
             assert "401" in errors or not operation["security"]
     assert len(names) == len(set(names))
+
+
+def schemas_within(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the document with its path in it."""
+    if isinstance(node, dict):
+        yield "", node
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in pairs:
+        for path, one in schemas_within(value):
+            yield f"/{key}{path}", one
+
+
+def referred(document: dict[str, Any], node: Any) -> set[str]:
+    """The names of all schemas that can be reached from here."""
+    found: set[str] = set()
+    left = [node]
+    while left:
+        names = {one["$ref"].rpartition("/")[2] for _, one in schemas_within(left.pop()) if "$ref" in one}
+        left += [document["components"]["schemas"][name] for name in names - found]
+        found |= names
+    return found
+
+
+def test_no_patch_has_a_default_however_deep() -> None:
+    """A generated client sends defaults as if they had been set: a PATCH of the text would change the rest as well."""
+    document = json.loads(text())
+    bodies = [methods["patch"]["requestBody"] for methods in document["paths"].values() if "patch" in methods]
+    names = set().union(*(referred(document, body) for body in bodies))
+    assert {"MailingPatch", "SegmentBody", "LocalWindowBody", "ClientPatch", "UserPatch", "GatewayPatch"} <= names
+    found = {
+        (name, path)
+        for name in names
+        for path, one in schemas_within(document["components"]["schemas"][name])
+        if "default" in one
+    }
+    assert not found
+
+
+def test_a_default_is_a_value_that_can_be_sent() -> None:
+    """None that only stands for "not given", such as null where null is refused."""
+    for path, one in schemas_within(json.loads(text())):
+        if "default" in one and not path.endswith("/properties"):
+            assert one["default"] not in (None, "", [], {}), path
+
+
+def test_nothing_is_null_and_nothing_else() -> None:
+    """Null is one of a value's types; only beside a `$ref`, where there is no other way, it stands by itself."""
+    document = json.loads(text())
+    allowed = {
+        f"{path}/anyOf/1"
+        for path, one in schemas_within(document)
+        if len(one.get("anyOf", ())) == 2 and "$ref" in one["anyOf"][0] and one["anyOf"][1] == {"type": "null"}
+    }
+    bare = {path for path, one in schemas_within(document) if one.get("type") == "null"}
+    assert bare == allowed
+    assert not {path for path in bare if "/parameters/" in path}, "a query has no null"
+
+
+def test_every_body_has_an_example_and_every_example_fits_its_schema() -> None:
+    """tests/integration/api/test_examples.py sends them."""
+    document = json.loads(text())
+    for path, one in schemas_within(document):
+        for example in one.get("examples", ()) if isinstance(one.get("examples"), list) else ():
+            schema = {key: value for key, value in one.items() if key not in ("examples", "description")}
+            check = OAS31Validator({**schema, "components": document["components"]})
+            assert check.is_valid(example), (path, example)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for media, body in operation.get("requestBody", {}).get("content", {}).items():
+                assert media != "application/json" or "example" in body, (method, path)

@@ -43,13 +43,18 @@ def call(client: Any, operation: str, *arguments: str, **options: Any) -> Any:
     return module(f"api.{operation}").sync(*arguments, client=client, **options)
 
 
+def signed_in(run: LocalRun) -> Any:
+    """The generated client with a token that it has got itself."""
+    credentials = module("models").Credentials(username="admin", password=run.password)
+    token = call(module("client").Client(base_url=run.url), "auth.issue_token", body=credentials).token
+    return module("client").AuthenticatedClient(base_url=run.url, token=token)
+
+
 @pytest.mark.usefixtures("generated")
 def test_it_logs_in_creates_lists_and_deletes(run: LocalRun) -> None:
     """Clients, and a mailing with its key: made, found in their lists, gone."""
     models = module("models")
-    credentials = models.Credentials(username="admin", password=run.password)
-    token = call(module("client").Client(base_url=run.url), "auth.issue_token", body=credentials).token
-    client = module("client").AuthenticatedClient(base_url=run.url, token=token)
+    client = signed_in(run)
 
     body = models.ClientBody.from_dict({"phone_number": "+79161234567", "tag": "generated"})
     one = call(client, "clients.create_client", body=body)
@@ -75,3 +80,34 @@ def test_it_logs_in_creates_lists_and_deletes(run: LocalRun) -> None:
     gone = call(client, "clients.read_client", one.id)
     assert isinstance(gone, models.Problem)
     assert gone.status == 404
+
+
+@pytest.mark.usefixtures("generated")
+def test_a_change_of_the_text_alone_sends_the_text_alone(run: LocalRun) -> None:
+    """A mailing to one tag stays one to that tag, and an admin whose password is changed stays an admin."""
+    models = module("models")
+    client = signed_in(run)
+
+    start = datetime.now(UTC) + timedelta(days=1)
+    order = models.MailingBody(
+        text="Hello",
+        clients=models.SegmentBody.from_dict({"tag": "one-tag"}),
+        start_time=start,
+        end_time=start + timedelta(hours=1),
+        on_unknown=models.OnUnknown.HOLD,
+        late=models.Late.SKIP,
+    )
+    before = call(client, "mailing.create_mailing", body=order)
+    patch = models.MailingPatch(text="Hello again")
+    assert patch.to_dict() == {"text": "Hello again"}
+    after = call(client, "mailing.change_mailing", before.id, body=patch)
+    kept = ("clients", "start_time", "end_time", "local_window", "rate_limit", "on_unknown", "late")
+    assert after.text == "Hello again"
+    assert {name: getattr(after, name) for name in kept} == {name: getattr(before, name) for name in kept}
+
+    admin = models.UserBody(username="another", password="a long password", role=models.Role.ADMIN)
+    call(client, "users.create_user", body=admin)
+    changed = call(client, "users.change_user", "another", body=models.UserPatch(password="a longer password"))
+    assert changed.role == models.Role.ADMIN
+    assert call(client, "gateway.hold_gateway", body=models.ReasonBody()).circuit == "held"
+    assert call(client, "gateway.close_gateway", body=models.ReasonBody()).circuit == "closed"

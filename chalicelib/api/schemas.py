@@ -1,0 +1,91 @@
+"""What is mended in Pydantic's schemas so that a client made from them sends what its user set, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+Schema = dict[str, Any]
+REF = "#/components/schemas/{model}"
+_NULL = {"type": "null"}
+
+
+def tidy(node: Any) -> Any:
+    """The schema, or whatever holds schemas, without empty defaults, and with null as one of a value's types.
+
+    An empty default stands for "not given" here and is mostly no allowed value. A member that is null and nothing else
+    becomes a class of its own in some generators; only beside a `$ref` there is no other way to write it.
+    """
+    if isinstance(node, list):
+        return [tidy(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    tidied = {key: tidy(value) for key, value in node.items() if key != "default" or value}
+    return _with_null_as_type(tidied)
+
+
+def tidy_parameter(schema: Schema) -> Schema:
+    """The same for a parameter of a query, which is given or left out and is never null."""
+    members = [one for one in schema.get("anyOf", ()) if one != _NULL]
+    if len(members) == 1:
+        schema = {key: value for key, value in schema.items() if key != "anyOf"} | members[0]
+    tidied: Schema = tidy(schema)
+    return tidied
+
+
+def drop_defaults(schemas: dict[str, Schema], names: Iterable[str]) -> None:
+    """Take every default out of these schemas, and of all that they refer to.
+
+    Generated clients send a default as if it had been set: in a PATCH it would change what nobody meant to change.
+    """
+    seen: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for one in walk(schemas[name]):
+            one.pop("default", None)
+            if "$ref" in one:
+                left.append(model_of(one))
+
+
+def walk(node: Any) -> Iterator[Schema]:
+    """Every object within a schema, itself among them."""
+    if isinstance(node, dict):
+        yield node
+        for value in list(node.values()):
+            yield from walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value)
+
+
+def model_of(ref: Schema) -> str:
+    """The name of the schema that a `$ref` points to."""
+    return str(ref["$ref"]).rpartition("/")[2]
+
+
+def _with_null_as_type(schema: Schema) -> Schema:
+    members = schema.get("anyOf")
+    if not isinstance(members, list) or _NULL not in members:
+        return schema
+    first, *others = [one for one in members if one != _NULL]
+    nullable = _nullable(first)
+    if nullable is None:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return rest | ({"anyOf": [nullable, *others]} if others else nullable)
+
+
+def _nullable(schema: Schema) -> Schema | None:
+    """The schema that takes null too; None if it cannot be said there."""
+    if isinstance(schema.get("type"), str) and "enum" not in schema and "const" not in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    for key in ("oneOf", "anyOf"):
+        if key in schema:
+            first, *others = schema[key]
+            nullable = _nullable(first)
+            return None if nullable is None else {**schema, key: [nullable, *others]}
+    return None

@@ -1,0 +1,113 @@
+"""The examples of docs/openapi.json: each can be sent as it stands, as Swagger UI and generated clients do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.openapi import TARGET
+from tests.factories import UserBodyFactory
+from tests.support.campaign import Campaign, new_campaign
+
+DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8"))
+BODIES = {
+    operation["operationId"]: (method.upper(), path, operation["requestBody"]["content"]["application/json"])
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    if "application/json" in operation.get("requestBody", {}).get("content", {})
+}
+NEEDS_NO_BODY = [
+    operation["operationId"]
+    for methods in DOCUMENT["paths"].values()
+    for operation in methods.values()
+    if operation.get("requestBody", {}).get("required") is False
+]
+
+
+@pytest.fixture
+def reporting(tmp_path: Path) -> Iterator[Campaign]:
+    """A service that can send reports, too."""
+    with new_campaign(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri()) as made:
+        yield made
+
+
+def send(campaign: Campaign, operation: str, **options: Any) -> Any:
+    """Make the request that an operation is for, with things that exist already in its path."""
+    (client_id,) = campaign.add_clients(1)
+    user = UserBodyFactory()
+    assert campaign.api.post("/api/users/", user).status == 201
+    ordered = campaign.give_up(1) if operation == "retry_mailing" else campaign.order(starts_in=timedelta(days=1))
+    known = {"client_id": client_id, "username": user["username"], "mailing_id": ordered}
+    method, path, _ = BODIES[operation]
+    return campaign.api.request(method, path.format(**known), **options)
+
+
+@pytest.mark.parametrize("operation", sorted(BODIES))
+def test_an_example_can_be_sent_as_it_stands(reporting: Campaign, operation: str) -> None:
+    """Expects a good answer; nothing in it is in the past, contradicts itself or is made up by a tool."""
+    reply = send(reporting, operation, body=BODIES[operation][2]["example"])
+    assert reply.status in (200, 201), reply.text
+
+
+def put_together(schema: dict[str, Any]) -> Any:
+    """What a tool makes of a schema from the examples of its properties, as Postman and older Swagger UIs do."""
+    if "$ref" in schema:
+        return put_together(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            return schema["examples"][0] if "examples" in schema else put_together(schema[key][0])
+    if "properties" in schema:
+        made = {name: put_together(one) for name, one in schema["properties"].items()}
+        return {name: value for name, value in made.items() if value is not None}
+    known = [*schema.get("examples", ()), *schema.get("enum", ())]
+    return known[0] if known else None
+
+
+@pytest.mark.parametrize("operation", sorted(BODIES))
+def test_the_examples_of_the_fields_can_be_sent_together(reporting: Campaign, operation: str) -> None:
+    """Expects the same of a body that is put together: an end after its start, hours that are not the same twice."""
+    reply = send(reporting, operation, body=put_together(BODIES[operation][2]["schema"]))
+    assert reply.status in (200, 201), reply.text
+
+
+def test_these_take_no_body() -> None:
+    """Every POST that wants nothing; among them the one that stops all sending in an emergency."""
+    assert sorted(NEEDS_NO_BODY) == [
+        "close_gateway",
+        "hold_gateway",
+        "redrive_dead_letters",
+        "retry_mailing",
+        "send_daily_report",
+    ]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "", "application/x-www-form-urlencoded", "text/plain"])
+@pytest.mark.parametrize("operation", NEEDS_NO_BODY)
+def test_what_needs_nothing_takes_no_body_of_any_type(reporting: Campaign, operation: str, content_type: str) -> None:
+    """As `curl -X POST`, `curl -d ''` and a program without a body send it."""
+    reply = send(reporting, operation, raw=b"", headers={"Content-Type": content_type})
+    assert reply.status == 200, reply.text
+
+
+def test_sending_is_stopped_without_a_body(reporting: Campaign) -> None:
+    """And the answer says so."""
+    reply = send(reporting, "hold_gateway", raw=b"", headers={"Content-Type": ""})
+    assert (reply.json["circuit"], reply.json["reason"]) == ("held", "")
+
+
+@pytest.mark.parametrize("raw", [b"{", b"null", b"[]"])
+def test_a_body_that_is_there_is_read(reporting: Campaign, raw: bytes) -> None:
+    """What is no object is refused, also if none is needed."""
+    assert send(reporting, "hold_gateway", raw=raw).status in (400, 422)
+    assert reporting.api.get("/api/gateway/").json["circuit"] == "closed"
+
+
+@pytest.mark.parametrize("operation", ["change_mailing", "change_client", "change_user", "change_gateway"])
+def test_a_change_without_a_body_is_refused(reporting: Campaign, operation: str) -> None:
+    """Only actions go without one: an empty PATCH is most likely a mistake."""
+    assert send(reporting, operation, raw=b"").status == 400
