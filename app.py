@@ -1,9 +1,9 @@
 """Creates the Chalice app, registers the HTTP blueprints and declares every event source."""
 
-from chalice import AuthResponse, Chalice, Cron, Rate
-from chalice.app import AuthRequest, CloudWatchEvent, SQSEvent
+from chalice import Chalice, Cron, Rate
+from chalice.app import CloudWatchEvent, SQSEvent
 
-from chalicelib import authorizing, tracing, workers
+from chalicelib import tracing, workers
 from chalicelib.config import Settings
 
 settings = Settings.from_environment()
@@ -14,18 +14,12 @@ if settings.traced:
 app = Chalice(app_name="message-service")
 
 
-# Nothing is cached: a revoked token must be refused from the next request on.
-@app.authorizer(name="authorizer", ttl_seconds=0)
-def authorizer(request: AuthRequest) -> AuthResponse:
-    return authorizing.authorize(request)
-
-
 # Only the API's own function has routes and pages: they take as long to import as everything else.
 if settings.function in ("", "api"):
     from chalicelib import admin, api
 
     for routes in api.ROUTES:
-        app.register_blueprint(routes.blueprint(authorizer))
+        app.register_blueprint(routes.blueprint())
     for pages in admin.PAGES:
         app.register_blueprint(pages.blueprint())
 

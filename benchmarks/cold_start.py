@@ -14,7 +14,7 @@ from benchmarks.figures import table
 from chalicelib.config import DEFAULT_PREFIX
 
 ROOT = Path(__file__).parents[1]
-FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
+FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender")
 LOOKS = 15  # the quickest counts: whatever else the machine does only adds to it
 _IMPORTED = re.compile(r"^import time: +(\d+) \|", re.MULTILINE)
 _CLIENTS = "import time; began = time.perf_counter(); app.workers.get_services(); print(time.perf_counter() - began)"

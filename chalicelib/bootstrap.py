@@ -149,7 +149,7 @@ def build(
     return Services(
         settings=settings,
         clock=clock,
-        accounts=AccountService(UserRepository(tables, backoff), clock),
+        accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, clients, dispatch_queue, clock, rng),
         messages=messages,

@@ -71,9 +71,8 @@ BATCH_SIZE = Metric("BatchSize", COUNT, "Messages that an invocation of the send
 GATEWAY_LATENCY = Metric("GatewayLatency", MILLISECONDS, "How long calls of the gateway took")
 GATEWAY_FAILURES = Metric("GatewayFailures", COUNT, "Calls that the gateway did not answer, or not with yes or no")
 CIRCUIT_STATE = Metric("CircuitState", NO_UNIT, "0 while the circuit is closed, 1 open, 2 held; told by every tick")
-API_LATENCY = Metric("ApiLatency", MILLISECONDS, "How long requests took, without API Gateway and the authorizer")
+API_LATENCY = Metric("ApiLatency", MILLISECONDS, "How long requests took, without API Gateway")
 API_ERRORS = Metric("ApiErrors", COUNT, "Requests that were answered with an error", "status", ("4xx", "5xx"))
-AUTHORIZER_LATENCY = Metric("AuthorizerLatency", MILLISECONDS, "How long the authorizer took")
 REPORTS_SENT = Metric("ReportsSent", COUNT, "Daily reports that left")
 
 METRICS = (
@@ -96,7 +95,6 @@ METRICS = (
     CIRCUIT_STATE,
     API_LATENCY,
     API_ERRORS,
-    AUTHORIZER_LATENCY,
     REPORTS_SENT,
 )
 _BY_NAME = {metric.name: metric for metric in METRICS}

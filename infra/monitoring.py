@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib import observability
 
 STACK = "${AWS::StackName}"
-FUNCTIONS = ("api", "authorizer", "tick", "report", "dispatcher", "sender")
+FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender")
 _QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
 TABLES = ("clients", "mailings", "messages", "users", "settings")
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graphs
@@ -180,7 +180,6 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         of_service(observability.CIRCUIT_STATE, "Maximum"),
     ]
     late = [of_service(metric, "Maximum") for metric in (observability.START_LATENESS, observability.DISPATCH_LAG)]
-    api = [of_service(metric, "p95") for metric in (observability.API_LATENCY, observability.AUTHORIZER_LATENCY)]
     return [
         ("Mailings", list(mailings)),
         ("Messages: dispatched", [*flow, of_service(observability.BATCH_SIZE, "Average", "batch size, average")]),
@@ -189,7 +188,7 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         ("Gateway: calls, failures, circuit", gateway),
         ("Gateway: milliseconds", [of_service(observability.GATEWAY_LATENCY, one, one) for one in percentiles]),
         ("Late by milliseconds, at most", late),
-        ("API: milliseconds in functions, p95", api),
+        ("API: milliseconds in the function, p95", [of_service(observability.API_LATENCY, "p95")]),
         ("API: errors", [of_service(errors, of=status) for status in errors.values]),
     ]
 

@@ -114,7 +114,7 @@ class Pages:
         return register
 
     def blueprint(self) -> Blueprint:
-        """The routes for Chalice. No authorizer stands before them: it would answer JSON where a person reads."""
+        """The routes for Chalice."""
         blueprint = Blueprint(__name__)
         for route in self.routes:
             register = blueprint.route(route.path, methods=[route.method], content_types=["*/*"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, StrictStr
 
-from ..authorizing import secret_of
 from ..domain.errors import TooManyRequests, Unauthenticated
 from ..services.accounts import IssuedToken
+from .authentication import secret_of
 from .fields import Body, MomentOut, View, example
 from .routing import Call, Routes
 
@@ -46,4 +46,4 @@ def issue_token(call: Call, body: Credentials) -> NewToken:
 @routes.route("DELETE", "/auth-token")
 def revoke_this_token(call: Call) -> None:
     """Sign out: revoke the token that the request was made with."""
-    call.services.accounts.revoke_secret(secret_of(call.header("authorization") or ""))
+    call.services.accounts.revoke_secret(secret_of(call.request))

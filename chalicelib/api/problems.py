@@ -63,7 +63,8 @@ PROBLEMS: dict[type[ServiceError], ProblemType] = {
         HTTPStatus.UNAUTHORIZED,
         "unauthenticated",
         "Nobody is signed in",
-        "The username or password is wrong. Get a token from `/auth-token/`.",
+        "The token is missing, unknown, revoked or too old, or the username or password is wrong. Get a token from "
+        "`/auth-token/`.",
     ),
     Forbidden: ProblemType(
         HTTPStatus.FORBIDDEN,

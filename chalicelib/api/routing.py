@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from chalice.app import Authorizer, Blueprint, Request, Response
+from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel
 
 from .. import bootstrap
@@ -17,6 +17,7 @@ from ..domain.errors import Forbidden, ServiceError
 from ..domain.users import Principal, Role
 from ..observability import logger, name_user
 from . import parsing, problems
+from .authentication import principal_of
 from .serving import served
 
 T = TypeVar("T", bound=BaseModel)
@@ -191,15 +192,12 @@ class Routes:
 
         return register
 
-    def blueprint(self, authorizer: Authorizer) -> Blueprint:
-        """The routes for Chalice, behind the authorizer where they need a token."""
+    def blueprint(self) -> Blueprint:
+        """The routes for Chalice. No authorizer stands before them: each request authenticates itself (`_answer`)."""
         blueprint = Blueprint(__name__)
         for operation in self.operations:
-            guard = authorizer if operation.roles is not None else None
             # Every content type reaches us, so that a wrong one is answered as all errors are.
-            register = blueprint.route(
-                operation.path, methods=[operation.method], authorizer=guard, content_types=["*/*"]
-            )
+            register = blueprint.route(operation.path, methods=[operation.method], content_types=["*/*"])
             register(_view(operation, blueprint))
         return blueprint
 
@@ -222,11 +220,13 @@ def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]
 
 
 def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Response:
-    principal = _principal(request) if operation.roles is not None else None
-    if principal is not None:
+    services = bootstrap.get_services()
+    principal = None
+    if operation.roles is not None:
+        principal = principal_of(request, services)
         name_user(principal.username)
-    if operation.roles is not None and principal and principal.role not in operation.roles:
-        raise Forbidden(f"this needs the role {' or '.join(sorted(operation.roles))}")
+        if principal.role not in operation.roles:
+            raise Forbidden(f"this needs the role {' or '.join(sorted(operation.roles))}")
     arguments: dict[str, Any] = dict(path)
     if operation.body_type is not None:
         arguments["body"] = _body(operation, request)
@@ -234,7 +234,7 @@ def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Res
         arguments["query"] = parsing.read_query(operation.query_type, _query(request))
     else:
         parsing.read_query(_Nothing, _query(request))
-    call = Call(request, bootstrap.get_services(), principal)
+    call = Call(request, services, principal)
     return _response(call, operation.handler(call, **arguments))
 
 
@@ -245,11 +245,6 @@ class _Nothing(BaseModel, extra="forbid"):
 def _query(request: Request) -> dict[str, list[str]]:
     parameters = request.query_params
     return {} if parameters is None else {name: parameters.getlist(name) for name in parameters}
-
-
-def _principal(request: Request) -> Principal:
-    known = request.context["authorizer"]
-    return Principal(known["username"], Role(known["role"]), known["token_id"])
 
 
 def _body(operation: Operation, request: Request) -> Any:

@@ -6,6 +6,7 @@ import builtins
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
@@ -16,7 +17,7 @@ from ..domain.errors import Conflict, NotFound
 from ..domain.users import Role, Token, User
 from .counters import Counters
 from .models import Tables, UserModel, from_ms, to_ms
-from .retries import transact, translated, was_refused
+from .retries import read_items, transact, translated, was_refused
 
 _REFUSED = "ConditionalCheckFailed"
 
@@ -32,8 +33,9 @@ class Tries:
 class UserRepository:
     """Accounts and tokens in DynamoDB. Of a token only the hash of its secret is kept. There is always an admin."""
 
-    def __init__(self, tables: Tables, backoff: Backoff) -> None:
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
         self._model = tables.users
+        self._dynamodb = dynamodb
         self._counters = Counters(tables, "users")
         self._connection = tables.connection
         self._backoff = backoff
@@ -122,6 +124,15 @@ class UserRepository:
         with translated("users"):
             rows = list(self._model.query(f"token#{token_hash}", consistent_read=True))
         return _token(rows[0]) if rows else None
+
+    def holder(self, username: str, token_hash: str) -> tuple[Token | None, User | None]:
+        """The token of that hash and the user of that name, in one read; None for either that is not there."""
+        keys = [f"token#{token_hash}", f"user#{username}"]
+        name = self._model.Meta.table_name
+        items = read_items(self._dynamodb, self._backoff, name, [{"key": {"S": key}} for key in keys], consistent=True)
+        rows = {item["key"]["S"]: self._model.from_raw_data(item) for item in items}
+        token, user = (rows.get(key) for key in keys)
+        return _token(token) if token else None, _user(user) if user else None
 
     def tokens(self, username: str) -> builtins.list[Token]:
         """A user's tokens; one that is younger than a second may be missing."""

@@ -35,14 +35,15 @@ class GatewayResponse:
 
 GATEWAY_RESPONSES = {
     "BAD_REQUEST_PARAMETERS": GatewayResponse(400, "The request cannot be read."),
-    "UNAUTHORIZED": GatewayResponse(401, "A valid token is needed.", (("WWW-Authenticate", "Bearer"),)),
-    "ACCESS_DENIED": GatewayResponse(403, "This token does not allow that."),
+    "ACCESS_DENIED": GatewayResponse(403, "This is not allowed."),
+    # So API Gateway calls an unknown resource or method: it takes the request for one that AWS itself should answer,
+    # and a token in it for a signature.
     "MISSING_AUTHENTICATION_TOKEN": GatewayResponse(404, "There is no such resource."),
+    "INVALID_SIGNATURE": GatewayResponse(404, "There is no such resource."),
     "METHOD_NOT_ALLOWED": GatewayResponse(405, "This resource does not have that method."),
     "REQUEST_TOO_LARGE": GatewayResponse(413, "The request body is larger than 10 MB."),
     "REQUEST_HEADERS_TOO_LARGE": GatewayResponse(431, "The request's headers are too large."),
     "THROTTLED": GatewayResponse(429, "There are too many requests; try again soon.", (("Retry-After", "1"),)),
-    "AUTHORIZER_FAILURE": GatewayResponse(500, "The request could not be authorized."),
     "DEFAULT_5XX": GatewayResponse(500, "The request could not be handled."),
     "NOT_IMPLEMENTED": GatewayResponse(501, "The request uses something that is not supported."),
     "INTEGRATION_FAILURE": GatewayResponse(502, "The service gave no valid answer."),

@@ -17,13 +17,13 @@ from urllib.parse import parse_qsl, urlsplit
 from chalice.app import Chalice, RouteEntry
 
 from chalicelib.clock import SystemClock
-from infra.local.authorization import STAGE, Authorizers, RefusedError
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES
 from infra.local.lambda_context import ACCOUNT, LambdaContext
 from infra.local.routing import Match, RouteTable
 
 logger = logging.getLogger(__name__)
 
+STAGE = "local"
 _TIMEOUT = 29.0  # seconds, API Gateway's for an integration
 _UNSAFE = re.compile(rb"[^\x21-\x7e]")
 _HOP_BY_HOP = frozenset(
@@ -44,6 +44,10 @@ Header = tuple[str, str]
 Reply = tuple[int, list[Header], bytes]
 
 
+class RefusedError(Exception):
+    """The app is not asked, or its answer is none; the argument is a key of GATEWAY_RESPONSES."""
+
+
 class HttpFront:
     """A WSGI application that serves the REST routes of a Chalice app. Makes the app safe for several threads."""
 
@@ -52,7 +56,6 @@ class HttpFront:
         self._clock = clock
         self._region = region
         self._routes = RouteTable(app.routes)
-        self._authorizers = Authorizers(clock, region)
         _keep_requests_apart(app)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -80,13 +83,8 @@ class HttpFront:
             method = "GET"
         if method not in entries:
             return _other_method(method, entries)
-        entry = entries[method]
         headers = _headers(environ)
         context = self._request_context(environ, method, path, match.route, request_id)
-        named = {name.lower(): value for name, value in headers.items()}
-        caller = self._authorizers.authorize(entry, named, path, request_id)
-        if caller is not None:
-            context["authorizer"] = caller
         event = _event(match, path, query, headers, context)
         event["body"], event["isBase64Encoded"] = _body(environ, headers, self._app.api.binary_types)
         lambda_context = LambdaContext(f"{self._app.app_name}-{STAGE}", request_id, _TIMEOUT, self._clock, self._region)

@@ -12,7 +12,7 @@ from unittest import mock
 
 from botocore.exceptions import ConnectionClosedError
 
-from chalicelib import authorizing, workers
+from chalicelib import workers
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
 from chalicelib.domain.messages import MessageStatus, Outcome
@@ -167,23 +167,16 @@ def record_report() -> dict[str, set[Permission]]:
     return {"report": recorder.used["report"]}
 
 
-# -- the API and its authorizer
+# -- the API
 
 
 def record_api() -> dict[str, set[Permission]]:
-    """What the API's routes and their authorizer need."""
+    """What the API's routes need."""
     working: list[str] = [""]
     with new_api(**REPORTING) as api:
         recorder = Recorder(lambda: working[-1])
         api.aws.before = recorder.note
-        authorize, request = authorizing.authorize, api.front.__class__.__call__
-
-        def in_authorizer(given: Any) -> Any:
-            working.append("authorizer")
-            try:
-                return authorize(given)
-            finally:
-                working.pop()
+        request = api.front.__class__.__call__
 
         def in_api(*arguments: Any) -> Any:
             working.append("api")
@@ -192,17 +185,14 @@ def record_api() -> dict[str, set[Permission]]:
             finally:
                 working.pop()
 
-        with (
-            mock.patch.object(authorizing, "authorize", in_authorizer),
-            mock.patch.object(api.front.__class__, "__call__", in_api),
-        ):
+        with mock.patch.object(api.front.__class__, "__call__", in_api):
             api.get("/api/queues")  # first, for it looks up the queues, which the others then know
             _use_users(api)
             _use_clients(api)
             _use_mailings(api)
             _use_queues(api)
             assert api.post("/api/reports/daily", {}).status == 200
-    return {name: recorder.used[name] for name in ("api", "authorizer")}
+    return {"api": recorder.used["api"]}
 
 
 def _use_users(api: Api) -> None:

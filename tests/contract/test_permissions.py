@@ -7,7 +7,7 @@ import pytest
 from tests.contract.packaged import FUNCTION, STACK, Packaged, Permission, as_list
 from tests.contract.recorded import record_api, record_report, record_workers
 
-FUNCTIONS = {"api": "APIHandler", "authorizer": "Authorizer", "tick": "Tick", "dispatcher": "Dispatcher"}
+FUNCTIONS = {"api": "APIHandler", "tick": "Tick", "dispatcher": "Dispatcher"}
 FUNCTIONS |= {"sender": "Sender", "report": "Report"}
 # X-Ray knows no resources (Service Authorization Reference, "Actions, resources, and condition keys for AWS X-Ray").
 TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}

@@ -67,12 +67,6 @@ def test_a_route_needs_a_token_unless_it_is_public(operation: Operation, service
     assert (401 not in statuses) if public else (statuses == {401})
 
 
-def test_nothing_is_remembered_of_a_token() -> None:
-    """Expects API Gateway to ask again at each request, so that a revoked token is refused from the next one on."""
-    (authorizer,) = app.builtin_auth_handlers
-    assert authorizer.ttl_seconds == 0
-
-
 def test_no_route_is_written_with_a_slash_at_its_end() -> None:
     """Expects none: Chalice refuses to package such a route."""
     assert [path for path in app.routes if path.endswith("/") and path != "/"] == []

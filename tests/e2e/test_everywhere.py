@@ -41,7 +41,7 @@ def test_a_mailing_reaches_the_gateway_as_the_contract_says(api: ApiCaller, gate
 
 
 def test_only_who_has_a_token_is_let_in(api: ApiCaller, run: Run) -> None:
-    """The authorizer refuses no token, a wrong one and one that was given back, and tells who the others are."""
+    """No token, a wrong one and one that was given back are refused, and of the others it is known who they are."""
     assert api.call("GET", "/api/users/me/")["username"] == "admin"
     for headers in ({"Authorization": ""}, {"Authorization": "Token wrong"}):
         assert api.request("GET", "/api/clients/", headers=headers).status_code == 401

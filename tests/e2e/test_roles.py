@@ -24,7 +24,7 @@ def test_no_function_asks_for_what_its_role_does_not_allow(
     add_clients(run, 3, tag="roles")
     wait_for_end(api, order(api, "roles"), BOUND)
     assert len(gateway.heard) == 3
-    wait_until(lambda: {"api", "authorizer", "tick", "dispatcher", "sender"} <= set(run.used()), BOUND)
+    wait_until(lambda: {"api", "tick", "dispatcher", "sender"} <= set(run.used()), BOUND)
     template_file = run.package / "template.json"
     packaged = Packaged(json.loads(template_file.read_text("utf-8")), template_file, run.package / "deployment.zip")
     functions = {

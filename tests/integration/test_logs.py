@@ -14,7 +14,7 @@ from chalicelib.observability import invocation, logger
 from tests.support.api import Api, new_api
 from tests.support.full_run import TEXT, FullRun, captured, full_run
 
-FUNCTIONS = {"api", "authorizer", "tick", "report", "dispatcher", "sender"}
+FUNCTIONS = {"api", "tick", "report", "dispatcher", "sender"}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_every_record_is_json_with_time_level_and_function(run: FullRun) -> None
         assert record["timestamp"].endswith("+00:00")
         assert record["level"] in ("DEBUG", "INFO", "WARNING", "ERROR")
         assert record["function"] in FUNCTIONS
-        assert record["request_id"] or record["function"] == "authorizer"
+        assert record["request_id"]
 
 
 def test_nothing_private_is_in_the_log(run: FullRun) -> None:

@@ -126,7 +126,8 @@ def test_an_unknown_message_is_not_found(api: Api, message_id: str) -> None:
     """Expects 404, whatever the id looks like, without asking a table for a key that it cannot have."""
     api.aws.calls.clear()
     assert api.get(f"/api/messages/{message_id}").status == 404
-    assert api.aws.calls.count("dynamodb.BatchGetItem") == ("01KJPWD6M099CBF4EZDBRXGRED" in message_id)
+    reads = api.aws.calls.count("dynamodb.BatchGetItem") - 1  # which the token took
+    assert reads == ("01KJPWD6M099CBF4EZDBRXGRED" in message_id)
 
 
 def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:

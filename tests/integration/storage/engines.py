@@ -95,7 +95,7 @@ class Store:
         rng = random.Random(1)
         backoff = Backoff(self.clock, rng)
         self.clients = ClientRepository(self.tables, self.dynamodb, backoff, rng)
-        self.users = UserRepository(self.tables, backoff)
+        self.users = UserRepository(self.tables, self.dynamodb, backoff)
         self.leases = LeaseRepository(self.tables)
         self.mailings = MailingRepository(self.tables, self.dynamodb, backoff)
         self.control = ControlRepository(self.tables, self.dynamodb, backoff)

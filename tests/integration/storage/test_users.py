@@ -110,6 +110,17 @@ def test_a_token_is_found_by_its_hash(store: Store) -> None:
     assert store.users.token("0" * 64) is None
 
 
+def test_a_token_is_read_with_its_user_in_one_call(store: Store) -> None:
+    """Both, or None for the one that is not there."""
+    user, token = add(store), TokenFactory()
+    store.users.add_token(token)
+    assert store.users.holder(user.username, token.token_hash) == (token, user)
+    assert store.users.holder("nobody", token.token_hash) == (token, None)
+    assert store.users.holder(user.username, "0" * 64) == (None, user)
+    if store.in_process is not None:
+        assert store.calls_of(lambda: store.users.holder("nobody", "0" * 64)) == ["dynamodb.BatchGetItem"]
+
+
 def test_a_users_tokens_are_those_of_no_other(store: Store) -> None:
     """Also where one name begins like another; a revoked one is gone, and may be revoked again."""
     mine = [TokenFactory(username="anna") for _ in range(3)]
@@ -172,6 +183,7 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
         lambda: faulty.users.create(UserFactory()),
         lambda: faulty.users.list("", 10),
         lambda: faulty.users.token("0" * 64),
+        lambda: faulty.users.holder("anna", "0" * 64),
         lambda: faulty.users.tokens("anna"),
         lambda: faulty.users.add_token(TokenFactory()),
         lambda: faulty.users.revoke("0" * 64),

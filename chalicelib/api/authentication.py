@@ -1,0 +1,21 @@
+"""Who makes a request: from its Authorization header to a principal, in the function that serves the request."""
+
+from __future__ import annotations
+
+from chalice.app import Request
+
+from ..bootstrap import Services
+from ..domain.users import Principal
+
+_SCHEMES = ("token", "bearer")
+
+
+def secret_of(request: Request) -> str:
+    """The secret in a request's Authorization header; "" if there is none."""
+    scheme, _, secret = (request.headers.get("authorization") or "").strip().partition(" ")
+    return secret.strip() if scheme.lower() in _SCHEMES else ""
+
+
+def principal_of(request: Request, services: Services) -> Principal:
+    """Whose token a request carries; Unauthenticated if it carries none that is good now."""
+    return services.accounts.authenticate(secret_of(request))
