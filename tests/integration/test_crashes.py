@@ -15,7 +15,8 @@ from chalicelib.domain.clients import client_id_for, new_client
 from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
 from chalicelib.gateways.base import Answer
 from tests.support.aws import Call
-from tests.support.world import Crash, World, new_world
+from tests.support.scheduler import Crash
+from tests.support.world import World, new_world
 
 # Two with a hint of their own, and three of one shard, who share one. The gateway does not take the last one at first.
 PHONES = [f"+7916{number:07d}" for number in (2, 3, 0, 1, 18)]

@@ -20,7 +20,8 @@ from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Outcome
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint, Unit
 from tests.support.aws import Call
-from tests.support.world import Crash, World, new_world
+from tests.support.scheduler import Crash
+from tests.support.world import World, new_world
 
 OK = Answer(Outcome.ACCEPTED)
 HTTP_500 = Answer(Outcome.FAILED, "HTTP 500", 500)

@@ -20,7 +20,8 @@ from chalicelib.gateways.base import Answer
 from chalicelib.services.clients import ClientFields
 from tests.simulation.promises import Promised, Witness
 from tests.support.aws import Call
-from tests.support.world import Crash, World, new_world
+from tests.support.scheduler import Crash
+from tests.support.world import World, new_world
 
 ZONES = ("UTC", "Europe/Moscow", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 TAGS = ("vip", "new")

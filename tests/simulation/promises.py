@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from chalicelib.domain.clients import Client
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, USED_UP, Message, Outcome, gateway_id_for, message_id_for
-from tests.support.world import GatewayCall, World
+from tests.support.scripted_gateway import GatewayCall
+from tests.support.world import World
 
 PAUSE_WITHIN = timedelta(seconds=2)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +18,9 @@ from typing import Any
 from unittest import mock
 
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError, ConnectionClosedError
 
 from infra.local import remembered_parses
+from tests.support.botocore_retries import Retries
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -29,14 +30,6 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "SERVICES": "dynamodb,sqs",
     "LOG_LEVEL": "WARNING",
-}
-
-# What botocore tries again by itself (retries in "standard" mode).
-RETRIED = {
-    "InternalServerError",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
 }
 
 
@@ -56,22 +49,24 @@ class InProcessAws:
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
     queues_changed: Callable[[], None] = lambda: None
+    # How botocore waits before it tries again, with which chance, and for which process it counts its tries.
+    wait: Callable[[float], None] = lambda seconds: None
+    rng: random.Random = field(default_factory=lambda: random.Random(1))
+    caller: Callable[[], str] = lambda: ""
     calls: list[str] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _retries: dict[tuple[str, int], Retries] = field(default_factory=dict)
 
     def call(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one call as botocore would, which tries again when a connection breaks or it is turned away."""
-        tries = client.meta.config.retries["total_max_attempts"]
-        while True:
-            tries -= 1
-            try:
-                return self._send(client, operation, request)
-            except ConnectionClosedError:
-                if not tries:
-                    raise
-            except ClientError as error:
-                if not tries or error.response["Error"]["Code"] not in RETRIED:
-                    raise
+        """Carry out one call as botocore would, which tries again what is worth it."""
+        key = self.caller(), id(client)
+        if key not in self._retries:
+            self._retries[key] = Retries(client.meta.config.retries["total_max_attempts"], self.rng.random)
+        return self._retries[key].carry_out(
+            client.meta.service_model.operation_model(operation),
+            lambda: self._send(client, operation, request),
+            self.wait,
+        )
 
     def _send(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         model = client.meta.service_model

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import TracebackType
+from heapq import heappop, heappush
 
 import greenlet
 import time_machine
@@ -14,6 +14,10 @@ import time_machine
 from chalicelib.clock import SystemClock
 
 _LONG = timedelta(seconds=5)  # that nobody does anything
+
+
+class Crash(BaseException):
+    """A worker that stops where it is: killed, out of memory, out of time."""
 
 
 class VirtualClock(SystemClock):
@@ -56,12 +60,20 @@ class SkewedClock(SystemClock):
 
 @dataclass(eq=False)
 class Task:
-    """Something that runs by itself until it ends or is stopped."""
+    """Something that runs by itself until it ends or is stopped.
+
+    `ends_at` is when it is killed, wherever it is. One that is `doomed` is killed as soon as it has a turn, and again
+    at every I/O that it tries on its way out. One that is `frozen` has no turns.
+    """
 
     name: str
     run: greenlet.greenlet
     wake_at: datetime
-    idle: bool = False
+    ends_at: datetime | None = None
+    doomed: bool = False
+    frozen: bool = False
+    place: int = 0  # its last one among those that wait: an older one does not count any more
+    skipped: bool = False  # its turn came while it was frozen
 
 
 @dataclass
@@ -72,42 +84,76 @@ class Scheduler:
     rng: random.Random
     # How likely a task is to let others go first at an I/O point; 1.0 interleaves as finely as possible.
     switching: float = 1.0
-    tasks: list[Task] = field(default_factory=list)
+    tasks: dict[Task, None] = field(default_factory=dict)
     current: Task | None = None
+    _ready: list[Task] = field(default_factory=list)
+    _waiting: list[tuple[datetime, int, Task]] = field(default_factory=list)
+    _idle: dict[Task, None] = field(default_factory=dict)
+    _places: int = 0
     _hub: greenlet.greenlet | None = None
 
     def spawn(self, name: str, function: Callable[[], None]) -> Task:
         """Add a task, which starts when time next passes."""
-        task = Task(name, greenlet.greenlet(function), self.clock.now())
-        self.tasks.append(task)
+        task = Task(name, greenlet.greenlet(function, self._hub), self.clock.now())
+        self.tasks[task] = None
+        self._wait(task, task.wake_at)
         return task
 
     def wait_until(self, moment: datetime) -> None:
-        """Let the others go on until a moment; called by a task."""
+        """Let the others go on until a moment; called by a task. Raises Crash if its time ends meanwhile."""
         task, hub = self.current, self._hub
         assert task is not None
         assert hub is not None
-        task.wake_at = moment
+        self.check()
+        self._wait(task, min(moment, task.ends_at) if task.ends_at else moment)
         hub.switch()
+        self.check()
+
+    def check(self) -> None:
+        """Raises Crash if the task that runs is to be killed, or its time has ended."""
+        task = self.current
+        if task and (task.doomed or (task.ends_at and self.clock.moment >= task.ends_at)):
+            task.doomed = True
+            raise Crash
 
     def idle_until(self, moment: datetime) -> None:
         """Like `wait_until`, but `wake_idle` ends the wait."""
         task = self.current
         assert task is not None
-        task.idle = True
-        self.wait_until(moment)
-        task.idle = False
+        self._idle[task] = None
+        try:
+            self.wait_until(moment)
+        finally:
+            self._idle.pop(task, None)
 
     def wake_idle(self) -> None:
         """Let tasks that had nothing to do look again."""
-        for task in self.tasks:
-            if task.idle:
-                task.wake_at = min(task.wake_at, self.clock.now())
+        for task in self._idle:
+            self._wait(task, min(task.wake_at, self.clock.now()))
+        self._idle.clear()
+
+    def doom(self, task: Task) -> None:
+        """Kill a task: whatever it waits for, it has a turn now, and its last one."""
+        task.doomed, task.frozen = True, False
+        self._wait(task, self.clock.now())
+
+    def freeze(self, task: Task) -> None:
+        """Give a task no turn until it is thawed, however much time passes."""
+        task.frozen = True
+
+    def thaw(self, task: Task) -> None:
+        """Let a frozen task go on."""
+        task.frozen = False
+        if task.skipped:
+            task.skipped = False
+            self._wait(task, self.clock.now())
 
     def io_point(self) -> None:
         """A place where another task may come in between."""
-        if self.current and (self.switching >= 1.0 or self.rng.random() < self.switching):
-            self.wait_until(self.clock.now())
+        if self.current:
+            self.check()
+            if self.switching >= 1.0 or self.rng.random() < self.switching:
+                self.wait_until(self.clock.now())
 
     def run_until(self, moment: datetime, done: Callable[[], bool] = lambda: False, check: int = 1) -> bool:
         """Let the tasks work until a moment or until `done`, which is asked every `check` turns; says if it was."""
@@ -115,47 +161,60 @@ class Scheduler:
         self._hub = greenlet.getcurrent()
         turns = 0
         while True:
-            self.tasks = [task for task in self.tasks if not task.run.dead]
             turns += 1
             if turns % check == 0 and done():
                 return True
-            ready = [task for task in self.tasks if task.wake_at <= self.clock.moment]
-            if not ready:
-                following = min((task.wake_at for task in self.tasks), default=moment)
-                if following > self.clock.moment + _LONG and check > 1 and done():
+            task = self._drawn()
+            if task is None:
+                following = self._waiting[0][0] if self._waiting else None
+                if (following is None or following > self.clock.moment + _LONG) and check > 1 and done():
                     return True
-                if following > moment:
+                if following is None or following > moment:
                     self.clock.move_to(moment)
                     return done()
                 self.clock.move_to(following)
                 continue
             if self.clock.moment > moment:
+                self._ready.append(task)
                 return done()
-            self.current = self.rng.choice(ready)
-            try:
-                self.current.run.switch()
-            finally:
-                self.current = None
+            self._give_turn(task)
+
+    def _give_turn(self, task: Task) -> None:
+        self.current = task
+        try:
+            task.run.switch()
+        finally:
+            self.current = None
+        if task.run.dead:
+            self.tasks.pop(task, None)
+
+    def _drawn(self) -> Task | None:
+        """One of the tasks that are ready, drawn; None if none is."""
+        while self._waiting:
+            moment, place, task = self._waiting[0]
+            if place == task.place and moment > self.clock.moment:
+                break
+            heappop(self._waiting)
+            if place == task.place:
+                self._ready.append(task)
+        while self._ready:
+            number = self.rng.randrange(len(self._ready))
+            self._ready[number], self._ready[-1] = self._ready[-1], self._ready[number]
+            task = self._ready.pop()
+            task.skipped = task.frozen
+            if not task.frozen:
+                return task
+        return None
+
+    def _wait(self, task: Task, moment: datetime) -> None:
+        if task.run.dead or task in self._ready:
+            return
+        self._places += 1
+        task.wake_at, task.place = moment, self._places
+        heappush(self._waiting, (moment, self._places, task))
 
     def stop(self) -> None:
         """End all tasks where they are."""
-        for task in self.tasks:
+        for task in list(self.tasks):
             task.run.throw(greenlet.GreenletExit)
         self.tasks.clear()
-
-
-class TurnLock:
-    """A lock for tasks of one thread: who finds it taken lets the others go on."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._taken = False
-
-    def __enter__(self) -> None:
-        while self._taken:
-            self._scheduler.idle_until(self._scheduler.clock.now() + _LONG)
-        self._taken = True
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._taken = False
-        self._scheduler.wake_idle()

@@ -13,8 +13,8 @@ from chalicelib.gateways.base import Answer
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api, Reply
 from tests.support.campaign import Campaign
+from tests.support.scheduler import Crash
 from tests.support.turns import in_turn
-from tests.support.world import Crash
 
 CSV = {"Content-Type": "text/csv"}
 HEADER = "phone_number,operator,tag,timezone,opted_out\r\n"

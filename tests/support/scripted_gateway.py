@@ -1,0 +1,126 @@
+"""The external gateway on the virtual clock, with the adapter's time limits: it answers as the test says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chalicelib.domain.clients import masked_phone
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from tests.support.scheduler import VirtualClock
+
+OK = Answer(Outcome.ACCEPTED)
+NO_ANSWER = Answer(Outcome.UNKNOWN, "no answer in time")
+TOO_MANY = Answer(Outcome.FAILED, "HTTP 429", 429)
+NO_CONNECTION = Answer(Outcome.FAILED, "no connection to the gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCall:
+    """One call that reached the gateway: what it made of it, and what its caller heard of that.
+
+    `received` says that the person got a text message for it: one that is repeated is no message to a gateway that
+    recognises ids.
+    """
+
+    at: datetime
+    gateway_id: int
+    phone_number: str
+    text: str
+    outcome: Outcome
+    answered: Outcome
+    received: bool = False
+
+
+@dataclass
+class ScriptedGateway:
+    """Answers as the test says, and keeps its own log: what it accepted is what clients got.
+
+    `script` says for an id and its how-manieth call what the gateway makes of it; `everybody` is what it answers all
+    alike, whoever they are, as long as it is set. A call that takes longer than `read_limit` is given up by the
+    adapter, which knows no more then, while the gateway did what it did. Seconds, all of them.
+    """
+
+    clock: VirtualClock
+    script: Callable[[int, int], Answer] = lambda gateway_id, nth: OK
+    latency: timedelta = timedelta(milliseconds=20)
+    # What one call takes, if calls differ; `latency` if there is none.
+    latencies: Callable[[], float] | None = None
+    # What name, connection and handshake take before anything is sent; a new connection is not made for each call.
+    connecting: Callable[[], float] = lambda: 0.0
+    connect_limit: float = 0.2
+    read_limit: float = 2.0
+    recognises_ids: bool = False
+    everybody: Answer | None = None
+    # Accepted calls in a second; the others get `over_capacity`.
+    capacity: int | None = None
+    over_capacity: Answer = TOO_MANY
+    log: list[GatewayCall] = field(default_factory=list)
+    # Ids that were called while another call for them was still going on: two senders at once.
+    overlaps: list[int] = field(default_factory=list)
+    _calls: Counter[int] = field(default_factory=Counter)
+    _taken: Counter[datetime] = field(default_factory=Counter)
+    _received: set[int] = field(default_factory=set)
+    _ongoing: set[int] = field(default_factory=set)
+
+    def send(
+        self, gateway_id: int, phone_number: str, text: str, last_look: Callable[[], None] = lambda: None
+    ) -> Answer:
+        """What the adapter answers; what `last_look` raises is the caller's."""
+        connecting = self.connecting()
+        if connecting:
+            self.clock.sleep(min(connecting, self.connect_limit))
+            if connecting > self.connect_limit:
+                return NO_CONNECTION
+        last_look()
+        if self.clock.scheduler:
+            self.clock.scheduler.check()
+        return self._hear(gateway_id, phone_number, text)
+
+    def _hear(self, gateway_id: int, phone_number: str, text: str) -> Answer:
+        self._calls[gateway_id] += 1
+        answer = self._judge(gateway_id)
+        latency = self.latencies() if self.latencies else self.latency.total_seconds()
+        heard = answer if latency <= self.read_limit else NO_ANSWER
+        received = answer.outcome is Outcome.ACCEPTED and not (self.recognises_ids and gateway_id in self._received)
+        if received:
+            self._received.add(gateway_id)
+        now = self.clock.now()
+        self.log.append(GatewayCall(now, gateway_id, phone_number, text, answer.outcome, heard.outcome, received))
+        if gateway_id in self._ongoing:
+            self.overlaps.append(gateway_id)
+        self._ongoing.add(gateway_id)
+        try:
+            self.clock.sleep(min(latency, self.read_limit))
+        finally:
+            self._ongoing.discard(gateway_id)
+        return heard
+
+    def _judge(self, gateway_id: int) -> Answer:
+        if self.everybody:
+            return self.everybody
+        second = self.clock.now().replace(microsecond=0)
+        if self.capacity is not None and self._taken[second] >= self.capacity:
+            return self.over_capacity
+        answer = self.script(gateway_id, self._calls[gateway_id])
+        if answer.outcome is Outcome.ACCEPTED:
+            self._taken[second] += 1
+        return answer
+
+    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+        return f"scripted {gateway_id} {masked_phone(phone_number)} {text}"
+
+    def calls(self) -> Counter[int]:
+        """How often each id was called."""
+        return Counter(call.gateway_id for call in self.log)
+
+    def accepted(self) -> Counter[int]:
+        """How often each id was accepted."""
+        return Counter(call.gateway_id for call in self.log if call.outcome is Outcome.ACCEPTED)
+
+    def received(self) -> Counter[tuple[str, str]]:
+        """How many text messages people got, by their number and the text."""
+        return Counter((call.phone_number, call.text) for call in self.log if call.received)
