@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from .setting_checks import check_together
+
 DEFAULT_PREFIX = "message-service-local"
 _ADDRESS = re.compile(r"[^\s@,<>\"]+@[A-Za-z0-9.-]+")
 
@@ -46,7 +48,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings; ValueError names the variable that cannot be read."""
+        """Read the settings; ValueError names the variable that cannot be read, or cannot work with the others."""
         source = os.environ if environ is None else environ
         values: dict[str, object] = {}
         for name, variable, kind in _VARIABLES:
@@ -63,7 +65,9 @@ class Settings:
             raise ValueError("GATEWAY_TOKEN: holds characters that no HTTP header can carry")
         if values.get("report_to") and not values.get("report_from"):
             raise ValueError("REPORT_FROM: is needed where REPORT_TO is set")
-        return cls(**values)  # type: ignore[arg-type]
+        settings = cls(**values)  # type: ignore[arg-type]
+        check_together(settings)
+        return settings
 
     @property
     def function(self) -> str:

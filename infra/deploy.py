@@ -20,6 +20,7 @@ from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
 from chalicelib.gateways.public_only import obstacle
+from chalicelib.services.passwords import verify
 from infra import saved_queries
 from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
@@ -110,7 +111,10 @@ def check_gateway(options: Options, known: Mapping[str, str]) -> None:
     if url == "sandbox:":
         return
     hosts = options.given("GATEWAY_HOSTS") or known.get("GatewayHosts", "")
-    reason = obstacle(Settings.from_environment({"GATEWAY_URL": url, "GATEWAY_HOSTS": hosts}))
+    try:
+        reason = obstacle(Settings.from_environment({"GATEWAY_URL": url, "GATEWAY_HOSTS": hosts}))
+    except ValueError as error:
+        raise DeployError(str(error)) from error
     if reason:
         raise DeployError(f"GATEWAY_URL: {reason}")
 
@@ -161,9 +165,12 @@ def _finish(options: Options, account: Account, stack: Stack) -> None:
         say("  The gateway's token is stored")
     username = options.given("ADMIN_USERNAME") or "admin"
     accounts = build(settings).accounts
-    generated = accounts.ensure_first_user(username, options.environ.get("ADMIN_PASSWORD") or None)
+    password = options.environ.get("ADMIN_PASSWORD", "")
+    generated = accounts.ensure_first_user(username, password or None)
     if generated:
         say(f"  User {username}, password {generated} (generated, shown only this once)")
+    elif password and not verify(accounts.get(username).password_hash, password):
+        say(f"  User {username} has another password than ADMIN_PASSWORD, and keeps it; it is changed in the service")
 
 
 def await_health(url: str, bound: float = HEALTH_BOUND) -> None:

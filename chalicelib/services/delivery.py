@@ -17,6 +17,7 @@ from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway
 from ..messaging import Hint, Queue
 from ..observability import BATCH_SIZE, GATEWAY_FAILURES, GATEWAY_LATENCY, logger, measure
+from ..setting_checks import RECORDING
 from ..tracing import traced
 from .batch import Batch, Job, Received
 from .claiming import Claims, deferral, obstacle
@@ -27,7 +28,7 @@ from .states import MailingStates
 
 _RECORDED_AT_ONCE = 25  # outcomes; the ledger's statements go in batches of so many
 _TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again that a table kept from being handled
-_RECORDING_TIME = timedelta(seconds=3)  # kept free at the end of an invocation
+_RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of its claims
 
 
 class Delivery:
@@ -60,6 +61,8 @@ class Delivery:
     def deliver(self, received: Sequence[Received], deadline: datetime) -> list[str]:
         """Deliver a batch before the deadline, and answer the items that must stay on the queue."""
         batch, began = Batch(), self._clock.now()
+        # Nor may a claim end before its call: another sender would take the message meanwhile.
+        deadline = min(deadline, began + timedelta(seconds=self._settings.claim_lease))
         wanted = self._claims.open(received, batch)
         try:
             jobs = self._claims.take(wanted, batch)

@@ -12,6 +12,8 @@ from infra.local.children import ChildError
 from infra.local.data_directory import DataDirectory, InUseError
 from infra.local.emulator import EmulatorError
 from infra.local.environment import LocalSettings
+from infra.local.first_user import check_first_user
+from infra.local.logs import open_log
 from infra.local.loopback import listen, port_of
 from infra.local.run import Run, StartError
 
@@ -43,14 +45,17 @@ def main() -> int:
 def _settings() -> LocalSettings:
     try:
         Settings.from_environment(os.environ)
-        return LocalSettings.from_environment(os.environ)
+        local = LocalSettings.from_environment(os.environ)
+        check_first_user(local.admin_username, local.admin_password)
     except ValueError as error:
         raise StartError(str(error)) from error
+    return local
 
 
 def _claimed(local: LocalSettings) -> DataDirectory:
     try:
         directory = DataDirectory(local.data_dir)
+        directory.make_private()
         directory.claim()
     except OSError as error:
         raise StartError(f"DATA_DIR {local.data_dir} cannot be used: {error.strerror}") from error
@@ -66,7 +71,7 @@ def _listening(local: LocalSettings) -> socket.socket:
 
 def _log_to_file(directory: DataDirectory) -> None:
     """The terminal is for a person; what handlers and libraries print goes to the service's log."""
-    log = os.open(directory.log("service"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = open_log(directory.log("service"))
     for number in (1, 2):
         os.dup2(log, number)
     os.close(log)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from infra.local.logs import open_log
+
 logger = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +72,7 @@ class ChildProcess:
 
     def _started(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"infra.local.{self._module}", *arguments]
-        log: BinaryIO | None = self._log.open("ab") if self._log is not None else None
+        log: BinaryIO | None = os.fdopen(open_log(self._log), "ab") if self._log is not None else None
         try:
             # A session of its own: Ctrl-C in the terminal is for the service, which ends it after its last call.
             return subprocess.Popen(

@@ -1,16 +1,18 @@
-"""DATA_DIR: which files of a local run lie where, and that one run at a time has it."""
+"""DATA_DIR: which files of a local run lie where, that nobody else can read them, and that one run at a time has it."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Any
 
-_LOG_LIMIT = 10_000_000  # bytes, at the start of a run
 _PROBE_PAUSE = 0.05
+_PRIVATE = 0o077  # the modes that nobody else has
+_OURS = ("*.json", "*.log*", "*.lock", "*.tmp", "emulator", "reports")
 
 
 class InUseError(Exception):
@@ -64,11 +66,12 @@ class FileLock:
 
 
 class DataDirectory:
-    """The directory of one local environment."""
+    """The directory of one local environment; without `make` it need not be there."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, make: bool = True) -> None:
         self.path = Path(path).expanduser().resolve()
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if make:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_lock = FileLock(self.path / "run.lock")
         self.emulator_lock = FileLock(self.path / "emulator.lock")
         self.emulator_file = self.path / "emulator.json"
@@ -84,11 +87,19 @@ class DataDirectory:
             raise InUseError(f"{self.path} is in use by another run (pid {self.run_lock.holder()})")
 
     def log(self, name: str) -> Path:
-        """The log file of one process, begun anew (the old one is kept once) when it has grown large."""
-        path = self.path / f"{name}.log"
-        if path.exists() and path.stat().st_size > _LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
-        return path
+        """The log file of one process."""
+        return self.path / f"{name}.log"
+
+    def make_private(self) -> None:
+        """Take from everybody else what an earlier version, or another umask, let them read or write."""
+        os.umask(_PRIVATE)
+        ours = [path for pattern in _OURS for path in self.path.glob(pattern)]
+        ours += [path for directory in ("emulator", "reports") for path in (self.path / directory).rglob("*")]
+        if not self.path.stat().st_mode & stat.S_ISVTX and self.path != Path.home():  # such as /tmp: it is for all
+            ours.append(self.path)
+        for path in ours:
+            if not path.is_symlink() and path.stat().st_mode & _PRIVATE:
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_PRIVATE)
 
 
 def write_private(path: Path, value: dict[str, Any]) -> None:

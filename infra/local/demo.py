@@ -45,7 +45,7 @@ class Target:
     def found(cls, environ: Mapping[str, str]) -> Target:
         """What the running service wrote down, or what the environment says; DemoError if that is not enough."""
         data_dir = environ.get("DATA_DIR") or ".local"
-        directory = DataDirectory(data_dir)
+        directory = DataDirectory(data_dir, make=False)
         service = read_json(directory.service_file) or {}
         url = service.get("url") or (f"http://127.0.0.1:{environ['PORT']}" if environ.get("PORT") else "")
         if not url:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from infra.local.data_directory import DataDirectory, read_json
+from infra.local.logs import open_log
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Emulator:
         if found is not None:
             return found
         log_path = directory.log("emulator")
-        with log_path.open("ab") as log:
+        with os.fdopen(open_log(log_path), "ab") as log:
             command = [sys.executable, "-m", "infra.local.emulator_process", str(directory.path), str(port)]
             # A session of its own: Ctrl-C in the terminal is for the service, which stops the emulator last.
             process = subprocess.Popen(

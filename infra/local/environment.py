@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from chalicelib.setting_checks import check_address
 
 REGION = "us-east-1"
 # An embedded emulator keeps its data by account and region, and both come from the caller's credentials: whatever
@@ -39,10 +42,18 @@ class LocalSettings:
         port = environ.get("PORT", "").strip() or "8000"
         if not port.isdecimal() or int(port) > 65535:
             raise ValueError(f"PORT: not a port: {port!r}")
+        endpoint = environ.get("AWS_ENDPOINT_URL", "").strip()
+        if endpoint:
+            if not endpoint.startswith(("http://", "https://")):
+                raise ValueError(f"AWS_ENDPOINT_URL: must begin with http: or https: {endpoint!r}")
+            check_address("AWS_ENDPOINT_URL", endpoint)
+        latency = environ.get("SANDBOX_LATENCY_MS", "").strip()
+        if latency and not re.fullmatch(r"\d{1,6}(\.\d*)?", latency):
+            raise ValueError(f"SANDBOX_LATENCY_MS: not a number of milliseconds below a million: {latency!r}")
         return cls(
             port=int(port),
             data_dir=environ.get("DATA_DIR", "").strip() or ".local",
-            endpoint_url=environ.get("AWS_ENDPOINT_URL", "").strip(),
+            endpoint_url=endpoint,
             gateway_url=environ.get("GATEWAY_URL", "").strip(),
             admin_username=environ.get("ADMIN_USERNAME", "").strip() or "admin",
             admin_password=environ.get("ADMIN_PASSWORD", ""),

@@ -35,13 +35,17 @@ _DELETE_PAUSE = 0.1
 
 @dataclass(slots=True)
 class QueueSource:
-    """One SQS event source; times in seconds. `receiving` lets one thread at a time gather a batch."""
+    """One SQS event source; times in seconds. `receiving` lets one thread at a time gather a batch.
+
+    `visibility` is how long what is received stays hidden, None for as long as the queue says.
+    """
 
     name: str
     queue: str
     batch_size: int
     window: float
     concurrency: int
+    visibility: int | None = None
     url: str = ""
     arn: str = ""
     receiving: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -60,7 +64,8 @@ class EventSourceRunner:
     """The app's event sources, one step at a time.
 
     `timeouts` and `concurrency` are by function name; an unnamed one gets the default. `max_window` caps the batching
-    windows: an emulator on the same machine gains nothing from a long one. `only` keeps the named sources alone.
+    windows: an emulator on the same machine gains nothing from a long one. `visibility` is how many seconds what is
+    received stays hidden, by function name, where it is not for the queue to say. `only` keeps the named sources alone.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class EventSourceRunner:
         timeouts: Mapping[str, float] | None = None,
         concurrency: Mapping[str, int] | None = None,
         max_window: float | None = None,
+        visibility: Mapping[str, int] | None = None,
         only: frozenset[str] | None = None,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -84,7 +90,7 @@ class EventSourceRunner:
         self._region: str = sqs.meta.region_name
         names = [one for one in app.event_sources if only is None or one.name in only]
         self.sources = {
-            one.name: _queue_source(one, concurrency or {}, max_window)
+            one.name: _queue_source(one, concurrency or {}, max_window, visibility or {})
             for one in names
             if isinstance(one, SQSEventConfig)
         }
@@ -141,7 +147,9 @@ class EventSourceRunner:
 
     def _receive(self, source: QueueSource, limit: int, wait: int) -> list[Message]:
         self._look_up(source)
+        hidden = {} if source.visibility is None else {"VisibilityTimeout": source.visibility}
         answer = self._sqs.receive_message(
+            **hidden,
             QueueUrl=source.url,
             MaxNumberOfMessages=min(limit, RECEIVE_LIMIT),
             WaitTimeSeconds=wait,
@@ -256,7 +264,9 @@ class EventSourceRunner:
         return self._timeouts.get(name, DEFAULT_TIMEOUT)
 
 
-def _queue_source(config: SQSEventConfig, concurrency: Mapping[str, int], max_window: float | None) -> QueueSource:
+def _queue_source(
+    config: SQSEventConfig, concurrency: Mapping[str, int], max_window: float | None, visibility: Mapping[str, int]
+) -> QueueSource:
     window = float(config.maximum_batching_window_in_seconds or 0)
     return QueueSource(
         name=config.name,
@@ -264,6 +274,7 @@ def _queue_source(config: SQSEventConfig, concurrency: Mapping[str, int], max_wi
         batch_size=config.batch_size,
         window=window if max_window is None else min(window, max_window),
         concurrency=concurrency.get(config.name) or config.maximum_concurrency or DEFAULT_CONCURRENCY,
+        visibility=visibility.get(config.name),
     )
 
 

@@ -18,7 +18,9 @@ def run(environ: Mapping[str, str], day: str) -> str:
     sent = RunningService.found(environ, "report").call("POST", "/api/reports/daily", json={"day": day or None})
     mailings, messages = ("1 " + name if sent[key] == 1 else f"{sent[key]} {name}s" for key, name in _TOLD)
     about = f"{sent['day']}: {mailings}, {messages} sent"
-    files = sorted(DataDirectory(environ.get("DATA_DIR") or ".local").reports.glob(f"daily-{sent['day']}-*.eml"))
+    files = sorted(
+        DataDirectory(environ.get("DATA_DIR") or ".local", make=False).reports.glob(f"daily-{sent['day']}-*.eml")
+    )
     where = f" ({files[-1]})" if files and not environ.get("API_URL") else ""
     return f"{about}; the report went to {', '.join(sent['recipients'])}{where}"
 

@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TextIO
 
+from infra.local import logs
 from infra.local.children import SandboxProcess, SendersProcess
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import Emulator, EmulatorError
@@ -53,10 +54,10 @@ class Run:
     def execute(self, listener: socket.socket, url: str) -> None:
         """Start everything, watch it until `ask_to_stop`, and end it."""
         try:
-            generated = self._start(listener)
+            about_user = self._start(listener)
             about = {"url": url, "username": self._local.admin_username, "gateway": os.environ.get("GATEWAY_URL", "")}
             write_private(self._directory.service_file, about)
-            self._announce(url, generated)
+            self._announce(url, about_user)
             while not self._stopping.wait(_WATCH_SECONDS):
                 self._watch()
             self._say("Stopping ...")
@@ -73,8 +74,8 @@ class Run:
 
     # --- start
 
-    def _start(self, listener: socket.socket) -> str | None:
-        """Processes first, so that they come up while this one imports; the first user's password if one was made."""
+    def _start(self, listener: socket.socket) -> str:
+        """Processes first, so that they come up while this one imports; answers what is to be told about the user."""
         if not self._local.gateway_url:
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
         self._senders = SendersProcess()
@@ -82,6 +83,7 @@ class Run:
             emulator = None if self._local.endpoint_url else pool.submit(self._start_emulator)
             from chalicelib import bootstrap
             from chalicelib.config import Settings
+            from infra.local.first_user import ensure_first_user
             from infra.local.service import Service, create_resources, log_as_the_service
 
             if emulator is not None:
@@ -93,16 +95,14 @@ class Run:
         self._senders.begin()
         local = self._local
         accounts = bootstrap.get_services().accounts
-        generated = accounts.ensure_first_user(local.admin_username, local.admin_password or None)
-        if generated:
-            write_private(self._directory.admin_file, {"username": local.admin_username, "password": generated})
+        about_user = ensure_first_user(accounts, self._directory, local.admin_username, local.admin_password)
 
         from app import app
 
         self._service = Service(app, settings, listener)
         self._service.start()
         self._senders.await_ready()
-        return generated
+        return about_user
 
     def _start_emulator(self) -> None:
         self._emulator = Emulator.start_or_adopt(self._directory)
@@ -124,7 +124,9 @@ class Run:
     # --- watch
 
     def _watch(self) -> None:
-        """What ends before its time is started again where it was."""
+        """What ends before its time is started again where it was, and what a log has too much is put away."""
+        for name in ("service", "emulator", "sandbox"):
+            logs.rotate(self._directory.log(name))
         if self._sandbox is not None:
             self._sandbox.revive()
         if self._senders is not None:
@@ -160,20 +162,17 @@ class Run:
 
     # --- the terminal
 
-    def _announce(self, url: str, generated: str | None) -> None:
+    def _announce(self, url: str, about_user: str) -> None:
         local = self._local
         emulator = self._emulator.endpoint if self._emulator is not None else local.endpoint_url
         gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url
-        user = local.admin_username
-        if generated:
-            user += f", password {generated} (generated, shown only this once)"
         lines = {
             "API": f"{url}/api/",
             "Docs": f"{url}/api/docs/",
             "Gateway": gateway,
             "Emulator": f"{emulator} (DynamoDB, SQS)",
             "Data": f"{self._directory.path} (logs, too)",
-            "User": user,
+            "User": ", ".join(filter(None, (local.admin_username, about_user))),
         }
         for name, text in lines.items():
             self._say(f"  {name:<9} {text}")

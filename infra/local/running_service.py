@@ -34,7 +34,7 @@ class RunningService:
         if environ.get("API_URL") and environ.get("API_TOKEN"):
             return cls(environ["API_URL"], environ["API_TOKEN"])
         data_dir = environ.get("DATA_DIR") or ".local"
-        directory = DataDirectory(data_dir)
+        directory = DataDirectory(data_dir, make=False)
         running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
         url = environ.get("API_URL") or running.get("url")
         if not url:

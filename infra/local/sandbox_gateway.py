@@ -101,7 +101,7 @@ def _masked(phone: object) -> str:
 def main() -> int:
     """Serve until the parent has gone or a signal comes."""
     listener = listen(int(sys.argv[1]) if len(sys.argv) > 1 else 0, *sys.argv[2:3])
-    server = create_server(SandboxGateway(float(os.environ.get("SANDBOX_LATENCY_MS", "20")) / 1000))
+    server = create_server(SandboxGateway(float(os.environ.get("SANDBOX_LATENCY_MS", "").strip() or 20) / 1000))
 
     def await_parent() -> None:
         sys.stdin.buffer.read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 from typing import Any
@@ -57,9 +58,22 @@ def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: fr
         "report": REPORT_TIMEOUT,
     }
     runner = EventSourceRunner(
-        app, aws_client("sqs"), clock, timeouts=timeouts, concurrency=CONCURRENCY, max_window=MAX_WINDOW, only=only
+        app,
+        aws_client("sqs"),
+        clock,
+        timeouts=timeouts,
+        concurrency=CONCURRENCY,
+        max_window=MAX_WINDOW,
+        visibility=visibility(settings),
+        only=only,
     )
     return EventSourceThreads(runner, clock)
+
+
+def visibility(settings: Settings) -> dict[str, int]:
+    """Seconds that received messages stay hidden, by function: what a killed sender had is seen again once its claims
+    are over. The queue's own time is made for Lambda, which may keep messages long before a function gets them."""
+    return {"sender": math.ceil(settings.claim_lease) + 1}
 
 
 def log_as_the_service() -> None:

@@ -52,7 +52,7 @@ def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], g
     The senders alone come back by themselves; then the whole service is killed with them. A second call is allowed only
     for a message whose first call's outcome was never recorded; its row says so.
     """
-    settings = {"GATEWAY_URL": gateway.url, "GATEWAY_TOKEN": "t", "GATEWAY_READ_TIMEOUT": "3", "CLAIM_LEASE": "10"}
+    settings = {"GATEWAY_URL": gateway.url, "GATEWAY_TOKEN": "t", "GATEWAY_READ_TIMEOUT": "3", "CLAIM_LEASE": "15"}
     settings["STALL_AFTER"] = "15"
     run = start(**settings).ready()
     add_clients(run, FEWER)

@@ -64,6 +64,21 @@ def test_a_second_start_tells_no_password(start: Callable[..., LocalRun]) -> Non
     assert second.told("User") == "admin"
 
 
+def test_nobody_else_can_read_what_a_run_keeps(start: Callable[..., LocalRun], tmp_path: Path) -> None:
+    """Expects a directory that everybody could read and write to be closed, with all files in it; and a changed
+    ADMIN_PASSWORD to be told."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o777)
+    (tmp_path / "data" / "service.log").write_text("earlier\n")
+    (tmp_path / "data" / "service.log").chmod(0o666)
+    assert start().ready().end()[0] == 0
+    second = start(ADMIN_PASSWORD="another password").ready()
+    assert second.told("User").startswith("admin, password changed")
+    assert second.end()[0] == 0
+    open_ones = [path for path in (tmp_path / "data").rglob("*") if path.stat().st_mode & 0o077]
+    assert (open_ones, (tmp_path / "data").stat().st_mode & 0o777) == ([], 0o700)
+
+
 def test_a_directory_in_use_is_refused(start: Callable[..., LocalRun]) -> None:
     """Expects one line that names the other run, and that run unharmed."""
     first = start().ready()
@@ -88,7 +103,19 @@ def test_a_taken_port_is_refused_with_nothing_left(start: Callable[..., LocalRun
     assert not DataDirectory(run.data_dir).emulator_lock.held()
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("PORT", "70000"), ("MAX_ATTEMPTS", "many")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("MAX_ATTEMPTS", "many"),
+        ("GATEWAY_READ_TIMEOUT", "60"),
+        ("GATEWAY_URL", "http://"),
+        ("AWS_ENDPOINT_URL", "localhost:4566"),
+        ("ADMIN_PASSWORD", "short"),
+        ("SANDBOX_LATENCY_MS", "soon"),
+    ],
+)
 def test_an_unreadable_setting_is_named(start: Callable[..., LocalRun], name: str, value: str) -> None:
     """Expects one line with the variable."""
     run = start(**{name: value})

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from chalicelib import setting_checks
+from chalicelib.bootstrap import GATEWAYS
 from chalicelib.config import _VARIABLES, Settings
+from chalicelib.emails.post import POSTS
+from chalicelib.services import delivery, gateway_control
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -86,6 +91,96 @@ def test_a_variable_that_makes_no_sense_is_named(variable: str, text: str) -> No
     """At the start, rather than when the first message is sent."""
     with pytest.raises(ValueError, match=f"^{variable}: .*'{text}'"):
         Settings.from_environment({variable: text})
+
+
+@pytest.mark.parametrize(
+    ("environ", "error"),
+    [
+        ({"GATEWAY_READ_TIMEOUT": "60"}, "GATEWAY_READ_TIMEOUT: 60 .*: at most 18$"),
+        ({"GATEWAY_READ_TIMEOUT": "18.5"}, "GATEWAY_READ_TIMEOUT: .*: at most 18$"),
+        ({"GATEWAY_READ_TIMEOUT": "60", "GATEWAY_CONNECT_TIMEOUT": "5"}, "GATEWAY_READ_TIMEOUT: .*: at most 15$"),
+        ({"GATEWAY_CONNECT_TIMEOUT": "25"}, "GATEWAY_CONNECT_TIMEOUT: .*: at most 12$"),
+        ({"GATEWAY_CONNECT_TIMEOUT": "25", "GATEWAY_READ_TIMEOUT": "25"}, "GATEWAY_CONNECT_TIMEOUT: .*at most 20$"),
+        ({"CLAIM_LEASE": "19"}, "CLAIM_LEASE: 19 is too short .*: at least 20$"),
+        ({"CLAIM_LEASE": "1e9"}, "CLAIM_LEASE: must be at most 3600: 1e[+]09$"),
+        ({"MAX_ATTEMPTS": "101"}, "MAX_ATTEMPTS: must be at most 100: 101$"),
+        ({"GATEWAY_CONCURRENCY": "100000"}, "GATEWAY_CONCURRENCY: must be at most 1000: "),
+        ({"QUEUE_HIGH_WATER": "1000000"}, "QUEUE_HIGH_WATER: must be at most 10000: "),
+        ({"STALL_AFTER": "3601"}, "STALL_AFTER: must be at most 3600: "),
+        ({"CIRCUIT_THRESHOLD": "10001"}, "CIRCUIT_THRESHOLD: must be at most 10000: "),
+        ({"RETRY_CAP": "86401"}, "RETRY_CAP: must be at most 86400: "),
+        ({"RETRY_BASE": "61"}, "RETRY_BASE: 61 is more than RETRY_CAP, 60: "),
+        ({"RESOURCE_PREFIX": "my service"}, "RESOURCE_PREFIX: only letters, .*'my service'$"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_with_one_that_can(environ: dict[str, str], error: str) -> None:
+    """With GATEWAY_READ_TIMEOUT=60 the service started, and never sent anything."""
+    with pytest.raises(ValueError, match=f"^{error}"):
+        Settings.from_environment(environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "value"),
+    [
+        ({"GATEWAY_READ_TIMEOUT": "18"}, "gateway_read_timeout", 18.0),
+        ({"CLAIM_LEASE": "20"}, "claim_lease", 20.0),
+        ({"CLAIM_LEASE": "15", "GATEWAY_READ_TIMEOUT": "3"}, "claim_lease", 15.0),
+        ({"MAX_ATTEMPTS": "100"}, "max_attempts", 100),
+    ],
+)
+def test_the_value_that_a_refusal_names_works(environ: dict[str, str], name: str, value: float) -> None:
+    """It is the largest, or the smallest, there can be."""
+    assert getattr(Settings.from_environment(environ), name) == value
+
+
+def test_what_a_sender_needs_beside_the_call_is_what_it_takes() -> None:
+    """The times that the checks count with are those that senders keep."""
+    assert timedelta(seconds=setting_checks.RECORDING) == delivery._RECORDING_TIME
+    assert timedelta(seconds=setting_checks.BOOKED_AHEAD) == gateway_control.HORIZON
+    assert tuple(GATEWAYS) == setting_checks.GATEWAY_SCHEMES
+    assert tuple(POSTS) == setting_checks.MAIL_SCHEMES
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http:",
+        "https:///v1",
+        "http://:8080",
+        "http://gateway.example:0",
+        "http://gateway.example:99999",
+        "http://gateway.example:http",
+        "http://gateway.example:",
+        "http://gate way.example",
+        "http://[::1",
+        "ftp://gateway.example",
+        "gateway.example",
+        "//gateway.example",
+        "https://user:pw@gateway.example",
+        "https://gateway.example/?key=1",
+        "https://gateway.example/#top",
+    ],
+)
+def test_a_gateway_that_cannot_be_called_is_refused(url: str) -> None:
+    """GATEWAY_URL=http:// was accepted, and every message failed."""
+    with pytest.raises(ValueError, match=r"^GATEWAY_URL: "):
+        Settings.from_environment({"GATEWAY_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["sandbox:", "http://127.0.0.1:9100", "https://gateway.example/base/", "http://[::1]:80", "HTTPS://a.b"]
+)
+def test_a_gateway_that_can_be_called_is_taken(url: str) -> None:
+    """As it was written."""
+    assert Settings.from_environment({"GATEWAY_URL": url}).gateway_url == url
+
+
+@pytest.mark.parametrize("url", ["smtp:", "smtp://:25", "smtp://h:x", "mailto:a@b.c", "file:", "file://reports", "ops"])
+def test_a_way_that_no_mail_can_leave_is_refused(url: str) -> None:
+    """At the start, rather than when the first report is due."""
+    with pytest.raises(ValueError, match=r"^MAIL_URL: "):
+        Settings.from_environment({"MAIL_URL": url})
 
 
 def test_a_report_has_recipients_and_a_sender() -> None:

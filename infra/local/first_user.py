@@ -1,0 +1,46 @@
+"""The first user of a data directory: made at its first start, and given the ADMIN_PASSWORD that has been changed."""
+
+from __future__ import annotations
+
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.users import check_account
+from chalicelib.services.accounts import AccountService
+from chalicelib.services.passwords import hash_password, verify
+from infra.local.data_directory import DataDirectory, read_json, write_private
+
+_APPLIED = "applied"  # the hash of the ADMIN_PASSWORD that was applied last
+CHANGED = "password changed to ADMIN_PASSWORD, and signed out everywhere"
+NOT_APPLIED = "ADMIN_PASSWORD is not applied: the password was changed in the service meanwhile; change it there"
+
+
+def check_first_user(username: str, password: str) -> None:
+    """ValueError, with the variable's name, if there can be no such user; "" as a password is one to be generated."""
+    try:
+        check_account(username, password or "one that is generated")
+    except Invalid as error:
+        raise ValueError("; ".join(f"ADMIN_{one.field.upper()}: {one.message}" for one in error.errors)) from error
+
+
+def ensure_first_user(accounts: AccountService, directory: DataDirectory, username: str, password: str) -> str:
+    """Make the user if there is none of that name, and apply a password that is another one than at the last start.
+
+    Answers what a person is to be told about it. A password that was changed in the service since then stays.
+    """
+    generated = accounts.ensure_first_user(username, password or None)
+    if generated:
+        write_private(directory.admin_file, {"username": username, "password": generated})
+        return f"password {generated} (generated, shown only this once)"
+    if not password:
+        return ""
+    known = read_json(directory.admin_file) or {}
+    as_last_time = known.get("username") == username and verify(known.get(_APPLIED), password)
+    if verify(accounts.get(username).password_hash, password):
+        told = ""
+    elif as_last_time:
+        return NOT_APPLIED
+    else:
+        accounts.change(username, password=password)
+        told = CHANGED
+    if not as_last_time:
+        write_private(directory.admin_file, {"username": username, _APPLIED: hash_password(password)})
+    return told

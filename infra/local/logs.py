@@ -1,0 +1,39 @@
+"""The logs of a local run, which end at a size: what is older is kept in a few more files, and then no longer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+LIMIT = 10_000_000  # bytes
+KEPT = 3  # older files of each log: .log.1 is the newest
+
+
+def open_log(path: Path) -> int:
+    """A descriptor to append to a log, which only its owner can read."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def rotate(path: Path, limit: int = LIMIT) -> bool:
+    """Begin a log anew if it has grown over `limit` bytes; whether it did.
+
+    It is copied and emptied in place: several processes write to it by descriptors of their own, all of them to its
+    end. A line that is written between the two is lost.
+    """
+    try:
+        if path.stat().st_size <= limit:
+            return False
+        newest = _older(path, 1)
+        for number in range(KEPT, 1, -1):
+            if _older(path, number - 1).exists():
+                _older(path, number - 1).replace(_older(path, number))
+        shutil.copyfile(path, newest)
+        os.truncate(path, 0)
+    except OSError:  # as on a full disk: the log goes on as it is
+        return False
+    return True
+
+
+def _older(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")

@@ -1,0 +1,82 @@
+"""The first user of a data directory: ADMIN_PASSWORD is applied when it is changed, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.errors import Unauthenticated
+from chalicelib.services.accounts import AccountService
+from infra.local.data_directory import DataDirectory, read_json
+from infra.local.first_user import CHANGED, NOT_APPLIED, check_first_user, ensure_first_user
+from tests.support.world import new_world
+
+FIRST, SECOND, OWN = "the first password", "the second password", "one of their own"
+
+
+@pytest.fixture
+def accounts() -> Iterator[AccountService]:
+    """Users in an empty service."""
+    with new_world() as world:
+        assert world.services is not None
+        yield world.services.accounts
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> DataDirectory:
+    return DataDirectory(tmp_path)
+
+
+def lets_in(accounts: AccountService, password: str) -> bool:
+    try:
+        accounts.issue_token("admin", password, "here")
+    except Unauthenticated:
+        return False
+    return True
+
+
+def test_a_changed_password_is_applied_and_said(accounts: AccountService, directory: DataDirectory) -> None:
+    """It was silently ignored. The old one lets nobody in any more, and neither does its token."""
+    assert ensure_first_user(accounts, directory, "admin", FIRST) == ""
+    token = accounts.issue_token("admin", FIRST, "here").secret
+    assert ensure_first_user(accounts, directory, "admin", FIRST) == ""
+    assert accounts.authenticate(token)
+    assert ensure_first_user(accounts, directory, "admin", SECOND) == CHANGED
+    assert lets_in(accounts, SECOND)
+    assert not lets_in(accounts, FIRST)
+    with pytest.raises(Unauthenticated):
+        accounts.authenticate(token)
+
+
+def test_a_generated_password_gives_way_to_a_given_one(accounts: AccountService, directory: DataDirectory) -> None:
+    """And is not kept in the file any more, where `make demo` would find it."""
+    assert "generated" in ensure_first_user(accounts, directory, "admin", "")
+    assert ensure_first_user(accounts, directory, "admin", "") == ""
+    assert lets_in(accounts, (read_json(directory.admin_file) or {})["password"])
+    assert ensure_first_user(accounts, directory, "admin", FIRST) == CHANGED
+    assert "password" not in (read_json(directory.admin_file) or {})
+    assert FIRST not in directory.admin_file.read_text()
+
+
+def test_a_password_changed_in_the_service_stays_and_is_said(
+    accounts: AccountService, directory: DataDirectory
+) -> None:
+    """The variable still says what it said at the last start: it is not to undo what a person did since."""
+    ensure_first_user(accounts, directory, "admin", FIRST)
+    accounts.change("admin", password=OWN)
+    assert ensure_first_user(accounts, directory, "admin", FIRST) == NOT_APPLIED
+    assert lets_in(accounts, OWN)
+    assert ensure_first_user(accounts, directory, "admin", SECOND) == CHANGED
+    assert lets_in(accounts, SECOND)
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "variable"),
+    [("admin", "short", "ADMIN_PASSWORD"), ("a b", "", "ADMIN_USERNAME"), ("me", "", "ADMIN_USERNAME")],
+)
+def test_a_user_that_cannot_be_is_refused_at_the_start(username: str, password: str, variable: str) -> None:
+    """Before anything is started, with the variable's name."""
+    with pytest.raises(ValueError, match=f"^{variable}: must "):
+        check_first_user(username, password)
