@@ -18,6 +18,7 @@ from .gateways.http import HttpGateway
 from .gateways.sandbox import SandboxGateway
 from .messaging import Queue
 from .services.accounts import AccountService
+from .services.calling import Caller
 from .services.claiming import Claims
 from .services.clients import ClientService
 from .services.dead_letters import DeadLetters
@@ -146,6 +147,7 @@ def build(
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
     reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
     messages = MessageService(ledger, mailings, gateway)
+    letters = DeadLetters(mailings, ledger, dead_letters, send_queue, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -159,7 +161,7 @@ def build(
         overviews=OverviewService(mailings, activity, control, queues, clock),
         previews=PreviewService(clients, mailings, control, clock),
         imports=imports,
-        dead_letters=DeadLetters(mailings, ledger, dead_letters, send_queue, clock),
+        dead_letters=letters,
         queues=queues,
         gateway_control=control,
         readiness=_readiness(settings, tables, backoff),
@@ -181,14 +183,25 @@ def build(
         delivery=Delivery(
             settings,
             Claims(settings, policy, clients, ledger, states, control, clock, rng),
-            Outcomes(policy, mailings, ledger, calls, activity, states, dead_letters, dispatch_queue, clock, rng),
-            states,
+            Outcomes(
+                policy,
+                mailings,
+                ledger,
+                calls,
+                activity,
+                states,
+                control,
+                letters,
+                dead_letters,
+                dispatch_queue,
+                clock,
+                rng,
+            ),
             control,
-            gateway,
+            Caller(settings, states, control, gateway, clock, executor),
             send_queue,
             clock,
             rng,
-            executor,
         ),
     )
 

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
-from chalicelib.gateways.public_only import obstacle
+from chalicelib.gateways.http import obstacle
 from chalicelib.services.passwords import verify
 from infra import saved_queries
 from infra.account import Account, AccountError

@@ -56,9 +56,9 @@ MUTANTS = (
     ),
     Mutant(
         "last look: call whatever has happened since the claim",
-        "chalicelib/services/delivery.py",
-        "        if reason:\n            return reason\n        return self._attempt(job)",
-        "        return self._attempt(job)",
+        "chalicelib/services/calling.py",
+        "        state = self._states.get_fresh(job.mailing.mailing_id)\n        now = self._clock.now()\n",
+        "        return\n",
     ),
     Mutant(
         "ledger before queue: hint at what is not written",

@@ -1,4 +1,4 @@
-"""How hard the gateway may be driven: its rate, and the circuit that opens when it is in trouble; who changed it."""
+"""How hard the gateway may be driven: its rate, what it takes, and the circuit that opens when it is in trouble."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ OPEN_AT_MOST = timedelta(seconds=60)
 RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # that the gateway can ask for
 PROBE_LEASE = timedelta(seconds=20)  # for a prober to come back; longer than one call may take
 PROBES = 3  # messages in one probe
+SAME_REFUSALS = 20  # messages in a row, refused with one answer, that say something about the gateway and not of them
+# How the pace follows what the gateway takes ("additive increase, multiplicative decrease", RFC 5681 section 3.1):
+SLOWER = 0.85  # of the pace, whenever the gateway says that it was too fast
+FASTER = 0.05  # of the pace so reduced, that it grows by in each second after that
+FASTER_AT_LEAST = 0.5  # messages a second, that it grows by in each second
+SLOWEST = 0.5  # messages a second
+SLOWED_FOR = timedelta(minutes=5)  # without another such answer, and the pace is free again
+ONE_ROUND = timedelta(seconds=1)  # of answers that a slower pace is given before they make it slower still
 MAX_REASON = 200  # characters
 _NO_TEXT = ("Cc", "Zl", "Zp")  # control characters and ends of lines
 
@@ -45,7 +53,9 @@ class GatewayChange:
 class GatewayControl:
     """The shared state of the gateway. `rate` is messages a second over all mailings, None without a limit.
 
-    The circuit is closed where `retry_at` is None. An operator's hold keeps it open until an operator closes it.
+    The circuit is closed if `retry_at` is None. An operator's hold keeps it open until an operator closes it.
+    `slowed_to` is the pace, in messages a second, to which the gateway made senders slow down at `slowed_at`; nothing
+    is sent before `rest_until`. `refused` are the ids of messages that were refused in a row with the answer `refusal`.
     """
 
     rate: int | None = None
@@ -58,6 +68,36 @@ class GatewayControl:
     revision: int = 0
     changed_by: str = ""
     changed_at: datetime | None = None
+    slowed_at: datetime | None = None
+    slowed_to: float = 0.0
+    rest_until: datetime | None = None
+    refused: tuple[str, ...] = ()
+    refusal: str = ""
+
+    def pace(self, now: datetime) -> float | None:
+        """Messages a second that the gateway takes, as far as it has shown; None if it has not shown any bound lately.
+
+        It grows from the moment at which the gateway said "too many", without anybody writing it down.
+        """
+        if self.slowed_at is None or not timedelta(0) <= now - self.slowed_at < SLOWED_FOR:
+            return None
+        return self.slowed_to + max(FASTER_AT_LEAST, self.slowed_to * FASTER) * (now - self.slowed_at).total_seconds()
+
+    def limit(self, now: datetime) -> float | None:
+        """Messages a second that may leave now: the smaller one of what is set and what the gateway takes."""
+        return min((rate for rate in (self.rate, self.pace(now)) if rate is not None), default=None)
+
+    def slowed(self, now: datetime, taken: float, retry_after: float) -> GatewayControl:
+        """A slower pace, after the gateway said "too many" while it took about `taken` messages a second."""
+        pace = self.pace(now)
+        rest = min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6)))
+        return replace(
+            self,
+            slowed_at=now,
+            slowed_to=max(SLOWEST, SLOWER * (taken if pace is None else pace)),
+            rest_until=now + rest if rest else None,
+            revision=self.revision + 1,
+        )
 
     @property
     def open(self) -> bool:
@@ -80,8 +120,12 @@ class GatewayControl:
             changes.append(GatewayChange(at, by, Setting.CIRCUIT, old.circuit, self.circuit, self.reason))
         return changes
 
-    def tripped(self, now: datetime, retry_after: float, reason: str = "") -> GatewayControl:
-        """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for."""
+    def tripped(self, now: datetime, retry_after: float, reason: str = "", refusal: str = "") -> GatewayControl:
+        """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for.
+
+        `refusal` is the answer that so many messages got that it cannot have been meant for them, "" if it is something
+        else.
+        """
         span = min(OPEN_AT_MOST, OPEN_FOR * 2 ** min(self.trips, 10))
         span = max(span, min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
         return replace(
@@ -90,6 +134,8 @@ class GatewayControl:
             opened_at=self.opened_at or now,
             trips=self.trips + 1,
             troubled=(),
+            refused=(),
+            refusal=refusal,
             reason=reason,
             revision=self.revision + 1,
             changed_by="",
@@ -100,6 +146,10 @@ class GatewayControl:
         """The circuit while one sender tries the gateway; if it never comes back, another may try later."""
         return replace(self, retry_at=now + PROBE_LEASE, revision=self.revision + 1)
 
+    def refused_probe(self, now: datetime) -> GatewayControl:
+        """The circuit, soon to be tried again: the gateway answers, but has not taken anything yet."""
+        return replace(self, retry_at=now + OPEN_FOR, revision=self.revision + 1)
+
     def closed(self, now: datetime, by: str = "", reason: str = "") -> GatewayControl:
         """The circuit closed."""
         return replace(
@@ -108,6 +158,8 @@ class GatewayControl:
             opened_at=None,
             trips=0,
             troubled=(),
+            refused=(),
+            refusal="",
             held=False,
             reason=reason,
             revision=self.revision + 1,
@@ -131,9 +183,15 @@ class GatewayControl:
         """Another rate."""
         return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)
 
-    def with_troubled(self, messages: tuple[str, ...]) -> GatewayControl:
-        """Other messages in trouble."""
-        return replace(self, troubled=messages, revision=self.revision + 1)
+    def noting(self, troubled: set[str], refused: set[str], refusal: str) -> GatewayControl:
+        """Other messages in trouble, and others that were refused in a row with one answer."""
+        return replace(
+            self,
+            troubled=tuple(sorted(troubled)),
+            refused=tuple(sorted(refused)),
+            refusal=refusal,
+            revision=self.revision + 1,
+        )
 
 
 def check_reason(reason: str) -> str:

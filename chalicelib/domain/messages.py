@@ -47,17 +47,24 @@ class Outcome(StrEnum):
 
     accepted: the gateway took the message. refused: it never will. failed: it did not take it, and may another time.
     unknown: it may have taken it: a read timeout, a broken connection, an answer that makes no sense, a crash.
+    throttled: it takes no more messages at this moment. blocked: it takes nothing from this account or at this address.
+    The last two say nothing of the message, and use up none of its attempts.
     """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    THROTTLED = "throttled"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of the gateway. `reason` is short and holds neither text nor phone number."""
+    """One call of the gateway. `reason` is short and holds neither text nor phone number.
+
+    `retry_after` and `words` are what the gateway asked for and said; the ledger does not keep them.
+    """
 
     at: datetime
     duration_ms: int
@@ -65,6 +72,7 @@ class Attempt:
     reason: str = ""
     http_status: int | None = None
     retry_after: float | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +95,8 @@ class Message:
     due_at: datetime | None = None
     sent_at: datetime | None = None
     reason: str = ""
-    # How many attempts do not count against the limit: those before the message was put back by hand, and failed probes
-    # of a gateway in trouble.
+    # How many attempts do not count against the limit: those before the message was put back, failed probes of a
+    # gateway in trouble, and those whose answer said nothing of the message.
     forgiven: int = 0
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
@@ -106,9 +114,14 @@ class Message:
         forgiven = self.forgiven + free
         if len(attempts) > MAX_ATTEMPTS_KEPT and forgiven:
             between = range(1, len(attempts) - 1)
-            del attempts[next((place for place in between if attempts[place].outcome is Outcome.FAILED), 1)]
+            del attempts[next((place for place in between if attempts[place].outcome is not Outcome.UNKNOWN), 1)]
             forgiven -= 1
         return replace(self, attempts=tuple(attempts), forgiven=forgiven)
+
+    @property
+    def may_be_twice(self) -> bool:
+        """Whether two or more of its attempts may have been taken by the gateway."""
+        return sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts) > 1
 
     @property
     def key(self) -> MessageKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,24 +11,39 @@ from ..domain.messages import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to. `reason` is short and holds neither text, phone number nor secret.
+    """What a call came to. `reason` and `words` are short and hold neither text, phone number nor secret.
 
-    `retry_after` is in seconds, where the gateway asked for a pause.
+    `words` are the gateway's own, if it says something about the account; `retry_after` is in seconds, if it asked for
+    a pause.
     """
 
     outcome: Outcome
     reason: str = ""
     http_status: int | None = None
     retry_after: float | None = None
+    words: str = ""
+
+
+class NotNow(Exception):
+    """The message must not be sent after all; the text says why."""
+
+
+LastLook = Callable[[], None]
+
+
+def no_look() -> None:
+    """A last look that finds nothing in the way."""
 
 
 class Gateway(Protocol):
     """Takes one message at a time; called from several threads at once."""
 
-    def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
-        """Hand a message over. Whatever happens is an Answer; a gateway raises nothing.
+    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
+        """Hand a message over. Whatever happens is an Answer; a gateway raises nothing but what `last_look` raises.
 
-        `gateway_id` is the same on every attempt of a message; `phone_number` is in E.164 form.
+        `gateway_id` is the same on every attempt of a message; `phone_number` is in E.164 form. `last_look` is called
+        when all that takes time (token, name, connection, TLS) is done and the next thing is to send. It may wait for
+        the message's turn, and raises NotNow if the message must not be sent any more: nothing is sent then.
         """
         ...
 

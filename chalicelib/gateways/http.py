@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import certifi
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    NewConnectionError,
-    ProtocolError,
-    TimeoutError,
-)
+from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from ..config import Settings
 from ..domain.clients import masked_phone
 from ..domain.messages import Outcome
-from .base import Answer
-from .bounded import POOLS
-from .public_only import PUBLIC_POOLS, NotPublic, obstacle
+from .addresses import NotPublic
+from .base import Answer, LastLook, no_look
 from .tokens import GatewayToken, NoToken
+from .transport import NoAnswer, NotSent, Reply, Transport
 
-MAX_ANSWER = 65_536  # bytes; a longer answer is none
 _PATH = "/v1/send/"
+# What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
+_ABOUT_THE_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
+_THROTTLED = 429
+_MAY_PASS = frozenset({408, 425})  # besides all from 500 on
+_MAX_WORDS = 100  # characters of the gateway's own
 
 
 class HttpGateway:
-    """The gateway that the service was first written for, over one pool of kept connections.
+    """The gateway that the service was first written for, over kept connections.
 
     Straight over urllib3: a session of requests takes twice the CPU time for each call. Outside local stages it is
     called by TLS only, at a host of the allow list, and at public addresses. `certificates` is a file of those that
@@ -41,63 +36,45 @@ class HttpGateway:
     """
 
     def __init__(self, settings: Settings, token: GatewayToken | None = None, certificates: str | None = None) -> None:
-        self._timeout = (settings.gateway_connect_timeout, settings.gateway_read_timeout)
         self._token = token or GatewayToken(settings)
         self._obstacle = "" if settings.gateway_may_be_local else obstacle(settings)
         try:
             url = parse_url(settings.gateway_url.rstrip("/") + _PATH)
             self._path = url.path or _PATH
-            self._pool = _pool(settings, url.scheme or "", url.host or "", url.port, certificates or certifi.where())
+            self._transport = Transport(
+                url,
+                connect_timeout=settings.gateway_connect_timeout,
+                read_timeout=settings.gateway_read_timeout,
+                connections=settings.gateway_concurrency,
+                certificates=certificates or certifi.where(),
+                public_only=not settings.gateway_may_be_local,
+            )
         except (LocationParseError, ValueError):
             self._obstacle = self._obstacle or "the gateway's address is none"
 
-    def send(self, gateway_id: int, phone_number: str, text: str) -> Answer:
+    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
         """Hand a message over; see the contract at the end of docs/architecture.md."""
         if self._obstacle:
-            return Answer(Outcome.FAILED, self._obstacle)
-        began = time.monotonic()
+            return Answer(Outcome.BLOCKED, self._obstacle)
         try:
             token = self._token.get()
         except NoToken as error:
-            return Answer(Outcome.FAILED, str(error))
+            return Answer(Outcome.BLOCKED, str(error))
         if not (token.isascii() and token.isprintable()):
-            return Answer(Outcome.FAILED, "the gateway's token is none that a header can hold")
-        # Reading the token is a part of the call, which has to end in time.
-        connect, read = self._timeout
-        left = max(read / 2, read - (time.monotonic() - began))
+            return Answer(Outcome.BLOCKED, "the gateway's token is none that a header can hold")
         body: dict[str, int | str] = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
-        answer = self._post(f"{self._path}{gateway_id}", json.dumps(body).encode(), token, Timeout(connect, left))
-        if answer.http_status == 401:
-            self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
-        return answer
-
-    def _post(self, path: str, body: bytes, token: str, timeout: Timeout) -> Answer:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            response = self._pool.urlopen(
-                "POST",
-                path,
-                body,
-                headers,
-                retries=False,
-                redirect=False,
-                timeout=timeout,
-                preload_content=False,
-            )
-            try:
-                return _judge(response, _read(response))
-            finally:
-                response.close()  # a connection that was read to the end is back in the pool already
-        except NotPublic:
-            return Answer(Outcome.FAILED, "the gateway's address is not public")
-        except (NewConnectionError, ConnectTimeoutError):
-            return Answer(Outcome.FAILED, "no connection to the gateway")
-        except ProtocolError:
-            return Answer(Outcome.UNKNOWN, "the connection broke before an answer")
-        except TimeoutError:
-            return Answer(Outcome.UNKNOWN, "no answer in time")
-        except (HTTPError, ValueError, OSError) as error:
-            return Answer(Outcome.UNKNOWN, f"no usable answer: {type(error).__name__}")
+            reply = self._transport.post(f"{self._path}{gateway_id}", json.dumps(body).encode(), headers, last_look)
+        except NotPublic as error:
+            return Answer(Outcome.BLOCKED, str(error))
+        except NotSent as error:
+            return Answer(Outcome.FAILED, str(error))
+        except NoAnswer as error:
+            return Answer(Outcome.UNKNOWN, str(error))
+        if reply.status == 401:
+            self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
+        return _judge(reply, [token, text])
 
     def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
         """The request line, the header that matters and the body; nothing of the gateway's address but the path."""
@@ -106,36 +83,51 @@ class HttpGateway:
         return f"POST {_PATH}{gateway_id}\nAuthorization: Bearer ***\nContent-Type: application/json\n\n{content}"
 
 
-def _pool(settings: Settings, scheme: str, host: str, port: int | None, certificates: str) -> HTTPConnectionPool:
-    if not host or scheme not in POOLS:
-        raise ValueError("no address")
-    tls: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED", "ca_certs": certificates} if scheme == "https" else {}
-    pools = POOLS if settings.gateway_may_be_local else PUBLIC_POOLS
-    return pools[scheme](host, port, maxsize=settings.gateway_concurrency, **tls)
+def obstacle(settings: Settings) -> str:
+    """Why the gateway's address may not be called, "" if it may; read by the parser of who connects to it."""
+    try:
+        url = parse_url(settings.gateway_url)
+    except LocationParseError:
+        return "the gateway's address is none"
+    if url.scheme != "https":
+        return "the gateway's address does not begin with https://"
+    if (url.host or "").lower().strip("[]").rstrip(".") not in settings.allowed_gateway_hosts:
+        return "the gateway's host is not among GATEWAY_HOSTS"
+    return ""
 
 
-def _read(response: BaseHTTPResponse) -> bytes | None:
-    """The answer's body, None where it is too long."""
-    content = b""
-    for chunk in response.stream(8192):
-        content += chunk
-        if len(content) > MAX_ANSWER:
-            return None
-    return content
-
-
-def _judge(response: BaseHTTPResponse, content: bytes | None) -> Answer:
-    status = response.status
+def _judge(reply: Reply, secrets: list[str]) -> Answer:
+    status = reply.status
     if status == 200:
-        return _judge_body(content)
-    retry_after = parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        return _judge_body(reply.body)
+    retry_after = parse_retry_after(reply.headers.get("Retry-After", ""), datetime.now(UTC))
+    reason = f"HTTP {status}"
     if status == 504 or 200 < status < 300:
         # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
-        return Answer(Outcome.UNKNOWN, f"HTTP {status}", status, retry_after)
-    if status in (401, 408, 425, 429) or status >= 500 or status < 400:
-        # 401: the token was changed or has run out, which says nothing about the message.
-        return Answer(Outcome.FAILED, f"HTTP {status}", status, retry_after)
-    return Answer(Outcome.REFUSED, f"HTTP {status}", status)
+        return Answer(Outcome.UNKNOWN, reason, status, retry_after)
+    if status in _ABOUT_THE_ACCOUNT or status < 400:
+        return Answer(Outcome.BLOCKED, reason, status, retry_after, words_of(reply.body, secrets))
+    if status == _THROTTLED:
+        return Answer(Outcome.THROTTLED, reason, status, retry_after)
+    if status in _MAY_PASS or status >= 500:
+        return Answer(Outcome.FAILED, reason, status, retry_after)
+    return Answer(Outcome.REFUSED, reason, status)
+
+
+def words_of(body: bytes | None, secrets: list[str]) -> str:
+    """What the gateway says in an answer, short enough to be shown; "" if it says nothing, or says what is private."""
+    try:
+        found = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return ""
+    said = found if isinstance(found, dict) else {}
+    words = next((said[key] for key in ("message", "error", "detail", "title") if isinstance(said.get(key), str)), "")
+    if any(secret and (secret in words or words in secret) for secret in secrets):
+        return ""
+    words = "".join(character if character.isprintable() else " " for character in words)
+    words = re.sub(r"[0-9][0-9 ()-]{2,}[0-9]", "…", words)  # it may be a phone number
+    words = re.sub(r"\S{25,}", "…", words)  # it may be a key
+    return words.strip()[:_MAX_WORDS]
 
 
 def _judge_body(content: bytes | None) -> Answer:

@@ -26,12 +26,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message to deliver, as its row was last read or written; `not_before` is its turn at the gateway's pace."""
+    """A message to deliver, as its row was last read or written; `not_before` is its turn in the `paces` it keeps."""
 
     received: Received
     message: Message
     mailing: Mailing
     not_before: datetime | None = None
+    paces: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

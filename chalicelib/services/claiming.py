@@ -172,12 +172,14 @@ class Claims:
         ready: list[Job] = []
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
             own = [job for job in through if job.mailing.mailing_id == mailing_id]
-            moments = self._control.moments(own[0].mailing, len(own))
-            if moments is None:
+            booking = self._control.book(own[0].mailing, len(own))
+            if booking is None:
                 ready += own
                 continue
-            ready += [replace(job, not_before=at) for job, at in zip(own, moments, strict=False)]
-            waiting += [(job, self._parked(job, now, "the rate", now)) for job in own[len(moments) :]]
+            turns = zip(own, booking.moments, strict=False)
+            ready += [replace(job, not_before=at, paces=booking.paces) for job, at in turns]
+            left = own[len(booking.moments) :]
+            waiting += [(job, self._parked(job, now, "the rate", booking.after)) for job in left]
         return ready, waiting
 
     def _parked(self, job: Job, now: datetime, reason: str, due_at: datetime) -> Message:

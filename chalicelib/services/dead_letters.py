@@ -88,7 +88,7 @@ class DeadLetters:
         for mailing_id, letters in chosen.items():
             messages = {message.item: message for twins in letters.values() for message in twins}
             try:
-                again = self._put_back(mailing_id, letters)
+                again = self.put_back(mailing_id, letters)
             except (Conflict, NotFound) as error:
                 refused |= dict.fromkeys(messages, str(error))
                 left += messages.values()
@@ -107,7 +107,7 @@ class DeadLetters:
         self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in items])
         return len(gone)
 
-    def _put_back(self, mailing_id: str, client_ids: Collection[str]) -> int:
+    def put_back(self, mailing_id: str, client_ids: Collection[str]) -> int:
         """Queue the failed ones of a mailing's messages again; Conflict where the mailing sends no more."""
         mailing = self._open(mailing_id)
         found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)

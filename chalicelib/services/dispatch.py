@@ -200,7 +200,7 @@ class Dispatcher:
     def _unhindered(self, mailing: Mailing, now: datetime) -> bool:
         """Whether the queue may be given messages without asking how many it holds."""
         control = self._control.state()
-        return not (obstacle(mailing, now) or mailing.rate_limit or control.rate or control.open)
+        return not (obstacle(mailing, now) or mailing.rate_limit or control.limit(now) or control.open)
 
     def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
         logger.info("shard dispatched", mailing_id=mailing_id, shard=shard.shard, rows=shard.rows)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from ..clock import SystemClock
 from ..domain.errors import Invalid, Unavailable
-from ..domain.gateway_control import GatewayChange, GatewayControl, check_reason
+from ..domain.gateway_control import ONE_ROUND, GatewayChange, GatewayControl, check_reason
+from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
 from ..observability import logger
@@ -23,7 +26,6 @@ MAX_RATE = 10_000  # messages a second
 TOLERANCE = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
 _TRIES = 5
-_ANSWERED = (Outcome.ACCEPTED, Outcome.REFUSED)
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
 
 
@@ -33,6 +35,23 @@ class Permit(Enum):
     SEND = "send"
     PROBE = "probe"
     WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What follows from attempts: whether the send queue has to be fed again, and messages that have to be put back."""
+
+    feed: bool = False
+    put_back: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Moments at which one message each may be sent, in the paces of these names; the others may not before `after`."""
+
+    paces: frozenset[str]
+    moments: list[datetime]
+    after: datetime
 
 
 class GatewayControlService:
@@ -46,15 +65,16 @@ class GatewayControlService:
         self._lock = threading.Lock()
         self._known: GatewayControl | None = None
         self._known_at = clock.now()
-        self._troubled: set[str] = set()  # messages since the last answer, as this sender knows it
+        self._run = Run()
 
     # -- the circuit
 
-    def state(self) -> GatewayControl:
-        """The control, at most a second old."""
+    def state(self, since: datetime | None = None) -> GatewayControl:
+        """The control, at most a second old, or as it was at `since` or later."""
         now = self._clock.now()
+        since = now - MAX_AGE if since is None else since
         known = self._known
-        if known is None or now - self._known_at >= MAX_AGE:
+        if known is None or self._known_at <= since:
             known = self._remember(self._repository.read(), now)
         return known
 
@@ -63,7 +83,7 @@ class GatewayControlService:
         return control
 
     def permit(self) -> Permit:
-        """Whether to send; where the circuit has been open for long enough, one sender is let through to probe."""
+        """Whether to send; if the circuit has been open for long enough, one sender is let through to probe."""
         control = self.state()
         if not control.open:
             return Permit.SEND
@@ -87,61 +107,66 @@ class GatewayControlService:
         known = self._known
         return max(self._clock.now(), (known.retry_at if known else None) or self._clock.now()) + spread
 
-    def note(self, attempts: list[tuple[str, Attempt]], probed: bool) -> bool:
+    def has_accepted_since(self, moment: datetime) -> bool:
+        """Whether the gateway has taken anything from this sender since then."""
+        return self._run.accepted_at is not None and self._run.accepted_at >= moment
+
+    def is_same_refusal(self, attempt: Attempt) -> bool:
+        """Whether an attempt was refused with the very answer that keeps the circuit open."""
+        control = self.state()
+        return control.open and bool(control.refusal) and is_refusal(attempt, control.refusal)
+
+    def note(self, attempts: Sequence[tuple[str, Attempt]], probed: bool) -> Noted:
         """Learn from attempts, named by message, in the order in which they ended.
 
-        Opens the circuit, or closes it after a probe. Answers whether the send queue has to be fed again: now that it
-        is closed, or for the next probe.
+        Slows senders down, opens the circuit, or closes it after a probe.
         """
+        with self._lock:
+            longest, blocked = self._run.add(attempts)
+            run = copy(self._run)
+        slowed = self._slow_down([attempt for _, attempt in attempts])
         if not attempts:
-            return False
-        tripped = self._in_a_row(attempts) >= self._threshold
-        if any(attempt.outcome in _ANSWERED for _, attempt in attempts):
-            if probed:
-                self._update(self._recovered)
-                logger.info("circuit closed")
-                return True
-            if self._known and self._known.troubled and not tripped:
-                self._update(lambda control: control.with_troubled(()) if control.troubled else None)
-            if not tripped:
-                return False
-        retry_after = max((attempt.retry_after or 0.0 for _, attempt in attempts), default=0.0)
-        messages = {message for message, _ in attempts} | self._troubled
-        reason = attempts[-1][1].reason
-        control = self._update(
-            lambda control: self._after_trouble(control, messages, retry_after, probed or tripped, reason)
-        )
-        return control.open and control.trips <= _QUICK_TRIPS
+            return Noted(put_back=self._left_over())
+        accepted = any(attempt.outcome is Outcome.ACCEPTED for _, attempt in attempts)
+        if probed and accepted:
+            self._update(self._recovered)
+            logger.info("circuit closed")
+            return Noted(feed=True)
+        refused = probed and all(attempt.outcome is Outcome.REFUSED for _, attempt in attempts)
+        if refused and not all(self.is_same_refusal(attempt) for _, attempt in attempts):
+            self._update(lambda control: control.refused_probe(self._clock.now()) if control.retry_at else None)
+            return Noted(feed=True)
+        certain = probed or blocked or longest >= self._threshold
+        return self._after_trouble(run, attempts, certain, slowed, accepted)
 
-    def _in_a_row(self, attempts: list[tuple[str, Attempt]]) -> int:
-        """With how many messages in a row, at most, this sender has had trouble, ending in these attempts."""
-        longest = 0
-        for message, attempt in attempts:
-            if attempt.outcome in _ANSWERED:
-                self._troubled.clear()
-            else:
-                self._troubled.add(message)
-            longest = max(longest, len(self._troubled))
-        return longest
+    def _after_trouble(
+        self, run: Run, attempts: Sequence[tuple[str, Attempt]], certain: bool, slowed: bool, accepted: bool
+    ) -> Noted:
+        known = self._known
+        shared = known is not None and (known.troubled or known.refused)
+        if not certain and not run.troubled and len(run.refused) < SHARED_REFUSALS and not (accepted and shared):
+            return Noted(feed=slowed, put_back=self._left_over())
+        trip = Trip(run, certain, self._threshold, accepted, self._clock.now(), attempts)
+        control = self._update(trip.after)
+        if not trip.opened:
+            return Noted(feed=slowed, put_back=self._left_over())
+        logger.warning("circuit open", trips=control.trips, reason=control.reason)
+        with self._lock:
+            self._run.forget()
+        return Noted(feed=control.trips <= _QUICK_TRIPS, put_back=trip.put_back)
+
+    def _left_over(self) -> tuple[str, ...]:
+        """Messages that this sender saw refused with the answer on which another one has opened the circuit."""
+        control = self.state()
+        with self._lock:
+            if not (control.open and control.refusal and self._run.refusal == control.refusal):
+                return ()
+            left = tuple(self._run.refused)
+            self._run.refused.clear()
+        return left
 
     def _recovered(self, control: GatewayControl) -> GatewayControl | None:
         return control.closed(self._clock.now()) if control.open and not control.held else None
-
-    def _after_trouble(
-        self, control: GatewayControl, messages: set[str], retry_after: float, certain: bool, reason: str
-    ) -> GatewayControl | None:
-        """Senders that see few messages each have to put together what they see.
-
-        It takes different messages: one that the gateway never takes is no sign of trouble, and has to be used up.
-        """
-        if control.held or (control.open and not certain):
-            return None  # another sender has opened it
-        troubled = messages.union(control.troubled)
-        if not certain and len(troubled) < self._threshold:
-            return control.with_troubled(tuple(sorted(troubled))) if troubled != set(control.troubled) else None
-        logger.warning("circuit open", trips=control.trips + 1)
-        self._troubled.clear()
-        return control.tripped(self._clock.now(), retry_after, reason)
 
     def _update(self, step: Callable[[GatewayControl], GatewayControl | None]) -> GatewayControl:
         for _ in range(_TRIES):
@@ -155,13 +180,52 @@ class GatewayControlService:
 
     # -- the pace
 
-    def moments(self, mailing: Mailing, wanted: int) -> list[datetime] | None:
-        """When so many messages may be sent: fewer where the rate does not allow more, None where there is no rate."""
-        rates = {"gateway": self.state().rate, f"mailing-{mailing.mailing_id}": mailing.rate_limit}
-        gaps = {
-            name: int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1 for name, rate in rates.items() if rate
+    def _slow_down(self, attempts: Sequence[Attempt]) -> bool:
+        """Slow down if the gateway has said "too many", once for all who were told so at the same time."""
+        throttled = [attempt for attempt in attempts if attempt.outcome is Outcome.THROTTLED]
+        if not throttled:
+            return False
+        span = (attempts[-1].at - attempts[0].at).total_seconds()
+        taken = sum(attempt.outcome is Outcome.ACCEPTED for attempt in attempts) / max(1.0, span)
+        wish = max(attempt.retry_after or 0.0 for attempt in throttled)
+
+        def slower(control: GatewayControl) -> GatewayControl | None:
+            told_at = max(attempt.at for attempt in throttled)
+            if control.slowed_at and told_at < control.slowed_at + ONE_ROUND:
+                return None
+            return control.slowed(self._clock.now(), taken, wish)
+
+        control = self._update(slower)
+        logger.info("gateway throttles", messages=len(throttled), pace=round(control.slowed_to, 1))
+        return True
+
+    def paces(self, mailing: Mailing, since: datetime | None = None) -> dict[str, int]:
+        """The paces that a mailing's messages have to keep now, by name, with the microseconds from one to the next.
+
+        What sets a pace is in its name, so that what was booked before it changed is known to be of another one.
+        """
+        control, now = self.state(since), self._clock.now()
+        rates = {"gateway": control.rate, f"mailing-{mailing.mailing_id}": mailing.rate_limit}
+        paces = {
+            f"{name}@{rate}": int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1
+            for name, rate in rates.items()
+            if rate
         }
-        return self._repository.reserve(gaps, wanted, self._clock.now(), HORIZON) if gaps else None
+        if pace := control.pace(now):
+            paces[f"taken@{control.slowed_at:%H%M%S.%f}"] = int(1_000_000 / pace) + 1
+        return paces
+
+    def book(self, mailing: Mailing, wanted: int) -> Booking | None:
+        """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep."""
+        paces = self.paces(mailing)
+        if not paces:
+            return None
+        now = self._clock.now()
+        start = max(now, self.state().rest_until or now)
+        if start >= now + HORIZON:
+            return Booking(frozenset(paces), [], start)
+        moments = self._repository.reserve(paces, wanted, start, now + HORIZON - start)
+        return Booking(frozenset(paces), moments, start)
 
     # -- for operators
 

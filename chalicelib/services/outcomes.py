@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
-from ..domain.errors import Unavailable
+from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import TERMINAL, Mailing
-from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge
+from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge, parse_message_id
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.activity import ActivityRepository
@@ -20,10 +20,14 @@ from ..storage.call_totals import CallTotalsRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .batch import Batch, Job
+from .dead_letters import DeadLetters
+from .gateway_control import GatewayControlService
 from .states import MailingStates
 
 RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
 _PARK_AFTER = 90.0  # seconds; what waits longer than this leaves the queue
+_ASIDE = (0.5, 1.5)  # seconds at least, for a message that the gateway did not look at
+_NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
 _SETTLE_EVERY = timedelta(seconds=3)
 
 
@@ -38,6 +42,8 @@ class Outcomes:
         calls: CallTotalsRepository,
         activity: ActivityRepository,
         states: MailingStates,
+        control: GatewayControlService,
+        letters: DeadLetters,
         dead_letters: Queue,
         dispatch_queue: Queue,
         clock: SystemClock,
@@ -49,6 +55,8 @@ class Outcomes:
         self._calls = calls
         self._activity = activity
         self._states = states
+        self._control = control
+        self._letters = letters
         self._dead_letters = dead_letters
         self._dispatch_queue = dispatch_queue
         self._clock = clock
@@ -82,14 +90,19 @@ class Outcomes:
     def _after(self, job: Job, result: Attempt | str, now: datetime, *, probe: bool) -> tuple[Message, float | None]:
         """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
         message = job.message
+        changes: dict[str, Any]
         if isinstance(result, str):
             # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
             back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
             return back, self._rng.uniform(0.5, 1.5)
-        # An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either.
-        message = message.with_attempt(result, free=probe and result.outcome in (Outcome.FAILED, Outcome.UNKNOWN))
+        free = self._is_free(message, result, probe=probe)
+        message = message.with_attempt(result, free=free)
+        if (result.outcome in _NOT_OF_THE_MESSAGE and free) or self._control.is_same_refusal(result):
+            wait = max(self._rng.uniform(*_ASIDE), min(RETRY_AFTER_CAP, result.retry_after or 0.0))
+            changes = {"status": MessageStatus.WAITING, "reason": result.reason, "lease_until": None}
+            return message.revised(now, **changes, due_at=now + timedelta(seconds=wait)), None
         verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
-        changes: dict[str, Any] = {"status": verdict.status, "reason": verdict.reason, "lease_until": None}
+        changes = {"status": verdict.status, "reason": verdict.reason, "lease_until": None}
         delay = verdict.delay
         if delay is None:
             sent_at = now if verdict.status is MessageStatus.SENT else None
@@ -99,6 +112,39 @@ class Outcomes:
         if delay > _PARK_AFTER:
             return message.revised(now, **changes | {"status": MessageStatus.WAITING, "due_at": again_at}), None
         return message.revised(now, **changes, retry_at=again_at), delay
+
+    def _is_free(self, message: Message, attempt: Attempt, *, probe: bool) -> bool:
+        """Whether an attempt does not count against the message's limit.
+
+        An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either. What is
+        said of the account counts if the gateway has taken others since the message was told so the last time: then it
+        is the message after all.
+        """
+        match attempt.outcome:
+            case Outcome.FAILED | Outcome.UNKNOWN:
+                return probe
+            case Outcome.THROTTLED:
+                return True
+            case Outcome.BLOCKED:
+                before = message.attempts[-1] if message.attempts else None
+                again = before is not None and before.outcome is Outcome.BLOCKED
+                return probe or before is None or not (again and self._control.has_accepted_since(before.at))
+            case Outcome.REFUSED:
+                return self._control.is_same_refusal(attempt)
+            case _:
+                return False
+
+    def put_back(self, message_ids: Sequence[str]) -> None:
+        """Queue messages again that were refused, it turned out, for the gateway's own reasons."""
+        by_mailing: defaultdict[str, list[str]] = defaultdict(list)
+        for message_id in message_ids:
+            mailing_id, client_id = parse_message_id(message_id)
+            by_mailing[mailing_id].append(client_id)
+        for mailing_id, client_ids in by_mailing.items():
+            try:
+                self._letters.put_back(mailing_id, client_ids)
+            except (Conflict, NotFound) as error:  # it was cancelled, or has ended
+                logger.info("refused messages stay refused", mailing_id=mailing_id, error=str(error))
 
     def bury(self, batch: Batch) -> None:
         """Send what no retry can cure to the dead letters, with the reason; redriven from there it is a hint again."""

@@ -70,7 +70,7 @@ class Pump:
         if control.open:
             self._probe(control, waiting)
             return False  # the sender that closes the circuit, or finds it in trouble still, starts a pump
-        fed = self._feed_all(waiting, control.rate)
+        fed = self._feed_all(waiting, control.limit(now))
         if fed:
             self._idle, self._fed_at = _IDLE[0], now
         elif waiting:
@@ -80,7 +80,7 @@ class Pump:
             return True
         return bool(waiting) and now - self._fed_at < _LINGER
 
-    def _feed_all(self, waiting: list[MailingState], rate: int | None) -> int:
+    def _feed_all(self, waiting: list[MailingState], rate: float | None) -> int:
         room = self._settings.queue_high_water - self._send_queue.depth() if waiting else 0
         if room < self._settings.queue_high_water // 4:
             return 0
@@ -95,7 +95,7 @@ class Pump:
             fed += self._feed(state, min(_PAGE, share)) if share > 0 else 0
         return fed
 
-    def _budget(self, name: str, rate: int) -> int:
+    def _budget(self, name: str, rate: float) -> int:
         """How many messages a rate lets through now; they count as let through once they have hints."""
         now = self._clock.now()
         per_second = rate / (1 + TOLERANCE.total_seconds())

@@ -27,25 +27,25 @@ class MailingStates:
         self._known: OrderedDict[str, tuple[datetime, MailingState | None]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, mailing_id: str) -> MailingState | None:
-        """The mailing's state, None where it is gone."""
-        now = self._clock.now()
+    def get(self, mailing_id: str, since: datetime | None = None) -> MailingState | None:
+        """The mailing's state, at most a second old or as it was at `since` or later; None if it is gone."""
+        since = self._clock.now() - MAX_AGE if since is None else since
         known = self._known.get(mailing_id)
-        if known and now - known[0] < MAX_AGE:
+        if known and known[0] > since:
             return known[1]
         with self._lock:  # so that fifty threads whose knowledge runs out ask once
             known = self._known.get(mailing_id)
-            if known and self._clock.now() - known[0] < MAX_AGE:
+            if known and known[0] > since:
                 return known[1]
             return self._read(mailing_id)
 
-    def get_fresh(self, mailing_id: str) -> MailingState | None:
+    def get_fresh(self, mailing_id: str, since: datetime | None = None) -> MailingState | None:
         """Like `get`, and what it answers is at most a second old when it returns, however slow the table was.
 
-        Raises Unavailable where the table is too slow for that.
+        Raises Unavailable if the table is too slow for that.
         """
         for _ in range(_TRIES):
-            state = self.get(mailing_id)
+            state = self.get(mailing_id, since)
             known = self._known.get(mailing_id)
             if known and self._clock.now() - known[0] <= MAX_AGE:
                 return state

@@ -156,6 +156,11 @@ def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:
         changed_by=control.changed_by,
         changed_at=control.changed_at,
         reason=control.reason,
+        slowed_at=control.slowed_at,
+        slowed_to=control.slowed_to or None,
+        rest_until=control.rest_until,
+        refused=list(control.refused) or None,
+        refusal=control.refusal or None,
     )
 
 
@@ -177,6 +182,11 @@ def control_of(row: SettingModel) -> GatewayControl:
         changed_by=row.changed_by or "",
         changed_at=row.changed_at,
         reason=row.reason or "",
+        slowed_at=row.slowed_at,
+        slowed_to=float(row.slowed_to or 0),
+        rest_until=row.rest_until,
+        refused=tuple(row.refused or ()),
+        refusal=row.refusal or "",
     )
 
 

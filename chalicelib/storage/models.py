@@ -277,6 +277,11 @@ class SettingModel(Model):
     changed_by = UnicodeAttribute(null=True)
     changed_at = MomentAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    slowed_at = MomentAttribute(null=True)
+    slowed_to = NumberAttribute(null=True)
+    rest_until = MomentAttribute(null=True)
+    refused: ListAttribute[str] = ListAttribute(null=True)
+    refusal = UnicodeAttribute(null=True)
     # A change of it, with `changed_by`, `changed_at` and `reason`
     setting = UnicodeAttribute(null=True)
     old_value = UnicodeAttribute(null=True)

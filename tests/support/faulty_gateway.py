@@ -35,7 +35,8 @@ class FaultyGateway:
     """`behave` says for an id and its how-manieth call what comes: ok, garbage, code, an HTTP status, or
 
     reset (the connection breaks), hang (nothing), drip-headers and drip-body (a byte every 0.1 s), endless (a body
-    without end), redirect (to another path). `headers` are sent with each answer. Messages to the phone numbers in
+    without end), redirect (to another path), says and
+    an HTTP status (with `said` as its message). `headers` are sent with each answer. Messages to the phone numbers in
     `refused`, as the gateway hears them, get HTTP 400, whatever `behave` says.
     """
 
@@ -44,6 +45,7 @@ class FaultyGateway:
         self.behave: Callable[[int, int], str] = lambda gateway_id, nth: "ok"
         self.refused: frozenset[int] = frozenset()
         self.headers: dict[str, str] = {}
+        self.said = ""
         self.heard: list[Heard] = []
         self._calls: Counter[int] = Counter()
         self._lock = threading.Lock()
@@ -103,6 +105,8 @@ class FaultyGateway:
     def written(self, what: str) -> Iterator[bytes]:
         """The bytes of an answer."""
         answers = {"garbage": (200, b"<html>"), "code": (200, b'{"code": 7, "message": "no"}'), "redirect": (307, b"")}
+        if what.startswith("says "):
+            answers[what] = (int(what[5:]), json.dumps({"message": self.said}).encode())
         status, content = answers.get(what) or (int(what) if what.isdigit() else 200, OK)
         length = 10**9 if what == "endless" else len(content)
         headers = {"Content-Type": "application/json", "Content-Length": str(length), **self.headers}

@@ -14,7 +14,7 @@ from tests.support.scheduler import VirtualClock
 
 OK = Answer(Outcome.ACCEPTED)
 NO_ANSWER = Answer(Outcome.UNKNOWN, "no answer in time")
-TOO_MANY = Answer(Outcome.FAILED, "HTTP 429", 429)
+TOO_MANY = Answer(Outcome.THROTTLED, "HTTP 429", 429)
 NO_CONNECTION = Answer(Outcome.FAILED, "no connection to the gateway")
 
 

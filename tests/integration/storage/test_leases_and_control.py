@@ -85,7 +85,7 @@ def test_every_change_is_in_the_trail_with_its_old_and_new_value(store: Store) -
     """The newest first; what only senders tell each other is none."""
     control = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     control = changed(store, control, control.with_rate(None, START + SECOND, "berta"))
-    control = changed(store, control, control.with_troubled(("a", "b")))
+    control = changed(store, control, control.noting({"a", "b"}, set(), ""))
     control = changed(store, control, control.tripped(START + 2 * SECOND, 0, "HTTP 503"))
     control = changed(store, control, control.probing(START + 7 * SECOND))
     control = changed(store, control, control.tripped(START + 8 * SECOND, 0, "HTTP 503"))

@@ -175,11 +175,11 @@ def test_an_answer_that_breaks_off_leaves_it_open(raw: RawServer, answer: list[b
 @pytest.mark.parametrize(
     "location", ["/elsewhere", "http://[", "//", "http://127.0.0.1:1/", "\xff\xfe", "", "http://:x"]
 )
-def test_a_redirect_is_a_failure_wherever_it_points_to(raw: RawServer, location: str) -> None:
+def test_a_redirect_is_about_the_address_wherever_it_points_to(raw: RawServer, location: str) -> None:
     """It is neither followed nor even read."""
     raw.answer = http(b"", "307 Temporary Redirect", "Content-Length: 0", f"Location: {location}")
     answer = send(raw.url)
-    assert (answer.outcome, answer.reason, len(raw.requests)) == (Outcome.FAILED, "HTTP 307", 1)
+    assert (answer.outcome, answer.reason, len(raw.requests)) == (Outcome.BLOCKED, "HTTP 307", 1)
 
 
 def test_informational_answers_without_an_end_are_cut_off(raw: RawServer) -> None:
@@ -193,17 +193,17 @@ def test_informational_answers_without_an_end_are_cut_off(raw: RawServer) -> Non
 @pytest.mark.parametrize(
     "url", ["http://", "http://[", "http://127.0.0.1:port", "http://127.0.0.1:99999", "http://a b"]
 )
-def test_an_address_that_is_none_is_a_failure(url: str) -> None:
+def test_an_address_that_is_none_is_no_messages_fault(url: str) -> None:
     """Nothing was sent, and the reason says where to look."""
     answer = send(url)
-    assert (answer.outcome, answer.http_status) == (Outcome.FAILED, None)
+    assert (answer.outcome, answer.http_status) == (Outcome.BLOCKED, None)
 
 
 @pytest.mark.parametrize("token", ["тайна", "to\nken"])
-def test_a_token_that_no_header_can_hold_is_a_failure(raw: RawServer, token: str) -> None:
+def test_a_token_that_no_header_can_hold_is_no_messages_fault(raw: RawServer, token: str) -> None:
     """Nothing was sent, and the token is not in the reason."""
     answer = send(raw.url, gateway_token=token)
-    assert answer.outcome is Outcome.FAILED
+    assert answer.outcome is Outcome.BLOCKED
     assert token not in answer.reason
     assert raw.requests == []
 

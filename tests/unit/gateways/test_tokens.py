@@ -138,7 +138,7 @@ def test_the_attempt_after_a_401_goes_out_with_the_new_token(
     """One call for each attempt; the refused one can be tried again."""
     for text in ("old", "new"):
         secrets.holds(SecretString=text)
-    assert (send().outcome, send().outcome) == (Outcome.FAILED, Outcome.ACCEPTED)
+    assert (send().outcome, send().outcome) == (Outcome.BLOCKED, Outcome.ACCEPTED)
     assert [heard.authorization for heard in server.heard] == ["Bearer old", "Bearer new"]
 
 
@@ -147,5 +147,5 @@ def test_without_a_token_nothing_is_called(secrets: Secrets, server: FaultyGatew
     """The message is tried again, and the reason names the secret's trouble."""
     secrets.breaks("AccessDeniedException")
     answer = send()
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "the secret with the gateway's token cannot be read")
+    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, "the secret with the gateway's token cannot be read")
     assert server.heard == []

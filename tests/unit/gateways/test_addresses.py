@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.addresses import is_public
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
-from chalicelib.gateways.public_only import is_public
 from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket
@@ -60,7 +60,7 @@ def test_nothing_behind_the_walls_is_called(raw: RawServer, host: str) -> None:
     met: list[socket.socket] = []
     raw.before_handshake = met.append
     answer = send(f"https://{host}:{port_of(raw)}", host.strip("[]"))
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "the gateway's address is not public")
+    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, "the gateway's address is not public")
     assert (raw.requests, met) == ([], [])
 
 
@@ -80,16 +80,26 @@ def test_a_name_that_leads_behind_the_walls_is_refused(raw: RawServer, monkeypat
     """The reason says so, and neither message nor token has left."""
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("127.0.0.1"))
     answer = send(f"https://gateway.example:{port_of(raw)}", "gateway.example")
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "the gateway's address is not public")
+    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, "the gateway's address is not public")
     assert raw.requests == []
 
 
-def test_a_name_that_changes_between_two_looks_is_refused(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Public when it is looked at, and of this machine when the connection is made."""
-    monkeypatch.setattr(socket, "getaddrinfo", resolving_to("93.184.215.14", "127.0.0.1"))
-    answer = send(f"https://gateway.example:{port_of(raw)}", "gateway.example")
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "the gateway's address is not public")
-    assert raw.requests == []
+def test_a_name_that_changes_between_two_looks_is_looked_up_once(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was checked is what is connected to: here the server's own address, and not the one that comes after it."""
+    checked: list[str] = []
+
+    def allowed(address: str) -> bool:
+        checked.append(address)
+        return address == "127.0.0.1"
+
+    monkeypatch.setattr("chalicelib.gateways.addresses.is_public", allowed)
+    monkeypatch.setattr(socket, "getaddrinfo", resolving_to("127.0.0.1", "10.0.0.1"))
+    met: list[socket.socket] = []
+    raw.before_handshake = met.append
+    send(f"https://gateway.example:{port_of(raw)}", "gateway.example")
+    assert (checked, len(met)) == (["127.0.0.1"], 1)
 
 
 def test_a_name_that_nobody_knows_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,12 +128,12 @@ def test_a_name_that_nobody_knows_is_a_failure(monkeypatch: pytest.MonkeyPatch) 
 def test_only_a_host_of_the_list_is_called_and_by_tls(url: str, hosts: str, reason: str) -> None:
     """Exactly as it stands there; tricks with user names do not help."""
     answer = send(url, hosts)
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, reason)
+    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, reason)
 
 
 def test_a_public_gateway_of_the_list_is_called(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Capitals and a dot at the end are the same host; here the only public address is that of the server."""
-    monkeypatch.setattr("chalicelib.gateways.public_only.is_public", "127.0.0.1".__eq__)
+    monkeypatch.setattr("chalicelib.gateways.addresses.is_public", "127.0.0.1".__eq__)
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("127.0.0.1"))
     met: list[socket.socket] = []
     raw.before_handshake = met.append

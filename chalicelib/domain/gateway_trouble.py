@@ -1,0 +1,107 @@
+"""When answers of the gateway say something about the gateway itself, rather than about the messages they were for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .gateway_control import SAME_REFUSALS, GatewayControl
+from .messages import Attempt, Outcome
+
+SHARED_REFUSALS = 3  # in a row, from which on a sender tells the others
+# After the gateway took a message, an answer about the account to a single other one is not believed for so long.
+_TRUSTED_FOR = timedelta(seconds=60)
+
+
+@dataclass(slots=True)
+class Run:
+    """What one sender has seen in a row: messages in trouble since the last answer, and messages that were refused
+    with one and the same answer since the gateway last took one."""
+
+    troubled: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    refusal: str = ""
+    accepted_at: datetime | None = None
+
+    def __copy__(self) -> Run:
+        return Run(set(self.troubled), set(self.refused), self.refusal, self.accepted_at)
+
+    def add(self, attempts: Sequence[tuple[str, Attempt]]) -> tuple[int, bool]:
+        """Add attempts. Answers how many messages in a row were in trouble at most, and whether the gateway said that
+        it takes nothing from this account, and has not taken anything lately."""
+        longest, blocked = 0, False
+        for message, attempt in attempts:
+            match attempt.outcome:
+                case Outcome.ACCEPTED:
+                    self.forget()
+                    self.accepted_at = attempt.at
+                case Outcome.REFUSED:
+                    self.troubled.clear()
+                    if attempt.reason != self.refusal:
+                        self.refused, self.refusal = set(), attempt.reason
+                    self.refused.add(message)
+                case Outcome.THROTTLED:
+                    continue  # it works, and is busy
+                case _:
+                    self.troubled.add(message)
+                    if attempt.outcome is Outcome.BLOCKED:
+                        blocked = blocked or self.accepted_at is None or attempt.at - self.accepted_at > _TRUSTED_FOR
+            longest = max(longest, len(self.troubled))
+        return longest, blocked
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.troubled, self.refused, self.refusal = set(), set(), ""
+
+
+@dataclass(slots=True)
+class Trip:
+    """What becomes of the shared control by what a sender has seen; senders that see few messages put it together.
+
+    `certain` opens the circuit at once. It takes different messages otherwise: one that the gateway never takes is no
+    sign of trouble, and has to be used up.
+    """
+
+    run: Run
+    certain: bool
+    threshold: int
+    accepted: bool
+    now: datetime
+    attempts: Sequence[tuple[str, Attempt]]
+    opened: bool = False
+    put_back: tuple[str, ...] = ()
+
+    def after(self, control: GatewayControl) -> GatewayControl | None:
+        """The control that follows from this one, None if it stays."""
+        self.opened, self.put_back = False, ()
+        if control.held or (control.open and not self.certain):
+            return None  # another sender has opened it
+        troubled = self.run.troubled | (set() if self.accepted else set(control.troubled))
+        same = not self.accepted and control.refusal == self.run.refusal
+        refused = self.run.refused | (set(control.refused) if same else set())
+        refusal = self.run.refusal if refused else ""
+        by_refusals = len(refused) >= SAME_REFUSALS or bool(control.open and refusal and refusal == control.refusal)
+        if not (self.certain or by_refusals or len(troubled) >= self.threshold):
+            if len(refused) < SHARED_REFUSALS:
+                refused, refusal = set(), ""
+            if (troubled, refused) == (set(control.troubled), set(control.refused)):
+                return None
+            return control.noting(troubled, refused, refusal)
+        self.opened = True
+        self.put_back = tuple(sorted(refused)) if by_refusals else ()
+        wish = max((attempt.retry_after or 0.0 for _, attempt in self.attempts), default=0.0)
+        return control.tripped(self.now, wish, self._reason(), refusal if by_refusals else "")
+
+    def _reason(self) -> str:
+        """What the last attempt that was not taken says, in the gateway's own words if there are any."""
+        failed = [attempt for _, attempt in self.attempts if attempt.outcome is not Outcome.ACCEPTED]
+        if not failed:
+            return ""
+        last = failed[-1]
+        return f"{last.reason}: {last.words}" if last.words else last.reason
+
+
+def is_refusal(attempt: Attempt, refusal: str) -> bool:
+    """Whether an attempt was refused with that answer."""
+    return attempt.outcome is Outcome.REFUSED and attempt.reason == refusal

@@ -1,0 +1,169 @@
+"""Calls of the gateway for one batch: each in its turn, after a last look, and none once the batch was given up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+
+from ..clock import SystemClock
+from ..config import Settings
+from ..domain.errors import Unavailable
+from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
+from ..gateways.base import Answer, Gateway, NotNow
+from ..observability import logger
+from ..tracing import traced
+from .batch import Job
+from .claiming import deferral, obstacle
+from .gateway_control import TOLERANCE, GatewayControlService
+from .states import MailingStates
+
+Result = tuple[Job, Attempt | str]  # an attempt, or why there was none
+# Before its turn a call connects, so that the turn itself is for sending alone.
+_CONNECT_AHEAD = timedelta(seconds=0.3)
+# What is known of a mailing and of the gateway when a message that has a turn is sent: so that a lowered rate holds at
+# once, and no second sees more calls than it allows.
+PACED_MAX_AGE = timedelta(milliseconds=10)
+
+
+class Caller:
+    """Makes the calls of batches. One object may be used by several invocations at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        states: MailingStates,
+        control: GatewayControlService,
+        gateway: Gateway,
+        clock: SystemClock,
+        executor: Executor | None = None,
+    ) -> None:
+        self._states = states
+        self._control = control
+        self._gateway = gateway
+        self._clock = clock
+        self._at_once = settings.gateway_concurrency
+        self._executor = executor or ThreadPoolExecutor(settings.gateway_concurrency, thread_name_prefix="gateway")
+
+    def start(self, jobs: Sequence[Job], latest: datetime, *, probe: bool) -> Calls:
+        """Begin to call for jobs; none is sent after `latest`. A probe may be sent though the circuit is open."""
+        calls = Calls(self, deque(jobs), latest, probe, {job.message.key: job for job in jobs})
+        for _ in range(min(len(jobs), self._at_once)):
+            # In a context of its own, so that what it logs has the request's id.
+            self._executor.submit(copy_context().run, calls.work)
+        return calls
+
+    def call(self, job: Job, calls: Calls) -> Attempt | str:
+        """One attempt, or why there is none; nothing may get out of it."""
+        try:
+            self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD)
+            self._look(job, calls)
+            return self._attempt(job, calls)
+        except (NotNow, Unavailable) as error:
+            return str(error)
+        except Exception as error:  # the boundary of one record, which nobody would hear from again
+            logger.exception("no call was made", message_id=job.message.message_id)
+            return type(error).__name__
+
+    def _attempt(self, job: Job, calls: Calls) -> Attempt:
+        """The call itself; NotNow if it must not be made."""
+        message = job.message
+        ids = {"mailing_id": message.mailing_id, "message_id": message.message_id, "client_id": message.client_id}
+        started = self._clock.now()
+
+        def last_look() -> None:
+            nonlocal started
+            self._wait_until(job.not_before)
+            self._look(job, calls)
+            calls.note_sent(job)
+            started = self._clock.now()
+
+        with traced("gateway", remote=True, **ids) as step:
+            try:
+                answer = self._gateway.send(
+                    gateway_id_for(message.message_id), message.phone_number, job.mailing.text, last_look
+                )
+            except (NotNow, Unavailable):
+                raise
+            except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
+                logger.exception("the gateway's adapter failed", message_id=message.message_id)
+                answer = Answer(Outcome.UNKNOWN, f"the gateway's adapter failed: {type(error).__name__}")
+            duration = (self._clock.now() - started) // timedelta(milliseconds=1)
+            step.note(outcome=answer.outcome.value, http_status=answer.http_status)
+            if answer.outcome not in (Outcome.ACCEPTED, Outcome.REFUSED):
+                step.fail()
+        return Attempt(
+            started, duration, answer.outcome, answer.reason, answer.http_status, answer.retry_after, answer.words
+        )
+
+    def _wait_until(self, moment: datetime | None) -> None:
+        if moment and (span := (moment - self._clock.now()).total_seconds()) > 0:
+            self._clock.sleep(span)
+
+    def _look(self, job: Job, calls: Calls) -> None:
+        """Raise NotNow if the call must not be made after all: much can have happened since the claim."""
+        since = self._clock.now() - PACED_MAX_AGE if job.paces else None
+        state = self._states.get_fresh(job.mailing.mailing_id, since)
+        now = self._clock.now()
+        if state is None:
+            raise NotNow("the mailing is gone")
+        if reason := obstacle(state.mailing, now):
+            raise NotNow(reason)
+        if deferral(state.mailing, job.message, now):
+            raise NotNow("outside the local window")
+        if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
+            raise NotNow("no time left in this invocation")
+        if job.not_before and now > job.not_before + TOLERANCE:
+            raise NotNow("too late for its turn")
+        if not calls.probe and self._control.state(since).open:
+            raise NotNow("the circuit is open")
+        if not job.paces.issuperset(self._control.paces(state.mailing, since)):
+            raise NotNow("the rate has changed")
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one batch. Its threads may outlive the invocation: what was given up is not sent any more."""
+
+    caller: Caller
+    waiting: deque[Job]
+    latest: datetime
+    probe: bool
+    pending: dict[MessageKey, Job]
+    _ended: SimpleQueue[Result] = field(default_factory=SimpleQueue)
+    _sent: dict[MessageKey, bool] = field(default_factory=dict)
+
+    def work(self) -> None:
+        """Make one call after the other, as long as there are any. Runs in a thread of its own."""
+        while self.waiting:
+            try:
+                job = self.waiting.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            self._ended.put((job, self.caller.call(job, self)))
+
+    def note_sent(self, job: Job) -> None:
+        """The next thing is to send; NotNow if the batch was given up meanwhile."""
+        if not self._sent.setdefault(job.message.key, True):  # one step, so that both cannot happen
+            raise NotNow("no time left in this invocation")
+
+    def next(self, seconds: float) -> Result | None:
+        """The next result, None if there is none after so many seconds."""
+        try:
+            result = self._ended.get(timeout=max(0.0, seconds))
+        except Empty:
+            return None
+        self.pending.pop(result[0].message.key)
+        return result
+
+    def give_up(self) -> tuple[list[Result], list[Job]]:
+        """End the batch: what was not sent will not be, and of the rest, the second, nobody will hear the answer."""
+        self.waiting.clear()
+        unsent = [job for key, job in self.pending.items() if not self._sent.setdefault(key, False)]
+        unheard = [job for key, job in self.pending.items() if self._sent[key]]
+        self.pending.clear()
+        return [(job, "no time left in this invocation") for job in unsent], unheard
