@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..domain.errors import Invalid
+from ..domain.errors import Invalid, NotFound
 from . import sessions
 from .routing import Page, Pages, Redirect
 from .texts import _
@@ -29,11 +29,26 @@ def change_password(visit: Visit) -> Redirect:
     return _signed_out(visit, _("Your password is changed. Sign in with the new one."))
 
 
+@pages.get("/admin/account/tokens/{token_id}/revoke")
+def confirm_revoke(visit: Visit, token_id: str) -> Page:
+    """Ask whether to revoke a token: whoever uses it needs another one."""
+    tokens = [one for one in visit.services.accounts.tokens(visit.principal.username) if one.token_id == token_id]
+    if not tokens:
+        raise NotFound("there is no such token")
+    return Page("account/revoke.html", {"token": tokens[0]})
+
+
 @pages.post("/admin/account/tokens/{token_id}/revoke", shows=show_account)
 def revoke_token(visit: Visit, token_id: str) -> Redirect:
     """Revoke one of one's own tokens."""
     visit.services.accounts.revoke_token(visit.principal.username, token_id)
     return Redirect("/admin/account", flash=_("The token is revoked."))
+
+
+@pages.get("/admin/account/sign-out")
+def confirm_sign_out(visit: Visit) -> Page:
+    """Ask whether to end all one's sessions and tokens."""
+    return Page("account/sign_out.html", {"count": len(visit.services.accounts.tokens(visit.principal.username))})
 
 
 @pages.post("/admin/account/sign-out", shows=show_account)

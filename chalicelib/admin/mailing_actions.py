@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..domain.errors import Conflict
 from ..domain.mailings import Mailing, MailingState, MailingStatus
 from ..services.mailings import DELETABLE
+from . import rendering
 from .routing import Page, Pages, Redirect
+from .sending_question import changed_much
 from .texts import _
 from .visits import Visit
 
@@ -59,6 +62,8 @@ def _people(visit: Visit, state: MailingState, action: str) -> People:
 
 def _act(action: str) -> Callable[[Visit, str], Redirect]:
     def act(visit: Visit, mailing_id: str) -> Redirect:
+        if action in ("launch", "resume"):
+            _check_people(visit, mailing_id, action)
         getattr(visit.services.mailings, action)(mailing_id)
         told = {
             "launch": _("The mailing starts now."),
@@ -72,6 +77,17 @@ def _act(action: str) -> Callable[[Visit, str], Redirect]:
 
     act.__name__, act.__doc__ = f"{action}_mailing", f"Do it: {action} the mailing."
     return act
+
+
+def _check_people(visit: Visit, mailing_id: str, action: str) -> None:
+    """Conflict, which asks again, if many more or fewer would get it than the person was told."""
+    told = visit.form.text("people")
+    if not told.isdecimal():
+        return
+    people = _people(visit, visit.services.mailings.state(mailing_id), action).open
+    if changed_much(int(told[:12]), people):
+        before, now = rendering.number(int(told[:12])), rendering.number(people)
+        raise Conflict(_("When you were asked it was %(before)s, and now it is %(now)s.", before=before, now=now))
 
 
 for _action in (*_ALLOWED, "delete"):

@@ -18,7 +18,7 @@ from ..domain.requests import KEY_FIELD, RequestKey
 from ..domain.sms import sms_parts
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
-from . import charts, local_times, mailing_form
+from . import charts, local_times, mailing_form, sending_question
 from .routing import Page, Pages, Redirect
 from .texts import _, status_name
 from .visits import Visit
@@ -75,8 +75,15 @@ def _new_form(visit: Visit, query: NewQuery) -> Page:
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
 def create_mailing(visit: Visit, query: NewQuery) -> Page | Redirect:
-    """Order it; a form that is sent again orders nothing more, and one that has become another gets a new key."""
+    """Order it, after a question if it starts at once or goes to all.
+
+    A form that is sent again orders nothing more, and one that has become another gets a new key.
+    """
+    if sending_question.goes_back(visit):
+        return _filled_in(visit, _new_form(visit, query))
     fields = mailing_form.read(visit.form, visit.zone_name).fields()
+    if asked := sending_question.question(visit, fields, "/admin/mailings/new"):
+        return asked
     username = visit.principal.username
     key = visit.form.text("key")
     try:
@@ -118,6 +125,10 @@ def preview_mailing(visit: Visit) -> Page:
 @pages.get("/admin/mailings/{mailing_id}/edit")
 def edit_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
     """Ask for changes of a mailing, as far as it can be changed."""
+    return _edit_form(visit, mailing_id)
+
+
+def _edit_form(visit: Visit, mailing_id: str) -> Page | Redirect:
     mailing = visit.services.mailings.get(mailing_id)
     if not mailing_form.changeable(mailing):
         return Redirect(f"/admin/mailings/{mailing_id}", flash=_("It has ended: nothing of it can be changed."))
@@ -126,17 +137,27 @@ def edit_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
 
 
 @pages.post("/admin/mailings/{mailing_id}/edit", shows=edit_mailing)
-def change_mailing(visit: Visit, mailing_id: str) -> Redirect:
-    """Change it, unless somebody else has done so meanwhile."""
+def change_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
+    """Change it, unless somebody else has done so meanwhile; after a question, if that would send it, or to all."""
 
     def changed(before: Mailing) -> MailingFields:
         if str(before.revision) != visit.form.text("revision"):
             raise Conflict(_("It was changed or has begun meanwhile. Look at it again, then change it."))
         return mailing_form.read(visit.form, visit.zone_name, before).fields()
 
+    if sending_question.goes_back(visit):
+        return _filled_in(visit, _edit_form(visit, mailing_id))
+    before = visit.services.mailings.get(mailing_id)
+    if asked := sending_question.question(visit, changed(before), f"/admin/mailings/{mailing_id}/edit", before):
+        return asked
     with mailing_form.placed():
         visit.services.mailings.revise(mailing_id, changed)
     return Redirect(f"/admin/mailings/{mailing_id}", flash=_("Saved."))
+
+
+def _filled_in(visit: Visit, page: Page | Redirect) -> Page | Redirect:
+    """The form with what was entered in it."""
+    return replace(page, values={**page.values, "form": visit.form}) if isinstance(page, Page) else page
 
 
 def _form(visit: Visit, mailing: Mailing | None, shown: dict[str, str]) -> Page:

@@ -17,6 +17,7 @@ from .visits import Visit
 
 pages = Pages()
 SHOWN = 100  # dead letters; SQS gives them out in no order and has no pages
+MOST = 1000  # that are put back at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,27 @@ class LetterRow:
         return self.message is not None and self.message.status in (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 
 
-class DiscardQuery(BaseModel):
-    """The dead letter that is meant; all that are shown where there is none."""
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What putting back would come to, in messages: those that failed, those nobody knows of, and what stays."""
+
+    failed: int
+    unknown: int
+    settled: int
+    foreign: int
+
+    @classmethod
+    def of(cls, rows: list[LetterRow]) -> Meant:
+        """The messages of these letters; one that two letters are about counts once."""
+        statuses = {row.message.message_id: row.message.status for row in rows if row.message}
+        count = Counter(statuses.values())
+        failed, unknown = count[MessageStatus.FAILED], count[MessageStatus.UNKNOWN]
+        foreign = sum(row.message is None for row in rows)
+        return cls(failed, unknown, len(statuses) - failed - unknown, foreign)
+
+
+class LetterQuery(BaseModel):
+    """The dead letter that is meant; all if there is none: of those that are shown when they are discarded."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,20 +91,30 @@ def show_depths(visit: Visit) -> Page:
     return Page("queues/depths.html", {"queues": _queues(visit)})
 
 
+@pages.get("/admin/queues/redrive")
+def confirm_redrive(visit: Visit, query: LetterQuery) -> Page | Redirect:
+    """Ask what is to be put back, and say how many people get it."""
+    letters = [row for row in _letters(visit, MOST) if query.id in ("", row.letter.item)]
+    if not letters:
+        return Redirect("/admin/queues", flash=_gone())
+    return Page("queues/redrive.html", {"meant": Meant.of(letters), "id": query.id, "most": MOST})
+
+
 @pages.post("/admin/queues/redrive")
 def redrive(visit: Visit) -> Redirect:
-    """Put back the dead letters named, or all."""
+    """Put back the dead letters named, or all; what may have been sent only if that is asked for."""
     ids = visit.form.texts("id")
-    redriven = visit.services.dead_letters.redrive(frozenset(ids) if ids else None)
+    unknown = visit.form.flag("unknown")
+    redriven = visit.services.dead_letters.redrive(frozenset(ids) if ids else None, unknown=unknown)
     return Redirect("/admin/queues", flash=_told(redriven))
 
 
 @pages.get("/admin/queues/discard")
-def confirm_discard(visit: Visit, query: DiscardQuery) -> Page | Redirect:
+def confirm_discard(visit: Visit, query: LetterQuery) -> Page | Redirect:
     """Ask whether to discard."""
     letters = [row for row in _letters(visit) if query.id in ("", row.letter.item)]
     if not letters:
-        return Redirect("/admin/queues", flash=_("It is not there any more, or somebody else has it in hand."))
+        return Redirect("/admin/queues", flash=_gone())
     return Page("queues/discard.html", {"letters": letters})
 
 
@@ -113,9 +143,13 @@ def _queues(visit: Visit) -> list[QueueRow]:
     ]
 
 
-def _letters(visit: Visit) -> list[LetterRow]:
-    """Those that are shown, the oldest first."""
-    letters = sorted(visit.services.dead_letters.list(SHOWN), key=lambda letter: letter.given_up_at)
+def _gone() -> str:
+    return _("It is not there any more, or somebody else has it in hand.")
+
+
+def _letters(visit: Visit, most: int = SHOWN) -> list[LetterRow]:
+    """Up to so many, the oldest first."""
+    letters = sorted(visit.services.dead_letters.list(most), key=lambda letter: letter.given_up_at)
     messages = visit.services.messages.of(letter.about for letter in letters if letter.about)
     return [LetterRow(letter, messages.get(letter.about) if letter.about else None) for letter in letters]
 

@@ -7,6 +7,7 @@ import re
 from ..api.fields import PageQuery
 from ..api.reports import ReportBody
 from ..domain.errors import Invalid
+from ..domain.mailings import MailingStatus
 from ..services.gateway_control import MAX_RATE
 from .routing import ADMINS, Page, Pages, Redirect
 from .texts import _
@@ -42,7 +43,16 @@ def hold(visit: Visit) -> Redirect:
     return Redirect("/admin/settings", flash=_("The circuit is open: nothing is sent until you close it."))
 
 
-@pages.post("/admin/settings/close", shows=show_settings)
+@pages.get("/admin/settings/close")
+def confirm_close(visit: Visit) -> Page:
+    """Ask whether to send what waits, and say how much that is."""
+    look = visit.services.overviews.look(visit.now)
+    running = [one for one in look.under_way if one.mailing.status is MailingStatus.RUNNING]
+    waiting = sum(one.total - one.done for one in running)
+    return Page("settings/close.html", {"waiting": waiting, "unseen": look.unseen})
+
+
+@pages.post("/admin/settings/close", shows=confirm_close)
 def close(visit: Visit) -> Redirect:
     """Close the circuit by hand, and send what waits."""
     visit.services.gateway_control.close(visit.principal.username, visit.form.text("reason"))

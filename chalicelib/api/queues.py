@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StrictStr
+from pydantic import Field, StrictBool, StrictStr
 
 from ..domain.messages import message_id_for
 from ..services.dead_letters import DeadLetter
@@ -71,11 +71,12 @@ class DeadLetterList(View):
 
 
 class RedriveBody(Body):
-    """Which dead letters: those of these ids, or all where it is null."""
+    """Which dead letters: those of these ids, or all if it is null; with `unknown` those of unknown outcome too."""
 
     model_config = example({"ids": [_LETTER]})
 
     ids: Items | None = None
+    unknown: StrictBool = False
 
 
 class RedriveView(View):
@@ -120,8 +121,13 @@ def list_dead_letters(call: Call, query: LimitQuery) -> DeadLetterList:
 
 @routes.route("POST", "/api/dead-letters/redrive")
 def redrive_dead_letters(call: Call, body: RedriveBody) -> RedriveView:
-    """Put given-up messages back, up to 1000 at once; window, pause, opt-out and local window are checked again."""
-    redriven = call.services.dead_letters.redrive(None if body.ids is None else frozenset(body.ids))
+    """Put given-up messages back, up to 1000 at once; window, pause, opt-out and local window are checked again.
+
+    A message whose outcome is unknown stays unless `unknown` is true: the gateway may have taken it, and who got it
+    would get it twice.
+    """
+    ids = None if body.ids is None else frozenset(body.ids)
+    redriven = call.services.dead_letters.redrive(ids, unknown=body.unknown)
     return RedriveView(put_back=redriven.put_back, settled=redriven.settled, refused=redriven.refused)
 
 

@@ -20,6 +20,7 @@ from .settling import put_back
 _LOOK = 1000  # dead letters at once
 _HIDE = 60  # seconds that those in hand are kept from others
 _TRIES = 5
+_UNASKED = "the gateway may have taken it, so it is put back only if that is asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,12 @@ class DeadLetters:
         self._dead_letters.postpone([(message.receipt, 0) for message in found])
         return [letter for message in found for letter in _letters(message)]
 
-    def redrive(self, items: Collection[str] | None = None) -> Redriven:
+    def redrive(self, items: Collection[str] | None = None, *, unknown: bool = False) -> Redriven:
         """Put messages back, those of the letters named or all (up to 1000 at once), each with new attempts.
 
-        Only failed and unknown ones of a mailing whose window is open; the sender checks pause, opt-out and local
-        window again. A letter whose message has been settled otherwise is removed; one that is refused stays.
+        Only failed ones of a mailing whose window is open, and with `unknown` also those whose outcome is unknown: who
+        got such a message may get it twice. The sender checks pause, opt-out and local window again. A letter whose
+        message has been settled otherwise is removed; one that is refused stays.
         """
         refused: dict[str, str] = {}
         chosen: defaultdict[str, dict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
@@ -88,14 +90,18 @@ class DeadLetters:
         for mailing_id, letters in chosen.items():
             messages = {message.item: message for twins in letters.values() for message in twins}
             try:
-                again = self.put_back(mailing_id, letters)
+                again, kept = self.put_back(mailing_id, letters, unknown=unknown)
             except (Conflict, NotFound) as error:
                 refused |= dict.fromkeys(messages, str(error))
                 left += messages.values()
                 continue
             count += again
-            settled += len(letters) - again
-            self._dead_letters.delete([message.receipt for message in messages.values()])
+            settled += len(letters) - again - len(kept)
+            staying = {message.item for client_id in kept for message in letters[client_id]}
+            for item in staying:
+                refused[item] = _UNASKED
+                left.append(messages[item])
+            self._dead_letters.delete([one.receipt for item, one in messages.items() if item not in staying])
         self._dead_letters.postpone([(message.receipt, 0) for message in left])
         return Redriven(count, settled, refused)
 
@@ -107,16 +113,25 @@ class DeadLetters:
         self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in items])
         return len(gone)
 
-    def put_back(self, mailing_id: str, client_ids: Collection[str]) -> int:
-        """Queue the failed ones of a mailing's messages again; Conflict where the mailing sends no more."""
-        mailing = self._open(mailing_id)
+    def put_back(self, mailing_id: str, client_ids: Collection[str], *, unknown: bool = False) -> tuple[int, set[str]]:
+        """Queue a mailing's failed messages again, and those of unknown outcome; Conflict if the mailing sends no more.
+
+        Answers how many, and the clients whose messages stay since their outcome is unknown.
+        """
         found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)
-        rows = [row for row in found.values() if row.status in (MessageStatus.FAILED, MessageStatus.UNKNOWN)]
+        wanted = {MessageStatus.FAILED, MessageStatus.UNKNOWN} if unknown else {MessageStatus.FAILED}
+        rows = [row for row in found.values() if row.status in wanted]
+        kept = (
+            {row.client_id for row in found.values() if row.status is MessageStatus.UNKNOWN} if not unknown else set()
+        )
+        if kept and not rows:
+            return 0, kept  # the mailing is not opened for nothing
+        mailing = self._open(mailing_id)
         count = put_back(self._mailings, self._ledger, mailing_id, rows, self._clock.now())
         if mailing.reopening == (REDRIVING,):
             self._change(mailing_id, lambda old, _: replace(old, reopening=()))
         self._send_queue.send(hints_for(mailing_id, [row.client_id for row in rows]))
-        return count
+        return count, kept
 
     def _open(self, mailing_id: str) -> Mailing:
         """The mailing, running again where it had finished; it does not finish until its messages are put back."""

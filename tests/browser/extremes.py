@@ -47,7 +47,8 @@ def fill(run: LocalRun, api: ApiCaller) -> Extremes:
     _settings(api)
     api.call("POST", "/api/users", {"username": LONGEST_USERNAME, "password": PASSWORD, "role": "operator"})
     api.call("POST", "/auth-token", {"username": LONGEST_USERNAME, "password": PASSWORD, "name": WIDE[:64]})
-    api.call("POST", "/auth-token", {"username": "admin", "password": run.password, "name": MIXED[:64]})
+    named = {"username": "admin", "password": run.password, "name": MIXED[:64]}
+    token_id = str(api.call("POST", "/auth-token", named)["token_id"])
     return Extremes(
         {
             "client_id": clients[0],
@@ -56,6 +57,7 @@ def fill(run: LocalRun, api: ApiCaller) -> Extremes:
             "about": mailing,
             "import_id": _import(api),
             "username": LONGEST_USERNAME,
+            "token_id": token_id,
         }
     )
 

@@ -90,6 +90,7 @@ def test_an_hour_that_the_clocks_show_twice_is_chosen(window: Window, sign_in: C
     page.get_by_label("Which of the two is meant?").select_option(label="the second time, UTC-0500")
     page.get_by_label("Text").fill("Halloween is really over")
     page.get_by_role("button", name="Create the mailing").click()
+    page.get_by_role("button", name=re.compile("Schedule for")).click()  # it goes to all
     mailing = mailing_of(page)
     page.goto(f"/admin/mailings/{mailing}/edit")
     expect(page.get_by_label("Which of the two is meant?")).to_have_value("1")
@@ -115,7 +116,7 @@ def test_a_mailing_is_launched_paused_and_cancelled_after_questions(page: Page, 
     question.get_by_role("link", name="Back").click()
     expect(question).to_have_count(0)
     assert status() == "scheduled"
-    ask("Start now").get_by_role("button", name="Start now").click()
+    ask("Start now").get_by_role("button", name="Send now to 200 people").click()
     expect(page.locator(".flash")).to_have_text("The mailing starts now.")
     page.get_by_role("link", name="Overview").click()
     card = page.locator(".card", has_text="Steered by hand")
@@ -137,6 +138,8 @@ def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> 
     page.goto(f"/admin/mailings/{mailing}")
     page.get_by_role("link", name="Make a copy").click()
     expect(page.get_by_label("Text")).to_have_value("To be copied")
+    page.get_by_label("Start (Europe/Moscow)").fill(local(timedelta(hours=2)))
+    page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=3)))
     page.get_by_role("button", name="Create the mailing").click()
     expect(page.locator(".flash")).to_have_text("The mailing is made.")
     copy = mailing_of(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -74,7 +75,8 @@ def test_the_rate_and_the_circuit_are_set_with_a_trail(page: Page, api: ApiCalle
     expect(page.locator("main")).to_contain_text("Nothing is sent until somebody closes the circuit.")
     expect(page.locator("tbody tr").first).to_contain_text("works at the gateway")
     expect(page.locator("tbody tr").first).to_contain_text("admin")
-    page.get_by_role("button", name="Close the circuit: send").click()
+    page.get_by_role("link", name="Close the circuit: send").click()
+    page.get_by_role("button", name=re.compile("Close the circuit: send|Send to")).click()
     expect(page.locator(".flash")).to_contain_text("The circuit is closed")
     page.get_by_label("Messages a second").fill("")
     page.get_by_role("button", name="Set the rate").click()
@@ -90,14 +92,16 @@ def test_dead_letters_are_put_back_one_and_all(page: Page, run: LocalRun, api: A
     expect(rows).to_have_count(3)
     rows.first.locator("summary").click()
     expect(rows.first.locator("pre")).to_contain_text(mailing)
-    rows.first.get_by_role("button", name="Put back").click()
+    rows.first.get_by_role("link", name="Put back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send again to 1 person").click()
     expect(page.locator(".flash")).to_have_text("1 message was put back.")
     page.get_by_role("link", name="Look again").click()
     expect(rows).to_have_count(2)
     rows.first.get_by_role("link", name="Discard").click()
     page.get_by_role("dialog").get_by_role("button", name="Discard").click()
     expect(page.locator(".flash")).to_have_text("1 dead letter was discarded.")
-    page.get_by_role("button", name="Put all back").click()
+    page.get_by_role("link", name="Put all back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send again to").click()
     expect(page.locator(".flash")).to_contain_text("put back.")
     wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["counts"]["sent"] == 2)
 

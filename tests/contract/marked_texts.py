@@ -104,10 +104,16 @@ def _reasons(module: ast.Module) -> Iterator[str]:
         for one in module.body
         if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name) and isinstance(one.value, ast.Constant)
     }
+    shown = {id(one) for call in ast.walk(module) if _is_example(call) for one in ast.walk(call)}
     for node in ast.walk(module):
         for value in _reasons_of(node):
-            if text := _sample(value, known):
+            if id(value) not in shown and (text := _sample(value, known)):
                 yield text
+
+
+def _is_example(node: ast.AST) -> bool:
+    """Whether this is the example of a request's body, which stands in the API's description only."""
+    return isinstance(node, ast.Call) and _name(node) == "example"
 
 
 def _reasons_of(node: ast.AST) -> Iterator[ast.AST]:

@@ -85,7 +85,7 @@ document.addEventListener("htmx:afterSwap", () => {
 // Twice clicked is once sent.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
-  if (event.defaultPrevented || event.target.method !== "post" || !button) return;
+  if (event.defaultPrevented || event.target.method !== "post" || !button || button.formMethod === "dialog") return;
   setTimeout(() => { button.disabled = true; });
 });
 window.addEventListener("pageshow", (event) => {

@@ -44,6 +44,7 @@ class Filled:
             "about": mailing,
             "import_id": imported["id"],
             "username": "admin",
+            "token_id": campaign.api.get("/api/users/me/tokens").json["rows"][0]["token_id"],
         }
 
     def grow(self, count: int) -> None:
