@@ -3,13 +3,10 @@
 from chalice import Chalice, Cron, Rate
 from chalice.app import CloudWatchEvent, SQSEvent
 
-from chalicelib import tracing, workers
+from chalicelib import workers
 from chalicelib.config import Settings
 
 settings = Settings.from_environment()
-
-if settings.traced:
-    tracing.turn_on()
 
 app = Chalice(app_name="message-service")
 

@@ -21,7 +21,6 @@ class Settings:
 
     resource_prefix: str = DEFAULT_PREFIX
     function_name: str = ""
-    tracing_disabled: bool = False
     log_level: str = "INFO"
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_token: str = ""
@@ -74,11 +73,6 @@ class Settings:
     def function(self) -> str:
         """Which of the stack's functions this is, such as "sender"; "" outside of Lambda."""
         return self.function_name.removeprefix(f"{self.resource_prefix}-")
-
-    @property
-    def traced(self) -> bool:
-        """Whether traces go to X-Ray, for which nobody listens outside of Lambda."""
-        return bool(self.function_name) and not self.tracing_disabled
 
     @property
     def gateway_may_be_local(self) -> bool:
@@ -182,7 +176,6 @@ def _list_of_addresses(text: str) -> str:
 _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resource_prefix", "RESOURCE_PREFIX", str),
     ("function_name", "AWS_LAMBDA_FUNCTION_NAME", str),  # Lambda sets it
-    ("tracing_disabled", "POWERTOOLS_TRACE_DISABLED", _true_or_false),
     ("log_level", "LOG_LEVEL", _log_level),  # the logger reads it, too
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_token", "GATEWAY_TOKEN", str),

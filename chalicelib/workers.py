@@ -10,7 +10,6 @@ from .domain.errors import Malformed
 from .messaging import Unit
 from .observability import invocation, logger
 from .services.batch import Received
-from .tracing import traced
 
 BatchAnswer = dict[str, list[dict[str, str]]]
 
@@ -18,7 +17,7 @@ BatchAnswer = dict[str, list[dict[str, str]]]
 def tick(event: dict[str, Any], context: Any) -> None:
     """The schedule's work, once a minute."""
     del event
-    with invocation("tick", context.aws_request_id), traced("tick"):
+    with invocation("tick", context.aws_request_id):
         services = get_services()
         services.dispatcher.tick(_deadline(services, context))
 
@@ -26,7 +25,7 @@ def tick(event: dict[str, Any], context: Any) -> None:
 def report(event: dict[str, Any], context: Any) -> None:
     """Every quarter of an hour: send the daily report if its time has come."""
     del event
-    with invocation("report", context.aws_request_id), traced("report"):
+    with invocation("report", context.aws_request_id):
         get_services().reports.send_due()
 
 
@@ -42,9 +41,11 @@ def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
 def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bool:
     try:
         unit = Unit.parse(record["body"])
-        logger.debug("unit", unit=unit.kind, mailing_id=unit.mailing_id, shard=unit.shard)
-        with traced(unit.kind, mailing_id=unit.mailing_id or None, shard=unit.shard or None):
-            services.dispatcher.handle(unit, _deadline(services, context))
+        started = services.clock.now()
+        services.dispatcher.handle(unit, _deadline(services, context))
+        duration = (services.clock.now() - started) // timedelta(milliseconds=1)
+        about = {"unit": unit.kind, "mailing_id": unit.mailing_id, "shard": unit.shard}
+        logger.debug("unit", extra={**about, "duration_ms": duration})
     except Malformed as error:
         logger.error("poison on the dispatch queue", item=record["messageId"], error=str(error))
         return False
@@ -65,7 +66,7 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer:
         )
         for record in event["Records"]
     ]
-    with invocation("sender", context.aws_request_id), traced("deliver", size=len(received)):
+    with invocation("sender", context.aws_request_id):
         services = get_services()
         return _answer(services.delivery.deliver(received, _deadline(services, context)))
 

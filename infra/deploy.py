@@ -35,8 +35,7 @@ HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
 _FUNCTION = "AWS::Serverless::Function"
 # What needs no other variable, which the stack may have from before.
 _READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
-# A gateway of this machine may be called, and nobody collects traces.
-EMULATED = {"GATEWAY_LOCAL": "true", "POWERTOOLS_TRACE_DISABLED": "true"}
+EMULATED = {"GATEWAY_LOCAL": "true"}  # a gateway of this machine may be called
 
 
 class DeployError(Exception):

@@ -13,7 +13,6 @@ from ..domain.errors import NotFound
 from ..domain.mailings import is_mailing_id
 from ..domain.messages import parse_message_id
 from ..observability import API_ERRORS, API_LATENCY, invocation, logger, measure
-from ..tracing import traced
 
 _NAMED = ("mailing", "client")  # parameters of a query that hold an id
 
@@ -21,7 +20,7 @@ _NAMED = ("mailing", "client")  # parameters of a query that hold an id
 def served(request: Request, route: str, answer: Callable[[], Response]) -> Response:
     """The answer to a request of a route, which is written as the route is: a path may hold what no log may."""
     started = perf_counter()
-    with invocation("api", request.context["requestId"]), traced(f"{request.method} {route}") as step:
+    with invocation("api", request.context["requestId"]):
         response = answer()
         milliseconds = (perf_counter() - started) * 1000
         measure(API_LATENCY, milliseconds)
@@ -29,11 +28,7 @@ def served(request: Request, route: str, answer: Callable[[], Response]) -> Resp
         if status >= 400:
             measure(API_ERRORS, of=f"{status // 100}xx")
         about = {"route": route, "method": request.method, "status": status, "duration_ms": round(milliseconds)}
-        ids = known_ids(_said(request, response))
-        step.note(status=status, **ids)
-        if status >= 500:
-            step.fail()
-        logger.info("request", extra={**about, **ids})
+        logger.info("request", extra={**about, **known_ids(_said(request, response))})
     return response
 
 

@@ -16,7 +16,6 @@ from ..domain.errors import Unavailable
 from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway, NotNow
 from ..observability import logger
-from ..tracing import traced
 from .batch import Job
 from .claiming import deferral, obstacle
 from .gateway_control import TOLERANCE, GatewayControlService
@@ -72,7 +71,6 @@ class Caller:
     def _attempt(self, job: Job, calls: Calls) -> Attempt:
         """The call itself; NotNow if it must not be made."""
         message = job.message
-        ids = {"mailing_id": message.mailing_id, "message_id": message.message_id, "client_id": message.client_id}
         started = self._clock.now()
 
         def last_look() -> None:
@@ -82,20 +80,16 @@ class Caller:
             calls.note_sent(job)
             started = self._clock.now()
 
-        with traced("gateway", remote=True, **ids) as step:
-            try:
-                answer = self._gateway.send(
-                    gateway_id_for(message.message_id), message.phone_number, job.mailing.text, last_look
-                )
-            except (NotNow, Unavailable):
-                raise
-            except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
-                logger.exception("the gateway's adapter failed", message_id=message.message_id)
-                answer = Answer(Outcome.UNKNOWN, f"the gateway's adapter failed: {type(error).__name__}")
-            duration = (self._clock.now() - started) // timedelta(milliseconds=1)
-            step.note(outcome=answer.outcome.value, http_status=answer.http_status)
-            if answer.outcome not in (Outcome.ACCEPTED, Outcome.REFUSED):
-                step.fail()
+        try:
+            answer = self._gateway.send(
+                gateway_id_for(message.message_id), message.phone_number, job.mailing.text, last_look
+            )
+        except (NotNow, Unavailable):
+            raise
+        except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
+            logger.exception("the gateway's adapter failed", message_id=message.message_id)
+            answer = Answer(Outcome.UNKNOWN, f"the gateway's adapter failed: {type(error).__name__}")
+        duration = (self._clock.now() - started) // timedelta(milliseconds=1)
         return Attempt(
             started, duration, answer.outcome, answer.reason, answer.http_status, answer.retry_after, answer.words
         )

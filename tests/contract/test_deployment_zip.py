@@ -43,8 +43,7 @@ def test_the_zip_knows_the_services_of_aws_that_are_called_and_no_other(packaged
     allowed = {
         action.partition(":")[0] for name in packaged.properties(FUNCTION) for action, _ in packaged.permissions(name)
     }
-    by_lambda = {"logs", "xray"}
-    assert known == AWS_SERVICES == {{"ses": "sesv2"}.get(service, service) for service in allowed - by_lambda}
+    assert known == AWS_SERVICES == {{"ses": "sesv2"}.get(service, service) for service in allowed - {"logs"}}
 
 
 def test_compiled_modules_are_for_lambdas_python(packaged: Packaged) -> None:

@@ -9,8 +9,6 @@ from tests.contract.recorded import record_api, record_report, record_workers
 
 FUNCTIONS = {"api": "APIHandler", "tick": "Tick", "dispatcher": "Dispatcher"}
 FUNCTIONS |= {"sender": "Sender", "report": "Report"}
-# X-Ray knows no resources (Service Authorization Reference, "Actions, resources, and condition keys for AWS X-Ray").
-TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +18,9 @@ def used() -> dict[str, set[Permission]]:
 
 
 def _allowed_unrecorded(function: str) -> set[Permission]:
-    """What is asked for outside the function's own calls: by Lambda, for logs and traces, and of Secrets Manager."""
+    """What is asked for outside the function's own calls: by Lambda, for logs, and of Secrets Manager."""
     group = f"/aws/lambda/{STACK}-{function}"
-    by_lambda = TRACING | {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
+    by_lambda = {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
     if function == "sender":
         by_lambda |= {("secretsmanager:GetSecretValue", f"{STACK}/gateway-token")}
     if function in ("dispatcher", "sender"):
@@ -56,8 +54,7 @@ def test_no_role_allows_everything_of_anything(packaged: Packaged) -> None:
         for statement in packaged.statements(function):
             assert statement["Effect"] == "Allow"
             assert not [action for action in as_list(statement["Action"]) if "*" in action]
-        open_ended = {one for one in packaged.permissions(function) if "*" in one[1]}
-        assert open_ended <= TRACING
+        assert not [one for one in packaged.permissions(function) if "*" in one[1]]
 
 
 def test_e_mails_leave_from_one_address_to_those_who_were_named(packaged: Packaged) -> None:

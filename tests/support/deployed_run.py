@@ -23,7 +23,6 @@ from infra.deploy import stack_name
 from infra.package import package, this_machine
 from tests.contract.packaged import FUNCTION, Permission
 from tests.support.local_run import BOUND, ROOT, services_at, wait_until
-from tests.support.trace_daemon import TraceDaemon
 
 STAGE = "test"
 PROCESSES = 4  # of each function that a queue feeds
@@ -39,7 +38,6 @@ class DeployedRun:
         self.package = directory / "dist"
         self._gateway_url = gateway_url
         self._port = free_port()
-        self.traces = TraceDaemon()
         self._calls = directory / "calls.json"
         self._log = (directory / "ministack.log").open("wb")
         self.process = subprocess.Popen(
@@ -58,7 +56,7 @@ class DeployedRun:
         return f"http://127.0.0.1:{self._port}"
 
     def ready(self) -> DeployedRun:
-        """Make the package and deploy it; its functions have the settings of IMPATIENT, and are traced."""
+        """Make the package and deploy it; its functions have the settings of IMPATIENT."""
         package(STAGE, self.package, this_machine())
         self.change_template(self._adapt)
         wait_until(self._answers)
@@ -114,14 +112,12 @@ class DeployedRun:
             self.process.kill()
             self.process.wait()
         self._log.close()
-        self.traces.stop()
 
     def _adapt(self, template: dict[str, Any]) -> None:
         """Each function is a process here, with the whole zip unpacked: as many as on AWS take minutes to start."""
-        traced = {"POWERTOOLS_TRACE_DISABLED": "false", "AWS_XRAY_DAEMON_ADDRESS": self.traces.address}
         for resource in template["Resources"].values():
             if resource["Type"] == FUNCTION:
-                resource["Properties"]["Environment"]["Variables"] |= IMPATIENT | traced
+                resource["Properties"]["Environment"]["Variables"] |= IMPATIENT
                 for source in resource["Properties"].get("Events", {}).values():
                     if source["Type"] == "SQS":
                         source["Properties"]["ScalingConfig"]["MaximumConcurrency"] = PROCESSES

@@ -31,7 +31,6 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     [
         ("RESOURCE_PREFIX", "msg-prod", "resource_prefix", "msg-prod"),
         ("AWS_LAMBDA_FUNCTION_NAME", "msg-prod-sender", "function_name", "msg-prod-sender"),
-        ("POWERTOOLS_TRACE_DISABLED", "true", "tracing_disabled", True),
         ("GATEWAY_URL", " https://gateway.example/base ", "gateway_url", "https://gateway.example/base"),
         ("GATEWAY_TOKEN", "secret\n", "gateway_token", "secret"),
         ("GATEWAY_TOKEN_SECRET", "prod/gateway-token", "gateway_token_secret", "prod/gateway-token"),
@@ -243,7 +242,7 @@ def test_a_function_knows_which_of_its_stacks_it_is() -> None:
 def test_the_readme_names_every_variable_with_its_default() -> None:
     """What people read is what they get; some have other defaults where `make run` gives them."""
     rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    on_aws = ("GATEWAY_TOKEN_SECRET", "GATEWAY_HOSTS", "GATEWAY_LOCAL", "POWERTOOLS_TRACE_DISABLED")
+    on_aws = ("GATEWAY_TOKEN_SECRET", "GATEWAY_HOSTS", "GATEWAY_LOCAL")
     local = (
         *on_aws,
         "GATEWAY_URL",
