@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra.account import Account
 
 ROLE = "message-service-api-gateway-logs"
-_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"  # pragma: allowlist secret
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [

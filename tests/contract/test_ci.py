@@ -36,11 +36,74 @@ def test_the_pipeline_is_what_gitlab_reads() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_gitlab_runs_all_that_the_script_runs() -> None:
-    """Expects every target of .ci/run in a job, and beside them what asks others: for weaknesses, or for an account."""
+# What GitLab runs and .ci/run does not, and why.
+ONLY_GITLAB = {
+    "make audit": "asks PyPI, which a machine without a network cannot; it stops nothing in GitLab either",
+    "make deploy": "wants an account, and a person who presses the button",
+    "docker compose": "wants Docker; `make test` deploys the same package into MiniStack",
+    "export ADMIN_PASSWORD": "prepares docker compose",
+    "test -n": "refuses a deploy without a password",
+}
+
+
+def test_the_script_runs_all_that_gitlab_runs() -> None:
+    """Expects the same targets of `make` in both, but for those with a reason, and no reason too many."""
     here, there = _targets(SCRIPT.read_text(encoding="utf-8").splitlines()), _targets(_pipeline_lines())
-    assert {"lint", "types", "imports", "test", "package", "template"} <= here
-    assert here | {"audit", "secrets", "deploy"} == there
+    assert {"lint", "types", "imports", "secrets", "test", "package", "template"} <= here
+    assert {f"make {target}" for target in there - here} == {name for name in ONLY_GITLAB if name.startswith("make ")}
+    assert here <= there
+
+
+def test_what_gitlab_runs_beside_make_is_known() -> None:
+    """Expects every other line of a job to be listed with the reason why .ci/run has no such line."""
+    other = [line for line in _pipeline_lines() if not line.startswith("make ")]
+    others = {name for name in ONLY_GITLAB if not name.startswith("make ")}
+    assert {name for line in other for name in others if line.startswith(name)} == others
+    assert [line for line in other if not line.startswith(tuple(others))] == []
+
+
+def _recipe(target: str) -> str:
+    """The commands of a target of `make`, as a shell gets them."""
+    command = ["make", "--dry-run", "--assume-old", ".venv/.requirements", target]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    return done.stdout.partition("git ls-files")[2] if target == "secrets" else done.stdout
+
+
+def test_a_key_that_is_committed_is_found(tmp_path: Path) -> None:
+    """Expects `make secrets` to name its file, and to take what only looks like a key."""
+    scan = _recipe("secrets").partition("xargs -0 ")[2].strip().replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+    made = {
+        "harmless.py": 'MAILING = "01KJPWD6M099CBF4EZDBRXGRED"\nALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"\n',
+        "bad.py": 'TOKEN = "' + "ghp_" + "8s7Dk2Lq9XvB4nR6tY1wZ3cF5hJ0mP7aQeUi" + '"\n',
+        "aws.ini": "aws_access_key_id = " + "AKIA" + "Q3EGRIT7YW5ZK2LM" + "\n",
+    }
+    for name, text in made.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    shell = ["bash", "-c", f"printf '%s\\0' {' '.join(made)} | xargs -0 {scan}"]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode != 0
+    assert {name for name in made if f"{name}:" in done.stdout} == {"bad.py", "aws.ini"}
+
+
+def test_an_audit_that_could_look_nothing_up_fails(tmp_path: Path) -> None:
+    """Expects `make audit` to end with an error if no index answers, as without a network."""
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").partition("\nattrs==")[0]
+    (tmp_path / "requirements-dev.txt").write_text(pinned + "\n", encoding="utf-8")
+    recipe = _recipe("audit").replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    lower = {name.lower(): value for name, value in nowhere.items()}
+    done = subprocess.run(
+        ["bash", "-c", recipe],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **nowhere, **lower},
+    )
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert "ERROR:pip_audit" in done.stderr
+    assert "PyPI could not be asked about all of them" in done.stderr
 
 
 def test_a_stage_is_deployed_by_a_person_after_everything_else() -> None:

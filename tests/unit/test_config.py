@@ -156,7 +156,7 @@ def test_what_a_sender_needs_beside_the_call_is_what_it_takes() -> None:
         "ftp://gateway.example",
         "gateway.example",
         "//gateway.example",
-        "https://user:pw@gateway.example",
+        "https://user:pw@gateway.example",  # pragma: allowlist secret
         "https://gateway.example/?key=1",
         "https://gateway.example/#top",
     ],

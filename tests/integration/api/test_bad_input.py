@@ -46,7 +46,7 @@ def _is_refused(api: Api, reply: Reply, *fields: str) -> None:
         "+123456",
         "+7916123456789012",
         "+0916123456",
-        "7916123456a",
+        "7916123456a",  # pragma: allowlist secret
         "++79161234567",
         "+7916123456７",
         "tel:+79161234567",
