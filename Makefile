@@ -149,7 +149,7 @@ audit: $(STAMP) ## Look for known vulnerabilities in the locked packages (asks P
 # What looks like a key. Passwords written into code are ruff's business (S105 to S107). The two alphabets are those of
 # base32 and of ids, and an id of a mailing is no secret; what else only looks like one says so at the end of its line.
 ALPHABETS := abcdefghijklmnopqrstuvwxyz|0123456789ABCDEFGHJKMNPQRSTVWXYZ
-MAILING_ID := ^[0-7][0-9A-HJKMNP-TV-Z]{25}$$
+MAILING_ID := (^|/)[0-7][0-9A-HJKMNP-TV-Z]{25}(/|$$)
 secrets: $(STAMP) ## Look for secrets in what is committed
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --disable-plugin KeywordDetector --exclude-lines '$(ALPHABETS)' --exclude-secrets '$(MAILING_ID)'
 

@@ -73,8 +73,9 @@ def test_a_key_that_is_committed_is_found(tmp_path: Path) -> None:
     """Expects `make secrets` to name its file, and to take what only looks like a key."""
     scan = _recipe("secrets").partition("xargs -0 ")[2].strip().replace(".venv/bin/", f"{Path(sys.executable).parent}/")
     made = {
-        "harmless.py": 'MAILING = "01KJPWD6M099CBF4EZDBRXGRED"\nALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"\n',
-        "bad.py": 'TOKEN = "' + "ghp_" + "8s7Dk2Lq9XvB4nR6tY1wZ3cF5hJ0mP7aQeUi" + '"\n',
+        "harmless.py": 'MAILING = "/mailing/01KJPWD6M099CBF4EZDBRXGRED/stats"\n',
+        "alphabet.py": 'ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"\n',
+        "bad.py": 'TOKEN = "' + "ghp_" + "8s7Dk2Lq9XvB4nR6tY1wZ3cF5hJ0mP7aQeUi" + '"\n',  # pragma: allowlist secret
         "aws.ini": "aws_access_key_id = " + "AKIA" + "Q3EGRIT7YW5ZK2LM" + "\n",
     }
     for name, text in made.items():
@@ -85,24 +86,30 @@ def test_a_key_that_is_committed_is_found(tmp_path: Path) -> None:
     assert {name for name in made if f"{name}:" in done.stdout} == {"bad.py", "aws.ini"}
 
 
+# Loaded by Python when it starts: every page that is asked for is not there.
+NOTHING_FOUND = """
+import requests
+
+def send(self, request, **options):
+    answer = requests.Response()
+    answer.status_code, answer.url, answer.request, answer._content = 404, request.url, request, b""
+    return answer
+
+requests.Session.send = send
+"""
+
+
 def test_an_audit_that_could_look_nothing_up_fails(tmp_path: Path) -> None:
-    """Expects `make audit` to end with an error if no index answers, as without a network."""
-    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").partition("\nattrs==")[0]
+    """Expects `make audit` to end with an error if the index knows no package, as behind a mirror without that page."""
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").partition("\nargon2-cffi-bindings==")[0]
     (tmp_path / "requirements-dev.txt").write_text(pinned + "\n", encoding="utf-8")
+    (tmp_path / "sitecustomize.py").write_text(NOTHING_FOUND, encoding="utf-8")
     recipe = _recipe("audit").replace(".venv/bin/", f"{Path(sys.executable).parent}/")
-    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
-    lower = {name.lower(): value for name, value in nowhere.items()}
-    done = subprocess.run(
-        ["bash", "-c", recipe],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, **nowhere, **lower},
-    )
+    shell = ["bash", "-c", recipe]
+    there = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(tmp_path)}}
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=120, check=False, **there)  # type: ignore[call-overload]
     assert done.returncode != 0, done.stdout + done.stderr
-    assert "ERROR:pip_audit" in done.stderr
+    assert "could not be audited" in done.stderr
     assert "PyPI could not be asked about all of them" in done.stderr
 
 
