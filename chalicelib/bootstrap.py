@@ -24,6 +24,7 @@ from .services.clients import ClientService
 from .services.dead_letters import DeadLetters
 from .services.delivery import Delivery
 from .services.dispatch import Dispatcher
+from .services.expanding import Expander
 from .services.feeding import Feeder
 from .services.gateway_control import GatewayControlService
 from .services.gauges import GaugeService
@@ -168,17 +169,14 @@ def build(
         reports=reports,
         feeder=feeder,
         dispatcher=Dispatcher(
-            clients,
             mailings,
-            ledger,
+            Expander(clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,
             Settler(mailings, ledger, activity, feeder, clock),
             control,
             imports,
             dispatch_queue,
-            send_queue,
             clock,
-            rng,
         ),
         delivery=Delivery(
             settings,

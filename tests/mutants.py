@@ -62,7 +62,7 @@ MUTANTS = (
     ),
     Mutant(
         "ledger before queue: hint at what is not written",
-        "chalicelib/services/dispatch.py",
+        "chalicelib/services/expanding.py",
         "zip(rows, self._ledger.insert(rows), strict=True) if new]",
         "zip(rows, [True] * len(rows), strict=True) if new]",
     ),

@@ -84,6 +84,10 @@ class Segment:
             tuple(dict.fromkeys(check_operator(code, "clients.operator") for code in operators)),
         )
 
+    def matches(self, tag: str, operator: str) -> bool:
+        """Whether a client with that tag and operator belongs to it."""
+        return (not self.tags or tag in self.tags) and (not self.operators or operator in self.operators)
+
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
@@ -130,6 +134,7 @@ class ShardProgress:
 
     `cursor` is the place in the segment's index, "" at the start; `expanded` says that every row is in the ledger.
     `feed_cursor` is the client up to which rows have been given to the send queue, `fed` that all have.
+    `counted_at` is when the last rows were written that are counted in `rows`.
     """
 
     shard: str
@@ -141,6 +146,7 @@ class ShardProgress:
     feed_round: int = 0
     owner: str = ""
     lease_until: datetime | None = None
+    counted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

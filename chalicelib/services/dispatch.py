@@ -1,53 +1,36 @@
-"""Dispatch: due mailings are launched, their segments expanded into the ledger, and the send queue fed."""
+"""Dispatch: due mailings are launched, their segments expanded, the send queue fed, and what has stopped set going."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.clients import SHARDS, Client
+from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
-from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
-from ..domain.messages import Message, MessageStatus
-from ..domain.tallies import counters_of
-from ..messaging import Queue, Unit, hints_for
+from ..domain.mailings import LATE_AFTER, Late, MailingState, MailingStatus, ShardProgress
+from ..messaging import Queue, Unit
 from ..observability import (
     CIRCUIT_STATE,
     DISPATCH_LAG,
     MAILINGS_UNDER_WAY,
-    MESSAGES_CREATED,
-    MESSAGES_DISPATCHED,
     START_LATENESS,
     logger,
     measure,
 )
-from ..storage.clients import ClientRepository
-from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
-from .claiming import deferral, obstacle
+from .expanding import PAGES, Expander
 from .feeding import Feeder
 from .gateway_control import GatewayControlService
 from .imports import ImportService
-from .measuring import measure_status
 from .settling import Settler, closing_status
 
-# Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
-# sending starts soon.
-FIRST_PAGE, PAGE = 75, 500
-_PAGES = 10_000  # of a shard in one invocation, whose time is over before that
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
-_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page, or a mailing's turn in the tick, may take
 _AT_ONCE = 200  # deleted and cancelled mailings that a tick looks at
-# A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
-_EXPANDING = frozenset({MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED})
 
 
 class Dispatcher:
@@ -55,29 +38,23 @@ class Dispatcher:
 
     def __init__(
         self,
-        clients: ClientRepository,
         mailings: MailingRepository,
-        ledger: Ledger,
+        expander: Expander,
         feeder: Feeder,
         settler: Settler,
         control: GatewayControlService,
         imports: ImportService,
         dispatch_queue: Queue,
-        send_queue: Queue,
         clock: SystemClock,
-        rng: random.Random,
     ) -> None:
-        self._clients = clients
         self._mailings = mailings
-        self._ledger = ledger
+        self._expander = expander
         self._feeder = feeder
         self._settler = settler
         self._control = control
         self._imports = imports
         self._dispatch_queue = dispatch_queue
-        self._send_queue = send_queue
         self._clock = clock
-        self._rng = rng
 
     def handle(self, unit: Unit, deadline: datetime) -> None:
         """Carry out one unit of the dispatch queue; what it is about may be gone or done already."""
@@ -141,66 +118,11 @@ class Dispatcher:
 
     # -- expand
 
-    def _expand(self, unit: Unit, deadline: datetime, pages: int = _PAGES) -> None:
-        """Write the rows of one shard, page by page; another invocation goes on where this one ends."""
-        mailing, shard = self._mailings.with_shard(unit.mailing_id, unit.shard)
-        if shard is None or shard.expanded or mailing.status not in _EXPANDING:
-            return
-        owner = f"{self._rng.getrandbits(64):016x}"
-        now = self._clock.now()
-        if not self._mailings.acquire(unit.mailing_id, shard, owner, now, now + _LEASE):
-            return
-        following: ShardProgress | None = replace(shard, owner=owner)
-        try:
-            for _ in range(pages):
-                if following is None or following.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
-                    break
-                following = self._expand_page(mailing, following)
-        except Unavailable:
-            with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
-                self._mailings.release(unit.mailing_id, unit.shard, owner)
-            raise
-        if following is None:
-            logger.warning("another dispatcher has the shard", mailing_id=unit.mailing_id, shard=unit.shard)
-        elif following.expanded:
-            self._after_expansion(unit.mailing_id, following)
-        else:
-            self._mailings.release(unit.mailing_id, unit.shard, owner)
-
-    def _expand_page(self, mailing: Mailing, shard: ShardProgress) -> ShardProgress | None:
-        """Ledger before queue, queue before cursor: any step may be repeated. None where the lease was lost."""
-        clients, cursor = self._clients.page(
-            mailing.segment, shard.shard, shard.cursor, PAGE if shard.cursor else FIRST_PAGE
-        )
-        now = self._clock.now()
-        # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
-        # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.
-        first = not shard.cursor and self._unhindered(mailing, now)
-        rows = [_row(mailing, client, now, hinted=first) for client in clients]
-        added = [row for row, new in zip(rows, self._ledger.insert(rows), strict=True) if new]
-        if first:
-            hinted = [row.client_id for row in rows if row.hinted]
-            self._send_queue.send(hints_for(mailing.mailing_id, hinted))
-            measure(MESSAGES_DISPATCHED, len(hinted))
-        new = replace(
-            shard,
-            cursor=cursor,
-            expanded=not cursor,
-            rows=shard.rows + len(rows),
-            fed=first and not cursor,
-            lease_until=now + _LEASE,
-        )
-        measure(MESSAGES_CREATED, len(added))
-        for row in added:
-            measure_status(row)
-        settled = Counter(name for row in rows for name in counters_of(row))
-        done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
-        return new if done else None
-
-    def _unhindered(self, mailing: Mailing, now: datetime) -> bool:
-        """Whether the queue may be given messages without asking how many it holds."""
-        control = self._control.state()
-        return not (obstacle(mailing, now) or mailing.rate_limit or control.limit(now) or control.open)
+    def _expand(self, unit: Unit, deadline: datetime, pages: int = PAGES) -> None:
+        """Write the rows of one shard, and set going what follows."""
+        shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, pages)
+        if shard is not None and shard.expanded:
+            self._after_expansion(unit.mailing_id, shard)
 
     def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
         logger.info("shard dispatched", mailing_id=mailing_id, shard=shard.shard, rows=shard.rows)
@@ -269,24 +191,3 @@ class Dispatcher:
 
 def _lease_is_over(shard: ShardProgress, now: datetime) -> bool:
     return shard.lease_until is None or shard.lease_until < now
-
-
-def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Message:
-    """The row of a client as dispatch writes it: to be sent, or at once with the status that it has without a call."""
-    row = Message(
-        mailing_id=mailing.mailing_id,
-        client_id=client.client_id,
-        phone_number=client.phone_number,
-        timezone=client.timezone,
-        status=MessageStatus.QUEUED,
-        revision=1,
-        created_at=now,
-        updated_at=now,
-    )
-    if client.opted_out:
-        return replace(row, status=MessageStatus.SKIPPED, reason="opted out")
-    if closing := closing_status(mailing, now):
-        return replace(row, status=closing, reason="not dispatched before the mailing ended")
-    if changes := deferral(mailing, row, now):
-        return replace(row, **changes)
-    return replace(row, hinted=hinted)

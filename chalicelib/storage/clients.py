@@ -15,6 +15,7 @@ from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS, Client, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import Segment
+from .client_changes import ClientChanges
 from .models import ClientModel, Tables, from_ms
 from .retries import TRIES, Item, read_items, transact, translated
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
@@ -54,6 +55,7 @@ class ClientRepository:
         self._table = tables.clients.Meta.table_name
         self._dynamodb = dynamodb
         self._segments = SegmentCounters(tables)
+        self.changes = ClientChanges(tables, backoff.clock, rng)
         self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
@@ -122,6 +124,7 @@ class ClientRepository:
                         transaction.save(_row(self._model, new), condition=self._unchanged(old))
                     elif old:
                         transaction.delete(self._model(old.client_id), condition=self._unchanged(old))
+                self.changes.note(transaction, changes)
                 self._segments.move(transaction, moves)
 
         with translated("clients"):
@@ -250,12 +253,15 @@ class ClientRepository:
 
 
 def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """The changes in groups that fit a transaction each: every client is an action, and every counter that moves."""
+    """The changes in groups that fit a transaction each.
+
+    Every client is an action, every counter that moves, and the note in the log.
+    """
     group: list[Change] = []
     counters: set[str] = set()
     for change in changes:
         touched = moves_of([change], "").names()
-        if len(group) + 1 + len(counters | touched) > _ACTIONS:
+        if len(group) + 2 + len(counters | touched) > _ACTIONS:
             yield group
             group, counters = [], set()
         group.append(change)

@@ -127,6 +127,7 @@ def shard_of(row: MailingModel) -> ShardProgress:
         int(row.feed_round or 0),
         row.owner or "",
         row.lease_until,
+        row.updated_at,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.exceptions import UpdateError
@@ -318,6 +318,15 @@ class MailingRepository:
             shard,
             self._model.owner == owner,
             _no_lease(self._model),
+        )
+
+    def give_up(self, mailing_id: str, shard: str, owner: str, now: datetime) -> None:
+        """End a lease before its time, and leave its owner: who is next knows by it that a page was not finished."""
+        self._update_shard(
+            mailing_id,
+            shard,
+            self._model.owner == owner,
+            [self._model.lease_until.set(now - timedelta(milliseconds=1))],
         )
 
     def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:

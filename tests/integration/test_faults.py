@@ -132,7 +132,7 @@ def test_a_hint_for_what_does_not_exist_is_dropped(world: World) -> None:
     """A mailing or client that is gone: nothing is called, nothing is kept."""
     world.add_clients(1)
     mailing = world.create_mailing()
-    queue = world.services.dispatcher._send_queue
+    queue = world.services.queues["send"]
     queue.send([Hint(mailing.mailing_id, ("a" * 16,)).body(), Hint("01" * 13, ("a" * 16,)).body()])
     world.run_until_finished(mailing, limit=60)
     world.run_for(3600)

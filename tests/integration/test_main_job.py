@@ -37,7 +37,7 @@ def test_more_clients_than_the_queue_may_hold_are_fed_as_they_are_sent(world: Wo
     depths = []
 
     def finished() -> bool:
-        depths.append(world.services.dispatcher._send_queue.depth())
+        depths.append(world.services.queues["send"].depth())
         return world.status(mailing) == "finished"
 
     assert world.scheduler.run_until(START + timedelta(minutes=10), finished, check=50)

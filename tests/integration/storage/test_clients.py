@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from chalicelib.domain.clients import SHARDS, Client, Contact, client_id_for
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
+from chalicelib.storage.client_changes import place_of
 from tests.factories import START, ClientFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call
@@ -307,3 +308,41 @@ def test_clients_that_do_not_come_are_no_endless_wait(faulty: Store) -> None:
     with pytest.raises(Unavailable, match="clients: DynamoDB is too busy"):
         faulty.clients.get_many([client.client_id])
     assert 3 <= len(faulty.clock.waits) <= 20
+
+
+def log_since(store: Store, moment: datetime, limit: int = 100) -> list[set[str]]:
+    """What the log has from a moment on, page by page."""
+    found: list[set[str]] = []
+    place = place_of(moment)
+    while place:
+        changes, place = store.clients.changes.page(place, limit)
+        assert len(changes) <= limit
+        found += [set(change.client_ids) for change in changes]
+    return found
+
+
+def test_changes_of_place_and_of_day_are_logged_with_the_change(store: Store) -> None:
+    """Tag, operator and zone; not who is new, opts out or goes. One note for all that are written together."""
+    before = store.clock.now()
+    clients = add(store, 5)
+    client = clients[0]
+    for number, field in enumerate(
+        ({"opted_out": True}, {"tag": "a"}, {"operator": "903"}, {"timezone": "Asia/Tokyo"})
+    ):
+        changed = replace(client, **field, updated_at=LATER + timedelta(seconds=number))
+        store.clients.change(client, changed)
+        client = changed
+    store.clients.delete(clients[1])
+    assert log_since(store, before) == [{client.client_id}] * 3
+    store.clients.upsert([replace(one, tag="b", updated_at=LATER) for one in clients[2:]])
+    assert log_since(store, before, limit=2)[3:] == [{one.client_id for one in clients[2:]}]
+    assert log_since(store, store.clock.now() + timedelta(seconds=1)) == []
+    for row in store.tables.settings.query("changed-clients"):
+        assert 86_000 < row.expires_at - before.timestamp() < 86_500
+
+
+def test_a_change_that_is_refused_is_not_logged(store: Store) -> None:
+    (client,) = add(store, 1)
+    with pytest.raises(Conflict):
+        store.clients.change(replace(client, tag="other"), replace(client, tag="new", updated_at=LATER))
+    assert log_since(store, START - timedelta(days=1)) == []

@@ -23,6 +23,8 @@ def refused_change(store: Store) -> None:
 
 READS: dict[str, Callable[[Store], Any]] = {
     "a client that is changed": lambda store: store.clients.get(CLIENT.client_id),
+    "how to reach a client at the last moment": lambda store: store.clients.contacts([CLIENT.client_id], True),
+    "who was changed while a mailing was expanded": lambda store: store.clients.changes.page("0", 10),
     "a mailing that is changed": lambda store: store.mailings.get(MAILING.mailing_id),
     "whether a change was ours": refused_change,
     "what a sender may do": lambda store: store.mailings.state(MAILING.mailing_id),

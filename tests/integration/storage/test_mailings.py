@@ -201,7 +201,21 @@ def test_the_last_page_gives_the_lease_back(store: Store) -> None:
     old = store.mailings.state(mailing_id).shards["03"]
     new = replace(old, cursor="", expanded=True, rows=5, lease_until=START + 90 * SECOND)
     assert store.mailings.advance(mailing_id, old, new, START, Counter())
-    assert store.mailings.state(mailing_id).shards["03"] == replace(new, owner="", lease_until=None)
+    assert store.mailings.state(mailing_id).shards["03"] == replace(new, owner="", lease_until=None, counted_at=START)
+
+
+def test_a_lease_that_is_given_up_tells_the_next_one_of_it(store: Store) -> None:
+    """It is free at once, as one that is given back, and still bears the name of whoever stopped in a page."""
+    mailing_id = running(store).mailing_id
+    shard = store.mailings.state(mailing_id).shards["03"]
+    store.mailings.acquire(mailing_id, shard, "a", START, START + 60 * SECOND)
+    store.mailings.give_up(mailing_id, "03", "b", START)
+    assert not store.mailings.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
+    store.mailings.give_up(mailing_id, "03", "a", START)
+    assert store.mailings.with_shard(mailing_id, "03")[1] == replace(
+        shard, owner="a", lease_until=START - timedelta(milliseconds=1)
+    )
+    assert store.mailings.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
 
 
 def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
@@ -216,7 +230,7 @@ def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
     assert store.mailings.advance(mailing_id, old, new, START, settled)
     assert not store.mailings.advance(mailing_id, old, new, START, settled)
     state = store.mailings.state(mailing_id)
-    assert state.shards["03"] == new
+    assert state.shards["03"] == replace(new, counted_at=START)
     assert (state.statistics.total, state.statistics.by_status["skipped"]) == (5, 2)
 
 

@@ -1,0 +1,77 @@
+"""The log of changed clients: whose tag, operator, number or time zone changed in the last day, and in which order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pynamodb.transactions import TransactWrite
+
+from ..clock import SystemClock
+from ..domain.clients import Client
+from .models import SettingModel, Tables, to_ms
+from .retries import translated
+from .segments import Change
+
+_SCOPE = "changed-clients"
+_KEPT_FOR = timedelta(days=1)
+# A change is written under the time at which its transaction was last tried. It may be there this much later, and the
+# clocks of who writes and who reads, and the indexes of the clients, may differ by as much.
+LAG = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What one transaction changed: its place in the log, and the ids of the clients."""
+
+    place: str
+    client_ids: tuple[str, ...]
+
+
+class ClientChanges:
+    """The log, in the table of settings: one small item for each transaction that changes clients."""
+
+    def __init__(self, tables: Tables, clock: SystemClock, rng: random.Random) -> None:
+        self._model: type[SettingModel] = tables.settings
+        self._clock = clock
+        self._rng = rng
+
+    def note(self, transaction: TransactWrite, changes: Sequence[Change]) -> None:
+        """Let the transaction that writes the clients note those whose place in the indexes or in the day changes."""
+        client_ids = [new.client_id for old, new in changes if old and new and is_logged(old, new)]
+        if client_ids:
+            now = self._clock.now()
+            transaction.save(
+                self._model(
+                    _SCOPE,
+                    f"{place_of(now)}#{self._rng.getrandbits(32):08x}",
+                    content=" ".join(client_ids),
+                    expires_at=to_ms(now + _KEPT_FOR) // 1000,
+                )
+            )
+
+    def page(self, after: str, limit: int) -> tuple[list[Changed], str]:
+        """Up to `limit` changes after a place, the earliest first, and the last one's place, "" at the log's end.
+
+        Consistent: whatever was changed before this is asked is there. Begin with `place_of` a moment `LAG` before.
+        """
+        with translated("clients"):
+            rows: Any = self._model.query(
+                _SCOPE, self._model.name > after, limit=limit, page_size=limit, consistent_read=True
+            )
+            found = [Changed(row.name, tuple((row.content or "").split())) for row in rows]
+            return found, found[-1].place if found and rows.last_evaluated_key else ""
+
+
+def is_logged(old: Client, new: Client) -> bool:
+    """Whether a change is noted: what indexes, senders and local hours do not depend on is not."""
+    before = (old.tag, old.operator, old.phone_number, old.timezone)
+    return before != (new.tag, new.operator, new.phone_number, new.timezone)
+
+
+def place_of(moment: datetime) -> str:
+    """The place in the log before everything that was noted at that moment or later."""
+    return f"{to_ms(moment):013d}"

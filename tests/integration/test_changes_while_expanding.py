@@ -1,0 +1,180 @@
+"""Clients who change while a mailing is expanded: whoever matches all the time has one row, and is counted once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib.domain.clients import SHARDS, Client
+from chalicelib.domain.mailings import Mailing, Segment
+from chalicelib.services import expanding
+from chalicelib.services.clients import ClientFields
+from chalicelib.services.mailing_fields import MailingFields
+from tests.support.aws import Call
+from tests.support.scheduler import Crash
+from tests.support.world import World, new_world
+
+EACH = 96  # clients of either tag, in 16 shards
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A service that expands by two clients, to which many things happen in between."""
+    with (
+        new_world() as made,
+        mock.patch.object(expanding, "FIRST_PAGE", 2),
+        mock.patch.object(expanding, "PAGE", 2),
+    ):
+        yield made
+
+
+def order(world: World, **fields: object) -> Mailing:
+    """A mailing to either tag, so slow that its counts can be looked at before it ends."""
+    now = world.clock.now()
+    window = {"start_at": now, "end_at": now + timedelta(hours=1), "rate_limit": 1}
+    return world.services.mailings.create(MailingFields("Hello", Segment(("a", "b")), **window | fields), "tester")
+
+
+def tagged(world: World, client: Client, tag: str) -> None:
+    fields = ClientFields(client.phone_number, client.operator, tag, client.timezone, client.opted_out)
+    world.services.clients.change(client.client_id, fields)
+
+
+def at_pages(world: World, act: Callable[[int], None], shard: str = "") -> None:
+    """Act after each look at the clients' index, or at one shard of it, told how many there were."""
+    seen: list[str] = []
+    acting: list[bool] = []
+
+    def after(call: Call) -> None:
+        if call.operation != "dynamodb.Query" or b'"by_tag"' not in call.body or acting:
+            return
+        if shard.encode() in call.body:
+            acting.append(True)
+            seen.append(call.operation)
+            act(len(seen))
+            acting.clear()
+
+    world.aws.after = after
+
+
+def expect_each_once(world: World, mailing: Mailing, clients: list[Client], others: Sequence[Client] = ()) -> None:
+    """Once all is expanded, each has one row, as some others may have, and the running counts say so."""
+    until = world.clock.now() + timedelta(minutes=3)
+    ledger = world.services.mailings.state
+    assert world.scheduler.run_until(until, lambda: ledger(mailing.mailing_id).statistics.dispatched, check=5)
+    world.aws.after = world.aws.before = lambda call: None
+    statistics = ledger(mailing.mailing_id).statistics
+    rows = world.rows(mailing)
+    ids = {row.client_id for row in rows}
+    assert len(ids) == len(rows)
+    assert {client.client_id for client in clients} <= ids <= {client.client_id for client in [*clients, *others]}
+    assert statistics.total == len(rows)
+    assert statistics.by_status["skipped"] == sum(row.status == "skipped" for row in rows)
+
+
+@pytest.mark.parametrize(("old", "new"), [("b", "a"), ("a", "b")])
+@pytest.mark.parametrize("by", ["one at a time", "import"])
+def test_who_is_moved_within_the_segment_has_one_row(world: World, old: str, new: str, by: str) -> None:
+    """Behind the cursor, where the walk does not come any more, or ahead of it, where it meets them again."""
+    clients = world.add_clients(EACH, tag="a") + world.add_clients(EACH, tag="b", opted_out=True)
+    waiting = [client for client in clients if client.tag == old]
+
+    def move(seen: int) -> None:
+        some = [waiting.pop() for _ in range(min(len(waiting), 3))] if seen > 2 else []
+        if by == "import":
+            now = world.clock.now()
+            world.services.clients._clients.upsert([replace(client, tag=new, updated_at=now) for client in some])
+        else:
+            for client in some:
+                tagged(world, client, new)
+
+    at_pages(world, move)
+    mailing = order(world)
+    expect_each_once(world, mailing, clients)
+    assert len(waiting) < EACH / 2
+
+
+def test_who_leaves_the_segment_and_comes_back_has_a_row(world: World) -> None:
+    """They match when their shard's last page is over; who has left for good may have none."""
+    shard = SHARDS[7]
+    clients = [client for client in world.add_clients(16 * 40, tag="a") if client.shard == shard]
+    assert len(clients) > 30
+    leaving, returning = clients[:4], clients[10:30]
+
+    def act(seen: int) -> None:
+        if seen in (3, 5):
+            for client in returning:
+                tagged(world, client, "away" if seen == 3 else "b")
+        if seen == 3:
+            for client in leaving:
+                tagged(world, client, "away")
+
+    at_pages(world, act, f'"{shard}"')
+    others = [client for client in world.everybody() if client.shard != shard]
+    mailing = order(world)
+    expect_each_once(world, mailing, [*clients[4:], *others], leaving)
+
+
+def test_an_index_that_lags_at_the_launch_loses_nobody(world: World) -> None:
+    """Who came into the segment before the launch matches, though the index shows them where they were."""
+    clients = world.add_clients(EACH, tag="away") + world.add_clients(EACH, tag="a")
+    handle = world.aws._handle
+    for client in clients[:EACH]:
+        tagged(world, client, "b")
+    moved = {client.client_id for client in clients[:EACH]}
+
+    def lagging(service: str, target: str, body: bytes) -> tuple[int, dict[str, object]]:
+        status, answer = handle(service, target, body)
+        if target.endswith(".Query") and b'"by_tag"' in body:
+            answer["Items"] = [item for item in answer["Items"] if item["client_id"]["S"] not in moved]
+        return status, answer
+
+    world.aws._handle = lagging  # type: ignore[method-assign]
+    world.run_for(20)
+    mailing = order(world)
+    expect_each_once(world, mailing, clients)
+
+
+def refuse() -> None:
+    raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "-"}}, "UpdateItem")
+
+
+def crash() -> None:
+    raise Crash
+
+
+@pytest.mark.parametrize("strike", [refuse, crash])
+@pytest.mark.parametrize("meanwhile", ["nothing", "more", "moved"])
+def test_a_page_that_is_written_again_is_counted_once(world: World, strike: Callable[[], None], meanwhile: str) -> None:
+    """A dispatcher stops between the rows and the cursor; the page that is read then may begin or end elsewhere."""
+    clients = world.add_clients(EACH, tag="a") + world.add_clients(EACH, tag="b", opted_out=True)
+    added: list[Client] = []
+    struck: Counter[bytes] = Counter()
+    world.scheduler.switching = 0.0
+
+    def meddle() -> None:
+        for client in clients[::3] if meanwhile == "moved" else []:
+            tagged(world, client, "b" if client.tag == "a" else "a")
+        if meanwhile == "more":
+            added.extend(world.add_clients(EACH, tag="a", operator="101"))
+
+    def before(call: Call) -> None:
+        advancing = call.operation == "dynamodb.UpdateItem" and b"SHARD#" in call.body and b"expanded" in call.body
+        if not advancing or world.scheduler.current is None or struck.total() >= 12:
+            return
+        struck[call.body] += 1
+        if struck.total() % 2:
+            if struck.total() == 5:
+                meddle()
+            strike()
+
+    world.aws.before = before
+    mailing = order(world)
+    expect_each_once(world, mailing, clients, added)
+    assert struck.total() == 12
