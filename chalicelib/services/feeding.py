@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.clients import SHARDS
-from ..domain.mailings import MailingState
+from ..domain.mailings import MailingState, MailingStatus
 from ..domain.messages import HINT_SIZE
 from ..messaging import Queue, Unit
 from ..storage.ledger import Ledger
@@ -86,6 +86,11 @@ class Feeder:
             if shard.expanded:
                 self._mailings.restart_feed(state.mailing.mailing_id, shard)
         self.ensure_pump()
+
+    def restart_all(self) -> None:
+        """Set every running mailing going again, as if it had been resumed: the queues were lost, or their readers."""
+        running = list(self._mailings.with_status(MailingStatus.RUNNING))
+        self._dispatch_queue.send([Unit("resume", mailing.mailing_id).body() for mailing in running])
 
     def needs_pump(self, state: MailingState) -> bool:
         """Whether a mailing has rows that no hint was given for, or parked ones that are due soon."""

@@ -24,6 +24,7 @@ class ReadinessService:
         self._make_probe = probe
         self._make_queues = queues
         self._clock = clock
+        self.more: list[Callable[[], str]] = []  # where it runs: each answers what is wrong there, "" for nothing
 
     @cached_property
     def _probe(self) -> TableProbe:
@@ -49,6 +50,7 @@ class ReadinessService:
                 queue.depths()
             except Unavailable:
                 silent.append(f"queue {queue.name}")
+        silent += [wrong for look in self.more if (wrong := look())]
         if silent:
             raise NotReady(*silent)
         return control

@@ -21,7 +21,7 @@ logger = logging.getLogger("infra.local")
 
 
 def main() -> int:
-    """Run until a signal comes; exit code 1, with one line that says why, if the run cannot begin."""
+    """Run until a signal comes; exit code 1, with one line that says why, if the run cannot begin, go on or save."""
     terminal, errors = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
     try:
         local = _settings()
@@ -31,7 +31,7 @@ def main() -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: run.ask_to_stop())
         _log_to_file(directory)
-        run.execute(listener, f"http://127.0.0.1:{port_of(listener)}")
+        saved = run.execute(listener, f"http://127.0.0.1:{port_of(listener)}")
     except (StartError, InUseError, EmulatorError, ChildError) as error:
         errors.write(f"make run: {error}\n")
         return 1
@@ -39,7 +39,7 @@ def main() -> int:
         logger.exception("the run failed")
         errors.write(f"make run: {type(error).__name__}: {error}; more in {directory.path / 'service.log'}\n")
         return 1
-    return 0
+    return 0 if saved else 1
 
 
 def _settings() -> LocalSettings:

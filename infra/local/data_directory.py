@@ -76,6 +76,7 @@ class DataDirectory:
         self.emulator_lock = FileLock(self.path / "emulator.lock")
         self.emulator_file = self.path / "emulator.json"
         self.emulator_state = self.path / "emulator"
+        self.access_file = self.path / "emulator-access.json"
         self.service_file = self.path / "service.json"
         self.admin_file = self.path / "admin.json"
         self.reports = self.path / "reports"

@@ -1,7 +1,8 @@
 """The embedded emulator's life as the service sees it: found again or started, watched, and stopped with its data.
 
 The emulator is a process of its own (`infra/local/emulator_process.py`) in a session of its own. It outlives a killed
-service, so nothing is lost then; the next run finds it by `emulator.json` and takes it over.
+service; the next run finds it by `emulator.json` and takes it over. Should it be killed itself, it begins again with
+all that it had acknowledged.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import http.client
 import json
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,11 +19,15 @@ import time
 from pathlib import Path
 
 from infra.local.data_directory import DataDirectory, read_json
+from infra.local.emulator_access import Access
+from infra.local.environment import durability
 from infra.local.logs import open_log
 
 logger = logging.getLogger(__name__)
 
 IDENTITY_PATH = "/_local/identity"
+NONCE, PROOF = "X-Local-Nonce", "X-Local-Proof"
+NOT_SAVED = 3  # the exit code of an emulator that could write no snapshot at its end
 _START_BOUND = 30.0
 _STOP_BOUND = 30.0
 _POLL = 0.02
@@ -46,6 +52,11 @@ class Emulator:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def access(self) -> Access:
+        """The credentials that it takes."""
+        return Access.of(self._directory)
+
+    @property
     def adopted(self) -> bool:
         """Whether an earlier run started it."""
         return self._process is None
@@ -55,20 +66,26 @@ class Emulator:
         """The directory's emulator, ready to answer; EmulatorError says why there is none. Port 0 takes a free one."""
         found = cls._found(directory)
         if found is not None:
-            return found
+            if (read_json(directory.emulator_file) or {}).get("durability") == durability():
+                return found
+            found.stop()  # it began with another DURABILITY
+        access = Access.of(directory)
         log_path = directory.log("emulator")
         with os.fdopen(open_log(log_path), "ab") as log:
             command = [sys.executable, "-m", "infra.local.emulator_process", str(directory.path), str(port)]
             # A session of its own: Ctrl-C in the terminal is for the service, which stops the emulator last.
             process = subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + _START_BOUND
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise EmulatorError(f"the emulator ended at once (exit {process.returncode}), see {log_path}")
+                reason = process.communicate()[0].decode().strip()
+                raise EmulatorError(reason or f"the emulator ended at once (exit {process.returncode}), see {log_path}")
             state = read_json(directory.emulator_file)
-            if state is not None and state.get("pid") == process.pid and _is_ours(state):
+            if state is not None and state.get("pid") == process.pid and _asked(state, access):
+                if process.stdout is not None:
+                    process.stdout.close()
                 return cls(directory, process.pid, state["port"], process)
             time.sleep(_POLL)
         process.terminate()
@@ -77,10 +94,11 @@ class Emulator:
     @classmethod
     def _found(cls, directory: DataDirectory) -> Emulator | None:
         """An earlier run's emulator; waits for one that is just starting or stopping."""
+        access = Access.of(directory)
         deadline = time.monotonic() + _STOP_BOUND
         while True:
             state = read_json(directory.emulator_file)
-            if state is not None and _is_ours(state):
+            if state is not None and _asked(state, access):
                 return cls(directory, state["pid"], state["port"], None)
             if not directory.emulator_lock.held():
                 return None
@@ -94,6 +112,23 @@ class Emulator:
         if self._process is not None:
             return self._process.poll() is None
         return self._directory.emulator_lock.held()
+
+    def trouble(self) -> str:
+        """Why nothing that the service writes can be kept at this moment, "" if it can."""
+        return str(self._told().get("write_trouble", ""))
+
+    def queues_are_lost(self) -> bool:
+        """Whether those who used the queues before have not ended by themselves, or the queues are empty since."""
+        return self.adopted or bool(self._told().get("queues_lost"))
+
+    def _told(self) -> dict[str, object]:
+        state = read_json(self._directory.emulator_file) or {}
+        return _asked(state, Access.of(self._directory)) or {}
+
+    @property
+    def saved(self) -> bool:
+        """Whether it could write a snapshot at its end, as far as this process can know."""
+        return self._process is None or self._process.poll() != NOT_SAVED
 
     def stop(self, bound: float = _STOP_BOUND) -> bool:
         """End it gracefully, so that it saves its data; whether it ended within `bound` seconds."""
@@ -109,17 +144,24 @@ class Emulator:
         return True
 
 
-def _is_ours(state: dict[str, object]) -> bool:
-    """A port may have passed to anybody since the file was written: only the emulator of the file knows its name."""
+def _asked(state: dict[str, object], access: Access) -> dict[str, object] | None:
+    """What the emulator of a file says of itself; None if it is not there.
+
+    A port may have passed to anybody since the file was written, who must not learn the secret: both sides prove that
+    they have it.
+    """
     port = state.get("port")
     if not isinstance(port, int):
-        return False
+        return None
+    nonce = secrets.token_hex(16)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", IDENTITY_PATH)
+        connection.request("GET", IDENTITY_PATH, headers={NONCE: nonce, PROOF: access.proof(f"ask {nonce}")})
         answer = json.loads(connection.getresponse().read())
-        return isinstance(answer, dict) and answer.get("instance") == state.get("instance")
+        if not isinstance(answer, dict) or answer.get("instance") != state.get("instance"):
+            return None
+        return answer if access.proves(f"answer {nonce}", str(answer.get("proof"))) else None
     except (OSError, http.client.HTTPException, ValueError):
-        return False
+        return None
     finally:
         connection.close()

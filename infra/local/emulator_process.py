@@ -1,150 +1,141 @@
-"""The emulator process: MiniStack behind a quick server, saving its state while it runs and when it ends.
+"""The emulator process: MiniStack's services for who has the credentials of its data directory, kept on disk.
 
 `python -m infra.local.emulator_process DATA_DIR [PORT]` is started by `infra/local/emulator.py`. Run without a
-service (nobody holds DATA_DIR, no request comes), it ends by itself after ten minutes, with its state saved.
+service (nobody holds DATA_DIR, no call comes), it ends by itself after ten minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import copy
-import gc
 import json
+import logging
 import os
 import signal
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import uvloop
 
-from infra.local import ordered_reads, remembered_parses
-from infra.local.asgi_server import Application, Message, Receive, Scope, Send, answer, create_server
+from infra.local.asgi_server import Application, Receive, Scope, Send, answer, body_of, create_server
 from infra.local.call_meter import CallMeter
 from infra.local.data_directory import DataDirectory, write_private
-from infra.local.emulator import IDENTITY_PATH
+from infra.local.emulator import IDENTITY_PATH, NONCE, PROOF
+from infra.local.emulator_access import Access, NoAccessError, check_sender, check_signature, headers_of
+from infra.local.engine import Answer, Engine, UnknownCallError, configure
+from infra.local.environment import durability
+from infra.local.journal import DamagedError
+from infra.local.keeper import Keeper, NotKeptError
 from infra.local.loopback import listen, port_of
+from infra.local.store import Store
 
-SNAPSHOT_SECONDS = float(os.environ.get("EMULATOR_SNAPSHOT_SECONDS", "30"))
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_SECONDS = float(os.environ.get("EMULATOR_SNAPSHOT_SECONDS", "300"))
 IDLE_SECONDS = float(os.environ.get("EMULATOR_IDLE_SECONDS", "600"))
 REMEMBERS = os.environ.get("EMULATOR_REMEMBERS", "1") != "0"
 CALLS_FILE = os.environ.get("EMULATOR_CALLS_FILE", "")  # where calls and their CPU time are told at the end
 _WATCH_SECONDS = 1.0
 _LOCK_BOUND = 30.0
-# A snapshot may take at most this part of the time: with very much data they become rarer.
-_SNAPSHOT_SHARE = 0.1
-_READING = (b"Get", b"Describe", b"List", b"Query", b"Scan", b"BatchGet", b"TransactGet", b"ReceiveMessage")
+_BODY_LIMIT = 32_000_000  # bytes; the largest call of DynamoDB has 16 MB
+_JSON = "application/x-amz-json-1.0"
+# Not 500 or 503: clients would try again for half a minute what cannot work before there is room.
+_NO_ROOM = 507
 
 
-class StatefulApplication:
-    """MiniStack's ASGI application, with an identity, knowledge of what was written, and snapshots of it."""
+class EmulatorApplication:
+    """The ASGI application: who calls, what for, and that what it changed is kept before it is answered."""
 
-    def __init__(self, application: Application, save: Callable[[], None], directory: DataDirectory) -> None:
-        self._application = application
-        self._save = save
-        self._directory = directory
-        self._snapshot_pid: int | None = None
-        self._snapshot_began = 0.0
-        self._next_snapshot = 0.0
+    def __init__(self, access: Access, engine: Engine, keeper: Keeper, port: int, *, queues_lost: bool) -> None:
+        self._access = access
+        self._queues_lost = queues_lost
+        self._engine = engine
+        self._keeper = keeper
+        self._port = port
         self.instance = uuid.uuid4().hex
-        self.changed = False
         self.last_request = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._application(scope, self._before_shutdown(receive), send)
+        if scope["type"] != "http":
             return
-        if scope.get("path") == IDENTITY_PATH:
-            await answer(send, 200, b"application/json", json.dumps({"instance": self.instance}).encode())
-            return
-        self.last_request = time.monotonic()
-        if scope["type"] == "http" and _writes(scope):
-            self.changed = True
-        await self._application(scope, receive, send)
-
-    def snapshot(self) -> None:
-        """Save the state from a forked child, so that no request waits for it.
-
-        Called from the event loop, where MiniStack handles DynamoDB and SQS calls whole: no child sees half a call.
-        """
-        now = time.monotonic()
-        if not self._snapshot_ended(now) or not self.changed or now < self._next_snapshot:
-            return
-        self.changed = False
-        self._snapshot_began = now
-        self._next_snapshot = now + SNAPSHOT_SECONDS
-        pid = os.fork()
-        if pid == 0:
-            self._save_and_exit()
-        self._snapshot_pid = pid
-
-    def _save_and_exit(self) -> NoReturn:
         try:
-            os.nice(10)
-            gc.disable()
-            _hasten_saving()
-            self._save()
-        finally:
-            os._exit(0)
+            headers = headers_of(scope)
+            check_sender(headers, self._port)
+            if scope["path"] == IDENTITY_PATH:
+                await self._identify(headers, send)
+                return
+            await self._call(scope, headers, receive, send)
+        except NoAccessError as error:
+            await _send(send, *_refusal(403, error.code, str(error)))
 
-    def _snapshot_ended(self, now: float) -> bool:
-        if self._snapshot_pid is None:
-            return True
-        if os.waitpid(self._snapshot_pid, os.WNOHANG)[0] == 0:
-            return False
-        self._snapshot_pid = None
-        self._next_snapshot = max(self._next_snapshot, now + (now - self._snapshot_began) / _SNAPSHOT_SHARE)
-        return True
+    async def _identify(self, headers: dict[str, str], send: Send) -> None:
+        """Who this is, proved to who proves the same, without telling the secret."""
+        nonce, proof = headers.get(NONCE.lower(), ""), headers.get(PROOF.lower(), "")
+        if not nonce or not self._access.proves(f"ask {nonce}", proof):
+            raise NoAccessError("UnrecognizedClientException", "only this directory's service may ask")
+        told = {
+            "instance": self.instance,
+            "proof": self._access.proof(f"answer {nonce}"),
+            "write_trouble": self._keeper.write_trouble,
+            "snapshot_trouble": self._keeper.snapshot_trouble,
+            "queues_lost": self._queues_lost,
+        }
+        await answer(send, 200, b"application/json", json.dumps(told).encode())
 
-    def _before_shutdown(self, receive: Receive) -> Receive:
-        async def received() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                self._end_snapshot()
-                _hasten_saving()
-            return message
+    async def _call(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        target = headers.get("x-amz-target", "")
+        if scope["method"] != "POST" or scope["path"] != "/" or scope["query_string"] or not target:
+            raise NoAccessError("AccessDeniedException", "only calls of DynamoDB, SQS and Secrets Manager in JSON")
+        body = await body_of(receive, _BODY_LIMIT)
+        if body is None:
+            raise NoAccessError("RequestEntityTooLarge", "the call is too large")
+        region = check_signature(self._access, scope, headers, body)
+        self.last_request = time.monotonic()
+        try:
+            status, answered, content = await self._carried_out(target, region, headers, body)
+        except UnknownCallError as error:
+            status, answered, content = _refusal(400, "UnknownOperationException", f"not in this emulator: {error}")
+        except NotKeptError as error:
+            status, answered, content = _refusal(_NO_ROOM, "InsufficientStorage", str(error))
+        await _send(send, status, answered, content)
 
-        return received
-
-    def _end_snapshot(self) -> None:
-        """Two savers would write to the same temporary files."""
-        if self._snapshot_pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._snapshot_pid, signal.SIGKILL)
-            os.waitpid(self._snapshot_pid, 0)
-            self._snapshot_pid = None
-
-
-def _hasten_saving() -> None:
-    """Only for a process that will serve no more: it need not copy what nobody changes, and json.dumps is all C."""
-
-    def deepcopy(value: Any, memo: object = None) -> Any:  # noqa: ARG001 - as copy.deepcopy is called
-        return value
-
-    def dump(value: Any, file: Any, **options: Any) -> None:
-        file.write(json.dumps(value, **options))
-
-    copy.deepcopy = deepcopy  # type: ignore[assignment]
-    json.dump = dump  # type: ignore[assignment]
-
-
-def _writes(scope: Scope) -> bool:
-    target = next((value for name, value in scope["headers"] if name == b"x-amz-target"), b"")
-    action = target.rpartition(b".")[2]
-    return scope["method"] not in {"GET", "HEAD"} and not action.startswith(_READING)
+    async def _carried_out(self, target: str, region: str, headers: dict[str, str], body: bytes) -> Answer:
+        """The answer of the engine, once what it is about is kept."""
+        setup = self._engine.changes_setup(target)
+        try:
+            answered = await self._engine.call(target, region, headers, body)
+        except UnknownCallError:
+            raise
+        except Exception:  # the boundary of one call
+            logger.exception("%s failed", target)
+            self._keeper.undo_all(*self._engine.taken(), setup=setup)
+            return 500, {"Content-Type": _JSON}, b'{"__type": "InternalServerError"}'
+        changes, tokens = self._engine.taken()
+        if changes or setup:
+            await self._keeper.keep(changes, tokens, setup=setup)
+        return answered
 
 
-async def _watch(application: StatefulApplication, directory: DataDirectory) -> None:
+def _refusal(status: int, code: str, message: str) -> Answer:
+    return status, {"Content-Type": _JSON}, json.dumps({"__type": code, "message": message}).encode()
+
+
+async def _send(send: Send, status: int, headers: dict[str, str], content: bytes) -> None:
+    lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    lines.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _watch(application: EmulatorApplication, keeper: Keeper, directory: DataDirectory) -> None:
     """Save now and then, and end when nobody has needed the emulator for a while."""
     needed = time.monotonic()
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
-        application.snapshot()
+        await keeper.snapshot()
         if directory.run_lock.held():
             needed = time.monotonic()
         if time.monotonic() - max(needed, application.last_request) > IDLE_SECONDS:
@@ -152,59 +143,54 @@ async def _watch(application: StatefulApplication, directory: DataDirectory) -> 
             return
 
 
-def _configure(directory: DataDirectory) -> None:
-    """MiniStack reads its environment when it is imported."""
-    os.environ.update(
-        BIND_HOST="127.0.0.1",
-        # Not the real port: it is part of the names under which queues are saved, and the next run has another one.
-        GATEWAY_PORT="4566",
-        SERVICES="dynamodb,sqs,secretsmanager",
-        PERSIST_STATE="1",
-        STATE_DIR=str(directory.emulator_state),
-        IOT_MTLS_ENABLED="0",
-        SFTP_ENABLED="0",
-        LOG_LEVEL="WARNING",
-        # Nothing here uses Docker; without a daemon's address none is looked for.
-        DOCKER_HOST="unix:///nonexistent/docker.sock",
-    )
-
-
-async def _serve(directory: DataDirectory, listener: socket.socket) -> None:
-    import ministack.app
-
-    ordered_reads.install()
-    if REMEMBERS:
-        remembered_parses.install()
-    meter = CallMeter(ministack.app.app) if CALLS_FILE else None
-    application = StatefulApplication(
-        meter or ministack.app.app,
-        lambda: ministack.app.save_all(ministack.app._build_persistence_save_dict()),
-        directory,
-    )
-    server = create_server(application, lifespan=True)
-    state = {"pid": os.getpid(), "port": port_of(listener), "instance": application.instance}
+async def _serve(directory: DataDirectory, listener: socket.socket, engine: Engine, store: Store) -> bool:
+    """Serve until SIGTERM; whether a last snapshot could be written."""
+    keeper = Keeper(engine, store, durability(), SNAPSHOT_SECONDS)
+    access, port = Access.of(directory), port_of(listener)
+    application = EmulatorApplication(access, engine, keeper, port, queues_lost=store.queues_lost)
+    meter = CallMeter(application) if CALLS_FILE else None
+    served: Application = meter or application
+    server = create_server(served)
+    state: dict[str, Any] = {"pid": os.getpid(), "port": port, "instance": application.instance}
+    state["durability"] = durability()
     write_private(directory.emulator_file, state)
-    watch = asyncio.create_task(_watch(application, directory))
+    watch = asyncio.create_task(_watch(application, keeper, directory))
     try:
         await server.serve(sockets=[listener])
     finally:
         watch.cancel()
         if meter:
             meter.write(Path(CALLS_FILE))
+        saved = await keeper.end()
         directory.emulator_file.unlink(missing_ok=True)
+    return saved
 
 
 def main() -> int:
-    """Serve until SIGTERM; exit code 1 if another emulator has the directory."""
+    """Serve until SIGTERM. Exit code 1 if it cannot begin, with the reason on standard output; 3 if all that was
+    acknowledged is on disk, but no snapshot of it could be written at the end."""
     directory = DataDirectory(sys.argv[1])
+    directory.make_private()
     if not directory.emulator_lock.acquire(wait=_LOCK_BOUND):
-        sys.stderr.write(f"an emulator (pid {directory.emulator_lock.holder()}) already has {directory.path}\n")
-        return 1
-    listener = listen(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    _configure(directory)
+        return _given_up(f"an emulator (pid {directory.emulator_lock.holder()}) already has {directory.path}")
+    configure()
+    engine = Engine(REMEMBERS)
+    store = Store(directory.emulator_state, engine)
+    try:
+        store.load()
+        listener = listen(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    except DamagedError as error:
+        return _given_up(f"{error}. Nothing was changed: {store.advice(error)}")
+    except OSError as error:
+        return _given_up(f"{error.filename or directory.path}: {error.strerror}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(directory, listener))
-    return 0
+        return 0 if runner.run(_serve(directory, listener, engine, store)) else 3
+
+
+def _given_up(reason: str) -> int:
+    """Tell who has started this; exit code 1."""
+    sys.stdout.write(f"{reason}\n")
+    return 1
 
 
 if __name__ == "__main__":

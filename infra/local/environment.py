@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.setting_checks import check_address
+from infra.local.emulator_access import Access
 
 REGION = "us-east-1"
-# An embedded emulator keeps its data by account and region, and both come from the caller's credentials: whatever
-# the owner has configured for AWS must neither hide the data nor be sent anywhere.
+DURABILITIES = ("process", "power")
+# An embedded emulator keeps its data by the caller's region, and takes its own credentials only: whatever the owner has
+# configured for AWS must neither hide the data nor be sent anywhere.
 _ISOLATED = {
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_CONFIG_FILE": os.devnull,
@@ -48,6 +48,8 @@ class LocalSettings:
                 raise ValueError(f"AWS_ENDPOINT_URL: must begin with http: or https: {endpoint!r}")
             check_address("AWS_ENDPOINT_URL", endpoint)
         latency = environ.get("SANDBOX_LATENCY_MS", "").strip()
+        if (wanted := durability(environ)) not in DURABILITIES:
+            raise ValueError(f"DURABILITY: must be {' or '.join(DURABILITIES)}: {wanted!r}")
         if latency and not re.fullmatch(r"\d{1,6}(\.\d*)?", latency):
             raise ValueError(f"SANDBOX_LATENCY_MS: not a number of milliseconds below a million: {latency!r}")
         return cls(
@@ -60,11 +62,17 @@ class LocalSettings:
         )
 
 
-def use_embedded(environ: MutableMapping[str, str], endpoint: str) -> None:
+def durability(environ: Mapping[str, str] = os.environ) -> str:
+    """What the embedded emulator's data is to survive: `process`, the end of any process, or `power`, a power cut."""
+    return environ.get("DURABILITY", "").strip() or DURABILITIES[0]
+
+
+def use_embedded(environ: MutableMapping[str, str], endpoint: str, access: Access) -> None:
     """Let the process and its children talk to the embedded emulator, and to nothing else that is called AWS."""
     for name in [name for name in environ if name in _REMOVED or name.startswith("AWS_ENDPOINT_URL")]:
         del environ[name]
     environ.update(_ISOLATED, AWS_ENDPOINT_URL=endpoint)
+    access.put_into(environ)
 
 
 def use_given(environ: MutableMapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from infra.local import logs
 from infra.local.children import SandboxProcess, SendersProcess
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import Emulator, EmulatorError
+from infra.local.emulator_access import Access
 from infra.local.environment import (
     LocalSettings,
     call_for_all_senders,
@@ -50,9 +51,11 @@ class Run:
         self._sandbox: SandboxProcess | None = None
         self._senders: SendersProcess | None = None
         self._service: Service | None = None
+        self._to_prepare = False  # whether an emulator that began again is still without queues
+        self._trouble = ""  # why nothing can be written at this moment
 
-    def execute(self, listener: socket.socket, url: str) -> None:
-        """Start everything, watch it until `ask_to_stop`, and end it."""
+    def execute(self, listener: socket.socket, url: str) -> bool:
+        """Start everything, watch it until `ask_to_stop`, and end it; whether all could be written to the end."""
         try:
             about_user = self._start(listener)
             about = {"url": url, "username": self._local.admin_username, "gateway": os.environ.get("GATEWAY_URL", "")}
@@ -62,7 +65,8 @@ class Run:
                 self._watch()
             self._say("Stopping ...")
         finally:
-            self._end()
+            saved = self._end()
+        return saved
 
     def ask_to_stop(self) -> None:
         """Let `execute` end. Asked twice, nothing is waited for; the emulator saves its data all the same."""
@@ -101,6 +105,10 @@ class Run:
 
         self._service = Service(app, settings, listener)
         self._service.start()
+        if self._emulator is not None:
+            bootstrap.get_services().readiness.more.append(lambda: self._trouble)
+            if self._emulator.queues_are_lost():
+                self._service.set_going()
         self._senders.await_ready()
         return about_user
 
@@ -110,7 +118,7 @@ class Run:
     def _set_environment(self) -> None:
         environ = os.environ
         if self._emulator is not None:
-            use_embedded(environ, self._emulator.endpoint)
+            use_embedded(environ, self._emulator.endpoint, Access.of(self._directory))
         else:
             use_given(environ)
         keep_loopback_direct(environ)
@@ -131,22 +139,48 @@ class Run:
             self._sandbox.revive()
         if self._senders is not None:
             self._senders.revive()
-        emulator = self._emulator
-        if emulator is not None and not emulator.alive() and not self._stopping.is_set():
-            logger.error("the emulator ended and is started again with the data it saved last")
-            from chalicelib.config import Settings
-            from infra.local.service import create_resources
+        if self._emulator is not None and not self._stopping.is_set():
+            self._watch_emulator(self._emulator)
 
+    def _watch_emulator(self, emulator: Emulator) -> None:
+        """An emulator that ended begins again with its data; StartError, and all ends, if it cannot."""
+        if not emulator.alive():
+            self._say("The emulator ended and is started again, with everything that it had acknowledged.")
             try:
-                self._emulator = Emulator.start_or_adopt(self._directory, emulator.port)
-                create_resources(Settings.from_environment())
+                self._emulator = emulator = Emulator.start_or_adopt(self._directory, emulator.port)
             except EmulatorError as error:
-                logger.error("%s", error)
+                raise StartError(f"the emulator ended, and cannot be started again: {error}") from error
+            self._to_prepare = True
+        if self._to_prepare:
+            self._prepare()
+        trouble = emulator.trouble()
+        if trouble and not self._trouble:
+            self._say(f"Nothing new is taken: {trouble} ({self._directory.path}). What was acknowledged is kept.")
+        elif self._trouble and not trouble:
+            self._say("There is room again, and everything goes on.")
+        self._trouble = trouble
+
+    def _prepare(self) -> None:
+        """Give an emulator that began again its queues, and have what was on them sent again."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from chalicelib.config import Settings
+        from chalicelib.domain.errors import Unavailable
+        from infra.local.service import create_resources
+
+        try:
+            create_resources(Settings.from_environment())
+            if self._service is not None:
+                self._service.set_going()
+        except (BotoCoreError, ClientError, Unavailable) as error:
+            logger.error("the emulator cannot be prepared yet: %s", error)
+        else:
+            self._to_prepare = False
 
     # --- end
 
-    def _end(self) -> None:
-        """In the order of need: who calls ends before who is called."""
+    def _end(self) -> bool:
+        """In the order of need: who calls ends before who is called. Whether the emulator could write what it had."""
         self._directory.service_file.unlink(missing_ok=True)
         if self._senders is not None:
             self._senders.ask_to_stop()
@@ -159,6 +193,10 @@ class Run:
         if self._emulator is not None and not self._emulator.stop():
             self._say(f"The emulator (pid {self._emulator.pid}) is still saving its data.")
         self._directory.run_lock.release()
+        if self._emulator is None or (self._emulator.saved and not self._trouble):
+            return True
+        self._say("There was no room to write everything; what was acknowledged is in the emulator's journal.")
+        return False
 
     # --- the terminal
 

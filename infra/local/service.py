@@ -11,6 +11,7 @@ from typing import Any
 from botocore.config import Config
 from chalice.app import Chalice
 
+from chalicelib import bootstrap
 from chalicelib.aws_clients import plain_client
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
@@ -99,6 +100,11 @@ class Service:
         """Begin to answer, to poll and to tick; returns at once."""
         self._web.start()
         self._event_sources.start()
+
+    def set_going(self) -> None:
+        """What was on the queues is lost, or in the hands of who was killed: have all of it sent again at once."""
+        self._event_sources.fire_soon("tick")
+        bootstrap.get_services().feeder.restart_all()
 
     def stop(self) -> None:
         """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""

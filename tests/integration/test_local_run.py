@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.data_directory import DataDirectory
-from tests.support.local_run import BOUND, LocalRun, local_runs, wait_until
+from infra.local.emulator_access import Access
+from tests.support.local_run import BOUND, ApiCaller, LocalRun, local_runs, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -144,7 +146,50 @@ def test_a_killed_emulator_comes_back_on_its_port(start: Callable[..., LocalRun]
     os.kill(int(first), signal.SIGKILL)
     wait_until(lambda: lock.held() and lock.holder() not in {first, "unknown"})
     wait_until(lambda: not _refuses(_port_in(run.told("Emulator"))))
-    assert run.end()[0] == 0
+    code, out, _ = run.end()
+    assert code == 0
+    assert "everything that it had acknowledged" in out
+
+
+def test_a_full_disk_is_told_everywhere(start: Callable[..., LocalRun]) -> None:
+    """Expects an order to be refused rather than lost; terminal, /health/ready and exit code to say so; and, with room
+    again, the next one to be taken."""
+    run = start().ready()
+    api = ApiCaller(run)
+    emulator = int(DataDirectory(run.data_dir).emulator_lock.holder())
+    limits = resource.prlimit(emulator, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    client = {"phone_number": "+79161234567"}
+    assert api.request("POST", "/api/clients/", client).status_code == 503
+    wait_until(lambda: api.request("GET", "/health/ready").status_code == 503)
+    assert "File too large" in api.request("GET", "/health/ready").text
+    assert api.rows("/api/clients/") == []
+    resource.prlimit(emulator, resource.RLIMIT_FSIZE, limits)
+    assert api.request("POST", "/api/clients/", client).status_code == 201
+    wait_until(lambda: api.request("GET", "/health/ready").status_code == 200)
+    resource.prlimit(emulator, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    code, out, _ = run.end()
+    assert code == 1
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        "Nothing new is taken",
+        "There is room again, and everything goes on.",
+        "Stopping ...",
+        "There was no room to write everything; what was acknowledged is in the emulator's journal.",
+    ]
+    again = start().ready()
+    assert len(ApiCaller(again, run.password).rows("/api/clients/")) == 1
+
+
+def test_a_damaged_file_ends_the_start_with_one_line(start: Callable[..., LocalRun]) -> None:
+    """Expects the file's name and what to do, exit code 1, and no new service over what is left."""
+    first = start().ready()
+    assert first.end()[0] == 0
+    (damaged,) = (first.data_dir / "emulator").glob("snapshot-*.jsonl")
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    second = start()
+    out, err = second.process.communicate(timeout=BOUND)
+    assert (second.process.returncode, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"make run: {damaged} is damaged at byte ")
+    assert "put a good copy in its place" in err
 
 
 def test_two_runs_live_side_by_side(start: Callable[..., LocalRun]) -> None:
@@ -158,7 +203,9 @@ def test_a_given_emulator_and_gateway_are_used(start: Callable[..., LocalRun]) -
     """Expects neither an emulator nor a sandbox of its own, and the given ones untouched at the end."""
     first = start("a").ready()
     emulator = first.told("Emulator").split()[0]
-    second = start("b", AWS_ENDPOINT_URL=emulator, GATEWAY_URL="http://127.0.0.1:9", ADMIN_USERNAME="other").ready()
+    given = {"AWS_ENDPOINT_URL": emulator, "GATEWAY_URL": "http://127.0.0.1:9", "ADMIN_USERNAME": "other"}
+    Access.of(DataDirectory(first.data_dir)).put_into(given)
+    second = start("b", **given).ready()
     assert second.told("Emulator").split()[0] == emulator
     assert second.told("Gateway") == "http://127.0.0.1:9"
     assert second.end()[0] == 0

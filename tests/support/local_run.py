@@ -21,9 +21,11 @@ from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
 from infra.local.data_directory import DataDirectory, read_json
+from infra.local.emulator_access import Access
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 30.0
+ANYBODY = Access("local", "local")
 PASSWORD = "correct horse battery staple"
 
 
@@ -108,14 +110,15 @@ class LocalRun:
 
     def services(self) -> AbstractContextManager[Services]:
         """The service's own code over the run's tables, to prepare much data or to look at a ledger."""
-        return services_at(self.endpoint, Settings(gateway_url="sandbox:"))
+        access = Access.of(DataDirectory(self.data_dir))
+        return services_at(self.endpoint, Settings(gateway_url="sandbox:"), access)
 
 
 @contextmanager
-def services_at(endpoint: str, settings: Settings) -> Iterator[Services]:
+def services_at(endpoint: str, settings: Settings, access: Access = ANYBODY) -> Iterator[Services]:
     """The service's own code over the tables and queues of an emulator."""
-    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
-    keys["AWS_ENDPOINT_URL"] = endpoint
+    keys = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}
+    access.put_into(keys)
     with mock.patch.dict(os.environ, keys):
         yield build(settings, **{name: aws_client(name) for name in ("dynamodb", "sqs")})
 

@@ -1,0 +1,102 @@
+"""Who may call the embedded emulator: who has the credentials of its data directory, and no web page.
+
+A page in a browser can send requests to this machine, some of them without asking first, and by a name of its own that
+resolves to 127.0.0.1 (DNS rebinding). So a call must be one that browsers do not send, to the emulator's own address,
+and signed as calls of AWS are (Signature Version 4) with a secret that is drawn for each data directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local.asgi_server import Scope
+from infra.local.data_directory import DataDirectory, read_json, write_private
+
+# What browsers add by themselves, and no page can leave out or SDK sends.
+_FROM_BROWSERS = frozenset({"origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "cookie"})
+_SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})  # the least that a signature must cover
+
+
+class NoAccessError(Exception):
+    """The call is refused; `code` is what AWS calls it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The credentials of one data directory."""
+
+    key_id: str
+    secret: str
+
+    @classmethod
+    def of(cls, directory: DataDirectory) -> Access:
+        """Those of a directory, drawn at its first use. Only its owner can read them."""
+        known = read_json(directory.access_file) or {}
+        if not (known.get("key_id") and known.get("secret")):
+            known = {"key_id": f"LOCAL{secrets.token_hex(8).upper()}", "secret": secrets.token_urlsafe(32)}
+            write_private(directory.access_file, known)
+        return cls(str(known["key_id"]), str(known["secret"]))
+
+    def put_into(self, environ: MutableMapping[str, str]) -> None:
+        """Let the AWS clients of a process, and of those that it starts, use them."""
+        environ.update(AWS_ACCESS_KEY_ID=self.key_id, AWS_SECRET_ACCESS_KEY=self.secret)
+
+    def proof(self, text: str) -> str:
+        """What only who has the secret can make of a text."""
+        return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+    def proves(self, text: str, proof: str) -> bool:
+        """Whether a proof is that of the text."""
+        return hmac.compare_digest(self.proof(text).encode(), proof.encode())
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request by name; NoAccessError for one that comes twice, which SDKs do not send."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        if key in headers:
+            raise NoAccessError("InvalidSignatureException", f"the header {key} comes twice")
+        headers[key] = value.decode("latin-1")
+    return headers
+
+
+def check_sender(headers: Mapping[str, str], port: int) -> None:
+    """NoAccessError for what a web page can have sent, and for any other name of this machine than the emulator's."""
+    found = _FROM_BROWSERS.intersection(headers)
+    if found:
+        raise NoAccessError("AccessDeniedException", f"the emulator answers no browser: {min(found)}")
+    if headers.get("host") != f"127.0.0.1:{port}":
+        raise NoAccessError("AccessDeniedException", "the emulator answers at its own address only")
+
+
+def check_signature(access: Access, scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
+    """The region that a call is for; NoAccessError unless it is signed with the directory's credentials, and now."""
+    from ministack.core.sigv4 import header_signature_failure, parse_header_signature, request_time_failure
+
+    algorithm = headers.get("authorization", "").partition(" ")[0]
+    signature: Any = parse_header_signature(headers) if algorithm == "AWS4-HMAC-SHA256" else ("", "not signed")
+    if isinstance(signature, tuple):
+        raise NoAccessError("MissingAuthenticationTokenException", "the call is not signed")
+    if not hmac.compare_digest(signature.access_key_id.encode(), access.key_id.encode()):
+        raise NoAccessError("UnrecognizedClientException", "the access key is not that of this data directory")
+    if not _SIGNED.issubset(signature.signed_headers.split(";")):
+        raise NoAccessError("InvalidSignatureException", f"the signature must cover {', '.join(sorted(_SIGNED))}")
+    digest = headers.get("x-amz-content-sha256")
+    if digest is not None and digest != hashlib.sha256(body).hexdigest():
+        raise NoAccessError("InvalidSignatureException", "the signature does not cover the body")
+    failure = request_time_failure(signature) or header_signature_failure(
+        signature, access.secret, scope["method"], scope["path"], {}, headers, body
+    )
+    if failure:
+        raise NoAccessError("InvalidSignatureException", failure[0])
+    return str(signature.region)

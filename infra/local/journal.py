@@ -1,0 +1,168 @@
+"""Files of checked records, as the emulator's journal and snapshots are: one JSON list a line, behind its checksum.
+
+A file ends with an end record once it is complete. A journal without one is that of a process that was killed: its
+last record may be incomplete, and nobody was told that it was written. Anything else that is wrong is damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+_CHECKSUM = 8  # hexadecimal digits
+_END = "end"
+_HEAD = "head"
+
+Entry = list[Any]  # what it is, and what belongs to it
+
+
+class DamagedError(Exception):
+    """A file does not hold what was written to it; `at` is the byte where that begins."""
+
+    def __init__(self, path: Path, at: int, what: str) -> None:
+        super().__init__(f"{path} is damaged at byte {at}: {what}")
+        self.path = path
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What reading a file has found: whether it has its end, and how many bytes and records are before that."""
+
+    complete: bool
+    length: int
+    count: int
+
+
+def line(entries: list[Entry]) -> bytes:
+    """One record."""
+    content = json.dumps(entries, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (zlib.crc32(content), content)
+
+
+def head(number: int) -> bytes:
+    """The record that a file begins with."""
+    return line([[_HEAD, FORMAT, number]])
+
+
+def end(count: int) -> bytes:
+    """The record that a file ends with: how many others are before it."""
+    return line([[_END, count]])
+
+
+def entries_of(path: Path, number: int, *, whole: bool, found: list[Read]) -> Iterator[Entry]:
+    """The entries of a file in order; DamagedError when one of them is not as it was written.
+
+    `whole` says that the file must have its end. `found` gets what there is to say once all has been read.
+    """
+    position = count = 0
+    complete = False
+    with path.open("rb") as file:
+        for text in file:
+            entries = None if complete else _entries(text)
+            if entries is None:
+                if whole or complete or not _incomplete(text, file.read(1)):
+                    raise DamagedError(path, position, "the checksum is wrong")
+                break
+            if position == 0 and (len(entries) != 1 or entries[0] != [_HEAD, FORMAT, number]):
+                raise DamagedError(path, 0, f"this is not number {number} in format {FORMAT}")
+            if entries and entries[0][0] == _END:
+                if entries[0][1] != count:
+                    raise DamagedError(path, position, f"{count} records are here, not {entries[0][1]}")
+                complete = True
+                continue
+            if position:
+                yield from entries
+            position += len(text)
+            count += 1
+    if not position or (whole and not complete):
+        raise DamagedError(path, position, "the rest is missing")
+    found.append(Read(complete, position, count))
+
+
+def _entries(text: bytes) -> list[Entry] | None:
+    """The entries of a record, None if it is not as it was written."""
+    if not text.endswith(b"\n") or text[_CHECKSUM : _CHECKSUM + 1] != b" ":
+        return None
+    content = text[_CHECKSUM + 1 : -1]
+    if text[:_CHECKSUM] != b"%08x" % zlib.crc32(content):
+        return None
+    entries: list[Entry] = json.loads(content)
+    return entries
+
+
+def _incomplete(text: bytes, following: bytes) -> bool:
+    """Whether a record is the last one, cut off: by a kill its end is missing, by a power cut it has holes."""
+    return not following and (not text.endswith(b"\n") or b"\0" in text)
+
+
+class Journal:
+    """A file that records are added to. An error leaves it as it was before."""
+
+    def __init__(self, path: Path, number: int, read: Read | None = None) -> None:
+        """Begin a file, or go on with one that was read, before its end if it has one; OSError if that fails."""
+        self.path = path
+        self.number = number
+        self.length = read.length if read else 0  # bytes
+        self.count = read.count if read else 0  # records, the head among them
+        # A file gets its name once it has its head, so that none is found without one.
+        begun = path if read else path.with_suffix(".tmp")
+        self._file = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.ftruncate(self._file, self.length)
+            if not read:
+                self._write(head(number))
+                self.sync()
+                begun.rename(path)
+                sync_directory(path.parent)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def add(self, entries: list[Entry]) -> None:
+        """Write a record, so that it survives this process; OSError if there is no room for it."""
+        self._write(line(entries))
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            os.ftruncate(self._file, self.length)
+            raise
+        self.length += written
+        self.count += 1
+
+    def sync(self) -> None:
+        """Have all that was written survive a power cut; takes milliseconds."""
+        os.fsync(self._file)
+
+    def end(self) -> None:
+        """Note that nothing will follow."""
+        self._write(end(self.count))
+        self.sync()
+
+    def unend(self, before: tuple[int, int]) -> None:
+        """Go on after all, with length and count as they were before the end."""
+        os.ftruncate(self._file, before[0])
+        self.length, self.count = before
+
+    def close(self) -> None:
+        """Write no more."""
+        os.close(self._file)
+
+
+def sync_directory(path: Path) -> None:
+    """Have new and renamed files of a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
