@@ -66,6 +66,11 @@ class Account:
     def emulated(self) -> bool:
         return bool(self.endpoint)
 
+    @property
+    def imports(self) -> bool:
+        """Whether its CloudFormation takes resources into a stack that exist already; LocalStack's does not."""
+        return not self.emulated or self._is_ministack()
+
     def client(self, service: str) -> Any:
         """A boto3 client with timeouts and retries."""
         return self.session.client(service, config=_CONFIG)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from infra.pythons import find_python
+
 _TIMEOUT = 300  # seconds
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the same for the same code, so that a deploy without a change has none
-_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def add_bytecode(deployment: Path, python: str) -> bool:
@@ -19,7 +18,7 @@ def add_bytecode(deployment: Path, python: str) -> bool:
 
     Modules know the hash of their source, so one that is changed in the zip is compiled anew.
     """
-    program = _program(python)
+    program = find_python(python)
     if program is None:
         return False
     with TemporaryDirectory() as directory:
@@ -40,14 +39,3 @@ def add_bytecode(deployment: Path, python: str) -> bool:
                 entry.external_attr = 0o644 << 16
                 zipped.writestr(entry, compiled.read_bytes(), ZIP_DEFLATED)
     return True
-
-
-def _program(python: str) -> str | None:
-    """A Python of exactly that version; a name on the path may be a stand-in for one that is not installed."""
-    for candidate in (sys.executable, shutil.which(f"python{python}")):
-        if candidate is None:
-            continue
-        asked = subprocess.run([candidate, "-c", _VERSION], capture_output=True, text=True, timeout=30, check=False)
-        if asked.returncode == 0 and asked.stdout.strip() == python:
-            return candidate
-    return None

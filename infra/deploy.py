@@ -25,6 +25,7 @@ from infra import saved_queries
 from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
+from infra.fingerprint import OUTPUT, fingerprint, with_fingerprint
 from infra.kept import Kept
 from infra.package import NOT_COMPILED, PackagingError, check, package
 from infra.provision import complete_tables
@@ -82,14 +83,18 @@ def deploy(options: Options, account: Account) -> str:
     for resource in template["Resources"].values():
         if resource["Type"] == _FUNCTION:
             resource["Properties"]["CodeUri"] = f"s3://{artifacts.bucket}/{zip_key}"
-    _adopt_what_is_kept(stack, artifacts, account)
-    template_key = artifacts.put(json.dumps(template, sort_keys=True).encode(), ".json")
+    template = _take_up_what_is_kept(stack, template, artifacts, account)
     parameters = {name: options.given(variable(name)) for name in template.get("Parameters", {})}
     parameters["LogLevel"] = parameters["LogLevel"].upper()
+    print_of_this = fingerprint(template, parameters, stack.parameters())
+    template_key = artifacts.put(
+        json.dumps(with_fingerprint(template, print_of_this), sort_keys=True).encode(), ".json"
+    )
     say(f"Deploying {options.stack} to {account.endpoint or f'{account.account_id}, {account.region}'}")
     if ensure_api_logs(account):
         say("  API Gateway may write logs now, in all of this account's region")
-    if not stack.deploy(account.object_url(artifacts.bucket, template_key), parameters):
+    same = stack.rests_well() and stack.outputs().get(OUTPUT) == print_of_this
+    if same or not stack.deploy(account.object_url(artifacts.bucket, template_key), parameters):
         say("  Nothing has changed")
     artifacts.supersede_all_but(zip_key, template_key)
     _finish(options, account, stack)
@@ -140,16 +145,27 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
     return template
 
 
-def _adopt_what_is_kept(stack: Stack, artifacts: Artifacts, account: Account) -> None:
-    """Tables of a stack that was removed, or never came to be, would be in the way of a new one."""
-    if not stack.is_new():
-        return
+def _take_up_what_is_kept(
+    stack: Stack, template: dict[str, Any], artifacts: Artifacts, account: Account
+) -> dict[str, Any]:
+    """The template to deploy: tables of a stack that was removed, or never came to be, would be in its way.
+
+    They become part of the new stack, or if its CloudFormation cannot do that, they stay outside of it and are used.
+    """
     kept = Kept(account, stack.name)
+    if not account.imports:
+        found = kept.outside(stack)
+        if found:
+            say(f"Using what an earlier stack kept: {', '.join(kept.name(one) for one in found)}")
+        return kept.left_out(template, found)
+    if not stack.is_new():
+        return template
     found = kept.adoptable()
     if found:
         say(f"Adopting what an earlier stack kept: {', '.join(kept.name(one) for one in found)}")
         key = artifacts.put(json.dumps(kept.template(found), sort_keys=True).encode(), ".json")
         stack.adopt(account.object_url(artifacts.bucket, key), found)
+    return template
 
 
 def _finish(options: Options, account: Account, stack: Stack) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from infra.account import Account
 from infra.package import LAMBDA
-from infra.stack import Import
+from infra.stack import Import, Stack
 from infra.template import merge_template
 
 _TABLE = "AWS::DynamoDB::Table"
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - the name of a type
 _NAMES = {_TABLE: "TableName", _SECRET: "Name"}
 _MISSING = "ResourceNotFoundException"
+_REFERENCE = re.compile(r"\$\{(\w+)(?:\.(\w+))?\}")  # in the text of Fn::Sub
 # CloudFormation wants these, and a template that holds nothing but what it adopts.
 _ADOPTED = ("Type", "DeletionPolicy", "UpdateReplacePolicy", "Properties")
 
@@ -45,6 +47,25 @@ class Kept:
     def adoptable(self) -> list[Import]:
         """Those of `found` that would be in the way of a new stack; MiniStack imports no secret, and needs not to."""
         return [one for one in self.found() if one.resource_type == _TABLE or not self._emulated]
+
+    def outside(self, stack: Stack) -> list[Import]:
+        """Those of `found` that the stack does not hold."""
+        inside = stack.resources()
+        return [one for one in self.found() if one.logical_name not in inside]
+
+    def left_out(self, template: dict[str, Any], kept: list[Import]) -> dict[str, Any]:
+        """The template without these, which it then knows by their names only."""
+        names = {one.logical_name: self._references(one) for one in kept}
+        resources = {name: one for name, one in template["Resources"].items() if name not in names}
+        referring: dict[str, Any] = _by_name({**template, "Resources": resources}, names)
+        return referring
+
+    def _references(self, kept: Import) -> dict[str, str]:
+        """What `Ref` and `Arn` say of it."""
+        if kept.resource_type == _TABLE:
+            arn = self._dynamodb.describe_table(TableName=kept.identifier["TableName"])["Table"]["TableArn"]
+            return {"Ref": kept.identifier["TableName"], "Arn": arn}
+        return {"Ref": kept.identifier["Id"]}
 
     def template(self, imports: list[Import]) -> dict[str, Any]:
         """The template of a stack that holds these only."""
@@ -83,3 +104,23 @@ class Kept:
     def _named(self, resource: dict[str, Any]) -> str:
         name: str = resource["Properties"][_NAMES[resource["Type"]]]["Fn::Sub"]
         return name.replace("${AWS::StackName}", self._stack)
+
+
+def _by_name(value: Any, names: dict[str, dict[str, str]]) -> Any:
+    """The same part of a template, with what it says of these resources put in their place."""
+    if isinstance(value, list):
+        return [_by_name(one, names) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Ref"} and value["Ref"] in names:
+        return names[value["Ref"]]["Ref"]
+    if set(value) == {"Fn::GetAtt"} and value["Fn::GetAtt"][0] in names:
+        return names[value["Fn::GetAtt"][0]][value["Fn::GetAtt"][1]]
+    if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
+        return {"Fn::Sub": _REFERENCE.sub(lambda found: _told(found, names), value["Fn::Sub"])}
+    return {key: _by_name(one, names) for key, one in value.items()}
+
+
+def _told(found: re.Match[str], names: dict[str, dict[str, str]]) -> str:
+    known = names.get(found[1])
+    return known[found[2] or "Ref"] if known else found[0]

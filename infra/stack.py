@@ -63,6 +63,17 @@ class Stack:
         """The values of its parameters by name."""
         return {one["ParameterKey"]: one.get("ParameterValue", "") for one in self._described().get("Parameters", [])}
 
+    def resources(self) -> set[str]:
+        """The logical names of its resources."""
+        if self.is_new():
+            return set()
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        return {one["LogicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
+
+    def rests_well(self) -> bool:
+        """Whether its last operation went through, so that its outputs are those of the last deploy."""
+        return self.status() in _GOOD
+
     def is_new(self) -> bool:
         """Whether there is nothing yet that could be updated."""
         return self.status() in _NEW
