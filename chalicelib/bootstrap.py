@@ -39,6 +39,7 @@ from .services.reports import ReportService
 from .services.settling import Settler
 from .services.states import MailingStates
 from .services.statistics import StatisticsService
+from .services.table_pace import TablePace
 from .services.traces import TraceService
 from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
@@ -148,6 +149,7 @@ def build(
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
     reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
     messages = MessageService(ledger, mailings, gateway)
+    table_pace = TablePace()
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, clock)
     return Services(
         settings=settings,
@@ -180,7 +182,7 @@ def build(
         ),
         delivery=Delivery(
             settings,
-            Claims(settings, policy, clients, ledger, states, control, clock, rng),
+            Claims(settings, policy, clients, ledger, states, control, table_pace, clock, rng),
             Outcomes(
                 policy,
                 mailings,
@@ -197,6 +199,7 @@ def build(
             ),
             control,
             Caller(settings, states, control, gateway, clock, executor),
+            table_pace,
             send_queue,
             clock,
             rng,

@@ -70,6 +70,10 @@ MESSAGES_PARKED = Metric(
 BATCH_SIZE = Metric("BatchSize", COUNT, "Messages that an invocation of the sender was given hints for")
 GATEWAY_LATENCY = Metric("GatewayLatency", MILLISECONDS, "How long calls of the gateway took")
 GATEWAY_FAILURES = Metric("GatewayFailures", COUNT, "Calls that the gateway did not answer, or not with yes or no")
+GATEWAY_REFUSED = Metric("GatewayRefused", COUNT, "Calls that the gateway answered with no")
+GATEWAY_THROTTLED = Metric("GatewayThrottled", COUNT, "Calls that the gateway answered with too many")
+GATEWAY_BLOCKED = Metric("GatewayBlocked", COUNT, "Calls whose answer was about the account: key, money, address")
+LEDGER_BUSY = Metric("LedgerBusy", COUNT, "Writes of senders that the ledger turned away and that were tried again")
 CIRCUIT_STATE = Metric("CircuitState", NO_UNIT, "0 while the circuit is closed, 1 open, 2 held; told by every tick")
 API_LATENCY = Metric("ApiLatency", MILLISECONDS, "How long requests took, without API Gateway")
 API_ERRORS = Metric("ApiErrors", COUNT, "Requests that were answered with an error", "status", ("4xx", "5xx"))
@@ -92,6 +96,10 @@ METRICS = (
     BATCH_SIZE,
     GATEWAY_LATENCY,
     GATEWAY_FAILURES,
+    GATEWAY_REFUSED,
+    GATEWAY_THROTTLED,
+    GATEWAY_BLOCKED,
+    LEDGER_BUSY,
     CIRCUIT_STATE,
     API_LATENCY,
     API_ERRORS,

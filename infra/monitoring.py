@@ -26,6 +26,11 @@ class Metric:
     statistic: str
     label: str = ""
 
+    def properties(self) -> dict[str, Any]:
+        """What names the metric in CloudFormation."""
+        dimensions = [{"Name": name, "Value": {"Fn::Sub": value}} for name, value in self.dimensions]
+        return {"Namespace": self.namespace, "MetricName": self.name, "Dimensions": dimensions}
+
     def line(self) -> list[Any]:
         """The metric as a graph has it."""
         names = [part for dimension in self.dimensions for part in dimension]
@@ -34,7 +39,10 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Rings when a metric passes a threshold in a period of so many seconds; no data is no alarm unless it says so."""
+    """Rings when a metric passes a threshold in a period of so many seconds; no data is no alarm unless it says so.
+
+    With `share_of` the threshold is for the metric's percentage of that other one, if that is more than `at_least`.
+    """
 
     title: str
     about: str
@@ -43,6 +51,8 @@ class Alarm:
     period: int = 300
     comparison: str = "GreaterThanThreshold"
     missing: str = "notBreaching"
+    share_of: Metric | None = None
+    at_least: int = 0
 
     @property
     def logical_name(self) -> str:
@@ -51,17 +61,12 @@ class Alarm:
     def resource(self) -> dict[str, Any]:
         """The alarm as CloudFormation has it."""
         told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
-        kind = "ExtendedStatistic" if self.metric.statistic.startswith("p") else "Statistic"
         return {
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": {
                 "AlarmName": {"Fn::Sub": f"{STACK}-{self.title}"},
                 "AlarmDescription": self.about,
-                "Namespace": self.metric.namespace,
-                "MetricName": self.metric.name,
-                "Dimensions": [{"Name": name, "Value": {"Fn::Sub": value}} for name, value in self.metric.dimensions],
-                kind: self.metric.statistic,
-                "Period": self.period,
+                **self._watched(),
                 "EvaluationPeriods": 1,
                 "ComparisonOperator": self.comparison,
                 "Threshold": self.threshold,
@@ -70,6 +75,22 @@ class Alarm:
                 "OKActions": told,
             },
         }
+
+    def _watched(self) -> dict[str, Any]:
+        if self.share_of is None:
+            kind = "ExtendedStatistic" if self.metric.statistic.startswith("p") else "Statistic"
+            return {**self.metric.properties(), kind: self.metric.statistic, "Period": self.period}
+        parts = [("part", self.metric), ("whole", self.share_of)]
+        queries: list[dict[str, Any]] = [
+            {
+                "Id": name,
+                "ReturnData": False,
+                "MetricStat": {"Metric": one.properties(), "Stat": one.statistic, "Period": self.period},
+            }
+            for name, one in parts
+        ]
+        share = f"IF(whole > {self.at_least}, 100 * part / whole, 0)"
+        return {"Metrics": [*queries, {"Id": "share", "Expression": share, "Label": "%", "ReturnData": True}]}
 
 
 def of_queue(queue: str, name: str, statistic: str = "Maximum") -> Metric:
@@ -130,6 +151,20 @@ def alarms() -> list[Alarm]:
             0,
             period=600,
         ),
+        Alarm(
+            "gateway-blocked",
+            "The gateway takes nothing from this account: see the circuit's reason at /api/gateway/",
+            of_service(observability.GATEWAY_BLOCKED),
+            0,
+        ),
+        Alarm(
+            "gateway-refusals",
+            "The gateway refuses more than a fifth of the messages: see the reasons in the mailing's statistics",
+            of_service(observability.GATEWAY_REFUSED),
+            20,
+            share_of=of_service(observability.GATEWAY_LATENCY, "SampleCount"),
+            at_least=50,
+        ),
         Alarm("api-server-errors", "The API answers with 5xx", of_api("5XXError"), 0),
         # A table that grows with a mailing throttles for seconds, and retries hide it.
         *(
@@ -177,6 +212,10 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
     gateway = [
         of_service(observability.GATEWAY_LATENCY, "SampleCount", "calls"),
         of_service(observability.GATEWAY_FAILURES),
+        of_service(observability.GATEWAY_REFUSED),
+        of_service(observability.GATEWAY_THROTTLED),
+        of_service(observability.GATEWAY_BLOCKED),
+        of_service(observability.LEDGER_BUSY),
         of_service(observability.CIRCUIT_STATE, "Maximum"),
     ]
     late = [of_service(metric, "Maximum") for metric in (observability.START_LATENESS, observability.DISPATCH_LAG)]

@@ -98,6 +98,7 @@ class Message:
     # How many attempts do not count against the limit: those before the message was put back, failed probes of a
     # gateway in trouble, and those whose answer said nothing of the message.
     forgiven: int = 0
+    repeated: bool = False  # as `may_be_twice` says; it stands in the row, so that a recount need not read attempts
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""
@@ -121,7 +122,8 @@ class Message:
     @property
     def may_be_twice(self) -> bool:
         """Whether two or more of its attempts may have been taken by the gateway."""
-        return sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts) > 1
+        taken = sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts)
+        return self.repeated or taken > 1
 
     @property
     def key(self) -> MessageKey:

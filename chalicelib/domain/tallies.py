@@ -16,6 +16,8 @@ SEPARATOR = "|"  # between the parts of a counter's name; the counter of a statu
 # milliseconds of senders.
 WRITES, HINTS, LOOKS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "looks", "ms"))
 WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS})
+# Messages that were called for again after the gateway may have taken them.
+REPEATED = SEPARATOR.join(("repeated", "all"))
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How finely time is counted, and until when after a row was written: a counter for each minute of a year would not fit
@@ -65,12 +67,13 @@ def counters_of(message: Message) -> list[str]:
     """The names of the counters that a row of the ledger is counted in; of an open row mostly none."""
     if message.status not in COUNTED:
         return []
+    repeated = [REPEATED] if message.may_be_twice else []
     if message.status is MessageStatus.SENT:
-        return ["sent", _period_of(message)]
+        return ["sent", _period_of(message), *repeated]
     names = [str(message.status), SEPARATOR.join(("reason", message.status, reason_group(message.reason)))]
     if message.status in IN_TROUBLE:
         names.append(SEPARATOR.join((_period_of(message), message.status)))
-    return names
+    return names + repeated
 
 
 def _period_of(message: Message) -> str:
@@ -111,6 +114,12 @@ class Tally:
             for name, count in self.counters.items()
             if (parts := name.split(SEPARATOR))[0] == "reason" and count > 0
         }
+
+    @property
+    def maybe_twice(self) -> int:
+        """How many messages were sent again after the gateway may have taken them: it sends them twice, unless it
+        recognises their ids."""
+        return self.counters[REPEATED]
 
     @property
     def by_hour(self) -> Mapping[datetime, int]:

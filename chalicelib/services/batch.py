@@ -35,6 +35,9 @@ class Job:
     paces: frozenset[str] = frozenset()
 
 
+Result = tuple[Job, Attempt | str]  # an attempt, or why there was none
+
+
 @dataclass(slots=True)
 class Batch:
     """What has come of a batch so far."""
@@ -48,6 +51,9 @@ class Batch:
     # Rows as they were written, with the attempt that they were written for, for the log.
     told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
     probed: bool = False
+    # Claims of which nobody can tell whether they were written: if they were, nobody may think that a call was made.
+    unsure: list[Message] = field(default_factory=list)
+    turned_away: int = 0  # writes for which the ledger was too busy
 
     def keep(self, received: Received, key: MessageKey | None, delay: float | None) -> None:
         """See a message again; without a delay together with its item, when the queue shows that again."""

@@ -16,12 +16,11 @@ from ..domain.errors import Unavailable
 from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway, NotNow
 from ..observability import logger
-from .batch import Job
+from .batch import Job, Result
 from .claiming import deferral, obstacle
 from .gateway_control import TOLERANCE, GatewayControlService
 from .states import MailingStates
 
-Result = tuple[Job, Attempt | str]  # an attempt, or why there was none
 # Before its turn a call connects, so that the turn itself is for sending alone.
 _CONNECT_AHEAD = timedelta(seconds=0.3)
 # What is known of a mailing and of the gateway when a message that has a turn is sent: so that a lowered rate holds at

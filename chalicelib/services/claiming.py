@@ -19,10 +19,13 @@ from ..domain.messages import USED_UP, Attempt, Message, MessageKey, MessageStat
 from ..messaging import Hint
 from ..observability import logger
 from ..storage.clients import ClientRepository
-from ..storage.ledger import Ledger
+from ..storage.ledger import Ledger, Written
 from .batch import Batch, Job, Received
 from .gateway_control import GatewayControlService, Permit
 from .states import MailingStates
+from .table_pace import TablePace
+
+_SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
 
 
 def obstacle(mailing: Mailing, now: datetime) -> str:
@@ -58,6 +61,7 @@ class Claims:
         ledger: Ledger,
         states: MailingStates,
         control: GatewayControlService,
+        pace: TablePace,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
@@ -67,6 +71,7 @@ class Claims:
         self._ledger = ledger
         self._states = states
         self._control = control
+        self._pace = pace
         self._clock = clock
         self._rng = rng
 
@@ -86,7 +91,7 @@ class Claims:
 
     def take(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
         """The messages that are now this sender's to send. Raises Unavailable where a table does not answer."""
-        jobs = self._choose(wanted, batch)
+        jobs = self._as_many_as_the_tables_bear(self._choose(wanted, batch), batch)
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
         contacts = self._clients.contacts(job.message.client_id for job in jobs)
@@ -101,6 +106,11 @@ class Claims:
         changes += [(job, self._claimed(job, now)) for job in ready]
         changes += waiting
         return self._write([(job, _at_present(new, contacts)) for job, new in changes], batch)
+
+    def _as_many_as_the_tables_bear(self, jobs: list[Job], batch: Batch) -> list[Job]:
+        for job in jobs[self._pace.at_once :]:
+            batch.keep(job.received, job.message.key, self._rng.uniform(*_LATER))
+        return jobs[: self._pace.at_once]
 
     def _choose(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
         """The messages that are due. Others are dropped, for the ledger has them, or seen again later."""
@@ -213,8 +223,12 @@ class Claims:
         claimed: list[Job] = []
         for (job, new), ours in zip(changes, applied, strict=True):
             if not ours:
-                # Another sender has it, and may yet stop.
-                batch.keep(job.received, new.key, self._rng.uniform(1, 3))
+                if ours is Written.UNSURE and new.status is MessageStatus.SENDING:
+                    batch.unsure.append(new)
+                batch.turned_away += ours is not Written.REFUSED
+                # Where it was refused, another sender has it, and may yet stop.
+                span = _SOON if ours is Written.REFUSED else _LATER
+                batch.keep(job.received, new.key, self._rng.uniform(*span))
                 continue
             batch.count(job.message, new)
             if new.status is MessageStatus.SENDING:

@@ -12,18 +12,36 @@ from ..config import Settings
 from ..domain.errors import ServiceError, Unavailable
 from ..domain.messages import Attempt, MessageKey, Outcome
 from ..messaging import Hint, Queue
-from ..observability import BATCH_SIZE, GATEWAY_FAILURES, GATEWAY_LATENCY, logger, measure
+from ..observability import (
+    BATCH_SIZE,
+    GATEWAY_BLOCKED,
+    GATEWAY_FAILURES,
+    GATEWAY_LATENCY,
+    GATEWAY_REFUSED,
+    GATEWAY_THROTTLED,
+    logger,
+    measure,
+)
 from ..setting_checks import RECORDING
-from .batch import Batch, Job, Received
-from .calling import Caller, Result
+from .batch import Batch, Job, Received, Result
+from .calling import Caller
 from .claiming import Claims
 from .delivery_records import tell
 from .gateway_control import GatewayControlService
 from .outcomes import Outcomes
+from .table_pace import TablePace
 
+_BY_OUTCOME = {
+    Outcome.FAILED: GATEWAY_FAILURES,
+    Outcome.UNKNOWN: GATEWAY_FAILURES,
+    Outcome.REFUSED: GATEWAY_REFUSED,
+    Outcome.THROTTLED: GATEWAY_THROTTLED,
+    Outcome.BLOCKED: GATEWAY_BLOCKED,
+}
 _RECORDED_AT_ONCE = 25  # outcomes; the ledger's statements go in batches of so many
 _TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again that a table kept from being handled
 _RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of its claims
+_ANSWERING_TIME = timedelta(seconds=1)  # of it, for counts and for the answer to the queue
 
 
 class Delivery:
@@ -36,6 +54,7 @@ class Delivery:
         outcomes: Outcomes,
         control: GatewayControlService,
         caller: Caller,
+        pace: TablePace,
         send_queue: Queue,
         clock: SystemClock,
         rng: random.Random,
@@ -45,6 +64,7 @@ class Delivery:
         self._outcomes = outcomes
         self._control = control
         self._caller = caller
+        self._pace = pace
         self._send_queue = send_queue
         self._clock = clock
         self._rng = rng
@@ -59,10 +79,13 @@ class Delivery:
             jobs = self._claims.take(wanted, batch)
         except Unavailable as error:
             logger.warning("batch left for later", error=str(error), size=len(wanted))
+            batch.turned_away += 1
             for key, item in wanted.items():
                 batch.keep(item, key, self._rng.uniform(*_TROUBLE_DELAY))
         else:
             self._call_all(jobs, deadline, batch)
+        self._outcomes.release(batch, deadline - _ANSWERING_TIME)
+        self._pace.note(batch.turned_away)
         self._outcomes.bury(batch)
         batch.count_work(wanted, (self._clock.now() - began).total_seconds())
         self._outcomes.count(batch)
@@ -89,8 +112,8 @@ class Delivery:
                 for job in unheard:  # its claim runs out, and the attempt counts as unknown
                     batch.keep(job.received, job.message.key, None)
             if len(done) >= _RECORDED_AT_ONCE or not calls.pending:
-                self._outcomes.record(done, batch)
                 self._learn(done, batch)
+                self._outcomes.record(done, batch, deadline - _ANSWERING_TIME)
                 done = []
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
@@ -138,5 +161,5 @@ def _measure(batch: Batch, size: int) -> None:
     measure(BATCH_SIZE, size)
     for _, attempt in batch.attempts:
         measure(GATEWAY_LATENCY, attempt.duration_ms)
-        if attempt.outcome not in (Outcome.ACCEPTED, Outcome.REFUSED):
-            measure(GATEWAY_FAILURES)
+        if metric := _BY_OUTCOME.get(attempt.outcome):
+            measure(metric)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,9 @@ from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.activity import ActivityRepository
 from ..storage.call_totals import CallTotalsRepository
-from ..storage.ledger import Ledger
+from ..storage.ledger import Ledger, Written
 from ..storage.mailings import MailingRepository
-from .batch import Batch, Job
+from .batch import Batch, Job, Result
 from .dead_letters import DeadLetters
 from .gateway_control import GatewayControlService
 from .states import MailingStates
@@ -28,6 +28,7 @@ RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
 _PARK_AFTER = 90.0  # seconds; what waits longer than this leaves the queue
 _ASIDE = (0.5, 1.5)  # seconds at least, for a message that the gateway did not look at
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
+_UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
 _SETTLE_EVERY = timedelta(seconds=3)
 
 
@@ -61,31 +62,53 @@ class Outcomes:
         self._dispatch_queue = dispatch_queue
         self._clock = clock
         self._rng = rng
+        self._unwritten: deque[tuple[Message, Message]] = deque(maxlen=_UNWRITTEN)
         self._settled_at: dict[tuple[str, int], datetime] = {}
 
-    def record(self, done: Sequence[tuple[Job, Attempt | str]], batch: Batch) -> None:
-        """Write what came of jobs: of each an attempt, or the reason why there was none."""
+    def record(self, done: Sequence[Result], batch: Batch, until: datetime) -> None:
+        """Write what came of jobs: of each an attempt, or the reason why there was none.
+
+        What the ledger is too busy for is tried again up to `until`, and then by this sender's next batch: nobody else
+        knows it.
+        """
         now = self._clock.now()
-        written = [(job, result, *self._after(job, result, now, probe=batch.probed)) for job, result in done]
         batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
-        try:
-            applied = self._ledger.update([(job.message, new) for job, _, new, _ in written])
-        except Unavailable as error:
-            logger.error("outcomes not recorded; they count as unknown", error=str(error), count=len(written))
-            for job, result, _, _ in written:
-                batch.told.append((job.message, result if isinstance(result, Attempt) else None))
-                batch.keep(job.received, job.message.key, None)
-            return
+        written = [(job, result, *self._after(job, result, now, probe=batch.probed)) for job, result in done]
+        applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)
         for (job, result, new, delay), ours in zip(written, applied, strict=True):
             batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
-            if not ours:
+            if ours is Written.REFUSED:
                 logger.error("the claim ran out before the outcome was recorded", message_id=new.message_id)
-                continue
-            batch.count(job.message, new)
-            if delay is not None:
-                batch.keep(job.received, new.key, delay)
-            if new.reason.startswith(USED_UP):
-                batch.dead.append((job.received, new.key, new.reason))
+            elif not ours:
+                batch.turned_away += 1
+                batch.keep(job.received, job.message.key, None)
+                self._unwritten.append((job.message, new))
+                logger.error("outcome not recorded yet", message_id=new.message_id)
+            else:
+                batch.count(job.message, new)
+                if delay is not None:
+                    batch.keep(job.received, new.key, delay)
+                if new.reason.startswith(USED_UP):
+                    batch.dead.append((job.received, new.key, new.reason))
+
+    def release(self, batch: Batch, until: datetime) -> None:
+        """Write what earlier batches could not, and give claims back of which nobody knows whether they were written.
+
+        A claim that stays would count as a call that was made.
+        """
+        now = self._clock.now()
+        unwritten = [self._unwritten.popleft() for _ in range(len(self._unwritten))]
+        back = [(claim, claim.revised(now, status=MessageStatus.QUEUED, lease_until=None)) for claim in batch.unsure]
+        if not unwritten and not back:
+            return
+        for (old, new), ours in zip(
+            [*unwritten, *back], self._ledger.update([*unwritten, *back], until=until), strict=True
+        ):
+            if ours:
+                batch.count(old, new)
+            elif ours is not Written.REFUSED:
+                batch.turned_away += 1
+                self._unwritten.append((old, new))
 
     def _after(self, job: Job, result: Attempt | str, now: datetime, *, probe: bool) -> tuple[Message, float | None]:
         """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""

@@ -118,7 +118,9 @@ class Settler:
             self._mailings.add_counts(mailing_id, counts, now)
             self._activity.add(counts, now)
             if any(applied):
-                logger.info("messages closed", mailing_id=mailing_id, status=status.value, count=sum(applied))
+                logger.info(
+                    "messages closed", mailing_id=mailing_id, status=status.value, count=sum(map(bool, applied))
+                )
         return len(free) == len(rows) and all(applied)
 
     # -- retrying what failed
@@ -184,11 +186,11 @@ def put_back(
     counts[WRITES] = sum(map(write_units_of, rows, forgiven))
     mailings.add_counts(mailing_id, counts, now)
     applied = ledger.update(list(zip(rows, forgiven, strict=True)))
-    logger.info("messages put back", mailing_id=mailing_id, count=sum(applied))
+    logger.info("messages put back", mailing_id=mailing_id, count=sum(map(bool, applied)))
     missed = [row for row, done in zip(rows, applied, strict=True) if not done]
     if missed:
         mailings.add_counts(mailing_id, _counters(missed), now)
-    return sum(applied)
+    return sum(map(bool, applied))
 
 
 def _counters(rows: Sequence[Message]) -> Counter[str]:

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ..clock import Backoff
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
-from ..domain.messages import (
-    IN_TROUBLE,
-    Attempt,
-    Message,
-    MessageKey,
-    MessageStatus,
-    Outcome,
-    ledger_key_for,
-    parse_message_id,
-)
+from ..domain.messages import Message, MessageKey, ledger_key_for, parse_message_id
 from ..domain.tallies import Tally, counters_of
+from .message_rows import message_of, values_of
 from .models import Tables, from_ms, to_ms
-from .retries import TRANSIENT, TRIES, Item, read_items, translated
+from .retries import TRANSIENT, Item, read_items, translated
 
-_CALLS = 3  # each tried again by botocore too
+# Tries of a write that a busy table does not take; each call is repeated by botocore too. Claims give up early,
+# dispatch earlier still: that is how load goes down when a table is too slow.
+_UPDATE_TRIES, _INSERT_TRIES = 3, 2
+_NO_ANSWER = "no answer"
+_UNTOLD = frozenset({_NO_ANSWER, "InternalServerError", "InternalServerErrorException"})
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
 # What a row always has, and what it is counted by.
 _COUNTED_BY = (
@@ -39,7 +38,32 @@ _COUNTED_BY = (
     "updated_at",
     "sent_at",
     "reason",
+    "repeated",
 )
+
+
+class Written(Enum):
+    """What came of one write; true if it is there now.
+
+    busy: the table did not take it, and another time it may. unsure: nobody can tell at the moment.
+    """
+
+    DONE = "done"
+    REFUSED = "refused"
+    BUSY = "busy"
+    UNSURE = "unsure"
+
+    def __bool__(self) -> bool:
+        return self is Written.DONE
+
+
+def _written(code: str | None, refusal: str, before: Written) -> Written:
+    if code is None:
+        return Written.DONE
+    if code == refusal:
+        return Written.REFUSED
+    # An earlier try without an answer may have been carried out all the same.
+    return Written.UNSURE if code in _UNTOLD or before is Written.UNSURE else Written.BUSY
 
 
 class Ledger:
@@ -58,66 +82,80 @@ class Ledger:
     # -- writing
 
     def insert(self, messages: Sequence[Message]) -> list[bool]:
-        """Add rows; False for each that was there already, which is left as it is."""
+        """Add rows; False for each that was there already, which is left as it is.
+
+        Unavailable if not all could be added: dispatch is what waits first when a table is busy.
+        """
         statements = []
         for message in messages:
-            values = _values(message)
+            values = values_of(message)
             statements.append(
                 {"Statement": _insert_text(self._table, tuple(values)), "Parameters": list(values.values())}
             )
-        return [code is None for code in self._execute(statements, "DuplicateItem")]
+        written = self._execute(statements, "DuplicateItem", _INSERT_TRIES, None)
+        if any(one in (Written.BUSY, Written.UNSURE) for one in written):
+            raise Unavailable("messages: DynamoDB is too busy")
+        return [one is Written.DONE for one in written]
 
-    def update(self, changes: Sequence[tuple[Message, Message]]) -> list[bool]:
-        """Put each second in the place of its first; False for each that is not as it was read any more.
+    def update(
+        self, changes: Sequence[tuple[Message, Message]], tries: int = _UPDATE_TRIES, until: datetime | None = None
+    ) -> list[Written]:
+        """Put each second in the place of its first, and say of each whether it is there now.
 
-        The second must have the next revision. A write whose answer was lost is recognised by reading it back.
+        The second must have the next revision. What the table is too busy for is tried `tries` times, or, with `until`,
+        as often as it takes up to that moment. A write whose answer was lost is recognised by reading it back.
         """
         statements = [_update_statement(self._table, old, new) for old, new in changes]
-        done = [code is None for code in self._execute(statements, "ConditionalCheckFailed")]
-        doubtful = [new for (_, new), applied in zip(changes, done, strict=True) if not applied]
+        written = self._execute(statements, "ConditionalCheckFailed", tries, until)
+        doubtful = [place for place, one in enumerate(written) if one in (Written.REFUSED, Written.UNSURE)]
         if doubtful:
-            found = self.read([message.key for message in doubtful])
-            for place, (_, new) in enumerate(changes):
-                if not done[place]:
+            try:
+                found = self.read([changes[place][1].key for place in doubtful])
+            except Unavailable:
+                for place in doubtful:
+                    written[place] = Written.UNSURE
+            else:
+                for place in doubtful:
+                    new = changes[place][1]
                     row = found.get(new.key)
-                    done[place] = row is not None and (row.revision, row.claim, row.status) == (
-                        new.revision,
-                        new.claim,
-                        new.status,
-                    )
-        return done
+                    if row and (row.revision, row.claim, row.status) == (new.revision, new.claim, new.status):
+                        written[place] = Written.DONE
+        return written
 
-    def _execute(self, statements: list[dict[str, Any]], refusal: str) -> list[str | None]:
-        """The refusal for each statement that met it, None for each that was carried out."""
-        results: list[str | None] = [None] * len(statements)
-        for start in range(0, len(statements), _STATEMENTS):
-            left = list(range(start, min(start + _STATEMENTS, len(statements))))
-            for tries in range(1, TRIES + 1):
-                try:
-                    with translated("messages"):
-                        wanted = [statements[place] for place in left]
-                        answer = self._dynamodb.batch_execute_statement(Statements=wanted)
-                except Unavailable:
-                    # Giving up here may mean that somebody is called twice: what was sent is not written down.
-                    if tries >= _CALLS:
-                        raise
-                    self._backoff.wait(tries)
-                    continue
-                again = []
-                for place, response in zip(left, answer["Responses"], strict=True):
-                    code = response.get("Error", {}).get("Code")
-                    if code in TRANSIENT:
+    def _execute(
+        self, statements: list[dict[str, Any]], refusal: str, tries: int, until: datetime | None
+    ) -> list[Written]:
+        """What came of each statement, each by itself: what is known of one is not lost because of another."""
+        written = [Written.BUSY] * len(statements)
+        left = list(range(len(statements)))
+        tries_made = 0
+        while left:
+            again: list[int] = []
+            for start in range(0, len(left), _STATEMENTS):
+                places = left[start : start + _STATEMENTS]
+                for place, code in zip(places, self._codes([statements[place] for place in places]), strict=True):
+                    written[place] = _written(code, refusal, written[place])
+                    if code in TRANSIENT or code == _NO_ANSWER:
                         again.append(place)
-                    elif code not in (None, refusal):
-                        raise Unavailable(f"messages: {code}: {response['Error'].get('Message', '')[:200]}")
-                    results[place] = code
-                left = again
-                if not left:
-                    break
-                if tries == TRIES:
-                    raise Unavailable("messages: DynamoDB is too busy")
-                self._backoff.wait(tries)
-        return results
+            left = again
+            tries_made += 1
+            over = tries_made >= tries if until is None else self._backoff.clock.now() >= until
+            if not left or over:
+                break
+            self._backoff.wait(tries_made)
+        return written
+
+    def _codes(self, statements: list[dict[str, Any]]) -> list[str | None]:
+        """The error's code for each of up to 25 statements, None for each that was carried out."""
+        try:
+            answer = self._dynamodb.batch_execute_statement(Statements=statements)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            return [code if code in TRANSIENT else _NO_ANSWER] * len(statements)
+        except BotoCoreError:
+            return [_NO_ANSWER] * len(statements)
+        codes: list[str | None] = [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+        return codes
 
     def delete_page(self, mailing_id: str, shard: str) -> bool:
         """Remove up to 500 rows of a shard; False once there are none."""
@@ -147,7 +185,7 @@ class Ledger:
             for mailing, client in dict.fromkeys(keys)
         ]
         items = read_items(self._dynamodb, self._backoff, self._table, wanted, consistent=consistent)
-        return {message.key: message for message in map(_message, items)}
+        return {message.key: message for message in map(message_of, items)}
 
     def page(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` rows of a shard after a client's id, and the last id; "" at the end of the shard."""
@@ -162,7 +200,7 @@ class Ledger:
             request["ExclusiveStartKey"] = {"ledger_key": {"S": f"{mailing_id}#{shard}"}, "client_id": {"S": after}}
         with translated("messages"):
             answer = self._dynamodb.query(**request)
-        messages = [_message(item) for item in answer["Items"]]
+        messages = [message_of(item) for item in answer["Items"]]
         return messages, answer["LastEvaluatedKey"]["client_id"]["S"] if "LastEvaluatedKey" in answer else ""
 
     def trouble_page(self, mailing_id: str, after: str, limit: int) -> tuple[list[Message], str]:
@@ -182,7 +220,7 @@ class Ledger:
             }
         with translated("messages"):
             answer = self._dynamodb.query(**request)
-        messages = [_message(item) for item in answer["Items"]]
+        messages = [message_of(item) for item in answer["Items"]]
         return messages, answer["LastEvaluatedKey"]["client_id"]["S"] if "LastEvaluatedKey" in answer else ""
 
     def due(
@@ -232,95 +270,10 @@ class Ledger:
         while True:
             with translated("messages"):
                 answer = self._dynamodb.query(**request)
-            yield from map(_message, answer["Items"])
+            yield from map(message_of, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def _values(message: Message) -> Item:
-    """The row as DynamoDB holds it; what is empty is left out, so that sparse indexes stay sparse."""
-    values: Item = {
-        "ledger_key": {"S": ledger_key_for(message.mailing_id, message.client_id)},
-        "client_id": {"S": message.client_id},
-        "status": {"S": str(message.status)},
-        "revision": {"N": str(message.revision)},
-        "phone_number": {"S": message.phone_number},
-        "timezone": {"S": message.timezone},
-        "created_at": {"N": str(to_ms(message.created_at))},
-        "updated_at": {"N": str(to_ms(message.updated_at))},
-    }
-    if message.forgiven:
-        values["forgiven"] = {"N": str(message.forgiven)}
-    if message.hinted:
-        values["hinted"] = {"BOOL": True}
-    if message.attempts:
-        values["attempts"] = {"L": [_attempt_value(attempt) for attempt in message.attempts]}
-    for name, text in (("claim", message.claim), ("reason", message.reason)):
-        if text:
-            values[name] = {"S": text}
-    for name in ("lease_until", "retry_at", "due_at", "sent_at"):
-        moment: datetime | None = getattr(message, name)
-        if moment is not None:
-            values[name] = {"N": str(to_ms(moment))}
-    if message.due_at is not None:
-        values["parked_in"] = values["ledger_key"]
-    if message.status in IN_TROUBLE:
-        values["trouble_of"] = {"S": message.mailing_id}
-    return values
-
-
-def _attempt_value(attempt: Attempt) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        "at": {"N": str(to_ms(attempt.at))},
-        "ms": {"N": str(attempt.duration_ms)},
-        "outcome": {"S": str(attempt.outcome)},
-    }
-    if attempt.reason:
-        value["reason"] = {"S": attempt.reason}
-    if attempt.http_status is not None:
-        value["http"] = {"N": str(attempt.http_status)}
-    return {"M": value}
-
-
-def _attempt(value: dict[str, Any]) -> Attempt:
-    row = value["M"]
-    return Attempt(
-        from_ms(float(row["at"]["N"])),
-        int(row["ms"]["N"]),
-        Outcome(row["outcome"]["S"]),
-        row["reason"]["S"] if "reason" in row else "",
-        int(row["http"]["N"]) if "http" in row else None,
-    )
-
-
-def _message(item: dict[str, Any]) -> Message:
-    def moment(name: str) -> datetime | None:
-        return from_ms(float(item[name]["N"])) if name in item else None
-
-    def text(name: str) -> str:
-        value: str = item[name]["S"] if name in item else ""
-        return value
-
-    return Message(
-        mailing_id=item["ledger_key"]["S"].partition("#")[0],
-        client_id=item["client_id"]["S"],
-        phone_number=item["phone_number"]["S"],
-        timezone=item["timezone"]["S"],
-        status=MessageStatus(item["status"]["S"]),
-        revision=int(item["revision"]["N"]),
-        created_at=from_ms(float(item["created_at"]["N"])),
-        updated_at=from_ms(float(item["updated_at"]["N"])),
-        attempts=tuple(_attempt(value) for value in item["attempts"]["L"]) if "attempts" in item else (),
-        hinted="hinted" in item,
-        claim=text("claim"),
-        lease_until=moment("lease_until"),
-        retry_at=moment("retry_at"),
-        due_at=moment("due_at"),
-        sent_at=moment("sent_at"),
-        reason=text("reason"),
-        forgiven=int(item["forgiven"]["N"]) if "forgiven" in item else 0,
-    )
 
 
 @lru_cache(maxsize=64)
@@ -338,7 +291,7 @@ def _update_text(table: str, changed: tuple[str, ...], removed: tuple[str, ...])
 def _update_statement(table: str, old: Message, new: Message) -> dict[str, Any]:
     if new.revision != old.revision + 1:
         raise ValueError("a change must carry the next revision")
-    before, after = _values(old), _values(new)
+    before, after = values_of(old), values_of(new)
     changed = tuple(name for name, value in after.items() if before.get(name) != value)
     removed = tuple(name for name in before if name not in after)
     parameters = [after[name] for name in changed]

@@ -217,6 +217,7 @@ class MessageModel(Model):
     sent_at = MomentAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     forgiven = NumberAttribute(null=True)
+    repeated = BooleanAttribute(null=True)
     parked_in = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     trouble_of = UnicodeAttribute(null=True)

@@ -39,7 +39,8 @@ def _of_alarms(packaged: Packaged) -> list[Watched]:
             one["MetricName"],
             frozenset((part["Name"], _text(part["Value"])) for part in one["Dimensions"]),
         )
-        for one in _alarms(packaged).values()
+        for alarm in _alarms(packaged).values()
+        for one in ([query["MetricStat"]["Metric"] for query in alarm.get("Metrics", [])[:-1]] or [alarm])
     ]
 
 
@@ -118,7 +119,7 @@ def test_every_dead_letter_rings(packaged: Packaged) -> None:
     ringing = {
         _text(one["Dimensions"][0]["Value"])
         for one in _alarms(packaged).values()
-        if one["MetricName"] == "ApproximateNumberOfMessagesVisible" and one["Threshold"] == 0
+        if one.get("MetricName") == "ApproximateNumberOfMessagesVisible" and one["Threshold"] == 0
     }
     assert ringing == {in_stack(queues[name]["QueueName"]) for name in dead}
 
