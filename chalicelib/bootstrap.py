@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .aws_clients import aws_client
 from .clock import Backoff, SystemClock
 from .config import Settings
+from .domain.mailings import OnUnknown
 from .domain.messages import RetryPolicy
 from .gateways.base import Gateway
 from .gateways.http import HttpGateway
@@ -150,13 +151,14 @@ def build(
     reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
     messages = MessageService(ledger, mailings, gateway)
     table_pace = TablePace()
+    on_unknown = OnUnknown.RETRY if settings.ids_recognised else OnUnknown.HOLD
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, clock)
     return Services(
         settings=settings,
         clock=clock,
         accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
         clients=ClientService(clients, clock),
-        mailings=MailingService(mailings, clients, dispatch_queue, clock, rng),
+        mailings=MailingService(mailings, clients, dispatch_queue, clock, rng, on_unknown),
         messages=messages,
         traces=TraceService(mailings, clients, messages),
         statistics=StatisticsService(mailings),

@@ -80,6 +80,11 @@ class Settings:
         return not self.function_name or self.gateway_local
 
     @property
+    def ids_recognised(self) -> bool:
+        """Whether a message that the gateway may have taken can be sent again without anybody getting it twice."""
+        return self.gateway_recognises_ids or self.gateway_url == "sandbox:"
+
+    @property
     def allowed_gateway_hosts(self) -> frozenset[str]:
         """The hosts that the gateway may be at, outside local stages."""
         return frozenset(self.gateway_hosts.split(",")) - {""}

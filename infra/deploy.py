@@ -35,7 +35,7 @@ APP = "message-service"
 HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
 _FUNCTION = "AWS::Serverless::Function"
 # What needs no other variable, which the stack may have from before.
-_READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
+_READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "GATEWAY_RECOGNISES_IDS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
 EMULATED = {"GATEWAY_LOCAL": "true"}  # a gateway of this machine may be called
 
 

@@ -157,6 +157,7 @@ def _values(visit: Visit, shown: Shown) -> Mapping[str, Any]:
         "mailing": state.mailing,
         "actions": actions_of(state.mailing),
         "progress": shown.progress,
+        "maybe_twice": 0 if visit.services.settings.ids_recognised else tally.maybe_twice,
         "retriable": shown.retriable(visit),
         "cost": CostView.of_mailing(state, tally),
         "chart": courses.chart(visit, tally),

@@ -48,7 +48,9 @@ class Entered:
         return MailingBody.model_validate(values).fields()
 
 
-def shown(mailing: Mailing | None, zone_name: str, now: datetime, *, again: bool = False) -> dict[str, str]:
+def shown(
+    mailing: Mailing | None, zone_name: str, now: datetime, default: OnUnknown, *, again: bool = False
+) -> dict[str, str]:
     """What stands in the fields: of a mailing, or of a new one; `again` of one like it, with times of its own."""
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     end = start + _LASTS
@@ -67,7 +69,7 @@ def shown(mailing: Mailing | None, zone_name: str, now: datetime, *, again: bool
         "local_window.until": window.until.isoformat("minutes") if window else "",
         "local_window.policy": str(window.policy) if window else "defer",
         "rate_limit": str(mailing.rate_limit) if mailing and mailing.rate_limit else "",
-        "on_unknown": str(mailing.on_unknown if mailing else OnUnknown.RETRY),
+        "on_unknown": str(mailing.on_unknown if mailing else default),
         "late": str(mailing.late if mailing else Late.RUN),
     }
 

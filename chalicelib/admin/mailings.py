@@ -69,7 +69,7 @@ def new_mailing(visit: Visit, query: NewQuery) -> Page:
 
 def _new_form(visit: Visit, query: NewQuery) -> Page:
     model = visit.services.mailings.get(query.like) if query.like else None
-    shown = mailing_form.shown(model, visit.zone_name, visit.now, again=True)
+    shown = mailing_form.shown(model, visit.zone_name, visit.now, visit.services.mailings.on_unknown, again=True)
     return _form(visit, None, {**shown, "key": secrets.token_urlsafe(16)})
 
 
@@ -132,7 +132,7 @@ def _edit_form(visit: Visit, mailing_id: str) -> Page | Redirect:
     mailing = visit.services.mailings.get(mailing_id)
     if not mailing_form.changeable(mailing):
         return Redirect(f"/admin/mailings/{mailing_id}", flash=_("It has ended: nothing of it can be changed."))
-    shown = mailing_form.shown(mailing, visit.zone_name, visit.now)
+    shown = mailing_form.shown(mailing, visit.zone_name, visit.now, visit.services.mailings.on_unknown)
     return _form(visit, mailing, {**shown, "revision": str(mailing.revision)})
 
 

@@ -22,7 +22,12 @@ def show_settings(visit: Visit, query: PageQuery) -> Page:
     """Show rate, circuit and the trail of their changes."""
     control = visit.services.gateway_control
     changes, after = control.changes(query.place(), query.limit)
-    values = {"control": control.state(), "changes": changes, "next": query.following(after)}
+    values = {
+        "control": control.state(),
+        "pace": control.state().pace(visit.now),
+        "changes": changes,
+        "next": query.following(after),
+    }
     return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(visit)})
 
 

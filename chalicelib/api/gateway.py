@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
@@ -15,7 +16,9 @@ routes = Routes("gateway")
 
 
 class GatewayView(View):
-    """`rate` is messages a second over all mailings, null without a limit.
+    """`rate` is messages a second over all mailings, null without a limit. `pace` is how many a second the gateway
+    takes, after it said that there were too many (HTTP 429); it grows from then on, and is null if it did not say so
+    lately.
 
     `circuit` is closed while messages are sent, open while the gateway is in trouble (the next try is at `retry_at`),
     and held while an operator keeps it open; `reason` says why. `changed_by` is empty where the service itself changed
@@ -23,6 +26,7 @@ class GatewayView(View):
     """
 
     rate: int | None
+    pace: float | None
     circuit: Circuit
     opened_at: MomentOut | None
     retry_at: MomentOut | None
@@ -31,9 +35,11 @@ class GatewayView(View):
     changed_at: MomentOut | None
 
     @classmethod
-    def of(cls, control: GatewayControl) -> GatewayView:
+    def of(cls, control: GatewayControl, now: datetime) -> GatewayView:
+        pace = control.pace(now)
         return cls(
             rate=control.rate,
+            pace=None if pace is None else round(pace, 1),
             circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,
@@ -87,19 +93,23 @@ class GatewayChangePage(View):
 @routes.route("GET", "/api/gateway")
 def read_gateway(call: Call) -> GatewayView:
     """Say how the gateway is driven."""
-    return GatewayView.of(call.services.gateway_control.state())
+    return GatewayView.of(call.services.gateway_control.state(), call.services.clock.now())
 
 
 @routes.route("PATCH", "/api/gateway")
 def change_gateway(call: Call, body: GatewayPatch) -> GatewayView:
     """Set the rate of the gateway."""
-    return GatewayView.of(call.services.gateway_control.set_rate(body.rate, call.principal.username))
+    return GatewayView.of(
+        call.services.gateway_control.set_rate(body.rate, call.principal.username), call.services.clock.now()
+    )
 
 
 @routes.route("POST", "/api/gateway/hold")
 def hold_gateway(call: Call, body: ReasonBody) -> GatewayView:
     """Send nothing until the circuit is closed by hand."""
-    return GatewayView.of(call.services.gateway_control.hold(call.principal.username, body.reason))
+    return GatewayView.of(
+        call.services.gateway_control.hold(call.principal.username, body.reason), call.services.clock.now()
+    )
 
 
 @routes.route("POST", "/api/gateway/close")
@@ -107,7 +117,7 @@ def close_gateway(call: Call, body: ReasonBody) -> GatewayView:
     """Close the circuit by hand, and send what waits; one that is closed stays so."""
     control = call.services.gateway_control.close(call.principal.username, body.reason)
     call.services.feeder.ensure_pump()
-    return GatewayView.of(control)
+    return GatewayView.of(control, call.services.clock.now())
 
 
 @routes.route("GET", "/api/gateway/changes")

@@ -100,7 +100,12 @@ class MailingBody(Body):
     end_time: EndTime
     local_window: LocalWindowBody | None = None
     rate_limit: Rate | None = None
-    on_unknown: OnUnknown = OnUnknown.RETRY
+    on_unknown: OnUnknown | None = Field(
+        default=None,
+        description="What happens to a message that the gateway may have taken: it is sent again, and may come twice "
+        "if the gateway does not recognise ids (`retry`), or stays for a person to decide (`hold`). The default is "
+        "`retry` if the gateway recognises ids, else `hold`.",
+    )
     late: Late = Late.RUN
 
     def fields(self) -> MailingFields:

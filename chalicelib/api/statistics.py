@@ -56,7 +56,9 @@ class MailingStatisticsView(View):
     """A mailing's messages in detail.
 
     Exact once the mailing has finished; while it runs, seconds behind. `by_reason` has the messages that were not sent,
-    and those that wait. `rate` is messages a second between the first and the last that was sent.
+    and those that wait. `rate` is messages a second between the first and the last that was sent. `maybe_twice` is
+    how many people may have got theirs twice, since it was sent again after the gateway may have taken it; 0 if the
+    gateway recognises ids.
     """
 
     mailing: str
@@ -67,10 +69,11 @@ class MailingStatisticsView(View):
     first_sent_at: MomentOut | None
     last_sent_at: MomentOut | None
     rate: float | None
+    maybe_twice: int
     cost: CostView
 
     @classmethod
-    def of(cls, state: MailingState, tally: Tally) -> MailingStatisticsView:
+    def of(cls, state: MailingState, tally: Tally, *, ids_recognised: bool) -> MailingStatisticsView:
         reasons = [
             ReasonView(status=MessageStatus(status), reason=reason, count=count)
             for (status, reason), count in tally.by_reason.items()
@@ -84,6 +87,7 @@ class MailingStatisticsView(View):
             first_sent_at=tally.first_sent_at,
             last_sent_at=tally.last_sent_at,
             rate=round(tally.rate, 3) if tally.rate is not None else None,
+            maybe_twice=0 if ids_recognised else tally.maybe_twice,
             cost=CostView.of_mailing(state, tally),
         )
 
@@ -107,4 +111,5 @@ def read_statistics(call: Call) -> OverviewView:
 @routes.route("GET", "/api/mailing/{mailing_id}/stats", errors=(NotFound,))
 def read_mailing_statistics(call: Call, mailing_id: str) -> MailingStatisticsView:
     """Say in detail what became of a mailing's messages."""
-    return MailingStatisticsView.of(*call.services.statistics.detail(mailing_id))
+    state, tally = call.services.statistics.detail(mailing_id)
+    return MailingStatisticsView.of(state, tally, ids_recognised=call.services.settings.ids_recognised)

@@ -16,7 +16,9 @@ RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # that the gateway can ask for
 PROBE_LEASE = timedelta(seconds=20)  # for a prober to come back; longer than one call may take
 PROBES = 3  # messages in one probe
 SAME_REFUSALS = 20  # messages in a row, refused with one answer, that say something about the gateway and not of them
-# How the pace follows what the gateway takes ("additive increase, multiplicative decrease", RFC 5681 section 3.1):
+# How the pace follows what the gateway takes ("slow start", then "additive increase, multiplicative decrease", RFC 5681
+# section 3.1):
+DOUBLED_IN = timedelta(seconds=2)  # at first, when each sender knows only of its own share
 SLOWER = 0.85  # of the pace, whenever the gateway says that it was too fast
 FASTER = 0.05  # of the pace so reduced, that it grows by in each second after that
 FASTER_AT_LEAST = 0.5  # messages a second, that it grows by in each second
@@ -70,6 +72,7 @@ class GatewayControl:
     changed_at: datetime | None = None
     slowed_at: datetime | None = None
     slowed_to: float = 0.0
+    finding: bool = False  # the pace, after the first such answer
     rest_until: datetime | None = None
     refused: tuple[str, ...] = ()
     refusal: str = ""
@@ -81,20 +84,28 @@ class GatewayControl:
         """
         if self.slowed_at is None or not timedelta(0) <= now - self.slowed_at < SLOWED_FOR:
             return None
-        return self.slowed_to + max(FASTER_AT_LEAST, self.slowed_to * FASTER) * (now - self.slowed_at).total_seconds()
+        span = now - self.slowed_at
+        if self.finding:
+            return self.slowed_to * 2 ** min(20.0, span / DOUBLED_IN)
+        return self.slowed_to + max(FASTER_AT_LEAST, self.slowed_to * FASTER) * span.total_seconds()
 
     def limit(self, now: datetime) -> float | None:
         """Messages a second that may leave now: the smaller one of what is set and what the gateway takes."""
         return min((rate for rate in (self.rate, self.pace(now)) if rate is not None), default=None)
 
-    def slowed(self, now: datetime, taken: float, retry_after: float) -> GatewayControl:
-        """A slower pace, after the gateway said "too many" while it took about `taken` messages a second."""
+    def slowed(self, now: datetime, taken: int, share: float, retry_after: float) -> GatewayControl:
+        """A slower pace, after the gateway said "too many".
+
+        It took `share` of a sender's calls in the second before, which was `taken` of them. The share holds for all
+        senders, since they keep one pace together; without a pace the number is all that is known.
+        """
         pace = self.pace(now)
         rest = min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6)))
         return replace(
             self,
             slowed_at=now,
-            slowed_to=max(SLOWEST, SLOWER * (taken if pace is None else pace)),
+            slowed_to=max(SLOWEST, SLOWER * (taken if pace is None else pace * share)),
+            finding=pace is None,
             rest_until=now + rest if rest else None,
             revision=self.revision + 1,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from .gateway_control import SAME_REFUSALS, GatewayControl
 from .messages import Attempt, Outcome
 
+REMEMBERED = 5000  # of a sender's latest calls
 SHARED_REFUSALS = 3  # in a row, from which on a sender tells the others
 # After the gateway took a message, an answer about the account to a single other one is not believed for so long.
 _TRUSTED_FOR = timedelta(seconds=60)
@@ -22,10 +24,17 @@ class Run:
     troubled: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     refusal: str = ""
+    # When which calls were made, and whether they were taken; only of the gateway's yes and of its "too many".
+    answers: deque[tuple[datetime, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     accepted_at: datetime | None = None
 
     def __copy__(self) -> Run:
-        return Run(set(self.troubled), set(self.refused), self.refusal, self.accepted_at)
+        return Run(set(self.troubled), set(self.refused), self.refusal)
+
+    def taken_before(self, moment: datetime) -> tuple[int, float]:
+        """How many messages the gateway took in the second before a moment, and what share that was of all calls."""
+        taken = [accepted for at, accepted in self.answers if moment - timedelta(seconds=1) < at <= moment]
+        return sum(taken), sum(taken) / max(1, len(taken))
 
     def add(self, attempts: Sequence[tuple[str, Attempt]]) -> tuple[int, bool]:
         """Add attempts. Answers how many messages in a row were in trouble at most, and whether the gateway said that
@@ -35,14 +44,15 @@ class Run:
             match attempt.outcome:
                 case Outcome.ACCEPTED:
                     self.forget()
+                    self.answers.append((attempt.at, True))
                     self.accepted_at = attempt.at
                 case Outcome.REFUSED:
                     self.troubled.clear()
                     if attempt.reason != self.refusal:
                         self.refused, self.refusal = set(), attempt.reason
                     self.refused.add(message)
-                case Outcome.THROTTLED:
-                    continue  # it works, and is busy
+                case Outcome.THROTTLED:  # it works, and is busy
+                    self.answers.append((attempt.at, False))
                 case _:
                     self.troubled.add(message)
                     if attempt.outcome is Outcome.BLOCKED:

@@ -66,8 +66,8 @@ class HttpGateway:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
             reply = self._transport.post(f"{self._path}{gateway_id}", json.dumps(body).encode(), headers, last_look)
-        except NotPublic as error:
-            return Answer(Outcome.BLOCKED, str(error))
+        except NotPublic:
+            return Answer(Outcome.BLOCKED, "the gateway's address is not public")
         except NotSent as error:
             return Answer(Outcome.FAILED, str(error))
         except NoAnswer as error:

@@ -185,19 +185,23 @@ class GatewayControlService:
         throttled = [attempt for attempt in attempts if attempt.outcome is Outcome.THROTTLED]
         if not throttled:
             return False
-        span = (attempts[-1].at - attempts[0].at).total_seconds()
-        taken = sum(attempt.outcome is Outcome.ACCEPTED for attempt in attempts) / max(1.0, span)
         wish = max(attempt.retry_after or 0.0 for attempt in throttled)
+        told_at = max(attempt.at for attempt in throttled)
+        with self._lock:
+            taken, share = self._run.taken_before(told_at)
 
         def slower(control: GatewayControl) -> GatewayControl | None:
-            told_at = max(attempt.at for attempt in throttled)
             if control.slowed_at and told_at < control.slowed_at + ONE_ROUND:
                 return None
-            return control.slowed(self._clock.now(), taken, wish)
+            return control.slowed(self._clock.now(), taken, share, wish)
 
         control = self._update(slower)
         logger.info("gateway throttles", messages=len(throttled), pace=round(control.slowed_to, 1))
         return True
+
+    def spread(self, messages: int) -> float:
+        """Seconds within which so many messages that the gateway had too many of are to be tried again."""
+        return messages / (self.state().limit(self._clock.now()) or messages)
 
     def paces(self, mailing: Mailing, since: datetime | None = None) -> dict[str, int]:
         """The paces that a mailing's messages have to keep now, by name, with the microseconds from one to the next.

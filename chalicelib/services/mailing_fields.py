@@ -26,7 +26,7 @@ class MailingFields:
     segment: Segment
     start_at: datetime
     end_at: datetime
-    on_unknown: OnUnknown = OnUnknown.RETRY
+    on_unknown: OnUnknown | None = None  # as the gateway allows
     rate_limit: int | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
@@ -39,14 +39,14 @@ class MailingFields:
             segment=self.segment,
             start_at=_whole_ms(self.start_at),
             end_at=_whole_ms(self.end_at),
-            on_unknown=self.on_unknown,
+            on_unknown=self.on_unknown or mailing.on_unknown,
             rate_limit=self.rate_limit,
             local_window=self.local_window,
             late=self.late,
         )
 
-    def ordered(self, mailing_id: str, created_by: str, now: datetime) -> Mailing:
-        """A new mailing with these fields."""
+    def ordered(self, mailing_id: str, created_by: str, now: datetime, on_unknown: OnUnknown) -> Mailing:
+        """A new mailing with these fields, and `on_unknown` if they do not say what to do then."""
         return Mailing(
             mailing_id=mailing_id,
             text=self.text,
@@ -57,7 +57,7 @@ class MailingFields:
             revision=1,
             created_at=now,
             updated_at=now,
-            on_unknown=self.on_unknown,
+            on_unknown=self.on_unknown or on_unknown,
             rate_limit=self.rate_limit,
             created_by=created_by,
             local_window=self.local_window,

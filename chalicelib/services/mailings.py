@@ -13,7 +13,7 @@ from ulid import ULID
 
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
-from ..domain.mailings import Mailing, MailingState, MailingStatus, Segment, Statistics, is_mailing_id
+from ..domain.mailings import Mailing, MailingState, MailingStatus, OnUnknown, Segment, Statistics, is_mailing_id
 from ..domain.requests import KEY_FIELD, RequestKey
 from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import MAILINGS_CREATED, logger, measure
@@ -40,12 +40,14 @@ class MailingService:
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
+        on_unknown: OnUnknown,
     ) -> None:
         self._mailings = mailings
         self._clients = clients
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
+        self.on_unknown = on_unknown  # of mailings that do not say what they want
 
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
         """Order a mailing; it starts by itself. Invalid names each wrong field.
@@ -57,7 +59,7 @@ class MailingService:
         if earlier is None:
             check_fields(fields, now)
             self._check_reach(fields.segment, fields.start_at, now)
-            mailing = fields.ordered(self._new_id(now), created_by, now)
+            mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown)
             if request is None:
                 self._mailings.create(mailing)
             else:
@@ -68,7 +70,7 @@ class MailingService:
         else:
             if request is None or earlier.fingerprint != request.fingerprint:
                 raise Invalid.of(KEY_FIELD, "was used for another request already; take a new one")
-            mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at)
+            mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown)
         self._launch_soon(mailing, now)
         return mailing
 

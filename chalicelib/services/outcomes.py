@@ -12,7 +12,17 @@ from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import TERMINAL, Mailing
-from ..domain.messages import USED_UP, Attempt, Message, MessageStatus, Outcome, RetryPolicy, judge, parse_message_id
+from ..domain.messages import (
+    USED_UP,
+    Attempt,
+    Message,
+    MessageStatus,
+    Outcome,
+    RetryPolicy,
+    Verdict,
+    judge,
+    parse_message_id,
+)
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.activity import ActivityRepository
@@ -26,7 +36,7 @@ from .states import MailingStates
 
 RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
 _PARK_AFTER = 90.0  # seconds; what waits longer than this leaves the queue
-_ASIDE = (0.5, 1.5)  # seconds at least, for a message that the gateway did not look at
+_ASIDE = 1.5  # seconds, for a message that the gateway did not look at
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
 _UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
 _SETTLE_EVERY = timedelta(seconds=3)
@@ -73,7 +83,9 @@ class Outcomes:
         """
         now = self._clock.now()
         batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
-        written = [(job, result, *self._after(job, result, now, probe=batch.probed)) for job, result in done]
+        throttled = sum(isinstance(one, Attempt) and one.outcome is Outcome.THROTTLED for _, one in done)
+        aside = _ASIDE + (self._control.spread(throttled) if throttled else 0.0)
+        written = [(job, result, *self._after(job, result, now, aside, probe=batch.probed)) for job, result in done]
         applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)
         for (job, result, new, delay), ours in zip(written, applied, strict=True):
             batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
@@ -110,8 +122,13 @@ class Outcomes:
                 batch.turned_away += 1
                 self._unwritten.append((old, new))
 
-    def _after(self, job: Job, result: Attempt | str, now: datetime, *, probe: bool) -> tuple[Message, float | None]:
-        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
+    def _after(
+        self, job: Job, result: Attempt | str, now: datetime, aside: float, *, probe: bool
+    ) -> tuple[Message, float | None]:
+        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never.
+
+        What the gateway did not look at is seen again within `aside` seconds.
+        """
         message = job.message
         changes: dict[str, Any]
         if isinstance(result, str):
@@ -121,10 +138,9 @@ class Outcomes:
         free = self._is_free(message, result, probe=probe)
         message = message.with_attempt(result, free=free)
         if (result.outcome in _NOT_OF_THE_MESSAGE and free) or self._control.is_same_refusal(result):
-            wait = max(self._rng.uniform(*_ASIDE), min(RETRY_AFTER_CAP, result.retry_after or 0.0))
-            changes = {"status": MessageStatus.WAITING, "reason": result.reason, "lease_until": None}
-            return message.revised(now, **changes, due_at=now + timedelta(seconds=wait)), None
-        verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
+            verdict = Verdict(MessageStatus.QUEUED, result.reason, self._rng.uniform(aside / 3, aside))
+        else:
+            verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
         changes = {"status": verdict.status, "reason": verdict.reason, "lease_until": None}
         delay = verdict.delay
         if delay is None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from ..clock import SystemClock
 from ..domain.errors import NotFound
 from ..domain.forecasts import OPTED_OUT, Forecast, forecast, left_out
-from ..domain.mailings import Mailing, is_mailing_id
+from ..domain.mailings import Mailing, OnUnknown, is_mailing_id
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
@@ -49,7 +49,7 @@ class PreviewService:
         """The preview of a mailing that is not ordered yet; Invalid names each wrong field."""
         now = self._clock.now()
         check_fields(fields, now)
-        return self._preview(fields.ordered("", "", now), now)
+        return self._preview(fields.ordered("", "", now, OnUnknown.HOLD), now)
 
     def ordered(self, mailing_id: str) -> Preview:
         """The preview of a mailing, as if it went to its clients of today from now on; NotFound where there is none."""

@@ -23,7 +23,7 @@ from .gateway_control import HORIZON, TOLERANCE, GatewayControlService
 
 SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
 _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
-_PARKED_EVERY = timedelta(seconds=10)  # between looks at a mailing's parked messages, once all that are due have hints
+_PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
 _LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
 _PAGE = 500  # rows
 # Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.

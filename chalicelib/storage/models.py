@@ -280,6 +280,7 @@ class SettingModel(Model):
     reason = UnicodeAttribute(null=True)
     slowed_at = MomentAttribute(null=True)
     slowed_to = NumberAttribute(null=True)
+    finding = BooleanAttribute(null=True)
     rest_until = MomentAttribute(null=True)
     refused: ListAttribute[str] = ListAttribute(null=True)
     refusal = UnicodeAttribute(null=True)

@@ -128,6 +128,7 @@ class Run:
             self._sandbox.await_ready()
             environ["GATEWAY_URL"] = self._sandbox.url
             environ["GATEWAY_TOKEN"] = environ.get("GATEWAY_TOKEN") or "sandbox"
+            environ["GATEWAY_RECOGNISES_IDS"] = environ.get("GATEWAY_RECOGNISES_IDS", "").strip() or "true"
 
     # --- watch
 

@@ -19,8 +19,15 @@ Marked = tuple[str, str]  # a text and its plural, "" where it has none
 _MARKS = {"_": 1, "gettext": 1, "ngettext": 2}
 # What an operator is told of: errors with their message, and reasons that stand in the ledger.
 _ERRORS = {"Conflict", "NotFound", "Forbidden", "TooManyRequests", "Malformed", "Unauthenticated", "Invalid", "refused"}
-_ERRORS |= {"FieldError", "NotPublic", "TooLarge", "UnsupportedMedia"}
-_TAKE_REASONS = {"_fail": 0, "Answer": 1, "_parked": 2, "Attempt": 3}  # which argument it is
+_ERRORS |= {"FieldError", "TooLarge", "UnsupportedMedia"}
+_TAKE_REASONS = {
+    "_fail": 0,
+    "NoAnswer": 0,
+    "NotSent": 0,
+    "Answer": 1,
+    "_parked": 2,
+    "Attempt": 3,
+}  # which argument it is
 _NAMED = {"reason", "refused", "what", "changeable"}  # variables that hold one, or a part of a message
 _ANSWER_REASONS = {"obstacle", "_last_look", "_unreachable"}
 _OF_A_FIELD = {"Invalid", "FieldError"}  # the field's name comes first
