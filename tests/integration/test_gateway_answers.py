@@ -124,7 +124,7 @@ def test_a_refusal_closes_no_circuit(world: World) -> None:
 # -- too many
 
 
-@pytest.mark.parametrize(("capacity", "clients"), [(10, 400), (50, 1500)])
+@pytest.mark.parametrize(("capacity", "clients"), [(10, 400), (50, 1000)])
 def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -> None:
     """Nobody fails, nothing is used up, and it takes little longer than the gateway needs."""
     with new_world(sender_batch=None) as world:
@@ -138,7 +138,7 @@ def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -
         assert statuses(world, mailing) == {"sent": clients}
         assert took < 1.3 * clients / capacity
         assert len(world.gateway.log) < 1.5 * clients
-        assert all(row.forgiven == len(row.attempts) - 1 for row in world.rows(mailing)[:200])
+        assert all(row.forgiven == len(row.attempts) - 1 for row in world.rows(mailing))
 
 
 def test_a_wish_for_a_pause_is_heard(world: World) -> None:

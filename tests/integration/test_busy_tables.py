@@ -1,0 +1,110 @@
+"""Tables that turn writes away: what is known is not lost, nobody is called twice for it, and load goes down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError as TimeoutOfRead
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.services.table_pace import LEAST, MOST, TablePace
+from tests.support.aws import Call
+from tests.support.world import World, new_world
+
+THROTTLED = {"Code": "ThrottlingError", "Message": "Throughput exceeds the current capacity"}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """With senders that take as many hints as the app lets them."""
+    with new_world(sender_batch=None, gateway_recognises_ids=False) as world:
+        yield world
+
+
+def turn_away(world: World, monkeypatch: pytest.MonkeyPatch, which: Callable[[str, int], bool]) -> list[int]:
+    """Let the ledger turn away the statements of those updates for which `which` says so, given the status that is
+    written and the how-manieth such call it is; answers the numbers of the calls so treated."""
+    original = world.aws._handle
+    numbers: dict[str, int] = {}
+    turned: list[int] = []
+
+    def handle(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        if target.endswith("BatchExecuteStatement"):
+            statements = json.loads(body)["Statements"]
+            if statements[0]["Statement"].startswith("UPDATE"):
+                status = _status(statements[0])
+                numbers[status] = numbers.get(status, 0) + 1
+                if which(status, numbers[status]):
+                    turned.append(numbers[status])
+                    return 200, {"Responses": [{"Error": THROTTLED} for _ in statements]}
+        return original(service, target, body)
+
+    monkeypatch.setattr(world.aws, "_handle", handle)
+    return turned
+
+
+def _status(statement: dict[str, Any]) -> str:
+    """The status that an update writes: the parameter in the place of its SET."""
+    names = [part.split('"')[1] for part in statement["Statement"].split("SET ")[1:]]
+    return str(dict(zip(names, statement["Parameters"], strict=False)).get("status", {}).get("S", ""))
+
+
+def test_claims_that_are_turned_away_are_no_calls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One portion of a batch is turned away three times, and claimed later; the others are sent meanwhile."""
+    turned = turn_away(world, monkeypatch, lambda status, nth: status == "sending" and 2 <= nth <= 4)
+    world.add_clients(75)
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, 300)
+    assert turned
+    assert world.counts(mailing) == {"total": 75, "sent": 75}
+    assert len(world.gateway.log) == 75
+    assert all(len(row.attempts) == 1 for row in world.rows(mailing))
+
+
+def test_outcomes_that_are_turned_away_are_written_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as it takes: 10 s here. Nobody is called again for it."""
+    until = world.clock.now().timestamp() + 10
+    turned = turn_away(
+        world, monkeypatch, lambda status, nth: status == "sent" and world.clock.now().timestamp() < until
+    )
+    world.add_clients(75)
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, 300)
+    assert turned
+    assert world.counts(mailing) == {"total": 75, "sent": 75}
+    assert len(world.gateway.log) == 75
+
+
+def test_a_claim_without_an_answer_is_given_back(world: World) -> None:
+    """Nobody knows whether it was written, and nobody may think that a call was made."""
+    lost: list[str] = []
+
+    def lose(call: Call) -> None:
+        world.scheduler.io_point()
+        if call.operation.endswith("BatchExecuteStatement") and world.scheduler.current is not None:
+            statements = json.loads(call.body)["Statements"]
+            if statements[0]["Statement"].startswith("UPDATE") and _status(statements[0]) == "sending" and not lost:
+                lost.append(call.operation)
+                raise TimeoutOfRead(endpoint_url="https://dynamodb.invalid")
+
+    world.aws.after = lose
+    world.add_clients(20)
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, 300)
+    assert lost
+    assert world.counts(mailing) == {"total": 20, "sent": 20}
+    outcomes = [attempt.outcome for row in world.rows(mailing) for attempt in row.attempts]
+    assert outcomes == [Outcome.ACCEPTED] * 20
+
+
+def test_a_sender_takes_fewer_at_a_time_when_tables_are_busy() -> None:
+    """Half as many each time, and slowly more again."""
+    pace = TablePace()
+    seen = []
+    for turned_away in (0, 3, 3, 3, 3, 3, 3, 0, 0):
+        pace.note(turned_away)
+        seen.append(pace.at_once)
+    assert seen == [MOST, 500, 250, 125, 62, 31, LEAST, 75, 125]
