@@ -42,6 +42,7 @@ from .services.states import MailingStates
 from .services.statistics import StatisticsService
 from .services.table_pace import TablePace
 from .services.traces import TraceService
+from .services.zone_changes import ZoneChanges
 from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
 from .storage.clients import ClientRepository
@@ -179,6 +180,7 @@ def build(
             Settler(mailings, ledger, activity, feeder, clock),
             control,
             imports,
+            ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock),
             dispatch_queue,
             clock,
         ),

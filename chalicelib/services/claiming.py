@@ -27,6 +27,8 @@ from .table_pace import TablePace
 
 _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
 
+OUTSIDE_HOURS = "outside the local window"
+
 
 def obstacle(mailing: Mailing, now: datetime) -> str:
     """Why no message of a mailing may be sent now, "" where one may."""
@@ -43,11 +45,11 @@ def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any
     if window is None or window.allows(now, message.timezone):
         return {}
     if window.policy is WindowPolicy.SKIP:
-        return {"status": MessageStatus.SKIPPED, "reason": "outside the local window"}
+        return {"status": MessageStatus.SKIPPED, "reason": OUTSIDE_HOURS}
     opening = window.opening(now, message.timezone)
     if opening >= mailing.end_at:
         return {"status": MessageStatus.EXPIRED, "reason": "the window closes before the local window opens"}
-    return {"status": MessageStatus.WAITING, "reason": "outside the local window", "due_at": opening}
+    return {"status": MessageStatus.WAITING, "reason": OUTSIDE_HOURS, "due_at": opening}
 
 
 class Claims:

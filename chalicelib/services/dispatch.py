@@ -26,6 +26,7 @@ from .feeding import Feeder
 from .gateway_control import GatewayControlService
 from .imports import ImportService
 from .settling import Settler, closing_status
+from .zone_changes import ZoneChanges
 
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
@@ -44,6 +45,7 @@ class Dispatcher:
         settler: Settler,
         control: GatewayControlService,
         imports: ImportService,
+        zones: ZoneChanges,
         dispatch_queue: Queue,
         clock: SystemClock,
     ) -> None:
@@ -53,6 +55,7 @@ class Dispatcher:
         self._settler = settler
         self._control = control
         self._imports = imports
+        self._zones = zones
         self._dispatch_queue = dispatch_queue
         self._clock = clock
 
@@ -78,6 +81,8 @@ class Dispatcher:
                     self._settler.purge(unit.mailing_id, deadline)
                 case "import":
                     self._imports.carry_out(unit.import_id, unit.hop, deadline)
+                case "zones":
+                    self._zones.follow(deadline)
                 case _:
                     logger.error("unknown unit dropped", unit=unit.kind[:80])
         except NotFound:
@@ -149,8 +154,10 @@ class Dispatcher:
             delay = max(0, int((mailing.start_at - now).total_seconds()))
             unit = Unit("launch", mailing.mailing_id, revision=mailing.revision)
             self._dispatch_queue.send([unit.body()], delay)
-        going = [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.RUNNING)]
-        going += [mailing.mailing_id for mailing in self._mailings.with_status(MailingStatus.PAUSED)]
+        under_way = list(self._mailings.with_status(MailingStatus.RUNNING))
+        under_way += self._mailings.with_status(MailingStatus.PAUSED)
+        going = [mailing.mailing_id for mailing in under_way]
+        self._zones.ask(under_way)
         measure(MAILINGS_UNDER_WAY, len(going))
         measure(CIRCUIT_STATE, CIRCUITS.index(self._control.state().circuit))
         for mailing_id in (*going, *self._mailings.closing(_AT_ONCE)):

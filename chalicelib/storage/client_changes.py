@@ -17,6 +17,7 @@ from .retries import translated
 from .segments import Change
 
 _SCOPE = "changed-clients"
+_READERS = "changed-clients-read"
 _KEPT_FOR = timedelta(days=1)
 # A change is written under the time at which its transaction was last tried. It may be there this much later, and the
 # clocks of who writes and who reads, and the indexes of the clients, may differ by as much.
@@ -64,6 +65,17 @@ class ClientChanges:
             )
             found = [Changed(row.name, tuple((row.content or "").split())) for row in rows]
             return found, found[-1].place if found and rows.last_evaluated_key else ""
+
+    def reached(self, reader: str) -> str:
+        """The place up to which a reader has come, "" where it never read."""
+        with translated("clients"):
+            rows = list(self._model.query(_READERS, self._model.name == reader, consistent_read=True))
+        return (rows[0].content or "") if rows else ""
+
+    def reach(self, reader: str, place: str) -> None:
+        """Remember how far a reader has come."""
+        with translated("clients"):
+            self._model(_READERS, reader, content=place).save()
 
 
 def is_logged(old: Client, new: Client) -> bool:
