@@ -202,7 +202,7 @@ def build(
                 rng,
             ),
             control,
-            Caller(settings, states, control, gateway, clock, executor),
+            Caller(settings, clients, states, control, gateway, clock, executor),
             table_pace,
             send_queue,
             clock,

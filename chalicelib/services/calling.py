@@ -13,9 +13,10 @@ from queue import Empty, SimpleQueue
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.errors import Unavailable
-from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
+from ..domain.messages import Attempt, Message, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway, NotNow
 from ..observability import logger
+from ..storage.clients import ClientRepository
 from .batch import Job, Result
 from .claiming import deferral, obstacle
 from .gateway_control import TOLERANCE, GatewayControlService
@@ -26,6 +27,9 @@ _CONNECT_AHEAD = timedelta(seconds=0.3)
 # What is known of a mailing and of the gateway when a message that has a turn is sent: so that a lowered rate holds at
 # once, and no second sees more calls than it allows.
 PACED_MAX_AGE = timedelta(milliseconds=10)
+# What was read of a client when their message was claimed is believed for so long: then it is read again, so that an
+# opt-out counts within a second, however long a message waits for its turn or for a slow gateway.
+CONTACT_MAX_AGE = timedelta(seconds=0.8)
 
 
 class Caller:
@@ -34,12 +38,14 @@ class Caller:
     def __init__(
         self,
         settings: Settings,
+        clients: ClientRepository,
         states: MailingStates,
         control: GatewayControlService,
         gateway: Gateway,
         clock: SystemClock,
         executor: Executor | None = None,
     ) -> None:
+        self._clients = clients
         self._states = states
         self._control = control
         self._gateway = gateway
@@ -106,7 +112,7 @@ class Caller:
             raise NotNow("the mailing is gone")
         if reason := obstacle(state.mailing, now):
             raise NotNow(reason)
-        if deferral(state.mailing, job.message, now):
+        if deferral(state.mailing, self._present(job, now), now):
             raise NotNow("outside the local window")
         if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
             raise NotNow("no time left in this invocation")
@@ -116,6 +122,18 @@ class Caller:
             raise NotNow("the circuit is open")
         if not job.paces.issuperset(self._control.paces(state.mailing, since)):
             raise NotNow("the rate has changed")
+
+    def _present(self, job: Job, now: datetime) -> Message:
+        """The message, if what it says of the client still holds; NotNow if it is to be claimed again."""
+        message = job.message
+        if now - message.updated_at < CONTACT_MAX_AGE:
+            return message
+        contact = self._clients.contacts([message.client_id], consistent=True).get(message.client_id)
+        if contact is None or contact.opted_out:
+            raise NotNow("the client is not to be called any more")
+        if (contact.phone_number, contact.timezone) != (message.phone_number, message.timezone):
+            raise NotNow("the client has another number or time zone now")
+        return message
 
 
 @dataclass(slots=True)

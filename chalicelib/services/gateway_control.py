@@ -25,6 +25,9 @@ MAX_RATE = 10_000  # messages a second
 # second sees more calls than the rate.
 TOLERANCE = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
+CHANGING_HORIZON = timedelta(
+    seconds=1.5
+)  # while the gateway's own pace is looked for: what is booked does not follow it
 _TRIES = 5
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
 
@@ -224,11 +227,12 @@ class GatewayControlService:
         paces = self.paces(mailing)
         if not paces:
             return None
-        now = self._clock.now()
-        start = max(now, self.state().rest_until or now)
-        if start >= now + HORIZON:
+        now, control = self._clock.now(), self.state()
+        start = max(now, control.rest_until or now)
+        end = now + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
+        if start >= end:
             return Booking(frozenset(paces), [], start)
-        moments = self._repository.reserve(paces, wanted, start, now + HORIZON - start)
+        moments = self._repository.reserve(paces, wanted, start, end - start)
         return Booking(frozenset(paces), moments, start)
 
     # -- for operators

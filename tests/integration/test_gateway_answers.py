@@ -124,7 +124,7 @@ def test_a_refusal_closes_no_circuit(world: World) -> None:
 # -- too many
 
 
-@pytest.mark.parametrize(("capacity", "clients"), [(10, 400), (50, 1000)])
+@pytest.mark.parametrize(("capacity", "clients"), [(10, 400), (50, 900)])
 def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -> None:
     """Nobody fails, nothing is used up, and it takes little longer than the gateway needs."""
     with new_world(sender_batch=None) as world:

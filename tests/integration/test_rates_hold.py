@@ -1,0 +1,86 @@
+"""What is changed while messages wait for their turn counts at once: a lowered rate, an opt-out, a number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from tests.support.world import World, new_world
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """With senders that take as many hints as the app lets them, and book seconds ahead."""
+    with new_world(sender_batch=None) as world:
+        yield world
+
+
+def per_second(world: World, since: datetime) -> list[int]:
+    """How many calls were made in each second from a moment on."""
+    counts = Counter(int((call.at - since).total_seconds()) for call in world.gateway.log if call.at >= since)
+    return [counts[second] for second in range(max(counts, default=-1) + 1)]
+
+
+@pytest.mark.parametrize("of", ["mailing", "gateway"])
+def test_a_lowered_rate_holds_at_once(world: World, of: str) -> None:
+    """No second that begins after the change sees more calls than it allows; what was booked faster is booked anew."""
+    world.add_clients(200)
+    if of == "gateway":
+        world.services.gateway_control.set_rate(20, "tester")
+    mailing = world.create_mailing(lasts=86_400, rate_limit=20 if of == "mailing" else None)
+    world.run_for(3.3)
+    if of == "mailing":
+        world.services.mailings.set_rate(mailing.mailing_id, 2)
+    else:
+        world.services.gateway_control.set_rate(2, "tester")
+    changed_at = world.clock.now()
+    assert len(world.gateway.log) > 30
+    world.run_for(15)
+    calls = [call.at for call in world.gateway.log if call.at > changed_at]
+    assert all(later - earlier >= timedelta(seconds=0.45) for earlier, later in pairwise(calls))
+    assert max(per_second(world, changed_at)) <= 2
+    assert len(calls) >= 15
+
+
+def test_a_raised_rate_is_used_soon(world: World) -> None:
+    """Moments that were booked slowly keep nobody waiting."""
+    world.add_clients(200)
+    mailing = world.create_mailing(lasts=86_400, rate_limit=1)
+    world.run_for(6)
+    world.services.mailings.set_rate(mailing.mailing_id, 50)
+    world.run_until_finished(mailing, 30)
+
+
+def test_an_opt_out_counts_within_a_second(world: World) -> None:
+    """Also of somebody whose message has its turn seconds ahead."""
+    clients = world.add_clients(60)
+    mailing = world.create_mailing(lasts=86_400, rate_limit=10)
+    world.run_for(2.1)
+    called = {call.phone_number for call in world.gateway.log}
+    leaving = [client for client in clients if client.phone_number not in called]
+    for client in leaving:
+        world.opt_out(client)
+    opted_out_at = world.clock.now()
+    world.run_until_finished(mailing, 120)
+    late = [call.at - opted_out_at for call in world.gateway.log if call.at > opted_out_at + timedelta(seconds=1)]
+    assert late == []
+    assert world.counts(mailing)["skipped"] >= len(leaving) - 11
+
+
+def test_an_opt_out_counts_while_a_slow_gateway_is_waited_for(world: World) -> None:
+    """The first calls of a batch take seconds; who waits behind them is looked at again."""
+    clients = world.add_clients(100)
+    world.gateway.latency = timedelta(seconds=1.5)
+    mailing = world.create_mailing(lasts=86_400)
+    world.run_for(2.0)
+    called = {call.phone_number for call in world.gateway.log}
+    for client in clients:
+        if client.phone_number not in called:
+            world.opt_out(client)
+    opted_out_at = world.clock.now()
+    world.run_until_finished(mailing, 600)
+    assert [call for call in world.gateway.log if call.at > opted_out_at + timedelta(seconds=1)] == []
