@@ -7,13 +7,16 @@ SIZES ?= 1000 10000 100000
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+LOCALSTACK := .venv-localstack
+LOCALEMU := .venv-localemu
+FUNCTIONS := .venv-functions
 PEER_VENV := .venv-peer
 STAMP := $(VENV)/.requirements
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate mutants scale bench cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets clean
+.PHONY: help setup programs run demo import trace report test simulate mutants scale bench cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets localstack proof clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +60,31 @@ test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a b
 	$(BIN)/pytest -n 2 --dist loadgroup tests/simulation tests/integration tests/contract tests/unit
 	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser
+
+# On a real LocalStack, and on LocalEmu with IAM enforced, both without Docker: each in a process of its own.
+proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run what is deployed on LocalStack, and on LocalEmu with IAM enforced (six minutes)
+	$(BIN)/pytest -n 2 --dist loadgroup --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py
+
+localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
+	@exec $(BIN)/python -m infra.localstack
+
+# $(call environment,PYTHON,DIRECTORY,WHAT): an environment of its own, of a Python that is found on this machine.
+define environment
+	@cmp -s $< $@ && touch $@ || { \
+	  python="$$($(BIN)/python -m infra.pythons $(1))" || exit 1; \
+	  echo "Setting up $(2) ($(3)) ..."; \
+	  "$$python" -m venv --clear $(2) && \
+	  $(2)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< && cp $< $@; }
+endef
+
+$(LOCALSTACK)/.requirements: requirements-localstack.txt | $(STAMP)
+	$(call environment,3.13,$(LOCALSTACK),a minute)
+
+$(LOCALEMU)/.requirements: requirements-localemu.txt | $(STAMP)
+	$(call environment,3.13,$(LOCALEMU),a minute)
+
+$(FUNCTIONS)/.requirements: requirements-functions.txt | $(STAMP)
+	$(call environment,3.12,$(FUNCTIONS),some seconds)
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation
@@ -140,6 +168,10 @@ lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-dev.txt requirements-dev.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-checkov.txt requirements-checkov.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-peer.txt requirements-peer.in
+	$(MAKE) $(LOCALSTACK)/.requirements
+	for name in localstack localemu functions; do \
+	  PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(LOCALSTACK)/bin/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-$$name.txt requirements-$$name.in || exit 1; \
+	done
 
 # Strict: it fails if it could not look up a single package, as without a network.
 audit: $(STAMP) ## Look for known vulnerabilities in the locked packages (asks PyPI)
@@ -154,5 +186,5 @@ secrets: $(STAMP) ## Look for secrets in what is committed
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --disable-plugin KeywordDetector --exclude-lines '$(ALPHABETS)' --exclude-secrets '$(MAILING_ID)'
 
 clean: ## Remove what can be made again; data in .local/ stays
-	rm -rf $(VENV) $(CHECKOV) $(PEER_VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	rm -rf $(VENV) $(CHECKOV) $(PEER_VENV) $(LOCALSTACK) $(LOCALEMU) $(FUNCTIONS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -27,6 +27,7 @@ class Settings:
     gateway_token_secret: str = ""
     gateway_hosts: str = ""
     gateway_local: bool = False
+    api_address_prefix: str = ""
     gateway_recognises_ids: bool = False
     gateway_connect_timeout: float = 2.0
     gateway_read_timeout: float = 8.0
@@ -187,6 +188,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("gateway_token_secret", "GATEWAY_TOKEN_SECRET", str),
     ("gateway_hosts", "GATEWAY_HOSTS", _list_of_hosts),
     ("gateway_local", "GATEWAY_LOCAL", _true_or_false),
+    ("api_address_prefix", "API_ADDRESS_PREFIX", str),
     ("gateway_recognises_ids", "GATEWAY_RECOGNISES_IDS", _true_or_false),
     ("gateway_connect_timeout", "GATEWAY_CONNECT_TIMEOUT", float),
     ("gateway_read_timeout", "GATEWAY_READ_TIMEOUT", float),

@@ -37,6 +37,8 @@ _FUNCTION = "AWS::Serverless::Function"
 # What needs no other variable, which the stack may have from before.
 _READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "GATEWAY_RECOGNISES_IDS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
 EMULATED = {"GATEWAY_LOCAL": "true"}  # a gateway of this machine may be called
+# LocalStack tells a function the path that AWS would, while its API has this before the stage.
+LOCALSTACK = {"API_ADDRESS_PREFIX": "/_aws/execute-api"}
 
 
 class DeployError(Exception):
@@ -138,10 +140,11 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
         # MiniStack refuses a stack with a type that it does not know, and an emulator has nothing to query.
         for name in [name for name, one in template["Resources"].items() if one["Type"] == saved_queries.TYPE]:
             del template["Resources"][name]
+        more = {} if account.imports else LOCALSTACK
         for one in template["Resources"].values():
             if one["Type"] == _FUNCTION:
                 variables = one["Properties"]["Environment"]["Variables"]
-                one["Properties"]["Environment"]["Variables"] = EMULATED | variables
+                one["Properties"]["Environment"]["Variables"] = EMULATED | more | variables
     return template
 
 

@@ -91,7 +91,12 @@ class Call:
         ours = len(self.request.path.strip("/").split("/")) if self.request.path != "/" else 0
         seen = str(self.request.context.get("path") or "").strip("/").split("/")
         prefix = seen[: len(seen) - ours] if ours else [part for part in seen if part]
-        return "".join(f"/{part}" for part in prefix) + path
+        return self._before_stage() + "".join(f"/{part}" for part in prefix) + path
+
+    def _before_stage(self) -> str:
+        """What stands before the stage in LocalStack's addresses, if the API is not named by the host as on AWS."""
+        before, api = self.services.settings.api_address_prefix, str(self.request.context.get("apiId"))
+        return f"{before}/{api}" if before and not (self.header("host") or "").startswith(f"{api}.") else ""
 
 
 @dataclass(frozen=True, slots=True)

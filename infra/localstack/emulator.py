@@ -16,8 +16,6 @@ from typing import BinaryIO
 
 import requests
 
-from infra.local.data_directory import DataDirectory
-
 ROOT = Path(__file__).resolve().parents[2]
 START_BOUND = 120.0  # seconds
 _STOP_BOUND = 5.0  # seconds; a signal alone may never end it
@@ -81,7 +79,6 @@ class Emulator:
         self.port = port or free_port()
         self._directory = directory.resolve()
         self._settings = settings or {}
-        self._tables = DataDirectory(self._directory / "dynamodb")
         self._started: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -99,10 +96,9 @@ class Emulator:
             raise EmulatorError(f"{' and '.join(lacking)} must be set up first: make localstack does")
         for name in ("tmp", "files"):
             (self._directory / name).mkdir(parents=True, exist_ok=True)
-        self._tables.run_lock.acquire(wait=0)  # while it is held, the MiniStack has somebody to live for
         tables_port = free_port()
-        ministack = [sys.executable, "-m", "infra.local.emulator_process", str(self._tables.path), str(tables_port)]
-        self._run(ministack, self._tables.log("ministack"), dict(os.environ) | {"EMULATOR_IDLE_SECONDS": "5"})
+        tables = [sys.executable, "-m", "infra.localstack.tables", str(tables_port)]
+        self._run(tables, self._directory / "tables.log", dict(os.environ))
         emulator = [str(self.kind.python), "-m", "infra.localstack.inside.start", self.kind.package]
         self._run(emulator, self.log, self._environment(tables_port))
         self._await(bound)
@@ -112,7 +108,6 @@ class Emulator:
         for process in reversed(self._started):
             self._end(process)
         self._started.clear()
-        self._tables.run_lock.release()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def alive(self) -> bool:

@@ -63,7 +63,9 @@ def test_the_file_follows_the_specification(file: Path) -> None:
 def test_compose_reads_it_with_either_emulator() -> None:
     """Expects another image for the emulator, and the rest to stay."""
     with_localstack, with_ministack = _merged(FILES[0])["services"], _merged(*FILES)["services"]
-    assert with_localstack["emulator"]["image"] == "localstack/localstack:4.14.0"
+    image, _, digest = with_localstack["emulator"]["image"].partition("@")
+    assert image == "localstack/localstack:4.14.0"
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
     assert with_ministack["emulator"]["image"].startswith("ministackorg/ministack:")
     assert with_localstack["emulator"]["ports"] == with_ministack["emulator"]["ports"]
     assert {name for name, one in with_localstack.items() if one["image"] != with_ministack[name]["image"]} == {
@@ -75,7 +77,7 @@ def test_every_image_is_pinned() -> None:
     """Expects a version with at least two numbers in each, so that the next pull brings the same."""
     images = {service["image"] for files in (FILES[:1], FILES) for service in _merged(*files)["services"].values()}
     assert len(images) >= 6
-    assert all(re.search(r":v?\d+\.\d+[\w.-]*$", image) for image in images), images
+    assert all(re.search(r":v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$", image) for image in images), images
 
 
 def test_everything_listens_on_this_machine_only(services: Services) -> None:

@@ -1,25 +1,42 @@
 """Where end-to-end tests run: the embedded stack as a process of its own, or the package deployed into MiniStack.
 
 A test that is marked `everywhere` runs on both; `-k embedded` and `-k deployed` choose. The gateway is the test's own.
+`--on localstack` and `--on localemu` run the same tests, and those for deployed packages, on these emulators instead.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.deployed_run import IMPATIENT, DeployedRun, deployed_run, free_port
+from tests.support.deployment import Deployment
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, LocalRun, Run, local_runs
+from tests.support.localstack_run import KINDS, localstack_run
 
 LATENCY = 0.02  # seconds
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--on", action="append", choices=sorted(KINDS), default=[], help="emulators to run on")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What only one of these emulators can show is not looked at without it."""
+    name = collection_path.stem.removeprefix("test_")
+    return True if name in KINDS and name not in config.getoption("--on") else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "everywhere: runs on the embedded stack and on the deployed package")
     config.addinivalue_line("markers", "deployed: runs on the deployed package only")
+    config.addinivalue_line("markers", "localstack: runs on LocalStack only")
+    config.addinivalue_line("markers", "localemu: runs on LocalEmu only")
     config.addinivalue_line("markers", "changes_code: leaves other code deployed, so it comes last")
     config.addinivalue_line("markers", "long: waits for minutes, so it comes first and others run beside it")
 
@@ -30,6 +47,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    chosen = metafunc.config.getoption("--on")
+    if chosen:
+        # What is for any deployment runs on the first of them: the second would only repeat it.
+        names = {"everywhere": chosen, "deployed": chosen[:1]} | {name: [name] for name in chosen}
+        targets = [name for mark, given in names.items() if mark in marks for name in given]
+        if targets:
+            given = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in targets]
+            metafunc.parametrize("target", given, indirect=True)
+        return
     deployed = pytest.param("deployed", marks=pytest.mark.xdist_group("deployed"))
     if metafunc.definition.get_closest_marker("everywhere"):
         metafunc.parametrize("target", ["embedded", deployed], indirect=True)
@@ -39,7 +66,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest) -> str:
-    """`embedded` or `deployed`."""
+    """`embedded`, `deployed`, or the emulator that was asked for."""
     return str(getattr(request, "param", "embedded"))
 
 
@@ -63,10 +90,29 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Ite
         yield run
 
 
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Iterator[Callable[[str], Deployment]]:
+    """The package deployed into the emulator of that name, once for all tests that use it."""
+    runs: dict[str, Deployment] = {}
+    # All processes of a test run share what lies above their own directories.
+    shared = (
+        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    )
+    with ExitStack() as stack:
+
+        def find(name: str) -> Deployment:
+            if name not in runs:
+                run = localstack_run(name, tmp_path_factory.mktemp(name), shared, f"http://127.0.0.1:{gateway_port}")
+                runs[name] = stack.enter_context(run)
+            return runs[name]
+
+        yield find
+
+
 @pytest.fixture
 def gateway(target: str, gateway_port: int) -> Iterator[FaultyGateway]:
     """The gateway, 20 ms away."""
-    gateway = FaultyGateway(LATENCY, gateway_port if target == "deployed" else 0)
+    gateway = FaultyGateway(LATENCY, 0 if target == "embedded" else gateway_port)
     yield gateway
     gateway.stop()
 
@@ -74,8 +120,11 @@ def gateway(target: str, gateway_port: int) -> Iterator[FaultyGateway]:
 @pytest.fixture
 def run(
     target: str, request: pytest.FixtureRequest, start: Callable[..., LocalRun], gateway: FaultyGateway
-) -> LocalRun | DeployedRun:
+) -> LocalRun | Deployment:
     """A running service that sends to `gateway`; everywhere with the same settings."""
+    if target in KINDS:
+        emulated: Callable[[str], Deployment] = request.getfixturevalue("emulated")
+        return emulated(target)
     if target == "deployed":
         found: DeployedRun = request.getfixturevalue("deployed")
         return found

@@ -36,6 +36,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("GATEWAY_TOKEN_SECRET", "prod/gateway-token", "gateway_token_secret", "prod/gateway-token"),
         ("GATEWAY_HOSTS", "Gateway.example, 10.0.0.1", "gateway_hosts", "gateway.example,10.0.0.1"),
         ("GATEWAY_LOCAL", "true", "gateway_local", True),
+        ("API_ADDRESS_PREFIX", "/_aws/execute-api", "api_address_prefix", "/_aws/execute-api"),
         ("GATEWAY_CONNECT_TIMEOUT", "0.5", "gateway_connect_timeout", 0.5),
         ("GATEWAY_READ_TIMEOUT", "3", "gateway_read_timeout", 3.0),
         ("GATEWAY_CONCURRENCY", "7", "gateway_concurrency", 7),
@@ -242,7 +243,7 @@ def test_a_function_knows_which_of_its_stacks_it_is() -> None:
 def test_the_readme_names_every_variable_with_its_default() -> None:
     """What people read is what they get; some have other defaults where `make run` gives them."""
     rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    on_aws = ("GATEWAY_TOKEN_SECRET", "GATEWAY_HOSTS", "GATEWAY_LOCAL")
+    on_aws = ("GATEWAY_TOKEN_SECRET", "GATEWAY_HOSTS", "GATEWAY_LOCAL", "API_ADDRESS_PREFIX")
     local = (
         *on_aws,
         "GATEWAY_URL",

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, new_api
 
 
 def test_the_schema_is_served_with_the_callers_prefix(api: Api) -> None:
@@ -14,6 +14,18 @@ def test_the_schema_is_served_with_the_callers_prefix(api: Api) -> None:
     assert api.get("/api/schema/", token="-").json["servers"] == [{"url": "/"}]
     behind = api.get("/api/schema/", headers={"X-Forwarded-Prefix": "/service"})
     assert behind.json["servers"] == [{"url": "/service"}]
+
+
+def test_links_lead_through_localstacks_longer_address() -> None:
+    """Expects what stands before the stage there, unless the host names the API as on AWS, or a proxy hides it."""
+    with new_api(api_address_prefix="/_aws/execute-api") as api:
+
+        def link(**headers: str) -> str:
+            return str(api.get("/", headers=headers).json["health"])
+
+        assert link(Host="127.0.0.1:4566") == "/_aws/execute-api/local/health"
+        assert link(Host="local.execute-api.localhost.localstack.cloud:4566") == "/health"
+        assert link(**{"X-Forwarded-Prefix": "/"}) == "/health"
 
 
 @pytest.mark.parametrize("prefix", ["", "/service"])

@@ -1,0 +1,115 @@
+"""With IAM enforced, by LocalEmu: functions may do what they do, and with their credentials nothing else works.
+
+The tests for every engine run on it before these, while one call in twenty of DynamoDB and SQS is throttled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.deploy import stack_name
+from tests.support.deployment import STAGE
+from tests.support.faulty_gateway import FaultyGateway
+from tests.support.local_run import ApiCaller, wait_until
+from tests.support.localstack_run import LocalStackRun
+from tests.support.orders import add_clients, order, statuses, wait_for_end
+
+pytestmark = pytest.mark.localemu
+BOUND = 180.0  # seconds
+NAME = stack_name(STAGE)
+KEY = {"key": {"S": "user#admin"}}
+QUEUE = "http://sqs.us-east-1.localhost/000000000000/"
+# Each is outside the policy of the function; tests/contract/test_permissions.py says which ones are inside.
+OUTSIDE: dict[tuple[str, str, str], dict[str, Any]] = {
+    ("tick", "dynamodb", "get_item"): {"TableName": f"{NAME}-users", "Key": KEY},
+    ("tick", "dynamodb", "scan"): {"TableName": f"{NAME}-clients"},
+    ("sender", "dynamodb", "get_item"): {"TableName": f"{NAME}-users", "Key": KEY},
+    ("sender", "dynamodb", "delete_table"): {"TableName": f"{NAME}-messages"},
+    ("sender", "sqs", "purge_queue"): {"QueueUrl": f"{QUEUE}{NAME}-send"},
+    ("dispatcher", "secretsmanager", "get_secret_value"): {"SecretId": f"{NAME}/gateway-token"},
+    ("dispatcher", "dynamodb", "scan"): {"TableName": f"{NAME}-users"},
+    ("report", "dynamodb", "query"): {
+        "TableName": f"{NAME}-users",
+        "KeyConditionExpression": "#k = :k",
+        "ExpressionAttributeNames": {"#k": "key"},
+        "ExpressionAttributeValues": {":k": {"S": "user#admin"}},
+    },
+    ("api", "secretsmanager", "get_secret_value"): {"SecretId": f"{NAME}/gateway-token"},
+    ("api", "dynamodb", "scan"): {"TableName": f"{NAME}-clients"},
+    ("api", "sqs", "purge_queue"): {"QueueUrl": f"{QUEUE}{NAME}-send-dead"},
+    ("api", "lambda", "delete_function"): {"FunctionName": f"{NAME}-sender"},
+    ("api", "iam", "list_users"): {},
+    ("api", "s3", "list_buckets"): {},
+}
+
+
+@pytest.fixture
+def as_function(run: LocalStackRun) -> Callable[[str, str], Any]:
+    """A client of a service with the credentials of a function's role."""
+    sts = run.client("sts")
+
+    @cache
+    def credentials(function: str) -> dict[str, str]:
+        role = run.client("lambda").get_function(FunctionName=f"{NAME}-{function}")["Configuration"]["Role"]
+        given = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+
+    def client(function: str, service: str) -> Any:
+        patient = Config(retries={"mode": "standard", "total_max_attempts": 5})
+        return run.client(service, config=patient, **credentials(function))
+
+    return client
+
+
+def _denials(run: LocalStackRun) -> list[str]:
+    """What the emulator refused, by its own log."""
+    text = run.emulator.log.read_text(encoding="utf-8", errors="replace")
+    return re.findall(r"IAM DENY .*", text)
+
+
+def test_no_function_was_denied_anything(api: ApiCaller, run: LocalStackRun, gateway: FaultyGateway) -> None:
+    """Expects not one denial of all that the tests before and one more mailing asked for, throttled as they were."""
+    add_clients(run, 30, tag="enforced")
+    mailing_id = order(api, "enforced")
+    assert wait_for_end(api, mailing_id, BOUND)["counts"]["sent"] == 30
+    assert statuses(api, mailing_id) == {"sent": 30}
+    assert set(gateway.calls().values()) == {1}
+    assert _denials(run) == []
+
+
+def test_calls_were_throttled(api: ApiCaller, run: LocalStackRun) -> None:
+    """Expects the emulator to have refused some calls of DynamoDB and SQS for now, which nobody noticed."""
+
+    def throttled() -> set[str]:
+        text = run.emulator.log.read_text(encoding="utf-8", errors="replace")
+        return set(re.findall(r"Throttling simulated for (dynamodb|sqs)\.", text))
+
+    wait_until(lambda: api.call("GET", "/api/clients/") and throttled() == {"dynamodb", "sqs"}, BOUND)
+
+
+@pytest.mark.parametrize("call", OUTSIDE, ids=".".join)
+def test_what_a_functions_role_does_not_allow_is_refused(
+    as_function: Callable[[str, str], Any], call: tuple[str, str, str]
+) -> None:
+    """Expects every call outside its policy to be denied, made with its own credentials."""
+    function, service, operation = call
+    with pytest.raises(ClientError) as caught:
+        getattr(as_function(function, service), operation)(**OUTSIDE[call])
+    assert "AccessDenied" in caught.value.response["Error"]["Code"]
+
+
+def test_every_function_is_tried(run: LocalStackRun) -> None:
+    """Expects no function of the stack to be left out of the list above."""
+    names = {one["FunctionName"].removeprefix(f"{NAME}-") for one in run.client("lambda").list_functions()["Functions"]}
+    assert names == {function for function, _, _ in OUTSIDE}

@@ -1,0 +1,98 @@
+"""The package deployed by `python -m infra.deploy` into an emulator that runs, and what a test does with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from chalicelib.bootstrap import Services
+from chalicelib.config import Settings
+from infra.deploy import stack_name
+from tests.contract.packaged import FUNCTION
+from tests.support.local_run import ROOT, services_at
+
+STAGE = "test"
+# What a test has no time to wait for.
+IMPATIENT = {"GATEWAY_READ_TIMEOUT": "1", "MAX_ATTEMPTS": "3", "RETRY_BASE": "1"}
+
+
+class Deployment:
+    """The stack of one stage in the emulator at `endpoint`; the package is in the directory `package`."""
+
+    def __init__(self, endpoint: str, package: Path, gateway_url: str) -> None:
+        self.endpoint = endpoint
+        self.package = package
+        self._gateway_url = gateway_url
+        self.url = ""
+        self.password = ""
+
+    def deploy(self) -> list[str]:
+        """What `python -m infra.deploy` says; fails where it does."""
+        gateway = {"GATEWAY_URL": self._gateway_url, "GATEWAY_TOKEN": "the-token"}
+        lines = self._run("infra.deploy", "--package", str(self.package), **gateway)
+        self.url = next(line.split()[1] for line in lines if line.startswith("Ready: ")).rstrip("/")
+        for line in lines:
+            if "password " in line:
+                self.password = line.split("password ")[1].split()[0]
+        return lines
+
+    def destroy(self) -> list[str]:
+        """What `make destroy` says; data stays."""
+        return self._run("infra.destroy", YES="1")
+
+    def change_template(self, change: Any) -> None:
+        """Let `change` have the package's template before it is deployed."""
+        file = self.package / "template.json"
+        template = json.loads(file.read_text(encoding="utf-8"))
+        change(template)
+        file.write_text(json.dumps(template), encoding="utf-8")
+
+    def services(self) -> AbstractContextManager[Services]:
+        """The service's own code over the stack's tables, to prepare much data or to look at a ledger."""
+        return services_at(self.endpoint, Settings(resource_prefix=stack_name(STAGE), gateway_url="sandbox:"))
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client of the emulated account, with its owner's credentials unless others are given."""
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        return boto3.client(service, endpoint_url=self.endpoint, **{**keys, **credentials})
+
+    def _run(self, module: str, *arguments: str, **environ: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--stage", STAGE, *arguments],
+            cwd=ROOT,
+            env=isolated(AWS_ENDPOINT_URL=self.endpoint, **environ),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout.splitlines()
+
+
+def isolated(**more: str) -> dict[str, str]:
+    """An environment with nothing of the person's own account."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    return {**kept, **files, **keys, **more}
+
+
+def make_impatient(template: dict[str, Any], processes: int) -> None:
+    """Let functions have the settings of IMPATIENT, and queues so many of each at most.
+
+    Each function is a process here, with the whole zip unpacked: as many as on AWS take minutes to start.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == FUNCTION:
+            resource["Properties"]["Environment"]["Variables"] |= IMPATIENT
+            for source in resource["Properties"].get("Events", {}).values():
+                if source["Type"] == "SQS":
+                    source["Properties"]["ScalingConfig"]["MaximumConcurrency"] = processes
