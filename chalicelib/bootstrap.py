@@ -22,6 +22,7 @@ from .services.accounts import AccountService
 from .services.calling import Caller
 from .services.claiming import Claims
 from .services.clients import ClientService
+from .services.closing import Closer
 from .services.dead_letters import DeadLetters
 from .services.delivery import Delivery
 from .services.dispatch import Dispatcher
@@ -35,6 +36,7 @@ from .services.messages import MessageService
 from .services.outcomes import Outcomes
 from .services.overviews import OverviewService
 from .services.previews import PreviewService
+from .services.putting_back import Reopener
 from .services.readiness import ReadinessService
 from .services.reports import ReportService
 from .services.settling import Settler
@@ -42,6 +44,7 @@ from .services.states import MailingStates
 from .services.statistics import StatisticsService
 from .services.table_pace import TablePace
 from .services.traces import TraceService
+from .services.walking import Walker
 from .services.zone_changes import ZoneChanges
 from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
@@ -55,6 +58,7 @@ from .storage.readiness import TableProbe
 from .storage.reports import ReportRepository
 from .storage.settings import LeaseRepository
 from .storage.users import UserRepository
+from .storage.walks import WalkRepository
 
 if TYPE_CHECKING:
     from .emails.post import Post
@@ -148,12 +152,13 @@ def build(
     feeder = Feeder(
         settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
     )
+    walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
     reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
     messages = MessageService(ledger, mailings, gateway)
     table_pace = TablePace()
     on_unknown = OnUnknown.RETRY if settings.ids_recognised else OnUnknown.HOLD
-    letters = DeadLetters(mailings, ledger, dead_letters, send_queue, clock)
+    letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
     return Services(
         settings=settings,
         clock=clock,
@@ -177,7 +182,8 @@ def build(
             mailings,
             Expander(clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,
-            Settler(mailings, ledger, activity, feeder, clock),
+            Settler(mailings, ledger, Closer(mailings, ledger, activity, clock), walker, feeder, clock),
+            Reopener(mailings, ledger, walker, feeder, clock),
             control,
             imports,
             ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock),

@@ -72,7 +72,12 @@ class Shown:
         """Whether messages that failed can be tried again."""
         mailing, counts = self.state.mailing, self.progress.counts
         open_ = mailing.status is MailingStatus.FINISHED and mailing.end_at > visit.now
-        return open_ and bool(counts["failed"] + counts["unknown"])
+        return open_ and bool(counts["failed"] + counts["unknown"] + self.expired)
+
+    @property
+    def expired(self) -> int:
+        """How many messages expired by an end that was moved since, at most."""
+        return self.progress.counts["expired"] if self.state.mailing.widened_at else 0
 
 
 @pages.get("/admin/mailings/{mailing_id}")
@@ -136,12 +141,17 @@ def confirm_retry(visit: Visit, mailing_id: str) -> Page:
 def retry(visit: Visit, mailing_id: str) -> Redirect:
     """Try again what failed, and what may have been sent only if that is asked for."""
     unknown = visit.form.flag("unknown")
-    counts = _look(visit, mailing_id).progress.counts
-    if not counts["failed"] and not unknown:
+    shown = _look(visit, mailing_id)
+    counts = shown.progress.counts
+    if not counts["failed"] and not unknown and not shown.expired:
         raise Invalid.of("unknown", _("choose these: none has failed for certain"))
     visit.services.mailings.retry_failed(mailing_id, unknown=unknown)
     n = counts["failed"] + (counts["unknown"] if unknown else 0)
-    text = ngettext("%(n)s message is tried again.", "%(n)s messages are tried again.", n, n=n)
+    text = (
+        _("The mailing goes on.")
+        if shown.expired
+        else ngettext("%(n)s message is tried again.", "%(n)s messages are tried again.", n, n=n)
+    )
     return Redirect(f"/admin/mailings/{mailing_id}", flash=text)
 
 

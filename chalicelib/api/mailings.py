@@ -296,8 +296,11 @@ def replace_mailing(call: Call, mailing_id: str, body: MailingBody) -> MailingVi
 
 @routes.route("PATCH", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def change_mailing(call: Call, mailing_id: str, body: MailingPatch) -> MailingView:
-    """Change some fields of a mailing that has not begun. Of a paused one `end_time`, `rate_limit` and `on_unknown`
-    can be changed too, of a running one `rate_limit`."""
+    """Change some fields of a mailing that has not begun. Of a running one `end_time` and `rate_limit` can be changed
+    too, of a paused one also `on_unknown`, of a finished one `end_time`, so that it can be retried.
+
+    A moved `end_time` counts from the answer on. What had expired by an earlier one comes back by itself, or, if the
+    mailing has finished, by its retry."""
     return view_of(call.services, call.services.mailings.revise(mailing_id, body.over))
 
 

@@ -41,11 +41,16 @@ def resume_mailing(call: Call, mailing_id: str) -> MailingView:
 
 @routes.route("POST", "/api/mailing/{mailing_id}/cancel", errors=_ERRORS)
 def cancel_mailing(call: Call, mailing_id: str) -> MailingView:
-    """Stop a mailing for good: what was not sent becomes cancelled."""
+    """Stop a mailing for good: what was not sent becomes cancelled. What has ended stays as it is, also if it was about
+    to be put back by a retry."""
     return view_of(call.services, call.services.mailings.cancel(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/retry", errors=_ERRORS)
 def retry_mailing(call: Call, mailing_id: str, body: RetryBody) -> MailingView:
-    """Try the failed messages of a finished mailing again, and nothing else, while its window is open."""
+    """Try the failed messages of a finished mailing again, while its window is open, and nothing else.
+
+    If its `end_time` was moved to a later one after it had begun, messages that expired by the earlier one and can be
+    sent now come back too.
+    """
     return view_of(call.services, call.services.mailings.retry_failed(mailing_id, unknown=body.unknown))

@@ -109,12 +109,15 @@ class Mailing:
     finished_at: datetime | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
-    # What is to be put back when failed messages are retried: statuses, until the dispatcher has done it.
+    # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
+    # done it. REDRIVING stands there once for everyone who puts back single messages.
     reopening: tuple[str, ...] = ()
     # The count of the ledger by status when the mailing ended; the running counts do not matter any more then.
     final: tuple[tuple[str, int], ...] = ()
     # When it came into which status, the last of them; the first is the order itself.
     history: tuple[tuple[datetime, MailingStatus], ...] = ()
+    # When its end was last moved to a later time, if it had begun then: what the earlier end expired may come back.
+    widened_at: datetime | None = None
 
     def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
         """The history with one more status."""

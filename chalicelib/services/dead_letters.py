@@ -8,18 +8,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..clock import SystemClock
+from ..clock import Backoff
 from ..domain.errors import Conflict, Malformed, NotFound
-from ..domain.mailings import REDRIVING, Mailing, MailingStatus
+from ..domain.mailings import REDRIVING, Mailing, MailingState, MailingStatus
 from ..domain.messages import MessageKey, MessageStatus
 from ..messaging import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
-from .settling import put_back
+from .putting_back import put_back, requeued
 
 _LOOK = 1000  # dead letters at once
 _HIDE = 60  # seconds that those in hand are kept from others
-_TRIES = 5
+_TRIES = 8
 _UNASKED = "the gateway may have taken it, so it is put back only if that is asked for"
 
 
@@ -50,13 +50,14 @@ class DeadLetters:
     """The dead-letter queue of the send queue, and the rows of the ledger that its letters are about."""
 
     def __init__(
-        self, mailings: MailingRepository, ledger: Ledger, dead_letters: Queue, send_queue: Queue, clock: SystemClock
+        self, mailings: MailingRepository, ledger: Ledger, dead_letters: Queue, send_queue: Queue, backoff: Backoff
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
         self._dead_letters = dead_letters
         self._send_queue = send_queue
-        self._clock = clock
+        self._backoff = backoff
+        self._clock = backoff.clock
 
     def list(self, limit: int = 100) -> list[DeadLetter]:
         """Some of the dead letters, up to 1000; SQS keeps no order. Others cannot see them for this moment."""
@@ -114,49 +115,58 @@ class DeadLetters:
         return len(gone)
 
     def put_back(self, mailing_id: str, client_ids: Collection[str], *, unknown: bool = False) -> tuple[int, set[str]]:
-        """Queue a mailing's failed messages again, and those of unknown outcome; Conflict if the mailing sends no more.
+        """Queue a mailing's failed messages again, and those of unknown outcome; Conflict if it sends no more.
 
         Answers how many, and the clients whose messages stay since their outcome is unknown.
         """
+        state = self._mailings.state(mailing_id)
         found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)
         wanted = {MessageStatus.FAILED, MessageStatus.UNKNOWN} if unknown else {MessageStatus.FAILED}
         rows = [row for row in found.values() if row.status in wanted]
         kept = (
             {row.client_id for row in found.values() if row.status is MessageStatus.UNKNOWN} if not unknown else set()
         )
-        if kept and not rows:
+        if not rows:
             return 0, kept  # the mailing is not opened for nothing
-        mailing = self._open(mailing_id)
-        count = put_back(self._mailings, self._ledger, mailing_id, rows, self._clock.now())
-        if mailing.reopening == (REDRIVING,):
-            self._change(mailing_id, lambda old, _: replace(old, reopening=()))
+        self._open(state)
+        now = self._clock.now()
+        count = put_back(self._mailings, self._ledger, [(row, requeued(row, now)) for row in rows], now)
+        self._change(mailing_id, _without_mark)
         self._send_queue.send(hints_for(mailing_id, [row.client_id for row in rows]))
         return count, kept
 
-    def _open(self, mailing_id: str) -> Mailing:
-        """The mailing, running again where it had finished; it does not finish until its messages are put back."""
-        state = self._mailings.state(mailing_id)
-        mailing = state.mailing
-        if mailing.end_at <= self._clock.now():
-            raise Conflict("the mailing's window has closed")
-        if mailing.status in (MailingStatus.RUNNING, MailingStatus.PAUSED):
-            return mailing
-        self._mailings.align_counts(state, self._clock.now())
+    def _open(self, state: MailingState) -> None:
+        """Have the mailing run again if it had finished, and not end until its messages are put back."""
 
-        def going_on(old: Mailing, now: datetime) -> Mailing:
-            running = old.moved_to(MailingStatus.RUNNING, now)
-            return replace(running, reopening=(REDRIVING,), final=(), finished_at=None)
+        def marked(old: Mailing, now: datetime) -> Mailing:
+            if old.end_at <= now:
+                raise Conflict("the mailing's window has closed; move its end first")
+            if old.status not in (MailingStatus.RUNNING, MailingStatus.PAUSED):
+                old = replace(old.moved_to(MailingStatus.RUNNING, now), final=(), finished_at=None)
+            return replace(old, reopening=(*old.reopening, REDRIVING))
 
-        return self._change(mailing_id, going_on)
+        if state.mailing.end_at > self._clock.now():
+            self._mailings.align_counts(state, self._clock.now())
+        self._change(state.mailing.mailing_id, marked)
 
-    def _change(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> Mailing:
-        for _ in range(_TRIES):
+    def _change(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> None:
+        for tries in range(1, _TRIES + 1):
             old = self._mailings.get(mailing_id)
             now = self._clock.now()
             new = replace(step(old, now), revision=old.revision + 1, updated_at=now)
             if self._mailings.change(old, new):
-                return new
+                return
+            self._backoff.wait(tries)
         raise Conflict("the mailing is being changed by others; try again")
+
+
+def _without_mark(mailing: Mailing, now: datetime) -> Mailing:
+    """What was counted before the messages were put back is void, for the mailing has another revision now."""
+    del now
+    left = list(mailing.reopening)
+    if REDRIVING in left:
+        left.remove(REDRIVING)
+    return replace(mailing, reopening=tuple(left))
 
 
 def _letters(message: QueueMessage) -> list[DeadLetter]:

@@ -10,7 +10,7 @@ from ..clock import SystemClock
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
-from ..domain.mailings import LATE_AFTER, Late, MailingState, MailingStatus, ShardProgress
+from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..messaging import Queue, Unit
 from ..observability import (
     CIRCUIT_STATE,
@@ -21,11 +21,13 @@ from ..observability import (
     measure,
 )
 from ..storage.mailings import MailingRepository
+from .closing import closing_status
 from .expanding import PAGES, Expander
 from .feeding import Feeder
 from .gateway_control import GatewayControlService
 from .imports import ImportService
-from .settling import Settler, closing_status
+from .putting_back import Reopener
+from .settling import Settler
 from .zone_changes import ZoneChanges
 
 _AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
@@ -43,6 +45,7 @@ class Dispatcher:
         expander: Expander,
         feeder: Feeder,
         settler: Settler,
+        reopener: Reopener,
         control: GatewayControlService,
         imports: ImportService,
         zones: ZoneChanges,
@@ -53,6 +56,7 @@ class Dispatcher:
         self._expander = expander
         self._feeder = feeder
         self._settler = settler
+        self._reopener = reopener
         self._control = control
         self._imports = imports
         self._zones = zones
@@ -71,12 +75,10 @@ class Dispatcher:
                     self._feeder.pump(unit.hop, deadline)
                 case "resume":
                     self._resume(unit.mailing_id)
-                case "settle":
-                    self._settler.settle(unit.mailing_id, deadline)
-                case "stalled":
-                    self._settler.settle(unit.mailing_id, deadline, stalled=True)
+                case "settle" | "stalled":
+                    self._settler.settle(unit, deadline)
                 case "reopen":
-                    self._settler.reopen(unit.mailing_id, deadline)
+                    self._reopener.reopen(unit, deadline)
                 case "purge":
                     self._settler.purge(unit.mailing_id, deadline)
                 case "import":
@@ -117,6 +119,7 @@ class Dispatcher:
             except Unavailable as error:
                 logger.warning("the first page has to wait", mailing_id=mailing.mailing_id, error=str(error))
             self._send_expansions(mailing.mailing_id, SHARDS)
+            self._settle_at_end(running, now)
 
     def _send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
         self._dispatch_queue.send([Unit("expand", mailing_id, shard).body() for shard in shards])
@@ -171,6 +174,13 @@ class Dispatcher:
             self._dispatch_queue.send([Unit("purge", mailing_id).body()])
         self._imports.go_on()
 
+    def _settle_at_end(self, mailing: Mailing, now: datetime) -> None:
+        """Have a mailing whose window closes before the next tick ended in that second."""
+        if closing_status(mailing, now) is None and mailing.end_at - now <= _AHEAD:
+            self._dispatch_queue.send_each(
+                [(Unit("settle", mailing.mailing_id).body(), (mailing.end_at - now).total_seconds())]
+            )
+
     def _continue(self, state: MailingState) -> None:
         """Set going what has stopped in one mailing."""
         mailing = state.mailing
@@ -183,10 +193,13 @@ class Dispatcher:
         idle = [shard.shard for shard in state.shards.values() if not shard.expanded and _lease_is_over(shard, now)]
         if idle:
             self._send_expansions(mailing_id, idle)
+        self._settle_at_end(mailing, now)
         unit = ""
-        if mailing.reopening:
+        if closing_status(mailing, now):
+            unit = "settle"
+        elif mailing.reopening:
             unit = "reopen"
-        elif closing_status(mailing, now) or state.statistics.settled:
+        elif state.statistics.settled:
             unit = "settle"
         elif mailing.status is MailingStatus.RUNNING and self._feeder.is_stalled(state):
             unit = "stalled"

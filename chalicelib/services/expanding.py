@@ -22,9 +22,9 @@ from ..storage.clients import ClientRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .claiming import deferral, obstacle
+from .closing import closing_status
 from .gateway_control import GatewayControlService
 from .measuring import measure_status
-from .settling import closing_status
 
 # Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
 # sending starts soon.

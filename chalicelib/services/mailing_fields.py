@@ -9,11 +9,14 @@ from datetime import datetime
 from ..domain.errors import Conflict, Invalid
 from ..domain.local_window import LocalWindow
 from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown, Segment, check_text, check_window
+from ..domain.messages import MessageStatus
 
-# What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already.
+# What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already. The
+# end of one that has finished is moved so that it can be retried.
 CHANGEABLE = {
     MailingStatus.PAUSED: frozenset({"end_at", "rate_limit", "on_unknown"}),
-    MailingStatus.RUNNING: frozenset({"rate_limit"}),
+    MailingStatus.RUNNING: frozenset({"end_at", "rate_limit"}),
+    MailingStatus.FINISHED: frozenset({"end_at"}),
 }
 _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
 
@@ -84,6 +87,18 @@ def check_changeable(old: Mailing, new: Mailing) -> None:
         kept = ", ".join(_API_NAMES.get(name, name) for name in refused)
         what = f"its {kept} cannot be changed" if kept else "it cannot be changed"
         raise Conflict(f"the mailing is {old.status} and has begun, so {what}; of such a mailing {changeable} can be")
+
+
+def widened(old: Mailing, new: Mailing, now: datetime) -> Mailing:
+    """The changed mailing, marked if its end was moved to a later time after it had begun.
+
+    What expired by the earlier end then comes back: at once if it runs or is paused, by a retry if it has finished.
+    """
+    if old.launched_at is None or new.end_at <= old.end_at:
+        return new
+    expired = str(MessageStatus.EXPIRED)
+    marked = old.status is not MailingStatus.FINISHED and expired not in new.reopening
+    return replace(new, widened_at=now, reopening=(*new.reopening, expired) if marked else new.reopening)
 
 
 def _whole_ms(moment: datetime) -> datetime:

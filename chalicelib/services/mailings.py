@@ -20,7 +20,7 @@ from ..observability import MAILINGS_CREATED, logger, measure
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
 from .mailing_changes import tell_change
-from .mailing_fields import MailingFields, check_changeable, check_fields
+from .mailing_fields import MailingFields, check_changeable, check_fields, widened
 
 DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED, MailingStatus.SCHEDULED})
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
@@ -88,10 +88,10 @@ class MailingService:
         delay = min(MAX_DELAY, max(0, int((mailing.start_at - now).total_seconds())))
         self._hint(Unit("launch", mailing.mailing_id, revision=mailing.revision), delay)
 
-    def _hint(self, unit: Unit, delay: int = 0) -> None:
+    def _hint(self, unit: Unit, delay: float = 0) -> None:
         # The mailing is in its table: where the queue is down, the tick finds it within a minute.
         try:
-            self._dispatch.send([unit.body()], delay)
+            self._dispatch.send_each([(unit.body(), delay)])
         except Unavailable as error:
             logger.warning(
                 "unit not sent, left to the tick", mailing_id=unit.mailing_id, unit=unit.kind, error=str(error)
@@ -145,11 +145,21 @@ class MailingService:
             check_fields(fields, now)
             if new.start_at != old.start_at or new.segment != old.segment:
                 self._check_reach(new.segment, new.start_at, now)
-            return replace(new, revision=old.revision + 1, updated_at=now)
+            return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, changed)
         self._launch_soon(new, self._clock.now())
+        self._follow_end(new, self._clock.now())
         return new
+
+    def _follow_end(self, mailing: Mailing, now: datetime) -> None:
+        """Have done what a moved end asks for, and the mailing ended in time where the next tick comes too late."""
+        if mailing.status not in (MailingStatus.RUNNING, MailingStatus.PAUSED) or mailing.launched_at is None:
+            return
+        if mailing.reopening:
+            self._hint(Unit("reopen", mailing.mailing_id))
+        if mailing.end_at - now <= LAUNCH_AHEAD:
+            self._hint(Unit("settle", mailing.mailing_id), (mailing.end_at - now).total_seconds())
 
     def delete(self, mailing_id: str) -> None:
         """Remove a mailing that is not under way, with its ledger; Conflict where it is."""
@@ -222,7 +232,8 @@ class MailingService:
     def retry_failed(self, mailing_id: str, *, unknown: bool = False) -> Mailing:
         """Put the failed messages of a mailing back, and if asked those whose outcome is unknown, and nothing else.
 
-        Conflict where its window has closed, or where it has not ended yet or was cancelled.
+        If its end was moved, what expired by the earlier one comes back too. Conflict if its window has closed, or if
+        it has not ended yet or was cancelled.
         """
 
         def reopened(old: Mailing, now: datetime) -> Mailing:
@@ -230,9 +241,9 @@ class MailingService:
                 raise Conflict(f"a mailing that is {old.status} cannot retry; only a finished one can")
             if old.end_at <= now:
                 raise Conflict("the mailing's window has closed; move its end first")
-            statuses = ("failed", "unknown") if unknown else ("failed",)
+            statuses = ["failed", *(["unknown"] if unknown else []), *(["expired"] if old.widened_at else [])]
             running = old.moved_to(MailingStatus.RUNNING, now)
-            return replace(running, reopening=statuses, final=(), finished_at=None)
+            return replace(running, reopening=tuple(statuses), final=(), finished_at=None)
 
         state = self.state(mailing_id)
         self._mailings.align_counts(state, self._clock.now())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
@@ -12,10 +11,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..clock import Backoff
-from ..domain.clients import SHARDS
 from ..domain.errors import NotFound, Unavailable
 from ..domain.messages import Message, MessageKey, ledger_key_for, parse_message_id
-from ..domain.tallies import Tally, counters_of
 from .message_rows import message_of, values_of
 from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, Item, read_items, translated
@@ -246,19 +243,8 @@ class Ledger:
             answer = self._dynamodb.query(**request)
         return [(from_ms(float(item["due_at"]["N"])), item["client_id"]["S"]) for item in answer["Items"]]
 
-    def recount(self, mailing_id: str) -> Tally:
-        """Every row of a mailing, counted; open ones by status. Reads its whole ledger, in pages of 1 MB."""
-        counters: Counter[str] = Counter()
-        sent: list[datetime] = []
-        for shard in SHARDS:
-            for row in self._outcomes(mailing_id, shard):
-                counters.update(counters_of(row) or [str(row.status)])
-                if row.sent_at:
-                    sent = [min([row.sent_at, *sent]), max([row.sent_at, *sent])]
-        return Tally(counters, *sent)
-
-    def _outcomes(self, mailing_id: str, shard: str) -> Iterator[Message]:
-        """The rows of a shard without their attempts, which make up most of their size."""
+    def counted_page(self, mailing_id: str, shard: str, after: str) -> tuple[list[Message], str]:
+        """Like `page`, as many as 1 MB holds and without their attempts, which make up most of their size: to count."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "ledger_key = :key",
@@ -267,13 +253,12 @@ class Ledger:
             "ProjectionExpression": ", ".join(f"#{place}" for place in range(len(_COUNTED_BY))),
             "ConsistentRead": True,
         }
-        while True:
-            with translated("messages"):
-                answer = self._dynamodb.query(**request)
-            yield from map(message_of, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        if after:
+            request["ExclusiveStartKey"] = {"ledger_key": {"S": f"{mailing_id}#{shard}"}, "client_id": {"S": after}}
+        with translated("messages"):
+            answer = self._dynamodb.query(**request)
+        messages = [message_of(item) for item in answer["Items"]]
+        return messages, answer["LastEvaluatedKey"]["client_id"]["S"] if "LastEvaluatedKey" in answer else ""
 
 
 @lru_cache(maxsize=64)

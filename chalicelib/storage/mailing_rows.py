@@ -62,6 +62,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         created_at=mailing.created_at,
         updated_at=mailing.updated_at,
         launched_at=mailing.launched_at,
+        widened_at=mailing.widened_at,
         finished_at=mailing.finished_at,
         window_from=window.start.isoformat("minutes") if window else None,
         window_until=window.until.isoformat("minutes") if window else None,
@@ -100,6 +101,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         tuple(row.reopening or ()),
         tuple(sorted((name, int(count)) for name, count in row.final.attribute_values.items())) if row.final else (),
         tuple(_change(text) for text in row.history or ()),
+        row.widened_at,
     )
 
 

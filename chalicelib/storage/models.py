@@ -107,7 +107,8 @@ class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
 class MailingModel(Model):
     """All parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), FINAL (their end).
 
-    SHARD and STATS have a counter more for each reason and each hour, whose names domain.tallies makes.
+    SHARD and STATS have a counter more for each reason and each hour, whose names domain.tallies makes. Under
+    `<mailing>#walks` a row for each shard says how far its ledger has been gone through.
     """
 
     class Meta:
@@ -130,6 +131,7 @@ class MailingModel(Model):
     created_at = MomentAttribute(null=True)
     updated_at = MomentAttribute(null=True)
     launched_at = MomentAttribute(null=True)
+    widened_at = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
     window_from = UnicodeAttribute(null=True)
     window_until = UnicodeAttribute(null=True)
@@ -157,7 +159,12 @@ class MailingModel(Model):
     waiting = NumberAttribute(null=True)
     first_sent_at = MomentAttribute(null=True)
     last_sent_at = MomentAttribute(null=True)
-    # FINAL: all counters of the ledger's recount
+    # A walk
+    round = UnicodeAttribute(null=True)
+    done = BooleanAttribute(null=True)
+    open = NumberAttribute(null=True)
+    late_rows = NumberAttribute(null=True)
+    # FINAL, and what a walk has counted so far: all counters of the ledger's recount
     counters: MapAttribute[str, int] = MapAttribute(null=True)
     by_status = MailingByStatus()
     by_age = MailingByAge()

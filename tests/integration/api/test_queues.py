@@ -90,7 +90,7 @@ def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> No
     campaign.world.run_for(25 * 3600)
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert answer["put_back"] == 0
-    assert set(answer["refused"].values()) == {"the mailing's window has closed"}
+    assert set(answer["refused"].values()) == {"the mailing's window has closed; move its end first"}
     assert len(_dead_letters(campaign)) == 3
 
 

@@ -24,6 +24,7 @@ from chalicelib.storage.mailings import MailingRepository
 from chalicelib.storage.models import Tables, bind
 from chalicelib.storage.settings import LeaseRepository
 from chalicelib.storage.users import UserRepository
+from chalicelib.storage.walks import WalkRepository
 from infra.provision import provision
 from tests.factories import MailingFactory, MessageFactory
 from tests.support.aws import Call, InProcessAws
@@ -98,6 +99,7 @@ class Store:
         self.users = UserRepository(self.tables, self.dynamodb, backoff)
         self.leases = LeaseRepository(self.tables)
         self.mailings = MailingRepository(self.tables, self.dynamodb, backoff)
+        self.walks = WalkRepository(self.tables)
         self.control = ControlRepository(self.tables, self.dynamodb, backoff)
         self.ledger = Ledger(self.tables, self.dynamodb, backoff)
 

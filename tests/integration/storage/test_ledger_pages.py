@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from chalicelib.domain.clients import SHARDS, shard_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.messages import Message, MessageStatus
-from tests.factories import START, MailingFactory, MessageFactory
+from tests.factories import START, AttemptFactory, MailingFactory, MessageFactory
 from tests.integration.storage.engines import Store
 
 SECOND = timedelta(seconds=1)
@@ -75,13 +75,22 @@ def test_parked_messages_come_when_they_are_due(faulty: Store) -> None:
             assert faulty.ledger.due(mailing_id, shard, until, one, 1) == expected[place + 1 : place + 2]
 
 
-def test_a_recount_counts_every_row_by_status(faulty: Store) -> None:
-    """Those of one mailing, over all shards."""
+def test_rows_that_are_counted_are_read_without_their_attempts(faulty: Store) -> None:
+    """Each of one mailing once, over all shards, with whatever it is counted by."""
     mailing_id = MailingFactory().mailing_id
-    for status, count in ((MessageStatus.SENT, 30), (MessageStatus.FAILED, 5), (MessageStatus.SKIPPED, 2)):
-        faulty.add_messages(count, mailing_id=mailing_id, status=status)
+    attempts = (AttemptFactory(), AttemptFactory())
+    sent = {"status": MessageStatus.SENT, "sent_at": START, "attempts": attempts}
+    rows = faulty.add_messages(30, mailing_id=mailing_id, **sent)
+    rows += faulty.add_messages(5, mailing_id=mailing_id, status=MessageStatus.FAILED, reason="HTTP 500")
     faulty.add_messages(7, status=MessageStatus.SENT)
-    assert faulty.ledger.recount(mailing_id).by_status == Counter(sent=30, failed=5, skipped=2)
+    found = [row for shard in SHARDS for row in faulty.ledger.counted_page(mailing_id, shard, "")[0]]
+    assert sorted(found, key=lambda row: row.client_id) == sorted(
+        (replace(row, attempts=()) for row in rows), key=lambda row: row.client_id
+    )
+    one = rows[0]
+    following, end = faulty.ledger.counted_page(mailing_id, shard_of(one.client_id), one.client_id)
+    assert one.client_id not in {row.client_id for row in following}
+    assert end == ""
 
 
 # -- removing
@@ -124,7 +133,7 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
         lambda: faulty.ledger.page(message.mailing_id, "00", "", 10),
         lambda: faulty.ledger.trouble_page(message.mailing_id, "", 10),
         lambda: faulty.ledger.due(message.mailing_id, "00", START, None, 10),
-        lambda: faulty.ledger.recount(message.mailing_id),
+        lambda: faulty.ledger.counted_page(message.mailing_id, "00", ""),
         lambda: faulty.ledger.delete_page(message.mailing_id, "00"),
     ):
         with pytest.raises(Unavailable):

@@ -27,6 +27,7 @@ FULL: dict[str, Any] = {
     "finished_at": START + SECOND,
     "reopening": ("failed", "unknown"),
     "final": (("failed", 1), ("sent", 2)),
+    "widened_at": START + SECOND,
 }
 
 

@@ -1,0 +1,71 @@
+"""Walks: a ledger gone through from its first row to its last, shard by shard, by as many invocations as it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from .messages import Message
+from .tallies import Tally, counters_of
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How far one shard has been gone through, and what was found on the way.
+
+    A walk belongs to a `round`; whatever lets rows change that were counted already begins another one. `open` rows
+    have no final status, `late` ones were expired by an end of the mailing that has been moved since. `owner` goes on
+    with it until `lease_until`.
+    """
+
+    shard: str = ""
+    round: str = ""
+    cursor: str = ""
+    done: bool = False
+    open: int = 0
+    late: int = 0
+    tally: Tally = field(default_factory=Tally)
+    owner: str = ""
+    lease_until: datetime | None = None
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row was seen and stays as it was counted."""
+        return self.done and not self.open and not self.late
+
+    def is_free(self, now: datetime) -> bool:
+        """Whether nobody is at work here, or nobody who still lives."""
+        return self.lease_until is None or self.lease_until < now
+
+    def counted(self, rows: Iterable[Message]) -> Walk:
+        """The walk with rows of a final status, or with open ones."""
+        counters, unfinished = Counter(self.tally.counters), 0
+        sent = [at for at in (self.tally.first_sent_at, self.tally.last_sent_at) if at]
+        for row in rows:
+            if not row.status.terminal:
+                unfinished += 1
+                continue
+            counters.update(counters_of(row))
+            if row.sent_at:
+                sent.append(row.sent_at)
+        tally = Tally(counters, min(sent, default=None), max(sent, default=None))
+        return replace(self, open=self.open + unfinished, tally=tally)
+
+
+def summed(walks: Iterable[Walk]) -> Walk:
+    """All shards' walks as one."""
+    walks = list(walks)
+    counters: Counter[str] = Counter()
+    for walk in walks:
+        counters.update(walk.tally.counters)
+    first = [walk.tally.first_sent_at for walk in walks if walk.tally.first_sent_at]
+    last = [walk.tally.last_sent_at for walk in walks if walk.tally.last_sent_at]
+    tally = Tally(counters, min(first, default=None), max(last, default=None))
+    return Walk(
+        done=all(walk.done for walk in walks),
+        open=sum(walk.open for walk in walks),
+        late=sum(walk.late for walk in walks),
+        tally=tally,
+    )

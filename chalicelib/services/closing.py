@@ -1,0 +1,81 @@
+"""Closing: which final status open messages get once their mailing sends no more, and giving it to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from ..clock import SystemClock
+from ..domain.costs import write_units_of
+from ..domain.mailings import Mailing, MailingStatus
+from ..domain.messages import Message, MessageStatus, Outcome
+from ..domain.tallies import WRITES, counters_of
+from ..observability import logger
+from ..storage.activity import ActivityRepository
+from ..storage.ledger import Ledger
+from ..storage.mailings import MailingRepository
+from .measuring import measure_status
+
+
+def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
+    """The status that open rows get because the mailing sends no more; None where it does."""
+    if mailing.status is MailingStatus.CANCELLED:
+        return MessageStatus.CANCELLED
+    if now >= mailing.end_at:
+        return MessageStatus.EXPIRED
+    return None
+
+
+class Closer:
+    """Gives open rows their final status, and counts them."""
+
+    def __init__(
+        self, mailings: MailingRepository, ledger: Ledger, activity: ActivityRepository, clock: SystemClock
+    ) -> None:
+        self._mailings = mailings
+        self._ledger = ledger
+        self._activity = activity
+        self._clock = clock
+
+    def close(self, rows: Sequence[Message], status: MessageStatus) -> list[Message]:
+        """The rows of a mailing as they stand afterwards: open are only those that somebody has in hand."""
+        now = self._clock.now()
+        free = [row for row in rows if not row.status.terminal and not _is_in_hand(row, now)]
+        if not free:
+            return list(rows)
+        changes = [(row, _closed(row, status, now)) for row in free]
+        applied = self._ledger.update(changes)
+        done = [change for change, ours in zip(changes, applied, strict=True) if ours]
+        self._count(done, status, now)
+        closed = {new.client_id: new for _, new in done}
+        return [closed.get(row.client_id, row) for row in rows]
+
+    def _count(self, done: Sequence[tuple[Message, Message]], status: MessageStatus, now: datetime) -> None:
+        if not done:
+            return
+        counts: Counter[str] = Counter()
+        for old, new in done:
+            measure_status(new)
+            counts.update(counters_of(new))
+            counts.subtract(counters_of(old))
+            counts[WRITES] += write_units_of(old, new)
+        mailing_id = done[0][0].mailing_id
+        self._mailings.add_counts(mailing_id, counts, now)
+        self._activity.add(counts, now)
+        logger.info("messages closed", mailing_id=mailing_id, status=status.value, count=len(done))
+
+
+def _is_in_hand(row: Message, now: datetime) -> bool:
+    return row.status is MessageStatus.SENDING and row.lease_until is not None and row.lease_until >= now
+
+
+def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:
+    """The row as it ends without another attempt: what may have been sent is unknown, not expired or cancelled."""
+    attempts = row.with_lost_attempt(now) if row.status is MessageStatus.SENDING else row.attempts
+    reason = "the window closed first" if status is MessageStatus.EXPIRED else "the mailing was cancelled"
+    if any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts):
+        status, reason = MessageStatus.UNKNOWN, attempts[-1].reason
+    return row.revised(
+        now, status=status, attempts=attempts, reason=reason, lease_until=None, retry_at=None, due_at=None
+    )

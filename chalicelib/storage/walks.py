@@ -1,0 +1,109 @@
+"""Walks through ledgers: what stands in the mailings' table under `<mailing>#walks`, one row for each shard.
+
+Not among the mailing's own parts, which senders read every second.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pynamodb.exceptions import UpdateError
+
+from ..domain.tallies import Tally
+from ..domain.walks import Walk
+from .models import MailingModel, Tables
+from .retries import translated, was_refused
+
+
+class WalkRepository:
+    """Who goes through which shard for which round, how far they have come, and what they have counted."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model = tables.mailings
+
+    def read(self, mailing_id: str) -> Mapping[str, Walk]:
+        """The walks of a mailing by shard, of whatever round."""
+        with translated("mailings"):
+            rows = list(self._model.query(_key(mailing_id), consistent_read=True))
+        return {row.part: _walk(row) for row in rows}
+
+    def take(self, mailing_id: str, shard: str, name: str, owner: str, now: datetime, until: datetime) -> Walk | None:
+        """A shard's walk for a round, to go on with until a time; None where another has it, or it has nothing left.
+
+        One of another round, or one that has met rows which were not final yet, begins anew.
+        """
+        model = self._model
+        with translated("mailings"):
+            rows = list(model.query(_key(mailing_id), model.part == shard, consistent_read=True))
+        known = _walk(rows[0]) if rows else Walk(shard)
+        if known.round == name and known.clean:
+            return None
+        begun = known if known.round == name and not known.done else Walk(shard, name)
+        free = model.owner.does_not_exist() | (model.lease_until < now) | (model.owner == owner)
+        taken = Walk(shard, name, begun.cursor, False, begun.open, begun.late, begun.tally, owner, until)
+        return taken if self._write(mailing_id, taken, free) else None
+
+    def save(self, mailing_id: str, walk: Walk) -> bool:
+        """Note how far a walk has come, and prolong its lease, or end it where it has none; False where another has it.
+
+        May be repeated: no two invocations are the same owner.
+        """
+        return self._write(mailing_id, walk, self._model.owner == walk.owner)
+
+    def _write(self, mailing_id: str, walk: Walk, condition: Any) -> bool:
+        model = self._model
+        actions = [
+            model.round.set(walk.round),
+            model.cursor.set(walk.cursor),
+            model.done.set(walk.done),
+            model.open.set(walk.open),
+            model.late_rows.set(walk.late),
+            model.counters.set(dict(walk.tally.counters)),
+            _set_or_remove(model.first_sent_at, walk.tally.first_sent_at),
+            _set_or_remove(model.last_sent_at, walk.tally.last_sent_at),
+        ]
+        if walk.lease_until is None:
+            actions += [model.owner.remove(), model.lease_until.remove()]
+        else:
+            actions += [model.owner.set(walk.owner), model.lease_until.set(walk.lease_until)]
+        with translated("mailings"):
+            try:
+                model(_key(mailing_id), walk.shard).update(actions=actions, condition=condition)
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
+                return False
+        return True
+
+    def clear(self, mailing_id: str) -> None:
+        """Forget the walks of a mailing, which has ended."""
+        with translated("mailings"):
+            for row in self._model.query(_key(mailing_id), consistent_read=True):
+                row.delete()
+
+
+def _key(mailing_id: str) -> str:
+    return f"{mailing_id}#walks"
+
+
+def _set_or_remove(attribute: Any, value: datetime | None) -> Any:
+    return attribute.remove() if value is None else attribute.set(value)
+
+
+def _walk(row: MailingModel) -> Walk:
+    counters = row.counters.attribute_values if row.counters else {}
+    tally = Tally(Counter({name: int(count) for name, count in counters.items()}), row.first_sent_at, row.last_sent_at)
+    return Walk(
+        row.part,
+        row.round or "",
+        row.cursor or "",
+        bool(row.done),
+        int(row.open or 0),
+        int(row.late_rows or 0),
+        tally,
+        row.owner or "",
+        row.lease_until,
+    )
