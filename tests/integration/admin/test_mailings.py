@@ -326,20 +326,42 @@ def test_a_change_does_not_undo_that_of_another(planner: Browser, api: Api) -> N
     assert api.get(f"/api/mailing/{mailing_id}").json["text"] == "Theirs"
 
 
-def test_of_a_running_mailing_only_the_rate_is_changed(campaign: Campaign, on_call: Browser) -> None:
-    """Expects one field, and the rest to stay whatever is sent; two more of a paused one; of an ended one none."""
+def test_of_a_running_mailing_only_end_and_rate_are_changed(campaign: Campaign, on_call: Browser) -> None:
+    """Expects two fields, and the rest to stay whatever is sent; one more of a paused one; of a cancelled one none."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1)
     campaign.world.run_for(5)
     path = f"/admin/mailings/{mailing_id}/edit"
     names = re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text)
-    assert names == ["rate_limit"]
-    sent = {"rate_limit": "2", "text": "Smuggled", "zone": "UTC", "revision": revision(on_call, mailing_id)}
-    assert on_call.post(path, sent, follow=False).status == 303
+    assert names == ["end_time", "rate_limit"]
+    sent = {"rate_limit": "2", "end_time": "2026-03-02T19:00", "text": "Smuggled", "zone": "UTC"}
+    assert on_call.post(path, sent | {"revision": revision(on_call, mailing_id)}, follow=False).status == 303
     changed = campaign.api.get(f"/api/mailing/{mailing_id}").json
-    assert (changed["rate_limit"], changed["text"] == "Smuggled") == (2, False)
+    assert (changed["rate_limit"], changed["end_time"]) == (2, "2026-03-02T19:00:00.000Z")
+    assert changed["text"] != "Smuggled"
     campaign.api.post(f"/api/mailing/{mailing_id}/pause")
     names = re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text)
     assert names == ["end_time", "rate_limit", "on_unknown"]
     campaign.api.post(f"/api/mailing/{mailing_id}/cancel")
     assert on_call.get(path, follow=False).headers["location"] == f"/admin/mailings/{mailing_id}"
+
+
+def test_the_end_of_a_finished_mailing_is_moved_and_the_rest_tried_again(campaign: Campaign, on_call: Browser) -> None:
+    """Expects one field, and then the way to send to those for whom there was no time."""
+    campaign.add_clients(60)
+    mailing_id = campaign.order(rate_limit=1, end_time=campaign.api.ahead(seconds=20))
+    campaign.world.run_for(30)
+    page = on_call.get(f"/admin/mailings/{mailing_id}")
+    assert 'id="change"' in page.text
+    assert 'id="retry"' not in page.text
+    path = f"/admin/mailings/{mailing_id}/edit"
+    assert "It has finished. With a later end, what failed or expired can be tried again." in text_of(on_call.get(path))
+    assert re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text) == ["end_time"]
+    sent = {"end_time": "2026-03-02T19:00", "zone": "UTC", "revision": revision(on_call, mailing_id)}
+    assert on_call.post(path, sent, follow=False).status == 303
+    assert 'id="retry"' in on_call.get(f"/admin/mailings/{mailing_id}").text
+    asked = text_of(on_call.get(f"/admin/mailings/{mailing_id}/retry"))
+    assert re.search(r"Its end was moved: \d\d messages that had expired are looked at again", asked)
+    on_call.post(f"/admin/mailings/{mailing_id}/retry")
+    campaign.finish(mailing_id, limit=200)
+    assert campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"] == 60
