@@ -84,17 +84,17 @@ def test_a_paused_mailing_is_over_after_its_end_too(world: World) -> None:
 
 
 def test_a_call_that_is_under_way_when_the_window_closes_is_waited_for(world: World) -> None:
-    """Not for the next tick: it ends some seconds after the window, and the mailing some seconds later."""
-    world.gateway.latency = timedelta(seconds=6)
+    """Not for the next tick: it ends a second after the window, and the mailing within two more."""
+    world.gateway.latency = timedelta(seconds=1.9)
     world.add_clients(1)
     world.services.gateway_control.hold("tester")
-    mailing = world.create_mailing(lasts=62)
+    mailing = world.create_mailing(lasts=61)
     world.run_for(58)
     world.services.gateway_control.close("tester")  # the next tick has it sent
-    world.run_for(6)
+    world.run_for(3.5)
     assert world.status(mailing) == "running"
     assert len(world.gateway.log) == 1
-    world.run_for(7)
+    world.run_for(3)
     assert world.status(mailing) == "finished"
     expect_all_sent(world, mailing, 1)
 
