@@ -3,6 +3,7 @@
 PYTHON ?= python3
 STAGE ?= dev
 N ?= 20000
+MOMENTS ?= 20
 SIZES ?= 1000 10000 100000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-heade
 SOURCES := app.py chalicelib infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate mutants scale bench cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets localstack proof clean
+.PHONY: help setup programs run demo import trace report test simulate kills mutants scale bench cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets localstack proof clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +89,9 @@ $(FUNCTIONS)/.requirements: requirements-functions.txt | $(STAMP)
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps
 	SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation
+
+kills: $(STAMP) ## Kill -9 each process of `make run`, and all, at MOMENTS random moments; ledger against gateway (ten minutes)
+	$(BIN)/python -m tests.support.kills --moments $(MOMENTS) $(if $(SEED),--seed $(SEED))
 
 mutants: $(STAMP) ## Take out what the promises hang on, piece by piece, and see that the tests notice
 	@$(BIN)/python -m tests.mutants

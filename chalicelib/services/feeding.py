@@ -88,9 +88,18 @@ class Feeder:
         self.ensure_pump()
 
     def restart_all(self) -> None:
-        """Set every running mailing going again, as if it had been resumed: the queues were lost, or their readers."""
-        running = list(self._mailings.with_status(MailingStatus.RUNNING))
-        self._dispatch_queue.send([Unit("resume", mailing.mailing_id).body() for mailing in running])
+        """Set every running mailing going again, as if it had been resumed: the queues were lost, or their readers.
+
+        Shards that a dispatcher was expanding go on when its lease is over.
+        """
+        for mailing in list(self._mailings.with_status(MailingStatus.RUNNING)):
+            mailing_id, now = mailing.mailing_id, self._clock.now()
+            units = [(Unit("resume", mailing_id).body(), 0.0)]
+            for shard in self._mailings.state(mailing_id).shards.values():
+                if not shard.expanded and shard.lease_until and shard.lease_until >= now:
+                    wait = (shard.lease_until - now).total_seconds() + 1
+                    units.append((Unit("expand", mailing_id, shard.shard).body(), wait))
+            self._dispatch_queue.send_each(units)
 
     def needs_pump(self, state: MailingState) -> bool:
         """Whether a mailing has rows that no hint was given for, or parked ones that are due soon."""

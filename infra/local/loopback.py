@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
 BACKLOG = 1024
 
@@ -24,3 +25,15 @@ def listen(port: int, address: str = "127.0.0.1") -> socket.socket:
 def port_of(listener: socket.socket) -> int:
     """The port that a socket listens on."""
     return int(listener.getsockname()[1])
+
+
+def is_from_here(headers: Iterable[tuple[bytes, bytes]], port: int) -> bool:
+    """Whether a request is for this address, and not sent by a page of another site that is open in a browser."""
+    found = {name.lower(): value.decode("latin-1") for name, value in headers}
+    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+    origin = found.get(b"origin", "")
+    return (
+        found.get(b"host") in hosts
+        and (not origin or origin.removeprefix("http://") in hosts)
+        and found.get(b"sec-fetch-site", "none") in {"none", "same-origin"}
+    )

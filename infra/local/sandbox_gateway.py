@@ -1,7 +1,8 @@
 """The stand-in for the external gateway: takes every valid message after a small latency and shows what came.
 
 `python -m infra.local.sandbox_gateway [PORT [ADDRESS]]` prints its port and ends when its standard input does, that is
-with the process that started it. SANDBOX_LATENCY_MS is how long each message takes (20).
+with the process that started it. SANDBOX_LATENCY_MS is how long each message takes (20), SANDBOX_LOG a file that gets a
+line for each message that was taken, before it is answered: the time and its id.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from infra.local.asgi_server import Receive, Scope, Send, answer, body_of, create_server, serve
-from infra.local.loopback import listen, port_of
+from infra.local.logs import open_log
+from infra.local.loopback import is_from_here, listen, port_of
 
 _PATH = "/v1/send/"
 _REMEMBERED = 1000
@@ -35,13 +39,19 @@ class RefusedError(Exception):
 class SandboxGateway:
     """An ASGI application with the contract of the external gateway."""
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, log: str = "", port: int = 0) -> None:
+        """`latency` in seconds; with a `port` only this machine is answered, at that port of 127.0.0.1."""
         self._latency = latency
+        self._log = open_log(Path(log)) if log else None
+        self._port = port
         self._latest: deque[dict[str, object]] = deque(maxlen=_REMEMBERED)
         self._accepted = 0
         self._refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._port and not is_from_here(scope["headers"], self._port):
+            await answer(send, 403, b"application/json", b'{"message": "only from this machine"}')
+            return
         if scope["path"] == "/" and scope["method"] == "GET":
             await answer(send, 200, b"application/json", json.dumps(self.summary(), indent=2).encode())
             return
@@ -54,6 +64,8 @@ class SandboxGateway:
         else:
             self._accepted += 1
             self._latest.append(message)
+            if self._log is not None:
+                os.write(self._log, f"{time.time():.3f} {message['id']}\n".encode())
             status, reply = 200, {"code": 0, "message": "OK"}
             await asyncio.sleep(self._latency)
         await answer(send, status, b"application/json", json.dumps(reply).encode())
@@ -101,7 +113,9 @@ def _masked(phone: object) -> str:
 def main() -> int:
     """Serve until the parent has gone or a signal comes."""
     listener = listen(int(sys.argv[1]) if len(sys.argv) > 1 else 0, *sys.argv[2:3])
-    server = create_server(SandboxGateway(float(os.environ.get("SANDBOX_LATENCY_MS", "").strip() or 20) / 1000))
+    latency = float(os.environ.get("SANDBOX_LATENCY_MS", "").strip() or 20) / 1000
+    port = port_of(listener) if listener.getsockname()[0] == "127.0.0.1" else 0
+    server = create_server(SandboxGateway(latency, os.environ.get("SANDBOX_LOG", ""), port))
 
     def await_parent() -> None:
         sys.stdin.buffer.read()

@@ -1,0 +1,18 @@
+"""Kill -9 of the emulator, of the senders and of everything at once in the middle of mailings: a small `make kills`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.kills import LEASE, VICTIMS, kills
+
+
+@pytest.mark.long
+def test_nobody_is_lost_and_nobody_called_again_without_need(tmp_path: Path) -> None:
+    """The ledger is held against the gateway's own log, and what was in hand goes on when its claims end."""
+    results = kills(tmp_path, moments=len(VICTIMS), count=300, seed=7)
+    assert [(result.victim, result.wrong) for result in results] == [(victim, ()) for victim in VICTIMS]
+    (senders,) = [result for result in results if result.victim == "senders"]
+    assert senders.last_call < LEASE + 15
