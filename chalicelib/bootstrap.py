@@ -154,7 +154,9 @@ def build(
     )
     walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
-    reports = ReportService(settings, ReportRepository(tables), mailings, lambda: create_post(settings), clock, rng)
+    reports = ReportService(
+        settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng
+    )
     messages = MessageService(ledger, mailings, gateway)
     table_pace = TablePace()
     on_unknown = OnUnknown.RETRY if settings.ids_recognised else OnUnknown.HOLD
@@ -182,7 +184,7 @@ def build(
             mailings,
             Expander(clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,
-            Settler(mailings, ledger, Closer(mailings, ledger, activity, clock), walker, feeder, clock),
+            Settler(mailings, ledger, activity, Closer(mailings, ledger, activity, clock), walker, feeder, clock),
             Reopener(mailings, ledger, walker, feeder, clock),
             control,
             imports,

@@ -1,4 +1,4 @@
-"""The daily report: made from the counters of the day's mailings, and sent once for each day."""
+"""The daily report: made from the counters of the mailings that sent something in a day, and sent once for it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..domain.errors import Conflict, NotFound
 from ..domain.mailings import Mailing, MailingState, MailingStatus, Statistics
 from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
 from ..observability import REPORTS_SENT, logger, measure
+from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository
 from ..storage.reports import ReportRepository
 
@@ -26,7 +27,7 @@ DETAILED = 200  # whose counters are read: the unfinished and the largest
 LISTED = 50
 REASONS = 20
 _ENDED = (MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED)
-_BEFORE = timedelta(days=31)  # how long before the day a mailing may have started that ended in it
+_BEFORE = timedelta(days=31)  # how long before the day a mailing of which nothing was sent in it may have started
 _LEASE = timedelta(minutes=5)  # longer than a report takes, shorter than the time to the next try
 _FOREVER = timedelta(days=3650)
 
@@ -56,6 +57,7 @@ class ReportService:
         settings: Settings,
         reports: ReportRepository,
         mailings: MailingRepository,
+        activity: ActivityRepository,
         post: Callable[[], Post],
         clock: SystemClock,
         rng: random.Random,
@@ -65,6 +67,7 @@ class ReportService:
         self._timetable = Timetable(settings.report_hour, settings.report_timezone)
         self._reports = reports
         self._mailings = mailings
+        self._activity = activity
         self._post = post
         self._clock = clock
         self._rng = rng
@@ -147,9 +150,13 @@ class ReportService:
         )
 
     def _mailings_of(self, day: Day) -> tuple[list[Mailing], bool]:
-        """The day's mailings, those first whose counters matter most, and whether there may be more."""
-        found: dict[str, Mailing] = {}
-        cut = False
+        """The day's mailings, those first whose counters matter most, and whether there may be more.
+
+        Those that sent something in the day, whenever they started, and those that start, wait or ended then.
+        """
+        active = self._activity.mailings(day.start, day.end, READ)
+        cut = len(active) >= READ
+        found = {one.mailing_id: one for one in self._reports.named(active) if concerns(one, day)}
         for status in MailingStatus:
             before = _BEFORE if status in _ENDED else _FOREVER
             some = self._reports.mailings(status, day.start - before, day.end, READ)

@@ -12,6 +12,7 @@ from ..domain.tallies import Tally
 from ..domain.walks import Walk
 from ..messaging import Unit
 from ..observability import logger
+from ..storage.activity import ActivityRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .closing import Closer, closing_status
@@ -34,6 +35,7 @@ class Settler:
         self,
         mailings: MailingRepository,
         ledger: Ledger,
+        activity: ActivityRepository,
         closer: Closer,
         walker: Walker,
         feeder: Feeder,
@@ -41,6 +43,7 @@ class Settler:
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
+        self._activity = activity
         self._closer = closer
         self._walker = walker
         self._feeder = feeder
@@ -127,6 +130,7 @@ class Settler:
             revision=mailing.revision + 1,
             history=mailing.noted(status, now) if status is not mailing.status else mailing.history,
         )
+        self._activity.note_days(mailing.mailing_id, recount.by_hour, now)  # first, for what has ended is not looked at
         if not self._mailings.end(mailing, ended, recount):
             return
         if status is MailingStatus.CANCELLED:

@@ -1,10 +1,14 @@
-"""Activity: how many messages of all mailings ended in which hour, one item an hour, to which every batch adds."""
+"""Activity: how many messages of all mailings ended in which hour, and which mailings sent something in which day.
+
+One item an hour, to which every batch adds; and one for each day and mailing, written when the mailing ends.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from pynamodb.expressions.operand import Path
 
@@ -15,6 +19,10 @@ from .retries import translated
 _SCOPE = "activity"
 _NAME = "%Y-%m-%dT%H"
 _KEPT = timedelta(days=8)
+_DAY_SCOPE = "sent on %Y-%m-%d"
+_DAY_KEPT = timedelta(days=40)  # as long as it is known whether a day's report was sent
+_DAY = timedelta(days=1)
+_PAGE = 1000
 
 
 class ActivityRepository:
@@ -31,6 +39,25 @@ class ActivityRepository:
         expires_at = self._model.expires_at.set(to_ms(now + _KEPT) // 1000)
         with translated("settings"):
             self._model(_SCOPE, f"{now.astimezone(UTC):{_NAME}}").update(actions=[*actions, expires_at])
+
+    def note_days(self, mailing_id: str, sent_at: Iterable[datetime], now: datetime) -> None:
+        """Note that a mailing sent messages in the days (UTC) of these moments; those of 40 days ago are forgotten."""
+        scopes = {f"{moment:{_DAY_SCOPE}}" for moment in sent_at if moment > now - _DAY_KEPT}
+        with translated("settings"):
+            for scope in sorted(scopes):
+                expires_at = self._model.expires_at.set(int((now + _DAY_KEPT).timestamp()))
+                self._model(scope, mailing_id).update(actions=[expires_at])
+
+    def mailings(self, since: datetime, until: datetime, limit: int) -> Sequence[str]:
+        """The ended mailings that sent messages in the days (UTC) that a time touches, up to `limit` of each day."""
+        day = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        found: dict[str, None] = {}
+        with translated("settings"):
+            while day < until:
+                rows = self._model.query(f"{day:{_DAY_SCOPE}}", page_size=min(limit, _PAGE))
+                found |= dict.fromkeys(row.name for row in islice(rows, limit))
+                day += _DAY
+        return list(found)
 
     def read(self, since: datetime) -> Mapping[datetime, Counter[str]]:
         """The counts by the beginning of the hour (UTC), of the hour of `since` and those after it; a week at most."""

@@ -10,7 +10,7 @@ from typing import Any
 from pynamodb.exceptions import UpdateError
 
 from ..domain.mailings import Mailing, MailingStatus
-from .mailing_rows import mailing_of
+from .mailing_rows import DELETED, META, mailing_of
 from .models import Tables
 from .retries import translated, was_refused
 
@@ -38,6 +38,12 @@ class ReportRepository:
                 page_size=min(limit, _PAGE),
             )
             return [mailing_of(row) for row in islice(rows, limit)]
+
+    def named(self, mailing_ids: Sequence[str]) -> Sequence[Mailing]:
+        """Those of the mailings that are there."""
+        with translated("mailings"):
+            rows = self._mailings.batch_get([(one, META) for one in mailing_ids])
+            return [mailing_of(row) for row in rows if row.status != DELETED]
 
     def claim(self, day: date, owner: str, now: datetime, until: datetime) -> bool:
         """Take the making of a day's report until a time; False where it was sent, or another makes it."""

@@ -195,3 +195,60 @@ def test_a_long_report_is_still_a_small_e_mail(world: World, tmp_path: Path) -> 
     (path,) = tmp_path.glob("*.eml")
     assert path.stat().st_size < 200_000
     assert "… and 10 more" in plain(read_emails(tmp_path)[0])
+
+
+def test_a_mailing_whose_start_lies_long_ago_is_in_the_report_of_the_day_that_sent_it(world: World) -> None:
+    """As that of README's quick start: ordered now for a window that opened months ago, and open for years."""
+    world.add_clients(5)
+    mailing = world.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
+    world.run_until_finished(mailing)
+    report = _service(world).make(Day.of(TODAY, "UTC"))
+    assert (report.mailings, report.sent_on_day, report.messages) == ({"finished": 1}, 5, {"sent": 5})
+    assert [line.mailing_id for line in report.lines] == [mailing.mailing_id]
+    assert _service(world).make(Day.of(TODAY + timedelta(days=1), "UTC")).mailings == {}
+
+
+def test_a_mailing_that_began_two_months_ago_is_in_the_report(world: World) -> None:
+    """Of the day of its last messages, though it has ended by then; not in those of the weeks between."""
+    world.add_clients(5)
+    mailing = world.create_mailing(lasts=90 * 86_400)
+    world.run_until_finished(mailing)
+    assert world.services is not None
+    repository = world.services.mailings._mailings
+    ended = repository.get(mailing.mailing_id)
+    long_ago = START - timedelta(days=60)
+    assert repository.change(
+        ended, replace(ended, start_at=long_ago, launched_at=long_ago, revision=ended.revision + 1)
+    )
+    report = _service(world).make(Day.of(TODAY, "UTC"))
+    assert (report.mailings, report.sent_on_day) == ({"finished": 1}, 5)
+    assert _service(world).make(Day.of(TODAY - timedelta(days=5), "UTC")).sent_on_day == 0
+
+
+def test_a_report_reads_no_more_the_more_days_there_are(world: World) -> None:
+    """Expects a day's mailings to be found by the day, without a scan."""
+    world.add_clients(5)
+    world.run_until_finished(world.create_mailing())
+    assert world.services is not None
+    activity = world.services.overviews._activity
+    assert len(activity.mailings(START, START + timedelta(days=1), 10)) == 1
+    assert activity.mailings(START + timedelta(days=1), START + timedelta(days=2), 10) == []
+    world.aws.calls.clear()
+    _service(world).make(Day.of(TODAY, "UTC"))
+    calls = len(world.aws.calls)
+    for day in range(2, 30):
+        activity.note_days(f"another of day {day}", [START + timedelta(days=day)], START)
+    world.aws.calls.clear()
+    _service(world).make(Day.of(TODAY, "UTC"))
+    assert len(world.aws.calls) == calls
+    assert not [call for call in world.aws.calls if call.endswith("Scan")]
+
+
+def test_a_mailing_that_is_deleted_is_in_no_report(world: World) -> None:
+    """Expects the note of its day to lead nowhere."""
+    world.add_clients(5)
+    mailing = world.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
+    world.run_until_finished(mailing)
+    assert world.services is not None
+    world.services.mailings.delete(mailing.mailing_id)
+    assert _service(world).make(Day.of(TODAY, "UTC")).mailings == {}
