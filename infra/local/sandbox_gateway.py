@@ -2,7 +2,7 @@
 
 `python -m infra.local.sandbox_gateway [PORT [ADDRESS]]` prints its port and ends when its standard input does, that is
 with the process that started it. SANDBOX_LATENCY_MS is how long each message takes (20), SANDBOX_LOG a file that gets a
-line for each message that was taken, before it is answered: the time and its id.
+line for each good call, before it is answered: the time and the id.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from infra.local.loopback import is_from_here, listen, port_of
 
 _PATH = "/v1/send/"
 _REMEMBERED = 1000
+_KNOWN = 200_000  # ids
 _SHOWN = 20
 _BODY_LIMIT = 1_000_000
 _LARGEST = 2**63 - 1
@@ -45,7 +46,9 @@ class SandboxGateway:
         self._log = open_log(Path(log)) if log else None
         self._port = port
         self._latest: deque[dict[str, object]] = deque(maxlen=_REMEMBERED)
+        self._known: OrderedDict[int, None] = OrderedDict()
         self._accepted = 0
+        self._repeated = 0
         self._refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,18 +65,29 @@ class SandboxGateway:
             self._refused += 1
             status, reply = error.status, {"code": error.status, "message": str(error)}
         else:
-            self._accepted += 1
-            self._latest.append(message)
+            self._take(message)
             if self._log is not None:
                 os.write(self._log, f"{time.time():.3f} {message['id']}\n".encode())
             status, reply = 200, {"code": 0, "message": "OK"}
             await asyncio.sleep(self._latency)
         await answer(send, status, b"application/json", json.dumps(reply).encode())
 
+    def _take(self, message: dict[str, Any]) -> None:
+        """A message whose id is known is not taken again: this gateway recognises ids, as long as it runs."""
+        if message["id"] in self._known:
+            self._repeated += 1
+            return
+        self._known[message["id"]] = None
+        if len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
+        self._accepted += 1
+        self._latest.append(message)
+
     def summary(self) -> dict[str, object]:
         """What came so far; phone numbers show their last two digits only."""
         return {
             "accepted": self._accepted,
+            "repeated": self._repeated,
             "refused": self._refused,
             "latest": [{**message, "phone": _masked(message["phone"])} for message in list(self._latest)[-_SHOWN:]],
         }

@@ -128,7 +128,7 @@ def run(
     if target == "deployed":
         found: DeployedRun = request.getfixturevalue("deployed")
         return found
-    settings = IMPATIENT if request.node.get_closest_marker("everywhere") else {}
+    settings = IMPATIENT if request.node.get_closest_marker("everywhere") else {"GATEWAY_RECOGNISES_IDS": "true"}
     return start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", **settings).ready()
 
 

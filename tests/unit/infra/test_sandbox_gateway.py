@@ -48,6 +48,16 @@ def test_a_valid_message_is_accepted() -> None:
     assert gateway.application.summary()["accepted"] == 1
 
 
+def test_a_known_id_is_not_taken_again() -> None:
+    """`make run` tells the service that its sandbox recognises ids, so that it may repeat what may have been taken."""
+    gateway = Gateway()
+    assert [gateway() for _ in range(3)] == [(200, {"code": 0, "message": "OK"})] * 3
+    other = {**GOOD, "id": 8}
+    assert gateway(other, "/v1/send/8")[0] == 200
+    summary = gateway.application.summary()
+    assert (summary["accepted"], summary["repeated"]) == (2, 2)
+
+
 @pytest.mark.parametrize(
     "body",
     [
