@@ -66,10 +66,10 @@ def install() -> None:
     allow = importlib.import_module("localemu.services.iam_enforcement.evaluator").Decision.ALLOW
     build, evaluate = enforcer.build_resource_arn, enforcer.PolicyEvaluator.evaluate
 
-    def build_resource_arn(service: str, operation: str, params: Any, region: str, account_id: str) -> Resource:
-        resource = Resource(build(service, operation, params, region, account_id))
+    def build_resource_arn(service: str, operation: str, request_params: Any, region: str, account_id: str) -> Resource:
+        resource = Resource(build(service, operation, request_params, region, account_id))
         if service == "dynamodb":
-            resource.pairs = tuple(needed(operation, params or {}, region, account_id))
+            resource.pairs = tuple(needed(operation, request_params or {}, region, account_id))
         return resource
 
     def evaluate_all(self: Any, caller: Any, action: str, resource: str, **more: Any) -> Any:

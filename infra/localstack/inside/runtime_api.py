@@ -65,10 +65,12 @@ def _handler_for(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if self.path != f"{_PREFIX}/invocation/next":
-                return self._answer(404)
+                self._answer(404)
+                return
             event = api.next()
             if event is None:
-                return self._answer(410)
+                self.close_connection = True  # the process has been killed
+                return
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": event["invoke-id"],
                 "Lambda-Runtime-Deadline-Ms": str(event["deadline"]),
@@ -76,7 +78,7 @@ def _handler_for(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
                 "Lambda-Runtime-Trace-Id": event["trace-id"],
                 "Content-Type": "application/json",
             }
-            return self._answer(200, event["payload"].encode(), headers)
+            self._answer(200, event["payload"].encode(), headers)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
