@@ -110,6 +110,11 @@ class Emulator:
         self._started.clear()
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that this has started; functions are children of theirs."""
+        return [process.pid for process in self._started]
+
     def alive(self) -> bool:
         """Whether all of its processes still run."""
         return all(process.poll() is None for process in self._started)

@@ -12,7 +12,7 @@ from tests.support.local_run import ApiCaller, Run, wait_until
 from tests.support.orders import add_clients, order, statuses, wait_for_end
 
 pytestmark = pytest.mark.everywhere
-BOUND = 180.0  # seconds; functions start slowly in an emulator
+BOUND = 300.0  # seconds; functions start slowly in an emulator
 
 
 def test_a_mailing_reaches_the_gateway_as_the_contract_says(api: ApiCaller, gateway: FaultyGateway) -> None:

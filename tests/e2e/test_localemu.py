@@ -5,11 +5,11 @@ The tests for every engine run on it before these, while one call in twenty of D
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
+import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -50,32 +50,37 @@ OUTSIDE: dict[tuple[str, str, str], dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def as_function(run: LocalStackRun) -> Callable[[str, str], Any]:
-    """A client of a service with the credentials of a function's role."""
-    sts = run.client("sts")
+def _environment(run: LocalStackRun, function: str) -> dict[str, str]:
+    """What the process of a function was given; empty while there is none."""
+    for pid in run.emulator.pids:
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                found = process.environ()
+                if found.get("AWS_LAMBDA_FUNCTION_NAME") == f"{NAME}-{function}":
+                    return found
+    return {}
 
-    @cache
-    def credentials(function: str) -> dict[str, str]:
-        role = run.client("lambda").get_function(FunctionName=f"{NAME}-{function}")["Configuration"]["Role"]
-        given = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-        return {
-            "aws_access_key_id": given["AccessKeyId"],
-            "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
-        }
 
-    def client(function: str, service: str) -> Any:
-        patient = Config(retries={"mode": "standard", "total_max_attempts": 5})
-        return run.client(service, config=patient, **credentials(function))
-
-    return client
+def _as_function(run: LocalStackRun, function: str, service: str) -> Any:
+    """A client of a service with a function's own credentials, as its process has them."""
+    if not _environment(run, function):
+        # Nothing to do for any of them: it only has to be there.
+        run.client("lambda").invoke(FunctionName=f"{NAME}-{function}", Payload=b'{"Records": []}')
+    wait_until(lambda: _environment(run, function), BOUND)
+    own = _environment(run, function)
+    return run.client(
+        service,
+        config=Config(retries={"mode": "standard", "total_max_attempts": 8}),
+        aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=own["AWS_SESSION_TOKEN"],
+    )
 
 
 def _denials(run: LocalStackRun) -> list[str]:
-    """What the emulator refused, by its own log."""
+    """What the emulator refused to functions, by its own log; who is anonymous only asks whether it is there."""
     text = run.emulator.log.read_text(encoding="utf-8", errors="replace")
-    return re.findall(r"IAM DENY .*", text)
+    return [line for line in re.findall(r"IAM DENY .*", text) if not line.endswith(" to *")]
 
 
 def test_no_function_was_denied_anything(api: ApiCaller, run: LocalStackRun, gateway: FaultyGateway) -> None:
@@ -99,14 +104,19 @@ def test_calls_were_throttled(api: ApiCaller, run: LocalStackRun) -> None:
 
 
 @pytest.mark.parametrize("call", OUTSIDE, ids=".".join)
-def test_what_a_functions_role_does_not_allow_is_refused(
-    as_function: Callable[[str, str], Any], call: tuple[str, str, str]
-) -> None:
+def test_what_a_functions_role_does_not_allow_is_refused(run: LocalStackRun, call: tuple[str, str, str]) -> None:
     """Expects every call outside its policy to be denied, made with its own credentials."""
     function, service, operation = call
+    asked = getattr(_as_function(run, function, service), operation)
     with pytest.raises(ClientError) as caught:
-        getattr(as_function(function, service), operation)(**OUTSIDE[call])
+        asked(**OUTSIDE[call])
     assert "AccessDenied" in caught.value.response["Error"]["Code"]
+
+
+def test_a_call_inside_a_functions_policy_is_answered(run: LocalStackRun) -> None:
+    """Expects the same credentials to be good for what the function does: it is the call that is refused above."""
+    found = _as_function(run, "api", "dynamodb").batch_get_item(RequestItems={f"{NAME}-users": {"Keys": [KEY]}})
+    assert found["Responses"][f"{NAME}-users"]
 
 
 def test_every_function_is_tried(run: LocalStackRun) -> None:
