@@ -24,9 +24,9 @@ from .states import MailingStates
 
 # Before its turn a call connects, so that the turn itself is for sending alone.
 _CONNECT_AHEAD = timedelta(seconds=0.3)
-# What is known of a mailing and of the gateway when a message that has a turn is sent: so that a lowered rate holds at
-# once, and no second sees more calls than it allows.
-PACED_MAX_AGE = timedelta(milliseconds=10)
+# Of a message that has a turn it is read anew whether the turn still holds, so that a lowered rate does at once. That
+# is done before the turn, by twice the time that it took lately: a slow table makes nobody miss their turn.
+_READ_AHEAD = timedelta(milliseconds=10), timedelta(milliseconds=500)  # at least, at most
 # What was read of a client when their message was claimed is believed for so long: then it is read again, so that an
 # opt-out counts within a second, however long a message waits for its turn or for a slow gateway.
 CONTACT_MAX_AGE = timedelta(seconds=0.8)
@@ -51,6 +51,7 @@ class Caller:
         self._gateway = gateway
         self._clock = clock
         self._at_once = settings.gateway_concurrency
+        self._look_takes = timedelta(0)  # lately
         self._executor = executor or ThreadPoolExecutor(settings.gateway_concurrency, thread_name_prefix="gateway")
 
     def start(self, jobs: Sequence[Job], latest: datetime, *, probe: bool) -> Calls:
@@ -64,7 +65,7 @@ class Caller:
     def call(self, job: Job, calls: Calls) -> Attempt | str:
         """One attempt, or why there is none; nothing may get out of it."""
         try:
-            self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD)
+            self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD - self._read_ahead())
             self._look(job, calls)
             return self._attempt(job, calls)
         except (NotNow, Unavailable) as error:
@@ -80,8 +81,7 @@ class Caller:
 
         def last_look() -> None:
             nonlocal started
-            self._wait_until(job.not_before)
-            self._look(job, calls)
+            self._look_in_turn(job, calls)
             calls.note_sent(job)
             started = self._clock.now()
 
@@ -103,9 +103,28 @@ class Caller:
         if moment and (span := (moment - self._clock.now()).total_seconds()) > 0:
             self._clock.sleep(span)
 
-    def _look(self, job: Job, calls: Calls) -> None:
-        """Raise NotNow if the call must not be made after all: much can have happened since the claim."""
-        since = self._clock.now() - PACED_MAX_AGE if job.paces else None
+    def _read_ahead(self) -> timedelta:
+        least, most = _READ_AHEAD
+        return min(most, least + 2 * self._look_takes)
+
+    def _look_in_turn(self, job: Job, calls: Calls) -> None:
+        """Wait for the message's turn, and look once more; what has to be read for that is read before the turn."""
+        if job.not_before is None:
+            self._look(job, calls)
+            return
+        self._wait_until(job.not_before - self._read_ahead())
+        asked_at = self._clock.now()
+        since = asked_at - _READ_AHEAD[0]
+        self._look(job, calls, since)
+        self._look_takes = max(self._clock.now() - asked_at, self._look_takes * 0.9)
+        self._wait_until(job.not_before)
+        self._look(job, calls, since)
+
+    def _look(self, job: Job, calls: Calls, since: datetime | None = None) -> None:
+        """Raise NotNow if the call must not be made after all: much can have happened since the claim.
+
+        What this hangs on is at most a second old, or as it was at `since` or later.
+        """
         state = self._states.get_fresh(job.mailing.mailing_id, since)
         now = self._clock.now()
         if state is None:
@@ -117,6 +136,7 @@ class Caller:
         if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
             raise NotNow("no time left in this invocation")
         if job.not_before and now > job.not_before + TOLERANCE:
+            self._control.missed(now - job.not_before)
             raise NotNow("too late for its turn")
         if not calls.probe and self._control.state(since).open:
             raise NotNow("the circuit is open")

@@ -41,6 +41,7 @@ _BY_OUTCOME = {
 _RECORDED_AT_ONCE = 25  # outcomes; the ledger's statements go in batches of so many
 _TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again that a table kept from being handled
 _RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of its claims
+_OFTEN = 10  # receipts; the queue gives a message up after twenty
 _ANSWERING_TIME = timedelta(seconds=1)  # of it, for counts and for the answer to the queue
 
 
@@ -130,8 +131,9 @@ class Delivery:
     def _put_off(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[str]:
         """Have what is left seen again at its time; the items that stay on the queue for it.
 
-        An item that is for one message is hidden for so long. Where it is for several, each that is left gets a hint
+        An item that is for one message is hidden for so long. If it is for several, each that is left gets a hint
         of its own: the item's count of receipts, and its place among the dead letters, would be those of all of them.
+        So does one that was received often: what waits for a table or for its turn is no dead letter.
         """
         sizes = Counter(received.item for received in wanted.values())
         staying: dict[str, None] = {}
@@ -139,11 +141,12 @@ class Delivery:
         split: dict[str, list[tuple[str, float]]] = {}
         for item, (received, left) in batch.kept.items():
             timed = [(Hint.of(key).body(), delay) for key, delay in left.items() if key and delay is not None]
-            if sizes[item] > 1:
+            anew = sizes[item] > 1 or received.receive_count >= _OFTEN
+            if anew:
                 split[item] = timed
             else:
                 hidden += [(received.handle, delay) for _, delay in timed]
-            if sizes[item] <= 1 or len(timed) < len(left):
+            if not anew or len(timed) < len(left):
                 staying[item] = None
         try:
             self._send_queue.send_each([one for timed in split.values() for one in timed])

@@ -28,6 +28,7 @@ HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
 CHANGING_HORIZON = timedelta(
     seconds=1.5
 )  # while the gateway's own pace is looked for: what is booked does not follow it
+_LONGEST_LEAD, _LEAD_FORGOTTEN = timedelta(seconds=2), 0.95  # of the lead, what is left of it after each booking
 _TRIES = 5
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
 
@@ -69,6 +70,7 @@ class GatewayControlService:
         self._known: GatewayControl | None = None
         self._known_at = clock.now()
         self._run = Run()
+        self._lead = timedelta(0)  # from booking a moment until its call can be made
 
     # -- the circuit
 
@@ -228,12 +230,17 @@ class GatewayControlService:
         if not paces:
             return None
         now, control = self._clock.now(), self.state()
-        start = max(now, control.rest_until or now)
+        start = max(now + self._lead, control.rest_until or now)
+        self._lead *= _LEAD_FORGOTTEN
         end = now + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
         if start >= end:
             return Booking(frozenset(paces), [], start)
         moments = self._repository.reserve(paces, wanted, start, end - start)
         return Booking(frozenset(paces), moments, start)
+
+    def missed(self, late: timedelta) -> None:
+        """Note by how much a message missed its turn: moments are booked later by that, for it was the tables' time."""
+        self._lead = min(_LONGEST_LEAD, self._lead + late)
 
     # -- for operators
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -37,7 +39,7 @@ def test_a_lowered_rate_holds_at_once(world: World, of: str) -> None:
         world.services.mailings.set_rate(mailing.mailing_id, 2)
     else:
         world.services.gateway_control.set_rate(2, "tester")
-    changed_at = world.clock.now()
+    changed_at = world.clock.now() + timedelta(milliseconds=10)  # who looked before that is on the way
     assert len(world.gateway.log) > 30
     world.run_for(15)
     calls = [call.at for call in world.gateway.log if call.at > changed_at]
@@ -84,3 +86,40 @@ def test_an_opt_out_counts_while_a_slow_gateway_is_waited_for(world: World) -> N
     opted_out_at = world.clock.now()
     world.run_until_finished(mailing, 600)
     assert [call for call in world.gateway.log if call.at > opted_out_at + timedelta(seconds=1)] == []
+
+
+def test_a_slow_table_makes_nobody_miss_their_turn(world: World) -> None:
+    """What has to be read for a turn is read before it, however long that takes; it was read after it, for ever."""
+    rng = random.Random(7)
+
+    def slow(_: object) -> None:
+        world.scheduler.io_point()
+        if world.scheduler.current is not None:
+            world.clock.sleep(rng.uniform(0.02, 0.07))
+
+    world.aws.before = slow
+    world.services.gateway_control.set_rate(1, "tester")
+    world.add_clients(8)
+    mailing = world.create_mailing(lasts=86_400)
+    world.run_until_finished(mailing, 40)
+    assert world.counts(mailing) == {"total": 8, "sent": 8}
+    assert max(per_second(world, world.gateway.log[0].at)) <= 1
+
+
+def test_what_waits_for_a_busy_table_is_no_dead_letter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often its hint is received before anything can be written."""
+    until = world.clock.now() + timedelta(minutes=30)
+    original = world.aws._handle
+
+    def handle(service: str, target: str, body: bytes) -> tuple[int, dict[str, object]]:
+        if target.endswith("BatchExecuteStatement") and b"UPDATE" in body and world.clock.now() < until:
+            return 200, {"Responses": [{"Error": {"Code": "ThrottlingError"}} for _ in json.loads(body)["Statements"]]}
+        return original(service, target, body)
+
+    monkeypatch.setattr(world.aws, "_handle", handle)
+    world.add_clients(3)
+    mailing = world.create_mailing(lasts=86_400)
+    world.run_until_finished(mailing, 3600)
+    assert world.counts(mailing) == {"total": 3, "sent": 3}
+    assert len(world.gateway.log) == 3
+    assert world.bodies(world.settings.send_dead_letter_queue) == []
