@@ -133,6 +133,7 @@ class MailingService:
 
     def change(self, mailing_id: str, fields: MailingFields) -> Mailing:
         """Set all fields of a mailing; Conflict where it is too late for what is to change."""
+        fields = replace(fields, on_unknown=fields.on_unknown or self.on_unknown)
         return self.revise(mailing_id, lambda _: fields)
 
     def revise(self, mailing_id: str, fields_of: Callable[[Mailing], MailingFields]) -> Mailing:

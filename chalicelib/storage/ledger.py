@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..clock import Backoff
 from ..domain.errors import NotFound, Unavailable
 from ..domain.messages import Message, MessageKey, ledger_key_for, parse_message_id
+from ..observability import logger
 from .message_rows import message_of, values_of
 from .models import Tables, from_ms, to_ms
 from .retries import TRANSIENT, Item, read_items, translated
@@ -134,6 +135,8 @@ class Ledger:
                     written[place] = _written(code, refusal, written[place])
                     if code in TRANSIENT or code == _NO_ANSWER:
                         again.append(place)
+                    elif code not in (None, refusal):
+                        logger.error("a write of the ledger is wrong", code=code)
             left = again
             tries_made += 1
             over = tries_made >= tries if until is None else self._backoff.clock.now() >= until

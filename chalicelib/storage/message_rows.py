@@ -95,6 +95,6 @@ def message_of(item: dict[str, Any]) -> Message:
         due_at=moment("due_at"),
         sent_at=moment("sent_at"),
         reason=text("reason"),
-        repeated="repeated" in item,
+        repeated="repeated" in item and "attempts" not in item,  # else the attempts say it
         forgiven=int(item["forgiven"]["N"]) if "forgiven" in item else 0,
     )

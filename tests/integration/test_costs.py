@@ -94,7 +94,7 @@ def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
 
 def test_what_is_put_back_adds_to_the_cost(campaign: Campaign) -> None:
     """Expects the cost to go on from where it was when failed messages are sent once more."""
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, "HTTP 400", 400)
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, f"HTTP 4{gateway_id % 2}0", 400)
     mailing_id = campaign.send(30)
     first = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]["actual"]
     campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.messages import parse_message_id
+from chalicelib.domain.messages import Outcome, parse_message_id
 from chalicelib.observability import invocation, logger
 from tests.support.api import Api, new_api
 from tests.support.full_run import TEXT, FullRun, captured, full_run
@@ -61,7 +61,7 @@ def test_every_attempt_is_told_with_ids_outcome_and_duration(run: FullRun) -> No
         assert entry["duration_ms"] == 20
         assert entry["attempt"] >= 1
         assert datetime.fromisoformat(entry["at"])
-    assert {entry["outcome"] for entry in attempts} == {"accepted", "refused", "failed", "unknown"}
+    assert {entry["outcome"] for entry in attempts} == {outcome.value for outcome in Outcome}
 
 
 def test_messages_that_are_not_called_are_told_too(run: FullRun) -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
@@ -21,12 +22,15 @@ from chalicelib.messaging import hints_for
 from chalicelib.observability import logger
 from tests.support.api import PASSWORD
 from tests.support.campaign import Campaign, new_campaign
+from tests.support.world import World
 
 OK = Answer(Outcome.ACCEPTED)
 REFUSED = Answer(Outcome.REFUSED, "HTTP 400", 400)
 UNKNOWN = Answer(Outcome.UNKNOWN, "no answer in time")
 FAILED = Answer(Outcome.FAILED, "HTTP 503", 503)
-LATER = Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=600)
+LATER = Answer(Outcome.FAILED, "HTTP 503", 503, retry_after=600)
+THROTTLED = Answer(Outcome.THROTTLED, "HTTP 429", 429)
+BLOCKED = Answer(Outcome.BLOCKED, "HTTP 402", 402)
 TEXT = "the words of a mailing"
 
 
@@ -84,6 +88,22 @@ def _order(campaign: Campaign, run: FullRun, tag: str, **fields: Any) -> str:
     return mailing_id
 
 
+@contextmanager
+def _one_claim_turned_away(world: World) -> Iterator[None]:
+    """The ledger is too busy for the first claims of all senders."""
+    original, left = world.aws._handle, 12
+
+    def handle(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        nonlocal left
+        if left and target.endswith("BatchExecuteStatement") and b"UPDATE" in body:
+            left -= 1
+            return 200, {"Responses": [{"Error": {"Code": "ThrottlingError"}} for _ in json.loads(body)["Statements"]]}
+        return original(service, target, body)
+
+    with mock.patch.object(world.aws, "_handle", handle):
+        yield
+
+
 def _everything(campaign: Campaign, run: FullRun) -> None:
     world, api = campaign.world, campaign.api
     campaign.add_clients(30, tag="many")
@@ -94,10 +114,13 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
 
     def trouble(gateway_id: int, nth: int) -> Answer:
         place = places.setdefault(gateway_id, len(places))
+        if nth == 1 and place in (12, 15):
+            return THROTTLED if place == 12 else BLOCKED
         return OK if place >= len(answers) or (place == 3 and nth > 1) else answers[place]
 
     world.gateway.script = trouble
-    campaign.finish(_order(campaign, run, "many"))
+    with _one_claim_turned_away(world):
+        campaign.finish(_order(campaign, run, "many"))
     campaign.finish(_order(campaign, run, "deaf"))
     world.gateway.script = lambda gateway_id, nth: OK
     assert api.patch("/api/gateway", {"rate": 2}).status == 200

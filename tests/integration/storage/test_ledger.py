@@ -12,6 +12,7 @@ import pytest
 from chalicelib.domain.clients import shard_of
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.storage.ledger import Written
 from tests.factories import START, AttemptFactory, MessageFactory
 from tests.integration.storage.engines import Store
 
@@ -76,8 +77,8 @@ def test_a_row_that_is_there_is_left_as_it_is(faulty: Store) -> None:
 def test_of_two_claims_one_is_refused(faulty: Store) -> None:
     """Each row on its own: what another sender has taken does not keep the rest of the batch."""
     messages = faulty.add_messages(60)
-    assert faulty.ledger.update([claimed(message, "a") for message in messages[::2]]) == [True] * 30
-    assert faulty.ledger.update([claimed(message, "b") for message in messages]) == [False, True] * 30
+    assert faulty.ledger.update([claimed(message, "a") for message in messages[::2]]) == [Written.DONE] * 30
+    assert faulty.ledger.update([claimed(message, "b") for message in messages]) == [Written.REFUSED, Written.DONE] * 30
     assert [row.claim for row in stored(faulty, messages)] == ["a", "b"] * 30
 
 
@@ -88,7 +89,7 @@ def test_fields_that_become_empty_are_removed(faulty: Store) -> None:
     )
     changes: dict[str, Any] = {"due_at": None, "reason": "", "claim": "", "hinted": False}
     new = message.revised(START + SECOND, status=MessageStatus.QUEUED, **changes)
-    assert faulty.ledger.update([(message, new)]) == [True]
+    assert faulty.ledger.update([(message, new)]) == [Written.DONE]
     assert stored(faulty, [message]) == [new]
     assert faulty.ledger.due(message.mailing_id, shard_of(message.client_id), START + SECOND, None, 10) == []
 
@@ -103,7 +104,7 @@ def test_a_change_without_the_next_revision_is_a_mistake_of_the_caller(faulty: S
 def test_a_row_that_is_gone_is_not_made_again(faulty: Store) -> None:
     """The mailing was removed meanwhile."""
     message = MessageFactory()
-    assert faulty.ledger.update([claimed(message, "a")]) == [False]
+    assert faulty.ledger.update([claimed(message, "a")]) == [Written.REFUSED]
     with pytest.raises(NotFound):
         faulty.ledger.get(message.message_id)
 
@@ -116,7 +117,9 @@ def test_a_claim_whose_answer_was_lost_is_recognised(faulty: Store) -> None:
     messages = faulty.add_messages(30)
     faulty.ledger.update([claimed(messages[7], "b")])
     faulty.aws.lose_answers(EXECUTE)
-    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [n != 7 for n in range(30)]
+    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [
+        Written.REFUSED if number == 7 else Written.DONE for number in range(30)
+    ]
     assert Counter(row.claim for row in stored(faulty, messages)) == Counter(a=29, b=1)
 
 
@@ -158,27 +161,39 @@ def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
     faulty.ledger.update([claimed(messages[4], "b")])
     faulty.aws.partly = busy({1, 3}, 1, "ThrottlingError")
     before = len(faulty.aws.calls)
-    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [True] * 4 + [False]
+    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [Written.DONE] * 4 + [
+        Written.REFUSED
+    ]
     assert faulty.aws.calls[before:].count(EXECUTE) == 2
     assert len(faulty.clock.waits) == 1
     assert [row.claim for row in stored(faulty, messages)] == ["a"] * 4 + ["b"]
 
 
-def test_statements_that_are_always_throttled_are_an_error_in_the_end(faulty: Store) -> None:
-    """After several waits."""
-    (message,) = faulty.add_messages()
+def test_statements_that_are_always_throttled_are_told_and_the_others_kept(faulty: Store) -> None:
+    """After two waits, or as many as it takes up to a moment: an outcome must not be lost."""
+    messages = faulty.add_messages(3)
     faulty.aws.partly = busy({0}, 10**6, "ProvisionedThroughputExceeded")
+    changes = [claimed(message, "a") for message in messages]
+    assert faulty.ledger.update(changes) == [Written.BUSY, Written.DONE, Written.DONE]
+    assert len(faulty.clock.waits) == 2
+    faulty.aws.partly = busy({0}, 12, "ProvisionedThroughputExceeded")
+    until = faulty.clock.now() + timedelta(minutes=1)
+    assert faulty.ledger.update(changes[:1], until=until) == [Written.DONE]
+
+
+def test_rows_that_a_busy_table_does_not_take_are_an_error(faulty: Store) -> None:
+    """Dispatch is what waits first: its cursor must not move."""
+    faulty.aws.partly = busy({0}, 10**6, "ThrottlingError")
     with pytest.raises(Unavailable, match="busy"):
-        faulty.ledger.update([claimed(message, "a")])
-    assert len(faulty.clock.waits) == 7
+        faulty.ledger.insert([MessageFactory()])
+    assert len(faulty.clock.waits) == 1
 
 
-def test_a_statement_that_is_wrong_is_an_error_at_once(faulty: Store) -> None:
-    """It is no refusal: nobody else has the row."""
+def test_a_statement_that_is_wrong_is_not_repeated(faulty: Store) -> None:
+    """It is no refusal, for nobody else has the row; it is told in the log."""
     (message,) = faulty.add_messages()
     faulty.aws.partly = busy({0}, 10**6, "ValidationError")
-    with pytest.raises(Unavailable, match="ValidationError"):
-        faulty.ledger.update([claimed(message, "a")])
+    assert faulty.ledger.update([claimed(message, "a")]) == [Written.BUSY]
     assert faulty.clock.waits == []
 
 
