@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from types import FrameType
 
 from infra.localstack.emulator import LOCALSTACK, Emulator, EmulatorError
@@ -43,21 +43,20 @@ def main() -> int:
         return 1
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    with TemporaryDirectory(prefix="localstack-", ignore_cleanup_errors=True) as directory:
-        emulator = Emulator(LOCALSTACK, Path(directory), int(text))
-        try:
-            emulator.start()
-            _say(_told(emulator.url))
-            while emulator.alive():
-                time.sleep(0.5)
-            sys.stderr.write(f"{LOCALSTACK.title} has ended by itself:\n{emulator.log.read_text()[-2000:]}\n")
-        except _Ended:
-            _say(f"\nEnding {LOCALSTACK.title} ...")
-            return 0
-        except EmulatorError as error:
-            sys.stderr.write(f"{error}\n")
-        finally:
-            emulator.stop()
+    emulator = Emulator(LOCALSTACK, Path(mkdtemp(prefix="localstack-")), int(text))
+    try:
+        emulator.start()
+        _say(_told(emulator.url))
+        while emulator.alive():
+            time.sleep(0.5)
+        sys.stderr.write(f"{LOCALSTACK.title} has ended by itself:\n{emulator.log.read_text()[-2000:]}\n")
+    except _Ended:
+        _say(f"\nEnding {LOCALSTACK.title} ...")
+        return 0
+    except EmulatorError as error:
+        sys.stderr.write(f"{error}\n")
+    finally:
+        emulator.stop()
     return 1
 
 
