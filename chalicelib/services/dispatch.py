@@ -205,7 +205,7 @@ class Dispatcher:
             unit = "stalled"
         if unit:
             self._dispatch_queue.send([Unit(unit, mailing_id).body()])
-        elif mailing.status is MailingStatus.RUNNING and self._feeder.needs_pump(state):
+        if unit in ("", "reopen") and mailing.status is MailingStatus.RUNNING and self._feeder.needs_pump(state):
             self._feeder.ensure_pump()
 
 

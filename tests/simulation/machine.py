@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import time, timedelta
 from typing import Any
+from unittest import mock
 
 import hypothesis.strategies as st
 from botocore.exceptions import ConnectionClosedError
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chalicelib.api.mailings import MailingPatch
 from chalicelib.domain.clients import Client
-from chalicelib.domain.errors import Conflict, ServiceError
+from chalicelib.domain.errors import Conflict, Invalid, ServiceError
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Mailing, OnUnknown
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
+from chalicelib.services import settling
 from chalicelib.services.clients import ClientFields
 from tests.simulation.promises import Promised, Witness
 from tests.support.aws import Call
@@ -45,9 +48,11 @@ class ServiceMachine(RuleBasedStateMachine):
         switching=st.sampled_from((1.0, 0.2, 0.0)),
         batch=st.sampled_from((1, 1, 2, 10)),
         twice=st.sampled_from((0.5, 0.0)),
+        at_once=st.sampled_from((settling.AT_ONCE, 5)),
     )
-    def begin(self, seed: int, clients: int, switching: float, batch: int, twice: float) -> None:
+    def begin(self, seed: int, clients: int, switching: float, batch: int, twice: float, at_once: int) -> None:
         self.stack = ExitStack()
+        self.stack.enter_context(mock.patch.object(settling, "AT_ONCE", at_once))
         self.rng = random.Random(seed)
         self.world: World = self.stack.enter_context(
             new_world(seed, sender_batch=batch, max_attempts=4, circuit_threshold=6)
@@ -152,6 +157,16 @@ class ServiceMachine(RuleBasedStateMachine):
                 mailings.retry_failed(mailing_id, unknown=data.draw(st.booleans()))
         except Conflict:
             pass
+
+    @precondition(lambda self: self.witness.mailings)
+    @rule(data=st.data(), seconds=st.sampled_from((5.0, 65.0, 600.0, 7200.0, 90000.0)))
+    def move_end(self, data, seconds) -> None:
+        """To so long from now: earlier or later, before it begins, while it runs or is paused, and once it is over."""
+        promised = self._some(data)
+        end_time = (self.world.clock.now() + timedelta(seconds=seconds)).isoformat()
+        change = MailingPatch.model_validate({"end_time": end_time})
+        with suppress(Conflict, Invalid):
+            promised.mailing = self.world.services.mailings.revise(promised.mailing.mailing_id, change.over)
 
     @precondition(lambda self: self.witness.mailings)
     @rule(data=st.data(), rate=st.sampled_from((None, 1, 3, 20)))
