@@ -26,7 +26,7 @@ from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
 from infra.fingerprint import OUTPUT, fingerprint, with_fingerprint
-from infra.kept import Kept
+from infra.kept import Kept, by_name
 from infra.package import NOT_COMPILED, PackagingError, check, package
 from infra.provision import complete_tables
 from infra.stack import Stack, StackError
@@ -34,6 +34,7 @@ from infra.stack import Stack, StackError
 APP = "message-service"
 HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
 _FUNCTION = "AWS::Serverless::Function"
+_ALARM = "AWS::CloudWatch::Alarm"
 # What needs no other variable, which the stack may have from before.
 _READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "GATEWAY_RECOGNISES_IDS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
 EMULATED = {"GATEWAY_LOCAL": "true"}  # a gateway of this machine may be called
@@ -137,15 +138,26 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
     if account.emulated:
         # A gateway of this machine speaks no TLS.
         template["Parameters"]["GatewayUrl"].pop("AllowedPattern", None)
-        # MiniStack refuses a stack with a type that it does not know, and an emulator has nothing to query.
-        for name in [name for name, one in template["Resources"].items() if one["Type"] == saved_queries.TYPE]:
-            del template["Resources"][name]
+        template = without_unknown(template)
         more = {} if account.imports else LOCALSTACK
         for one in template["Resources"].values():
             if one["Type"] == _FUNCTION:
                 variables = one["Properties"]["Environment"]["Variables"]
                 one["Properties"]["Environment"]["Variables"] = EMULATED | more | variables
     return template
+
+
+def without_unknown(template: dict[str, Any]) -> dict[str, Any]:
+    """What MiniStack refuses a stack for, left out: an emulator has nothing to query, and nobody to alarm."""
+    known, unknown = {}, {}
+    for name, one in template["Resources"].items():
+        metric_math = one.get("Type") == _ALARM and "Metrics" in one["Properties"]
+        if one.get("Type") == saved_queries.TYPE or metric_math:
+            unknown[name] = {"Ref": name, "Arn": name}
+        else:
+            known[name] = one
+    left: dict[str, Any] = by_name({**template, "Resources": known}, unknown)
+    return left
 
 
 def _take_up_what_is_kept(

@@ -57,7 +57,7 @@ class Kept:
         """The template without these, which it then knows by their names only."""
         names = {one.logical_name: self._references(one) for one in kept}
         resources = {name: one for name, one in template["Resources"].items() if name not in names}
-        referring: dict[str, Any] = _by_name({**template, "Resources": resources}, names)
+        referring: dict[str, Any] = by_name({**template, "Resources": resources}, names)
         return referring
 
     def _references(self, kept: Import) -> dict[str, str]:
@@ -106,10 +106,10 @@ class Kept:
         return name.replace("${AWS::StackName}", self._stack)
 
 
-def _by_name(value: Any, names: dict[str, dict[str, str]]) -> Any:
-    """The same part of a template, with what it says of these resources put in their place."""
+def by_name(value: Any, names: dict[str, dict[str, str]]) -> Any:
+    """The same part of a template, with `names` in the place of what it says of these resources (`Ref`, `Arn`)."""
     if isinstance(value, list):
-        return [_by_name(one, names) for one in value]
+        return [by_name(one, names) for one in value]
     if not isinstance(value, dict):
         return value
     if set(value) == {"Ref"} and value["Ref"] in names:
@@ -118,7 +118,7 @@ def _by_name(value: Any, names: dict[str, dict[str, str]]) -> Any:
         return names[value["Fn::GetAtt"][0]][value["Fn::GetAtt"][1]]
     if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
         return {"Fn::Sub": _REFERENCE.sub(lambda found: _told(found, names), value["Fn::Sub"])}
-    return {key: _by_name(one, names) for key, one in value.items()}
+    return {key: by_name(one, names) for key, one in value.items()}
 
 
 def _told(found: re.Match[str], names: dict[str, dict[str, str]]) -> str:

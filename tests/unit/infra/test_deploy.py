@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.deploy import DeployError, Options, check_gateway, check_variables
+from infra.deploy import DeployError, Options, check_gateway, check_variables, without_unknown
+from infra.package import LAMBDA
+from infra.template import merge_template
 
 ROOT = Path(__file__).resolve().parents[3]
 KNOWN = {"GatewayUrl": "https://gateway.example/sms", "GatewayHosts": "gateway.example,other.example"}
@@ -73,3 +75,15 @@ def test_what_the_functions_could_not_read_is_refused(name: str, text: str) -> N
 def test_a_level_may_be_written_small() -> None:
     """As elsewhere."""
     check_variables({"LOG_LEVEL": "debug"})
+
+
+def test_an_emulator_gets_no_alarm_that_it_cannot_make() -> None:
+    """Expects no alarm over several metrics and no query, the other alarms, and a dashboard that names none of them."""
+    template = merge_template(LAMBDA)
+    left = without_unknown(template)
+    gone = set(template["Resources"]) - set(left["Resources"])
+    alarms = [one for one in left["Resources"].values() if one.get("Type") == "AWS::CloudWatch::Alarm"]
+    assert {"TraceQuery", "TroubleQuery"} <= gone
+    assert alarms
+    assert not [one for one in alarms if "Metrics" in one["Properties"]]
+    assert not [name for name in gone if f"${{{name}." in str(left)]
