@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,15 @@ def build(
             mailings,
             Expander(clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,
-            Settler(mailings, ledger, activity, Closer(mailings, ledger, activity, clock), walker, feeder, clock),
+            Settler(
+                mailings,
+                ledger,
+                activity,
+                Closer(mailings, ledger, activity, timedelta(seconds=settings.claim_lease), clock),
+                walker,
+                feeder,
+                clock,
+            ),
             Reopener(mailings, ledger, walker, feeder, clock),
             control,
             imports,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from .deadlines import is_over
 from .errors import Invalid
 
 OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
@@ -109,6 +110,15 @@ class GatewayControl:
             rest_until=now + rest if rest else None,
             revision=self.revision + 1,
         )
+
+    def may_be_tried(self, now: datetime) -> bool:
+        """Whether the circuit is open, and has been for long enough to see whether it may be closed."""
+        return not self.held and self.retry_at is not None and is_over(self.retry_at, now, RETRY_AFTER_AT_MOST)
+
+    def rests_until(self, now: datetime) -> datetime:
+        """When something may be sent again, as the gateway has asked for: now if it has not."""
+        rest = self.rest_until
+        return now if rest is None or is_over(rest, now, RETRY_AFTER_AT_MOST) else rest
 
     @property
     def open(self) -> bool:

@@ -36,6 +36,8 @@ MessageKey = tuple[str, str]  # mailing and client
 # Messages that one hint on the send queue is for. A sender takes ten hints, which one call receives and one deletes.
 HINT_SIZE = 10
 
+PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
+PARKED_AT_MOST = timedelta(minutes=15)  # but for who waits for their own hours
 USED_UP = "attempts used up"
 MAX_ATTEMPTS_KEPT = 30
 IN_TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})

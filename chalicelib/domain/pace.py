@@ -19,6 +19,12 @@ class Pace:
     apart: tuple[int, ...] = ()
     revision: int = 0
 
+    def sane(self, last: int) -> Pace:
+        """The pace without what lies after the last moment that can be taken: the clock was set back since it was."""
+        if self.next_at > last:
+            return replace(self, next_at=0, apart=())
+        return replace(self, apart=tuple(moment for moment in self.apart if moment <= last))
+
     def earliest(self, since: int, gap: int) -> int:
         """The first moment from `since` on that is at least `gap` away from every taken one."""
         moment = max(since, self.next_at)

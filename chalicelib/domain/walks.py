@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from .deadlines import is_over
 from .messages import Message
 from .tallies import Tally, counters_of
 
@@ -35,9 +36,9 @@ class Walk:
         """Whether every row was seen and stays as it was counted."""
         return self.done and not self.open and not self.late
 
-    def is_free(self, now: datetime) -> bool:
-        """Whether nobody is at work here, or nobody who still lives."""
-        return self.lease_until is None or self.lease_until < now
+    def is_free(self, now: datetime, lease: timedelta) -> bool:
+        """Whether nobody is at work here, or nobody who still lives: leases are taken for so long."""
+        return is_over(self.lease_until, now, lease)
 
     def counted(self, rows: Iterable[Message]) -> Walk:
         """The walk with rows of a final status, or with open ones."""

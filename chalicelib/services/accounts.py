@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
+from ..domain.deadlines import is_over
 from ..domain.errors import FieldError, Invalid, Malformed, NotFound, TooManyRequests, Unauthenticated
 from ..domain.users import Principal, Role, Token, User, check_account, check_password, check_username
 from ..storage.users import Tries, UserRepository
@@ -222,7 +223,7 @@ def _check_wait(subject: str, tries: Tries, now: datetime) -> None:
     if over < 0 or tries.last_at is None:
         return
     free_at = tries.last_at + timedelta(seconds=min(LONGEST_WAIT, 2 ** min(over, 30)))
-    if now < free_at:
+    if not is_over(free_at, now, timedelta(seconds=LONGEST_WAIT)):
         raise TooManyRequests(
             "too many failed sign-ins; wait before the next", -((now - free_at) // timedelta(seconds=1))
         )

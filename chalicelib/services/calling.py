@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 
 from ..clock import SystemClock
 from ..config import Settings
+from ..domain.deadlines import is_over
 from ..domain.errors import Unavailable
 from ..domain.messages import Attempt, Message, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway, NotNow
@@ -19,7 +20,7 @@ from ..observability import logger
 from ..storage.clients import ClientRepository
 from .batch import Job, Result
 from .claiming import deferral, obstacle
-from .gateway_control import TOLERANCE, GatewayControlService
+from .gateway_control import HORIZON, TOLERANCE, GatewayControlService
 from .states import MailingStates
 
 # Before its turn a call connects, so that the turn itself is for sending alone.
@@ -100,8 +101,11 @@ class Caller:
         )
 
     def _wait_until(self, moment: datetime | None) -> None:
-        if moment and (span := (moment - self._clock.now()).total_seconds()) > 0:
-            self._clock.sleep(span)
+        now = self._clock.now()
+        if moment and moment > now:
+            if is_over(moment, now, HORIZON):
+                raise NotNow("the clock was set back")
+            self._clock.sleep((moment - now).total_seconds())
 
     def _read_ahead(self) -> timedelta:
         least, most = _READ_AHEAD

@@ -11,11 +11,23 @@ from typing import Any
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.clients import Contact
+from ..domain.deadlines import is_over
 from ..domain.errors import Malformed
 from ..domain.gateway_control import PROBES
 from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing, MailingStatus
-from ..domain.messages import USED_UP, Attempt, Message, MessageKey, MessageStatus, Outcome, RetryPolicy, judge
+from ..domain.messages import (
+    PARK_AFTER,
+    PARKED_AT_MOST,
+    USED_UP,
+    Attempt,
+    Message,
+    MessageKey,
+    MessageStatus,
+    Outcome,
+    RetryPolicy,
+    judge,
+)
 from ..messaging import Hint
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -142,11 +154,15 @@ class Claims:
             if message.reason.startswith(USED_UP) and item.receive_count > 1:
                 batch.dead.append((item, message.key, message.reason))  # recorded, and stopped before it was buried
             return False
-        wait_until = message.lease_until if message.status is MessageStatus.SENDING else message.retry_at
-        if wait_until and wait_until > now:
+        claimed = message.status is MessageStatus.SENDING
+        wait_until = message.lease_until if claimed else message.retry_at
+        longest = timedelta(seconds=self._settings.claim_lease if claimed else PARK_AFTER)
+        if wait_until and not is_over(wait_until, now, longest):
             batch.keep(item, message.key, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
             return False
-        return not (message.due_at and message.due_at > now)  # parked: the ledger gives it back when it is due
+        if message.reason == OUTSIDE_HOURS:  # which may be long
+            return message.due_at is None or message.due_at <= now
+        return is_over(message.due_at, now, PARKED_AT_MOST)  # the ledger gives it back when it is due
 
     def _without_call(self, job: Job, contact: Contact | None, now: datetime) -> Message | None:
         """The row of a message that is not to be sent now, None where it is. `contact` is that of the client now."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.costs import write_units_of
+from ..domain.deadlines import is_over
 from ..domain.mailings import Mailing, MailingStatus
 from ..domain.messages import Message, MessageStatus, Outcome
 from ..domain.tallies import WRITES, counters_of
@@ -31,17 +32,23 @@ class Closer:
     """Gives open rows their final status, and counts them."""
 
     def __init__(
-        self, mailings: MailingRepository, ledger: Ledger, activity: ActivityRepository, clock: SystemClock
+        self,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        activity: ActivityRepository,
+        claim_lease: timedelta,
+        clock: SystemClock,
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
         self._activity = activity
+        self._claim_lease = claim_lease
         self._clock = clock
 
     def close(self, rows: Sequence[Message], status: MessageStatus) -> list[Message]:
         """The rows of a mailing as they stand afterwards: open are only those that somebody has in hand."""
         now = self._clock.now()
-        free = [row for row in rows if not row.status.terminal and not _is_in_hand(row, now)]
+        free = [row for row in rows if not row.status.terminal and not self._is_in_hand(row, now)]
         if not free:
             return list(rows)
         changes = [(row, _closed(row, status, now)) for row in free]
@@ -50,6 +57,9 @@ class Closer:
         self._count(done, status, now)
         closed = {new.client_id: new for _, new in done}
         return [closed.get(row.client_id, row) for row in rows]
+
+    def _is_in_hand(self, row: Message, now: datetime) -> bool:
+        return row.status is MessageStatus.SENDING and not is_over(row.lease_until, now, self._claim_lease)
 
     def _count(self, done: Sequence[tuple[Message, Message]], status: MessageStatus, now: datetime) -> None:
         if not done:
@@ -64,10 +74,6 @@ class Closer:
         self._mailings.add_counts(mailing_id, counts, now)
         self._activity.add(counts, now)
         logger.info("messages closed", mailing_id=mailing_id, status=status.value, count=len(done))
-
-
-def _is_in_hand(row: Message, now: datetime) -> bool:
-    return row.status is MessageStatus.SENDING and row.lease_until is not None and row.lease_until >= now
 
 
 def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS
+from ..domain.deadlines import is_over
 from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
 from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
@@ -22,7 +23,7 @@ from ..observability import (
 )
 from ..storage.mailings import MailingRepository
 from .closing import closing_status
-from .expanding import PAGES, Expander
+from .expanding import PAGES, SHARD_LEASE, Expander
 from .feeding import Feeder
 from .gateway_control import GatewayControlService
 from .imports import ImportService
@@ -210,4 +211,4 @@ class Dispatcher:
 
 
 def _lease_is_over(shard: ShardProgress, now: datetime) -> bool:
-    return shard.lease_until is None or shard.lease_until < now
+    return is_over(shard.lease_until, now, SHARD_LEASE)

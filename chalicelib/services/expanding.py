@@ -32,7 +32,7 @@ FIRST_PAGE, PAGE = 75, 500
 PAGES = 10_000  # of a shard in one invocation, whose time is over before that
 _CHANGES = 200  # transactions of the log of changed clients at once; each changes up to a hundred, in all shards
 _IN_LOG = "log:"  # begins a shard's cursor once its index is read
-_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
+SHARD_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
 _TICK = timedelta(milliseconds=1)  # the precision of the tables
 # A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
@@ -78,7 +78,7 @@ class Expander:
             return None
         owner = f"{self._rng.getrandbits(64):016x}"
         now = self._clock.now()
-        if not self._mailings.acquire(mailing_id, found, owner, now, now + _LEASE):
+        if not self._mailings.acquire(mailing_id, found, owner, now, now + SHARD_LEASE):
             return None
         following: ShardProgress | None = replace(found, owner=owner)
         try:
@@ -146,7 +146,7 @@ class Expander:
             expanded=not cursor,
             rows=shard.rows + len(added) + len(left),
             fed=first and not cursor and not late,
-            lease_until=now + _LEASE,
+            lease_until=now + SHARD_LEASE,
             counted_at=now,
         )
         # Of those that were left behind, who has been tried since was counted by the sender.

@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.clients import SHARDS
+from ..domain.deadlines import is_over
 from ..domain.mailings import MailingState, MailingStatus
 from ..domain.messages import HINT_SIZE
 from ..messaging import Queue, Unit
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from ..storage.settings import LeaseRepository
+from .expanding import SHARD_LEASE
 from .gateway_control import GatewayControlService
-from .pump import SOON, Pump, next_shard
+from .pump import Pump, is_due_soon, look_until, next_shard
 
 PUMP = "pump"
 _LEASE = timedelta(seconds=20)
@@ -69,7 +71,7 @@ class Feeder:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
                 break
-            if now >= renew_at:
+            if is_over(renew_at, now, _LEASE):
                 if not self._leases.acquire(PUMP, owner, now, now + _LEASE):
                     if hop == 0:  # the other one may be dead: look once more when its lease would be over
                         self._dispatch_queue.send([Unit("pump", hop=_HOPS).body()], _LEASE.seconds + 1)
@@ -96,7 +98,7 @@ class Feeder:
             mailing_id, now = mailing.mailing_id, self._clock.now()
             units = [(Unit("resume", mailing_id).body(), 0.0)]
             for shard in self._mailings.state(mailing_id).shards.values():
-                if not shard.expanded and shard.lease_until and shard.lease_until >= now:
+                if not shard.expanded and shard.lease_until and not is_over(shard.lease_until, now, SHARD_LEASE):
                     wait = (shard.lease_until - now).total_seconds() + 1
                     units.append((Unit("expand", mailing_id, shard.shard).body(), wait))
             self._dispatch_queue.send_each(units)
@@ -107,8 +109,9 @@ class Feeder:
             return True
         if state.statistics.by_status["waiting"] <= 0:
             return False
-        soon = self._clock.now() + SOON
-        return any(self._ledger.due(state.mailing.mailing_id, shard, soon, None, 1) for shard in SHARDS)
+        now, mailing = self._clock.now(), state.mailing
+        first = (self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), None, 1) for shard in SHARDS)
+        return any(is_due_soon(due_at, now) for found in first for due_at, _ in found)
 
     def is_stalled(self, state: MailingState) -> bool:
         """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""
@@ -116,7 +119,8 @@ class Feeder:
         if not statistics.dispatched or statistics.settled or next_shard(state):
             return False
         quiet_since = max(state.progress_at or state.mailing.updated_at, state.mailing.updated_at)
-        if self._clock.now() - quiet_since < timedelta(seconds=self._settings.stall_after):
+        stall_after = timedelta(seconds=self._settings.stall_after)
+        if not is_over(quiet_since + stall_after, self._clock.now(), stall_after):
             return False
         held = self._send_queue.depth() * HINT_SIZE  # at most
         return held < statistics.open - statistics.by_status["waiting"] or not statistics.open

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from ..clock import SystemClock
+from ..domain.deadlines import is_over
 from ..domain.errors import Invalid, Unavailable
-from ..domain.gateway_control import ONE_ROUND, GatewayChange, GatewayControl, check_reason
+from ..domain.gateway_control import ONE_ROUND, RETRY_AFTER_AT_MOST, GatewayChange, GatewayControl, check_reason
 from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
@@ -79,7 +80,7 @@ class GatewayControlService:
         now = self._clock.now()
         since = now - MAX_AGE if since is None else since
         known = self._known
-        if known is None or self._known_at <= since:
+        if known is None or not since < self._known_at <= now + MAX_AGE:  # a clock may be set back
             known = self._remember(self._repository.read(), now)
         return known
 
@@ -93,12 +94,12 @@ class GatewayControlService:
         if not control.open:
             return Permit.SEND
         now = self._clock.now()
-        if control.held or control.retry_at is None or control.retry_at > now:
+        if not control.may_be_tried(now):
             return Permit.WAIT
         control = self._remember(self._repository.read(), now)  # the probe's lease must be taken from what is true now
         if not control.open:
             return Permit.SEND
-        if control.held or control.retry_at is None or control.retry_at > now:
+        if not control.may_be_tried(now):
             return Permit.WAIT
         probing = control.probing(now)
         if self._repository.change(control, probing):
@@ -109,8 +110,10 @@ class GatewayControlService:
     def retry_at(self) -> datetime:
         """When what waits for the circuit is to be tried again, spread a little."""
         spread = timedelta(seconds=self._rng.uniform(0, 2))
-        known = self._known
-        return max(self._clock.now(), (known.retry_at if known else None) or self._clock.now()) + spread
+        now, known = self._clock.now(), self._known
+        if known is None or known.retry_at is None or is_over(known.retry_at, now, RETRY_AFTER_AT_MOST):
+            return now + spread
+        return known.retry_at + spread
 
     def has_accepted_since(self, moment: datetime) -> bool:
         """Whether the gateway has taken anything from this sender since then."""
@@ -196,7 +199,7 @@ class GatewayControlService:
             taken, share = self._run.taken_before(told_at)
 
         def slower(control: GatewayControl) -> GatewayControl | None:
-            if control.slowed_at and told_at < control.slowed_at + ONE_ROUND:
+            if control.slowed_at and not is_over(control.slowed_at + ONE_ROUND, told_at, ONE_ROUND):
                 return None
             return control.slowed(self._clock.now(), taken, share, wish)
 
@@ -230,7 +233,7 @@ class GatewayControlService:
         if not paces:
             return None
         now, control = self._clock.now(), self.state()
-        start = max(now + self._lead, control.rest_until or now)
+        start = max(now + self._lead, control.rests_until(now))
         self._lead *= _LEAD_FORGOTTEN
         end = now + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
         if start >= end:

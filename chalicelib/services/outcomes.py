@@ -13,6 +13,8 @@ from ..domain.call_totals import CallTotals
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import TERMINAL, Mailing
 from ..domain.messages import (
+    PARK_AFTER,
+    PARKED_AT_MOST,
     USED_UP,
     Attempt,
     Message,
@@ -34,8 +36,7 @@ from .dead_letters import DeadLetters
 from .gateway_control import GatewayControlService
 from .states import MailingStates
 
-RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
-_PARK_AFTER = 90.0  # seconds; what waits longer than this leaves the queue
+RETRY_AFTER_CAP = PARKED_AT_MOST.total_seconds()  # that a gateway's Retry-After is believed
 _ASIDE = 1.5  # seconds, for a message that the gateway did not look at
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
 _UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
@@ -148,7 +149,7 @@ class Outcomes:
             return message.revised(now, **changes, sent_at=sent_at), None
         delay = max(delay, min(RETRY_AFTER_CAP, result.retry_after or 0.0))
         again_at = now + timedelta(seconds=delay)
-        if delay > _PARK_AFTER:
+        if delay > PARK_AFTER:
             return message.revised(now, **changes | {"status": MessageStatus.WAITING, "due_at": again_at}), None
         return message.revised(now, **changes, retry_at=again_at), delay
 

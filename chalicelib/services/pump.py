@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.clients import SHARDS
+from ..domain.deadlines import is_over
 from ..domain.gateway_control import PROBES, GatewayControl
-from ..domain.mailings import MailingState, MailingStatus, ShardProgress
-from ..domain.messages import HINT_SIZE, Message, MessageStatus
+from ..domain.mailings import Mailing, MailingState, MailingStatus, ShardProgress
+from ..domain.messages import HINT_SIZE, PARKED_AT_MOST, Message, MessageStatus
 from ..messaging import MAX_DELAY, Queue, hints_for
 from ..observability import MESSAGES_DISPATCHED, logger, measure
 from ..storage.ledger import Ledger
@@ -26,6 +27,7 @@ _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, long
 _PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
 _LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
 _PAGE = 500  # rows
+_EVER = timedelta(days=366)
 # Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.
 _AHEAD = HORIZON * 0.75
 
@@ -101,7 +103,7 @@ class Pump:
         per_second = rate / (1 + TOLERANCE.total_seconds())
         most = max(1.0, per_second * _AHEAD.total_seconds())
         left, since = self._budgets.get(name, (most, now))
-        left = min(most, left + (now - since).total_seconds() * per_second)
+        left = min(most, left + max(0.0, (now - since).total_seconds()) * per_second)
         self._budgets[name] = left, now
         return int(left)
 
@@ -125,7 +127,8 @@ class Pump:
         """
         if control.held or control.retry_at is None:
             return
-        delay = _seconds_until(control.retry_at, self._clock.now())
+        now = self._clock.now()
+        delay = 0 if control.may_be_tried(now) else _seconds_until(control.retry_at, now)
         for state in itertools.islice(itertools.cycle(waiting), PROBES):
             self._feed(state, 1, delay)
 
@@ -133,7 +136,7 @@ class Pump:
         """Give some messages of a mailing to the queue, to be seen after so many seconds at least: parked ones that are
         due first, then those of one shard. Answers how many, or 1 where it went past rows that need no hint."""
         mailing_id = state.mailing.mailing_id
-        fed = self._feed_parked(mailing_id, limit, wait) if self._has_parked_soon(state) else 0
+        fed = self._feed_parked(state.mailing, limit, wait) if self._has_parked_soon(state) else 0
         shard = next_shard(state)
         if shard is None or fed >= limit:
             return fed
@@ -152,16 +155,16 @@ class Pump:
     def _has_parked_soon(self, state: MailingState) -> bool:
         if state.statistics.by_status["waiting"] <= 0:
             return False
-        return self._parked_from.get(state.mailing.mailing_id, self._clock.now()) <= self._clock.now()
+        return is_over(self._parked_from.get(state.mailing.mailing_id), self._clock.now(), _PARKED_EVERY)
 
-    def _feed_parked(self, mailing_id: str, limit: int, wait: int) -> int:
+    def _feed_parked(self, mailing: Mailing, limit: int, wait: int) -> int:
         """Hints for parked messages, to be seen when they are due."""
-        now = self._clock.now()
+        now, mailing_id = self._clock.now(), mailing.mailing_id
         by_delay: dict[int, list[str]] = {}
         found = 0
         for shard in self._rng.sample(SHARDS, len(SHARDS)):
-            for due_at, client_id in self._due(mailing_id, shard, now, limit - found):
-                delay = max(wait, _seconds_until(due_at, now))
+            for due_at, client_id in self._due(mailing, shard, now, limit - found):
+                delay = max(wait, _seconds_until(due_at, now) if due_at <= now + SOON else 0)
                 by_delay.setdefault(delay, []).append(client_id)
                 self._hinted.add((mailing_id, client_id, due_at))
                 found += 1
@@ -171,17 +174,32 @@ class Pump:
             self._parked_from[mailing_id] = now + _PARKED_EVERY
         return self._send(mailing_id, by_delay)
 
-    def _due(self, mailing_id: str, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
+    def _due(self, mailing: Mailing, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
         """Up to `limit` parked messages of a shard that are due soon and have no hint yet."""
         new: list[tuple[datetime, str]] = []
         place: tuple[datetime, str] | None = None
         while len(new) < limit:
-            page = self._ledger.due(mailing_id, shard, now + SOON, place, _PAGE)
-            new += [(due_at, client) for due_at, client in page if (mailing_id, client, due_at) not in self._hinted]
+            page = self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), place, _PAGE)
+            new += [
+                (due_at, client)
+                for due_at, client in page
+                if is_due_soon(due_at, now) and (mailing.mailing_id, client, due_at) not in self._hinted
+            ]
             if len(page) < _PAGE:
                 break
             place = page[-1]
         return new[:limit]
+
+
+def look_until(mailing: Mailing, now: datetime) -> datetime:
+    """Until when parked messages are looked for. What waits for nobody's hours waits for minutes at most, unless the
+    clock was set back: it is looked for however late it seems to be due."""
+    return now + (SOON if mailing.local_window else _EVER)
+
+
+def is_due_soon(due_at: datetime, now: datetime) -> bool:
+    """Whether what was found until then is to have its hint now."""
+    return due_at <= now + SOON or is_over(due_at, now, PARKED_AT_MOST)
 
 
 def next_shard(state: MailingState) -> ShardProgress | None:

@@ -75,7 +75,7 @@ class Walker:
         if found.clean or (found.done and unit.shard):
             return found
         if not unit.shard:
-            busy = {walk.shard for walk in walks.values() if not walk.is_free(now)}
+            busy = {walk.shard for walk in walks.values() if not walk.is_free(now, LEASE)}
             idle = [shard for shard in SHARDS if shard not in busy | {walk.shard for walk in ours if walk.clean}]
             self.send(unit, *idle)
         return None
@@ -131,7 +131,9 @@ class Walker:
     def others(self, mailing_id: str, name: str) -> bool:
         """Whether somebody is at work in the ledger for another round."""
         now = self._clock.now()
-        return any(not walk.is_free(now) and walk.round != name for walk in self._walks.read(mailing_id).values())
+        return any(
+            not walk.is_free(now, LEASE) and walk.round != name for walk in self._walks.read(mailing_id).values()
+        )
 
     def send(self, unit: Unit, *shards: str, delay: float = 0) -> None:
         """Send a unit on, for each of these shards ("" for all), unless its chain is too long: then the tick does."""

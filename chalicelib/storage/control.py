@@ -11,8 +11,9 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.deadlines import APART
 from ..domain.errors import Unavailable
-from ..domain.gateway_control import Circuit, GatewayChange, GatewayControl, Setting
+from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
 from ..domain.pace import Pace, book
 from .models import SettingModel, Tables, from_ms, to_ms
 from .retries import Item, read_items, transact, translated, was_refused
@@ -24,6 +25,7 @@ _TRIES = 10
 _EPOCH = from_ms(0)
 _CHANGES = "gateway-changes"
 _CHANGES_KEPT_FOR = timedelta(days=365)
+_FAR_US = (RETRY_AFTER_AT_MOST + APART) // timedelta(microseconds=1)  # that another sender may book further ahead
 _KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
 
 
@@ -88,7 +90,7 @@ class ControlRepository:
         last_us = now_us + horizon // timedelta(microseconds=1)
         with translated("settings"):
             for tries in range(1, _TRIES + 1):
-                old = self._paces(gaps)
+                old = {name: pace.sane(last_us + gaps[name] + _FAR_US) for name, pace in self._paces(gaps).items()}
                 moments, new = book(list(old.values()), list(gaps.values()), wanted, now_us, last_us)
                 if not moments or self._replace(dict(zip(gaps, new, strict=True)), now):
                     return [_EPOCH + timedelta(microseconds=moment) for moment in moments]

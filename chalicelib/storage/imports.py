@@ -19,6 +19,7 @@ from ..clock import Backoff
 from ..domain.clients import Client, client_id_for
 from ..domain.errors import NotFound
 from ..domain.imports import ClientFile, RowError
+from .leases import is_free
 from .models import SettingModel, Tables, to_ms
 from .retries import transact, translated, was_refused
 
@@ -109,7 +110,7 @@ class ImportRepository:
     def acquire(self, import_id: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take or prolong the right to write an import; False where another has it."""
         model = self._model
-        free = model.owner.does_not_exist() | (model.owner == owner) | (model.lease_until < now)
+        free = is_free(model, now, until, owner)
         with translated("imports"):
             try:
                 model(_scope(import_id), _PROGRESS).update(

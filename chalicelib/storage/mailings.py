@@ -23,6 +23,7 @@ from ..domain.mailings import (
 from ..domain.requests import OrderedMailing, RequestKey
 from ..domain.tallies import Tally
 from .counters import Counters
+from .leases import is_free
 from .mailing_counts import MailingCounts
 from .mailing_rows import (
     DELETED,
@@ -278,7 +279,7 @@ class MailingRepository:
 
     def acquire(self, mailing_id: str, shard: ShardProgress, owner: str, now: datetime, until: datetime) -> bool:
         """Take a shard's lease until a time; False where another has it."""
-        free = self._model.owner.does_not_exist() | (self._model.lease_until < now) | (self._model.owner == owner)
+        free = is_free(self._model, now, until, owner)
         return self._update_shard(
             mailing_id, shard.shard, free, [self._model.owner.set(owner), self._model.lease_until.set(until)]
         )

@@ -10,6 +10,7 @@ from typing import Any
 from pynamodb.exceptions import UpdateError
 
 from ..domain.mailings import Mailing, MailingStatus
+from .leases import is_free
 from .mailing_rows import DELETED, META, mailing_of
 from .models import Tables
 from .retries import translated, was_refused
@@ -48,7 +49,7 @@ class ReportRepository:
     def claim(self, day: date, owner: str, now: datetime, until: datetime) -> bool:
         """Take the making of a day's report until a time; False where it was sent, or another makes it."""
         model = self._settings
-        free = model.owner.does_not_exist() | (model.lease_until < now)
+        free = is_free(model, now, until)
         actions = [model.owner.set(owner), model.lease_until.set(until), model.expires_at.set(_expiry(now))]
         return self._update(day, model.body.does_not_exist() & free, actions)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pynamodb.exceptions import UpdateError
 
+from .leases import is_free
 from .models import Tables
 from .retries import translated, was_refused
 
@@ -21,7 +22,7 @@ class LeaseRepository:
     def acquire(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take or prolong a lease; False where another owner has it."""
         model = self._model
-        condition = model.owner.does_not_exist() | (model.owner == owner) | (model.lease_until < now)
+        condition = is_free(model, now, until, owner)
         with translated("settings"):
             try:
                 model(_LEASES, name).update(

@@ -14,6 +14,7 @@ from pynamodb.exceptions import UpdateError
 
 from ..domain.tallies import Tally
 from ..domain.walks import Walk
+from .leases import is_free
 from .models import MailingModel, Tables
 from .retries import translated, was_refused
 
@@ -42,7 +43,7 @@ class WalkRepository:
         if known.round == name and known.clean:
             return None
         begun = known if known.round == name and not known.done else Walk(shard, name)
-        free = model.owner.does_not_exist() | (model.lease_until < now) | (model.owner == owner)
+        free = is_free(model, now, until, owner)
         taken = Walk(shard, name, begun.cursor, False, begun.open, begun.late, begun.tally, owner, until)
         return taken if self._write(mailing_id, taken, free) else None
 

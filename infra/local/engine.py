@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.local import ordered_reads, remembered_parses
+from infra.local import ordered_reads, remembered_parses, steady_time
 
 Answer = tuple[int, dict[str, str], bytes]
 Table = dict[str, Any]
@@ -64,6 +64,7 @@ class Engine:
         self._modules: dict[str, Any] = {"dynamodb": dynamodb, "sqs": sqs, "secretsmanager": secretsmanager}
         self._persistence, self._responses = persistence, responses
         ordered_reads.install()
+        steady_time.install()
         if remembers:
             remembered_parses.install()
         self._set, self._remove = dynamodb._set_item, dynamodb._remove_item
@@ -193,6 +194,8 @@ class Engine:
     def restore_queues(self, text: str) -> None:
         """Have the queues as a text of `queues` says."""
         self._sqs.load_persisted_state(self._value(text))
+        for queue in self._sqs._queues.values():
+            steady_time.show_again(queue["messages"], self._sqs.time.time())
 
     def restore_of_ministack(self, name: str, state: Any) -> None:
         """Take over what MiniStack itself has saved for one of the services."""

@@ -99,6 +99,7 @@ class EventSourceRunner:
             for one in names
             if isinstance(one, ScheduledEventConfig)
         }
+        self._looked_at = clock.now()
         for name in (*self.sources, *self.schedules):
             _share_middleware(app.handler_map[name])
 
@@ -211,9 +212,11 @@ class EventSourceRunner:
     # --- schedules
 
     def due_schedules(self, now: datetime) -> list[str]:
-        """The names of the schedules that fire at `now`."""
+        """The names of the schedules that fire at `now`; they begin anew if the clock was set back."""
+        set_back = now < self._looked_at
+        self._looked_at = now
         for schedule in self.schedules.values():
-            if schedule.next_at is None:
+            if schedule.next_at is None or set_back:
                 schedule.next_at = schedule.expression.first(now)
         return [one.name for one in self.schedules.values() if one.next_at is not None and one.next_at <= now]
 

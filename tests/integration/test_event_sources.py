@@ -304,6 +304,15 @@ def test_a_failing_schedule_fires_again(sqs: Any, clock: FrozenClock) -> None:
     assert runner.due_schedules(clock.now()) == ["hourly"]
 
 
+def test_a_schedule_does_not_wait_for_a_clock_that_was_set_back(sqs: Any, clock: FrozenClock) -> None:
+    """Expects a minute's schedule to fire within the minute, though its next time was an hour later."""
+    app = Chalice("app", configure_logs=False)
+    app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")(lambda event: None)
+    runner = EventSourceRunner(app, sqs, clock)
+    assert runner.run_once() == 1
+    assert runner.due_schedules(clock.now() - timedelta(hours=1)) == ["tick"]
+
+
 def test_a_runner_can_be_kept_to_some_sources(sqs: Any, clock: FrozenClock) -> None:
     """Expects the other sources of the app to be left alone."""
     app = _app(Function())

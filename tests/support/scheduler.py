@@ -43,6 +43,13 @@ class VirtualClock(SystemClock):
         self.moment = max(self.moment, moment)
         self._traveller.move_to(self.moment)
 
+    def set_back(self, span: timedelta) -> None:
+        """Show an earlier time from now on, as when somebody sets the clock; what sleeps does so no longer for that."""
+        self.moment -= span
+        self._traveller.move_to(self.moment)
+        if self.scheduler:
+            self.scheduler.shift(-span)
+
 
 class SkewedClock(SystemClock):
     """A worker's clock that is wrong by a fixed span."""
@@ -212,6 +219,13 @@ class Scheduler:
         self._places += 1
         task.wake_at, task.place = moment, self._places
         heappush(self._waiting, (moment, self._places, task))
+
+    def shift(self, span: timedelta) -> None:
+        """Move everything that is waited for, with the clock."""
+        self._waiting = [(moment + span, place, task) for moment, place, task in self._waiting]
+        for task in self.tasks:
+            task.wake_at += span
+            task.ends_at = task.ends_at and task.ends_at + span
 
     def stop(self) -> None:
         """End all tasks where they are."""

@@ -129,6 +129,14 @@ class World:
         messages: list[dict[str, Any]] = queue["messages"]
         return messages
 
+    def set_clock_back(self, span: timedelta) -> None:
+        """Set the clock of all workers back; that of the queues is another, and goes on as it was."""
+        self.clock.set_back(span)
+        for queue in emulated_sqs._queues.values():
+            for message in queue["messages"]:
+                for name in ("visible_at", "sent_at", "first_receive_at"):
+                    message[name] = message[name] and message[name] - span.total_seconds()
+
     def bodies(self, queue: str) -> list[str]:
         """What is on a queue, taken from it."""
         url = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]

@@ -1,0 +1,50 @@
+"""Ends that lie further ahead than there can be any, since the clock was set back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.deadlines import APART, is_over, is_recent
+from chalicelib.domain.pace import Pace
+from tests.factories import START as NOW
+
+SECOND = timedelta(seconds=1)
+LEASE = 45 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("ahead", "over"),
+    [
+        (-SECOND, True),
+        (timedelta(0), True),
+        (SECOND, False),
+        (LEASE, False),
+        (LEASE + APART, False),  # written by a machine whose clock is ahead
+        (LEASE + APART + SECOND, True),
+        (timedelta(hours=1), True),
+    ],
+)
+def test_an_end_is_over_if_it_has_come_or_cannot_be_one(ahead: timedelta, over: bool) -> None:
+    """Expects a lease of 45 seconds that ends in an hour to be none."""
+    assert is_over(NOW + ahead, NOW, LEASE) is over
+
+
+def test_no_end_is_over() -> None:
+    """Expects what nobody waits for to hold nothing up."""
+    assert is_over(None, NOW, LEASE)
+
+
+@pytest.mark.parametrize(("ago", "recent"), [(0.0, True), (1.0, True), (1.1, False), (-3600.0, False)])
+def test_what_was_noted_in_the_future_is_not_recent(ago: float, recent: bool) -> None:
+    """Expects what a process knows to be believed for a second, and not for the hour that the clock went back."""
+    assert is_recent(NOW - ago * SECOND, NOW, SECOND) is recent
+
+
+def test_a_pace_forgets_moments_that_nobody_can_have_taken() -> None:
+    """Expects its place among the revisions to stay, so that writers still see each other."""
+    pace = Pace(next_at=5_000, apart=(7_000, 9_000), revision=3)
+    assert pace.sane(10_000) == pace
+    assert pace.sane(8_000) == Pace(5_000, (7_000,), 3)
+    assert pace.sane(4_000) == Pace(0, (), 3)
