@@ -132,11 +132,9 @@ def edit_client(visit: Visit, client_id: str) -> Page:
 
 @pages.post("/admin/clients/{client_id}/edit", shows=edit_client)
 def change_client(visit: Visit, client_id: str) -> Redirect:
-    """Set all fields. Another number moves the client to another page."""
-    client = visit.services.clients.change(client_id, _entered(visit.form))
-    moved = client.client_id != client_id
-    flash = _("Saved. What was sent to the old number stays with it.") if moved else _("Saved.")
-    return Redirect(f"/admin/clients/{client.client_id}", flash=flash)
+    """Set all fields."""
+    visit.services.clients.change(client_id, _entered(visit.form))
+    return Redirect(f"/admin/clients/{client_id}", flash=_("Saved."))
 
 
 @pages.post("/admin/clients/{client_id}/opt-out")

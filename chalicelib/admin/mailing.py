@@ -114,7 +114,7 @@ def show_course(visit: Visit, mailing_id: str) -> Page:
 def find_message(visit: Visit, mailing_id: str) -> Redirect:
     """Go to the message to a client, found by its phone number, which stands in no address, or by its id."""
     message_id = message_id_for(
-        visit.services.mailings.get(mailing_id).mailing_id, client_of(visit.form.text("sought"))
+        visit.services.mailings.get(mailing_id).mailing_id, client_of(visit.services.clients, visit.form.text("sought"))
     )
     try:
         visit.services.messages.get(message_id)

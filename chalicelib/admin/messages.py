@@ -48,7 +48,7 @@ def list_messages(visit: Visit, query: MessagesQuery) -> Page:
 def find(visit: Visit) -> Redirect:
     """Go to what was typed: a phone number, or the id of a message, a mailing or a client. It stands in no address."""
     sought = visit.form.text(finding.FIELD)
-    place = finding.place_of(sought)
+    place = finding.place_of(visit.services.clients, sought)
     if finding.is_message_id(sought):
         try:
             visit.services.messages.get(sought)

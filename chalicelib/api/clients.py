@@ -114,9 +114,10 @@ class PhoneBody(Body):
 
 
 class FoundClient(View):
-    """The id that belongs to a phone number, and its client, null where none is in the directory.
+    """The client with a phone number and their id; `client` is null if nobody in the directory has the number.
 
-    With the id the messages to a number are found, also those of a client that was deleted.
+    `id` is then that of who had the number last, who may have another one now or be deleted: with it what was sent to
+    them is found. Of a number that nobody had it is the id that a client with it would get.
     """
 
     id: str
@@ -161,7 +162,7 @@ def read_client(call: Call, client_id: str) -> ClientView:
 
 @routes.route("PUT", "/api/clients/{client_id}", errors=(NotFound, Conflict))
 def replace_client(call: Call, client_id: str, body: ClientBody) -> ClientView:
-    """Set all fields of a client. Another phone number gives it another id; what was sent stays with the old one."""
+    """Set all fields of a client. The id stays, also with another phone number; what is still to be sent goes there."""
     return ClientView.of(call.services.clients.change(client_id, body.fields()))
 
 

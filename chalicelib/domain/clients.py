@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -37,10 +37,16 @@ class Client:
     opted_out: bool
     created_at: datetime
     updated_at: datetime
+    # Whether the number was ever changed: the id is then not the one that follows from the number.
+    renumbered: bool = False
 
     @property
     def shard(self) -> str:
         return shard_of(self.client_id)
+
+    def in_place_of(self, old: Client) -> Client:
+        """What an existing client becomes by these fields: the same client, since the same time."""
+        return replace(self, client_id=old.client_id, created_at=old.created_at, renumbered=old.renumbered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +83,14 @@ def masked_phone(phone_number: str) -> str:
     return phone_number[:2] + "*" * (len(phone_number) - 4) + phone_number[-2:]
 
 
-def client_id_for(phone_number: str) -> str:
-    """The id that belongs to a number in E.164 form: 80 bits of BLAKE2b in base 32, 16 characters.
+def client_id_for(phone_number: str, generation: int = 0) -> str:
+    """The id of who is added with a number in E.164 form: 80 bits of BLAKE2b in base 32, 16 characters.
 
-    The number is the identity, so a second client with it cannot exist and an import can be repeated.
+    So a second client with the number is noticed, and an import can be repeated. An id stays when the number changes;
+    who is added with that number then has the id of the next generation.
     """
-    digest = hashlib.blake2b(phone_number.encode(), digest_size=10, person=b"ms-client").digest()
+    text = f"{phone_number}#{generation}" if generation else phone_number
+    digest = hashlib.blake2b(text.encode(), digest_size=10, person=b"ms-client").digest()
     return base64.b32encode(digest).decode().lower()
 
 

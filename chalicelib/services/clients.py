@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ..clock import SystemClock
-from ..domain.clients import Client, client_id_for, is_client_id, new_client, normalize_phone
+from ..domain.clients import Client, is_client_id, new_client, normalize_phone
 from ..domain.errors import Malformed, NotFound
 from ..domain.mailings import Segment
 from ..storage.clients import ClientRepository
@@ -48,9 +48,7 @@ class ClientService:
 
     def create(self, fields: ClientFields) -> Client:
         """Add a client; Invalid names each wrong field, Conflict where the number is taken."""
-        client = self._checked(fields)
-        self._clients.create(client)
-        return client
+        return self._clients.create(self._checked(fields))
 
     def get(self, client_id: str) -> Client:
         """The client of that id; NotFound where there is none."""
@@ -59,12 +57,15 @@ class ClientService:
         return self._clients.get(client_id)
 
     def find(self, phone_number: str) -> tuple[str, Client | None]:
-        """The id that belongs to a phone number, however it is written, and its client where there is one.
+        """The client with a phone number, however it is written, and their id. Invalid where it is no number.
 
-        The id is a hash of the whole number, so nobody is found by a part of it. Invalid where it is no number.
+        Without one, the id of who had the number last, so that what was sent to them is found. Ids are hashes of whole
+        numbers, so nobody is found by a part of one.
         """
-        client_id = client_id_for(normalize_phone(phone_number))
-        return client_id, self._clients.get_many([client_id]).get(client_id)
+        place = self._clients.find(normalize_phone(phone_number))
+        if place.client:
+            return place.client.client_id, place.client
+        return place.former or place.free, None
 
     def opt_out(self, client_id: str, opted_out: bool) -> Client:
         """Let a client opt out, or in again; Conflict as for `change`. What has begun to be sent is still sent."""
@@ -75,7 +76,7 @@ class ClientService:
         return self.revise(client_id, fields_of)
 
     def change(self, client_id: str, fields: ClientFields) -> Client:
-        """Set all fields of a client. With another number it gets another id; what was sent stays with the old one.
+        """Set all fields of a client, whose id stays.
 
         Conflict where the number is taken, or others change the client meanwhile.
         """
@@ -86,9 +87,7 @@ class ClientService:
         old = self.get(client_id)
         new = self._checked(fields_of(old))
         later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
-        new = replace(new, created_at=old.created_at, updated_at=later)
-        self._clients.change(old, new)
-        return new
+        return self._clients.change(old, replace(new.in_place_of(old), updated_at=later))
 
     def delete(self, client_id: str) -> None:
         """Remove a client. Rows of the ledger stay."""

@@ -120,9 +120,8 @@ class Expander:
         if walking:
             size = PAGE if shard.cursor else FIRST_PAGE
             clients, cursor = self._clients.page(mailing.segment, shard.shard, shard.cursor, size)
-        # Later than all rows that are counted, so that the others can be told from them.
         now = self._clock.now()
-        if shard.counted_at:
+        if shard.counted_at:  # later than all rows that are counted, so that the others can be told from them
             now = max(now, shard.counted_at + _TICK)
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
         # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.

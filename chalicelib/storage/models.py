@@ -82,6 +82,10 @@ class ClientModel(Model):
     opted_out = BooleanAttribute()
     created_at = MomentAttribute()
     updated_at = MomentAttribute()
+    renumbered = BooleanAttribute(null=True)
+    # Of what is no client: whom an alias leads to, and that who was here is gone.
+    alias_of = UnicodeAttribute(null=True)
+    gone = BooleanAttribute(null=True)
     by_tag = ClientByTag()
     by_operator = ClientByOperator()
 

@@ -218,7 +218,7 @@ def _use_clients(api: Api) -> None:
     assert api.get(f"{started.headers['location']}/rejected").json["total"] == 1
     assert api.get("/api/clients/export").status == 200
     api.get("/api/clients", query={"operator": "916"})
-    api.patch(f"/api/clients/{client['id']}", {"tag": "vip", "timezone": "Europe/Moscow"})
+    api.patch(f"/api/clients/{client['id']}", {"phone_number": "+79161234588", "timezone": "Europe/Moscow"})
     assert api.delete(f"/api/clients/{other['id']}").status == 204
 
 

@@ -120,3 +120,63 @@ def test_nothing_is_read_again_that_was_looked_at(world: World) -> None:
     minutes_back = (world.clock.now().timestamp() * 1000 - int(places[-1])) / 60_000
     assert 1 <= minutes_back < 4
     assert sorted(places) == places
+
+
+def test_a_changed_number_gets_what_waits(world: World) -> None:
+    """Nobody was removed, and nobody is called where they are not any more; the row and its history say where."""
+    clients = world.add_clients(20, timezone="Atlantic/Azores")  # where it is 8:00
+    mailing = world.create_mailing(lasts=7200, local_window=HOURS)
+    world.run_for(60)
+    assert {row.status for row in world.rows(mailing)} == {"waiting"}
+    new = {client.client_id: f"+79265{number:06d}" for number, client in enumerate(clients)}
+    for client_id, number in new.items():
+        correct(world, world.services.clients.get(client_id), phone_number=number)
+    world.run_until_finished(mailing, limit=7200)
+    assert world.counts(mailing) == {"total": 20, "sent": 20}
+    assert sorted(call.phone_number for call in world.gateway.log) == sorted(new.values())
+    assert {row.client_id: row.phone_number for row in world.rows(mailing)} == new
+    (entry,) = world.services.messages.history(clients[0].client_id, None, "", 10).entries
+    assert entry[0].mailing_id == mailing.mailing_id
+
+
+def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(world: World) -> None:
+    """One person, one message: not at the old number and at the new one; the old one may be somebody else's by then."""
+    clients = world.add_clients(160)
+    changed: dict[str, str] = {}
+
+    def change_some(call: Call) -> None:
+        if call.operation != "dynamodb.Query" or b'"by_tag"' not in call.body or len(changed) >= 16 or changing:
+            return
+        changing.append(True)
+        for client in clients[len(changed) : len(changed) + 2]:
+            changed[client.client_id] = f"+79265{len(changed):06d}"
+            correct(world, client, phone_number=changed[client.client_id])
+        changing.clear()
+
+    changing: list[bool] = []
+    world.aws.after = change_some
+    mailing = world.create_mailing(lasts=7200)
+    world.run_until_finished(mailing, limit=600)
+    assert len(changed) > 8
+    assert world.counts(mailing) == {"total": 160, "sent": 160}
+    assert sorted(world.gateway.accepted().values()) == [1] * 160
+    # Those who were called before they changed their number were called there.
+    numbers = {client.client_id: {client.phone_number, changed.get(client.client_id, "")} for client in clients}
+    rows = {row.client_id: row.phone_number for row in world.rows(mailing)}
+    assert all(rows[client_id] in either for client_id, either in numbers.items())
+    assert sorted(call.phone_number for call in world.gateway.log) == sorted(rows.values())
+
+
+def test_who_is_really_removed_is_said_to_be(world: World) -> None:
+    """And nobody else, whatever has become of their number."""
+    clients = world.add_clients(3, timezone="Atlantic/Azores")
+    mailing = world.create_mailing(lasts=7200, local_window=HOURS)
+    world.run_for(60)
+    correct(world, clients[0], phone_number="+79265000001")
+    correct(world, clients[1], phone_number=clients[0].phone_number)
+    world.services.clients.delete(clients[2].client_id)
+    world.run_until_finished(mailing, limit=7200)
+    reasons = {row.client_id: row.reason for row in world.rows(mailing)}
+    expected = ("", "", "the client was removed")
+    assert reasons == dict(zip((client.client_id for client in clients), expected, strict=True))
+    assert {call.phone_number for call in world.gateway.log} == {"+79265000001", clients[0].phone_number}

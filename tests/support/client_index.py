@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chalicelib.domain.clients import SHARDS, Client
-from chalicelib.storage.clients import _row
+from chalicelib.storage.client_rows import row_of
 from chalicelib.storage.models import Tables
 from tests.support.aws import InProcessAws
 
@@ -26,7 +26,7 @@ class ClientIndex:
         self._items: dict[str, bytes] = {}
         self._key_of: dict[str, str] = {}
         for client in clients:
-            item = _row(tables.clients, client).serialize()
+            item = row_of(tables.clients, client).serialize()
             key = item["tag_key"]["S"]
             self._keys[item["shard"]["S"]].append(key)
             self._items[key] = json.dumps(item).encode()

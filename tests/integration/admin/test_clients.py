@@ -149,13 +149,15 @@ def test_a_client_is_changed(browser: Browser, api: Api) -> None:
     assert (client["tag"], client["operator"], client["opted_out"]) == ("gold", "999", False)
 
 
-def test_another_number_moves_the_client(browser: Browser, api: Api) -> None:
-    """Expects the new page, the operator of the new number, and nothing in the old place."""
+def test_another_number_leaves_the_client_the_same(browser: Browser, api: Api) -> None:
+    """Expects the same page with the new number, its operator, and to be led there by it."""
     add(api)
     page = browser.post(f"/admin/clients/{ID}/edit", entered(phone_number="+79267654321"))
-    assert "What was sent to the old number stays with it." in text_of(page)
-    assert api.get(f"/api/clients/{client_id_for('+79267654321')}").json["operator"] == "926"
-    assert browser.get(f"/admin/clients/{ID}").status == 404
+    assert "Saved." in text_of(page)
+    assert "+79267654321" in text_of(page)
+    client = api.get(f"/api/clients/{ID}").json
+    assert (client["phone_number"], client["operator"]) == ("+79267654321", "926")
+    assert "+79267654321" in text_of(browser.post("/admin/clients/find", {"phone_number": "+7 926 765-43-21"}))
 
 
 def test_a_client_opts_out_and_in(browser: Browser, api: Api) -> None:
@@ -198,7 +200,13 @@ def test_the_page_of_a_client_shows_every_mailing_to_it(campaign: Campaign, on_c
         assert f"/admin/mailings/{mailing_id}" in page.text
     assert page.text.count("status-sent") == 2
     assert len(re.findall(r"/admin/messages/\S+", page.text)) == 2
-    number = campaign.api.get(f"/api/clients/{client_id}").json["phone_number"]
+    former = campaign.api.get(f"/api/clients/{client_id}").json["phone_number"]
+    number = "+79267654321"
+    campaign.api.patch(f"/api/clients/{client_id}", {"phone_number": number})
+    for one in (former, number):  # it follows the client, and who had a number is found by it
+        page = on_call.post("/admin/clients/find", {"phone_number": one})
+        assert number in text_of(page)
+        assert "the first one" in page.text
     on_call.post(f"/admin/clients/{client_id}/delete")
     page = on_call.post("/admin/clients/find", {"phone_number": number})
     assert "A former client" in text_of(page)

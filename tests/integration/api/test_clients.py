@@ -88,15 +88,29 @@ def test_patch_changes_what_it_names(api: Api) -> None:
     assert reply.json == client | {"tag": "gold", "updated_at": "2026-03-02T09:01:00.000Z"}
 
 
-def test_another_number_moves_the_client_to_another_id(api: Api) -> None:
-    """Expects the old id to be gone, and the operator to follow the number it was taken from."""
+def test_another_number_leaves_the_client_the_same(api: Api) -> None:
+    """Expects the id to stay, the operator to follow the number it was taken from, and both numbers to lead to them."""
     client = _created(api, phone_number="+79161234567", operator=None)
-    moved = api.patch(f"/api/clients/{client['id']}", {"phone_number": "+79031234567"}).json
-    assert moved["id"] != client["id"]
-    assert moved["operator"] == "903"
-    assert moved["created_at"] == client["created_at"]
-    assert api.get(f"/api/clients/{client['id']}").status == 404
+    api.pass_time(minutes=1)
+    changed = api.patch(f"/api/clients/{client['id']}", {"phone_number": "+79031234567"}).json
+    expected = {"phone_number": "+79031234567", "operator": "903", "updated_at": "2026-03-02T09:01:00.000Z"}
+    assert changed == client | expected
+    assert api.get(f"/api/clients/{client['id']}").json == changed
     assert api.get("/api/clients").json["total"] == 1
+    found = api.post("/api/clients/lookup", {"phone_number": "+79031234567"}).json
+    assert found == {"id": client["id"], "client": changed}
+    formerly = api.post("/api/clients/lookup", {"phone_number": "+79161234567"}).json
+    assert formerly == {"id": client["id"], "client": None}
+
+
+def test_a_number_that_was_given_up_is_another_clients(api: Api) -> None:
+    """Expects an id of its own, and each to be found by their own number."""
+    client = _created(api, phone_number="+79161234567")
+    api.put(f"/api/clients/{client['id']}", {"phone_number": "+79031234567"})
+    other = _created(api, phone_number="+79161234567")
+    assert other["id"] != client["id"]
+    for number, owner in (("+79161234567", other), ("+79031234567", client)):
+        assert api.post("/api/clients/lookup", {"phone_number": number}).json["client"]["id"] == owner["id"]
 
 
 def test_a_client_cannot_move_to_a_number_that_is_taken(api: Api) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import SHARDS, Client, Contact, client_id_for
+from chalicelib.domain.clients import SHARDS, Client, Contact
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
 from chalicelib.storage.client_changes import place_of
@@ -88,24 +88,6 @@ def test_two_who_change_the_same_client_do_not_overwrite_each_other(store: Store
         store.clients.delete(client)
     assert store.clients.get(client.client_id).tag == "first"
     assert (total(store, Segment(("first",))), total(store, Segment(("second",)))) == (1, 0)
-
-
-def test_a_changed_number_moves_the_client(store: Store) -> None:
-    """To a new id, in one step; not onto somebody else."""
-    client, other = add(store, 2)
-    number = "+79160000000"
-    moved = replace(client, client_id=client_id_for(number), phone_number=number, updated_at=LATER)
-    store.clients.change(client, moved)
-    assert store.clients.get(moved.client_id) == moved
-    with pytest.raises(NotFound):
-        store.clients.get(client.client_id)
-    onto = replace(moved, client_id=other.client_id, phone_number=other.phone_number)
-    with pytest.raises(Conflict, match="phone number"):
-        store.clients.change(moved, onto)
-    assert sorted(found.client_id for found in everybody(store, Segment(), 10)) == sorted(
-        [moved.client_id, other.client_id]
-    )
-    assert total(store, Segment()) == 2
 
 
 def test_a_removed_client_is_gone_from_lists_and_counts(store: Store) -> None:

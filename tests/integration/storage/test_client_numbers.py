@@ -1,0 +1,240 @@
+"""Numbers: a client's id stays when their number changes, and a number is one client's at a time, whoever hurries."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.clients import SHARDS, Client, client_id_for
+from chalicelib.domain.errors import Conflict, NotFound, Unavailable
+from chalicelib.domain.mailings import Segment
+from chalicelib.storage import client_numbers
+from tests.factories import START, ClientFactory
+from tests.integration.storage.engines import Store
+from tests.support.aws import Call
+
+P, Q, R = "+79160000001", "+79160000002", "+79160000003"
+
+
+def add(store: Store, number: str, **fields: object) -> Client:
+    return store.clients.create(ClientFactory(phone_number=number, **fields))
+
+
+def renumber(store: Store, client: Client, number: str) -> Client:
+    """Change a number, a little later than the last change."""
+    later = client.updated_at + timedelta(milliseconds=1)
+    return store.clients.change(client, replace(client, phone_number=number, updated_at=later))
+
+
+def holder(store: Store, number: str) -> Client | None:
+    return store.clients.find(number).client
+
+
+def everybody(store: Store) -> list[Client]:
+    """All clients as the index lists them; nothing else may be in it."""
+    found = [client for shard in SHARDS for client in store.clients.page(Segment(), shard, "", 500)[0]]
+    assert sorted(one.client_id for one in found) == sorted(
+        one.client_id for one in store.clients.list(Segment(), "", 500)[0]
+    )
+    assert store.clients.count(Segment()) == len(found)
+    assert sum(part.count for part in store.clients.counts(Segment())) == len(found)
+    return found
+
+
+def test_an_id_stays_when_the_number_changes(store: Store) -> None:
+    """And the client is found by the new number; by the old one as who had it last."""
+    client = add(store, P)
+    assert client.client_id == client_id_for(P)
+    moved = renumber(store, client, Q)
+    assert (moved.client_id, moved.shard) == (client.client_id, client.shard)
+    assert (
+        store.clients.get(client.client_id)
+        == moved
+        == replace(client, phone_number=Q, renumbered=True, updated_at=moved.updated_at)
+    )
+    assert holder(store, Q) == moved
+    assert holder(store, P) is None
+    assert store.clients.find(P).former == client.client_id
+    assert everybody(store) == [moved]
+    assert store.clients.contacts([client.client_id])[client.client_id].phone_number == Q
+
+
+def test_what_leads_to_a_client_is_none(store: Store) -> None:
+    """Neither the alias nor the mark of who is gone is read, listed or counted as a client."""
+    moved = renumber(store, add(store, P), Q)
+    alias = client_id_for(Q)
+    for gone in (False, True):
+        with pytest.raises(NotFound):
+            store.clients.get(alias)
+        assert store.clients.contacts([alias]) == store.clients.contacts([alias], consistent=True) == {}
+        if not gone:
+            store.clients.delete(moved)
+    with pytest.raises(NotFound):
+        store.clients.get(moved.client_id)
+    assert store.clients.contacts([moved.client_id]) == {}
+    assert everybody(store) == []
+
+
+def test_a_number_that_is_given_up_is_free_for_another(store: Store) -> None:
+    """Who gets an id of their own, so that nobody is taken for who had the number before."""
+    first = renumber(store, add(store, P), Q)
+    second = add(store, P)
+    assert second.client_id == client_id_for(P, 1) != first.client_id
+    assert (holder(store, P), holder(store, Q)) == (second, first)
+    for number in (P, Q):
+        with pytest.raises(Conflict, match="phone number"):
+            add(store, number)
+    with pytest.raises(Conflict, match="phone number"):
+        renumber(store, first, P)
+    assert sorted(everybody(store), key=lambda one: one.phone_number) == [second, first]
+
+
+def test_numbers_may_be_swapped_and_come_back(store: Store) -> None:
+    """Over a third number, as only one can have each at a time."""
+    first, second = add(store, P), add(store, Q)
+    first = renumber(store, first, R)
+    second = renumber(store, second, P)
+    first = renumber(store, first, Q)
+    assert [holder(store, number) for number in (P, Q, R)] == [second, first, None]
+    first = renumber(store, first, R)
+    second = renumber(store, second, Q)
+    first = renumber(store, first, P)
+    assert [holder(store, number) for number in (P, Q, R)] == [first, second, None]
+    assert first.client_id == client_id_for(P)
+
+
+def test_who_is_added_again_has_the_same_id_as_before(store: Store) -> None:
+    """So what was sent to them is found; unless their number had changed: then the number may have been another's."""
+    client = add(store, P)
+    store.clients.delete(client)
+    assert store.clients.find(P) == client_numbers.Place(None, client.client_id)
+    assert add(store, P).client_id == client.client_id
+    moved = renumber(store, store.clients.get(client.client_id), Q)
+    store.clients.delete(moved)
+    for number in (P, Q):
+        assert store.clients.find(number).former == moved.client_id
+        again = add(store, number)
+        assert again.client_id == client_id_for(number, 1)
+        store.clients.delete(again)
+        assert add(store, number).client_id == again.client_id
+
+
+def test_an_import_finds_clients_by_their_present_numbers(store: Store) -> None:
+    """Those who changed it too, among many who did not; whoever has the old number is somebody new."""
+    others = ClientFactory.build_batch(30)
+    store.clients.upsert(others)
+    moved = renumber(store, add(store, P), Q)
+    rows = [ClientFactory(phone_number=number, tag="new", updated_at=START + timedelta(hours=1)) for number in (P, Q)]
+    result = store.clients.upsert([*(replace(one, tag="new") for one in others), *rows])
+    assert result == {"changed": 31, "created": 1}
+    assert (holder(store, Q) or moved).client_id == moved.client_id
+    assert (holder(store, P) or moved).client_id == client_id_for(P, 1)
+    assert {client.tag for client in everybody(store)} == {"new"}
+    assert store.clients.upsert([*(replace(one, tag="new") for one in others), *rows]).total() == 32
+    assert len(everybody(store)) == 32
+
+
+def test_a_number_costs_a_read_more_only_where_it_was_changed(faulty: Store) -> None:
+    """Adding costs no read, finding one, and finding any number of clients one for each hundred."""
+    assert faulty.calls_of(lambda: add(faulty, P)) == ["dynamodb.TransactWriteItems"]
+    assert faulty.calls_of(lambda: holder(faulty, P)) == ["dynamodb.BatchGetItem"]
+    clients = ClientFactory.build_batch(90)
+    reads = faulty.calls_of(lambda: faulty.clients.upsert(clients)).count("dynamodb.BatchGetItem")
+    assert reads == 1
+    renumber(faulty, faulty.clients.get(client_id_for(P)), Q)
+    assert faulty.calls_of(lambda: holder(faulty, Q)) == ["dynamodb.BatchGetItem"] * 2
+
+
+def test_a_number_that_changes_hands_without_end_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a word that says so, instead of reading on and on."""
+    monkeypatch.setattr(client_numbers, "_LONGEST", 4)
+    client = add(store, P)
+    for _ in range(3):
+        client = renumber(store, renumber(store, client, Q), P)
+    client = renumber(store, client, Q)
+    with pytest.raises(Conflict, match="changed hands"):
+        renumber(store, client, P)
+    assert store.clients.get(client.client_id) == client
+
+
+def at_transactions(store: Store, act: Callable[[], object]) -> None:
+    """Do something right before the next transaction."""
+    acted: list[bool] = []
+
+    def before(call: Call) -> None:
+        if call.operation == "dynamodb.TransactWriteItems" and not acted:
+            acted.append(True)
+            act()
+
+    store.aws.before = before
+
+
+@pytest.mark.parametrize("first", ["create", "change", "import"])
+@pytest.mark.parametrize("second", ["create", "change", "import"])
+def test_of_two_who_want_a_number_one_has_it(faulty: Store, first: str, second: str) -> None:
+    """Both find it free, and write at the same time."""
+    renumber(faulty, add(faulty, R), P)  # so that the number has a history
+    renumber(faulty, faulty.clients.get(client_id_for(R)), R)
+    wanting = [add(faulty, number) for number in (Q, "+79160000009")]
+    ways: dict[str, Callable[[int], object]] = {
+        "create": lambda place: add(faulty, P, tag=str(place)),
+        "change": lambda place: renumber(faulty, wanting[place], P),
+        "import": lambda place: faulty.clients.upsert([ClientFactory(phone_number=P, tag=str(place))]),
+    }
+    at_transactions(faulty, lambda: ways[second](1))
+    if first == "import":
+        ways[first](0)
+    else:
+        with pytest.raises(Conflict, match="phone number"):
+            ways[first](0)
+    faulty.aws.before = lambda call: None
+    assert [client.phone_number for client in everybody(faulty)].count(P) == 1
+    assert holder(faulty, P) in everybody(faulty)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_happens_at_once_a_number_is_one_clients(faulty: Store, seed: int) -> None:
+    """Adding, changing, importing and removing, each broken into by others at any call, on three numbers."""
+    rng = random.Random(seed)
+    others = 0  # that may still break in
+
+    def someone() -> Client | None:
+        found = [client for client in (holder(faulty, number) for number in (P, Q, R)) if client]
+        return rng.choice(found) if found else None
+
+    def act() -> None:
+        number = rng.choice((P, Q, R))
+        client = someone()
+        match rng.choice(("create", "import", "change", "change", "change", "delete")):
+            case "create":
+                add(faulty, number)
+            case "import":
+                faulty.clients.upsert([ClientFactory(phone_number=number, tag=rng.choice("ab"))])
+            case "change" if client:
+                renumber(faulty, client, number)
+            case "delete" if client:
+                faulty.clients.delete(client)
+
+    def before(call: Call) -> None:
+        nonlocal others
+        if others and rng.random() < 0.2:
+            others -= 1
+            with suppress(Conflict, Unavailable):
+                act()
+
+    faulty.aws.before = before
+    for _ in range(12):
+        others = 3
+        with suppress(Conflict, Unavailable):
+            act()
+        others = 0
+        clients = {client.phone_number: client for client in everybody(faulty)}
+        assert len(clients) == len(everybody(faulty))
+        assert {number: holder(faulty, number) for number in (P, Q, R)} == {
+            number: clients.get(number) for number in (P, Q, R)
+        }
