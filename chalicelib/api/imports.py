@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from ..domain.errors import NotFound
 from ..domain.imports import RowError
 from ..storage.imports import Import
@@ -18,7 +20,10 @@ MAX_CSV = 5_000_000  # bytes
 
 
 class ImportView(View):
-    """An import. `done` of the `accepted` rows are written: created, changed, or as they were already."""
+    """An import. `done` of the `accepted` rows are written: created, changed, or as they were already.
+
+    `opt_outs_kept` are people who had opted out and whom the file would have opted in without being allowed to.
+    """
 
     id: str
     status: Literal["running", "finished"]
@@ -29,6 +34,7 @@ class ImportView(View):
     created: int
     changed: int
     unchanged: int
+    opt_outs_kept: int
     created_by: str
     created_at: MomentOut
 
@@ -44,6 +50,7 @@ class ImportView(View):
             created=one.created,
             changed=one.changed,
             unchanged=one.unchanged,
+            opt_outs_kept=one.opt_outs_kept,
             created_by=one.created_by,
             created_at=one.created_at,
         )
@@ -69,16 +76,26 @@ class RowErrorPage(View):
     next: str | None
 
 
+class ImportQuery(BaseModel):
+    """`allow_opt_in=true` lets a row with `opted_out` false opt in somebody who had opted out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    allow_opt_in: Literal["true", "false"] = "false"
+
+
 @routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
-def import_clients(call: Call, body: str) -> Created[ImportView]:
+def import_clients(call: Call, query: ImportQuery, body: str) -> Created[ImportView]:
     """Import clients from CSV: UTF-8, comma or semicolon, the columns in any order.
 
     The header names the columns: `phone_number`, and if wanted `operator`, `tag`, `timezone` and `opted_out` (true or
-    false). A row sets all fields of the client with its number; an empty value is the field's default. Good rows are
-    written in the background, in about half a minute for 100,000; the answer says how many were rejected. The same
-    file twice changes nothing.
+    false). A column that is not there and an empty value leave an existing client as they are, and are the default of
+    a new one. Nobody who has opted out is opted in, unless the row says `false` and the request `allow_opt_in=true`; of
+    two rows of one number an opt-out counts wherever it stands. Good rows are written in the background, in about half
+    a minute for 100,000; the answer says how many were rejected. The same file twice changes nothing.
     """
-    started = call.services.imports.start(body, call.principal.username)
+    allowed = query.allow_opt_in == "true"
+    started = call.services.imports.start(body, call.principal.username, allow_opt_in=allowed)
     return Created(ImportView.of(started), f"/api/clients/imports/{started.import_id}")
 
 

@@ -49,6 +49,17 @@ class Client:
         return replace(self, client_id=old.client_id, created_at=old.created_at, renumbered=old.renumbered)
 
 
+def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_opt_in: bool) -> Client:
+    """What an existing client becomes by a row that gives only some fields: the others stay.
+
+    Nobody is opted in unless that is allowed.
+    """
+    kept = {name: getattr(old, name) for name in ("operator", "tag", "timezone", "opted_out") if name not in given}
+    if old.opted_out and not allow_opt_in:
+        kept["opted_out"] = True
+    return replace(row.in_place_of(old), **kept)
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """What is needed to reach a client: their number now, the clock they live by, and whether they want to be."""

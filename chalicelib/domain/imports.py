@@ -6,10 +6,10 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from .clients import Client, new_client
+from .clients import Client, client_id_for, new_client, normalize_phone
 from .csv_cells import unguarded
 from .errors import FieldError, Invalid
 
@@ -35,6 +35,8 @@ class ClientFile:
     """What a file holds: the clients of its good rows, and of each bad row everything that is wrong."""
 
     clients: list[Client] = field(default_factory=list)
+    # By client's id, the fields that the row gave a value: the others of an existing client stay.
+    given: dict[str, frozenset[str]] = field(default_factory=dict)
     errors: list[RowError] = field(default_factory=list)
     rows: int = 0
     rejected: int = 0
@@ -43,12 +45,14 @@ class ClientFile:
 def read_clients(text: str, now: datetime) -> ClientFile:
     """Read a file with a header and comma or semicolon; Invalid where that says nothing of clients.
 
-    Of several rows with one phone number the first is good, so that the same file always says the same.
+    Of several rows with one phone number the first is good, so that the same file always says the same; but an opt-out
+    counts wherever it stands, also in a row that is rejected.
     """
     lines = _numbered(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
     columns = _columns(lines)
     found = ClientFile()
     row_of: dict[str, int] = {}
+    opted_out: set[str] = set()
     for number, cells in lines:
         if isinstance(cells, list) and not any(cells):
             continue
@@ -58,15 +62,32 @@ def read_clients(text: str, now: datetime) -> ClientFile:
         try:
             if isinstance(cells, csv.Error):
                 raise Invalid.of("row", f"cannot be read: {cells}")
-            client = _client(columns, cells, now)
+            values = _values(columns, cells)
+            opted_out |= _opt_out(values)
+            client = _client(values, now)
             earlier = row_of.setdefault(client.client_id, number)
             if earlier != number:
                 raise Invalid.of("phone_number", f"stands in row {earlier} already")
             found.clients.append(client)
+            found.given[client.client_id] = frozenset(name for name, value in values.items() if value)
         except Invalid as error:
             found.rejected += 1
             found.errors += [RowError(number, one.field, one.message) for one in error.errors]
+    for place, client in enumerate(found.clients):
+        if client.client_id in opted_out and not client.opted_out:
+            found.clients[place] = replace(client, opted_out=True)
+            found.given[client.client_id] |= {"opted_out"}
     return found
+
+
+def _opt_out(values: dict[str, str]) -> set[str]:
+    """The client who says in a row that they want nothing, whatever else is wrong with the row."""
+    if not _FLAGS.get(values.get("opted_out", "").lower()):
+        return set()
+    try:
+        return {client_id_for(normalize_phone(values.get("phone_number", "")))}
+    except Invalid:
+        return set()
 
 
 def _delimiter(text: str) -> str:
@@ -101,13 +122,17 @@ def _columns(lines: Iterator[tuple[int, list[str] | csv.Error]]) -> list[str]:
     return names
 
 
-def _client(columns: list[str], cells: list[str], now: datetime) -> Client:
+def _values(columns: list[str], cells: list[str]) -> dict[str, str]:
     if any(cells[len(columns) :]):
         raise Invalid.of("row", f"has {len(cells)} values, and the header names {len(columns)}")
     values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
     for name, value in values.items():
         if len(value) > _MAX_CELL:
             raise Invalid.of(name, f"has more than {_MAX_CELL} characters")
+    return values
+
+
+def _client(values: dict[str, str], now: datetime) -> Client:
     opted_out = _FLAGS.get(values.get("opted_out", "").lower())
     errors = () if opted_out is not None else (FieldError("opted_out", "must be true or false"),)
     try:

@@ -39,13 +39,13 @@ class ImportService:
         self._clock = clock
         self._rng = rng
 
-    def start(self, text: str, created_by: str) -> Import:
+    def start(self, text: str, created_by: str, *, allow_opt_in: bool = False) -> Import:
         """Check a file and begin to write its good rows; Invalid where its header says nothing of clients."""
         now = self._clock.now()
         file = read_clients(text, now)
         milliseconds = int(now.timestamp() * 1000)
         import_id = str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
-        new = self._imports.create(import_id, file, created_by, now)
+        new = self._imports.create(import_id, file, created_by, now, allow_opt_in=allow_opt_in)
         if not new.finished:
             try:
                 self._dispatch.send([Unit("import", import_id=import_id).body()])
@@ -85,7 +85,8 @@ class ImportService:
                 return
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):
                 return
-            self._imports.advance(at, self._clients.upsert(self._imports.chunk(at)))
+            clients, given = self._imports.chunk(at)
+            self._imports.advance(at, self._clients.upsert(clients, given, allow_opt_in=at.allow_opt_in))
             at = self._imports.get(import_id)
         logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rejected)
 

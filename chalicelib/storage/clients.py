@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import Client, Contact
+from ..domain.clients import Client, Contact, client_id_for, in_place_of_row
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.mailings import Segment
 from .client_changes import ClientChanges
@@ -26,6 +26,7 @@ from .segments import Change, SegmentCount, SegmentCounters, moves_of
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
 _ACTIONS = 100  # in a transaction; DynamoDB takes no more
 _CONTACT = ("client_id", "phone_number", "timezone", "opted_out")
+_ALL_FIELDS = frozenset({"operator", "tag", "timezone", "opted_out"})
 _AT_ONCE = 100  # clients that are read and changed together
 
 
@@ -174,18 +175,29 @@ class ClientRepository:
         )
         return unchanged
 
-    def upsert(self, clients: Sequence[Client]) -> Counter[str]:
+    def upsert(
+        self,
+        clients: Sequence[Client],
+        given: Mapping[str, frozenset[str]] | None = None,
+        *,
+        allow_opt_in: bool = True,
+    ) -> Counter[str]:
         """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
+
+        With `given`, by client's id, only those fields of an existing client change. Without `allow_opt_in` whoever has
+        opted out stays so, which is counted as opt_outs_kept if the row says otherwise.
 
         What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
         the same. Unavailable where others change the same clients again and again meanwhile.
         """
         result: Counter[str] = Counter()
         for start in range(0, len(clients), _AT_ONCE):
-            result += self._upsert_some(clients[start : start + _AT_ONCE])
+            result += self._upsert_some(clients[start : start + _AT_ONCE], given or {}, allow_opt_in)
         return result
 
-    def _upsert_some(self, clients: Sequence[Client]) -> Counter[str]:
+    def _upsert_some(
+        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool
+    ) -> Counter[str]:
         left = clients
         result: Counter[str] = Counter()
         for tries in range(1, TRIES + 1):
@@ -193,7 +205,13 @@ class ClientRepository:
             changes: list[Change] = []
             for client in left:
                 old = places[client.phone_number].client
-                new = client.in_place_of(old) if old else replace(client, client_id=places[client.phone_number].free)
+                names = given.get(client_id_for(client.phone_number), _ALL_FIELDS)
+                if old:
+                    new = in_place_of_row(client, old, names, allow_opt_in=allow_opt_in)
+                    kept = old.opted_out and not client.opted_out and "opted_out" in names and not allow_opt_in
+                    result["opt_outs_kept"] += kept and tries == 1
+                else:
+                    new = replace(client, client_id=places[client.phone_number].free)
                 if old and replace(new, updated_at=old.updated_at) == old:
                     result[_came_about(old, client)] += 1
                 else:

@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,7 +16,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import Client, client_id_for
+from ..domain.clients import Client, new_client
 from ..domain.errors import NotFound
 from ..domain.imports import ClientFile, RowError
 from .leases import is_free
@@ -29,6 +29,7 @@ _REPORTED = 1_000  # errors in one item, and in one page of the report
 _OPEN = "imports"
 _PROGRESS = "progress"
 _KEPT_FOR = timedelta(days=7)
+_FIELDS = ("phone_number", "operator", "tag", "timezone", "opted_out")  # of a client, in a chunk's order
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Import:
     created: int = 0
     changed: int = 0
     unchanged: int = 0
+    opt_outs_kept: int = 0
+    allow_opt_in: bool = False
 
     @property
     def accepted(self) -> int:
@@ -68,13 +71,24 @@ class ImportRepository:
         self._connection = tables.connection
         self._backoff = backoff
 
-    def create(self, import_id: str, file: ClientFile, created_by: str, now: datetime) -> Import:
+    def create(
+        self, import_id: str, file: ClientFile, created_by: str, now: datetime, *, allow_opt_in: bool = False
+    ) -> Import:
         """Keep what a file holds; the progress comes last, so that half an import is none."""
         # Clients of one segment side by side move its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
-        chunks = [[_cells(client) for client in part] for part in _parts(clients, CHUNK)]
+        chunks = [[_cells(client, file.given) for client in part] for part in _parts(clients, CHUNK)]
         reports = [[[one.row, one.field, one.message] for one in part] for part in _parts(file.errors, _REPORTED)]
-        new = Import(import_id, now, created_by, file.rows, file.rejected, len(file.errors), len(chunks))
+        new = Import(
+            import_id,
+            now,
+            created_by,
+            file.rows,
+            file.rejected,
+            len(file.errors),
+            len(chunks),
+            allow_opt_in=allow_opt_in,
+        )
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         scope = _scope(import_id)
         with translated("imports"):
@@ -84,7 +98,10 @@ class ImportRepository:
                         batch.save(
                             self._model(scope, _part(kind, number), content=_packed(part), expires_at=expires_at)
                         )
-            facts = {name: getattr(new, name) for name in ("created_by", "rows", "rejected", "errors", "chunks")}
+            facts = {
+                name: getattr(new, name)
+                for name in ("created_by", "rows", "rejected", "errors", "chunks", "allow_opt_in")
+            }
             if not new.finished:
                 self._model(_OPEN, import_id, expires_at=expires_at).save()
             self._model(
@@ -98,7 +115,7 @@ class ImportRepository:
         if row is None or row.changed_at is None:
             raise NotFound(f"there is no import {import_id[:80]!r}")
         facts: dict[str, Any] = json.loads(row.body or "{}")
-        names = ("chunks_done", "created", "changed", "unchanged")
+        names = ("chunks_done", "created", "changed", "unchanged", "opt_outs_kept")
         facts |= {name: int(getattr(row, name) or 0) for name in names}
         return Import(import_id=import_id, created_at=row.changed_at, **facts)
 
@@ -123,11 +140,15 @@ class ImportRepository:
                 return False
         return True
 
-    def chunk(self, at: Import) -> list[Client]:
-        """The clients that are to be written next; none where somebody else has just done them."""
+    def chunk(self, at: Import) -> tuple[list[Client], dict[str, frozenset[str]]]:
+        """The clients that are to be written next, and which fields are given of each; none if they are written."""
         row = self._row(at.import_id, _part("chunk", at.chunks_done))
         rows = _unpacked(row.content) if row and row.content else []
-        return [_client(cells, at.created_at) for cells in rows]
+        clients = [_client(cells, at.created_at) for cells in rows]
+        given = [
+            frozenset(name for name, cell in zip(_FIELDS, cells, strict=True) if cell is not None) for cells in rows
+        ]
+        return clients, {client.client_id: names for client, names in zip(clients, given, strict=True)}
 
     def advance(self, at: Import, outcome: Counter[str]) -> None:
         """Note that the next chunk is written; nothing happens where somebody else has noted it."""
@@ -183,10 +204,19 @@ def _unpacked(content: str) -> list[list[Any]]:
     return rows
 
 
-def _cells(client: Client) -> list[Any]:
-    return [client.phone_number, client.operator, client.tag, client.timezone, client.opted_out]
+def _cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
+    """The client's fields, None for those that the file says nothing of."""
+    names = given.get(client.client_id, frozenset(_FIELDS))
+    return [getattr(client, name) if name in names or name == "phone_number" else None for name in _FIELDS]
 
 
 def _client(cells: list[Any], now: datetime) -> Client:
     phone_number, operator, tag, timezone, opted_out = cells
-    return Client(client_id_for(phone_number), phone_number, operator, tag, timezone, opted_out, now, now)
+    return new_client(
+        phone_number=phone_number,
+        operator=operator,
+        tag=tag or "",
+        timezone=timezone or "UTC",
+        opted_out=bool(opted_out),
+        now=now,
+    )

@@ -311,6 +311,7 @@ class SettingModel(Model):
     created = NumberAttribute(null=True)
     changed = NumberAttribute(null=True)
     unchanged = NumberAttribute(null=True)
+    opt_outs_kept = NumberAttribute(null=True)
     # What ended in an hour, by status
     sent = NumberAttribute(null=True)
     failed = NumberAttribute(null=True)

@@ -25,9 +25,9 @@ def _upload(api: Api, text: str | bytes, **options: object) -> Reply:
     return api.post("/api/clients/imports/", raw=raw, headers=CSV, **options)
 
 
-def _imported(campaign: Campaign, text: str | bytes) -> dict:
+def _imported(campaign: Campaign, text: str | bytes, query: dict[str, str] | None = None) -> dict:
     """The import once it has finished."""
-    reply = _upload(campaign.api, text)
+    reply = _upload(campaign.api, text, query=query or {})
     assert reply.status == 201, reply.text
     campaign.world.run_for(30)
     found = campaign.api.get(reply.headers["location"]).json
@@ -274,3 +274,41 @@ def test_messages_are_exported_of_one_mailing(api: Api) -> None:
     assert api.get("/api/messages/export").errors == {"mailing": "is required"}
     assert list(api.get("/api/clients/export", query={"limit": 5001}).errors) == ["limit"]
     assert json.loads(api.get("/api/clients/export", query={"cursor": "x"}).text)["status"] == 400
+
+
+# -- who said stop
+
+
+def test_a_list_of_numbers_changes_nothing_else_and_opts_nobody_in(campaign: Campaign) -> None:
+    """A column that is not there says nothing: tag, time zone, operator and opt-out stay."""
+    api = campaign.api
+    body = {"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow", "opted_out": True}
+    client = api.post("/api/clients", body).json
+    _imported(campaign, "phone_number\n+79161234567\n+79161234568\n")
+    after = api.get(f"/api/clients/{client['id']}").json
+    assert {name: after[name] for name in body} == body
+    assert after["updated_at"] == client["updated_at"]
+
+
+@pytest.mark.parametrize(("query", "opted_out", "kept"), [({}, True, 1), ({"allow_opt_in": "true"}, False, 0)])
+def test_only_an_explicit_false_with_permission_opts_in(
+    campaign: Campaign, query: dict[str, str], opted_out: bool, kept: int
+) -> None:
+    """And an empty cell never does."""
+    api = campaign.api
+    ids = [
+        api.post("/api/clients", {"phone_number": number, "tag": "a", "opted_out": True}).json["id"]
+        for number in ("+79161234567", "+79161234568")
+    ]
+    done = _imported(campaign, "phone_number,tag,opted_out\n+79161234567,b,false\n+79161234568,,\n", query)
+    first, second = (api.get(f"/api/clients/{client_id}").json for client_id in ids)
+    assert (first["opted_out"], first["tag"], done["opt_outs_kept"]) == (opted_out, "b", kept)
+    assert (second["opted_out"], second["tag"]) == (True, "a")
+
+
+@pytest.mark.parametrize("rows", ["false\n+79161234567,true", "true\n+79161234567,false", "\n8 916 123-45-67,yes"])
+def test_an_opt_out_counts_in_whatever_row_it_stands(campaign: Campaign, rows: str) -> None:
+    """Of two rows of one number, however each is written, and though the second is rejected as a repeat."""
+    _imported(campaign, f"phone_number,opted_out\n+79161234567,{rows}\n", {"allow_opt_in": "true"})
+    (client,) = campaign.api.get("/api/clients").json["rows"]
+    assert client["opted_out"] is True
