@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -56,8 +56,9 @@ class _Second:
 class Throughput:
     """Counts what is spent, second by second: nothing is saved up for later ("burst")."""
 
-    def __init__(self, capacity: Capacity) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: Capacity, of_tables: Mapping[str, Capacity]) -> None:
+        self._capacity = capacity
+        self._of_tables = of_tables
         self._partitions: dict[tuple[str, int, Kind], _Second] = {}
         self._tables: dict[tuple[str, Kind], _Second] = {}
 
@@ -83,7 +84,8 @@ class Throughput:
                 meter.spent += need.units
 
     def _meters(self, need: Need) -> list[tuple[_Second, float, str]]:
-        capacity, write = self.capacity, need.kind == "write"
+        table = need.resource.partition("/")[0].rpartition("-")[2]
+        capacity, write = self._of_tables.get(table, self._capacity), need.kind == "write"
         partition = crc32(f"{need.resource} {need.hash_key}".encode()) % capacity.partitions
         return [
             (

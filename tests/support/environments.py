@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -18,10 +19,10 @@ from app import app
 from chalicelib import workers
 from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
-from chalicelib.services import delivery
+from chalicelib.services import calling
 from chalicelib.storage.models import Tables
 from tests.support.scheduler import Crash, SkewedClock, Task
-from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQueues
+from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQueue
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -48,12 +49,15 @@ class Environments:
     crashes: int = 0
     out_of_time: int = 0
     tick_after: float = 0.001  # seconds between ticks at least; more lets days pass quickly
+    _started: Counter[str] = field(default_factory=Counter)
     _pools: dict[str, ThreadTasks] = field(default_factory=dict)
 
     def start(self, counts: dict[str, int]) -> None:
         """Start so many environments of each function."""
         for name, count in counts.items():
-            for number in range(count):
+            for _ in range(count):
+                number = self._started[name]
+                self._started[name] += 1
                 work = self._keep_time if name == "tick" else lambda name=name: self._poll(name)
                 self.world.scheduler.spawn(f"{name}-{number}", lambda work=work: self._live(work))
 
@@ -106,7 +110,12 @@ class Environments:
         with ExitStack() as stack:
             stack.enter_context(mock.patch.object(workers, "get_services", self.current))
             if self.threads:
-                stack.enter_context(mock.patch.object(delivery, "SimpleQueue", TurnQueues(self.world.scheduler)))
+                # Their results come through a queue that lets other tasks go on.
+                calls = calling.Calls
+                made = mock.patch.object(
+                    calling, "Calls", lambda *given: calls(*given, TurnQueue(self.world.scheduler))
+                )
+                stack.enter_context(made)
             handlers = {name: self._invoked(name, app.handler_map[name]) for name in TIMEOUTS}
             stack.enter_context(mock.patch.dict(app.handler_map, handlers))
             yield

@@ -61,6 +61,8 @@ class ScriptedGateway:
     log: list[GatewayCall] = field(default_factory=list)
     # Ids that were called while another call for them was still going on: two senders at once.
     overlaps: list[int] = field(default_factory=list)
+    # How often each id was to be sent, a connection or not.
+    tried: Counter[int] = field(default_factory=Counter)
     _calls: Counter[int] = field(default_factory=Counter)
     _taken: Counter[datetime] = field(default_factory=Counter)
     _received: set[int] = field(default_factory=set)
@@ -70,6 +72,7 @@ class ScriptedGateway:
         self, gateway_id: int, phone_number: str, text: str, last_look: Callable[[], None] = lambda: None
     ) -> Answer:
         """What the adapter answers; what `last_look` raises is the caller's."""
+        self.tried[gateway_id] += 1
         connecting = self.connecting()
         if connecting:
             self.clock.sleep(min(connecting, self.connect_limit))

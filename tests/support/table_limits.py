@@ -73,6 +73,8 @@ class TableLimits:
     rng: random.Random
     transaction_takes: Callable[[], float] | None = None
     unprocessed: float = 0.0
+    # Whose calls are spared all of this; a test's own are, where its workers' are not.
+    spared: Callable[[], bool] = lambda: False
     refusals: int = 0
     _throughput: Throughput | None = None
     _transactions: list[_Transaction] = field(default_factory=list)
@@ -80,9 +82,9 @@ class TableLimits:
     _left: list[Key] | None = None  # of a batch that is being carried out, what there was no room for
     _page: tuple[dict[str, Any], int] = ({}, 0)
 
-    def limit(self, capacity: Capacity | None) -> None:
-        """Let tables take no more than this; None for no limit."""
-        self._throughput = Throughput(capacity) if capacity else None
+    def limit(self, capacity: Capacity | None, **of_tables: Capacity) -> None:
+        """Let tables take no more than this, or what is given by the end of their names; None for no limit."""
+        self._throughput = Throughput(capacity, of_tables) if capacity else None
 
     def __post_init__(self) -> None:
         self._special: dict[str, Callable[[dict[str, Any], Run], Reply]] = {
@@ -124,7 +126,7 @@ class TableLimits:
             return error(refused.code)
 
     def _is_on(self) -> bool:
-        return bool(self._throughput or self.transaction_takes or self.unprocessed)
+        return bool(self._throughput or self.transaction_takes or self.unprocessed) and not self.spared()
 
     # -- writes
 

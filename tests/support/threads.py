@@ -54,19 +54,6 @@ class TurnQueue(Generic[T]):
         return self._items.popleft()
 
 
-class TurnQueues:
-    """Makes queues for tasks under the name of `SimpleQueue`, with or without a type in brackets."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def __getitem__(self, kind: object) -> TurnQueues:
-        return self
-
-    def __call__(self) -> TurnQueue[Any]:
-        return TurnQueue(self._scheduler)
-
-
 class ThreadTasks(Executor):
     """The threads of one execution environment, each of them a task.
 

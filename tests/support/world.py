@@ -68,12 +68,21 @@ class World:
         return clients
 
     def create_mailing(
-        self, *, starts_in: float = 0, lasts: float = 3600, tag: str = "vip", text: str = "Hello", **fields: Any
+        self,
+        *,
+        starts_in: float = 0,
+        lasts: float = 3600,
+        tag: str = "vip",
+        text: str = "Hello",
+        segment: Segment | None = None,
+        **fields: Any,
     ) -> Mailing:
-        """Order a mailing to a tag; seconds from now."""
+        """Order a mailing to a tag, or to another segment; seconds from now."""
         start = self.clock.now() + timedelta(seconds=starts_in)
         window = {"start_at": start, "end_at": start + timedelta(seconds=lasts)}
-        return self.services.mailings.create(MailingFields(text, Segment((tag,)), **window, **fields), "tester")
+        return self.services.mailings.create(
+            MailingFields(text, segment or Segment((tag,)), **window, **fields), "tester"
+        )
 
     def run_for(self, seconds: float) -> None:
         """Let the workers work while so much time passes."""
@@ -194,7 +203,8 @@ def new_world(
         aws.queues_changed = scheduler.wake_idle
         limits = TableLimits(aws._handle, clock.now, clock.sleep, random.Random(seed))
         aws._handle = limits.handle  # type: ignore[method-assign]
-        gateway = ScriptedGateway(clock)
+        timeouts = configured.gateway_connect_timeout, configured.gateway_read_timeout
+        gateway = ScriptedGateway(clock, connect_limit=timeouts[0], read_limit=timeouts[1])
         clients, tables = _connections(configured.resource_prefix)
         provision(configured, clients["dynamodb"], clients["sqs"])
         runner = EventSourceRunner(app, clients["sqs"], clock, timeouts=TIMEOUTS, max_window=0)
@@ -206,7 +216,7 @@ def new_world(
         crew = Environments(world, tables, clients, seed, threads, killed_in_time)
         world.services = crew.build(clock, random.Random(seed), InlineExecutor())
         world.workers = crew
-        crew.start(workers_of or DEFAULT_WORKERS)
+        crew.start(DEFAULT_WORKERS if workers_of is None else workers_of)
         with crew.installed(), limits.installed():
             try:
                 yield world
