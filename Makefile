@@ -3,6 +3,7 @@
 PYTHON ?= python3
 STAGE ?= dev
 N ?= 20000
+SENDERS ?= 2
 MOMENTS ?= 20
 SIZES ?= 1000 10000 100000
 VENV := .venv
@@ -87,8 +88,8 @@ $(LOCALEMU)/.requirements: requirements-localemu.txt | $(STAMP)
 $(FUNCTIONS)/.requirements: requirements-functions.txt | $(STAMP)
 	$(call environment,3.12,$(FUNCTIONS),some seconds)
 
-simulate: $(STAMP) ## Search for broken promises in N simulated steps
-	SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation
+simulate: $(STAMP) ## Search for broken promises in N simulated steps (SENDERS=40: as many senders, and more clients)
+	SENDERS=$(SENDERS) SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation/test_simulation.py
 
 kills: $(STAMP) ## Kill -9 each process of `make run`, and all, at MOMENTS random moments; ledger against gateway (ten minutes)
 	$(BIN)/python -m tests.support.kills --moments $(MOMENTS) $(if $(SEED),--seed $(SEED))

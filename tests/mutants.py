@@ -19,6 +19,11 @@ TESTS = (
     "tests/integration/test_hints.py",
     "tests/integration/test_faults.py",
     "tests/integration/test_crashes.py",
+    "tests/integration/test_changes_while_expanding.py",
+    "tests/integration/test_busy_tables.py",
+    "tests/integration/test_gateway_answers.py",
+    "tests/integration/test_http_gateway.py",
+    "tests/integration/test_settling.py",
     "tests/simulation",
 )
 _BOUND = 1200  # seconds for the tests of one mutant
@@ -59,6 +64,44 @@ MUTANTS = (
         "chalicelib/services/calling.py",
         "        state = self._states.get_fresh(job.mailing.mailing_id, since)\n",
         "        return\n",
+    ),
+    Mutant(
+        "timeouts: give the answer the time of the connection, and the other way round",
+        "chalicelib/gateways/http.py",
+        "_connect_timeout,\n                read_timeout=settings.gateway_read_timeout,",
+        "_read_timeout,\n                read_timeout=settings.gateway_connect_timeout,",
+    ),
+    Mutant(
+        "one for all: let a statement that the table is too busy for speak for all of them",
+        "chalicelib/storage/ledger.py",
+        "            if not left or over:\n                break\n",
+        "            if left and over:\n                return [Written.BUSY] * len(statements)\n"
+        "            if not left:\n                break\n",
+    ),
+    Mutant(
+        "outcomes: forget what the table is too busy for",
+        "chalicelib/services/outcomes.py",
+        "self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)",
+        "self._ledger.update([(job.message, new) for job, _, new, _ in written], tries=1)\n"
+        "        self._unwritten = deque(maxlen=0)",
+    ),
+    Mutant(
+        "closing: begin each shard from its start again",
+        "chalicelib/services/walking.py",
+        "            walk, changed = self._pages(mailing, walk, step, deadline)",
+        '            walk, changed = self._pages(mailing, replace(walk, cursor=""), step, deadline)',
+    ),
+    Mutant(
+        "changed clients: give a row to those only whom the walk meets",
+        "chalicelib/services/expanding.py",
+        "late, cursor = self._missed(mailing, shard.shard, cursor.removeprefix(_IN_LOG), now)",
+        'cursor = ""',
+    ),
+    Mutant(
+        "too many: count a 429 as an attempt",
+        "chalicelib/services/outcomes.py",
+        "            case Outcome.THROTTLED:\n                return True\n",
+        "            case Outcome.THROTTLED:\n                return probe\n",
     ),
     Mutant(
         "ledger before queue: hint at what is not written",

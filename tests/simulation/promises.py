@@ -9,22 +9,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.clients import Client
-from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.mailings import Mailing, OnUnknown
 from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, USED_UP, Message, Outcome, gateway_id_for, message_id_for
+from tests.simulation.people import People, matches
 from tests.support.scripted_gateway import GatewayCall
 from tests.support.world import World
 
 PAUSE_WITHIN = timedelta(seconds=2)
+CHANGE_WITHIN = timedelta(seconds=1)  # of an opt-out, a time zone, a number, a rate
+# Answers that say nothing of the message: they fail nobody.
+NOT_OF_THE_MESSAGE = (401, 402, 403, 404, 407, 429)
+SAME_REFUSALS = 20  # messages refused in a row with one answer, which were not meant
 
 
 @dataclass(repr=False)
 class Promised:
-    """What the test knows of one mailing: who must get it, and when it was stopped and let go on."""
+    """What the test knows of one mailing: who must get it and who may, and when it was stopped and let go on."""
 
     mailing: Mailing
-    clients: dict[str, Client]
+    must: set[str] = field(default_factory=set)
+    may: set[str] = field(default_factory=set)
     stopped: list[tuple[datetime, datetime | None]] = field(default_factory=list)
-    ends_at: datetime | None = None
+    ends: list[tuple[datetime, datetime]] = field(default_factory=list)  # since when its end is when
+    expanded: bool = False
+    told_to_repeat: bool = False  # somebody had what is unknown sent again
 
     def __repr__(self) -> str:
         return self.mailing.text
@@ -36,49 +44,101 @@ class Promised:
         if self.stopped and self.stopped[-1][1] is None:
             self.stopped[-1] = (self.stopped[-1][0], now)
 
+    def end_at(self, moment: datetime) -> datetime:
+        """Its end as it was at a moment."""
+        return [end for since, end in self.ends if since <= moment][-1]
+
 
 @dataclass
 class Witness:
     """Checks the promises after every step, reading only what is new in the gateway's log."""
 
     world: World
+    people: People = field(default_factory=People)
     skew: timedelta = timedelta(0)
     # When the rate of the gateway, or of a mailing (by id), was set to what; "" is the gateway's.
     rates: dict[str, list[tuple[datetime, int | None]]] = field(default_factory=lambda: defaultdict(list))
     mailings: dict[str, Promised] = field(default_factory=dict)
-    _ids: dict[int, tuple[Promised, Client]] = field(default_factory=dict)
+    _ids: dict[int, tuple[Promised, str]] = field(default_factory=dict)
     _read: int = 0
-    _accepted: set[int] = field(default_factory=set)
+    _accepted: Counter[int] = field(default_factory=Counter)
     _sent: set[tuple[str, str]] = field(default_factory=set)
 
-    def expect(self, mailing: Mailing, clients: list[Client]) -> Promised:
-        """Note a mailing and everybody who matches it."""
-        promised = Promised(mailing, {client.client_id: client for client in clients}, ends_at=mailing.end_at)
+    def expect(self, mailing: Mailing) -> Promised:
+        """Note a mailing, and everybody who matches it."""
+        promised = Promised(mailing, ends=[(mailing.created_at, mailing.end_at)])
         self.mailings[mailing.mailing_id] = promised
-        for client in clients:
-            gateway_id = gateway_id_for(message_id_for(mailing.mailing_id, client.client_id))
-            self._ids[gateway_id] = (promised, client)
+        self.rates[mailing.mailing_id].append((mailing.created_at, mailing.rate_limit))
+        self._follow(promised)
         return promised
 
+    def _follow(self, promised: Promised) -> None:
+        """Until the launch it is everybody who matches."""
+        state = self.world.services.mailings.state(promised.mailing.mailing_id)
+        if state.mailing.launched_at is None:
+            matching = self.people.matching(state.mailing.segment)
+            promised.must, promised.may = set(matching), set(matching)
+            self._name(promised)
+        elif all(shard.expanded for shard in state.shards.values()):
+            promised.expanded = True
+
+    def _name(self, promised: Promised) -> None:
+        for client_id in promised.may:
+            gateway_id = gateway_id_for(message_id_for(promised.mailing.mailing_id, client_id))
+            self._ids[gateway_id] = (promised, client_id)
+
+    def begin_change(self, old: Client, new: Client) -> None:
+        """Somebody is about to change. Who matches at the launch and for as long as rows are written must get a
+        mailing; who matches at times, may."""
+        for promised in self.mailings.values():
+            if promised.expanded:
+                continue
+            before, after = (matches(client, promised.mailing.segment) for client in (old, new))
+            if before or after:
+                promised.may.add(old.client_id)
+            if not (before and after):
+                promised.must.discard(old.client_id)
+            self._name(promised)
+
+    def end_change(self, new: Client) -> None:
+        """Somebody has changed."""
+        self.people.note(new.client_id, new, self.world.clock.now())
+        for promised in self.mailings.values():
+            if not promised.expanded:
+                self._follow(promised)
+
+    # -- while it goes on
+
     def check_calls(self) -> None:
-        """Promises 3 and 4, and 5: who was called when."""
+        """Promises 3 and 4: who was called when, and how often."""
         assert not self.world.gateway.overlaps, "two senders called the gateway for one message at the same time"
         for call in self.world.gateway.log[self._read :]:
-            promised, client = self._ids[call.gateway_id]  # a KeyError: somebody who did not match was called
-            mailing = promised.mailing
-            assert call.phone_number == client.phone_number
-            assert call.text == mailing.text
-            assert call.at >= mailing.start_at - self.skew, "called before the start"
-            assert call.at < mailing.end_at + self.skew, "called after the end of the window"
-            if mailing.local_window:
-                nearby = (call.at, call.at - self.skew, call.at + self.skew)
-                assert any(mailing.local_window.allows(at, client.timezone) for at in nearby), "called at a wrong hour"
-            for since, until in promised.stopped:
-                late = call.at > since + PAUSE_WITHIN and (until is None or call.at < until)
-                assert not late, f"called {call.at - since} after it was stopped"
+            promised, client_id = self._ids[call.gateway_id]  # a KeyError: somebody who did not match was called
+            self._check_moment(call, promised)
+            self._check_person(call, promised, client_id)
             if call.outcome is Outcome.ACCEPTED:
-                self._accepted.add(call.gateway_id)
+                self._accepted[call.gateway_id] += 1
+                held = promised.mailing.on_unknown is OnUnknown.HOLD and not promised.told_to_repeat
+                assert self._accepted[call.gateway_id] == 1 or not held, "accepted twice, though unknown ones are held"
         self._read = len(self.world.gateway.log)
+
+    def _check_moment(self, call: GatewayCall, promised: Promised) -> None:
+        assert call.text == promised.mailing.text
+        assert call.at >= promised.mailing.start_at - self.skew, "called before the start"
+        assert call.at < promised.end_at(call.at) + self.skew, "called after the end of the window"
+        for since, until in promised.stopped:
+            late = call.at > since + PAUSE_WITHIN and (until is None or call.at < until)
+            assert not late, f"called {call.at - since} after it was stopped"
+
+    def _check_person(self, call: GatewayCall, promised: Promised, client_id: str) -> None:
+        versions = self.people.between(client_id, call.at - CHANGE_WITHIN, call.at)
+        assert any(call.phone_number == one.phone_number for one in versions), "called at another number"
+        assert not all(one.opted_out for one in versions), "called though they have opted out"
+        hours = promised.mailing.local_window
+        if hours:
+            nearby = (call.at, call.at - self.skew, call.at + self.skew)
+            allowed = any(hours.allows(at, one.timezone) for at in nearby for one in versions)
+            assert allowed, f"called at a wrong hour: {[one.timezone for one in versions]}"
 
     def check_rows(self) -> None:
         """Promises 1 and 3, in the midst of everything: rows are of those who matched, sent means that the gateway took
@@ -86,7 +146,7 @@ class Witness:
         sent: set[tuple[str, str]] = set()
         for key, status in self.world.ledger_now().items():
             mailing_id, client_id = key
-            assert client_id in self.mailings[mailing_id].clients, "a row of somebody who did not match"
+            assert client_id in self.mailings[mailing_id].may, "a row of somebody who did not match"
             if status == "sent":
                 sent.add(key)
                 assert gateway_id_for(message_id_for(*key)) in self._accepted, "sent, and the gateway did not take it"
@@ -94,7 +154,7 @@ class Witness:
         self._sent = sent
 
     def check_rates(self) -> None:
-        """Promise 5: no second sees more calls than the rate that was in force a minute before."""
+        """Promise 5: no second sees more calls than the rate that was in force a second before."""
         by_mailing: dict[str, list[GatewayCall]] = defaultdict(list)
         for call in self.world.gateway.log:
             by_mailing[""].append(call)
@@ -102,14 +162,15 @@ class Witness:
         for name, changes in self.rates.items():
             moments = [call.at for call in by_mailing[name]]
             for place, at in enumerate(moments):
-                in_force = [rate for since, rate in changes if since <= at - timedelta(minutes=1)][-1:]
-                in_force += [
-                    rate for since, rate in changes if at - timedelta(minutes=1) < since <= at + timedelta(seconds=1)
-                ]
+                in_force = [rate for since, rate in changes if since <= at - CHANGE_WITHIN][-1:]
+                in_force += [rate for since, rate in changes if at - CHANGE_WITHIN < since <= at + timedelta(seconds=1)]
                 if not in_force or None in in_force:
                     continue
                 count = bisect_right(moments, at + timedelta(seconds=1) - timedelta(microseconds=1)) - place
-                assert count <= max(rate for rate in in_force if rate), f"{count} calls in a second of {name or 'all'}"
+                allowed = max(rate for rate in in_force if rate)
+                told = [f"{one:%H:%M:%S.%f}" for one in moments[max(0, place - 3) : place + count + 3]]
+                set_at = [(f"{since:%H:%M:%S.%f}", rate) for since, rate in changes]
+                assert count <= allowed, f"{count} calls in a second of {name or 'all'}: {told}, set to {set_at}"
 
     def check_ledgers(self) -> None:
         """Promise 1: nobody has two rows, nobody a row who did not match, and the counts add up."""
@@ -117,7 +178,7 @@ class Witness:
             rows = self.world.rows(promised.mailing)
             clients = [row.client_id for row in rows]
             assert len(clients) == len(set(clients))
-            assert set(clients) <= set(promised.clients)
+            assert set(clients) <= promised.may
             counts = self.world.services.mailings.state(promised.mailing.mailing_id).statistics.counts()
             assert counts["total"] == sum(count for name, count in counts.items() if name != "total")
 
@@ -130,7 +191,7 @@ class Witness:
             if mailing.launched_at is None:
                 continue
             rows = self.world.rows(mailing)
-            missing = set(promised.clients) - {row.client_id for row in rows}
+            missing = promised.must - {row.client_id for row in rows}
             assert not missing, f"without a row: {missing}"
             for row in rows:
                 self._check_row(row, calls[gateway_id_for(row.message_id)])
@@ -150,6 +211,13 @@ class Witness:
         assert (row.status == "sent") == (outcomes[-1:] == [Outcome.ACCEPTED])
         if Outcome.UNKNOWN in outcomes and row.status != "sent":
             assert row.status == "unknown", f"may have been sent, and is called {row.status}"
+        if self._accepted[gateway_id_for(row.message_id)] > 1:
+            assert row.may_be_twice, f"accepted twice, and not counted among those who may have got it twice: {row}"
+        if row.status == "failed":
+            assert row.attempts[-1].http_status not in NOT_OF_THE_MESSAGE, f"failed by an answer not meant: {row}"
+        if not self.world.workers.crashes and len(outcomes) < MAX_ATTEMPTS_KEPT:
+            tried = self.world.gateway.tried[gateway_id_for(row.message_id)]
+            assert len(outcomes) <= tried, f"{len(outcomes)} attempts, of which {tried} were made: {row}"
 
     def check_dead_letters(self) -> None:
         """Promise 8: what is on the dead-letter queue was given up for good."""

@@ -8,7 +8,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from tests.simulation.machine import ServiceMachine
 
-STEPS = 50
+STEPS = 100
 ASKED = "SIMULATION_STEPS" in os.environ
 EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "2000")) // STEPS
 

@@ -1,0 +1,51 @@
+"""The clients of the simulation as they were at any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from chalicelib.domain.clients import Client
+from chalicelib.domain.mailings import Segment
+
+
+@dataclass
+class People:
+    """Everybody's versions, the latest last; None once they are gone."""
+
+    _versions: dict[str, list[tuple[datetime, Client | None]]] = field(default_factory=dict)
+
+    def note(self, client_id: str, client: Client | None, now: datetime) -> None:
+        """Note how a client is from now on."""
+        self._versions.setdefault(client_id, []).append((now, client))
+
+    def now(self) -> list[Client]:
+        """Everybody there is."""
+        return [versions[-1][1] for versions in self._versions.values() if versions[-1][1]]
+
+    def latest(self, client_id: str) -> Client:
+        """How somebody is now."""
+        client = self._versions[client_id][-1][1]
+        assert client is not None
+        return client
+
+    def matching(self, segment: Segment) -> set[str]:
+        """Everybody who matches a segment now."""
+        return {client.client_id for client in self.now() if matches(client, segment)}
+
+    def between(self, client_id: str, since: datetime, until: datetime) -> list[Client]:
+        """How a client was in that span: one version, or more if they changed in it."""
+        versions = self._versions[client_id]
+        ends = [at for at, _ in versions[1:]] + [None]
+        return [
+            client
+            for (begins, client), end in zip(versions, ends, strict=True)
+            if client and begins <= until and (end is None or end > since)
+        ]
+
+
+def matches(client: Client, segment: Segment) -> bool:
+    """Whether a client is in a segment."""
+    return (not segment.tags or client.tag in segment.tags) and (
+        not segment.operators or client.operator in segment.operators
+    )
