@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
@@ -51,7 +53,9 @@ class Closer:
         free = [row for row in rows if not row.status.terminal and not self._is_in_hand(row, now)]
         if not free:
             return list(rows)
-        changes = [(row, _closed(row, status, now)) for row in free]
+        # Two who close the same rows at the same time would write the same: each must know which writes are its own.
+        mark = secrets.token_hex(8)
+        changes = [(row, replace(_closed(row, status, now), claim=mark)) for row in free]
         applied = self._ledger.update(changes)
         done = [change for change, ours in zip(changes, applied, strict=True) if ours]
         self._count(done, status, now)
