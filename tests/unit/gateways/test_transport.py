@@ -36,11 +36,14 @@ class Counted:
 
     def __init__(self, server: FaultyGateway, monkeypatch: pytest.MonkeyPatch) -> None:
         self.connections = 0
+        self.accepted = threading.Event()
         original = server._server.get_request
 
         def get_request() -> tuple[socket.socket, Any]:
             self.connections += 1
-            return original()
+            connection = original()
+            self.accepted.set()
+            return connection
 
         monkeypatch.setattr(server._server, "get_request", get_request)
 
@@ -97,6 +100,7 @@ def test_a_connection_that_closes_during_the_last_look_is_made_again(server: Fau
     def look() -> None:
         looks.append(len(server.heard))
         if len(looks) == 1:
+            assert counted.accepted.wait(5)  # the connection is there when the other side has not looked at it yet
             server._server.break_connections()
             time.sleep(0.05)
 
@@ -112,10 +116,7 @@ def test_the_last_look_comes_after_the_connection_and_before_the_request(
     seen: list[tuple[int, int]] = []
 
     def look() -> None:
-        for _ in range(200):  # the connection is there when the other side has not looked at it yet
-            if counted.connections:
-                break
-            time.sleep(0.01)
+        assert counted.accepted.wait(5)
         seen.append((counted.connections, len(server.heard)))
         raise NotNow("paused")
 
