@@ -20,6 +20,9 @@ BATCH = 10  # the most that one call of SQS takes
 MAX_DELAY = 900  # seconds; SQS delays no longer
 MAX_VISIBILITY = 43200  # seconds
 TRIES = 6
+# What SQS answers if too many messages are in somebody's hands (API reference, ReceiveMessage); botocore does not try
+# again after it, as it does after what else says "too many".
+_OVER_LIMIT = "OverLimit"
 _LOOKS = 3  # that find nothing before a queue counts as empty
 
 
@@ -139,11 +142,17 @@ class Queue:
         return self._known_url
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = getattr(self._sqs, operation)(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"{self._name}: {type(error).__name__}") from error
-        return answer
+        for tries in range(1, TRIES + 1):
+            try:
+                answer: dict[str, Any] = getattr(self._sqs, operation)(**arguments)
+            except (ClientError, BotoCoreError) as error:
+                over_limit = isinstance(error, ClientError) and error.response["Error"]["Code"] == _OVER_LIMIT
+                if not over_limit or tries == TRIES:
+                    raise Unavailable(f"{self._name}: {type(error).__name__}") from error
+                self._backoff.wait(tries)
+            else:
+                return answer
+        raise AssertionError("the last try answers or raises")
 
     def send(self, bodies: Sequence[str], delay: int = 0) -> None:
         """Put messages on the queue, to be seen after `delay` seconds. Unavailable where SQS does not take them all;

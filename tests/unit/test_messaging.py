@@ -32,6 +32,7 @@ class RecordingSqs:
     tries: dict[str, int] = field(default_factory=dict)
     urls_asked: int = 0
     error: Exception | None = None
+    over_limit: int = 0  # calls that it refuses since too many messages are in somebody's hands
 
     def get_queue_url(self, **request: str) -> dict[str, Any]:
         self.urls_asked += 1
@@ -52,6 +53,9 @@ class RecordingSqs:
         assert url == "http://sqs.invalid/q"
         if self.error:
             raise self.error
+        if self.over_limit:
+            self.over_limit -= 1
+            raise ClientError({"Error": {"Code": "OverLimit", "Message": "too many in flight"}}, "SendMessageBatch")
         assert len({entry["Id"] for entry in entries}) == len(entries)
         self.batches.append(entries)
         failed = []
@@ -123,6 +127,21 @@ def test_what_keeps_failing_is_an_error_in_the_end() -> None:
         queue.send(list("abc"))
     assert (sqs.tries["b"], len(clock.waits)) == (TRIES, TRIES - 1)
     assert bodies_of(sqs) == ["a", "c"]
+
+
+@pytest.mark.parametrize("refused", [TRIES - 1, TRIES])
+def test_a_queue_with_too_many_in_hand_is_asked_again(refused: int) -> None:
+    """botocore gives up at once on OverLimit; as often as what fails by itself is tried, it is tried here."""
+    sqs = RecordingSqs(over_limit=refused)
+    queue, clock = queue_on(sqs)
+    if refused < TRIES:
+        queue.send(["a"])
+        assert bodies_of(sqs) == ["a"]
+    else:
+        with pytest.raises(Unavailable):
+            queue.send(["a"])
+        assert bodies_of(sqs) == []
+    assert len(clock.waits) == TRIES - 1
 
 
 def test_what_sqs_will_never_take_is_an_error_at_once() -> None:
