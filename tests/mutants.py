@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "last look: call whatever has happened since the claim",
         "chalicelib/services/calling.py",
-        "        state = self._states.get_fresh(job.mailing.mailing_id, since)\n",
+        "        state = self._states.get(job.mailing.mailing_id, since)\n",
         "        return\n",
     ),
     Mutant(

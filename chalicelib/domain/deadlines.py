@@ -14,8 +14,3 @@ def is_over(end: datetime | None, now: datetime, longest: timedelta) -> bool:
     and to wait for it would stop everything for as long as that.
     """
     return end is None or end <= now or end > now + longest + APART
-
-
-def is_recent(moment: datetime, now: datetime, age: timedelta) -> bool:
-    """Whether what this process noted at a moment is at most so old; what it noted in the future, it is not."""
-    return abs(now - moment) <= age

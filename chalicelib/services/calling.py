@@ -14,7 +14,7 @@ from ..clock import SystemClock
 from ..config import Settings
 from ..domain.deadlines import is_over
 from ..domain.errors import Unavailable
-from ..domain.messages import Attempt, Message, MessageKey, Outcome, gateway_id_for
+from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
 from ..gateways.base import Answer, Gateway, NotNow
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -28,9 +28,12 @@ _CONNECT_AHEAD = timedelta(seconds=0.3)
 # Of a message that has a turn it is read anew whether the turn still holds, so that a lowered rate does at once. That
 # is done before the turn, by twice the time that it took lately: a slow table makes nobody miss their turn.
 _READ_AHEAD = timedelta(milliseconds=10), timedelta(milliseconds=500)  # at least, at most
-# What was read of a client when their message was claimed is believed for so long: then it is read again, so that an
-# opt-out counts within a second, however long a message waits for its turn or for a slow gateway.
-CONTACT_MAX_AGE = timedelta(seconds=0.8)
+# What a call hangs on (the mailing, the client, the gateway's control) is at most so old when it leaves, so that a
+# pause, an opt-out or a lowered rate counts within a second. What is older than the second value is read again: the
+# rest is for reading.
+MAX_AGE = timedelta(seconds=1)
+_BELIEVED_FOR = timedelta(seconds=0.8)
+_LOOKS = 3  # until nothing that was read is too old, if the tables are slow
 
 
 class Caller:
@@ -67,7 +70,7 @@ class Caller:
         """One attempt, or why there is none; nothing may get out of it."""
         try:
             self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD - self._read_ahead())
-            self._look(job, calls)
+            self._look_ahead(job, calls, self._clock.now() - _BELIEVED_FOR)
             return self._attempt(job, calls)
         except (NotNow, Unavailable) as error:
             return str(error)
@@ -114,50 +117,65 @@ class Caller:
     def _look_in_turn(self, job: Job, calls: Calls) -> None:
         """Wait for the message's turn, and look once more; what has to be read for that is read before the turn."""
         if job.not_before is None:
-            self._look(job, calls)
+            self._look_until_fresh(job, calls)
             return
         self._wait_until(job.not_before - self._read_ahead())
-        asked_at = self._clock.now()
-        since = asked_at - _READ_AHEAD[0]
-        self._look(job, calls, since)
-        self._look_takes = max(self._clock.now() - asked_at, self._look_takes * 0.9)
+        since = self._clock.now() - _READ_AHEAD[0]
+        contact_since = job.not_before + TOLERANCE - MAX_AGE
+        self._look_ahead(job, calls, since, contact_since)
         self._wait_until(job.not_before)
-        self._look(job, calls, since)
+        self._look(job, calls, since, contact_since)
 
-    def _look(self, job: Job, calls: Calls, since: datetime | None = None) -> None:
+    def _look_ahead(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
+        asked_at = self._clock.now()
+        self._look(job, calls, since, contact_since)
+        self._look_takes = max(self._clock.now() - asked_at, self._look_takes * 0.9)
+
+    def _look_until_fresh(self, job: Job, calls: Calls) -> None:
+        """Look, and again if that took so long that something is too old now."""
+        for _ in range(_LOOKS):
+            since = self._clock.now() - _BELIEVED_FOR
+            self._look(job, calls, since)
+            if self._clock.now() - since <= MAX_AGE:
+                return
+        raise NotNow("the tables are too slow for the last look")
+
+    def _look(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
         """Raise NotNow if the call must not be made after all: much can have happened since the claim.
 
-        What this hangs on is at most a second old, or as it was at `since` or later.
+        What this hangs on is as it was at `since` or later, what is known of the client as at `contact_since`.
         """
-        state = self._states.get_fresh(job.mailing.mailing_id, since)
-        now = self._clock.now()
+        state = self._states.get(job.mailing.mailing_id, since)
         if state is None:
             raise NotNow("the mailing is gone")
+        self._look_at_client(job, calls, contact_since or since)
+        control, paces = self._control.state(since), self._control.paces(state.mailing, since)
+        now = self._clock.now()  # once everything is read
         if reason := obstacle(state.mailing, now):
             raise NotNow(reason)
-        if deferral(state.mailing, self._present(job, now), now):
+        if deferral(state.mailing, job.message, now):
             raise NotNow("outside the local window")
         if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
             raise NotNow("no time left in this invocation")
         if job.not_before and now > job.not_before + TOLERANCE:
             self._control.missed(now - job.not_before)
             raise NotNow("too late for its turn")
-        if not calls.probe and self._control.state(since).open:
+        if control.open and not calls.probe:
             raise NotNow("the circuit is open")
-        if not job.paces.issuperset(self._control.paces(state.mailing, since)):
+        if not job.paces.issuperset(paces):
             raise NotNow("the rate has changed")
 
-    def _present(self, job: Job, now: datetime) -> Message:
-        """The message, if what it says of the client still holds; NotNow if it is to be claimed again."""
-        message = job.message
-        if now - message.updated_at < CONTACT_MAX_AGE:
-            return message
+    def _look_at_client(self, job: Job, calls: Calls, since: datetime) -> None:
+        """Raise NotNow if the message is to be claimed again for what has become of its client."""
+        message, now = job.message, self._clock.now()
+        if since < calls.client_known_at.get(message.key, message.updated_at) <= now:
+            return
         contact = self._clients.contacts([message.client_id], consistent=True).get(message.client_id)
         if contact is None or contact.opted_out:
             raise NotNow("the client is not to be called any more")
         if (contact.phone_number, contact.timezone) != (message.phone_number, message.timezone):
             raise NotNow("the client has another number or time zone now")
-        return message
+        calls.client_known_at[message.key] = now
 
 
 @dataclass(slots=True)
@@ -171,6 +189,8 @@ class Calls:
     pending: dict[MessageKey, Job]
     _ended: SimpleQueue[Result] = field(default_factory=SimpleQueue)
     _sent: dict[MessageKey, bool] = field(default_factory=dict)
+    # When clients were looked at, if that was after their message was claimed.
+    client_known_at: dict[MessageKey, datetime] = field(default_factory=dict)
 
     def work(self) -> None:
         """Make one call after the other, as long as there are any. Runs in a thread of its own."""

@@ -108,8 +108,8 @@ class Claims:
         jobs = self._as_many_as_the_tables_bear(self._choose(wanted, batch), batch)
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
+        now = self._clock.now()  # before the clients are read: a claim says when they were as it has them
         contacts = self._clients.contacts(job.message.client_id for job in jobs)
-        now = self._clock.now()
         for job in jobs:
             new = self._without_call(job, contacts.get(job.message.client_id), now)
             if new is None:

@@ -178,12 +178,13 @@ class GatewayControlService:
 
     def _update(self, step: Callable[[GatewayControl], GatewayControl | None]) -> GatewayControl:
         for _ in range(_TRIES):
+            asked_at = self._clock.now()
             control = self._repository.read()
             new = step(control)
             if new is None:
-                return self._remember(control, self._clock.now())
+                return self._remember(control, asked_at)
             if self._repository.change(control, new):
-                return self._remember(new, self._clock.now())
+                return self._remember(new, asked_at)
         raise Unavailable("the gateway's control is being changed by others")
 
     # -- the pace

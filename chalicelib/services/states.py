@@ -7,8 +7,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.deadlines import is_recent
-from ..domain.errors import NotFound, Unavailable
+from ..domain.errors import NotFound
 from ..domain.mailings import MailingState
 from ..storage.mailings import MailingRepository
 
@@ -16,7 +15,6 @@ from ..storage.mailings import MailingRepository
 # between reading and calling.
 MAX_AGE = timedelta(seconds=1)
 _KEPT = 200
-_TRIES = 3
 
 
 class MailingStates:
@@ -39,18 +37,6 @@ class MailingStates:
             if known and since < known[0] <= self._clock.now() + MAX_AGE:
                 return known[1]
             return self._read(mailing_id)
-
-    def get_fresh(self, mailing_id: str, since: datetime | None = None) -> MailingState | None:
-        """Like `get`, and what it answers is at most a second old when it returns, however slow the table was.
-
-        Raises Unavailable if the table is too slow for that.
-        """
-        for _ in range(_TRIES):
-            state = self.get(mailing_id, since)
-            known = self._known.get(mailing_id)
-            if known and is_recent(known[0], self._clock.now(), MAX_AGE):
-                return state
-        raise Unavailable("the mailing's state comes too late to be acted on")
 
     def refresh(self, mailing_id: str) -> MailingState | None:
         """The mailing's state, read now."""

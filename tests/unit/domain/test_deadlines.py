@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.deadlines import APART, is_over, is_recent
+from chalicelib.domain.deadlines import APART, is_over
 from chalicelib.domain.pace import Pace
 from tests.factories import START as NOW
 
@@ -34,12 +34,6 @@ def test_an_end_is_over_if_it_has_come_or_cannot_be_one(ahead: timedelta, over: 
 def test_no_end_is_over() -> None:
     """Expects what nobody waits for to hold nothing up."""
     assert is_over(None, NOW, LEASE)
-
-
-@pytest.mark.parametrize(("ago", "recent"), [(0.0, True), (1.0, True), (1.1, False), (-3600.0, False)])
-def test_what_was_noted_in_the_future_is_not_recent(ago: float, recent: bool) -> None:
-    """Expects what a process knows to be believed for a second, and not for the hour that the clock went back."""
-    assert is_recent(NOW - ago * SECOND, NOW, SECOND) is recent
 
 
 def test_a_pace_forgets_moments_that_nobody_can_have_taken() -> None:
