@@ -7,6 +7,7 @@ import random
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import time, timedelta
+from itertools import count as counting
 from typing import Any
 from unittest import mock
 
@@ -85,6 +86,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.witness = Witness(self.world)
         self.witness.rates[""].append((self.world.clock.now(), None))
         self.changing: set[str] = set()
+        self.numbers = counting()
         self._add_people(rng.randint(8, 24) * max(1, SENDERS // 5))
         for segment, starts_in in (("both", 0.0), (rng.choice(tuple(SEGMENTS)), 3.3)):
             on_unknown = rng.choice(tuple(OnUnknown))
@@ -186,14 +188,14 @@ class ServiceMachine(RuleBasedStateMachine):
     # -- people
 
     @rule(
-        how=st.sampled_from(("tag", "operator", "zone", "opted out", "opted in")),
+        how=st.sampled_from(("tag", "operator", "zone", "number", "opted out", "opted in")),
         many=st.sampled_from((1, 1, 5, 20)),
     )
     def people_change(self, how, many) -> None:
         for client in self._some_people(many):
             self._change(client, how)
 
-    @rule(how=st.sampled_from(("tag", "tag", "operator", "zone", "opted out", "opted in")))
+    @rule(how=st.sampled_from(("tag", "tag", "operator", "zone", "number", "number", "opted out", "opted in")))
     def people_keep_changing(self, how) -> None:
         """One after the other, each at any point of the workers' own steps."""
 
@@ -214,6 +216,7 @@ class ServiceMachine(RuleBasedStateMachine):
             "tag": {"tag": self.rng.choice(TAGS)},
             "operator": {"operator": self.rng.choice(OPERATORS)},
             "zone": {"timezone": self.rng.choice(ZONES)},
+            "number": {"phone_number": f"+7926{next(self.numbers):07d}"},
             "opted out": {"opted_out": True},
             "opted in": {"opted_out": False},
         }
