@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
+    "tests/unit/services/test_calling.py",
     "tests/integration/storage/test_ledger.py",
     "tests/integration/storage/test_mailings.py",
     "tests/integration/test_main_job.py",
