@@ -31,6 +31,7 @@ from .services.expanding import Expander
 from .services.feeding import Feeder
 from .services.gateway_control import GatewayControlService
 from .services.gauges import GaugeService
+from .services.heartbeats import Heartbeats
 from .services.imports import ImportService
 from .services.mailings import MailingService
 from .services.messages import MessageService
@@ -51,6 +52,7 @@ from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
 from .storage.clients import ClientRepository
 from .storage.control import ControlRepository
+from .storage.heartbeats import HeartbeatRepository
 from .storage.imports import ImportRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
@@ -90,6 +92,7 @@ class Services:
     dead_letters: DeadLetters
     queues: dict[str, Queue]
     gateway_control: GatewayControlService
+    heartbeats: Heartbeats
     readiness: ReadinessService
     reports: ReportService
     feeder: Feeder
@@ -136,6 +139,7 @@ def build(
     ledger = Ledger(tables, dynamodb, backoff)
     calls = CallTotalsRepository(tables, dynamodb)
     activity = ActivityRepository(tables)
+    heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
     dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
@@ -171,13 +175,14 @@ def build(
         messages=messages,
         traces=TraceService(mailings, clients, messages),
         statistics=StatisticsService(mailings),
-        gauges=GaugeService(clients, mailings, calls, control, queues, clock),
-        overviews=OverviewService(mailings, activity, control, queues, clock),
+        gauges=GaugeService(clients, mailings, calls, control, queues, heartbeats, clock),
+        overviews=OverviewService(mailings, activity, control, queues, heartbeats, clock),
         previews=PreviewService(clients, mailings, control, clock),
         imports=imports,
         dead_letters=letters,
         queues=queues,
         gateway_control=control,
+        heartbeats=heartbeats,
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
         feeder=feeder,

@@ -50,6 +50,9 @@ COUNT, MILLISECONDS, NO_UNIT = "Count", "Milliseconds", "None"
 
 MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were ordered")
 MAILINGS_UNDER_WAY = Metric("MailingsUnderWay", NO_UNIT, "Running and paused mailings that a tick found")
+MAILINGS_STALLED = Metric(
+    "MailingsStalled", NO_UNIT, "Mailings that run, or should, and of which nothing came for five minutes"
+)
 START_LATENESS = Metric("StartLateness", MILLISECONDS, "From a mailing's start, or its order if later, to its launch")
 DISPATCH_LAG = Metric("DispatchLag", MILLISECONDS, "From a mailing's launch until all rows of a shard were written")
 MESSAGES_CREATED = Metric("MessagesCreated", COUNT, "Rows that dispatch added to the ledger")
@@ -82,6 +85,7 @@ REPORTS_SENT = Metric("ReportsSent", COUNT, "Daily reports that left")
 METRICS = (
     MAILINGS_CREATED,
     MAILINGS_UNDER_WAY,
+    MAILINGS_STALLED,
     START_LATENESS,
     DISPATCH_LAG,
     MESSAGES_CREATED,

@@ -7,6 +7,7 @@ from typing import Any
 
 from .bootstrap import Services, get_services
 from .domain.errors import Malformed
+from .domain.heartbeats import Worker
 from .messaging import Unit
 from .observability import invocation, logger
 from .services.batch import Received
@@ -20,6 +21,7 @@ def tick(event: dict[str, Any], context: Any) -> None:
     with invocation("tick", context.aws_request_id):
         services = get_services()
         services.dispatcher.tick(_deadline(services, context))
+        services.heartbeats.beat(Worker.TICK)  # last: one that fails every time does not work
 
 
 def report(event: dict[str, Any], context: Any) -> None:

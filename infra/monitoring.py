@@ -138,6 +138,12 @@ def alarms() -> list[Alarm]:
             missing="breaching",
         ),
         Alarm(
+            "nothing-sent",
+            "A mailing runs, or should, and nothing came of it for five minutes: senders or dispatchers do not work",
+            of_service(observability.MAILINGS_STALLED, "Maximum"),
+            0,
+        ),
+        Alarm(
             "late-starts",
             "A mailing started more than a minute after its time",
             of_service(observability.START_LATENESS, "Maximum"),
@@ -204,6 +210,7 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
     mailings = (
         of_service(observability.MAILINGS_CREATED),
         of_service(observability.MAILINGS_UNDER_WAY, "Maximum"),
+        of_service(observability.MAILINGS_STALLED, "Maximum"),
         of_service(observability.REPORTS_SENT),
     )
     flow = [of_service(metric) for metric in (observability.MESSAGES_CREATED, observability.MESSAGES_DISPATCHED)]

@@ -30,6 +30,7 @@ def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
         "languages": texts.LANGUAGES,
         "now": visit.now,
         "status_name": texts.status_name,
+        "worker_name": texts.worker_name,
         "field_name": texts.field_name,
     }
     return environment().get_template(template).render({**common, **values})

@@ -128,6 +128,15 @@ def status_name(name: str) -> str:
     }.get(name, name)
 
 
+def worker_name(name: str) -> str:
+    """A kind of worker, as it is told of."""
+    return {
+        "sender": _("The part that sends messages"),
+        "dispatcher": _("The part that starts mailings"),
+        "tick": _("The part that looks after everything once a minute"),
+    }.get(name, name)
+
+
 def field_name(name: str) -> str:
     """The label of a field, for the list of what is wrong."""
     return {

@@ -35,6 +35,13 @@ UNCOUNTED = Family(
     "uncounted_mailings", "gauge", (), "Mailings under way beyond the first 50, whose messages are not counted"
 )
 OVERDUE = Family("overdue_seconds", "gauge", (), "How long ago the mailing that waits longest should have started")
+STALLED = Family(
+    "stalled_mailings",
+    "gauge",
+    (),
+    "Mailings that run, and nothing came of anybody for five minutes, though the gateway works",
+)
+UNHEARD = Family("worker_unheard_seconds", "gauge", ("worker",), "How long ago each kind of worker was heard of")
 CLIENTS = Family("clients", "gauge", (), "Clients in the directory")
 QUEUE = Family("queue_messages", "gauge", ("queue", "state"), "Messages that a queue holds, about")
 CIRCUIT = Family("gateway_circuit", "gauge", ("state",), "1 for the state that the gateway's circuit is in, else 0")
@@ -42,7 +49,7 @@ RATE = Family("gateway_rate_limit", "gauge", (), "Messages a second that the gat
 CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Calls of the gateway by outcome")
 DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long calls of the gateway took")
 
-FAMILIES = (MAILINGS, MESSAGES, UNCOUNTED, OVERDUE, CLIENTS, QUEUE, CIRCUIT, RATE, CALLS, DURATION)
+FAMILIES = (MAILINGS, MESSAGES, UNCOUNTED, OVERDUE, STALLED, UNHEARD, CLIENTS, QUEUE, CIRCUIT, RATE, CALLS, DURATION)
 
 
 def exposition(gauges: Gauges) -> str:
@@ -64,6 +71,8 @@ class _Collected(Collector):
         yield _family(MESSAGES, {(status,): gauges.messages[status] for status in ("queued", *COUNTED)})
         yield _family(UNCOUNTED, {(): gauges.uncounted})
         yield _family(OVERDUE, {(): gauges.overdue})
+        yield _family(STALLED, {(): gauges.stalled})
+        yield _family(UNHEARD, {(worker,): seconds for worker, seconds in gauges.unheard.items()})
         yield _family(CLIENTS, {(): gauges.clients})
         depths: dict[tuple[str, ...], float] = {
             (name, state): getattr(depth, state)

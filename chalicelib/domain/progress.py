@@ -38,16 +38,21 @@ class Progress:
         return self.total - self.counts["queued"] - self.counts["waiting"]
 
 
+def asleep(state: MailingState, tally: Tally) -> int:
+    """How many messages wait for their clients' own hours."""
+    return min(state.statistics.by_status["waiting"], tally.by_reason.get((MessageStatus.WAITING, OUTSIDE), 0))
+
+
 def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:
     """The progress of a mailing, from its counters. It is late where its window ends before the rest is sent."""
     counts = state.statistics.counts()
-    asleep = min(counts["waiting"], tally.by_reason.get((MessageStatus.WAITING, OUTSIDE), 0))
+    sleeping = asleep(state, tally)
     running = state.mailing.status is MailingStatus.RUNNING
     rate = _rate(tally, state.mailing.launched_at or now, now) if running else None
-    rest = counts["queued"] + counts["waiting"] - asleep
+    rest = counts["queued"] + counts["waiting"] - sleeping
     left = timedelta(seconds=rest / rate) if rate and state.statistics.dispatched else None
     late = left is not None and now + left > state.mailing.end_at
-    return Progress(state.mailing, counts, state.statistics.dispatched, asleep, rate, left, late)
+    return Progress(state.mailing, counts, state.statistics.dispatched, sleeping, rate, left, late)
 
 
 def _rate(tally: Tally, launched_at: datetime, now: datetime) -> float | None:

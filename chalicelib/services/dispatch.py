@@ -11,11 +11,13 @@ from ..domain.clients import SHARDS
 from ..domain.deadlines import is_over
 from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
+from ..domain.heartbeats import STALLED_AFTER, is_stalled
 from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
 from ..messaging import Queue, Unit
 from ..observability import (
     CIRCUIT_STATE,
     DISPATCH_LAG,
+    MAILINGS_STALLED,
     MAILINGS_UNDER_WAY,
     START_LATENESS,
     logger,
@@ -153,8 +155,9 @@ class Dispatcher:
 
     def tick(self, deadline: datetime) -> None:
         """Once a minute: launch what is due, and set going again whatever has stopped."""
-        now = self._clock.now()
+        now, stalled = self._clock.now(), 0
         for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + _AHEAD):
+            stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent what launches it
             delay = max(0, int((mailing.start_at - now).total_seconds()))
             unit = Unit("launch", mailing.mailing_id, revision=mailing.revision)
             self._dispatch_queue.send([unit.body()], delay)
@@ -163,14 +166,18 @@ class Dispatcher:
         going = [mailing.mailing_id for mailing in under_way]
         self._zones.ask(under_way)
         measure(MAILINGS_UNDER_WAY, len(going))
-        measure(CIRCUIT_STATE, CIRCUITS.index(self._control.state().circuit))
+        control = self._control.state()
+        measure(CIRCUIT_STATE, CIRCUITS.index(control.circuit))
         for mailing_id in (*going, *self._mailings.closing(_AT_ONCE)):
             if self._clock.now() >= deadline - _STOP_BEFORE:
                 return
             try:
-                self._continue(self._mailings.state(mailing_id))
+                state, tally = self._mailings.detail(mailing_id)
+                stalled += is_stalled(state, tally, control, now)
+                self._continue(state)
             except NotFound:
                 self._mailings.closed(mailing_id)
+        measure(MAILINGS_STALLED, stalled)
         for mailing_id in self._mailings.deleted(_AT_ONCE):
             self._dispatch_queue.send([Unit("purge", mailing_id).body()])
         self._imports.go_on()

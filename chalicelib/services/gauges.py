@@ -11,12 +11,15 @@ from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
+from ..domain.heartbeats import is_stalled
 from ..domain.mailings import MailingState, MailingStatus, Segment
+from ..domain.tallies import Tally
 from ..messaging import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
 from .gateway_control import GatewayControlService
+from .heartbeats import Heartbeats
 
 UNDER_WAY = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
 
@@ -27,6 +30,8 @@ class Gauges:
 
     `messages` are those of all mailings by status, but for `uncounted` mailings: running and paused ones that are more
     than can be read at once. `overdue` is how many seconds ago the mailing that waits longest should have started.
+    `stalled` mailings run, and nothing came of anybody for five minutes, though the gateway works. `unheard` is how
+    many seconds ago each kind of worker was heard of.
     """
 
     clients: int
@@ -37,6 +42,8 @@ class Gauges:
     queues: Mapping[str, QueueDepth]
     control: GatewayControl
     calls: CallTotals
+    stalled: int
+    unheard: Mapping[str, float]
 
 
 class GaugeService:
@@ -49,6 +56,7 @@ class GaugeService:
         calls: CallTotalsRepository,
         control: GatewayControlService,
         queues: Mapping[str, Queue],
+        heartbeats: Heartbeats,
         clock: SystemClock,
     ) -> None:
         self._clients = clients
@@ -56,33 +64,36 @@ class GaugeService:
         self._calls = calls
         self._control = control
         self._queues = queues
+        self._heartbeats = heartbeats
         self._clock = clock
 
     def read(self) -> Gauges:
         """How the service stands; Unavailable where a table or queue does not answer."""
-        totals = self._mailings.totals()
+        now, control, totals = self._clock.now(), self._control.state(), self._mailings.totals()
         under_way = list(self._under_way())
-        read = Counter(state.mailing.status for state in under_way)
+        read = Counter(state.mailing.status for state, _ in under_way)
         going_on = (MailingStatus.RUNNING, MailingStatus.PAUSED)
         return Gauges(
             clients=self._clients.count(Segment()),
             mailings={status: totals.get(status, 0) for status in MailingStatus},
-            messages=self._messages(under_way),
+            messages=self._messages([state for state, _ in under_way]),
             uncounted=sum(max(0, totals.get(status, 0) - read[status]) for status in going_on),
             overdue=self._overdue(),
             queues={name: queue.depths() for name, queue in self._queues.items()},
-            control=self._control.state(),
+            control=control,
             calls=self._calls.read(),
+            stalled=sum(is_stalled(state, tally, control, now) for state, tally in under_way),
+            unheard={beat.worker: (now - beat.at).total_seconds() for beat in self._heartbeats.read()},
         )
 
-    def _under_way(self) -> Iterator[MailingState]:
+    def _under_way(self) -> Iterator[tuple[MailingState, Tally]]:
         """Up to 50 mailings that may have messages which are not in the sums of the ended ones."""
         running, _ = self._mailings.list(MailingStatus.RUNNING, None, UNDER_WAY)
         paused, _ = self._mailings.list(MailingStatus.PAUSED, None, UNDER_WAY)
         ids = [mailing.mailing_id for mailing in (*running, *paused)]
         for mailing_id in itertools.islice(dict.fromkeys([*ids, *self._mailings.closing(UNDER_WAY)]), UNDER_WAY):
             try:
-                yield self._mailings.state(mailing_id)
+                yield self._mailings.detail(mailing_id)
             except NotFound:  # deleted since
                 continue
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
-from ..domain.mailings import Mailing, MailingStatus
+from ..domain.heartbeats import Heartbeat, is_stalled, silent
+from ..domain.mailings import Mailing, MailingState, MailingStatus
 from ..domain.progress import Progress, progress_of
+from ..domain.tallies import Tally
 from ..messaging import Queue, QueueDepth
 from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository
 from .gateway_control import GatewayControlService
+from .heartbeats import Heartbeats
 
 SHOWN = 10  # mailings under way, each of which costs a read
 NEXT = 5
@@ -27,7 +30,8 @@ class Overview:
     """One look at what is going on. `unseen` mailings are under way too, and not among `under_way`.
 
     `today` counts the messages that ended since the day began, by status; `open` those of the mailings under way that
-    have not ended.
+    have not ended. `silent` workers should have been heard of since, and of the mailings with the `stalled` ids nothing
+    comes though they run.
     """
 
     at: datetime
@@ -38,6 +42,8 @@ class Overview:
     today: Counter[str]
     queues: Mapping[str, QueueDepth]
     control: GatewayControl
+    silent: Sequence[Heartbeat]
+    stalled: frozenset[str]
 
     @property
     def open(self) -> int:
@@ -53,19 +59,22 @@ class OverviewService:
         activity: ActivityRepository,
         control: GatewayControlService,
         queues: Mapping[str, Queue],
+        heartbeats: Heartbeats,
         clock: SystemClock,
     ) -> None:
         self._mailings = mailings
         self._activity = activity
         self._control = control
         self._queues = queues
+        self._heartbeats = heartbeats
         self._clock = clock
 
     def look(self, day_start: datetime) -> Overview:
         """What goes on, and what ended since `day_start`, at most a week ago; Unavailable where a part is down."""
-        now = self._clock.now()
+        now, control = self._clock.now(), self._control.state()
         totals = self._mailings.totals()
-        under_way = tuple(self._under_way(now))
+        details = list(self._under_way())
+        under_way = tuple(progress_of(state, tally, now) for state, tally in details)
         going_on = sum(totals.get(status, 0) for status in (MailingStatus.RUNNING, MailingStatus.PAUSED))
         hours = self._activity.read(day_start)
         return Overview(
@@ -76,17 +85,21 @@ class OverviewService:
             next=tuple(self._mailings.first_of(MailingStatus.SCHEDULED, NEXT)),
             today=sum((counts for hour, counts in hours.items() if hour >= day_start), Counter()),
             queues={name: queue.depths() for name, queue in self._queues.items()},
-            control=self._control.state(),
+            control=control,
+            silent=silent(self._heartbeats.read(), now),
+            stalled=frozenset(
+                state.mailing.mailing_id for state, tally in details if is_stalled(state, tally, control, now)
+            ),
         )
 
-    def _under_way(self, now: datetime) -> Iterator[Progress]:
+    def _under_way(self) -> Iterator[tuple[MailingState, Tally]]:
         """The running mailings, then the paused ones; of each the latest start first."""
         running, _ = self._mailings.list(MailingStatus.RUNNING, None, SHOWN)
         room = SHOWN - len(running)
         paused = self._mailings.list(MailingStatus.PAUSED, None, room)[0] if room else []
         for mailing in (*running, *paused):
             try:
-                yield progress_of(*self._mailings.detail(mailing.mailing_id), now)
+                yield self._mailings.detail(mailing.mailing_id)
             except NotFound:  # deleted since
                 continue
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from ..clock import SystemClock
+from ..domain import heartbeats
 from ..domain.errors import NotReady, Unavailable
 from ..domain.gateway_control import GatewayControl
 from ..messaging import Queue
@@ -35,12 +36,18 @@ class ReadinessService:
         return self._make_queues()
 
     def check(self) -> GatewayControl:
-        """How the gateway is driven; NotReady names every part that does not answer, or was not asked in time."""
-        until = self._clock.now() + BOUND
+        """How the gateway is driven; NotReady names every part that does not answer, or was not asked in time.
+
+        A worker that should have been heard of since is such a part.
+        """
+        began = self._clock.now()
+        until = began + BOUND
         control = GatewayControl()
         silent: list[str] = []
         try:
-            control = self._probe.ask()
+            control, beats = self._probe.ask()
+            for beat in heartbeats.silent(beats, began):
+                silent.append(f"{beat.worker}, last seen {beat.at:%Y-%m-%d %H:%M:%S} UTC")
         except Unavailable:
             silent.append("tables")
         for queue in self._queues:

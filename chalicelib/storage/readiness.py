@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..domain.gateway_control import GatewayControl
+from ..domain.heartbeats import Heartbeat, Worker
 from .control import control_of, control_place
+from .heartbeats import SCOPE, heartbeats_of
 from .models import Tables
 from .retries import translated
 
@@ -19,22 +22,26 @@ class TableProbe:
         self._tables = tables
         self._dynamodb = dynamodb
 
-    def ask(self) -> GatewayControl:
-        """The gateway's control, which stands in one of the tables; Unavailable where a table does not answer."""
+    def ask(self) -> tuple[GatewayControl, Sequence[Heartbeat]]:
+        """The gateway's control and the heartbeats, which stand in one of the tables; Unavailable if one is silent."""
         tables = self._tables
         scope, name = control_place()
-        wanted = {
-            tables.clients: {"client_id": _NOBODY},
-            tables.mailings: {"mailing_id": _NOBODY, "part": _NOBODY},
-            tables.messages: {"ledger_key": _NOBODY, "client_id": _NOBODY},
-            tables.users: {"key": _NOBODY},
-            tables.settings: {"scope": scope, "name": name},
+        wanted: dict[Any, list[dict[str, str]]] = {
+            tables.clients: [{"client_id": _NOBODY}],
+            tables.mailings: [{"mailing_id": _NOBODY, "part": _NOBODY}],
+            tables.messages: [{"ledger_key": _NOBODY, "client_id": _NOBODY}],
+            tables.users: [{"key": _NOBODY}],
+            tables.settings: [
+                {"scope": scope, "name": name},
+                *({"scope": SCOPE, "name": str(worker)} for worker in Worker),
+            ],
         }
         request = {
-            model.Meta.table_name: {"Keys": [{key: {"S": value} for key, value in row.items()}]}
-            for model, row in wanted.items()
+            model.Meta.table_name: {"Keys": [{key: {"S": value} for key, value in row.items()} for row in rows]}
+            for model, rows in wanted.items()
         }
         with translated("tables"):
             found = self._dynamodb.batch_get_item(RequestItems=request)["Responses"]
-        rows = found.get(tables.settings.Meta.table_name, [])
-        return control_of(tables.settings.from_raw_data(rows[0])) if rows else GatewayControl()
+        items = [tables.settings.from_raw_data(row) for row in found.get(tables.settings.Meta.table_name, [])]
+        controls = [control_of(row) for row in items if row.scope == scope]
+        return controls[0] if controls else GatewayControl(), heartbeats_of(items)

@@ -22,8 +22,18 @@ _LONGEST_PAUSE = 5.0
 class EventSourceThreads:
     """Everything that a runner has to do, done in the background until `stop`."""
 
-    def __init__(self, runner: EventSourceRunner, clock: SystemClock) -> None:
+    def __init__(
+        self,
+        runner: EventSourceRunner,
+        clock: SystemClock,
+        beat: Callable[[str], None] | None = None,
+        beat_every: float = 5.0,
+    ) -> None:
+        """`beat` is told the name of a source every few seconds, as long as one of its pollers works."""
         self._runner = runner
+        self._beat = beat
+        self._beat_every = beat_every
+        self._began: dict[str, float] = {}  # when a poller last began to poll, by source
         self._clock = clock
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -31,10 +41,24 @@ class EventSourceThreads:
     def start(self) -> None:
         """Begin to poll and to fire; returns at once."""
         for source in self._runner.sources.values():
+            self._began[source.name] = time.monotonic()
             for number in range(source.concurrency):
-                self._spawn(f"{source.name}-{number}", partial(self._runner.poll, source.name, LONG_POLL))
+                self._spawn(f"{source.name}-{number}", partial(self._poll, source.name))
         for name in self._runner.schedules:
             self._spawn(name, partial(self._await_schedule, name))
+        if self._beat is not None:
+            self._spawn("heartbeat", partial(self._tell, self._beat))
+
+    def _poll(self, source: str) -> None:
+        self._began[source] = time.monotonic()
+        self._runner.poll(source, LONG_POLL)
+
+    def _tell(self, beat: Callable[[str], None]) -> None:
+        """Not by the pollers themselves: a batch may take longer than a heartbeat is waited for."""
+        for name, began in self._began.items():
+            if time.monotonic() - began < LONG_POLL + self._runner.timeout(name) + self._beat_every:
+                beat(name)
+        self._stopping.wait(self._beat_every)
 
     def fire_soon(self, name: str) -> None:
         """Have a schedule fire within a second, whenever it was to fire; the next time is counted from there."""

@@ -173,7 +173,7 @@ class EventSourceRunner:
         try:
             answer = self._app.handler_map[source.name](sqs_event(messages, source.arn), context)
             if context.timed_out(self._clock.now()):
-                raise TimeoutError(f"ran longer than its {self._timeout(source.name)} s")
+                raise TimeoutError(f"ran longer than its {self.timeout(source.name)} s")
             failed = failed_ids(answer, messages)
         except MalformedAnswerError as error:
             logger.error("%s: malformed answer, the whole batch counts as failed: %s", source.name, error)
@@ -258,12 +258,13 @@ class EventSourceRunner:
     # --- functions
 
     def _context(self, name: str) -> LambdaContext:
-        return LambdaContext(self._function(name), self._new_id(), self._timeout(name), self._clock, self._region)
+        return LambdaContext(self._function(name), self._new_id(), self.timeout(name), self._clock, self._region)
 
     def _function(self, name: str) -> str:
         return f"{self._app.app_name}-local-{name}"
 
-    def _timeout(self, name: str) -> float:
+    def timeout(self, name: str) -> float:
+        """How many seconds an invocation of a function may take."""
         return self._timeouts.get(name, DEFAULT_TIMEOUT)
 
 

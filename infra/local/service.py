@@ -15,6 +15,7 @@ from chalicelib import bootstrap
 from chalicelib.aws_clients import plain_client
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
+from chalicelib.domain.heartbeats import Worker
 from chalicelib.observability import SERVICE
 from chalicelib.observability import logger as service_logger
 from infra.local.driver import EventSourceThreads
@@ -68,7 +69,7 @@ def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: fr
         visibility=visibility(settings),
         only=only,
     )
-    return EventSourceThreads(runner, clock)
+    return EventSourceThreads(runner, clock, lambda source: bootstrap.get_services().heartbeats.beat(Worker(source)))
 
 
 def visibility(settings: Settings) -> dict[str, int]:
@@ -98,6 +99,8 @@ class Service:
 
     def start(self) -> None:
         """Begin to answer, to poll and to tick; returns at once."""
+        for worker in Worker:  # what was heard of before does not count, and everyone is given time to begin
+            bootstrap.get_services().heartbeats.beat(worker)
         self._web.start()
         self._event_sources.start()
 

@@ -337,6 +337,32 @@ def test_threads_handle_what_comes_and_stop(sqs: Any) -> None:
     assert threads.stop(10)
 
 
+def test_a_source_is_heard_of_while_all_its_pollers_have_long_batches(sqs: Any) -> None:
+    """Expects heartbeats from the beginning, and on though no poller comes back, until it has overrun its time."""
+    _send(sqs, _queue(sqs), "1")
+    working, go_on, beats = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def work(event: object) -> None:
+        working.set()
+        go_on.wait(30)
+
+    clock = SystemClock()
+    runner = EventSourceRunner(_app(work), sqs, clock, concurrency={"worker": 1}, timeouts={"worker": 2})
+    threads = EventSourceThreads(runner, clock, lambda source: beats.release(), beat_every=0.05)
+    threads.start()
+    assert working.wait(10)
+    while beats.acquire(blocking=False):
+        pass
+    assert all(beats.acquire(timeout=5) for _ in range(3))  # while it works
+    for _ in range(200):  # more than one poller may tell of that has hung for longer than it may
+        if not beats.acquire(timeout=1):
+            break
+    else:
+        pytest.fail("a poller that hangs is still told of as one that works")
+    go_on.set()
+    assert threads.stop(10)
+
+
 def test_threads_outlive_a_queue_that_is_not_there(sqs: Any) -> None:
     """Expects a failing poll to be repeated until the queue exists."""
     handled = threading.Event()

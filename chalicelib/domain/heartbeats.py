@@ -1,0 +1,68 @@
+"""Heartbeats: when each kind of worker was heard of, and mailings of which nothing is heard though they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from .deadlines import is_over
+from .gateway_control import GatewayControl
+from .mailings import MailingState, MailingStatus
+from .messages import PARKED_AT_MOST
+from .progress import asleep
+from .tallies import Tally
+
+EVERY = timedelta(seconds=10)  # that a process writes one at most
+STALLED_AFTER = timedelta(minutes=5)
+
+
+class Worker(StrEnum):
+    """What works without being asked by a person."""
+
+    SENDER = "sender"
+    DISPATCHER = "dispatcher"
+    TICK = "tick"
+
+
+# Within which one that works has been heard of again. Lambda starts senders and dispatchers when there is work, so only
+# processes that are there all the time promise that; the tick comes every minute everywhere, and one of them may fail.
+HEARD_WITHIN = {
+    Worker.SENDER: timedelta(seconds=35),
+    Worker.DISPATCHER: timedelta(seconds=35),
+    Worker.TICK: timedelta(seconds=180),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A worker was heard of at a moment; if it has not been again by `until`, it does not work."""
+
+    worker: Worker
+    at: datetime
+    until: datetime
+
+
+def silent(beats: Iterable[Heartbeat], now: datetime) -> list[Heartbeat]:
+    """Those that should have been heard of again and were not."""
+    return [beat for beat in beats if is_over(beat.until, now, HEARD_WITHIN[beat.worker])]
+
+
+def is_stalled(state: MailingState, tally: Tally, control: GatewayControl, now: datetime) -> bool:
+    """Whether a mailing runs and has people to send to now, and nothing came of anybody for five minutes.
+
+    It is given these five minutes anew when it is changed, when the circuit closes, and when a gateway that asked for a
+    rest has had it. Who waits for their own hours is nobody to send to now, and who is tried again later, or waits for
+    the circuit or the rate, waits for minutes at most.
+    """
+    mailing, statistics = state.mailing, state.statistics
+    if mailing.status is not MailingStatus.RUNNING or now >= mailing.end_at:
+        return False
+    if control.open or control.rests_until(now) > now:
+        return False
+    since = (state.progress_at, mailing.updated_at, control.changed_at, control.rest_until)
+    quiet = now - max((moment for moment in since if moment and moment <= now), default=now)
+    if not statistics.dispatched or statistics.open > statistics.by_status["waiting"]:
+        return quiet >= STALLED_AFTER
+    return statistics.open > asleep(state, tally) and quiet >= STALLED_AFTER + PARKED_AT_MOST

@@ -1,0 +1,43 @@
+"""Senders of `make run` that are stopped (SIGSTOP): it is told, and over once they go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.local_run import ApiCaller, LocalRun, wait_until
+
+
+def senders_of(run: LocalRun) -> list[int]:
+    """The process that sends, a child of the run's own."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read()
+            with open(f"/proc/{pid}/stat") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if b"infra.local.senders" in command and parent == run.process.pid:
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.long
+def test_stopped_senders_are_told_of_within_45_seconds(start: Callable[..., LocalRun]) -> None:
+    """Expects a 503 that names them, though nothing waits to be sent, and 200 again when they go on."""
+    run = start().ready()
+    api = ApiCaller(run)
+    (pid,) = senders_of(run)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: api.request("GET", "/health/ready").status_code == 503, 50, every=1)
+        assert "sender, last seen" in api.request("GET", "/health/ready").json()["detail"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: api.request("GET", "/health/ready").status_code == 200, 15, every=0.5)
+    api.close()

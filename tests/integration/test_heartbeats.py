@@ -1,0 +1,187 @@
+"""Heartbeats: workers that were stopped are told of by /health/ready, /metrics and the overview, and others are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.heartbeats import Heartbeat, Worker, silent
+from chalicelib.domain.messages import Outcome
+from chalicelib.gateways.base import Answer
+from chalicelib.observability import MAILINGS_STALLED, invocation
+from tests.factories import START
+from tests.support.browsing import Browser, text_of
+from tests.support.campaign import OK, Campaign, new_campaign
+from tests.support.emf import emitted
+from tests.support.full_run import captured
+
+
+@pytest.fixture
+def service() -> Iterator[Campaign]:
+    """A service that sends, with a browser."""
+    with new_campaign() as made:
+        yield made
+
+
+def metric(campaign: Campaign, name: str) -> float:
+    """One line of /metrics."""
+    found = re.search(rf"^message_service_{re.escape(name)} (\S+)$", campaign.api.get("/metrics").text, re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def test_senders_that_were_stopped_are_told_of(service: Campaign) -> None:
+    """Expects all green at first, and within 45 seconds a 503 that names them, the metric, and a word in the UI."""
+    service.world.services.heartbeats.beat(Worker.SENDER)
+    browser = Browser(service.api)
+    browser.sign_in()
+    assert service.api.get("/health/ready").status == 200
+    assert "has stopped" not in text_of(browser.get("/admin"))
+    service.world.run_for(45)
+    reply = service.api.get("/health/ready")
+    assert (reply.status, "sender, last seen 2026-03-02 09:00:0" in reply.json["detail"]) == (503, True)
+    assert metric(service, 'worker_unheard_seconds{worker="sender"}') >= 45
+    for path in ("/admin", "/admin/overview/now"):
+        assert re.search(
+            r"The part that sends messages has stopped: last seen .*2026-03-02 09:00:0\d.*restart the service",
+            browser.get(path).text,
+            re.DOTALL,
+        )
+    service.world.services.heartbeats.beat(Worker.SENDER)
+    assert service.api.get("/health/ready").status == 200
+    assert "has stopped" not in text_of(browser.get("/admin"))
+
+
+def test_a_tick_that_was_stopped_is_told_of(service: Campaign) -> None:
+    """Expects the tick to be heard of every minute, and what works only when there is work not to be waited for."""
+    service.world.run_for(600)
+    assert service.api.get("/health/ready").status == 200
+    for task in service.world.scheduler.tasks:
+        if task.name.startswith("tick"):
+            service.world.scheduler.freeze(task)
+    service.world.run_for(200)
+    assert "tick, last seen 2026-03-02 09:10:0" in service.api.get("/health/ready").json["detail"]
+
+
+def test_one_is_written_in_ten_seconds(service: Campaign) -> None:
+    """Expects many threads that look every second to cost six writes a minute, and a dead table to stop nobody."""
+    beats = service.world.services.heartbeats
+    service.world.aws.calls.clear()
+    for _ in range(60):
+        beats.beat(Worker.DISPATCHER)
+        service.world.clock.sleep(1)
+    assert len(service.world.aws.calls) <= 6
+
+    def refuse(call: object) -> None:
+        raise Unavailable("no table")
+
+    service.world.aws.before = refuse
+    service.world.clock.sleep(11)
+    beats.beat(Worker.DISPATCHER)
+
+
+def freeze(campaign: Campaign, worker: str, frozen: bool = True) -> None:
+    """Stop all workers of a kind where they are, or let them go on."""
+    scheduler = campaign.world.scheduler
+    for task in scheduler.tasks:
+        if task.name.startswith(worker):
+            (scheduler.freeze if frozen else scheduler.thaw)(task)
+
+
+def ticked(campaign: Campaign) -> float:
+    """What a tick measures now."""
+    with captured() as text, invocation("tick"):
+        campaign.world.services.dispatcher.tick(campaign.world.clock.now() + timedelta(minutes=1))
+    measured = [one.values for one in emitted(text.getvalue()) if one.name == MAILINGS_STALLED.name]
+    ((value,),) = measured
+    return value
+
+
+def told(campaign: Campaign) -> set[float]:
+    """What the metrics say, of /metrics and of the tick: they are for different places, and say the same."""
+    return {metric(campaign, "stalled_mailings"), ticked(campaign)}
+
+
+@pytest.mark.parametrize("worker", ["sender", "dispatcher"])
+def test_a_mailing_of_which_nothing_comes_is_stalled(service: Campaign, worker: str) -> None:
+    """Expects five minutes of patience, the metrics, a word in the UI, and none of it when it is paused or moves."""
+    service.add_clients(20)
+    mailing_id = service.order()
+    launched = lambda: service.api.get(f"/api/mailing/{mailing_id}").json["status"] == "running"  # noqa: E731
+    assert service.world.scheduler.run_until(START + timedelta(seconds=5), launched)
+    freeze(service, worker)
+    service.world.run_for(250)
+    assert told(service) == {0}
+    service.world.run_for(100)
+    assert told(service) == {1}
+    browser = Browser(service.api)
+    browser.sign_in()
+    assert "nothing has been sent for five minutes" in text_of(browser.get("/admin"))
+    service.api.post(f"/api/mailing/{mailing_id}/pause")
+    service.world.run_for(400)
+    assert told(service) == {0}
+    service.api.post(f"/api/mailing/{mailing_id}/resume")
+    freeze(service, worker, frozen=False)
+    service.finish(mailing_id)
+    assert told(service) == {0}
+    assert "nothing has been sent for five minutes" not in text_of(browser.get("/admin"))
+
+
+def test_a_mailing_that_nobody_launches_counts_too(service: Campaign) -> None:
+    """Expects the tick to say so, for the alarm about late starts hears only of those that do start."""
+    service.add_clients(1)
+    freeze(service, "dispatcher")
+    service.order()
+    service.world.run_for(240)
+    assert ticked(service) == 0
+    service.world.run_for(100)
+    assert ticked(service) == 1
+    assert metric(service, "overdue_seconds") == 340
+
+
+def test_who_waits_for_their_hours_is_not_waited_for(service: Campaign) -> None:
+    """Expects no alarm for a mailing in which everybody sleeps for hours, though nothing is sent."""
+    service.add_clients(5, timezone="Asia/Vladivostok")
+    service.order(local_window={"from": "09:00", "until": "12:00"}, end_time="2026-03-04T09:00:00Z")
+    service.world.run_for(3600)
+    assert (len(service.world.gateway.log), told(service)) == (0, {0})
+
+
+def test_an_open_circuit_has_an_alarm_of_its_own(service: Campaign) -> None:
+    """Expects none for a mailing that waits for the gateway, nor in the minutes after the circuit is closed."""
+    service.add_clients(20)
+    service.api.post("/api/gateway/hold", {"reason": "a test"})
+    mailing_id = service.order()
+    service.world.run_for(1800)
+    assert told(service) == {0}
+    freeze(service, "sender")
+    service.api.post("/api/gateway/close", {})
+    service.world.run_for(200)
+    assert told(service) == {0}
+    service.world.run_for(1200)
+    assert told(service) == {1}
+    freeze(service, "sender", frozen=False)
+    service.finish(mailing_id)
+
+
+def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
+    """Expects no alarm while nothing may be sent, as the gateway has said."""
+    busy = Answer(Outcome.THROTTLED, "HTTP 429", 429, retry_after=300)
+    service.world.gateway.script = lambda gateway_id, nth: busy if len(service.world.gateway.log) < 200 else OK
+    service.add_clients(60)
+    mailing_id = service.order()
+    for _ in range(40):
+        service.world.run_for(20)
+        assert told(service) == {0}
+    service.finish(mailing_id)
+
+
+@pytest.mark.parametrize(("later", "told"), [(0, False), (34, False), (36, True), (-3600, True)])
+def test_a_promise_is_broken_when_its_time_has_passed(later: int, told: bool) -> None:
+    """Expects one from before the clock was set back to be none, until the worker is heard of again."""
+    beat = Heartbeat(Worker.SENDER, START, START + timedelta(seconds=35))
+    assert (silent([beat], START + timedelta(seconds=later)) == [beat]) is told
