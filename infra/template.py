@@ -9,6 +9,7 @@ from typing import Any
 import botocore.session
 import yaml
 
+from chalicelib import __version__
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES, GatewayResponse
 from infra.monitoring import monitoring
 from infra.provision import TEMPLATE as RESOURCES
@@ -37,6 +38,7 @@ def merge_template(target: Target) -> dict[str, Any]:
         if resource.get("Type") == "AWS::Serverless::Function":
             resource["Properties"] |= {"Runtime": target.runtime, "Architectures": [target.architecture]}
     overlay["RestAPI"]["Properties"]["GatewayResponses"] = _gateway_responses()
+    template["Outputs"]["Version"] = {"Description": "The version of the service", "Value": __version__}
     for source in (yaml.safe_load(RESOURCES.read_text(encoding="utf-8")), monitoring(), saved_queries()):
         for section, entries in source.items():
             present = template.setdefault(section, {})

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..domain.reports import excerpt
 from . import assets, texts
 from .texts import _
@@ -29,6 +30,7 @@ def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
         "asset": lambda name: visit.link(assets.path_of(name)),
         "languages": texts.LANGUAGES,
         "now": visit.now,
+        "version": __version__,
         "status_name": texts.status_name,
         "worker_name": texts.worker_name,
         "field_name": texts.field_name,

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from .. import __version__
 from ..domain.errors import Forbidden, Invalid, Malformed, ServiceError, Unauthenticated, Unavailable
 from . import parsing, problems
 from .routing import EVERYBODY, Created, Header, Operation, Text
 from .schemas import REF, drop_defaults, model_of, tidy, tidy_parameter
 
-VERSION = "1.0.0"
 _SENTENCE = re.compile(r"(?<=\.) ")
 _LOCATION = Header("Location", "Where it is.")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"token": []}]
@@ -73,7 +73,7 @@ def document(operations: Iterable[Operation], server: str = "/") -> dict[str, An
         "openapi": "3.1.0",
         "info": {
             "title": "Message Service",
-            "version": VERSION,
+            "version": __version__,
             "description": "Mailings to segments of clients, delivered through an HTTP gateway.",
         },
         "servers": [{"url": server}],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .. import __version__
 from ..domain.gateway_control import Circuit
 from .fields import View
 from .routing import Call, Routes
@@ -15,14 +16,16 @@ class Index(View):
     """Where things are."""
 
     service: str
+    version: str
     api: dict[str, str]
     health: str
 
 
 class Health(View):
-    """That the service answers."""
+    """That the service answers, and which version of it."""
 
     status: Literal["ok"] = "ok"
+    version: str
 
 
 class ReadinessView(View):
@@ -49,6 +52,7 @@ def read_index(call: Call) -> Index:
     """Say where things are."""
     return Index(
         service="Message Service",
+        version=__version__,
         api={name: call.link(path) for name, path in RESOURCES.items()},
         health=call.link("/health"),
     )
@@ -58,7 +62,7 @@ def read_index(call: Call) -> Index:
 def read_health(call: Call) -> Health:
     """Say that the service answers. Asks nothing of tables, queues and gateway."""
     del call
-    return Health()
+    return Health(version=__version__)
 
 
 @routes.route("GET", "/health/ready", roles=None)

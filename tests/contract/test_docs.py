@@ -100,7 +100,7 @@ def test_every_command_of_aws_is_one_that_aws_knows() -> None:
 
 def test_links_between_documents_lead_somewhere() -> None:
     """To files that are there, and to headings of them."""
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
             name, _, heading = target.partition("#")
             if "://" in target:

@@ -15,7 +15,7 @@ from chalicelib.config import _VARIABLES, Settings
 from chalicelib.emails.post import POSTS
 from chalicelib.services import delivery, gateway_control
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -240,9 +240,9 @@ def test_a_function_knows_which_of_its_stacks_it_is() -> None:
     assert Settings().function == ""
 
 
-def test_the_readme_names_every_variable_with_its_default() -> None:
+def test_the_table_of_settings_names_every_variable_with_its_default() -> None:
     """What people read is what they get; some have other defaults where `make run` gives them."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     on_aws = ("GATEWAY_TOKEN_SECRET", "GATEWAY_HOSTS", "GATEWAY_LOCAL", "API_ADDRESS_PREFIX")
     local = (
         *on_aws,

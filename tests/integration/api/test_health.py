@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from chalicelib import __version__
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import NotReady
@@ -30,7 +31,7 @@ def test_it_lives_whatever_happens_behind_it(api: Api) -> None:
     """Without a token, and without a single call."""
     api.aws.before = _refuse
     reply = api.get("/health", token="")
-    assert (reply.status, reply.json) == (200, {"status": "ok"})
+    assert (reply.status, reply.json) == (200, {"status": "ok", "version": __version__})
     assert api.aws.calls == []
 
 
