@@ -13,6 +13,8 @@ from botocore.config import Config
 from botocore.parsers import JSONParser, ResponseParserFactory
 from botocore.serialize import JSONSerializer
 
+from .aws_calls import ShortCalls
+
 
 def aws_client(name: str, *, patient: bool = True) -> Any:
     """A client of an AWS service that speaks JSON; AWS_ENDPOINT_URL redirects it.
@@ -34,6 +36,7 @@ def plain_client(name: str, config: Config) -> Any:
     session.register_component("response_parser_factory", _PlainParsers())
     client = session.create_client(name, config=config.merge(Config(parameter_validation=False)))
     client._serializer = _PlainSerializer()
+    ShortCalls(client)
     return client
 
 

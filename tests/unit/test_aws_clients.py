@@ -90,8 +90,12 @@ def _heard(client: Any, operation: str, asked: dict[str, Any], body: bytes, stat
     client.meta.events.register("before-send", answer)
     got = getattr(client, operation)(**asked)
     (request,) = sent
-    headers = {name: request.headers[name] for name in ("X-Amz-Target", "Content-Type")}
+    headers = {name: _text(request.headers[name]) for name in ("X-Amz-Target", "Content-Type")}
     return (request.method, request.url, headers, json.loads(request.body)), got
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
 
 
 @pytest.mark.parametrize(("service", "operation", "asked", "answered"), CALLS, ids=lambda value: str(value)[:30])

@@ -24,6 +24,7 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.02)
         self._stopped = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -35,6 +36,10 @@ class RawServer:
         self._stopped.set()
         self._thread.join()
         self._listener.close()
+
+    def wait_closed(self) -> None:
+        """Until the connection of the last request is closed."""
+        assert self._closed.wait(_BOUND)
 
     def _serve(self) -> None:
         while not self._stopped.is_set():
@@ -53,6 +58,7 @@ class RawServer:
                         self._talk(connection)
                 except OSError:
                     continue  # the caller had heard enough, which is what most of the tests want
+            self._closed.set()
 
     def _talk(self, connection: socket.socket) -> None:
         request = b""
@@ -61,6 +67,7 @@ class RawServer:
             if not piece:
                 return
             request += piece
+        self._closed.clear()
         self.requests.append(request)
         self.sent = 0
         for piece in self.answer:

@@ -74,6 +74,7 @@ def test_no_cookie_is_kept(raw: RawServer) -> None:
     gateway = HttpGateway(Settings(gateway_url=raw.url))
     for gateway_id in (1, 2):
         assert gateway.send(gateway_id, "+79161234567", "Hello").outcome is Outcome.ACCEPTED
+        raw.wait_closed()
     assert [b"cookie" in request.lower() for request in raw.requests] == [False, False]
 
 
