@@ -189,15 +189,25 @@ class Ledger:
 
     def page(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` rows of a shard after a client's id, and the last id; "" at the end of the shard."""
-        request: dict[str, Any] = {
+        return self._page(mailing_id, shard, after, {"Limit": limit})
+
+    def counted_page(self, mailing_id: str, shard: str, after: str) -> tuple[list[Message], str]:
+        """Like `page`, as many as 1 MB holds and without their attempts, which make up most of their size: to count."""
+        places = {f"#{place}": name for place, name in enumerate(_COUNTED_BY)}
+        return self._page(
+            mailing_id, shard, after, {"ExpressionAttributeNames": places, "ProjectionExpression": ", ".join(places)}
+        )
+
+    def _page(self, mailing_id: str, shard: str, after: str, asked: dict[str, Any]) -> tuple[list[Message], str]:
+        key = {"S": f"{mailing_id}#{shard}"}
+        request = asked | {
             "TableName": self._table,
             "KeyConditionExpression": "ledger_key = :key",
-            "ExpressionAttributeValues": {":key": {"S": f"{mailing_id}#{shard}"}},
-            "Limit": limit,
+            "ExpressionAttributeValues": {":key": key},
             "ConsistentRead": True,
         }
         if after:
-            request["ExclusiveStartKey"] = {"ledger_key": {"S": f"{mailing_id}#{shard}"}, "client_id": {"S": after}}
+            request["ExclusiveStartKey"] = {"ledger_key": key, "client_id": {"S": after}}
         with translated("messages"):
             answer = self._dynamodb.query(**request)
         messages = [message_of(item) for item in answer["Items"]]
@@ -245,23 +255,6 @@ class Ledger:
         with translated("messages"):
             answer = self._dynamodb.query(**request)
         return [(from_ms(float(item["due_at"]["N"])), item["client_id"]["S"]) for item in answer["Items"]]
-
-    def counted_page(self, mailing_id: str, shard: str, after: str) -> tuple[list[Message], str]:
-        """Like `page`, as many as 1 MB holds and without their attempts, which make up most of their size: to count."""
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "ledger_key = :key",
-            "ExpressionAttributeValues": {":key": {"S": f"{mailing_id}#{shard}"}},
-            "ExpressionAttributeNames": {f"#{place}": name for place, name in enumerate(_COUNTED_BY)},
-            "ProjectionExpression": ", ".join(f"#{place}" for place in range(len(_COUNTED_BY))),
-            "ConsistentRead": True,
-        }
-        if after:
-            request["ExclusiveStartKey"] = {"ledger_key": {"S": f"{mailing_id}#{shard}"}, "client_id": {"S": after}}
-        with translated("messages"):
-            answer = self._dynamodb.query(**request)
-        messages = [message_of(item) for item in answer["Items"]]
-        return messages, answer["LastEvaluatedKey"]["client_id"]["S"] if "LastEvaluatedKey" in answer else ""
 
 
 @lru_cache(maxsize=64)

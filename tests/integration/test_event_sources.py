@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -16,22 +16,9 @@ from moto import mock_aws
 from chalicelib.clock import SystemClock
 from infra.local.driver import EventSourceThreads
 from infra.local.event_sources import EventSourceRunner
+from tests.support.clocks import START, FrozenClock
 
-START = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 Answer = Callable[[dict[str, Any], Any], object]
-
-
-class FrozenClock(SystemClock):
-    """A clock that moves only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def sleep(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
 
 
 class Function:
@@ -291,7 +278,7 @@ def test_a_rate_fires_at_start_and_then_in_its_rhythm(sqs: Any, clock: FrozenClo
         fired.append(runner.run_once())
     assert fired == [1, 0, 1, 0, 1, 1, 0, 1]
     assert (events[0]["source"], events[0]["detail-type"]) == ("aws.events", "Scheduled Event")
-    assert [event["time"][11:] for event in events] == ["10:00:00Z", "10:01:00Z", "10:02:00Z", "10:05:20Z", "10:06:00Z"]
+    assert [event["time"][11:] for event in events] == ["09:00:00Z", "09:01:00Z", "09:02:00Z", "09:05:20Z", "09:06:00Z"]
 
 
 def test_a_failing_schedule_fires_again(sqs: Any, clock: FrozenClock) -> None:

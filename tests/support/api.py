@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from unittest import mock
@@ -20,7 +20,6 @@ from app import app
 from chalicelib import bootstrap
 from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services, build
-from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
 from chalicelib.domain.users import Role
 from chalicelib.services import passwords
@@ -28,22 +27,9 @@ from chalicelib.storage.models import Tables, bind
 from infra.local.http import HttpFront
 from infra.provision import provision
 from tests.support.aws import InProcessAws
+from tests.support.clocks import FrozenClock
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery staple"
-
-
-class FrozenClock(SystemClock):
-    """Moves only when a test says so."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def sleep(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

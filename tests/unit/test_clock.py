@@ -9,16 +9,7 @@ import pytest
 import time_machine
 
 from chalicelib.clock import Backoff, SystemClock
-
-
-class CountingClock(SystemClock):
-    """Does not wait, and says how long it would have."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
+from tests.support.clocks import CountingClock
 
 
 def test_the_present_is_in_utc_and_whole_milliseconds() -> None:

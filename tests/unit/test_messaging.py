@@ -13,10 +13,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.clock import Backoff, SystemClock
+from chalicelib.clock import Backoff
 from chalicelib.domain.errors import Malformed, Unavailable
 from chalicelib.messaging import TRIES, Hint, Queue, Unit, hints_for
 from tests.factories import MessageFactory
+from tests.support.clocks import CountingClock
 
 BUSY = {"Code": "ThrottlingException", "SenderFault": False}
 WRONG = {"Code": "InvalidMessageContents", "SenderFault": True}
@@ -67,16 +68,6 @@ class RecordingSqs:
             else:
                 self.taken.append({key: value for key, value in entry.items() if key != "Id"})
         return {"Successful": [], "Failed": failed} if failed else {"Successful": []}
-
-
-class CountingClock(SystemClock):
-    """Does not wait, and says how long it would have."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
 
 
 def queue_on(sqs: RecordingSqs) -> tuple[Queue, CountingClock]:

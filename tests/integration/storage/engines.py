@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
 
 from chalicelib.aws_clients import aws_client
-from chalicelib.clock import Backoff, SystemClock
+from chalicelib.clock import Backoff
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Message
 from chalicelib.storage.clients import ClientRepository
@@ -28,18 +28,9 @@ from chalicelib.storage.walks import WalkRepository
 from infra.provision import provision
 from tests.factories import MailingFactory, MessageFactory
 from tests.support.aws import Call, InProcessAws
+from tests.support.clocks import CountingClock
 
 SETTINGS = Settings()
-
-
-class CountingClock(SystemClock):
-    """Does not wait, and says how long it would have."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
 
 
 @dataclass

@@ -6,22 +6,14 @@ import base64
 import io
 import json
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from chalice.app import Chalice, CORSConfig, Response
 
-from chalicelib.clock import SystemClock
 from infra.local.gateway_responses import GATEWAY_RESPONSES
 from infra.local.http import HttpFront
-
-
-class FrozenClock(SystemClock):
-    """Does not move."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 1, 10, tzinfo=UTC)
+from tests.support.clocks import FrozenClock
 
 
 class Reply:
@@ -96,7 +88,7 @@ def test_a_request_becomes_a_proxy_event(front: Front) -> None:
     context = event["requestContext"]
     assert context["identity"]["sourceIp"] == "127.0.0.9"
     assert (context["resourcePath"], context["path"], context["httpMethod"]) == ("/echo/{name}", "/echo/a%20b/", "GET")
-    assert (context["stage"], context["requestTimeEpoch"]) == ("local", 1793527200000)
+    assert (context["stage"], context["requestTimeEpoch"]) == ("local", 1772442000000)
     assert "authorizer" not in context
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Contact
 from chalicelib.domain.gateway_control import GatewayControl
@@ -25,28 +24,16 @@ from chalicelib.services.calling import Caller, Calls
 from chalicelib.services.gateway_control import TOLERANCE, GatewayControlService
 from chalicelib.services.states import MailingStates
 from tests.factories import START, MailingFactory, MessageFactory
+from tests.support.clocks import FrozenClock
 
 SECOND = timedelta(seconds=1)
-
-
-class Clock(SystemClock):
-    """Goes on by what is slept."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def sleep(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
 
 
 @dataclass
 class Tables:
     """What a call hangs on, each read of it as slow as is said; what a read answers is as it was when it was asked."""
 
-    clock: Clock
+    clock: FrozenClock
     mailing: Mailing
     takes: Iterable[float]
     rate: int | None = None
@@ -143,7 +130,7 @@ def test_what_a_call_hangs_on_is_a_second_old_at_most(
     takes: list[float], connecting: float, latency: float, rate: int | None, lasts: float
 ) -> None:
     """Expects no call with older knowledge of mailing, client or gateway, none after the end, and none out of turn."""
-    clock = Clock()
+    clock = FrozenClock(START)
     tables = Tables(clock, running(rate_limit=rate, end_at=START + timedelta(seconds=lasts)), takes)
     gateway = RecordingGateway(tables, connecting, latency)
     results = made(tables, gateway, 6, rate)
@@ -158,7 +145,7 @@ def test_what_a_call_hangs_on_is_a_second_old_at_most(
 
 def test_quick_tables_let_everybody_through() -> None:
     """Expects all calls to be made, and mailing, client and gateway each to be read about once a second."""
-    tables = Tables(Clock(), running(), [0.01])
+    tables = Tables(FrozenClock(START), running(), [0.01])
     gateway = RecordingGateway(tables, 0.0, 0.1)
     results = made(tables, gateway, 20, None)
     assert len(gateway.left) == 20
@@ -169,7 +156,7 @@ def test_quick_tables_let_everybody_through() -> None:
 
 def test_a_turn_is_for_sending_alone() -> None:
     """Expects everything to be read before it, and the client once."""
-    tables = Tables(Clock(), running(rate_limit=1), [0.03])
+    tables = Tables(FrozenClock(START), running(rate_limit=1), [0.03])
     gateway = RecordingGateway(tables, 0.0, 0.1)
     results = made(tables, gateway, 5, 1)
     assert len(gateway.left) == 5
@@ -180,7 +167,7 @@ def test_a_turn_is_for_sending_alone() -> None:
 
 def test_tables_that_are_too_slow_hold_the_call() -> None:
     """Expects a reason instead of a call when three looks in a row took too long."""
-    tables = Tables(Clock(), running(), [0.4])
+    tables = Tables(FrozenClock(START), running(), [0.4])
     gateway = RecordingGateway(tables, 1.5, 0.1)
     ((_, answer),) = made(tables, gateway, 1, None)
     assert answer == "the tables are too slow for the last look"
@@ -189,7 +176,7 @@ def test_tables_that_are_too_slow_hold_the_call() -> None:
 
 def test_a_client_is_known_as_of_the_claim() -> None:
     """Expects nobody to be read again whose message was claimed just now."""
-    clock = Clock()
+    clock = FrozenClock(START)
     tables = Tables(clock, running(), [0.01])
     gateway = RecordingGateway(tables, 0.0, 0.1)
     caller = calling(tables, gateway)

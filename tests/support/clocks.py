@@ -1,0 +1,32 @@
+"""Clocks for tests that need no scheduler: one that a test moves, one that notes its waits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.clock import SystemClock
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+class FrozenClock(SystemClock):
+    """Moves only when a test says so, and by what is slept."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.moment = start
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+class CountingClock(SystemClock):
+    """Does not wait, and says how long it would have."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
