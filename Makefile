@@ -100,9 +100,10 @@ mutants: $(STAMP) ## Take out what the promises hang on, piece by piece, and see
 scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
 	$(BIN)/python -m tests.simulation.scale $(SIZES)
 
-# With PEER=path the same job on Celery, Redis and PostgreSQL beside it (benchmarks/peer.py).
-bench: $(STAMP) $(if $(PEER),$(PEER_VENV)/.requirements) ## Measure what docs/performance.md tells (PARTS="job cpu" FLAGS=--short PEER=path)
-	@PEER="$(PEER)" PEER_PYTHON="$(if $(PEER),$(PEER_VENV)/bin/python)" $(BIN)/python -m benchmarks.bench $(PARTS) $(FLAGS)
+# With PEER=path the same job on Celery, Redis and PostgreSQL beside it (benchmarks/peer.py), with API_PEER=path the API on
+# Django and PostgreSQL behind gunicorn (benchmarks/api_peer.py).
+bench: $(STAMP) $(if $(PEER)$(API_PEER),$(PEER_VENV)/.requirements) ## Measure what docs/performance.md tells (PARTS="job cpu" FLAGS=--short PEER=path API_PEER=path)
+	@PEER="$(PEER)" API_PEER="$(API_PEER)" PEER_PYTHON="$(if $(PEER)$(API_PEER),$(PEER_VENV)/bin/python)" $(BIN)/python -m benchmarks.bench $(PARTS) $(FLAGS)
 
 $(PEER_VENV)/.requirements: requirements-peer.txt
 	@cmp -s $< $@ && touch $@ || { \

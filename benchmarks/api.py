@@ -8,13 +8,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.figures import percentile
-from benchmarks.main_job import TAG, Stack
+from benchmarks.figures import Figure, figures, percentile, table
+from benchmarks.main_job import TAG, Stack, cpu
 
 CONNECTIONS = 8
 _TIMEOUT = 30.0
@@ -29,6 +29,15 @@ class Timed:
     per_second: float
     p50_ms: float
     p99_ms: float
+
+
+def of_stack(stack: Stack, make: Callable[[int], Request], count: int) -> dict[str, float]:
+    """The same of our own stack, with the CPU time of a request in milliseconds: of the API, and of the emulator."""
+    before = [cpu(*stack.own), cpu(stack.emulator)]
+    timed = measure(stack.api._url, str(stack.api._session.headers["Authorization"]), make, count)
+    spent = [after - earlier for after, earlier in zip([cpu(*stack.own), cpu(stack.emulator)], before, strict=True)]
+    names = ("own_cpu_ms", "emulator_cpu_ms")
+    return asdict(timed) | {name: round(1000 * one / count, 2) for name, one in zip(names, spent, strict=True)}
 
 
 def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
@@ -57,7 +66,7 @@ def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
     }
 
 
-def measure(stack: Stack, make: Callable[[int], Request], count: int) -> Timed:
+def measure(address: str, authorization: str, make: Callable[[int], Request], count: int) -> Timed:
     """So many requests, spread over the connections; RuntimeError where one is refused."""
     numbers: Iterator[int] = iter(range(count))
     lock = threading.Lock()
@@ -65,9 +74,9 @@ def measure(stack: Stack, make: Callable[[int], Request], count: int) -> Timed:
     refused: list[str] = []
 
     def work() -> None:
-        url = urlsplit(stack.api._url)
+        url = urlsplit(address)
         connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=_TIMEOUT)
-        headers = {"Authorization": str(stack.api._session.headers["Authorization"])}
+        headers = {"Authorization": authorization}
         while not refused:
             with lock:
                 number = next(numbers, None)
@@ -93,3 +102,17 @@ def measure(stack: Stack, make: Callable[[int], Request], count: int) -> Timed:
     if refused:
         raise RuntimeError(refused[0])
     return Timed(round(len(took) / seconds, 1), round(percentile(took, 0.5), 1), round(percentile(took, 0.99), 1))
+
+
+def report(runs: dict[str, list[dict[str, float]]], theirs: dict[str, list[dict[str, float]]]) -> str:
+    """A table of all runs, in Markdown: what was measured here, and what of the peer in turns with it."""
+    rows = []
+    for name, lines in runs.items():
+        rate, p50, p99, own, emulator = figures(lines, tuple(lines[0])).values()
+        row = [name, rate.shown(), p50.shown(), p99.shown(), own.shown(2), emulator.shown(2)]
+        if others := theirs.get(name):
+            ratio = Figure.of([us["per_second"] / them["per_second"] for us, them in zip(lines, others, strict=True)])
+            row += [figures(others, ("per_second",))["per_second"].shown(), ratio.shown(2)]
+        rows.append((*row, *[""] * (8 - len(row))))
+    head = ("call", "requests/s", "p50, ms", "p99, ms", "API's CPU, ms", "emulator's CPU, ms")
+    return table((*head, "gunicorn, requests/s", "here / gunicorn"), rows)

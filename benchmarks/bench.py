@@ -24,11 +24,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks import api, cold_start, cost, cpu, gateway, growth, mailing, main_job, peer, plots, punctuality, start
+from benchmarks import (
+    api,
+    api_peer,
+    cold_start,
+    cost,
+    cpu,
+    gateway,
+    growth,
+    mailing,
+    main_job,
+    peer,
+    plots,
+    punctuality,
+    start,
+)
 from benchmarks.figures import Figure, figures, percentile, table
 from benchmarks.progress import say
 
-_FIRST_VERSION = {"create a client": "250", "read a client": "270 to 300"}  # of requests per second, on two cores
 _SENT = ("per_second", "first_message_s", "own_cpu_ms", "emulator_cpu_ms")
 _IMAGES = main_job.ROOT / "docs" / "images"
 _LARGEST_API = 100_000  # clients whom the emulator can hold
@@ -166,21 +179,28 @@ def growing(options: Options) -> Part:
 
 
 def requests_of_the_api(options: Options) -> Part:
-    """The ten main calls."""
+    """The ten main calls, and four of them in turns with the API's peer where there is one."""
+    why_not = api_peer.missing()
+    if why_not:
+        say(f"without the peer: {why_not}")
+    count = 80 if options.short else 400
     runs: dict[str, list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as directory, main_job.running("sandbox:", Path(directory)) as stack:
+    theirs: dict[str, list[dict[str, float]]] = {}
+    with ExitStack() as held:
+        directories = [Path(held.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
+        stack = held.enter_context(main_job.running("sandbox:", directories[0]))
         stack.add_clients(options.messages)
         mailing_id = main_job.sent_mailing(stack, options.messages)
+        other = None if why_not else held.enter_context(api_peer.running(directories[1]))
         for number in range(options.runs):
+            their_calls = other.calls() if other else {}
             for name, make in api.calls(stack, mailing_id).items():
-                timed = api.measure(stack, make, 80 if options.short else 400)
-                runs.setdefault(name, []).append(dataclasses.asdict(timed))
+                runs.setdefault(name, []).append(api.of_stack(stack, make, count))
+                if other and name in their_calls:
+                    timed = api.measure(other.url, other.authorization, their_calls[name], count)
+                    theirs.setdefault(name, []).append(dataclasses.asdict(timed))
             say(f"run {number + 1} done")
-    rows = []
-    for name, lines in runs.items():
-        found = figures(lines, ("per_second", "p50_ms", "p99_ms"))
-        rows.append((name, *(figure.shown() for figure in found.values()), _FIRST_VERSION.get(name, "")))
-    return runs, table(("call", "requests/s", "p50, ms", "p99, ms", "first version, requests/s"), rows)
+    return {"here": runs, "peer": theirs or why_not}, api.report(runs, theirs)
 
 
 def punctual(options: Options) -> Part:

@@ -60,9 +60,9 @@ class Stack:
         emulator = read_json(self.directory.emulator_file) or {}
         self.emulator = psutil.Process(int(emulator["pid"]))
         service = psutil.Process(process.pid)
-        # The service with its senders, without emulator and sandbox.
-        senders = [one for one in service.children() if "infra.local.senders" in one.cmdline()]
-        self.own = (service, *senders)
+        # The service with its fronts and senders, without emulator and sandbox.
+        kinds = {"infra.local.front", "infra.local.senders"}
+        self.own = (service, *(one for one in service.children() if kinds.intersection(one.cmdline())))
         self.api = RunningService.found({"DATA_DIR": str(data_dir)}, "bench")
 
     def add_clients(self, count: int) -> None:

@@ -66,7 +66,7 @@ def missing() -> str:
         return "PEER names no file: give the script of the peer, PEER=path/to/celery_peer.py"
     if not python or not Path(python).is_file():
         return "PEER_PYTHON names no Python with the packages of requirements-peer.txt"
-    if _postgres() is None or shutil.which("redis-server") is None:
+    if postgres_programs() is None or shutil.which("redis-server") is None:
         return "the peer's engines are not installed: on Debian, apt install postgresql redis-server"
     return ""
 
@@ -75,13 +75,13 @@ def missing() -> str:
 def running(directory: Path) -> Iterator[Peer]:
     """The peer with its engines, whose data are in the directory."""
     with ExitStack() as stack:
-        database = stack.enter_context(_postgresql(directory / "postgresql"))
+        database = stack.enter_context(postgresql(directory / "postgresql"))
         broker = stack.enter_context(_redis(directory))
         environ = {"PEER_DSN": database, "PEER_BROKER": broker, "C_FORCE_ROOT": "1"}
         yield Peer(Path(os.environ["PEER"]).resolve(), Path(os.environ["PEER_PYTHON"]).absolute(), environ)
 
 
-def _postgres() -> Path | None:
+def postgres_programs() -> Path | None:
     """The directory of PostgreSQL's programs, which Debian keeps out of the PATH."""
     found = shutil.which("initdb")
     places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -89,9 +89,10 @@ def _postgres() -> Path | None:
 
 
 @contextmanager
-def _postgresql(directory: Path) -> Iterator[str]:
-    programs = _postgres() or Path()
-    port = _free_port()
+def postgresql(directory: Path) -> Iterator[str]:
+    """A PostgreSQL of its own with its data in the directory, and its address."""
+    programs = postgres_programs() or Path()
+    port = free_port()
     directory.mkdir()
     # PostgreSQL refuses to run as root.
     user: dict[str, Any] = {}
@@ -112,7 +113,7 @@ def _postgresql(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def _redis(directory: Path) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
@@ -133,6 +134,7 @@ def _run(command: list[str], user: dict[str, Any], directory: Path) -> None:
         subprocess.run(command, check=True, timeout=_BOUND, stdout=log, stderr=log, cwd="/", **user)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody has."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

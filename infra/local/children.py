@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from infra.local.logs import open_log
 
@@ -25,14 +27,15 @@ class ChildProcess:
     """A module of this package in a process of its own, which says one line once it works.
 
     `log` is the file that takes what it writes to standard error; None for that of this process. `stop_bound` is how
-    many seconds it may take to end.
+    many seconds it may take to end. `given` is a descriptor that it has, too.
     """
 
-    def __init__(self, module: str, log: Path | None, stop_bound: float) -> None:
+    def __init__(self, module: str, log: Path | None, stop_bound: float, given: int | None = None) -> None:
         self._module = module
         self._log = log
         self._stop_bound = stop_bound
-        self._process = self._started()
+        self._given = given
+        self._process = self._started(*self._again())
 
     def revive(self) -> None:
         """Start it again if it has ended; where that fails, the next call tries once more."""
@@ -56,7 +59,8 @@ class ChildProcess:
     def ask_to_stop(self) -> None:
         """Let it end; returns at once."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it has ended already
+                self._process.stdin.close()
 
     def stop(self) -> None:
         """End it, and wait until it has."""
@@ -67,8 +71,17 @@ class ChildProcess:
             self._process.kill()
 
     def _again(self) -> tuple[str, ...]:
-        """The arguments with which it is started again."""
+        """The arguments with which it is started."""
         return ()
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        """Give it a line of JSON; nothing happens if it has ended, which `revive` and `await_ready` see."""
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.write(json.dumps(what).encode() + b"\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                logger.warning("%s ended before it could be told anything", self._module)
 
     def _started(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"infra.local.{self._module}", *arguments]
@@ -76,7 +89,13 @@ class ChildProcess:
         try:
             # A session of its own: Ctrl-C in the terminal is for the service, which ends it after its last call.
             return subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                command,
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=() if self._given is None else (self._given,),
             )
         finally:
             if log is not None:
@@ -105,7 +124,7 @@ class SandboxProcess(ChildProcess):
         self.port = int(self._heard())
 
     def _again(self) -> tuple[str, ...]:
-        return (str(self.port),)
+        return (str(self.port),) if self.port else ()
 
 
 class SendersProcess(ChildProcess):
@@ -116,9 +135,28 @@ class SendersProcess(ChildProcess):
 
     def begin(self) -> None:
         """Tell them the environment of this process."""
-        if self._process.stdin is not None:
-            try:
-                self._process.stdin.write(json.dumps(dict(os.environ)).encode() + b"\n")
-                self._process.stdin.flush()
-            except BrokenPipeError:  # `await_ready` says what is to be said
-                logger.warning("the senders ended before they began")
+        self._tell(dict(os.environ))
+
+
+class FrontProcess(ChildProcess):
+    """One of the processes that answer HTTP on one listening socket: who connects while one is away waits for another.
+
+    They import what they need at once, and answer as soon as they are told their environment.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._trouble = ""
+        super().__init__("front", None, stop_bound=12, given=listener.fileno())
+
+    def begin(self) -> None:
+        """Tell it the environment of this process, and what troubles the emulator."""
+        self._tell({"environment": dict(os.environ), "trouble": self._trouble})
+
+    def tell_trouble(self, trouble: str) -> None:
+        """What /health/ready is to say of the emulator, "" for nothing."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._tell({"trouble": trouble})
+
+    def _again(self) -> tuple[str, ...]:
+        return (str(self._given),)

@@ -25,11 +25,15 @@ _ISOLATED = {
 _REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
 
+_MOST_BY_ITSELF = 4  # processes that answer HTTP: each takes 100 MB, and more are faster than their emulator
+
+
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
     """How `make run` is to run; an empty text means that nothing was said."""
 
     port: int = 8000
+    api_processes: int = 2
     data_dir: str = ".local"
     endpoint_url: str = ""
     gateway_url: str = ""
@@ -42,6 +46,9 @@ class LocalSettings:
         port = environ.get("PORT", "").strip() or "8000"
         if not port.isdecimal() or int(port) > 65535:
             raise ValueError(f"PORT: not a port: {port!r}")
+        processes = environ.get("API_PROCESSES", "").strip() or str(min(_cores(), _MOST_BY_ITSELF))
+        if not re.fullmatch(r"[1-9]\d?", processes):
+            raise ValueError(f"API_PROCESSES: not a number from 1 to 99: {processes!r}")
         endpoint = environ.get("AWS_ENDPOINT_URL", "").strip()
         if endpoint:
             if not endpoint.startswith(("http://", "https://")):
@@ -54,12 +61,18 @@ class LocalSettings:
             raise ValueError(f"SANDBOX_LATENCY_MS: not a number of milliseconds below a million: {latency!r}")
         return cls(
             port=int(port),
+            api_processes=int(processes),
             data_dir=environ.get("DATA_DIR", "").strip() or ".local",
             endpoint_url=endpoint,
             gateway_url=environ.get("GATEWAY_URL", "").strip(),
             admin_username=environ.get("ADMIN_USERNAME", "").strip() or "admin",
             admin_password=environ.get("ADMIN_PASSWORD", ""),
         )
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def durability(environ: Mapping[str, str] = os.environ) -> str:

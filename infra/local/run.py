@@ -1,7 +1,7 @@
 """One local run: what it starts in which order, what it watches, and how all of it ends.
 
-One process holds the API, the dispatcher and the schedules, another the senders. The emulator is a process of its own
-that outlives a killed service; senders and sandbox gateway do not.
+One process holds the dispatcher and the schedules and watches the others: those that answer HTTP, and the senders. The
+emulator is a process of its own that outlives a killed service; fronts, senders and sandbox gateway do not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TextIO
 
 from infra.local import logs
-from infra.local.children import SandboxProcess, SendersProcess
+from infra.local.children import FrontProcess, SandboxProcess, SendersProcess
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.emulator_access import Access
@@ -50,6 +50,7 @@ class Run:
         self._emulator: Emulator | None = None
         self._sandbox: SandboxProcess | None = None
         self._senders: SendersProcess | None = None
+        self._fronts: list[FrontProcess] = []
         self._service: Service | None = None
         self._to_prepare = False  # whether an emulator that began again is still without queues
         self._trouble = ""  # why nothing can be written at this moment
@@ -83,6 +84,7 @@ class Run:
         if not self._local.gateway_url:
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
         self._senders = SendersProcess()
+        self._fronts = [FrontProcess(listener) for _ in range(self._local.api_processes)]
         with ThreadPoolExecutor(1) as pool:
             emulator = None if self._local.endpoint_url else pool.submit(self._start_emulator)
             from chalicelib import bootstrap
@@ -100,16 +102,17 @@ class Run:
         local = self._local
         accounts = bootstrap.get_services().accounts
         about_user = ensure_first_user(accounts, self._directory, local.admin_username, local.admin_password)
+        for front in self._fronts:
+            front.begin()
 
         from app import app
 
-        self._service = Service(app, settings, listener)
+        self._service = Service(app, settings)
         self._service.start()
-        if self._emulator is not None:
-            bootstrap.get_services().readiness.more.append(lambda: self._trouble)
-            if self._emulator.queues_are_lost():
-                self._service.set_going()
-        self._senders.await_ready()
+        if self._emulator is not None and self._emulator.queues_are_lost():
+            self._service.set_going()
+        for child in (self._senders, *self._fronts):
+            child.await_ready()
         return about_user
 
     def _start_emulator(self) -> None:
@@ -140,6 +143,8 @@ class Run:
             self._sandbox.revive()
         if self._senders is not None:
             self._senders.revive()
+        for front in self._fronts:
+            front.revive()
         if self._emulator is not None and not self._stopping.is_set():
             self._watch_emulator(self._emulator)
 
@@ -160,6 +165,8 @@ class Run:
         elif self._trouble and not trouble:
             self._say("There is room again, and everything goes on.")
         self._trouble = trouble
+        for front in self._fronts:
+            front.tell_trouble(trouble)
 
     def _prepare(self) -> None:
         """Give an emulator that began again its queues, and have what was on them sent again."""
@@ -183,12 +190,14 @@ class Run:
     def _end(self) -> bool:
         """In the order of need: who calls ends before who is called. Whether the emulator could write what it had."""
         self._directory.service_file.unlink(missing_ok=True)
-        if self._senders is not None:
-            self._senders.ask_to_stop()
+        for child in (*self._fronts, self._senders):
+            if child is not None:
+                child.ask_to_stop()
         if self._service is not None:
             self._service.stop()
-        if self._senders is not None:
-            self._senders.stop()
+        for child in (*self._fronts, self._senders):
+            if child is not None:
+                child.stop()
         if self._sandbox is not None:
             self._sandbox.stop()
         if self._emulator is not None and not self._emulator.stop():

@@ -1,11 +1,9 @@
-"""The service: the Chalice app behind its HTTP front, and its event sources; those of the senders run elsewhere."""
+"""The service behind its HTTP fronts: its event sources; those of the senders run elsewhere."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
-import socket
 from typing import Any
 
 from botocore.config import Config
@@ -20,8 +18,6 @@ from chalicelib.observability import SERVICE
 from chalicelib.observability import logger as service_logger
 from infra.local.driver import EventSourceThreads
 from infra.local.event_sources import EventSourceRunner
-from infra.local.http import HttpFront
-from infra.local.web_server import WebServer
 from infra.provision import provision
 
 logger = logging.getLogger(__name__)
@@ -32,7 +28,6 @@ BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
 TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
 MAX_WINDOW = 0.02
-_WEB_THREADS = 16
 
 
 def aws_client(name: str) -> Any:
@@ -89,19 +84,17 @@ def log_as_the_service() -> None:
 
 
 class Service:
-    """API and event sources of the app but the senders, started and stopped together."""
+    """Event sources of the app but the senders, started and stopped together."""
 
-    def __init__(self, app: Chalice, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, app: Chalice, settings: Settings) -> None:
         clock = SystemClock()
         others = frozenset(source.name for source in app.event_sources) - SENDERS
         self._event_sources = event_sources(app, settings, clock, others)
-        self._web = WebServer(HttpFront(app, clock, os.environ["AWS_REGION"]), listener, _WEB_THREADS)
 
     def start(self) -> None:
-        """Begin to answer, to poll and to tick; returns at once."""
+        """Begin to poll and to tick; returns at once."""
         for worker in Worker:  # what was heard of before does not count, and everyone is given time to begin
             bootstrap.get_services().heartbeats.beat(worker)
-        self._web.start()
         self._event_sources.start()
 
     def set_going(self) -> None:
@@ -111,6 +104,5 @@ class Service:
 
     def stop(self) -> None:
         """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""
-        self._web.stop()
         if not self._event_sources.stop(BATCH_BOUND):
             logger.warning("a running batch was left, its messages come back when their visibility ends")

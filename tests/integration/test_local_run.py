@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.local.data_directory import DataDirectory
@@ -110,6 +112,8 @@ def test_a_taken_port_is_refused_with_nothing_left(start: Callable[..., LocalRun
     [
         ("PORT", "http"),
         ("PORT", "70000"),
+        ("API_PROCESSES", "0"),
+        ("API_PROCESSES", "many"),
         ("MAX_ATTEMPTS", "many"),
         ("GATEWAY_READ_TIMEOUT", "60"),
         ("GATEWAY_URL", "http://"),
@@ -136,6 +140,80 @@ def test_a_killed_run_leaves_only_the_emulator_and_the_next_one_takes_it(start: 
     assert second.told("Emulator") == first.told("Emulator")
     assert second.end()[0] == 0
     assert _refuses(_port_in(first.told("Emulator")))
+
+
+def _fronts(run: LocalRun) -> set[int]:
+    """The living processes that answer HTTP."""
+    found = set()
+    for child in psutil.Process(run.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # of one that is dead, too
+            if "infra.local.front" in child.cmdline():
+                found.add(child.pid)
+    return found
+
+
+def test_a_killed_front_is_missed_by_nobody_who_asks_anew(start: Callable[..., LocalRun]) -> None:
+    """Expects every request on a connection of its own to be answered by whoever is left, and another to come up."""
+    run = start(API_PROCESSES="2").ready()
+    before = _fronts(run)
+    assert len(before) == 2
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
+    for _ in range(50):
+        connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=10)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        connection.close()
+    wait_until(lambda: len(_fronts(run) - {killed}) == 2)
+    assert run.end()[0] == 0
+
+
+def test_who_connects_while_no_front_is_there_waits_for_one(start: Callable[..., LocalRun]) -> None:
+    """Expects the only one, killed, to be started again, and to answer whoever connected meanwhile."""
+    run = start(API_PROCESSES="1").ready()
+    (killed,) = _fronts(run)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: killed not in _fronts(run))
+    connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=BOUND)
+    connection.request("GET", "/health")
+    assert connection.getresponse().status == 200
+    assert _fronts(run) != {killed}
+
+
+def test_every_front_tells_of_the_trouble_that_the_run_has_seen(start: Callable[..., LocalRun]) -> None:
+    """Expects /health/ready to say the same whichever answers, one that was started since included."""
+    run = start(API_PROCESSES="3").ready()
+    api = ApiCaller(run)
+    emulator = int(DataDirectory(run.data_dir).emulator_lock.holder())
+    resource.prlimit(emulator, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    api.request("POST", "/api/clients/", {"phone_number": "+79161234567"})
+    wait_until(lambda: _ready(run) == {503})
+    os.kill(killed := min(_fronts(run)), signal.SIGKILL)
+    wait_until(lambda: len(_fronts(run) - {killed}) == 3)
+    wait_until(lambda: len(_answering(run)) == 3)
+    assert _ready(run) == {503}
+    run.end()
+
+
+def _answering(run: LocalRun) -> set[int]:
+    """The fronts that listen, which they do once they are told everything."""
+    return {
+        pid
+        for pid in _fronts(run)
+        if any(line.status == "LISTEN" for line in psutil.Process(pid).net_connections("tcp"))
+        and psutil.Process(pid).num_threads() > 10
+    }
+
+
+def _ready(run: LocalRun) -> set[int]:
+    """What /health/ready answers over connections of their own."""
+    found = set()
+    for _ in range(12):
+        connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=10)
+        connection.request("GET", "/health/ready")
+        found.add(connection.getresponse().status)
+        connection.close()
+    return found
 
 
 def test_a_killed_emulator_comes_back_on_its_port(start: Callable[..., LocalRun]) -> None:

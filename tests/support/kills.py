@@ -27,7 +27,7 @@ from infra.local.data_directory import DataDirectory
 from tests.support.local_run import ApiCaller, LocalRun, local_runs
 from tests.support.orders import add_clients, mailing, order
 
-VICTIMS = ("emulator", "senders", "sandbox", "service", "everything")
+VICTIMS = ("emulator", "senders", "sandbox", "front", "service", "everything")
 LEASE = 20.0  # seconds; as short as the timeouts let it be
 SETTINGS = {"CLAIM_LEASE": f"{LEASE:g}", "ADMIN_PASSWORD": "for this run alone"}
 _BOUND = 240.0  # seconds that one mailing may take
@@ -95,6 +95,7 @@ class Home:
             "emulator": [emulator],
             "senders": [child for child in children if "infra.local.senders" in child.cmdline()],
             "sandbox": [child for child in children if "infra.local.sandbox_gateway" in child.cmdline()],
+            "front": [child for child in children if "infra.local.front" in child.cmdline()][:1],
             "service": [service],
             "everything": [service, emulator, *children],
         }[victim]
