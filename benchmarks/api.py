@@ -112,7 +112,8 @@ def report(runs: dict[str, list[dict[str, float]]], theirs: dict[str, list[dict[
         row = [name, rate.shown(), p50.shown(), p99.shown(), own.shown(2), emulator.shown(2)]
         if others := theirs.get(name):
             ratio = Figure.of([us["per_second"] / them["per_second"] for us, them in zip(lines, others, strict=True)])
-            row += [figures(others, ("per_second",))["per_second"].shown(), ratio.shown(2)]
-        rows.append((*row, *[""] * (8 - len(row))))
+            rate, spent = figures(others, ("per_second", "cpu_ms")).values()
+            row += [rate.shown(), spent.shown(2), ratio.shown(2)]
+        rows.append((*row, *[""] * (9 - len(row))))
     head = ("call", "requests/s", "p50, ms", "p99, ms", "API's CPU, ms", "emulator's CPU, ms")
-    return table((*head, "gunicorn, requests/s", "here / gunicorn"), rows)
+    return table((*head, "gunicorn, requests/s", "its and PostgreSQL's CPU, ms", "here / gunicorn"), rows)

@@ -13,14 +13,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import requests
 
-from benchmarks import peer
+from benchmarks import api, peer
 from benchmarks.api import Request
+from benchmarks.main_job import cpu
 
 WORKERS, THREADS = 2, 4
 _BOUND = 60.0  # seconds
@@ -33,6 +35,11 @@ class ApiPeer:
 
     url: str
     authorization: str
+    servers: tuple[psutil.Process, ...]  # gunicorn and PostgreSQL, whose children do the work
+
+    def cpu(self) -> float:
+        """Seconds of CPU time that it has used, its database included."""
+        return cpu(*(one for server in self.servers for one in (server, *server.children(recursive=True))))
 
     def calls(self) -> dict[str, Callable[[int], Request]]:
         """What is asked, by the names of our own calls; the n-th request of its kind."""
@@ -84,12 +91,21 @@ def running(directory: Path) -> Iterator[ApiPeer]:
         command += ["--worker-class=gthread", f"--bind=127.0.0.1:{port}", f"{script.stem}:application"]
         process = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
-            answers = ApiPeer(f"http://127.0.0.1:{port}", f"Token {said.split()[-1]}")
+            postmaster = int((directory / "postgresql" / "postmaster.pid").read_text(encoding="ascii").split()[0])
+            servers = psutil.Process(process.pid), psutil.Process(postmaster)
+            answers = ApiPeer(f"http://127.0.0.1:{port}", f"Token {said.split()[-1]}", servers)
             _await(answers)
             yield answers
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=_BOUND)
+
+
+def measure(answers: ApiPeer, make: Callable[[int], Request], count: int) -> dict[str, float]:
+    """So many requests, and the CPU time of one in milliseconds."""
+    before = answers.cpu()
+    timed = asdict(api.measure(answers.url, answers.authorization, make, count))
+    return timed | {"cpu_ms": round(1000 * (answers.cpu() - before) / count, 2)}
 
 
 def _await(answers: ApiPeer) -> None:

@@ -197,8 +197,7 @@ def requests_of_the_api(options: Options) -> Part:
             for name, make in api.calls(stack, mailing_id).items():
                 runs.setdefault(name, []).append(api.of_stack(stack, make, count))
                 if other and name in their_calls:
-                    timed = api.measure(other.url, other.authorization, their_calls[name], count)
-                    theirs.setdefault(name, []).append(dataclasses.asdict(timed))
+                    theirs.setdefault(name, []).append(api_peer.measure(other, their_calls[name], count))
             say(f"run {number + 1} done")
     return {"here": runs, "peer": theirs or why_not}, api.report(runs, theirs)
 

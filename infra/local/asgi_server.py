@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from infra.local.loopback import BACKLOG
 
@@ -20,6 +21,40 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class _Gathering:
+    """A connection that gives the kernel at once what is written in one turn of the event loop.
+
+    uvicorn writes head and body of a response by themselves, and each of them would wake up whoever reads.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, part: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(part)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
+
+
+class _Protocol(HttpToolsProtocol):
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]
+
+
 def create_server(application: Application, lifespan: bool = False) -> uvicorn.Server:
     """A server that a SIGTERM stops: running requests get a second, then `serve` returns."""
     # uvicorn raises the signal that stopped it once more when it is done.
@@ -28,6 +63,7 @@ def create_server(application: Application, lifespan: bool = False) -> uvicorn.S
     return uvicorn.Server(
         uvicorn.Config(
             application,
+            http=_Protocol,
             log_config=None,
             access_log=False,
             ws="none",

@@ -44,12 +44,13 @@ class OrderedReads:
         narrowed = self._narrowed(engine._tables.get(name), data) if isinstance(name, str) else None
         if narrowed is None:
             return self._query(data)
-        tables = engine._tables
+        tables, evaluate = engine._tables, engine._evaluate_condition
         engine._tables = _Overlay(tables, name, narrowed)
+        engine._evaluate_condition = _met_by(narrowed, evaluate)
         try:
             return self._query(data)
         finally:
-            engine._tables = tables
+            engine._tables, engine._evaluate_condition = tables, evaluate
 
     def set_item(self, table: dict[str, Any], pk: str, sk: str, item: dict[str, Any]) -> dict[str, Any] | None:
         old: dict[str, Any] | None = self._set(table, pk, sk, item)
@@ -195,6 +196,22 @@ class _Overlay:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tables, name)
+
+
+def _met_by(narrowed: dict[str, Any], evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    """Evaluates conditions, but the one on the keys not for each item of a narrowed table, all of which meet it.
+
+    For the first of them it is evaluated, so that a faulty one is refused.
+    """
+    items = [item for rows in narrowed["items"].values() for item in rows.values()]
+    known = {id(item) for item in items[1:]}
+
+    def evaluated(expr: str, item: Any, *others: Any, slot: str = "ConditionExpression") -> Any:
+        if slot == "KeyConditionExpression" and id(item) in known:
+            return True
+        return evaluate(expr, item, *others, slot=slot)
+
+    return evaluated
 
 
 def _values_of(entry: Entry) -> Values:
