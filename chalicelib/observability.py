@@ -13,6 +13,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
+from .domain.reasons import Reason
+
 SERVICE = "message-service"
 NAMESPACE = "MessageService"
 # Every metric has the dimension `service`: the stack's name on AWS (POWERTOOLS_SERVICE_NAME in the template).
@@ -46,6 +48,7 @@ class Metric:
     values: tuple[str, ...] = ()
 
 
+RETRY = "retry"  # of a message that waits for its next attempt, whatever the last one came to
 COUNT, MILLISECONDS, NO_UNIT = "Count", "Milliseconds", "None"
 
 MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were ordered")
@@ -68,7 +71,7 @@ MESSAGES_PARKED = Metric(
     COUNT,
     "Messages that were put back to wait, by why",
     "reason",
-    ("circuit", "rate", "local window", "retry"),
+    (Reason.CIRCUIT_OPEN.value, Reason.RATE_LIMIT.value, Reason.OUTSIDE_LOCAL_WINDOW.value, RETRY),
 )
 BATCH_SIZE = Metric("BatchSize", COUNT, "Messages that an invocation of the sender was given hints for")
 GATEWAY_LATENCY = Metric("GatewayLatency", MILLISECONDS, "How long calls of the gateway took")

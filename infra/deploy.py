@@ -19,8 +19,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.http import obstacle
 from chalicelib.services.passwords import verify
+from chalicelib.wording import reason_text
 from infra import saved_queries
 from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
@@ -123,7 +125,7 @@ def check_gateway(options: Options, known: Mapping[str, str]) -> None:
     except ValueError as error:
         raise DeployError(str(error)) from error
     if reason:
-        raise DeployError(f"GATEWAY_URL: {reason}")
+        raise DeployError(f"GATEWAY_URL: {reason_text(Cause(reason))}")
 
 
 def _template(options: Options, account: Account) -> dict[str, Any]:

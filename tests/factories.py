@@ -16,6 +16,7 @@ from chalicelib.domain.clients import Client, client_id_for, operator_of
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.mailings import Mailing, MailingStatus, Segment, ShardProgress
 from chalicelib.domain.messages import Attempt, Message, MessageStatus, Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.users import Role, Token, User
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # where the tests' clocks begin
@@ -113,9 +114,9 @@ class AttemptFactory(factory.Factory[Attempt]):
         model = Attempt
 
     class Params:
-        failed = factory.Trait(outcome=Outcome.FAILED, reason="HTTP 503", http_status=503)
-        refused = factory.Trait(outcome=Outcome.REFUSED, reason="HTTP 400", http_status=400)
-        unknown = factory.Trait(outcome=Outcome.UNKNOWN, reason="no answer in time", http_status=None)
+        failed = factory.Trait(outcome=Outcome.FAILED, cause=Cause.http(503), http_status=503)
+        refused = factory.Trait(outcome=Outcome.REFUSED, cause=Cause.http(400), http_status=400)
+        unknown = factory.Trait(outcome=Outcome.UNKNOWN, cause=Cause(Reason.NO_ANSWER), http_status=None)
 
     at = START
     duration_ms = FuzzyInteger(1, 8000)

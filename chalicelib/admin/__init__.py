@@ -21,8 +21,8 @@ How to add a page:
 - Never a phone number, text or secret in a URL: a search by phone is a POST that redirects to the client's id.
 - Every text is marked: `_("Clients")`, `ngettext("%(n)s client", "%(n)s clients", n, n=n)`, in templates and in code
   (`from .texts import _, ngettext`). No text at module level: it would be translated at import. What other code wrote,
-  such as the reason of a message, goes through the filter `said` (in code `texts.said`). `locale/ru.po` has a
-  translation of each; a contract test finds those that are missing or stale.
+  such as an error, goes through the filter `said` (in code `texts.said`), and a cause through `reason`.
+  `locale/ru.po` has a translation of each; a contract test finds those that are missing or stale.
 - Times: `{{ ui.time(moment) }}` (the operator's zone); `{{ count|number }}`; states: `{{ ui.status(one.status) }}`.
 - The Content-Security-Policy allows no inline script and no inline style: classes in `static/admin.css`, behaviour in
   `static/admin.js` by `data-` attributes, bars as `<progress>`, charts as SVG: `charts.columns(name, title, series,

@@ -11,7 +11,7 @@ from ..domain.tallies import Tally
 from ..domain.traces import Happening, TraceEvent, mailing_events
 from . import charts
 from .charts import FAILED, OTHER, SENT, Bucket, Series
-from .texts import _, said, status_name
+from .texts import _, reason, status_name
 from .visits import Visit
 
 _MOST = 60  # columns
@@ -76,7 +76,7 @@ def outcomes(counts: Mapping[str, int]) -> charts.Bars:
 
 def reasons(tally: Tally) -> charts.Bars:
     """Why messages were not sent, or are not yet: of all statuses but sent."""
-    named = {f"{status_name(status)}: {said(reason)}": count for (status, reason), count in tally.by_reason.items()}
+    named = {f"{status_name(status)}: {reason(cause)}": count for (status, cause), count in tally.by_cause.items()}
     return charts.bars(_("By reason"), _("Reason"), named)
 
 

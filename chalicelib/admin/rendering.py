@@ -56,6 +56,9 @@ def environment() -> Environment:
         texts.gettext, texts.ngettext, newstyle=True
     )
     made.filters["said"] = texts.said
+    made.filters["reason"] = texts.reason
+    made.filters["left_out"] = texts.left_out
+    made.filters["circuit_reason"] = texts.circuit_reason
     made.filters["number"] = number
     made.filters["clock"] = clock
     made.filters["span"] = span

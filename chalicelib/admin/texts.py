@@ -12,6 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import wording
+from ..domain.gateway_control import GatewayChange, GatewayControl
+from ..domain.reasons import Cause, Reason
+
 LANGUAGES = {"en": "English", "ru": "Русский"}
 DEFAULT = "en"
 _LOCALE = Path(__file__).with_name("locale")
@@ -50,8 +54,28 @@ def ngettext(singular: str, plural: str, number: int, /, **values: Any) -> str:
 _ = gettext
 
 
+def of_reasons(text: str) -> str:
+    """A sentence of `wording.REASONS` or `wording.DETAILED`, with its places still in it."""
+    return _catalog(_language.get()).pgettext("reason", text)
+
+
+def reason(cause: Cause | None) -> str:
+    """Why something is as it is, "" if there is no cause."""
+    return wording.reason_text(cause, of_reasons)
+
+
+def left_out(why: Reason) -> str:
+    """Why somebody will not be reached."""
+    return reason(Cause(why))
+
+
+def circuit_reason(control: GatewayControl | GatewayChange) -> str:
+    """Why the circuit is, or was, what it says."""
+    return wording.circuit_text(control.cause, control.reason, of_reasons)
+
+
 def said(message: str) -> str:
-    """What other code has written, such as an error or a reason, in the page's language; as it is where it is unknown.
+    """What other code has written, such as an error, in the page's language; as it is where it is unknown.
 
     The catalog has such messages in the context "said", with %(name)s for what is put into them.
     """

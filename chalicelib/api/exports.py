@@ -13,6 +13,7 @@ from ..domain.clients import Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.errors import NotFound
 from ..domain.messages import Message, MessageStatus
+from ..wording import reason_text
 from .clients import ClientQuery
 from .fields import PageQuery, query_integer
 from .imports import CSV
@@ -34,6 +35,7 @@ _MESSAGE_COLUMNS = (
     "start_date",
     "sent_at",
     "due_at",
+    "reason_code",
 )
 
 RowLimit = Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_ROWS)]
@@ -119,11 +121,12 @@ def _message_cells(message: Message) -> list[str]:
         message.client_id,
         message.phone_number,
         str(message.status),
-        guarded(message.reason),
+        guarded(reason_text(message.cause)),
         str(len(message.attempts)),
         _moment(message.created_at),
         _moment(message.sent_at),
         _moment(message.due_at),
+        str(message.cause.reason) if message.cause else "",
     ]
 
 

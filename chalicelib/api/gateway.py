@@ -8,8 +8,11 @@ from typing import Annotated
 from pydantic import Field, StrictInt, StrictStr
 
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
+from ..domain.reasons import Cause, Reason
 from ..services.gateway_control import MAX_RATE
+from ..wording import circuit_text
 from .fields import Body, MomentOut, PageQuery, View, by_rule, example
+from .reasons import Reasoned, reasoned
 from .routing import Call, Routes
 
 routes = Routes("gateway")
@@ -21,8 +24,9 @@ class GatewayView(View):
     lately.
 
     `circuit` is closed while messages are sent, open while the gateway is in trouble (the next try is at `retry_at`),
-    and held while an operator keeps it open; `reason` says why. `changed_by` is empty where the service itself changed
-    rate or circuit last.
+    and held while an operator keeps it open; `reason` says why, in the words of an operator; if the service
+    opened it, there is a `reason_code`, and the text ends with the gateway's own words if it gave any. `changed_by` is
+    empty if the service itself changed rate or circuit last.
     """
 
     rate: int | None
@@ -31,6 +35,8 @@ class GatewayView(View):
     opened_at: MomentOut | None
     retry_at: MomentOut | None
     reason: str
+    reason_code: Reason | None
+    reason_detail: str
     changed_by: str
     changed_at: MomentOut | None
 
@@ -43,10 +49,14 @@ class GatewayView(View):
             circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,
-            reason=control.reason,
+            **_why(control.cause, control.reason),
             changed_by=control.changed_by,
             changed_at=control.changed_at,
         )
+
+
+def _why(cause: Cause | None, words: str) -> Reasoned:
+    return {**reasoned(cause), "reason": circuit_text(cause, words)}
 
 
 class GatewayPatch(Body):
@@ -74,11 +84,18 @@ class GatewayChangeView(View):
     old: int | str | None
     new: int | str | None
     reason: str
+    reason_code: Reason | None
+    reason_detail: str
 
     @classmethod
     def of(cls, change: GatewayChange) -> GatewayChangeView:
         return cls(
-            at=change.at, by=change.by, setting=change.setting, old=change.old, new=change.new, reason=change.reason
+            at=change.at,
+            by=change.by,
+            setting=change.setting,
+            old=change.old,
+            new=change.new,
+            **_why(change.cause, change.reason),
         )
 
 

@@ -8,9 +8,11 @@ from pydantic import Field, StrictStr
 
 from ..domain.errors import NotFound
 from ..domain.messages import Attempt, Message, MessageStatus, Outcome
+from ..domain.reasons import Reason
 from ..domain.timelines import Step
 from ..services.messages import MessageStory
 from .fields import MomentOut, PageQuery, View
+from .reasons import reasoned
 from .routing import Call, Routes
 
 routes = Routes("messages")
@@ -23,6 +25,8 @@ class AttemptView(View):
     duration_ms: int
     outcome: Outcome
     reason: str
+    reason_code: Reason | None
+    reason_detail: str
     http_status: int | None
 
     @classmethod
@@ -31,7 +35,7 @@ class AttemptView(View):
             at=attempt.at,
             duration_ms=attempt.duration_ms,
             outcome=attempt.outcome,
-            reason=attempt.reason,
+            **reasoned(attempt.cause),
             http_status=attempt.http_status,
         )
 
@@ -50,6 +54,8 @@ class MessageView(View):
     sent_at: MomentOut | None
     due_at: MomentOut | None
     reason: str
+    reason_code: Reason | None
+    reason_detail: str
     attempts: list[AttemptView]
 
     @classmethod
@@ -64,7 +70,7 @@ class MessageView(View):
             start_date=message.created_at,
             sent_at=message.sent_at,
             due_at=message.due_at,
-            reason=message.reason,
+            **reasoned(message.cause),
             attempts=[AttemptView.of(attempt) for attempt in message.attempts],
         )
 
@@ -78,6 +84,8 @@ class StepView(View):
     waited_ms: int
     until: MomentOut | None
     reason: str
+    reason_code: Reason | None
+    reason_detail: str
     attempt: AttemptView | None
 
     @classmethod
@@ -87,7 +95,7 @@ class StepView(View):
             at=step.at,
             waited_ms=step.waited // timedelta(milliseconds=1),
             until=step.until,
-            reason=step.reason,
+            **reasoned(step.cause),
             attempt=AttemptView.of(step.attempt) if step.attempt else None,
         )
 

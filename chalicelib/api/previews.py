@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from ..domain.errors import NotFound
+from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts
 from ..services.previews import Preview
+from ..wording import reason_text
 from .costs import CostView
 from .fields import MomentOut, View
 from .mailings import MailingBody
@@ -19,6 +21,7 @@ class LeftOutView(View):
     """How many of the matching clients would not be reached, and why."""
 
     reason: str
+    reason_code: Reason
     count: int
 
 
@@ -98,7 +101,10 @@ class PreviewView(View):
         return cls(
             matching=preview.matching.total(),
             recipients=recipients,
-            left_out=[LeftOutView(reason=reason, count=count) for reason, count in preview.left_out.most_common()],
+            left_out=[
+                LeftOutView(reason=reason_text(Cause(reason)), reason_code=reason, count=count)
+                for reason, count in preview.left_out.most_common()
+            ],
             by_timezone=[
                 TimeZoneView(timezone=name, matching=count, recipients=zones_reached[name])
                 for name, count in sorted(zones.items())

@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictStr
 
 from ..domain.messages import message_id_for
+from ..domain.reasons import Reason
 from ..services.dead_letters import DeadLetter
 from .fields import Body, LimitQuery, MomentOut, View, example
+from .reasons import reasoned
 from .routing import Call, Routes
 
 routes = Routes("queues")
@@ -46,6 +48,8 @@ class DeadLetterView(View):
     mailing: str | None
     client: str | None
     reason: str
+    reason_code: Reason | None
+    reason_detail: str
     body: str
     given_up_at: MomentOut
 
@@ -57,7 +61,7 @@ class DeadLetterView(View):
             message=message_id_for(*letter.about) if letter.about else None,
             mailing=mailing_id,
             client=client_id,
-            reason=letter.reason,
+            **reasoned(letter.cause),
             body=letter.body,
             given_up_at=letter.given_up_at,
         )

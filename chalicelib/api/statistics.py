@@ -7,8 +7,10 @@ from collections import Counter
 from ..domain.errors import NotFound
 from ..domain.mailings import MailingState, MailingStatus
 from ..domain.messages import MessageStatus
+from ..domain.reasons import Reason
 from ..domain.tallies import Tally
 from ..services.statistics import StatusOverview
+from ..wording import reason_text
 from .costs import CostView
 from .fields import MomentOut, View
 from .mailings import CountsView
@@ -42,6 +44,8 @@ class ReasonView(View):
 
     status: MessageStatus
     reason: str
+    reason_code: Reason
+    reason_detail: str
     count: int
 
 
@@ -75,8 +79,14 @@ class MailingStatisticsView(View):
     @classmethod
     def of(cls, state: MailingState, tally: Tally, *, ids_recognised: bool) -> MailingStatisticsView:
         reasons = [
-            ReasonView(status=MessageStatus(status), reason=reason, count=count)
-            for (status, reason), count in tally.by_reason.items()
+            ReasonView(
+                status=status,
+                reason=reason_text(cause),
+                reason_code=cause.reason,
+                reason_detail=cause.detail,
+                count=count,
+            )
+            for (status, cause), count in tally.by_cause.items()
         ]
         return cls(
             mailing=state.mailing.mailing_id,

@@ -6,7 +6,9 @@ from typing import Literal
 
 from ..domain.errors import NotFound
 from ..domain.messages import Outcome, message_id_for
+from ..domain.reasons import Reason
 from ..domain.traces import Happening, TraceEvent
+from ..wording import reason_text
 from .fields import MomentOut, View
 from .routing import Call, Routes
 
@@ -30,6 +32,8 @@ class TraceEventView(View):
     duration_ms: int | None
     http_status: int | None
     reason: str | None
+    reason_code: Reason | None
+    reason_detail: str | None
     until: MomentOut | None
     by: str | None
 
@@ -47,7 +51,9 @@ class TraceEventView(View):
             number=event.number,
             duration_ms=event.duration_ms,
             http_status=event.http_status,
-            reason=event.reason or None,
+            reason=reason_text(event.cause) or None,
+            reason_code=event.cause.reason if event.cause else None,
+            reason_detail=event.cause.detail or None if event.cause else None,
             until=event.until,
             by=event.by or None,
         )

@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from .local_window import LocalWindow, WindowPolicy
+from .reasons import Reason
 
-OPTED_OUT = "opted out"
-OUTSIDE = "outside the local window"
-NEVER_OPENS = "the window closes before the local window opens"
 _DAY = timedelta(days=1)
 _DAYS_AHEAD = 92  # that are looked at; each costs some milliseconds for a mailing to the whole world
 
@@ -33,13 +31,13 @@ class Forecast:
     long_enough: bool
 
 
-def left_out(window: LocalWindow | None, timezone: str, start: datetime, end: datetime) -> str:
-    """Why clients of a time zone will not be reached between two moments, "" where they will."""
+def left_out(window: LocalWindow | None, timezone: str, start: datetime, end: datetime) -> Reason | None:
+    """Why clients of a time zone will not be reached between two moments, None if they will."""
     if window is None or start >= end or window.allows(start, timezone):
-        return ""
+        return None
     if window.policy is WindowPolicy.SKIP:
-        return OUTSIDE
-    return NEVER_OPENS if window.opening(start, timezone) >= end else ""
+        return Reason.OUTSIDE_LOCAL_WINDOW
+    return Reason.LOCAL_WINDOW_TOO_LATE if window.opening(start, timezone) >= end else None
 
 
 def forecast(

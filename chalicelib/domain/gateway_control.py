@@ -10,6 +10,7 @@ from typing import Literal
 
 from .deadlines import is_over
 from .errors import Invalid
+from .reasons import Cause
 
 OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
 OPEN_AT_MOST = timedelta(seconds=60)
@@ -42,7 +43,10 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayChange:
-    """One setting that got another value. `by` is "" where the service did it; a rate of None is no limit."""
+    """One setting that got another value. `by` is "" where the service did it; a rate of None is no limit.
+
+    `cause` and `reason` are those of the control, if it is the circuit.
+    """
 
     at: datetime
     by: str
@@ -50,6 +54,7 @@ class GatewayChange:
     old: int | Circuit | None
     new: int | Circuit | None
     reason: str = ""
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,9 @@ class GatewayControl:
     trips: int = 0
     troubled: tuple[str, ...] = ()  # ids of messages that failed since one was answered, as far as senders have told
     held: bool = False
-    reason: str = ""  # for what the circuit is now
+    # Why the circuit is what it is: an operator's own words, or the cause for the service with the gateway's own words.
+    reason: str = ""
+    cause: Cause | None = None
     revision: int = 0
     changed_by: str = ""
     changed_at: datetime | None = None
@@ -76,7 +83,7 @@ class GatewayControl:
     finding: bool = False  # the pace, after the first such answer
     rest_until: datetime | None = None
     refused: tuple[str, ...] = ()
-    refusal: str = ""
+    refusal: Cause | None = None
 
     def pace(self, now: datetime) -> float | None:
         """Messages a second that the gateway takes, as far as it has shown; None if it has not shown any bound lately.
@@ -138,14 +145,21 @@ class GatewayControl:
         if self.rate != old.rate:
             changes.append(GatewayChange(at, by, Setting.RATE, old.rate, self.rate))
         if self.circuit != old.circuit:
-            changes.append(GatewayChange(at, by, Setting.CIRCUIT, old.circuit, self.circuit, self.reason))
+            changes.append(GatewayChange(at, by, Setting.CIRCUIT, old.circuit, self.circuit, self.reason, self.cause))
         return changes
 
-    def tripped(self, now: datetime, retry_after: float, reason: str = "", refusal: str = "") -> GatewayControl:
+    def tripped(
+        self,
+        now: datetime,
+        retry_after: float,
+        cause: Cause | None = None,
+        words: str = "",
+        refusal: Cause | None = None,
+    ) -> GatewayControl:
         """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for.
 
-        `refusal` is the answer that so many messages got that it cannot have been meant for them, "" if it is something
-        else.
+        `words` are the gateway's own. `refusal` is the answer that so many messages got that it cannot have been meant
+        for them, None if it is something else.
         """
         span = min(OPEN_AT_MOST, OPEN_FOR * 2 ** min(self.trips, 10))
         span = max(span, min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
@@ -157,7 +171,8 @@ class GatewayControl:
             troubled=(),
             refused=(),
             refusal=refusal,
-            reason=reason,
+            reason=words,
+            cause=cause,
             revision=self.revision + 1,
             changed_by="",
             changed_at=now,
@@ -180,9 +195,10 @@ class GatewayControl:
             trips=0,
             troubled=(),
             refused=(),
-            refusal="",
+            refusal=None,
             held=False,
             reason=reason,
+            cause=None,
             revision=self.revision + 1,
             changed_by=by,
             changed_at=now,
@@ -195,6 +211,7 @@ class GatewayControl:
             held=True,
             opened_at=self.opened_at or now,
             reason=reason,
+            cause=None,
             revision=self.revision + 1,
             changed_by=by,
             changed_at=now,
@@ -204,7 +221,7 @@ class GatewayControl:
         """Another rate."""
         return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)
 
-    def noting(self, troubled: set[str], refused: set[str], refusal: str) -> GatewayControl:
+    def noting(self, troubled: set[str], refused: set[str], refusal: Cause | None) -> GatewayControl:
         """Other messages in trouble, and others that were refused in a row with one answer."""
         return replace(
             self,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from .gateway_control import SAME_REFUSALS, GatewayControl
 from .messages import Attempt, Outcome
+from .reasons import Cause
 
 REMEMBERED = 5000  # of a sender's latest calls
 SHARED_REFUSALS = 3  # in a row, from which on a sender tells the others
@@ -23,7 +24,7 @@ class Run:
 
     troubled: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
-    refusal: str = ""
+    refusal: Cause | None = None
     # When which calls were made, and whether they were taken; only of the gateway's yes and of its "too many".
     answers: deque[tuple[datetime, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     accepted_at: datetime | None = None
@@ -48,8 +49,8 @@ class Run:
                     self.accepted_at = attempt.at
                 case Outcome.REFUSED:
                     self.troubled.clear()
-                    if attempt.reason != self.refusal:
-                        self.refused, self.refusal = set(), attempt.reason
+                    if attempt.cause != self.refusal:
+                        self.refused, self.refusal = set(), attempt.cause
                     self.refused.add(message)
                 case Outcome.THROTTLED:  # it works, and is busy
                     self.answers.append((attempt.at, False))
@@ -62,7 +63,7 @@ class Run:
 
     def forget(self) -> None:
         """Begin anew."""
-        self.troubled, self.refused, self.refusal = set(), set(), ""
+        self.troubled, self.refused, self.refusal = set(), set(), None
 
 
 @dataclass(slots=True)
@@ -90,28 +91,29 @@ class Trip:
         troubled = self.run.troubled | (set() if self.accepted else set(control.troubled))
         same = not self.accepted and control.refusal == self.run.refusal
         refused = self.run.refused | (set(control.refused) if same else set())
-        refusal = self.run.refusal if refused else ""
+        refusal = self.run.refusal if refused else None
         by_refusals = len(refused) >= SAME_REFUSALS or bool(control.open and refusal and refusal == control.refusal)
         if not (self.certain or by_refusals or len(troubled) >= self.threshold):
             if len(refused) < SHARED_REFUSALS:
-                refused, refusal = set(), ""
+                refused, refusal = set(), None
             if (troubled, refused) == (set(control.troubled), set(control.refused)):
                 return None
             return control.noting(troubled, refused, refusal)
         self.opened = True
         self.put_back = tuple(sorted(refused)) if by_refusals else ()
         wish = max((attempt.retry_after or 0.0 for _, attempt in self.attempts), default=0.0)
-        return control.tripped(self.now, wish, self._reason(), refusal if by_refusals else "")
+        last = self._last()
+        return control.tripped(
+            self.now, wish, last.cause if last else None, last.words if last else "", refusal if by_refusals else None
+        )
 
-    def _reason(self) -> str:
-        """What the last attempt that was not taken says, in the gateway's own words if there are any."""
-        failed = [attempt for _, attempt in self.attempts if attempt.outcome is not Outcome.ACCEPTED]
-        if not failed:
-            return ""
-        last = failed[-1]
-        return f"{last.reason}: {last.words}" if last.words else last.reason
+    def _last(self) -> Attempt | None:
+        """The last attempt that was not taken."""
+        return next(
+            (attempt for _, attempt in reversed(self.attempts) if attempt.outcome is not Outcome.ACCEPTED), None
+        )
 
 
-def is_refusal(attempt: Attempt, refusal: str) -> bool:
+def is_refusal(attempt: Attempt, refusal: Cause) -> bool:
     """Whether an attempt was refused with that answer."""
-    return attempt.outcome is Outcome.REFUSED and attempt.reason == refusal
+    return attempt.outcome is Outcome.REFUSED and attempt.cause == refusal

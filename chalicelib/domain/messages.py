@@ -12,6 +12,7 @@ from typing import Any
 from .clients import is_client_id, shard_of
 from .errors import NotFound
 from .mailings import OnUnknown, is_mailing_id
+from .reasons import Cause, Reason
 
 
 class MessageStatus(StrEnum):
@@ -38,7 +39,6 @@ HINT_SIZE = 10
 
 PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
 PARKED_AT_MOST = timedelta(minutes=15)  # but for who waits for their own hours
-USED_UP = "attempts used up"
 MAX_ATTEMPTS_KEPT = 30
 IN_TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
 _OPEN = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.WAITING})
@@ -63,7 +63,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of the gateway. `reason` is short and holds neither text nor phone number.
+    """One call of the gateway, and the cause of its outcome, None if it was accepted.
 
     `retry_after` and `words` are what the gateway asked for and said; the ledger does not keep them.
     """
@@ -71,7 +71,7 @@ class Attempt:
     at: datetime
     duration_ms: int
     outcome: Outcome
-    reason: str = ""
+    cause: Cause | None = None
     http_status: int | None = None
     retry_after: float | None = None
     words: str = ""
@@ -96,7 +96,7 @@ class Message:
     retry_at: datetime | None = None
     due_at: datetime | None = None
     sent_at: datetime | None = None
-    reason: str = ""
+    cause: Cause | None = None
     # How many attempts do not count against the limit: those before the message was put back, failed probes of a
     # gateway in trouble, and those whose answer said nothing of the message.
     forgiven: int = 0
@@ -105,7 +105,7 @@ class Message:
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""
         duration = max(timedelta(0), now - self.updated_at) // timedelta(milliseconds=1)
-        lost = Attempt(self.updated_at, duration, Outcome.UNKNOWN, "the sender stopped before it recorded an outcome")
+        lost = Attempt(self.updated_at, duration, Outcome.UNKNOWN, Cause(Reason.SENDER_STOPPED))
         return (*self.attempts, lost)
 
     def with_attempt(self, attempt: Attempt, *, free: bool) -> Message:
@@ -126,6 +126,10 @@ class Message:
         """Whether two or more of its attempts may have been taken by the gateway."""
         taken = sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts)
         return self.repeated or taken > 1
+
+    def because(self, reason: Reason) -> bool:
+        """Whether it has its status for this reason."""
+        return self.cause is not None and self.cause.reason is reason
 
     @property
     def key(self) -> MessageKey:
@@ -162,9 +166,8 @@ class Verdict:
     """What becomes of a message after an attempt. `delay` is seconds until the next one, None where there is none."""
 
     status: MessageStatus
-    reason: str
+    cause: Cause | None = None
     delay: float | None = None
-    dead_letter: bool = False
 
 
 def judge(
@@ -179,15 +182,14 @@ def judge(
     maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
     final = MessageStatus.UNKNOWN if maybe_sent else MessageStatus.FAILED
     if last.outcome is Outcome.ACCEPTED:
-        return Verdict(MessageStatus.SENT, "")
+        return Verdict(MessageStatus.SENT)
     if last.outcome is Outcome.REFUSED:
-        return Verdict(final, last.reason)
+        return Verdict(final, last.cause)
     if last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.HOLD:
-        return Verdict(MessageStatus.UNKNOWN, last.reason)
+        return Verdict(MessageStatus.UNKNOWN, last.cause)
     if len(attempts) - forgiven >= policy.max_attempts:
-        reason = f"{USED_UP} ({len(attempts)}), last: {last.reason}"
-        return Verdict(final, reason, dead_letter=True)
-    return Verdict(MessageStatus.QUEUED, last.reason, delay=policy.delay(len(attempts) - forgiven, rng))
+        return Verdict(final, Cause.used_up(len(attempts), last.cause))
+    return Verdict(MessageStatus.QUEUED, last.cause, delay=policy.delay(len(attempts) - forgiven, rng))
 
 
 def message_id_for(mailing_id: str, client_id: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .forecasts import OUTSIDE
 from .mailings import Mailing, MailingState, MailingStatus
 from .messages import MessageStatus
+from .reasons import Cause, Reason
 from .tallies import Tally
 
 
@@ -40,7 +40,8 @@ class Progress:
 
 def asleep(state: MailingState, tally: Tally) -> int:
     """How many messages wait for their clients' own hours."""
-    return min(state.statistics.by_status["waiting"], tally.by_reason.get((MessageStatus.WAITING, OUTSIDE), 0))
+    outside = (MessageStatus.WAITING, Cause(Reason.OUTSIDE_LOCAL_WINDOW))
+    return min(state.statistics.by_status["waiting"], tally.by_cause.get(outside, 0))
 
 
 def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from .clients import zone
 from .mailings import Mailing, MailingStatus
+from .reasons import Cause
 
 _EXCERPT = 60  # characters of a mailing's text
 _HOUR = timedelta(hours=1)
@@ -100,10 +101,10 @@ class MailingLine:
 
 @dataclass(frozen=True, slots=True)
 class ReasonLine:
-    """How many messages have a status other than sent, for a reason."""
+    """How many messages have a status other than sent, for a cause."""
 
     status: str
-    reason: str
+    cause: Cause
     count: int
 
 

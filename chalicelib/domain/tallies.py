@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from .mailings import COUNTED
-from .messages import IN_TROUBLE, USED_UP, Message, MessageStatus
+from .messages import IN_TROUBLE, Message, MessageStatus
+from .reasons import Cause, Reason
 
 SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status is named by it alone
 # What sending has taken so far, for a mailing's cost: write units of the ledger, hints, messages looked at for them,
@@ -20,47 +20,11 @@ WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS})
 REPEATED = SEPARATOR.join(("repeated", "all"))
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_CAUSE = Cause(Reason.OTHER)
 # How finely time is counted, and until when after a row was written: a counter for each minute of a year would not fit
 # into an item, and few are needed to see how a mailing went. Names are short: a write of over 1 KB costs a second unit.
 _WIDTHS = {"m": timedelta(minutes=1), "t": timedelta(minutes=10), "hour": _HOUR, "day": timedelta(days=1)}
 _UNTIL = {"m": timedelta(minutes=30), "t": timedelta(hours=3), "hour": timedelta(days=7), "day": timedelta.max}
-
-# Reasons become names of counters, of which every message must not bring a new one, whatever a gateway answers.
-OTHER_REASON = "another reason"
-REASONS = frozenset(
-    {
-        "opted out",
-        "the client was removed",
-        "outside the local window",
-        "the window closes before the local window opens",
-        "the window closed first",
-        "the mailing was cancelled",
-        "not dispatched before the mailing ended",
-        "the circuit is open",
-        "the rate",
-        "the sender stopped before it recorded an outcome",
-        "no connection to the gateway",
-        "the connection broke before an answer",
-        "no answer in time",
-        "no usable answer",
-        "the gateway's adapter failed",
-        "HTTP 200 with an answer that makes no sense",
-        "HTTP 200 with another code",
-    }
-)
-_HTTP = re.compile(r"HTTP [1-5][0-9]{2}|HTTP 200 with code -?[0-9]{1,2}")
-
-
-def reason_group(reason: str) -> str:
-    """The reason as statistics name it: one of a bounded number of texts."""
-    if reason.startswith(USED_UP):
-        reason = reason.partition("last: ")[2]
-    if reason.startswith("HTTP 200 with code") and not _HTTP.fullmatch(reason):
-        return "HTTP 200 with another code"
-    if _HTTP.fullmatch(reason) or reason in REASONS:
-        return reason
-    beginning = reason.partition(":")[0]
-    return beginning if beginning in REASONS else OTHER_REASON
 
 
 def counters_of(message: Message) -> list[str]:
@@ -70,7 +34,8 @@ def counters_of(message: Message) -> list[str]:
     repeated = [REPEATED] if message.may_be_twice else []
     if message.status is MessageStatus.SENT:
         return ["sent", _period_of(message), *repeated]
-    names = [str(message.status), SEPARATOR.join(("reason", message.status, reason_group(message.reason)))]
+    cause = message.cause.counted if message.cause else _NO_CAUSE
+    names = [str(message.status), SEPARATOR.join(("reason", message.status, str(cause)))]
     if message.status in IN_TROUBLE:
         names.append(SEPARATOR.join((_period_of(message), message.status)))
     return names + repeated
@@ -107,13 +72,18 @@ class Tally:
         return Counter({name: count for name, count in self.counters.items() if SEPARATOR not in name})
 
     @property
-    def by_reason(self) -> Mapping[tuple[str, str], int]:
-        """How many messages have a status for a reason, of those that were not sent."""
-        return {
-            (parts[1], parts[2]): count
-            for name, count in self.counters.items()
-            if (parts := name.split(SEPARATOR))[0] == "reason" and count > 0
-        }
+    def by_cause(self) -> Mapping[tuple[MessageStatus, Cause], int]:
+        """How many messages have a status for a cause, of those that were not sent.
+
+        One and the same cause may have two counters, by its code and by the sentence of an older version: a message
+        that is counted in one may be taken off in the other.
+        """
+        causes: Counter[tuple[MessageStatus, Cause]] = Counter()
+        for name, count in self.counters.items():
+            kind, *parts = name.split(SEPARATOR)
+            if kind == "reason":
+                causes[MessageStatus(parts[0]), (Cause.parse(parts[1]) or _NO_CAUSE).counted] += count
+        return +causes
 
     @property
     def maybe_twice(self) -> int:

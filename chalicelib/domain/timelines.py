@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .messages import Attempt, Message, MessageStatus
+from .reasons import Cause
 
 _NONE = timedelta(0)
 
@@ -22,7 +23,7 @@ class Step:
     at: datetime
     waited: timedelta = _NONE
     until: datetime | None = None
-    reason: str = ""
+    cause: Cause | None = None
     attempt: Attempt | None = None
 
     @property
@@ -38,12 +39,12 @@ def timeline_of(message: Message) -> tuple[Step, ...]:
     """
     steps = [Step(MessageStatus.QUEUED, message.created_at)]
     for attempt in message.attempts:
-        step = Step(MessageStatus.SENDING, attempt.at, reason=attempt.reason, attempt=attempt)
+        step = Step(MessageStatus.SENDING, attempt.at, cause=attempt.cause, attempt=attempt)
         steps.append(_following(steps[-1], step))
     if message.status is not MessageStatus.QUEUED or message.attempts:
         until = None if message.status.terminal else message.lease_until or message.due_at or message.retry_at
         at = message.sent_at or message.updated_at
-        steps.append(_following(steps[-1], Step(message.status, at, until=until, reason=message.reason)))
+        steps.append(_following(steps[-1], Step(message.status, at, until=until, cause=message.cause)))
     return tuple(steps)
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from .clients import Client
 from .mailings import Mailing, MailingStatus
 from .messages import Message, MessageStatus, Outcome
+from .reasons import Cause
 from .tallies import Tally
 from .timelines import timeline_of
 
@@ -41,7 +42,7 @@ class TraceEvent:
     number: int | None = None
     duration_ms: int | None = None
     http_status: int | None = None
-    reason: str = ""
+    cause: Cause | None = None
     until: datetime | None = None
     by: str = ""
 
@@ -90,7 +91,7 @@ def message_events(message: Message) -> Iterator[TraceEvent]:
                 duration_ms=attempt.duration_ms,
                 http_status=attempt.http_status,
             )
-        yield replace(change, at=step.at, reason=step.reason)
+        yield replace(change, at=step.at, cause=step.cause)
 
 
 def client_events(client: Client) -> Iterator[TraceEvent]:

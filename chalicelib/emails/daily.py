@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from ..domain.mailings import COUNTED
 from ..domain.reports import DailyReport
+from ..wording import reason_text
 from . import charts
 
 STATUSES = ("sent", "queued", "waiting", *(status for status in COUNTED if status not in ("sent", "waiting")))
@@ -89,7 +90,7 @@ def _charts(report: DailyReport) -> dict[str, Chart]:
             [line.count for line in report.reasons], [COLORS.get(line.status, _OTHER) for line in report.reasons]
         )
         first = report.reasons[0]
-        alt = f"Messages not sent, by reason: the most, {first.count:,}, {first.status}: {first.reason}"
+        alt = f"Messages not sent, by reason: the most, {first.count:,}, {first.status}: {reason_text(first.cause)}"
         drawn.append(Chart("reasons", image, alt))
     return {chart.name: chart for chart in drawn}
 
@@ -115,7 +116,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "counted": _counted}
+    environment.filters |= {"number": _number, "counted": _counted, "reason": reason_text}
     return environment
 
 

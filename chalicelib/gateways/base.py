@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..domain.messages import Outcome
+from ..domain.reasons import Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to. `reason` and `words` are short and hold neither text, phone number nor secret.
+    """What a call came to. `cause` is None if it was accepted; neither it nor `words` holds text, phone
+    number or secret.
 
     `words` are the gateway's own, if it says something about the account; `retry_after` is in seconds, if it asked for
     a pause.
     """
 
     outcome: Outcome
-    reason: str = ""
+    cause: Cause | None = None
     http_status: int | None = None
     retry_after: float | None = None
     words: str = ""

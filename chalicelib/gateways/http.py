@@ -14,6 +14,7 @@ from urllib3.util import parse_url
 from ..config import Settings
 from ..domain.clients import masked_phone
 from ..domain.messages import Outcome
+from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic
 from .base import Answer, LastLook, no_look
 from .tokens import GatewayToken, NoToken
@@ -37,7 +38,7 @@ class HttpGateway:
 
     def __init__(self, settings: Settings, token: GatewayToken | None = None, certificates: str | None = None) -> None:
         self._token = token or GatewayToken(settings)
-        self._obstacle = "" if settings.gateway_may_be_local else obstacle(settings)
+        self._obstacle = None if settings.gateway_may_be_local else obstacle(settings)
         try:
             url = parse_url(settings.gateway_url.rstrip("/") + _PATH)
             self._path = url.path or _PATH
@@ -50,28 +51,28 @@ class HttpGateway:
                 public_only=not settings.gateway_may_be_local,
             )
         except (LocationParseError, ValueError):
-            self._obstacle = self._obstacle or "the gateway's address is none"
+            self._obstacle = self._obstacle or Reason.GATEWAY_URL_INVALID
 
     def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
         """Hand a message over; see the contract at the end of docs/architecture.md."""
         if self._obstacle:
-            return Answer(Outcome.BLOCKED, self._obstacle)
+            return Answer(Outcome.BLOCKED, Cause(self._obstacle))
         try:
             token = self._token.get()
         except NoToken as error:
-            return Answer(Outcome.BLOCKED, str(error))
+            return Answer(Outcome.BLOCKED, error.cause)
         if not (token.isascii() and token.isprintable()):
-            return Answer(Outcome.BLOCKED, "the gateway's token is none that a header can hold")
+            return Answer(Outcome.BLOCKED, Cause(Reason.TOKEN_INVALID))
         body: dict[str, int | str] = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
             reply = self._transport.post(f"{self._path}{gateway_id}", json.dumps(body).encode(), headers, last_look)
         except NotPublic:
-            return Answer(Outcome.BLOCKED, "the gateway's address is not public")
+            return Answer(Outcome.BLOCKED, Cause(Reason.GATEWAY_ADDRESS_PRIVATE))
         except NotSent as error:
-            return Answer(Outcome.FAILED, str(error))
+            return Answer(Outcome.FAILED, error.cause)
         except NoAnswer as error:
-            return Answer(Outcome.UNKNOWN, str(error))
+            return Answer(Outcome.UNKNOWN, error.cause)
         if reply.status == 401:
             self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
         return _judge(reply, [token, text])
@@ -83,17 +84,17 @@ class HttpGateway:
         return f"POST {_PATH}{gateway_id}\nAuthorization: Bearer ***\nContent-Type: application/json\n\n{content}"
 
 
-def obstacle(settings: Settings) -> str:
-    """Why the gateway's address may not be called, "" if it may; read by the parser of who connects to it."""
+def obstacle(settings: Settings) -> Reason | None:
+    """Why the gateway's address may not be called, None if it may; read by the parser of who connects to it."""
     try:
         url = parse_url(settings.gateway_url)
     except LocationParseError:
-        return "the gateway's address is none"
+        return Reason.GATEWAY_URL_INVALID
     if url.scheme != "https":
-        return "the gateway's address does not begin with https://"
+        return Reason.GATEWAY_URL_NOT_HTTPS
     if (url.host or "").lower().strip("[]").rstrip(".") not in settings.allowed_gateway_hosts:
-        return "the gateway's host is not among GATEWAY_HOSTS"
-    return ""
+        return Reason.GATEWAY_HOST_NOT_ALLOWED
+    return None
 
 
 def _judge(reply: Reply, secrets: list[str]) -> Answer:
@@ -101,17 +102,17 @@ def _judge(reply: Reply, secrets: list[str]) -> Answer:
     if status == 200:
         return _judge_body(reply.body)
     retry_after = parse_retry_after(reply.headers.get("Retry-After", ""), datetime.now(UTC))
-    reason = f"HTTP {status}"
+    cause = Cause.http(status)
     if status == 504 or 200 < status < 300:
         # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
-        return Answer(Outcome.UNKNOWN, reason, status, retry_after)
+        return Answer(Outcome.UNKNOWN, cause, status, retry_after)
     if status in _ABOUT_THE_ACCOUNT or status < 400:
-        return Answer(Outcome.BLOCKED, reason, status, retry_after, words_of(reply.body, secrets))
+        return Answer(Outcome.BLOCKED, cause, status, retry_after, words_of(reply.body, secrets))
     if status == _THROTTLED:
-        return Answer(Outcome.THROTTLED, reason, status, retry_after)
+        return Answer(Outcome.THROTTLED, cause, status, retry_after)
     if status in _MAY_PASS or status >= 500:
-        return Answer(Outcome.FAILED, reason, status, retry_after)
-    return Answer(Outcome.REFUSED, reason, status)
+        return Answer(Outcome.FAILED, cause, status, retry_after)
+    return Answer(Outcome.REFUSED, cause, status)
 
 
 def words_of(body: bytes | None, secrets: list[str]) -> str:
@@ -134,11 +135,11 @@ def _judge_body(content: bytes | None) -> Answer:
     try:
         code = json.loads(content or b"")["code"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return Answer(Outcome.UNKNOWN, "HTTP 200 with an answer that makes no sense", 200)
+        return Answer(Outcome.UNKNOWN, Cause(Reason.ANSWER_UNCLEAR), 200)
     if code == 0 and not isinstance(code, bool):
-        return Answer(Outcome.ACCEPTED, "", 200)
-    shown = code if isinstance(code, int) and abs(code) < 10**9 else "?"
-    return Answer(Outcome.FAILED, f"HTTP 200 with code {shown}", 200)
+        return Answer(Outcome.ACCEPTED, http_status=200)
+    shown = str(code) if type(code) is int and abs(code) < 10**9 else ""
+    return Answer(Outcome.FAILED, Cause(Reason.GATEWAY_CODE, shown), 200)
 
 
 def parse_retry_after(text: str, now: datetime) -> float | None:

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..config import Settings
+from ..domain.reasons import Cause, Reason
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters.base import BaseProvider
@@ -17,7 +18,11 @@ REST = 10.0  # seconds between two reads that somebody has asked for, whether th
 
 
 class NoToken(Exception):
-    """There is no token to be had now; the text says why, without any part of it."""
+    """There is no token to be had now, for this cause."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class GatewayToken:
@@ -37,7 +42,7 @@ class GatewayToken:
         self._lock = Lock()  # one reads, and all others of a batch wait for it
         self._refused = ""
         self._tried_at: float | None = None
-        self._failure = ""
+        self._failure: Reason | None = None
 
     def get(self) -> str:
         """The token; NoToken where the secret cannot be read, or holds none."""
@@ -45,7 +50,7 @@ class GatewayToken:
             return self._set
         with self._lock:
             if self._failure and self._rests():
-                raise NoToken(self._failure)
+                raise NoToken(Cause(self._failure))
             token = self._read(fresh=bool(self._failure))
             if token == self._refused and not self._rests():
                 token = self._read(fresh=True)
@@ -70,16 +75,16 @@ class GatewayToken:
             self._provider = self._provider or self._make_provider()
             content = self._provider.get(self._secret, max_age=MAX_AGE, force_fetch=fresh)
         except GetParameterError as error:
-            self._fail("the secret with the gateway's token cannot be read", error)
+            self._fail(Reason.TOKEN_SECRET_UNREADABLE, error)
         token = content.strip() if isinstance(content, str) else ""
         if not token or not all("!" <= character <= "~" for character in token):
-            self._fail("the secret with the gateway's token holds none that a header can carry", None)
-        self._failure = ""
+            self._fail(Reason.TOKEN_SECRET_INVALID, None)
+        self._failure = None
         return token
 
-    def _fail(self, failure: str, cause: Exception | None) -> None:
+    def _fail(self, failure: Reason, cause: Exception | None) -> None:
         self._failure, self._tried_at = failure, self._clock()
-        raise NoToken(failure) from cause
+        raise NoToken(Cause(failure)) from cause
 
 
 def _secrets_manager() -> BaseProvider:

@@ -25,6 +25,7 @@ from urllib3.exceptions import TimeoutError as SlowAnswer
 from urllib3.util import Url
 from urllib3.util.ssl_ import create_urllib3_context
 
+from ..domain.reasons import Cause, Reason
 from .addresses import connect_to
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
@@ -34,11 +35,19 @@ MAX_IDLE = 5.0
 
 
 class NotSent(Exception):
-    """Nothing was sent; the text says why."""
+    """Nothing was sent, for this cause."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class NoAnswer(Exception):
-    """The request may have been read, and there is no answer; the text says why."""
+    """The request may have been read, and there is no answer, for this cause."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,7 @@ class Transport:
             connection.connect()
         except (HTTPError, OSError, ValueError) as error:
             connection.close()
-            raise NotSent("no connection to the gateway") from error
+            raise NotSent(Cause(Reason.NO_CONNECTION)) from error
         connection.note_use()
         return connection
 
@@ -236,11 +245,11 @@ class Transport:
                 connection.close()
             return Reply(response.status, response.headers, content)
         except (SlowAnswer, TimeoutError) as error:
-            raise NoAnswer("no answer in time") from error
+            raise NoAnswer(Cause(Reason.NO_ANSWER)) from error
         except (ProtocolError, http.client.HTTPException, OSError) as error:
-            raise NoAnswer("the connection broke before an answer") from error
+            raise NoAnswer(Cause(Reason.CONNECTION_BROKEN)) from error
         except (HTTPError, ValueError) as error:
-            raise NoAnswer(f"no usable answer: {type(error).__name__}") from error
+            raise NoAnswer(Cause(Reason.ANSWER_UNREADABLE, type(error).__name__)) from error
 
 
 def _close_all(kept: LifoQueue[_Connection]) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from ..domain.costs import write_units_of
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message, MessageKey
+from ..domain.reasons import Cause
 from ..domain.tallies import HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from .measuring import measure_status
 
@@ -44,8 +45,8 @@ class Batch:
 
     # By item: after how many seconds which of its messages are to be seen again; None once the queue shows it again.
     kept: dict[str, tuple[Received, dict[MessageKey | None, float | None]]] = field(default_factory=dict)
-    # What no retry can cure, with the reason; no key where the item is no hint at all.
-    dead: list[tuple[Received, MessageKey | None, str]] = field(default_factory=list)
+    # What no retry can cure, with the cause; no key and no cause where the item is no hint at all.
+    dead: list[tuple[Received, MessageKey | None, Cause | None]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     attempts: list[tuple[str, Attempt]] = field(default_factory=list)  # with the message's id, in their order
     # Rows as they were written, with the attempt that they were written for, for the log.

@@ -15,6 +15,7 @@ from ..config import Settings
 from ..domain.deadlines import is_over
 from ..domain.errors import Unavailable
 from ..domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
+from ..domain.reasons import Cause, Reason
 from ..gateways.base import Answer, Gateway, NotNow
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -97,10 +98,10 @@ class Caller:
             raise
         except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
             logger.exception("the gateway's adapter failed", message_id=message.message_id)
-            answer = Answer(Outcome.UNKNOWN, f"the gateway's adapter failed: {type(error).__name__}")
+            answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         duration = (self._clock.now() - started) // timedelta(milliseconds=1)
         return Attempt(
-            started, duration, answer.outcome, answer.reason, answer.http_status, answer.retry_after, answer.words
+            started, duration, answer.outcome, answer.cause, answer.http_status, answer.retry_after, answer.words
         )
 
     def _wait_until(self, moment: datetime | None) -> None:

@@ -19,7 +19,6 @@ from ..domain.mailings import Mailing, MailingStatus
 from ..domain.messages import (
     PARK_AFTER,
     PARKED_AT_MOST,
-    USED_UP,
     Attempt,
     Message,
     MessageKey,
@@ -28,6 +27,7 @@ from ..domain.messages import (
     RetryPolicy,
     judge,
 )
+from ..domain.reasons import Cause, Reason
 from ..messaging import Hint
 from ..observability import logger
 from ..storage.clients import ClientRepository
@@ -38,8 +38,6 @@ from .states import MailingStates
 from .table_pace import TablePace
 
 _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
-
-OUTSIDE_HOURS = "outside the local window"
 
 
 def obstacle(mailing: Mailing, now: datetime) -> str:
@@ -57,11 +55,11 @@ def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any
     if window is None or window.allows(now, message.timezone):
         return {}
     if window.policy is WindowPolicy.SKIP:
-        return {"status": MessageStatus.SKIPPED, "reason": OUTSIDE_HOURS}
+        return {"status": MessageStatus.SKIPPED, "cause": Cause(Reason.OUTSIDE_LOCAL_WINDOW)}
     opening = window.opening(now, message.timezone)
     if opening >= mailing.end_at:
-        return {"status": MessageStatus.EXPIRED, "reason": "the window closes before the local window opens"}
-    return {"status": MessageStatus.WAITING, "reason": OUTSIDE_HOURS, "due_at": opening}
+        return {"status": MessageStatus.EXPIRED, "cause": Cause(Reason.LOCAL_WINDOW_TOO_LATE)}
+    return {"status": MessageStatus.WAITING, "cause": Cause(Reason.OUTSIDE_LOCAL_WINDOW), "due_at": opening}
 
 
 class Claims:
@@ -97,7 +95,7 @@ class Claims:
                 hint = Hint.parse(item.body)
             except Malformed as error:
                 logger.error("poison on the send queue", item=item.item, error=str(error))
-                batch.dead.append((item, None, str(error)))
+                batch.dead.append((item, None, None))
                 continue
             for client_id in hint.client_ids:
                 wanted.setdefault((hint.mailing_id, client_id), item)
@@ -151,8 +149,8 @@ class Claims:
 
     def _is_due(self, message: Message, item: Received, now: datetime, batch: Batch) -> bool:
         if message.status.terminal:
-            if message.reason.startswith(USED_UP) and item.receive_count > 1:
-                batch.dead.append((item, message.key, message.reason))  # recorded, and stopped before it was buried
+            if message.because(Reason.ATTEMPTS_USED_UP) and item.receive_count > 1:
+                batch.dead.append((item, message.key, message.cause))  # recorded, and stopped before it was buried
             return False
         claimed = message.status is MessageStatus.SENDING
         wait_until = message.lease_until if claimed else message.retry_at
@@ -160,7 +158,7 @@ class Claims:
         if wait_until and not is_over(wait_until, now, longest):
             batch.keep(item, message.key, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
             return False
-        if message.reason == OUTSIDE_HOURS:  # which may be long
+        if message.because(Reason.OUTSIDE_LOCAL_WINDOW):  # which may be long
             return message.due_at is None or message.due_at <= now
         return is_over(message.due_at, now, PARKED_AT_MOST)  # the ledger gives it back when it is due
 
@@ -172,13 +170,13 @@ class Claims:
             settled["attempts"] = attempts = old.with_lost_attempt(now)
             verdict = judge(attempts, old.forgiven, self._policy, job.mailing.on_unknown, self._rng)
             if verdict.status.terminal:
-                return old.revised(now, **settled | {"status": verdict.status, "reason": verdict.reason})
+                return old.revised(now, **settled | {"status": verdict.status, "cause": verdict.cause})
         if reason := _unreachable(contact):
-            return old.revised(now, **settled | _final(settled["attempts"], reason))
+            return old.revised(now, **settled | _final(settled["attempts"], Cause(reason)))
         present = _present(old, contact)
         if changes := deferral(job.mailing, present, now):
             if changes["status"] is not MessageStatus.WAITING:
-                changes = _final(settled["attempts"], str(changes["reason"]), MessageStatus(str(changes["status"])))
+                changes = _final(settled["attempts"], changes["cause"], changes["status"])
             return present.revised(now, **settled | changes)
         return None
 
@@ -188,14 +186,13 @@ class Claims:
             return [], []
         permit = self._control.permit()
         if permit is Permit.WAIT:
-            return [], [(job, self._parked(job, now, "the circuit is open", self._control.retry_at())) for job in jobs]
+            return [], [(job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs]
         through = jobs
         if permit is Permit.PROBE:
             batch.probed = True
             through = jobs[:PROBES]
         waiting = [
-            (job, self._parked(job, now, "the circuit is open", self._control.retry_at()))
-            for job in jobs[len(through) :]
+            (job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs[len(through) :]
         ]
         ready: list[Job] = []
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
@@ -207,17 +204,17 @@ class Claims:
             turns = zip(own, booking.moments, strict=False)
             ready += [replace(job, not_before=at, paces=booking.paces) for job, at in turns]
             left = own[len(booking.moments) :]
-            waiting += [(job, self._parked(job, now, "the rate", booking.after)) for job in left]
+            waiting += [(job, self._parked(job, now, Reason.RATE_LIMIT, booking.after)) for job in left]
         return ready, waiting
 
-    def _parked(self, job: Job, now: datetime, reason: str, due_at: datetime) -> Message:
+    def _parked(self, job: Job, now: datetime, reason: Reason, due_at: datetime) -> Message:
         old = job.message
         attempts = old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts
         return old.revised(
             now,
             status=MessageStatus.WAITING,
             attempts=attempts,
-            reason=reason,
+            cause=Cause(reason),
             due_at=due_at,
             lease_until=None,
             retry_at=None,
@@ -253,16 +250,16 @@ class Claims:
                 claimed.append(replace(job, message=new))
                 continue
             batch.told.append((new, None))
-            if new.reason.startswith(USED_UP):
-                batch.dead.append((job.received, new.key, new.reason))
+            if new.because(Reason.ATTEMPTS_USED_UP):
+                batch.dead.append((job.received, new.key, new.cause))
         return claimed
 
 
-def _unreachable(contact: Contact | None) -> str:
-    """Why a client must not be called any more, "" where they may; they opted out or were removed since dispatch."""
+def _unreachable(contact: Contact | None) -> Reason | None:
+    """Why a client must not be called any more, None if they may; they opted out or were removed since dispatch."""
     if contact is None:
-        return "the client was removed"
-    return "opted out" if contact.opted_out else ""
+        return Reason.CLIENT_REMOVED
+    return Reason.OPTED_OUT if contact.opted_out else None
 
 
 def _present(message: Message, contact: Contact | None) -> Message:
@@ -277,7 +274,9 @@ def _at_present(message: Message, contacts: Mapping[str, Contact]) -> Message:
     return message if message.status.terminal else _present(message, contacts.get(message.client_id))
 
 
-def _final(attempts: tuple[Attempt, ...], reason: str, status: MessageStatus = MessageStatus.SKIPPED) -> dict[str, Any]:
+def _final(
+    attempts: tuple[Attempt, ...], cause: Cause, status: MessageStatus = MessageStatus.SKIPPED
+) -> dict[str, Any]:
     """A final status without another attempt: what may have been sent before is unknown, nothing else."""
     maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
-    return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "reason": reason}
+    return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "cause": cause}

@@ -13,6 +13,7 @@ from ..domain.costs import write_units_of
 from ..domain.deadlines import is_over
 from ..domain.mailings import Mailing, MailingStatus
 from ..domain.messages import Message, MessageStatus, Outcome
+from ..domain.reasons import Cause, Reason
 from ..domain.tallies import WRITES, counters_of
 from ..observability import logger
 from ..storage.activity import ActivityRepository
@@ -83,9 +84,8 @@ class Closer:
 def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:
     """The row as it ends without another attempt: what may have been sent is unknown, not expired or cancelled."""
     attempts = row.with_lost_attempt(now) if row.status is MessageStatus.SENDING else row.attempts
-    reason = "the window closed first" if status is MessageStatus.EXPIRED else "the mailing was cancelled"
+    expired = status is MessageStatus.EXPIRED
+    cause: Cause | None = Cause(Reason.WINDOW_CLOSED if expired else Reason.MAILING_CANCELLED)
     if any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts):
-        status, reason = MessageStatus.UNKNOWN, attempts[-1].reason
-    return row.revised(
-        now, status=status, attempts=attempts, reason=reason, lease_until=None, retry_at=None, due_at=None
-    )
+        status, cause = MessageStatus.UNKNOWN, attempts[-1].cause
+    return row.revised(now, status=status, attempts=attempts, cause=cause, lease_until=None, retry_at=None, due_at=None)

@@ -12,6 +12,7 @@ from ..clock import Backoff
 from ..domain.errors import Conflict, Malformed, NotFound
 from ..domain.mailings import REDRIVING, Mailing, MailingState, MailingStatus
 from ..domain.messages import MessageKey, MessageStatus
+from ..domain.reasons import Cause, Reason
 from ..messaging import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -32,7 +33,7 @@ class DeadLetter:
 
     item: str
     about: MessageKey | None
-    reason: str
+    cause: Cause | None
     body: str
     given_up_at: datetime
 
@@ -173,9 +174,9 @@ def _letters(message: QueueMessage) -> list[DeadLetter]:
     try:
         hint = Hint.parse(message.body)
     except Malformed as error:
-        return [DeadLetter(message.item, None, str(error), message.body, message.sent_at)]
-    reason = str(json.loads(message.body).get("reason", ""))
+        return [DeadLetter(message.item, None, Cause(Reason.NOT_A_MESSAGE, str(error)), message.body, message.sent_at)]
+    cause = Cause.parse(str(json.loads(message.body).get("reason", "")))
     return [
-        DeadLetter(message.item, (hint.mailing_id, client_id), reason, message.body, message.sent_at)
+        DeadLetter(message.item, (hint.mailing_id, client_id), cause, message.body, message.sent_at)
         for client_id in hint.client_ids
     ]

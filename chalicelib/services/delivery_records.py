@@ -33,8 +33,8 @@ def _entry(message: Message, attempt: Attempt | None) -> Entry:
         entry["outcome"] = attempt.outcome.value
         if attempt.http_status is not None:
             entry["http_status"] = attempt.http_status
-    if message.reason:
-        entry["reason"] = message.reason
+    if message.cause is not None:
+        entry.update(message.cause.logged)
     if message.due_at is not None:
         entry["due_at"] = message.due_at.isoformat(timespec="milliseconds")
     return entry

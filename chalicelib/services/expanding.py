@@ -14,6 +14,7 @@ from ..domain.clients import Client, shard_of
 from ..domain.errors import Unavailable
 from ..domain.mailings import Mailing, MailingStatus, ShardProgress
 from ..domain.messages import Message, MessageStatus
+from ..domain.reasons import Cause, Reason
 from ..domain.tallies import counters_of
 from ..messaging import Queue, hints_for
 from ..observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, measure
@@ -200,9 +201,9 @@ def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Me
         updated_at=now,
     )
     if client.opted_out:
-        return replace(row, status=MessageStatus.SKIPPED, reason="opted out")
+        return replace(row, status=MessageStatus.SKIPPED, cause=Cause(Reason.OPTED_OUT))
     if closing := closing_status(mailing, now):
-        return replace(row, status=closing, reason="not dispatched before the mailing ended")
+        return replace(row, status=closing, cause=Cause(Reason.NOT_DISPATCHED))
     if changes := deferral(mailing, row, now):
         return replace(row, **changes)
     return replace(row, hinted=hinted)

@@ -122,7 +122,7 @@ class GatewayControlService:
     def is_same_refusal(self, attempt: Attempt) -> bool:
         """Whether an attempt was refused with the very answer that keeps the circuit open."""
         control = self.state()
-        return control.open and bool(control.refusal) and is_refusal(attempt, control.refusal)
+        return control.open and control.refusal is not None and is_refusal(attempt, control.refusal)
 
     def note(self, attempts: Sequence[tuple[str, Attempt]], probed: bool) -> Noted:
         """Learn from attempts, named by message, in the order in which they ended.
@@ -158,7 +158,8 @@ class GatewayControlService:
         control = self._update(trip.after)
         if not trip.opened:
             return Noted(feed=slowed, put_back=self._left_over())
-        logger.warning("circuit open", trips=control.trips, reason=control.reason)
+        why = control.cause.logged if control.cause else {}
+        logger.warning("circuit open", trips=control.trips, words=control.reason, extra=why)
         with self._lock:
             self._run.forget()
         return Noted(feed=control.trips <= _QUICK_TRIPS, put_back=trip.put_back)

@@ -11,6 +11,7 @@ from ..observability import (
     MESSAGES_SENT,
     MESSAGES_SKIPPED,
     MESSAGES_UNKNOWN,
+    RETRY,
     measure,
 )
 
@@ -22,12 +23,12 @@ _ENDS = {
     MessageStatus.CANCELLED: MESSAGES_CANCELLED,
     MessageStatus.SKIPPED: MESSAGES_SKIPPED,
 }
-_PARKED = {"the circuit is open": "circuit", "the rate": "rate", "outside the local window": "local window"}
 
 
 def measure_status(message: Message) -> None:
     """Count a message that has just been given its status, where that is a final one or it waits."""
     if message.status is MessageStatus.WAITING:
-        measure(MESSAGES_PARKED, of=_PARKED.get(message.reason, "retry"))
+        reason = str(message.cause.reason) if message.cause else ""
+        measure(MESSAGES_PARKED, of=reason if reason in MESSAGES_PARKED.values else RETRY)
     elif metric := _ENDS.get(message.status):
         measure(metric)

@@ -15,7 +15,6 @@ from ..domain.mailings import TERMINAL, Mailing
 from ..domain.messages import (
     PARK_AFTER,
     PARKED_AT_MOST,
-    USED_UP,
     Attempt,
     Message,
     MessageStatus,
@@ -25,6 +24,7 @@ from ..domain.messages import (
     judge,
     parse_message_id,
 )
+from ..domain.reasons import Reason
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.activity import ActivityRepository
@@ -101,8 +101,8 @@ class Outcomes:
                 batch.count(job.message, new)
                 if delay is not None:
                     batch.keep(job.received, new.key, delay)
-                if new.reason.startswith(USED_UP):
-                    batch.dead.append((job.received, new.key, new.reason))
+                if new.because(Reason.ATTEMPTS_USED_UP):
+                    batch.dead.append((job.received, new.key, new.cause))
 
     def release(self, batch: Batch, until: datetime) -> None:
         """Write what earlier batches could not, and give claims back of which nobody knows whether they were written.
@@ -139,10 +139,10 @@ class Outcomes:
         free = self._is_free(message, result, probe=probe)
         message = message.with_attempt(result, free=free)
         if (result.outcome in _NOT_OF_THE_MESSAGE and free) or self._control.is_same_refusal(result):
-            verdict = Verdict(MessageStatus.QUEUED, result.reason, self._rng.uniform(aside / 3, aside))
+            verdict = Verdict(MessageStatus.QUEUED, result.cause, self._rng.uniform(aside / 3, aside))
         else:
             verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
-        changes = {"status": verdict.status, "reason": verdict.reason, "lease_until": None}
+        changes = {"status": verdict.status, "cause": verdict.cause, "lease_until": None}
         delay = verdict.delay
         if delay is None:
             sent_at = now if verdict.status is MessageStatus.SENT else None
@@ -187,9 +187,9 @@ class Outcomes:
                 logger.info("refused messages stay refused", mailing_id=mailing_id, error=str(error))
 
     def bury(self, batch: Batch) -> None:
-        """Send what no retry can cure to the dead letters, with the reason; redriven from there it is a hint again."""
-        for item, key, reason in batch.dead:
-            body = item.body if key is None else Hint.of(key).body(reason=reason)
+        """Send what no retry can cure to the dead letters, with the cause; redriven from there it is a hint again."""
+        for item, key, cause in batch.dead:
+            body = item.body if key is None else Hint.of(key).body(reason=str(cause or ""))
             try:
                 self._dead_letters.send([body])
             except Unavailable as error:

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from ..clock import SystemClock
 from ..domain.errors import NotFound
-from ..domain.forecasts import OPTED_OUT, Forecast, forecast, left_out
+from ..domain.forecasts import Forecast, forecast, left_out
 from ..domain.mailings import Mailing, OnUnknown, is_mailing_id
+from ..domain.reasons import Reason
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
@@ -23,7 +24,7 @@ class Preview:
 
     matching: Counter[tuple[str, str]]  # by time zone and operator
     reached: Counter[tuple[str, str]]
-    left_out: Counter[str]  # by reason
+    left_out: Counter[Reason]
     sms: SmsParts
     starts_at: datetime
     ends_at: datetime
@@ -61,12 +62,12 @@ class PreviewService:
         start = max(mailing.start_at, now)
         matching: Counter[tuple[str, str]] = Counter()
         reached: Counter[tuple[str, str]] = Counter()
-        reasons: Counter[str] = Counter()
-        known: dict[str, str] = {}
+        reasons: Counter[Reason] = Counter()
+        known: dict[str, Reason | None] = {}
         for part in self._clients.counts(mailing.segment):
             if part.timezone not in known:
                 known[part.timezone] = left_out(mailing.local_window, part.timezone, start, mailing.end_at)
-            reason = OPTED_OUT if part.opted_out else known[part.timezone]
+            reason = Reason.OPTED_OUT if part.opted_out else known[part.timezone]
             matching[part.timezone, part.operator] += part.count
             if reason:
                 reasons[reason] += part.count

@@ -11,6 +11,7 @@ from ..clock import SystemClock
 from ..domain.costs import write_units_of
 from ..domain.mailings import REDRIVING, Mailing, MailingState
 from ..domain.messages import IN_TROUBLE, Message, MessageStatus
+from ..domain.reasons import Cause, Reason
 from ..domain.tallies import WRITES, counters_of
 from ..domain.walks import Walk
 from ..messaging import Unit
@@ -120,7 +121,7 @@ class Reopener:
 
 def requeued(row: Message, now: datetime) -> Message:
     """A failed message with new attempts: those it has stay, and are forgiven."""
-    return row.revised(now, status=MessageStatus.QUEUED, reason="put back by hand", forgiven=len(row.attempts))
+    return row.revised(now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts))
 
 
 def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
@@ -131,7 +132,7 @@ def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
     changes = deferral(mailing, row, now)
     if changes.get("status") is MessageStatus.EXPIRED:
         return None
-    return row.revised(now, **{"status": MessageStatus.QUEUED, "reason": "the end was moved", **changes})
+    return row.revised(now, **{"status": MessageStatus.QUEUED, "cause": Cause(Reason.END_MOVED), **changes})
 
 
 def is_late(mailing: Mailing, row: Message, now: datetime) -> bool:

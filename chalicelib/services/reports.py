@@ -13,6 +13,7 @@ from ..clock import SystemClock
 from ..config import Settings
 from ..domain.errors import Conflict, NotFound
 from ..domain.mailings import Mailing, MailingState, MailingStatus, Statistics
+from ..domain.reasons import Cause
 from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
 from ..observability import REPORTS_SENT, logger, measure
 from ..storage.activity import ActivityRepository
@@ -46,7 +47,7 @@ class _Sums:
     """What is added up over the mailings whose counters are read."""
 
     sent: Counter[datetime] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    causes: Counter[tuple[str, Cause]] = field(default_factory=Counter)
 
 
 class ReportService:
@@ -133,7 +134,7 @@ class ReportService:
         messages: Counter[str] = Counter()
         for line in lines:
             messages.update({status: count for status, count in line.counts.items() if status != "total"})
-        reasons = sorted(sums.reasons.items(), key=lambda one: (-one[1], one[0]))
+        causes = sorted(sums.causes.items(), key=lambda one: (-one[1], one[0][0], str(one[0][1])))
         lines.sort(key=lambda line: (-line.counts["total"], line.mailing_id))
         return DailyReport(
             day=day,
@@ -141,8 +142,8 @@ class ReportService:
             mailings=Counter(str(mailing.status) for mailing in mailings),
             messages=+messages,  # without zeros
             sent=[(hour, sums.sent[hour]) for hour in day.hours()],
-            reasons=[ReasonLine(status, reason, count) for (status, reason), count in reasons[:REASONS]],
-            other_reasons=sum(count for _, count in reasons[REASONS:]),
+            reasons=[ReasonLine(status, cause, count) for (status, cause), count in causes[:REASONS]],
+            other_reasons=sum(count for _, count in causes[REASONS:]),
             lines=lines[:LISTED],
             unlisted=max(0, len(lines) - LISTED),
             unread=max(0, len(lines) - DETAILED),
@@ -169,8 +170,8 @@ class ReportService:
             state, tally = self._mailings.detail(mailing.mailing_id)
         except NotFound:  # deleted since
             return _line(mailing, 0)
-        for reason, count in tally.by_reason.items():
-            sums.reasons[reason] += count
+        for (status, cause), count in tally.by_cause.items():
+            sums.causes[str(status), cause] += count
         hours = {hour: count for hour, count in tally.by_hour.items() if day.start <= hour < day.end}
         sums.sent.update(hours)
         return _line(mailing, sum(hours.values()), state)

@@ -14,6 +14,7 @@ from ..domain.errors import Unavailable
 from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing, MailingStatus
 from ..domain.messages import Message, MessageStatus
+from ..domain.reasons import Reason
 from ..domain.tallies import WRITES
 from ..messaging import Queue, Unit
 from ..observability import logger
@@ -21,7 +22,7 @@ from ..storage.client_changes import LAG, Changed, place_of
 from ..storage.clients import ClientRepository
 from ..storage.ledger import Ledger, Written
 from ..storage.mailings import MailingRepository
-from .claiming import OUTSIDE_HOURS, deferral
+from .claiming import deferral
 from .feeding import Feeder
 
 _READER = "zones"
@@ -105,7 +106,11 @@ def _waiting_for_hours(mailings: Iterable[Mailing]) -> list[Mailing]:
 
 def _moved(mailing: Mailing, row: Message, contact: Contact, now: datetime) -> Message | None:
     """The row as it waits with the client's present zone, None where it does not wait for hours, or waits rightly."""
-    if row.status is not MessageStatus.WAITING or row.reason != OUTSIDE_HOURS or row.timezone == contact.timezone:
+    if (
+        row.status is not MessageStatus.WAITING
+        or not row.because(Reason.OUTSIDE_LOCAL_WINDOW)
+        or row.timezone == contact.timezone
+    ):
         return None
     present = replace(row, phone_number=contact.phone_number, timezone=contact.timezone)
     # Without an opening before the end, whoever claims the message says what becomes of it.

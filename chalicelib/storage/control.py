@@ -15,6 +15,7 @@ from ..domain.deadlines import APART
 from ..domain.errors import Unavailable
 from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
 from ..domain.pace import Pace, book
+from ..domain.reasons import Cause, parse_with_words
 from .models import SettingModel, Tables, from_ms, to_ms
 from .retries import Item, read_items, transact, translated, was_refused
 
@@ -158,12 +159,13 @@ def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:
         changed_by=control.changed_by,
         changed_at=control.changed_at,
         reason=control.reason,
+        cause=_stored(control.cause),
         slowed_at=control.slowed_at,
         slowed_to=control.slowed_to or None,
         finding=control.finding or None,
         rest_until=control.rest_until,
         refused=list(control.refused) or None,
-        refusal=control.refusal or None,
+        refusal=_stored(control.refusal),
     )
 
 
@@ -174,6 +176,7 @@ def control_place() -> tuple[str, str]:
 
 def control_of(row: SettingModel) -> GatewayControl:
     """The control that an item says."""
+    cause, reason = _why(row)
     return GatewayControl(
         rate=None if row.rate is None else int(row.rate),
         retry_at=row.retry_at,
@@ -184,13 +187,14 @@ def control_of(row: SettingModel) -> GatewayControl:
         revision=int(row.revision or 0),
         changed_by=row.changed_by or "",
         changed_at=row.changed_at,
-        reason=row.reason or "",
+        reason=reason,
+        cause=cause,
         slowed_at=row.slowed_at,
         slowed_to=float(row.slowed_to or 0),
         finding=bool(row.finding),
         rest_until=row.rest_until,
         refused=tuple(row.refused or ()),
-        refusal=row.refusal or "",
+        refusal=Cause.parse(row.refusal or ""),
     )
 
 
@@ -204,6 +208,7 @@ def _change_row(model: type[SettingModel], revision: int, change: GatewayChange)
         changed_by=change.by,
         changed_at=change.at,
         reason=change.reason,
+        cause=_stored(change.cause),
         expires_at=int((change.at + _CHANGES_KEPT_FOR).timestamp()),
     )
 
@@ -218,4 +223,17 @@ def _change(row: SettingModel) -> GatewayChange:
         return int(text) if setting is Setting.RATE else cast(Circuit, text)
 
     old, new = value(row.old_value), value(row.new_value)
-    return GatewayChange(row.changed_at, row.changed_by or "", setting, old, new, row.reason or "")
+    cause, reason = _why(row)
+    return GatewayChange(row.changed_at, row.changed_by or "", setting, old, new, reason, cause)
+
+
+def _stored(cause: Cause | None) -> str | None:
+    return None if cause is None else str(cause)
+
+
+def _why(row: SettingModel) -> tuple[Cause | None, str]:
+    """The cause for which the service itself changed the circuit, and the words of the gateway or of an operator."""
+    reason = row.reason or ""
+    if row.cause or row.changed_by:
+        return Cause.parse(row.cause or ""), reason
+    return parse_with_words(reason)  # as older versions wrote it

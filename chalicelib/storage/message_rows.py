@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ..domain.messages import IN_TROUBLE, Attempt, Message, MessageStatus, Outcome, ledger_key_for
+from ..domain.reasons import Cause
 from .models import from_ms, to_ms
 from .retries import Item
 
@@ -30,7 +31,7 @@ def values_of(message: Message) -> Item:
         values["hinted"] = {"BOOL": True}
     if message.attempts:
         values["attempts"] = {"L": [_attempt_value(attempt) for attempt in message.attempts]}
-    for name, text in (("claim", message.claim), ("reason", message.reason)):
+    for name, text in (("claim", message.claim), ("reason", str(message.cause or ""))):
         if text:
             values[name] = {"S": text}
     for name in ("lease_until", "retry_at", "due_at", "sent_at"):
@@ -50,8 +51,8 @@ def _attempt_value(attempt: Attempt) -> dict[str, Any]:
         "ms": {"N": str(attempt.duration_ms)},
         "outcome": {"S": str(attempt.outcome)},
     }
-    if attempt.reason:
-        value["reason"] = {"S": attempt.reason}
+    if attempt.cause is not None:
+        value["reason"] = {"S": str(attempt.cause)}
     if attempt.http_status is not None:
         value["http"] = {"N": str(attempt.http_status)}
     return {"M": value}
@@ -63,7 +64,7 @@ def _attempt(value: dict[str, Any]) -> Attempt:
         from_ms(float(row["at"]["N"])),
         int(row["ms"]["N"]),
         Outcome(row["outcome"]["S"]),
-        row["reason"]["S"] if "reason" in row else "",
+        Cause.parse(row["reason"]["S"]) if "reason" in row else None,
         int(row["http"]["N"]) if "http" in row else None,
     )
 
@@ -94,7 +95,7 @@ def message_of(item: dict[str, Any]) -> Message:
         retry_at=moment("retry_at"),
         due_at=moment("due_at"),
         sent_at=moment("sent_at"),
-        reason=text("reason"),
+        cause=Cause.parse(text("reason")),
         repeated="repeated" in item and "attempts" not in item,  # else the attempts say it
         forgiven=int(item["forgiven"]["N"]) if "forgiven" in item else 0,
     )

@@ -289,6 +289,7 @@ class SettingModel(Model):
     changed_by = UnicodeAttribute(null=True)
     changed_at = MomentAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    cause = UnicodeAttribute(null=True)
     slowed_at = MomentAttribute(null=True)
     slowed_to = NumberAttribute(null=True)
     finding = BooleanAttribute(null=True)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chalicelib.domain.reasons import Cause
+from chalicelib.wording import reason_text
 from infra.local.data_directory import DataDirectory
 from infra.local.running_service import CallFailed, RunningService
 
@@ -101,11 +103,15 @@ def _message_line(written_at: datetime, entry: Mapping[str, Any]) -> Line:
     """One message of a batch: an attempt, or a change of its status without one."""
     if "attempt" not in entry:
         until = f"until {entry['due_at']}" if "due_at" in entry else None
-        detail = _joined([entry["status"], entry.get("reason"), until])
+        detail = _joined([entry["status"], _reason(entry), until])
         return Line(written_at, "message", entry["message_id"], detail)
-    parts = [entry["outcome"], _duration(entry["duration_ms"]), _http(entry.get("http_status")), entry.get("reason")]
+    parts = [entry["outcome"], _duration(entry["duration_ms"]), _http(entry.get("http_status")), _reason(entry)]
     at = datetime.fromisoformat(entry["at"])
     return Line(at, f"attempt {entry['attempt']}", entry["message_id"], _joined(parts))
+
+
+def _reason(entry: Mapping[str, Any]) -> str:
+    return reason_text(Cause.parse(":".join(part for part in (entry.get("reason"), entry.get("detail")) if part)))
 
 
 def _duration(milliseconds: int | None) -> str | None:

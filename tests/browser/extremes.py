@@ -11,6 +11,7 @@ from chalicelib.domain.clients import MAX_TAG_LENGTH
 from chalicelib.domain.gateway_control import MAX_REASON
 from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH
 from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.reasons import Cause
 from chalicelib.domain.users import MAX_USERNAME_LENGTH
 from chalicelib.messaging import Hint
 from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
@@ -85,15 +86,15 @@ def _mailing(api: ApiCaller, segment: dict[str, list[str]], text: str, starts_in
     return str(api.call("POST", "/api/mailing", {"text": text, "clients": segment, **times})["id"])
 
 
-def give_up(services: Services, mailing_id: str, reasons: Sequence[str]) -> list[Message]:
-    """As many sent messages of a mailing as there are reasons become failed ones, each with a dead letter."""
-    rows, _ = services.messages.list(mailing_id, MessageStatus.SENT, "", len(reasons))
+def give_up(services: Services, mailing_id: str, causes: Sequence[Cause]) -> list[Message]:
+    """As many sent messages of a mailing as there are causes become failed ones, each with a dead letter."""
+    rows, _ = services.messages.list(mailing_id, MessageStatus.SENT, "", len(causes))
     ledger = services.delivery._outcomes._ledger
-    for row, reason in zip(rows, reasons, strict=True):
-        tried = replace(row.attempts[-1], reason=reason)
-        failed = row.revised(services.clock.now(), status=MessageStatus.FAILED, reason=reason, attempts=(tried,) * 8)
+    for row, cause in zip(rows, causes, strict=True):
+        tried = replace(row.attempts[-1], cause=cause)
+        failed = row.revised(services.clock.now(), status=MessageStatus.FAILED, cause=cause, attempts=(tried,) * 8)
         assert ledger.update([(row, failed)])
-        services.queues["send-dead"].send([Hint.of(row.key).body(reason=reason)])
+        services.queues["send-dead"].send([Hint.of(row.key).body(reason=str(cause))])
     return rows
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from chalicelib.domain.reasons import Cause
 from tests.browser.conftest import Window
 from tests.browser.extremes import give_up
 from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
@@ -129,5 +130,5 @@ def _given_up(run: LocalRun, api: ApiCaller, count: int) -> str:
     mailing = str(api.call("POST", "/api/mailing", order)["id"])
     wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["status"] == "finished")
     with run.services() as services:
-        give_up(services, mailing, ["HTTP 500"] * count)
+        give_up(services, mailing, [Cause.http(500)] * count)
     return mailing

@@ -11,25 +11,15 @@ from jinja2 import nodes
 
 from chalicelib.admin import rendering
 from chalicelib.api import parsing, problems
-from chalicelib.domain import tallies
 
 PACKAGE = Path(rendering.__file__).parents[1]
 ADMIN = PACKAGE / "admin"
 Marked = tuple[str, str]  # a text and its plural, "" where it has none
 _MARKS = {"_": 1, "gettext": 1, "ngettext": 2}
-# What an operator is told of: errors with their message, and reasons that stand in the ledger.
+# What an operator is told of: errors with their message.
 _ERRORS = {"Conflict", "NotFound", "Forbidden", "TooManyRequests", "Malformed", "Unauthenticated", "Invalid", "refused"}
 _ERRORS |= {"FieldError", "TooLarge", "UnsupportedMedia"}
-_TAKE_REASONS = {
-    "_fail": 0,
-    "NoAnswer": 0,
-    "NotSent": 0,
-    "Answer": 1,
-    "_parked": 2,
-    "Attempt": 3,
-}  # which argument it is
-_NAMED = {"reason", "refused", "what", "changeable"}  # variables that hold one, or a part of a message
-_ANSWER_REASONS = {"obstacle", "_last_look", "_unreachable"}
+_NAMED = {"refused", "what", "changeable"}  # variables that hold one, or a part of a message
 _OF_A_FIELD = {"Invalid", "FieldError"}  # the field's name comes first
 
 
@@ -72,7 +62,6 @@ def unmarked() -> Iterator[tuple[str, int]]:
 def written() -> dict[str, str]:
     """What the rest of the service says to people, with a place; where a value goes into it stands a 7."""
     found = dict.fromkeys(_parsed(), "parsing")
-    found |= dict.fromkeys(tallies.REASONS | {tallies.OTHER_REASON}, "tallies")
     for kind in (*problems.PROBLEMS.values(), problems.UNEXPECTED):
         found[kind.title] = found[kind.meaning] = "problems"
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -81,7 +70,7 @@ def written() -> dict[str, str]:
         for call in _calls(path):
             for text in _told(call):
                 found[text] = f"{path.name}:{call.lineno}"
-        for text in _reasons(ast.parse(path.read_text(encoding="utf-8"))):
+        for text in _parts(ast.parse(path.read_text(encoding="utf-8"))):
             found[text] = path.name
     return found
 
@@ -104,37 +93,16 @@ def _told(call: ast.Call) -> Iterator[str]:
         yield text
 
 
-def _reasons(module: ast.Module) -> Iterator[str]:
-    """What a row of the ledger, or an attempt, is given as its reason."""
+def _parts(module: ast.Module) -> Iterator[str]:
+    """What is put into a message, or said of a dead letter that stays."""
     known = {
         one.targets[0].id: one.value.value
         for one in module.body
         if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name) and isinstance(one.value, ast.Constant)
     }
-    shown = {id(one) for call in ast.walk(module) if _is_example(call) for one in ast.walk(call)}
     for node in ast.walk(module):
-        for value in _reasons_of(node):
-            if id(value) not in shown and (text := _sample(value, known)):
-                yield text
-
-
-def _is_example(node: ast.AST) -> bool:
-    """Whether this is the example of a request's body, which stands in the API's description only."""
-    return isinstance(node, ast.Call) and _name(node) == "example"
-
-
-def _reasons_of(node: ast.AST) -> Iterator[ast.AST]:
-    if isinstance(node, ast.keyword) and node.arg == "reason":
-        yield node.value
-    elif isinstance(node, ast.Dict):
-        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
-        yield from (value for key, value in zip(keys, node.values, strict=True) if key == "reason")
-    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).partition("[")[0] in _NAMED:
-        yield from _alternatives(node.value)
-    elif isinstance(node, ast.Call) and _name(node) in _TAKE_REASONS and len(node.args) > _TAKE_REASONS[_name(node)]:
-        yield node.args[_TAKE_REASONS[_name(node)]]
-    elif isinstance(node, ast.FunctionDef) and node.name in _ANSWER_REASONS:
-        yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).partition("[")[0] in _NAMED:
+            yield from filter(None, (_sample(value, known) for value in _alternatives(node.value)))
 
 
 def _alternatives(node: ast.expr) -> list[ast.expr]:

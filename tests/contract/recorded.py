@@ -16,6 +16,7 @@ from chalicelib import workers
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
 from chalicelib.domain.messages import MessageStatus, Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint, Unit
 from chalicelib.services.mailing_fields import MailingFields
@@ -87,7 +88,7 @@ def _a_mailing_with_trouble(world: World) -> None:
     bad = min(
         world.gateway_id(mailing, client) for client in world.services.clients.list(Segment(("late",)), "", 50)[0]
     )
-    failed, accepted = Answer(Outcome.FAILED, "HTTP 503", 503), Answer(Outcome.ACCEPTED)
+    failed, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED)
     world.gateway.script = lambda gateway_id, nth: failed if gateway_id == bad or nth == 1 else accepted
     world.run_until_finished(mailing, limit=1800)
     world.gateway.script = lambda gateway_id, nth: accepted

@@ -10,7 +10,9 @@ from botocore import xform_name
 
 from chalicelib.api import problems
 from chalicelib.api.exposition import FAMILIES
+from chalicelib.domain.reasons import Reason
 from chalicelib.observability import METRICS
+from chalicelib.wording import DETAILED, REASONS
 from infra.monitoring import FUNCTIONS, TABLES, alarms
 from tests.pictures.admin_ui import MAX_BYTES, SHOTS
 
@@ -23,6 +25,18 @@ def test_every_problem_is_in_the_table_of_errors() -> None:
     rows = [line for line in lines if line.startswith("| `/problems/")]
     known = [*problems.PROBLEMS.values(), problems.UNEXPECTED]
     assert rows == [f"| `{one.uri}` | {int(one.status)} | {one.title} | {one.meaning} |" for one in known]
+
+
+def test_every_reason_is_in_its_table() -> None:
+    """With its code, its text, whether it has a detail, and what it means; in the order of the enum, and no other."""
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| `reason_code` | `reason` |")
+    lines = table.partition("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    texts = {one: re.sub(r"%\(\w+\)s", "…", DETAILED.get(one, REASONS[one])) for one in Reason}
+    assert [row[:2] for row in rows] == [[f"`{one}`", texts[one]] for one in Reason]
+    assert {row[0].strip("`") for row in rows if row[2]} == set(DETAILED)
+    assert all(len(row) == 4 and row[3] for row in rows)
 
 
 def test_every_test_that_proves_a_promise_exists() -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polib
 import pytest
 
+from chalicelib import wording
 from chalicelib.admin import texts
+from chalicelib.domain.gateway_control import GatewayControl
+from chalicelib.domain.reasons import Cause, Reason
 from tests.contract import marked_texts
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 TRANSLATED = [language for language in texts.LANGUAGES if language != texts.DEFAULT]
 FORMS = {"ru": 3}
+MOMENT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", params=TRANSLATED)
@@ -68,7 +73,7 @@ def test_what_is_marked_is_a_text() -> None:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_what_other_code_says_to_people_is_translated(language: str) -> None:
-    """Expects errors and reasons of the whole service in the catalog's context "said"."""
+    """Expects errors of the whole service in the catalog's context "said"."""
     known = [pattern for pattern, _ in texts.sayings(language)]
     written = marked_texts.written()
     missing = {place: text for text, place in written.items() if not any(one.fullmatch(text) for one in known)}
@@ -88,12 +93,10 @@ def test_no_saying_is_left_over(language: str) -> None:
     [
         ("is required", "обязательно"),
         ("must have 10 to 256 characters", "должно быть от 10 до 256 символов"),
-        ("attempts used up (8), last: no answer in time", "попытки исчерпаны (8), последняя: нет ответа вовремя"),
         (
             "a mailing that is running cannot be deleted; cancel it first",
             "рассылку в состоянии «идёт» нельзя удалить; сначала отмените её",
         ),
-        ("HTTP 503", "HTTP 503"),
         ("what nobody ever wrote", "what nobody ever wrote"),
     ],
 )
@@ -102,6 +105,44 @@ def test_what_other_code_says_is_told_in_the_language_of_the_page(said: str, rus
     assert texts.said(said) == said
     with texts.speaking("ru"):
         assert texts.said(said) == russian
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_the_catalog_has_each_text_of_a_reason_and_no_other(catalog: polib.POFile, language: str) -> None:
+    """Expects the sentences of `wording` in the context "reason": they are looked up as they stand there."""
+    assert catalog.metadata["Language"] == language
+    known = {entry.msgid for entry in catalog if entry.msgctxt == "reason"}
+    assert known == {*wording.REASONS.values(), *wording.DETAILED.values()}
+
+
+@pytest.mark.parametrize(
+    ("cause", "english", "russian"),
+    [
+        (Cause.http(503), "HTTP 503", "HTTP 503"),
+        (Cause(Reason.NO_ANSWER), "no answer in time", "нет ответа вовремя"),
+        (
+            Cause.used_up(8, Cause(Reason.NO_ANSWER)),
+            "attempts used up (8), last: no answer in time",
+            "попытки исчерпаны (8), последняя: нет ответа вовремя",
+        ),
+        (Cause(Reason.OTHER, "what nobody knows"), "what nobody knows", "what nobody knows"),
+        (None, "", ""),
+    ],
+)
+def test_a_reason_is_told_in_the_language_of_the_page(cause: Cause | None, english: str, russian: str) -> None:
+    """Expects what belongs to it in its place, and what ended the last attempt translated too."""
+    assert texts.reason(cause) == english
+    with texts.speaking("ru"):
+        assert texts.reason(cause) == russian
+
+
+def test_the_gateways_own_words_are_kept_as_they_are() -> None:
+    """Expects only the service's part to be translated, and an operator's words alone."""
+    tripped = GatewayControl().tripped(MOMENT, 0, Cause(Reason.NO_ANSWER), "Pay first")
+    held = GatewayControl().held_open(MOMENT, "anna", "no answer in time")
+    with texts.speaking("ru"):
+        assert texts.circuit_reason(tripped) == "нет ответа вовремя: Pay first"
+        assert texts.circuit_reason(held) == "no answer in time"
 
 
 def test_russian_numbers_have_their_forms() -> None:

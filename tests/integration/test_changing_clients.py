@@ -12,6 +12,7 @@ import pytest
 from chalicelib.domain.clients import Client
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Segment
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.services.clients import ClientFields
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call
@@ -52,7 +53,9 @@ def test_the_hours_are_those_of_the_corrected_zone(world: World, policy: WindowP
     world.run_for(60)
     assert len(world.gateway.log) == called
     held = [row for row in world.rows(mailing) if row.status != "sent"]
-    assert {(row.status, row.reason, row.timezone) for row in held} == {(becomes, "outside the local window", zone)}
+    assert {(row.status, row.cause, row.timezone) for row in held} == {
+        (becomes, Cause(Reason.OUTSIDE_LOCAL_WINDOW), zone)
+    }
 
 
 def opening_of(world: World, zone: str) -> datetime:
@@ -176,7 +179,7 @@ def test_who_is_really_removed_is_said_to_be(world: World) -> None:
     correct(world, clients[1], phone_number=clients[0].phone_number)
     world.services.clients.delete(clients[2].client_id)
     world.run_until_finished(mailing, limit=7200)
-    reasons = {row.client_id: row.reason for row in world.rows(mailing)}
-    expected = ("", "", "the client was removed")
-    assert reasons == dict(zip((client.client_id for client in clients), expected, strict=True))
+    causes = {row.client_id: row.cause for row in world.rows(mailing)}
+    expected = (None, None, Cause(Reason.CLIENT_REMOVED))
+    assert causes == dict(zip((client.client_id for client in clients), expected, strict=True))
     assert {call.phone_number for call in world.gateway.log} == {"+79265000001", clients[0].phone_number}

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.support.world import World, new_world
 
@@ -63,7 +64,7 @@ def test_while_all_workers_are_restarted(world: World) -> None:
 
 def test_while_the_circuit_is_open(world: World) -> None:
     """Expects the gateway to be tried again, and what waits to be sent, though that would be due in an hour."""
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.FAILED, "HTTP 503", 503)
+    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.FAILED, Cause.http(503), 503)
     mailing = world.create_mailing(lasts=24 * 3600)
     world.run_for(30)
     assert world.services.gateway_control.state().open

@@ -13,6 +13,7 @@ from benchmarks.cost import priced_lines
 from benchmarks.mailing import Measured
 from chalicelib.domain.costs import PRICES, Usage, estimate
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.support.campaign import Campaign, new_campaign
 
@@ -76,7 +77,7 @@ def test_a_preview_estimates_what_the_mailing_costs_then(campaign: Campaign) -> 
 
 def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
     """Expects a second attempt of every message to cost two writes more, and what its hint takes."""
-    accepted, failed = Answer(Outcome.ACCEPTED), Answer(Outcome.FAILED, "HTTP 503", 503)
+    accepted, failed = Answer(Outcome.ACCEPTED), Answer(Outcome.FAILED, Cause.http(503), 503)
     places: dict[int, int] = {}
 
     def every_third(gateway_id: int, nth: int) -> Answer:
@@ -94,7 +95,9 @@ def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
 
 def test_what_is_put_back_adds_to_the_cost(campaign: Campaign) -> None:
     """Expects the cost to go on from where it was when failed messages are sent once more."""
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, f"HTTP 4{gateway_id % 2}0", 400)
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(
+        Outcome.REFUSED, Cause.http(400 + 10 * (gateway_id % 2)), 400
+    )
     mailing_id = campaign.send(30)
     first = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]["actual"]
     campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)

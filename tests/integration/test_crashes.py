@@ -13,6 +13,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from chalicelib.domain.clients import client_id_for, new_client
 from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
@@ -21,7 +22,7 @@ from tests.support.world import World, new_world
 # Two with a hint of their own, and three of one shard, who share one. The gateway does not take the last one at first.
 PHONES = [f"+7916{number:07d}" for number in (2, 3, 0, 1, 18)]
 STUBBORN = PHONES[-1]
-HTTP_500 = Answer(Outcome.FAILED, "HTTP 500", 500)
+HTTP_500 = Answer(Outcome.FAILED, Cause.http(500), 500)
 RECEIVE = "sqs.ReceiveMessage"
 
 

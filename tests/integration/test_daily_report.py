@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.domain.mailings import MailingStatus
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.reports import Day
 from chalicelib.gateways.base import Answer
 from chalicelib.services import reports
@@ -52,7 +53,7 @@ def _mailing_with_trouble(world: World, **fields: str) -> dict[str, int]:
     """A finished mailing with sent, failed, unknown and skipped messages; its counts."""
     world.add_clients(60)
     world.add_clients(3, tag="vip", operator="917", opted_out=True)
-    refused, unknown = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.UNKNOWN, "no answer in time")
+    refused, unknown = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     accepted = Answer(Outcome.ACCEPTED)
     world.gateway.script = in_turn([refused, accepted, accepted, unknown, accepted, refused, accepted, accepted])
     mailing = world.create_mailing(**fields)

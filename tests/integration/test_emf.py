@@ -110,7 +110,7 @@ def test_an_invocation_writes_once_however_much_it_measures() -> None:
             for number in range(5):
                 measure(MESSAGES_SENT)
                 measure(GATEWAY_LATENCY, number)
-            measure(MESSAGES_PARKED, of="rate")
+            measure(MESSAGES_PARKED, of="rate_limit")
             assert text.getvalue() == ""
         assert len(text.getvalue().splitlines()) == 2
     found = {(one.name, one.values) for one in emitted(text.getvalue())}

@@ -163,7 +163,7 @@ def test_who_is_asleep_while_the_end_is_moved_expires_nobody_for_good(seconds: f
         others = world.aws.before
 
         def sleep_before(call: Call) -> None:
-            closing = call.operation == "dynamodb.BatchExecuteStatement" and b"the window closed first" in call.body
+            closing = call.operation == "dynamodb.BatchExecuteStatement" and b"window_closed" in call.body
             if closing and world.clock.now() < moved_at:
                 slept.append(call.operation)
                 world.clock.sleep(seconds)
@@ -354,7 +354,7 @@ def test_a_retry_that_is_cancelled_in_the_midst_of_putting_back_leaves_nothing_o
     others = world.aws.before
 
     def sleep_once(call: Call) -> None:
-        if call.operation == "dynamodb.BatchExecuteStatement" and b"put back by hand" in call.body and not slept:
+        if call.operation == "dynamodb.BatchExecuteStatement" and b"put_back" in call.body and not slept:
             slept.append(1)
             world.clock.sleep(10)
         others(call)

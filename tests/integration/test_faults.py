@@ -17,6 +17,7 @@ import pytest
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint, Unit
 from tests.support.aws import Call
@@ -24,8 +25,8 @@ from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
 
 OK = Answer(Outcome.ACCEPTED)
-HTTP_500 = Answer(Outcome.FAILED, "HTTP 500", 500)
-HANG = Answer(Outcome.UNKNOWN, "no answer in time")
+HTTP_500 = Answer(Outcome.FAILED, Cause.http(500), 500)
+HANG = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 Handle = Callable[[str, str, bytes], tuple[int, dict[str, Any]]]
 
 
@@ -320,7 +321,7 @@ def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "clients"),
-    [(HTTP_500, 6), (HANG, 30), (Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=1e9), 30)],
+    [(HTTP_500, 6), (HANG, 30), (Answer(Outcome.FAILED, Cause.http(429), 429, retry_after=1e9), 30)],
 )
 def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
     """As few as it takes to see whose fault it is, or more: no attempts are used up, and then everybody gets it."""
@@ -353,7 +354,7 @@ def test_messages_that_the_gateway_never_takes_are_used_up(world: World) -> None
     assert world.counts(mailing) == {"total": 100, "sent": 97, "failed": 3}
     letters = [json.loads(body) for body in world.bodies(world.settings.send_dead_letter_queue)]
     assert len({letter["client_ids"][0] for letter in letters}) == 3
-    assert {letter["reason"] for letter in letters} == {"attempts used up (8), last: HTTP 500"}
+    assert {Cause.parse(letter["reason"]) for letter in letters} == {Cause.used_up(8, Cause.http(500))}
 
 
 def test_messages_that_the_gateway_never_takes_do_not_hold_up_the_others(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.mailings import OnUnknown
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from tests.support.world import World, new_world
 
@@ -31,14 +32,14 @@ def statuses(world: World, mailing: object) -> dict[str, int]:
 @pytest.mark.parametrize("clients", [3, 120])
 def test_an_answer_about_the_account_fails_nobody(world: World, status: int, clients: int) -> None:
     """Everybody waits, in the gateway's own words, hardly anything is called, and all is sent when it is over."""
-    world.gateway.everybody = Answer(Outcome.BLOCKED, f"HTTP {status}", status, words="Pay first")
+    world.gateway.everybody = Answer(Outcome.BLOCKED, Cause.http(status), status, words="Pay first")
     world.add_clients(clients)
     mailing = world.create_mailing(lasts=86_400)
     world.run_for(600)
     assert set(statuses(world, mailing)) <= {"waiting", "queued"}
     assert sum(statuses(world, mailing).values()) == clients
     control = world.services.gateway_control.state()
-    assert (control.circuit, control.reason) == ("open", f"HTTP {status}: Pay first")
+    assert (control.circuit, control.cause, control.reason) == ("open", Cause.http(status), "Pay first")
     assert len(world.gateway.log) < 120  # 50 that were on their way, and probes
     world.gateway.everybody = None
     world.run_until_finished(mailing, 600)
@@ -51,7 +52,7 @@ def test_a_message_that_alone_is_told_so_is_used_up(world: World) -> None:
     clients = world.add_clients(60)
     mailing = world.create_mailing(lasts=86_400, rate_limit=1)
     bad = world.gateway_id(mailing, clients[7])
-    forbidden = Answer(Outcome.BLOCKED, "HTTP 403", 403)
+    forbidden = Answer(Outcome.BLOCKED, Cause.http(403), 403)
     world.gateway.script = lambda gateway_id, nth: forbidden if gateway_id == bad else OK
     for _ in range(30):  # something else is always being sent
         world.run_for(120)
@@ -65,7 +66,7 @@ def test_a_message_that_alone_is_told_so_is_used_up(world: World) -> None:
 
 def test_one_answer_to_everybody_is_not_believed(world: World) -> None:
     """Twenty different people in a row, refused with the same words: it is the gateway, and they are put back."""
-    world.gateway.everybody = Answer(Outcome.REFUSED, "HTTP 400", 400)
+    world.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
     world.add_clients(150)
     mailing = world.create_mailing(lasts=86_400)
     world.run_for(300)
@@ -78,7 +79,7 @@ def test_one_answer_to_everybody_is_not_believed(world: World) -> None:
 
 def test_a_small_mailing_that_was_refused_whole_comes_back_too(world: World) -> None:
     """It had ended before another one showed that it was the gateway."""
-    world.gateway.everybody = Answer(Outcome.REFUSED, "HTTP 400", 400)
+    world.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
     world.add_clients(12, tag="first")
     world.add_clients(12, tag="second")
     first = world.create_mailing(tag="first", lasts=86_400)
@@ -97,7 +98,7 @@ def test_refusals_between_others_stay_refused(world: World) -> None:
     clients = world.add_clients(100)
     mailing = world.create_mailing(lasts=86_400)
     bad = {world.gateway_id(mailing, client) for client in clients[::5][:19]}
-    refused = Answer(Outcome.REFUSED, "HTTP 400", 400)
+    refused = Answer(Outcome.REFUSED, Cause.http(400), 400)
     world.gateway.script = lambda gateway_id, nth: refused if gateway_id in bad else OK
     world.run_until_finished(mailing, 600)
     assert statuses(world, mailing) == {"sent": 81, "failed": 19}
@@ -107,11 +108,11 @@ def test_refusals_between_others_stay_refused(world: World) -> None:
 def test_a_refusal_closes_no_circuit(world: World) -> None:
     """The gateway was down, and is back with a no for whoever asks first: the others wait until it says yes."""
     world.add_clients(40)
-    world.gateway.everybody = Answer(Outcome.FAILED, "HTTP 500", 500)
+    world.gateway.everybody = Answer(Outcome.FAILED, Cause.http(500), 500)
     mailing = world.create_mailing(lasts=86_400)
     world.run_for(30)
     assert world.services.gateway_control.state().circuit == "open"
-    world.gateway.everybody = Answer(Outcome.REFUSED, "HTTP 400", 400)
+    world.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
     world.run_for(60)
     assert world.services.gateway_control.state().circuit == "open"
     world.gateway.everybody = None
@@ -144,7 +145,7 @@ def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -
 def test_a_wish_for_a_pause_is_heard(world: World) -> None:
     """For as long as the gateway asks for, within bounds, and by everybody."""
     world.add_clients(30)
-    paused = Answer(Outcome.THROTTLED, "HTTP 429", 429, retry_after=40)
+    paused = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=40)
     answered: list[int] = []
 
     def script(gateway_id: int, nth: int) -> Answer:
@@ -180,7 +181,7 @@ def test_who_may_have_got_it_twice_is_counted(hold: bool) -> None:
         choice = OnUnknown.HOLD if hold else OnUnknown.RETRY
         mailing = world.create_mailing(lasts=86_400, on_unknown=choice)
         slow = {world.gateway_id(mailing, client) for client in world.everybody()[:7]}
-        lost = Answer(Outcome.UNKNOWN, "no answer in time")
+        lost = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
         world.gateway.script = lambda gateway_id, nth: lost if gateway_id in slow and nth == 1 else OK
         world.run_until_finished(mailing, 1200)
         state, tally = world.services.statistics.detail(mailing.mailing_id)

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.heartbeats import Heartbeat, Worker, silent
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.observability import MAILINGS_STALLED, invocation
 from tests.factories import START
@@ -170,7 +171,7 @@ def test_an_open_circuit_has_an_alarm_of_its_own(service: Campaign) -> None:
 
 def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
     """Expects no alarm while nothing may be sent, as the gateway has said."""
-    busy = Answer(Outcome.THROTTLED, "HTTP 429", 429, retry_after=300)
+    busy = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=300)
     service.world.gateway.script = lambda gateway_id, nth: busy if len(service.world.gateway.log) < 200 else OK
     service.add_clients(60)
     mailing_id = service.order()

@@ -13,12 +13,13 @@ import pytest
 from chalicelib.domain.clients import Client, new_client
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint
 from tests.support.world import World, new_world
 
 OK = Answer(Outcome.ACCEPTED)
-HTTP_500 = Answer(Outcome.FAILED, "HTTP 500", 500)
+HTTP_500 = Answer(Outcome.FAILED, Cause.http(500), 500)
 
 
 @pytest.fixture
@@ -108,13 +109,13 @@ def test_each_message_that_is_used_up_is_a_dead_letter_of_its_own(world: World) 
     assert world.counts(mailing) == {"total": 10, "sent": 8, "failed": 2}
     letters = [json.loads(body) for body in world.bodies(world.settings.send_dead_letter_queue)]
     assert {tuple(letter["client_ids"]) for letter in letters} == {(client.client_id,) for client in bad}
-    assert {letter["reason"] for letter in letters} == {"attempts used up (3), last: HTTP 500"}
+    assert {Cause.parse(letter["reason"]) for letter in letters} == {Cause.used_up(3, Cause.http(500))}
 
 
 def test_a_letter_about_several_messages_is_listed_and_put_back_as_such(world: World) -> None:
     """SQS gives a hint up as it is. Expects a row for each message, and each of them sent once after a redrive."""
     mailing, clients = ordered(world, 10)
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, "HTTP 400", 400)
+    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
     bodies = [message["body"] for message in world.queue(world.settings.send_queue)]
     world.workers.start({"sender": 1})
     world.run_until_finished(mailing, limit=60)

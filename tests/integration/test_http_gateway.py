@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
 from tests.support.faulty_gateway import FaultyGateway
@@ -71,7 +72,7 @@ def test_what_may_pass_is_a_failure(gateway: HttpGateway, server: FaultyGateway,
 def test_what_is_refused_is_refused(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
     """Another try would come to the same."""
     answer = send(gateway, server, status)
-    assert (answer.outcome, answer.reason) == (Outcome.REFUSED, f"HTTP {status}")
+    assert (answer.outcome, answer.cause) == (Outcome.REFUSED, Cause.http(status))
 
 
 @pytest.mark.parametrize("status", ["401", "402", "403", "404", "405", "407", "421", "511"])
@@ -80,7 +81,7 @@ def test_what_is_about_the_account_says_nothing_of_the_message(
 ) -> None:
     """Key, money, address: whoever it was meant for, it would have been answered."""
     answer = send(gateway, server, status)
-    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, f"HTTP {status}")
+    assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause.http(status))
 
 
 def test_the_gateways_own_words_come_along(gateway: HttpGateway, server: FaultyGateway) -> None:
@@ -114,7 +115,7 @@ def test_an_answer_that_says_nothing_is_unknown(gateway: HttpGateway, server: Fa
 def test_another_code_is_a_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
     """The gateway says with HTTP 200 that it did not take the message."""
     answer = send(gateway, server, "code")
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "HTTP 200 with code 7")
+    assert (answer.outcome, answer.cause) == (Outcome.FAILED, Cause(Reason.GATEWAY_CODE, "7"))
 
 
 @pytest.mark.parametrize(("latency", "outcome"), [(0.5, Outcome.ACCEPTED), (1.7, Outcome.UNKNOWN)])
@@ -167,5 +168,5 @@ def test_nothing_private_is_logged(
     server.stop()
     answers.append(gateway.send(GATEWAY_ID, PHONE, "Hello, мир"))
     server.start()
-    said = caplog.text + "".join(answer.reason for answer in answers)
+    said = caplog.text + "".join(str(answer.cause) for answer in answers)
     assert not [secret for secret in (TOKEN, "9161234567", "мир") if secret in said]

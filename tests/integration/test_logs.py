@@ -67,7 +67,7 @@ def test_every_attempt_is_told_with_ids_outcome_and_duration(run: FullRun) -> No
 def test_messages_that_are_not_called_are_told_too(run: FullRun) -> None:
     """Expects those that wait, with the reason and until when."""
     waiting = [entry for entry in _told_messages(run) if entry["status"] == "waiting"]
-    assert {entry["reason"] for entry in waiting} >= {"the circuit is open", "the rate"}
+    assert {entry["reason"] for entry in waiting} >= {"circuit_open", "rate_limit"}
     assert all(datetime.fromisoformat(entry["due_at"]) for entry in waiting)
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint
 from tests.support.world import START, World, new_world
@@ -82,11 +83,11 @@ def test_a_mailing_for_nobody_finishes(world: World) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(Outcome.FAILED, "HTTP 500", 500),
-        Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=7),
-        Answer(Outcome.FAILED, "no connection to the gateway"),
-        Answer(Outcome.UNKNOWN, "no answer in time"),
-        Answer(Outcome.UNKNOWN, "HTTP 200 with an answer that makes no sense", 200),
+        Answer(Outcome.FAILED, Cause.http(500), 500),
+        Answer(Outcome.FAILED, Cause.http(429), 429, retry_after=7),
+        Answer(Outcome.FAILED, Cause(Reason.NO_CONNECTION)),
+        Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER)),
+        Answer(Outcome.UNKNOWN, Cause(Reason.ANSWER_UNCLEAR), 200),
     ],
 )
 def test_trouble_is_retried_with_backoff_and_then_a_dead_letter_that_says_why(world: World, answer: Answer) -> None:
@@ -102,25 +103,26 @@ def test_trouble_is_retried_with_backoff_and_then_a_dead_letter_that_says_why(wo
     assert world.counts(mailing) == {"total": 20, "sent": 19, status: 1}
     (row,) = [row for row in world.rows(mailing) if row.status == status]
     assert row.client_id == clients[4].client_id
-    assert row.reason == f"attempts used up (3), last: {answer.reason}"
+    assert row.cause == Cause.used_up(3, answer.cause)
     moments = [call.at for call in world.gateway.log if call.gateway_id == bad]
     first, second = (b - a for a, b in pairwise(moments))
     assert first >= timedelta(seconds=max(1, answer.retry_after or 0))
     assert second >= timedelta(seconds=max(2, answer.retry_after or 0))
     (letter,) = world.bodies(world.settings.send_dead_letter_queue)
-    assert json.loads(letter) == {"mailing_id": mailing.mailing_id, "client_ids": [row.client_id], "reason": row.reason}
+    about = {"mailing_id": mailing.mailing_id, "client_ids": [row.client_id]}
+    assert json.loads(letter) == about | {"reason": str(row.cause)}
 
 
 def test_a_refusal_is_final_and_needs_no_dead_letter(world: World) -> None:
     clients = world.add_clients(10)
     mailing = world.create_mailing()
     bad = world.gateway_id(mailing, clients[0])
-    refused = Answer(Outcome.REFUSED, "HTTP 400", 400)
+    refused = Answer(Outcome.REFUSED, Cause.http(400), 400)
     world.gateway.script = lambda gateway_id, nth: refused if gateway_id == bad else Answer(Outcome.ACCEPTED)
     world.run_until_finished(mailing, limit=60)
     assert set(world.gateway.calls().values()) == {1}
     assert world.counts(mailing) == {"total": 10, "sent": 9, "failed": 1}
-    assert [row.reason for row in world.rows(mailing) if row.status == "failed"] == ["HTTP 400"]
+    assert [row.cause for row in world.rows(mailing) if row.status == "failed"] == [Cause.http(400)]
     assert world.bodies(world.settings.send_dead_letter_queue) == []
 
 
@@ -129,7 +131,7 @@ def test_an_unknown_outcome_is_held_where_the_mailing_says_so(world: World) -> N
 
     world.add_clients(1)
     mailing = world.create_mailing(on_unknown=OnUnknown.HOLD)
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, "no answer in time")
+    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     world.run_until_finished(mailing, limit=60)
     assert len(world.gateway.log) == 1
     assert world.counts(mailing) == {"total": 1, "unknown": 1}
@@ -151,7 +153,7 @@ def test_a_gateway_that_was_down_costs_nobody_a_message() -> None:
 
         def script(gateway_id: int, nth: int) -> Answer:
             down = down_from <= world.clock.now() < down_until
-            return Answer(Outcome.FAILED, "no connection to the gateway") if down else Answer(Outcome.ACCEPTED)
+            return Answer(Outcome.FAILED, Cause(Reason.NO_CONNECTION)) if down else Answer(Outcome.ACCEPTED)
 
         world.gateway.script = script
         world.run_until_finished(mailing, limit=300)

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.mailings import Mailing, OnUnknown
-from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, USED_UP, Message, Outcome, gateway_id_for, message_id_for
+from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Message, Outcome, gateway_id_for, message_id_for
+from chalicelib.domain.reasons import Cause, Reason
 from tests.simulation.people import People, matches
 from tests.support.scripted_gateway import GatewayCall
 from tests.support.world import World
@@ -222,11 +223,13 @@ class Witness:
     def check_dead_letters(self) -> None:
         """Promise 8: what is on the dead-letter queue was given up for good."""
         for message in self.world.queue(self.world.settings.send_dead_letter_queue):
-            assert json.loads(message["body"])["reason"].startswith(USED_UP), message["body"]
+            cause = Cause.parse(json.loads(message["body"])["reason"])
+            assert cause is not None, message["body"]
+            assert cause.reason is Reason.ATTEMPTS_USED_UP, message["body"]
 
     def story(self, promised: Promised) -> str:
         """What is known of a mailing, for the message of a failure."""
-        rows = Counter(f"{row.status} {row.reason}" for row in self.world.rows(promised.mailing))
+        rows = Counter(f"{row.status} {row.cause}" for row in self.world.rows(promised.mailing))
         state = self.world.services.mailings.state(promised.mailing.mailing_id)
         shards = [(s.shard, s.expanded, s.fed, s.rows) for s in state.shards.values() if not (s.expanded and s.fed)]
         return f"{state.mailing.status} {state.statistics.counts()} {dict(rows)} unfinished shards {shards}"

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways import http
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.transport import Reply
@@ -26,7 +27,7 @@ READ_TIMEOUT = 10.0  # seconds that a client of DynamoDB waits for an answer (ch
 NO_FAULTS = {"error": 0.0, "lost": 0.0, "crash": 0.0, "slow": 0.0, "twice": 0.0}
 # Seconds that a call of the gateway takes: quick, around the limit of 2 s, above it for everybody.
 QUICK, NEAR_THE_LIMIT, BEYOND_IT = (0.005, 0.05), (1.0, 3.0), (2.5, 4.0)
-HANG = Answer(Outcome.UNKNOWN, "no answer in time")
+HANG = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 # The ledger of a new table scaled down to the simulation's mailings, to 20 writes a second a partition, or 5. What the
 # other tables are asked for is less, but not in one transaction: a launch writes twenty items at one key.
 SCARCE = {"plenty": None, "20": Capacity(4, 20, 60, 800, 800), "5": Capacity(4, 5, 15, 200, 200)}

@@ -11,6 +11,7 @@ from unittest import mock
 from app import app
 from chalicelib import bootstrap
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Answer
 from infra.local.http import HttpFront
@@ -18,7 +19,7 @@ from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import PASSWORD, Api, quick_passwords
 from tests.support.world import World, new_world
 
-BROKEN = Answer(Outcome.FAILED, "HTTP 500", 500)
+BROKEN = Answer(Outcome.FAILED, Cause.http(500), 500)
 OK = Answer(Outcome.ACCEPTED)
 
 

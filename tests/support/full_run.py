@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import hints_for
 from chalicelib.observability import logger
@@ -25,12 +26,12 @@ from tests.support.campaign import Campaign, new_campaign
 from tests.support.world import World
 
 OK = Answer(Outcome.ACCEPTED)
-REFUSED = Answer(Outcome.REFUSED, "HTTP 400", 400)
-UNKNOWN = Answer(Outcome.UNKNOWN, "no answer in time")
-FAILED = Answer(Outcome.FAILED, "HTTP 503", 503)
-LATER = Answer(Outcome.FAILED, "HTTP 503", 503, retry_after=600)
-THROTTLED = Answer(Outcome.THROTTLED, "HTTP 429", 429)
-BLOCKED = Answer(Outcome.BLOCKED, "HTTP 402", 402)
+REFUSED = Answer(Outcome.REFUSED, Cause.http(400), 400)
+UNKNOWN = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
+FAILED = Answer(Outcome.FAILED, Cause.http(503), 503)
+LATER = Answer(Outcome.FAILED, Cause.http(503), 503, retry_after=600)
+THROTTLED = Answer(Outcome.THROTTLED, Cause.http(429), 429)
+BLOCKED = Answer(Outcome.BLOCKED, Cause.http(402), 402)
 TEXT = "the words of a mailing"
 
 

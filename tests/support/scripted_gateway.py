@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.clients import masked_phone
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from tests.support.scheduler import VirtualClock
 
 OK = Answer(Outcome.ACCEPTED)
-NO_ANSWER = Answer(Outcome.UNKNOWN, "no answer in time")
-TOO_MANY = Answer(Outcome.THROTTLED, "HTTP 429", 429)
-NO_CONNECTION = Answer(Outcome.FAILED, "no connection to the gateway")
+NO_ANSWER = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
+TOO_MANY = Answer(Outcome.THROTTLED, Cause.http(429), 429)
+NO_CONNECTION = Answer(Outcome.FAILED, Cause(Reason.NO_CONNECTION))
 
 
 @dataclass(frozen=True, slots=True)

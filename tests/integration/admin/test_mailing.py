@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from tests.support.api import Reply
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import OK, Campaign, new_campaign
 
-REFUSED = Answer(Outcome.REFUSED, "HTTP 400", 400)
-UNKNOWN = Answer(Outcome.UNKNOWN, "no answer in time")
+REFUSED = Answer(Outcome.REFUSED, Cause.http(400), 400)
+UNKNOWN = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 NUMBER = re.compile(r"\+7\d{10}")
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import Api
@@ -75,7 +76,7 @@ def test_a_paused_mailing_stays_in_sight_without_a_rate(campaign: Campaign, on_c
 
 def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -> None:
     """Expects what was sent and what failed in its hour, of every mailing, deleted ones too."""
-    answers = iter([Answer(Outcome.REFUSED, "HTTP 400", 400)] * 3)
+    answers = iter([Answer(Outcome.REFUSED, Cause.http(400), 400)] * 3)
     campaign.world.gateway.script = lambda gateway_id, nth: next(answers, OK)
     first = campaign.send(10)
     campaign.api.delete(f"/api/mailing/{first}")

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib import admin
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from tests.factories import ClientBodyFactory
 from tests.integration.admin.test_mailings import NEW, entered, revision
@@ -189,7 +190,7 @@ def test_the_questions_are_asked_in_russian_too(planner: Browser) -> None:
 def doubtful(campaign: Campaign) -> str:
     """A finished mailing: five got it, two have failed, and of three nobody knows."""
     outcomes: dict[int, Answer] = {}
-    kinds = [Answer(Outcome.FAILED, "HTTP 500", 500)] * 2 + [Answer(Outcome.UNKNOWN, "no answer in time")] * 3
+    kinds = [Answer(Outcome.FAILED, Cause.http(500), 500)] * 2 + [Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))] * 3
 
     def script(gateway_id: int, nth: int) -> Answer:
         if gateway_id not in outcomes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.domain.reasons import Cause
 from tests.support.api import Api, new_api
 from tests.support.browsing import Browser, text_of
 
@@ -48,7 +49,7 @@ def test_the_circuit_is_opened_and_closed_with_a_reason(browser: Browser, api: A
 
 def test_a_circuit_that_opened_by_itself_can_be_closed_and_held(browser: Browser, api: Api) -> None:
     """Expects to be told when the gateway is tried next, and both to be offered."""
-    api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 60, "HTTP 503"))
+    api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 60, Cause.http(503)))
     page = text_of(browser.get("/admin/settings"))
     assert "the next try is at 2026-03-02 09:01:00" in page
     assert "HTTP 503" in page

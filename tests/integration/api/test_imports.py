@@ -9,6 +9,7 @@ import json
 import pytest
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api, Reply
@@ -256,7 +257,7 @@ def test_no_cell_is_taken_for_a_formula(api: Api) -> None:
 
 def test_a_mailings_messages_are_exported(campaign: Campaign) -> None:
     """Expects every message once with what became of it, or those of one status."""
-    refused, accepted = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.ACCEPTED)
+    refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
     campaign.world.gateway.script = in_turn([refused, accepted, accepted])
     mailing_id = campaign.send(30)
     counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]

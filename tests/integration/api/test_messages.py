@@ -7,6 +7,7 @@ import json
 import pytest
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.factories import START, ClientBodyFactory, ClientFactory, MailingFactory, MessageFactory
 from tests.support.api import Api
@@ -43,6 +44,8 @@ def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
         "sent_at": "",
         "due_at": None,
         "reason": "",
+        "reason_code": None,
+        "reason_detail": "",
         "attempts": [],
     }
     assert [attempt["outcome"] for attempt in row["attempts"]] == ["accepted"]
@@ -52,10 +55,11 @@ def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
 
 def test_a_failed_message_says_why(campaign: Campaign) -> None:
     """Expects every attempt with its outcome, and the reason in words."""
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, "HTTP 400", 400)
+    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
     mailing_id = campaign.send()
     (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
     assert (row["status"], row["sending_status"], row["reason"]) == ("failed", False, "HTTP 400")
+    assert (row["reason_code"], row["reason_detail"]) == ("http", "400")
     assert [(one["outcome"], one["http_status"]) for one in row["attempts"]] == [("refused", 400)]
 
 
@@ -72,7 +76,7 @@ def test_the_list_goes_through_a_mailing_once(campaign: Campaign) -> None:
 @pytest.mark.parametrize("limit", [3, 200])
 def test_the_list_is_narrowed_by_status(campaign: Campaign, limit: int) -> None:
     """Expects sent and failed messages each by themselves, whatever the pages' length, with their totals."""
-    refused, accepted = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.ACCEPTED)
+    refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
     campaign.world.gateway.script = in_turn([refused, accepted, accepted])
     mailing_id = campaign.send(40)
     api = campaign.api
@@ -163,7 +167,7 @@ def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaig
 
 def test_a_timeline_tells_every_step_with_its_times(campaign: Campaign) -> None:
     """Expects the row, a refused call that is tried again, the wait between, and the end."""
-    busy, accepted = Answer(Outcome.FAILED, "HTTP 503", 503), Answer(Outcome.ACCEPTED, "", 200)
+    busy, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED, http_status=200)
     campaign.world.gateway.script = lambda gateway_id, nth: busy if nth == 1 else accepted
     (client,) = campaign.add_clients(1, phone_number="+79161234567")
     mailing_id = campaign.order(text="Hello 🙂")

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chalicelib.api.exposition import FAMILIES
 from chalicelib.domain.mailings import Mailing, MailingStatus
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.services.gauges import UNDER_WAY
 from tests.factories import MailingFactory
@@ -45,7 +46,7 @@ def counted(series: Series) -> dict[str, float]:
 @pytest.fixture
 def troubled(campaign: Campaign) -> Campaign:
     """Eight messages sent, of two more one refused and one given up, one client opted out; one mailing to come."""
-    answers = {0: Answer(Outcome.REFUSED, "HTTP 400", 400), 1: Answer(Outcome.FAILED, "HTTP 503", 503)}
+    answers = {0: Answer(Outcome.REFUSED, Cause.http(400), 400), 1: Answer(Outcome.FAILED, Cause.http(503), 503)}
     order: dict[int, int] = {}
     campaign.world.gateway.script = lambda gateway_id, nth: answers.get(
         order.setdefault(gateway_id, len(order)), Answer(Outcome.ACCEPTED)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Answer
 from tests.support.api import Api
 from tests.support.campaign import Campaign
 
-BROKEN = Answer(Outcome.FAILED, "HTTP 500", 500)
+BROKEN = Answer(Outcome.FAILED, Cause.http(500), 500)
 OK = Answer(Outcome.ACCEPTED)
 
 
@@ -180,7 +181,7 @@ def test_the_circuit_that_opens_and_closes_by_itself_is_told(campaign: Campaign)
         ("", "open", "closed"),
         ("", "closed", "open"),
     ]
-    assert rows[-1]["reason"] == BROKEN.reason
+    assert (rows[-1]["reason"], rows[-1]["reason_code"], rows[-1]["reason_detail"]) == ("HTTP 500", "http", "500")
 
 
 def test_a_reason_that_is_no_line_is_refused(api: Api) -> None:

@@ -6,12 +6,14 @@ from collections import Counter
 from datetime import timedelta
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.storage.mailing_rows import tally_of
+from chalicelib.wording import reason_text
 from tests.support.api import Api
 from tests.support.campaign import Campaign
 
-REFUSED, LOST = Answer(Outcome.REFUSED, "HTTP 400", 400), Answer(Outcome.UNKNOWN, "no answer in time")
+REFUSED, LOST = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 ACCEPTED = Answer(Outcome.ACCEPTED)
 
 
@@ -55,7 +57,7 @@ def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign) ->
     rows, stats = _ledger(campaign, mailing_id), _stats(campaign.api, mailing_id)
     statuses = Counter(str(row.status) for row in rows)
     assert {name: count for name, count in stats["by_status"].items() if count} == {**statuses, "total": len(rows)}
-    assert _reasons(stats) == Counter((str(row.status), row.reason) for row in rows if row.status != "sent")
+    assert _reasons(stats) == Counter((str(row.status), reason_text(row.cause)) for row in rows if row.status != "sent")
     assert {reason for _, reason in _reasons(stats)} == {"HTTP 400", "no answer in time", "opted out"}
     sent = sorted(row.sent_at for row in rows if row.sent_at)
     assert [stats["first_sent_at"], stats["last_sent_at"]] == [
@@ -143,7 +145,7 @@ def test_a_lying_gateway_does_not_multiply_the_counters(campaign: Campaign) -> N
     """Expects answers with ever different codes to be one reason."""
     codes = iter(range(1000, 100000))
     campaign.world.gateway.script = lambda gateway_id, nth: Answer(
-        Outcome.REFUSED, f"HTTP 200 with code {next(codes)}", 200
+        Outcome.REFUSED, Cause(Reason.GATEWAY_CODE, str(next(codes))), 200
     )
     stats = _stats(campaign.api, campaign.send(30))
     assert _reasons(stats) == {("failed", "HTTP 200 with another code"): 30}

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.services.traces import SHOWN
 from tests.support.api import Api
 from tests.support.campaign import Campaign
 
-OK, BROKEN = Answer(Outcome.ACCEPTED, "", 200), Answer(Outcome.FAILED, "HTTP 503", 503)
+OK, BROKEN = Answer(Outcome.ACCEPTED, http_status=200), Answer(Outcome.FAILED, Cause.http(503), 503)
 
 
 def trace(campaign: Campaign, about: str) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
     def script(gateway_id: int, nth: int) -> Answer:
         if len(bad) < 2:
             bad.add(gateway_id)
-        return Answer(Outcome.REFUSED, "HTTP 400", 400) if gateway_id in bad else OK
+        return Answer(Outcome.REFUSED, Cause.http(400), 400) if gateway_id in bad else OK
 
     campaign.world.gateway.script = script
     mailing_id = campaign.send(SHOWN + 10)

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting
+from chalicelib.domain.reasons import Cause
 from tests.factories import START, GatewayControlFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call
@@ -85,17 +86,17 @@ def test_every_change_is_in_the_trail_with_its_old_and_new_value(store: Store) -
     """The newest first; what only senders tell each other is none."""
     control = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     control = changed(store, control, control.with_rate(None, START + SECOND, "berta"))
-    control = changed(store, control, control.noting({"a", "b"}, set(), ""))
-    control = changed(store, control, control.tripped(START + 2 * SECOND, 0, "HTTP 503"))
+    control = changed(store, control, control.noting({"a", "b"}, set(), None))
+    control = changed(store, control, control.tripped(START + 2 * SECOND, 0, Cause.http(503), "Pay first"))
     control = changed(store, control, control.probing(START + 7 * SECOND))
-    control = changed(store, control, control.tripped(START + 8 * SECOND, 0, "HTTP 503"))
+    control = changed(store, control, control.tripped(START + 8 * SECOND, 0, Cause.http(503), "Pay first"))
     control = changed(store, control, control.held_open(START + 9 * SECOND, "anna", "a new gateway"))
     changed(store, control, control.closed(START + MINUTE, "berta", "it works"))
     assert store.control.changes("", 10) == (
         [
             GatewayChange(START + MINUTE, "berta", Setting.CIRCUIT, "held", "closed", "it works"),
             GatewayChange(START + 9 * SECOND, "anna", Setting.CIRCUIT, "open", "held", "a new gateway"),
-            GatewayChange(START + 2 * SECOND, "", Setting.CIRCUIT, "closed", "open", "HTTP 503"),
+            GatewayChange(START + 2 * SECOND, "", Setting.CIRCUIT, "closed", "open", "Pay first", Cause.http(503)),
             GatewayChange(START + SECOND, "berta", Setting.RATE, 10, None),
             GatewayChange(START, "anna", Setting.RATE, None, 10),
         ],

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.domain.clients import shard_of
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.storage.ledger import Written
 from tests.factories import START, AttemptFactory, MessageFactory
 from tests.integration.storage.engines import Store
@@ -48,7 +49,7 @@ def test_a_row_is_read_as_it_was_written(faulty: Store) -> None:
         retry_at=START + 3 * SECOND,
         due_at=START + 4 * SECOND,
         sent_at=START + 5 * SECOND,
-        reason="the rate",
+        cause=Cause(Reason.RATE_LIMIT),
         forgiven=2,
     )
     assert faulty.ledger.insert([full, *(plain := MessageFactory.build_batch(2))]) == [True] * 3
@@ -85,9 +86,9 @@ def test_of_two_claims_one_is_refused(faulty: Store) -> None:
 def test_fields_that_become_empty_are_removed(faulty: Store) -> None:
     """So that sparse indexes stay sparse."""
     (message,) = faulty.add_messages(
-        status=MessageStatus.WAITING, due_at=START, reason="the rate", claim="a", hinted=True
+        status=MessageStatus.WAITING, due_at=START, cause=Cause(Reason.RATE_LIMIT), claim="a", hinted=True
     )
-    changes: dict[str, Any] = {"due_at": None, "reason": "", "claim": "", "hinted": False}
+    changes: dict[str, Any] = {"due_at": None, "cause": None, "claim": "", "hinted": False}
     new = message.revised(START + SECOND, status=MessageStatus.QUEUED, **changes)
     assert faulty.ledger.update([(message, new)]) == [Written.DONE]
     assert stored(faulty, [message]) == [new]

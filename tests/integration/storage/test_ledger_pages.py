@@ -12,6 +12,7 @@ import pytest
 from chalicelib.domain.clients import SHARDS, shard_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.reasons import Cause
 from chalicelib.storage.ledger import Written
 from tests.factories import START, AttemptFactory, MailingFactory, MessageFactory
 from tests.integration.storage.engines import Store
@@ -82,7 +83,7 @@ def test_rows_that_are_counted_are_read_without_their_attempts(faulty: Store) ->
     attempts = (AttemptFactory(), AttemptFactory())
     sent = {"status": MessageStatus.SENT, "sent_at": START, "attempts": attempts}
     rows = faulty.add_messages(30, mailing_id=mailing_id, **sent)
-    rows += faulty.add_messages(5, mailing_id=mailing_id, status=MessageStatus.FAILED, reason="HTTP 500")
+    rows += faulty.add_messages(5, mailing_id=mailing_id, status=MessageStatus.FAILED, cause=Cause.http(500))
     faulty.add_messages(7, status=MessageStatus.SENT)
     found = [row for shard in SHARDS for row in faulty.ledger.counted_page(mailing_id, shard, "")[0]]
     assert sorted(found, key=lambda row: row.client_id) == sorted(

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from chalicelib.domain.forecasts import NEVER_OPENS, OUTSIDE, forecast, left_out
+from chalicelib.domain.forecasts import forecast, left_out
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
+from chalicelib.domain.reasons import Reason
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DAYTIME = LocalWindow(time(9), time(21))
@@ -18,15 +19,17 @@ HOUR = timedelta(hours=1)
 @pytest.mark.parametrize(
     ("window", "timezone", "hours", "reason"),
     [
-        (None, "Asia/Tokyo", 1, ""),
-        (DAYTIME, "UTC", 1, ""),
-        (DAYTIME, "America/New_York", 1, NEVER_OPENS),
-        (DAYTIME, "America/New_York", 6, ""),
-        (DAYTIME_OR_NEVER, "America/New_York", 6, OUTSIDE),
-        (DAYTIME_OR_NEVER, "Europe/Moscow", 6, ""),
+        (None, "Asia/Tokyo", 1, None),
+        (DAYTIME, "UTC", 1, None),
+        (DAYTIME, "America/New_York", 1, Reason.LOCAL_WINDOW_TOO_LATE),
+        (DAYTIME, "America/New_York", 6, None),
+        (DAYTIME_OR_NEVER, "America/New_York", 6, Reason.OUTSIDE_LOCAL_WINDOW),
+        (DAYTIME_OR_NEVER, "Europe/Moscow", 6, None),
     ],
 )
-def test_who_is_left_out_for_the_hour(window: LocalWindow | None, timezone: str, hours: int, reason: str) -> None:
+def test_who_is_left_out_for_the_hour(
+    window: LocalWindow | None, timezone: str, hours: int, reason: Reason | None
+) -> None:
     """Expects the reason that the ledger will give."""
     assert left_out(window, timezone, NINE, NINE + hours * HOUR) == reason
 

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting, check_reason
+from chalicelib.domain.reasons import Cause
 from tests.factories import START, GatewayControlFactory
 
 LATER = START + timedelta(seconds=100)
@@ -80,8 +81,8 @@ def test_another_rate_leaves_the_circuit_as_it_is(rate: int | None) -> None:
 
 def test_senders_tell_each_other_which_messages_fail() -> None:
     """Until the circuit opens, or closes: then they begin anew. It is a change that others have to notice."""
-    control = GatewayControlFactory().noting({"a", "b"}, {"c"}, "HTTP 400")
-    assert control == GatewayControlFactory(troubled=("a", "b"), refused=("c",), refusal="HTTP 400", revision=2)
+    control = GatewayControlFactory().noting({"a", "b"}, {"c"}, Cause.http(400))
+    assert control == GatewayControlFactory(troubled=("a", "b"), refused=("c",), refusal=Cause.http(400), revision=2)
     assert control.tripped(LATER, 0).troubled == control.tripped(LATER, 0).refused == ()
     assert control.closed(LATER).troubled == ()
     assert control.probing(LATER).troubled == ("a", "b")
@@ -92,12 +93,14 @@ def test_what_an_operator_would_call_a_change_is_told_with_old_and_new_value() -
     old = GatewayControlFactory(rate=50)
     rate, circuit = Setting.RATE, Setting.CIRCUIT
     slower, held = old.with_rate(5, LATER, "berta"), old.held_open(LATER, "berta", "night")
-    opened = old.tripped(LATER, 0, "HTTP 503")
+    opened = old.tripped(LATER, 0, Cause.http(503), "Pay first")
     assert slower.changes_since(old) == [GatewayChange(LATER, "berta", rate, 50, 5)]
     assert held.changes_since(old) == [GatewayChange(LATER, "berta", circuit, "closed", "held", "night")]
-    assert opened.changes_since(old) == [GatewayChange(LATER, "", circuit, "closed", "open", "HTTP 503")]
+    assert opened.changes_since(old) == [
+        GatewayChange(LATER, "", circuit, "closed", "open", "Pay first", Cause.http(503))
+    ]
     assert opened.closed(LATER).changes_since(opened) == [GatewayChange(LATER, "", circuit, "open", "closed")]
-    for same in (old.noting({"a"}, set(), ""), old.with_rate(50, LATER, "berta")):
+    for same in (old.noting({"a"}, set(), None), old.with_rate(50, LATER, "berta")):
         assert same.changes_since(old) == []
     assert opened.probing(LATER).changes_since(opened) == opened.tripped(LATER, 0).changes_since(opened) == []
 

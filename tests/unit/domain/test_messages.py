@@ -25,6 +25,7 @@ from chalicelib.domain.messages import (
     message_id_for,
     parse_message_id,
 )
+from chalicelib.domain.reasons import Cause, Reason
 from tests.factories import START, AttemptFactory, ClientFactory, MailingFactory, MessageFactory
 
 POLICY = RetryPolicy(max_attempts=3, base=2.0, cap=60.0)
@@ -42,20 +43,20 @@ def verdict(*attempts: Any, forgiven: int = 0, on_unknown: OnUnknown = OnUnknown
 @pytest.mark.parametrize("before", [(), (FAILED,), (UNKNOWN,), (FAILED,) * 9])
 def test_an_accepted_attempt_is_the_end(before: tuple[Any, ...]) -> None:
     """Whatever came before it, and however often."""
-    assert verdict(*before, ACCEPTED) == Verdict(MessageStatus.SENT, "")
+    assert verdict(*before, ACCEPTED) == Verdict(MessageStatus.SENT)
 
 
 def test_a_refused_message_is_not_tried_again() -> None:
     """It is unknown rather than failed where an attempt before may have been accepted; no dead letter either way."""
-    assert verdict(REFUSED) == Verdict(MessageStatus.FAILED, "HTTP 400")
-    assert verdict(UNKNOWN, REFUSED) == Verdict(MessageStatus.UNKNOWN, "HTTP 400")
+    assert verdict(REFUSED) == Verdict(MessageStatus.FAILED, Cause.http(400))
+    assert verdict(UNKNOWN, REFUSED) == Verdict(MessageStatus.UNKNOWN, Cause.http(400))
 
 
 @pytest.mark.parametrize("attempt", [FAILED, UNKNOWN])
 def test_what_may_pass_is_tried_again_after_a_while(attempt: Any) -> None:
     """The first time after 1 to 2 s, the second after 2 to 4."""
     first, second = verdict(attempt), verdict(FAILED, attempt)
-    assert (first.status, first.reason, first.dead_letter) == (MessageStatus.QUEUED, attempt.reason, False)
+    assert (first.status, first.cause) == (MessageStatus.QUEUED, attempt.cause)
     assert first.delay is not None
     assert 1 <= first.delay <= 2
     assert second.delay is not None
@@ -64,18 +65,16 @@ def test_what_may_pass_is_tried_again_after_a_while(attempt: Any) -> None:
 
 def test_an_unknown_outcome_can_be_left_for_a_person() -> None:
     """Only the mailing that says so holds it, and a plain failure is still tried again."""
-    assert verdict(UNKNOWN, on_unknown=OnUnknown.HOLD) == Verdict(MessageStatus.UNKNOWN, "no answer in time")
+    assert verdict(UNKNOWN, on_unknown=OnUnknown.HOLD) == Verdict(MessageStatus.UNKNOWN, Cause(Reason.NO_ANSWER))
     assert verdict(FAILED, on_unknown=OnUnknown.HOLD).status is MessageStatus.QUEUED
 
 
 def test_used_up_attempts_are_a_dead_letter() -> None:
     """With the last reason and the number; unknown where any attempt was."""
     assert verdict(FAILED, FAILED).status is MessageStatus.QUEUED
-    assert verdict(FAILED, FAILED, FAILED) == Verdict(
-        MessageStatus.FAILED, "attempts used up (3), last: HTTP 503", dead_letter=True
-    )
+    assert verdict(FAILED, FAILED, FAILED) == Verdict(MessageStatus.FAILED, Cause.used_up(3, Cause.http(503)))
     assert verdict(UNKNOWN, FAILED, FAILED).status is MessageStatus.UNKNOWN
-    assert verdict(UNKNOWN, FAILED, FAILED).dead_letter
+    assert verdict(UNKNOWN, FAILED, FAILED).cause == Cause.used_up(3, Cause.http(503))
 
 
 def test_forgiven_attempts_do_not_count() -> None:
@@ -84,7 +83,7 @@ def test_forgiven_attempts_do_not_count() -> None:
     assert waits.delay is not None
     assert 1 <= waits.delay <= 2
     assert verdict(*[FAILED] * 5, forgiven=3).status is MessageStatus.QUEUED
-    assert verdict(*[FAILED] * 6, forgiven=3).dead_letter
+    assert verdict(*[FAILED] * 6, forgiven=3).cause == Cause.used_up(6, Cause.http(503))
     assert verdict(UNKNOWN, *[FAILED] * 5, forgiven=3).status is MessageStatus.UNKNOWN
 
 

@@ -64,7 +64,7 @@ def test_nothing_is_said_while_the_recipients_are_still_being_found() -> None:
 
 def test_who_waits_for_the_own_hours_is_no_part_of_the_time_left() -> None:
     """Expects them to be told apart, and not to make the mailing late."""
-    counters = {"sent": 50, minute(0): 50, "waiting": 30, "reason|waiting|outside the local window": 30}
+    counters = {"sent": 50, minute(0): 50, "waiting": 30, "reason|waiting|outside_local_window": 30}
     seen = progress(counters, 100, timedelta(seconds=10))
     assert (seen.asleep, seen.left) == (30, timedelta(seconds=4))
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.messages import Message, MessageStatus
-from chalicelib.domain.tallies import OTHER_REASON, Tally, counters_of, reason_group
+from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.tallies import Tally, counters_of
 
 NOON = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 
@@ -28,28 +29,6 @@ def _tally(*messages: Message) -> Tally:
 
 def _at(day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("reason", "group"),
-    [
-        ("opted out", "opted out"),
-        ("HTTP 503", "HTTP 503"),
-        ("attempts used up (8), last: HTTP 503", "HTTP 503"),
-        ("attempts used up (8), last: no answer in time", "no answer in time"),
-        ("HTTP 200 with code 7", "HTTP 200 with code 7"),
-        ("HTTP 200 with code 123456", "HTTP 200 with another code"),
-        ("HTTP 200 with code ?", "HTTP 200 with another code"),
-        ("no usable answer: ChunkedEncodingError", "no usable answer"),
-        ("the gateway's adapter failed: ValueError", "the gateway's adapter failed"),
-        ("HTTP 999", OTHER_REASON),
-        ("a text that a gateway made up", OTHER_REASON),
-        ("", OTHER_REASON),
-    ],
-)
-def test_reasons_fall_into_groups(reason: str, group: str) -> None:
-    """Expects known reasons to stay and everything that could take any value to be put together."""
-    assert reason_group(reason) == group
 
 
 @pytest.mark.parametrize("status", [MessageStatus.QUEUED, MessageStatus.SENDING])
@@ -106,11 +85,11 @@ def test_a_year_makes_few_counters() -> None:
 
 def test_what_was_not_sent_is_counted_by_its_reason() -> None:
     """Expects each status to have its own reasons, and sums that come to the counts of the statuses."""
-    failed = _message(MessageStatus.FAILED, reason="HTTP 400")
-    waiting = _message(MessageStatus.WAITING, reason="outside the local window")
+    failed = _message(MessageStatus.FAILED, cause=Cause.http(400))
+    waiting = _message(MessageStatus.WAITING, cause=Cause(Reason.OUTSIDE_LOCAL_WINDOW))
     tally = Tally(Counter([*counters_of(failed), *counters_of(failed), *counters_of(waiting)]))
     assert tally.by_status == {"failed": 2, "waiting": 1}
-    assert tally.by_reason == {("failed", "HTTP 400"): 2, ("waiting", "outside the local window"): 1}
+    assert tally.by_cause == {("failed", Cause.http(400)): 2, ("waiting", Cause(Reason.OUTSIDE_LOCAL_WINDOW)): 1}
 
 
 def test_the_rate_is_that_between_the_first_and_the_last() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.messages import MessageStatus
+from chalicelib.domain.reasons import Cause
 from chalicelib.domain.timelines import timeline_of
 from tests.factories import START, AttemptFactory, MessageFactory
 
@@ -41,14 +42,14 @@ def test_what_goes_on_says_until_when(status: MessageStatus, field: str) -> None
     """Until it is due, until its sender counts as dead, or until it is tried again."""
     until = START + 60 * SECOND
     attempts = (AttemptFactory(failed=True),)
-    message = MessageFactory(status=status, reason="HTTP 503", attempts=attempts, **{field: until})
+    message = MessageFactory(status=status, cause=Cause.http(503), attempts=attempts, **{field: until})
     last = timeline_of(message)[-1]
-    assert (last.status, last.until, last.reason, last.attempt) == (status, until, "HTTP 503", None)
+    assert (last.status, last.until, last.cause, last.attempt) == (status, until, Cause.http(503), None)
 
 
 def test_an_end_lasts_for_good() -> None:
     """Whatever the row still holds of earlier plans."""
-    message = MessageFactory(status=MessageStatus.FAILED, reason="HTTP 400", retry_at=START)
+    message = MessageFactory(status=MessageStatus.FAILED, cause=Cause.http(400), retry_at=START)
     assert timeline_of(message)[-1].until is None
 
 

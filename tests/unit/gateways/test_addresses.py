@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.addresses import is_public
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
@@ -60,7 +61,7 @@ def test_nothing_behind_the_walls_is_called(raw: RawServer, host: str) -> None:
     met: list[socket.socket] = []
     raw.before_handshake = met.append
     answer = send(f"https://{host}:{port_of(raw)}", host.strip("[]"))
-    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, "the gateway's address is not public")
+    assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause(Reason.GATEWAY_ADDRESS_PRIVATE))
     assert (raw.requests, met) == ([], [])
 
 
@@ -80,7 +81,7 @@ def test_a_name_that_leads_behind_the_walls_is_refused(raw: RawServer, monkeypat
     """The reason says so, and neither message nor token has left."""
     monkeypatch.setattr(socket, "getaddrinfo", resolving_to("127.0.0.1"))
     answer = send(f"https://gateway.example:{port_of(raw)}", "gateway.example")
-    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, "the gateway's address is not public")
+    assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause(Reason.GATEWAY_ADDRESS_PRIVATE))
     assert raw.requests == []
 
 
@@ -110,25 +111,25 @@ def test_a_name_that_nobody_knows_is_a_failure(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     answer = send("https://gateway.example", "gateway.example")
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no connection to the gateway")
+    assert (answer.outcome, answer.cause) == (Outcome.FAILED, Cause(Reason.NO_CONNECTION))
 
 
 @pytest.mark.parametrize(
     ("url", "hosts", "reason"),
     [
-        ("https://gateway.example", "", "the gateway's host is not among GATEWAY_HOSTS"),
-        ("https://evil.example", "gateway.example", "the gateway's host is not among GATEWAY_HOSTS"),
-        ("https://sub.gateway.example", "gateway.example", "the gateway's host is not among GATEWAY_HOSTS"),
-        ("https://gateway.example@evil.example/", "gateway.example", "the gateway's host is not among GATEWAY_HOSTS"),
-        ("https://evil.example\\@gateway.example/", "gateway.example", "the gateway's host is not among GATEWAY_HOSTS"),
-        ("http://gateway.example", "gateway.example", "the gateway's address does not begin with https://"),
-        ("https://gateway.example:port", "gateway.example", "the gateway's address is none"),
+        ("https://gateway.example", "", Reason.GATEWAY_HOST_NOT_ALLOWED),
+        ("https://evil.example", "gateway.example", Reason.GATEWAY_HOST_NOT_ALLOWED),
+        ("https://sub.gateway.example", "gateway.example", Reason.GATEWAY_HOST_NOT_ALLOWED),
+        ("https://gateway.example@evil.example/", "gateway.example", Reason.GATEWAY_HOST_NOT_ALLOWED),
+        ("https://evil.example\\@gateway.example/", "gateway.example", Reason.GATEWAY_HOST_NOT_ALLOWED),
+        ("http://gateway.example", "gateway.example", Reason.GATEWAY_URL_NOT_HTTPS),
+        ("https://gateway.example:port", "gateway.example", Reason.GATEWAY_URL_INVALID),
     ],
 )
-def test_only_a_host_of_the_list_is_called_and_by_tls(url: str, hosts: str, reason: str) -> None:
+def test_only_a_host_of_the_list_is_called_and_by_tls(url: str, hosts: str, reason: Reason) -> None:
     """Exactly as it stands there; tricks with user names do not help."""
     answer = send(url, hosts)
-    assert (answer.outcome, answer.reason) == (Outcome.BLOCKED, reason)
+    assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause(reason))
 
 
 def test_a_public_gateway_of_the_list_is_called(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,7 @@ def test_a_public_gateway_of_the_list_is_called(raw: RawServer, monkeypatch: pyt
     met: list[socket.socket] = []
     raw.before_handshake = met.append
     answer = send(f"https://Gateway.Example.:{port_of(raw)}", "gateway.example")
-    assert answer.reason == "no connection to the gateway", "the server speaks no TLS"
+    assert answer.cause == Cause(Reason.NO_CONNECTION), "the server speaks no TLS"
     assert len(met) == 1
 
 

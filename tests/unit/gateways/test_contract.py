@@ -42,7 +42,7 @@ def send(gateway: Gateway, text: str = "Hello", **fields: Any) -> Answer:
 def test_any_text_that_a_mailing_may_have_is_taken(gateway: Gateway, text: str) -> None:
     """With an answer that has no reason to say more."""
     answer = send(gateway, text)
-    assert (answer.outcome, answer.reason, answer.retry_after) == (Outcome.ACCEPTED, "", None)
+    assert (answer.outcome, answer.cause, answer.retry_after) == (Outcome.ACCEPTED, None, None)
 
 
 @pytest.mark.parametrize("gateway_id", [1, 2**31, 2**53 + 1, 2**63 - 1])

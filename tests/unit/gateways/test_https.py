@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
 from tests.unit.gateways.raw_server import RawServer
@@ -36,7 +37,7 @@ def test_a_certificate_that_nobody_trusts_gets_nothing(secure: RawServer) -> Non
     """Neither message nor token."""
     secure.answer = [OK]
     answer = send(secure.url)
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no connection to the gateway")
+    assert (answer.outcome, answer.cause) == (Outcome.FAILED, Cause(Reason.NO_CONNECTION))
     assert secure.requests == []
 
 

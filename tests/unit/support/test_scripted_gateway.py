@@ -9,6 +9,7 @@ import pytest
 import time_machine
 
 from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.support.scheduler import VirtualClock
 from tests.support.scripted_gateway import ScriptedGateway
@@ -48,7 +49,7 @@ def test_what_people_get_depends_on_whether_it_recognises_ids(
 def test_it_takes_no_more_than_its_capacity_in_a_second(gateway: ScriptedGateway) -> None:
     gateway.latency = timedelta(0)
     gateway.capacity = 10
-    gateway.over_capacity = Answer(Outcome.FAILED, "HTTP 429", 429, retry_after=1)
+    gateway.over_capacity = Answer(Outcome.FAILED, Cause.http(429), 429, retry_after=1)
     answers = [gateway.send(number, "+79160000000", "Hello") for number in range(15)]
     assert [one.http_status for one in answers] == [None] * 10 + [429] * 5
     assert answers[-1].retry_after == 1
@@ -57,7 +58,7 @@ def test_it_takes_no_more_than_its_capacity_in_a_second(gateway: ScriptedGateway
 
 
 def test_it_may_answer_everybody_alike(gateway: ScriptedGateway) -> None:
-    gateway.everybody = Answer(Outcome.REFUSED, "HTTP 403", 403)
+    gateway.everybody = Answer(Outcome.REFUSED, Cause.http(403), 403)
     assert gateway.send(1, "+79160000000", "Hello").http_status == 403
     gateway.everybody = None
     assert gateway.send(1, "+79160000000", "Hello").outcome is Outcome.ACCEPTED

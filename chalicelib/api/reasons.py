@@ -1,0 +1,23 @@
+"""A reason as every answer of the API has it."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from ..domain.reasons import Cause, Reason
+from ..wording import reason_text
+
+
+class Reasoned(TypedDict):
+    """The fields of an answer that say why: the text, its code (docs/api.md) and what belongs to it."""
+
+    reason: str
+    reason_code: Reason | None
+    reason_detail: str
+
+
+def reasoned(cause: Cause | None) -> Reasoned:
+    """The fields for a cause; empty ones if there is none."""
+    if cause is None:
+        return Reasoned(reason="", reason_code=None, reason_detail="")
+    return Reasoned(reason=reason_text(cause), reason_code=cause.reason, reason_detail=cause.detail)

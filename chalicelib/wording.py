@@ -1,0 +1,77 @@
+"""What people read of a code, in one place: pages, the API, e-mails and the terminal make their texts here.
+
+The English sentences are also the keys by which the admin UI translates them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from .domain.reasons import Cause, Reason
+
+REASONS: Final = {
+    Reason.OPTED_OUT: "opted out",
+    Reason.CLIENT_REMOVED: "the client was removed",
+    Reason.OUTSIDE_LOCAL_WINDOW: "outside the local window",
+    Reason.LOCAL_WINDOW_TOO_LATE: "the window closes before the local window opens",
+    Reason.WINDOW_CLOSED: "the window closed first",
+    Reason.MAILING_CANCELLED: "the mailing was cancelled",
+    Reason.NOT_DISPATCHED: "the mailing ended before the message was prepared",
+    Reason.CIRCUIT_OPEN: "sending is paused",
+    Reason.RATE_LIMIT: "waits for its turn at the set rate",
+    Reason.PUT_BACK: "retried by hand",
+    Reason.END_MOVED: "the mailing's end was moved",
+    Reason.ATTEMPTS_USED_UP: "attempts used up",
+    Reason.HTTP: "an HTTP error",
+    Reason.GATEWAY_CODE: "HTTP 200 with another code",
+    Reason.ANSWER_UNCLEAR: "HTTP 200 with an answer that cannot be understood",
+    Reason.ANSWER_UNREADABLE: "no usable answer",
+    Reason.NO_ANSWER: "no answer in time",
+    Reason.NO_CONNECTION: "no connection to the gateway",
+    Reason.CONNECTION_BROKEN: "the connection broke before an answer",
+    Reason.SENDER_STOPPED: "the sender stopped before it recorded an outcome",
+    Reason.ADAPTER_FAILED: "the gateway's adapter failed",
+    Reason.GATEWAY_URL_INVALID: "the gateway's address is not a valid URL",
+    Reason.GATEWAY_URL_NOT_HTTPS: "the gateway's address does not begin with https://",
+    Reason.GATEWAY_HOST_NOT_ALLOWED: "the gateway's host is not among GATEWAY_HOSTS",
+    Reason.GATEWAY_ADDRESS_PRIVATE: "the gateway's address is not public",
+    Reason.TOKEN_INVALID: "an HTTP header cannot hold the gateway's token",
+    Reason.TOKEN_SECRET_UNREADABLE: "the secret with the gateway's token cannot be read",
+    Reason.TOKEN_SECRET_INVALID: "the secret with the gateway's token is empty, or an HTTP header cannot hold it",
+    Reason.NOT_A_MESSAGE: "this is not a message of this service",
+    Reason.OTHER: "another reason",
+}
+DETAILED: Final = {
+    Reason.ATTEMPTS_USED_UP: "attempts used up (%(detail)s), last: %(last)s",
+    Reason.HTTP: "HTTP %(detail)s",
+    Reason.GATEWAY_CODE: "HTTP 200 with code %(detail)s",
+    Reason.ANSWER_UNREADABLE: "no usable answer: %(detail)s",
+    Reason.ADAPTER_FAILED: "the gateway's adapter failed: %(detail)s",
+    Reason.NOT_A_MESSAGE: "this is not a message of this service: %(detail)s",
+}
+
+Translate = Callable[[str], str]
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def reason_text(cause: Cause | None, translate: Translate = _as_it_is) -> str:
+    """What people read of a cause, "" if there is none; `translate` is given a sentence of REASONS or DETAILED."""
+    if cause is None:
+        return ""
+    if cause.reason is Reason.OTHER and cause.detail:  # a sentence that nobody knows any more
+        return cause.detail
+    if cause.detail and cause.reason in DETAILED:
+        values = {"detail": cause.detail}
+        if cause.reason is Reason.ATTEMPTS_USED_UP:
+            values["last"] = reason_text(cause.last or Cause(Reason.OTHER), translate)
+        return translate(DETAILED[cause.reason]) % values
+    return translate(REASONS[cause.reason])
+
+
+def circuit_text(cause: Cause | None, words: str, translate: Translate = _as_it_is) -> str:
+    """Why the circuit is what it is: the service's cause with the gateway's own words, or those of an operator."""
+    return ": ".join(part for part in (reason_text(cause, translate), words) if part)
