@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .clock import Backoff
 from .domain.clients import is_client_id
 from .domain.errors import Malformed, Unavailable
+from .domain.faults import Fault
 from .domain.messages import HINT_SIZE, MessageKey
 
 BATCH = 10  # the most that one call of SQS takes
@@ -40,13 +41,13 @@ class Hint:
             values = json.loads(body)
             mailing_id, client_ids = values["mailing_id"], values["client_ids"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise Malformed(f"no hint: {type(error).__name__}") from error
+            raise Malformed(Fault.NOT_A_HINT, what=type(error).__name__) from error
         if not (isinstance(mailing_id, str) and mailing_id.isalnum() and isinstance(client_ids, list)):
-            raise Malformed("no hint: the mailing's id must be a text, the clients' a list")
+            raise Malformed(Fault.NOT_A_HINT, what="the mailing's id must be a text, the clients' a list")
         if not 1 <= len(client_ids) <= HINT_SIZE:
-            raise Malformed(f"no hint: it must be for 1 to {HINT_SIZE} clients")
+            raise Malformed(Fault.NOT_A_HINT, what=f"it must be for 1 to {HINT_SIZE} clients")
         if not all(isinstance(one, str) and is_client_id(one) for one in client_ids):
-            raise Malformed("no hint: a client's id is none")
+            raise Malformed(Fault.NOT_A_HINT, what="a client's id is none")
         return cls(mailing_id, tuple(client_ids))
 
     @classmethod
@@ -90,13 +91,13 @@ class Unit:
         try:
             unit = cls(**json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
-            raise Malformed(f"no unit: {type(error).__name__}") from error
+            raise Malformed(Fault.NOT_A_UNIT, what=type(error).__name__) from error
         texts = (unit.kind, unit.mailing_id, unit.shard, unit.import_id)
         numbers = (unit.revision, unit.hop)
         if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
-            raise Malformed("no unit: a field has the wrong type")
+            raise Malformed(Fault.NOT_A_UNIT, what="a field has the wrong type")
         if not unit.kind:
-            raise Malformed("no unit: its kind is missing")
+            raise Malformed(Fault.NOT_A_UNIT, what="its kind is missing")
         return unit
 
     def body(self) -> str:

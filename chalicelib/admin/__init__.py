@@ -20,8 +20,9 @@ How to add a page:
 - Paths in templates: `{{ link("/admin/things") }}`, with the stage's prefix; a Redirect's path needs none.
 - Never a phone number, text or secret in a URL: a search by phone is a POST that redirects to the client's id.
 - Every text is marked: `_("Clients")`, `ngettext("%(n)s client", "%(n)s clients", n, n=n)`, in templates and in code
-  (`from .texts import _, ngettext`). No text at module level: it would be translated at import. What other code wrote,
-  such as an error, goes through the filter `said` (in code `texts.said`), and a cause through `reason`.
+  (`from .texts import _, ngettext`). No text at module level: it would be translated at import. What other code
+  says is a value: a cause goes through the filter `reason`, an error of a field through `wrong` (both in `texts`),
+  any other error through `texts.told`. What only a page can say is `Fault.AS_TOLD` with `text=_("…")`.
   `locale/ru.po` has a translation of each; a contract test finds those that are missing or stale.
 - Times: `{{ ui.time(moment) }}` (the operator's zone); `{{ count|number }}`; states: `{{ ui.status(one.status) }}`.
 - The Content-Security-Policy allows no inline script and no inline style: classes in `static/admin.css`, behaviour in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..domain.errors import Invalid, NotFound
+from ..domain.faults import Fault
 from . import sessions
 from .routing import Page, Pages, Redirect
 from .texts import _
@@ -23,7 +24,7 @@ def change_password(visit: Visit) -> Redirect:
     """Change one's own password, which ends all sessions."""
     form, accounts, username = visit.form, visit.services.accounts, visit.principal.username
     if form.raw("password") != form.raw("repeated"):
-        raise Invalid.of("repeated", _("is not the same as the new password"))
+        raise Invalid.of("repeated", Fault.AS_TOLD, text=_("is not the same as the new password"))
     accounts.confirm_password(username, form.raw("current_password"), visit.call.address)
     accounts.change(username, password=form.raw("password"))
     return _signed_out(visit, _("Your password is changed. Sign in with the new one."))
@@ -34,7 +35,7 @@ def confirm_revoke(visit: Visit, token_id: str) -> Page:
     """Ask whether to revoke a token: whoever uses it needs another one."""
     tokens = [one for one in visit.services.accounts.tokens(visit.principal.username) if one.token_id == token_id]
     if not tokens:
-        raise NotFound("there is no such token")
+        raise NotFound(Fault.NO_SUCH_TOKEN)
     return Page("account/revoke.html", {"token": tokens[0]})
 
 

@@ -15,10 +15,11 @@ from ..api.exports import ClientExportQuery, clients_csv
 from ..api.fields import PageQuery
 from ..api.imports import CSV, MAX_CSV
 from ..domain.errors import Invalid, Malformed
+from ..domain.faults import Fault
 from ..domain.imports import COLUMNS, MAX_ROWS, RowError
 from ..storage.imports import Import
 from .routing import Page, Pages, Redirect, Text
-from .texts import _, said
+from .texts import _, wrong
 from .visits import Visit
 
 pages = Pages()
@@ -38,7 +39,7 @@ class PartsQuery(PageQuery):
         for one in self.part:
             import_id, _dot, offset = one.partition(".")
             if not (offset.isascii() and offset.isdecimal() and len(offset) < 12):
-                raise Malformed(_("The address is cut off: open the import anew."))
+                raise Malformed(Fault.AS_TOLD, text=_("The address is cut off: open the import anew."))
             found.append((import_id, int(offset)))
         return found
 
@@ -106,7 +107,7 @@ def import_clients(visit: Visit) -> Redirect:
     try:
         started = visit.services.imports.start(visit.text, visit.principal.username)
     except Invalid as error:
-        raise Invalid.of("file", _about_the_file(error)) from error
+        raise Invalid.of("file", Fault.AS_TOLD, text=_about_the_file(error)) from error
     return Redirect(f"/admin/clients/imports/{started.import_id}")
 
 
@@ -161,5 +162,5 @@ def _rejected(visit: Visit, parts: Sequence[tuple[str, int]], place: str, limit:
 
 
 def _about_the_file(error: Invalid) -> str:
-    told = [(one.field, said(one.message)) for one in error.errors]
+    told = [(one.field, wrong(one)) for one in error.errors]
     return "; ".join(_("the header %(told)s", told=text) if field == "header" else text for field, text in told)

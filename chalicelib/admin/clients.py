@@ -11,6 +11,7 @@ from ..api.clients import ClientBody
 from ..api.fields import PageQuery
 from ..domain.clients import MAX_TAG_LENGTH, Client, check_operator, check_tag, operator_of, zone
 from ..domain.errors import FieldError, Invalid, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import Mailing, Segment
 from ..domain.messages import Message
 from ..services.clients import ClientFields
@@ -86,7 +87,7 @@ def find_client(visit: Visit) -> Redirect:
     """Go to the client with a phone number, or to what was sent to it. The number stands in no address."""
     client_id, client = visit.services.clients.find(visit.form.raw("phone_number"))
     if client is None and not visit.services.messages.history(client_id, None, "", 1).entries:
-        raise Invalid.of("phone_number", _("belongs to no client, and nothing was sent to it"))
+        raise Invalid.of("phone_number", Fault.AS_TOLD, text=_("belongs to no client, and nothing was sent to it"))
     return Redirect(f"/admin/clients/{client_id}")
 
 
@@ -112,7 +113,7 @@ def show_client(visit: Visit, query: PageQuery, client_id: str) -> Page:
         client = None
     history = visit.services.messages.history(client_id, None, query.place(), query.limit)
     if client is None and not history.entries and not query.cursor:
-        raise NotFound(f"there is no client {client_id[:80]!r}")
+        raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
     values = {"history": [Sent(*entry) for entry in history.entries], "next": query.following(history.cursor)}
     clock: datetime | None = visit.now.astimezone(zone(client.timezone)) if client else None
     return Page(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..domain.clients import is_client_id
 from ..domain.errors import Invalid, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import is_mailing_id
 from ..domain.messages import parse_message_id
 from ..services.clients import ClientService
@@ -21,7 +22,9 @@ def client_of(clients: ClientService, sought: str) -> str:
     try:
         return clients.find(sought)[0]
     except Invalid as error:
-        raise Invalid.of(FIELD, _("is neither a phone number, such as +79161234567, nor an id")) from error
+        raise Invalid.of(
+            FIELD, Fault.AS_TOLD, text=_("is neither a phone number, such as +79161234567, nor an id")
+        ) from error
 
 
 def place_of(clients: ClientService, sought: str) -> str:

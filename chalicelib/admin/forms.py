@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from ..api import parsing
 from ..domain.errors import Invalid, Malformed, ServiceError
+from ..domain.faults import Fault
+from .texts import wrong
 
 M = TypeVar("M", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
@@ -67,7 +69,7 @@ class Form:
         if isinstance(error, Invalid):
             errors: dict[str, str] = {}
             for one in error.errors:
-                errors.setdefault(one.field, one.message)
+                errors.setdefault(one.field, wrong(one))
             return replace(self, errors=errors)
         return replace(self, problem=told)
 
@@ -78,5 +80,5 @@ def read(raw: bytes) -> Form:
     try:
         values = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError as error:
-        raise Malformed("the form cannot be read") from error
+        raise Malformed(Fault.FORM_UNREADABLE) from error
     return Form(values, submitted=True)

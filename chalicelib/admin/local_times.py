@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from ..domain.clients import zone
 from ..domain.errors import Invalid
+from ..domain.faults import Fault
 from .forms import Form
 from .texts import _
 
@@ -42,17 +43,17 @@ def entered(form: Form, name: str, zone_name: str, before: datetime | None = Non
     text = form.text(name)
     local = _parsed(text)
     if local is None:
-        raise Invalid.of(name, _("must be a date and a time") if text else "is required")
+        raise Invalid.of(name, Fault.AS_TOLD, text=_("must be a date and a time") if text else "is required")
     moments = _moments(local, zone_name)
     if not moments:
         after = local.replace(tzinfo=zone(zone_name)).astimezone(UTC).astimezone(zone(zone_name))
         told = f"{after:%Y-%m-%d %H:%M}"
         told = _("is skipped in %(zone)s, where the clocks go forward to %(time)s", zone=zone_name, time=told)
-        raise Invalid.of(name, told)
+        raise Invalid.of(name, Fault.AS_TOLD, text=told)
     chosen = form.text(name + FOLD)
     if len(moments) == 2 and chosen not in ("0", "1"):
         told = _("comes twice in %(zone)s, where the clocks go back; say which is meant", zone=zone_name)
-        raise Invalid.of(name, told)
+        raise Invalid.of(name, Fault.AS_TOLD, text=told)
     moment = moments[int(chosen) if len(moments) == 2 else 0]
     return before if before and moment == before.replace(microsecond=0) else moment
 

@@ -12,6 +12,7 @@ from ..api.costs import CostView
 from ..api.exports import MessageExportQuery, messages_csv
 from ..api.fields import PageQuery
 from ..domain.errors import Invalid, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import MailingState, MailingStatus
 from ..domain.messages import Message, MessageStatus, message_id_for
 from ..domain.progress import Progress, progress_of
@@ -119,7 +120,7 @@ def find_message(visit: Visit, mailing_id: str) -> Redirect:
     try:
         visit.services.messages.get(message_id)
     except NotFound as error:
-        raise Invalid.of("sought", _("is of no client that this mailing goes to")) from error
+        raise Invalid.of("sought", Fault.AS_TOLD, text=_("is of no client that this mailing goes to")) from error
     return Redirect(f"/admin/messages/{message_id}")
 
 
@@ -144,7 +145,7 @@ def retry(visit: Visit, mailing_id: str) -> Redirect:
     shown = _look(visit, mailing_id)
     counts = shown.progress.counts
     if not counts["failed"] and not unknown and not shown.expired:
-        raise Invalid.of("unknown", _("choose these: none has failed for certain"))
+        raise Invalid.of("unknown", Fault.AS_TOLD, text=_("choose these: none has failed for certain"))
     visit.services.mailings.retry_failed(mailing_id, unknown=unknown)
     n = counts["failed"] + (counts["unknown"] if unknown else 0)
     text = (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..domain.errors import Conflict
+from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, MailingStatus
 from ..services.mailings import DELETABLE
 from . import rendering
@@ -87,7 +88,10 @@ def _check_people(visit: Visit, mailing_id: str, action: str) -> None:
     people = _people(visit, visit.services.mailings.state(mailing_id), action).open
     if changed_much(int(told[:12]), people):
         before, now = rendering.number(int(told[:12])), rendering.number(people)
-        raise Conflict(_("When you were asked it was %(before)s, and now it is %(now)s.", before=before, now=now))
+        raise Conflict(
+            Fault.AS_TOLD,
+            text=_("When you were asked it was %(before)s, and now it is %(now)s.", before=before, now=now),
+        )
 
 
 for _action in (*_ALLOWED, "delete"):

@@ -11,11 +11,12 @@ from typing import Any
 
 from ..api.mailings import MailingBody
 from ..domain.errors import FieldError, Invalid
+from ..domain.faults import Fault
 from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown
 from ..services.mailing_fields import CHANGEABLE, MailingFields
 from . import local_times, visits
 from .forms import Form
-from .texts import _, said
+from .texts import _, wrong
 
 _ONE_OF_MANY = re.compile(r"(clients\.(?:tag|operator))\.([0-9]+)")
 _LASTS = timedelta(hours=12)
@@ -109,7 +110,7 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
     errors += _errors(form, values)
     times = [datetime.fromisoformat(values[name]) for name in ("start_time", "end_time")]
     if times[1] <= times[0] and not {error.field for error in errors} & {"start_time", "end_time"}:
-        errors.append(FieldError("end_time", "must be after start_time"))
+        errors.append(FieldError("end_time", Fault.END_BEFORE_START))
     return Entered(values, tuple(errors))
 
 
@@ -165,5 +166,7 @@ def _placed(error: FieldError, values: Mapping[str, Any]) -> FieldError:
     """The error at the field that a person sees: of many values in one field it says which."""
     if match := _ONE_OF_MANY.fullmatch(error.field):
         value = values["clients"][match[1].partition(".")[2]][int(match[2])]
-        return FieldError(match[1], _("%(value)s: %(problem)s", value=value[:80], problem=said(error.message)))
+        return FieldError(
+            match[1], Fault.AS_TOLD, {"text": _("%(value)s: %(problem)s", value=value[:80], problem=wrong(error))}
+        )
     return error

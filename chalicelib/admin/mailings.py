@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ..api.fields import MAX_LIMIT, PageQuery, query_integer
 from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid
+from ..domain.faults import Fault
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing, MailingStatus
 from ..domain.requests import KEY_FIELD, RequestKey
 from ..domain.sms import sms_parts
@@ -142,7 +143,9 @@ def change_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
 
     def changed(before: Mailing) -> MailingFields:
         if str(before.revision) != visit.form.text("revision"):
-            raise Conflict(_("It was changed or has begun meanwhile. Look at it again, then change it."))
+            raise Conflict(
+                Fault.AS_TOLD, text=_("It was changed or has begun meanwhile. Look at it again, then change it.")
+            )
         return mailing_form.read(visit.form, visit.zone_name, before).fields()
 
     if sending_question.goes_back(visit):

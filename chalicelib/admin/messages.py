@@ -9,6 +9,7 @@ from pydantic import Field, StrictStr
 from ..api.fields import PageQuery
 from ..domain.clients import masked_phone
 from ..domain.errors import Invalid, NotFound
+from ..domain.faults import Fault
 from ..domain.messages import MessageStatus
 from . import finding
 from .ledger_rows import Row, named_statuses
@@ -53,7 +54,7 @@ def find(visit: Visit) -> Redirect:
         try:
             visit.services.messages.get(sought)
         except NotFound as error:
-            raise Invalid.of(finding.FIELD, _("is the id of no message")) from error
+            raise Invalid.of(finding.FIELD, Fault.AS_TOLD, text=_("is the id of no message")) from error
     return Redirect(place)
 
 

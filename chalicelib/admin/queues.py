@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from ..domain.messages import Message, MessageStatus
 from ..messaging import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
+from . import texts
 from .routing import Page, Pages, Redirect
-from .texts import _, ngettext, said
+from .texts import _, ngettext
 from .visits import Visit
 
 pages = Pages()
@@ -163,6 +164,6 @@ def _told(redriven: Redriven) -> str:
     told = [ngettext("%(n)s message was put back.", "%(n)s messages were put back.", back, n=back)]
     if settled:
         told.append(ngettext("%(n)s needed nothing any more.", "%(n)s needed nothing any more.", settled, n=settled))
-    for reason, n in Counter(redriven.refused.values()).items():
-        told.append(ngettext("%(n)s stays: %(reason)s.", "%(n)s stay: %(reason)s.", n, n=n, reason=said(reason)))
+    for reason, n in Counter(map(texts.told, redriven.refused.values())).items():
+        told.append(ngettext("%(n)s stays: %(reason)s.", "%(n)s stay: %(reason)s.", n, n=n, reason=reason))
     return " ".join(told)

@@ -55,7 +55,7 @@ def environment() -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=True
     )
-    made.filters["said"] = texts.said
+    made.filters["wrong"] = texts.wrong
     made.filters["reason"] = texts.reason
     made.filters["left_out"] = texts.left_out
     made.filters["circuit_reason"] = texts.circuit_reason

@@ -18,10 +18,11 @@ from ..api import parsing, problems
 from ..api.routing import ADMINS, EVERYBODY, Text
 from ..api.serving import served
 from ..domain.errors import Forbidden, NotFound, ServiceError, Unauthenticated
+from ..domain.faults import Fault
 from ..domain.users import Role
 from ..observability import logger, name_user
 from . import forms, rendering, sessions, texts, visits
-from .texts import _, said
+from .texts import _
 from .visits import Visit
 
 __all__ = ["ADMINS", "EVERYBODY", "Page", "Pages", "Redirect", "Text"]
@@ -158,7 +159,7 @@ def _identified(route: Route, visit: Visit) -> Visit:
 
 def _check_role(route: Route, visit: Visit) -> None:
     if route.roles is not None and visit.principal.role not in route.roles:
-        raise Forbidden(_("Your role does not allow this."))
+        raise Forbidden(Fault.AS_TOLD, text=_("Your role does not allow this."))
 
 
 def _outcome(route: Route, visit: Visit, path: dict[str, str]) -> Page | Redirect | Text:
@@ -215,7 +216,9 @@ def _read(route: Route, visit: Visit) -> Visit:
 def told(error: Exception) -> str:
     """What a person is told of an error: nothing of one that we did not expect, or of a part that is down."""
     kind = problems.problem_type(error)
-    return said(kind.meaning if kind.status >= 500 else str(error) or kind.meaning)
+    if kind.status < 500 and isinstance(error, ServiceError):
+        return texts.told(error)
+    return texts.of_problems(kind.meaning)
 
 
 def _to_sign_in(visit: Visit) -> Redirect:
@@ -233,7 +236,7 @@ def _refusal(route: Route, error: Exception) -> Page:
     del headers["Content-Type"]
     if isinstance(error, Unauthenticated):
         del headers["WWW-Authenticate"]  # browsers would ask for a password of their own
-    return Page("error.html", {"heading": said(kind.title), "detail": told(error)}, status, headers)
+    return Page("error.html", {"heading": texts.of_problems(kind.title), "detail": told(error)}, status, headers)
 
 
 def _response(visit: Visit, result: Page | Redirect | Text) -> Response:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ..api.routing import Call
 from ..domain.errors import Forbidden, Unauthenticated
+from ..domain.faults import Fault
 from ..domain.users import Principal
 
 COOKIE = "session"
@@ -62,17 +63,17 @@ def check_origin(call: Call) -> None:
     site = call.header("sec-fetch-site")
     if site is not None:
         if site not in ("same-origin", "none"):
-            raise Forbidden("the request came from another site")
+            raise Forbidden(Fault.OTHER_SITE)
         return
     origin = call.header("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != (call.header("host") or "").lower():
-        raise Forbidden("the request came from another site")
+        raise Forbidden(Fault.OTHER_SITE)
 
 
 def check_csrf(session: Session, token: str) -> None:
     """Forbidden where the request does not carry the session's token."""
     if not hmac.compare_digest(session.csrf.encode(), token.encode("utf-8", "replace")):
-        raise Forbidden("the form is too old; reload the page and try again")
+        raise Forbidden(Fault.FORM_TOO_OLD)
 
 
 def _on_loopback(call: Call) -> bool:

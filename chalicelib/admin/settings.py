@@ -7,6 +7,7 @@ import re
 from ..api.fields import PageQuery
 from ..api.reports import ReportBody
 from ..domain.errors import Invalid
+from ..domain.faults import Fault
 from ..domain.mailings import MailingStatus
 from ..services.gateway_control import MAX_RATE
 from .routing import ADMINS, Page, Pages, Redirect
@@ -36,7 +37,9 @@ def set_rate(visit: Visit) -> Redirect:
     """Set the rate; an empty field is no limit."""
     given = visit.form.text("rate")
     if given and not _DIGITS.fullmatch(given):
-        raise Invalid.of("rate", _("must be a whole number of messages a second, or empty for no limit"))
+        raise Invalid.of(
+            "rate", Fault.AS_TOLD, text=_("must be a whole number of messages a second, or empty for no limit")
+        )
     visit.services.gateway_control.set_rate(int(given) if given else None, visit.principal.username)
     return Redirect("/admin/settings", flash=_("The rate is set; senders follow within seconds."))
 

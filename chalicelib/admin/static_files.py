@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api.routing import Text
 from ..domain.errors import NotFound
+from ..domain.faults import Fault
 from . import assets
 from .routing import Pages
 from .visits import Visit
@@ -16,7 +17,7 @@ _YEAR = 365 * 24 * 3600
 def read_static_file(visit: Visit, name: str) -> Text:
     """A file; its path as pages write it changes with its content, so that it may be kept for good."""
     if name not in assets.MEDIA_TYPES:
-        raise NotFound("there is no such file")
+        raise NotFound(Fault.NO_SUCH_FILE)
     kept = f"public, max-age={_YEAR}, immutable" if visit.query_values else "no-cache"
     headers = {"Cache-Control": kept, "ETag": f'"{assets.version(name)}"'}
     return Text(assets.content(name), assets.MEDIA_TYPES[name], headers)

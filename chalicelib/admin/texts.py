@@ -5,7 +5,7 @@ from __future__ import annotations
 import gettext as catalogs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import wording
+from ..domain.errors import FieldError, Invalid, ServiceError
+from ..domain.faults import Fault
 from ..domain.gateway_control import GatewayChange, GatewayControl
+from ..domain.imports import RowError
 from ..domain.reasons import Cause, Reason
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
 DEFAULT = "en"
 _LOCALE = Path(__file__).with_name("locale")
 _language = ContextVar("language", default=DEFAULT)
-_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 
@@ -74,27 +76,28 @@ def circuit_reason(control: GatewayControl | GatewayChange) -> str:
     return wording.circuit_text(control.cause, control.reason, of_reasons)
 
 
-def said(message: str) -> str:
-    """What other code has written, such as an error, in the page's language; as it is where it is unknown.
-
-    The catalog has such messages in the context "said", with %(name)s for what is put into them.
-    """
-    for pattern, text in sayings(_language.get()):
-        if found := pattern.fullmatch(message):
-            return text % {name: said(value) for name, value in found.groupdict().items()}
-    return gettext(message)
+def wrong(error: FieldError | RowError) -> str:
+    """What is wrong with a field, in the page's language."""
+    return _sentence(error.fault, error.values)
 
 
-@cache
-def sayings(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The messages of other code, and their translations; the longest first, for it says the most."""
-    made = []
-    for entry in sorted(_entries(language), key=lambda entry: -len(entry.msgid)):
-        if entry.msgctxt == "said":
-            parts = _PLACEHOLDER.split(entry.msgid)  # every other one is a name
-            pattern = "".join(f"(?P<{part}>.+)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
-            made.append((re.compile(pattern, re.DOTALL), entry.msgstr))
-    return tuple(made)
+def told(error: ServiceError) -> str:
+    """What went wrong, in the page's language; of an Invalid every field."""
+    if isinstance(error, Invalid):
+        return "; ".join(f"{field_name(one.field)}: {wrong(one)}" for one in error.errors)
+    return _sentence(error.fault, error.values)
+
+
+def of_problems(text: str) -> str:
+    """The title or the meaning of a kind of problem."""
+    return _catalog(_language.get()).pgettext("problem", text)
+
+
+def _sentence(fault: Fault, values: Mapping[str, object]) -> str:
+    def translated(text: str) -> str:
+        return _catalog(_language.get()).pgettext("fault", text)
+
+    return fault.sentence(values, translated, lambda value: status_name(str(value)))
 
 
 def preferred(header: str) -> str:

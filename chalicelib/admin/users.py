@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api.fields import PageQuery
 from ..domain.errors import Invalid
+from ..domain.faults import Fault
 from ..domain.users import Role
 from ..services.passwords import invented_password
 from .routing import ADMINS, Page, Pages, Redirect
@@ -88,7 +89,7 @@ def _role(visit: Visit) -> Role:
     try:
         return Role(visit.form.text("role"))
     except ValueError as error:
-        raise Invalid.of("role", _("must be one of those offered")) from error
+        raise Invalid.of("role", Fault.AS_TOLD, text=_("must be one of those offered")) from error
 
 
 def _roles() -> dict[str, str]:

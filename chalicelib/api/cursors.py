@@ -7,6 +7,7 @@ import binascii
 import hashlib
 
 from ..domain.errors import Malformed
+from ..domain.faults import Fault
 
 _SUM = 6  # bytes; this finds mistakes, it is no secret: a cursor grants nothing that the list itself does not
 
@@ -26,7 +27,7 @@ def decode(cursor: str, scope: str) -> str:
             return place
     except (binascii.Error, ValueError):
         pass
-    raise Malformed("the cursor was changed, or belongs to another list or other filters")
+    raise Malformed(Fault.CURSOR_CHANGED)
 
 
 def _checksum(content: bytes, scope: str) -> bytes:

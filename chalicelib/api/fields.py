@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from ..domain.clients import check_operator
 from ..domain.errors import Invalid
+from ..domain.faults import Fault
 from ..domain.mailings import MAX_SEGMENT_VALUES
 from . import cursors
 
@@ -54,9 +55,9 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def refused(message: str) -> PydanticCustomError:
-    """The error of a field, in our words."""
-    return PydanticCustomError("refused", "{text}", {"text": message})
+def refused(fault: Fault, **values: object) -> PydanticCustomError:
+    """The error of a field, for `parsing` to read."""
+    return PydanticCustomError("refused", "refused", {"fault": fault, "values": values})
 
 
 def by_rule(rule: Callable[[str], str]) -> AfterValidator:
@@ -66,7 +67,7 @@ def by_rule(rule: Callable[[str], str]) -> AfterValidator:
         try:
             return rule(value)
         except Invalid as error:
-            raise refused(error.errors[0].message) from error
+            raise refused(error.errors[0].fault, **error.errors[0].values) from error
 
     return AfterValidator(check)
 
@@ -74,10 +75,10 @@ def by_rule(rule: Callable[[str], str]) -> AfterValidator:
 def _moment(value: Any) -> datetime:
     match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise refused("must be a time in ISO 8601 with an offset, such as 2026-03-02T09:00:00+03:00")
+        raise refused(Fault.NOT_A_MOMENT)
     day, time, second, fraction, offset = match.groups()
     if not offset:
-        raise refused("must have an offset, such as 2026-03-02T09:00:00+03:00 or a Z at the end")
+        raise refused(Fault.MOMENT_WITHOUT_OFFSET)
     try:
         text = f"{day}T{time}:{second or '00'}.{fraction or '0':0<6.6}{offset.upper()}"
         moment = datetime.fromisoformat(text)
@@ -85,33 +86,33 @@ def _moment(value: Any) -> datetime:
             raise OverflowError
         return moment.astimezone(UTC)
     except ValueError as error:
-        raise refused("is no time of the calendar") from error
+        raise refused(Fault.NO_SUCH_MOMENT) from error
     except OverflowError as error:
-        raise refused("must be between the years 1970 and 2199") from error
+        raise refused(Fault.MOMENT_TOO_FAR) from error
 
 
 def _operator(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999:
         value = f"{value:03d}"
     if not isinstance(value, str):
-        raise refused("must be a 3-digit code, such as 916")
+        raise refused(Fault.OPERATOR)
     try:
         return check_operator(value)
     except Invalid as error:
-        raise refused(error.errors[0].message) from error
+        raise refused(error.errors[0].fault, **error.errors[0].values) from error
 
 
 def query_integer(value: Any) -> int:
     """A whole number, as it stands in a query."""
     if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,9}", value):
-        raise refused("must be a whole number")
+        raise refused(Fault.NOT_A_WHOLE_NUMBER)
     return int(value)
 
 
 def query_flag(value: Any) -> bool:
     """true or false, as they stand in a query."""
     if value not in ("true", "false"):
-        raise refused("must be true or false")
+        raise refused(Fault.NOT_A_FLAG)
     return bool(value == "true")
 
 

@@ -42,13 +42,17 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "code": {
+            "type": "string",
+            "description": "For programs; docs/errors.md lists them. Absent if there are `errors`.",
+        },
         "errors": {
             "type": "array",
             "description": "Each wrong field, named by its path.",
             "items": {
                 "type": "object",
-                "required": ["field", "message"],
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+                "required": ["field", "message", "code"],
+                "properties": {name: {"type": "string"} for name in ("field", "message", "code")},
             },
         },
     },

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..domain.errors import FieldError, Invalid, Malformed
+from ..domain.faults import Fault
 from .problems import TooLarge, UnsupportedMedia
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,28 +21,28 @@ _MAX_DIGITS = 400  # of a number in JSON; any double has fewer
 _MAX_ERRORS = 50
 _MAX_NAME = 100
 
-# What is wrong, in our words; other errors of Pydantic keep its own.
-_MESSAGES = {
-    "missing": "is required",
-    "extra_forbidden": "is not known here",
-    "string_type": "must be a string",
-    "string_unicode": "must not hold half of a surrogate pair",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing_size": "is too large",
-    "finite_number": "must be a finite number",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "enum": "must be {expected}",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be a list",
-    "too_short": "must have at least {min_length} values",
-    "too_long": "must have at most {max_length} values",
+# What is wrong, by Pydantic's type of error, and which of its values go with it; other errors keep its own words.
+_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
+    "missing": (Fault.REQUIRED, {}),
+    "extra_forbidden": (Fault.UNKNOWN_FIELD, {}),
+    "string_type": (Fault.NOT_A_STRING, {}),
+    "string_unicode": (Fault.HALF_A_CHARACTER, {}),
+    "string_too_short": (Fault.TOO_SHORT, {"least": "min_length"}),
+    "string_too_long": (Fault.TOO_LONG, {"most": "max_length"}),
+    "string_pattern_mismatch": (Fault.PATTERN, {"pattern": "pattern"}),
+    "bool_type": (Fault.NOT_A_FLAG, {}),
+    "int_type": (Fault.NOT_A_WHOLE_NUMBER, {}),
+    "int_parsing_size": (Fault.NUMBER_TOO_LARGE, {}),
+    "finite_number": (Fault.NOT_FINITE, {}),
+    "greater_than_equal": (Fault.LESS_THAN_ALLOWED, {"least": "ge"}),
+    "less_than_equal": (Fault.MORE_THAN_ALLOWED, {"most": "le"}),
+    "enum": (Fault.NOT_A_CHOICE, {"allowed": "expected"}),
+    "model_type": (Fault.NOT_AN_OBJECT, {}),
+    "model_attributes_type": (Fault.NOT_AN_OBJECT, {}),
+    "dict_type": (Fault.NOT_AN_OBJECT, {}),
+    "list_type": (Fault.NOT_A_LIST, {}),
+    "too_short": (Fault.TOO_FEW_VALUES, {"least": "min_length"}),
+    "too_long": (Fault.TOO_MANY_VALUES, {"most": "max_length"}),
 }
 
 
@@ -50,46 +51,46 @@ def check_content_type(header: str, wanted: str) -> None:
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     charsets = [value.strip('"') for name, _, value in (one.partition("=") for one in parameters) if name == "charset"]
     if kind != wanted or any(charset not in ("utf-8", "utf8") for charset in charsets):
-        raise UnsupportedMedia(f"send {wanted} in UTF-8")
+        raise UnsupportedMedia(Fault.WRONG_CONTENT_TYPE, kind=wanted)
 
 
 def read_text(raw: bytes, limit: int) -> str:
     """The body as text; TooLarge beyond `limit` bytes, Malformed where it is no UTF-8."""
     if len(raw) > limit:
-        raise TooLarge(f"the body has {len(raw)} bytes, and at most {limit} are taken")
+        raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Malformed(f"the body is no UTF-8 at byte {error.start}") from error
+        raise Malformed(Fault.BODY_NOT_UTF8, place=error.start) from error
 
 
 def read_json(raw: bytes) -> Any:
     """The body as JSON, by the letter of RFC 8259; a name that comes twice in an object is refused too."""
     text = read_text(raw, MAX_JSON)
     if not text.strip():
-        raise Malformed("the body is empty; send a JSON object")
+        raise Malformed(Fault.BODY_EMPTY)
     try:
         return json.loads(text, parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        raise Malformed(f"the body is no JSON: {error.msg}, line {error.lineno}, column {error.colno}") from error
+        raise Malformed(Fault.BODY_NOT_JSON, what=error.msg, line=error.lineno, column=error.colno) from error
     except RecursionError as error:
-        raise Malformed("the body is nested too deeply") from error
+        raise Malformed(Fault.BODY_TOO_DEEP) from error
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise Malformed(f"the body is no JSON: {name} is no number")
+    raise Malformed(Fault.BODY_NOT_A_NUMBER, name=name)
 
 
 def _integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
-        raise Malformed(f"the body holds a number of {len(digits)} digits")
+        raise Malformed(Fault.BODY_NUMBER_TOO_LONG, digits=len(digits))
     return int(digits)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise Malformed("the body holds an object in which a name comes twice")
+        raise Malformed(Fault.BODY_NAME_TWICE)
     return values
 
 
@@ -100,7 +101,7 @@ def validate(model: type[M], values: Any) -> M:
     except ValidationError as error:
         raise Invalid(*_field_errors(error.errors(include_url=False, include_input=False))) from error
     except RecursionError as error:
-        raise Malformed("the body is nested too deeply") from error
+        raise Malformed(Fault.BODY_TOO_DEEP) from error
 
 
 def _field_errors(errors: Iterable[ErrorDetails]) -> list[FieldError]:
@@ -108,9 +109,19 @@ def _field_errors(errors: Iterable[ErrorDetails]) -> list[FieldError]:
     for error in errors:
         # A part in angle brackets names a branch of a union, no field.
         parts = [str(part)[:_MAX_NAME] for part in error["loc"] if not str(part).startswith("<")]
-        message = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
-        found.append(FieldError(".".join(parts) or "body", message))
+        fault, values = _fault(error)
+        found.append(FieldError(".".join(parts) or "body", fault, values))
     return found[:_MAX_ERRORS]
+
+
+def _fault(error: ErrorDetails) -> tuple[Fault, dict[str, object]]:
+    context = error.get("ctx", {})
+    if error["type"] == "refused":  # by one of our own validators
+        return context["fault"], context["values"]
+    if error["type"] not in _FAULTS:
+        return Fault.AS_TOLD, {"text": error["msg"]}
+    fault, names = _FAULTS[error["type"]]
+    return fault, {name: context[theirs] for name, theirs in names.items()}
 
 
 def read_query(model: type[M], parameters: Mapping[str, Sequence[str]]) -> M:
@@ -121,7 +132,7 @@ def read_query(model: type[M], parameters: Mapping[str, Sequence[str]]) -> M:
         if field is not None and _is_list(field.annotation):
             values[name] = list(given)
         elif len(given) > 1:
-            raise Invalid.of(name[:_MAX_NAME], "must be given once")
+            raise Invalid.of(name[:_MAX_NAME], Fault.GIVEN_TWICE)
         else:
             values[name] = given[0]
     return validate(model, values)

@@ -144,7 +144,9 @@ def answer_for(error: Exception) -> Answer:
     else:
         body["detail"] = kind.meaning
     if isinstance(error, Invalid):
-        body["errors"] = [{"field": one.field, "message": one.message} for one in error.errors]
+        body["errors"] = [{"field": one.field, "message": one.message, "code": one.fault.code} for one in error.errors]
+    elif kind.status < HTTPStatus.INTERNAL_SERVER_ERROR and isinstance(error, ServiceError):
+        body["code"] = error.fault.code
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):

@@ -132,7 +132,11 @@ def redrive_dead_letters(call: Call, body: RedriveBody) -> RedriveView:
     """
     ids = None if body.ids is None else frozenset(body.ids)
     redriven = call.services.dead_letters.redrive(ids, unknown=body.unknown)
-    return RedriveView(put_back=redriven.put_back, settled=redriven.settled, refused=redriven.refused)
+    return RedriveView(
+        put_back=redriven.put_back,
+        settled=redriven.settled,
+        refused={item: str(error) for item, error in redriven.refused.items()},
+    )
 
 
 @routes.route("POST", "/api/dead-letters/discard")

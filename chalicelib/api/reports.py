@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from ..domain.errors import Conflict, Unavailable
+from ..domain.faults import Fault
 from .fields import Body, MomentOut, View, example, refused
 from .routing import ADMINS, Call, Routes
 
@@ -21,7 +22,7 @@ def _date(value: Any) -> date:
             return date.fromisoformat(value)
     except ValueError:
         pass
-    raise refused("must be a date between the years 2000 and 2199, such as 2026-03-02")
+    raise refused(Fault.NOT_A_DATE)
 
 
 DateIn = Annotated[

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from .. import bootstrap
 from ..domain.errors import Forbidden, ServiceError
+from ..domain.faults import Fault
 from ..domain.users import Principal, Role
 from ..observability import logger, name_user
 from . import parsing, problems
@@ -231,7 +232,7 @@ def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Res
         principal = principal_of(request, services)
         name_user(principal.username)
         if principal.role not in operation.roles:
-            raise Forbidden(f"this needs the role {' or '.join(sorted(operation.roles))}")
+            raise Forbidden(Fault.ROLE_NEEDED, role=" or ".join(sorted(operation.roles)))
     arguments: dict[str, Any] = dict(path)
     if operation.body_type is not None:
         arguments["body"] = _body(operation, request)

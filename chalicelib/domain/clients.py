@@ -11,6 +11,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from .errors import FieldError, Invalid
+from .faults import Fault
 
 SHARD_COUNT = 16
 SHARDS = tuple(f"{number:02d}" for number in range(SHARD_COUNT))
@@ -83,9 +84,9 @@ def normalize_phone(text: str) -> str:
     elif re.fullmatch(r"[1-9][0-9]{10,14}", number):
         number = "+" + number
     if not _E164.fullmatch(number):
-        raise Invalid.of("phone_number", "must be an international number of 7 to 15 digits, such as +79161234567")
+        raise Invalid.of("phone_number", Fault.PHONE_NUMBER)
     if number.startswith("+7") and len(number) != 12:
-        raise Invalid.of("phone_number", "must have 11 digits where it begins with +7")
+        raise Invalid.of("phone_number", Fault.RUSSIAN_PHONE_NUMBER)
     return number
 
 
@@ -123,7 +124,7 @@ def operator_of(phone_number: str) -> str:
 def check_operator(code: str, field: str = "operator") -> str:
     """The operator code as 3 digits; Invalid where it is not."""
     if not _OPERATOR.fullmatch(code):
-        raise Invalid.of(field, "must be a 3-digit code, such as 916")
+        raise Invalid.of(field, Fault.OPERATOR)
     return code
 
 
@@ -131,9 +132,9 @@ def check_tag(tag: str, field: str = "tag") -> str:
     """The tag without surrounding spaces; Invalid where it is too long or holds control characters."""
     tag = tag.strip()
     if len(tag) > MAX_TAG_LENGTH:
-        raise Invalid.of(field, f"must have at most {MAX_TAG_LENGTH} characters")
+        raise Invalid.of(field, Fault.TOO_LONG, most=MAX_TAG_LENGTH)
     if not tag.isprintable():
-        raise Invalid.of(field, "must not hold control characters")
+        raise Invalid.of(field, Fault.CONTROL_CHARACTERS)
     return tag
 
 
@@ -145,7 +146,7 @@ def _timezones() -> frozenset[str]:
 def check_timezone(name: str, field: str = "timezone") -> str:
     """The name of an IANA time zone; Invalid where there is none of that name."""
     if name not in _timezones():
-        raise Invalid.of(field, "must be an IANA time zone, such as Europe/Moscow")
+        raise Invalid.of(field, Fault.TIME_ZONE)
     return name
 
 

@@ -14,7 +14,11 @@ ServiceError
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from .faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,22 @@ class FieldError:
     """What is wrong with one field; `field` is its path, such as `clients.tag`."""
 
     field: str
-    message: str
+    fault: Fault
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The sentence, in English."""
+        return self.fault.sentence(self.values)
 
 
 class ServiceError(Exception):
-    """The parent of every error that a service raises on purpose."""
+    """The parent of every error that a service raises on purpose. str() is its sentence, in English."""
+
+    def __init__(self, fault: Fault, **values: object) -> None:
+        super().__init__(fault.sentence(values))
+        self.fault = fault
+        self.values = values
 
 
 class Malformed(ServiceError):
@@ -34,16 +49,16 @@ class Malformed(ServiceError):
 
 
 class Invalid(ServiceError):
-    """Values that are not allowed, each with its field."""
+    """Values that are not allowed, each with its field; the error itself is that of the first."""
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        Exception.__init__(self, "; ".join(f"{error.field}: {error.message}" for error in errors))
         self.errors = errors
 
     @classmethod
-    def of(cls, field: str, message: str) -> Invalid:
+    def of(cls, field: str, fault: Fault, **values: object) -> Invalid:
         """The error of a single field."""
-        return cls(FieldError(field, message))
+        return cls(FieldError(field, fault, values))
 
 
 class Unauthenticated(ServiceError):
@@ -65,13 +80,16 @@ class Conflict(ServiceError):
 class TooManyRequests(ServiceError):
     """Too many tries; `retry_after` is in seconds."""
 
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
+    def __init__(self, fault: Fault, retry_after: int) -> None:
+        super().__init__(fault)
         self.retry_after = retry_after
 
 
 class Unavailable(ServiceError):
-    """A table or queue does not answer; try again."""
+    """A table or queue does not answer; try again. Nobody but the log is told what it is."""
+
+    def __init__(self, what: str) -> None:
+        Exception.__init__(self, what)
 
 
 class NotReady(Unavailable):

@@ -10,6 +10,7 @@ from typing import Literal
 
 from .deadlines import is_over
 from .errors import Invalid
+from .faults import Fault
 from .reasons import Cause
 
 OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
@@ -236,8 +237,8 @@ def check_reason(reason: str) -> str:
     """A reason without surrounding spaces; Invalid where it is too long or holds control characters."""
     reason = reason.strip()
     if len(reason) > MAX_REASON:
-        raise Invalid.of("reason", f"must have at most {MAX_REASON} characters")
+        raise Invalid.of("reason", Fault.TOO_LONG, most=MAX_REASON)
     # Unlike str.isprintable this takes the joiners inside of emoji and the marks of right-to-left text.
     if any(unicodedata.category(character) in _NO_TEXT for character in reason):
-        raise Invalid.of("reason", "must be one line without control characters")
+        raise Invalid.of("reason", Fault.NOT_ONE_LINE)
     return reason

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .clients import Client, client_id_for, new_client, normalize_phone
 from .csv_cells import unguarded
 from .errors import FieldError, Invalid
+from .faults import Fault
 
 COLUMNS = ("phone_number", "operator", "tag", "timezone", "opted_out")
 # An export has these too; they say what was, not what is to be.
@@ -27,7 +29,13 @@ class RowError:
 
     row: int
     field: str
-    message: str
+    fault: Fault
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The sentence, in English."""
+        return self.fault.sentence(self.values)
 
 
 @dataclass(slots=True)
@@ -58,21 +66,21 @@ def read_clients(text: str, now: datetime) -> ClientFile:
             continue
         found.rows += 1
         if found.rows > MAX_ROWS:
-            raise Invalid.of("body", f"has more than {MAX_ROWS} rows; import it in parts")
+            raise Invalid.of("body", Fault.TOO_MANY_ROWS, most=MAX_ROWS)
         try:
             if isinstance(cells, csv.Error):
-                raise Invalid.of("row", f"cannot be read: {cells}")
+                raise Invalid.of("row", Fault.UNREADABLE_CSV, what=cells)
             values = _values(columns, cells)
             opted_out |= _opt_out(values)
             client = _client(values, now)
             earlier = row_of.setdefault(client.client_id, number)
             if earlier != number:
-                raise Invalid.of("phone_number", f"stands in row {earlier} already")
+                raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=earlier)
             found.clients.append(client)
             found.given[client.client_id] = frozenset(name for name, value in values.items() if value)
         except Invalid as error:
             found.rejected += 1
-            found.errors += [RowError(number, one.field, one.message) for one in error.errors]
+            found.errors += [RowError(number, one.field, one.fault, one.values) for one in error.errors]
     for place, client in enumerate(found.clients):
         if client.client_id in opted_out and not client.opted_out:
             found.clients[place] = replace(client, opted_out=True)
@@ -108,15 +116,15 @@ def _numbered(lines: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | csv
 def _columns(lines: Iterator[tuple[int, list[str] | csv.Error]]) -> list[str]:
     header = next((cells for _, cells in lines if isinstance(cells, csv.Error) or any(cells)), [])
     if isinstance(header, csv.Error):
-        raise Invalid.of("header", f"cannot be read: {header}")
+        raise Invalid.of("header", Fault.UNREADABLE_CSV, what=header)
     names = [name.strip().lower() for name in header]
     while names and not names[-1]:
         names.pop()
     unknown = [name for name in names if name not in COLUMNS and name not in IGNORED_COLUMNS]
-    errors = [FieldError("header", f"has a column {name[:80]!r}, which is not known here") for name in unknown[:20]]
-    errors += [FieldError("header", f"has the column {name} twice") for name in COLUMNS if names.count(name) > 1]
+    errors = [FieldError("header", Fault.UNKNOWN_COLUMN, {"name": repr(name[:80])}) for name in unknown[:20]]
+    errors += [FieldError("header", Fault.COLUMN_TWICE, {"name": name}) for name in COLUMNS if names.count(name) > 1]
     if "phone_number" not in names:
-        errors.append(FieldError("header", f"must have the column phone_number; known are {', '.join(COLUMNS)}"))
+        errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(COLUMNS)}))
     if errors:
         raise Invalid(*errors)
     return names
@@ -124,17 +132,17 @@ def _columns(lines: Iterator[tuple[int, list[str] | csv.Error]]) -> list[str]:
 
 def _values(columns: list[str], cells: list[str]) -> dict[str, str]:
     if any(cells[len(columns) :]):
-        raise Invalid.of("row", f"has {len(cells)} values, and the header names {len(columns)}")
+        raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns))
     values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
     for name, value in values.items():
         if len(value) > _MAX_CELL:
-            raise Invalid.of(name, f"has more than {_MAX_CELL} characters")
+            raise Invalid.of(name, Fault.CELL_TOO_LONG, most=_MAX_CELL)
     return values
 
 
 def _client(values: dict[str, str], now: datetime) -> Client:
     opted_out = _FLAGS.get(values.get("opted_out", "").lower())
-    errors = () if opted_out is not None else (FieldError("opted_out", "must be true or false"),)
+    errors = () if opted_out is not None else (FieldError("opted_out", Fault.NOT_A_FLAG),)
     try:
         client = new_client(
             phone_number=values.get("phone_number", ""),

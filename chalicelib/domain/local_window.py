@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from .clients import zone
 from .errors import Invalid
+from .faults import Fault
 
 _HOUR = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _DAYS = 3  # that are looked through for an opening: a window may fall into the gap of a day whose clock goes forward
@@ -37,7 +38,7 @@ class LocalWindow:
 
     def __post_init__(self) -> None:
         if self.start == self.until:
-            raise Invalid.of("local_window.until", "must differ from local_window.from")
+            raise Invalid.of("local_window.until", Fault.LOCAL_WINDOW_EMPTY)
 
     def allows(self, moment: datetime, timezone: str) -> bool:
         """Whether a client of that time zone may be reached at a moment."""
@@ -82,5 +83,5 @@ def _changes(after: datetime, until: datetime, place: ZoneInfo) -> list[datetime
 def _parse(text: str, field: str) -> time:
     match = _HOUR.fullmatch(text)
     if not match:
-        raise Invalid.of(field, "must be a time of day such as 09:00")
+        raise Invalid.of(field, Fault.NOT_A_TIME_OF_DAY)
     return time(int(match[1]), int(match[2]))

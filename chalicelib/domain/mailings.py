@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from .clients import check_operator, check_tag
 from .errors import Conflict, FieldError, Invalid
+from .faults import Fault
 from .local_window import LocalWindow
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
@@ -78,7 +79,7 @@ class Segment:
         """A segment with checked values, each once; Invalid names the field that is wrong."""
         for name, values in (("clients.tag", tags), ("clients.operator", operators)):
             if len(values) > MAX_SEGMENT_VALUES:
-                raise Invalid.of(name, f"must have at most {MAX_SEGMENT_VALUES} values")
+                raise Invalid.of(name, Fault.TOO_MANY_VALUES, most=MAX_SEGMENT_VALUES)
         return cls(
             tuple(dict.fromkeys(check_tag(tag, "clients.tag") for tag in tags)),
             tuple(dict.fromkeys(check_operator(code, "clients.operator") for code in operators)),
@@ -126,7 +127,7 @@ class Mailing:
     def moved_to(self, status: MailingStatus, now: datetime) -> Mailing:
         """The mailing in another status; Conflict where that step is not allowed."""
         if status not in TRANSITIONS[self.status]:
-            raise Conflict(f"a mailing that is {self.status} cannot become {status}")
+            raise Conflict(Fault.MAILING_CANNOT_BECOME, old=self.status, new=status)
         history = self.noted(status, now)
         return replace(self, status=status, revision=self.revision + 1, updated_at=now, history=history)
 
@@ -200,20 +201,20 @@ def is_mailing_id(text: str) -> bool:
 def check_text(text: str) -> list[FieldError]:
     """What is wrong with a mailing's text."""
     if not text.strip():
-        return [FieldError("text", "must not be empty")]
+        return [FieldError("text", Fault.EMPTY)]
     if len(text) > MAX_TEXT_LENGTH:
-        return [FieldError("text", f"must have at most {MAX_TEXT_LENGTH} characters")]
+        return [FieldError("text", Fault.TOO_LONG, {"most": MAX_TEXT_LENGTH})]
     if any(ord(character) < 32 and character not in "\n\r\t" for character in text) or "\x7f" in text:
-        return [FieldError("text", "must not hold control characters other than line breaks and tabs")]
+        return [FieldError("text", Fault.CONTROL_CHARACTERS_IN_TEXT)]
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        return [FieldError("text", "must not hold half of a surrogate pair")]
+        return [FieldError("text", Fault.HALF_A_CHARACTER)]
     return []
 
 
 def check_window(start_at: datetime, end_at: datetime, now: datetime) -> list[FieldError]:
     """What is wrong with a sending window."""
     if end_at <= start_at:
-        return [FieldError("end_time", "must be after start_time")]
+        return [FieldError("end_time", Fault.END_BEFORE_START)]
     if end_at <= now:
-        return [FieldError("end_time", "must be in the future")]
+        return [FieldError("end_time", Fault.NOT_IN_FUTURE)]
     return []

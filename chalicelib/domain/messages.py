@@ -11,6 +11,7 @@ from typing import Any
 
 from .clients import is_client_id, shard_of
 from .errors import NotFound
+from .faults import Fault
 from .mailings import OnUnknown, is_mailing_id
 from .reasons import Cause, Reason
 
@@ -201,7 +202,7 @@ def parse_message_id(message_id: str) -> tuple[str, str]:
     """The mailing and the client of a message id; NotFound where the text is no message id."""
     mailing_id, _, client_id = message_id.partition("-")
     if not is_mailing_id(mailing_id) or not is_client_id(client_id):
-        raise NotFound(f"there is no message {message_id[:80]!r}")
+        raise NotFound(Fault.NO_SUCH_MESSAGE, name=repr(message_id[:80]))
     return mailing_id, client_id
 
 

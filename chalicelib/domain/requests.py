@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .errors import Invalid
+from .faults import Fault
 
 MAX_KEY_LENGTH = 255
 KEY_FIELD = "Idempotency-Key"  # what an error about a key names
@@ -23,8 +24,7 @@ class RequestKey:
     def of(cls, key: str, username: str, content: str) -> RequestKey:
         """The key of a user's request; Invalid where it is empty, too long or not in visible ASCII."""
         if not (0 < len(key) <= MAX_KEY_LENGTH and all("!" <= one <= "~" for one in key)):
-            message = f"must have 1 to {MAX_KEY_LENGTH} visible ASCII characters, such as those of a UUID"
-            raise Invalid.of(KEY_FIELD, message)
+            raise Invalid.of(KEY_FIELD, Fault.KEY, most=MAX_KEY_LENGTH)
         return cls(_digest(f"{username}\n{key}"), _digest(content))
 
 

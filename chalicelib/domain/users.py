@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .errors import FieldError, Invalid
+from .faults import Fault
 
 MIN_USERNAME_LENGTH, MAX_USERNAME_LENGTH = 2, 64
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
@@ -60,13 +61,13 @@ class Principal:
 def check_username(username: str) -> list[FieldError]:
     """What is wrong with a user's name."""
     if username.lower() in _RESERVED:
-        return [FieldError("username", f"must not be {username}")]
+        return [FieldError("username", Fault.USERNAME_RESERVED, {"name": username})]
     if _USERNAME.fullmatch(username):
         return []
     return [
         FieldError(
             "username",
-            "must have 2 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit",
+            Fault.USERNAME,
         )
     ]
 
@@ -75,7 +76,7 @@ def check_password(password: str) -> list[FieldError]:
     """What is wrong with a password (length only, as NIST SP 800-63B section 5.1.1.2 advises)."""
     if MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         return []
-    return [FieldError("password", f"must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters")]
+    return [FieldError("password", Fault.LENGTH, {"least": MIN_PASSWORD_LENGTH, "most": MAX_PASSWORD_LENGTH})]
 
 
 def check_account(username: str, password: str) -> None:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.deadlines import is_over
-from ..domain.errors import FieldError, Invalid, Malformed, NotFound, TooManyRequests, Unauthenticated
+from ..domain.errors import Invalid, Malformed, NotFound, TooManyRequests, Unauthenticated
+from ..domain.faults import Fault
 from ..domain.users import Principal, Role, Token, User, check_account, check_password, check_username
 from ..storage.users import Tries, UserRepository
 from .passwords import hash_password, invented_password, verify
@@ -51,7 +52,7 @@ class AccountService:
         """
         user = self._signed_in(username, password, address)
         if user is None:
-            raise Unauthenticated("the username or the password is wrong")
+            raise Unauthenticated(Fault.WRONG_CREDENTIALS)
         now = max(self._clock.now(), user.tokens_since)
         # It says whose it is, so that token and user are read at once. No dot is in what is random.
         secret = f"{user.username}.{secrets.token_urlsafe(32)}"
@@ -62,7 +63,7 @@ class AccountService:
     def confirm_password(self, username: str, password: str, address: str) -> None:
         """Invalid where it is not the user's password; TooManyRequests as for `issue_token`."""
         if self._signed_in(username, password, address) is None:
-            raise Invalid.of("current_password", "is wrong")
+            raise Invalid.of("current_password", Fault.WRONG_PASSWORD)
 
     def _signed_in(self, username: str, password: str, address: str) -> User | None:
         account, place = f"account#{username[:64]}", f"address#{address[:64]}"
@@ -90,7 +91,7 @@ class AccountService:
                 seen[subject] = self._users.tries(subject, now)
                 _check_wait(subject, seen[subject], now)
             else:
-                raise TooManyRequests("too many sign-ins at once", 1)
+                raise TooManyRequests(Fault.TOO_MANY_SIGN_INS, 1)
 
     # -- tokens
 
@@ -102,7 +103,7 @@ class AccountService:
         token, user = self._holder(secret)
         now = self._clock.now()
         if token is None or user is None or token.expires_at <= now or token.created_at < user.tokens_since:
-            raise Unauthenticated("a valid token is needed; get one from /auth-token/")
+            raise Unauthenticated(Fault.NO_VALID_TOKEN)
         return Principal(user.username, user.role, token.token_id)
 
     def _holder(self, secret: str) -> tuple[Token | None, User | None]:
@@ -126,7 +127,7 @@ class AccountService:
             if token.token_id == token_id:
                 self._users.revoke(token.token_hash)
                 return
-        raise NotFound("there is no such token")
+        raise NotFound(Fault.NO_SUCH_TOKEN)
 
     def revoke_all_tokens(self, username: str) -> None:
         """Sign a user out everywhere: no token that the user has now is good any more."""
@@ -144,13 +145,13 @@ class AccountService:
     def get(self, username: str) -> User:
         """The user of that name; NotFound where there is none."""
         if check_username(username):
-            raise NotFound(f"there is no user {username[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_USER, name=repr(username[:80]))
         return self._users.get(username)
 
     def list(self, cursor: str, limit: int) -> tuple[builtins.list[User], str]:
         """Up to `limit` users by name, and the next cursor, "" at the end; Malformed for a cursor that is none."""
         if cursor and check_username(cursor):
-            raise Malformed("the cursor does not fit this list")
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         return self._users.list(cursor, limit)
 
     def count(self) -> int:
@@ -213,7 +214,7 @@ class AccountService:
             try:
                 self.create(username, password or invented or "", Role.ADMIN)
             except Invalid as error:
-                raise Invalid(*(FieldError(f"ADMIN_{e.field.upper()}", e.message) for e in error.errors)) from error
+                raise Invalid(*(replace(e, field=f"ADMIN_{e.field.upper()}") for e in error.errors)) from error
             return invented
         return None
 
@@ -224,9 +225,7 @@ def _check_wait(subject: str, tries: Tries, now: datetime) -> None:
         return
     free_at = tries.last_at + timedelta(seconds=min(LONGEST_WAIT, 2 ** min(over, 30)))
     if not is_over(free_at, now, timedelta(seconds=LONGEST_WAIT)):
-        raise TooManyRequests(
-            "too many failed sign-ins; wait before the next", -((now - free_at) // timedelta(seconds=1))
-        )
+        raise TooManyRequests(Fault.TOO_MANY_FAILED_SIGN_INS, -((now - free_at) // timedelta(seconds=1)))
 
 
 def _hash(secret: str) -> str:

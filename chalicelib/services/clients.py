@@ -10,6 +10,7 @@ from datetime import timedelta
 from ..clock import SystemClock
 from ..domain.clients import Client, is_client_id, new_client, normalize_phone
 from ..domain.errors import Malformed, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import Segment
 from ..storage.clients import ClientRepository
 from ..storage.segments import SegmentCount
@@ -53,7 +54,7 @@ class ClientService:
     def get(self, client_id: str) -> Client:
         """The client of that id; NotFound where there is none."""
         if not is_client_id(client_id):
-            raise NotFound(f"there is no client {client_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
         return self._clients.get(client_id)
 
     def find(self, phone_number: str) -> tuple[str, Client | None]:
@@ -96,7 +97,7 @@ class ClientService:
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of a segment and the next cursor, "" at the end; Malformed for one that is none."""
         if not _CURSOR.fullmatch(cursor):
-            raise Malformed("the cursor does not fit this list")
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         return self._clients.list(segment, cursor, limit)
 
     def counts(self, segment: Segment) -> Sequence[SegmentCount]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ..clock import Backoff
 from ..domain.errors import Conflict, Malformed, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import REDRIVING, Mailing, MailingState, MailingStatus
 from ..domain.messages import MessageKey, MessageStatus
 from ..domain.reasons import Cause, Reason
@@ -21,7 +22,6 @@ from .putting_back import put_back, requeued
 _LOOK = 1000  # dead letters at once
 _HIDE = 60  # seconds that those in hand are kept from others
 _TRIES = 8
-_UNASKED = "the gateway may have taken it, so it is put back only if that is asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Redriven:
 
     put_back: int
     settled: int
-    refused: dict[str, str]
+    refused: dict[str, Conflict | NotFound]
 
 
 class DeadLetters:
@@ -73,7 +73,7 @@ class DeadLetters:
         got such a message may get it twice. The sender checks pause, opt-out and local window again. A letter whose
         message has been settled otherwise is removed; one that is refused stays.
         """
-        refused: dict[str, str] = {}
+        refused: dict[str, Conflict | NotFound] = {}
         chosen: defaultdict[str, dict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
         left: list[QueueMessage] = []
         for message in self._dead_letters.receive(_LOOK, _HIDE):
@@ -83,7 +83,7 @@ class DeadLetters:
             try:
                 hint = Hint.parse(message.body)
             except Malformed:
-                refused[message.item] = "the body is no message of this service"
+                refused[message.item] = Conflict(Fault.NOT_A_MESSAGE)
                 left.append(message)
                 continue
             for client_id in hint.client_ids:
@@ -94,14 +94,14 @@ class DeadLetters:
             try:
                 again, kept = self.put_back(mailing_id, letters, unknown=unknown)
             except (Conflict, NotFound) as error:
-                refused |= dict.fromkeys(messages, str(error))
+                refused |= dict.fromkeys(messages, error)
                 left += messages.values()
                 continue
             count += again
             settled += len(letters) - again - len(kept)
             staying = {message.item for client_id in kept for message in letters[client_id]}
             for item in staying:
-                refused[item] = _UNASKED
+                refused[item] = Conflict(Fault.MAYBE_SENT)
                 left.append(messages[item])
             self._dead_letters.delete([one.receipt for item, one in messages.items() if item not in staying])
         self._dead_letters.postpone([(message.receipt, 0) for message in left])
@@ -141,7 +141,7 @@ class DeadLetters:
 
         def marked(old: Mailing, now: datetime) -> Mailing:
             if old.end_at <= now:
-                raise Conflict("the mailing's window has closed; move its end first")
+                raise Conflict(Fault.WINDOW_CLOSED_MOVE_END)
             if old.status not in (MailingStatus.RUNNING, MailingStatus.PAUSED):
                 old = replace(old.moved_to(MailingStatus.RUNNING, now), final=(), finished_at=None)
             return replace(old, reopening=(*old.reopening, REDRIVING))
@@ -158,7 +158,7 @@ class DeadLetters:
             if self._mailings.change(old, new):
                 return
             self._backoff.wait(tries)
-        raise Conflict("the mailing is being changed by others; try again")
+        raise Conflict(Fault.MAILING_BEING_CHANGED)
 
 
 def _without_mark(mailing: Mailing, now: datetime) -> Mailing:

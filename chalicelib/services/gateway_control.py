@@ -13,6 +13,7 @@ from enum import Enum
 from ..clock import SystemClock
 from ..domain.deadlines import is_over
 from ..domain.errors import Invalid, Unavailable
+from ..domain.faults import Fault
 from ..domain.gateway_control import ONE_ROUND, RETRY_AFTER_AT_MOST, GatewayChange, GatewayControl, check_reason
 from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
@@ -252,7 +253,7 @@ class GatewayControlService:
     def set_rate(self, rate: int | None, by: str) -> GatewayControl:
         """Set the gateway's rate, in messages a second, None for no limit; senders follow within a second."""
         if rate is not None and not 1 <= rate <= MAX_RATE:
-            raise Invalid.of("rate", f"must be 1 to {MAX_RATE} messages a second, or null for no limit")
+            raise Invalid.of("rate", Fault.RATE, most=MAX_RATE)
         return self._update(
             lambda control: control.with_rate(rate, self._clock.now(), by) if control.rate != rate else None
         )

@@ -9,6 +9,7 @@ from ulid import ULID
 
 from ..clock import SystemClock
 from ..domain.errors import Malformed, NotFound, Unavailable
+from ..domain.faults import Fault
 from ..domain.imports import RowError, read_clients
 from ..messaging import Queue, Unit
 from ..observability import logger
@@ -56,7 +57,7 @@ class ImportService:
     def get(self, import_id: str) -> Import:
         """How far an import has come; NotFound where there is none, or none any more."""
         if not (len(import_id) == 26 and import_id.isalnum() and import_id.isascii()):
-            raise NotFound(f"there is no import {import_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
         return self._imports.get(import_id)
 
     def rejected(self, import_id: str, cursor: str, limit: int) -> tuple[int, list[RowError], str]:
@@ -64,7 +65,7 @@ class ImportService:
         total = self.get(import_id).errors
         page, _, offset = (cursor or "0:0").partition(":")
         if not (page.isdecimal() and offset.isdecimal() and len(cursor) < 12):
-            raise Malformed("the cursor does not fit this list")
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         errors = self._imports.report(import_id, int(page))
         end = int(offset) + limit
         following = f"{page}:{end}" if end < len(errors) else f"{int(page) + 1}:0"

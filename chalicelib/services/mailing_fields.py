@@ -7,6 +7,7 @@ from dataclasses import fields as dataclass_fields
 from datetime import datetime
 
 from ..domain.errors import Conflict, Invalid
+from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow
 from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown, Segment, check_text, check_window
 from ..domain.messages import MessageStatus
@@ -83,10 +84,11 @@ def check_changeable(old: Mailing, new: Mailing) -> None:
     names = [one.name for one in dataclass_fields(Mailing)]
     refused = [name for name in names if getattr(old, name) != getattr(new, name) and name not in allowed]
     if refused or not allowed:
-        changeable = ", ".join(sorted(_API_NAMES.get(name, name) for name in allowed)) or "nothing"
+        if not allowed:
+            raise Conflict(Fault.MAILING_NOT_CHANGEABLE, status=old.status)
+        changeable = ", ".join(sorted(_API_NAMES.get(name, name) for name in allowed))
         kept = ", ".join(_API_NAMES.get(name, name) for name in refused)
-        what = f"its {kept} cannot be changed" if kept else "it cannot be changed"
-        raise Conflict(f"the mailing is {old.status} and has begun, so {what}; of such a mailing {changeable} can be")
+        raise Conflict(Fault.MAILING_PARTLY_CHANGEABLE, status=old.status, refused=kept, names=changeable)
 
 
 def widened(old: Mailing, new: Mailing, now: datetime) -> Mailing:

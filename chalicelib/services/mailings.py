@@ -13,6 +13,7 @@ from ulid import ULID
 
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
+from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, MailingStatus, OnUnknown, Segment, Statistics, is_mailing_id
 from ..domain.requests import KEY_FIELD, RequestKey
 from ..messaging import MAX_DELAY, Queue, Unit
@@ -69,14 +70,14 @@ class MailingService:
             logger.info("mailing ordered", mailing_id=mailing.mailing_id, start_at=mailing.start_at.isoformat())
         else:
             if request is None or earlier.fingerprint != request.fingerprint:
-                raise Invalid.of(KEY_FIELD, "was used for another request already; take a new one")
+                raise Invalid.of(KEY_FIELD, Fault.KEY_USED)
             mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown)
         self._launch_soon(mailing, now)
         return mailing
 
     def _check_reach(self, segment: Segment, start_at: datetime, now: datetime) -> None:
         if start_at <= now and not self._clients.count(segment):
-            raise Invalid.of("clients", "match no client, and the mailing would start at once; see its preview")
+            raise Invalid.of("clients", Fault.NOBODY_TO_SEND_TO)
 
     def _new_id(self, now: datetime) -> str:
         milliseconds = int(now.timestamp() * 1000)
@@ -123,7 +124,7 @@ class MailingService:
         A cursor is "" at the start and the end; Malformed for one that is none.
         """
         if not (place := _CURSOR.fullmatch(cursor)):
-            raise Malformed("the cursor does not fit this list")
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         mailings, after = self._mailings.list(status, (place[1], int(place[2])) if cursor else None, limit)
         return mailings, f"{after[0]}:{after[1]}" if after else ""
 
@@ -168,12 +169,12 @@ class MailingService:
             mailing = self.get(mailing_id)
             begun = mailing.launched_at is not None
             if mailing.status not in DELETABLE and (begun or mailing.status is not MailingStatus.PAUSED):
-                raise Conflict(f"a mailing that is {mailing.status} cannot be deleted; cancel it first")
+                raise Conflict(Fault.MAILING_NOT_DELETABLE, status=mailing.status)
             if self._mailings.mark_deleted(mailing):
                 logger.info("mailing deleted", mailing_id=mailing_id)
                 self._hint(Unit("purge", mailing_id))
                 return
-        raise Conflict("the mailing is being changed by others; try again")
+        raise Conflict(Fault.MAILING_BEING_CHANGED)
 
     # -- steering
 
@@ -182,11 +183,11 @@ class MailingService:
 
         def launched(old: Mailing, now: datetime) -> Mailing:
             if old.status is not MailingStatus.SCHEDULED:
-                raise Conflict(f"a mailing that is {old.status} cannot be launched; only a scheduled one can")
+                raise Conflict(Fault.MAILING_NOT_LAUNCHABLE, status=old.status)
             if old.end_at <= now:
-                raise Conflict("the mailing's window has closed")
+                raise Conflict(Fault.WINDOW_CLOSED)
             if not self._clients.count(old.segment):
-                raise Conflict("the mailing's clients match nobody; see its preview")
+                raise Conflict(Fault.MAILING_MATCHES_NOBODY)
             return replace(old, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, launched)
@@ -202,7 +203,7 @@ class MailingService:
 
         def resumed(old: Mailing, now: datetime) -> Mailing:
             if old.status is not MailingStatus.PAUSED:
-                raise Conflict(f"a mailing that is {old.status} cannot be resumed; only a paused one can")
+                raise Conflict(Fault.MAILING_NOT_RESUMABLE, status=old.status)
             return old.moved_to(MailingStatus.RUNNING if old.launched_at else MailingStatus.SCHEDULED, now)
 
         new = self._apply(mailing_id, resumed)
@@ -223,7 +224,7 @@ class MailingService:
 
         def changed(old: Mailing, now: datetime) -> Mailing:
             if old.status not in (MailingStatus.SCHEDULED, MailingStatus.RUNNING, MailingStatus.PAUSED):
-                raise Conflict(f"a mailing that is {old.status} has no rate any more")
+                raise Conflict(Fault.MAILING_HAS_NO_RATE, status=old.status)
             return replace(old, rate_limit=rate_limit, revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, changed)
@@ -239,9 +240,9 @@ class MailingService:
 
         def reopened(old: Mailing, now: datetime) -> Mailing:
             if old.status is not MailingStatus.FINISHED:
-                raise Conflict(f"a mailing that is {old.status} cannot retry; only a finished one can")
+                raise Conflict(Fault.MAILING_NOT_RETRIABLE, status=old.status)
             if old.end_at <= now:
-                raise Conflict("the mailing's window has closed; move its end first")
+                raise Conflict(Fault.WINDOW_CLOSED_MOVE_END)
             statuses = ["failed", *(["unknown"] if unknown else []), *(["expired"] if old.widened_at else [])]
             running = old.moved_to(MailingStatus.RUNNING, now)
             return replace(running, reopening=tuple(statuses), final=(), finished_at=None)
@@ -259,10 +260,10 @@ class MailingService:
             if self._mailings.change(old, new):
                 tell_change(old, new)
                 return new
-        raise Conflict("the mailing is being changed by others; try again")
+        raise Conflict(Fault.MAILING_BEING_CHANGED)
 
 
 def _checked_id(mailing_id: str) -> str:
     if not is_mailing_id(mailing_id):
-        raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+        raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
     return mailing_id

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..domain.clients import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import Mailing, is_mailing_id
 from ..domain.messages import Message, MessageKey, MessageStatus, gateway_id_for
 from ..domain.timelines import Step, timeline_of
@@ -18,7 +19,6 @@ from ..storage.mailings import MailingRepository
 _PAGES = 5  # of the ledger that one request reads at most, however few of its rows have the wanted status
 _MAILINGS_WALKED = 10  # by one request that names no mailing
 _MAILINGS_ASKED = 100  # by one request for a client's messages: one batch of reads
-_NO_CURSOR = "the cursor does not fit this list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class MessageService:
         The page may be short, or empty, before the end: a request reads a bounded part of the ledger.
         """
         if mailing_id is not None and not is_mailing_id(mailing_id):
-            raise Invalid.of("mailing", "is not the id of a mailing")
+            raise Invalid.of("mailing", Fault.NO_ID_OF_A_MAILING)
         if client_id is not None and not is_client_id(client_id):
-            raise Invalid.of("client", "is not the id of a client")
+            raise Invalid.of("client", Fault.NO_ID_OF_A_CLIENT)
         if mailing_id is not None and client_id is not None:
             found = self._ledger.read([(mailing_id, client_id)])
             rows = [message for message in found.values() if status in (None, message.status)]
@@ -114,7 +114,7 @@ class MessageService:
             return self._trouble(mailing_id, status, cursor, limit)
         shard, _, after = (cursor or f"{SHARDS[0]}|").partition("|")
         if shard not in SHARDS or not (after == "" or is_client_id(after)):
-            raise Malformed(_NO_CURSOR)
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         place = SHARDS.index(shard)
         found: list[Message] = []
         reads = 0
@@ -137,7 +137,7 @@ class MessageService:
         self, mailing_id: str, status: MessageStatus, cursor: str, limit: int
     ) -> tuple[builtins.list[Message], str]:
         if cursor and not is_client_id(cursor):
-            raise Malformed(_NO_CURSOR)
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         found: builtins.list[Message] = []
         after = cursor
         for _ in range(_PAGES):
@@ -197,5 +197,5 @@ class MessageService:
 
 def _checked(mailing_id: str) -> str:
     if not is_mailing_id(mailing_id):
-        raise Malformed(_NO_CURSOR)
+        raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
     return mailing_id

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..clock import SystemClock
 from ..domain.errors import NotFound
+from ..domain.faults import Fault
 from ..domain.forecasts import Forecast, forecast, left_out
 from ..domain.mailings import Mailing, OnUnknown, is_mailing_id
 from ..domain.reasons import Reason
@@ -55,7 +56,7 @@ class PreviewService:
     def ordered(self, mailing_id: str) -> Preview:
         """The preview of a mailing, as if it went to its clients of today from now on; NotFound where there is none."""
         if not is_mailing_id(mailing_id):
-            raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._preview(self._mailings.get(mailing_id), self._clock.now())
 
     def _preview(self, mailing: Mailing, now: datetime) -> Preview:

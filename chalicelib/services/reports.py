@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..clock import SystemClock
 from ..config import Settings
 from ..domain.errors import Conflict, NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, MailingStatus, Statistics
 from ..domain.reasons import Cause
 from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
@@ -95,11 +96,11 @@ class ReportService:
     def send(self, day: date | None = None) -> SentReport:
         """Send a report now, of today so far where no day is named, however often; Conflict where nobody gets it."""
         if not self._recipients:
-            raise Conflict("nobody is named to get the report (REPORT_TO)")
+            raise Conflict(Fault.NO_REPORT_RECIPIENTS)
         now = self._clock.now()
         today = self._timetable.today(now)
         if day is not None and day > today:
-            raise Conflict(f"{day.isoformat()} has not begun yet")
+            raise Conflict(Fault.DAY_NOT_BEGUN, day=day.isoformat())
         return self._send(self.make(Day.of(day or today, self._timetable.timezone)))
 
     def _send_once(self, report: DailyReport, owner: str) -> SentReport:

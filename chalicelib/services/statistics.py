@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..domain.errors import NotFound
+from ..domain.faults import Fault
 from ..domain.mailings import MailingState, MailingStatus, is_mailing_id
 from ..domain.tallies import Tally
 from ..storage.mailings import MailingRepository
@@ -60,5 +61,5 @@ class StatisticsService:
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """One mailing with all its counters; NotFound where there is none."""
         if not is_mailing_id(mailing_id):
-            raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._mailings.detail(mailing_id)

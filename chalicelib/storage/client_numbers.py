@@ -20,6 +20,7 @@ from typing import Any
 from ..clock import Backoff
 from ..domain.clients import Client, client_id_for
 from ..domain.errors import Conflict
+from ..domain.faults import Fault
 from .client_rows import client_of, is_client
 from .models import Tables
 from .retries import Item, read_items
@@ -69,7 +70,7 @@ class ClientNumbers:
             if not following:
                 return found
             left = following
-        raise Conflict("this number has changed hands too often; it cannot be used any more")
+        raise Conflict(Fault.PHONE_NUMBER_WORN_OUT)
 
     def _read(self, ids: Iterable[str]) -> dict[str, Item]:
         keys: list[Item] = [{"client_id": {"S": client_id}} for client_id in dict.fromkeys(ids)]

@@ -14,6 +14,7 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.clients import Client, Contact, client_id_for, in_place_of_row
 from ..domain.errors import Conflict, NotFound, Unavailable
+from ..domain.faults import Fault
 from ..domain.mailings import Segment
 from .client_changes import ClientChanges
 from .client_lists import ClientLists
@@ -51,7 +52,7 @@ class ClientRepository:
         """The client of that id; NotFound where there is none."""
         found = self.get_many([client_id])
         if not found:
-            raise NotFound(f"there is no client {client_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
         return found[client_id]
 
     def get_many(self, client_ids: Iterable[str]) -> dict[str, Client]:
@@ -251,11 +252,11 @@ class ClientRepository:
 
 
 def _taken() -> Conflict:
-    return Conflict("a client with this phone number exists already")
+    return Conflict(Fault.PHONE_NUMBER_TAKEN)
 
 
 def _changed() -> Conflict:
-    return Conflict("the client was changed by somebody else meanwhile; read it again")
+    return Conflict(Fault.CLIENT_CHANGED)
 
 
 def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:

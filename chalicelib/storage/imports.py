@@ -18,6 +18,7 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.clients import Client, new_client
 from ..domain.errors import NotFound
+from ..domain.faults import Fault
 from ..domain.imports import ClientFile, RowError
 from .leases import is_free
 from .models import SettingModel, Tables, to_ms
@@ -78,7 +79,7 @@ class ImportRepository:
         # Clients of one segment side by side move its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
         chunks = [[_cells(client, file.given) for client in part] for part in _parts(clients, CHUNK)]
-        reports = [[[one.row, one.field, one.message] for one in part] for part in _parts(file.errors, _REPORTED)]
+        reports = [[_error_cells(one) for one in part] for part in _parts(file.errors, _REPORTED)]
         new = Import(
             import_id,
             now,
@@ -113,7 +114,7 @@ class ImportRepository:
         """The import of that id; NotFound where there is none any more."""
         row = self._row(import_id, _PROGRESS)
         if row is None or row.changed_at is None:
-            raise NotFound(f"there is no import {import_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
         facts: dict[str, Any] = json.loads(row.body or "{}")
         names = ("chunks_done", "created", "changed", "unchanged", "opt_outs_kept")
         facts |= {name: int(getattr(row, name) or 0) for name in names}
@@ -173,7 +174,7 @@ class ImportRepository:
     def report(self, import_id: str, page: int) -> list[RowError]:
         """A page of what was rejected; empty after the last."""
         row = self._row(import_id, _part("report", page))
-        return [RowError(*cells) for cells in _unpacked(row.content)] if row and row.content else []
+        return [_row_error(*cells) for cells in _unpacked(row.content)] if row and row.content else []
 
     def open(self, limit: int) -> Sequence[str]:
         """Ids of imports that are not finished."""
@@ -220,3 +221,17 @@ def _client(cells: list[Any], now: datetime) -> Client:
         opted_out=bool(opted_out),
         now=now,
     )
+
+
+def _error_cells(error: RowError) -> list[Any]:
+    values = {name: str(value) for name, value in error.values.items()}
+    return [error.row, error.field, json.dumps({"fault": error.fault.code, "values": values})]
+
+
+def _row_error(row: int, field: str, told: str) -> RowError:
+    """What was stored of an error. An older version stored its sentence, which is told as it is."""
+    stored = json.loads(told) if told.startswith("{") else {}
+    fault = Fault.__members__.get(str(stored.get("fault", "")).upper())
+    if fault is None:
+        return RowError(row, field, Fault.AS_TOLD, {"text": told})
+    return RowError(row, field, fault, stored["values"])

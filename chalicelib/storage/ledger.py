@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ..clock import Backoff
 from ..domain.errors import NotFound, Unavailable
+from ..domain.faults import Fault
 from ..domain.messages import Message, MessageKey, ledger_key_for, parse_message_id
 from ..observability import logger
 from .message_rows import message_of, values_of
@@ -175,7 +176,7 @@ class Ledger:
         key = parse_message_id(message_id)
         found = self.read([key])
         if key not in found:
-            raise NotFound(f"there is no message {message_id[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_MESSAGE, name=repr(message_id[:80]))
         return found[key]
 
     def read(self, keys: Iterable[MessageKey], consistent: bool = True) -> dict[MessageKey, Message]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..domain.clients import SHARDS
 from ..domain.errors import NotFound
+from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import (
     Late,
@@ -39,7 +40,7 @@ def meta_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingModel:
     for row in rows:
         if row.part == META and row.status != DELETED:
             return row
-    raise NotFound(f"there is no mailing {mailing_id[:80]!r}")
+    raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
 
 
 def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:

@@ -14,6 +14,7 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.errors import Conflict, NotFound
+from ..domain.faults import Fault
 from ..domain.users import Role, Token, User
 from .counters import Counters
 from .models import Tables, UserModel, from_ms, to_ms
@@ -47,13 +48,13 @@ class UserRepository:
         with translated("users"):
             rows = list(self._model.query(f"user#{username}", consistent_read=True))
         if not rows:
-            raise NotFound(f"there is no user {username[:80]!r}")
+            raise NotFound(Fault.NO_SUCH_USER, name=repr(username[:80]))
         return _user(rows[0])
 
     def create(self, user: User) -> None:
         """Add a user; Conflict where the name is taken."""
         if self._write(None, user):
-            raise Conflict("a user with this name exists already")
+            raise Conflict(Fault.USERNAME_TAKEN)
 
     def change(self, old: User, new: User) -> None:
         """Put `new` in the place of `old`; Conflict where others changed it meanwhile, or for the last admin's role."""
@@ -84,9 +85,9 @@ class UserRepository:
 
     def _explain(self, codes: tuple[str | None, ...]) -> None:
         if codes and codes[0] == _REFUSED:
-            raise Conflict("the user was changed by somebody else meanwhile; read it again")
+            raise Conflict(Fault.USER_CHANGED)
         if codes:
-            raise Conflict("the last admin can neither be removed nor become an operator")
+            raise Conflict(Fault.LAST_ADMIN)
 
     def list(self, after: str, limit: int) -> tuple[list[User], str]:
         """Up to `limit` users by name after a name, and the last name, "" at the end."""

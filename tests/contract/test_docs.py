@@ -10,6 +10,7 @@ from botocore import xform_name
 
 from chalicelib.api import problems
 from chalicelib.api.exposition import FAMILIES
+from chalicelib.domain.faults import Fault
 from chalicelib.domain.reasons import Reason
 from chalicelib.observability import METRICS
 from chalicelib.wording import DETAILED, REASONS
@@ -37,6 +38,13 @@ def test_every_reason_is_in_its_table() -> None:
     assert [row[:2] for row in rows] == [[f"`{one}`", texts[one]] for one in Reason]
     assert {row[0].strip("`") for row in rows if row[2]} == set(DETAILED)
     assert all(len(row) == 4 and row[3] for row in rows)
+
+
+def test_every_code_of_an_error_is_in_its_list() -> None:
+    """With its text, in the order of the enum, and no other; what is on a queue is nothing of the API."""
+    told = [one for one in Fault if one not in (Fault.NOT_A_HINT, Fault.NOT_A_UNIT)]
+    rows = [row for row in _rows("errors.md", "| `") if row[0] != "`code`"]
+    assert rows == [[f"`{one.code}`", re.sub(r"%\(\w+\)s", "…", one.value)] for one in told]
 
 
 def test_every_test_that_proves_a_promise_exists() -> None:

@@ -11,13 +11,20 @@ import pytest
 
 from chalicelib import wording
 from chalicelib.admin import texts
+from chalicelib.api import problems
+from chalicelib.domain.errors import Conflict, Invalid, NotFound, ServiceError
+from chalicelib.domain.faults import Fault
 from chalicelib.domain.gateway_control import GatewayControl
+from chalicelib.domain.mailings import MailingStatus
 from chalicelib.domain.reasons import Cause, Reason
 from tests.contract import marked_texts
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 TRANSLATED = [language for language in texts.LANGUAGES if language != texts.DEFAULT]
 FORMS = {"ru": 3}
+SOURCES = "".join(
+    path.read_text(encoding="utf-8") for path in Path(wording.__file__).parent.rglob("*.py") if path.name != "faults.py"
+)
 MOMENT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -67,52 +74,57 @@ def test_a_translation_has_the_places_of_its_text(catalog: polib.POFile) -> None
 
 
 def test_what_is_marked_is_a_text() -> None:
-    """Expects no variable to be marked, which nobody could find to translate; `said` is for what other code wrote."""
+    """Expects no variable to be marked, which nobody could find to translate."""
     assert list(marked_texts.unmarked()) == []
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_what_other_code_says_to_people_is_translated(language: str) -> None:
-    """Expects errors of the whole service in the catalog's context "said"."""
-    known = [pattern for pattern, _ in texts.sayings(language)]
-    written = marked_texts.written()
-    missing = {place: text for text, place in written.items() if not any(one.fullmatch(text) for one in known)}
-    assert missing == {}
+KINDS = (*problems.PROBLEMS.values(), problems.UNEXPECTED)
+KEYS = {
+    "reason": {*wording.REASONS.values(), *wording.DETAILED.values()},
+    "fault": {fault.value for fault in Fault},
+    "problem": {kind.title for kind in KINDS} | {kind.meaning for kind in KINDS},
+}
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_no_saying_is_left_over(language: str) -> None:
-    """Expects each to be one that code can still write."""
-    written = marked_texts.written()
-    for pattern, _ in texts.sayings(language):
-        assert any(pattern.fullmatch(text) for text in written), pattern.pattern
+@pytest.mark.parametrize("context", KEYS)
+def test_the_catalog_has_each_text_that_other_code_says_and_no_other(catalog: polib.POFile, context: str) -> None:
+    """Expects the sentences of reasons, faults and problems, a context for each: they are looked up as they stand."""
+    assert {entry.msgid for entry in catalog if entry.msgctxt == context} == KEYS[context]
+
+
+def test_the_catalog_has_no_other_context(catalog: polib.POFile) -> None:
+    """Expects no texts that nothing looks up."""
+    assert {entry.msgctxt for entry in catalog if entry.msgctxt} == set(KEYS)
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_is_raised_somewhere(fault: Fault) -> None:
+    """Expects no sentence that nobody can meet."""
+    assert f"Fault.{fault.name}" in SOURCES
 
 
 @pytest.mark.parametrize(
-    ("said", "russian"),
+    ("error", "english", "russian"),
     [
-        ("is required", "обязательно"),
-        ("must have 10 to 256 characters", "должно быть от 10 до 256 символов"),
+        (NotFound(Fault.NO_SUCH_TOKEN), "there is no such token", "такого токена нет"),
         (
+            Conflict(Fault.MAILING_NOT_DELETABLE, status=MailingStatus.RUNNING),
             "a mailing that is running cannot be deleted; cancel it first",
             "рассылку в состоянии «идёт» нельзя удалить; сначала отмените её",
         ),
-        ("what nobody ever wrote", "what nobody ever wrote"),
+        (
+            Invalid.of("password", Fault.LENGTH, least=10, most=256),
+            "New password: must have 10 to 256 characters",
+            "Новый пароль: должно быть от 10 до 256 символов",
+        ),
+        (Conflict(Fault.AS_TOLD, text="100 % as it is"), "100 % as it is", "100 % as it is"),
     ],
 )
-def test_what_other_code_says_is_told_in_the_language_of_the_page(said: str, russian: str) -> None:
-    """Expects values in their places, themselves translated where they can be, and unknown messages as they are."""
-    assert texts.said(said) == said
+def test_an_error_is_told_in_the_language_of_the_page(error: ServiceError, english: str, russian: str) -> None:
+    """Expects values in their places, states by their names, and what is told already as it is."""
+    assert texts.told(error) == english
     with texts.speaking("ru"):
-        assert texts.said(said) == russian
-
-
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_the_catalog_has_each_text_of_a_reason_and_no_other(catalog: polib.POFile, language: str) -> None:
-    """Expects the sentences of `wording` in the context "reason": they are looked up as they stand there."""
-    assert catalog.metadata["Language"] == language
-    known = {entry.msgid for entry in catalog if entry.msgctxt == "reason"}
-    assert known == {*wording.REASONS.values(), *wording.DETAILED.values()}
+        assert texts.told(error) == russian
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_everything_that_fails_is_answered_the_same(api: Api) -> None:
         "title": "Nobody is signed in",
         "status": 401,
         "detail": "a valid token is needed; get one from /auth-token/",
+        "code": "no_valid_token",
     }
     for reply in replies:
         assert reply.headers["content-type"] == "application/problem+json"
