@@ -73,9 +73,10 @@ class Unit:
 
     launch: start a mailing (with the revision that was due). expand: write the rows of one shard. pump: feed the send
     queue for all running mailings. resume: feed a mailing from its start. settle: recount a mailing and end it.
-    stalled: the same, and feed it again if it is open. reopen: put ended messages back. These three are for all shards,
-    or in a large mailing for one. purge: remove a deleted mailing's ledger. import: write the clients of an import.
-    zones: have waiting messages follow their clients' zones.
+    stalled: the same, and feed it again if it is open. recount: the same once it is quiet, its counts being in doubt.
+    reopen: put ended messages back. These four are for all shards, or in a large mailing for one. purge: remove a
+    deleted mailing's ledger. import: write the clients of an import. zones: have waiting messages follow their clients'
+    zones.
     """
 
     kind: str

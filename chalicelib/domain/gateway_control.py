@@ -162,8 +162,7 @@ class GatewayControl:
         `words` are the gateway's own. `refusal` is the answer that so many messages got that it cannot have been meant
         for them, None if it is something else.
         """
-        span = min(OPEN_AT_MOST, OPEN_FOR * 2 ** min(self.trips, 10))
-        span = max(span, min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
+        span = max(self._next_span(), min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
         return replace(
             self,
             retry_at=now + span,
@@ -184,8 +183,13 @@ class GatewayControl:
         return replace(self, retry_at=now + PROBE_LEASE, revision=self.revision + 1)
 
     def refused_probe(self, now: datetime) -> GatewayControl:
-        """The circuit, soon to be tried again: the gateway answers, but has not taken anything yet."""
-        return replace(self, retry_at=now + OPEN_FOR, revision=self.revision + 1)
+        """The circuit, to be tried again: the gateway answers, but has not taken anything yet. Each probe costs people
+        their message, so they are as rare as those that fail."""
+        return replace(self, retry_at=now + self._next_span(), revision=self.revision + 1)
+
+    def _next_span(self) -> timedelta:
+        span: timedelta = OPEN_FOR * 2 ** min(self.trips, 10)
+        return min(OPEN_AT_MOST, span)
 
     def closed(self, now: datetime, by: str = "", reason: str = "") -> GatewayControl:
         """The circuit closed."""

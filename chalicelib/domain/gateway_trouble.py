@@ -71,11 +71,13 @@ class Trip:
     """What becomes of the shared control by what a sender has seen; senders that see few messages put it together.
 
     `certain` opens the circuit at once. It takes different messages otherwise: one that the gateway never takes is no
-    sign of trouble, and has to be used up.
+    sign of trouble, and has to be used up. If the circuit is open, only a probe says anything new: what was under way
+    when it was opened fails too, in each batch of each sender, and an outage of a second would count as many.
     """
 
     run: Run
     certain: bool
+    probed: bool
     threshold: int
     accepted: bool
     now: datetime
@@ -86,8 +88,8 @@ class Trip:
     def after(self, control: GatewayControl) -> GatewayControl | None:
         """The control that follows from this one, None if it stays."""
         self.opened, self.put_back = False, ()
-        if control.held or (control.open and not self.certain):
-            return None  # another sender has opened it
+        if control.held or (control.open and not self.probed) or self._is_old(control):
+            return None
         troubled = self.run.troubled | (set() if self.accepted else set(control.troubled))
         same = not self.accepted and control.refusal == self.run.refusal
         refused = self.run.refused | (set(control.refused) if same else set())
@@ -106,6 +108,11 @@ class Trip:
         return control.tripped(
             self.now, wish, last.cause if last else None, last.words if last else "", refusal if by_refusals else None
         )
+
+    def _is_old(self, control: GatewayControl) -> bool:
+        """Whether all of it is from before the circuit was closed, and so known."""
+        closed_at = control.changed_at
+        return not self.probed and closed_at is not None and all(one.at <= closed_at for _, one in self.attempts)
 
     def _last(self) -> Attempt | None:
         """The last attempt that was not taken."""

@@ -151,6 +151,7 @@ class ShardProgress:
     owner: str = ""
     lease_until: datetime | None = None
     counted_at: datetime | None = None
+    taken_over: bool = False  # from a dispatcher that stopped in it: whether rows that say so have hints is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,16 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class MailingState:
-    """Everything that stands under one mailing's key, read in one query."""
+    """Everything that stands under one mailing's key, read in one query.
+
+    Its counts are `doubtful` if a sender may have been killed before it counted what it had written.
+    """
 
     mailing: Mailing
     shards: dict[str, ShardProgress] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=lambda: Statistics(0, Counter(), False))
     progress_at: datetime | None = None
+    doubtful: bool = False
 
 
 def is_mailing_id(text: str) -> bool:

@@ -15,7 +15,9 @@ SEPARATOR = "|"  # between the parts of a counter's name; the counter of a statu
 # What sending has taken so far, for a mailing's cost: write units of the ledger, hints, messages looked at for them,
 # milliseconds of senders.
 WRITES, HINTS, LOOKS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "looks", "ms"))
-WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS})
+# How often somebody found traces of a sender that was killed, and whose last batch may not be counted.
+DOUBTS = SEPARATOR.join(("work", "doubts"))
+WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS, DOUBTS})
 # Messages that were called for again after the gateway may have taken them.
 REPEATED = SEPARATOR.join(("repeated", "all"))
 _HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ from ..domain.costs import write_units_of
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message, MessageKey
 from ..domain.reasons import Cause
-from ..domain.tallies import HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
+from ..domain.tallies import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from .measuring import measure_status
 
 
@@ -59,6 +59,10 @@ class Batch:
     def keep(self, received: Received, key: MessageKey | None, delay: float | None) -> None:
         """See a message again; without a delay together with its item, when the queue shows that again."""
         self.kept.setdefault(received.item, (received, {}))[1][key] = delay
+
+    def doubt(self, mailing_id: str) -> None:
+        """Note a trace of a sender that was killed: what it had written last may not be counted."""
+        self.counts[mailing_id][DOUBTS] += 1
 
     def count(self, old: Message, new: Message) -> None:
         """Note that a row went from one status to another."""

@@ -149,6 +149,8 @@ class Claims:
 
     def _is_due(self, message: Message, item: Received, now: datetime, batch: Batch) -> bool:
         if message.status.terminal:
+            if item.receive_count > 1:  # it was in the hands of a sender that did not come to its end
+                batch.doubt(message.mailing_id)
             if message.because(Reason.ATTEMPTS_USED_UP) and item.receive_count > 1:
                 batch.dead.append((item, message.key, message.cause))  # recorded, and stopped before it was buried
             return False
@@ -246,6 +248,8 @@ class Claims:
                 batch.keep(job.received, new.key, self._rng.uniform(*span))
                 continue
             batch.count(job.message, new)
+            if job.message.status is MessageStatus.SENDING:
+                batch.doubt(new.mailing_id)
             if new.status is MessageStatus.SENDING:
                 claimed.append(replace(job, message=new))
                 continue

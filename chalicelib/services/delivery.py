@@ -123,7 +123,7 @@ class Delivery:
         try:
             noted = self._control.note(attempts, batch.probed)
             if noted.feed:
-                self._outcomes.go_on()
+                self._outcomes.go_on(noted.wait)
             self._outcomes.put_back(noted.put_back)
         except ServiceError as error:
             logger.warning("what the gateway says of itself could not be acted on", error=str(error))

@@ -78,7 +78,7 @@ class Dispatcher:
                     self._feeder.pump(unit.hop, deadline)
                 case "resume":
                     self._resume(unit.mailing_id)
-                case "settle" | "stalled":
+                case "settle" | "stalled" | "recount":
                     self._settler.settle(unit, deadline)
                 case "reopen":
                     self._reopener.reopen(unit, deadline)

@@ -81,7 +81,7 @@ class Expander:
         now = self._clock.now()
         if not self._mailings.acquire(mailing_id, found, owner, now, now + SHARD_LEASE):
             return None
-        following: ShardProgress | None = replace(found, owner=owner)
+        following: ShardProgress | None = replace(found, owner=owner, taken_over=bool(found.owner))
         try:
             left = self._left_behind(mailing_id, found, deadline) if found.owner else []
             for _ in range(pages):
@@ -145,7 +145,8 @@ class Expander:
             cursor=cursor,
             expanded=not cursor,
             rows=shard.rows + len(added) + len(left),
-            fed=first and not cursor and not late,
+            fed=first and not cursor and not late and not shard.taken_over,
+            taken_over=False,
             lease_until=now + SHARD_LEASE,
             counted_at=now,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
@@ -11,6 +12,7 @@ from ..domain.clients import SHARDS
 from ..domain.deadlines import is_over
 from ..domain.mailings import MailingState, MailingStatus
 from ..domain.messages import HINT_SIZE
+from ..domain.tallies import DOUBTS
 from ..messaging import Queue, Unit
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -18,6 +20,7 @@ from ..storage.settings import LeaseRepository
 from .expanding import SHARD_LEASE
 from .gateway_control import GatewayControlService
 from .pump import Pump, is_due_soon, look_until, next_shard
+from .recounting import RECOUNT, RECOUNT_AFTER
 
 PUMP = "pump"
 _LEASE = timedelta(seconds=20)
@@ -89,14 +92,18 @@ class Feeder:
                 self._mailings.restart_feed(state.mailing.mailing_id, shard)
         self.ensure_pump()
 
-    def restart_all(self) -> None:
-        """Set every running mailing going again, as if it had been resumed: the queues were lost, or their readers.
+    def restart_all(self, queues_lost: bool = True) -> None:
+        """Set every running mailing going again: its workers were killed, and the queues were lost with them or not.
 
-        Shards that a dispatcher was expanding go on when its lease is over.
+        Lost queues are filled again, as if it had been resumed, and it is recounted soon, for who was killed may have
+        sent all and not counted it. Shards that a dispatcher was expanding go on when its lease is over.
         """
         for mailing in list(self._mailings.with_status(MailingStatus.RUNNING)):
             mailing_id, now = mailing.mailing_id, self._clock.now()
-            units = [(Unit("resume", mailing_id).body(), 0.0)]
+            units = [(Unit(RECOUNT, mailing_id).body(), RECOUNT_AFTER)]
+            if queues_lost:
+                units.append((Unit("resume", mailing_id).body(), 0.0))
+            self._mailings.add_counts(mailing_id, Counter({DOUBTS: 1}), now)
             for shard in self._mailings.state(mailing_id).shards.values():
                 if not shard.expanded and shard.lease_until and not is_over(shard.lease_until, now, SHARD_LEASE):
                     wait = (shard.lease_until - now).total_seconds() + 1
@@ -112,6 +119,11 @@ class Feeder:
         now, mailing = self._clock.now(), state.mailing
         first = (self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), None, 1) for shard in SHARDS)
         return any(is_due_soon(due_at, now) for found in first for due_at, _ in found)
+
+    def is_idle(self) -> bool:
+        """Whether the send queue holds nothing, and no sender has anything of it in hand."""
+        held = self._send_queue.depths()
+        return not (held.visible or held.delayed or held.in_flight)
 
     def is_stalled(self, state: MailingState) -> bool:
         """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""

@@ -14,7 +14,7 @@ from ..clock import SystemClock
 from ..domain.deadlines import is_over
 from ..domain.errors import Invalid, Unavailable
 from ..domain.faults import Fault
-from ..domain.gateway_control import ONE_ROUND, RETRY_AFTER_AT_MOST, GatewayChange, GatewayControl, check_reason
+from ..domain.gateway_control import ONE_ROUND, GatewayChange, GatewayControl, check_reason
 from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
@@ -45,9 +45,11 @@ class Permit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What follows from attempts: whether the send queue has to be fed again, and messages that have to be put back."""
+    """What follows from attempts: whether the send queue has to be fed again, after `wait` seconds, and messages that
+    have to be put back."""
 
     feed: bool = False
+    wait: float = 0.0
     put_back: tuple[str, ...] = ()
 
 
@@ -109,12 +111,11 @@ class GatewayControlService:
         return Permit.WAIT
 
     def retry_at(self) -> datetime:
-        """When what waits for the circuit is to be tried again, spread a little."""
-        spread = timedelta(seconds=self._rng.uniform(0, 2))
-        now, known = self._clock.now(), self._known
-        if known is None or known.retry_at is None or is_over(known.retry_at, now, RETRY_AFTER_AT_MOST):
-            return now + spread
-        return known.retry_at + spread
+        """When what waits for the circuit may be tried again, spread a little.
+
+        Soon, however long it is open: meanwhile nothing but probes is fed, and once it is closed nobody is to wait.
+        """
+        return self._clock.now() + timedelta(seconds=self._rng.uniform(1, 3))
 
     def has_accepted_since(self, moment: datetime) -> bool:
         """Whether the gateway has taken anything from this sender since then."""
@@ -143,27 +144,42 @@ class GatewayControlService:
             return Noted(feed=True)
         refused = probed and all(attempt.outcome is Outcome.REFUSED for _, attempt in attempts)
         if refused and not all(self.is_same_refusal(attempt) for _, attempt in attempts):
-            self._update(lambda control: control.refused_probe(self._clock.now()) if control.retry_at else None)
-            return Noted(feed=True)
-        certain = probed or blocked or longest >= self._threshold
-        return self._after_trouble(run, attempts, certain, slowed, accepted)
+            control = self._update(lambda one: one.refused_probe(self._clock.now()) if one.retry_at else None)
+            return Noted(feed=True, wait=self._left(control))
+        certain = blocked or longest >= self._threshold
+        return self._after_trouble(run, attempts, probed, certain, slowed, accepted)
 
     def _after_trouble(
-        self, run: Run, attempts: Sequence[tuple[str, Attempt]], certain: bool, slowed: bool, accepted: bool
+        self,
+        run: Run,
+        attempts: Sequence[tuple[str, Attempt]],
+        probed: bool,
+        certain: bool,
+        slowed: bool,
+        accepted: bool,
     ) -> Noted:
         known = self._known
         shared = known is not None and (known.troubled or known.refused)
+        certain = certain or probed
         if not certain and not run.troubled and len(run.refused) < SHARED_REFUSALS and not (accepted and shared):
             return Noted(feed=slowed, put_back=self._left_over())
-        trip = Trip(run, certain, self._threshold, accepted, self._clock.now(), attempts)
+        trip = Trip(run, certain, probed, self._threshold, accepted, self._clock.now(), attempts)
         control = self._update(trip.after)
         if not trip.opened:
+            if control.open:  # what failed when it was opened says nothing of the time after it
+                with self._lock:
+                    self._run.troubled.clear()
             return Noted(feed=slowed, put_back=self._left_over())
         why = control.cause.logged if control.cause else {}
         logger.warning("circuit open", trips=control.trips, words=control.reason, extra=why)
         with self._lock:
             self._run.forget()
-        return Noted(feed=control.trips <= _QUICK_TRIPS, put_back=trip.put_back)
+        # A pump that came at once would find nobody parked yet, and the probe would have to wait for the tick.
+        return Noted(feed=control.trips <= _QUICK_TRIPS, wait=self._left(control), put_back=trip.put_back)
+
+    def _left(self, control: GatewayControl) -> float:
+        """Seconds until an open circuit is probed."""
+        return (control.retry_at - self._clock.now()).total_seconds() if control.retry_at else 0.0
 
     def _left_over(self) -> tuple[str, ...]:
         """Messages that this sender saw refused with the answer on which another one has opened the circuit."""

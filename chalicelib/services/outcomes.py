@@ -34,6 +34,7 @@ from ..storage.mailings import MailingRepository
 from .batch import Batch, Job, Result
 from .dead_letters import DeadLetters
 from .gateway_control import GatewayControlService
+from .recounting import RECOUNT, RECOUNT_AFTER, may_be_over
 from .states import MailingStates
 
 RETRY_AFTER_CAP = PARKED_AT_MOST.total_seconds()  # that a gateway's Retry-After is believed
@@ -41,6 +42,7 @@ _ASIDE = 1.5  # seconds, for a message that the gateway did not look at
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
 _UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
 _SETTLE_EVERY = timedelta(seconds=3)
+_RECOUNT_EVERY = timedelta(seconds=15)  # which is less than a unit of this kind goes on looking
 
 
 class Outcomes:
@@ -74,7 +76,7 @@ class Outcomes:
         self._clock = clock
         self._rng = rng
         self._unwritten: deque[tuple[Message, Message]] = deque(maxlen=_UNWRITTEN)
-        self._settled_at: dict[tuple[str, int], datetime] = {}
+        self._asked_at: dict[tuple[str, str, int], datetime] = {}
 
     def record(self, done: Sequence[Result], batch: Batch, until: datetime) -> None:
         """Write what came of jobs: of each an attempt, or the reason why there was none.
@@ -205,7 +207,9 @@ class Outcomes:
                 self._mailings.add_counts(mailing_id, changes, self._clock.now())
                 state = self._states.refresh(mailing_id)
                 if state and state.statistics.settled:
-                    self._settle(state.mailing)
+                    self._ask("settle", state.mailing, _SETTLE_EVERY)
+                elif state and may_be_over(state):
+                    self._ask(RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
             except Unavailable as error:
                 logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
 
@@ -226,15 +230,15 @@ class Outcomes:
         except Unavailable as error:
             logger.warning("activity not counted", error=str(error), count=ended.total())
 
-    def go_on(self) -> None:
-        """Have the send queue fed again, now that the circuit is closed or for its next probe."""
-        self._dispatch_queue.send([Unit("pump").body()])
+    def go_on(self, wait: float = 0.0) -> None:
+        """Have the send queue fed again in so many seconds, when the circuit is closed or for its next probe."""
+        self._dispatch_queue.send_each([(Unit("pump").body(), wait)])
 
-    def _settle(self, mailing: Mailing) -> None:
+    def _ask(self, kind: str, mailing: Mailing, every: timedelta, wait: float = 0.0) -> None:
         """Once in a while for each revision: one that was opened again ends as soon as it did the first time."""
-        now, key = self._clock.now(), (mailing.mailing_id, mailing.revision)
-        last = self._settled_at.get(key)
-        if last is None or now - last > _SETTLE_EVERY:
-            self._settled_at = {one: at for one, at in self._settled_at.items() if now - at <= _SETTLE_EVERY}
-            self._settled_at[key] = now
-            self._dispatch_queue.send([Unit("settle", mailing.mailing_id).body()])
+        now, key = self._clock.now(), (kind, mailing.mailing_id, mailing.revision)
+        last = self._asked_at.get(key)
+        if last is None or now - last > every:
+            self._asked_at = {one: at for one, at in self._asked_at.items() if now - at <= _RECOUNT_EVERY}
+            self._asked_at[key] = now
+            self._dispatch_queue.send_each([(Unit(kind, mailing.mailing_id).body(), wait)])

@@ -61,7 +61,7 @@ class Pump:
     def round(self) -> bool:
         """Fill the queue up to its mark, a fair share for every mailing; False where nothing is left to do."""
         now = self._clock.now()
-        control = self._control.state()
+        control = self._control_now()
         waiting = [
             state
             for mailing in list(self._mailings.with_status(MailingStatus.RUNNING))
@@ -71,7 +71,8 @@ class Pump:
         self._rng.shuffle(waiting)
         if control.open:
             self._probe(control, waiting)
-            return False  # the sender that closes the circuit, or finds it in trouble still, starts a pump
+            # The sender that closes the circuit, or finds it in trouble still, starts a pump, but not beside this one.
+            return not self._control_now().open
         fed = self._feed_all(waiting, control.limit(now))
         if fed:
             self._idle, self._fed_at = _IDLE[0], now
@@ -81,6 +82,14 @@ class Pump:
         if any(next_shard(state) or self._has_parked_soon(state) for state in waiting):
             return True
         return bool(waiting) and now - self._fed_at < _LINGER
+
+    def _control_now(self) -> GatewayControl:
+        """What is known of the gateway; that the circuit is open, only if it is so this moment.
+
+        A pump that is started because it was closed must not go away by what was read a second ago.
+        """
+        control = self._control.state()
+        return self._control.state(self._clock.now()) if control.open else control
 
     def _feed_all(self, waiting: list[MailingState], rate: float | None) -> int:
         room = self._settings.queue_high_water - self._send_queue.depth() if waiting else 0

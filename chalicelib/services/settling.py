@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS
 from ..domain.mailings import COUNTED, REDRIVING, Mailing, MailingState, MailingStatus
-from ..domain.tallies import Tally
+from ..domain.tallies import DOUBTS, Tally
 from ..domain.walks import Walk
 from ..messaging import Unit
 from ..observability import logger
@@ -18,6 +19,7 @@ from ..storage.mailings import MailingRepository
 from .closing import Closer, closing_status
 from .feeding import Feeder
 from .putting_back import EXPIRED, REDRIVE, is_late
+from .recounting import RECOUNT, RECOUNT_AFTER, is_quiet, may_be_over
 from .walking import Walker
 
 AT_ONCE = 20_000  # rows that one invocation closes and counts by itself; more go in a unit for each shard
@@ -59,7 +61,9 @@ class Settler:
         mailing = state.mailing
         if mailing.final or not state.statistics.dispatched:
             return
-        wanted = unit.kind == STALLED or state.statistics.settled
+        if unit.kind == RECOUNT and not self._is_time(state, unit):
+            return
+        wanted = unit.kind in (STALLED, RECOUNT) or state.statistics.settled
         if not wanted and timedelta(0) < mailing.end_at - self._clock.now() <= _EARLY:
             self._clock.sleep((mailing.end_at - self._clock.now()).total_seconds())
         closing = closing_status(mailing, self._clock.now())
@@ -76,6 +80,20 @@ class Settler:
             found = self._walker.in_units(mailing, unit, name, self._step, deadline)
         if found:
             self._conclude(state, unit, found)
+
+    def _is_time(self, state: MailingState, unit: Unit) -> bool:
+        """Whether to recount now; if somebody is still at work, it is looked again in some seconds.
+
+        A small ledger is recounted whatever the queue holds, which may be for others.
+        """
+        if unit.shard:
+            return True
+        if not may_be_over(state) or state.mailing.status is not MailingStatus.RUNNING:
+            return False
+        if is_quiet(state, self._clock.now()) and (state.statistics.total <= AT_ONCE or self._feeder.is_idle()):
+            return True
+        self._walker.send(unit, "", delay=RECOUNT_AFTER)
+        return False
 
     def _is_put_back(self, mailing: Mailing, name: str) -> bool:
         """Whether somebody may be putting rows back this moment, which would be open in a mailing that has ended."""
@@ -105,8 +123,11 @@ class Settler:
             self._end(state, found.tally)
         elif closing:
             self._look_again(unit)
+        elif unit.kind == RECOUNT:
+            self._walker.send(unit, "", delay=RECOUNT_AFTER)
         elif unit.kind == STALLED:
             logger.warning("mailing stalled, fed again", mailing_id=mailing.mailing_id, open=found.open)
+            self._mailings.add_counts(mailing.mailing_id, Counter({DOUBTS: 1}), now)
             self._feeder.restart(state)
 
     def _look_again(self, unit: Unit) -> None:

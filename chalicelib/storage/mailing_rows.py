@@ -20,7 +20,7 @@ from ..domain.mailings import (
     ShardProgress,
     Statistics,
 )
-from ..domain.tallies import Tally
+from ..domain.tallies import DOUBTS, Tally
 from .models import MailingModel, from_ms, to_ms
 
 META = "META"
@@ -157,7 +157,8 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     """All that the parts of a mailing say; NotFound where there are none."""
     meta = meta_of(mailing_id, rows)
     parts = [row for row in rows if row.part != META]
-    by_status = tally_of(parts).by_status
+    tally = tally_of(parts)
+    by_status = tally.by_status
     progress_at = meta.launched_at
     for row in parts:
         if row.updated_at and (progress_at is None or row.updated_at > progress_at):
@@ -169,4 +170,5 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     if mailing.final:
         by_status = Counter(dict(mailing.final))
         total = by_status.total()
-    return MailingState(mailing, progress, Statistics(total, by_status, dispatched), progress_at)
+    statistics = Statistics(total, by_status, dispatched)
+    return MailingState(mailing, progress, statistics, progress_at, tally.counters[DOUBTS] > 0)

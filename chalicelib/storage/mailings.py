@@ -303,6 +303,8 @@ class MailingRepository:
         ]
         actions += _no_lease(model) if new.expanded else [model.lease_until.set(new.lease_until or now)]
         actions += [Path([name]).add(count) for name, count in settled.items() if count]
+        if old.taken_over:  # then all of its rows are given hints
+            actions.append(model.feed_round.add(1))
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def advance_feed(self, mailing_id: str, old: ShardProgress, new: ShardProgress) -> bool:

@@ -109,8 +109,8 @@ class Run:
 
         self._service = Service(app, settings)
         self._service.start()
-        if self._emulator is not None and self._emulator.queues_are_lost():
-            self._service.set_going()
+        if self._emulator is not None:
+            self._service.set_going(self._emulator.queues_are_lost())
         for child in (self._senders, *self._fronts):
             child.await_ready()
         return about_user

@@ -97,10 +97,10 @@ class Service:
             bootstrap.get_services().heartbeats.beat(worker)
         self._event_sources.start()
 
-    def set_going(self) -> None:
-        """What was on the queues is lost, or in the hands of who was killed: have all of it sent again at once."""
+    def set_going(self, queues_lost: bool = True) -> None:
+        """Who worked before was killed: have what they had in hand, or all that was on lost queues, done soon."""
         self._event_sources.fire_soon("tick")
-        bootstrap.get_services().feeder.restart_all()
+        bootstrap.get_services().feeder.restart_all(queues_lost)
 
     def stop(self) -> None:
         """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""

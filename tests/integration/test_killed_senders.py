@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
 from infra.local.service import visibility
+from tests.support.aws import Call
 from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
 
@@ -102,3 +104,82 @@ def test_no_call_begins_that_could_end_after_its_claim() -> None:
         assert world.counts(mailing) == {"total": 40, "sent": 40}
         assert not world.gateway.overlaps
         assert set(world.gateway.calls().values()) == {1}
+
+
+def kill_at(world: World, operation: str, marker: bytes, times: int = 1, after: int = 0) -> list[datetime]:
+    """Kill whoever makes such a call just before it, so many times after so many that go well; when that was."""
+    killed_at: list[datetime] = []
+    before, calls = world.aws.before, itertools.count()
+
+    def watch(call: Call) -> None:
+        before(call)
+        if not (call.operation == operation and marker in call.body):
+            return
+        if after <= next(calls) < after + times:
+            killed_at.append(world.clock.now())
+            raise Crash
+
+    world.aws.before = watch
+    return killed_at
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_mailing_whose_senders_were_killed_before_they_counted_ends_soon(seed: int) -> None:
+    """Everybody has their message, and the counts will never say so: it is recounted when the hints are seen again."""
+    for world in as_at_home(seed=seed, sender_batch=None):
+        world.add_clients(MANY)
+        mailing = world.create_mailing()
+        killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#", times=2)
+        world.run_until_finished(mailing, 300)
+        lease = timedelta(seconds=world.settings.claim_lease)
+        assert len(killed_at) == 2
+        assert world.clock.now() < max(killed_at) + lease + timedelta(seconds=10)
+        assert world.counts(mailing) == {"total": MANY, "sent": MANY}
+        assert set(world.gateway.calls().values()) == {1}
+
+
+def test_a_kill_long_before_the_end_does_not_put_it_off(world: World) -> None:
+    """Counts stay in doubt for as long as the mailing goes on, in which nobody would remember the kill."""
+    world.add_clients(MANY)
+    mailing = world.create_mailing(rate_limit=2)
+    killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#")
+    world.run_until_finished(mailing, 900)
+    last = max(call.at for call in world.gateway.log)
+    assert last > killed_at[0] + timedelta(seconds=120)
+    assert world.clock.now() < last + timedelta(seconds=10)
+    assert world.counts(mailing) == {"total": MANY, "sent": MANY}
+
+
+def test_a_mailing_that_lost_everything_after_its_last_call_ends_soon(world: World) -> None:
+    """All were killed, and the queues lost, with everybody called and nobody counted: nobody comes to count."""
+    world.add_clients(30)
+    mailing = world.create_mailing()
+    alive = world.aws.before
+    killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#", times=10)
+    world.scheduler.run_until(world.clock.now() + timedelta(seconds=30), lambda: len(killed_at) > 0)
+    world.run_for(2)
+    assert sum(world.gateway.accepted().values()) == 30
+    for name in ("send", "dispatch"):
+        world.queue(f"{world.settings.resource_prefix}-{name}").clear()
+    killed_all(world)
+    world.aws.before = alive
+    began = world.clock.now()
+    world.services.feeder.restart_all()
+    world.scheduler.wake_idle()
+    world.run_until_finished(mailing, 300)
+    assert world.clock.now() < began + timedelta(seconds=15)
+    assert world.counts(mailing) == {"total": 30, "sent": 30}
+
+
+def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(world: World) -> None:
+    """A dispatcher is killed between some rows of a first page and their hints, and a rate is set before another one
+    goes on: then rows wait in the ledger, but these say that they have their hints."""
+    world.add_clients(500)
+    mailing = world.create_mailing()
+    killed_at = kill_at(world, "dynamodb.BatchExecuteStatement", b"INSERT", after=1)
+    assert world.scheduler.run_until(world.clock.now() + timedelta(seconds=30), lambda: bool(killed_at))
+    assert world.ledger_now()
+    world.services.gateway_control.set_rate(1000, "somebody")
+    world.run_until_finished(mailing, 600)
+    assert max(call.at for call in world.gateway.log) < killed_at[0] + timedelta(seconds=60 + 10)  # the next tick
+    assert world.counts(mailing) == {"total": 500, "sent": 500}
