@@ -52,8 +52,12 @@ class Invalid(ServiceError):
     """Values that are not allowed, each with its field; the error itself is that of the first."""
 
     def __init__(self, *errors: FieldError) -> None:
-        Exception.__init__(self, "; ".join(f"{error.field}: {error.message}" for error in errors))
+        first = errors[0]
+        super().__init__(first.fault, **first.values)
         self.errors = errors
+
+    def __str__(self) -> str:
+        return "; ".join(f"{error.field}: {error.message}" for error in self.errors)
 
     @classmethod
     def of(cls, field: str, fault: Fault, **values: object) -> Invalid:
@@ -89,7 +93,7 @@ class Unavailable(ServiceError):
     """A table or queue does not answer; try again. Nobody but the log is told what it is."""
 
     def __init__(self, what: str) -> None:
-        Exception.__init__(self, what)
+        super().__init__(Fault.AS_TOLD, text=what)
 
 
 class NotReady(Unavailable):

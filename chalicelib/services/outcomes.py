@@ -186,7 +186,7 @@ class Outcomes:
             try:
                 self._letters.put_back(mailing_id, client_ids)
             except (Conflict, NotFound) as error:  # it was cancelled, or has ended
-                logger.info("refused messages stay refused", mailing_id=mailing_id, error=str(error))
+                logger.info("refused messages stay refused", mailing_id=mailing_id, error=error.fault.code)
 
     def bury(self, batch: Batch) -> None:
         """Send what no retry can cure to the dead letters, with the cause; redriven from there it is a hint again."""

@@ -11,7 +11,7 @@ from chalicelib.domain.clients import MAX_TAG_LENGTH
 from chalicelib.domain.gateway_control import MAX_REASON
 from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH
 from chalicelib.domain.messages import Message, MessageStatus
-from chalicelib.domain.reasons import Cause
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.users import MAX_USERNAME_LENGTH
 from chalicelib.messaging import Hint
 from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
@@ -43,7 +43,8 @@ def fill(run: LocalRun, api: ApiCaller) -> Extremes:
     _mailing(api, {"tag": many}, MIXED, starts_in=1)
     _mailing(api, {"tag": _tags()}, MIXED, starts_in=1)
     with run.services() as services:
-        message, _ = give_up(services, mailing, ((MIXED * 9)[:200], WIDE[:200]))
+        causes = [Cause(Reason.OTHER, text[:200]) for text in (MIXED * 9, WIDE)]
+        message, _ = give_up(services, mailing, causes)
         services.queues["send-dead"].send([WIDE])  # none of ours
     _settings(api)
     api.call("POST", "/api/users", {"username": LONGEST_USERNAME, "password": PASSWORD, "role": "operator"})
