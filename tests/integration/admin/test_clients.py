@@ -135,7 +135,7 @@ def test_a_number_that_is_taken_is_told(browser: Browser, api: Api) -> None:
     add(api)
     page = browser.post("/admin/clients/new", entered())
     assert page.status == 409
-    assert "a client with this phone number exists already" in text_of(page)
+    assert "there is already a client with this phone number" in text_of(page)
     assert f'value="{NUMBER}"' in page.text
 
 

@@ -77,7 +77,7 @@ def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> 
     on_call.get("/admin/queues")
     page = text_of(on_call.post("/admin/queues/redrive"))
     assert "3 messages were put back." in page
-    assert "1 stays: the body is no message of this service." in page
+    assert "1 stays: the body is not a message of this service." in page
     assert "poison" in page
 
 

@@ -38,7 +38,7 @@ def test_a_new_user_gets_a_password_that_is_shown_once(browser: Browser, api: Ap
     [
         ({"username": "x", "role": "operator"}, "must have 2 to 64 letters"),
         ({"username": "maria", "role": "owner"}, "must be one of those offered"),
-        ({"username": "operator", "role": "operator"}, "a user with this name exists already"),
+        ({"username": "operator", "role": "operator"}, "there is already a user with this name"),
     ],
 )
 def test_a_user_that_cannot_be_is_told_beside_the_field(browser: Browser, fields: dict, told: str) -> None:
@@ -93,7 +93,7 @@ def test_the_last_admin_stays(browser: Browser, api: Api) -> None:
     for path, fields in (("/admin/users/admin/delete", {}), ("/admin/users/admin/role", {"role": "operator"})):
         page = browser.post(path, fields)
         assert page.status == 409
-        assert "the last admin can neither be removed nor become an operator" in text_of(page)
+        assert "the last admin cannot be removed or become an operator" in text_of(page)
     assert api.services.accounts.get("admin").role is Role.ADMIN
 
 
