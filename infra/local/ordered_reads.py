@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-_LARGE = 100  # items; smaller partitions are read as they are
+_LARGE = 16  # items; smaller partitions are read as they are
 _ORDERS = "\0orders"  # in what the engine derives of a table and forgets by itself, beside the names of indexes
 
 Values = tuple[Any, ...]  # what a partition is sorted by

@@ -16,6 +16,7 @@ _KEPT = 500
 _SET_LITERAL = "<<"  # whether its members are equal depends on their values
 
 Parse = Callable[[str, list[dict[str, Any]] | None], dict[str, Any]]
+Token = tuple[str, str]
 Build = Callable[[list[Any]], Any]
 
 
@@ -25,7 +26,14 @@ def install() -> None:
     from ministack.services import _dynamodb_keywords, dynamodb
 
     dynamodb.parse_partiql_statement = remembering(_dynamodb_keywords.parse_statement)
+    dynamodb._tokenize = tokenizing(dynamodb._tokenize)
     dynamodb._condition_syntax_error = lru_cache(maxsize=_KEPT)(dynamodb._condition_syntax_error)
+
+
+def tokenizing(tokenize: Callable[[str], list[Token]]) -> Callable[[str], list[Token]]:
+    """The same tokens of an expression, which is taken apart once, and not for each item that it is held against."""
+    known = lru_cache(maxsize=_KEPT)(lambda text: tuple(tokenize(text)))
+    return lambda text: list(known(text))
 
 
 def remembering(parse: Parse) -> Parse:

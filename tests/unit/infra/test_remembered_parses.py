@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ministack.services import dynamodb
 from ministack.services._dynamodb_keywords import PartiqlError, parse_statement
 
-from infra.local.remembered_parses import remembering
+from infra.local.remembered_parses import remembering, tokenizing
 
 INSERT = "INSERT INTO \"t\" VALUE {'key': ?, 'attempts': ?, 'kept': 'text', 'count': 7}"
 UPDATE = (
@@ -85,3 +86,13 @@ def test_no_call_sees_the_values_of_another() -> None:
     parse(INSERT, [_text("b"), {"L": []}])
 
     assert first["item"]["key"] == _text("a")
+
+
+@pytest.mark.parametrize("text", ["#p = :p AND begins_with(#s, :s)", "a[1].b <> :x", "SET n = n + :n", "(a"])
+def test_an_expression_has_the_same_tokens_every_time(text: str) -> None:
+    """Also after somebody has taken what was answered apart."""
+    tokens = tokenizing(dynamodb._tokenize)
+    for _ in range(3):
+        found = tokens(text)
+        assert found == dynamodb._tokenize(text)
+        found.clear()
