@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .deadlines import is_over
-from .messages import Message
+from .messages import Message, MessageStatus
 from .tallies import Tally, counters_of
+
+WAITING = str(MessageStatus.WAITING)  # a counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,13 @@ class Walk:
         return is_over(self.lease_until, now, lease)
 
     def counted(self, rows: Iterable[Message]) -> Walk:
-        """The walk with rows of a final status, or with open ones."""
+        """The walk with rows of a final status, or with open ones; those that wait have a counter, too."""
         counters, unfinished = Counter(self.tally.counters), 0
         sent = [at for at in (self.tally.first_sent_at, self.tally.last_sent_at) if at]
         for row in rows:
             if not row.status.terminal:
                 unfinished += 1
+                counters.update([WAITING] if row.status is MessageStatus.WAITING else [])
                 continue
             counters.update(counters_of(row))
             if row.sent_at:

@@ -10,7 +10,7 @@ from ..clock import SystemClock
 from ..domain.clients import SHARDS
 from ..domain.mailings import COUNTED, REDRIVING, Mailing, MailingState, MailingStatus
 from ..domain.tallies import DOUBTS, Tally
-from ..domain.walks import Walk
+from ..domain.walks import WAITING, Walk
 from ..messaging import Unit
 from ..observability import logger
 from ..storage.activity import ActivityRepository
@@ -127,7 +127,10 @@ class Settler:
             self._walker.send(unit, "", delay=RECOUNT_AFTER)
         elif unit.kind == STALLED:
             logger.warning("mailing stalled, fed again", mailing_id=mailing.mailing_id, open=found.open)
-            self._mailings.add_counts(mailing.mailing_id, Counter({DOUBTS: 1}), now)
+            # Parked messages that a killed sender did not count would be looked for by nobody. Too many do no harm.
+            parked = found.tally.by_status[WAITING] - state.statistics.by_status[WAITING]
+            counts = Counter({DOUBTS: 1}) + Counter({WAITING: parked})
+            self._mailings.add_counts(mailing.mailing_id, counts, now)
             self._feeder.restart(state)
 
     def _look_again(self, unit: Unit) -> None:

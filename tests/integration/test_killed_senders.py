@@ -183,3 +183,22 @@ def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(world:
     world.run_until_finished(mailing, 600)
     assert max(call.at for call in world.gateway.log) < killed_at[0] + timedelta(seconds=60 + 10)  # the next tick
     assert world.counts(mailing) == {"total": 500, "sent": 500}
+
+
+@pytest.mark.parametrize("people", [1, 6])
+def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(world: World, people: int) -> None:
+    """Their rows wait for the gateway, and no count says that anybody waits; they are called all the same."""
+    later = Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
+    world.gateway.script = lambda gateway_id, nth: later if nth == 1 else OK
+    world.add_clients(people)
+    mailing = world.create_mailing(lasts=1800)
+    unharmed = world.aws.before
+    killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#", times=10)
+    world.run_for(60)
+    assert killed_at
+    world.aws.before = unharmed
+    assert {row.status for row in world.rows(mailing)} == {"waiting"}
+    world.run_until_finished(mailing, 600)
+    assert world.counts(mailing) == {"total": people, "sent": people}
+    due = world.gateway.log[0].at + timedelta(seconds=250)
+    assert max(call.at for call in world.gateway.log) < due + timedelta(seconds=130)
