@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
+from chalicelib.services import settling
 from infra.local.service import visibility
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
@@ -202,3 +204,22 @@ def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(world: Worl
     assert world.counts(mailing) == {"total": people, "sent": people}
     due = world.gateway.log[0].at + timedelta(seconds=250)
     assert max(call.at for call in world.gateway.log) < due + timedelta(seconds=130)
+
+
+@pytest.mark.parametrize("at_once", [5, 20_000])
+def test_looking_whether_a_mailing_is_over_does_not_multiply(world: World, at_once: int) -> None:
+    """Everybody waits for the gateway, and the counts are in doubt: a ledger that is walked in a unit for each shard is
+    not gone through sixteen times as often with each look."""
+    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
+    world.add_clients(60)
+    with mock.patch.object(settling, "AT_ONCE", at_once):
+        mailing = world.create_mailing(lasts=1800)
+        world.run_for(10)
+        queries = world.aws.calls.count("dynamodb.Query")
+        world.services.feeder.restart_all(queues_lost=False)
+        world.scheduler.wake_idle()
+        world.run_for(60)
+        assert world.aws.calls.count("dynamodb.Query") - queries < 1500
+        world.gateway.script = lambda gateway_id, nth: OK
+        world.run_until_finished(mailing, 600)
+    assert world.counts(mailing) == {"total": 60, "sent": 60}

@@ -70,7 +70,7 @@ def test_two_at_once_send_one(world: World, tmp_path: Path) -> None:
 def test_a_report_that_failed_before_it_left_is_sent_later(world: World, tmp_path: Path) -> None:
     """A table that does not answer, then a post that refuses: the next quarters of an hour try again."""
     service = _service(world)
-    with mock.patch.object(service, "make", side_effect=Unavailable()), pytest.raises(Unavailable):
+    with mock.patch.object(service, "make", side_effect=Unavailable("broken")), pytest.raises(Unavailable):
         _tick(world)
     world.clock.sleep(900)
     with mock.patch("chalicelib.emails.post.FilePost.send", side_effect=NotSent("refused")), pytest.raises(NotSent):
@@ -94,7 +94,10 @@ def test_a_report_that_may_have_left_is_not_sent_again(world: World, tmp_path: P
     _tick(world)
     assert read_emails(tmp_path) == []
     world.clock.sleep(86_400)
-    with mock.patch.object(_service(world)._reports, "sent", side_effect=Unavailable()), pytest.raises(Unavailable):
+    with (
+        mock.patch.object(_service(world)._reports, "sent", side_effect=Unavailable("broken")),
+        pytest.raises(Unavailable),
+    ):
         _tick(world)
     world.clock.sleep(900)
     _tick(world)
