@@ -130,6 +130,7 @@ def test_files_come_as_spreadsheets_write_them(campaign: Campaign, text: str) ->
         ("phone_number\n" + "1\n" * 200_001, 422),
         ("x" * 5_000_001, 413),
     ],
+    ids=("empty", "no numbers", "unknown column", "column twice", "binary", "not UTF-8", "too many rows", "too large"),
 )
 def test_what_is_no_file_of_clients_is_refused(api: Api, text: str | bytes, status: int) -> None:
     """Expects it to be said at once, and nothing to be imported."""
