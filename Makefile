@@ -64,7 +64,7 @@ test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a b
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser
 
 # On a real LocalStack, and on LocalEmu with IAM enforced, both without Docker: each in a process of its own.
-proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run what is deployed on LocalStack, and on LocalEmu with IAM enforced (six minutes)
+proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run what is deployed on LocalStack, and on LocalEmu with IAM enforced (eight minutes)
 	$(BIN)/pytest -n 2 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py
 
 localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
