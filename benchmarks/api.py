@@ -40,21 +40,31 @@ def of_stack(stack: Stack, make: Callable[[int], Request], count: int) -> dict[s
     return asdict(timed) | {name: round(1000 * one / count, 2) for name, one in zip(names, spent, strict=True)}
 
 
-def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
-    """What is asked, by name; the n-th request of its kind."""
-    page = stack.api.call("GET", "/api/clients", params={"limit": 50})
-    client_ids = itertools.cycle([row["id"] for row in page["rows"]])
+def new_numbers() -> Callable[[int], str]:
+    """Phone numbers that nobody has: the n-th of those that begin with this second."""
     started = int(time.time())
+    return lambda n: f"+1{started % 10**6:06d}{n:05d}"
+
+
+def order_for_tomorrow() -> dict[str, Any]:
+    """A mailing that the service and its peer both take, and that nobody gets."""
     now = datetime.now(UTC)
-    order = {
+    return {
         "text": "Hello",
         "clients": {"tag": "nobody"},
         "start_time": (now + timedelta(days=1)).isoformat(),
         "end_time": (now + timedelta(days=2)).isoformat(),
     }
+
+
+def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
+    """What is asked, by name; the n-th request of its kind."""
+    page = stack.api.call("GET", "/api/clients", params={"limit": 50})
+    client_ids = itertools.cycle([row["id"] for row in page["rows"]])
+    number, order = new_numbers(), order_for_tomorrow()
     return {
         "read a client": lambda _: ("GET", f"/api/clients/{next(client_ids)}", None),
-        "create a client": lambda n: ("POST", "/api/clients", {"phone_number": f"+1{started % 10**6:06d}{n:05d}"}),
+        "create a client": lambda n: ("POST", "/api/clients", {"phone_number": number(n)}),
         "change a client": lambda n: ("PATCH", f"/api/clients/{next(client_ids)}", {"timezone": f"Etc/GMT+{n % 12}"}),
         "list 50 clients": lambda _: ("GET", f"/api/clients?limit=50&tag={TAG}", None),
         "order a mailing": lambda _: ("POST", "/api/mailing", order),

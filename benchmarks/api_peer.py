@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -46,17 +45,10 @@ class ApiPeer:
         headers = {"Authorization": self.authorization}
         page = requests.get(f"{self.url}/api/clients/?limit=50", headers=headers, timeout=_TIMEOUT).json()
         client_ids = itertools.cycle([row["id"] for row in page["results"]])
-        started = int(time.time())
-        now = datetime.now(UTC)
-        order = {
-            "text": "Hello",
-            "clients": {"tag": "nobody"},
-            "start_time": (now + timedelta(days=1)).isoformat(),
-            "end_time": (now + timedelta(days=2)).isoformat(),
-        }
+        number, order = api.new_numbers(), api.order_for_tomorrow()
 
-        def client(number: int) -> dict[str, str]:
-            return {"phone_number": f"+1{started % 10**6:06d}{number:05d}", "operator": "000", "tag": "bench"}
+        def client(n: int) -> dict[str, str]:
+            return {"phone_number": number(n), "operator": "000", "tag": "bench"}
 
         return {
             "read a client": lambda _: ("GET", f"/api/clients/{next(client_ids)}/", None),
