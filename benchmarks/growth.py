@@ -12,7 +12,8 @@ from benchmarks.meter import Meter
 from benchmarks.progress import Progress
 from chalicelib.domain.clients import Client
 from chalicelib.domain.costs import Usage
-from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.messages import Message
+from chalicelib.domain.statuses import MessageStatus
 from tests.support.api import Api, new_api
 
 _CHUNK = 1000

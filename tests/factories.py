@@ -14,9 +14,10 @@ from factory.fuzzy import FuzzyChoice, FuzzyInteger, FuzzyText
 
 from chalicelib.domain.clients import Client, client_id_for, operator_of
 from chalicelib.domain.gateway_control import GatewayControl
-from chalicelib.domain.mailings import Mailing, MailingStatus, Segment, ShardProgress
-from chalicelib.domain.messages import Attempt, Message, MessageStatus, Outcome
+from chalicelib.domain.mailings import Mailing, Segment, ShardProgress
+from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.domain.users import Role, Token, User
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # where the tests' clocks begin

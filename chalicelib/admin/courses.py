@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..domain.mailings import Mailing, MailingStatus
+from ..domain.mailings import Mailing
+from ..domain.statuses import MailingStatus
 from ..domain.tallies import Tally
 from ..domain.traces import Happening, TraceEvent, mailing_events
 from . import charts

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from ..domain.clients import masked_phone
 from ..domain.mailings import Mailing
-from ..domain.messages import Message, MessageStatus
+from ..domain.messages import Message
+from ..domain.statuses import MessageStatus
 from .rendering import number
 from .texts import status_name
 

@@ -13,10 +13,11 @@ from ..api.exports import MessageExportQuery, messages_csv
 from ..api.fields import PageQuery
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import MailingState, MailingStatus
-from ..domain.messages import Message, MessageStatus, message_id_for
+from ..domain.mailings import MailingState
+from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
 from ..domain.sms import sms_parts
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import Tally
 from . import charts, courses
 from .finding import client_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..domain.errors import Conflict
 from ..domain.faults import Fault
-from ..domain.mailings import Mailing, MailingState, MailingStatus
+from ..domain.mailings import Mailing, MailingState
+from ..domain.statuses import MailingStatus
 from ..services.mailings import DELETABLE
 from . import rendering
 from .routing import Page, Pages, Redirect

@@ -12,7 +12,8 @@ from typing import Any
 from ..api.mailings import MailingBody
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown
+from ..domain.mailings import Late, Mailing, OnUnknown
+from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import CHANGEABLE, MailingFields
 from . import local_times, visits
 from .forms import Form

@@ -14,9 +14,10 @@ from ..api.fields import MAX_LIMIT, PageQuery, query_integer
 from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing, MailingStatus
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing
 from ..domain.requests import KEY_FIELD, RequestKey
 from ..domain.sms import sms_parts
+from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
 from . import charts, local_times, mailing_form, sending_question

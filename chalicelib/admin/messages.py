@@ -10,7 +10,7 @@ from ..api.fields import PageQuery
 from ..domain.clients import masked_phone
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.messages import MessageStatus
+from ..domain.statuses import MessageStatus
 from . import finding
 from .ledger_rows import Row, named_statuses
 from .routing import Page, Pages, Redirect

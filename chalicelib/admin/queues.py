@@ -8,7 +8,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from ..domain.messages import Message, MessageStatus
+from ..domain.messages import Message
+from ..domain.statuses import MessageStatus
 from ..messaging import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
 from . import texts

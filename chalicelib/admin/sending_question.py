@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..domain.mailings import Mailing, MailingStatus
+from ..domain.mailings import Mailing
 from ..domain.sms import sms_parts
+from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from .routing import Page
 from .visits import Visit

@@ -8,7 +8,7 @@ from ..api.fields import PageQuery
 from ..api.reports import ReportBody
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import MailingStatus
+from ..domain.statuses import MailingStatus
 from ..services.gateway_control import MAX_RATE
 from .routing import ADMINS, Page, Pages, Redirect
 from .texts import _

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field, StrictStr
 from ..domain.clients import Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.errors import NotFound
-from ..domain.messages import Message, MessageStatus
+from ..domain.messages import Message
+from ..domain.statuses import MessageStatus
 from ..wording import reason_text
 from .clients import ClientQuery
 from .fields import PageQuery, query_integer

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from ..domain.call_totals import BOUNDS_MS
 from ..domain.gateway_control import CIRCUITS
-from ..domain.mailings import COUNTED
+from ..domain.statuses import COUNTED
 from ..services.gauges import Gauges
 
 _PREFIX = "message_service_"

@@ -9,18 +9,9 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr
 from ..bootstrap import Services
 from ..domain.errors import Conflict, FieldError, Invalid, NotFound
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import (
-    MAX_RATE,
-    MAX_TEXT_LENGTH,
-    Late,
-    Mailing,
-    MailingState,
-    MailingStatus,
-    OnUnknown,
-    Segment,
-    check_text,
-)
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Late, Mailing, MailingState, OnUnknown, Segment, check_text
 from ..domain.requests import MAX_KEY_LENGTH, RequestKey
+from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from .clients import Tag
 from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule, example

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pydantic import Field, StrictStr
 
 from ..domain.errors import NotFound
-from ..domain.messages import Attempt, Message, MessageStatus, Outcome
+from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Reason
+from ..domain.statuses import MessageStatus
 from ..domain.timelines import Step
 from ..services.messages import MessageStory
 from .fields import MomentOut, PageQuery, View

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from ..domain.errors import NotFound
-from ..domain.mailings import MailingState, MailingStatus
-from ..domain.messages import MessageStatus
+from ..domain.mailings import MailingState
 from ..domain.reasons import Reason
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import Tally
 from ..services.statistics import StatusOverview
 from ..wording import reason_text

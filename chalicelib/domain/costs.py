@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 
-from .messages import HINT_SIZE, IN_TROUBLE, Message
+from .messages import HINT_SIZE, Message
+from .statuses import IN_TROUBLE
 from .tallies import HINTS, LOOKS, MILLISECONDS, WRITES
 
 

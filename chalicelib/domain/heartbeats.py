@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from .deadlines import is_over
 from .gateway_control import GatewayControl
-from .mailings import MailingState, MailingStatus
+from .mailings import MailingState
 from .messages import PARKED_AT_MOST
 from .progress import asleep
+from .statuses import MailingStatus
 from .tallies import Tally
 
 EVERY = timedelta(seconds=10)  # that a process writes one at most

@@ -11,45 +11,27 @@ from .clients import check_operator, check_tag
 from .errors import Conflict, FieldError, Invalid
 from .faults import Fault
 from .local_window import LocalWindow
+from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MAX_SEGMENT_VALUES = 50
 MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
-TERMINAL = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
 REDRIVING = "redriving"  # stands in Mailing.reopening while single messages are put back
-COUNTED = (*TERMINAL, "waiting")
 MAX_HISTORY = 30  # changes of status that are kept; a mailing has few, unless somebody pauses it all day
 
 
-class MailingStatus(StrEnum):
-    """Where a mailing stands."""
-
-    SCHEDULED = "scheduled"
-    RUNNING = "running"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-TRANSITIONS: dict[MailingStatus, frozenset[MailingStatus]] = {
-    MailingStatus.SCHEDULED: frozenset(
-        {MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED, MailingStatus.EXPIRED}
-    ),
-    MailingStatus.RUNNING: frozenset({MailingStatus.FINISHED, MailingStatus.PAUSED, MailingStatus.CANCELLED}),
-    MailingStatus.PAUSED: frozenset(
-        {
-            MailingStatus.SCHEDULED,
-            MailingStatus.RUNNING,
-            MailingStatus.CANCELLED,
-            MailingStatus.EXPIRED,
-            MailingStatus.FINISHED,
-        }
-    ),
-    MailingStatus.FINISHED: frozenset({MailingStatus.RUNNING}),  # retrying what failed opens it again
-    MailingStatus.CANCELLED: frozenset(),
-    MailingStatus.EXPIRED: frozenset(),
+# What a person is told who may not do it. The others change the status by themselves, and say which step is refused.
+_REFUSED = {
+    Action.LAUNCH: Fault.MAILING_NOT_LAUNCHABLE,
+    Action.RESUME: Fault.MAILING_NOT_RESUMABLE,
+    Action.RETRY: Fault.MAILING_NOT_RETRIABLE,
+    Action.DELETE: Fault.MAILING_NOT_DELETABLE,
+}
+_BECOMES = {
+    Action.PAUSE: MailingStatus.PAUSED,
+    Action.CANCEL: MailingStatus.CANCELLED,
+    Action.REDRIVE: MailingStatus.RUNNING,
 }
 
 
@@ -124,9 +106,26 @@ class Mailing:
         """The history with one more status."""
         return (*self.history, (now, status))[-MAX_HISTORY:]
 
+    @property
+    def state(self) -> State:
+        """What may be done with it now: its row of the table of states."""
+        return state_for(self.status, launched=self.launched_at is not None)
+
+    def may(self, action: Action) -> bool:
+        """Whether a person may do this with it now."""
+        return action in self.state.actions
+
+    def check(self, action: Action) -> None:
+        """Raises Conflict if a person may not do this with it now."""
+        if self.may(action):
+            return
+        if action in _BECOMES:
+            raise Conflict(Fault.MAILING_CANNOT_BECOME, old=self.status, new=_BECOMES[action])
+        raise Conflict(_REFUSED[action], status=self.status)
+
     def moved_to(self, status: MailingStatus, now: datetime) -> Mailing:
-        """The mailing in another status; Conflict where that step is not allowed."""
-        if status not in TRANSITIONS[self.status]:
+        """The mailing in another status; raises Conflict if that step is not allowed."""
+        if status not in self.state.leads_to:
             raise Conflict(Fault.MAILING_CANNOT_BECOME, old=self.status, new=status)
         history = self.noted(status, now)
         return replace(self, status=status, revision=self.revision + 1, updated_at=now, history=history)

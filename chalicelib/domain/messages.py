@@ -14,25 +14,7 @@ from .errors import NotFound
 from .faults import Fault
 from .mailings import OnUnknown, is_mailing_id
 from .reasons import Cause, Reason
-
-
-class MessageStatus(StrEnum):
-    """Where a message stands."""
-
-    QUEUED = "queued"
-    SENDING = "sending"
-    WAITING = "waiting"
-    SENT = "sent"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-
-    @property
-    def terminal(self) -> bool:
-        return self not in _OPEN
-
+from .statuses import MessageStatus
 
 MessageKey = tuple[str, str]  # mailing and client
 # Messages that one hint on the send queue is for. A sender takes ten hints, which one call receives and one deletes.
@@ -41,8 +23,6 @@ HINT_SIZE = 10
 PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
 PARKED_AT_MOST = timedelta(minutes=15)  # but for who waits for their own hours
 MAX_ATTEMPTS_KEPT = 30
-IN_TROUBLE = frozenset({MessageStatus.FAILED, MessageStatus.UNKNOWN})
-_OPEN = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.WAITING})
 
 
 class Outcome(StrEnum):

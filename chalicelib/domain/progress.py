@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .mailings import Mailing, MailingState, MailingStatus
-from .messages import MessageStatus
+from .mailings import Mailing, MailingState
 from .reasons import Cause, Reason
+from .statuses import MailingStatus, MessageStatus
 from .tallies import Tally
 
 

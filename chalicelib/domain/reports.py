@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from .clients import zone
-from .mailings import Mailing, MailingStatus
+from .mailings import Mailing
 from .reasons import Cause
+from .statuses import MailingStatus
 
 _EXCERPT = 60  # characters of a mailing's text
 _HOUR = timedelta(hours=1)

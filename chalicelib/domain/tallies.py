@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from .mailings import COUNTED
-from .messages import IN_TROUBLE, Message, MessageStatus
+from .messages import Message
 from .reasons import Cause, Reason
+from .statuses import COUNTED, IN_TROUBLE, MessageStatus
 
 SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status is named by it alone
 # What sending has taken so far, for a mailing's cost: write units of the ledger, hints, messages looked at for them,

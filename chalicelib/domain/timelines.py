@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .messages import Attempt, Message, MessageStatus
+from .messages import Attempt, Message
 from .reasons import Cause
+from .statuses import MessageStatus
 
 _NONE = timedelta(0)
 

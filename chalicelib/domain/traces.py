@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from .clients import Client
-from .mailings import Mailing, MailingStatus
-from .messages import Message, MessageStatus, Outcome
+from .mailings import Mailing
+from .messages import Message, Outcome
 from .reasons import Cause
+from .statuses import MailingStatus, MessageStatus
 from .tallies import Tally
 from .timelines import timeline_of
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .deadlines import is_over
-from .messages import Message, MessageStatus
+from .messages import Message
+from .statuses import MessageStatus
 from .tallies import Tally, counters_of
 
 WAITING = str(MessageStatus.WAITING)  # a counter

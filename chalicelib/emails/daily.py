@@ -13,8 +13,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from ..domain.mailings import COUNTED
 from ..domain.reports import DailyReport
+from ..domain.statuses import COUNTED
 from ..wording import reason_text
 from . import charts
 

@@ -15,19 +15,10 @@ from ..domain.deadlines import is_over
 from ..domain.errors import Malformed
 from ..domain.gateway_control import PROBES
 from ..domain.local_window import WindowPolicy
-from ..domain.mailings import Mailing, MailingStatus
-from ..domain.messages import (
-    PARK_AFTER,
-    PARKED_AT_MOST,
-    Attempt,
-    Message,
-    MessageKey,
-    MessageStatus,
-    Outcome,
-    RetryPolicy,
-    judge,
-)
+from ..domain.mailings import Mailing
+from ..domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, Outcome, RetryPolicy, judge
 from ..domain.reasons import Cause, Reason
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..messaging import Hint
 from ..observability import logger
 from ..storage.clients import ClientRepository

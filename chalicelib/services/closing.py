@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..domain.costs import write_units_of
 from ..domain.deadlines import is_over
-from ..domain.mailings import Mailing, MailingStatus
-from ..domain.messages import Message, MessageStatus, Outcome
+from ..domain.mailings import Mailing
+from ..domain.messages import Message, Outcome
 from ..domain.reasons import Cause, Reason
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import WRITES, counters_of
 from ..observability import logger
 from ..storage.activity import ActivityRepository

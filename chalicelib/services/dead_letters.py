@@ -11,9 +11,10 @@ from datetime import datetime
 from ..clock import Backoff
 from ..domain.errors import Conflict, Malformed, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import REDRIVING, Mailing, MailingState, MailingStatus
-from ..domain.messages import MessageKey, MessageStatus
+from ..domain.mailings import REDRIVING, Mailing, MailingState
+from ..domain.messages import MessageKey
 from ..domain.reasons import Cause, Reason
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..messaging import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository

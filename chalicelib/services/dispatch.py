@@ -12,7 +12,8 @@ from ..domain.deadlines import is_over
 from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
 from ..domain.heartbeats import STALLED_AFTER, is_stalled
-from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, MailingStatus, ShardProgress
+from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, ShardProgress
+from ..domain.statuses import MailingStatus
 from ..messaging import Queue, Unit
 from ..observability import (
     CIRCUIT_STATE,

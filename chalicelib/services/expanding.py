@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..domain.clients import Client, shard_of
 from ..domain.errors import Unavailable
-from ..domain.mailings import Mailing, MailingStatus, ShardProgress
-from ..domain.messages import Message, MessageStatus
+from ..domain.mailings import Mailing, ShardProgress
+from ..domain.messages import Message
 from ..domain.reasons import Cause, Reason
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import counters_of
 from ..messaging import Queue, hints_for
 from ..observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, measure

@@ -10,8 +10,9 @@ from ..clock import SystemClock
 from ..config import Settings
 from ..domain.clients import SHARDS
 from ..domain.deadlines import is_over
-from ..domain.mailings import MailingState, MailingStatus
+from ..domain.mailings import MailingState
 from ..domain.messages import HINT_SIZE
+from ..domain.statuses import MailingStatus
 from ..domain.tallies import DOUBTS
 from ..messaging import Queue, Unit
 from ..storage.ledger import Ledger

@@ -12,7 +12,8 @@ from ..domain.call_totals import CallTotals
 from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import is_stalled
-from ..domain.mailings import MailingState, MailingStatus, Segment
+from ..domain.mailings import MailingState, Segment
+from ..domain.statuses import MailingStatus
 from ..domain.tallies import Tally
 from ..messaging import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository

@@ -9,8 +9,8 @@ from datetime import datetime
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow
-from ..domain.mailings import Late, Mailing, MailingStatus, OnUnknown, Segment, check_text, check_window
-from ..domain.messages import MessageStatus
+from ..domain.mailings import Late, Mailing, OnUnknown, Segment, check_text, check_window
+from ..domain.statuses import MailingStatus, MessageStatus
 
 # What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already. The
 # end of one that has finished is moved so that it can be retried.

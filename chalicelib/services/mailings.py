@@ -14,8 +14,9 @@ from ulid import ULID
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.mailings import Mailing, MailingState, MailingStatus, OnUnknown, Segment, Statistics, is_mailing_id
+from ..domain.mailings import Mailing, MailingState, OnUnknown, Segment, Statistics, is_mailing_id
 from ..domain.requests import KEY_FIELD, RequestKey
+from ..domain.statuses import MailingStatus
 from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import MAILINGS_CREATED, logger, measure
 from ..storage.clients import ClientRepository

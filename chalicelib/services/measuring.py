@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..domain.messages import Message, MessageStatus
+from ..domain.messages import Message
+from ..domain.statuses import MessageStatus
 from ..observability import (
     MESSAGES_CANCELLED,
     MESSAGES_EXPIRED,

@@ -11,13 +11,12 @@ from typing import Any
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.errors import Conflict, NotFound, Unavailable
-from ..domain.mailings import TERMINAL, Mailing
+from ..domain.mailings import Mailing
 from ..domain.messages import (
     PARK_AFTER,
     PARKED_AT_MOST,
     Attempt,
     Message,
-    MessageStatus,
     Outcome,
     RetryPolicy,
     Verdict,
@@ -25,6 +24,7 @@ from ..domain.messages import (
     parse_message_id,
 )
 from ..domain.reasons import Reason
+from ..domain.statuses import TERMINAL, MessageStatus
 from ..messaging import Hint, Queue, Unit
 from ..observability import logger
 from ..storage.activity import ActivityRepository

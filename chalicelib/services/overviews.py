@@ -11,8 +11,9 @@ from ..clock import SystemClock
 from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import Heartbeat, is_stalled, silent
-from ..domain.mailings import Mailing, MailingState, MailingStatus
+from ..domain.mailings import Mailing, MailingState
 from ..domain.progress import Progress, progress_of
+from ..domain.statuses import MailingStatus
 from ..domain.tallies import Tally
 from ..messaging import Queue, QueueDepth
 from ..storage.activity import ActivityRepository

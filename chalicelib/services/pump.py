@@ -13,8 +13,9 @@ from ..config import Settings
 from ..domain.clients import SHARDS
 from ..domain.deadlines import is_over
 from ..domain.gateway_control import PROBES, GatewayControl
-from ..domain.mailings import Mailing, MailingState, MailingStatus, ShardProgress
-from ..domain.messages import HINT_SIZE, PARKED_AT_MOST, Message, MessageStatus
+from ..domain.mailings import Mailing, MailingState, ShardProgress
+from ..domain.messages import HINT_SIZE, PARKED_AT_MOST, Message
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..messaging import MAX_DELAY, Queue, hints_for
 from ..observability import MESSAGES_DISPATCHED, logger, measure
 from ..storage.ledger import Ledger

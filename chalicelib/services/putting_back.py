@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from ..clock import SystemClock
 from ..domain.costs import write_units_of
 from ..domain.mailings import REDRIVING, Mailing, MailingState
-from ..domain.messages import IN_TROUBLE, Message, MessageStatus
+from ..domain.messages import Message
 from ..domain.reasons import Cause, Reason
+from ..domain.statuses import IN_TROUBLE, MessageStatus
 from ..domain.tallies import WRITES, counters_of
 from ..domain.walks import Walk
 from ..messaging import Unit

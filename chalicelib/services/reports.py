@@ -13,9 +13,10 @@ from ..clock import SystemClock
 from ..config import Settings
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import Mailing, MailingState, MailingStatus, Statistics
+from ..domain.mailings import Mailing, MailingState, Statistics
 from ..domain.reasons import Cause
 from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
+from ..domain.statuses import MailingStatus
 from ..observability import REPORTS_SENT, logger, measure
 from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import SHARDS
-from ..domain.mailings import COUNTED, REDRIVING, Mailing, MailingState, MailingStatus
+from ..domain.mailings import REDRIVING, Mailing, MailingState
+from ..domain.statuses import COUNTED, MailingStatus
 from ..domain.tallies import DOUBTS, Tally
 from ..domain.walks import WAITING, Walk
 from ..messaging import Unit

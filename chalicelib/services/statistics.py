@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import MailingState, MailingStatus, is_mailing_id
+from ..domain.mailings import MailingState, is_mailing_id
+from ..domain.statuses import MailingStatus
 from ..domain.tallies import Tally
 from ..storage.mailings import MailingRepository
 

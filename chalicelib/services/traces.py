@@ -7,7 +7,8 @@ from itertools import chain
 from ..domain.clients import is_client_id
 from ..domain.errors import NotFound
 from ..domain.mailings import is_mailing_id
-from ..domain.messages import Message, MessageStatus, parse_message_id
+from ..domain.messages import Message, parse_message_id
+from ..domain.statuses import MessageStatus
 from ..domain.traces import Happening, Trace, client_events, mailing_events, message_events
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository

@@ -12,9 +12,10 @@ from ..domain.clients import Contact
 from ..domain.costs import write_units_of
 from ..domain.errors import Unavailable
 from ..domain.local_window import WindowPolicy
-from ..domain.mailings import Mailing, MailingStatus
-from ..domain.messages import Message, MessageStatus
+from ..domain.mailings import Mailing
+from ..domain.messages import Message
 from ..domain.reasons import Reason
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import WRITES
 from ..messaging import Queue, Unit
 from ..observability import logger

@@ -12,7 +12,7 @@ from itertools import islice
 
 from pynamodb.expressions.operand import Path
 
-from ..domain.mailings import TERMINAL
+from ..domain.statuses import TERMINAL
 from .models import Tables, to_ms
 from .retries import translated
 

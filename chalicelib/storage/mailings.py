@@ -14,13 +14,9 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS
 from ..domain.errors import Unavailable
-from ..domain.mailings import (
-    Mailing,
-    MailingState,
-    MailingStatus,
-    ShardProgress,
-)
+from ..domain.mailings import Mailing, MailingState, ShardProgress
 from ..domain.requests import OrderedMailing, RequestKey
+from ..domain.statuses import MailingStatus
 from ..domain.tallies import Tally
 from .counters import Counters
 from .leases import is_free

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..domain.messages import IN_TROUBLE, Attempt, Message, MessageStatus, Outcome, ledger_key_for
+from ..domain.messages import Attempt, Message, Outcome, ledger_key_for
 from ..domain.reasons import Cause
+from ..domain.statuses import IN_TROUBLE, MessageStatus
 from .models import from_ms, to_ms
 from .retries import Item
 

@@ -20,7 +20,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from pynamodb.models import Model
 
 from ..config import Settings
-from ..domain.mailings import COUNTED
+from ..domain.statuses import COUNTED
 from ..domain.tallies import SEPARATOR
 
 M = TypeVar("M", bound=Model)

@@ -9,7 +9,8 @@ from typing import Any
 
 from pynamodb.exceptions import UpdateError
 
-from ..domain.mailings import Mailing, MailingStatus
+from ..domain.mailings import Mailing
+from ..domain.statuses import MailingStatus
 from .leases import is_free
 from .mailing_rows import DELETED, META, mailing_of
 from .models import Tables

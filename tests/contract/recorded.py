@@ -15,8 +15,9 @@ from botocore.exceptions import ConnectionClosedError
 from chalicelib import workers
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
-from chalicelib.domain.messages import MessageStatus, Outcome
+from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.messaging import Hint, Unit
 from chalicelib.services.mailing_fields import MailingFields

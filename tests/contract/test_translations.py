@@ -15,8 +15,8 @@ from chalicelib.api import problems
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, ServiceError
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.gateway_control import GatewayControl
-from chalicelib.domain.mailings import MailingStatus
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MailingStatus
 from tests.contract import marked_texts
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")

@@ -13,10 +13,10 @@ from pathlib import Path
 import png
 import pytest
 
-from chalicelib.domain.mailings import MailingStatus
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.reports import Day
+from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.services import reports
 from chalicelib.services.reports import ReportService

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.admin.mailing_actions import actions_of
-from chalicelib.domain.mailings import MailingStatus
+from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, MailingFactory
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import Campaign

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chalicelib.api.exposition import FAMILIES
-from chalicelib.domain.mailings import Mailing, MailingStatus
+from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
+from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.services.gauges import UNDER_WAY
 from tests.factories import MailingFactory

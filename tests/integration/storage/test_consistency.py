@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.mailings import MailingStatus, Segment
+from chalicelib.domain.mailings import Segment
+from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.mailings import MailingStatus, Segment
-from chalicelib.domain.messages import MessageStatus
+from chalicelib.domain.mailings import Segment
+from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from tests.factories import START, ClientFactory, MailingFactory, UserFactory
 from tests.integration.storage.engines import Store, in_process
 from tests.support.aws import Call

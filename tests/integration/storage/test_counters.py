@@ -13,7 +13,8 @@ from botocore.exceptions import ConnectionClosedError
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
-from chalicelib.domain.mailings import Mailing, MailingStatus, Segment
+from chalicelib.domain.mailings import Mailing, Segment
+from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, ClientFactory, MailingFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call

@@ -11,8 +11,9 @@ import pytest
 
 from chalicelib.domain.clients import shard_of
 from chalicelib.domain.errors import NotFound, Unavailable
-from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.storage.ledger import Written
 from tests.factories import START, AttemptFactory, MessageFactory
 from tests.integration.storage.engines import Store

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting
-from chalicelib.domain.messages import Message, MessageStatus, ledger_key_for
+from chalicelib.domain.messages import Message, ledger_key_for
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.storage.ledger import Written
 from tests.factories import START, AttemptFactory
 from tests.integration.storage.engines import Store

@@ -8,16 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.domain.errors import Conflict, Invalid
-from chalicelib.domain.mailings import (
-    COUNTED,
-    MAX_TEXT_LENGTH,
-    MailingStatus,
-    Segment,
-    Statistics,
-    check_text,
-    check_window,
-    is_mailing_id,
-)
+from chalicelib.domain.mailings import MAX_TEXT_LENGTH, Segment, Statistics, check_text, check_window, is_mailing_id
+from chalicelib.domain.statuses import COUNTED, MailingStatus
 from tests.factories import START, MailingFactory
 
 SECOND = timedelta(seconds=1)

@@ -15,7 +15,6 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.mailings import OnUnknown
 from chalicelib.domain.messages import (
     Message,
-    MessageStatus,
     Outcome,
     RetryPolicy,
     Verdict,
@@ -26,6 +25,7 @@ from chalicelib.domain.messages import (
     parse_message_id,
 )
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
 from tests.factories import START, AttemptFactory, ClientFactory, MailingFactory, MessageFactory
 
 POLICY = RetryPolicy(max_attempts=3, base=2.0, cap=60.0)

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.mailings import MailingState, MailingStatus, Statistics
+from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.progress import Progress, progress_of
+from chalicelib.domain.statuses import MailingStatus
 from chalicelib.domain.tallies import Tally
 from tests.factories import START, MailingFactory
 

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.domain.messages import MessageStatus
 from chalicelib.domain.reasons import Cause, Reason, parse_with_words
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.domain.tallies import Tally, counters_of
 from tests.factories import MessageFactory
 

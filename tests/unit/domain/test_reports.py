@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.domain.mailings import MailingStatus
 from chalicelib.domain.reports import Day, Timetable, concerns, excerpt
+from chalicelib.domain.statuses import MailingStatus
 from tests.factories import MailingFactory
 
 BERLIN = "Europe/Berlin"  # clocks change on 29 March (02:00 to 03:00) and 25 October 2026 (03:00 to 02:00)

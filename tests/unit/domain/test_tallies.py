@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.messages import Message, MessageStatus
+from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.domain.tallies import Tally, counters_of
 
 NOON = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.messages import MessageStatus
 from chalicelib.domain.reasons import Cause
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.domain.timelines import timeline_of
 from tests.factories import START, AttemptFactory, MessageFactory
 

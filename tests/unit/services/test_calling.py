@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Contact
 from chalicelib.domain.gateway_control import GatewayControl
-from chalicelib.domain.mailings import Mailing, MailingState, MailingStatus
-from chalicelib.domain.messages import Attempt, Message, MessageStatus, Outcome
+from chalicelib.domain.mailings import Mailing, MailingState
+from chalicelib.domain.messages import Attempt, Message, Outcome
+from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.gateways.base import Answer, LastLook
 from chalicelib.services.batch import Job, Received
 from chalicelib.services.calling import Caller, Calls

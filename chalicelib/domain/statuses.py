@@ -1,0 +1,178 @@
+"""Where mailings and messages can stand, and what may be done there: one table for each, which all other code reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a person can do with a mailing. Changing its fields is none of these: `State.fields` says which."""
+
+    LAUNCH = "launch"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    RETRY = "retry"  # everything of it that failed
+    REDRIVE = "redrive"  # single messages that failed
+    DELETE = "delete"
+
+
+class Stage(StrEnum):
+    """How far a mailing has come: it waits for its start, it has work to do, or it has ended."""
+
+    AHEAD = "ahead"
+    UNDER_WAY = "under way"
+    ENDED = "ended"
+
+
+class MailingStatus(StrEnum):
+    """Where a mailing stands."""
+
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def stage(self) -> Stage:
+        return STATES[self].stage
+
+    @property
+    def ended(self) -> bool:
+        return self.stage is Stage.ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A row of the table of mailings.
+
+    `actions` are what people may do, the most likely first; `fields` are the attributes of a mailing that they may
+    change; `leads_to` are the statuses that may follow. `expands` says whether rows are still written for its clients.
+    """
+
+    stage: Stage
+    actions: tuple[Action, ...] = ()
+    fields: frozenset[str] = frozenset()
+    leads_to: frozenset[MailingStatus] = frozenset()
+    expands: bool = False
+
+
+ALL_FIELDS = frozenset({"text", "segment", "start_at", "end_at", "local_window", "rate_limit", "on_unknown", "late"})
+
+# Of a mailing that has begun text and segment stay: some clients have got it already. The end of one that has finished
+# is moved so that it can be retried. Of one that was cancelled everybody who matches still gets a row, so that it is
+# known who did not get it.
+STATES: Mapping[MailingStatus, State] = {
+    MailingStatus.SCHEDULED: State(
+        Stage.AHEAD,
+        actions=(Action.LAUNCH, Action.PAUSE, Action.CANCEL, Action.DELETE),
+        fields=ALL_FIELDS,
+        leads_to=frozenset(
+            {MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED, MailingStatus.EXPIRED}
+        ),
+    ),
+    MailingStatus.RUNNING: State(
+        Stage.UNDER_WAY,
+        actions=(Action.PAUSE, Action.CANCEL, Action.REDRIVE),
+        fields=frozenset({"end_at", "rate_limit"}),
+        leads_to=frozenset({MailingStatus.FINISHED, MailingStatus.PAUSED, MailingStatus.CANCELLED}),
+        expands=True,
+    ),
+    MailingStatus.PAUSED: State(
+        Stage.UNDER_WAY,
+        actions=(Action.RESUME, Action.CANCEL, Action.REDRIVE),
+        fields=frozenset({"end_at", "rate_limit", "on_unknown"}),
+        leads_to=frozenset(
+            {
+                MailingStatus.SCHEDULED,
+                MailingStatus.RUNNING,
+                MailingStatus.CANCELLED,
+                MailingStatus.EXPIRED,
+                MailingStatus.FINISHED,
+            }
+        ),
+        expands=True,
+    ),
+    MailingStatus.FINISHED: State(
+        Stage.ENDED,
+        actions=(Action.RETRY, Action.REDRIVE, Action.DELETE),
+        fields=frozenset({"end_at"}),
+        leads_to=frozenset({MailingStatus.RUNNING}),  # retrying what failed opens it again
+    ),
+    MailingStatus.CANCELLED: State(Stage.ENDED, actions=(Action.DELETE,), expands=True),
+    MailingStatus.EXPIRED: State(Stage.ENDED, actions=(Action.DELETE,)),
+}
+
+# The rows of mailings that have not been launched, as far as they are others.
+NOT_LAUNCHED: Mapping[MailingStatus, State] = {
+    MailingStatus.PAUSED: State(
+        Stage.UNDER_WAY,
+        actions=(Action.RESUME, Action.CANCEL, Action.DELETE),
+        fields=ALL_FIELDS,
+        leads_to=STATES[MailingStatus.PAUSED].leads_to,
+        expands=True,
+    )
+}
+
+UNDER_WAY = tuple(status for status, state in STATES.items() if state.stage is Stage.UNDER_WAY)
+
+
+def state_for(status: MailingStatus, *, launched: bool) -> State:
+    """The row of the table for a mailing of this status that was, or was not, launched."""
+    return STATES[status] if launched else NOT_LAUNCHED.get(status, STATES[status])
+
+
+class MessageStatus(StrEnum):
+    """Where a message stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def terminal(self) -> bool:
+        return MESSAGE_STATES[self].terminal
+
+    @property
+    def in_trouble(self) -> bool:
+        return MESSAGE_STATES[self].in_trouble
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """A row of the table of messages.
+
+    `terminal`: nothing more is done for it by itself. `in_trouble`: a person may want to put it back. `unreached`: the
+    client did not get it, or that is not known, for a reason that a person should see.
+    """
+
+    terminal: bool = True
+    in_trouble: bool = False
+    unreached: bool = False
+
+
+MESSAGE_STATES: Mapping[MessageStatus, MessageState] = {
+    MessageStatus.QUEUED: MessageState(terminal=False),
+    MessageStatus.SENDING: MessageState(terminal=False),
+    MessageStatus.WAITING: MessageState(terminal=False),
+    MessageStatus.SENT: MessageState(),
+    MessageStatus.FAILED: MessageState(in_trouble=True, unreached=True),
+    MessageStatus.UNKNOWN: MessageState(in_trouble=True, unreached=True),
+    MessageStatus.EXPIRED: MessageState(unreached=True),
+    MessageStatus.CANCELLED: MessageState(),
+    MessageStatus.SKIPPED: MessageState(),
+}
+TERMINAL: tuple[str, ...] = tuple(str(status) for status in MessageStatus if status.terminal)
+IN_TROUBLE = frozenset(status for status in MessageStatus if status.in_trouble)
+# What a mailing has a counter of: what is sent at this moment counts as queued, and queued is what is left.
+COUNTED: tuple[str, ...] = (*TERMINAL, str(MessageStatus.WAITING))
