@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ class TemplateError(Exception):
 
 def resources(prefix: str) -> dict[str, dict[str, Any]]:
     """The template's resources by logical name, with `${AWS::StackName}` replaced by `prefix`."""
-    template = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
-    return {name: _substituted(resource, prefix) for name, resource in template["Resources"].items()}
+    return {name: _substituted(resource, prefix) for name, resource in _template()["Resources"].items()}
+
+
+@cache
+def _template() -> dict[str, Any]:
+    """The template, which is read once: tests provision thousands of times. Nobody changes what this returns."""
+    template: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    return template
 
 
 def provision(settings: Settings, dynamodb: Any, sqs: Any) -> None:
