@@ -24,7 +24,8 @@ How to add a page:
   says is a value: a cause goes through the filter `reason`, an error of a field through `wrong` (both in `texts`),
   any other error through `texts.told`. What only a page can say is `Fault.AS_TOLD` with `text=_("…")`.
   `locale/ru.po` has a translation of each; a contract test finds those that are missing or stale.
-- Times: `{{ ui.time(moment) }}` (the operator's zone); `{{ count|number }}`; states: `{{ ui.status(one.status) }}`.
+- Times: `{{ ui.time(moment) }}` (the operator's zone); `{{ count|number }}`, `{{ cost|dollars }}`; in code
+  `formats.clock(moment)`, `formats.number(count)`; states: `{{ ui.status(one.status) }}`.
 - The Content-Security-Policy allows no inline script and no inline style: classes in `static/admin.css`, behaviour in
   `static/admin.js` by `data-` attributes, bars as `<progress>`, charts as SVG: `charts.columns(name, title, series,
   buckets)` and `charts.bars(title, label, counts)` in code, and in the template `{% import "charts.html" as charts with

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .rendering import number
+from .formats import number
 
 HEIGHT = 160  # pixels of the room for columns
 _TOP = 16  # for the highest line's number

@@ -10,7 +10,7 @@ from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
 from ..domain.tallies import Tally
 from ..domain.traces import Happening, TraceEvent, mailing_events
-from . import charts
+from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series
 from .texts import _, reason, status_name
 from .visits import Visit
@@ -49,9 +49,9 @@ def chart(visit: Visit, tally: Tally) -> charts.Columns | None:
 
 def _label(visit: Visit, at: datetime, step: timedelta, *, full: bool = False) -> str:
     if step >= _DAY:  # days are counted in UTC
-        return f"{at.astimezone(UTC):%Y-%m-%d}" if full else f"{at.astimezone(UTC):%m-%d}"
+        return formats.day(at.astimezone(UTC), year=full)
     local = visit.local(at)
-    return f"{local:%Y-%m-%d %H:%M}" if full else f"{local:%H:%M}"
+    return formats.clock(local) if full else f"{local:%H:%M}"
 
 
 def _title(step: timedelta) -> str:
@@ -119,8 +119,3 @@ def _changed(status: MailingStatus, before: MailingStatus | None) -> str:
         MailingStatus.CANCELLED: _("Cancelled"),
         MailingStatus.EXPIRED: _("Expired: the window closed before it could start"),
     }[status]
-
-
-def dollars(amount: float) -> str:
-    """An amount of dollars; small ones with as many digits as they need."""
-    return f"$ {amount:.2f}" if amount >= 1 else f"$ {amount:.4f}"

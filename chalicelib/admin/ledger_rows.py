@@ -10,7 +10,7 @@ from ..domain.clients import masked_phone
 from ..domain.mailings import Mailing
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
-from .rendering import number
+from .formats import number
 from .texts import status_name
 
 

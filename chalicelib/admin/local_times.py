@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from ..domain.clients import zone
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
+from . import formats
 from .forms import Form
 from .texts import _
 
@@ -47,7 +48,7 @@ def entered(form: Form, name: str, zone_name: str, before: datetime | None = Non
     moments = _moments(local, zone_name)
     if not moments:
         after = local.replace(tzinfo=zone(zone_name)).astimezone(UTC).astimezone(zone(zone_name))
-        told = f"{after:%Y-%m-%d %H:%M}"
+        told = formats.clock(after)
         told = _("is skipped in %(zone)s, where the clocks go forward to %(time)s", zone=zone_name, time=told)
         raise Invalid.of(name, Fault.AS_TOLD, text=told)
     chosen = form.text(name + FOLD)

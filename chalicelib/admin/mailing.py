@@ -11,6 +11,7 @@ from pydantic import StrictStr
 from ..api.costs import CostView
 from ..api.exports import MessageExportQuery, messages_csv
 from ..api.fields import PageQuery
+from ..domain.costs import PRICES
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import MailingState
@@ -19,7 +20,7 @@ from ..domain.progress import Progress, progress_of
 from ..domain.sms import sms_parts
 from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import Tally
-from . import charts, courses
+from . import charts, courses, formats
 from .finding import client_of
 from .ledger_rows import named_statuses, rows_of
 from .mailing_actions import actions_of
@@ -172,11 +173,11 @@ def _values(visit: Visit, shown: Shown) -> Mapping[str, Any]:
         "maybe_twice": 0 if visit.services.settings.ids_recognised else tally.maybe_twice,
         "retriable": shown.retriable(visit),
         "cost": CostView.of_mailing(state, tally),
+        "prices_of": formats.day(PRICES.as_of),
         "chart": courses.chart(visit, tally),
         "outcomes": courses.outcomes(shown.progress.counts),
         "reasons": courses.reasons(tally),
         "events": courses.events(visit, state.mailing, tally),
         "moved": MOVED,
         "shares": charts.shares,
-        "dollars": courses.dollars,
     }

@@ -10,7 +10,7 @@ from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState
 from ..domain.statuses import MailingStatus
 from ..services.mailings import DELETABLE
-from . import rendering
+from . import formats
 from .routing import Page, Pages, Redirect
 from .sending_question import changed_much
 from .texts import _
@@ -88,7 +88,7 @@ def _check_people(visit: Visit, mailing_id: str, action: str) -> None:
         return
     people = _people(visit, visit.services.mailings.state(mailing_id), action).open
     if changed_much(int(told[:12]), people):
-        before, now = rendering.number(int(told[:12])), rendering.number(people)
+        before, now = formats.number(int(told[:12])), formats.number(people)
         raise Conflict(
             Fault.AS_TOLD,
             text=_("When you were asked it was %(before)s, and now it is %(now)s.", before=before, now=now),

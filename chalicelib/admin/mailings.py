@@ -20,7 +20,7 @@ from ..domain.sms import sms_parts
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
-from . import charts, local_times, mailing_form, sending_question
+from . import charts, formats, local_times, mailing_form, sending_question
 from .routing import Page, Pages, Redirect
 from .texts import _, status_name
 from .visits import Visit
@@ -54,7 +54,9 @@ def list_mailings(visit: Visit, query: ListQuery) -> Page:
     values = {
         "states": [service.with_counts(mailing) for mailing in mailings],
         "total": totals.get(query.status, 0) if query.status else sum(totals.values()),
-        "statuses": [(str(one), f"{status_name(str(one))} ({totals.get(one, 0)})") for one in MailingStatus],
+        "statuses": [
+            (str(one), f"{status_name(str(one))} ({formats.number(totals.get(one, 0))})") for one in MailingStatus
+        ],
         "status": query.status,
         "next": query.following(after),
         "first": not query.cursor,
@@ -195,6 +197,6 @@ def _previewed(visit: Visit, preview: Preview) -> dict[str, Any]:
         "left": MAX_TEXT_LENGTH - len(text),
         "zones": charts.bars(_("Recipients by time zone"), _("Time zone"), zones, most=8),
         "room": max(0, sms.units_per_part * sms.parts - sms.units),
-        "cost": f"{cost:.2f}" if cost >= 1 else f"{cost:.4f}",
+        "cost": cost,
         "spare": preview.ends_at - preview.forecast.finishes_at if preview.forecast.finishes_at else None,
     }

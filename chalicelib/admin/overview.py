@@ -8,7 +8,7 @@ from datetime import datetime
 from ..domain.mailings import Segment
 from ..domain.reports import Day
 from ..services.overviews import Overview
-from . import charts
+from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series
 from .routing import Page, Pages
 from .texts import _
@@ -54,7 +54,7 @@ def _now(visit: Visit) -> Overview:
 def _chart(visit: Visit) -> charts.Columns:
     series = (Series(SENT, _("sent")), Series(FAILED, _("failed")), Series(OTHER, _("not sent for another reason")))
     buckets = [
-        Bucket(f"{local:%H:%M}", _grouped(counts), f"{local:%Y-%m-%d %H:%M}") for local, counts in _local_hours(visit)
+        Bucket(f"{local:%H:%M}", _grouped(counts), formats.clock(local)) for local, counts in _local_hours(visit)
     ]
     return charts.columns("hours", _("The last 24 hours"), series, buckets)
 

@@ -6,7 +6,7 @@ import re
 
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
-from . import sessions, texts, visits
+from . import languages, sessions, visits
 from .routing import Page, Pages, Redirect
 from .texts import _
 from .visits import LANGUAGE, ZONE, Visit
@@ -26,7 +26,7 @@ def show_preferences(visit: Visit) -> Page:
 def choose_preferences(visit: Visit) -> Redirect:
     """Keep the choices that were made; the others stay."""
     chosen = {}
-    if (language := visit.form.text("language")) in texts.LANGUAGES:
+    if (language := visit.form.text("language")) in languages.LANGUAGES:
         chosen[LANGUAGE] = language
     if zone := visit.form.text("zone"):
         if not visits.known_zone(zone):

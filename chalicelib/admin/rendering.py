@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..domain.reports import excerpt
-from . import assets, texts
+from . import assets, formats, texts
+from .languages import LANGUAGES
 from .texts import _
 from .visits import Visit
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_NARROW = "\u202f"
 
 
 def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
@@ -28,7 +28,7 @@ def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
         "form": visit.form,
         "link": visit.link,
         "asset": lambda name: visit.link(assets.path_of(name)),
-        "languages": texts.LANGUAGES,
+        "languages": LANGUAGES,
         "now": visit.now,
         "version": __version__,
         "status_name": texts.status_name,
@@ -59,38 +59,24 @@ def environment() -> Environment:
     made.filters["reason"] = texts.reason
     made.filters["left_out"] = texts.left_out
     made.filters["circuit_reason"] = texts.circuit_reason
-    made.filters["number"] = number
-    made.filters["clock"] = clock
+    made.filters["number"] = formats.number
+    made.filters["dollars"] = formats.dollars
+    made.filters["clock"] = formats.clock
     made.filters["span"] = span
-    made.filters["pace"] = pace
+    made.filters["pace"] = formats.pace
     made.filters["excerpt"] = excerpt
     return made
 
 
-def number(value: float | None) -> str:
-    """A number with its digits in groups of three; a dash where there is none."""
-    return "\u2013" if value is None else f"{value:,}".replace(",", _NARROW)
-
-
-def pace(rate: float) -> str:
-    """A rate, exact where it is small."""
-    return number(round(rate)) if rate >= 10 or not rate else f"{rate:.1f}"
-
-
 def span(duration: timedelta) -> str:
-    """A duration as people say it: its two largest units, the second one where there is something of it."""
+    """A duration in its two largest units; the second one is left out if it is zero."""
     seconds = max(0, round(duration.total_seconds()))
     if seconds < 60:
         return _("%(n)s s", n=seconds)
     minutes = round(seconds / 60)
     days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
     if days:
-        parts = [_("%(n)s d", n=number(days)), _("%(n)s h", n=hours) if hours else ""]
+        parts = [_("%(n)s d", n=formats.number(days)), _("%(n)s h", n=hours) if hours else ""]
     else:
         parts = [_("%(n)s h", n=hours) if hours else "", _("%(n)s min", n=rest) if rest else ""]
     return " ".join(part for part in parts if part)
-
-
-def clock(moment: datetime, *, seconds: bool = False) -> str:
-    """A moment as it is read, in whatever zone it comes in."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if seconds else f"{moment:%Y-%m-%d %H:%M}"

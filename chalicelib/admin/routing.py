@@ -21,7 +21,7 @@ from ..domain.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 from ..domain.faults import Fault
 from ..domain.users import Role
 from ..observability import logger, name_user
-from . import forms, rendering, sessions, texts, visits
+from . import forms, languages, rendering, sessions, texts, visits
 from .texts import _
 from .visits import Visit
 
@@ -135,7 +135,7 @@ def _view(route: Route, blueprint: Blueprint) -> Callable[..., Response]:
 
 def _answer(route: Route, request: Request, path: dict[str, str]) -> Response:
     visit = visits.enter(request, bootstrap.get_services())
-    with texts.speaking(visit.language):
+    with languages.speaking(visit.language):
         try:
             visit = _identified(route, visit)
             _check_role(route, visit)

@@ -10,6 +10,7 @@ from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.statuses import MailingStatus
 from ..services.gateway_control import MAX_RATE
+from . import formats
 from .routing import ADMINS, Page, Pages, Redirect
 from .texts import _
 from .visits import Visit
@@ -73,7 +74,11 @@ def send_report(visit: Visit) -> Redirect:
     """E-mail the report of a day now; of today so far where the field is empty."""
     body = visit.form.into(ReportBody, {"day": visit.form.text("day") or None})
     sent = visit.services.reports.send(body.day)
-    text = _("The report of %(day)s went to %(people)s.", day=sent.report.day.on, people=", ".join(sent.recipients))
+    text = _(
+        "The report of %(day)s went to %(people)s.",
+        day=formats.day(sent.report.day.on),
+        people=", ".join(sent.recipients),
+    )
     return Redirect("/admin/settings", flash=text)
 
 

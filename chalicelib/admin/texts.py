@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gettext as catalogs
 import io
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,38 +16,21 @@ from ..domain.faults import Fault
 from ..domain.gateway_control import GatewayChange, GatewayControl
 from ..domain.imports import RowError
 from ..domain.reasons import Cause, Reason
+from . import formats
+from .languages import DEFAULT, language
 
-LANGUAGES = {"en": "English", "ru": "Русский"}
-DEFAULT = "en"
 _LOCALE = Path(__file__).with_name("locale")
-_language = ContextVar("language", default=DEFAULT)
-_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
-
-
-@contextmanager
-def speaking(language: str) -> Iterator[None]:
-    """Translate into a language for as long as this lasts, in this thread."""
-    before = _language.set(language)
-    try:
-        yield
-    finally:
-        _language.reset(before)
-
-
-def language() -> str:
-    """The language that is spoken now."""
-    return _language.get()
 
 
 def gettext(message: str, **values: Any) -> str:
     """The text in the page's language, with the values in the place of `%(name)s`."""
-    text = _catalog(_language.get()).gettext(message) if message else ""
+    text = _catalog(language()).gettext(message) if message else ""
     return text % values if values else text
 
 
 def ngettext(singular: str, plural: str, number: int, /, **values: Any) -> str:
     """The form of a text that goes with a number."""
-    text = _catalog(_language.get()).ngettext(singular, plural, number)
+    text = _catalog(language()).ngettext(singular, plural, number)
     return text % values if values else text
 
 
@@ -58,7 +39,7 @@ _ = gettext
 
 def of_reasons(text: str) -> str:
     """A sentence of `wording.REASONS` or `wording.DETAILED`, with its places still in it."""
-    return _catalog(_language.get()).pgettext("reason", text)
+    return _catalog(language()).pgettext("reason", text)
 
 
 def reason(cause: Cause | None) -> str:
@@ -90,28 +71,20 @@ def told(error: ServiceError) -> str:
 
 def of_problems(text: str) -> str:
     """The title or the meaning of a kind of problem."""
-    return _catalog(_language.get()).pgettext("problem", text)
+    return _catalog(language()).pgettext("problem", text)
 
 
 def _sentence(fault: Fault, values: Mapping[str, object]) -> str:
     def translated(text: str) -> str:
-        return _catalog(_language.get()).pgettext("fault", text)
+        return _catalog(language()).pgettext("fault", text)
 
-    return fault.sentence(values, translated, lambda value: status_name(str(value)))
+    return fault.sentence(values, translated, _value)
 
 
-def preferred(header: str) -> str:
-    """The first of our languages that an Accept-Language header asks for."""
-    asked: list[tuple[float, str]] = []
-    for part in header[:500].split(","):
-        name, _sep, parameters = part.strip().partition(";")
-        given = _WEIGHT.search(parameters)
-        asked.append((float(given[1]) if given else 1.0, name.partition("-")[0].lower()))
-    # The sort is stable: of equal weight the first one wins.
-    for weight, name in sorted(asked, key=lambda one: -one[0]):
-        if name in LANGUAGES and weight:
-            return name
-    return DEFAULT
+def _value(value: object) -> str:
+    if isinstance(value, date):
+        return formats.day(value)
+    return formats.number(value) if isinstance(value, int) else status_name(str(value))
 
 
 @cache

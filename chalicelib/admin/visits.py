@@ -16,7 +16,7 @@ from ..bootstrap import Services
 from ..domain.clients import check_timezone
 from ..domain.errors import Invalid
 from ..domain.users import Principal, Role
-from . import sessions, texts
+from . import languages, sessions
 from .forms import Form
 from .sessions import Session
 
@@ -100,8 +100,8 @@ def enter(request: Request, services: Services) -> Visit:
     call = Call(request, services, None)
     cookies = sessions.cookies(call)
     language = cookies.get(LANGUAGE, "")
-    if language not in texts.LANGUAGES:
-        language = texts.preferred(call.header("accept-language") or "")
+    if language not in languages.LANGUAGES:
+        language = languages.preferred(call.header("accept-language") or "")
     return Visit(call, cookies, language, known_zone(cookies.get(ZONE, "")) or "UTC")
 
 

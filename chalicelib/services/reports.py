@@ -101,7 +101,7 @@ class ReportService:
         now = self._clock.now()
         today = self._timetable.today(now)
         if day is not None and day > today:
-            raise Conflict(Fault.DAY_NOT_BEGUN, day=day.isoformat())
+            raise Conflict(Fault.DAY_NOT_BEGUN, day=day)
         return self._send(self.make(Day.of(day or today, self._timetable.timezone)))
 
     def _send_once(self, report: DailyReport, owner: str) -> SentReport:

@@ -10,7 +10,7 @@ import polib
 import pytest
 
 from chalicelib import wording
-from chalicelib.admin import texts
+from chalicelib.admin import languages, texts
 from chalicelib.api import problems
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, ServiceError
 from chalicelib.domain.faults import Fault
@@ -20,7 +20,7 @@ from chalicelib.domain.statuses import MailingStatus
 from tests.contract import marked_texts
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-TRANSLATED = [language for language in texts.LANGUAGES if language != texts.DEFAULT]
+TRANSLATED = [language for language in languages.LANGUAGES if language != languages.DEFAULT]
 FORMS = {"ru": 3}
 SOURCES = "".join(
     path.read_text(encoding="utf-8") for path in Path(wording.__file__).parent.rglob("*.py") if path.name != "faults.py"
@@ -123,7 +123,7 @@ def test_a_fault_is_raised_somewhere(fault: Fault) -> None:
 def test_an_error_is_told_in_the_language_of_the_page(error: ServiceError, english: str, russian: str) -> None:
     """Expects values in their places, states by their names, and what is told already as it is."""
     assert texts.told(error) == english
-    with texts.speaking("ru"):
+    with languages.speaking("ru"):
         assert texts.told(error) == russian
 
 
@@ -144,7 +144,7 @@ def test_an_error_is_told_in_the_language_of_the_page(error: ServiceError, engli
 def test_a_reason_is_told_in_the_language_of_the_page(cause: Cause | None, english: str, russian: str) -> None:
     """Expects what belongs to it in its place, and what ended the last attempt translated too."""
     assert texts.reason(cause) == english
-    with texts.speaking("ru"):
+    with languages.speaking("ru"):
         assert texts.reason(cause) == russian
 
 
@@ -152,14 +152,14 @@ def test_the_gateways_own_words_are_kept_as_they_are() -> None:
     """Expects only the service's part to be translated, and an operator's words alone."""
     tripped = GatewayControl().tripped(MOMENT, 0, Cause(Reason.NO_ANSWER), "Pay first")
     held = GatewayControl().held_open(MOMENT, "anna", "no answer in time")
-    with texts.speaking("ru"):
+    with languages.speaking("ru"):
         assert texts.circuit_reason(tripped) == "нет ответа вовремя: Pay first"
         assert texts.circuit_reason(held) == "no answer in time"
 
 
 def test_russian_numbers_have_their_forms() -> None:
     """Expects the forms of 1, 2, 5, 11, 21 and 112."""
-    with texts.speaking("ru"):
+    with languages.speaking("ru"):
         told = [texts.ngettext("%(n)s user", "%(n)s users", n, n=n) for n in (1, 2, 5, 11, 21, 112)]
     assert told == [
         "1 пользователь",

@@ -126,6 +126,9 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
 
 // -- export
 
+const language = document.documentElement.lang;
+const percent = new Intl.NumberFormat(language, { style: "percent" });
+
 async function download(link, tell) {
   const pages = [];
   let rows = 0;
@@ -159,7 +162,8 @@ for (const link of document.querySelectorAll("a[data-download]")) {
     const total = Number(link.dataset.total);
     try {
       await download(link, (rows) => {
-        status.textContent = total ? `${Math.min(100, Math.floor((100 * rows) / total))} %` : String(rows);
+        const share = Math.min(100, Math.floor((100 * rows) / total)) / 100;
+        status.textContent = total ? percent.format(share) : rows.toLocaleString(language);
       });
     } catch {
       status.textContent = link.dataset.failed;

@@ -94,7 +94,7 @@ def test_a_scheduled_mailing_is_paused_and_cancelled_by_the_number_who_match(
     assert "7 people will not get it until it goes on." in question(on_call, mailing_id, "pause")
     act(on_call, mailing_id, "pause")
     asked = question(on_call, mailing_id, "resume")
-    assert "7 people are to get it yet. It starts at 2026-03-02 12:00 , or at once where that is past." in asked
+    assert "7 people are to get it yet. It starts at 2 Mar 2026, 12:00 , or at once where that is past." in asked
     assert "7 people will not get it. It cannot be set going again" in question(on_call, mailing_id, "cancel")
     act(on_call, mailing_id, "cancel")
     assert status(campaign, mailing_id) == "cancelled"

@@ -86,9 +86,9 @@ def test_mailings_are_listed_with_their_window_and_counts(campaign: Campaign, on
     on_call.cookies["zone"] = "Asia/Tokyo"
     page = text_of(on_call.get("/admin/mailings"))
     assert "2 mailings" in page
-    assert re.search("The second one admin scheduled 2026-03-02 21:00 until 2026-03-02 22:00 vip b 916 \u2013 ", page)
+    assert re.search("The second one admin scheduled 2 Mar 2026, 21:00 until 2 Mar 2026, 22:00 vip b 916 \u2013 ", page)
     assert re.search(
-        r"The first one admin finished 2026-03-02 18:00 until 2026-03-02 19:00 vip 5 of 7 sent 2 failed", page
+        r"The first one admin finished 2 Mar 2026, 18:00 until 2 Mar 2026, 19:00 vip 5 of 7 sent 2 failed", page
     )
     assert page.index("The second one") < page.index("The first one")
 
@@ -152,7 +152,7 @@ def test_empty_fields_mean_everybody_at_any_hour(planner: Browser, api: Api) -> 
     ("fields", "field", "told"),
     [
         ({"text": "  "}, "text", "must not be empty"),
-        ({"text": "x" * (MAX_TEXT_LENGTH + 1)}, "text", "must have at most 1600 characters"),
+        ({"text": "x" * (MAX_TEXT_LENGTH + 1)}, "text", "must have at most 1,600 characters"),
         ({"clients__operator": "916 12a"}, "clients.operator", "12a: must be a 3-digit code"),
         ({"clients__tag": "vip\n" + "x" * 65}, "clients.tag", f"{'x' * 65}: must have at most 64 characters"),
         ({"start_time": ""}, "start_time", "is required"),
@@ -273,15 +273,17 @@ def test_the_preview_counts_people_and_parts(planner: Browser) -> None:
     assert "3 clients match" in said
     assert "1 not: opted out" in said
     assert "1 SMS for each, 6 characters (UCS-2); 2 in all" in said
-    assert "64 more fit into this SMS, 1 594 at most" in said
+    assert "64 more fit into this SMS, 1,594 at most" in said
     assert "Europe/Moscow 1" in said
     assert "Asia/Tokyo 1" in said
 
 
 def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> None:
     """Expects the end at a given rate, a warning where the window is too short, and no guess without a rate."""
-    assert "It goes as fast as the gateway takes it, from 2026-03-02 15:00 until 2026-03-02 21:30" in previewed(planner)
-    assert "It will finish about 2026-03-02 15:00 , 6 h 30 min before its end." in previewed(planner, rate_limit="1")
+    assert "It goes as fast as the gateway takes it, from 2 Mar 2026, 15:00 until 2 Mar 2026, 21:30" in previewed(
+        planner
+    )
+    assert "It will finish about 2 Mar 2026, 15:00 , 6 h 30 min before its end." in previewed(planner, rate_limit="1")
     for _ in range(100):
         api.post("/api/clients", ClientBodyFactory(tag="many"))
     said = previewed(planner, clients__tag="many", rate_limit="1", end_time="2026-03-02T15:01")

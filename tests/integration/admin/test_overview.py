@@ -85,7 +85,7 @@ def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -
     campaign.finish(campaign.order(clients={"tag": "other"}, lasts=timedelta(hours=9)))
     page = on_call.get("/admin")
     assert "The last 24 hours sent 12 failed 3 not sent for another reason 0" in text_of(page)
-    rows = dict(re.findall(r'<th scope="row">2026-03-02 (\d\d:\d\d)</th>(.*?)</tr>', page.text))
+    rows = dict(re.findall(r'<th scope="row">2 Mar 2026, (\d\d:\d\d)</th>(.*?)</tr>', page.text))
     assert {hour: re.findall(r">(\d+)<", cells) for hour, cells in rows.items()} == {
         "09:00": ["7", "3", "0"],
         "11:00": ["5", "0", "0"],

@@ -59,7 +59,7 @@ def test_a_mailing_that_starts_at_once_is_asked_about(planner: Browser, api: Api
     text = text_of(page)
     assert "Send this mailing now? 18 people get it 2 not: opted out" in text
     assert "Sale <today> only" in text
-    assert "Start at once End 2026-03-02 21:30" in text
+    assert "Start at once End 2 Mar 2026, 21:30" in text
     assert "Send now to 18 people Back to the form" in text
     assert made(api) == []
     reply = answered(planner, page, "send")
@@ -76,7 +76,7 @@ def test_a_mailing_to_all_is_asked_about_whenever_it_starts(planner: Browser, ap
     page = asked(planner, clients__tag="")
     text = text_of(page)
     assert "Schedule this mailing? 28 people get it It goes to all clients" in text
-    assert "Start 2026-03-02 15:00" in text
+    assert "Start 2 Mar 2026, 15:00" in text
     assert "Schedule for 28 people" in text
     assert made(api) == []
     assert answered(planner, page, "send").status == 303
