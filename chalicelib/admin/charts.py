@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..domain.statuses import TERMINAL
 from .formats import number
 
 HEIGHT = 160  # pixels of the room for columns
@@ -139,7 +140,7 @@ def shares(counts: Mapping[str, int]) -> tuple[Block, ...]:
     """The parts of a mailing's messages that have ended, side by side, by counts that name their `total`."""
     whole = max(1, counts["total"])
     ended = {SENT: counts["sent"], FAILED: counts["failed"]}
-    ended[OTHER] = counts["unknown"] + counts["expired"] + counts["cancelled"]
+    ended[OTHER] = sum(counts[name] for name in TERMINAL if name not in (SENT, FAILED, SKIPPED))
     ended[SKIPPED] = counts["skipped"]
     blocks, x = [], 0.0
     for name, count in ended.items():

@@ -89,9 +89,10 @@ def events(visit: Visit, mailing: Mailing, tally: Tally) -> list[Event]:
         told.append(Event(event.at, _told(event, before, mailing), by=event.by))
         if isinstance(event.status, MailingStatus):
             before = event.status
-    if mailing.status in (MailingStatus.SCHEDULED, MailingStatus.PAUSED) and mailing.start_at > visit.now:
+    ahead = not mailing.status.ended and mailing.launched_at is None
+    if ahead and mailing.start_at > visit.now:
         told.append(Event(mailing.start_at, _("Is to start"), done=False))
-    if mailing.status in (MailingStatus.SCHEDULED, MailingStatus.PAUSED, MailingStatus.RUNNING):
+    if not mailing.status.ended:
         told.append(Event(mailing.end_at, _("The window closes: what is not sent by then expires"), done=False))
     return told
 
@@ -118,4 +119,4 @@ def _changed(status: MailingStatus, before: MailingStatus | None) -> str:
         MailingStatus.FINISHED: _("Finished"),
         MailingStatus.CANCELLED: _("Cancelled"),
         MailingStatus.EXPIRED: _("Expired: the window closed before it could start"),
-    }[status]
+    }.get(status, status_name(status))

@@ -18,7 +18,7 @@ from ..domain.mailings import MailingState
 from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
 from ..domain.sms import sms_parts
-from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.statuses import Action, MailingStatus, MessageStatus
 from ..domain.tallies import Tally
 from . import charts, courses, formats
 from .finding import client_of
@@ -30,7 +30,6 @@ from .visits import Visit
 
 pages = Pages()
 MOVED = "mailing-moved"  # the event in the page that has its other parts read again
-_OVER = (MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED)
 
 
 class LedgerQuery(PageQuery):
@@ -64,7 +63,7 @@ class Shown:
         """Whether nothing will change by itself any more: not while the last messages are being closed."""
         mailing = self.state.mailing
         begun = mailing.launched_at is not None
-        return mailing.status in _OVER and (bool(mailing.final) or not begun)
+        return mailing.status.ended and (bool(mailing.final) or not begun)
 
     def empty(self, status: str) -> bool:
         """Whether no message has this status for sure, so that the ledger need not be looked through for one."""
@@ -74,7 +73,7 @@ class Shown:
     def retriable(self, visit: Visit) -> bool:
         """Whether messages that failed can be tried again."""
         mailing, counts = self.state.mailing, self.progress.counts
-        open_ = mailing.status is MailingStatus.FINISHED and mailing.end_at > visit.now
+        open_ = mailing.may(Action.RETRY) and mailing.end_at > visit.now
         return open_ and bool(counts["failed"] + counts["unknown"] + self.expired)
 
     @property

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..domain.errors import Conflict
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState
-from ..domain.statuses import MailingStatus
-from ..services.mailings import DELETABLE
+from ..domain.statuses import Action
 from . import formats
 from .routing import Page, Pages, Redirect
 from .sending_question import changed_much
@@ -17,12 +16,8 @@ from .texts import _
 from .visits import Visit
 
 pages = Pages()
-_ALLOWED: Mapping[str, frozenset[MailingStatus]] = {
-    "launch": frozenset({MailingStatus.SCHEDULED}),
-    "pause": frozenset({MailingStatus.SCHEDULED, MailingStatus.RUNNING}),
-    "resume": frozenset({MailingStatus.PAUSED}),
-    "cancel": frozenset({MailingStatus.SCHEDULED, MailingStatus.RUNNING, MailingStatus.PAUSED}),
-}
+# What has a question and a button at the head of a mailing; the others stand beside what they are about.
+ASKED = (Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CANCEL, Action.DELETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +31,7 @@ class People:
 
 def actions_of(mailing: Mailing) -> list[str]:
     """What can be done with a mailing now, the most likely first."""
-    allowed = [name for name, statuses in _ALLOWED.items() if mailing.status in statuses]
-    waiting = mailing.status is MailingStatus.PAUSED and mailing.launched_at is None
-    return [*allowed, "delete"] if mailing.status in DELETABLE or waiting else allowed
+    return [str(action) for action in mailing.state.actions if action in ASKED]
 
 
 def _question(action: str) -> Callable[[Visit, str], Page]:
@@ -95,7 +88,7 @@ def _check_people(visit: Visit, mailing_id: str, action: str) -> None:
         )
 
 
-for _action in (*_ALLOWED, "delete"):
+for _action in map(str, ASKED):
     _path = f"/admin/mailings/{{mailing_id}}/{_action}"
     _ask = _question(_action)
     pages.get(_path)(_ask)

@@ -13,8 +13,7 @@ from ..api.mailings import MailingBody
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.mailings import Late, Mailing, OnUnknown
-from ..domain.statuses import MailingStatus
-from ..services.mailing_fields import CHANGEABLE, MailingFields
+from ..services.mailing_fields import MailingFields
 from . import local_times, visits
 from .forms import Form
 from .texts import _, wrong
@@ -76,13 +75,6 @@ def shown(
     }
 
 
-def changeable(mailing: Mailing) -> frozenset[str]:
-    """What of a mailing can be changed now, by the names of its fields; nothing where it has ended."""
-    if mailing.launched_at is None and mailing.status in (MailingStatus.SCHEDULED, MailingStatus.PAUSED):
-        return frozenset({"text", "segment", "start_at", "end_at", "local_window", "rate_limit", "on_unknown", "late"})
-    return CHANGEABLE.get(mailing.status, frozenset())
-
-
 def zone_of(form: Form, zone_name: str) -> str:
     """The zone that the form was filled in with, which may have been changed in another window since."""
     return visits.known_zone(form.text("zone")) or zone_name
@@ -90,7 +82,7 @@ def zone_of(form: Form, zone_name: str) -> str:
 
 def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
     """What was entered. Of a mailing that has begun only what can be changed is in the form; the rest stays."""
-    allowed = changeable(before) if before else None
+    allowed = before.state.fields if before else None
     errors: list[FieldError] = []
     values: dict[str, Any] = {}
     for name, attribute in (("start_time", "start_at"), ("end_time", "end_at")):

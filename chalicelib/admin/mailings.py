@@ -134,7 +134,7 @@ def edit_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
 
 def _edit_form(visit: Visit, mailing_id: str) -> Page | Redirect:
     mailing = visit.services.mailings.get(mailing_id)
-    if not mailing_form.changeable(mailing):
+    if not mailing.state.fields:
         return Redirect(f"/admin/mailings/{mailing_id}", flash=_("It has ended: nothing of it can be changed."))
     shown = mailing_form.shown(mailing, visit.zone_name, visit.now, visit.services.mailings.on_unknown)
     return _form(visit, mailing, {**shown, "revision": str(mailing.revision)})
@@ -172,7 +172,7 @@ def _form(visit: Visit, mailing: Mailing | None, shown: dict[str, str]) -> Page:
         "mailing": mailing,
         "shown": shown,
         "zone": zone_name,
-        "allowed": mailing_form.changeable(mailing) if mailing else None,
+        "allowed": mailing.state.fields if mailing else None,
         "choices": lambda text: local_times.choices(text, zone_name),
         "tags": visit.services.clients.tags(_TAGS),
         "max_rate": MAX_RATE,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..domain.reports import excerpt
+from ..domain.statuses import IN_TROUBLE, TERMINAL, MessageStatus
 from . import assets, formats, texts
 from .languages import LANGUAGES
 from .texts import _
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).with_name("templates")
+# The messages of a mailing by status: what people look for first, then what is open, then how else messages ended.
+_FIRST = ("sent", *(str(status) for status in MessageStatus if status.in_trouble), "waiting", "queued")
+_COUNTED = (*_FIRST, *(name for name in TERMINAL if name not in _FIRST))
+_OTHER_ENDINGS = tuple(name for name in TERMINAL if name not in ("sent", "failed"))
 
 
 def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
@@ -55,6 +60,7 @@ def environment() -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=True
     )
+    made.globals |= {"counted": _COUNTED, "other_endings": _OTHER_ENDINGS, "in_trouble": IN_TROUBLE}
     made.filters["wrong"] = texts.wrong
     made.filters["reason"] = texts.reason
     made.filters["left_out"] = texts.left_out

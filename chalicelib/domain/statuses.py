@@ -147,6 +147,10 @@ class MessageStatus(StrEnum):
     def in_trouble(self) -> bool:
         return MESSAGE_STATES[self].in_trouble
 
+    @property
+    def unreached(self) -> bool:
+        return MESSAGE_STATES[self].unreached
+
 
 @dataclass(frozen=True, slots=True)
 class MessageState:

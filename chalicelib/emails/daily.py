@@ -78,7 +78,7 @@ def _charts(report: DailyReport) -> dict[str, Chart]:
     if report.messages.total():
         values = [report.messages[status] for status in STATUSES]
         told = ", ".join(f"{value:,} {status}" for status, value in zip(STATUSES, values, strict=True) if value)
-        image = charts.divided(values, [COLORS[status] for status in STATUSES])
+        image = charts.divided(values, [COLORS.get(status, _OTHER) for status in STATUSES])
         drawn.append(Chart("statuses", image, f"Messages by status: {told}"))
     if report.sent_on_day:
         counts = [count for _, count in report.sent]
@@ -104,7 +104,7 @@ def _rendered(template: str, report: DailyReport, drawn: dict[str, Chart]) -> st
 
 
 def _css_colors() -> dict[str, str]:
-    return {status: "#{:02x}{:02x}{:02x}".format(*color) for status, color in COLORS.items()}
+    return {status: "#{:02x}{:02x}{:02x}".format(*COLORS.get(status, _OTHER)) for status in STATUSES}
 
 
 @lru_cache(maxsize=1)

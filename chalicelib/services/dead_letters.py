@@ -14,7 +14,7 @@ from ..domain.faults import Fault
 from ..domain.mailings import REDRIVING, Mailing, MailingState
 from ..domain.messages import MessageKey
 from ..domain.reasons import Cause, Reason
-from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.statuses import IN_TROUBLE, Action, MailingStatus, MessageStatus
 from ..messaging import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -123,7 +123,7 @@ class DeadLetters:
         """
         state = self._mailings.state(mailing_id)
         found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)
-        wanted = {MessageStatus.FAILED, MessageStatus.UNKNOWN} if unknown else {MessageStatus.FAILED}
+        wanted = IN_TROUBLE if unknown else IN_TROUBLE - {MessageStatus.UNKNOWN}
         rows = [row for row in found.values() if row.status in wanted]
         kept = (
             {row.client_id for row in found.values() if row.status is MessageStatus.UNKNOWN} if not unknown else set()
@@ -143,7 +143,8 @@ class DeadLetters:
         def marked(old: Mailing, now: datetime) -> Mailing:
             if old.end_at <= now:
                 raise Conflict(Fault.WINDOW_CLOSED_MOVE_END)
-            if old.status not in (MailingStatus.RUNNING, MailingStatus.PAUSED):
+            old.check(Action.REDRIVE)
+            if old.status.ended:
                 old = replace(old.moved_to(MailingStatus.RUNNING, now), final=(), finished_at=None)
             return replace(old, reopening=(*old.reopening, REDRIVING))
 

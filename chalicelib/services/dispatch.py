@@ -13,7 +13,7 @@ from ..domain.errors import NotFound, Unavailable
 from ..domain.gateway_control import CIRCUITS
 from ..domain.heartbeats import STALLED_AFTER, is_stalled
 from ..domain.mailings import LATE_AFTER, Late, Mailing, MailingState, ShardProgress
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..messaging import Queue, Unit
 from ..observability import (
     CIRCUIT_STATE,
@@ -162,8 +162,7 @@ class Dispatcher:
             delay = max(0, int((mailing.start_at - now).total_seconds()))
             unit = Unit("launch", mailing.mailing_id, revision=mailing.revision)
             self._dispatch_queue.send([unit.body()], delay)
-        under_way = list(self._mailings.with_status(MailingStatus.RUNNING))
-        under_way += self._mailings.with_status(MailingStatus.PAUSED)
+        under_way = [mailing for status in UNDER_WAY for mailing in self._mailings.with_status(status)]
         going = [mailing.mailing_id for mailing in under_way]
         self._zones.ask(under_way)
         measure(MAILINGS_UNDER_WAY, len(going))

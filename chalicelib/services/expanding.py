@@ -15,7 +15,7 @@ from ..domain.errors import Unavailable
 from ..domain.mailings import Mailing, ShardProgress
 from ..domain.messages import Message
 from ..domain.reasons import Cause, Reason
-from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.statuses import MessageStatus
 from ..domain.tallies import counters_of
 from ..messaging import Queue, hints_for
 from ..observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, measure
@@ -38,7 +38,6 @@ SHARD_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; long
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
 _TICK = timedelta(milliseconds=1)  # the precision of the tables
 # A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
-_EXPANDING = frozenset({MailingStatus.RUNNING, MailingStatus.PAUSED, MailingStatus.CANCELLED})
 
 
 class Expander:
@@ -76,7 +75,7 @@ class Expander:
         Answers how far the shard has come, None where somebody else has it or nothing is to be done.
         """
         mailing, found = self._mailings.with_shard(mailing_id, shard)
-        if found is None or found.expanded or mailing.status not in _EXPANDING:
+        if found is None or found.expanded or not mailing.state.expands:
             return None
         owner = f"{self._rng.getrandbits(64):016x}"
         now = self._clock.now()

@@ -13,7 +13,7 @@ from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import is_stalled
 from ..domain.mailings import MailingState, Segment
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..domain.tallies import Tally
 from ..messaging import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository
@@ -22,7 +22,7 @@ from ..storage.mailings import MailingRepository
 from .gateway_control import GatewayControlService
 from .heartbeats import Heartbeats
 
-UNDER_WAY = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
+LOOKED_AT = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,11 @@ class GaugeService:
         now, control, totals = self._clock.now(), self._control.state(), self._mailings.totals()
         under_way = list(self._under_way())
         read = Counter(state.mailing.status for state, _ in under_way)
-        going_on = (MailingStatus.RUNNING, MailingStatus.PAUSED)
         return Gauges(
             clients=self._clients.count(Segment()),
             mailings={status: totals.get(status, 0) for status in MailingStatus},
             messages=self._messages([state for state, _ in under_way]),
-            uncounted=sum(max(0, totals.get(status, 0) - read[status]) for status in going_on),
+            uncounted=sum(max(0, totals.get(status, 0) - read[status]) for status in UNDER_WAY),
             overdue=self._overdue(),
             queues={name: queue.depths() for name, queue in self._queues.items()},
             control=control,
@@ -89,10 +88,8 @@ class GaugeService:
 
     def _under_way(self) -> Iterator[tuple[MailingState, Tally]]:
         """Up to 50 mailings that may have messages which are not in the sums of the ended ones."""
-        running, _ = self._mailings.list(MailingStatus.RUNNING, None, UNDER_WAY)
-        paused, _ = self._mailings.list(MailingStatus.PAUSED, None, UNDER_WAY)
-        ids = [mailing.mailing_id for mailing in (*running, *paused)]
-        for mailing_id in itertools.islice(dict.fromkeys([*ids, *self._mailings.closing(UNDER_WAY)]), UNDER_WAY):
+        ids = [one.mailing_id for status in UNDER_WAY for one in self._mailings.list(status, None, LOOKED_AT)[0]]
+        for mailing_id in itertools.islice(dict.fromkeys([*ids, *self._mailings.closing(LOOKED_AT)]), LOOKED_AT):
             try:
                 yield self._mailings.detail(mailing_id)
             except NotFound:  # deleted since

@@ -12,13 +12,6 @@ from ..domain.local_window import LocalWindow
 from ..domain.mailings import Late, Mailing, OnUnknown, Segment, check_text, check_window
 from ..domain.statuses import MailingStatus, MessageStatus
 
-# What can be changed of a mailing that has begun. Its text and segment cannot: some clients have got it already. The
-# end of one that has finished is moved so that it can be retried.
-CHANGEABLE = {
-    MailingStatus.PAUSED: frozenset({"end_at", "rate_limit", "on_unknown"}),
-    MailingStatus.RUNNING: frozenset({"end_at", "rate_limit"}),
-    MailingStatus.FINISHED: frozenset({"end_at"}),
-}
 _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
 
 
@@ -78,9 +71,7 @@ def check_fields(fields: MailingFields, now: datetime) -> None:
 
 def check_changeable(old: Mailing, new: Mailing) -> None:
     """Conflict, with what can be changed instead, where the mailing has gone too far for the change."""
-    if old.status is MailingStatus.SCHEDULED or (old.status is MailingStatus.PAUSED and old.launched_at is None):
-        return
-    allowed = CHANGEABLE.get(old.status, frozenset())
+    allowed = old.state.fields
     names = [one.name for one in dataclass_fields(Mailing)]
     refused = [name for name in names if getattr(old, name) != getattr(new, name) and name not in allowed]
     if refused or not allowed:
@@ -99,7 +90,7 @@ def widened(old: Mailing, new: Mailing, now: datetime) -> Mailing:
     if old.launched_at is None or new.end_at <= old.end_at:
         return new
     expired = str(MessageStatus.EXPIRED)
-    marked = old.status is not MailingStatus.FINISHED and expired not in new.reopening
+    marked = not old.status.ended and expired not in new.reopening
     return replace(new, widened_at=now, reopening=(*new.reopening, expired) if marked else new.reopening)
 
 

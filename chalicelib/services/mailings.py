@@ -16,7 +16,7 @@ from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, OnUnknown, Segment, Statistics, is_mailing_id
 from ..domain.requests import KEY_FIELD, RequestKey
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import Action, MailingStatus, Stage
 from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import MAILINGS_CREATED, logger, measure
 from ..storage.clients import ClientRepository
@@ -24,7 +24,6 @@ from ..storage.mailings import MailingRepository
 from .mailing_changes import tell_change
 from .mailing_fields import MailingFields, check_changeable, check_fields, widened
 
-DELETABLE = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED, MailingStatus.SCHEDULED})
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
 REQUESTS_KEPT = timedelta(hours=24)  # that a request's key is remembered
@@ -157,7 +156,7 @@ class MailingService:
 
     def _follow_end(self, mailing: Mailing, now: datetime) -> None:
         """Have done what a moved end asks for, and the mailing ended in time where the next tick comes too late."""
-        if mailing.status not in (MailingStatus.RUNNING, MailingStatus.PAUSED) or mailing.launched_at is None:
+        if mailing.status.stage is not Stage.UNDER_WAY or mailing.launched_at is None:
             return
         if mailing.reopening:
             self._hint(Unit("reopen", mailing.mailing_id))
@@ -168,9 +167,7 @@ class MailingService:
         """Remove a mailing that is not under way, with its ledger; Conflict where it is."""
         for _ in range(_TRIES):
             mailing = self.get(mailing_id)
-            begun = mailing.launched_at is not None
-            if mailing.status not in DELETABLE and (begun or mailing.status is not MailingStatus.PAUSED):
-                raise Conflict(Fault.MAILING_NOT_DELETABLE, status=mailing.status)
+            mailing.check(Action.DELETE)
             if self._mailings.mark_deleted(mailing):
                 logger.info("mailing deleted", mailing_id=mailing_id)
                 self._hint(Unit("purge", mailing_id))
@@ -183,8 +180,7 @@ class MailingService:
         """Start a scheduled mailing now; Conflict where it is not scheduled."""
 
         def launched(old: Mailing, now: datetime) -> Mailing:
-            if old.status is not MailingStatus.SCHEDULED:
-                raise Conflict(Fault.MAILING_NOT_LAUNCHABLE, status=old.status)
+            old.check(Action.LAUNCH)
             if old.end_at <= now:
                 raise Conflict(Fault.WINDOW_CLOSED)
             if not self._clients.count(old.segment):
@@ -197,14 +193,18 @@ class MailingService:
 
     def pause(self, mailing_id: str) -> Mailing:
         """Stop a mailing until it is resumed: no call of the gateway starts later than 2 s after."""
-        return self._apply(mailing_id, lambda old, now: old.moved_to(MailingStatus.PAUSED, now))
+
+        def paused(old: Mailing, now: datetime) -> Mailing:
+            old.check(Action.PAUSE)
+            return old.moved_to(MailingStatus.PAUSED, now)
+
+        return self._apply(mailing_id, paused)
 
     def resume(self, mailing_id: str) -> Mailing:
         """Go on where a paused mailing was."""
 
         def resumed(old: Mailing, now: datetime) -> Mailing:
-            if old.status is not MailingStatus.PAUSED:
-                raise Conflict(Fault.MAILING_NOT_RESUMABLE, status=old.status)
+            old.check(Action.RESUME)
             return old.moved_to(MailingStatus.RUNNING if old.launched_at else MailingStatus.SCHEDULED, now)
 
         new = self._apply(mailing_id, resumed)
@@ -215,7 +215,12 @@ class MailingService:
 
     def cancel(self, mailing_id: str) -> Mailing:
         """Stop a mailing for good; what was not sent becomes cancelled."""
-        new = self._apply(mailing_id, lambda old, now: old.moved_to(MailingStatus.CANCELLED, now))
+
+        def cancelled(old: Mailing, now: datetime) -> Mailing:
+            old.check(Action.CANCEL)
+            return old.moved_to(MailingStatus.CANCELLED, now)
+
+        new = self._apply(mailing_id, cancelled)
         if new.launched_at:
             self._hint(Unit("settle", mailing_id))
         return new
@@ -224,7 +229,7 @@ class MailingService:
         """Change the rate of a mailing, also while it runs; senders follow within seconds."""
 
         def changed(old: Mailing, now: datetime) -> Mailing:
-            if old.status not in (MailingStatus.SCHEDULED, MailingStatus.RUNNING, MailingStatus.PAUSED):
+            if "rate_limit" not in old.state.fields:
                 raise Conflict(Fault.MAILING_HAS_NO_RATE, status=old.status)
             return replace(old, rate_limit=rate_limit, revision=old.revision + 1, updated_at=now)
 
@@ -240,8 +245,7 @@ class MailingService:
         """
 
         def reopened(old: Mailing, now: datetime) -> Mailing:
-            if old.status is not MailingStatus.FINISHED:
-                raise Conflict(Fault.MAILING_NOT_RETRIABLE, status=old.status)
+            old.check(Action.RETRY)
             if old.end_at <= now:
                 raise Conflict(Fault.WINDOW_CLOSED_MOVE_END)
             statuses = ["failed", *(["unknown"] if unknown else []), *(["expired"] if old.widened_at else [])]

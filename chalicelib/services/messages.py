@@ -111,7 +111,7 @@ class MessageService:
 
     def list(self, mailing_id: str, status: MessageStatus | None, cursor: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` messages of a mailing and the next cursor, "" at the end; the page may be short before it."""
-        if status in (MessageStatus.FAILED, MessageStatus.UNKNOWN):
+        if status is not None and status.in_trouble:
             return self._trouble(mailing_id, status, cursor, limit)
         shard, _, after = (cursor or f"{SHARDS[0]}|").partition("|")
         if shard not in SHARDS or not (after == "" or is_client_id(after)):

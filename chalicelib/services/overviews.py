@@ -13,7 +13,7 @@ from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import Heartbeat, is_stalled, silent
 from ..domain.mailings import Mailing, MailingState
 from ..domain.progress import Progress, progress_of
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..domain.tallies import Tally
 from ..messaging import Queue, QueueDepth
 from ..storage.activity import ActivityRepository
@@ -76,7 +76,7 @@ class OverviewService:
         totals = self._mailings.totals()
         details = list(self._under_way())
         under_way = tuple(progress_of(state, tally, now) for state, tally in details)
-        going_on = sum(totals.get(status, 0) for status in (MailingStatus.RUNNING, MailingStatus.PAUSED))
+        going_on = sum(totals.get(status, 0) for status in UNDER_WAY)
         hours = self._activity.read(day_start)
         return Overview(
             at=now,
@@ -95,10 +95,11 @@ class OverviewService:
 
     def _under_way(self) -> Iterator[tuple[MailingState, Tally]]:
         """The running mailings, then the paused ones; of each the latest start first."""
-        running, _ = self._mailings.list(MailingStatus.RUNNING, None, SHOWN)
-        room = SHOWN - len(running)
-        paused = self._mailings.list(MailingStatus.PAUSED, None, room)[0] if room else []
-        for mailing in (*running, *paused):
+        found: list[Mailing] = []
+        for status in UNDER_WAY:
+            if room := SHOWN - len(found):
+                found += self._mailings.list(status, None, room)[0]
+        for mailing in found:
             try:
                 yield self._mailings.detail(mailing.mailing_id)
             except NotFound:  # deleted since

@@ -29,7 +29,6 @@ READ = 2000  # mailings of each status that are looked at
 DETAILED = 200  # whose counters are read: the unfinished and the largest
 LISTED = 50
 REASONS = 20
-_ENDED = (MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.EXPIRED)
 _BEFORE = timedelta(days=31)  # how long before the day a mailing of which nothing was sent in it may have started
 _LEASE = timedelta(minutes=5)  # longer than a report takes, shorter than the time to the next try
 _FOREVER = timedelta(days=3650)
@@ -161,7 +160,7 @@ class ReportService:
         cut = len(active) >= READ
         found = {one.mailing_id: one for one in self._reports.named(active) if concerns(one, day)}
         for status in MailingStatus:
-            before = _BEFORE if status in _ENDED else _FOREVER
+            before = _BEFORE if status.ended else _FOREVER
             some = self._reports.mailings(status, day.start - before, day.end, READ)
             cut = cut or len(some) == READ
             found |= {mailing.mailing_id: mailing for mailing in some if concerns(mailing, day)}

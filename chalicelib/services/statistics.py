@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import MailingState, is_mailing_id
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..domain.tallies import Tally
 from ..storage.mailings import MailingRepository
 
@@ -47,7 +47,7 @@ class StatisticsService:
         """The mailings with messages that are not in the sums of the ended ones."""
         ids = [
             mailing.mailing_id
-            for status in (MailingStatus.RUNNING, MailingStatus.PAUSED)
+            for status in UNDER_WAY
             for mailing in self._mailings.with_status(status)
             if mailing.launched_at
         ]

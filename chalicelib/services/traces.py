@@ -16,7 +16,7 @@ from .messages import MessageService
 
 SHOWN = 50  # messages of a mailing, or of a client
 _DISPATCH = (Happening.WRITTEN,)  # what is the same for all of a mailing's messages
-_TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+_TROUBLE = tuple(status for status in MessageStatus if status.in_trouble)
 
 
 class TraceService:

@@ -15,7 +15,7 @@ from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing
 from ..domain.messages import Message
 from ..domain.reasons import Reason
-from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.statuses import UNDER_WAY, MessageStatus
 from ..domain.tallies import WRITES
 from ..messaging import Queue, Unit
 from ..observability import logger
@@ -57,8 +57,7 @@ class ZoneChanges:
 
     def follow(self, deadline: datetime) -> None:
         """Go through what was changed since the last time; where this ends, the next one goes on."""
-        statuses = (MailingStatus.RUNNING, MailingStatus.PAUSED)
-        mailings = _waiting_for_hours(one for status in statuses for one in self._mailings.with_status(status))
+        mailings = _waiting_for_hours(one for status in UNDER_WAY for one in self._mailings.with_status(status))
         began = [mailing.launched_at for mailing in mailings if mailing.launched_at]
         if not began:
             return

@@ -65,7 +65,7 @@ class ActivityRepository:
             rows = list(self._model.query(_SCOPE, self._model.name >= f"{since.astimezone(UTC):{_NAME}}"))
         return {
             datetime.strptime(row.name, _NAME).replace(tzinfo=UTC): Counter(
-                {status: int(count) for status in TERMINAL if (count := getattr(row, status))}
+                {status: int(count) for status in TERMINAL if (count := getattr(row, status, None))}
             )
             for row in rows
         }

@@ -18,6 +18,7 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from chalicelib.domain.statuses import MailingStatus
 from infra.local.data_directory import DataDirectory, read_json
 
 CLIENTS = 1000
@@ -25,7 +26,7 @@ _THREADS = 4
 _POLL = 0.25
 _BOUND = 600.0
 _TIMEOUT = 30.0
-_ENDED = {"finished", "cancelled", "expired"}
+_ENDED = {str(status) for status in MailingStatus if status.ended}
 _OK, _CREATED, _CONFLICT = 200, 201, 409
 
 

@@ -12,6 +12,7 @@ from chalicelib.api import problems
 from chalicelib.api.exposition import FAMILIES
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.reasons import Reason
+from chalicelib.domain.statuses import ALL_FIELDS, NOT_LAUNCHED, STATES, MailingStatus
 from chalicelib.observability import METRICS
 from chalicelib.wording import DETAILED, REASONS
 from infra.monitoring import FUNCTIONS, TABLES, alarms
@@ -81,6 +82,21 @@ def test_every_metric_of_cloudwatch_is_in_its_table() -> None:
     told = re.search(r"there\nare (\d+) of them", (ROOT / "docs" / "observability.md").read_text(encoding="utf-8"))
     assert told
     assert int(told[1]) == sum(max(1, len(one.values)) for one in METRICS)
+
+
+def test_what_may_be_done_in_each_state_is_in_its_table() -> None:
+    """Of every status, and of those that are others before the launch: actions, fields and what may follow."""
+    rows = [(f"`{status}`", state) for status, state in STATES.items()]
+    rows += [(f"`{status}`, not launched", state) for status, state in NOT_LAUNCHED.items()]
+    expected = {}
+    for name, state in rows:
+        fields = "all" if state.fields == ALL_FIELDS else ", ".join(f"`{field}`" for field in sorted(state.fields))
+        follow = ", ".join(status for status in MailingStatus if status in state.leads_to)
+        expected[name] = [part or "\u2013" for part in (", ".join(state.actions), fields, follow)]
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("| status | people may |")[2]
+    lines = text.partition("\n\n")[0].splitlines()[2:]
+    told = {name: rest for name, *rest in (line.strip("| ").split(" | ") for line in lines)}
+    assert told == expected
 
 
 def test_every_alarm_is_in_its_table() -> None:

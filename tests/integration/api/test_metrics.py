@@ -13,7 +13,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
-from chalicelib.services.gauges import UNDER_WAY
+from chalicelib.services.gauges import LOOKED_AT
 from tests.factories import MailingFactory
 from tests.support.api import Api
 from tests.support.campaign import Campaign
@@ -165,7 +165,7 @@ def _run(api: Api, count: int) -> None:
 def test_it_reads_no_more_the_more_there_is(api: Api) -> None:
     """Of mailings under way 50 are read, and how many are left out is told."""
     api.get("/metrics")  # looks up the queues, once
-    _run(api, UNDER_WAY)
+    _run(api, LOOKED_AT)
     calls: list[int] = []
     for _ in range(2):
         api.aws.calls.clear()
@@ -174,4 +174,4 @@ def test_it_reads_no_more_the_more_there_is(api: Api) -> None:
         assert "dynamodb.Scan" not in api.aws.calls
         _run(api, 10)
     assert left_out == 10
-    assert calls[0] == calls[1] <= UNDER_WAY + 20
+    assert calls[0] == calls[1] <= LOOKED_AT + 20

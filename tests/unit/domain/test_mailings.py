@@ -94,7 +94,7 @@ STEPS = {
     "cancelled": set(),
     "expired": set(),
 }
-PAIRS = [(old, new) for old in MailingStatus for new in MailingStatus]
+PAIRS = [(MailingStatus(old), MailingStatus(new)) for old in STEPS for new in STEPS]
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
