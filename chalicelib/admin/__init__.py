@@ -4,13 +4,14 @@ How to add a page:
 
 - A module per resource here, with `pages = Pages()`, listed in `PAGES` below; templates in `templates/<resource>/`.
 - `@pages.get("/admin/things")` over `def list_things(visit: Visit, query: ThingQuery) -> Page`. A route has no slash at
-  its end. `query` (optional) is a Pydantic model, read as the API reads it: use the API's own, or subclass PageQuery.
+  its end. `query` (optional) is a Pydantic model, read as the API reads it: one of `web`, or a subclass of PageQuery.
   Parameters of the path come as texts. A GET changes nothing.
 - `@pages.post("/admin/things/new", shows=new_thing)` over `def create_thing(visit: Visit) -> Redirect`. The framework
   has checked session, role (`roles=ADMINS`), Origin and CSRF token. `visit.form` has what was entered:
-  `form.text(name)`, `form.texts(name)`, `form.flag(name)`; hand it to the API's models (`form.into(ClientBody, {...})`)
-  or to a service. A ServiceError raised here shows the page `shows` again, the input kept and errors beside the fields;
-  without `shows` it becomes an error page. After success answer `Redirect(path, flash=_("Saved."))`.
+  `form.text(name)`, `form.texts(name)`, `form.flag(name)`; hand it to a model of `web.bodies`
+  (`form.into(ClientBody, {...})`) or to a service. A ServiceError raised here shows the page `shows` again, the input
+  kept and errors beside the fields; without `shows` it becomes an error page. After success answer
+  `Redirect(path, flash=_("Saved."))`.
 - Fields have the names that errors name (`clients.tag`). In templates: `{% import "macros.html" as ui with context %}`
   and `{{ ui.text_field("tag", _("Tag"), value=client.tag) }}`: it keeps what was entered and shows the error; the
   list of errors calls the field as `texts.field_name` does.

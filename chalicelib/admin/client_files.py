@@ -11,14 +11,15 @@ from urllib.parse import urlencode
 
 from pydantic import Field, StrictStr
 
-from ..api.exports import ClientExportQuery, clients_csv
-from ..api.fields import PageQuery
-from ..api.imports import CSV, MAX_CSV
 from ..domain.errors import Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.imports import COLUMNS, MAX_ROWS, RowError
 from ..storage.imports import Import
-from .routing import Page, Pages, Redirect, Text
+from ..web.exports import ClientExportQuery, clients_csv
+from ..web.paging import PageQuery
+from ..web.parsing import CSV, MAX_CSV
+from ..web.request import Text
+from .routing import Page, Pages, Redirect
 from .texts import _, wrong
 from .visits import Visit
 

@@ -7,14 +7,14 @@ from datetime import datetime
 
 from pydantic import Field, StrictStr
 
-from ..api.clients import ClientBody
-from ..api.fields import PageQuery
 from ..domain.clients import MAX_TAG_LENGTH, Client, check_operator, check_tag, operator_of, zone
 from ..domain.errors import FieldError, Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, Segment
 from ..domain.messages import Message
 from ..services.clients import ClientFields
+from ..web.bodies import ClientBody
+from ..web.paging import PageQuery
 from .forms import Form
 from .routing import Page, Pages, Redirect
 from .texts import _

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel
 
-from ..api import parsing
 from ..domain.errors import Invalid, Malformed, ServiceError
 from ..domain.faults import Fault
+from ..web import parsing
 from .texts import wrong
 
 M = TypeVar("M", bound=BaseModel)

@@ -8,10 +8,7 @@ from typing import Any, Literal
 
 from pydantic import StrictStr
 
-from ..api.costs import CostView
-from ..api.exports import MessageExportQuery, messages_csv
-from ..api.fields import PageQuery
-from ..domain.costs import PRICES
+from ..domain.costs import PRICES, cost_of
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import MailingState
@@ -20,11 +17,14 @@ from ..domain.progress import Progress, progress_of
 from ..domain.sms import sms_parts
 from ..domain.statuses import Action, MailingStatus, MessageStatus
 from ..domain.tallies import Tally
+from ..web.exports import MessageExportQuery, messages_csv
+from ..web.paging import PageQuery
+from ..web.request import Text
 from . import charts, courses, formats
 from .finding import client_of
 from .ledger_rows import named_statuses, rows_of
 from .mailing_actions import actions_of
-from .routing import Page, Pages, Redirect, Text
+from .routing import Page, Pages, Redirect
 from .texts import _, ngettext
 from .visits import Visit
 
@@ -171,8 +171,9 @@ def _values(visit: Visit, shown: Shown) -> Mapping[str, Any]:
         "progress": shown.progress,
         "maybe_twice": 0 if visit.services.settings.ids_recognised else tally.maybe_twice,
         "retriable": shown.retriable(visit),
-        "cost": CostView.of_mailing(state, tally),
+        "cost": cost_of(state, tally),
         "prices_of": formats.day(PRICES.as_of),
+        "region": PRICES.region,
         "chart": courses.chart(visit, tally),
         "outcomes": courses.outcomes(shown.progress.counts),
         "reasons": courses.reasons(tally),

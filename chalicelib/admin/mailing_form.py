@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..api.mailings import MailingBody
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.mailings import Late, Mailing, OnUnknown
 from ..services.mailing_fields import MailingFields
+from ..web.bodies import MailingBody
 from . import local_times, visits
 from .forms import Form
 from .texts import _, wrong

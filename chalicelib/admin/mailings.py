@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..api.fields import MAX_LIMIT, PageQuery, query_integer
 from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
@@ -20,6 +19,8 @@ from ..domain.sms import sms_parts
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
+from ..web.fields import query_integer
+from ..web.paging import MAX_LIMIT, PageQuery
 from . import charts, formats, local_times, mailing_form, sending_question
 from .routing import Page, Pages, Redirect
 from .texts import _, status_name

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field, StrictStr
 
-from ..api.fields import PageQuery
 from ..domain.clients import masked_phone
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.statuses import MessageStatus
+from ..web.paging import PageQuery
 from . import finding
 from .ledger_rows import Row, named_statuses
 from .routing import Page, Pages, Redirect

@@ -14,18 +14,16 @@ from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel
 
 from .. import bootstrap
-from ..api import parsing, problems
-from ..api.routing import ADMINS, EVERYBODY, Text
-from ..api.serving import served
 from ..domain.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 from ..domain.faults import Fault
 from ..domain.users import Role
 from ..observability import logger, name_user
+from ..web import parsing, problems
+from ..web.instrumentation import served
+from ..web.request import EVERYBODY, Text
 from . import forms, languages, rendering, sessions, texts, visits
 from .texts import _
 from .visits import Visit
-
-__all__ = ["ADMINS", "EVERYBODY", "Page", "Pages", "Redirect", "Text"]
 
 Handler = Callable[..., Any]
 _Headers = dict[str, str | list[str]]
@@ -198,14 +196,11 @@ def _query_type(handler: Handler) -> type[BaseModel] | None:
 def _read(route: Route, visit: Visit) -> Visit:
     """The visit with what it sent, once it is sure that our own page sent it."""
     sessions.check_origin(visit.call)
-    request: Request = visit.call.request
-    raw = request.raw_body or b""
-    raw = raw.encode() if isinstance(raw, str) else raw
     parsing.check_content_type(visit.call.header("content-type") or forms.FORM, route.consumes)
     if route.consumes == forms.FORM:
-        visit = visit.with_form(forms.read(raw))
+        visit = visit.with_form(forms.read(visit.call.body))
     else:
-        visit = replace(visit, text=parsing.read_text(raw, route.max_bytes))
+        visit = replace(visit, text=parsing.read_text(visit.call.body, route.max_bytes))
     # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
     if visit.session is not None and route.roles is not None:
         token = visit.call.header(sessions.CSRF_HEADER) or visit.form.raw(forms.CSRF_FIELD)

@@ -7,10 +7,10 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..api.routing import Call
 from ..domain.errors import Forbidden, Unauthenticated
 from ..domain.faults import Fault
 from ..domain.users import Principal
+from ..web.request import Call
 
 COOKIE = "session"
 CSRF_HEADER = "x-csrf-token"

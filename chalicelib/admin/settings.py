@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from ..api.fields import PageQuery
-from ..api.reports import ReportBody
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.statuses import MailingStatus
 from ..services.gateway_control import MAX_RATE
+from ..web.bodies import ReportBody
+from ..web.paging import PageQuery
+from ..web.request import ADMINS
 from . import formats
-from .routing import ADMINS, Page, Pages, Redirect
+from .routing import Page, Pages, Redirect
 from .texts import _
 from .visits import Visit
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..api.routing import Text
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
+from ..web.request import Text
 from . import assets
 from .routing import Pages
 from .visits import Visit

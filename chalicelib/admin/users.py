@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ..api.fields import PageQuery
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.users import Role
 from ..services.passwords import invented_password
-from .routing import ADMINS, Page, Pages, Redirect
+from ..web.paging import PageQuery
+from ..web.request import ADMINS
+from .routing import Page, Pages, Redirect
 from .texts import _
 from .visits import Visit
 

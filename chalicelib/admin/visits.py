@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from chalice.app import Request
 
-from ..api.routing import Call
 from ..bootstrap import Services
 from ..domain.clients import check_timezone
 from ..domain.errors import Invalid
 from ..domain.users import Principal, Role
+from ..web.request import Call
 from . import languages, sessions
 from .forms import Form
 from .sessions import Session
@@ -43,8 +43,7 @@ class Visit:
     @property
     def query_values(self) -> dict[str, list[str]]:
         """The query as it came."""
-        parameters = self.call.request.query_params
-        return {} if parameters is None else {name: parameters.getlist(name) for name in parameters}
+        return self.call.query_values
 
     @property
     def principal(self) -> Principal:

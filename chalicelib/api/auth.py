@@ -6,9 +6,10 @@ from pydantic import Field, StrictStr
 
 from ..domain.errors import TooManyRequests, Unauthenticated
 from ..services.accounts import IssuedToken
+from ..web.fields import Body, MomentOut, View, example
+from ..web.request import Call
 from .authentication import secret_of
-from .fields import Body, MomentOut, View, example
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("auth")
 
@@ -46,4 +47,4 @@ def issue_token(call: Call, body: Credentials) -> NewToken:
 @routes.route("DELETE", "/auth-token")
 def revoke_this_token(call: Call) -> None:
     """Sign out: revoke the token that the request was made with."""
-    call.services.accounts.revoke_secret(secret_of(call.request))
+    call.services.accounts.revoke_secret(secret_of(call))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from chalice.app import Request
-
-from ..bootstrap import Services
 from ..domain.users import Principal
+from ..web.request import Call
 
 _SCHEMES = ("token", "bearer")
 
 
-def secret_of(request: Request) -> str:
+def secret_of(call: Call) -> str:
     """The secret in a request's Authorization header; "" if there is none."""
-    scheme, _, secret = (request.headers.get("authorization") or "").strip().partition(" ")
+    scheme, _, secret = (call.header("authorization") or "").strip().partition(" ")
     return secret.strip() if scheme.lower() in _SCHEMES else ""
 
 
-def principal_of(request: Request, services: Services) -> Principal:
+def principal_of(call: Call) -> Principal:
     """Whose token a request carries; Unauthenticated if it carries none that is good now."""
-    return services.accounts.authenticate(secret_of(request))
+    return call.services.accounts.authenticate(secret_of(call))

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import StrictBool
 
-from pydantic import Field, StrictBool, StrictStr
-
-from ..domain.clients import MAX_TAG_LENGTH, Client, check_tag, check_timezone, normalize_phone, operator_of
+from ..domain.clients import Client, operator_of
 from ..domain.errors import Conflict, NotFound
-from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
 from ..services.clients import ClientFields
-from .fields import Body, MomentOut, OperatorCode, PageQuery, View, by_rule, example
-from .routing import Call, Created, Routes
+from ..web.bodies import ClientBody, ClientQuery, PhoneNumber, Tag, TimeZone
+from ..web.fields import Body, MomentOut, OperatorCode, View, example
+from ..web.request import Call
+from .routing import Created, Routes
 
 routes = Routes("clients")
-
-PhoneNumber = Annotated[StrictStr, by_rule(normalize_phone), Field(max_length=40, examples=["+79161234567"])]
-Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
-TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
-
-
-class ClientBody(Body):
-    """A client. `operator`: 3 digits as text or number; absent or null, it is taken from a +7 number."""
-
-    model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
-
-    phone_number: PhoneNumber
-    operator: OperatorCode | None = None
-    tag: Tag = ""
-    timezone: TimeZone = "UTC"
-    opted_out: StrictBool = False
-
-    def fields(self) -> ClientFields:
-        return ClientFields(self.phone_number, self.operator, self.tag, self.timezone, self.opted_out)
 
 
 class ClientPatch(Body):
@@ -85,16 +65,6 @@ class ClientView(View):
             created_at=client.created_at,
             updated_at=client.updated_at,
         )
-
-
-class ClientQuery(PageQuery):
-    """`tag` and `operator` may be given several times: any of them."""
-
-    tag: list[Tag] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
-    operator: list[OperatorCode] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
-
-    def segment(self) -> Segment:
-        return Segment.checked(tuple(self.tag), tuple(self.operator))
 
 
 class ClientPage(View):

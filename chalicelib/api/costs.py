@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..domain.costs import PRICES, actual, estimate
+from ..domain.costs import PRICES, cost_of, estimate
 from ..domain.mailings import MailingState
 from ..domain.tallies import Tally
-from .fields import View
+from ..web.fields import View
 
 _DIGITS = 6  # of dollars: a message costs about 0.0000025
 
@@ -31,11 +31,9 @@ class CostView(View):
     @classmethod
     def of_mailing(cls, state: MailingState, tally: Tally) -> CostView:
         """The cost of a mailing so far."""
-        counts = state.statistics
-        if not state.mailing.launched_at:
-            return cls(estimate=None, actual=None)
-        recipients = counts.total - counts.by_status["skipped"]
-        return cls(
-            estimate=round(estimate(counts.total, recipients), _DIGITS) if counts.dispatched else None,
-            actual=round(actual(counts.total, tally.work), _DIGITS),
-        )
+        cost = cost_of(state, tally)
+        return cls(estimate=_rounded(cost.estimate), actual=_rounded(cost.actual))
+
+
+def _rounded(dollars: float | None) -> float | None:
+    return None if dollars is None else round(dollars, _DIGITS)

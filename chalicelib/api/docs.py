@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+from ..web.request import Call, Text
 from . import openapi
-from .routing import Call, Operation, Routes, Text
+from .routing import Operation, Routes
 
 routes = Routes("docs")
 _ASSETS = "aws_lambda_powertools.event_handler.openapi.swagger_ui"

@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Annotated
-from urllib.parse import urlencode
-
-from pydantic import BeforeValidator, Field, StrictStr
-
-from ..domain.clients import Client
-from ..domain.csv_cells import guarded, write_rows
 from ..domain.errors import NotFound
-from ..domain.messages import Message
-from ..domain.statuses import MessageStatus
-from ..wording import reason_text
-from .clients import ClientQuery
-from .fields import PageQuery, query_integer
-from .imports import CSV
-from .routing import Call, Header, Routes, Text
+from ..web.exports import ClientExportQuery, MessageExportQuery, clients_csv, messages_csv
+from ..web.parsing import CSV
+from ..web.request import Call, Text
+from .routing import Header, Routes
 
 routes = Routes("exports")
 _LINK = Header("Link", 'The next page, as `<…>; rel="next"`; absent on the last one.')
 _NAME = Header("Content-Disposition", "A name for the file.")
-# Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
-MAX_ROWS = 5_000
-_CLIENT_COLUMNS = ("id", "phone_number", "operator", "tag", "timezone", "opted_out", "created_at", "updated_at")
-_MESSAGE_COLUMNS = (
-    "id",
-    "client",
-    "phone_number",
-    "status",
-    "reason",
-    "attempts",
-    "start_date",
-    "sent_at",
-    "due_at",
-    "reason_code",
-)
-
-RowLimit = Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_ROWS)]
-
-
-class ClientExportQuery(ClientQuery):
-    """The filters of the list of clients."""
-
-    limit: RowLimit = 1_000
-
-
-class MessageExportQuery(PageQuery):
-    """The messages of a mailing, of one status if wanted."""
-
-    limit: RowLimit = 1_000
-    mailing: StrictStr = Field(max_length=100)
-    status: MessageStatus | None = None
 
 
 @routes.route("GET", "/api/clients/export", produces=CSV, answers=(_LINK, _NAME))
@@ -67,71 +24,7 @@ def export_clients(call: Call, query: ClientExportQuery) -> Text:
     return clients_csv(call, query, "/api/clients/export")
 
 
-def clients_csv(call: Call, query: ClientExportQuery, path: str) -> Text:
-    """A page of clients, which leads to the next one at this path."""
-    clients, after = call.services.clients.list(query.segment(), query.place(), query.limit)
-    return _page(call, query, path, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
-
-
 @routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(_LINK, _NAME))
 def export_messages(call: Call, query: MessageExportQuery) -> Text:
     """Get a page of a mailing's messages as CSV, as clients are exported. A page may be short, or empty."""
     return messages_csv(call, query, "/api/messages/export")
-
-
-def messages_csv(call: Call, query: MessageExportQuery, path: str) -> Text:
-    """A page of messages, which leads to the next one at this path."""
-    found = call.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
-    return _page(call, query, path, "messages", _MESSAGE_COLUMNS, map(_message_cells, found.rows), found.cursor)
-
-
-def _page(
-    call: Call,
-    query: PageQuery,
-    path: str,
-    name: str,
-    columns: Iterable[str],
-    rows: Iterable[Iterable[str]],
-    after: str,
-) -> Text:
-    header = [] if query.cursor else [columns]
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    if after:
-        filters = query.model_dump(mode="json", exclude_unset=True, exclude={"cursor"})
-        parameters = urlencode({**filters, "cursor": query.following(after)}, doseq=True)
-        headers["Link"] = f'<{call.link(path)}?{parameters}>; rel="next"'
-    return Text(write_rows([*header, *rows]), f"{CSV}; charset=utf-8", headers)
-
-
-def _client_cells(client: Client) -> list[str]:
-    return [
-        client.client_id,
-        client.phone_number,
-        client.operator,
-        guarded(client.tag),
-        client.timezone,
-        "true" if client.opted_out else "false",
-        _moment(client.created_at),
-        _moment(client.updated_at),
-    ]
-
-
-def _message_cells(message: Message) -> list[str]:
-    return [
-        message.message_id,
-        message.client_id,
-        message.phone_number,
-        str(message.status),
-        guarded(reason_text(message.cause)),
-        str(len(message.attempts)),
-        _moment(message.created_at),
-        _moment(message.sent_at),
-        _moment(message.due_at),
-        str(message.cause.reason) if message.cause else "",
-    ]
-
-
-def _moment(moment: datetime | None) -> str:
-    if moment is None:
-        return ""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

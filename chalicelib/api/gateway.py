@@ -10,10 +10,12 @@ from pydantic import Field, StrictInt, StrictStr
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
 from ..domain.reasons import Cause, Reason
 from ..services.gateway_control import MAX_RATE
+from ..web.fields import Body, MomentOut, View, by_rule, example
+from ..web.paging import PageQuery
+from ..web.request import Call
 from ..wording import circuit_text
-from .fields import Body, MomentOut, PageQuery, View, by_rule, example
 from .reasons import Reasoned, reasoned
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("gateway")
 

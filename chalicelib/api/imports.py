@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict
 from ..domain.errors import NotFound
 from ..domain.imports import RowError
 from ..storage.imports import Import
-from .fields import MomentOut, PageQuery, View
-from .problems import TooLarge
-from .routing import Call, Created, Routes
+from ..web.fields import MomentOut, View
+from ..web.paging import PageQuery
+from ..web.parsing import CSV, MAX_CSV
+from ..web.problems import TooLarge
+from ..web.request import Call
+from .routing import Created, Routes
 
 routes = Routes("clients")
-CSV = "text/csv"
-# Lambda takes 6 MB, in which every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
-MAX_CSV = 5_000_000  # bytes
 
 
 class ImportView(View):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import ConfigDict, Field, StrictInt, StrictStr
+from typing import Any
 
 from ..bootstrap import Services
-from ..domain.errors import Conflict, FieldError, Invalid, NotFound
-from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Late, Mailing, MailingState, OnUnknown, Segment, check_text
+from ..domain.errors import Conflict, NotFound
+from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment
 from ..domain.requests import MAX_KEY_LENGTH, RequestKey
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
-from .clients import Tag
-from .fields import Body, Moment, MomentOut, OneOrMore, OperatorCode, PageQuery, View, by_rule, example
-from .routing import Call, Created, Header, Routes
+from ..web.bodies import EndTime, LocalWindowBody, MailingBody, MailingText, Rate, SegmentBody, StartTime
+from ..web.fields import Body, MomentOut, View, example
+from ..web.paging import PageQuery
+from ..web.request import Call
+from .routing import Created, Header, Routes
 
 routes = Routes("mailing")
 _IDEMPOTENCY_KEY = Header(
@@ -25,99 +24,12 @@ _IDEMPOTENCY_KEY = Header(
 )
 
 
-def _text(text: str) -> str:
-    errors: list[FieldError] = check_text(text)
-    if errors:
-        raise Invalid(*errors)
-    return text
-
-
-Text = Annotated[StrictStr, by_rule(_text), Field(min_length=1, max_length=MAX_TEXT_LENGTH, examples=["Hello"])]
-Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
-# Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
-_START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
-StartTime = Annotated[Moment, Field(examples=[_START])]
-EndTime = Annotated[Moment, Field(examples=[_END])]
-
-
-class SegmentBody(Body):
-    """Whom a mailing goes to: any of the tags and any of the operators. What is absent does not narrow: {} is all."""
-
-    tag: OneOrMore[Tag] | None = None
-    operator: OneOrMore[OperatorCode] | None = None
-
-    def segment(self) -> Segment:
-        return Segment.checked(_values(self.tag), _values(self.operator))
-
-
-def _values(given: str | list[str] | None) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-TimeOfDay = Annotated[StrictStr, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-
-
-class LocalWindowBody(Body):
-    """The hours of a client's own day in which it may be reached; across midnight where `until` is before `from`.
-
-    `policy` says what happens outside them: the message waits (defer, also if it is absent) or is left out (skip).
-    """
-
-    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
-
-    start: TimeOfDay = Field(alias="from", examples=["09:00"])
-    until: TimeOfDay = Field(examples=["21:00"])
-    policy: WindowPolicy = WindowPolicy.DEFER
-
-    def window(self) -> LocalWindow:
-        return LocalWindow.parse(self.start, self.until, self.policy)
-
-    @classmethod
-    def of(cls, window: LocalWindow) -> LocalWindowBody:
-        hours = {"from": window.start.isoformat("minutes"), "until": window.until.isoformat("minutes")}
-        return cls.model_validate({**hours, "policy": window.policy})
-
-
-class MailingBody(Body):
-    """A mailing: one text to one segment in one sending window. It starts by itself at `start_time`."""
-
-    model_config = example({"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END})
-
-    text: Text
-    clients: SegmentBody
-    start_time: StartTime
-    end_time: EndTime
-    local_window: LocalWindowBody | None = None
-    rate_limit: Rate | None = None
-    on_unknown: OnUnknown | None = Field(
-        default=None,
-        description="What happens to a message that the gateway may have taken: it is sent again, and may come twice "
-        "if the gateway does not recognise ids (`retry`), or stays for a person to decide (`hold`). The default is "
-        "`retry` if the gateway recognises ids, else `hold`.",
-    )
-    late: Late = Late.RUN
-
-    def fields(self) -> MailingFields:
-        return MailingFields(
-            self.text,
-            self.clients.segment(),
-            self.start_time,
-            self.end_time,
-            self.on_unknown,
-            self.rate_limit,
-            self.local_window.window() if self.local_window else None,
-            self.late,
-        )
-
-
 class MailingPatch(Body):
     """What is to change of a mailing; what is absent stays. `clients` is set as a whole."""
 
     model_config = example({"text": "Hello again"})
 
-    text: Text = ""
+    text: MailingText = ""
     clients: SegmentBody = SegmentBody()
     start_time: StartTime = None  # type: ignore[assignment]
     end_time: EndTime = None  # type: ignore[assignment]

@@ -12,9 +12,11 @@ from ..domain.reasons import Reason
 from ..domain.statuses import MessageStatus
 from ..domain.timelines import Step
 from ..services.messages import MessageStory
-from .fields import MomentOut, PageQuery, View
+from ..web.fields import MomentOut, View
+from ..web.paging import PageQuery
+from ..web.request import Call
 from .reasons import reasoned
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("messages")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .routing import Call, Routes, Text
+from ..web.request import Call, Text
+from .routing import Routes
 
 routes = Routes("service")
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"

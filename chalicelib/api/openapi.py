@@ -13,8 +13,9 @@ from pydantic.json_schema import models_json_schema
 
 from .. import __version__
 from ..domain.errors import Forbidden, Invalid, Malformed, ServiceError, Unauthenticated, Unavailable
-from . import parsing, problems
-from .routing import EVERYBODY, Created, Header, Operation, Text
+from ..web import parsing, problems
+from ..web.request import EVERYBODY, Text
+from .routing import Created, Header, Operation
 from .schemas import REF, drop_defaults, model_of, tidy, tidy_parameter
 
 _SENTENCE = re.compile(r"(?<=\.) ")

@@ -8,11 +8,12 @@ from ..domain.errors import NotFound
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts
 from ..services.previews import Preview
+from ..web.bodies import MailingBody
+from ..web.fields import MomentOut, View
+from ..web.request import Call
 from ..wording import reason_text
 from .costs import CostView
-from .fields import MomentOut, View
-from .mailings import MailingBody
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("mailing")
 

@@ -9,9 +9,11 @@ from pydantic import Field, StrictBool, StrictStr
 from ..domain.messages import message_id_for
 from ..domain.reasons import Reason
 from ..services.dead_letters import DeadLetter
-from .fields import Body, LimitQuery, MomentOut, View, example
+from ..web.fields import Body, MomentOut, View, example
+from ..web.paging import LimitQuery
+from ..web.request import Call
 from .reasons import reasoned
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("queues")
 _AT_ONCE = 1000

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, WithJsonSchema
 
 from ..domain.errors import Conflict, Unavailable
-from ..domain.faults import Fault
-from .fields import Body, MomentOut, View, example, refused
-from .routing import ADMINS, Call, Routes
+from ..web.bodies import ReportBody
+from ..web.fields import MomentOut, View
+from ..web.request import ADMINS, Call
+from .routing import Routes
 
 routes = Routes("reports")
-
-
-def _date(value: Any) -> date:
-    try:
-        if isinstance(value, str) and re.fullmatch(r"(20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}", value):
-            return date.fromisoformat(value)
-    except ValueError:
-        pass
-    raise refused(Fault.NOT_A_DATE)
-
-
-DateIn = Annotated[
-    date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-03-02"]})
-]
-
-
-class ReportBody(Body):
-    """The day, by the date in the report's time zone; null or absent: today so far."""
-
-    model_config = example({"day": "2026-03-02"})
-
-    day: DateIn | None = None
 
 
 class ReportView(View):

@@ -6,7 +6,7 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from chalice.app import Blueprint, Request, Response
@@ -15,17 +15,15 @@ from pydantic import BaseModel
 from .. import bootstrap
 from ..domain.errors import Forbidden, ServiceError
 from ..domain.faults import Fault
-from ..domain.users import Principal, Role
+from ..domain.users import Role
 from ..observability import logger, name_user
-from . import parsing, problems
+from ..web import parsing, problems
+from ..web.instrumentation import served
+from ..web.request import EVERYBODY, Call, Text
 from .authentication import principal_of
-from .serving import served
 
 T = TypeVar("T", bound=BaseModel)
 Handler = Callable[..., Any]
-EVERYBODY = frozenset(Role)
-ADMINS = frozenset({Role.ADMIN})
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _Headers = dict[str, str | list[str]]
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -39,65 +37,12 @@ class Created(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """An answer that is no JSON."""
-
-    body: str
-    media_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Header:
     """A header that a route reads or answers with, as it is documented; `schema` is JSON Schema."""
 
     name: str
     description: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, beyond its body and query."""
-
-    request: Request
-    services: bootstrap.Services
-    given_principal: Principal | None
-
-    @property
-    def principal(self) -> Principal:
-        """Who makes the request; only routes that need a token may ask."""
-        if self.given_principal is None:
-            raise RuntimeError("a public route has no principal")
-        return self.given_principal
-
-    @property
-    def address(self) -> str:
-        """The address that the request came from."""
-        return str(self.request.context.get("identity", {}).get("sourceIp") or "unknown")
-
-    def header(self, name: str) -> str | None:
-        """A header's value, None where it is absent."""
-        value: str | None = self.request.headers.get(name)
-        return value
-
-    def link(self, path: str) -> str:
-        """A path of ours as this caller has to write it: with the stage that API Gateway puts before it.
-
-        A proxy that hides the stage says so with X-Forwarded-Prefix.
-        """
-        given = (self.header("x-forwarded-prefix") or "").rstrip("/")
-        if self.header("x-forwarded-prefix") is not None and _PREFIX.fullmatch(given):
-            return given + path
-        ours = len(self.request.path.strip("/").split("/")) if self.request.path != "/" else 0
-        seen = str(self.request.context.get("path") or "").strip("/").split("/")
-        prefix = seen[: len(seen) - ours] if ours else [part for part in seen if part]
-        return self._before_stage() + "".join(f"/{part}" for part in prefix) + path
-
-    def _before_stage(self) -> str:
-        """What stands before the stage in LocalStack's addresses, if the API is not named by the host as on AWS."""
-        before, api = self.services.settings.api_address_prefix, str(self.request.context.get("apiId"))
-        return f"{before}/{api}" if before and not (self.header("host") or "").startswith(f"{api}.") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,21 +171,20 @@ def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]
 
 
 def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Response:
-    services = bootstrap.get_services()
-    principal = None
+    call = Call(request, bootstrap.get_services())
     if operation.roles is not None:
-        principal = principal_of(request, services)
+        principal = principal_of(call)
+        call = replace(call, given_principal=principal)
         name_user(principal.username)
         if principal.role not in operation.roles:
             raise Forbidden(Fault.ROLE_NEEDED, role=" or ".join(sorted(operation.roles)))
     arguments: dict[str, Any] = dict(path)
     if operation.body_type is not None:
-        arguments["body"] = _body(operation, request)
+        arguments["body"] = _body(operation, call)
     if operation.query_type is not None:
-        arguments["query"] = parsing.read_query(operation.query_type, _query(request))
+        arguments["query"] = parsing.read_query(operation.query_type, call.query_values)
     else:
-        parsing.read_query(_Nothing, _query(request))
-    call = Call(request, services, principal)
+        parsing.read_query(_Nothing, call.query_values)
     return _response(call, operation.handler(call, **arguments))
 
 
@@ -248,17 +192,11 @@ class _Nothing(BaseModel, extra="forbid"):
     """The query of a route that takes none."""
 
 
-def _query(request: Request) -> dict[str, list[str]]:
-    parameters = request.query_params
-    return {} if parameters is None else {name: parameters.getlist(name) for name in parameters}
-
-
-def _body(operation: Operation, request: Request) -> Any:
-    raw = request.raw_body or b""
-    raw = raw.encode() if isinstance(raw, str) else raw
+def _body(operation: Operation, call: Call) -> Any:
+    raw = call.body
     if operation.body_may_be_empty and not raw.strip():
         return parsing.validate(operation.body_type, {})  # whatever its content type: curl and forms always send one
-    parsing.check_content_type(request.headers.get("content-type") or parsing.JSON, operation.consumes)
+    parsing.check_content_type(call.header("content-type") or parsing.JSON, operation.consumes)
     if operation.body_type is str:
         return parsing.read_text(raw, operation.max_bytes)
     return parsing.validate(operation.body_type, parsing.read_json(raw))

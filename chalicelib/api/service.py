@@ -6,8 +6,9 @@ from typing import Literal
 
 from .. import __version__
 from ..domain.gateway_control import Circuit
-from .fields import View
-from .routing import Call, Routes
+from ..web.fields import View
+from ..web.request import Call
+from .routing import Routes
 
 routes = Routes("service")
 

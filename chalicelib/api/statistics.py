@@ -10,11 +10,12 @@ from ..domain.reasons import Reason
 from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import Tally
 from ..services.statistics import StatusOverview
+from ..web.fields import MomentOut, View
+from ..web.request import Call
 from ..wording import reason_text
 from .costs import CostView
-from .fields import MomentOut, View
 from .mailings import CountsView
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("mailing")
 

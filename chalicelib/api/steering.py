@@ -5,9 +5,10 @@ from __future__ import annotations
 from pydantic import StrictBool
 
 from ..domain.errors import Conflict, NotFound
-from .fields import Body, example
+from ..web.fields import Body, example
+from ..web.request import Call
 from .mailings import MailingView, view_of
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("mailing")
 _ERRORS = (NotFound, Conflict)

@@ -8,9 +8,10 @@ from ..domain.errors import NotFound
 from ..domain.messages import Outcome, message_id_for
 from ..domain.reasons import Reason
 from ..domain.traces import Happening, TraceEvent
+from ..web.fields import MomentOut, View
+from ..web.request import Call
 from ..wording import reason_text
-from .fields import MomentOut, View
-from .routing import Call, Routes
+from .routing import Routes
 
 routes = Routes("trace")
 

@@ -18,8 +18,10 @@ from ..domain.users import (
     check_password,
     check_username,
 )
-from .fields import Body, MomentOut, PageQuery, View, by_rule, example
-from .routing import ADMINS, Call, Created, Routes
+from ..web.fields import Body, MomentOut, View, by_rule, example
+from ..web.paging import PageQuery
+from ..web.request import ADMINS, Call
+from .routing import Created, Routes
 
 routes = Routes("users")
 

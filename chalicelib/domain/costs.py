@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 
+from .mailings import MailingState
 from .messages import HINT_SIZE, Message
 from .statuses import IN_TROUBLE
-from .tallies import HINTS, LOOKS, MILLISECONDS, WRITES
+from .tallies import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,28 @@ def actual(rows: int, work: Mapping[str, int]) -> float:
     seconds = work.get(MILLISECONDS, 0) / 1000
     sending = Usage(write_units=work.get(WRITES, 0), gb_seconds=seconds * SENDER_GB)
     return PRICES.total(MAILING + ROW * rows + HINT * work.get(HINTS, 0) + LOOK * work.get(LOOKS, 0) + sending)
+
+
+@dataclass(frozen=True, slots=True)
+class MailingCost:
+    """Dollars for one mailing: for one attempt of every message, and for what was really done so far.
+
+    `estimate` is None before everyone who matches has a row, `actual` before the mailing is launched.
+    """
+
+    estimate: float | None = None
+    actual: float | None = None
+
+
+def cost_of(state: MailingState, tally: Tally) -> MailingCost:
+    """What a mailing costs, from its counters."""
+    counts = state.statistics
+    if not state.mailing.launched_at:
+        return MailingCost()
+    recipients = counts.total - counts.by_status["skipped"]
+    return MailingCost(
+        estimate(counts.total, recipients) if counts.dispatched else None, actual(counts.total, tally.work)
+    )
 
 
 def write_units_of(old: Message, new: Message) -> int:

@@ -8,12 +8,12 @@ from pathlib import Path
 import botocore.session
 from botocore import xform_name
 
-from chalicelib.api import problems
 from chalicelib.api.exposition import FAMILIES
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.reasons import Reason
 from chalicelib.domain.statuses import ALL_FIELDS, NOT_LAUNCHED, STATES, MailingStatus
 from chalicelib.observability import METRICS
+from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
 from infra.monitoring import FUNCTIONS, TABLES, alarms
 from tests.pictures.admin_ui import MAX_BYTES, SHOTS

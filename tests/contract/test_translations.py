@@ -11,12 +11,12 @@ import pytest
 
 from chalicelib import wording
 from chalicelib.admin import languages, texts
-from chalicelib.api import problems
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, ServiceError
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MailingStatus
+from chalicelib.web import problems
 from tests.contract import marked_texts
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from chalicelib.api import cursors
-from chalicelib.api.clients import ClientQuery
-from chalicelib.api.fields import PageQuery
 from chalicelib.api.mailings import MailingQuery
 from chalicelib.api.messages import MessageQuery
 from chalicelib.domain.clients import new_client
+from chalicelib.web import paging
+from chalicelib.web.bodies import ClientQuery
+from chalicelib.web.paging import PageQuery
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api
 
@@ -236,7 +236,7 @@ def test_a_forged_cursor_is_refused(api: Api, path: str, place: str) -> None:
     """Expects 400 also for a place that nobody was given, with the checksum that belongs to it."""
     models = {"clients": ClientQuery, "mailing": MailingQuery, "messages": MessageQuery, "users": PageQuery}
     query = models[path.rpartition("/")[2]]()
-    forged = cursors.encode(place, query._scope)
+    forged = paging.encode(place, query._scope)
     if place:
         assert api.get(path, query={"cursor": forged}).status == 400
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.api.parsing import MAX_JSON
+from chalicelib.web.parsing import MAX_JSON
 from tests.support.api import PASSWORD, Api, Reply
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.storage.mailing_rows import tally_of
 from chalicelib.wording import reason_text
@@ -123,13 +124,9 @@ def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
     overview = api.get("/api/mailing/stats/").json
     by_status = {one["status"]: one for one in overview["by_status"]}
     assert overview["total"] == 4
+    once = {"scheduled", "running", "finished", "cancelled"}
     assert {status: one["mailings"] for status, one in by_status.items()} == {
-        "scheduled": 1,
-        "running": 1,
-        "paused": 0,
-        "finished": 1,
-        "cancelled": 1,
-        "expired": 0,
+        str(status): int(status in once) for status in MailingStatus
     }
     for status, mailing_id in (("finished", finished), ("running", running), ("cancelled", cancelled)):
         assert by_status[status]["messages"] == _stats(api, mailing_id)["by_status"]

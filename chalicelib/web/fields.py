@@ -15,7 +15,6 @@ from pydantic import (
     Discriminator,
     Field,
     PlainSerializer,
-    StrictStr,
     Tag,
     WithJsonSchema,
 )
@@ -25,12 +24,9 @@ from ..domain.clients import check_operator
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.mailings import MAX_SEGMENT_VALUES
-from . import cursors
 
 T = TypeVar("T")
 
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
     r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
@@ -146,29 +142,3 @@ OneOrMore = Annotated[
     Annotated[T, Tag("<one>")] | Annotated[list[T], Field(min_length=1, max_length=MAX_SEGMENT_VALUES), Tag("<list>")],
     Discriminator(lambda value: "<list>" if isinstance(value, list) else "<one>"),
 ]
-
-
-class LimitQuery(BaseModel):
-    """How many are wanted at most."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-
-
-class PageQuery(LimitQuery):
-    """What every list understands. A subclass adds the filters of its list."""
-
-    cursor: StrictStr | None = None
-
-    @property
-    def _scope(self) -> str:
-        return type(self).__name__ + self.model_dump_json(exclude={"limit", "cursor"})
-
-    def place(self) -> str:
-        """Where the page begins, "" at the start; Malformed for a cursor that was not made by this list."""
-        return cursors.decode(self.cursor, self._scope) if self.cursor is not None else ""
-
-    def following(self, place: str) -> str | None:
-        """The cursor of the next page, None where there is none."""
-        return cursors.encode(place, self._scope) if place else None

@@ -1,0 +1,157 @@
+"""What people say of a client, a mailing or a report, as it is read from a request or from a form."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
+
+from ..domain.clients import MAX_TAG_LENGTH, check_tag, check_timezone, normalize_phone
+from ..domain.errors import FieldError, Invalid
+from ..domain.faults import Fault
+from ..domain.local_window import LocalWindow, WindowPolicy
+from ..domain.mailings import MAX_RATE, MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH, Late, OnUnknown, Segment, check_text
+from ..services.clients import ClientFields
+from ..services.mailing_fields import MailingFields
+from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
+from .paging import PageQuery
+
+PhoneNumber = Annotated[StrictStr, by_rule(normalize_phone), Field(max_length=40, examples=["+79161234567"])]
+Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
+TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
+
+
+class ClientBody(Body):
+    """A client. `operator`: 3 digits as text or number; absent or null, it is taken from a +7 number."""
+
+    model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
+
+    phone_number: PhoneNumber
+    operator: OperatorCode | None = None
+    tag: Tag = ""
+    timezone: TimeZone = "UTC"
+    opted_out: StrictBool = False
+
+    def fields(self) -> ClientFields:
+        return ClientFields(self.phone_number, self.operator, self.tag, self.timezone, self.opted_out)
+
+
+class ClientQuery(PageQuery):
+    """`tag` and `operator` may be given several times: any of them."""
+
+    tag: list[Tag] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
+    operator: list[OperatorCode] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
+
+    def segment(self) -> Segment:
+        return Segment.checked(tuple(self.tag), tuple(self.operator))
+
+
+def _text(text: str) -> str:
+    errors: list[FieldError] = check_text(text)
+    if errors:
+        raise Invalid(*errors)
+    return text
+
+
+MailingText = Annotated[StrictStr, by_rule(_text), Field(min_length=1, max_length=MAX_TEXT_LENGTH, examples=["Hello"])]
+Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
+# Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
+_START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
+StartTime = Annotated[Moment, Field(examples=[_START])]
+EndTime = Annotated[Moment, Field(examples=[_END])]
+
+
+class SegmentBody(Body):
+    """Whom a mailing goes to: any of the tags and any of the operators. What is absent does not narrow: {} is all."""
+
+    tag: OneOrMore[Tag] | None = None
+    operator: OneOrMore[OperatorCode] | None = None
+
+    def segment(self) -> Segment:
+        return Segment.checked(_values(self.tag), _values(self.operator))
+
+
+def _values(given: str | list[str] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+TimeOfDay = Annotated[StrictStr, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class LocalWindowBody(Body):
+    """The hours of a client's own day in which it may be reached; across midnight where `until` is before `from`.
+
+    `policy` says what happens outside them: the message waits (defer, also if it is absent) or is left out (skip).
+    """
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+    start: TimeOfDay = Field(alias="from", examples=["09:00"])
+    until: TimeOfDay = Field(examples=["21:00"])
+    policy: WindowPolicy = WindowPolicy.DEFER
+
+    def window(self) -> LocalWindow:
+        return LocalWindow.parse(self.start, self.until, self.policy)
+
+    @classmethod
+    def of(cls, window: LocalWindow) -> LocalWindowBody:
+        hours = {"from": window.start.isoformat("minutes"), "until": window.until.isoformat("minutes")}
+        return cls.model_validate({**hours, "policy": window.policy})
+
+
+class MailingBody(Body):
+    """A mailing: one text to one segment in one sending window. It starts by itself at `start_time`."""
+
+    model_config = example({"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END})
+
+    text: MailingText
+    clients: SegmentBody
+    start_time: StartTime
+    end_time: EndTime
+    local_window: LocalWindowBody | None = None
+    rate_limit: Rate | None = None
+    on_unknown: OnUnknown | None = Field(
+        default=None,
+        description="What happens to a message that the gateway may have taken: it is sent again, and may come twice "
+        "if the gateway does not recognise ids (`retry`), or stays for a person to decide (`hold`). The default is "
+        "`retry` if the gateway recognises ids, else `hold`.",
+    )
+    late: Late = Late.RUN
+
+    def fields(self) -> MailingFields:
+        return MailingFields(
+            self.text,
+            self.clients.segment(),
+            self.start_time,
+            self.end_time,
+            self.on_unknown,
+            self.rate_limit,
+            self.local_window.window() if self.local_window else None,
+            self.late,
+        )
+
+
+def _date(value: Any) -> date:
+    try:
+        if isinstance(value, str) and re.fullmatch(r"(20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}", value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise refused(Fault.NOT_A_DATE)
+
+
+DateIn = Annotated[
+    date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-03-02"]})
+]
+
+
+class ReportBody(Body):
+    """The day, by the date in the report's time zone; null or absent: today so far."""
+
+    model_config = example({"day": "2026-03-02"})
+
+    day: DateIn | None = None

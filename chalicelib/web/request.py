@@ -1,0 +1,81 @@
+"""A request as the functions behind routes and pages see it, and what both of them can answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalice.app import Request
+
+from ..bootstrap import Services
+from ..domain.users import Principal, Role
+
+EVERYBODY = frozenset(Role)
+ADMINS = frozenset({Role.ADMIN})
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, beyond its body and query."""
+
+    request: Request
+    services: Services
+    given_principal: Principal | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Who makes the request; only routes that need a token may ask."""
+        if self.given_principal is None:
+            raise RuntimeError("a public route has no principal")
+        return self.given_principal
+
+    @property
+    def address(self) -> str:
+        """The address that the request came from."""
+        return str(self.request.context.get("identity", {}).get("sourceIp") or "unknown")
+
+    @property
+    def query_values(self) -> dict[str, list[str]]:
+        """The query as it came."""
+        parameters = self.request.query_params
+        return {} if parameters is None else {name: parameters.getlist(name) for name in parameters}
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came, b"" if there is none."""
+        raw = self.request.raw_body or b""
+        return raw.encode() if isinstance(raw, str) else raw
+
+    def header(self, name: str) -> str | None:
+        """A header's value, None where it is absent."""
+        value: str | None = self.request.headers.get(name)
+        return value
+
+    def link(self, path: str) -> str:
+        """A path of ours as this caller has to write it: with the stage that API Gateway puts before it.
+
+        A proxy that hides the stage says so with X-Forwarded-Prefix.
+        """
+        given = (self.header("x-forwarded-prefix") or "").rstrip("/")
+        if self.header("x-forwarded-prefix") is not None and _PREFIX.fullmatch(given):
+            return given + path
+        ours = len(self.request.path.strip("/").split("/")) if self.request.path != "/" else 0
+        seen = str(self.request.context.get("path") or "").strip("/").split("/")
+        prefix = seen[: len(seen) - ours] if ours else [part for part in seen if part]
+        return self._before_stage() + "".join(f"/{part}" for part in prefix) + path
+
+    def _before_stage(self) -> str:
+        """What stands before the stage in LocalStack's addresses, if the API is not named by the host as on AWS."""
+        before, api = self.services.settings.api_address_prefix, str(self.request.context.get("apiId"))
+        return f"{before}/{api}" if before and not (self.header("host") or "").startswith(f"{api}.") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is no JSON."""
+
+    body: str
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
