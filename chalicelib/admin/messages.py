@@ -11,8 +11,8 @@ from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.statuses import MessageStatus
 from ..web.paging import PageQuery
-from . import finding
-from .ledger_rows import Row, named_statuses
+from . import search
+from .message_rows import Row, named_statuses
 from .routing import Page, Pages, Redirect
 from .texts import _
 from .visits import Visit
@@ -48,13 +48,13 @@ def list_messages(visit: Visit, query: MessagesQuery) -> Page:
 @pages.post("/admin/messages/find", shows=list_messages)
 def find(visit: Visit) -> Redirect:
     """Go to what was typed: a phone number, or the id of a message, a mailing or a client. It stands in no address."""
-    sought = visit.form.text(finding.FIELD)
-    place = finding.place_of(visit.services.clients, sought)
-    if finding.is_message_id(sought):
+    sought = visit.form.text(search.FIELD)
+    place = search.place_of(visit.services.clients, sought)
+    if search.is_message_id(sought):
         try:
             visit.services.messages.get(sought)
         except NotFound as error:
-            raise Invalid.of(finding.FIELD, Fault.AS_TOLD, text=_("is the id of no message")) from error
+            raise Invalid.of(search.FIELD, Fault.AS_TOLD, text=_("is the id of no message")) from error
     return Redirect(place)
 
 

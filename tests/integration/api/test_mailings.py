@@ -1,4 +1,4 @@
-"""/api/mailing/: ordering, reading, changing and steering mailings, as their callers see it."""
+"""/api/mailing/: ordering, reading, changing, pausing and cancelling mailings, as their callers see it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def show_trace(visit: Visit, about: str) -> Page:
     """Show what the tables know of an id, the earliest first."""
     trace = visit.services.traces.trace(about)
     values = {"trace": trace, "about": about, "section": f"{trace.kind}s", "names": _names(), "message_of": message_of}
-    return Page("trace.html", values)
+    return Page("history.html", values)
 
 
 def message_of(event: TraceEvent) -> str:

@@ -20,11 +20,11 @@ from ..domain.tallies import Tally
 from ..web.exports import MessageExportQuery, messages_csv
 from ..web.paging import PageQuery
 from ..web.request import Text
-from . import charts, courses, formats
-from .finding import client_of
-from .ledger_rows import named_statuses, rows_of
+from . import charts, formats, mailing_results
 from .mailing_actions import actions_of
+from .message_rows import named_statuses, rows_of
 from .routing import Page, Pages, Redirect
+from .search import client_of
 from .texts import _, ngettext
 from .visits import Visit
 
@@ -94,7 +94,7 @@ def show_mailing(visit: Visit, query: LedgerQuery, mailing_id: str) -> Page:
     values = {"rows": rows_of(messages), "query": query, "next": query.following(after), "first": not query.cursor}
     sms = sms_parts(shown.state.mailing.text)
     statuses = named_statuses(shown.progress.counts)
-    return Page("mailing/page.html", {**_values(visit, shown), **values, "sms": sms, "statuses": statuses})
+    return Page("mailings/page.html", {**_values(visit, shown), **values, "sms": sms, "statuses": statuses})
 
 
 @pages.get("/admin/mailings/{mailing_id}/now")
@@ -103,13 +103,13 @@ def show_now(visit: Visit, query: NowQuery, mailing_id: str) -> Page:
     shown = _look(visit, mailing_id)
     moved = query.shown is not None and query.shown is not shown.state.mailing.status
     headers = {"HX-Trigger": MOVED} if moved else {}
-    return Page("mailing/now.html", _values(visit, shown), headers=headers)
+    return Page("mailings/now.html", _values(visit, shown), headers=headers)
 
 
 @pages.get("/admin/mailings/{mailing_id}/course")
 def show_course(visit: Visit, mailing_id: str) -> Page:
     """The part of the page that is looked at now and then: charts, timeline, cost."""
-    return Page("mailing/course.html", _values(visit, _look(visit, mailing_id)))
+    return Page("mailings/results.html", _values(visit, _look(visit, mailing_id)))
 
 
 @pages.post("/admin/mailings/{mailing_id}/find", shows=show_mailing)
@@ -136,7 +136,7 @@ def export_messages(visit: Visit, query: ExportQuery, mailing_id: str) -> Text:
 def confirm_retry(visit: Visit, mailing_id: str) -> Page:
     """Ask what is to be tried again."""
     shown = _look(visit, mailing_id)
-    return Page("mailing/retry.html", {**_values(visit, shown), "counts": shown.progress.counts})
+    return Page("mailings/retry.html", {**_values(visit, shown), "counts": shown.progress.counts})
 
 
 @pages.post("/admin/mailings/{mailing_id}/retry", shows=confirm_retry)
@@ -174,10 +174,10 @@ def _values(visit: Visit, shown: Shown) -> Mapping[str, Any]:
         "cost": cost_of(state, tally),
         "prices_of": formats.day(PRICES.as_of),
         "region": PRICES.region,
-        "chart": courses.chart(visit, tally),
-        "outcomes": courses.outcomes(shown.progress.counts),
-        "reasons": courses.reasons(tally),
-        "events": courses.events(visit, state.mailing, tally),
+        "chart": mailing_results.chart(visit, tally),
+        "outcomes": mailing_results.outcomes(shown.progress.counts),
+        "reasons": mailing_results.reasons(tally),
+        "events": mailing_results.events(visit, state.mailing, tally),
         "moved": MOVED,
         "shares": charts.shares,
     }
