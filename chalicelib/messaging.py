@@ -74,9 +74,9 @@ class Unit:
     launch: start a mailing (with the revision that was due). expand: write the rows of one shard. pump: feed the send
     queue for all running mailings. resume: feed a mailing from its start. settle: recount a mailing and end it.
     stalled: the same, and feed it again if it is open. recount: the same once it is quiet, its counts being in doubt.
-    reopen: put ended messages back. These four are for all shards, or in a large mailing for one. purge: remove a
-    deleted mailing's ledger. import: write the clients of an import. zones: have waiting messages follow their clients'
-    zones.
+    reopen: put ended messages back. These four are for all shards, or in a large mailing for one in a lap (see Walk).
+    purge: remove a deleted mailing's ledger. import: write the clients of an import. zones: have waiting messages
+    follow their clients' zones.
     """
 
     kind: str
@@ -85,6 +85,7 @@ class Unit:
     revision: int = 0
     hop: int = 0
     import_id: str = ""
+    lap: int = 0
 
     @classmethod
     def parse(cls, body: str) -> Unit:
@@ -94,7 +95,7 @@ class Unit:
         except (ValueError, TypeError, RecursionError) as error:
             raise Malformed(Fault.NOT_A_UNIT, what=type(error).__name__) from error
         texts = (unit.kind, unit.mailing_id, unit.shard, unit.import_id)
-        numbers = (unit.revision, unit.hop)
+        numbers = (unit.revision, unit.hop, unit.lap)
         if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
             raise Malformed(Fault.NOT_A_UNIT, what="a field has the wrong type")
         if not unit.kind:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from .clients import SHARDS
 from .deadlines import is_over
 from .messages import Message
 from .statuses import MessageStatus
@@ -19,9 +20,9 @@ WAITING = str(MessageStatus.WAITING)  # a counter
 class Walk:
     """How far one shard has been gone through, and what was found on the way.
 
-    A walk belongs to a `round`; whatever lets rows change that were counted already begins another one. `open` rows
-    have no final status, `late` ones were expired by an end of the mailing that has been moved since. `owner` goes on
-    with it until `lease_until`.
+    A walk belongs to a `round`; whatever lets rows change that were counted already begins another one. In a round the
+    shards with open rows are gone through again, lap by lap. `open` rows have no final status, `late` ones were expired
+    by an end of the mailing that has been moved since. `owner` goes on with it until `lease_until`.
     """
 
     shard: str = ""
@@ -33,6 +34,7 @@ class Walk:
     tally: Tally = field(default_factory=Tally)
     owner: str = ""
     lease_until: datetime | None = None
+    lap: int = 0
 
     @property
     def clean(self) -> bool:
@@ -57,6 +59,14 @@ class Walk:
                 sent.append(row.sent_at)
         tally = Tally(counters, min(sent, default=None), max(sent, default=None))
         return replace(self, open=self.open + unfinished, tally=tally)
+
+
+def next_lap(walks: Iterable[Walk]) -> int:
+    """The lap that a round is in, of which these are the walks, or the next one if all shards are through with it."""
+    walks = list(walks)
+    lap = max((walk.lap for walk in walks), default=0)
+    over = [walk for walk in walks if walk.clean or (walk.done and walk.lap == lap)]
+    return lap + 1 if len(over) == len(SHARDS) else lap
 
 
 def summed(walks: Iterable[Walk]) -> Walk:

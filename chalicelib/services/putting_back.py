@@ -76,7 +76,7 @@ class Reopener:
             )
             return replace(walk, cursor=after, done=not after)
 
-        about = replace(unit, shard=_TROUBLE)
+        about = replace(unit, shard=_TROUBLE, lap=0)
         if not (
             self._walker.shard(mailing, about, name, step, deadline)
             or self._walker.is_done(mailing.mailing_id, _TROUBLE, name)

@@ -125,9 +125,7 @@ class Settler:
         elif closing:
             self._look_again(unit)
         elif unit.kind == RECOUNT:
-            # In a large ledger each shard would send a unit for all of them; senders ask again, and so does the tick.
-            if state.statistics.total <= AT_ONCE:
-                self._walker.send(unit, "", delay=RECOUNT_AFTER)
+            self._walker.send(unit, "", delay=RECOUNT_AFTER)
         elif unit.kind == STALLED:
             logger.warning("mailing stalled, fed again", mailing_id=mailing.mailing_id, open=found.open)
             # Parked messages that a killed sender did not count would be looked for by nobody. Too many do no harm.

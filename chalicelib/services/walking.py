@@ -12,7 +12,7 @@ from ..clock import SystemClock
 from ..domain.clients import SHARDS
 from ..domain.errors import Unavailable
 from ..domain.mailings import Mailing
-from ..domain.walks import Walk, summed
+from ..domain.walks import Walk, next_lap, summed
 from ..messaging import Queue, Unit
 from ..observability import logger
 from ..storage.mailings import MailingRepository
@@ -64,20 +64,21 @@ class Walker:
     def in_units(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> Walk | None:
         """Carry out what a unit is about of the round of that name: go through its shard, or see to all shards.
 
-        Answers the sum of all shards to the one that finishes the round, or finds it finished without an open row.
+        Answers the sum of all shards to the one that finishes a lap, or finds the round finished without an open row.
         Else None: the others are at it, or units were sent for them.
         """
         if unit.shard and not self.shard(mailing, unit, name, step, deadline):
             return None
         walks, now = self._walks.read(mailing.mailing_id), self._clock.now()
         ours = [walk for shard in SHARDS if (walk := walks.get(shard)) and walk.round == name]
-        found = summed(ours) if len(ours) == len(SHARDS) else Walk()
-        if found.clean or (found.done and unit.shard):
-            return found
+        over = [walk for walk in ours if walk.clean or (walk.done and unit.shard and walk.lap >= unit.lap)]
+        if len(over) == len(SHARDS):
+            return summed(over)
         if not unit.shard:
+            lap = next_lap(ours)
+            ready = {walk.shard for walk in ours if walk.clean or (walk.done and walk.lap == lap)}
             busy = {walk.shard for walk in walks.values() if not walk.is_free(now, LEASE)}
-            idle = [shard for shard in SHARDS if shard not in busy | {walk.shard for walk in ours if walk.clean}]
-            self.send(unit, *idle)
+            self.send(replace(unit, lap=lap), *(shard for shard in SHARDS if shard not in busy | ready))
         return None
 
     def shard(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> bool:
@@ -87,7 +88,7 @@ class Walker:
         """
         mailing_id, now = mailing.mailing_id, self._clock.now()
         owner = f"{self._rng.getrandbits(64):016x}"
-        walk = self._walks.take(mailing_id, unit.shard, name, owner, now, now + LEASE)
+        walk = self._walks.take(mailing_id, unit.shard, name, unit.lap, owner, now, now + LEASE)
         if walk is None:
             return False
         try:
@@ -138,7 +139,8 @@ class Walker:
     def send(self, unit: Unit, *shards: str, delay: float = 0) -> None:
         """Send a unit on, for each of these shards ("" for all), unless its chain is too long: then the tick does."""
         if unit.hop < HOPS and shards:
-            bodies = [replace(unit, shard=shard, hop=unit.hop + 1).body() for shard in shards]
+            lap = unit.lap if any(shards) else 0
+            bodies = [replace(unit, shard=shard, hop=unit.hop + 1, lap=lap).body() for shard in shards]
             self._dispatch_queue.send_each([(body, delay) for body in bodies])
 
     def clear(self, mailing_id: str) -> None:

@@ -165,6 +165,7 @@ class MailingModel(Model):
     last_sent_at = MomentAttribute(null=True)
     # A walk
     round = UnicodeAttribute(null=True)
+    lap = NumberAttribute(null=True)
     done = BooleanAttribute(null=True)
     open = NumberAttribute(null=True)
     late_rows = NumberAttribute(null=True)

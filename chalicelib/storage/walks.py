@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,20 +32,22 @@ class WalkRepository:
             rows = list(self._model.query(_key(mailing_id), consistent_read=True))
         return {row.part: _walk(row) for row in rows}
 
-    def take(self, mailing_id: str, shard: str, name: str, owner: str, now: datetime, until: datetime) -> Walk | None:
-        """A shard's walk for a round, to go on with until a time; None where another has it, or it has nothing left.
+    def take(
+        self, mailing_id: str, shard: str, name: str, lap: int, owner: str, now: datetime, until: datetime
+    ) -> Walk | None:
+        """A shard's walk for a round's lap, to go on with until a time; None if another has it, or nothing is left.
 
-        One of another round, or one that has met rows which were not final yet, begins anew.
+        One of another round or an earlier lap begins anew, unless all of its rows were final.
         """
         model = self._model
         with translated("mailings"):
             rows = list(model.query(_key(mailing_id), model.part == shard, consistent_read=True))
         known = _walk(rows[0]) if rows else Walk(shard)
-        if known.round == name and known.clean:
+        if known.round == name and (known.clean or known.lap > lap or (known.lap == lap and known.done)):
             return None
-        begun = known if known.round == name and not known.done else Walk(shard, name)
+        begun = known if known.round == name and known.lap == lap else Walk(shard, name, lap=lap)
         free = is_free(model, now, until, owner)
-        taken = Walk(shard, name, begun.cursor, False, begun.open, begun.late, begun.tally, owner, until)
+        taken = replace(begun, owner=owner, lease_until=until)
         return taken if self._write(mailing_id, taken, free) else None
 
     def save(self, mailing_id: str, walk: Walk) -> bool:
@@ -58,6 +61,7 @@ class WalkRepository:
         model = self._model
         actions = [
             model.round.set(walk.round),
+            model.lap.set(walk.lap),
             model.cursor.set(walk.cursor),
             model.done.set(walk.done),
             model.open.set(walk.open),
@@ -107,4 +111,5 @@ def _walk(row: MailingModel) -> Walk:
         tally,
         row.owner or "",
         row.lease_until,
+        int(row.lap or 0),
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.clients import SHARDS
 from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.walks import Walk
 from chalicelib.messaging import Unit
 from chalicelib.services import putting_back, settling
 from tests.support.aws import Call
@@ -192,6 +195,32 @@ def test_a_shard_that_was_counted_is_not_walked_again_for_what_another_has_in_ha
     assert watched.pages < 1.7 * (CLIENTS / PAGE + 16)
 
 
+@pytest.mark.parametrize("order", ["one after the other", "each twice", "backwards"])
+def test_one_shard_of_a_lap_finds_that_it_was_the_last(world: World, order: str) -> None:
+    """Rows of all shards are open: each lap goes through each shard once, and one of them looks again for all."""
+    mailing = world.services.mailings.get(begin(world, "cancelled").mailing_id)
+    walker = world.services.dispatcher._settler._walker
+    world.queue(world.settings.dispatch_queue).clear()
+    walked: list[str] = []
+
+    def step(mailing: Mailing, walk: Walk) -> Walk:
+        walked.append(walk.shard)
+        return replace(walk, open=walk.open + 1, done=True)
+
+    def carry_out(unit: Unit) -> Walk | None:
+        return walker.in_units(mailing, unit, "7", step, world.clock.now() + timedelta(minutes=10))
+
+    for lap in range(1, 5):
+        walked.clear()
+        assert carry_out(Unit("settle", mailing.mailing_id)) is None
+        sent = [Unit.parse(one["body"]) for one in world.queue(world.settings.dispatch_queue)]
+        world.queue(world.settings.dispatch_queue).clear()
+        units = {"each twice": sent * 2, "backwards": sent[::-1]}.get(order, sent)
+        found = [walk for unit in units if (walk := carry_out(unit))]
+        assert sorted(walked) == list(SHARDS)
+        assert [(walk.open, walk.done) for walk in found] == [(len(SHARDS), True)], f"lap {lap}"
+
+
 def test_what_changes_a_mailing_makes_void_what_was_counted_of_it(world: World) -> None:
     """It is paused and cancelled while its closing is under way; everything is counted once, after that."""
     mailing = begin(world, "expired")
@@ -212,7 +241,7 @@ def test_a_deleted_mailing_leaves_no_walk_behind(world: World) -> None:
     run_until_over(world, mailing, 60)
     walks = world.services.dispatcher._settler._walker._walks
     now = world.clock.now()
-    assert walks.take(mailing.mailing_id, "00", "1", "me", now, now)
+    assert walks.take(mailing.mailing_id, "00", "1", 0, "me", now, now)
     world.services.mailings.delete(mailing.mailing_id)
     world.run_for(120)
     assert not walks.read(mailing.mailing_id)

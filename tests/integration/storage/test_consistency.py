@@ -35,7 +35,7 @@ READS: dict[str, Callable[[Store], Any]] = {
     "rows that are fed": lambda store: store.ledger.page(MESSAGE.mailing_id, "00", "", 10),
     "rows that are counted": lambda store: store.ledger.counted_page(MESSAGE.mailing_id, "00", ""),
     "how far a ledger is counted": lambda store: store.walks.read(MAILING.mailing_id),
-    "a walk that is gone on with": lambda store: store.walks.take(MAILING.mailing_id, "00", "1", "me", START, START),
+    "a walk that is gone on with": lambda store: store.walks.take(MAILING.mailing_id, "00", "1", 0, "me", START, START),
     "a token that may be revoked": lambda store: store.users.token("0" * 64),
     "a user that signs in": lambda store: store.users.get(USER.username),
     "tries to sign in": lambda store: store.users.tries("account#anna", START),
