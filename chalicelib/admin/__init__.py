@@ -11,7 +11,7 @@ How to add a page:
   `form.text(name)`, `form.texts(name)`, `form.flag(name)`; hand it to a model of `web.bodies`
   (`form.into(ClientBody, {...})`) or to a service. A ServiceError raised here shows the page `shows` again, the input
   kept and errors beside the fields; without `shows` it becomes an error page. After success answer
-  `Redirect(path, flash=_("Saved."))`.
+  `Redirect(path, flash=_("Changes saved."))`.
 - Fields have the names that errors name (`clients.tag`). In templates: `{% import "macros.html" as ui with context %}`
   and `{{ ui.text_field("tag", _("Tag"), value=client.tag) }}`: it keeps what was entered and shows the error; the
   list of errors calls the field as `texts.field_name` does.

@@ -27,7 +27,7 @@ def change_password(visit: Visit) -> Redirect:
         raise Invalid.of("repeated", Fault.AS_TOLD, text=_("is not the same as the new password"))
     accounts.confirm_password(username, form.raw("current_password"), visit.call.address)
     accounts.change(username, password=form.raw("password"))
-    return _signed_out(visit, _("Your password is changed. Sign in with the new one."))
+    return _signed_out(visit, _("Your password was changed. Sign in with the new one."))
 
 
 @pages.get("/admin/account/tokens/{token_id}/revoke")
@@ -43,7 +43,7 @@ def confirm_revoke(visit: Visit, token_id: str) -> Page:
 def revoke_token(visit: Visit, token_id: str) -> Redirect:
     """Revoke one of one's own tokens."""
     visit.services.accounts.revoke_token(visit.principal.username, token_id)
-    return Redirect("/admin/account", flash=_("The token is revoked."))
+    return Redirect("/admin/account", flash=_("The token was revoked."))
 
 
 @pages.get("/admin/account/sign-out")

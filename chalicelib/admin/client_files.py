@@ -40,7 +40,7 @@ class PartsQuery(PageQuery):
         for one in self.part:
             import_id, _dot, offset = one.partition(".")
             if not (offset.isascii() and offset.isdecimal() and len(offset) < 12):
-                raise Malformed(Fault.AS_TOLD, text=_("The address is cut off: open the import anew."))
+                raise Malformed(Fault.AS_TOLD, text=_("The address is incomplete. Open the import again."))
             found.append((import_id, int(offset)))
         return found
 

@@ -87,7 +87,7 @@ def find_client(visit: Visit) -> Redirect:
     """Go to the client with a phone number, or to what was sent to it. The number stands in no address."""
     client_id, client = visit.services.clients.find(visit.form.raw("phone_number"))
     if client is None and not visit.services.messages.history(client_id, None, "", 1).entries:
-        raise Invalid.of("phone_number", Fault.AS_TOLD, text=_("belongs to no client, and nothing was sent to it"))
+        raise Invalid.of("phone_number", Fault.AS_TOLD, text=_("belongs to no client, and nothing was ever sent to it"))
     return Redirect(f"/admin/clients/{client_id}")
 
 
@@ -101,7 +101,7 @@ def new_client(visit: Visit) -> Page:
 def create_client(visit: Visit) -> Redirect:
     """Add a client."""
     client = visit.services.clients.create(_entered(visit.form))
-    return Redirect(f"/admin/clients/{client.client_id}", flash=_("The client is added."))
+    return Redirect(f"/admin/clients/{client.client_id}", flash=_("The client was added."))
 
 
 @pages.get("/admin/clients/{client_id}")
@@ -135,14 +135,16 @@ def edit_client(visit: Visit, client_id: str) -> Page:
 def change_client(visit: Visit, client_id: str) -> Redirect:
     """Set all fields."""
     visit.services.clients.change(client_id, _entered(visit.form))
-    return Redirect(f"/admin/clients/{client_id}", flash=_("Saved."))
+    return Redirect(f"/admin/clients/{client_id}", flash=_("Changes saved."))
 
 
 @pages.post("/admin/clients/{client_id}/opt-out")
 def opt_out(visit: Visit, client_id: str) -> Redirect:
     """Send nothing to the client any more."""
     visit.services.clients.opt_out(client_id, True)
-    text = _("The client has opted out: no mailing is sent to it. What is being sent this second still arrives.")
+    text = _(
+        "The client has opted out and gets no more mailings. A message that is being sent right now still arrives."
+    )
     return Redirect(f"/admin/clients/{client_id}", flash=text)
 
 
@@ -163,7 +165,7 @@ def confirm_delete(visit: Visit, client_id: str) -> Page:
 def delete_client(visit: Visit, client_id: str) -> Redirect:
     """Remove a client from the directory."""
     visit.services.clients.delete(client_id)
-    return Redirect("/admin/clients", flash=_("The client is removed. What was sent to it stays in the ledger."))
+    return Redirect("/admin/clients", flash=_("The client was deleted. The messages sent to them are kept."))
 
 
 def _entered(form: Form) -> ClientFields:

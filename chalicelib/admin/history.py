@@ -32,7 +32,7 @@ def _names() -> dict[Happening, str]:
         Happening.MAILING: _("Mailing"),
         Happening.FIRST_SENT: _("First message sent"),
         Happening.LAST_SENT: _("Last message sent"),
-        Happening.WRITTEN: _("Written to the ledger"),
-        Happening.ATTEMPT: _("Call of the gateway"),
+        Happening.WRITTEN: _("Message created"),
+        Happening.ATTEMPT: _("Gateway call"),
         Happening.MESSAGE: _("Message"),
     }

@@ -49,11 +49,11 @@ def entered(form: Form, name: str, zone_name: str, before: datetime | None = Non
     if not moments:
         after = local.replace(tzinfo=zone(zone_name)).astimezone(UTC).astimezone(zone(zone_name))
         told = formats.clock(after)
-        told = _("is skipped in %(zone)s, where the clocks go forward to %(time)s", zone=zone_name, time=told)
+        told = _("does not exist in %(zone)s: the clocks go forward to %(time)s", zone=zone_name, time=told)
         raise Invalid.of(name, Fault.AS_TOLD, text=told)
     chosen = form.text(name + FOLD)
     if len(moments) == 2 and chosen not in ("0", "1"):
-        told = _("comes twice in %(zone)s, where the clocks go back; say which is meant", zone=zone_name)
+        told = _("comes twice in %(zone)s, because the clocks go back; choose one of the two", zone=zone_name)
         raise Invalid.of(name, Fault.AS_TOLD, text=told)
     moment = moments[int(chosen) if len(moments) == 2 else 0]
     return before if before and moment == before.replace(microsecond=0) else moment

@@ -61,11 +61,11 @@ def _act(action: str) -> Callable[[Visit, str], Redirect]:
             _check_people(visit, mailing_id, action)
         getattr(visit.services.mailings, action)(mailing_id)
         told = {
-            "launch": _("The mailing starts now."),
-            "pause": _("The mailing is paused."),
-            "resume": _("The mailing goes on."),
-            "cancel": _("The mailing is cancelled."),
-            "delete": _("The mailing is deleted."),
+            "launch": _("The mailing is starting now."),
+            "pause": _("The mailing was paused."),
+            "resume": _("The mailing was resumed."),
+            "cancel": _("The mailing was cancelled."),
+            "delete": _("The mailing was deleted."),
         }
         gone = action == "delete"
         return Redirect("/admin/mailings" if gone else f"/admin/mailings/{mailing_id}", flash=told[action])
@@ -84,7 +84,11 @@ def _check_people(visit: Visit, mailing_id: str, action: str) -> None:
         before, now = formats.number(int(told[:12])), formats.number(people)
         raise Conflict(
             Fault.AS_TOLD,
-            text=_("When you were asked it was %(before)s, and now it is %(now)s.", before=before, now=now),
+            text=_(
+                "The number of recipients changed from %(before)s to %(now)s. Check and confirm again.",
+                before=before,
+                now=now,
+            ),
         )
 
 

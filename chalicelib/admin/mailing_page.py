@@ -121,7 +121,7 @@ def find_message(visit: Visit, mailing_id: str) -> Redirect:
     try:
         visit.services.messages.get(message_id)
     except NotFound as error:
-        raise Invalid.of("sought", Fault.AS_TOLD, text=_("is of no client that this mailing goes to")) from error
+        raise Invalid.of("sought", Fault.AS_TOLD, text=_("does not belong to a recipient of this mailing")) from error
     return Redirect(f"/admin/messages/{message_id}")
 
 
@@ -146,13 +146,13 @@ def retry(visit: Visit, mailing_id: str) -> Redirect:
     shown = _look(visit, mailing_id)
     counts = shown.progress.counts
     if not counts["failed"] and not unknown and not shown.expired:
-        raise Invalid.of("unknown", Fault.AS_TOLD, text=_("choose these: none has failed for certain"))
+        raise Invalid.of("unknown", Fault.AS_TOLD, text=_("tick this box to retry: no other messages have failed"))
     visit.services.mailings.retry_failed(mailing_id, unknown=unknown)
     n = counts["failed"] + (counts["unknown"] if unknown else 0)
     text = (
-        _("The mailing goes on.")
+        _("The mailing was resumed.")
         if shown.expired
-        else ngettext("%(n)s message is tried again.", "%(n)s messages are tried again.", n, n=n)
+        else ngettext("%(n)s message is being retried.", "%(n)s messages are being retried.", n, n=formats.number(n))
     )
     return Redirect(f"/admin/mailings/{mailing_id}", flash=text)
 

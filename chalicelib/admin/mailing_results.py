@@ -56,17 +56,17 @@ def _label(visit: Visit, at: datetime, step: timedelta, *, full: bool = False) -
 
 def _title(step: timedelta) -> str:
     named = {
-        timedelta(minutes=1): _("By the minute"),
-        timedelta(hours=1): _("By the hour"),
-        _DAY: _("By the day (UTC)"),
+        timedelta(minutes=1): _("Per minute"),
+        timedelta(hours=1): _("Per hour"),
+        _DAY: _("Per day (UTC)"),
     }
     if step in named:
         return named[step]
     if step < timedelta(hours=1):
-        return _("In steps of %(n)s minutes", n=step // timedelta(minutes=1))
+        return _("Every %(n)s minutes", n=step // timedelta(minutes=1))
     if step < _DAY:
-        return _("In steps of %(n)s hours", n=step // timedelta(hours=1))
-    return _("In steps of %(n)s days (UTC)", n=step // _DAY)
+        return _("Every %(n)s hours", n=step // timedelta(hours=1))
+    return _("Every %(n)s days (UTC)", n=step // _DAY)
 
 
 def outcomes(counts: Mapping[str, int]) -> charts.Bars:
@@ -91,9 +91,9 @@ def events(visit: Visit, mailing: Mailing, tally: Tally) -> list[Event]:
             before = event.status
     ahead = not mailing.status.ended and mailing.launched_at is None
     if ahead and mailing.start_at > visit.now:
-        told.append(Event(mailing.start_at, _("Is to start"), done=False))
+        told.append(Event(mailing.start_at, _("Starts"), done=False))
     if not mailing.status.ended:
-        told.append(Event(mailing.end_at, _("The window closes: what is not sent by then expires"), done=False))
+        told.append(Event(mailing.end_at, _("Ends: messages that are not sent by then expire"), done=False))
     return told
 
 
@@ -109,7 +109,7 @@ def _told(event: TraceEvent, before: MailingStatus | None, mailing: Mailing) -> 
 
 def _changed(status: MailingStatus, before: MailingStatus | None) -> str:
     if status is MailingStatus.RUNNING and before is MailingStatus.FINISHED:
-        return _("Opened again, to try what failed")
+        return _("Reopened to retry failed messages")
     if before is MailingStatus.PAUSED and status in (MailingStatus.RUNNING, MailingStatus.SCHEDULED):
         return _("Resumed")
     return {
@@ -118,5 +118,5 @@ def _changed(status: MailingStatus, before: MailingStatus | None) -> str:
         MailingStatus.PAUSED: _("Paused"),
         MailingStatus.FINISHED: _("Finished"),
         MailingStatus.CANCELLED: _("Cancelled"),
-        MailingStatus.EXPIRED: _("Expired: the window closed before it could start"),
+        MailingStatus.EXPIRED: _("Expired: its end passed before it could start"),
     }.get(status, status_name(status))

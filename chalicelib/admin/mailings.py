@@ -99,14 +99,12 @@ def create_mailing(visit: Visit, query: NewQuery) -> Page | Redirect:
         if all(one.field != KEY_FIELD for one in error.errors):
             raise
         return _with_new_key(visit, query)
-    return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing is made."))
+    return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing was created."))
 
 
 def _with_new_key(visit: Visit, query: NewQuery) -> Page:
     """The form as it was sent, whose next sending orders another mailing; somebody went back to it and changed it."""
-    told = _(
-        "A mailing was made from this form already, and stays as it is. To make this one too, press the button again."
-    )
+    told = _("A mailing was already created from this form. To create another one, press the button again.")
     values = {name: value for name, value in visit.form.values.items() if name != "key"}
     form = replace(visit.form, values=values, problem=told)
     page = _new_form(visit.with_form(form), query)
@@ -136,7 +134,9 @@ def edit_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
 def _edit_form(visit: Visit, mailing_id: str) -> Page | Redirect:
     mailing = visit.services.mailings.get(mailing_id)
     if not mailing.state.fields:
-        return Redirect(f"/admin/mailings/{mailing_id}", flash=_("It has ended: nothing of it can be changed."))
+        return Redirect(
+            f"/admin/mailings/{mailing_id}", flash=_("This mailing has ended and can no longer be changed.")
+        )
     shown = mailing_form.shown(mailing, visit.zone_name, visit.now, visit.services.mailings.on_unknown)
     return _form(visit, mailing, {**shown, "revision": str(mailing.revision)})
 
@@ -148,7 +148,8 @@ def change_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
     def changed(before: Mailing) -> MailingFields:
         if str(before.revision) != visit.form.text("revision"):
             raise Conflict(
-                Fault.AS_TOLD, text=_("It was changed or has begun meanwhile. Look at it again, then change it.")
+                Fault.AS_TOLD,
+                text=_("The mailing was changed or has started in the meantime. Check it and make your changes again."),
             )
         return mailing_form.read(visit.form, visit.zone_name, before).fields()
 
@@ -159,7 +160,7 @@ def change_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
         return asked
     with mailing_form.placed():
         visit.services.mailings.revise(mailing_id, changed)
-    return Redirect(f"/admin/mailings/{mailing_id}", flash=_("Saved."))
+    return Redirect(f"/admin/mailings/{mailing_id}", flash=_("Changes saved."))
 
 
 def _filled_in(visit: Visit, page: Page | Redirect) -> Page | Redirect:

@@ -54,7 +54,7 @@ def find(visit: Visit) -> Redirect:
         try:
             visit.services.messages.get(sought)
         except NotFound as error:
-            raise Invalid.of(search.FIELD, Fault.AS_TOLD, text=_("is the id of no message")) from error
+            raise Invalid.of(search.FIELD, Fault.AS_TOLD, text=_("is not the ID of a message")) from error
     return Redirect(place)
 
 

@@ -30,7 +30,7 @@ def choose_preferences(visit: Visit) -> Redirect:
         chosen[LANGUAGE] = language
     if zone := visit.form.text("zone"):
         if not visits.known_zone(zone):
-            raise Invalid.of("zone", Fault.AS_TOLD, text=_("is no time zone; take a name such as Europe/Moscow"))
+            raise Invalid.of("zone", Fault.AS_TOLD, text=_("is not a time zone; use a name such as Europe/Moscow"))
         chosen[ZONE] = zone
     cookies = tuple(
         sessions.cookie(visit.call, name, value, http_only=False, max_age=_YEAR) for name, value in chosen.items()

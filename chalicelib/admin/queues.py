@@ -12,7 +12,7 @@ from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..messaging import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
-from . import texts
+from . import formats, texts
 from .routing import Page, Pages, Redirect
 from .texts import _, ngettext
 from .visits import Visit
@@ -83,7 +83,14 @@ def show_queues(visit: Visit) -> Page:
     total = max(visit.services.queues["send-dead"].depths().visible, len(letters))
     return Page(
         "queues/page.html",
-        {"queues": _queues(visit), "letters": letters, "total": total, "oldest": _oldest(letters), "shown": SHOWN},
+        {
+            "queues": _queues(visit),
+            "letters": letters,
+            "total": total,
+            "oldest": _oldest(letters),
+            "shown": SHOWN,
+            "most": MOST,
+        },
     )
 
 
@@ -124,7 +131,9 @@ def confirm_discard(visit: Visit, query: LetterQuery) -> Page | Redirect:
 def discard(visit: Visit) -> Redirect:
     """Remove the dead letters named."""
     count = visit.services.dead_letters.discard(frozenset(visit.form.texts("id")))
-    text = ngettext("%(n)s dead letter was discarded.", "%(n)s dead letters were discarded.", count, n=count)
+    text = ngettext(
+        "%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", count, n=formats.number(count)
+    )
     return Redirect("/admin/queues", flash=text)
 
 
@@ -135,10 +144,10 @@ def masked(phone_number: str) -> str:
 
 def _queues(visit: Visit) -> list[QueueRow]:
     texts = {
-        "dispatch": (_("Dispatch"), _("Mailings to launch, and their shards to expand.")),
-        "dispatch-dead": (_("Dispatch, given up"), _("Units of work that failed again and again; the log says why.")),
-        "send": (_("Send"), _("Messages that are next to go to the gateway.")),
-        "send-dead": (_("Dead letters"), _("Messages that no retry can cure, as listed below.")),
+        "dispatch": (_("Preparing mailings"), _("Mailings that are about to start, and their recipients.")),
+        "dispatch-dead": (_("Preparing mailings, failed"), _("Steps that failed every time. The log says why.")),
+        "send": (_("Sending messages"), _("Messages waiting to be sent to the gateway.")),
+        "send-dead": (_("Failed messages"), _("Messages that failed every time. They are listed below.")),
     }
     return [
         QueueRow(*texts[name], queue.depths(), name.endswith("-dead")) for name, queue in visit.services.queues.items()
@@ -146,7 +155,7 @@ def _queues(visit: Visit) -> list[QueueRow]:
 
 
 def _gone() -> str:
-    return _("It is not there any more, or somebody else has it in hand.")
+    return _("This message is no longer there, or somebody else is working on it.")
 
 
 def _letters(visit: Visit, most: int = SHOWN) -> list[LetterRow]:
@@ -162,9 +171,26 @@ def _oldest(letters: list[LetterRow]) -> datetime | None:
 
 def _told(redriven: Redriven) -> str:
     back, settled = redriven.put_back, redriven.settled
-    told = [ngettext("%(n)s message was put back.", "%(n)s messages were put back.", back, n=back)]
+    told = [
+        ngettext("%(n)s message is being retried.", "%(n)s messages are being retried.", back, n=formats.number(back))
+    ]
     if settled:
-        told.append(ngettext("%(n)s needed nothing any more.", "%(n)s needed nothing any more.", settled, n=settled))
+        told.append(
+            ngettext(
+                "%(n)s did not need a retry any more.",
+                "%(n)s did not need a retry any more.",
+                settled,
+                n=formats.number(settled),
+            )
+        )
     for reason, n in Counter(map(texts.told, redriven.refused.values())).items():
-        told.append(ngettext("%(n)s stays: %(reason)s.", "%(n)s stay: %(reason)s.", n, n=n, reason=reason))
+        told.append(
+            ngettext(
+                "%(n)s could not be retried: %(reason)s.",
+                "%(n)s could not be retried: %(reason)s.",
+                n,
+                n=formats.number(n),
+                reason=reason,
+            )
+        )
     return " ".join(told)

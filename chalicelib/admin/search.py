@@ -23,7 +23,7 @@ def client_of(clients: ClientService, sought: str) -> str:
         return clients.find(sought)[0]
     except Invalid as error:
         raise Invalid.of(
-            FIELD, Fault.AS_TOLD, text=_("is neither a phone number, such as +79161234567, nor an id")
+            FIELD, Fault.AS_TOLD, text=_("is not a phone number such as +79161234567, and not an ID")
         ) from error
 
 

@@ -40,17 +40,17 @@ def set_rate(visit: Visit) -> Redirect:
     given = visit.form.text("rate")
     if given and not _DIGITS.fullmatch(given):
         raise Invalid.of(
-            "rate", Fault.AS_TOLD, text=_("must be a whole number of messages a second, or empty for no limit")
+            "rate", Fault.AS_TOLD, text=_("must be a whole number of messages per second, or empty for no limit")
         )
     visit.services.gateway_control.set_rate(int(given) if given else None, visit.principal.username)
-    return Redirect("/admin/settings", flash=_("The rate is set; senders follow within seconds."))
+    return Redirect("/admin/settings", flash=_("The rate was changed. It takes effect within seconds."))
 
 
 @pages.post("/admin/settings/hold", shows=show_settings)
 def hold(visit: Visit) -> Redirect:
     """Open the circuit by hand."""
     visit.services.gateway_control.hold(visit.principal.username, visit.form.text("reason"))
-    return Redirect("/admin/settings", flash=_("The circuit is open: nothing is sent until you close it."))
+    return Redirect("/admin/settings", flash=_("Sending is paused. Nothing is sent until you resume it."))
 
 
 @pages.get("/admin/settings/close")
@@ -67,7 +67,7 @@ def close(visit: Visit) -> Redirect:
     """Close the circuit by hand, and send what waits."""
     visit.services.gateway_control.close(visit.principal.username, visit.form.text("reason"))
     visit.services.feeder.ensure_pump()
-    return Redirect("/admin/settings", flash=_("The circuit is closed: what waited is being sent."))
+    return Redirect("/admin/settings", flash=_("Sending was resumed. Waiting messages are being sent."))
 
 
 @pages.post("/admin/settings/report", shows=show_settings, roles=ADMINS)
@@ -76,7 +76,7 @@ def send_report(visit: Visit) -> Redirect:
     body = visit.form.into(ReportBody, {"day": visit.form.text("day") or None})
     sent = visit.services.reports.send(body.day)
     text = _(
-        "The report of %(day)s went to %(people)s.",
+        "The report for %(day)s was sent to %(people)s.",
         day=formats.day(sent.report.day.on),
         people=", ".join(sent.recipients),
     )

@@ -46,4 +46,4 @@ def sign_out(visit: Visit) -> Redirect:
     if visit.session is not None:
         visit.services.accounts.revoke_secret(visit.session.secret)
     gone = sessions.cookie(visit.call, sessions.COOKIE, "", max_age=0)
-    return Redirect("/admin/login", flash=_("You are signed out."), cookies=(gone,))
+    return Redirect("/admin/login", flash=_("You have signed out."), cookies=(gone,))

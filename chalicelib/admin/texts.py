@@ -119,9 +119,9 @@ def status_name(name: str) -> str:
         "failed": _("failed"),
         "unknown": _("unknown"),
         "skipped": _("skipped"),
-        "open": _("open"),
-        "closed": _("closed"),
-        "held": _("held open"),
+        "open": _("paused: gateway failing"),
+        "closed": _("on"),
+        "held": _("paused by hand"),
         "accepted": _("accepted"),
         "refused": _("refused"),
         "opted-out": _("opted out"),
@@ -131,9 +131,9 @@ def status_name(name: str) -> str:
 def worker_name(name: str) -> str:
     """A kind of worker, as it is told of."""
     return {
-        "sender": _("The part that sends messages"),
+        "sender": _("The message sender"),
         "dispatcher": _("The part that starts mailings"),
-        "tick": _("The part that looks after everything once a minute"),
+        "tick": _("The check that runs every minute"),
     }.get(name, name)
 
 
@@ -144,16 +144,16 @@ def field_name(name: str) -> str:
         "operator": _("Operator"),
         "tag": _("Tag"),
         "timezone": _("Time zone"),
-        "opted_out": _("Has opted out"),
+        "opted_out": _("Opted out"),
         "file": _("File"),
         "username": _("Username"),
         "role": _("Role"),
-        "current_password": _("Present password"),
+        "current_password": _("Current password"),
         "password": _("New password"),
-        "repeated": _("New password again"),
+        "repeated": _("Repeat new password"),
         "language": _("Language"),
         "zone": _("Time zone"),
-        "rate": _("Messages a second"),
+        "rate": _("Messages per second"),
         "reason": _("Reason"),
         "text": _("Text"),
         "clients.tag": _("Tags"),
@@ -162,8 +162,8 @@ def field_name(name: str) -> str:
         "end_time": _("End"),
         "local_window.from": _("From"),
         "local_window.until": _("Until"),
-        "local_window.policy": _("Outside of them"),
-        "rate_limit": _("Messages a second at most"),
-        "on_unknown": _("If nobody knows whether a message was sent"),
-        "late": _("If the start is missed by more than five minutes"),
+        "local_window.policy": _("Outside these hours"),
+        "rate_limit": _("Maximum messages per second"),
+        "on_unknown": _("If it is unknown whether a message was sent"),
+        "late": _("If the start is missed by more than 5 minutes"),
     }.get(name, name)

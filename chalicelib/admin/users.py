@@ -43,7 +43,7 @@ def show_user(visit: Visit, username: str) -> Page:
 def change_role(visit: Visit, username: str) -> Redirect:
     """Give a user another role, which signs the user out."""
     visit.services.accounts.change(username, role=_role(visit))
-    return Redirect(f"/admin/users/{username}", flash=_("Saved."))
+    return Redirect(f"/admin/users/{username}", flash=_("Changes saved."))
 
 
 @pages.get("/admin/users/{username}/password", roles=ADMINS)
@@ -69,7 +69,7 @@ def confirm_sign_out(visit: Visit, username: str) -> Page:
 def sign_user_out(visit: Visit, username: str) -> Redirect:
     """Revoke all tokens of a user."""
     visit.services.accounts.revoke_all_tokens(username)
-    text = _("%(username)s is signed out everywhere.", username=username)
+    text = _("%(username)s was signed out everywhere.", username=username)
     return Redirect(f"/admin/users/{username}", flash=text)
 
 
@@ -83,14 +83,14 @@ def confirm_delete(visit: Visit, username: str) -> Page:
 def delete_user(visit: Visit, username: str) -> Redirect:
     """Remove a user with all tokens."""
     visit.services.accounts.delete(username)
-    return Redirect("/admin/users", flash=_("%(username)s is removed.", username=username))
+    return Redirect("/admin/users", flash=_("The user %(username)s was deleted.", username=username))
 
 
 def _role(visit: Visit) -> Role:
     try:
         return Role(visit.form.text("role"))
     except ValueError as error:
-        raise Invalid.of("role", Fault.AS_TOLD, text=_("must be one of those offered")) from error
+        raise Invalid.of("role", Fault.AS_TOLD, text=_("must be one of the choices")) from error
 
 
 def _roles() -> dict[str, str]:

@@ -40,10 +40,10 @@ def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None
     expect(now.get_by_role("link", name="Pause")).to_be_visible()
     expect(page.locator("#timeline + ol")).not_to_contain_text("Finished")
     expect(now.locator(".status")).to_have_text("finished", timeout=_UNTIL_SENT)
-    assert (tile(page, "People"), tile(page, "sent")) == ("30", "30")
+    assert (tile(page, "Recipients"), tile(page, "sent")) == ("30", "30")
     expect(now.get_by_role("link", name="Pause")).to_have_count(0)
     expect(page.locator("#timeline + ol")).to_contain_text("Finished")
-    expect(page.locator("#course-title")).to_have_text("By the minute")
+    expect(page.locator("#course-title")).to_have_text("Per minute")
     assert page.evaluate("window.same")
     assert page.locator("[hx-get]").count() == 0
 
@@ -54,7 +54,7 @@ def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiC
     mailing_id = order(api, "opened", rate_limit=1)
     wait_until(lambda: api.call("GET", f"/api/mailing/{mailing_id}")["counts"]["sent"])  # there is a chart from then on
     page.goto(f"/admin/mailings/{mailing_id}")
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as a table").click()
     page.get_by_role("link", name="Pause").focus()
     for part in ("course", "now"):
         with page.expect_response(lambda answer, part=part: f"/{part}" in answer.url):
@@ -73,7 +73,7 @@ def test_the_ledger_is_narrowed_and_somebody_is_found(page: Page, troubled: tupl
     page.get_by_label("Status", exact=True).select_option(label="failed (2)")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("tbody tr:has(a.phone)", has_text="HTTP 400")).to_have_count(2)
-    page.get_by_label("Phone number or client id").fill(phones[0].replace("+7", "8 "))
+    page.get_by_label("Phone number or client ID").fill(phones[0].replace("+7", "8 "))
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Message to +7********{phones[0][-2:]}")
     assert not [url for url in asked if phones[0][2:] in url]
@@ -82,11 +82,11 @@ def test_the_ledger_is_narrowed_and_somebody_is_found(page: Page, troubled: tupl
 def test_who_is_not_there_is_told_beside_the_field(page: Page, troubled: tuple[str, list[str]]) -> None:
     """Expects the number kept in its field, with what is wrong."""
     page.goto(f"/admin/mailings/{troubled[0]}")
-    page.get_by_label("Phone number or client id").fill("+79990000001")
+    page.get_by_label("Phone number or client ID").fill("+79990000001")
     page.get_by_role("button", name="Find").click()
-    field = page.get_by_label("Phone number or client id")
+    field = page.get_by_label("Phone number or client ID")
     expect(field).to_have_value("+79990000001")
-    expect(field).to_have_accessible_description("is of no client that this mailing goes to")
+    expect(field).to_have_accessible_description("does not belong to a recipient of this mailing")
 
 
 def test_the_ledger_is_saved_as_one_file(page: Page, troubled: tuple[str, list[str]], directory: Path) -> None:
@@ -111,11 +111,11 @@ def test_what_failed_is_sent_again_after_a_question(page: Page, api: ApiCaller, 
         finish(api, mailing_id)
     page.goto(f"/admin/mailings/{mailing_id}")
     assert tile(page, "failed") == "3"
-    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("link", name="Retry").click()
     question = page.get_by_role("dialog")
-    expect(question.get_by_role("heading")).to_have_text("Send again to 3 people?")
-    question.get_by_role("button", name="Send again").click()
-    expect(page.get_by_role("status").filter(has_text="3 messages are tried again.")).to_be_visible()
+    expect(question.get_by_role("heading")).to_have_text("Retry 3 messages?")
+    question.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("status").filter(has_text="3 messages are being retried.")).to_be_visible()
     expect(page.locator("#now .status").first).to_have_text("finished", timeout=_UNTIL_SENT)
-    expect(page.locator("#timeline + ol")).to_contain_text("Opened again, to try what failed")
+    expect(page.locator("#timeline + ol")).to_contain_text("Reopened to retry failed messages")
     assert (tile(page, "sent"), tile(page, "failed")) == ("5", "0")

@@ -18,21 +18,21 @@ def test_why_somebody_got_nothing_is_found_out(page: Page, api: ApiCaller, gatew
     with refusing(gateway, [phone]):
         finish(api, order(api, "asked", text="Your parcel is here"))
     page.goto("/admin/messages")
-    page.get_by_label("Phone number, or an id").fill(phone)
+    page.get_by_label("Phone number or ID").fill(phone)
     page.get_by_role("button", name="Find").click()
-    expect(page.get_by_text("Only to the client")).to_be_visible()
+    expect(page.get_by_text("Only the client")).to_be_visible()
     assert phone[1:] not in page.url
     page.locator("tbody a.phone").click()
     expect(page.locator("#timeline + ol li")).to_have_count(3)
-    expect(page.locator("#timeline + ol li").nth(1)).to_contain_text("Call 1 of the gateway refused")
+    expect(page.locator("#timeline + ol li").nth(1)).to_contain_text("Gateway call 1 refused")
     expect(page.locator("#timeline + ol li").nth(1)).to_contain_text("Answer: HTTP 400 after")
     request = page.locator(".request")
     expect(request).to_contain_text("POST /v1/send/")
     expect(request).to_contain_text("Authorization: Bearer ***")
     expect(request).to_contain_text("Your parcel is here")
     expect(request).not_to_contain_text(phone[1:])
-    page.get_by_role("link", name="Everything in order").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Everything in order")
+    page.get_by_role("link", name="Full history").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Full history")
 
 
 def test_messages_are_narrowed_to_a_status(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
@@ -55,7 +55,7 @@ def test_a_story_is_told_in_russian(window: Window, sign_in: Callable[..., Page]
     finish(api, mailing_id)
     page = sign_in(window.open(language="ru-RU"))
     page.goto(f"/admin/mailings/{mailing_id}")
-    expect(page.get_by_role("heading", name="Кто получил")).to_be_visible()
+    expect(page.get_by_role("heading", name="Получатели")).to_be_visible()
     page.locator("tbody a.phone").click()
     expect(page.locator("#timeline + ol")).to_contain_text("Вызов шлюза №")
     expect(page.locator("#timeline + ol")).to_contain_text("Ответ: HTTP 200")

@@ -48,7 +48,7 @@ def test_a_running_mailing_moves_by_itself(page: Page, running: str) -> None:
 
 def test_what_was_opened_stays_open(page: Page, running: str) -> None:
     """Expects the chart's table to survive the next look, which has newer numbers."""
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as a table").click()
     page.evaluate("document.querySelector('#hours figure').dataset.old = 'yes'")
     page.evaluate("htmx.trigger('#hours', 'refresh')")
     expect(page.locator("#hours figure[data-old]")).to_have_count(0, timeout=PATIENCE)

@@ -23,7 +23,7 @@ def test_a_person_signs_in_and_out_by_keyboard(window: Window, run: LocalRun) ->
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     page.get_by_role("button", name="Sign out").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text("You are signed out.")
+    expect(page.get_by_role("status")).to_have_text("You have signed out.")
     page.goto("/admin")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 

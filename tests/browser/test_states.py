@@ -56,15 +56,15 @@ def test_a_question_in_front_of_the_page_can_be_read_by_everybody(page: Page, ap
     """Expects it to be called by its question, to keep the keyboard within, and to give it back."""
     client = api.call("POST", "/api/clients", {"phone_number": "+79950000001", "tag": "asked"})
     page.goto(f"/admin/clients/{client['id']}")
-    page.get_by_role("link", name="Remove").click()
-    expect(page.get_by_role("dialog", name="Remove the client?")).to_be_visible()
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_role("dialog", name="Delete the user the client?")).to_be_visible()
     legible(axe, page)
     for _ in range(6):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
     page.get_by_role("dialog").get_by_role("link", name="Back").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.get_by_role("link", name="Remove")).to_be_focused()
+    expect(page.get_by_role("link", name="Delete")).to_be_focused()
 
 
 def test_a_form_with_errors_can_be_read_by_everybody(page: Page, axe: Axe) -> None:
@@ -80,7 +80,7 @@ def test_a_form_with_errors_can_be_read_by_everybody(page: Page, axe: Axe) -> No
     operator = page.get_by_role("textbox", name="Operator")
     expect(operator).to_be_focused()
     expect(operator).to_have_accessible_description(  # the hint, then the error
-        "3 digits; taken from a +7 number where it is empty. must be a 3-digit code, such as 916"
+        "3 digits. If empty, it is taken from a +7 number. must be a 3-digit code, such as 916"
     )
 
 
@@ -91,7 +91,7 @@ def test_what_is_not_there_is_told_on_a_page(page: Page, axe: Axe) -> None:
     assert answer.status == 404
     expect(page.get_by_role("alert")).to_be_visible()
     legible(axe, page)
-    page.get_by_role("link", name="To the overview").click()
+    page.get_by_role("link", name="Go to the overview").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
@@ -116,7 +116,7 @@ def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> N
     ("path", "told", "next_step"),
     [
         ("/admin", "Nothing is here yet.", "Add clients"),
-        ("/admin/clients", "The directory has no client yet.", "Import a file"),
+        ("/admin/clients", "There are no clients yet.", "Import a file"),
         ("/admin/queues", "There are no dead letters", ""),
         ("/admin/settings", "Nobody has changed rate or circuit", ""),
     ],

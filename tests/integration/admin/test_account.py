@@ -20,7 +20,7 @@ def change(browser: Browser, **fields: str) -> str:
 def test_people_change_their_own_password(operators_browser: Browser, api: Api) -> None:
     """Expects an operator to need no admin, and to sign in with the new one."""
     page = change(operators_browser)
-    assert "Your password is changed. Sign in with the new one." in page
+    assert "Your password was changed. Sign in with the new one." in page
     assert "session" not in operators_browser.cookies
     operators_browser.post("/admin/login", {"username": "operator", "password": PASSWORD})
     assert "session" not in operators_browser.cookies
@@ -61,7 +61,7 @@ def test_ones_tokens_are_listed_and_revoked(browser: Browser, api: Api) -> None:
     assert "deploy script" in page
     assert page.count("this session") == 1
     page = text_of(browser.post(f"/admin/account/tokens/{issued['token_id']}/revoke"))
-    assert "The token is revoked." in page
+    assert "The token was revoked." in page
     assert "deploy script" not in page
     assert api.get("/api/users/me", token=issued["token"]).status == 401
 

@@ -32,14 +32,14 @@ def test_a_file_is_followed_until_it_is_in(campaign: Campaign, on_call: Browser)
     """Expects the part that refreshes to ask again until all is written, and then not any more."""
     path = begun(on_call, HEADER + "+79161234567,vip\n+79161234568,vip\n")
     page = on_call.get(path)
-    assert "0 of 2 good rows are written." in text_of(page)
+    assert "0 of 2 correct rows imported." in text_of(page)
     assert f'hx-get="{path}/progress"' in page.text
     campaign.world.run_for(30)
     part = on_call.get(f"{path}/progress", headers={"HX-Request": "true"})
-    assert "2 of 2 good rows are written." in re.sub(r"<[^>]*>", "", part.text)
+    assert "2 of 2 correct rows imported." in re.sub(r"<[^>]*>", "", part.text)
     assert "hx-get" not in part.text
     assert "<html" not in part.text
-    assert "Every row is good." in text_of(on_call.get(path))
+    assert "All rows are correct." in text_of(on_call.get(path))
     assert "2 clients" in text_of(on_call.get("/admin/clients"))
 
 

@@ -31,7 +31,7 @@ def entered(**fields: str) -> dict[str, str]:
 def test_an_empty_directory_says_what_to_do_next(browser: Browser) -> None:
     """Expects ways to import and to add, and no export of nothing."""
     page = browser.get("/admin/clients")
-    assert "The directory has no client yet." in text_of(page)
+    assert "There are no clients yet." in text_of(page)
     assert 'href="/admin/clients/import"' in page.text
     assert 'href="/admin/clients/new"' in page.text
     assert "/admin/clients/export" not in page.text
@@ -52,7 +52,7 @@ def test_the_list_is_narrowed_by_tag_and_operator(browser: Browser, api: Api) ->
     assert 'value="gold &amp; co"' in page.text
     assert "/admin/clients/export?tag=gold+%26+co&amp;operator=926" in page.text
     page = browser.get("/admin/clients?tag=silver")
-    assert "No client has this tag and operator." in text_of(page)
+    assert "No clients match these filters." in text_of(page)
 
 
 def test_a_filter_that_cannot_be_is_told_beside_its_field(browser: Browser, api: Api) -> None:
@@ -108,7 +108,7 @@ def test_a_number_that_is_not_found_stays_in_its_field(browser: Browser, api: Ap
 def test_a_client_is_added(browser: Browser, api: Api) -> None:
     """Expects its page with all that was entered, and the operator from the number."""
     page = browser.post("/admin/clients/new", entered(phone_number="8 916 123 45 67", opted_out="true"))
-    assert "The client is added." in text_of(page)
+    assert "The client was added." in text_of(page)
     client = api.get(f"/api/clients/{ID}").json
     assert {name: client[name] for name in ("operator", "tag", "timezone", "opted_out")} == {
         "operator": "916",
@@ -144,7 +144,7 @@ def test_a_client_is_changed(browser: Browser, api: Api) -> None:
     add(api)
     assert 'value="Asia/Tokyo"' in browser.get(f"/admin/clients/{ID}/edit").text
     page = browser.post(f"/admin/clients/{ID}/edit", entered(tag="gold", operator="999"))
-    assert "Saved." in text_of(page)
+    assert "Changes saved." in text_of(page)
     client = api.get(f"/api/clients/{ID}").json
     assert (client["tag"], client["operator"], client["opted_out"]) == ("gold", "999", False)
 
@@ -153,7 +153,7 @@ def test_another_number_leaves_the_client_the_same(browser: Browser, api: Api) -
     """Expects the same page with the new number, its operator, and to be led there by it."""
     add(api)
     page = browser.post(f"/admin/clients/{ID}/edit", entered(phone_number="+79267654321"))
-    assert "Saved." in text_of(page)
+    assert "Changes saved." in text_of(page)
     assert "+79267654321" in text_of(page)
     client = api.get(f"/api/clients/{ID}").json
     assert (client["phone_number"], client["operator"]) == ("+79267654321", "926")
@@ -163,7 +163,7 @@ def test_another_number_leaves_the_client_the_same(browser: Browser, api: Api) -
 def test_a_client_opts_out_and_in(browser: Browser, api: Api) -> None:
     """Expects the page to say so, and the rest to stay."""
     add(api)
-    assert "No mailing is sent to this client." in text_of(browser.post(f"/admin/clients/{ID}/opt-out"))
+    assert "This client gets no mailings." in text_of(browser.post(f"/admin/clients/{ID}/opt-out"))
     assert api.get(f"/api/clients/{ID}").json["opted_out"] is True
     page = browser.post(f"/admin/clients/{ID}/opt-in")
     assert "No mailing is sent" not in text_of(page)
@@ -174,9 +174,9 @@ def test_a_client_opts_out_and_in(browser: Browser, api: Api) -> None:
 def test_a_client_is_removed_after_a_question(browser: Browser, api: Api) -> None:
     """Expects the question to change nothing."""
     add(api)
-    assert "Remove the client?" in text_of(browser.get(f"/admin/clients/{ID}/delete"))
+    assert "Delete this client?" in text_of(browser.get(f"/admin/clients/{ID}/delete"))
     assert api.get(f"/api/clients/{ID}").status == 200
-    assert "The client is removed." in text_of(browser.post(f"/admin/clients/{ID}/delete"))
+    assert "The client was deleted." in text_of(browser.post(f"/admin/clients/{ID}/delete"))
     assert api.get(f"/api/clients/{ID}").status == 404
 
 
@@ -209,7 +209,7 @@ def test_the_page_of_a_client_shows_every_mailing_to_it(campaign: Campaign, on_c
         assert "the first one" in page.text
     on_call.post(f"/admin/clients/{client_id}/delete")
     page = on_call.post("/admin/clients/find", {"phone_number": number})
-    assert "A former client" in text_of(page)
+    assert "Deleted client" in text_of(page)
     assert "the first one" in page.text
 
 
@@ -219,9 +219,9 @@ def test_the_trace_tells_all_in_order(campaign: Campaign, on_call: Browser) -> N
     mailing_id = campaign.order()
     campaign.finish(mailing_id)
     told = text_of(on_call.get(f"/admin/trace/{client_id}"))
-    places = [told.index(one) for one in ("Client added", "Written to the ledger", "Call of the gateway 1")]
+    places = [told.index(one) for one in ("Client added", "Message created", "Gateway call 1")]
     assert places == sorted(places)
     assert "Mailing created" in text_of(on_call.get(f"/admin/trace/{mailing_id}"))
     (message,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
-    assert "Call of the gateway 1" in text_of(on_call.get(f"/admin/trace/{message['id']}"))
+    assert "Gateway call 1" in text_of(on_call.get(f"/admin/trace/{message['id']}"))
     assert on_call.get("/admin/trace/nothing").status == 404

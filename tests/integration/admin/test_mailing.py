@@ -73,10 +73,10 @@ def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call:
     ):
         assert told in text
     assert "unknown: no answer in time 3" in text
-    assert "By the minute sent 4 failed 2 unknown 3" in text
+    assert "Per minute sent 4 failed 2 unknown 3" in text
     for event in ("Created admin", "Started", "First message sent", "Last message sent", "Finished"):
         assert re.search(rf"2 Mar 2026, \d\d:\d\d:\d\d {event}", text), event
-    assert re.search(r"In all \$0\.000\d Estimated \$0\.000\d", text)
+    assert re.search(r"Total \$0\.000\d Estimated \$0\.000\d", text)
     assert "<b>you" not in page.text
     assert not NUMBER.search(page.text)
 
@@ -92,10 +92,10 @@ def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, on_c
     text = text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
     assert "scheduled starts at 2 May 2026, 18:00" in text
     assert "Sending window 2 May 2026, 18:00 until 3 May 2026, 04:00 Asia/Tokyo Tags new old Operators 916" in text
-    assert re.search("09:00.21:00, others are left out", text)
-    assert "Rate 30 messages a second Unknown outcome is left for a person Missed start is not sent" in text
-    assert "2 May 2026, 18:00 Is to start 3 May 2026, 04:00 The window closes" in text
-    assert "Nobody yet. When the mailing starts" in text
+    assert re.search("09:00.21:00, others get no message", text)
+    assert "Rate 30 messages per second If a result is unknown do not retry If the start is missed do not start" in text
+    assert "2 May 2026, 18:00 Starts 3 May 2026, 04:00 Ends:" in text
+    assert "No recipients yet. When the mailing starts" in text
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,11 @@ def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, on_ca
     campaign.world.gateway.script = lambda gateway_id, nth: OK
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
-    steps = text_of(on_call.get(f"/admin/mailings/{mailing_id}")).partition("Timeline")[2].partition("What was")[0]
-    told = re.findall(r"Created|Started|Paused|Resumed|Finished|Opened again", steps)
-    assert told == ["Created", "Started", "Paused", "Resumed", "Finished", "Opened again", "Finished"]
+    steps = (
+        text_of(on_call.get(f"/admin/mailings/{mailing_id}")).partition("Timeline")[2].partition("Mailing details")[0]
+    )
+    told = re.findall(r"Created|Started|Paused|Resumed|Finished|Reopened", steps)
+    assert told == ["Created", "Started", "Paused", "Resumed", "Finished", "Reopened", "Finished"]
 
 
 def test_the_ledger_can_be_narrowed_to_a_status(on_call: Browser, troubled: str) -> None:
@@ -164,7 +166,7 @@ def test_the_ledger_can_be_narrowed_to_a_status(on_call: Browser, troubled: str)
     assert len(re.findall(rf'href="/admin/messages/{troubled}-', page.text)) == 2
     assert '<option value="failed" selected>failed (2)</option>' in page.text
     assert len(rows(on_call.get(f"/admin/mailings/{troubled}?status="))) == 10
-    assert "Nobody has this status." in text_of(on_call.get(f"/admin/mailings/{troubled}?status=expired"))
+    assert "No recipients have this status." in text_of(on_call.get(f"/admin/mailings/{troubled}?status=expired"))
 
 
 def test_the_ledger_has_pages(on_call: Browser, troubled: str) -> None:
@@ -193,9 +195,9 @@ def test_one_person_is_found_by_number_or_id(campaign: Campaign, on_call: Browse
 @pytest.mark.parametrize(
     ("sought", "told"),
     [
-        ("+79990000000", "is of no client that this mailing goes to"),
-        ("Mr. Smith", "is neither a phone number, such as +79161234567, nor an id"),
-        ("", "is neither a phone number"),
+        ("+79990000000", "does not belong to a recipient of this mailing"),
+        ("Mr. Smith", "is not a phone number such as +79161234567, and not an ID"),
+        ("", "is not a phone number"),
     ],
 )
 def test_who_is_not_found_is_told_beside_the_field(sought: str, told: str, on_call: Browser, troubled: str) -> None:
@@ -221,10 +223,10 @@ def test_the_ledger_is_exported_as_the_api_does(campaign: Campaign, on_call: Bro
 def test_retrying_asks_first_and_says_how_many(on_call: Browser, troubled: str) -> None:
     """Expects the number of the failed, and those of unknown outcome only by a choice that warns."""
     text = text_of(on_call.get(f"/admin/mailings/{troubled}"))
-    assert "Not everybody got it, and the window is open until" in text
+    assert "Not everyone got it. You can retry until" in text
     question = text_of(on_call.get(f"/admin/mailings/{troubled}/retry"))
-    assert "Send again to 2 people?" in question
-    assert "Also 3 messages whose outcome is unknown The gateway may have taken them" in question
+    assert "Retry 2 messages?" in question
+    assert "Also retry 3 messages that may have been sent The gateway may have sent them" in question
 
 
 def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call: Browser) -> None:
@@ -237,10 +239,10 @@ def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call
     path = f"/admin/mailings/{mailing_id}"
     for fields, sent in (({}, 2), ({"unknown": "true"}, 3)):
         on_call.get(f"{path}/retry")
-        assert "1 message is tried again." in text_of(on_call.post(f"{path}/retry", fields))
+        assert "1 message is being retried." in text_of(on_call.post(f"{path}/retry", fields))
         campaign.finish(mailing_id)
         assert campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"] == sent
-    assert "Try again" not in text_of(on_call.get(path))
+    assert "Retry" not in text_of(on_call.get(path))
 
 
 def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, on_call: Browser) -> None:
@@ -252,7 +254,7 @@ def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, 
     on_call.get(f"/admin/mailings/{mailing_id}/retry")
     page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 422
-    assert "choose these: none has failed for certain" in text_of(page)
+    assert "tick this box to retry: no other messages have failed" in text_of(page)
 
 
 def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, on_call: Browser) -> None:
@@ -262,7 +264,7 @@ def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign,
     campaign.finish(mailing_id)
     campaign.world.gateway.script = lambda gateway_id, nth: OK
     campaign.world.run_for(180)
-    assert "Try again" not in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
+    assert "Retry" not in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
     page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 409
     assert "the mailing's window has closed" in text_of(page)

@@ -51,7 +51,9 @@ def test_a_mailing_is_launched_after_a_question(campaign: Campaign, on_call: Bro
     campaign.add_clients(2, opted_out=True)
     mailing_id = campaign.order(text="Now or later", starts_in=timedelta(hours=3))
     asked = question(on_call, mailing_id, "launch")
-    assert "Start this mailing now? Now or later It goes to 5 people . 2 clients more match, and are left out." in asked
+    assert (
+        "Start this mailing now? Now or later 5 people will get it. 2 more clients match but will not get it." in asked
+    )
     assert status(campaign, mailing_id) == "scheduled"
     assert act(on_call, mailing_id, "launch") == f"/admin/mailings/{mailing_id}"
     campaign.finish(mailing_id)
@@ -64,12 +66,10 @@ def test_a_running_mailing_is_paused_and_goes_on(
     """Expects who has got it and who waits to be counted in both questions."""
     mailing_id, sent = half_sent
     asked = question(on_call, mailing_id, "pause")
-    assert f"{60 - sent} people will wait until it goes on. {sent} have got it already." in asked
+    assert f"{60 - sent} people will wait until you resume it. {sent} already got it." in asked
     act(on_call, mailing_id, "pause")
     assert status(campaign, mailing_id) == "paused"
-    assert re.search(
-        r"\d\d people are to get it yet. \d\d have got it already.", question(on_call, mailing_id, "resume")
-    )
+    assert re.search(r"\d\d people will get it. \d\d already got it.", question(on_call, mailing_id, "resume"))
     act(on_call, mailing_id, "resume")
     campaign.finish(mailing_id)
 
@@ -78,7 +78,7 @@ def test_a_running_mailing_is_cancelled(campaign: Campaign, on_call: Browser, ha
     """Expects those who will not get it to be counted, and to be cancelled."""
     mailing_id, sent = half_sent
     asked = question(on_call, mailing_id, "cancel")
-    assert f"Cancel this mailing for good? Half way {60 - sent} people will not get it. {sent} have got it" in asked
+    assert f"Cancel this mailing? Half way {60 - sent} people will not get it. {sent} already got it." in asked
     act(on_call, mailing_id, "cancel")
     campaign.world.run_for(90)
     counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]
@@ -91,11 +91,11 @@ def test_a_scheduled_mailing_is_paused_and_cancelled_by_the_number_who_match(
     """Expects the segment's size, for nobody has a message yet."""
     campaign.add_clients(7)
     mailing_id = campaign.order(starts_in=timedelta(hours=3))
-    assert "7 people will not get it until it goes on." in question(on_call, mailing_id, "pause")
+    assert "7 people will not get it until you resume it." in question(on_call, mailing_id, "pause")
     act(on_call, mailing_id, "pause")
     asked = question(on_call, mailing_id, "resume")
-    assert "7 people are to get it yet. It starts at 2 Mar 2026, 12:00 , or at once where that is past." in asked
-    assert "7 people will not get it. It cannot be set going again" in question(on_call, mailing_id, "cancel")
+    assert "7 people will get it. It starts at 2 Mar 2026, 12:00 , or right away if that time has passed." in asked
+    assert "7 people will not get it. A cancelled mailing cannot be resumed." in question(on_call, mailing_id, "cancel")
     act(on_call, mailing_id, "cancel")
     assert status(campaign, mailing_id) == "cancelled"
 
@@ -104,9 +104,9 @@ def test_an_ended_mailing_is_deleted(campaign: Campaign, on_call: Browser) -> No
     """Expects the size of the record that goes with it, and the list after."""
     mailing_id = campaign.send(4)
     asked = question(on_call, mailing_id, "delete")
-    assert "The record of what was sent to 4 people goes with it. This cannot be undone." in asked
+    assert "The messages to 4 people and their history will be deleted too. This cannot be undone." in asked
     assert act(on_call, mailing_id, "delete") == "/admin/mailings"
-    assert "The mailing is deleted." in text_of(on_call.get("/admin/mailings"))
+    assert "The mailing was deleted." in text_of(on_call.get("/admin/mailings"))
     assert campaign.api.get(f"/api/mailing/{mailing_id}").status == 404
 
 

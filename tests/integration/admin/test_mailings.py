@@ -73,7 +73,7 @@ def error_of(page: Reply, field: str) -> str:
 def test_an_empty_list_says_what_a_mailing_is(browser: Browser) -> None:
     """Expects a word about it, and a way to make one."""
     page = browser.get("/admin/mailings")
-    assert "A mailing is one text to one group of clients" in text_of(page)
+    assert "A mailing sends one text to a group of clients" in text_of(page)
     assert 'href="/admin/mailings/new"' in page.text
 
 
@@ -110,7 +110,7 @@ def test_the_list_is_filtered_by_status_and_turned_page_by_page(planner: Browser
         path = following[1].replace("&amp;", "&") if following else ""
     assert sorted(seen) == ["0", "1", "2", "3", "4"]
     assert "7 mailings" in text_of(planner.get("/admin/mailings?status="))
-    assert "No mailing has this status." in text_of(planner.get("/admin/mailings?status=paused"))
+    assert "No mailings have this status." in text_of(planner.get("/admin/mailings?status=paused"))
     assert planner.get("/admin/mailings?status=odd").status == 422
 
 
@@ -210,7 +210,7 @@ def test_a_form_that_was_used_for_another_mailing_gets_a_new_key(planner: Browse
     planner.post(NEW, entered(text="The first") | {"key": key})
     page = planner.post(NEW, entered(text="Keep <this>") | {"key": key})
     assert page.status == 409
-    assert "A mailing was made from this form already, and stays as it is." in text_of(page)
+    assert "A mailing was already created from this form." in text_of(page)
     assert "Keep &lt;this&gt;</textarea>" in page.text
     assert api.get("/api/mailing").json["total"] == 1
     fresh = {"key": key_of(page)}
@@ -269,35 +269,37 @@ def previewed(browser: Browser, **fields: str) -> str:
 def test_the_preview_counts_people_and_parts(planner: Browser) -> None:
     """Expects who opted out to be told apart, SMS parts with what still fits, and time zones as a chart."""
     said = previewed(planner, text="Привет")
-    assert "2 people will be reached" in said
+    assert "2 people will get it" in said
     assert "3 clients match" in said
-    assert "1 not: opted out" in said
-    assert "1 SMS for each, 6 characters (UCS-2); 2 in all" in said
-    assert "64 more fit into this SMS, 1,594 at most" in said
+    assert "1 will not get it: opted out" in said
+    assert "1 SMS each, 6 characters (UCS-2); 2 in total" in said
+    assert "room for 64 more in this SMS, 1,594 more allowed in total" in said
     assert "Europe/Moscow 1" in said
     assert "Asia/Tokyo 1" in said
 
 
 def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> None:
     """Expects the end at a given rate, a warning where the window is too short, and no guess without a rate."""
-    assert "It goes as fast as the gateway takes it, from 2 Mar 2026, 15:00 until 2 Mar 2026, 21:30" in previewed(
+    assert "It is sent as fast as the gateway accepts it, from 2 Mar 2026, 15:00 to 2 Mar 2026, 21:30" in previewed(
         planner
     )
-    assert "It will finish about 2 Mar 2026, 15:00 , 6 h 30 min before its end." in previewed(planner, rate_limit="1")
+    assert "It will finish at about 2 Mar 2026, 15:00 , 6 h 30 min before its end." in previewed(
+        planner, rate_limit="1"
+    )
     for _ in range(100):
         api.post("/api/clients", ClientBodyFactory(tag="many"))
     said = previewed(planner, clients__tag="many", rate_limit="1", end_time="2026-03-02T15:01")
-    assert "It will not finish before its end. At 1 a second it takes 2 min." in said
+    assert "It will not finish in time. At 1 per second it takes 2 min." in said
 
 
 def test_the_preview_counts_what_can_be_counted(planner: Browser, api: Api) -> None:
     """Expects people where the text or a time is still missing, and nothing to be ordered."""
-    assert "2 people will be reached" in previewed(planner, text="", start_time="", rate_limit="x")
+    assert "2 people will get it" in previewed(planner, text="", start_time="", rate_limit="x")
     said = previewed(planner, clients__operator="12", end_time="2026-03-01T00:00")
-    assert "The clients cannot be counted" in said
-    assert "1 SMS for each, 14 characters (GSM-7)" in said
-    assert "The sending window is not right yet" in said
-    assert "Nobody matches." in previewed(planner, clients__tag="nobody")
+    assert "Clients cannot be counted yet." in said
+    assert "1 SMS each, 14 characters (GSM-7)" in said
+    assert "Correct the start and the end." in said
+    assert "No clients match." in previewed(planner, clients__tag="nobody")
     assert api.get("/api/mailing").json["total"] == 0
 
 
@@ -323,7 +325,7 @@ def test_a_change_does_not_undo_that_of_another(planner: Browser, api: Api) -> N
     api.patch(f"/api/mailing/{mailing_id}", {"text": "Theirs"})
     page = planner.post(f"/admin/mailings/{mailing_id}/edit", entered(text="Mine") | {"revision": before})
     assert page.status == 409
-    assert "It was changed or has begun meanwhile." in text_of(page)
+    assert "The mailing was changed or has started in the meantime." in text_of(page)
     assert "Mine</textarea>" in page.text
     assert api.get(f"/api/mailing/{mailing_id}").json["text"] == "Theirs"
 
@@ -357,13 +359,15 @@ def test_the_end_of_a_finished_mailing_is_moved_and_the_rest_tried_again(campaig
     assert 'id="change"' in page.text
     assert 'id="retry"' not in page.text
     path = f"/admin/mailings/{mailing_id}/edit"
-    assert "It has finished. With a later end, what failed or expired can be tried again." in text_of(on_call.get(path))
+    assert "This mailing has finished. Set a later end to retry messages that failed or expired." in text_of(
+        on_call.get(path)
+    )
     assert re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text) == ["end_time"]
     sent = {"end_time": "2026-03-02T19:00", "zone": "UTC", "revision": revision(on_call, mailing_id)}
     assert on_call.post(path, sent, follow=False).status == 303
     assert 'id="retry"' in on_call.get(f"/admin/mailings/{mailing_id}").text
     asked = text_of(on_call.get(f"/admin/mailings/{mailing_id}/retry"))
-    assert re.search(r"Its end was moved: \d\d messages that had expired are looked at again", asked)
+    assert re.search(r"The end is later now: \d\d expired messages will be sent", asked)
     on_call.post(f"/admin/mailings/{mailing_id}/retry")
     campaign.finish(mailing_id, limit=200)
     assert campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"] == 60

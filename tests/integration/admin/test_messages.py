@@ -59,11 +59,11 @@ def test_messages_are_narrowed_and_paged(on_call: Browser, given_up: dict[str, s
     while path:
         page = on_call.get(path)
         seen += re.findall(r'href="/admin/messages/([^"?]+)"', page.text)
-        assert "Only of the mailing" in text_of(page)
+        assert "Only the mailing" in text_of(page)
         following = re.search(r'rel="next" href="([^"]+)"', page.text)
         path = f"{following[1]}&limit=1".replace("&amp;", "&") if following else ""
     assert len(seen) == len(set(seen)) == 2
-    assert "There is no such message." in text_of(on_call.get("/admin/messages?status=cancelled"))
+    assert "No messages match." in text_of(on_call.get("/admin/messages?status=cancelled"))
 
 
 def test_what_is_typed_is_found(on_call: Browser, given_up: dict[str, str]) -> None:
@@ -79,7 +79,7 @@ def test_what_is_typed_is_found(on_call: Browser, given_up: dict[str, str]) -> N
     ):
         assert on_call.post("/admin/messages/find", {"sought": sought}, follow=False).headers["location"] == place
     text = text_of(on_call.get(client))
-    assert "Only to the client" in text
+    assert "Only the client" in text
     assert text.index("The second mailing sent") < text.index("The first <i>mailing</i> unknown")
 
 
@@ -98,13 +98,13 @@ def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str])
     text = text_of(page)
     assert re.search(r"Message to \+7\*{8}\d\d unknown", text)
     steps = text.partition("Timeline")[2]
-    assert re.findall(r"Call (\d) of the gateway (\w+) Answer: (.+?) after \d+ ms", steps) == [
+    assert re.findall(r"Gateway call (\d) (\w+) Answer: (.+?) after \d+ ms", steps) == [
         ("1", "failed", "HTTP 503"),
         ("2", "unknown", "no answer in time"),
         ("3", "failed", "HTTP 503"),
     ]
-    assert steps.index("Written to the ledger") < steps.index("Call 1")
-    assert steps.rindex("attempts used up (3), last: HTTP 503") > steps.index("Call 3")
+    assert steps.index("Message created") < steps.index("Gateway call 1")
+    assert steps.rindex("attempts used up (3), last: HTTP 503") > steps.index("Gateway call 3")
     for path in (f"trace/{given_up['id']}", f"clients/{given_up['client']}", f"mailings/{given_up['mailing']}"):
         assert f'href="/admin/{path}"' in page.text
     assert given_up["phone_number"] not in page.text
@@ -115,13 +115,13 @@ def test_a_message_that_was_sent_says_so(campaign: Campaign, on_call: Browser) -
     """Expects one call that was accepted."""
     sent = campaign.api.get("/api/messages", query={"status": "sent", "limit": 1}).json["rows"][0]
     text = text_of(on_call.get(f"/admin/messages/{sent['id']}"))
-    assert re.search(r"Call 1 of the gateway accepted Answer: HTTP (200|.) after", text)
-    assert "Call 2" not in text
+    assert re.search(r"Gateway call 1 accepted Answer: HTTP (200|.) after", text)
+    assert "Gateway call 2" not in text
 
 
 def test_the_request_is_shown_without_secrets(on_call: Browser, given_up: dict[str, str]) -> None:
     """Expects what the gateway is asked with the number masked."""
-    page = text_of(on_call.get(f"/admin/messages/{given_up['id']}")).partition("What the gateway is asked")[2]
+    page = text_of(on_call.get(f"/admin/messages/{given_up['id']}")).partition("Request to the gateway")[2]
     assert "The first <i>mailing</i>" in page
     assert re.search(r"\+7\*{8}\d\d", page)
 
@@ -135,5 +135,5 @@ def test_a_message_that_is_none_is_not_found(on_call: Browser) -> None:
 def test_an_empty_service_says_what_to_do_next(browser: Browser) -> None:
     """Expects the way to a first mailing."""
     page = browser.get("/admin/messages")
-    assert "No message was sent yet." in text_of(page)
+    assert "There are no messages yet." in text_of(page)
     assert 'href="/admin/mailings/new"' in page.text

@@ -27,12 +27,12 @@ def now(browser: Browser) -> str:
 def test_an_empty_service_says_what_to_do_next(browser: Browser, api: Api) -> None:
     """Expects clients first, then a mailing, and no empty chart."""
     page = browser.get("/admin")
-    assert "First the clients" in text_of(page)
+    assert "First add clients" in text_of(page)
     assert 'href="/admin/clients"' in page.text
     assert "The last 24 hours" not in page.text
     api.post("/api/clients", ClientBodyFactory())
     page = browser.get("/admin")
-    assert "1 client waits to hear from you." in text_of(page)
+    assert "You have 1 client to send to." in text_of(page)
     assert 'href="/admin/mailings/new"' in page.text
 
 
@@ -42,14 +42,14 @@ def test_what_runs_is_shown_with_rate_and_time_left(campaign: Campaign, on_call:
     campaign.order(text="Sale on Monday", rate_limit=2)
     campaign.world.run_for(20)
     page = now(on_call)
-    shown = re.search(r"Sale on Monday running (\d+) of 100 (\d\.\d) a second (\d+) s left until", page)
+    shown = re.search(r"Sale on Monday running (\d+) of 100 (\d\.\d) per second (\d+) s left until", page)
     assert shown, page
     done, rate, left = int(shown[1]), float(shown[2]), int(shown[3])
     assert 20 <= done <= 40
     assert 1 < rate <= 2
     assert left == pytest.approx((100 - done) / rate, rel=0.05)
     assert f'aria-valuenow="{done}"' in on_call.get(NOW).text
-    assert f"To be sent {100 - done} " in page
+    assert f"Left to send {100 - done} " in page
     assert f"Sent today {done} " in page
 
 
@@ -60,7 +60,7 @@ def test_a_mailing_that_will_not_be_done_in_time_is_marked(campaign: Campaign, o
     campaign.order(text="in time", rate_limit=2)
     campaign.world.run_for(15)
     cards = on_call.get(NOW).text.split('<li class="card">')[1:]
-    told = {"too slow" in card: "the window ends before all are sent" in card for card in cards}
+    told = {"too slow" in card: "the mailing will end before everyone gets it" in card for card in cards}
     assert told == {True: True, False: False}
 
 
@@ -90,7 +90,7 @@ def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -
         "09:00": ["7", "3", "0"],
         "11:00": ["5", "0", "0"],
     }
-    assert "Sent today 12 Failed today 3 To be sent 0 Dead letters 0" in now(on_call)
+    assert "Sent today 12 Failed today 3 Left to send 0 Failed messages 0" in now(on_call)
 
 
 def test_today_begins_at_midnight_of_the_operators_zone(campaign: Campaign, on_call: Browser) -> None:
@@ -119,9 +119,9 @@ def test_trouble_is_in_sight(campaign: Campaign, on_call: Browser) -> None:
     campaign.give_up(2)
     campaign.api.post("/api/gateway/hold", {"reason": "maintenance"})
     page = now(on_call)
-    assert "Dead letters 2 " in page
-    assert "Circuit held open" in page
-    assert "Nothing is sent until somebody closes the circuit." in page
+    assert "Failed messages 2 " in page
+    assert "Sending paused by hand" in page
+    assert "Sending is paused. Nothing is sent until somebody resumes it." in page
 
 
 def test_what_starts_next_is_shown_in_its_order(browser: Browser, api: Api) -> None:
@@ -149,7 +149,7 @@ def test_a_look_costs_the_same_however_much_there_is(campaign: Campaign, on_call
     page = on_call.get(NOW).text
     calls = Counter(aws.calls[before:])
     assert page.count("status-running") == 10
-    assert "4 more are under way" in page
+    assert "4 more are running" in page
     assert not [name for name in calls if "Scan" in name or "Update" in name or "Put" in name]
     assert sum(count for name, count in calls.items() if name.startswith("dynamodb.")) <= 20
     assert sum(count for name, count in calls.items() if name.startswith("sqs.")) <= 8

@@ -76,7 +76,7 @@ def test_a_zone_that_is_none_is_told_beside_its_field(stranger: Browser) -> None
     assert page.status == 422
     assert 'value="Mars/Olympus"' in page.text
     assert 'aria-invalid="true"' in page.text
-    assert "is no time zone" in text_of(page)
+    assert "is not a time zone" in text_of(page)
     assert "Times are in UTC." in text_of(page)
     page = stranger.post("/admin/preferences", {"zone": "Asia/Tokyo", "back": "/admin/login"})
     assert "Times are in Asia/Tokyo." in text_of(page)

@@ -22,8 +22,8 @@ def test_the_depths_are_shown(browser: Browser, api: Api) -> None:
     api.services.queues["send"].receive(1, 60)
     for path in ("/admin/queues", "/admin/queues/depths"):
         page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", browser.get(path).text))
-        assert "next to go to the gateway. 2 2 1 " in page
-        assert "shards to expand. 1 0 0 " in page
+        assert "waiting to be sent to the gateway. 2 2 1 " in page
+        assert "and their recipients. 1 0 0 " in page
 
 
 def test_the_part_that_refreshes_is_no_whole_page(browser: Browser) -> None:
@@ -39,8 +39,8 @@ def test_the_part_that_refreshes_is_no_whole_page(browser: Browser) -> None:
 def test_an_empty_dead_letter_queue_says_what_it_is_for(browser: Browser) -> None:
     """Expects a word on what comes here, and no buttons."""
     page = text_of(browser.get("/admin/queues"))
-    assert "There are no dead letters" in page
-    assert "Put all back" not in page
+    assert "There are no failed messages" in page
+    assert "Retry all" not in page
 
 
 def test_dead_letters_are_shown_with_reason_and_a_masked_number(campaign: Campaign, on_call: Browser) -> None:
@@ -48,7 +48,7 @@ def test_dead_letters_are_shown_with_reason_and_a_masked_number(campaign: Campai
     campaign.give_up(2)
     page = on_call.get("/admin/queues")
     text = text_of(page)
-    assert "2 dead letters, the oldest given up at 2 Mar 2026, 09:0" in text
+    assert "2 messages, the oldest failed at 2 Mar 2026, 09:0" in text
     assert text.count(" attempts used up (3), last: HTTP 500 Show ") == 2
     assert re.search(r"\+791•••\d\d failed", text)
     assert not re.search(r"\+7\d{10}", page.text)
@@ -63,8 +63,8 @@ def test_one_dead_letter_is_put_back(campaign: Campaign, on_call: Browser) -> No
     ids = letters(campaign)
     on_call.get("/admin/queues")
     page = text_of(on_call.post("/admin/queues/redrive", {"id": ids[0]}))
-    assert "1 message was put back." in page
-    assert "2 dead letters" in page
+    assert "1 message is being retried." in page
+    assert "2 messages, the oldest failed" in page
     calls = len(campaign.world.gateway.log)
     campaign.world.run_for(60)
     assert len(campaign.world.gateway.log) == calls + 1
@@ -76,8 +76,8 @@ def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> 
     campaign.world.services.queues["send-dead"].send(["poison"])
     on_call.get("/admin/queues")
     page = text_of(on_call.post("/admin/queues/redrive"))
-    assert "3 messages were put back." in page
-    assert "1 stays: the body is not a message of this service." in page
+    assert "3 messages are being retried." in page
+    assert "1 could not be retried: the body is not a message of this service." in page
     assert "poison" in page
 
 
@@ -85,19 +85,19 @@ def test_dead_letters_are_discarded_after_a_question(campaign: Campaign, on_call
     """Expects the question to change nothing; then the one that is meant to be gone, then all."""
     campaign.give_up(3)
     ids = letters(campaign)
-    assert "Discard this dead letter?" in text_of(on_call.get(f"/admin/queues/discard?id={ids[0]}"))
-    assert "3 dead letters" in text_of(on_call.get("/admin/queues"))
+    assert "Discard this failed message?" in text_of(on_call.get(f"/admin/queues/discard?id={ids[0]}"))
+    assert "3 messages, the oldest failed" in text_of(on_call.get("/admin/queues"))
     page = text_of(on_call.post("/admin/queues/discard", {"id": ids[0]}))
-    assert "1 dead letter was discarded." in page
+    assert "1 failed message was discarded." in page
     question = on_call.get("/admin/queues/discard")
-    assert "Discard 2 dead letters?" in text_of(question)
+    assert "Discard 2 failed messages?" in text_of(question)
     meant = re.findall(r'name="id" value="([^"]+)"', question.text)
     assert sorted(meant) == sorted(ids[1:])
-    assert "There are no dead letters" in text_of(on_call.post("/admin/queues/discard", {"id": meant}))
+    assert "There are no failed messages" in text_of(on_call.post("/admin/queues/discard", {"id": meant}))
 
 
 def test_a_dead_letter_that_is_gone_meanwhile_is_no_error(browser: Browser) -> None:
     """Expects to be told, on the page of the queues."""
     page = text_of(browser.get("/admin/queues/discard?id=00000000-0000-0000-0000-000000000000"))
-    assert "It is not there any more" in page
-    assert "There are no dead letters" in page
+    assert "This message is no longer there" in page
+    assert "There are no failed messages" in page

@@ -57,9 +57,9 @@ def test_a_mailing_that_starts_at_once_is_asked_about(planner: Browser, api: Api
     """Expects the number, the text, start and end, and no mailing; after the yes one mailing with all its fields."""
     page = asked(planner, text="Sale <today>\nonly", **NOW, rate_limit="250", on_unknown="hold")
     text = text_of(page)
-    assert "Send this mailing now? 18 people get it 2 not: opted out" in text
+    assert "Send this mailing now? 18 people will get it 2 will not get it: opted out" in text
     assert "Sale <today> only" in text
-    assert "Start at once End 2 Mar 2026, 21:30" in text
+    assert "Start right away End 2 Mar 2026, 21:30" in text
     assert "Send now to 18 people Back to the form" in text
     assert made(api) == []
     reply = answered(planner, page, "send")
@@ -75,7 +75,7 @@ def test_a_mailing_to_all_is_asked_about_whenever_it_starts(planner: Browser, ap
     """Expects to be told that it goes to everybody, and when."""
     page = asked(planner, clients__tag="")
     text = text_of(page)
-    assert "Schedule this mailing? 28 people get it It goes to all clients" in text
+    assert "Schedule this mailing? 28 people will get it It goes to all clients" in text
     assert "Start 2 Mar 2026, 15:00" in text
     assert "Schedule for 28 people" in text
     assert made(api) == []
@@ -117,7 +117,10 @@ def test_the_people_are_counted_anew(planner: Browser, api: Api) -> None:
         api.post("/api/clients", ClientBodyFactory(tag="vip"))
     again = answered(planner, page, "send")
     assert again.status == 200
-    assert "When you were asked it was 19, and now it is 21. Nothing was sent yet." in text_of(again)
+    assert (
+        "The number of recipients changed from 19 to 21. Check and confirm again. Nothing has been sent yet."
+        in text_of(again)
+    )
     assert "Send now to 21 people" in text_of(again)
     assert len(made(api)) == 1
     assert answered(planner, again, "send").status == 303
@@ -129,7 +132,7 @@ def test_a_start_that_comes_meanwhile_is_asked_about_again(planner: Browser, api
     page = asked(planner, clients__tag="")
     api.pass_time(hours=4)
     again = answered(planner, page, "send")
-    assert "Its start has come while you looked: it would be sent now." in text_of(again)
+    assert "The start time has passed, so the mailing would be sent now." in text_of(again)
     assert made(api) == []
     assert answered(planner, again, "send").status == 303
 
@@ -151,9 +154,9 @@ def test_a_change_that_sends_is_asked_about(planner: Browser, api: Api) -> None:
     assert planner.post(path, fields, follow=False).status == 303
     kept = {"revision": revision(planner, mailing["id"])}
     page = planner.post(path, entered(clients__tag="") | kept)
-    assert "Save this change? 28 people get it It goes to all clients" in text_of(page)
+    assert "Save this change? 28 people will get it It goes to all clients" in text_of(page)
     back = answered(planner, page, "edit", path)
-    assert "Change the mailing" in text_of(back)
+    assert "Edit mailing" in text_of(back)
     page = planner.post(path, entered(**NOW) | kept)
     assert "Send now to 18 people" in text_of(page)
     assert made(api)[0]["start_time"] == mailing["start_time"]
@@ -171,7 +174,7 @@ def test_a_launch_counts_anew(planner: Browser, api: Api) -> None:
         api.post("/api/clients", ClientBodyFactory(tag="vip"))
     page = planner.post(path, {"people": "18"})
     assert page.status == 409
-    assert "When you were asked it was 18, and now it is 21." in text_of(page)
+    assert "The number of recipients changed from 18 to 21. Check and confirm again." in text_of(page)
     assert planner.post(path, {"people": "21"}, follow=False).status == 303
 
 
@@ -179,7 +182,7 @@ def test_the_questions_are_asked_in_russian_too(planner: Browser) -> None:
     """Expects the number in its right form."""
     planner.cookies["language"] = "ru"
     text = text_of(asked(planner, **NOW))
-    assert "Отправить эту рассылку сейчас? 18 человек её получат" in text
+    assert "Отправить эту рассылку сейчас? 18 человек получат её" in text
     assert "Отправить сейчас 18 людям" in text
 
 
@@ -214,17 +217,17 @@ def sent_again(campaign: Campaign, before: int) -> int:
 def test_put_all_back_asks_about_what_may_have_been_sent(campaign: Campaign, on_call: Browser, doubtful: str) -> None:
     """Expects the numbers of both, and only what has failed to be sent unless the rest is asked for."""
     text = text_of(on_call.get("/admin/queues/redrive"))
-    assert "Send again to 2 people? 2 messages have failed." in text
-    assert "Also 3 messages whose outcome is unknown The gateway may have taken them" in text
+    assert "Retry 2 messages? 2 messages failed and will be sent again." in text
+    assert "Also retry 3 messages that may have been sent The gateway may have sent them" in text
     before = len(campaign.world.gateway.log)
     page = text_of(on_call.post("/admin/queues/redrive"))
-    assert "2 messages were put back. 3 stay: the gateway may have taken it" in page
+    assert "2 messages are being retried. 3 could not be retried: the gateway may have taken it" in page
     assert sent_again(campaign, before) == 2
-    assert "Send again? Also 3 messages" in text_of(on_call.get("/admin/queues/redrive"))
+    assert "Retry these messages? Also retry 3 messages" in text_of(on_call.get("/admin/queues/redrive"))
     before = len(campaign.world.gateway.log)
-    assert "3 messages were put back." in text_of(on_call.post("/admin/queues/redrive", {"unknown": "true"}))
+    assert "3 messages are being retried." in text_of(on_call.post("/admin/queues/redrive", {"unknown": "true"}))
     assert sent_again(campaign, before) == 3
-    assert "There are no dead letters" in text_of(on_call.get("/admin/queues"))
+    assert "There are no failed messages" in text_of(on_call.get("/admin/queues"))
 
 
 def test_one_of_unknown_outcome_is_asked_about_too(campaign: Campaign, on_call: Browser, doubtful: str) -> None:
@@ -233,7 +236,7 @@ def test_one_of_unknown_outcome_is_asked_about_too(campaign: Campaign, on_call: 
     letters = campaign.api.get("/api/dead-letters").json["rows"]
     (letter, *_) = [one["id"] for one in letters if one["message"] in {row["id"] for row in rows}]
     assert f'href="/admin/queues/redrive?id={letter}"' in on_call.get("/admin/queues").text
-    assert "Also 1 message whose outcome is unknown" in text_of(on_call.get(f"/admin/queues/redrive?id={letter}"))
+    assert "Also retry 1 message that may have been sent" in text_of(on_call.get(f"/admin/queues/redrive?id={letter}"))
     before = len(campaign.world.gateway.log)
     on_call.post("/admin/queues/redrive", {"id": letter})
     assert sent_again(campaign, before) == 0
@@ -257,8 +260,8 @@ def test_closing_the_circuit_says_what_waits(campaign: Campaign, on_call: Browse
     campaign.order()
     campaign.world.run_for(30)
     text = text_of(on_call.get("/admin/settings/close"))
-    assert "7 messages of the mailings that are running wait now." in text
-    assert "Send to 7 people Back" in text
+    assert "7 messages are waiting to be sent." in text
+    assert "Resume sending to 7 people Back" in text
     on_call.post("/admin/settings/close")
     assert campaign.api.get("/api/gateway").json["circuit"] == "closed"
 

@@ -80,7 +80,7 @@ def test_signing_out_ends_the_token(browser: Browser) -> None:
     """Expects the cookie to be gone, and its token to open nothing any more."""
     secret = browser.cookies["session"]
     page = browser.post("/admin/logout")
-    assert "You are signed out." in text_of(page)
+    assert "You have signed out." in text_of(page)
     assert "session" not in browser.cookies
     browser.cookies["session"] = secret
     assert browser.get("/admin", follow=False).status == 303

@@ -14,9 +14,9 @@ from tests.support.browsing import Browser, text_of
 
 def test_the_rate_is_set(browser: Browser, api: Api) -> None:
     """Expects a number, and no limit where the field is empty."""
-    assert "There is no limit." in text_of(browser.get("/admin/settings"))
+    assert "No limit." in text_of(browser.get("/admin/settings"))
     page = text_of(browser.post("/admin/settings/rate", {"rate": " 1500 "}))
-    assert "1,500 messages a second, over all mailings." in page
+    assert "1,500 messages per second for all mailings together." in page
     assert api.get("/api/gateway").json["rate"] == 1500
     browser.post("/admin/settings/rate", {"rate": ""})
     assert api.get("/api/gateway").json["rate"] is None
@@ -35,15 +35,15 @@ def test_a_rate_that_is_none_is_told_beside_the_field(wrong: str, browser: Brows
 def test_the_circuit_is_opened_and_closed_with_a_reason(browser: Browser, api: Api) -> None:
     """Expects the page to say what is the case, why, and what can be done."""
     page = text_of(browser.get("/admin/settings"))
-    assert "Messages are sent." in page
-    assert "Close the circuit: send" not in page
+    assert "Messages are being sent." in page
+    assert "Resume sending" not in page
     page = text_of(browser.post("/admin/settings/hold", {"reason": "a new gateway"}))
-    assert "Nothing is sent until somebody closes the circuit." in page
+    assert "Somebody paused sending." in page
     assert "Reason: a new gateway" in page
-    assert "Open the circuit: send nothing" not in page
+    assert "Pause sending" not in page
     assert api.get("/api/gateway").json["circuit"] == "held"
     page = text_of(browser.post("/admin/settings/close", {"reason": "it works"}))
-    assert "Messages are sent." in page
+    assert "Messages are being sent." in page
     assert api.get("/api/gateway").json["circuit"] == "closed"
 
 
@@ -51,11 +51,11 @@ def test_a_circuit_that_opened_by_itself_can_be_closed_and_held(browser: Browser
     """Expects to be told when the gateway is tried next, and both to be offered."""
     api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 60, Cause.http(503)))
     page = text_of(browser.get("/admin/settings"))
-    assert "the next try is at 2 Mar 2026, 09:01:00" in page
+    assert "The service tries the gateway again at 2 Mar 2026, 09:01:00" in page
     assert "HTTP 503" in page
-    assert "Close the circuit: send" in page
-    assert "Open the circuit: send nothing" in page
-    assert "by itself Circuit closed open HTTP 503" in page
+    assert "Resume sending" in page
+    assert "Pause sending" in page
+    assert "automatically Sending on paused: gateway failing HTTP 503" in page
 
 
 def test_who_changed_what_is_told(browser: Browser, operators_browser: Browser, api: Api) -> None:
@@ -63,8 +63,8 @@ def test_who_changed_what_is_told(browser: Browser, operators_browser: Browser, 
     browser.post("/admin/settings/rate", {"rate": "30"})
     api.pass_time(minutes=1)
     operators_browser.post("/admin/settings/hold", {"reason": "night"})
-    trail = text_of(browser.get("/admin/settings")).partition("Who changed what")[2]
-    newest, oldest = trail.index("operator Circuit closed held open night"), trail.index("admin Rate no limit 30")
+    trail = text_of(browser.get("/admin/settings")).partition("Recent changes")[2]
+    newest, oldest = trail.index("operator Sending on paused by hand night"), trail.index("admin Rate no limit 30")
     assert newest < oldest
     assert "2 Mar 2026, 09:01:00" in trail
 
@@ -96,9 +96,11 @@ def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
     with new_api(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri()) as api:
         browser = Browser(api)
         browser.sign_in()
-        assert "Every day at 09:00 (UTC), about the day before, to a@x.org." in text_of(browser.get("/admin/settings"))
+        assert "Sent every day at 09:00 (UTC) to a@x.org. It covers the day before." in text_of(
+            browser.get("/admin/settings")
+        )
         page = text_of(browser.post("/admin/settings/report", {"day": ""}))
-        assert "The report of 2 Mar 2026 went to a@x.org." in page
+        assert "The report for 2 Mar 2026 was sent to a@x.org." in page
         browser.post("/admin/settings/report", {"day": "2026-02-28"})
         assert sorted(file.name[:16] for file in tmp_path.iterdir()) == ["daily-2026-02-28", "daily-2026-03-02"]
         refused = browser.post("/admin/settings/report", {"day": "2026-03-03"})
@@ -108,6 +110,6 @@ def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
 
 def test_without_recipients_there_is_no_report_to_send(browser: Browser, operators_browser: Browser) -> None:
     """Expects admins to be told so; for operators it is none of their business."""
-    assert "Nobody is named to get it (REPORT_TO)." in text_of(browser.get("/admin/settings"))
+    assert "The report has no recipients. Set REPORT_TO to send it." in text_of(browser.get("/admin/settings"))
     assert "The daily report" not in text_of(operators_browser.get("/admin/settings"))
     assert operators_browser.post("/admin/settings/report", {"day": ""}).status == 403

@@ -77,7 +77,7 @@ def by_page(browser: Browser, mailing: Mailing, action: Action) -> bool:
     path = f"/admin/mailings/{mailing.mailing_id}/{action}"
     if action is Action.REDRIVE:
         browser.get("/admin/queues")
-        return "1 message was put back." in text_of(browser.post("/admin/queues/redrive"))
+        return "1 message is being retried." in text_of(browser.post("/admin/queues/redrive"))
     asked = browser.get(path)
     assert asked.status == 200, text_of(asked)
     done = browser.post(path, {"unknown": "on"}, follow=False)

@@ -37,7 +37,7 @@ def test_a_new_user_gets_a_password_that_is_shown_once(browser: Browser, api: Ap
     ("fields", "told"),
     [
         ({"username": "x", "role": "operator"}, "must have 2 to 64 letters"),
-        ({"username": "maria", "role": "owner"}, "must be one of those offered"),
+        ({"username": "maria", "role": "owner"}, "must be one of the choices"),
         ({"username": "operator", "role": "operator"}, "there is already a user with this name"),
     ],
 )
@@ -53,7 +53,7 @@ def test_a_user_that_cannot_be_is_told_beside_the_field(browser: Browser, fields
 def test_a_role_is_changed(browser: Browser, api: Api) -> None:
     """Expects the other role, and the user to be signed out."""
     page = browser.post("/admin/users/operator/role", {"role": "admin"})
-    assert "Saved." in text_of(page)
+    assert "Changes saved." in text_of(page)
     assert api.services.accounts.get("operator").role is Role.ADMIN
     assert api.get("/api/users/me", token=api.secrets[Role.OPERATOR]).status == 401
 
@@ -70,20 +70,20 @@ def test_a_password_is_reset_after_a_question(browser: Browser, api: Api) -> Non
 
 def test_a_user_is_signed_out_everywhere_after_a_question(browser: Browser, api: Api) -> None:
     """Expects the tokens to be listed before, to be gone after, and the password to stay."""
-    assert "No token is good now" not in text_of(browser.get("/admin/users/operator"))
+    assert "There are no valid tokens" not in text_of(browser.get("/admin/users/operator"))
     assert "out everywhere?" in text_of(browser.get("/admin/users/operator/sign-out"))
     page = browser.post("/admin/users/operator/sign-out")
-    assert "operator is signed out everywhere." in text_of(page)
-    assert "No token is good now" in text_of(page)
+    assert "operator was signed out everywhere." in text_of(page)
+    assert "There are no valid tokens" in text_of(page)
     assert api.get("/api/users/me", token=api.secrets[Role.OPERATOR]).status == 401
     assert signs_in(api, "operator", PASSWORD)
 
 
 def test_a_user_is_removed_after_a_question(browser: Browser) -> None:
     """Expects a question, then a list without the user."""
-    assert "Remove operator?" in text_of(browser.get("/admin/users/operator/delete"))
+    assert "Delete the user operator?" in text_of(browser.get("/admin/users/operator/delete"))
     page = browser.post("/admin/users/operator/delete")
-    assert "operator is removed." in text_of(page)
+    assert "The user operator was deleted." in text_of(page)
     assert "1 user" in text_of(page)
     assert browser.get("/admin/users/operator").status == 404
 

@@ -72,8 +72,8 @@ def test_an_empty_chart_says_so() -> None:
     chart = made((0, 0), (0, 0))
     assert chart.empty
     with languages.speaking("ru"):
-        assert "Пока ничего." in drawn("columns", chart)
-        assert "Пока ничего." in drawn("bars", charts.bars("Zones", "Zone", {"UTC": 0}))
+        assert "Пока ничего нет." in drawn("columns", chart)
+        assert "Пока ничего нет." in drawn("bars", charts.bars("Zones", "Zone", {"UTC": 0}))
 
 
 def test_bars_are_ranked_and_their_rest_is_counted() -> None:

@@ -37,7 +37,7 @@ def test_a_time_is_one_of_the_operators_own_clock() -> None:
 
 def test_a_time_that_the_clock_skips_is_refused_with_the_one_after() -> None:
     """Expects the hour of a night in March to be told as missing."""
-    told = "is skipped in Europe/Berlin, where the clocks go forward to 29 Mar 2026, 03:30"
+    told = "does not exist in Europe/Berlin: the clocks go forward to 29 Mar 2026, 03:30"
     assert refusal("2026-03-29T02:30", BERLIN) == told
     assert entered("2026-03-29T03:30", BERLIN) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 
