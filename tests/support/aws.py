@@ -7,11 +7,10 @@ PynamoDB but above botocore's serialising and signing, which is where nearly all
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +53,6 @@ class InProcessAws:
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     caller: Callable[[], str] = lambda: ""
     calls: list[str] = field(default_factory=list)
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _retries: dict[tuple[str, int], Retries] = field(default_factory=dict)
 
     def call(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -92,8 +90,17 @@ class InProcessAws:
             return 200, {"MessageId": "in-process"}
         handler = {"dynamodb": dynamodb, "sqs": sqs}[service].handle_request
         headers = {"x-amz-target": target, "host": "in-process.invalid"}
-        status, _, content = self._loop.run_until_complete(handler("POST", "/", headers, body, {}))[:3]
+        status, _, content = self._answered(handler("POST", "/", headers, body, {}))[:3]
         return status, json.loads(content or b"{}")
+
+    @staticmethod
+    def _answered(handling: Coroutine[Any, Any, Any]) -> Any:
+        """What a handler answers. It waits for nothing, so it needs no event loop, but for a poll that waits."""
+        try:
+            handling.send(None)
+        except StopIteration as ended:
+            return ended.value
+        raise AssertionError("a call waits in the emulator: give a poll no WaitTimeSeconds")
 
     @contextmanager
     def installed(self) -> Iterator[InProcessAws]:
@@ -108,10 +115,7 @@ class InProcessAws:
             mock.patch.object(BaseClient, "_make_api_call", lambda client, *call: self.call(client, *call)),
             nothing_reaped(),
         ):
-            try:
-                yield self
-            finally:
-                self._loop.close()
+            yield self
 
 
 @contextmanager
