@@ -3,11 +3,11 @@
 How to add a page:
 
 - A module per resource here, with `pages = Pages()`, listed in `PAGES` below; templates in `templates/<resource>/`.
-- `@pages.get("/admin/things")` over `def list_things(visit: Visit, query: ThingQuery) -> Page`. A route has no slash at
-  its end. `query` (optional) is a Pydantic model, read as the API reads it: one of `web`, or a subclass of PageQuery.
-  Parameters of the path come as texts. A GET changes nothing.
-- `@pages.post("/admin/things/new", shows=new_thing)` over `def create_thing(visit: Visit) -> Redirect`. The framework
-  has checked session, role (`roles=ADMINS`), Origin and CSRF token. `visit.form` has what was entered:
+- `@pages.get("/admin/things")` over `def list_things(request: PageRequest, query: ThingQuery) -> Page`. A route has no
+  slash at its end. `query` (optional) is a Pydantic model, read as the API reads it: one of `web`, or a subclass of
+  PageQuery. Parameters of the path come as texts. A GET changes nothing.
+- `@pages.post("/admin/things/new", shows=new_thing)` over `def create_thing(request: PageRequest) -> Redirect`. The
+  framework has checked session, role (`roles=ADMINS`), Origin and CSRF token. `request.form` has what was entered:
   `form.text(name)`, `form.texts(name)`, `form.flag(name)`; hand it to a model of `web.bodies`
   (`form.into(ClientBody, {...})`) or to a service. A ServiceError raised here shows the page `shows` again, the input
   kept and errors beside the fields; without `shows` it becomes an error page. After success answer

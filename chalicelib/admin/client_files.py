@@ -19,9 +19,9 @@ from ..web.exports import ClientExportQuery, clients_csv
 from ..web.paging import PageQuery
 from ..web.parsing import CSV, MAX_CSV
 from ..web.request import Text
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, wrong
-from .visits import Visit
 
 pages = Pages()
 MOST_PARTS = 100
@@ -97,30 +97,30 @@ class Progress:
 
 
 @pages.get("/admin/clients/import")
-def show_import(visit: Visit) -> Page:
+def show_import(request: PageRequest) -> Page:
     """Ask for a file."""
     return Page("clients/import.html", {"columns": COLUMNS, "rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS})
 
 
 @pages.post("/admin/clients/import", shows=show_import, consumes=CSV, max_bytes=MAX_CSV)
-def import_clients(visit: Visit) -> Redirect:
+def import_clients(request: PageRequest) -> Redirect:
     """Begin to import a file, or a part of one."""
     try:
-        started = visit.services.imports.start(visit.text, visit.principal.username)
+        started = request.services.imports.start(request.text, request.principal.username)
     except Invalid as error:
         raise Invalid.of("file", Fault.AS_TOLD, text=_about_the_file(error)) from error
     return Redirect(f"/admin/clients/imports/{started.import_id}")
 
 
 @pages.get("/admin/clients/imports/{import_id}")
-def follow_import(visit: Visit, query: PartsQuery, import_id: str) -> Page:
+def follow_import(request: PageRequest, query: PartsQuery, import_id: str) -> Page:
     """Show how far a file has come, and what is wrong with which row."""
     parts = query.parts(import_id)
-    errors, after = _rejected(visit, parts, query.place(), query.limit)
+    errors, after = _rejected(request, parts, query.place(), query.limit)
     return Page(
         "clients/imported.html",
         {
-            "progress": _progress(visit, parts),
+            "progress": _progress(request, parts),
             "import_id": import_id,
             "suffix": query.suffix,
             "errors": errors,
@@ -131,30 +131,32 @@ def follow_import(visit: Visit, query: PartsQuery, import_id: str) -> Page:
 
 
 @pages.get("/admin/clients/imports/{import_id}/progress")
-def follow_progress(visit: Visit, query: PartsQuery, import_id: str) -> Page:
+def follow_progress(request: PageRequest, query: PartsQuery, import_id: str) -> Page:
     """The part of the page that is looked at again and again."""
-    values = {"progress": _progress(visit, query.parts(import_id)), "import_id": import_id, "suffix": query.suffix}
+    values = {"progress": _progress(request, query.parts(import_id)), "import_id": import_id, "suffix": query.suffix}
     return Page("clients/progress.html", values)
 
 
 @pages.get("/admin/clients/export")
-def export_clients(visit: Visit, query: ClientExportQuery) -> Text:
+def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
     """Clients as CSV, page by page, as the API gives them; static/transfers.js makes one file of them."""
-    return clients_csv(visit.call, query, "/admin/clients/export")
+    return clients_csv(request, query, "/admin/clients/export")
 
 
-def _progress(visit: Visit, parts: Sequence[tuple[str, int]]) -> Progress:
-    return Progress([visit.services.imports.get(import_id) for import_id, _offset in parts])
+def _progress(request: PageRequest, parts: Sequence[tuple[str, int]]) -> Progress:
+    return Progress([request.services.imports.get(import_id) for import_id, _offset in parts])
 
 
-def _rejected(visit: Visit, parts: Sequence[tuple[str, int]], place: str, limit: int) -> tuple[list[RowError], str]:
+def _rejected(
+    request: PageRequest, parts: Sequence[tuple[str, int]], place: str, limit: int
+) -> tuple[list[RowError], str]:
     """Up to `limit` of what is wrong, with the numbers that rows have in the whole file, and the next place."""
     number, _slash, inner = (place or "0/").partition("/")
     index = int(number) if number.isdecimal() else len(parts)
     errors: list[RowError] = []
     while index < len(parts) and len(errors) < limit:
         import_id, offset = parts[index]
-        _total, some, inner = visit.services.imports.rejected(import_id, inner, limit - len(errors))
+        _total, some, inner = request.services.imports.rejected(import_id, inner, limit - len(errors))
         errors += [replace(one, row=one.row + offset) for one in some]
         if inner:
             return errors, f"{index}/{inner}"

@@ -16,9 +16,9 @@ from ..services.clients import ClientFields
 from ..web.bodies import ClientBody
 from ..web.paging import PageQuery
 from .forms import Form
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 _TAGS = 12  # that are offered
@@ -65,14 +65,14 @@ class Sent:
 
 
 @pages.get("/admin/clients")
-def list_clients(visit: Visit, query: ClientsQuery) -> Page:
+def list_clients(request: PageRequest, query: ClientsQuery) -> Page:
     """Show the clients of a segment, all of them by default."""
     values = {"query": query, "first": not query.cursor, "found": [], "total": 0, "next": None, "tags": ()}
     try:
         segment = query.segment()
     except Invalid as error:
-        return Page("clients/list.html", {**values, "form": visit.form.refused(error, "")}, 422)
-    clients = visit.services.clients
+        return Page("clients/list.html", {**values, "form": request.form.refused(error, "")}, 422)
+    clients = request.services.clients
     total = clients.count(segment)
     # Where there is none, sixteen shards need not be asked for it.
     found, after = clients.list(segment, query.place(), query.limit) if total else ([], "")
@@ -83,39 +83,39 @@ def list_clients(visit: Visit, query: ClientsQuery) -> Page:
 
 
 @pages.post("/admin/clients/find", shows=list_clients)
-def find_client(visit: Visit) -> Redirect:
+def find_client(request: PageRequest) -> Redirect:
     """Go to the client with a phone number, or to what was sent to it. The number stands in no address."""
-    client_id, client = visit.services.clients.find(visit.form.raw("phone_number"))
-    if client is None and not visit.services.messages.history(client_id, None, "", 1).entries:
+    client_id, client = request.services.clients.find(request.form.raw("phone_number"))
+    if client is None and not request.services.messages.history(client_id, None, "", 1).entries:
         raise Invalid.of("phone_number", Fault.AS_TOLD, text=_("belongs to no client, and nothing was ever sent to it"))
     return Redirect(f"/admin/clients/{client_id}")
 
 
 @pages.get("/admin/clients/new")
-def new_client(visit: Visit) -> Page:
+def new_client(request: PageRequest) -> Page:
     """Ask for a new client."""
-    return Page("clients/edit.html", {"client": None, "zone": visit.zone_name, "operator": ""})
+    return Page("clients/edit.html", {"client": None, "zone": request.zone_name, "operator": ""})
 
 
 @pages.post("/admin/clients/new", shows=new_client)
-def create_client(visit: Visit) -> Redirect:
+def create_client(request: PageRequest) -> Redirect:
     """Add a client."""
-    client = visit.services.clients.create(_entered(visit.form))
+    client = request.services.clients.create(_entered(request.form))
     return Redirect(f"/admin/clients/{client.client_id}", flash=_("The client was added."))
 
 
 @pages.get("/admin/clients/{client_id}")
-def show_client(visit: Visit, query: PageQuery, client_id: str) -> Page:
+def show_client(request: PageRequest, query: PageQuery, client_id: str) -> Page:
     """Show one client and what was sent to it, the newest first; of one that was removed what was sent stays."""
     try:
-        client: Client | None = visit.services.clients.get(client_id)
+        client: Client | None = request.services.clients.get(client_id)
     except NotFound:
         client = None
-    history = visit.services.messages.history(client_id, None, query.place(), query.limit)
+    history = request.services.messages.history(client_id, None, query.place(), query.limit)
     if client is None and not history.entries and not query.cursor:
         raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
     values = {"history": [Sent(*entry) for entry in history.entries], "next": query.following(history.cursor)}
-    clock: datetime | None = visit.now.astimezone(zone(client.timezone)) if client else None
+    clock: datetime | None = request.now.astimezone(zone(client.timezone)) if client else None
     return Page(
         "clients/client.html",
         {**values, "client": client, "client_id": client_id, "first": not query.cursor, "clock_there": clock},
@@ -123,25 +123,25 @@ def show_client(visit: Visit, query: PageQuery, client_id: str) -> Page:
 
 
 @pages.get("/admin/clients/{client_id}/edit")
-def edit_client(visit: Visit, client_id: str) -> Page:
+def edit_client(request: PageRequest, client_id: str) -> Page:
     """Ask for what is to change."""
-    client = visit.services.clients.get(client_id)
+    client = request.services.clients.get(client_id)
     # An operator that came from the number goes with it, when the number changes.
     operator = "" if client.operator == operator_of(client.phone_number) else client.operator
     return Page("clients/edit.html", {"client": client, "zone": client.timezone, "operator": operator})
 
 
 @pages.post("/admin/clients/{client_id}/edit", shows=edit_client)
-def change_client(visit: Visit, client_id: str) -> Redirect:
+def change_client(request: PageRequest, client_id: str) -> Redirect:
     """Set all fields."""
-    visit.services.clients.change(client_id, _entered(visit.form))
+    request.services.clients.change(client_id, _entered(request.form))
     return Redirect(f"/admin/clients/{client_id}", flash=_("Changes saved."))
 
 
 @pages.post("/admin/clients/{client_id}/opt-out")
-def opt_out(visit: Visit, client_id: str) -> Redirect:
+def opt_out(request: PageRequest, client_id: str) -> Redirect:
     """Send nothing to the client any more."""
-    visit.services.clients.opt_out(client_id, True)
+    request.services.clients.opt_out(client_id, True)
     text = _(
         "The client has opted out and gets no more mailings. A message that is being sent right now still arrives."
     )
@@ -149,22 +149,22 @@ def opt_out(visit: Visit, client_id: str) -> Redirect:
 
 
 @pages.post("/admin/clients/{client_id}/opt-in")
-def opt_in(visit: Visit, client_id: str) -> Redirect:
+def opt_in(request: PageRequest, client_id: str) -> Redirect:
     """Let mailings reach the client again."""
-    visit.services.clients.opt_out(client_id, False)
+    request.services.clients.opt_out(client_id, False)
     return Redirect(f"/admin/clients/{client_id}", flash=_("The client has opted in again."))
 
 
 @pages.get("/admin/clients/{client_id}/delete")
-def confirm_delete(visit: Visit, client_id: str) -> Page:
+def confirm_delete(request: PageRequest, client_id: str) -> Page:
     """Ask whether to remove a client."""
-    return Page("clients/delete.html", {"client": visit.services.clients.get(client_id)})
+    return Page("clients/delete.html", {"client": request.services.clients.get(client_id)})
 
 
 @pages.post("/admin/clients/{client_id}/delete", shows=confirm_delete)
-def delete_client(visit: Visit, client_id: str) -> Redirect:
+def delete_client(request: PageRequest, client_id: str) -> Redirect:
     """Remove a client from the directory."""
-    visit.services.clients.delete(client_id)
+    request.services.clients.delete(client_id)
     return Redirect("/admin/clients", flash=_("The client was deleted. The messages sent to them are kept."))
 
 

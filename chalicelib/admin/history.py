@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from ..domain.messages import message_id_for
 from ..domain.traces import Happening, TraceEvent
+from .page_request import PageRequest
 from .routing import Page, Pages
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 
 
 @pages.get("/admin/trace/{about}")
-def show_trace(visit: Visit, about: str) -> Page:
+def show_trace(request: PageRequest, about: str) -> Page:
     """Show what the tables know of an id, the earliest first."""
-    trace = visit.services.traces.trace(about)
+    trace = request.services.traces.trace(about)
     values = {"trace": trace, "about": about, "section": f"{trace.kind}s", "names": _names(), "message_of": message_of}
     return Page("history.html", values)
 

@@ -10,10 +10,10 @@ from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState
 from ..domain.statuses import Action
 from . import formats
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .sending_question import changed_much
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 # What has a question and a button at the head of a mailing; the others stand beside what they are about.
@@ -34,32 +34,32 @@ def actions_of(mailing: Mailing) -> list[str]:
     return [str(action) for action in mailing.state.actions if action in ASKED]
 
 
-def _question(action: str) -> Callable[[Visit, str], Page]:
-    def ask(visit: Visit, mailing_id: str) -> Page:
-        state = visit.services.mailings.state(mailing_id)
-        values = {"action": action, "mailing": state.mailing, "people": _people(visit, state, action)}
+def _question(action: str) -> Callable[[PageRequest, str], Page]:
+    def ask(request: PageRequest, mailing_id: str) -> Page:
+        state = request.services.mailings.state(mailing_id)
+        values = {"action": action, "mailing": state.mailing, "people": _people(request, state, action)}
         return Page("mailings/confirm.html", values)
 
     ask.__name__, ask.__doc__ = f"confirm_{action}", f"Ask whether to {action} a mailing, and say whom it concerns."
     return ask
 
 
-def _people(visit: Visit, state: MailingState, action: str) -> People:
+def _people(request: PageRequest, state: MailingState, action: str) -> People:
     if action == "launch":
-        preview = visit.services.previews.ordered(state.mailing.mailing_id)
+        preview = request.services.previews.ordered(state.mailing.mailing_id)
         return People(preview.matching.total(), 0, preview.reached.total())
     if state.mailing.launched_at is None:
-        count = visit.services.clients.count(state.mailing.segment)
+        count = request.services.clients.count(state.mailing.segment)
         return People(count, 0, count)
     counts = state.statistics.counts()
     return People(counts["total"], counts["sent"], counts["queued"] + counts["waiting"])
 
 
-def _act(action: str) -> Callable[[Visit, str], Redirect]:
-    def act(visit: Visit, mailing_id: str) -> Redirect:
+def _act(action: str) -> Callable[[PageRequest, str], Redirect]:
+    def act(request: PageRequest, mailing_id: str) -> Redirect:
         if action in ("launch", "resume"):
-            _check_people(visit, mailing_id, action)
-        getattr(visit.services.mailings, action)(mailing_id)
+            _check_people(request, mailing_id, action)
+        getattr(request.services.mailings, action)(mailing_id)
         told = {
             "launch": _("The mailing is starting now."),
             "pause": _("The mailing was paused."),
@@ -74,12 +74,12 @@ def _act(action: str) -> Callable[[Visit, str], Redirect]:
     return act
 
 
-def _check_people(visit: Visit, mailing_id: str, action: str) -> None:
+def _check_people(request: PageRequest, mailing_id: str, action: str) -> None:
     """Conflict, which asks again, if many more or fewer would get it than the person was told."""
-    told = visit.form.text("people")
+    told = request.form.text("people")
     if not told.isdecimal():
         return
-    people = _people(visit, visit.services.mailings.state(mailing_id), action).open
+    people = _people(request, request.services.mailings.state(mailing_id), action).open
     if changed_much(int(told[:12]), people):
         before, now = formats.number(int(told[:12])), formats.number(people)
         raise Conflict(

@@ -14,7 +14,7 @@ from ..domain.faults import Fault
 from ..domain.mailings import Late, Mailing, OnUnknown
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody
-from . import local_times, visits
+from . import local_times, page_request
 from .forms import Form
 from .texts import _, wrong
 
@@ -77,7 +77,7 @@ def shown(
 
 def zone_of(form: Form, zone_name: str) -> str:
     """The zone that the form was filled in with, which may have been changed in another window since."""
-    return visits.known_zone(form.text("zone")) or zone_name
+    return page_request.known_zone(form.text("zone")) or zone_name
 
 
 def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:

@@ -23,10 +23,10 @@ from ..web.request import Text
 from . import charts, formats, mailing_results
 from .mailing_actions import actions_of
 from .message_rows import named_statuses, rows_of
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .search import client_of
 from .texts import _, ngettext
-from .visits import Visit
 
 pages = Pages()
 MOVED = "mailing-moved"  # the event in the page that has its other parts read again
@@ -70,10 +70,10 @@ class Shown:
         counts = self.progress.counts
         return not counts["total"] or (self.over and bool(status) and not counts.get(status))
 
-    def retriable(self, visit: Visit) -> bool:
+    def retriable(self, request: PageRequest) -> bool:
         """Whether messages that failed can be tried again."""
         mailing, counts = self.state.mailing, self.progress.counts
-        open_ = mailing.may(Action.RETRY) and mailing.end_at > visit.now
+        open_ = mailing.may(Action.RETRY) and mailing.end_at > request.now
         return open_ and bool(counts["failed"] + counts["unknown"] + self.expired)
 
     @property
@@ -83,71 +83,72 @@ class Shown:
 
 
 @pages.get("/admin/mailings/{mailing_id}")
-def show_mailing(visit: Visit, query: LedgerQuery, mailing_id: str) -> Page:
+def show_mailing(request: PageRequest, query: LedgerQuery, mailing_id: str) -> Page:
     """Show one mailing with a page of its ledger."""
-    shown = _look(visit, mailing_id)
+    shown = _look(request, mailing_id)
     messages: list[Message] = []
     after = ""
     if not shown.empty(query.status):
         status = query.status or None
-        messages, after = visit.services.messages.list(mailing_id, status, query.place(), query.limit)
+        messages, after = request.services.messages.list(mailing_id, status, query.place(), query.limit)
     values = {"rows": rows_of(messages), "query": query, "next": query.following(after), "first": not query.cursor}
     sms = sms_parts(shown.state.mailing.text)
     statuses = named_statuses(shown.progress.counts)
-    return Page("mailings/page.html", {**_values(visit, shown), **values, "sms": sms, "statuses": statuses})
+    return Page("mailings/page.html", {**_values(request, shown), **values, "sms": sms, "statuses": statuses})
 
 
 @pages.get("/admin/mailings/{mailing_id}/now")
-def show_now(visit: Visit, query: NowQuery, mailing_id: str) -> Page:
+def show_now(request: PageRequest, query: NowQuery, mailing_id: str) -> Page:
     """The part of the page that is looked at every few seconds."""
-    shown = _look(visit, mailing_id)
+    shown = _look(request, mailing_id)
     moved = query.shown is not None and query.shown is not shown.state.mailing.status
     headers = {"HX-Trigger": MOVED} if moved else {}
-    return Page("mailings/now.html", _values(visit, shown), headers=headers)
+    return Page("mailings/now.html", _values(request, shown), headers=headers)
 
 
 @pages.get("/admin/mailings/{mailing_id}/course")
-def show_course(visit: Visit, mailing_id: str) -> Page:
+def show_course(request: PageRequest, mailing_id: str) -> Page:
     """The part of the page that is looked at now and then: charts, timeline, cost."""
-    return Page("mailings/results.html", _values(visit, _look(visit, mailing_id)))
+    return Page("mailings/results.html", _values(request, _look(request, mailing_id)))
 
 
 @pages.post("/admin/mailings/{mailing_id}/find", shows=show_mailing)
-def find_message(visit: Visit, mailing_id: str) -> Redirect:
+def find_message(request: PageRequest, mailing_id: str) -> Redirect:
     """Go to the message to a client, found by its phone number, which stands in no address, or by its id."""
     message_id = message_id_for(
-        visit.services.mailings.get(mailing_id).mailing_id, client_of(visit.services.clients, visit.form.text("sought"))
+        request.services.mailings.get(mailing_id).mailing_id,
+        client_of(request.services.clients, request.form.text("sought")),
     )
     try:
-        visit.services.messages.get(message_id)
+        request.services.messages.get(message_id)
     except NotFound as error:
         raise Invalid.of("sought", Fault.AS_TOLD, text=_("does not belong to a recipient of this mailing")) from error
     return Redirect(f"/admin/messages/{message_id}")
 
 
 @pages.get("/admin/mailings/{mailing_id}/export")
-def export_messages(visit: Visit, query: ExportQuery, mailing_id: str) -> Text:
+def export_messages(request: PageRequest, query: ExportQuery, mailing_id: str) -> Text:
     """The ledger as CSV, page by page, as the API gives it; static/transfers.js makes one file of it."""
     query = query.model_copy(update={"mailing": mailing_id})
-    return messages_csv(visit.call, query, f"/admin/mailings/{mailing_id}/export")
+    return messages_csv(request, query, f"/admin/mailings/{mailing_id}/export")
 
 
 @pages.get("/admin/mailings/{mailing_id}/retry")
-def confirm_retry(visit: Visit, mailing_id: str) -> Page:
+def confirm_retry(request: PageRequest, mailing_id: str) -> Page:
     """Ask what is to be tried again."""
-    shown = _look(visit, mailing_id)
-    return Page("mailings/retry.html", {**_values(visit, shown), "counts": shown.progress.counts})
+    shown = _look(request, mailing_id)
+    return Page("mailings/retry.html", {**_values(request, shown), "counts": shown.progress.counts})
 
 
 @pages.post("/admin/mailings/{mailing_id}/retry", shows=confirm_retry)
-def retry(visit: Visit, mailing_id: str) -> Redirect:
+def retry(request: PageRequest, mailing_id: str) -> Redirect:
     """Try again what failed, and what may have been sent only if that is asked for."""
-    unknown = visit.form.flag("unknown")
-    shown = _look(visit, mailing_id)
+    unknown = request.form.flag("unknown")
+    shown = _look(request, mailing_id)
     counts = shown.progress.counts
     if not counts["failed"] and not unknown and not shown.expired:
         raise Invalid.of("unknown", Fault.AS_TOLD, text=_("tick this box to retry: no other messages have failed"))
-    visit.services.mailings.retry_failed(mailing_id, unknown=unknown)
+    request.services.mailings.retry_failed(mailing_id, unknown=unknown)
     n = counts["failed"] + (counts["unknown"] if unknown else 0)
     text = (
         _("The mailing was resumed.")
@@ -157,27 +158,27 @@ def retry(visit: Visit, mailing_id: str) -> Redirect:
     return Redirect(f"/admin/mailings/{mailing_id}", flash=text)
 
 
-def _look(visit: Visit, mailing_id: str) -> Shown:
-    state, tally = visit.services.statistics.detail(mailing_id)
-    return Shown(state, tally, progress_of(state, tally, visit.now))
+def _look(request: PageRequest, mailing_id: str) -> Shown:
+    state, tally = request.services.statistics.detail(mailing_id)
+    return Shown(state, tally, progress_of(state, tally, request.now))
 
 
-def _values(visit: Visit, shown: Shown) -> Mapping[str, Any]:
+def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
     state, tally = shown.state, shown.tally
     return {
         "shown": shown,
         "mailing": state.mailing,
         "actions": actions_of(state.mailing),
         "progress": shown.progress,
-        "maybe_twice": 0 if visit.services.settings.ids_recognised else tally.maybe_twice,
-        "retriable": shown.retriable(visit),
+        "maybe_twice": 0 if request.services.settings.ids_recognised else tally.maybe_twice,
+        "retriable": shown.retriable(request),
         "cost": cost_of(state, tally),
         "prices_of": formats.day(PRICES.as_of),
         "region": PRICES.region,
-        "chart": mailing_results.chart(visit, tally),
+        "chart": mailing_results.chart(request, tally),
         "outcomes": mailing_results.outcomes(shown.progress.counts),
         "reasons": mailing_results.reasons(tally),
-        "events": mailing_results.events(visit, state.mailing, tally),
+        "events": mailing_results.events(request, state.mailing, tally),
         "moved": MOVED,
         "shares": charts.shares,
     }

@@ -12,8 +12,8 @@ from ..domain.tallies import Tally
 from ..domain.traces import Happening, TraceEvent, mailing_events
 from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series
+from .page_request import PageRequest
 from .texts import _, reason, status_name
-from .visits import Visit
 
 _MOST = 60  # columns
 _DAY = timedelta(days=1)
@@ -29,7 +29,7 @@ class Event:
     by: str = ""
 
 
-def chart(visit: Visit, tally: Tally) -> charts.Columns | None:
+def chart(request: PageRequest, tally: Tally) -> charts.Columns | None:
     """What was sent and given up over time, as finely as it was counted; None where nothing was."""
     course = tally.course
     if not course.periods:
@@ -41,16 +41,16 @@ def chart(visit: Visit, tally: Tally) -> charts.Columns | None:
         at: {SENT: some["sent"], FAILED: some["failed"], OTHER: some["unknown"]} for at, some in course.periods.items()
     }
     buckets = [
-        Bucket(_label(visit, at, step), bucket, _label(visit, at, step, full=True))
+        Bucket(_label(request, at, step), bucket, _label(request, at, step, full=True))
         for at, bucket in charts.grouped(counts, start, end, step)
     ]
     return charts.columns("course", _title(step), series, buckets)
 
 
-def _label(visit: Visit, at: datetime, step: timedelta, *, full: bool = False) -> str:
+def _label(request: PageRequest, at: datetime, step: timedelta, *, full: bool = False) -> str:
     if step >= _DAY:  # days are counted in UTC
         return formats.day(at.astimezone(UTC), year=full)
-    local = visit.local(at)
+    local = request.local(at)
     return formats.clock(local) if full else f"{local:%H:%M}"
 
 
@@ -81,7 +81,7 @@ def reasons(tally: Tally) -> charts.Bars:
     return charts.bars(_("By reason"), _("Reason"), named)
 
 
-def events(visit: Visit, mailing: Mailing, tally: Tally) -> list[Event]:
+def events(request: PageRequest, mailing: Mailing, tally: Tally) -> list[Event]:
     """What happened, the earliest first, and what is to come."""
     told: list[Event] = []
     before: MailingStatus | None = None
@@ -90,7 +90,7 @@ def events(visit: Visit, mailing: Mailing, tally: Tally) -> list[Event]:
         if isinstance(event.status, MailingStatus):
             before = event.status
     ahead = not mailing.status.ended and mailing.launched_at is None
-    if ahead and mailing.start_at > visit.now:
+    if ahead and mailing.start_at > request.now:
         told.append(Event(mailing.start_at, _("Starts"), done=False))
     if not mailing.status.ended:
         told.append(Event(mailing.end_at, _("Ends: messages that are not sent by then expire"), done=False))

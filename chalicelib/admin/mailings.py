@@ -22,9 +22,9 @@ from ..services.previews import Preview
 from ..web.fields import query_integer
 from ..web.paging import MAX_LIMIT, PageQuery
 from . import charts, formats, local_times, mailing_form, sending_question
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, status_name
-from .visits import Visit
 
 pages = Pages()
 _TAGS = 20  # that are suggested
@@ -47,9 +47,9 @@ class NewQuery(BaseModel):
 
 
 @pages.get("/admin/mailings")
-def list_mailings(visit: Visit, query: ListQuery) -> Page:
+def list_mailings(request: PageRequest, query: ListQuery) -> Page:
     """Show the mailings: the newest first; of one status the latest start first."""
-    service = visit.services.mailings
+    service = request.services.mailings
     totals = service.totals()
     mailings, after = service.list(query.status, query.place(), query.limit)
     values = {
@@ -67,127 +67,127 @@ def list_mailings(visit: Visit, query: ListQuery) -> Page:
 
 
 @pages.get("/admin/mailings/new")
-def new_mailing(visit: Visit, query: NewQuery) -> Page:
+def new_mailing(request: PageRequest, query: NewQuery) -> Page:
     """Ask for a new mailing; it may begin as another one was."""
-    return _new_form(visit, query)
+    return _new_form(request, query)
 
 
-def _new_form(visit: Visit, query: NewQuery) -> Page:
-    model = visit.services.mailings.get(query.like) if query.like else None
-    shown = mailing_form.shown(model, visit.zone_name, visit.now, visit.services.mailings.on_unknown, again=True)
-    return _form(visit, None, {**shown, "key": secrets.token_urlsafe(16)})
+def _new_form(request: PageRequest, query: NewQuery) -> Page:
+    model = request.services.mailings.get(query.like) if query.like else None
+    shown = mailing_form.shown(model, request.zone_name, request.now, request.services.mailings.on_unknown, again=True)
+    return _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
 
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
-def create_mailing(visit: Visit, query: NewQuery) -> Page | Redirect:
+def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
     """Order it, after a question if it starts at once or goes to all.
 
     A form that is sent again orders nothing more, and one that has become another gets a new key.
     """
-    if sending_question.goes_back(visit):
-        return _filled_in(visit, _new_form(visit, query))
-    fields = mailing_form.read(visit.form, visit.zone_name).fields()
-    if asked := sending_question.question(visit, fields, "/admin/mailings/new"):
+    if sending_question.goes_back(request):
+        return _filled_in(request, _new_form(request, query))
+    fields = mailing_form.read(request.form, request.zone_name).fields()
+    if asked := sending_question.question(request, fields, "/admin/mailings/new"):
         return asked
-    username = visit.principal.username
-    key = visit.form.text("key")
+    username = request.principal.username
+    key = request.form.text("key")
     try:
-        request = RequestKey.of(key, username, repr(fields)) if key else None
+        request_key = RequestKey.of(key, username, repr(fields)) if key else None
         with mailing_form.placed():
-            mailing = visit.services.mailings.create(fields, username, request)
+            mailing = request.services.mailings.create(fields, username, request_key)
     except Invalid as error:
         if all(one.field != KEY_FIELD for one in error.errors):
             raise
-        return _with_new_key(visit, query)
+        return _with_new_key(request, query)
     return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing was created."))
 
 
-def _with_new_key(visit: Visit, query: NewQuery) -> Page:
+def _with_new_key(request: PageRequest, query: NewQuery) -> Page:
     """The form as it was sent, whose next sending orders another mailing; somebody went back to it and changed it."""
     told = _("A mailing was already created from this form. To create another one, press the button again.")
-    values = {name: value for name, value in visit.form.values.items() if name != "key"}
-    form = replace(visit.form, values=values, problem=told)
-    page = _new_form(visit.with_form(form), query)
+    values = {name: value for name, value in request.form.values.items() if name != "key"}
+    form = replace(request.form, values=values, problem=told)
+    page = _new_form(request.with_form(form), query)
     return replace(page, status=HTTPStatus.CONFLICT, values={**page.values, "form": form})
 
 
 @pages.post("/admin/mailings/preview")
-def preview_mailing(visit: Visit) -> Page:
+def preview_mailing(request: PageRequest) -> Page:
     """What the mailing would come to that stands in the form now; it changes nothing."""
-    entered = mailing_form.read(visit.form, visit.zone_name)
+    entered = mailing_form.read(request.form, request.zone_name)
     wrong = set(entered.wrong)
     try:
-        preview = visit.services.previews.draft(entered.sound(visit.now))
+        preview = request.services.previews.draft(entered.sound(request.now))
     except Invalid as error:  # the window is over, which needs the clock to see
         wrong |= {one.field for one in error.errors}
         entered = mailing_form.Entered(entered.values, (*entered.errors, *error.errors))
-        preview = visit.services.previews.draft(entered.sound(visit.now))
-    return Page("mailings/preview.html", {"wrong": wrong, **_previewed(visit, preview)})
+        preview = request.services.previews.draft(entered.sound(request.now))
+    return Page("mailings/preview.html", {"wrong": wrong, **_previewed(request, preview)})
 
 
 @pages.get("/admin/mailings/{mailing_id}/edit")
-def edit_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
+def edit_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
     """Ask for changes of a mailing, as far as it can be changed."""
-    return _edit_form(visit, mailing_id)
+    return _edit_form(request, mailing_id)
 
 
-def _edit_form(visit: Visit, mailing_id: str) -> Page | Redirect:
-    mailing = visit.services.mailings.get(mailing_id)
+def _edit_form(request: PageRequest, mailing_id: str) -> Page | Redirect:
+    mailing = request.services.mailings.get(mailing_id)
     if not mailing.state.fields:
         return Redirect(
             f"/admin/mailings/{mailing_id}", flash=_("This mailing has ended and can no longer be changed.")
         )
-    shown = mailing_form.shown(mailing, visit.zone_name, visit.now, visit.services.mailings.on_unknown)
-    return _form(visit, mailing, {**shown, "revision": str(mailing.revision)})
+    shown = mailing_form.shown(mailing, request.zone_name, request.now, request.services.mailings.on_unknown)
+    return _form(request, mailing, {**shown, "revision": str(mailing.revision)})
 
 
 @pages.post("/admin/mailings/{mailing_id}/edit", shows=edit_mailing)
-def change_mailing(visit: Visit, mailing_id: str) -> Page | Redirect:
+def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
     """Change it, unless somebody else has done so meanwhile; after a question, if that would send it, or to all."""
 
     def changed(before: Mailing) -> MailingFields:
-        if str(before.revision) != visit.form.text("revision"):
+        if str(before.revision) != request.form.text("revision"):
             raise Conflict(
                 Fault.AS_TOLD,
                 text=_("The mailing was changed or has started in the meantime. Check it and make your changes again."),
             )
-        return mailing_form.read(visit.form, visit.zone_name, before).fields()
+        return mailing_form.read(request.form, request.zone_name, before).fields()
 
-    if sending_question.goes_back(visit):
-        return _filled_in(visit, _edit_form(visit, mailing_id))
-    before = visit.services.mailings.get(mailing_id)
-    if asked := sending_question.question(visit, changed(before), f"/admin/mailings/{mailing_id}/edit", before):
+    if sending_question.goes_back(request):
+        return _filled_in(request, _edit_form(request, mailing_id))
+    before = request.services.mailings.get(mailing_id)
+    if asked := sending_question.question(request, changed(before), f"/admin/mailings/{mailing_id}/edit", before):
         return asked
     with mailing_form.placed():
-        visit.services.mailings.revise(mailing_id, changed)
+        request.services.mailings.revise(mailing_id, changed)
     return Redirect(f"/admin/mailings/{mailing_id}", flash=_("Changes saved."))
 
 
-def _filled_in(visit: Visit, page: Page | Redirect) -> Page | Redirect:
+def _filled_in(request: PageRequest, page: Page | Redirect) -> Page | Redirect:
     """The form with what was entered in it."""
-    return replace(page, values={**page.values, "form": visit.form}) if isinstance(page, Page) else page
+    return replace(page, values={**page.values, "form": request.form}) if isinstance(page, Page) else page
 
 
-def _form(visit: Visit, mailing: Mailing | None, shown: dict[str, str]) -> Page:
-    zone_name = mailing_form.zone_of(visit.form, visit.zone_name)
+def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) -> Page:
+    zone_name = mailing_form.zone_of(request.form, request.zone_name)
     values: dict[str, Any] = {
         "mailing": mailing,
         "shown": shown,
         "zone": zone_name,
         "allowed": mailing.state.fields if mailing else None,
         "choices": lambda text: local_times.choices(text, zone_name),
-        "tags": visit.services.clients.tags(_TAGS),
+        "tags": request.services.clients.tags(_TAGS),
         "max_rate": MAX_RATE,
         "max_text": MAX_TEXT_LENGTH,
     }
     return Page("mailings/form.html", values)
 
 
-def _previewed(visit: Visit, preview: Preview) -> dict[str, Any]:
+def _previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
     zones: Counter[str] = Counter()
     for (zone_name, _operator), count in preview.reached.items():
         zones[zone_name] += count
-    text = visit.form.raw("text")
+    text = request.form.raw("text")
     recipients = preview.reached.total()
     sms = sms_parts(text)
     cost = estimate(preview.matching.total(), recipients)

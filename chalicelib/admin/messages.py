@@ -13,9 +13,9 @@ from ..domain.statuses import MessageStatus
 from ..web.paging import PageQuery
 from . import search
 from .message_rows import Row, named_statuses
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 
@@ -35,9 +35,9 @@ class MessagesQuery(PageQuery):
 
 
 @pages.get("/admin/messages")
-def list_messages(visit: Visit, query: MessagesQuery) -> Page:
+def list_messages(request: PageRequest, query: MessagesQuery) -> Page:
     """Show messages, those of the newest mailings first."""
-    found = visit.services.messages.search(
+    found = request.services.messages.search(
         query.mailing or None, query.client or None, query.status or None, query.place(), query.limit
     )
     rows = [Row(message, found.mailings.get(message.mailing_id)) for message in found.rows]
@@ -46,22 +46,22 @@ def list_messages(visit: Visit, query: MessagesQuery) -> Page:
 
 
 @pages.post("/admin/messages/find", shows=list_messages)
-def find(visit: Visit) -> Redirect:
+def find(request: PageRequest) -> Redirect:
     """Go to what was typed: a phone number, or the id of a message, a mailing or a client. It stands in no address."""
-    sought = visit.form.text(search.FIELD)
-    place = search.place_of(visit.services.clients, sought)
+    sought = request.form.text(search.FIELD)
+    place = search.place_of(request.services.clients, sought)
     if search.is_message_id(sought):
         try:
-            visit.services.messages.get(sought)
+            request.services.messages.get(sought)
         except NotFound as error:
             raise Invalid.of(search.FIELD, Fault.AS_TOLD, text=_("is not the ID of a message")) from error
     return Redirect(place)
 
 
 @pages.get("/admin/messages/{message_id}")
-def show_message(visit: Visit, message_id: str) -> Page:
+def show_message(request: PageRequest, message_id: str) -> Page:
     """Show what happened to one message, what the gateway was asked, and what it answered."""
-    story = visit.services.messages.story(message_id)
+    story = request.services.messages.story(message_id)
     calls = sum(step.attempt is not None for step in story.steps)
     values = {"story": story, "message": story.message, "phone": masked_phone(story.message.phone_number)}
     return Page("messages/message.html", {**values, "calls": calls})

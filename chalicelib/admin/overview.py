@@ -10,23 +10,23 @@ from ..domain.reports import Day
 from ..services.overviews import Overview
 from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series
+from .page_request import PageRequest
 from .routing import Page, Pages
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 _HOURS = 24
 
 
 @pages.get("/admin")
-def show_overview(visit: Visit) -> Page:
+def show_overview(request: PageRequest) -> Page:
     """Show what is going on."""
-    now = _now(visit)
+    now = _now(request)
     begun = any(now.mailings.values())
-    clients = None if begun else visit.services.clients.count(Segment())
+    clients = None if begun else request.services.clients.count(Segment())
     values = {
         "now": now,
-        "chart": _chart(visit) if begun else None,
+        "chart": _chart(request) if begun else None,
         "begun": begun,
         "clients": clients,
         "shares": charts.shares,
@@ -35,32 +35,32 @@ def show_overview(visit: Visit) -> Page:
 
 
 @pages.get("/admin/overview/now")
-def show_now(visit: Visit) -> Page:
+def show_now(request: PageRequest) -> Page:
     """The part of the page that is looked at every few seconds."""
-    return Page("overview/now.html", {"now": _now(visit), "shares": charts.shares})
+    return Page("overview/now.html", {"now": _now(request), "shares": charts.shares})
 
 
 @pages.get("/admin/overview/hours")
-def show_hours(visit: Visit) -> Page:
+def show_hours(request: PageRequest) -> Page:
     """The part of the page that is looked at now and then."""
-    return Page("overview/hours.html", {"chart": _chart(visit)})
+    return Page("overview/hours.html", {"chart": _chart(request)})
 
 
-def _now(visit: Visit) -> Overview:
-    today = Day.of(visit.local(visit.now).date(), visit.zone_name)
-    return visit.services.overviews.look(today.start)
+def _now(request: PageRequest) -> Overview:
+    today = Day.of(request.local(request.now).date(), request.zone_name)
+    return request.services.overviews.look(today.start)
 
 
-def _chart(visit: Visit) -> charts.Columns:
+def _chart(request: PageRequest) -> charts.Columns:
     series = (Series(SENT, _("sent")), Series(FAILED, _("failed")), Series(OTHER, _("not sent for another reason")))
     buckets = [
-        Bucket(f"{local:%H:%M}", _grouped(counts), formats.clock(local)) for local, counts in _local_hours(visit)
+        Bucket(f"{local:%H:%M}", _grouped(counts), formats.clock(local)) for local, counts in _local_hours(request)
     ]
     return charts.columns("hours", _("The last 24 hours"), series, buckets)
 
 
-def _local_hours(visit: Visit) -> list[tuple[datetime, Counter[str]]]:
-    return [(visit.local(hour), counts) for hour, counts in visit.services.overviews.last_hours(_HOURS)]
+def _local_hours(request: PageRequest) -> list[tuple[datetime, Counter[str]]]:
+    return [(request.local(hour), counts) for hour, counts in request.services.overviews.last_hours(_HOURS)]
 
 
 def _grouped(counts: Counter[str]) -> dict[str, int]:

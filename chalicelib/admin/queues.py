@@ -13,9 +13,9 @@ from ..domain.statuses import MessageStatus
 from ..messaging import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
 from . import formats, texts
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, ngettext
-from .visits import Visit
 
 pages = Pages()
 SHOWN = 100  # dead letters; SQS gives them out in no order and has no pages
@@ -77,14 +77,14 @@ class LetterQuery(BaseModel):
 
 
 @pages.get("/admin/queues")
-def show_queues(visit: Visit) -> Page:
+def show_queues(request: PageRequest) -> Page:
     """Show the queues and what was given up."""
-    letters = _letters(visit)
-    total = max(visit.services.queues["send-dead"].depths().visible, len(letters))
+    letters = _letters(request)
+    total = max(request.services.queues["send-dead"].depths().visible, len(letters))
     return Page(
         "queues/page.html",
         {
-            "queues": _queues(visit),
+            "queues": _queues(request),
             "letters": letters,
             "total": total,
             "oldest": _oldest(letters),
@@ -95,42 +95,42 @@ def show_queues(visit: Visit) -> Page:
 
 
 @pages.get("/admin/queues/depths")
-def show_depths(visit: Visit) -> Page:
+def show_depths(request: PageRequest) -> Page:
     """The part of the page that is looked at again and again."""
-    return Page("queues/depths.html", {"queues": _queues(visit)})
+    return Page("queues/depths.html", {"queues": _queues(request)})
 
 
 @pages.get("/admin/queues/redrive")
-def confirm_redrive(visit: Visit, query: LetterQuery) -> Page | Redirect:
+def confirm_redrive(request: PageRequest, query: LetterQuery) -> Page | Redirect:
     """Ask what is to be put back, and say how many people get it."""
-    letters = [row for row in _letters(visit, MOST) if query.id in ("", row.letter.item)]
+    letters = [row for row in _letters(request, MOST) if query.id in ("", row.letter.item)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
     return Page("queues/redrive.html", {"meant": Meant.of(letters), "id": query.id, "most": MOST})
 
 
 @pages.post("/admin/queues/redrive")
-def redrive(visit: Visit) -> Redirect:
+def redrive(request: PageRequest) -> Redirect:
     """Put back the dead letters named, or all; what may have been sent only if that is asked for."""
-    ids = visit.form.texts("id")
-    unknown = visit.form.flag("unknown")
-    redriven = visit.services.dead_letters.redrive(frozenset(ids) if ids else None, unknown=unknown)
+    ids = request.form.texts("id")
+    unknown = request.form.flag("unknown")
+    redriven = request.services.dead_letters.redrive(frozenset(ids) if ids else None, unknown=unknown)
     return Redirect("/admin/queues", flash=_told(redriven))
 
 
 @pages.get("/admin/queues/discard")
-def confirm_discard(visit: Visit, query: LetterQuery) -> Page | Redirect:
+def confirm_discard(request: PageRequest, query: LetterQuery) -> Page | Redirect:
     """Ask whether to discard."""
-    letters = [row for row in _letters(visit) if query.id in ("", row.letter.item)]
+    letters = [row for row in _letters(request) if query.id in ("", row.letter.item)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
     return Page("queues/discard.html", {"letters": letters})
 
 
 @pages.post("/admin/queues/discard")
-def discard(visit: Visit) -> Redirect:
+def discard(request: PageRequest) -> Redirect:
     """Remove the dead letters named."""
-    count = visit.services.dead_letters.discard(frozenset(visit.form.texts("id")))
+    count = request.services.dead_letters.discard(frozenset(request.form.texts("id")))
     text = ngettext(
         "%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", count, n=formats.number(count)
     )
@@ -142,7 +142,7 @@ def masked(phone_number: str) -> str:
     return f"{phone_number[:4]}•••{phone_number[-2:]}"
 
 
-def _queues(visit: Visit) -> list[QueueRow]:
+def _queues(request: PageRequest) -> list[QueueRow]:
     texts = {
         "dispatch": (_("Preparing mailings"), _("Mailings that are about to start, and their recipients.")),
         "dispatch-dead": (_("Preparing mailings, failed"), _("Steps that failed every time. The log says why.")),
@@ -150,7 +150,8 @@ def _queues(visit: Visit) -> list[QueueRow]:
         "send-dead": (_("Failed messages"), _("Messages that failed every time. They are listed below.")),
     }
     return [
-        QueueRow(*texts[name], queue.depths(), name.endswith("-dead")) for name, queue in visit.services.queues.items()
+        QueueRow(*texts[name], queue.depths(), name.endswith("-dead"))
+        for name, queue in request.services.queues.items()
     ]
 
 
@@ -158,10 +159,10 @@ def _gone() -> str:
     return _("This message is no longer there, or somebody else is working on it.")
 
 
-def _letters(visit: Visit, most: int = SHOWN) -> list[LetterRow]:
+def _letters(request: PageRequest, most: int = SHOWN) -> list[LetterRow]:
     """Up to so many, the oldest first."""
-    letters = sorted(visit.services.dead_letters.list(most), key=lambda letter: letter.given_up_at)
-    messages = visit.services.messages.of(letter.about for letter in letters if letter.about)
+    letters = sorted(request.services.dead_letters.list(most), key=lambda letter: letter.given_up_at)
+    messages = request.services.messages.of(letter.about for letter in letters if letter.about)
     return [LetterRow(letter, messages.get(letter.about) if letter.about else None) for letter in letters]
 
 

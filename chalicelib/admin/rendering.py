@@ -13,8 +13,8 @@ from ..domain.reports import excerpt
 from ..domain.statuses import IN_TROUBLE, TERMINAL, MessageStatus
 from . import assets, formats, texts
 from .languages import LANGUAGES
+from .page_request import PageRequest
 from .texts import _
-from .visits import Visit
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,15 +26,15 @@ _COUNTED = (*_FIRST, *(name for name in TERMINAL if name not in _FIRST))
 _OTHER_ENDINGS = tuple(name for name in TERMINAL if name not in ("sent", "failed"))
 
 
-def render(template: str, visit: Visit, values: Mapping[str, Any]) -> str:
+def render(template: str, request: PageRequest, values: Mapping[str, Any]) -> str:
     """The template with the values, and with what every page knows."""
     common = {
-        "visit": visit,
-        "form": visit.form,
-        "link": visit.link,
-        "asset": lambda name: visit.link(assets.path_of(name)),
+        "request": request,
+        "form": request.form,
+        "link": request.link,
+        "asset": lambda name: request.link(assets.path_of(name)),
         "languages": LANGUAGES,
-        "now": visit.now,
+        "now": request.now,
         "version": __version__,
         "status_name": texts.status_name,
         "worker_name": texts.worker_name,

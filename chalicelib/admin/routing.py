@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Blueprint, Response
+from chalice.app import Request as ChaliceRequest
 from pydantic import BaseModel
 
 from .. import bootstrap
@@ -21,9 +22,9 @@ from ..observability import logger, name_user
 from ..web import parsing, problems
 from ..web.instrumentation import served
 from ..web.request import EVERYBODY, Text
-from . import forms, languages, rendering, sessions, texts, visits
+from . import forms, languages, page_request, rendering, sessions, texts
+from .page_request import PageRequest
 from .texts import _
-from .visits import Visit
 
 Handler = Callable[..., Any]
 _Headers = dict[str, str | list[str]]
@@ -93,7 +94,7 @@ class Pages:
     ) -> Callable[[Handler], Handler]:
         """Serve a change. Where it fails, the page `shows` is shown again with what was entered.
 
-        With another `consumes` the body is `visit.text`, and the CSRF token comes in the header X-CSRF-Token.
+        With another `consumes` the body is `request.text`, and the CSRF token comes in the header X-CSRF-Token.
         """
         return self._register("POST", path, roles, shows, consumes, max_bytes)
 
@@ -123,69 +124,69 @@ class Pages:
 
 def _view(route: Route, blueprint: Blueprint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        request = blueprint.current_request
-        return served(request, route.path, lambda: _answer(route, request, path))
+        raw = blueprint.current_request
+        return served(raw, route.path, lambda: _answer(route, raw, path))
 
     view.__name__ = route.handler.__name__
     view.__doc__ = inspect.getdoc(route.handler)
     return view
 
 
-def _answer(route: Route, request: Request, path: dict[str, str]) -> Response:
-    visit = visits.enter(request, bootstrap.get_services())
-    with languages.speaking(visit.language):
+def _answer(route: Route, raw: ChaliceRequest, path: dict[str, str]) -> Response:
+    request = page_request.begin(raw, bootstrap.get_services())
+    with languages.speaking(request.language):
         try:
-            visit = _identified(route, visit)
-            _check_role(route, visit)
-            return _response(visit, _outcome(route, visit, path))
+            request = _identified(route, request)
+            _check_role(route, request)
+            return _response(request, _outcome(route, request, path))
         except SignInNeeded:
-            return _response(visit, _to_sign_in(visit))
+            return _response(request, _to_sign_in(request))
         except Exception as error:  # the boundary of a request
-            return _response(visit, _refusal(route, error))
+            return _response(request, _refusal(route, error))
 
 
-def _identified(route: Route, visit: Visit) -> Visit:
-    """The visit with its session, if there is one; SignInNeeded where the page needs one."""
-    session = sessions.find(visit.call, visit.cookies.get(sessions.COOKIE, ""))
+def _identified(route: Route, request: PageRequest) -> PageRequest:
+    """The request with its session, if there is one; raises SignInNeeded if the page needs one."""
+    session = sessions.find(request, request.cookies.get(sessions.COOKIE, ""))
     if session is None:
         if route.roles is None:
-            return visit
+            return request
         raise SignInNeeded
     name_user(session.principal.username)
-    return visit.signed_in(session)
+    return request.signed_in(session)
 
 
-def _check_role(route: Route, visit: Visit) -> None:
-    if route.roles is not None and visit.principal.role not in route.roles:
+def _check_role(route: Route, request: PageRequest) -> None:
+    if route.roles is not None and request.principal.role not in route.roles:
         raise Forbidden(Fault.AS_TOLD, text=_("Your role does not allow this."))
 
 
-def _outcome(route: Route, visit: Visit, path: dict[str, str]) -> Page | Redirect | Text:
+def _outcome(route: Route, request: PageRequest, path: dict[str, str]) -> Page | Redirect | Text:
     result: Page | Redirect | Text
     if route.method == "GET":
-        result = _called(route.handler, visit, path)
+        result = _called(route.handler, request, path)
         return result
-    visit = _read(route, visit)
+    request = _read(route, request)
     try:
-        result = _called(route.handler, visit, path)
+        result = _called(route.handler, request, path)
     except (NotFound, Forbidden):
         raise
     except ServiceError as error:
         if route.shows is None:
             raise
         kind = problems.problem_type(error)
-        form = visit.form.refused(error, told(error))
-        result = _called(route.shows, visit.with_form(form), path)
+        form = request.form.refused(error, told(error))
+        result = _called(route.shows, request.with_form(form), path)
         if isinstance(result, Page):
             result = replace(result, status=int(kind.status), values={**result.values, "form": form})
     return result
 
 
-def _called(handler: Handler, visit: Visit, path: dict[str, str]) -> Any:
+def _called(handler: Handler, request: PageRequest, path: dict[str, str]) -> Any:
     query_type = _query_type(handler)
     if query_type is None:
-        return handler(visit, **path)
-    return handler(visit, query=parsing.read_query(query_type, visit.query_values), **path)
+        return handler(request, **path)
+    return handler(request, query=parsing.read_query(query_type, request.query_values), **path)
 
 
 @cache
@@ -193,19 +194,19 @@ def _query_type(handler: Handler) -> type[BaseModel] | None:
     return typing.get_type_hints(handler).get("query")
 
 
-def _read(route: Route, visit: Visit) -> Visit:
-    """The visit with what it sent, once it is sure that our own page sent it."""
-    sessions.check_origin(visit.call)
-    parsing.check_content_type(visit.call.header("content-type") or forms.FORM, route.consumes)
+def _read(route: Route, request: PageRequest) -> PageRequest:
+    """The request with what it sent, once it is sure that our own page sent it."""
+    sessions.check_origin(request)
+    parsing.check_content_type(request.header("content-type") or forms.FORM, route.consumes)
     if route.consumes == forms.FORM:
-        visit = visit.with_form(forms.read(visit.call.body))
+        request = request.with_form(forms.read(request.body))
     else:
-        visit = replace(visit, text=parsing.read_text(visit.call.body, route.max_bytes))
+        request = replace(request, text=parsing.read_text(request.body, route.max_bytes))
     # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
-    if visit.session is not None and route.roles is not None:
-        token = visit.call.header(sessions.CSRF_HEADER) or visit.form.raw(forms.CSRF_FIELD)
-        sessions.check_csrf(visit.session, token)
-    return visit
+    if request.session is not None and route.roles is not None:
+        token = request.header(sessions.CSRF_HEADER) or request.form.raw(forms.CSRF_FIELD)
+        sessions.check_csrf(request.session, token)
+    return request
 
 
 def told(error: Exception) -> str:
@@ -216,9 +217,9 @@ def told(error: Exception) -> str:
     return texts.of_problems(kind.meaning)
 
 
-def _to_sign_in(visit: Visit) -> Redirect:
-    here = visit.call.request.path
-    back = f"?next={quote(here)}" if visit.call.request.method == "GET" and not visit.partial else ""
+def _to_sign_in(request: PageRequest) -> Redirect:
+    here = request.path
+    back = f"?next={quote(here)}" if request.method == "GET" and not request.partial else ""
     return Redirect(f"/admin/login{back}")
 
 
@@ -234,28 +235,28 @@ def _refusal(route: Route, error: Exception) -> Page:
     return Page("error.html", {"heading": texts.of_problems(kind.title), "detail": told(error)}, status, headers)
 
 
-def _response(visit: Visit, result: Page | Redirect | Text) -> Response:
+def _response(request: PageRequest, result: Page | Redirect | Text) -> Response:
     if isinstance(result, Text):
         text_headers: _Headers = {"Cache-Control": "no-store", **_HEADERS, "Content-Type": result.media_type}
         return Response(body=result.body, headers={**text_headers, **result.headers}, status_code=200)
     if isinstance(result, Redirect):
-        return _redirected(visit, result)
+        return _redirected(request, result)
     headers: _Headers = {**_HEADERS, **_PAGE_HEADERS, **result.headers}
-    if visit.flash and not visit.partial:
-        headers["Set-Cookie"] = [sessions.cookie(visit.call, visits.FLASH, "", max_age=0)]
-    body = rendering.render(result.template, visit, result.values)
+    if request.flash and not request.partial:
+        headers["Set-Cookie"] = [sessions.cookie(request, page_request.FLASH, "", max_age=0)]
+    body = rendering.render(result.template, request, result.values)
     return Response(body=body, headers=headers, status_code=result.status)
 
 
-def _redirected(visit: Visit, result: Redirect) -> Response:
-    place = visit.link(result.path)
+def _redirected(request: PageRequest, result: Redirect) -> Response:
+    place = request.link(result.path)
     cookies = list(result.cookies)
     if result.flash:
-        cookies.append(sessions.cookie(visit.call, visits.FLASH, visits.flash_value(result.flash), max_age=60))
+        cookies.append(sessions.cookie(request, page_request.FLASH, page_request.flash_value(result.flash), max_age=60))
     headers: _Headers = {**_HEADERS, "Cache-Control": "no-store", "Content-Type": HTML}
     if cookies:
         headers["Set-Cookie"] = cookies
     # htmx follows a redirect by itself and would put the whole page where a part of it belongs.
-    if visit.partial:
+    if request.partial:
         return Response(body="", headers={**headers, "HX-Redirect": place}, status_code=200)
     return Response(body="", headers={**headers, "Location": place}, status_code=303)

@@ -8,8 +8,8 @@ from ..domain.mailings import Mailing
 from ..domain.sms import sms_parts
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
+from .page_request import PageRequest
 from .routing import Page
-from .visits import Visit
 
 SOON = timedelta(minutes=1)  # what starts within it starts at once: nobody could stop it any more
 _STEP, _SEND, _BACK = "step", "send", "edit"
@@ -17,12 +17,12 @@ _TOLD = "told"  # what the page said when the button was pressed
 _OWN = frozenset({"csrf", _STEP, _TOLD})
 
 
-def goes_back(visit: Visit) -> bool:
+def goes_back(request: PageRequest) -> bool:
     """Whether the question was answered with no: the form is wanted again, with all that was entered."""
-    return visit.form.text(_STEP) == _BACK
+    return request.form.text(_STEP) == _BACK
 
 
-def question(visit: Visit, fields: MailingFields, path: str, before: Mailing | None = None) -> Page | None:
+def question(request: PageRequest, fields: MailingFields, path: str, before: Mailing | None = None) -> Page | None:
     """The page that has to be answered first; None if nothing is to be asked, or the answer was yes.
 
     The people are counted anew with every answer: if they have become many more or fewer, or the start has come
@@ -30,16 +30,16 @@ def question(visit: Visit, fields: MailingFields, path: str, before: Mailing | N
     to and when it starts stay, nothing is asked. Raises Invalid if the window is over.
     """
     everybody = not fields.segment.tags and not fields.segment.operators
-    at_once = fields.start_at <= visit.now + SOON and (before is None or before.status is MailingStatus.SCHEDULED)
+    at_once = fields.start_at <= request.now + SOON and (before is None or before.status is MailingStatus.SCHEDULED)
     if before and (before.segment, before.start_at) == (fields.segment, fields.start_at):
         return None
     if not everybody and not at_once:
         return None
-    preview = visit.services.previews.draft(fields)
+    preview = request.services.previews.draft(fields)
     matching, people = preview.matching.total(), preview.reached.total()
     if at_once and not matching:
         return None  # it is refused, beside the field
-    told = _told(visit)
+    told = _told(request)
     if told is not None and told[0] == at_once and not changed_much(told[1], people):
         return None
     values = {
@@ -50,7 +50,7 @@ def question(visit: Visit, fields: MailingFields, path: str, before: Mailing | N
         "people": people,
         "preview": preview,
         "sms": sms_parts(fields.text),
-        "kept": [(name, one) for name, given in visit.form.values.items() if name not in _OWN for one in given],
+        "kept": [(name, one) for name, given in request.form.values.items() if name not in _OWN for one in given],
         "told": f"{'now' if at_once else 'later'} {people}",
         "before": told,
         "mailing": before,
@@ -63,9 +63,9 @@ def changed_much(told: int, people: int) -> bool:
     return abs(people - told) * 10 > told
 
 
-def _told(visit: Visit) -> tuple[bool, int] | None:
+def _told(request: PageRequest) -> tuple[bool, int] | None:
     """Whether it was to start at once, and how many were to get it, when it was asked; None if nothing was."""
-    when, _, number = visit.form.text(_TOLD).partition(" ")
-    if visit.form.text(_STEP) != _SEND or when not in ("now", "later") or not number.isdecimal():
+    when, _, number = request.form.text(_TOLD).partition(" ")
+    if request.form.text(_STEP) != _SEND or when not in ("now", "later") or not number.isdecimal():
         return None
     return when == "now", int(number[:12])

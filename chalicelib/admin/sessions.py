@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ..domain.errors import Forbidden, Unauthenticated
 from ..domain.faults import Fault
 from ..domain.users import Principal
-from ..web.request import Call
+from ..web.request import Request
 
 COOKIE = "session"
 CSRF_HEADER = "x-csrf-token"
@@ -30,43 +30,43 @@ class Session:
         return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
-def cookies(call: Call) -> dict[str, str]:
+def cookies(request: Request) -> dict[str, str]:
     """The request's cookies. (The standard library's parser drops all where one of another service is odd.)"""
-    pairs = (part.partition("=") for part in (call.header("cookie") or "").split(";"))
+    pairs = (part.partition("=") for part in (request.header("cookie") or "").split(";"))
     return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def find(call: Call, secret: str) -> Session | None:
+def find(request: Request, secret: str) -> Session | None:
     """The session of a cookie's secret, None where it is good no more."""
     if not secret:
         return None
     try:
-        return Session(call.services.accounts.authenticate(secret), secret)
+        return Session(request.services.accounts.authenticate(secret), secret)
     except Unauthenticated:
         return None
 
 
-def cookie(call: Call, name: str, value: str, *, http_only: bool = True, max_age: int | None = None) -> str:
+def cookie(request: Request, name: str, value: str, *, http_only: bool = True, max_age: int | None = None) -> str:
     """A Set-Cookie header for the pages of the admin UI, and nothing else."""
-    parts = [f"{name}={value}", f"Path={call.link('/admin')}", "SameSite=Lax"]
+    parts = [f"{name}={value}", f"Path={request.link('/admin')}", "SameSite=Lax"]
     if max_age is not None:
         parts.append(f"Max-Age={max_age}")
     if http_only:
         parts.append("HttpOnly")
-    if not _on_loopback(call):
+    if not _on_loopback(request):
         parts.append("Secure")
     return "; ".join(parts)
 
 
-def check_origin(call: Call) -> None:
+def check_origin(request: Request) -> None:
     """Forbidden where a browser says that another site made the request."""
-    site = call.header("sec-fetch-site")
+    site = request.header("sec-fetch-site")
     if site is not None:
         if site not in ("same-origin", "none"):
             raise Forbidden(Fault.OTHER_SITE)
         return
-    origin = call.header("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != (call.header("host") or "").lower():
+    origin = request.header("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != (request.header("host") or "").lower():
         raise Forbidden(Fault.OTHER_SITE)
 
 
@@ -76,6 +76,6 @@ def check_csrf(session: Session, token: str) -> None:
         raise Forbidden(Fault.FORM_TOO_OLD)
 
 
-def _on_loopback(call: Call) -> bool:
-    host = (call.header("host") or "").lower()
+def _on_loopback(request: Request) -> bool:
+    host = (request.header("host") or "").lower()
     return host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK

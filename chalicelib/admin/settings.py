@@ -12,69 +12,69 @@ from ..web.bodies import ReportBody
 from ..web.paging import PageQuery
 from ..web.request import ADMINS
 from . import formats
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 @pages.get("/admin/settings")
-def show_settings(visit: Visit, query: PageQuery) -> Page:
+def show_settings(request: PageRequest, query: PageQuery) -> Page:
     """Show rate, circuit and the trail of their changes."""
-    control = visit.services.gateway_control
+    control = request.services.gateway_control
     changes, after = control.changes(query.place(), query.limit)
     values = {
         "control": control.state(),
-        "pace": control.state().pace(visit.now),
+        "pace": control.state().pace(request.now),
         "changes": changes,
         "next": query.following(after),
     }
-    return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(visit)})
+    return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(request)})
 
 
 @pages.post("/admin/settings/rate", shows=show_settings)
-def set_rate(visit: Visit) -> Redirect:
+def set_rate(request: PageRequest) -> Redirect:
     """Set the rate; an empty field is no limit."""
-    given = visit.form.text("rate")
+    given = request.form.text("rate")
     if given and not _DIGITS.fullmatch(given):
         raise Invalid.of(
             "rate", Fault.AS_TOLD, text=_("must be a whole number of messages per second, or empty for no limit")
         )
-    visit.services.gateway_control.set_rate(int(given) if given else None, visit.principal.username)
+    request.services.gateway_control.set_rate(int(given) if given else None, request.principal.username)
     return Redirect("/admin/settings", flash=_("The rate was changed. It takes effect within seconds."))
 
 
 @pages.post("/admin/settings/hold", shows=show_settings)
-def hold(visit: Visit) -> Redirect:
+def hold(request: PageRequest) -> Redirect:
     """Open the circuit by hand."""
-    visit.services.gateway_control.hold(visit.principal.username, visit.form.text("reason"))
+    request.services.gateway_control.hold(request.principal.username, request.form.text("reason"))
     return Redirect("/admin/settings", flash=_("Sending is paused. Nothing is sent until you resume it."))
 
 
 @pages.get("/admin/settings/close")
-def confirm_close(visit: Visit) -> Page:
+def confirm_close(request: PageRequest) -> Page:
     """Ask whether to send what waits, and say how much that is."""
-    look = visit.services.overviews.look(visit.now)
+    look = request.services.overviews.look(request.now)
     running = [one for one in look.under_way if one.mailing.status is MailingStatus.RUNNING]
     waiting = sum(one.total - one.done for one in running)
     return Page("settings/close.html", {"waiting": waiting, "unseen": look.unseen})
 
 
 @pages.post("/admin/settings/close", shows=confirm_close)
-def close(visit: Visit) -> Redirect:
+def close(request: PageRequest) -> Redirect:
     """Close the circuit by hand, and send what waits."""
-    visit.services.gateway_control.close(visit.principal.username, visit.form.text("reason"))
-    visit.services.feeder.ensure_pump()
+    request.services.gateway_control.close(request.principal.username, request.form.text("reason"))
+    request.services.feeder.ensure_pump()
     return Redirect("/admin/settings", flash=_("Sending was resumed. Waiting messages are being sent."))
 
 
 @pages.post("/admin/settings/report", shows=show_settings, roles=ADMINS)
-def send_report(visit: Visit) -> Redirect:
+def send_report(request: PageRequest) -> Redirect:
     """E-mail the report of a day now; of today so far where the field is empty."""
-    body = visit.form.into(ReportBody, {"day": visit.form.text("day") or None})
-    sent = visit.services.reports.send(body.day)
+    body = request.form.into(ReportBody, {"day": request.form.text("day") or None})
+    sent = request.services.reports.send(body.day)
     text = _(
         "The report for %(day)s was sent to %(people)s.",
         day=formats.day(sent.report.day.on),
@@ -83,7 +83,7 @@ def send_report(visit: Visit) -> Redirect:
     return Redirect("/admin/settings", flash=text)
 
 
-def _report(visit: Visit) -> dict[str, object]:
-    settings = visit.services.settings
+def _report(request: PageRequest) -> dict[str, object]:
+    settings = request.services.settings
     hour = f"{settings.report_hour:02}:00"
     return {"recipients": settings.report_recipients, "report_hour": hour, "report_timezone": settings.report_timezone}

@@ -7,9 +7,9 @@ import re
 from pydantic import BaseModel
 
 from . import sessions
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 _OURS = re.compile(r"/admin(/[A-Za-z0-9_/-]{0,200})?")
@@ -23,27 +23,27 @@ class SignInQuery(BaseModel):
 
 
 @pages.get("/admin/login", roles=None)
-def show_sign_in(visit: Visit, query: SignInQuery) -> Page:
+def show_sign_in(request: PageRequest, query: SignInQuery) -> Page:
     """Ask for username and password."""
     return Page("login.html", {"next": query.next})
 
 
 @pages.post("/admin/login", roles=None, shows=show_sign_in)
-def sign_in(visit: Visit, query: SignInQuery) -> Redirect:
+def sign_in(request: PageRequest, query: SignInQuery) -> Redirect:
     """Begin a session."""
-    form = visit.form
-    accounts = visit.services.accounts
+    form = request.form
+    accounts = request.services.accounts
     issued = accounts.issue_token(
-        form.text("username")[:256], form.raw("password")[:1024], visit.call.address, _TOKEN_NAME
+        form.text("username")[:256], form.raw("password")[:1024], request.address, _TOKEN_NAME
     )
-    cookie = sessions.cookie(visit.call, sessions.COOKIE, issued.secret)
+    cookie = sessions.cookie(request, sessions.COOKIE, issued.secret)
     return Redirect(query.next if _OURS.fullmatch(query.next) else "/admin", cookies=(cookie,))
 
 
 @pages.post("/admin/logout")
-def sign_out(visit: Visit) -> Redirect:
+def sign_out(request: PageRequest) -> Redirect:
     """End the session; its token is good for nothing any more."""
-    if visit.session is not None:
-        visit.services.accounts.revoke_secret(visit.session.secret)
-    gone = sessions.cookie(visit.call, sessions.COOKIE, "", max_age=0)
+    if request.session is not None:
+        request.services.accounts.revoke_secret(request.session.secret)
+    gone = sessions.cookie(request, sessions.COOKIE, "", max_age=0)
     return Redirect("/admin/login", flash=_("You have signed out."), cookies=(gone,))

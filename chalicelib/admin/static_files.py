@@ -6,18 +6,18 @@ from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..web.request import Text
 from . import assets
+from .page_request import PageRequest
 from .routing import Pages
-from .visits import Visit
 
 pages = Pages()
 _YEAR = 365 * 24 * 3600
 
 
 @pages.get("/admin/static/{name}", roles=None)
-def read_static_file(visit: Visit, name: str) -> Text:
+def read_static_file(request: PageRequest, name: str) -> Text:
     """A file; its path as pages write it changes with its content, so that it may be kept for good."""
     if name not in assets.MEDIA_TYPES:
         raise NotFound(Fault.NO_SUCH_FILE)
-    kept = f"public, max-age={_YEAR}, immutable" if visit.query_values else "no-cache"
+    kept = f"public, max-age={_YEAR}, immutable" if request.query_values else "no-cache"
     headers = {"Cache-Control": kept, "ETag": f'"{assets.version(name)}"'}
     return Text(assets.content(name), assets.MEDIA_TYPES[name], headers)

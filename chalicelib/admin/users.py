@@ -8,87 +8,87 @@ from ..domain.users import Role
 from ..services.passwords import invented_password
 from ..web.paging import PageQuery
 from ..web.request import ADMINS
+from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _
-from .visits import Visit
 
 pages = Pages()
 
 
 @pages.get("/admin/users", roles=ADMINS)
-def list_users(visit: Visit, query: PageQuery) -> Page:
+def list_users(request: PageRequest, query: PageQuery) -> Page:
     """Show the users by name, and the form for another."""
-    users, after = visit.services.accounts.list(query.place(), query.limit)
-    values = {"users": users, "total": visit.services.accounts.count(), "next": query.following(after)}
+    users, after = request.services.accounts.list(query.place(), query.limit)
+    values = {"users": users, "total": request.services.accounts.count(), "next": query.following(after)}
     return Page("users/list.html", {**values, "roles": _roles(), "first": not query.cursor})
 
 
 @pages.post("/admin/users", shows=list_users, roles=ADMINS)
-def create_user(visit: Visit) -> Page:
+def create_user(request: PageRequest) -> Page:
     """Add a user with an invented password, which is shown this once."""
-    username, password = visit.form.text("username"), invented_password()
-    visit.services.accounts.create(username, password, _role(visit))
+    username, password = request.form.text("username"), invented_password()
+    request.services.accounts.create(username, password, _role(request))
     return Page("users/password.html", {"username": username, "password": password, "created": True})
 
 
 @pages.get("/admin/users/{username}", roles=ADMINS)
-def show_user(visit: Visit, username: str) -> Page:
+def show_user(request: PageRequest, username: str) -> Page:
     """Show one user, and what can be done."""
-    accounts = visit.services.accounts
+    accounts = request.services.accounts
     user = accounts.get(username)
     return Page("users/user.html", {"user": user, "tokens": accounts.tokens(username), "roles": _roles()})
 
 
 @pages.post("/admin/users/{username}/role", shows=show_user, roles=ADMINS)
-def change_role(visit: Visit, username: str) -> Redirect:
+def change_role(request: PageRequest, username: str) -> Redirect:
     """Give a user another role, which signs the user out."""
-    visit.services.accounts.change(username, role=_role(visit))
+    request.services.accounts.change(username, role=_role(request))
     return Redirect(f"/admin/users/{username}", flash=_("Changes saved."))
 
 
 @pages.get("/admin/users/{username}/password", roles=ADMINS)
-def confirm_password(visit: Visit, username: str) -> Page:
+def confirm_password(request: PageRequest, username: str) -> Page:
     """Ask whether to reset the password."""
-    return Page("users/confirm.html", {"user": visit.services.accounts.get(username), "action": "password"})
+    return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "password"})
 
 
 @pages.post("/admin/users/{username}/password", shows=confirm_password, roles=ADMINS)
-def reset_password(visit: Visit, username: str) -> Page:
+def reset_password(request: PageRequest, username: str) -> Page:
     """Give a user an invented password, which is shown this once."""
-    password = visit.services.accounts.reset_password(username)
+    password = request.services.accounts.reset_password(username)
     return Page("users/password.html", {"username": username, "password": password, "created": False})
 
 
 @pages.get("/admin/users/{username}/sign-out", roles=ADMINS)
-def confirm_sign_out(visit: Visit, username: str) -> Page:
+def confirm_sign_out(request: PageRequest, username: str) -> Page:
     """Ask whether to revoke all tokens."""
-    return Page("users/confirm.html", {"user": visit.services.accounts.get(username), "action": "sign-out"})
+    return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "sign-out"})
 
 
 @pages.post("/admin/users/{username}/sign-out", shows=confirm_sign_out, roles=ADMINS)
-def sign_user_out(visit: Visit, username: str) -> Redirect:
+def sign_user_out(request: PageRequest, username: str) -> Redirect:
     """Revoke all tokens of a user."""
-    visit.services.accounts.revoke_all_tokens(username)
+    request.services.accounts.revoke_all_tokens(username)
     text = _("%(username)s was signed out everywhere.", username=username)
     return Redirect(f"/admin/users/{username}", flash=text)
 
 
 @pages.get("/admin/users/{username}/delete", roles=ADMINS)
-def confirm_delete(visit: Visit, username: str) -> Page:
+def confirm_delete(request: PageRequest, username: str) -> Page:
     """Ask whether to remove a user."""
-    return Page("users/confirm.html", {"user": visit.services.accounts.get(username), "action": "delete"})
+    return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "delete"})
 
 
 @pages.post("/admin/users/{username}/delete", shows=confirm_delete, roles=ADMINS)
-def delete_user(visit: Visit, username: str) -> Redirect:
+def delete_user(request: PageRequest, username: str) -> Redirect:
     """Remove a user with all tokens."""
-    visit.services.accounts.delete(username)
+    request.services.accounts.delete(username)
     return Redirect("/admin/users", flash=_("The user %(username)s was deleted.", username=username))
 
 
-def _role(visit: Visit) -> Role:
+def _role(request: PageRequest) -> Role:
     try:
-        return Role(visit.form.text("role"))
+        return Role(request.form.text("role"))
     except ValueError as error:
         raise Invalid.of("role", Fault.AS_TOLD, text=_("must be one of the choices")) from error
 

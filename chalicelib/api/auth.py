@@ -7,7 +7,7 @@ from pydantic import Field, StrictStr
 from ..domain.errors import TooManyRequests, Unauthenticated
 from ..services.accounts import IssuedToken
 from ..web.fields import Body, MomentOut, View, example
-from ..web.request import Call
+from ..web.request import Request
 from .authentication import secret_of
 from .routing import Routes
 
@@ -39,12 +39,12 @@ class NewToken(View):
 
 
 @routes.route("POST", "/auth-token", roles=None, errors=(Unauthenticated, TooManyRequests))
-def issue_token(call: Call, body: Credentials) -> NewToken:
+def issue_token(request: Request, body: Credentials) -> NewToken:
     """Get a token for a username and password."""
-    return NewToken.of(call.services.accounts.issue_token(body.username, body.password, call.address, body.name))
+    return NewToken.of(request.services.accounts.issue_token(body.username, body.password, request.address, body.name))
 
 
 @routes.route("DELETE", "/auth-token")
-def revoke_this_token(call: Call) -> None:
+def revoke_this_token(request: Request) -> None:
     """Sign out: revoke the token that the request was made with."""
-    call.services.accounts.revoke_secret(secret_of(call))
+    request.services.accounts.revoke_secret(secret_of(request))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from ..domain.users import Principal
-from ..web.request import Call
+from ..web.request import Request
 
 _SCHEMES = ("token", "bearer")
 
 
-def secret_of(call: Call) -> str:
+def secret_of(request: Request) -> str:
     """The secret in a request's Authorization header; "" if there is none."""
-    scheme, _, secret = (call.header("authorization") or "").strip().partition(" ")
+    scheme, _, secret = (request.header("authorization") or "").strip().partition(" ")
     return secret.strip() if scheme.lower() in _SCHEMES else ""
 
 
-def principal_of(call: Call) -> Principal:
+def principal_of(request: Request) -> Principal:
     """Whose token a request carries; Unauthenticated if it carries none that is good now."""
-    return call.services.accounts.authenticate(secret_of(call))
+    return request.services.accounts.authenticate(secret_of(request))

@@ -9,7 +9,7 @@ from ..domain.errors import Conflict, NotFound
 from ..services.clients import ClientFields
 from ..web.bodies import ClientBody, ClientQuery, PhoneNumber, Tag, TimeZone
 from ..web.fields import Body, MomentOut, OperatorCode, View, example
-from ..web.request import Call
+from ..web.request import Request
 from .routing import Created, Routes
 
 routes = Routes("clients")
@@ -99,50 +99,50 @@ def _path(client: Client) -> str:
 
 
 @routes.route("POST", "/api/clients", errors=(Conflict,))
-def create_client(call: Call, body: ClientBody) -> Created[ClientView]:
+def create_client(request: Request, body: ClientBody) -> Created[ClientView]:
     """Add a client to the directory."""
-    client = call.services.clients.create(body.fields())
+    client = request.services.clients.create(body.fields())
     return Created(ClientView.of(client), _path(client))
 
 
 @routes.route("GET", "/api/clients")
-def list_clients(call: Call, query: ClientQuery) -> ClientPage:
+def list_clients(request: Request, query: ClientQuery) -> ClientPage:
     """List the clients of a segment."""
     segment = query.segment()
-    clients, after = call.services.clients.list(segment, query.place(), query.limit)
+    clients, after = request.services.clients.list(segment, query.place(), query.limit)
     return ClientPage(
-        total=call.services.clients.count(segment),
+        total=request.services.clients.count(segment),
         rows=[ClientView.of(client) for client in clients],
         next=query.following(after),
     )
 
 
 @routes.route("POST", "/api/clients/lookup")
-def find_client(call: Call, body: PhoneBody) -> FoundClient:
+def find_client(request: Request, body: PhoneBody) -> FoundClient:
     """Find a client by the whole phone number. By POST, so that the number stands in no address and in no log."""
-    client_id, client = call.services.clients.find(body.phone_number)
+    client_id, client = request.services.clients.find(body.phone_number)
     return FoundClient(id=client_id, client=ClientView.of(client) if client else None)
 
 
 @routes.route("GET", "/api/clients/{client_id}", errors=(NotFound,))
-def read_client(call: Call, client_id: str) -> ClientView:
+def read_client(request: Request, client_id: str) -> ClientView:
     """Read one client."""
-    return ClientView.of(call.services.clients.get(client_id))
+    return ClientView.of(request.services.clients.get(client_id))
 
 
 @routes.route("PUT", "/api/clients/{client_id}", errors=(NotFound, Conflict))
-def replace_client(call: Call, client_id: str, body: ClientBody) -> ClientView:
+def replace_client(request: Request, client_id: str, body: ClientBody) -> ClientView:
     """Set all fields of a client. The id stays, also with another phone number; what is still to be sent goes there."""
-    return ClientView.of(call.services.clients.change(client_id, body.fields()))
+    return ClientView.of(request.services.clients.change(client_id, body.fields()))
 
 
 @routes.route("PATCH", "/api/clients/{client_id}", errors=(NotFound, Conflict))
-def change_client(call: Call, client_id: str, body: ClientPatch) -> ClientView:
+def change_client(request: Request, client_id: str, body: ClientPatch) -> ClientView:
     """Change some fields of a client."""
-    return ClientView.of(call.services.clients.revise(client_id, body.over))
+    return ClientView.of(request.services.clients.revise(client_id, body.over))
 
 
 @routes.route("DELETE", "/api/clients/{client_id}", errors=(NotFound, Conflict))
-def delete_client(call: Call, client_id: str) -> None:
+def delete_client(request: Request, client_id: str) -> None:
     """Remove a client from the directory. Its messages stay in the ledger."""
-    call.services.clients.delete(client_id)
+    request.services.clients.delete(client_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from ..web.request import Call, Text
+from ..web.request import Request, Text
 from . import openapi
 from .routing import Operation, Routes
 
@@ -52,37 +52,37 @@ def operations() -> list[Operation]:
 
 
 @routes.route("GET", "/api/schema", roles=None)
-def read_schema(call: Call) -> Text:
+def read_schema(request: Request) -> Text:
     """Get the OpenAPI description of this API."""
-    described = openapi.document(operations(), call.link("/").rstrip("/") or "/")
+    described = openapi.document(operations(), request.link("/").rstrip("/") or "/")
     return Text(json.dumps(described, ensure_ascii=False), "application/json")
 
 
 @routes.route("GET", "/api/docs", roles=None)
-def read_docs(call: Call) -> Text:
+def read_docs(request: Request) -> Text:
     """Get Swagger UI."""
-    page = _PAGE.format(base=call.link("/api/docs"), schema=call.link("/api/schema/"))
+    page = _PAGE.format(base=request.link("/api/docs"), schema=request.link("/api/schema/"))
     return Text(page, "text/html; charset=utf-8", {"Content-Security-Policy": _POLICY})
 
 
 @routes.route("GET", "/api/docs/swagger-ui.js", roles=None)
-def read_docs_script(call: Call) -> Text:
+def read_docs_script(request: Request) -> Text:
     """Get the script of Swagger UI."""
-    del call
+    del request
     return Text(_asset("swagger-ui-bundle.min.js"), "text/javascript; charset=utf-8", _CACHED)
 
 
 @routes.route("GET", "/api/docs/swagger-ui.css", roles=None)
-def read_docs_style(call: Call) -> Text:
+def read_docs_style(request: Request) -> Text:
     """Get the style of Swagger UI."""
-    del call
+    del request
     return Text(_asset("swagger-ui.min.css"), "text/css; charset=utf-8", _CACHED)
 
 
 @routes.route("GET", "/api/docs/start.js", roles=None)
-def read_docs_start(call: Call) -> Text:
+def read_docs_start(request: Request) -> Text:
     """Get the script that starts Swagger UI."""
-    del call
+    del request
     return Text(_START, "text/javascript; charset=utf-8", _CACHED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..domain.errors import NotFound
 from ..web.exports import ClientExportQuery, MessageExportQuery, clients_csv, messages_csv
 from ..web.parsing import CSV
-from ..web.request import Call, Text
+from ..web.request import Request, Text
 from .routing import Header, Routes
 
 routes = Routes("exports")
@@ -14,17 +14,17 @@ _NAME = Header("Content-Disposition", "A name for the file.")
 
 
 @routes.route("GET", "/api/clients/export", produces=CSV, answers=(_LINK, _NAME))
-def export_clients(call: Call, query: ClientExportQuery) -> Text:
+def export_clients(request: Request, query: ClientExportQuery) -> Text:
     """Get a page of clients as CSV.
 
     The first page begins with a header; the header `Link` leads to the next page as long as there is one, so that the
     pages one after the other are one file. It can be imported again. A cell that a spreadsheet would run begins with an
     apostrophe.
     """
-    return clients_csv(call, query, "/api/clients/export")
+    return clients_csv(request, query, "/api/clients/export")
 
 
 @routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(_LINK, _NAME))
-def export_messages(call: Call, query: MessageExportQuery) -> Text:
+def export_messages(request: Request, query: MessageExportQuery) -> Text:
     """Get a page of a mailing's messages as CSV, as clients are exported. A page may be short, or empty."""
-    return messages_csv(call, query, "/api/messages/export")
+    return messages_csv(request, query, "/api/messages/export")

@@ -12,7 +12,7 @@ from ..domain.reasons import Cause, Reason
 from ..services.gateway_control import MAX_RATE
 from ..web.fields import Body, MomentOut, View, by_rule, example
 from ..web.paging import PageQuery
-from ..web.request import Call
+from ..web.request import Request
 from ..wording import circuit_text
 from .reasons import Reasoned, reasoned
 from .routing import Routes
@@ -110,37 +110,37 @@ class GatewayChangePage(View):
 
 
 @routes.route("GET", "/api/gateway")
-def read_gateway(call: Call) -> GatewayView:
+def read_gateway(request: Request) -> GatewayView:
     """Say how the gateway is driven."""
-    return GatewayView.of(call.services.gateway_control.state(), call.services.clock.now())
+    return GatewayView.of(request.services.gateway_control.state(), request.services.clock.now())
 
 
 @routes.route("PATCH", "/api/gateway")
-def change_gateway(call: Call, body: GatewayPatch) -> GatewayView:
+def change_gateway(request: Request, body: GatewayPatch) -> GatewayView:
     """Set the rate of the gateway."""
     return GatewayView.of(
-        call.services.gateway_control.set_rate(body.rate, call.principal.username), call.services.clock.now()
+        request.services.gateway_control.set_rate(body.rate, request.principal.username), request.services.clock.now()
     )
 
 
 @routes.route("POST", "/api/gateway/hold")
-def hold_gateway(call: Call, body: ReasonBody) -> GatewayView:
+def hold_gateway(request: Request, body: ReasonBody) -> GatewayView:
     """Send nothing until the circuit is closed by hand."""
     return GatewayView.of(
-        call.services.gateway_control.hold(call.principal.username, body.reason), call.services.clock.now()
+        request.services.gateway_control.hold(request.principal.username, body.reason), request.services.clock.now()
     )
 
 
 @routes.route("POST", "/api/gateway/close")
-def close_gateway(call: Call, body: ReasonBody) -> GatewayView:
+def close_gateway(request: Request, body: ReasonBody) -> GatewayView:
     """Close the circuit by hand, and send what waits; one that is closed stays so."""
-    control = call.services.gateway_control.close(call.principal.username, body.reason)
-    call.services.feeder.ensure_pump()
-    return GatewayView.of(control, call.services.clock.now())
+    control = request.services.gateway_control.close(request.principal.username, body.reason)
+    request.services.feeder.ensure_pump()
+    return GatewayView.of(control, request.services.clock.now())
 
 
 @routes.route("GET", "/api/gateway/changes")
-def list_gateway_changes(call: Call, query: PageQuery) -> GatewayChangePage:
+def list_gateway_changes(request: Request, query: PageQuery) -> GatewayChangePage:
     """Say who changed rate and circuit, when, from what to what."""
-    changes, after = call.services.gateway_control.changes(query.place(), query.limit)
+    changes, after = request.services.gateway_control.changes(query.place(), query.limit)
     return GatewayChangePage(rows=[GatewayChangeView.of(change) for change in changes], next=query.following(after))

@@ -7,7 +7,7 @@ from typing import Literal
 from .. import __version__
 from ..domain.gateway_control import Circuit
 from ..web.fields import View
-from ..web.request import Call
+from ..web.request import Request
 from .routing import Routes
 
 routes = Routes("service")
@@ -49,24 +49,24 @@ RESOURCES = {
 
 
 @routes.route("GET", "/", roles=None)
-def read_index(call: Call) -> Index:
+def read_index(request: Request) -> Index:
     """Say where things are."""
     return Index(
         service="Message Service",
         version=__version__,
-        api={name: call.link(path) for name, path in RESOURCES.items()},
-        health=call.link("/health"),
+        api={name: request.link(path) for name, path in RESOURCES.items()},
+        health=request.link("/health"),
     )
 
 
 @routes.route("GET", "/health", roles=None)
-def read_health(call: Call) -> Health:
+def read_health(request: Request) -> Health:
     """Say that the service answers. Asks nothing of tables, queues and gateway."""
-    del call
+    del request
     return Health(version=__version__)
 
 
 @routes.route("GET", "/health/ready", roles=None)
-def read_readiness(call: Call) -> ReadinessView:
+def read_readiness(request: Request) -> ReadinessView:
     """Say whether the service can work: 503 names the tables or queues that do not answer within seconds."""
-    return ReadinessView(circuit=call.services.readiness.check().circuit)
+    return ReadinessView(circuit=request.services.readiness.check().circuit)

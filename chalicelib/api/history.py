@@ -9,7 +9,7 @@ from ..domain.messages import Outcome, message_id_for
 from ..domain.reasons import Reason
 from ..domain.traces import Happening, TraceEvent
 from ..web.fields import MomentOut, View
-from ..web.request import Call
+from ..web.request import Request
 from ..wording import reason_text
 from .routing import Routes
 
@@ -74,9 +74,9 @@ class TraceView(View):
 
 
 @routes.route("GET", "/api/trace/{about}", errors=(NotFound,))
-def read_trace(call: Call, about: str) -> TraceView:
+def read_trace(request: Request, about: str) -> TraceView:
     """Tell everything about a mailing, a message or a client, by its id."""
-    trace = call.services.traces.trace(about)
+    trace = request.services.traces.trace(about)
     return TraceView.model_validate(
         {
             "id": about,

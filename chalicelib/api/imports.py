@@ -13,7 +13,7 @@ from ..web.fields import MomentOut, View
 from ..web.paging import PageQuery
 from ..web.parsing import CSV, MAX_CSV
 from ..web.problems import TooLarge
-from ..web.request import Call
+from ..web.request import Request
 from .routing import Created, Routes
 
 routes = Routes("clients")
@@ -85,7 +85,7 @@ class ImportQuery(BaseModel):
 
 
 @routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
-def import_clients(call: Call, query: ImportQuery, body: str) -> Created[ImportView]:
+def import_clients(request: Request, query: ImportQuery, body: str) -> Created[ImportView]:
     """Import clients from CSV: UTF-8, comma or semicolon, the columns in any order.
 
     The header names the columns: `phone_number`, and if wanted `operator`, `tag`, `timezone` and `opted_out` (true or
@@ -95,18 +95,18 @@ def import_clients(call: Call, query: ImportQuery, body: str) -> Created[ImportV
     a minute for 100,000; the answer says how many were rejected. The same file twice changes nothing.
     """
     allowed = query.allow_opt_in == "true"
-    started = call.services.imports.start(body, call.principal.username, allow_opt_in=allowed)
+    started = request.services.imports.start(body, request.principal.username, allow_opt_in=allowed)
     return Created(ImportView.of(started), f"/api/clients/imports/{started.import_id}")
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}", errors=(NotFound,))
-def read_import(call: Call, import_id: str) -> ImportView:
+def read_import(request: Request, import_id: str) -> ImportView:
     """Read how far an import has come. It is forgotten after a week."""
-    return ImportView.of(call.services.imports.get(import_id))
+    return ImportView.of(request.services.imports.get(import_id))
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}/rejected", errors=(NotFound,))
-def list_rejected_rows(call: Call, import_id: str, query: PageQuery) -> RowErrorPage:
+def list_rejected_rows(request: Request, import_id: str, query: PageQuery) -> RowErrorPage:
     """List what was wrong with each rejected row."""
-    total, errors, after = call.services.imports.rejected(import_id, query.place(), query.limit)
+    total, errors, after = request.services.imports.rejected(import_id, query.place(), query.limit)
     return RowErrorPage(total=total, rows=[RowErrorView.of(one) for one in errors], next=query.following(after))

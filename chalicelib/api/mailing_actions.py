@@ -6,7 +6,7 @@ from pydantic import StrictBool
 
 from ..domain.errors import Conflict, NotFound
 from ..web.fields import Body, example
-from ..web.request import Call
+from ..web.request import Request
 from .mailings import MailingView, view_of
 from .routing import Routes
 
@@ -23,35 +23,35 @@ class RetryBody(Body):
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/launch", errors=_ERRORS)
-def launch_mailing(call: Call, mailing_id: str) -> MailingView:
+def launch_mailing(request: Request, mailing_id: str) -> MailingView:
     """Start a scheduled mailing now, before its `start_time`."""
-    return view_of(call.services, call.services.mailings.launch(mailing_id))
+    return view_of(request.services, request.services.mailings.launch(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/pause", errors=_ERRORS)
-def pause_mailing(call: Call, mailing_id: str) -> MailingView:
+def pause_mailing(request: Request, mailing_id: str) -> MailingView:
     """Stop a mailing until it is resumed. No message leaves later than 2 seconds after the answer."""
-    return view_of(call.services, call.services.mailings.pause(mailing_id))
+    return view_of(request.services, request.services.mailings.pause(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/resume", errors=_ERRORS)
-def resume_mailing(call: Call, mailing_id: str) -> MailingView:
+def resume_mailing(request: Request, mailing_id: str) -> MailingView:
     """Go on with a paused mailing where it was."""
-    return view_of(call.services, call.services.mailings.resume(mailing_id))
+    return view_of(request.services, request.services.mailings.resume(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/cancel", errors=_ERRORS)
-def cancel_mailing(call: Call, mailing_id: str) -> MailingView:
+def cancel_mailing(request: Request, mailing_id: str) -> MailingView:
     """Stop a mailing for good: what was not sent becomes cancelled. What has ended stays as it is, also if it was about
     to be put back by a retry."""
-    return view_of(call.services, call.services.mailings.cancel(mailing_id))
+    return view_of(request.services, request.services.mailings.cancel(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/retry", errors=_ERRORS)
-def retry_mailing(call: Call, mailing_id: str, body: RetryBody) -> MailingView:
+def retry_mailing(request: Request, mailing_id: str, body: RetryBody) -> MailingView:
     """Try the failed messages of a finished mailing again, while its window is open, and nothing else.
 
     If its `end_time` was moved to a later one after it had begun, messages that expired by the earlier one and can be
     sent now come back too.
     """
-    return view_of(call.services, call.services.mailings.retry_failed(mailing_id, unknown=body.unknown))
+    return view_of(request.services, request.services.mailings.retry_failed(mailing_id, unknown=body.unknown))

@@ -13,7 +13,7 @@ from ..services.mailing_fields import MailingFields
 from ..web.bodies import EndTime, LocalWindowBody, MailingBody, MailingText, Rate, SegmentBody, StartTime
 from ..web.fields import Body, MomentOut, View, example
 from ..web.paging import PageQuery
-from ..web.request import Call
+from ..web.request import Request
 from .routing import Created, Header, Routes
 
 routes = Routes("mailing")
@@ -160,54 +160,54 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
 
 
 @routes.route("POST", "/api/mailing", reads=(_IDEMPOTENCY_KEY,))
-def create_mailing(call: Call, body: MailingBody) -> Created[MailingView]:
+def create_mailing(request: Request, body: MailingBody) -> Created[MailingView]:
     """Order a mailing. It is delivered by itself, at once where its window is open.
 
     With the header `Idempotency-Key` a request can be made again for 24 hours: it is answered as it was the first time,
     and there is one mailing. The same key with another body is refused.
     """
-    username = call.principal.username
-    key = call.header("idempotency-key")
-    request = RequestKey.of(key, username, body.model_dump_json()) if key is not None else None
-    mailing = call.services.mailings.create(body.fields(), username, request)
-    return Created(view_of(call.services, mailing), f"/api/mailing/{mailing.mailing_id}")
+    username = request.principal.username
+    key = request.header("idempotency-key")
+    request_key = RequestKey.of(key, username, body.model_dump_json()) if key is not None else None
+    mailing = request.services.mailings.create(body.fields(), username, request_key)
+    return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
 
 
 @routes.route("GET", "/api/mailing")
-def list_mailings(call: Call, query: MailingQuery) -> MailingPage:
+def list_mailings(request: Request, query: MailingQuery) -> MailingPage:
     """List mailings."""
-    totals = call.services.mailings.totals()
-    mailings, after = call.services.mailings.list(query.status, query.place(), query.limit)
+    totals = request.services.mailings.totals()
+    mailings, after = request.services.mailings.list(query.status, query.place(), query.limit)
     return MailingPage(
         total=totals.get(query.status, 0) if query.status else sum(totals.values()),
-        rows=[view_of(call.services, mailing) for mailing in mailings],
+        rows=[view_of(request.services, mailing) for mailing in mailings],
         next=query.following(after),
     )
 
 
 @routes.route("GET", "/api/mailing/{mailing_id}", errors=(NotFound,))
-def read_mailing(call: Call, mailing_id: str) -> MailingView:
+def read_mailing(request: Request, mailing_id: str) -> MailingView:
     """Read one mailing with its counts."""
-    return MailingView.of(call.services.mailings.state(mailing_id))
+    return MailingView.of(request.services.mailings.state(mailing_id))
 
 
 @routes.route("PUT", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
-def replace_mailing(call: Call, mailing_id: str, body: MailingBody) -> MailingView:
+def replace_mailing(request: Request, mailing_id: str, body: MailingBody) -> MailingView:
     """Set all fields of a mailing that has not begun."""
-    return view_of(call.services, call.services.mailings.change(mailing_id, body.fields()))
+    return view_of(request.services, request.services.mailings.change(mailing_id, body.fields()))
 
 
 @routes.route("PATCH", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
-def change_mailing(call: Call, mailing_id: str, body: MailingPatch) -> MailingView:
+def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> MailingView:
     """Change some fields of a mailing that has not begun. Of a running one `end_time` and `rate_limit` can be changed
     too, of a paused one also `on_unknown`, of a finished one `end_time`, so that it can be retried.
 
     A moved `end_time` counts from the answer on. What had expired by an earlier one comes back by itself, or, if the
     mailing has finished, by its retry."""
-    return view_of(call.services, call.services.mailings.revise(mailing_id, body.over))
+    return view_of(request.services, request.services.mailings.revise(mailing_id, body.over))
 
 
 @routes.route("DELETE", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
-def delete_mailing(call: Call, mailing_id: str) -> None:
+def delete_mailing(request: Request, mailing_id: str) -> None:
     """Remove a mailing that is not under way, with its messages."""
-    call.services.mailings.delete(mailing_id)
+    request.services.mailings.delete(mailing_id)

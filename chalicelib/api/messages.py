@@ -14,7 +14,7 @@ from ..domain.timelines import Step
 from ..services.messages import MessageStory
 from ..web.fields import MomentOut, View
 from ..web.paging import PageQuery
-from ..web.request import Call
+from ..web.request import Request
 from .reasons import reasoned
 from .routing import Routes
 
@@ -142,24 +142,24 @@ class MessagePage(View):
 
 
 @routes.route("GET", "/api/messages", errors=(NotFound,))
-def list_messages(call: Call, query: MessageQuery) -> MessagePage:
+def list_messages(request: Request, query: MessageQuery) -> MessagePage:
     """List messages."""
-    page = call.services.messages.search(query.mailing, query.client, query.status, query.place(), query.limit)
+    page = request.services.messages.search(query.mailing, query.client, query.status, query.place(), query.limit)
     return MessagePage(
         total=page.total, rows=[MessageView.of(message) for message in page.rows], next=query.following(page.cursor)
     )
 
 
 @routes.route("GET", "/api/messages/{message_id}", errors=(NotFound,))
-def read_message(call: Call, message_id: str) -> MessageView:
+def read_message(request: Request, message_id: str) -> MessageView:
     """Read one message with its attempts."""
-    return MessageView.of(call.services.messages.get(message_id))
+    return MessageView.of(request.services.messages.get(message_id))
 
 
 @routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))
-def read_timeline(call: Call, message_id: str) -> TimelineView:
+def read_timeline(request: Request, message_id: str) -> TimelineView:
     """Read what happened to one message, step by step.
 
     The ledger keeps every attempt, and of the states between them the last one: earlier ones are time that was waited.
     """
-    return TimelineView.of(call.services.messages.story(message_id))
+    return TimelineView.of(request.services.messages.story(message_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..web.request import Call, Text
+from ..web.request import Request, Text
 from .routing import Routes
 
 routes = Routes("service")
@@ -10,7 +10,7 @@ _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @routes.route("GET", "/metrics", produces="text/plain")
-def read_metrics(call: Call) -> Text:
+def read_metrics(request: Request) -> Text:
     """Get the state of mailings, messages, queues and gateway in the exposition format of Prometheus.
 
     Read from the tables and queues at each request, with a bounded number of reads. Counters and the histogram have all
@@ -18,4 +18,4 @@ def read_metrics(call: Call) -> Text:
     """
     from .exposition import exposition  # its library takes longer to import than most functions may
 
-    return Text(exposition(call.services.gauges.read()), _EXPOSITION)
+    return Text(exposition(request.services.gauges.read()), _EXPOSITION)

@@ -10,7 +10,7 @@ from ..domain.sms import SmsParts
 from ..services.previews import Preview
 from ..web.bodies import MailingBody
 from ..web.fields import MomentOut, View
-from ..web.request import Call
+from ..web.request import Request
 from ..wording import reason_text
 from .costs import CostView
 from .routing import Routes
@@ -142,12 +142,12 @@ def _window(preview: Preview) -> WindowView:
 
 
 @routes.route("POST", "/api/mailing/preview")
-def preview_draft(call: Call, body: MailingBody) -> PreviewView:
+def preview_draft(request: Request, body: MailingBody) -> PreviewView:
     """Say what a mailing would come to, without ordering it."""
-    return PreviewView.of(call.services.previews.draft(body.fields()))
+    return PreviewView.of(request.services.previews.draft(body.fields()))
 
 
 @routes.route("GET", "/api/mailing/{mailing_id}/preview", errors=(NotFound,))
-def preview_mailing(call: Call, mailing_id: str) -> PreviewView:
+def preview_mailing(request: Request, mailing_id: str) -> PreviewView:
     """Say what a mailing would come to that went to its clients of today, from now on or from its later start."""
-    return PreviewView.of(call.services.previews.ordered(mailing_id))
+    return PreviewView.of(request.services.previews.ordered(mailing_id))

@@ -11,7 +11,7 @@ from ..domain.reasons import Reason
 from ..services.dead_letters import DeadLetter
 from ..web.fields import Body, MomentOut, View, example
 from ..web.paging import LimitQuery
-from ..web.request import Call
+from ..web.request import Request
 from .reasons import reasoned
 from .routing import Routes
 
@@ -108,32 +108,32 @@ class DiscardView(View):
 
 
 @routes.route("GET", "/api/queues")
-def list_queues(call: Call) -> QueueList:
+def list_queues(request: Request) -> QueueList:
     """Say how much each queue holds, about."""
     rows = []
-    for name, queue in call.services.queues.items():
+    for name, queue in request.services.queues.items():
         depths = queue.depths()
         rows.append(QueueView(name=name, visible=depths.visible, delayed=depths.delayed, in_flight=depths.in_flight))
     return QueueList(rows=rows)
 
 
 @routes.route("GET", "/api/dead-letters")
-def list_dead_letters(call: Call, query: LimitQuery) -> DeadLetterList:
+def list_dead_letters(request: Request, query: LimitQuery) -> DeadLetterList:
     """List messages that were given up, with the reason. SQS gives them out in no order, and has no pages."""
-    letters = call.services.dead_letters.list(query.limit)
-    total = call.services.queues["send-dead"].depths().visible
+    letters = request.services.dead_letters.list(query.limit)
+    total = request.services.queues["send-dead"].depths().visible
     return DeadLetterList(total=max(total, len(letters)), rows=[DeadLetterView.of(letter) for letter in letters])
 
 
 @routes.route("POST", "/api/dead-letters/redrive")
-def redrive_dead_letters(call: Call, body: RedriveBody) -> RedriveView:
+def redrive_dead_letters(request: Request, body: RedriveBody) -> RedriveView:
     """Put given-up messages back, up to 1000 at once; window, pause, opt-out and local window are checked again.
 
     A message whose outcome is unknown stays unless `unknown` is true: the gateway may have taken it, and who got it
     would get it twice.
     """
     ids = None if body.ids is None else frozenset(body.ids)
-    redriven = call.services.dead_letters.redrive(ids, unknown=body.unknown)
+    redriven = request.services.dead_letters.redrive(ids, unknown=body.unknown)
     return RedriveView(
         put_back=redriven.put_back,
         settled=redriven.settled,
@@ -142,6 +142,6 @@ def redrive_dead_letters(call: Call, body: RedriveBody) -> RedriveView:
 
 
 @routes.route("POST", "/api/dead-letters/discard")
-def discard_dead_letters(call: Call, body: DiscardBody) -> DiscardView:
+def discard_dead_letters(request: Request, body: DiscardBody) -> DiscardView:
     """Remove dead letters for good; the ledger keeps saying what became of their messages."""
-    return DiscardView(discarded=call.services.dead_letters.discard(frozenset(body.ids)))
+    return DiscardView(discarded=request.services.dead_letters.discard(frozenset(body.ids)))

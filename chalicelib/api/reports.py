@@ -7,7 +7,7 @@ from datetime import date
 from ..domain.errors import Conflict, Unavailable
 from ..web.bodies import ReportBody
 from ..web.fields import MomentOut, View
-from ..web.request import ADMINS, Call
+from ..web.request import ADMINS, Request
 from .routing import Routes
 
 routes = Routes("reports")
@@ -26,9 +26,9 @@ class ReportView(View):
 
 
 @routes.route("POST", "/api/reports/daily", roles=ADMINS, errors=(Conflict, Unavailable))
-def send_daily_report(call: Call, body: ReportBody) -> ReportView:
+def send_daily_report(request: Request, body: ReportBody) -> ReportView:
     """E-mail a day's report now, beside the one that is sent every day."""
-    sent = call.services.reports.send(body.day)
+    sent = request.services.reports.send(body.day)
     return ReportView(
         day=sent.report.day.on,
         timezone=sent.report.day.timezone,

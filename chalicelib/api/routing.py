@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Blueprint, Response
+from chalice.app import Request as ChaliceRequest
 from pydantic import BaseModel
 
 from .. import bootstrap
@@ -19,7 +20,7 @@ from ..domain.users import Role
 from ..observability import logger, name_user
 from ..web import parsing, problems
 from ..web.instrumentation import served
-from ..web.request import EVERYBODY, Call, Text
+from ..web.request import EVERYBODY, Request, Text
 from .authentication import principal_of
 
 T = TypeVar("T", bound=BaseModel)
@@ -95,7 +96,7 @@ class Operation:
 class Routes:
     """The routes of one resource.
 
-    A handler takes a Call, the parameters of the path as texts, and where it has them `body` and `query`, models into
+    A handler takes a Request, the parameters of the path as texts, and if it wants them `body` and `query`, models into
     which the request is read. It answers a model (200), Created (201), Text (200) or None (204).
     """
 
@@ -155,54 +156,54 @@ class Routes:
 
 def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        request = blueprint.current_request
+        raw = blueprint.current_request
 
         def answered() -> Response:
             try:
-                return _answer(operation, request, path)
+                return _answer(operation, raw, path)
             except Exception as error:  # the boundary of a request
                 return _refusal(operation, error)
 
-        return served(request, operation.path, answered)
+        return served(raw, operation.path, answered)
 
     view.__name__ = operation.name
     view.__doc__ = inspect.getdoc(operation.handler)
     return view
 
 
-def _answer(operation: Operation, request: Request, path: dict[str, str]) -> Response:
-    call = Call(request, bootstrap.get_services())
+def _answer(operation: Operation, raw: ChaliceRequest, path: dict[str, str]) -> Response:
+    request = Request(raw, bootstrap.get_services())
     if operation.roles is not None:
-        principal = principal_of(call)
-        call = replace(call, given_principal=principal)
+        principal = principal_of(request)
+        request = replace(request, given_principal=principal)
         name_user(principal.username)
         if principal.role not in operation.roles:
             raise Forbidden(Fault.ROLE_NEEDED, role=" or ".join(sorted(operation.roles)))
     arguments: dict[str, Any] = dict(path)
     if operation.body_type is not None:
-        arguments["body"] = _body(operation, call)
+        arguments["body"] = _body(operation, request)
     if operation.query_type is not None:
-        arguments["query"] = parsing.read_query(operation.query_type, call.query_values)
+        arguments["query"] = parsing.read_query(operation.query_type, request.query_values)
     else:
-        parsing.read_query(_Nothing, call.query_values)
-    return _response(call, operation.handler(call, **arguments))
+        parsing.read_query(_Nothing, request.query_values)
+    return _response(request, operation.handler(request, **arguments))
 
 
 class _Nothing(BaseModel, extra="forbid"):
     """The query of a route that takes none."""
 
 
-def _body(operation: Operation, call: Call) -> Any:
-    raw = call.body
+def _body(operation: Operation, request: Request) -> Any:
+    raw = request.body
     if operation.body_may_be_empty and not raw.strip():
         return parsing.validate(operation.body_type, {})  # whatever its content type: curl and forms always send one
-    parsing.check_content_type(call.header("content-type") or parsing.JSON, operation.consumes)
+    parsing.check_content_type(request.header("content-type") or parsing.JSON, operation.consumes)
     if operation.body_type is str:
         return parsing.read_text(raw, operation.max_bytes)
     return parsing.validate(operation.body_type, parsing.read_json(raw))
 
 
-def _response(call: Call, result: Any) -> Response:
+def _response(request: Request, result: Any) -> Response:
     headers: _Headers = {**_HEADERS}
     if result is None:
         return Response(body="", headers=headers, status_code=204)
@@ -212,7 +213,7 @@ def _response(call: Call, result: Any) -> Response:
     status, body = 200, result
     if isinstance(result, Created):
         status, body = 201, result.body
-        headers["Location"] = call.link(result.path)
+        headers["Location"] = request.link(result.path)
     headers["Content-Type"] = parsing.JSON
     return Response(body=body.model_dump_json(), headers=headers, status_code=status)
 

@@ -11,7 +11,7 @@ from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.tallies import Tally
 from ..services.statistics import StatusOverview
 from ..web.fields import MomentOut, View
-from ..web.request import Call
+from ..web.request import Request
 from ..wording import reason_text
 from .costs import CostView
 from .mailings import CountsView
@@ -109,9 +109,9 @@ def _counts(messages: Counter[str]) -> CountsView:
 
 
 @routes.route("GET", "/api/mailing/stats")
-def read_statistics(call: Call) -> OverviewView:
+def read_statistics(request: Request) -> OverviewView:
     """Count all mailings by status, and their messages."""
-    overview = call.services.statistics.overview()
+    overview = request.services.statistics.overview()
     return OverviewView(
         total=sum(one.mailings for one in overview),
         messages=_counts(sum((one.messages for one in overview), Counter())),
@@ -120,7 +120,7 @@ def read_statistics(call: Call) -> OverviewView:
 
 
 @routes.route("GET", "/api/mailing/{mailing_id}/stats", errors=(NotFound,))
-def read_mailing_statistics(call: Call, mailing_id: str) -> MailingStatisticsView:
+def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatisticsView:
     """Say in detail what became of a mailing's messages."""
-    state, tally = call.services.statistics.detail(mailing_id)
-    return MailingStatisticsView.of(state, tally, ids_recognised=call.services.settings.ids_recognised)
+    state, tally = request.services.statistics.detail(mailing_id)
+    return MailingStatisticsView.of(state, tally, ids_recognised=request.services.settings.ids_recognised)

@@ -20,7 +20,7 @@ from ..domain.users import (
 )
 from ..web.fields import Body, MomentOut, View, by_rule, example
 from ..web.paging import PageQuery
-from ..web.request import ADMINS, Call
+from ..web.request import ADMINS, Request
 from .routing import Created, Routes
 
 routes = Routes("users")
@@ -133,85 +133,85 @@ class TokenPage(View):
 
 
 @routes.route("GET", "/api/users", roles=ADMINS)
-def list_users(call: Call, query: PageQuery) -> UserPage:
+def list_users(request: Request, query: PageQuery) -> UserPage:
     """List users."""
-    users, after = call.services.accounts.list(query.place(), query.limit)
+    users, after = request.services.accounts.list(query.place(), query.limit)
     return UserPage(
-        total=call.services.accounts.count(),
+        total=request.services.accounts.count(),
         rows=[UserView.of(user) for user in users],
         next=query.following(after),
     )
 
 
 @routes.route("POST", "/api/users", roles=ADMINS, errors=(Conflict,))
-def create_user(call: Call, body: UserBody) -> Created[UserView]:
+def create_user(request: Request, body: UserBody) -> Created[UserView]:
     """Add a user."""
-    user = call.services.accounts.create(body.username, body.password, body.role)
+    user = request.services.accounts.create(body.username, body.password, body.role)
     return Created(UserView.of(user), f"/api/users/{user.username}")
 
 
 @routes.route("GET", "/api/users/me")
-def read_own_user(call: Call) -> UserView:
+def read_own_user(request: Request) -> UserView:
     """Read one's own account."""
-    return UserView.of(call.services.accounts.get(call.principal.username))
+    return UserView.of(request.services.accounts.get(request.principal.username))
 
 
 @routes.route("PATCH", "/api/users/me", errors=(Conflict, TooManyRequests))
-def change_own_user(call: Call, body: OwnPatch) -> UserView:
+def change_own_user(request: Request, body: OwnPatch) -> UserView:
     """Change one's own password."""
-    accounts = call.services.accounts
-    accounts.confirm_password(call.principal.username, body.current_password, call.address)
-    return UserView.of(accounts.change(call.principal.username, password=body.password))
+    accounts = request.services.accounts
+    accounts.confirm_password(request.principal.username, body.current_password, request.address)
+    return UserView.of(accounts.change(request.principal.username, password=body.password))
 
 
 @routes.route("GET", "/api/users/me/tokens")
-def list_own_tokens(call: Call) -> TokenPage:
+def list_own_tokens(request: Request) -> TokenPage:
     """List one's own tokens."""
-    tokens = call.services.accounts.tokens(call.principal.username)
-    rows = [TokenView.of(token, call.principal.token_id) for token in tokens]
+    tokens = request.services.accounts.tokens(request.principal.username)
+    rows = [TokenView.of(token, request.principal.token_id) for token in tokens]
     return TokenPage(total=len(rows), rows=rows)
 
 
 @routes.route("DELETE", "/api/users/me/tokens/{token_id}", errors=(NotFound,))
-def revoke_own_token(call: Call, token_id: str) -> None:
+def revoke_own_token(request: Request, token_id: str) -> None:
     """Revoke one of one's own tokens; it is refused from the next request on."""
-    call.services.accounts.revoke_token(call.principal.username, token_id)
+    request.services.accounts.revoke_token(request.principal.username, token_id)
 
 
 @routes.route("DELETE", "/api/users/me/tokens", errors=(Conflict,))
-def revoke_own_tokens(call: Call) -> None:
+def revoke_own_tokens(request: Request) -> None:
     """Sign out everywhere: revoke all one's tokens, the one of the request too."""
-    call.services.accounts.revoke_all_tokens(call.principal.username)
+    request.services.accounts.revoke_all_tokens(request.principal.username)
 
 
 @routes.route("DELETE", "/api/users/{username}/tokens", roles=ADMINS, errors=(NotFound, Conflict))
-def revoke_users_tokens(call: Call, username: str) -> None:
+def revoke_users_tokens(request: Request, username: str) -> None:
     """Sign a user out everywhere: revoke all tokens of the user."""
-    call.services.accounts.revoke_all_tokens(username)
+    request.services.accounts.revoke_all_tokens(username)
 
 
 @routes.route("GET", "/api/users/{username}", roles=ADMINS, errors=(NotFound,))
-def read_user(call: Call, username: str) -> UserView:
+def read_user(request: Request, username: str) -> UserView:
     """Read one user."""
-    return UserView.of(call.services.accounts.get(username))
+    return UserView.of(request.services.accounts.get(username))
 
 
 @routes.route("PUT", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
-def replace_user(call: Call, username: str, body: UserReplacement) -> UserView:
+def replace_user(request: Request, username: str, body: UserReplacement) -> UserView:
     """Set a user's role, and the password where one is given. A change revokes all tokens of the user."""
-    return UserView.of(call.services.accounts.change(username, role=body.role, password=body.password or None))
+    return UserView.of(request.services.accounts.change(username, role=body.role, password=body.password or None))
 
 
 @routes.route("PATCH", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
-def change_user(call: Call, username: str, body: UserPatch) -> UserView:
+def change_user(request: Request, username: str, body: UserPatch) -> UserView:
     """Change a user's role or password. A change revokes all tokens of the user."""
     given = body.model_fields_set
     role = body.role if "role" in given else None
     password = body.password if "password" in given else None
-    return UserView.of(call.services.accounts.change(username, role=role, password=password))
+    return UserView.of(request.services.accounts.change(username, role=role, password=password))
 
 
 @routes.route("DELETE", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
-def delete_user(call: Call, username: str) -> None:
+def delete_user(request: Request, username: str) -> None:
     """Remove a user with all tokens."""
-    call.services.accounts.delete(username)
+    request.services.accounts.delete(username)

@@ -18,7 +18,7 @@ from .bodies import ClientQuery
 from .fields import query_integer
 from .paging import PageQuery
 from .parsing import CSV
-from .request import Call, Text
+from .request import Request, Text
 
 # Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
 MAX_ROWS = 5_000
@@ -53,20 +53,20 @@ class MessageExportQuery(PageQuery):
     status: MessageStatus | None = None
 
 
-def clients_csv(call: Call, query: ClientExportQuery, path: str) -> Text:
+def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
     """A page of clients, which leads to the next one at this path."""
-    clients, after = call.services.clients.list(query.segment(), query.place(), query.limit)
-    return _page(call, query, path, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
+    clients, after = request.services.clients.list(query.segment(), query.place(), query.limit)
+    return _page(request, query, path, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
 
 
-def messages_csv(call: Call, query: MessageExportQuery, path: str) -> Text:
+def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text:
     """A page of messages, which leads to the next one at this path."""
-    found = call.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
-    return _page(call, query, path, "messages", _MESSAGE_COLUMNS, map(_message_cells, found.rows), found.cursor)
+    found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
+    return _page(request, query, path, "messages", _MESSAGE_COLUMNS, map(_message_cells, found.rows), found.cursor)
 
 
 def _page(
-    call: Call,
+    request: Request,
     query: PageQuery,
     path: str,
     name: str,
@@ -79,7 +79,7 @@ def _page(
     if after:
         filters = query.model_dump(mode="json", exclude_unset=True, exclude={"cursor"})
         parameters = urlencode({**filters, "cursor": query.following(after)}, doseq=True)
-        headers["Link"] = f'<{call.link(path)}?{parameters}>; rel="next"'
+        headers["Link"] = f'<{request.link(path)}?{parameters}>; rel="next"'
     return Text(write_rows([*header, *rows]), f"{CSV}; charset=utf-8", headers)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chalice.app import Request
+from chalice.app import Request as ChaliceRequest
 
 from ..bootstrap import Services
 from ..domain.users import Principal, Role
@@ -17,10 +17,10 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request, beyond its body and query."""
+class Request:
+    """One request, with the services that it may ask. `raw` is Chalice's own."""
 
-    request: Request
+    raw: ChaliceRequest
     services: Services
     given_principal: Principal | None = None
 
@@ -32,25 +32,34 @@ class Call:
         return self.given_principal
 
     @property
+    def method(self) -> str:
+        return str(self.raw.method)
+
+    @property
+    def path(self) -> str:
+        """The path as our routes have it, without the stage."""
+        return str(self.raw.path)
+
+    @property
     def address(self) -> str:
         """The address that the request came from."""
-        return str(self.request.context.get("identity", {}).get("sourceIp") or "unknown")
+        return str(self.raw.context.get("identity", {}).get("sourceIp") or "unknown")
 
     @property
     def query_values(self) -> dict[str, list[str]]:
         """The query as it came."""
-        parameters = self.request.query_params
+        parameters = self.raw.query_params
         return {} if parameters is None else {name: parameters.getlist(name) for name in parameters}
 
     @property
     def body(self) -> bytes:
         """The body as it came, b"" if there is none."""
-        raw = self.request.raw_body or b""
+        raw = self.raw.raw_body or b""
         return raw.encode() if isinstance(raw, str) else raw
 
     def header(self, name: str) -> str | None:
         """A header's value, None where it is absent."""
-        value: str | None = self.request.headers.get(name)
+        value: str | None = self.raw.headers.get(name)
         return value
 
     def link(self, path: str) -> str:
@@ -61,14 +70,14 @@ class Call:
         given = (self.header("x-forwarded-prefix") or "").rstrip("/")
         if self.header("x-forwarded-prefix") is not None and _PREFIX.fullmatch(given):
             return given + path
-        ours = len(self.request.path.strip("/").split("/")) if self.request.path != "/" else 0
-        seen = str(self.request.context.get("path") or "").strip("/").split("/")
+        ours = len(self.path.strip("/").split("/")) if self.path != "/" else 0
+        seen = str(self.raw.context.get("path") or "").strip("/").split("/")
         prefix = seen[: len(seen) - ours] if ours else [part for part in seen if part]
         return self._before_stage() + "".join(f"/{part}" for part in prefix) + path
 
     def _before_stage(self) -> str:
         """What stands before the stage in LocalStack's addresses, if the API is not named by the host as on AWS."""
-        before, api = self.services.settings.api_address_prefix, str(self.request.context.get("apiId"))
+        before, api = self.services.settings.api_address_prefix, str(self.raw.context.get("apiId"))
         return f"{before}/{api}" if before and not (self.header("host") or "").startswith(f"{api}.") else ""
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from chalice.app import Request
+from chalice.app import Request as ChaliceRequest
 
 from ..bootstrap import Services
 from ..domain.clients import check_timezone
 from ..domain.errors import Invalid
-from ..domain.users import Principal, Role
-from ..web.request import Call
+from ..domain.users import Role
+from ..web.request import Request
 from . import languages, sessions
 from .forms import Form
 from .sessions import Session
@@ -25,30 +25,15 @@ _MAX_FLASH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """What a page's function is given."""
+class PageRequest(Request):
+    """What a page's function is given. `form` has what was entered, `session` is None if nobody is signed in."""
 
-    call: Call
-    cookies: Mapping[str, str]
-    language: str
-    zone_name: str
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    language: str = languages.DEFAULT
+    zone_name: str = "UTC"
     session: Session | None = None
     form: Form = field(default_factory=Form)
     text: str = ""  # the body, where a page takes another kind than a form
-
-    @property
-    def services(self) -> Services:
-        return self.call.services
-
-    @property
-    def query_values(self) -> dict[str, list[str]]:
-        """The query as it came."""
-        return self.call.query_values
-
-    @property
-    def principal(self) -> Principal:
-        """Who is signed in; only pages that need a session may ask."""
-        return self.call.principal
 
     @property
     def is_admin(self) -> bool:
@@ -66,7 +51,7 @@ class Visit:
     @property
     def partial(self) -> bool:
         """Whether htmx asks for a part of a page."""
-        return self.call.header("hx-request") == "true"
+        return self.header("hx-request") == "true"
 
     @property
     def flash(self) -> str:
@@ -77,31 +62,26 @@ class Visit:
         except (binascii.Error, ValueError):
             return ""
 
-    def link(self, path: str) -> str:
-        """A path of ours as this browser has to write it."""
-        return self.call.link(path)
-
     def local(self, moment: datetime) -> datetime:
         """A moment in the operator's zone."""
         return moment.astimezone(self.zone)
 
-    def signed_in(self, session: Session) -> Visit:
-        """The visit with its session."""
-        call = Call(self.call.request, self.call.services, session.principal)
-        return replace(self, call=call, session=session)
+    def signed_in(self, session: Session) -> PageRequest:
+        """The request with its session."""
+        return replace(self, given_principal=session.principal, session=session)
 
-    def with_form(self, form: Form) -> Visit:
+    def with_form(self, form: Form) -> PageRequest:
         return replace(self, form=form)
 
 
-def enter(request: Request, services: Services) -> Visit:
-    """The visit that a request begins, before anybody is asked who it is."""
-    call = Call(request, services, None)
-    cookies = sessions.cookies(call)
+def begin(raw: ChaliceRequest, services: Services) -> PageRequest:
+    """A browser's request, before anybody is asked who it is."""
+    request = PageRequest(raw, services)
+    cookies = sessions.cookies(request)
     language = cookies.get(LANGUAGE, "")
     if language not in languages.LANGUAGES:
-        language = languages.preferred(call.header("accept-language") or "")
-    return Visit(call, cookies, language, known_zone(cookies.get(ZONE, "")) or "UTC")
+        language = languages.preferred(request.header("accept-language") or "")
+    return replace(request, cookies=cookies, language=language, zone_name=known_zone(cookies.get(ZONE, "")) or "UTC")
 
 
 def known_zone(name: str) -> str:
