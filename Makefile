@@ -59,16 +59,16 @@ trace: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=â€
 report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
 	@exec $(BIN)/python -m infra.local.report $(DAY)
 
-# The longest come first, so that no core waits for another at the end; the end-to-end tests mostly wait themselves, for
-# leases to end and for each other's work. The browser tests of
-# a file share what they look at; each process has a service of its own.
-test: $(STAMP) ## Run all tests: unit, integration, contract, end to end, in a browser
-	$(BIN)/pytest -n 2 --dist loadgroup tests/simulation tests/integration tests/contract tests/unit
-	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e
-	$(BIN)/pytest -n 2 --dist loadfile tests/browser
+# Two tiers (tests/conftest.py): what is marked `proof`, and what is not. The longest come first, so that no core waits for
+# another at the end.
+TESTS := tests/simulation tests/e2e tests/browser tests/integration tests/contract tests/unit
 
-# On a real LocalStack, and on LocalEmu with IAM enforced, both without Docker: each in a process of its own.
-proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run what is deployed on LocalStack, and on LocalEmu with IAM enforced (eight minutes)
+test: $(STAMP) ## Run the tests that everyone needs: unit, contract, integration, end to end (five minutes)
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof" $(TESTS)
+
+# The second command: on a real LocalStack, and on LocalEmu with IAM enforced, both without Docker, each in a process of its own.
+proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run the rest: simulation, crashes, hours of trouble, browser, deployed stacks
+	$(BIN)/pytest -n 2 --dist loadgroup -m proof $(TESTS)
 	$(BIN)/pytest -n 2 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py
 
 localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
@@ -93,7 +93,7 @@ $(FUNCTIONS)/.requirements: requirements-functions.txt | $(STAMP)
 	$(call environment,3.12,$(FUNCTIONS),some seconds)
 
 simulate: $(STAMP) ## Search for broken promises in N simulated steps (SENDERS=40: as many senders, and more clients)
-	SENDERS=$(SENDERS) SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 tests/simulation/test_simulation.py
+	SENDERS=$(SENDERS) SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 -m proof tests/simulation/test_simulation.py
 
 kills: $(STAMP) ## Kill -9 each process of `make run`, and all, at MOMENTS random moments; ledger against gateway (ten minutes)
 	$(BIN)/python -m tests.support.kills --moments $(MOMENTS) $(if $(SEED),--seed $(SEED))
@@ -146,7 +146,7 @@ types: $(STAMP) ## Check types
 imports: $(STAMP) ## Check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports secrets test ## Everything that CI checks, but for the package
+check: lint types imports secrets test proof ## Everything that CI checks, but for the package
 
 format: $(STAMP) ## Rewrite the code in house style
 	$(BIN)/ruff check --fix $(SOURCES)

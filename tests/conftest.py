@@ -1,10 +1,18 @@
-"""What holds for every test: no account of the person who runs it, and no network but this machine."""
+"""What holds for every test: its tier, no account of the person who runs it, and no network but this machine.
+
+There are two tiers. `make test` runs what is not marked `proof`: rules, parts, contracts, and the service end to end on
+the embedded stack, with the main path of every promise. `make proof` runs what is marked: the same promises under
+everything at once (simulation, a crash at every call, hours of trouble), the second storage engine, `make run` and its
+files when they are killed and damaged, the browser, and deployed packages. A test is marked `@pytest.mark.proof`; all
+of a directory in PROOF_DIRECTORIES are marked here.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +29,20 @@ os.environ |= {
 }
 
 SEED = int(os.environ.get("FACTORY_SEED") or random.randrange(2**32))
+
+
+PROOF_DIRECTORIES = ("browser",)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "proof: belongs to `make proof`, not to `make test`")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in PROOF_DIRECTORIES:
+            item.add_marker(pytest.mark.proof)
 
 
 def pytest_runtest_setup() -> None:

@@ -23,6 +23,14 @@ LAPTOP = {"width": 1280, "height": 800}
 _PATIENCE = 10_000  # milliseconds that a page may take for what a test waits for
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one of xdist's processes: they share what they look at."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[FaultyGateway]:
     """The gateway, which takes everything unless a test says how it behaves."""

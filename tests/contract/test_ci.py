@@ -40,7 +40,7 @@ def test_the_pipeline_is_what_gitlab_reads() -> None:
 ONLY_GITLAB = {
     "make audit": "asks PyPI, which a machine without a network cannot; it stops nothing in GitLab either",
     "make deploy": "wants an account, and a person who presses the button",
-    "docker compose": "wants Docker; `make test` deploys the same package into MiniStack",
+    "docker compose": "wants Docker; `make proof` deploys the same package into MiniStack",
     "export ADMIN_PASSWORD": "prepares docker compose",
     "apt-get update": "installs the Python of the emulators; without it `make proof` says what is missing and fails",
     "test -n": "refuses a deploy without a password",

@@ -1,7 +1,8 @@
 """Where end-to-end tests run: the embedded stack as a process of its own, or the package deployed into MiniStack.
 
-A test that is marked `everywhere` runs on both; `-k embedded` and `-k deployed` choose. The gateway is the test's own.
-`--on localstack` and `--on localemu` run the same tests, and those for deployed packages, on these emulators instead.
+A test that is marked `everywhere` runs on both; `-k embedded` and `-k deployed` choose. What is deployed belongs to
+`make proof`. The gateway is the test's own. `--on localstack` and `--on localemu` run the same tests, and those for
+deployed packages, on these emulators instead.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = {"everywhere": chosen, "deployed": chosen[:1]} | {name: [name] for name in chosen}
         targets = [name for mark, given in names.items() if mark in marks for name in given]
         if targets:
-            given = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in targets]
+            given = [pytest.param(name, marks=(pytest.mark.xdist_group(name), pytest.mark.proof)) for name in targets]
             metafunc.parametrize("target", given, indirect=True)
         return
-    deployed = pytest.param("deployed", marks=pytest.mark.xdist_group("deployed"))
+    deployed = pytest.param("deployed", marks=(pytest.mark.xdist_group("deployed"), pytest.mark.proof))
     if metafunc.definition.get_closest_marker("everywhere"):
         metafunc.parametrize("target", ["embedded", deployed], indirect=True)
     elif metafunc.definition.get_closest_marker("deployed"):

@@ -10,6 +10,7 @@ from tests.support.kills import LEASE, VICTIMS, kills
 
 
 @pytest.mark.long
+@pytest.mark.proof
 def test_nobody_is_lost_and_nobody_called_again_without_need(tmp_path: Path) -> None:
     """The ledger is held against the gateway's own log, and what was in hand goes on when its claims end."""
     results = kills(tmp_path, moments=len(VICTIMS), count=300, seed=7)

@@ -28,6 +28,7 @@ def senders_of(run: LocalRun) -> list[int]:
 
 
 @pytest.mark.long
+@pytest.mark.proof
 def test_stopped_senders_are_told_of_within_45_seconds(start: Callable[..., LocalRun]) -> None:
     """Expects a 503 that names them, though nothing waits to be sent, and 200 again when they go on."""
     run = start().ready()

@@ -117,6 +117,7 @@ def lose_answer() -> None:
     raise ConnectionClosedError(endpoint_url="the answer was lost")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("strike", "after"), [(crash, False), (crash, True), (lose_answer, True)])
 def test_a_worker_may_fail_at_any_call(strike: Callable[[], None], after: bool) -> None:
     """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer of: everyone gets it."""

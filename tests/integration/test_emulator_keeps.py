@@ -22,6 +22,7 @@ from infra.local.emulator import NOT_SAVED, Emulator, EmulatorError
 from tests.support.emulator import await_condition, client, data_directory, killed, process_of
 
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.enable_socket,
     pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
 ]

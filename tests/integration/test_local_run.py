@@ -19,7 +19,7 @@ from infra.local.data_directory import DataDirectory
 from infra.local.emulator_access import Access
 from tests.support.local_run import BOUND, ApiCaller, LocalRun, local_runs, wait_until
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.proof]
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ def test_a_slow_table_makes_nobody_miss_their_turn(world: World) -> None:
     assert max(per_second(world, world.gateway.log[0].at)) <= 1
 
 
+@pytest.mark.proof
 def test_what_waits_for_a_busy_table_is_no_dead_letter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often its hint is received before anything can be written."""
     until = world.clock.now() + timedelta(minutes=30)

@@ -17,6 +17,7 @@ CLIENTS = 200
 NEW_TABLE = Capacity(4, 12, 36, 500, 500)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("on_unknown", [OnUnknown.HOLD, OnUnknown.RETRY])
 def test_forty_senders_on_a_new_table(on_unknown: OnUnknown) -> None:
     """Everybody gets it once, and every attempt in the ledger is a call that the gateway heard."""

@@ -1,8 +1,12 @@
-"""Runs the simulation for a fixed number of examples; `make simulate N=…` runs it for as many steps as wanted."""
+"""Runs the simulation for a fixed number of examples; `make simulate N=…` runs it for as many steps as wanted.
+
+`make test` runs the first few of them, `make proof` all.
+"""
 
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
@@ -10,6 +14,7 @@ from tests.simulation.machine import ServiceMachine
 
 STEPS = 100
 ASKED = "SIMULATION_STEPS" in os.environ
+FIRST = 2  # examples
 EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "2000")) // STEPS
 
 
@@ -31,12 +36,23 @@ class WatchedMachine(ServiceMachine):
             sys.stderr.write(f"\r{told}, {WatchedMachine.calls} calls of the gateway")
 
 
+def test_the_promises_hold_at_a_glance() -> None:
+    """Expects the first examples to break none: who has broken a promise is told by `make test` already."""
+    search(FIRST)
+
+
+@pytest.mark.proof
 def test_the_promises_hold_whatever_happens() -> None:
+    """Expects no example to break one."""
+    search(EXAMPLES)
+
+
+def search(examples: int) -> None:
     """A failing example is printed as the steps that led to it, and is tried first the next time."""
     run_state_machine_as_test(
         WatchedMachine,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=not ASKED,

@@ -9,7 +9,9 @@ import pytest
 from tests.integration.storage.engines import Store, in_process, on_moto
 
 
-@pytest.fixture(params=[on_moto, in_process], ids=["moto", "ministack"])
+@pytest.fixture(
+    params=[pytest.param(on_moto, id="moto", marks=pytest.mark.proof), pytest.param(in_process, id="ministack")]
+)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """The repositories on each of the engines: what only one of them lets through is a mistake."""
     with request.param() as made:

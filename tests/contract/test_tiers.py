@@ -1,0 +1,57 @@
+"""Two tiers of tests: `make test` and `make proof` together run every test, and none of the first needs the second."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from tests import support
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+
+
+def _commands(target: str) -> list[list[str]]:
+    """The words of each call of pytest that a target of `make` comes to."""
+    environments = (".venv", ".venv-localstack", ".venv-localemu", ".venv-functions")
+    old = [word for name in environments for word in ("--assume-old", f"{name}/.requirements")]
+    command = ["make", "--dry-run", *old, target]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    return [shlex.split(line) for line in done.stdout.splitlines() if "bin/pytest " in line]
+
+
+def _where(words: list[str]) -> set[str]:
+    return {word for word in words if word.startswith("tests/")}
+
+
+def _mark(words: list[str]) -> str:
+    return words[words.index("-m") + 1]
+
+
+def test_every_test_belongs_to_exactly_one_tier() -> None:
+    """Expects both to look into every directory with tests, one for what is marked, the other for what is not."""
+    (test,), (proof, emulators) = _commands("test"), _commands("proof")
+    with_tests = {str(file.relative_to(ROOT).parent).split("/")[1] for file in TESTS.rglob("test_*.py")}
+    assert _where(test) == _where(proof) == {f"tests/{name}" for name in with_tests}
+    assert (_mark(test), _mark(proof)) == ("not proof", "proof")
+    assert [words for words in (test, proof) if {"-k", "--deselect", "--ignore"} & set(words)] == []
+    # What only an emulator can show is collected with it only (tests/e2e/conftest.py).
+    assert {"--on", "localstack", "localemu"} <= set(emulators)
+    assert {f"tests/e2e/test_{name}.py" for name in ("localstack", "localemu")} <= _where(emulators)
+
+
+def test_what_is_checked_before_a_change_lands_is_both() -> None:
+    """Expects `.ci/run` to run the quick tier first, and `make check` both."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in script if line in ("make test", "make proof")] == ["make test", "make proof"]
+    done = subprocess.run(["make", "-pn"], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    (check,) = re.findall(r"^check: (.*)$", done.stdout, re.MULTILINE)
+    assert {"test", "proof"} <= set(check.split())
+
+
+def test_what_supports_the_tests_is_explained() -> None:
+    """Expects each module of tests/support in the tree of the package's docstring, and nothing else there."""
+    told = set(re.findall(r"^ *(\w+)\.py ", str(support.__doc__), re.MULTILINE))
+    assert told == {file.stem for file in (TESTS / "support").glob("*.py")} - {"__init__"}
