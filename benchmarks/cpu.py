@@ -23,10 +23,10 @@ from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
 from chalicelib.domain.mailings import Segment
-from chalicelib.messaging import Unit
 from chalicelib.observability import logger
-from chalicelib.services.batch import Received
+from chalicelib.queues import Unit
 from chalicelib.services.mailing_fields import MailingFields
+from chalicelib.services.sending.batch import Received
 from chalicelib.storage.models import Tables, bind
 from infra.provision import provision
 from tests.support.client_index import ClientIndex

@@ -25,8 +25,8 @@ import psutil
 
 from benchmarks import gateway
 from benchmarks.gateway import Gateway
+from infra.local.api_client import RunningService
 from infra.local.data_directory import DataDirectory, read_json
-from infra.local.running_service import RunningService
 
 ROOT = Path(__file__).parents[1]
 TAG = "bench"

@@ -8,9 +8,9 @@ from typing import Any
 from .bootstrap import Services, get_services
 from .domain.errors import Malformed
 from .domain.heartbeats import Worker
-from .messaging import Unit
 from .observability import invocation, logger
-from .services.batch import Received
+from .queues import Unit
+from .services.sending.batch import Received
 
 BatchAnswer = dict[str, list[dict[str, str]]]
 

@@ -28,9 +28,9 @@ from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
 from infra.fingerprint import OUTPUT, fingerprint, with_fingerprint
-from infra.kept import Kept, by_name
 from infra.package import NOT_COMPILED, PackagingError, check, package
 from infra.provision import complete_tables
+from infra.retained import Kept, by_name
 from infra.stack import Stack, StackError
 
 APP = "message-service"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from infra.account import Account
 from infra.artifacts import Artifacts
 from infra.deploy import EXPECTED, DeployError, pause, refused, say, stack_name
-from infra.kept import Kept
+from infra.retained import Kept
 from infra.stack import Stack
 
 

@@ -24,7 +24,7 @@ TESTS = (
     "tests/integration/test_busy_tables.py",
     "tests/integration/test_gateway_answers.py",
     "tests/integration/test_http_gateway.py",
-    "tests/integration/test_settling.py",
+    "tests/integration/test_completion.py",
     "tests/simulation",
 )
 _BOUND = 1200  # seconds for the tests of one mutant
@@ -62,7 +62,7 @@ MUTANTS = (
     ),
     Mutant(
         "last look: call whatever has happened since the claim",
-        "chalicelib/services/calling.py",
+        "chalicelib/services/sending/calls.py",
         "        state = self._states.get(job.mailing.mailing_id, since)\n",
         "        return\n",
     ),
@@ -81,32 +81,32 @@ MUTANTS = (
     ),
     Mutant(
         "outcomes: forget what the table is too busy for",
-        "chalicelib/services/outcomes.py",
+        "chalicelib/services/sending/outcomes.py",
         "self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)",
         "self._ledger.update([(job.message, new) for job, _, new, _ in written], tries=1)\n"
         "        self._unwritten = deque(maxlen=0)",
     ),
     Mutant(
         "closing: begin each shard from its start again",
-        "chalicelib/services/walking.py",
+        "chalicelib/services/dispatching/ledger_walks.py",
         "            walk, changed = self._pages(mailing, walk, step, deadline)",
         '            walk, changed = self._pages(mailing, replace(walk, cursor=""), step, deadline)',
     ),
     Mutant(
         "changed clients: give a row to those only whom the walk meets",
-        "chalicelib/services/expanding.py",
+        "chalicelib/services/dispatching/expansion.py",
         "late, cursor = self._missed(mailing, shard.shard, cursor.removeprefix(_IN_LOG), now)",
         'cursor = ""',
     ),
     Mutant(
         "too many: count a 429 as an attempt",
-        "chalicelib/services/outcomes.py",
+        "chalicelib/services/sending/outcomes.py",
         "            case Outcome.THROTTLED:\n                return True\n",
         "            case Outcome.THROTTLED:\n                return probe\n",
     ),
     Mutant(
         "ledger before queue: hint at what is not written",
-        "chalicelib/services/expanding.py",
+        "chalicelib/services/dispatching/expansion.py",
         "zip(rows, self._ledger.insert(rows), strict=True) if new]",
         "zip(rows, [True] * len(rows), strict=True) if new]",
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..domain.history import Happening, TraceEvent
 from ..domain.messages import message_id_for
-from ..domain.traces import Happening, TraceEvent
 from .page_request import PageRequest
 from .routing import Page, Pages
 from .texts import _

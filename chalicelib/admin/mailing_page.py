@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import StrictStr
 
 from ..domain.costs import PRICES, cost_of
+from ..domain.counters import Tally
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import MailingState
@@ -16,7 +17,6 @@ from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
 from ..domain.sms import sms_parts
 from ..domain.statuses import Action, MailingStatus, MessageStatus
-from ..domain.tallies import Tally
 from ..web.exports import MessageExportQuery, messages_csv
 from ..web.paging import PageQuery
 from ..web.request import Text

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..domain.counters import Tally
+from ..domain.history import Happening, TraceEvent, mailing_events
 from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
-from ..domain.tallies import Tally
-from ..domain.traces import Happening, TraceEvent, mailing_events
 from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series
 from .page_request import PageRequest

@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
+from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing
-from ..domain.requests import KEY_FIELD, RequestKey
 from ..domain.sms import sms_parts
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields

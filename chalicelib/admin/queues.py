@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
-from ..messaging import QueueDepth
+from ..queues import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
 from . import formats, texts
 from .page_request import PageRequest

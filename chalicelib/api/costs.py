@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..domain.costs import PRICES, cost_of, estimate
+from ..domain.counters import Tally
 from ..domain.mailings import MailingState
-from ..domain.tallies import Tally
 from ..web.fields import View
 
 _DIGITS = 6  # of dollars: a message costs about 0.0000025

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ..domain.errors import NotFound
+from ..domain.history import Happening, TraceEvent
 from ..domain.messages import Outcome, message_id_for
 from ..domain.reasons import Reason
-from ..domain.traces import Happening, TraceEvent
 from ..web.fields import MomentOut, View
 from ..web.request import Request
 from ..wording import reason_text

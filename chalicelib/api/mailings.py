@@ -6,8 +6,8 @@ from typing import Any
 
 from ..bootstrap import Services
 from ..domain.errors import Conflict, NotFound
+from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
 from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment
-from ..domain.requests import MAX_KEY_LENGTH, RequestKey
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import EndTime, LocalWindowBody, MailingBody, MailingText, Rate, SegmentBody, StartTime

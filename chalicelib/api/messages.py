@@ -7,10 +7,10 @@ from datetime import timedelta
 from pydantic import Field, StrictStr
 
 from ..domain.errors import NotFound
+from ..domain.history import Step
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Reason
 from ..domain.statuses import MessageStatus
-from ..domain.timelines import Step
 from ..services.messages import MessageStory
 from ..web.fields import MomentOut, View
 from ..web.paging import PageQuery

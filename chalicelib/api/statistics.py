@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..domain.counters import Tally
 from ..domain.errors import NotFound
 from ..domain.mailings import MailingState
 from ..domain.reasons import Reason
 from ..domain.statuses import MailingStatus, MessageStatus
-from ..domain.tallies import Tally
 from ..services.statistics import StatusOverview
 from ..web.fields import MomentOut, View
 from ..web.request import Request

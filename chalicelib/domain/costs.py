@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 
+from .counters import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
 from .mailings import MailingState
 from .messages import HINT_SIZE, Message
 from .statuses import IN_TROUBLE
-from .tallies import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def estimate(rows: int, recipients: int) -> float:
 
 
 def actual(rows: int, work: Mapping[str, int]) -> float:
-    """Dollars for a mailing so far, from the work that senders have counted (domain.tallies)."""
+    """Dollars for a mailing so far, from the work that senders have counted (domain.counters)."""
     seconds = work.get(MILLISECONDS, 0) / 1000
     sending = Usage(write_units=work.get(WRITES, 0), gb_seconds=seconds * SENDER_GB)
     return PRICES.total(MAILING + ROW * rows + HINT * work.get(HINTS, 0) + LOOK * work.get(LOOKS, 0) + sending)

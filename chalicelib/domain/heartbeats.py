@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from .counters import Tally
 from .deadlines import is_over
 from .gateway_control import GatewayControl
 from .mailings import MailingState
 from .messages import PARKED_AT_MOST
 from .progress import asleep
 from .statuses import MailingStatus
-from .tallies import Tally
 
 EVERY = timedelta(seconds=10)  # that a process writes one at most
 STALLED_AFTER = timedelta(minutes=5)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .counters import Tally
 from .mailings import Mailing, MailingState
 from .reasons import Cause, Reason
 from .statuses import MailingStatus, MessageStatus
-from .tallies import Tally
 
 
 @dataclass(frozen=True, slots=True)

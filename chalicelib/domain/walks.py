@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .clients import SHARDS
+from .counters import Tally, counters_of
 from .deadlines import is_over
 from .messages import Message
 from .statuses import MessageStatus
-from .tallies import Tally, counters_of
 
 WAITING = str(MessageStatus.WAITING)  # a counter
 

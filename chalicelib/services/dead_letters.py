@@ -15,10 +15,10 @@ from ..domain.mailings import REDRIVING, Mailing, MailingState
 from ..domain.messages import MessageKey
 from ..domain.reasons import Cause, Reason
 from ..domain.statuses import IN_TROUBLE, Action, MailingStatus, MessageStatus
-from ..messaging import Hint, Queue, QueueMessage, hints_for
+from ..queues import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
-from .putting_back import put_back, requeued
+from .dispatching.reopening import put_back, requeued
 
 _LOOK = 1000  # dead letters at once
 _HIDE = 60  # seconds that those in hand are kept from others

@@ -19,7 +19,7 @@ from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
 from ..observability import logger
-from ..storage.control import ControlRepository
+from ..storage.gateway_control import ControlRepository
 
 MAX_AGE = timedelta(seconds=1)
 MAX_RATE = 10_000  # messages a second

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
+from ..domain.counters import Tally
 from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import is_stalled
 from ..domain.mailings import MailingState, Segment
 from ..domain.statuses import UNDER_WAY, MailingStatus
-from ..domain.tallies import Tally
-from ..messaging import Queue, QueueDepth
+from ..queues import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository

@@ -11,8 +11,8 @@ from ..clock import SystemClock
 from ..domain.errors import Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.imports import RowError, read_clients
-from ..messaging import Queue, Unit
 from ..observability import logger
+from ..queues import Queue, Unit
 from ..storage.clients import ClientRepository
 from ..storage.imports import Import, ImportRepository
 

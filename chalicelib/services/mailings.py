@@ -14,15 +14,15 @@ from ulid import ULID
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
+from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import Mailing, MailingState, OnUnknown, Segment, Statistics, is_mailing_id
-from ..domain.requests import KEY_FIELD, RequestKey
 from ..domain.statuses import Action, MailingStatus, Stage
-from ..messaging import MAX_DELAY, Queue, Unit
 from ..observability import MAILINGS_CREATED, logger, measure
+from ..queues import MAX_DELAY, Queue, Unit
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
-from .mailing_changes import tell_change
 from .mailing_fields import MailingFields, check_changeable, check_fields, widened
+from .mailing_log import tell_change
 
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)

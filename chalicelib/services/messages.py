@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from ..domain.clients import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
+from ..domain.history import Step, timeline_of
 from ..domain.mailings import Mailing, is_mailing_id
 from ..domain.messages import Message, MessageKey, gateway_id_for
 from ..domain.statuses import MessageStatus
-from ..domain.timelines import Step, timeline_of
 from ..gateways.base import Gateway
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository

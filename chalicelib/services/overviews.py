@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
+from ..domain.counters import Tally
 from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import Heartbeat, is_stalled, silent
 from ..domain.mailings import Mailing, MailingState
 from ..domain.progress import Progress, progress_of
 from ..domain.statuses import UNDER_WAY, MailingStatus
-from ..domain.tallies import Tally
-from ..messaging import Queue, QueueDepth
+from ..queues import Queue, QueueDepth
 from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository
 from .gateway_control import GatewayControlService

@@ -10,7 +10,7 @@ from ..clock import SystemClock
 from ..domain import heartbeats
 from ..domain.errors import NotReady, Unavailable
 from ..domain.gateway_control import GatewayControl
-from ..messaging import Queue
+from ..queues import Queue
 from ..storage.readiness import TableProbe
 
 BOUND = timedelta(seconds=3)  # after which nothing more is asked; a call that hangs adds two seconds

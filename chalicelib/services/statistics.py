@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..domain.counters import Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import MailingState, is_mailing_id
 from ..domain.statuses import UNDER_WAY, MailingStatus
-from ..domain.tallies import Tally
 from ..storage.mailings import MailingRepository
 
 _CLOSING = 200  # cancelled mailings whose last messages are being closed; there are few, for seconds each

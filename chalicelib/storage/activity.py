@@ -13,8 +13,8 @@ from itertools import islice
 from pynamodb.expressions.operand import Path
 
 from ..domain.statuses import TERMINAL
+from .dynamodb import translated
 from .models import Tables, to_ms
-from .retries import translated
 
 _SCOPE = "activity"
 _NAME = "%Y-%m-%dT%H"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.call_totals import CallTotals
+from .dynamodb import translated
 from .models import Tables
-from .retries import translated
 
 _KEY = {"scope": {"S": "gateway-calls"}, "name": {"S": "totals"}}
 

@@ -12,8 +12,8 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import SystemClock
 from ..domain.clients import Client
+from .dynamodb import translated
 from .models import SettingModel, Tables, to_ms
-from .retries import translated
 from .segments import Change
 
 _SCOPE = "changed-clients"

@@ -8,8 +8,8 @@ from typing import Any
 from ..domain.clients import KEY_SEPARATOR, SHARDS, Client
 from ..domain.mailings import Segment
 from .client_rows import client_of
+from .dynamodb import translated
 from .models import Tables
-from .retries import translated
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from ..domain.clients import Client, client_id_for
 from ..domain.errors import Conflict
 from ..domain.faults import Fault
 from .client_rows import client_of, is_client
+from .dynamodb import Item, read_items
 from .models import Tables
-from .retries import Item, read_items
 
 _LONGEST = 100  # chain; one id more for each time that somebody changed to the number
 

@@ -8,8 +8,8 @@ gone and whose number had changed (`client_numbers`).
 from __future__ import annotations
 
 from ..domain.clients import KEY_SEPARATOR, Client
+from .dynamodb import Item
 from .models import ClientModel, from_ms
-from .retries import Item
 
 
 def is_client(item: Item) -> bool:

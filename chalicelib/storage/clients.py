@@ -20,8 +20,8 @@ from .client_changes import ClientChanges
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
 from .client_rows import client_of, is_client, row_of
+from .dynamodb import TRIES, Item, read_items, transact, translated
 from .models import Tables
-from .retries import TRIES, Item, read_items, transact, translated
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..domain.heartbeats import Heartbeat, Worker
+from .dynamodb import translated
 from .models import SettingModel, Tables
-from .retries import translated
 
 SCOPE = "heartbeats"
 

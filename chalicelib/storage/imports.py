@@ -20,9 +20,9 @@ from ..domain.clients import Client, new_client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.imports import ClientFile, RowError
+from .dynamodb import transact, translated, was_refused
 from .leases import is_free
 from .models import SettingModel, Tables, to_ms
-from .retries import transact, translated, was_refused
 
 T = TypeVar("T")
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item

@@ -1,13 +1,52 @@
-"""The condition upon which a lease can be taken, wherever one stands in a table."""
+"""Leases: named ones in the settings table, and the condition upon which one can be taken, wherever it stands."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
+from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 
 from ..domain.deadlines import APART
+from .dynamodb import translated, was_refused
+from .models import Tables
+
+_LEASES = "leases"
+
+
+class LeaseRepository:
+    """Named leases: at most one owner at a time, until the lease runs out."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model = tables.settings
+
+    def acquire(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
+        """Take or prolong a lease; False where another owner has it."""
+        model = self._model
+        condition = is_free(model, now, until, owner)
+        with translated("settings"):
+            try:
+                model(_LEASES, name).update(
+                    actions=[model.owner.set(owner), model.lease_until.set(until)], condition=condition
+                )
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
+                return False
+        return True
+
+    def release(self, name: str, owner: str) -> None:
+        """Give a lease back; nothing happens where it is another's."""
+        model = self._model
+        with translated("settings"):
+            try:
+                model(_LEASES, name).update(
+                    actions=[model.owner.remove(), model.lease_until.remove()], condition=model.owner == owner
+                )
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
 
 
 def is_free(model: Any, now: datetime, until: datetime, owner: str = "") -> Condition:

@@ -15,9 +15,9 @@ from ..domain.errors import NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.messages import Message, MessageKey, ledger_key_for, parse_message_id
 from ..observability import logger
+from .dynamodb import TRANSIENT, Item, read_items, translated
 from .message_rows import message_of, values_of
 from .models import Tables, from_ms, to_ms
-from .retries import TRANSIENT, Item, read_items, translated
 
 # Tries of a write that a busy table does not take; each call is repeated by botocore too. Claims give up early,
 # dispatch earlier still: that is how load goes down when a table is too slow.

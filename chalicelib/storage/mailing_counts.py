@@ -14,15 +14,15 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.operand import Path
 
 from ..domain.clients import SHARDS
+from ..domain.counters import WORK
 from ..domain.mailings import MailingState
-from ..domain.tallies import WORK
+from .dynamodb import translated, was_refused
 from .mailing_rows import final_tally_of, shard_part, tally_of
 from .models import MailingModel, Tables
-from .retries import translated, was_refused
 
 
 class MailingCounts:
-    """What stands under STATS#nn. The names of counters are those of domain.tallies."""
+    """What stands under STATS#nn. The names of counters are those of domain.counters."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.mailings

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ..domain.clients import SHARDS
+from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment, ShardProgress, Statistics
 from ..domain.statuses import MailingStatus
-from ..domain.tallies import DOUBTS, Tally
 from .models import MailingModel, from_ms, to_ms
 
 META = "META"

@@ -13,12 +13,14 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS
+from ..domain.counters import Tally
 from ..domain.errors import Unavailable
+from ..domain.idempotency import OrderedMailing, RequestKey
 from ..domain.mailings import Mailing, MailingState, ShardProgress
-from ..domain.requests import OrderedMailing, RequestKey
 from ..domain.statuses import MailingStatus
-from ..domain.tallies import Tally
 from .counters import Counters
+from .dynamodb import Item, read_items, transact, translated, was_refused
+from .idempotency import Requests
 from .leases import is_free
 from .mailing_counts import MailingCounts
 from .mailing_rows import (
@@ -36,8 +38,6 @@ from .mailing_rows import (
     tally_of,
 )
 from .models import MailingModel, Tables
-from .requests import Requests
-from .retries import Item, read_items, transact, translated, was_refused
 
 _CLOSING = "closing"
 

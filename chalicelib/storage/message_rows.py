@@ -8,8 +8,8 @@ from typing import Any
 from ..domain.messages import Attempt, Message, Outcome, ledger_key_for
 from ..domain.reasons import Cause
 from ..domain.statuses import IN_TROUBLE, MessageStatus
+from .dynamodb import Item
 from .models import from_ms, to_ms
-from .retries import Item
 
 
 def values_of(message: Message) -> Item:

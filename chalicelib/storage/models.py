@@ -21,8 +21,8 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from pynamodb.models import Model
 
 from ..config import Settings
+from ..domain.counters import SEPARATOR
 from ..domain.statuses import COUNTED
-from ..domain.tallies import SEPARATOR
 
 M = TypeVar("M", bound=Model)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -142,7 +142,7 @@ class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
 class MailingModel(Row):
     """All parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), FINAL (their end).
 
-    SHARD and STATS have a counter more for each reason and each hour, whose names domain.tallies makes. Under
+    SHARD and STATS have a counter more for each reason and each hour, whose names domain.counters makes. Under
     `<mailing>#walks` a row for each shard says how far its ledger has been gone through.
     """
 

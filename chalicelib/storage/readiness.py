@@ -7,10 +7,10 @@ from typing import Any
 
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import Heartbeat, Worker
-from .control import control_of, control_place
+from .dynamodb import translated
+from .gateway_control import control_of, control_place
 from .heartbeats import SCOPE, heartbeats_of
 from .models import Tables
-from .retries import translated
 
 _NOBODY = "readiness"  # a key that no row has: what counts is that the table answers
 

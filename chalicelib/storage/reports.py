@@ -11,10 +11,10 @@ from pynamodb.exceptions import UpdateError
 
 from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
+from .dynamodb import translated, was_refused
 from .leases import is_free
 from .mailing_rows import DELETED, META, mailing_of
 from .models import Tables
-from .retries import translated, was_refused
 
 _SCOPE = "reports"
 _KEPT_FOR = timedelta(days=40)

@@ -12,8 +12,8 @@ from pynamodb.transactions import TransactWrite
 from ..domain.clients import KEY_SEPARATOR, Client
 from ..domain.mailings import Segment
 from .counters import Counters
+from .dynamodb import translated
 from .models import Tables
-from .retries import translated
 
 _LOOK = 5000  # counters of tags; each tag has a few
 Change = tuple[Client | None, Client | None]  # a client before and after

@@ -17,8 +17,8 @@ from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
 from ..domain.users import Role, Token, User
 from .counters import Counters
+from .dynamodb import read_items, transact, translated, was_refused
 from .models import Tables, UserModel, from_ms, to_ms
-from .retries import read_items, transact, translated, was_refused
 
 _REFUSED = "ConditionalCheckFailed"
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from pynamodb.exceptions import UpdateError
 
-from ..domain.tallies import Tally
+from ..domain.counters import Tally
 from ..domain.walks import Walk
+from .dynamodb import translated, was_refused
 from .leases import is_free
 from .models import MailingModel, Tables
-from .retries import translated, was_refused
 
 
 class WalkRepository:

@@ -15,7 +15,7 @@ from infra.local.environment import LocalSettings
 from infra.local.first_user import check_first_user
 from infra.local.logs import open_log
 from infra.local.loopback import listen, port_of
-from infra.local.run import Run, StartError
+from infra.local.supervisor import Run, StartError
 
 logger = logging.getLogger("infra.local")
 

@@ -1,8 +1,8 @@
 """Runs the Chalice app's schedules and SQS sources as EventBridge and Lambda's event source mapping would.
 
 `EventSourceRunner` is the whole behaviour in single steps on an injected clock: `poll` is one receive, invoke and
-delete; `fire_due_schedules` is one look at the schedules. `infra/local/driver.py` drives it with threads, the fault
-tests and the simulation drive it by hand.
+delete; `fire_due_schedules` is one look at the schedules. Threads drive it (infra/local/event_source_threads.py); the
+fault tests and the simulation drive it by hand.
 """
 
 from __future__ import annotations

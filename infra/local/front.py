@@ -15,9 +15,9 @@ import sys
 from app import app
 from chalicelib import bootstrap
 from chalicelib.clock import SystemClock
-from infra.local.http import HttpFront
-from infra.local.service import log_as_the_service
+from infra.local.api_gateway import HttpFront
 from infra.local.web_server import WebServer
+from infra.local.workers import log_as_the_service
 
 _THREADS = 16
 

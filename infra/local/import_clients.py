@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from infra.local.running_service import CallFailed, RunningService
+from infra.local.api_client import CallFailed, RunningService
 
 ROWS_AT_ONCE = 50_000
 BYTES_AT_ONCE = 4_000_000  # below what the API takes at once, which is 5 MB

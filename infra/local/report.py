@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from infra.local.api_client import CallFailed, RunningService
 from infra.local.data_directory import DataDirectory
-from infra.local.running_service import CallFailed, RunningService
 
 _TOLD = (("mailings", "mailing"), ("sent", "message"))
 

@@ -13,7 +13,7 @@ import sys
 from chalicelib import bootstrap
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
-from infra.local.service import BATCH_BOUND, SENDERS, event_sources, log_as_the_service
+from infra.local.workers import BATCH_BOUND, SENDERS, event_sources, log_as_the_service
 
 
 def main() -> None:

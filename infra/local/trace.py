@@ -15,8 +15,8 @@ from typing import Any
 
 from chalicelib.domain.reasons import Cause
 from chalicelib.wording import reason_text
+from infra.local.api_client import CallFailed, RunningService
 from infra.local.data_directory import DataDirectory
-from infra.local.running_service import CallFailed, RunningService
 
 _LOGS = ("service.log.1", "service.log")
 _USUAL = {"level", "location", "message", "timestamp", "service", "function", "request_id", "exception", "stack_trace"}

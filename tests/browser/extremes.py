@@ -14,7 +14,7 @@ from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.domain.users import MAX_USERNAME_LENGTH
-from chalicelib.messaging import Hint
+from chalicelib.queues import Hint
 from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
 
 FAMILY = "\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}"

@@ -19,7 +19,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import Hint, Unit
+from chalicelib.queues import Hint, Unit
 from chalicelib.services.mailing_fields import MailingFields
 from infra.local.lambda_context import LambdaContext
 from tests.contract.calls import permissions_for

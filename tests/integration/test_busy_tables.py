@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError as TimeoutOfRead
 
 from chalicelib.domain.messages import Outcome
-from chalicelib.services.table_pace import LEAST, MOST, TablePace
+from chalicelib.services.sending.table_pace import LEAST, MOST, TablePace
 from tests.support.aws import Call
 from tests.support.world import World, new_world
 

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.domain.clients import SHARDS, Client
 from chalicelib.domain.mailings import Mailing, Segment
-from chalicelib.services import expanding
 from chalicelib.services.clients import ClientFields
+from chalicelib.services.dispatching import expansion
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
@@ -28,8 +28,8 @@ def world() -> Iterator[World]:
     """A service that expands by two clients, to which many things happen in between."""
     with (
         new_world() as made,
-        mock.patch.object(expanding, "FIRST_PAGE", 2),
-        mock.patch.object(expanding, "PAGE", 2),
+        mock.patch.object(expansion, "FIRST_PAGE", 2),
+        mock.patch.object(expansion, "PAGE", 2),
     ):
         yield made
 

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Mailing
-from chalicelib.services import putting_back, settling
+from chalicelib.services.dispatching import completion, reopening
 from tests.support.aws import Call
 from tests.support.campaign import Campaign, new_campaign
 from tests.support.world import World
@@ -134,9 +134,9 @@ def test_an_end_that_is_moved_while_rows_are_closed_counts(
     campaign: Campaign, world: World, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     """Some are expired already: they come back, the others never go, and everybody gets it."""
-    monkeypatch.setattr(settling, "_PAGE", 5)
-    monkeypatch.setattr(putting_back, "_PAGE", 5)
-    monkeypatch.setattr(settling, "AT_ONCE", 50 if large else 20_000)
+    monkeypatch.setattr(completion, "_PAGE", 5)
+    monkeypatch.setattr(reopening, "_PAGE", 5)
+    monkeypatch.setattr(completion, "AT_ONCE", 50 if large else 20_000)
     world.add_clients(200)
     world.services.gateway_control.set_rate(1, "tester")
     mailing = world.create_mailing(lasts=70)

@@ -14,7 +14,7 @@ from chalice.app import Chalice, Cron, Rate
 from moto import mock_aws
 
 from chalicelib.clock import SystemClock
-from infra.local.driver import EventSourceThreads
+from infra.local.event_source_threads import EventSourceThreads
 from infra.local.event_sources import EventSourceRunner
 from tests.support.clocks import START, FrozenClock
 

@@ -19,7 +19,7 @@ from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import Hint, Unit
+from chalicelib.queues import Hint, Unit
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
 from tests.support.world import World, new_world

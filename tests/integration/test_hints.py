@@ -15,7 +15,7 @@ from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import Hint
+from chalicelib.queues import Hint
 from tests.support.world import World, new_world
 
 OK = Answer(Outcome.ACCEPTED)

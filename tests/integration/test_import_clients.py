@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from chalicelib.messaging import Unit
+from chalicelib.queues import Unit
 from infra.local import import_clients
+from infra.local.api_client import CallFailed
 from infra.local.data_directory import DataDirectory, read_json, write_private
 from infra.local.loopback import listen
-from infra.local.running_service import CallFailed
 from infra.local.web_server import WebServer
 from tests.support.api import PASSWORD, Api, new_api
 

@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib.domain.messages import Outcome
 from chalicelib.gateways.base import Answer
-from chalicelib.services import settling
-from infra.local.service import visibility
+from chalicelib.services.dispatching import completion
+from infra.local.workers import visibility
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
@@ -212,7 +212,7 @@ def test_looking_whether_a_mailing_is_over_does_not_multiply(world: World, at_on
     not gone through sixteen times as often with each look."""
     world.gateway.script = lambda gateway_id, nth: Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
     world.add_clients(60)
-    with mock.patch.object(settling, "AT_ONCE", at_once):
+    with mock.patch.object(completion, "AT_ONCE", at_once):
         mailing = world.create_mailing(lasts=1800)
         world.run_for(10)
         queries = world.aws.calls.count("dynamodb.Query")

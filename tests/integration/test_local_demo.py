@@ -13,8 +13,8 @@ from rich.console import Console
 
 from chalicelib.clock import SystemClock
 from infra.local import demo
+from infra.local.api_gateway import HttpFront
 from infra.local.data_directory import DataDirectory, write_private
-from infra.local.http import HttpFront
 from infra.local.loopback import listen
 from infra.local.web_server import WebServer
 

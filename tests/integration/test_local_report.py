@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from infra.local import report
+from infra.local.api_client import CallFailed
 from infra.local.data_directory import DataDirectory, write_private
 from infra.local.loopback import listen
-from infra.local.running_service import CallFailed
 from infra.local.web_server import WebServer
 from tests.factories import MailingBodyFactory
 from tests.support.api import PASSWORD, Api, new_api

@@ -13,7 +13,7 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.clock import SystemClock
-from infra.local.http import HttpFront
+from infra.local.api_gateway import HttpFront
 from infra.local.loopback import listen
 from infra.local.web_server import BODY_LIMIT, WebServer
 

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import Hint
+from chalicelib.queues import Hint
 from tests.support.world import START, World, new_world
 
 

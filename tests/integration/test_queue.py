@@ -11,7 +11,7 @@ import pytest
 from chalicelib.aws_clients import aws_client
 from chalicelib.clock import Backoff, SystemClock
 from chalicelib.domain.errors import Unavailable
-from chalicelib.messaging import Queue, QueueDepth
+from chalicelib.queues import Queue, QueueDepth
 from tests.support.aws import InProcessAws
 
 

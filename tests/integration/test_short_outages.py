@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.messaging import Hint
+from chalicelib.queues import Hint
 from tests.support.scripted_gateway import NO_CONNECTION
 from tests.support.world import World, new_world
 

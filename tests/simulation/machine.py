@@ -19,8 +19,8 @@ from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, Invalid
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import OnUnknown, Segment
-from chalicelib.services import expanding, settling
 from chalicelib.services.clients import ClientFields
+from chalicelib.services.dispatching import completion, expansion
 from tests.simulation.ending import go_on, let_all_end
 from tests.simulation.promises import Promised, Witness
 from tests.simulation.trouble import (
@@ -73,9 +73,9 @@ class ServiceMachine(RuleBasedStateMachine):
             )
         )
         if rng.random() < 0.5:
-            self.stack.enter_context(mock.patch.multiple(expanding, FIRST_PAGE=1, PAGE=2))
+            self.stack.enter_context(mock.patch.multiple(expansion, FIRST_PAGE=1, PAGE=2))
         if rng.random() < 0.5:
-            self.stack.enter_context(mock.patch.object(settling, "AT_ONCE", 5))
+            self.stack.enter_context(mock.patch.object(completion, "AT_ONCE", 5))
         self.world.scheduler.switching = rng.choice((1.0, 0.2, 0.0))
         self.world.gateway.recognises_ids = self.recognises
         self.trouble = Trouble(self.world, rng)

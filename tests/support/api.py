@@ -24,7 +24,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.users import Role
 from chalicelib.services import passwords
 from chalicelib.storage.models import Tables, bind
-from infra.local.http import HttpFront
+from infra.local.api_gateway import HttpFront
 from infra.provision import provision
 from tests.support.aws import InProcessAws
 from tests.support.clocks import FrozenClock

@@ -14,7 +14,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Answer
-from infra.local.http import HttpFront
+from infra.local.api_gateway import HttpFront
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import PASSWORD, Api, quick_passwords
 from tests.support.world import World, new_world

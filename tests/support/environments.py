@@ -19,7 +19,7 @@ from app import app
 from chalicelib import workers
 from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
-from chalicelib.services import calling
+from chalicelib.services.sending import calls
 from chalicelib.storage.models import Tables
 from tests.support.scheduler import Crash, SkewedClock, Task
 from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQueue
@@ -99,7 +99,7 @@ class Environments:
         else:
             try:
                 self.world.runner.poll(name)
-            except BotoCoreError:  # the queue did not answer four times; infra/local/driver.py waits, too
+            except BotoCoreError:  # the queue did not answer four times; infra/local/event_source_threads.py waits, too
                 self.world.clock.sleep(0.2)
 
     # -- invocations
@@ -111,11 +111,11 @@ class Environments:
             stack.enter_context(mock.patch.object(workers, "get_services", self.current))
             if self.threads:
                 # Their results come through a queue that lets other tasks go on.
-                calls = calling.Calls
-                made = mock.patch.object(
-                    calling, "Calls", lambda *given: calls(*given, TurnQueue(self.world.scheduler))
+                made = calls.Calls
+                in_turns = mock.patch.object(
+                    calls, "Calls", lambda *given: made(*given, TurnQueue(self.world.scheduler))
                 )
-                stack.enter_context(made)
+                stack.enter_context(in_turns)
             handlers = {name: self._invoked(name, app.handler_map[name]) for name in TIMEOUTS}
             stack.enter_context(mock.patch.dict(app.handler_map, handlers))
             yield

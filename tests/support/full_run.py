@@ -19,8 +19,8 @@ from unittest import mock
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
-from chalicelib.messaging import hints_for
 from chalicelib.observability import logger
+from chalicelib.queues import hints_for
 from tests.support.api import PASSWORD
 from tests.support.campaign import Campaign, new_campaign
 from tests.support.world import World

@@ -13,7 +13,8 @@ from chalicelib import setting_checks
 from chalicelib.bootstrap import GATEWAYS
 from chalicelib.config import _VARIABLES, Settings
 from chalicelib.emails.post import POSTS
-from chalicelib.services import delivery, gateway_control
+from chalicelib.services import gateway_control
+from chalicelib.services.sending import delivery
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -12,7 +12,7 @@ from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.reports import Day
 from chalicelib.domain.statuses import ALL_FIELDS, NOT_LAUNCHED, Action, MailingStatus, MessageStatus, Stage
 from chalicelib.emails.daily import message_for
-from chalicelib.messaging import Hint
+from chalicelib.queues import Hint
 from tests.factories import START, MailingFactory, MessageFactory
 from tests.support.api import Api, Reply
 from tests.support.browsing import Browser, text_of

@@ -18,11 +18,11 @@ from chalicelib.clock import Backoff
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Message
 from chalicelib.storage.clients import ClientRepository
-from chalicelib.storage.control import ControlRepository
+from chalicelib.storage.gateway_control import ControlRepository
+from chalicelib.storage.leases import LeaseRepository
 from chalicelib.storage.ledger import Ledger
 from chalicelib.storage.mailings import MailingRepository
 from chalicelib.storage.models import Tables, bind
-from chalicelib.storage.settings import LeaseRepository
 from chalicelib.storage.users import UserRepository
 from chalicelib.storage.walks import WalkRepository
 from infra.provision import provision

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.counters import Tally
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Late, Mailing, OnUnknown, Segment
 from chalicelib.domain.statuses import MailingStatus
-from chalicelib.domain.tallies import Tally
 from tests.factories import START, MailingFactory
 from tests.integration.storage.engines import Store
 

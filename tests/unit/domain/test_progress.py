@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.counters import Tally
 from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.progress import Progress, progress_of
 from chalicelib.domain.statuses import MailingStatus
-from chalicelib.domain.tallies import Tally
 from tests.factories import START, MailingFactory
 
 MINUTE = timedelta(minutes=1)

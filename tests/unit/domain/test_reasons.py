@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
+from chalicelib.domain.counters import Tally, counters_of
 from chalicelib.domain.reasons import Cause, Reason, parse_with_words
 from chalicelib.domain.statuses import MessageStatus
-from chalicelib.domain.tallies import Tally, counters_of
 from tests.factories import MessageFactory
 
 # Every sentence that a version up to November 2026 stored, and the reason it stands for.

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, CORSConfig, Response
 
+from infra.local.api_gateway import HttpFront
 from infra.local.gateway_responses import GATEWAY_RESPONSES
-from infra.local.http import HttpFront
 from tests.support.clocks import FrozenClock
 
 

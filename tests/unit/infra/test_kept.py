@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from infra.kept import Kept
 from infra.package import LAMBDA
+from infra.retained import Kept
 from infra.stack import Import
 from infra.template import merge_template
 

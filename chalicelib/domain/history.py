@@ -1,0 +1,144 @@
+"""History: everything that is known of a mailing, a message or a client, in the order in which it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from .clients import Client
+from .counters import Tally
+from .mailings import Mailing
+from .messages import Attempt, Message, Outcome
+from .reasons import Cause
+from .statuses import MailingStatus, MessageStatus
+
+_NONE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: the status that the message took on.
+
+    `waited` has passed since the step before had ended. `until` is how long a step that goes on lasts at most. A call
+    of the gateway has its `attempt`; one that goes on this moment has none yet.
+    """
+
+    status: MessageStatus
+    at: datetime
+    waited: timedelta = _NONE
+    until: datetime | None = None
+    cause: Cause | None = None
+    attempt: Attempt | None = None
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.at + timedelta(milliseconds=self.attempt.duration_ms) if self.attempt else self.at
+
+
+def timeline_of(message: Message) -> tuple[Step, ...]:
+    """The steps of a message, the first one first.
+
+    The row keeps every attempt, and of the states between them the last one only: earlier ones are seen as time that
+    was waited. Of very many attempts some are missing, as `Message.with_attempt` says.
+    """
+    steps = [Step(MessageStatus.QUEUED, message.created_at)]
+    for attempt in message.attempts:
+        step = Step(MessageStatus.SENDING, attempt.at, cause=attempt.cause, attempt=attempt)
+        steps.append(_following(steps[-1], step))
+    if message.status is not MessageStatus.QUEUED or message.attempts:
+        until = None if message.status.terminal else message.lease_until or message.due_at or message.retry_at
+        at = message.sent_at or message.updated_at
+        steps.append(_following(steps[-1], Step(message.status, at, until=until, cause=message.cause)))
+    return tuple(steps)
+
+
+def _following(last: Step, step: Step) -> Step:
+    return replace(step, waited=max(_NONE, step.at - last.ended_at))
+
+
+class Happening(StrEnum):
+    """What happened."""
+
+    CLIENT_CREATED = "client created"
+    CLIENT_CHANGED = "client changed"
+    ORDERED = "ordered"
+    MAILING = "mailing"  # came into another status
+    FIRST_SENT = "first message sent"
+    LAST_SENT = "last message sent"
+    WRITTEN = "written to the ledger"
+    ATTEMPT = "attempt"
+    MESSAGE = "message"  # came into another status
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One thing that happened. `until` is when a waiting message is due; `number` counts a message's attempts."""
+
+    at: datetime
+    what: Happening
+    mailing_id: str | None = None
+    client_id: str | None = None
+    status: MailingStatus | MessageStatus | None = None
+    outcome: Outcome | None = None
+    number: int | None = None
+    duration_ms: int | None = None
+    http_status: int | None = None
+    cause: Cause | None = None
+    until: datetime | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The events about one id, the earliest first; `complete` is False where there were too many to read."""
+
+    kind: str
+    events: tuple[TraceEvent, ...]
+    complete: bool
+
+    @classmethod
+    def of(cls, kind: str, events: Iterable[TraceEvent], *, complete: bool = True) -> Trace:
+        return cls(kind, tuple(sorted(events, key=lambda event: event.at)), complete)
+
+
+def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[TraceEvent]:
+    """What happened to a mailing itself."""
+    event = TraceEvent(mailing.created_at, Happening.ORDERED, mailing.mailing_id, by=mailing.created_by)
+    yield event
+    for at, status in mailing.history:
+        yield replace(event, at=at, what=Happening.MAILING, status=status, by="")
+    if tally is not None and tally.first_sent_at and tally.last_sent_at:
+        yield replace(event, at=tally.first_sent_at, what=Happening.FIRST_SENT, by="")
+        yield replace(event, at=tally.last_sent_at, what=Happening.LAST_SENT, by="")
+
+
+def message_events(message: Message) -> Iterator[TraceEvent]:
+    """What happened to one message. Of its changes of status the row keeps the last; the log has them all."""
+    event = TraceEvent(message.created_at, Happening.WRITTEN, message.mailing_id, message.client_id)
+    first, *steps = timeline_of(message)
+    yield replace(event, at=first.at)
+    number = 0
+    for step in steps:
+        attempt = step.attempt
+        if attempt is None:
+            change = replace(event, what=Happening.MESSAGE, status=step.status, until=step.until)
+        else:
+            number += 1
+            change = replace(
+                event,
+                what=Happening.ATTEMPT,
+                outcome=attempt.outcome,
+                number=number,
+                duration_ms=attempt.duration_ms,
+                http_status=attempt.http_status,
+            )
+        yield replace(change, at=step.at, cause=step.cause)
+
+
+def client_events(client: Client) -> Iterator[TraceEvent]:
+    """What happened to a client."""
+    yield TraceEvent(client.created_at, Happening.CLIENT_CREATED, client_id=client.client_id)
+    if client.updated_at > client.created_at:
+        yield TraceEvent(client.updated_at, Happening.CLIENT_CHANGED, client_id=client.client_id)

@@ -1,0 +1,1 @@
+"""Dispatching: mailings are launched, fed to the senders, and ended."""

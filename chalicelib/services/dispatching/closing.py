@@ -1,0 +1,92 @@
+"""Closing: which final status open messages get once their mailing sends no more, and giving it to them."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.costs import write_units_of
+from ...domain.counters import WRITES, counters_of
+from ...domain.deadlines import is_over
+from ...domain.mailings import Mailing
+from ...domain.messages import Message, Outcome
+from ...domain.reasons import Cause, Reason
+from ...domain.statuses import MailingStatus, MessageStatus
+from ...observability import logger
+from ...storage.activity import ActivityRepository
+from ...storage.ledger import Ledger
+from ...storage.mailings import MailingRepository
+from ..message_metrics import measure_status
+
+
+def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
+    """The status that open rows get because the mailing sends no more; None where it does."""
+    if mailing.status is MailingStatus.CANCELLED:
+        return MessageStatus.CANCELLED
+    if now >= mailing.end_at:
+        return MessageStatus.EXPIRED
+    return None
+
+
+class Closer:
+    """Gives open rows their final status, and counts them."""
+
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        activity: ActivityRepository,
+        claim_lease: timedelta,
+        clock: SystemClock,
+    ) -> None:
+        self._mailings = mailings
+        self._ledger = ledger
+        self._activity = activity
+        self._claim_lease = claim_lease
+        self._clock = clock
+
+    def close(self, rows: Sequence[Message], status: MessageStatus) -> list[Message]:
+        """The rows of a mailing as they stand afterwards: open are only those that somebody has in hand."""
+        now = self._clock.now()
+        free = [row for row in rows if not row.status.terminal and not self._is_in_hand(row, now)]
+        if not free:
+            return list(rows)
+        # Two who close the same rows at the same time would write the same: each must know which writes are its own.
+        mark = secrets.token_hex(8)
+        changes = [(row, replace(_closed(row, status, now), claim=mark)) for row in free]
+        applied = self._ledger.update(changes)
+        done = [change for change, ours in zip(changes, applied, strict=True) if ours]
+        self._count(done, status, now)
+        closed = {new.client_id: new for _, new in done}
+        return [closed.get(row.client_id, row) for row in rows]
+
+    def _is_in_hand(self, row: Message, now: datetime) -> bool:
+        return row.status is MessageStatus.SENDING and not is_over(row.lease_until, now, self._claim_lease)
+
+    def _count(self, done: Sequence[tuple[Message, Message]], status: MessageStatus, now: datetime) -> None:
+        if not done:
+            return
+        counts: Counter[str] = Counter()
+        for old, new in done:
+            measure_status(new)
+            counts.update(counters_of(new))
+            counts.subtract(counters_of(old))
+            counts[WRITES] += write_units_of(old, new)
+        mailing_id = done[0][0].mailing_id
+        self._mailings.add_counts(mailing_id, counts, now)
+        self._activity.add(counts, now)
+        logger.info("messages closed", mailing_id=mailing_id, status=status.value, count=len(done))
+
+
+def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:
+    """The row as it ends without another attempt: what may have been sent is unknown, not expired or cancelled."""
+    attempts = row.with_lost_attempt(now) if row.status is MessageStatus.SENDING else row.attempts
+    expired = status is MessageStatus.EXPIRED
+    cause: Cause | None = Cause(Reason.WINDOW_CLOSED if expired else Reason.MAILING_CANCELLED)
+    if any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts):
+        status, cause = MessageStatus.UNKNOWN, attempts[-1].cause
+    return row.revised(now, status=status, attempts=attempts, cause=cause, lease_until=None, retry_at=None, due_at=None)

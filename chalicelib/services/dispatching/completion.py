@@ -1,0 +1,179 @@
+"""Settling: the ledger of a mailing is recounted, closed when it must be, and the mailing ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.clients import SHARDS
+from ...domain.counters import DOUBTS, Tally
+from ...domain.mailings import REDRIVING, Mailing, MailingState
+from ...domain.statuses import COUNTED, MailingStatus
+from ...domain.walks import WAITING, Walk
+from ...observability import logger
+from ...queues import Unit
+from ...storage.activity import ActivityRepository
+from ...storage.ledger import Ledger
+from ...storage.mailings import MailingRepository
+from .closing import Closer, closing_status
+from .feeder import Feeder
+from .ledger_walks import Walker
+from .recounts import RECOUNT, RECOUNT_AFTER, is_quiet, may_be_over
+from .reopening import EXPIRED, REDRIVE, is_late
+
+AT_ONCE = 20_000  # rows that one invocation closes and counts by itself; more go in a unit for each shard
+STALLED = "stalled"  # a unit's kind
+_STOP_BEFORE = timedelta(seconds=10)
+_EARLY = timedelta(seconds=1)
+_PAGE = 500
+_LOOK_AFTER = (1, 1, 2, 4, 8)  # seconds between looks after rows that senders have in hand
+
+
+class Settler:
+    """Compares counts with the ledger, which is the truth, and ends mailings."""
+
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        activity: ActivityRepository,
+        closer: Closer,
+        walker: Walker,
+        feeder: Feeder,
+        clock: SystemClock,
+    ) -> None:
+        self._mailings = mailings
+        self._ledger = ledger
+        self._activity = activity
+        self._closer = closer
+        self._walker = walker
+        self._feeder = feeder
+        self._clock = clock
+
+    def settle(self, unit: Unit, deadline: datetime) -> None:
+        """End a mailing whose ledger says that nothing is open.
+
+        A unit of the kind "stalled" says that its counts have not moved for longer than any sender lives: if rows are
+        open even so, they are fed again.
+        """
+        state = self._mailings.state(unit.mailing_id)
+        mailing = state.mailing
+        if mailing.final or not state.statistics.dispatched:
+            return
+        if unit.kind == RECOUNT and not self._is_time(state, unit):
+            return
+        wanted = unit.kind in (STALLED, RECOUNT) or state.statistics.settled
+        if not wanted and timedelta(0) < mailing.end_at - self._clock.now() <= _EARLY:
+            self._clock.sleep((mailing.end_at - self._clock.now()).total_seconds())
+        closing = closing_status(mailing, self._clock.now())
+        if closing is None and (mailing.reopening or not wanted):
+            return
+        name = str(mailing.revision)
+        if mailing.reopening and self._is_put_back(mailing, name):
+            self._look_again(unit)
+            return
+        found: Walk | None
+        if state.statistics.total <= AT_ONCE:
+            found = self._walker.at_once(mailing, self._step, deadline, watched=closing is not None)
+        else:
+            found = self._walker.in_units(mailing, unit, name, self._step, deadline)
+        if found:
+            self._conclude(state, unit, found)
+
+    def _is_time(self, state: MailingState, unit: Unit) -> bool:
+        """Whether to recount now; if somebody is still at work, it is looked again in some seconds.
+
+        A small ledger is recounted whatever the queue holds, which may be for others.
+        """
+        if unit.shard:
+            return True
+        if not may_be_over(state) or state.mailing.status is not MailingStatus.RUNNING:
+            return False
+        if is_quiet(state, self._clock.now()) and (state.statistics.total <= AT_ONCE or self._feeder.is_idle()):
+            return True
+        self._walker.send(unit, "", delay=RECOUNT_AFTER)
+        return False
+
+    def _is_put_back(self, mailing: Mailing, name: str) -> bool:
+        """Whether somebody may be putting rows back this moment, which would be open in a mailing that has ended."""
+        redriving = REDRIVING in mailing.reopening and self._clock.now() - mailing.updated_at < REDRIVE
+        return redriving or self._walker.others(mailing.mailing_id, name)
+
+    def _step(self, mailing: Mailing, walk: Walk) -> Walk:
+        """One page: close what must be closed, and count."""
+        now = self._clock.now()
+        closing = closing_status(mailing, now)
+        if closing is None:
+            rows, after = self._ledger.counted_page(mailing.mailing_id, walk.shard, walk.cursor)
+            walk = replace(walk, late=walk.late + sum(is_late(mailing, row, now) for row in rows))
+        else:
+            rows, after = self._ledger.page(mailing.mailing_id, walk.shard, walk.cursor, _PAGE)
+            rows = self._closer.close(rows, closing)
+        return replace(walk.counted(rows), cursor=after, done=not after)
+
+    def _conclude(self, state: MailingState, unit: Unit, found: Walk) -> None:
+        mailing, now = state.mailing, self._clock.now()
+        closing = closing_status(mailing, now) is not None
+        if found.late and not closing:
+            again = replace(mailing, reopening=(EXPIRED,), updated_at=now, revision=mailing.revision + 1)
+            if self._mailings.change(mailing, again):
+                self._walker.send(replace(unit, kind="reopen"), "")
+        elif not found.open:
+            self._end(state, found.tally)
+        elif closing:
+            self._look_again(unit)
+        elif unit.kind == RECOUNT:
+            self._walker.send(unit, "", delay=RECOUNT_AFTER)
+        elif unit.kind == STALLED:
+            logger.warning("mailing stalled, fed again", mailing_id=mailing.mailing_id, open=found.open)
+            # Parked messages that a killed sender did not count would be looked for by nobody. Too many do no harm.
+            parked = found.tally.by_status[WAITING] - state.statistics.by_status[WAITING]
+            counts = Counter({DOUBTS: 1}) + Counter({WAITING: parked})
+            self._mailings.add_counts(mailing.mailing_id, counts, now)
+            self._feeder.restart(state)
+
+    def _look_again(self, unit: Unit) -> None:
+        """Rather than leave it to the next tick: senders let go of what they have in hand within seconds."""
+        if unit.hop < len(_LOOK_AFTER):
+            self._walker.send(unit, "", delay=_LOOK_AFTER[unit.hop])
+
+    def _end(self, state: MailingState, recount: Tally) -> None:
+        """Note the recount as the mailing's final counts: what senders have yet to add does not matter any more."""
+        mailing, now = state.mailing, self._clock.now()
+        status = mailing.status if mailing.status is MailingStatus.CANCELLED else MailingStatus.FINISHED
+        counts = recount.by_status
+        final = tuple((name, counts[name]) for name in COUNTED if counts[name])
+        ended = replace(
+            mailing,
+            status=status,
+            final=final or (("sent", 0),),
+            reopening=(),
+            finished_at=now,
+            updated_at=now,
+            revision=mailing.revision + 1,
+            history=mailing.noted(status, now) if status is not mailing.status else mailing.history,
+        )
+        self._activity.note_days(mailing.mailing_id, recount.by_hour, now)  # first, for what has ended is not looked at
+        if not self._mailings.end(mailing, ended, recount):
+            return
+        if status is MailingStatus.CANCELLED:
+            self._mailings.closed(mailing.mailing_id)
+        if state.statistics.total > AT_ONCE:
+            self._walker.clear(mailing.mailing_id)
+        logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(counts))
+
+    # -- removing
+
+    def purge(self, mailing_id: str, deadline: datetime) -> None:
+        """Remove the ledger and the parts of a deleted mailing; the tick has it done again until it is."""
+        if not self._mailings.is_deleted(mailing_id):
+            return
+        for shard in SHARDS:
+            while self._ledger.delete_page(mailing_id, shard):
+                if self._clock.now() >= deadline - _STOP_BEFORE:
+                    return
+        self._walker.clear(mailing_id)
+        self._mailings.purge(mailing_id)
+        logger.info("mailing removed", mailing_id=mailing_id)

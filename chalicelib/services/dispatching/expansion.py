@@ -1,0 +1,210 @@
+"""Expanding: a launched mailing's segment becomes rows of the ledger, shard by shard and page by page."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.clients import Client, shard_of
+from ...domain.counters import counters_of
+from ...domain.errors import Unavailable
+from ...domain.mailings import Mailing, ShardProgress
+from ...domain.messages import Message
+from ...domain.reasons import Cause, Reason
+from ...domain.statuses import MessageStatus
+from ...observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, measure
+from ...queues import Queue, hints_for
+from ...storage.client_changes import LAG, place_of
+from ...storage.clients import ClientRepository
+from ...storage.ledger import Ledger
+from ...storage.mailings import MailingRepository
+from ..gateway_control import GatewayControlService
+from ..message_metrics import measure_status
+from ..sending.claims import deferral, obstacle
+from .closing import closing_status
+
+# Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
+# sending starts soon.
+FIRST_PAGE, PAGE = 75, 500
+PAGES = 10_000  # of a shard in one invocation, whose time is over before that
+_CHANGES = 200  # transactions of the log of changed clients at once; each changes up to a hundred, in all shards
+_IN_LOG = "log:"  # begins a shard's cursor once its index is read
+SHARD_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
+_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
+_TICK = timedelta(milliseconds=1)  # the precision of the tables
+# A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
+
+
+class Expander:
+    """Gives everybody who matches at the launch, and still does, exactly one row.
+
+    The index is walked by what can change meanwhile: who is moved from a place ahead of the cursor to one behind it is
+    not met, and who is moved the other way is met twice. So after its last page the log of changed clients is read.
+    Who matches all the time and was not changed between the launch and that reading stood still in the index, and was
+    met; who was changed is in the log, and gets a row if they match and have none. Nobody gets two: a row's key is
+    made of mailing and client, and an insert leaves alone what is there. Begun a minute before the launch, the log also
+    has those whose change the index did not show yet.
+    """
+
+    def __init__(
+        self,
+        clients: ClientRepository,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        control: GatewayControlService,
+        send_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._clients = clients
+        self._mailings = mailings
+        self._ledger = ledger
+        self._control = control
+        self._send_queue = send_queue
+        self._clock = clock
+        self._rng = rng
+
+    def expand(self, mailing_id: str, shard: str, deadline: datetime, pages: int = PAGES) -> ShardProgress | None:
+        """Write the rows of one shard; another invocation goes on where this one ends.
+
+        Answers how far the shard has come, None where somebody else has it or nothing is to be done.
+        """
+        mailing, found = self._mailings.with_shard(mailing_id, shard)
+        if found is None or found.expanded or not mailing.state.expands:
+            return None
+        owner = f"{self._rng.getrandbits(64):016x}"
+        now = self._clock.now()
+        if not self._mailings.acquire(mailing_id, found, owner, now, now + SHARD_LEASE):
+            return None
+        following: ShardProgress | None = replace(found, owner=owner, taken_over=bool(found.owner))
+        try:
+            left = self._left_behind(mailing_id, found, deadline) if found.owner else []
+            for _ in range(pages):
+                if following is None or following.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
+                    break
+                following, left = self._page(mailing, following, left), []
+        except Unavailable:
+            with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
+                self._mailings.give_up(mailing_id, shard, owner, self._clock.now())
+            raise
+        if following is None:
+            logger.warning("another dispatcher has the shard", mailing_id=mailing_id, shard=shard)
+        elif not following.expanded:
+            self._mailings.release(mailing_id, shard, owner)
+        return following
+
+    def _left_behind(self, mailing_id: str, shard: ShardProgress, deadline: datetime) -> list[Message]:
+        """Rows of a page whose cursor was never moved, so that nobody counted them: its dispatcher stopped in it.
+
+        They cannot be told by meeting them again: that page may begin or end elsewhere now.
+        """
+        left: list[Message] = []
+        after, more = "", True
+        while more:
+            if self._clock.now() >= deadline - 2 * _STOP_BEFORE:
+                return []  # it is more important to go on; the recount at the mailing's end finds them
+            rows, after = self._ledger.page(mailing_id, shard.shard, after, PAGE)
+            left += (row for row in rows if shard.counted_at is None or row.created_at > shard.counted_at)
+            more = bool(after)
+        return left
+
+    def _page(self, mailing: Mailing, shard: ShardProgress, left: Sequence[Message]) -> ShardProgress | None:
+        """Ledger before queue, queue before cursor: any step may be repeated. None where the lease was lost."""
+        walking = not shard.cursor.startswith(_IN_LOG)
+        clients: Iterable[Client] = ()
+        cursor = "" if walking else shard.cursor
+        if walking:
+            size = PAGE if shard.cursor else FIRST_PAGE
+            clients, cursor = self._clients.page(mailing.segment, shard.shard, shard.cursor, size)
+        now = self._clock.now()
+        if shard.counted_at:  # later than all rows that are counted, so that the others can be told from them
+            now = max(now, shard.counted_at + _TICK)
+        # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
+        # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.
+        first = not shard.cursor and self._unhindered(mailing, now)
+        rows = [_row(mailing, client, now, hinted=first) for client in _each_once(clients)]
+        added = self._insert(rows, left)
+        if first:
+            hinted = [row.client_id for row in rows if row.hinted]
+            self._send_queue.send(hints_for(mailing.mailing_id, hinted))
+            measure(MESSAGES_DISPATCHED, len(hinted))
+        late: list[Message] = []
+        if not cursor or cursor.startswith(_IN_LOG):
+            late, cursor = self._missed(mailing, shard.shard, cursor.removeprefix(_IN_LOG), now)
+            added += self._insert(late, left)
+        for row in added:
+            measure_status(row)
+        measure(MESSAGES_CREATED, len(added))
+        new = replace(
+            shard,
+            cursor=cursor,
+            expanded=not cursor,
+            rows=shard.rows + len(added) + len(left),
+            fed=first and not cursor and not late and not shard.taken_over,
+            taken_over=False,
+            lease_until=now + SHARD_LEASE,
+            counted_at=now,
+        )
+        # Of those that were left behind, who has been tried since was counted by the sender.
+        counted = [*added, *(row for row in left if row.revision == 1)]
+        settled = Counter(name for row in counted for name in counters_of(row))
+        done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
+        return new if done else None
+
+    def _insert(self, rows: Sequence[Message], left: Sequence[Message]) -> list[Message]:
+        """Add rows, and answer those that are new; who is met twice has a row, and is counted, already."""
+        new = [row for row, new in zip(rows, self._ledger.insert(rows), strict=True) if new]
+        doubtful = {row.key: row for row in rows} if len(new) < len(rows) else {}
+        for row in (*new, *left):
+            doubtful.pop(row.key, None)
+        if doubtful:  # an insert that is repeated because its answer was lost finds its own row
+            found = self._ledger.read(doubtful)
+            new += [row for key, row in doubtful.items() if key in found and found[key].created_at == row.created_at]
+        return new
+
+    def _missed(self, mailing: Mailing, shard: str, after: str, now: datetime) -> tuple[list[Message], str]:
+        """Rows for those of the next changes in the log who match and have none, and the cursor, "" at the end."""
+        began = mailing.launched_at or mailing.created_at
+        changes, following = self._clients.changes.page(after or place_of(began - LAG), _CHANGES)
+        changed = {one for change in changes for one in change.client_ids if shard_of(one) == shard}
+        found = self._clients.get_many(changed).values() if changed else ()
+        clients = [client for client in found if mailing.segment.matches(client.tag, client.operator)]
+        rows = [_row(mailing, client, now, hinted=False) for client in clients]
+        there = self._ledger.read([row.key for row in rows]) if rows else {}
+        return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""
+
+    def _unhindered(self, mailing: Mailing, now: datetime) -> bool:
+        """Whether the queue may be given messages without asking how many it holds."""
+        control = self._control.state()
+        return not (obstacle(mailing, now) or mailing.rate_limit or control.limit(now) or control.open)
+
+
+def _each_once(clients: Iterable[Client]) -> Iterable[Client]:
+    """Somebody who is moved from one range of the index to the next may be met in both."""
+    return {client.client_id: client for client in clients}.values()
+
+
+def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Message:
+    """The row of a client as dispatch writes it: to be sent, or at once with the status that it has without a call."""
+    row = Message(
+        mailing_id=mailing.mailing_id,
+        client_id=client.client_id,
+        phone_number=client.phone_number,
+        timezone=client.timezone,
+        status=MessageStatus.QUEUED,
+        revision=1,
+        created_at=now,
+        updated_at=now,
+    )
+    if client.opted_out:
+        return replace(row, status=MessageStatus.SKIPPED, cause=Cause(Reason.OPTED_OUT))
+    if closing := closing_status(mailing, now):
+        return replace(row, status=closing, cause=Cause(Reason.NOT_DISPATCHED))
+    if changes := deferral(mailing, row, now):
+        return replace(row, **changes)
+    return replace(row, hinted=hinted)

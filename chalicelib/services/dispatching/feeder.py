@@ -1,0 +1,139 @@
+"""Feeding: rows of the ledger become hints on the send queue, as fast as they are sent and no faster."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...config import Settings
+from ...domain.clients import SHARDS
+from ...domain.counters import DOUBTS
+from ...domain.deadlines import is_over
+from ...domain.mailings import MailingState
+from ...domain.messages import HINT_SIZE
+from ...domain.statuses import MailingStatus
+from ...queues import Queue, Unit
+from ...storage.leases import LeaseRepository
+from ...storage.ledger import Ledger
+from ...storage.mailings import MailingRepository
+from ..gateway_control import GatewayControlService
+from .expansion import SHARD_LEASE
+from .feeder_rounds import Pump, is_due_soon, look_until, next_shard
+from .recounts import RECOUNT, RECOUNT_AFTER
+
+PUMP = "pump"
+_LEASE = timedelta(seconds=20)
+_STOP_BEFORE = timedelta(seconds=10)  # of the deadline
+# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
+# new one every minute.
+_HOPS = 10
+
+
+class Feeder:
+    """Keeps the send queue short and never empty: a pause then takes seconds, and a slow gateway piles nothing up.
+
+    A short queue is also what the embedded emulator needs: receiving from it slows down with the queue's length.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        leases: LeaseRepository,
+        control: GatewayControlService,
+        dispatch_queue: Queue,
+        send_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._mailings = mailings
+        self._ledger = ledger
+        self._leases = leases
+        self._control = control
+        self._dispatch_queue = dispatch_queue
+        self._send_queue = send_queue
+        self._clock = clock
+        self._rng = rng
+
+    def ensure_pump(self, hop: int = 0) -> None:
+        """See to it that a pump runs; one that comes too many goes away by itself."""
+        self._dispatch_queue.send([Unit("pump", hop=hop).body()])
+
+    def pump(self, hop: int, deadline: datetime) -> None:
+        """Feed all running mailings until nothing is left to feed, or the deadline; only one pump works at a time."""
+        owner = f"{self._rng.getrandbits(64):016x}"
+        pump = Pump(
+            self._settings, self._mailings, self._ledger, self._control, self._send_queue, self._clock, self._rng
+        )
+        renew_at = self._clock.now()
+        work_left = True
+        while work_left:
+            now = self._clock.now()
+            if now >= deadline - _STOP_BEFORE:
+                break
+            if is_over(renew_at, now, _LEASE):
+                if not self._leases.acquire(PUMP, owner, now, now + _LEASE):
+                    if hop == 0:  # the other one may be dead: look once more when its lease would be over
+                        self._dispatch_queue.send([Unit("pump", hop=_HOPS).body()], _LEASE.seconds + 1)
+                    return
+                renew_at = now + _LEASE / 2
+            work_left = pump.round()
+        self._leases.release(PUMP, owner)
+        if work_left and hop < _HOPS:
+            self.ensure_pump(hop + 1)
+
+    def restart(self, state: MailingState) -> None:
+        """Walk the ledger of a mailing from its start: every open row gets a hint, whether or not it had one."""
+        for shard in state.shards.values():
+            if shard.expanded:
+                self._mailings.restart_feed(state.mailing.mailing_id, shard)
+        self.ensure_pump()
+
+    def restart_all(self, queues_lost: bool = True) -> None:
+        """Set every running mailing going again: its workers were killed, and the queues were lost with them or not.
+
+        Lost queues are filled again, as if it had been resumed, and it is recounted soon, for who was killed may have
+        sent all and not counted it. Shards that a dispatcher was expanding go on when its lease is over.
+        """
+        for mailing in list(self._mailings.with_status(MailingStatus.RUNNING)):
+            mailing_id, now = mailing.mailing_id, self._clock.now()
+            units = [(Unit(RECOUNT, mailing_id).body(), RECOUNT_AFTER)]
+            if queues_lost:
+                units.append((Unit("resume", mailing_id).body(), 0.0))
+            self._mailings.add_counts(mailing_id, Counter({DOUBTS: 1}), now)
+            for shard in self._mailings.state(mailing_id).shards.values():
+                if not shard.expanded and shard.lease_until and not is_over(shard.lease_until, now, SHARD_LEASE):
+                    wait = (shard.lease_until - now).total_seconds() + 1
+                    units.append((Unit("expand", mailing_id, shard.shard).body(), wait))
+            self._dispatch_queue.send_each(units)
+
+    def needs_pump(self, state: MailingState) -> bool:
+        """Whether a mailing has rows that no hint was given for, or parked ones that are due soon."""
+        if next_shard(state):
+            return True
+        if state.statistics.by_status["waiting"] <= 0:
+            return False
+        now, mailing = self._clock.now(), state.mailing
+        first = (self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), None, 1) for shard in SHARDS)
+        return any(is_due_soon(due_at, now) for found in first for due_at, _ in found)
+
+    def is_idle(self) -> bool:
+        """Whether the send queue holds nothing, and no sender has anything of it in hand."""
+        held = self._send_queue.depths()
+        return not (held.visible or held.delayed or held.in_flight)
+
+    def is_stalled(self, state: MailingState) -> bool:
+        """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""
+        statistics = state.statistics
+        if not statistics.dispatched or statistics.settled or next_shard(state):
+            return False
+        quiet_since = max(state.progress_at or state.mailing.updated_at, state.mailing.updated_at)
+        stall_after = timedelta(seconds=self._settings.stall_after)
+        if not is_over(quiet_since + stall_after, self._clock.now(), stall_after):
+            return False
+        held = self._send_queue.depth() * HINT_SIZE  # at most
+        return held < statistics.open - statistics.by_status["waiting"] or not statistics.open

@@ -1,0 +1,236 @@
+"""The pump: one invocation's life of filling the send queue, in fair shares and within the rates."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...config import Settings
+from ...domain.clients import SHARDS
+from ...domain.deadlines import is_over
+from ...domain.gateway_control import PROBES, GatewayControl
+from ...domain.mailings import Mailing, MailingState, ShardProgress
+from ...domain.messages import HINT_SIZE, PARKED_AT_MOST, Message
+from ...domain.statuses import MailingStatus, MessageStatus
+from ...observability import MESSAGES_DISPATCHED, logger, measure
+from ...queues import MAX_DELAY, Queue, hints_for
+from ...storage.ledger import Ledger
+from ...storage.mailings import MailingRepository
+from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
+from ..sending.claims import obstacle
+
+SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
+_IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
+_PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
+_LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
+_PAGE = 500  # rows
+_EVER = timedelta(days=366)
+# Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.
+_AHEAD = HORIZON * 0.75
+
+
+class Pump:
+    """Remembers which parked messages it has hinted at, so as to do it once, and how much each rate let through."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        control: GatewayControlService,
+        send_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._mailings = mailings
+        self._ledger = ledger
+        self._control = control
+        self._send_queue = send_queue
+        self._clock = clock
+        self._rng = rng
+        self._hinted: set[tuple[str, str, datetime]] = set()
+        self._parked_from: dict[str, datetime] = {}
+        self._budgets: dict[str, tuple[float, datetime]] = {}
+        self._idle = _IDLE[0]
+        self._fed_at = clock.now()
+
+    def round(self) -> bool:
+        """Fill the queue up to its mark, a fair share for every mailing; False where nothing is left to do."""
+        now = self._clock.now()
+        control = self._control_now()
+        waiting = [
+            state
+            for mailing in list(self._mailings.with_status(MailingStatus.RUNNING))
+            for state in [self._mailings.state(mailing.mailing_id)]
+            if not obstacle(state.mailing, now) and (next_shard(state) or state.statistics.by_status["waiting"] > 0)
+        ]
+        self._rng.shuffle(waiting)
+        if control.open:
+            self._probe(control, waiting)
+            # The sender that closes the circuit, or finds it in trouble still, starts a pump, but not beside this one.
+            return not self._control_now().open
+        fed = self._feed_all(waiting, control.limit(now))
+        if fed:
+            self._idle, self._fed_at = _IDLE[0], now
+        elif waiting:
+            self._clock.sleep(self._idle)
+            self._idle = min(_IDLE[1], self._idle * 1.5)
+        if any(next_shard(state) or self._has_parked_soon(state) for state in waiting):
+            return True
+        return bool(waiting) and now - self._fed_at < _LINGER
+
+    def _control_now(self) -> GatewayControl:
+        """What is known of the gateway; that the circuit is open, only if it is so this moment.
+
+        A pump that is started because it was closed must not go away by what was read a second ago.
+        """
+        control = self._control.state()
+        return self._control.state(self._clock.now()) if control.open else control
+
+    def _feed_all(self, waiting: list[MailingState], rate: float | None) -> int:
+        room = self._settings.queue_high_water - self._send_queue.depth() if waiting else 0
+        if room < self._settings.queue_high_water // 4:
+            return 0
+        room *= HINT_SIZE
+        if rate:
+            room = min(room, self._budget("", rate))
+        fed = 0
+        for place, state in enumerate(waiting):
+            share = math.ceil((room - fed) / (len(waiting) - place))
+            if state.mailing.rate_limit:
+                share = min(share, self._budget(state.mailing.mailing_id, state.mailing.rate_limit))
+            fed += self._feed(state, min(_PAGE, share)) if share > 0 else 0
+        return fed
+
+    def _budget(self, name: str, rate: float) -> int:
+        """How many messages a rate lets through now; they count as let through once they have hints."""
+        now = self._clock.now()
+        per_second = rate / (1 + TOLERANCE.total_seconds())
+        most = max(1.0, per_second * _AHEAD.total_seconds())
+        left, since = self._budgets.get(name, (most, now))
+        left = min(most, left + max(0.0, (now - since).total_seconds()) * per_second)
+        self._budgets[name] = left, now
+        return int(left)
+
+    def _send(self, mailing_id: str, by_delay: dict[int, list[str]]) -> int:
+        for delay, client_ids in by_delay.items():
+            self._send_queue.send(hints_for(mailing_id, client_ids), delay)
+        count = sum(map(len, by_delay.values()))
+        measure(MESSAGES_DISPATCHED, count)
+        if count:
+            logger.info("hints sent", mailing_id=mailing_id, count=count)
+        for name in ("", mailing_id):
+            if name in self._budgets:
+                left, since = self._budgets[name]
+                self._budgets[name] = left - count, since
+        return count
+
+    def _probe(self, control: GatewayControl, waiting: list[MailingState]) -> None:
+        """Have a few messages sent when an open circuit may be tried again.
+
+        Of as many mailings as can be: messages that the gateway will never take must not speak for the others.
+        """
+        if control.held or control.retry_at is None:
+            return
+        now = self._clock.now()
+        delay = 0 if control.may_be_tried(now) else _seconds_until(control.retry_at, now)
+        for state in itertools.islice(itertools.cycle(waiting), PROBES):
+            self._feed(state, 1, delay)
+
+    def _feed(self, state: MailingState, limit: int, wait: int = 0) -> int:
+        """Give some messages of a mailing to the queue, to be seen after so many seconds at least: parked ones that are
+        due first, then those of one shard. Answers how many, or 1 where it went past rows that need no hint."""
+        mailing_id = state.mailing.mailing_id
+        fed = self._feed_parked(state.mailing, limit, wait) if self._has_parked_soon(state) else 0
+        shard = next_shard(state)
+        if shard is None or fed >= limit:
+            return fed
+        rows, last = self._ledger.page(mailing_id, shard.shard, shard.feed_cursor, limit - fed)
+        now = self._clock.now()
+        by_delay: dict[int, list[str]] = {}
+        for row in rows:
+            delay = _hint_delay(row, shard, now)
+            if delay is not None:
+                by_delay.setdefault(max(wait, delay), []).append(row.client_id)
+        hinted = self._send(mailing_id, by_delay)
+        moved = replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last)
+        self._mailings.advance_feed(mailing_id, shard, moved)
+        return fed + max(1, hinted)
+
+    def _has_parked_soon(self, state: MailingState) -> bool:
+        if state.statistics.by_status["waiting"] <= 0:
+            return False
+        return is_over(self._parked_from.get(state.mailing.mailing_id), self._clock.now(), _PARKED_EVERY)
+
+    def _feed_parked(self, mailing: Mailing, limit: int, wait: int) -> int:
+        """Hints for parked messages, to be seen when they are due."""
+        now, mailing_id = self._clock.now(), mailing.mailing_id
+        by_delay: dict[int, list[str]] = {}
+        found = 0
+        for shard in self._rng.sample(SHARDS, len(SHARDS)):
+            for due_at, client_id in self._due(mailing, shard, now, limit - found):
+                delay = max(wait, _seconds_until(due_at, now) if due_at <= now + SOON else 0)
+                by_delay.setdefault(delay, []).append(client_id)
+                self._hinted.add((mailing_id, client_id, due_at))
+                found += 1
+            if found >= limit:
+                break
+        else:
+            self._parked_from[mailing_id] = now + _PARKED_EVERY
+        return self._send(mailing_id, by_delay)
+
+    def _due(self, mailing: Mailing, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
+        """Up to `limit` parked messages of a shard that are due soon and have no hint yet."""
+        new: list[tuple[datetime, str]] = []
+        place: tuple[datetime, str] | None = None
+        while len(new) < limit:
+            page = self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), place, _PAGE)
+            new += [
+                (due_at, client)
+                for due_at, client in page
+                if is_due_soon(due_at, now) and (mailing.mailing_id, client, due_at) not in self._hinted
+            ]
+            if len(page) < _PAGE:
+                break
+            place = page[-1]
+        return new[:limit]
+
+
+def look_until(mailing: Mailing, now: datetime) -> datetime:
+    """Until when parked messages are looked for. What waits for nobody's hours waits for minutes at most, unless the
+    clock was set back: it is looked for however late it seems to be due."""
+    return now + (SOON if mailing.local_window else _EVER)
+
+
+def is_due_soon(due_at: datetime, now: datetime) -> bool:
+    """Whether what was found until then is to have its hint now."""
+    return due_at <= now + SOON or is_over(due_at, now, PARKED_AT_MOST)
+
+
+def next_shard(state: MailingState) -> ShardProgress | None:
+    """The shard to feed next: the one that has been fed least, so that all advance together."""
+    unfed = [shard for shard in state.shards.values() if shard.expanded and not shard.fed]
+    return min(unfed, key=lambda shard: (shard.feed_cursor, shard.shard), default=None)
+
+
+def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:
+    """Seconds after which a row is to be hinted at; None where it needs no hint. Parked rows have their own way."""
+    if row.status is MessageStatus.QUEUED:
+        if row.hinted and shard.feed_round == 0:
+            return None
+        ready = row.retry_at
+    elif row.status is MessageStatus.SENDING:
+        ready = row.lease_until
+    else:
+        return None
+    return _seconds_until(ready, now) if ready else 0
+
+
+def _seconds_until(moment: datetime, now: datetime) -> int:
+    """Whole seconds, rounded up, that a queue can delay a hint by."""
+    return min(MAX_DELAY, max(0, math.ceil((moment - now).total_seconds())))

@@ -1,0 +1,152 @@
+"""Walking: going through a mailing's ledger page by page, at once where it is small, else in a unit for each shard."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.clients import SHARDS
+from ...domain.errors import Unavailable
+from ...domain.mailings import Mailing
+from ...domain.walks import Walk, next_lap, summed
+from ...observability import logger
+from ...queues import Queue, Unit
+from ...storage.mailings import MailingRepository
+from ...storage.walks import WalkRepository
+
+Step = Callable[[Mailing, Walk], Walk]  # one page after the walk's cursor; the mailing was read just now
+LEASE = timedelta(seconds=45)  # of a shard's walk; longer than a page and its retries take
+_SAVE_EVERY = timedelta(seconds=15)  # so that a killed invocation loses little
+_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
+# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
+# new one every minute.
+HOPS = 10
+
+
+class Walker:
+    """A round goes through all shards once. Whichever invocation is killed, another goes on from what was saved."""
+
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        walks: WalkRepository,
+        dispatch_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._mailings = mailings
+        self._walks = walks
+        self._dispatch_queue = dispatch_queue
+        self._clock = clock
+        self._rng = rng
+
+    def at_once(self, mailing: Mailing, step: Step, deadline: datetime, *, watched: bool) -> Walk | None:
+        """Go through a whole ledger here and now; None where time is up.
+
+        `watched` reads the mailing before each page, for steps that change rows; None where it is not as it was.
+        """
+        walk = Walk()
+        for shard in SHARDS:
+            walk = replace(walk, shard=shard, cursor="", done=False)
+            while not walk.done:
+                if self._clock.now() >= deadline - _STOP_BEFORE:
+                    return None
+                current = self._mailings.get(mailing.mailing_id) if watched else mailing
+                if current.revision != mailing.revision:
+                    return None
+                walk = step(current, walk)
+        return walk
+
+    def in_units(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> Walk | None:
+        """Carry out what a unit is about of the round of that name: go through its shard, or see to all shards.
+
+        Answers the sum of all shards to the one that finishes a lap, or finds the round finished without an open row.
+        Else None: the others are at it, or units were sent for them.
+        """
+        if unit.shard and not self.shard(mailing, unit, name, step, deadline):
+            return None
+        walks, now = self._walks.read(mailing.mailing_id), self._clock.now()
+        ours = [walk for shard in SHARDS if (walk := walks.get(shard)) and walk.round == name]
+        over = [walk for walk in ours if walk.clean or (walk.done and unit.shard and walk.lap >= unit.lap)]
+        if len(over) == len(SHARDS):
+            return summed(over)
+        if not unit.shard:
+            lap = next_lap(ours)
+            ready = {walk.shard for walk in ours if walk.clean or (walk.done and walk.lap == lap)}
+            busy = {walk.shard for walk in walks.values() if not walk.is_free(now, LEASE)}
+            self.send(replace(unit, lap=lap), *(shard for shard in SHARDS if shard not in busy | ready))
+        return None
+
+    def shard(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> bool:
+        """Go on with the walk through a unit's shard; True once it is at its end, for the one who came there.
+
+        Where time is up first the unit is sent on, and where the mailing has changed one for all of its shards.
+        """
+        mailing_id, now = mailing.mailing_id, self._clock.now()
+        owner = f"{self._rng.getrandbits(64):016x}"
+        walk = self._walks.take(mailing_id, unit.shard, name, unit.lap, owner, now, now + LEASE)
+        if walk is None:
+            return False
+        try:
+            walk, changed = self._pages(mailing, walk, step, deadline)
+        except _Lost:
+            logger.warning("another dispatcher has the walk", mailing_id=mailing_id, shard=unit.shard)
+            return False
+        if not self._walks.save(mailing_id, replace(walk, lease_until=None)):
+            return False
+        if changed:
+            self.send(unit, "")
+        elif not walk.done:
+            self.send(unit, unit.shard)
+        return walk.done and not changed
+
+    def _pages(self, mailing: Mailing, walk: Walk, step: Step, deadline: datetime) -> tuple[Walk, bool]:
+        """The walk as far as it comes in this invocation, and whether the mailing has changed under it."""
+        mailing_id = mailing.mailing_id
+        saved_at = self._clock.now()
+        try:
+            while not walk.done and (now := self._clock.now()) < deadline - _STOP_BEFORE:
+                if now - saved_at >= _SAVE_EVERY:
+                    walk, saved_at = replace(walk, lease_until=now + LEASE), now
+                    if not self._walks.save(mailing_id, walk):
+                        raise _Lost
+                current = self._mailings.get(mailing_id)
+                if current.revision != mailing.revision:
+                    return walk, True
+                walk = step(current, walk)
+        except Unavailable:
+            with suppress(Unavailable):  # so that the next one need not wait for the lease to end
+                self._walks.save(mailing_id, replace(walk, lease_until=None))
+            raise
+        return walk, False
+
+    def is_done(self, mailing_id: str, shard: str, name: str) -> bool:
+        """Whether a shard's walk of that round has come to its end."""
+        walk = self._walks.read(mailing_id).get(shard, Walk())
+        return walk.done and walk.round == name
+
+    def others(self, mailing_id: str, name: str) -> bool:
+        """Whether somebody is at work in the ledger for another round."""
+        now = self._clock.now()
+        return any(
+            not walk.is_free(now, LEASE) and walk.round != name for walk in self._walks.read(mailing_id).values()
+        )
+
+    def send(self, unit: Unit, *shards: str, delay: float = 0) -> None:
+        """Send a unit on, for each of these shards ("" for all), unless its chain is too long: then the tick does."""
+        if unit.hop < HOPS and shards:
+            lap = unit.lap if any(shards) else 0
+            bodies = [replace(unit, shard=shard, hop=unit.hop + 1, lap=lap).body() for shard in shards]
+            self._dispatch_queue.send_each([(body, delay) for body in bodies])
+
+    def clear(self, mailing_id: str) -> None:
+        """Forget how far the ledger of an ended mailing has been gone through."""
+        self._walks.clear(mailing_id)
+
+
+class _Lost(Exception):
+    """Somebody else has taken the walk over."""

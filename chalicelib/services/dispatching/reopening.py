@@ -1,0 +1,170 @@
+"""Putting back: ended messages that are to be sent after all, for a retry or since their mailing's end was moved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.costs import write_units_of
+from ...domain.counters import WRITES, counters_of
+from ...domain.mailings import REDRIVING, Mailing, MailingState
+from ...domain.messages import Message
+from ...domain.reasons import Cause, Reason
+from ...domain.statuses import IN_TROUBLE, MessageStatus
+from ...domain.walks import Walk
+from ...observability import logger
+from ...queues import Unit
+from ...storage.ledger import Ledger
+from ...storage.mailings import MailingRepository
+from ..sending.claims import deferral
+from .closing import closing_status
+from .feeder import Feeder
+from .ledger_walks import Walker
+
+EXPIRED = str(MessageStatus.EXPIRED)  # in Mailing.reopening
+REDRIVE = timedelta(minutes=2)  # after which one that has not ended never will
+_PAGE = 500
+_TROUBLE = "trouble"  # the walk through the index of what failed, in the place of a shard
+# Who was closing rows when the end was moved looks again before the next page. What is found after this is final.
+_SETTLED_AFTER = timedelta(seconds=30)
+_LATE = timedelta(minutes=2)  # after the end was moved, an invocation that began before it may still write
+Change = tuple[Message, Message]
+
+
+class Reopener:
+    """What stands in Mailing.reopening is put back; until it is, the mailing does not end by itself."""
+
+    def __init__(
+        self, mailings: MailingRepository, ledger: Ledger, walker: Walker, feeder: Feeder, clock: SystemClock
+    ) -> None:
+        self._mailings = mailings
+        self._ledger = ledger
+        self._walker = walker
+        self._feeder = feeder
+        self._clock = clock
+
+    def reopen(self, unit: Unit, deadline: datetime) -> None:
+        """Put back what a mailing is marked with, then let it go on; again and again until it is done."""
+        state = self._mailings.state(unit.mailing_id)
+        mailing, now = state.mailing, self._clock.now()
+        if mailing.final or not mailing.reopening:
+            return
+        unit = replace(unit, shard=unit.shard.removeprefix(_TROUBLE))
+        if closing_status(mailing, now) is not None:
+            self._walker.send(replace(unit, kind="settle"), "")  # nothing is sent any more, so nothing comes back
+        elif failed := [status for status in mailing.reopening if status in IN_TROUBLE]:
+            self._put_back_failed(state, unit, failed, deadline)
+        elif EXPIRED in mailing.reopening:
+            self._put_back_expired(state, unit, deadline)
+        elif now - mailing.updated_at >= REDRIVE and self._unmark(mailing, [REDRIVING] * len(mailing.reopening)):
+            self._feeder.restart(state)
+
+    def _put_back_failed(self, state: MailingState, unit: Unit, statuses: list[str], deadline: datetime) -> None:
+        mailing = state.mailing
+        name = f"{mailing.revision} failed"
+
+        def step(current: Mailing, walk: Walk) -> Walk:
+            now = self._clock.now()
+            if closing_status(current, now) is not None:
+                return replace(walk, done=True)
+            rows, after = self._ledger.trouble_page(current.mailing_id, walk.cursor, _PAGE)
+            put_back(
+                self._mailings, self._ledger, [(row, requeued(row, now)) for row in rows if row.status in statuses], now
+            )
+            return replace(walk, cursor=after, done=not after)
+
+        about = replace(unit, shard=_TROUBLE, lap=0)
+        if not (
+            self._walker.shard(mailing, about, name, step, deadline)
+            or self._walker.is_done(mailing.mailing_id, _TROUBLE, name)
+        ):
+            return
+        if self._unmark(mailing, statuses):
+            self._feeder.restart(state)
+            self._walker.send(unit, "")  # for what else there may be
+
+    def _put_back_expired(self, state: MailingState, unit: Unit, deadline: datetime) -> None:
+        """Twice where it is asked for at once: who was closing rows when the end was moved may have written more."""
+        mailing, now = state.mailing, self._clock.now()
+        if not state.statistics.dispatched:
+            return  # the tick comes again
+        ripe = mailing.widened_at is None or now >= mailing.widened_at + _SETTLED_AFTER
+        if state.statistics.by_status[EXPIRED] > 0:
+            name = f"{mailing.revision} expired, {'for good' if ripe else 'first'}"
+            if self._walker.in_units(mailing, unit, name, self._put_back_page, deadline) is None:
+                return
+        if not ripe or self._unmark(mailing, [EXPIRED]):
+            self._feeder.restart(state)
+        if not ripe:
+            self._walker.send(unit, "", delay=_SETTLED_AFTER.total_seconds())
+
+    def _put_back_page(self, mailing: Mailing, walk: Walk) -> Walk:
+        now = self._clock.now()
+        rows, after = self._ledger.page(mailing.mailing_id, walk.shard, walk.cursor, _PAGE)
+        changes = [(row, new) for row in rows if (new := revived(mailing, row, now))]
+        put_back(self._mailings, self._ledger, changes, now)
+        return replace(walk, cursor=after, done=not after)
+
+    def _unmark(self, mailing: Mailing, statuses: Sequence[str]) -> bool:
+        left = Counter(mailing.reopening)
+        left.subtract(statuses)
+        now = self._clock.now()
+        done = replace(mailing, reopening=tuple(left.elements()), updated_at=now, revision=mailing.revision + 1)
+        if not self._mailings.change(mailing, done):
+            return False
+        if not done.reopening:
+            self._walker.clear(mailing.mailing_id)
+        return True
+
+
+def requeued(row: Message, now: datetime) -> Message:
+    """A failed message with new attempts: those it has stay, and are forgiven."""
+    return row.revised(now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts))
+
+
+def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
+    """The row of a message that expired by an end which lies ahead now; None where that is not why it ended, or it
+    would still not be sent in time."""
+    if row.status is not MessageStatus.EXPIRED or now >= mailing.end_at:
+        return None
+    changes = deferral(mailing, row, now)
+    if changes.get("status") is MessageStatus.EXPIRED:
+        return None
+    return row.revised(now, **{"status": MessageStatus.QUEUED, "cause": Cause(Reason.END_MOVED), **changes})
+
+
+def is_late(mailing: Mailing, row: Message, now: datetime) -> bool:
+    """Whether somebody who did not know yet that the end was moved has expired the row."""
+    if mailing.widened_at is None or row.updated_at > mailing.widened_at + _LATE:
+        return False
+    return revived(mailing, row, now) is not None
+
+
+def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Change], now: datetime) -> int:
+    """Put each second in the place of its first, an ended message. Answers how many were as they had been read.
+
+    Counts first: should this stop in between, a message is counted as open that is not, rather than twice.
+    """
+    if not changes:
+        return 0
+    mailing_id = changes[0][0].mailing_id
+    counts = _moved(changes)
+    counts[WRITES] = sum(write_units_of(old, new) for old, new in changes)
+    mailings.add_counts(mailing_id, counts, now)
+    applied = ledger.update(changes)
+    done = sum(map(bool, applied))
+    logger.info("messages put back", mailing_id=mailing_id, count=done)
+    if missed := [change for change, ours in zip(changes, applied, strict=True) if not ours]:
+        mailings.add_counts(mailing_id, Counter({name: -count for name, count in _moved(missed).items()}), now)
+    return done
+
+
+def _moved(changes: Sequence[Change]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for old, new in changes:
+        counts.update(counters_of(new))
+        counts.subtract(counters_of(old))
+    return counts

@@ -1,0 +1,117 @@
+"""Corrected time zones: messages that wait for a client's hours move with the client's zone, within a minute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.clients import Contact
+from ...domain.costs import write_units_of
+from ...domain.counters import WRITES
+from ...domain.errors import Unavailable
+from ...domain.local_window import WindowPolicy
+from ...domain.mailings import Mailing
+from ...domain.messages import Message
+from ...domain.reasons import Reason
+from ...domain.statuses import UNDER_WAY, MessageStatus
+from ...observability import logger
+from ...queues import Queue, Unit
+from ...storage.client_changes import LAG, Changed, place_of
+from ...storage.clients import ClientRepository
+from ...storage.ledger import Ledger, Written
+from ...storage.mailings import MailingRepository
+from ..sending.claims import deferral
+from .feeder import Feeder
+
+_READER = "zones"
+_CHANGES = 200  # transactions of the log at once; each changes up to a hundred clients
+_STOP_BEFORE = timedelta(seconds=10)  # of the deadline
+
+
+class ZoneChanges:
+    """Follows the log of changed clients. Every step may be repeated: a row that is right already is left alone."""
+
+    def __init__(
+        self,
+        clients: ClientRepository,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        feeder: Feeder,
+        dispatch_queue: Queue,
+        clock: SystemClock,
+    ) -> None:
+        self._clients = clients
+        self._mailings = mailings
+        self._ledger = ledger
+        self._feeder = feeder
+        self._dispatch_queue = dispatch_queue
+        self._clock = clock
+
+    def ask(self, mailings: Iterable[Mailing]) -> None:
+        """Have the log followed, if any of these mailings has messages that may wait for their clients' hours."""
+        if _waiting_for_hours(mailings):
+            self._dispatch_queue.send([Unit("zones").body()])
+
+    def follow(self, deadline: datetime) -> None:
+        """Go through what was changed since the last time; where this ends, the next one goes on."""
+        mailings = _waiting_for_hours(one for status in UNDER_WAY for one in self._mailings.with_status(status))
+        began = [mailing.launched_at for mailing in mailings if mailing.launched_at]
+        if not began:
+            return
+        changes = self._clients.changes
+        until = place_of(self._clock.now() - LAG)
+        # Rows are written with the zones that an index has: a little of what was changed before the launch matters too.
+        place = max(changes.reached(_READER), place_of(min(began) - LAG))
+        moved = 0
+        while place and self._clock.now() < deadline - _STOP_BEFORE:
+            found, following = changes.page(place, _CHANGES)
+            moved += self._move(mailings, found)
+            # What was noted a moment ago may have got into the log out of order: it is looked at again.
+            changes.reach(_READER, min(following or until, until))
+            place = following
+        if moved:
+            self._feeder.ensure_pump()
+
+    def _move(self, mailings: Sequence[Mailing], changes: Sequence[Changed]) -> int:
+        client_ids = list(dict.fromkeys(one for change in changes for one in change.client_ids))
+        if not client_ids:
+            return 0
+        contacts = self._clients.contacts(client_ids, consistent=True)
+        return sum(self._move_in(mailing, contacts) for mailing in mailings)
+
+    def _move_in(self, mailing: Mailing, contacts: Mapping[str, Contact]) -> int:
+        """Move the waiting messages of one mailing to these clients to the hours that are theirs now."""
+        now = self._clock.now()
+        rows = self._ledger.read((mailing.mailing_id, client_id) for client_id in contacts)
+        moves = ((row, _moved(mailing, row, contacts[row.client_id], now)) for row in rows.values())
+        changes = [(row, new) for row, new in moves if new is not None]
+        if not changes:
+            return 0
+        written = self._ledger.update(changes)
+        count = written.count(Written.DONE)
+        units = sum(write_units_of(old, new) for old, new in changes)
+        self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: units}), now)
+        logger.info("messages follow their clients' time zones", mailing_id=mailing.mailing_id, count=count)
+        if Written.BUSY in written or Written.UNSURE in written:  # refused: a sender has it, and knows the zone
+            raise Unavailable("not all messages follow their clients' zones yet")
+        return count
+
+
+def _waiting_for_hours(mailings: Iterable[Mailing]) -> list[Mailing]:
+    return [one for one in mailings if one.local_window and one.local_window.policy is WindowPolicy.DEFER]
+
+
+def _moved(mailing: Mailing, row: Message, contact: Contact, now: datetime) -> Message | None:
+    """The row as it waits with the client's present zone, None where it does not wait for hours, or waits rightly."""
+    if (
+        row.status is not MessageStatus.WAITING
+        or not row.because(Reason.OUTSIDE_LOCAL_WINDOW)
+        or row.timezone == contact.timezone
+    ):
+        return None
+    present = replace(row, phone_number=contact.phone_number, timezone=contact.timezone)
+    # Without an opening before the end, whoever claims the message says what becomes of it.
+    return present.revised(now, due_at=deferral(mailing, present, now).get("due_at", now))

@@ -1,0 +1,64 @@
+"""Traces, read from the tables: a bounded number of reads, whatever is asked for."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from ..domain.clients import is_client_id
+from ..domain.errors import NotFound
+from ..domain.history import Happening, Trace, client_events, mailing_events, message_events
+from ..domain.mailings import is_mailing_id
+from ..domain.messages import Message, parse_message_id
+from ..domain.statuses import MessageStatus
+from ..storage.clients import ClientRepository
+from ..storage.mailings import MailingRepository
+from .messages import MessageService
+
+SHOWN = 50  # messages of a mailing, or of a client
+_DISPATCH = (Happening.WRITTEN,)  # what is the same for all of a mailing's messages
+_TROUBLE = tuple(status for status in MessageStatus if status.in_trouble)
+
+
+class TraceService:
+    """Tells what happened to a mailing, a message or a client."""
+
+    def __init__(self, mailings: MailingRepository, clients: ClientRepository, messages: MessageService) -> None:
+        self._mailings = mailings
+        self._clients = clients
+        self._messages = messages
+
+    def trace(self, about: str) -> Trace:
+        """Everything about the thing of that id; NotFound where there is none."""
+        if is_mailing_id(about):
+            return self._of_mailing(about)
+        if is_client_id(about):
+            return self._of_client(about)
+        return self._of_message(about)
+
+    def _of_mailing(self, mailing_id: str) -> Trace:
+        """With its messages where they are few; of many those in trouble first."""
+        state, tally = self._mailings.detail(mailing_id)
+        found: dict[str, Message] = {}
+        for status in (*_TROUBLE, None):
+            rows, _ = self._messages.list(mailing_id, status, "", SHOWN)
+            found |= {row.client_id: row for row in rows}
+        shown = list(found.values())[:SHOWN]
+        events = [event for message in shown for event in message_events(message) if event.what not in _DISPATCH]
+        events += mailing_events(state.mailing, tally)
+        return Trace.of("mailing", events, complete=len(shown) >= state.statistics.counts()["total"])
+
+    def _of_message(self, message_id: str) -> Trace:
+        mailing_id, _ = parse_message_id(message_id)
+        message = self._messages.get(message_id)
+        return Trace.of("message", chain(mailing_events(self._mailings.get(mailing_id)), message_events(message)))
+
+    def _of_client(self, client_id: str) -> Trace:
+        """Of a client that was removed the messages are left."""
+        page = self._messages.search(None, client_id, None, "", SHOWN)
+        try:
+            client = [*client_events(self._clients.get(client_id))]
+        except NotFound:
+            if not page.rows:
+                raise
+            client = []
+        return Trace.of("client", chain(client, *map(message_events, page.rows)), complete=not page.cursor)

@@ -1,0 +1,86 @@
+"""A batch of the send queue while it is being delivered."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ...domain.costs import write_units_of
+from ...domain.counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
+from ...domain.mailings import Mailing
+from ...domain.messages import Attempt, Message, MessageKey
+from ...domain.reasons import Cause
+from ..message_metrics import measure_status
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One hint as the send queue gave it out. `item` is what the answer to SQS names it by."""
+
+    item: str
+    handle: str
+    body: str
+    receive_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A message to deliver, as its row was last read or written; `not_before` is its turn in the `paces` it keeps."""
+
+    received: Received
+    message: Message
+    mailing: Mailing
+    not_before: datetime | None = None
+    paces: frozenset[str] = frozenset()
+
+
+Result = tuple[Job, Attempt | str]  # an attempt, or why there was none
+
+
+@dataclass(slots=True)
+class Batch:
+    """What has come of a batch so far."""
+
+    # By item: after how many seconds which of its messages are to be seen again; None once the queue shows it again.
+    kept: dict[str, tuple[Received, dict[MessageKey | None, float | None]]] = field(default_factory=dict)
+    # What no retry can cure, with the cause; no key and no cause where the item is no hint at all.
+    dead: list[tuple[Received, MessageKey | None, Cause | None]] = field(default_factory=list)
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    attempts: list[tuple[str, Attempt]] = field(default_factory=list)  # with the message's id, in their order
+    # Rows as they were written, with the attempt that they were written for, for the log.
+    told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
+    probed: bool = False
+    # Claims of which nobody can tell whether they were written: if they were, nobody may think that a call was made.
+    unsure: list[Message] = field(default_factory=list)
+    turned_away: int = 0  # writes for which the ledger was too busy
+
+    def keep(self, received: Received, key: MessageKey | None, delay: float | None) -> None:
+        """See a message again; without a delay together with its item, when the queue shows that again."""
+        self.kept.setdefault(received.item, (received, {}))[1][key] = delay
+
+    def doubt(self, mailing_id: str) -> None:
+        """Note a trace of a sender that was killed: what it had written last may not be counted."""
+        self.counts[mailing_id][DOUBTS] += 1
+
+    def count(self, old: Message, new: Message) -> None:
+        """Note that a row went from one status to another."""
+        measure_status(new)
+        for message, change in ((old, -1), (new, 1)):
+            for name in counters_of(message):
+                self.counts[new.mailing_id][name] += change
+        self.counts[new.mailing_id][WRITES] += write_units_of(old, new)
+
+    def count_work(self, wanted: Mapping[MessageKey, Received], seconds: float) -> None:
+        """Note the hints and how many messages were looked at for them, and share the time among their mailings.
+
+        Of mailings of which nothing was counted there may be no row any more.
+        """
+        looks = Counter(mailing_id for mailing_id, _ in wanted)
+        hints = Counter(mailing_id for mailing_id, _ in {(key[0], one.item) for key, one in wanted.items()})
+        for mailing_id, count in looks.items():
+            if mailing_id in self.counts:
+                self.counts[mailing_id][HINTS] += hints[mailing_id]
+                self.counts[mailing_id][LOOKS] += count
+                self.counts[mailing_id][MILLISECONDS] += round(1000 * seconds * count / len(wanted))

@@ -1,0 +1,225 @@
+"""Calls of the gateway for one batch: each in its turn, after a last look, and none once the batch was given up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+
+from ...clock import SystemClock
+from ...config import Settings
+from ...domain.deadlines import is_over
+from ...domain.errors import Unavailable
+from ...domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
+from ...domain.reasons import Cause, Reason
+from ...gateways.base import Answer, Gateway, NotNow
+from ...observability import logger
+from ...storage.clients import ClientRepository
+from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
+from .batch import Job, Result
+from .claims import deferral, obstacle
+from .mailing_cache import MailingStates
+
+# Before its turn a call connects, so that the turn itself is for sending alone.
+_CONNECT_AHEAD = timedelta(seconds=0.3)
+# Of a message that has a turn it is read anew whether the turn still holds, so that a lowered rate does at once. That
+# is done before the turn, by twice the time that it took lately: a slow table makes nobody miss their turn.
+_READ_AHEAD = timedelta(milliseconds=10), timedelta(milliseconds=500)  # at least, at most
+# What a call hangs on (the mailing, the client, the gateway's control) is at most so old when it leaves, so that a
+# pause, an opt-out or a lowered rate counts within a second. What is older than the second value is read again: the
+# rest is for reading.
+MAX_AGE = timedelta(seconds=1)
+_BELIEVED_FOR = timedelta(seconds=0.8)
+_LOOKS = 3  # until nothing that was read is too old, if the tables are slow
+
+
+class Caller:
+    """Makes the calls of batches. One object may be used by several invocations at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clients: ClientRepository,
+        states: MailingStates,
+        control: GatewayControlService,
+        gateway: Gateway,
+        clock: SystemClock,
+        executor: Executor | None = None,
+    ) -> None:
+        self._clients = clients
+        self._states = states
+        self._control = control
+        self._gateway = gateway
+        self._clock = clock
+        self._at_once = settings.gateway_concurrency
+        self._look_takes = timedelta(0)  # lately
+        self._executor = executor or ThreadPoolExecutor(settings.gateway_concurrency, thread_name_prefix="gateway")
+
+    def start(self, jobs: Sequence[Job], latest: datetime, *, probe: bool) -> Calls:
+        """Begin to call for jobs; none is sent after `latest`. A probe may be sent though the circuit is open."""
+        calls = Calls(self, deque(jobs), latest, probe, {job.message.key: job for job in jobs})
+        for _ in range(min(len(jobs), self._at_once)):
+            # In a context of its own, so that what it logs has the request's id.
+            self._executor.submit(copy_context().run, calls.work)
+        return calls
+
+    def call(self, job: Job, calls: Calls) -> Attempt | str:
+        """One attempt, or why there is none; nothing may get out of it."""
+        try:
+            self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD - self._read_ahead())
+            self._look_ahead(job, calls, self._clock.now() - _BELIEVED_FOR)
+            return self._attempt(job, calls)
+        except (NotNow, Unavailable) as error:
+            return str(error)
+        except Exception as error:  # the boundary of one record, which nobody would hear from again
+            logger.exception("no call was made", message_id=job.message.message_id)
+            return type(error).__name__
+
+    def _attempt(self, job: Job, calls: Calls) -> Attempt:
+        """The call itself; NotNow if it must not be made."""
+        message = job.message
+        started = self._clock.now()
+
+        def last_look() -> None:
+            nonlocal started
+            self._look_in_turn(job, calls)
+            calls.note_sent(job)
+            started = self._clock.now()
+
+        try:
+            answer = self._gateway.send(
+                gateway_id_for(message.message_id), message.phone_number, job.mailing.text, last_look
+            )
+        except (NotNow, Unavailable):
+            raise
+        except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
+            logger.exception("the gateway's adapter failed", message_id=message.message_id)
+            answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
+        duration = (self._clock.now() - started) // timedelta(milliseconds=1)
+        return Attempt(
+            started, duration, answer.outcome, answer.cause, answer.http_status, answer.retry_after, answer.words
+        )
+
+    def _wait_until(self, moment: datetime | None) -> None:
+        now = self._clock.now()
+        if moment and moment > now:
+            if is_over(moment, now, HORIZON):
+                raise NotNow("the clock was set back")
+            self._clock.sleep((moment - now).total_seconds())
+
+    def _read_ahead(self) -> timedelta:
+        least, most = _READ_AHEAD
+        return min(most, least + 2 * self._look_takes)
+
+    def _look_in_turn(self, job: Job, calls: Calls) -> None:
+        """Wait for the message's turn, and look once more; what has to be read for that is read before the turn."""
+        if job.not_before is None:
+            self._look_until_fresh(job, calls)
+            return
+        self._wait_until(job.not_before - self._read_ahead())
+        since = self._clock.now() - _READ_AHEAD[0]
+        contact_since = job.not_before + TOLERANCE - MAX_AGE
+        self._look_ahead(job, calls, since, contact_since)
+        self._wait_until(job.not_before)
+        self._look(job, calls, since, contact_since)
+
+    def _look_ahead(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
+        asked_at = self._clock.now()
+        self._look(job, calls, since, contact_since)
+        self._look_takes = max(self._clock.now() - asked_at, self._look_takes * 0.9)
+
+    def _look_until_fresh(self, job: Job, calls: Calls) -> None:
+        """Look, and again if that took so long that something is too old now."""
+        for _ in range(_LOOKS):
+            since = self._clock.now() - _BELIEVED_FOR
+            self._look(job, calls, since)
+            if self._clock.now() - since <= MAX_AGE:
+                return
+        raise NotNow("the tables are too slow for the last look")
+
+    def _look(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
+        """Raise NotNow if the call must not be made after all: much can have happened since the claim.
+
+        What this hangs on is as it was at `since` or later, what is known of the client as at `contact_since`.
+        """
+        state = self._states.get(job.mailing.mailing_id, since)
+        if state is None:
+            raise NotNow("the mailing is gone")
+        self._look_at_client(job, calls, contact_since or since)
+        control, paces = self._control.state(since), self._control.paces(state.mailing, since)
+        now = self._clock.now()  # once everything is read
+        if reason := obstacle(state.mailing, now):
+            raise NotNow(reason)
+        if deferral(state.mailing, job.message, now):
+            raise NotNow("outside the local window")
+        if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
+            raise NotNow("no time left in this invocation")
+        if job.not_before and now > job.not_before + TOLERANCE:
+            self._control.missed(now - job.not_before)
+            raise NotNow("too late for its turn")
+        if control.open and not calls.probe:
+            raise NotNow("the circuit is open")
+        if not job.paces.issuperset(paces):
+            raise NotNow("the rate has changed")
+
+    def _look_at_client(self, job: Job, calls: Calls, since: datetime) -> None:
+        """Raise NotNow if the message is to be claimed again for what has become of its client."""
+        message, now = job.message, self._clock.now()
+        if since < calls.client_known_at.get(message.key, message.updated_at) <= now:
+            return
+        contact = self._clients.contacts([message.client_id], consistent=True).get(message.client_id)
+        if contact is None or contact.opted_out:
+            raise NotNow("the client is not to be called any more")
+        if (contact.phone_number, contact.timezone) != (message.phone_number, message.timezone):
+            raise NotNow("the client has another number or time zone now")
+        calls.client_known_at[message.key] = now
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one batch. Its threads may outlive the invocation: what was given up is not sent any more."""
+
+    caller: Caller
+    waiting: deque[Job]
+    latest: datetime
+    probe: bool
+    pending: dict[MessageKey, Job]
+    _ended: SimpleQueue[Result] = field(default_factory=SimpleQueue)
+    _sent: dict[MessageKey, bool] = field(default_factory=dict)
+    # When clients were looked at, if that was after their message was claimed.
+    client_known_at: dict[MessageKey, datetime] = field(default_factory=dict)
+
+    def work(self) -> None:
+        """Make one call after the other, as long as there are any. Runs in a thread of its own."""
+        while self.waiting:
+            try:
+                job = self.waiting.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            self._ended.put((job, self.caller.call(job, self)))
+
+    def note_sent(self, job: Job) -> None:
+        """The next thing is to send; NotNow if the batch was given up meanwhile."""
+        if not self._sent.setdefault(job.message.key, True):  # one step, so that both cannot happen
+            raise NotNow("no time left in this invocation")
+
+    def next(self, seconds: float) -> Result | None:
+        """The next result, None if there is none after so many seconds."""
+        try:
+            result = self._ended.get(timeout=max(0.0, seconds))
+        except Empty:
+            return None
+        self.pending.pop(result[0].message.key)
+        return result
+
+    def give_up(self) -> tuple[list[Result], list[Job]]:
+        """End the batch: what was not sent will not be, and of the rest, the second, nobody will hear the answer."""
+        self.waiting.clear()
+        unsent = [job for key, job in self.pending.items() if not self._sent.setdefault(key, False)]
+        unheard = [job for key, job in self.pending.items() if self._sent[key]]
+        self.pending.clear()
+        return [(job, "no time left in this invocation") for job in unsent], unheard

@@ -1,0 +1,277 @@
+"""Claiming: which hints of a batch are messages to be sent now, and taking them for this sender alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...clock import SystemClock
+from ...config import Settings
+from ...domain.clients import Contact
+from ...domain.deadlines import is_over
+from ...domain.errors import Malformed
+from ...domain.gateway_control import PROBES
+from ...domain.local_window import WindowPolicy
+from ...domain.mailings import Mailing
+from ...domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, Outcome, RetryPolicy, judge
+from ...domain.reasons import Cause, Reason
+from ...domain.statuses import MailingStatus, MessageStatus
+from ...observability import logger
+from ...queues import Hint
+from ...storage.clients import ClientRepository
+from ...storage.ledger import Ledger, Written
+from ..gateway_control import GatewayControlService, Permit
+from .batch import Batch, Job, Received
+from .mailing_cache import MailingStates
+from .table_pace import TablePace
+
+_SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
+
+
+def obstacle(mailing: Mailing, now: datetime) -> str:
+    """Why no message of a mailing may be sent now, "" where one may."""
+    if mailing.status is not MailingStatus.RUNNING:
+        return f"the mailing is {mailing.status}"
+    if now >= mailing.end_at:
+        return "the window has closed"
+    return ""
+
+
+def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any]:
+    """What becomes of a message that may not be sent at this hour of the client's day, {} where it may."""
+    window = mailing.local_window
+    if window is None or window.allows(now, message.timezone):
+        return {}
+    if window.policy is WindowPolicy.SKIP:
+        return {"status": MessageStatus.SKIPPED, "cause": Cause(Reason.OUTSIDE_LOCAL_WINDOW)}
+    opening = window.opening(now, message.timezone)
+    if opening >= mailing.end_at:
+        return {"status": MessageStatus.EXPIRED, "cause": Cause(Reason.LOCAL_WINDOW_TOO_LATE)}
+    return {"status": MessageStatus.WAITING, "cause": Cause(Reason.OUTSIDE_LOCAL_WINDOW), "due_at": opening}
+
+
+class Claims:
+    """Turns the messages of the send queue into jobs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: RetryPolicy,
+        clients: ClientRepository,
+        ledger: Ledger,
+        states: MailingStates,
+        control: GatewayControlService,
+        pace: TablePace,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._clients = clients
+        self._ledger = ledger
+        self._states = states
+        self._control = control
+        self._pace = pace
+        self._clock = clock
+        self._rng = rng
+
+    def open(self, received: Sequence[Received], batch: Batch) -> dict[MessageKey, Received]:
+        """The messages that the hints of a batch are for, each once. What is no hint goes to the dead letters."""
+        wanted: dict[MessageKey, Received] = {}
+        for item in received:
+            try:
+                hint = Hint.parse(item.body)
+            except Malformed as error:
+                logger.error("poison on the send queue", item=item.item, error=str(error))
+                batch.dead.append((item, None, None))
+                continue
+            for client_id in hint.client_ids:
+                wanted.setdefault((hint.mailing_id, client_id), item)
+        return wanted
+
+    def take(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
+        """The messages that are now this sender's to send. Raises Unavailable where a table does not answer."""
+        jobs = self._as_many_as_the_tables_bear(self._choose(wanted, batch), batch)
+        changes: list[tuple[Job, Message]] = []
+        ready: list[Job] = []
+        now = self._clock.now()  # before the clients are read: a claim says when they were as it has them
+        contacts = self._clients.contacts(job.message.client_id for job in jobs)
+        for job in jobs:
+            new = self._without_call(job, contacts.get(job.message.client_id), now)
+            if new is None:
+                ready.append(job)
+            else:
+                changes.append((job, new))
+        ready, waiting = self._in_turn(ready, batch, now)
+        changes += [(job, self._claimed(job, now)) for job in ready]
+        changes += waiting
+        return self._write([(job, _at_present(new, contacts)) for job, new in changes], batch)
+
+    def _as_many_as_the_tables_bear(self, jobs: list[Job], batch: Batch) -> list[Job]:
+        for job in jobs[self._pace.at_once :]:
+            batch.keep(job.received, job.message.key, self._rng.uniform(*_LATER))
+        return jobs[: self._pace.at_once]
+
+    def _choose(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
+        """The messages that are due. Others are dropped, for the ledger has them, or seen again later."""
+        now = self._clock.now()
+        mailings: dict[str, Mailing] = {}
+        for mailing_id in dict.fromkeys(mailing_id for mailing_id, _ in wanted):
+            known = self._states.get(mailing_id)
+            if known is None or obstacle(known.mailing, now):
+                # Hints are not dropped upon what was read a second ago: the mailing may have gone on meanwhile.
+                known = self._states.refresh(mailing_id)
+            if known and not obstacle(known.mailing, now):
+                mailings[mailing_id] = known.mailing
+        going = [key for key in wanted if key[0] in mailings]
+        rows = self._ledger.read(going)
+        jobs: list[Job] = []
+        for key in going:
+            mailing_id, client_id = key
+            message = rows.get(key)
+            if message is None:
+                logger.warning("hint without a row dropped", mailing_id=mailing_id, client_id=client_id)
+            elif self._is_due(message, wanted[key], now, batch):
+                jobs.append(Job(wanted[key], message, mailings[mailing_id]))
+        return jobs
+
+    def _is_due(self, message: Message, item: Received, now: datetime, batch: Batch) -> bool:
+        if message.status.terminal:
+            if item.receive_count > 1:  # it was in the hands of a sender that did not come to its end
+                batch.doubt(message.mailing_id)
+            if message.because(Reason.ATTEMPTS_USED_UP) and item.receive_count > 1:
+                batch.dead.append((item, message.key, message.cause))  # recorded, and stopped before it was buried
+            return False
+        claimed = message.status is MessageStatus.SENDING
+        wait_until = message.lease_until if claimed else message.retry_at
+        longest = timedelta(seconds=self._settings.claim_lease if claimed else PARK_AFTER)
+        if wait_until and not is_over(wait_until, now, longest):
+            batch.keep(item, message.key, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
+            return False
+        if message.because(Reason.OUTSIDE_LOCAL_WINDOW):  # which may be long
+            return message.due_at is None or message.due_at <= now
+        return is_over(message.due_at, now, PARKED_AT_MOST)  # the ledger gives it back when it is due
+
+    def _without_call(self, job: Job, contact: Contact | None, now: datetime) -> Message | None:
+        """The row of a message that is not to be sent now, None where it is. `contact` is that of the client now."""
+        old = job.message
+        settled: dict[str, Any] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
+        if old.status is MessageStatus.SENDING:
+            settled["attempts"] = attempts = old.with_lost_attempt(now)
+            verdict = judge(attempts, old.forgiven, self._policy, job.mailing.on_unknown, self._rng)
+            if verdict.status.terminal:
+                return old.revised(now, **settled | {"status": verdict.status, "cause": verdict.cause})
+        if reason := _unreachable(contact):
+            return old.revised(now, **settled | _final(settled["attempts"], Cause(reason)))
+        present = _present(old, contact)
+        if changes := deferral(job.mailing, present, now):
+            if changes["status"] is not MessageStatus.WAITING:
+                changes = _final(settled["attempts"], changes["cause"], changes["status"])
+            return present.revised(now, **settled | changes)
+        return None
+
+    def _in_turn(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
+        """The jobs that circuit and pace let through, and the rows of the others, which wait in the ledger."""
+        if not jobs:
+            return [], []
+        permit = self._control.permit()
+        if permit is Permit.WAIT:
+            return [], [(job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs]
+        through = jobs
+        if permit is Permit.PROBE:
+            batch.probed = True
+            through = jobs[:PROBES]
+        waiting = [
+            (job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs[len(through) :]
+        ]
+        ready: list[Job] = []
+        for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
+            own = [job for job in through if job.mailing.mailing_id == mailing_id]
+            booking = self._control.book(own[0].mailing, len(own))
+            if booking is None:
+                ready += own
+                continue
+            turns = zip(own, booking.moments, strict=False)
+            ready += [replace(job, not_before=at, paces=booking.paces) for job, at in turns]
+            left = own[len(booking.moments) :]
+            waiting += [(job, self._parked(job, now, Reason.RATE_LIMIT, booking.after)) for job in left]
+        return ready, waiting
+
+    def _parked(self, job: Job, now: datetime, reason: Reason, due_at: datetime) -> Message:
+        old = job.message
+        attempts = old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts
+        return old.revised(
+            now,
+            status=MessageStatus.WAITING,
+            attempts=attempts,
+            cause=Cause(reason),
+            due_at=due_at,
+            lease_until=None,
+            retry_at=None,
+        )
+
+    def _claimed(self, job: Job, now: datetime) -> Message:
+        old = job.message
+        return old.revised(
+            now,
+            status=MessageStatus.SENDING,
+            attempts=old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts,
+            claim=f"{self._rng.getrandbits(64):016x}",
+            lease_until=now + timedelta(seconds=self._settings.claim_lease),
+            retry_at=None,
+            due_at=None,
+        )
+
+    def _write(self, changes: list[tuple[Job, Message]], batch: Batch) -> list[Job]:
+        """Write all rows; a lost attempt is recorded with the claim that follows it."""
+        applied = self._ledger.update([(job.message, new) for job, new in changes])
+        claimed: list[Job] = []
+        for (job, new), ours in zip(changes, applied, strict=True):
+            if not ours:
+                if ours is Written.UNSURE and new.status is MessageStatus.SENDING:
+                    batch.unsure.append(new)
+                batch.turned_away += ours is not Written.REFUSED
+                # Where it was refused, another sender has it, and may yet stop.
+                span = _SOON if ours is Written.REFUSED else _LATER
+                batch.keep(job.received, new.key, self._rng.uniform(*span))
+                continue
+            batch.count(job.message, new)
+            if job.message.status is MessageStatus.SENDING:
+                batch.doubt(new.mailing_id)
+            if new.status is MessageStatus.SENDING:
+                claimed.append(replace(job, message=new))
+                continue
+            batch.told.append((new, None))
+            if new.because(Reason.ATTEMPTS_USED_UP):
+                batch.dead.append((job.received, new.key, new.cause))
+        return claimed
+
+
+def _unreachable(contact: Contact | None) -> Reason | None:
+    """Why a client must not be called any more, None if they may; they opted out or were removed since dispatch."""
+    if contact is None:
+        return Reason.CLIENT_REMOVED
+    return Reason.OPTED_OUT if contact.opted_out else None
+
+
+def _present(message: Message, contact: Contact | None) -> Message:
+    """The message with the number and the time zone that the client has now: either may have been corrected."""
+    if contact is None:
+        return message
+    return replace(message, phone_number=contact.phone_number, timezone=contact.timezone)
+
+
+def _at_present(message: Message, contacts: Mapping[str, Contact]) -> Message:
+    """The row of a message that is sent now or later, as `_present`; one that ended keeps what it was sent by."""
+    return message if message.status.terminal else _present(message, contacts.get(message.client_id))
+
+
+def _final(
+    attempts: tuple[Attempt, ...], cause: Cause, status: MessageStatus = MessageStatus.SKIPPED
+) -> dict[str, Any]:
+    """A final status without another attempt: what may have been sent before is unknown, nothing else."""
+    maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
+    return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "cause": cause}

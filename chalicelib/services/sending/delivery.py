@@ -1,0 +1,168 @@
+"""Delivery: a batch of hints becomes claims, calls of the gateway, and outcomes in the ledger."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...config import Settings
+from ...domain.errors import ServiceError, Unavailable
+from ...domain.messages import Attempt, MessageKey, Outcome
+from ...observability import (
+    BATCH_SIZE,
+    GATEWAY_BLOCKED,
+    GATEWAY_FAILURES,
+    GATEWAY_LATENCY,
+    GATEWAY_REFUSED,
+    GATEWAY_THROTTLED,
+    logger,
+    measure,
+)
+from ...queues import Hint, Queue
+from ...setting_checks import RECORDING
+from ..gateway_control import GatewayControlService
+from .batch import Batch, Job, Received, Result
+from .batch_log import tell
+from .calls import Caller
+from .claims import Claims
+from .outcomes import Outcomes
+from .table_pace import TablePace
+
+_BY_OUTCOME = {
+    Outcome.FAILED: GATEWAY_FAILURES,
+    Outcome.UNKNOWN: GATEWAY_FAILURES,
+    Outcome.REFUSED: GATEWAY_REFUSED,
+    Outcome.THROTTLED: GATEWAY_THROTTLED,
+    Outcome.BLOCKED: GATEWAY_BLOCKED,
+}
+_RECORDED_AT_ONCE = 25  # outcomes; the ledger's statements go in batches of so many
+_TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again that a table kept from being handled
+_RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of its claims
+_OFTEN = 10  # receipts; the queue gives a message up after twenty
+_ANSWERING_TIME = timedelta(seconds=1)  # of it, for counts and for the answer to the queue
+
+
+class Delivery:
+    """The sender's work. One object may be used by several invocations at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        claims: Claims,
+        outcomes: Outcomes,
+        control: GatewayControlService,
+        caller: Caller,
+        pace: TablePace,
+        send_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._claims = claims
+        self._outcomes = outcomes
+        self._control = control
+        self._caller = caller
+        self._pace = pace
+        self._send_queue = send_queue
+        self._clock = clock
+        self._rng = rng
+
+    def deliver(self, received: Sequence[Received], deadline: datetime) -> list[str]:
+        """Deliver a batch before the deadline, and answer the items that must stay on the queue."""
+        batch, began = Batch(), self._clock.now()
+        # Nor may a claim end before its call: another sender would take the message meanwhile.
+        deadline = min(deadline, began + timedelta(seconds=self._settings.claim_lease))
+        wanted = self._claims.open(received, batch)
+        try:
+            jobs = self._claims.take(wanted, batch)
+        except Unavailable as error:
+            logger.warning("batch left for later", error=str(error), size=len(wanted))
+            batch.turned_away += 1
+            for key, item in wanted.items():
+                batch.keep(item, key, self._rng.uniform(*_TROUBLE_DELAY))
+        else:
+            self._call_all(jobs, deadline, batch)
+        self._outcomes.release(batch, deadline - _ANSWERING_TIME)
+        self._pace.note(batch.turned_away)
+        self._outcomes.bury(batch)
+        batch.count_work(wanted, (self._clock.now() - began).total_seconds())
+        self._outcomes.count(batch)
+        staying = self._put_off(wanted, batch)
+        _measure(batch, len(wanted))
+        tell(batch, len(wanted))
+        return staying
+
+    def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
+        """Call for all jobs, and record what came of them in portions, as it comes."""
+        longest = timedelta(seconds=self._settings.gateway_read_timeout)
+        calls = self._caller.start(jobs, deadline - _RECORDING_TIME - longest, probe=batch.probed)
+        done: list[Result] = []
+        if not jobs:
+            self._learn([], batch)
+        while calls.pending:
+            left = (deadline - _RECORDING_TIME / 2 - self._clock.now()).total_seconds()
+            if result := calls.next(left):
+                done.append(result)
+            else:
+                unsent, unheard = calls.give_up()
+                logger.error("no time left for this batch", unsent=len(unsent), unheard=len(unheard))
+                done += unsent
+                for job in unheard:  # its claim runs out, and the attempt counts as unknown
+                    batch.keep(job.received, job.message.key, None)
+            if len(done) >= _RECORDED_AT_ONCE or not calls.pending:
+                self._learn(done, batch)
+                self._outcomes.record(done, batch, deadline - _ANSWERING_TIME)
+                done = []
+
+    def _learn(self, done: Sequence[Result], batch: Batch) -> None:
+        """Slow down, open or close the circuit by what the gateway has answered."""
+        attempts = [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
+        try:
+            noted = self._control.note(attempts, batch.probed)
+            if noted.feed:
+                self._outcomes.go_on(noted.wait)
+            self._outcomes.put_back(noted.put_back)
+        except ServiceError as error:
+            logger.warning("what the gateway says of itself could not be acted on", error=str(error))
+
+    def _put_off(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[str]:
+        """Have what is left seen again at its time; the items that stay on the queue for it.
+
+        An item that is for one message is hidden for so long. If it is for several, each that is left gets a hint
+        of its own: the item's count of receipts, and its place among the dead letters, would be those of all of them.
+        So does one that was received often: what waits for a table or for its turn is no dead letter.
+        """
+        sizes = Counter(received.item for received in wanted.values())
+        staying: dict[str, None] = {}
+        hidden: list[tuple[str, float]] = []
+        split: dict[str, list[tuple[str, float]]] = {}
+        for item, (received, left) in batch.kept.items():
+            timed = [(Hint.of(key).body(), delay) for key, delay in left.items() if key and delay is not None]
+            anew = sizes[item] > 1 or received.receive_count >= _OFTEN
+            if anew:
+                split[item] = timed
+            else:
+                hidden += [(received.handle, delay) for _, delay in timed]
+            if not anew or len(timed) < len(left):
+                staying[item] = None
+        try:
+            self._send_queue.send_each([one for timed in split.values() for one in timed])
+        except Unavailable as error:
+            logger.warning("messages are seen again together", error=str(error), count=len(split))
+            staying |= dict.fromkeys(split)
+        try:
+            self._send_queue.postpone(hidden)
+        except Unavailable as error:
+            logger.warning("messages are seen again later than planned", error=str(error), count=len(hidden))
+        return list(staying)
+
+
+def _measure(batch: Batch, size: int) -> None:
+    measure(BATCH_SIZE, size)
+    for _, attempt in batch.attempts:
+        measure(GATEWAY_LATENCY, attempt.duration_ms)
+        if metric := _BY_OUTCOME.get(attempt.outcome):
+            measure(metric)

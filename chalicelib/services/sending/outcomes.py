@@ -1,0 +1,244 @@
+"""Outcomes: what came of attempts is written to the ledger, counted, and buried where no retry can cure it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...clock import SystemClock
+from ...domain.call_totals import CallTotals
+from ...domain.errors import Conflict, NotFound, Unavailable
+from ...domain.mailings import Mailing
+from ...domain.messages import (
+    PARK_AFTER,
+    PARKED_AT_MOST,
+    Attempt,
+    Message,
+    Outcome,
+    RetryPolicy,
+    Verdict,
+    judge,
+    parse_message_id,
+)
+from ...domain.reasons import Reason
+from ...domain.statuses import TERMINAL, MessageStatus
+from ...observability import logger
+from ...queues import Hint, Queue, Unit
+from ...storage.activity import ActivityRepository
+from ...storage.call_totals import CallTotalsRepository
+from ...storage.ledger import Ledger, Written
+from ...storage.mailings import MailingRepository
+from ..dead_letters import DeadLetters
+from ..dispatching.recounts import RECOUNT, RECOUNT_AFTER, may_be_over
+from ..gateway_control import GatewayControlService
+from .batch import Batch, Job, Result
+from .mailing_cache import MailingStates
+
+RETRY_AFTER_CAP = PARKED_AT_MOST.total_seconds()  # that a gateway's Retry-After is believed
+_ASIDE = 1.5  # seconds, for a message that the gateway did not look at
+_NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
+_UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
+_SETTLE_EVERY = timedelta(seconds=3)
+_RECOUNT_EVERY = timedelta(seconds=15)  # which is less than a unit of this kind goes on looking
+
+
+class Outcomes:
+    """The last steps of delivery. One object may be used by several invocations at once."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        calls: CallTotalsRepository,
+        activity: ActivityRepository,
+        states: MailingStates,
+        control: GatewayControlService,
+        letters: DeadLetters,
+        dead_letters: Queue,
+        dispatch_queue: Queue,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._policy = policy
+        self._mailings = mailings
+        self._ledger = ledger
+        self._calls = calls
+        self._activity = activity
+        self._states = states
+        self._control = control
+        self._letters = letters
+        self._dead_letters = dead_letters
+        self._dispatch_queue = dispatch_queue
+        self._clock = clock
+        self._rng = rng
+        self._unwritten: deque[tuple[Message, Message]] = deque(maxlen=_UNWRITTEN)
+        self._asked_at: dict[tuple[str, str, int], datetime] = {}
+
+    def record(self, done: Sequence[Result], batch: Batch, until: datetime) -> None:
+        """Write what came of jobs: of each an attempt, or the reason why there was none.
+
+        What the ledger is too busy for is tried again up to `until`, and then by this sender's next batch: nobody else
+        knows it.
+        """
+        now = self._clock.now()
+        batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
+        throttled = sum(isinstance(one, Attempt) and one.outcome is Outcome.THROTTLED for _, one in done)
+        aside = _ASIDE + (self._control.spread(throttled) if throttled else 0.0)
+        written = [(job, result, *self._after(job, result, now, aside, probe=batch.probed)) for job, result in done]
+        applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)
+        for (job, result, new, delay), ours in zip(written, applied, strict=True):
+            batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
+            if ours is Written.REFUSED:
+                logger.error("the claim ran out before the outcome was recorded", message_id=new.message_id)
+            elif not ours:
+                batch.turned_away += 1
+                batch.keep(job.received, job.message.key, None)
+                self._unwritten.append((job.message, new))
+                logger.error("outcome not recorded yet", message_id=new.message_id)
+            else:
+                batch.count(job.message, new)
+                if delay is not None:
+                    batch.keep(job.received, new.key, delay)
+                if new.because(Reason.ATTEMPTS_USED_UP):
+                    batch.dead.append((job.received, new.key, new.cause))
+
+    def release(self, batch: Batch, until: datetime) -> None:
+        """Write what earlier batches could not, and give claims back of which nobody knows whether they were written.
+
+        A claim that stays would count as a call that was made.
+        """
+        now = self._clock.now()
+        unwritten = [self._unwritten.popleft() for _ in range(len(self._unwritten))]
+        back = [(claim, claim.revised(now, status=MessageStatus.QUEUED, lease_until=None)) for claim in batch.unsure]
+        if not unwritten and not back:
+            return
+        for (old, new), ours in zip(
+            [*unwritten, *back], self._ledger.update([*unwritten, *back], until=until), strict=True
+        ):
+            if ours:
+                batch.count(old, new)
+            elif ours is not Written.REFUSED:
+                batch.turned_away += 1
+                self._unwritten.append((old, new))
+
+    def _after(
+        self, job: Job, result: Attempt | str, now: datetime, aside: float, *, probe: bool
+    ) -> tuple[Message, float | None]:
+        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never.
+
+        What the gateway did not look at is seen again within `aside` seconds.
+        """
+        message = job.message
+        changes: dict[str, Any]
+        if isinstance(result, str):
+            # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
+            back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
+            return back, self._rng.uniform(0.5, 1.5)
+        free = self._is_free(message, result, probe=probe)
+        message = message.with_attempt(result, free=free)
+        if (result.outcome in _NOT_OF_THE_MESSAGE and free) or self._control.is_same_refusal(result):
+            verdict = Verdict(MessageStatus.QUEUED, result.cause, self._rng.uniform(aside / 3, aside))
+        else:
+            verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
+        changes = {"status": verdict.status, "cause": verdict.cause, "lease_until": None}
+        delay = verdict.delay
+        if delay is None:
+            sent_at = now if verdict.status is MessageStatus.SENT else None
+            return message.revised(now, **changes, sent_at=sent_at), None
+        delay = max(delay, min(RETRY_AFTER_CAP, result.retry_after or 0.0))
+        again_at = now + timedelta(seconds=delay)
+        if delay > PARK_AFTER:
+            return message.revised(now, **changes | {"status": MessageStatus.WAITING, "due_at": again_at}), None
+        return message.revised(now, **changes, retry_at=again_at), delay
+
+    def _is_free(self, message: Message, attempt: Attempt, *, probe: bool) -> bool:
+        """Whether an attempt does not count against the message's limit.
+
+        An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either. What is
+        said of the account counts if the gateway has taken others since the message was told so the last time: then it
+        is the message after all.
+        """
+        match attempt.outcome:
+            case Outcome.FAILED | Outcome.UNKNOWN:
+                return probe
+            case Outcome.THROTTLED:
+                return True
+            case Outcome.BLOCKED:
+                before = message.attempts[-1] if message.attempts else None
+                again = before is not None and before.outcome is Outcome.BLOCKED
+                return probe or before is None or not (again and self._control.has_accepted_since(before.at))
+            case Outcome.REFUSED:
+                return self._control.is_same_refusal(attempt)
+            case _:
+                return False
+
+    def put_back(self, message_ids: Sequence[str]) -> None:
+        """Queue messages again that were refused, it turned out, for the gateway's own reasons."""
+        by_mailing: defaultdict[str, list[str]] = defaultdict(list)
+        for message_id in message_ids:
+            mailing_id, client_id = parse_message_id(message_id)
+            by_mailing[mailing_id].append(client_id)
+        for mailing_id, client_ids in by_mailing.items():
+            try:
+                self._letters.put_back(mailing_id, client_ids)
+            except (Conflict, NotFound) as error:  # it was cancelled, or has ended
+                logger.info("refused messages stay refused", mailing_id=mailing_id, error=error.fault.code)
+
+    def bury(self, batch: Batch) -> None:
+        """Send what no retry can cure to the dead letters, with the cause; redriven from there it is a hint again."""
+        for item, key, cause in batch.dead:
+            body = item.body if key is None else Hint.of(key).body(reason=str(cause or ""))
+            try:
+                self._dead_letters.send([body])
+            except Unavailable as error:
+                logger.error("dead letter left on the queue", error=str(error))
+                batch.keep(item, key, None)
+
+    def count(self, batch: Batch) -> None:
+        """Add to the counts of the mailings, and have a mailing finished whose last message this was."""
+        self._count_calls(batch)
+        self._count_activity(batch)
+        for mailing_id, changes in batch.counts.items():
+            try:
+                self._mailings.add_counts(mailing_id, changes, self._clock.now())
+                state = self._states.refresh(mailing_id)
+                if state and state.statistics.settled:
+                    self._ask("settle", state.mailing, _SETTLE_EVERY)
+                elif state and may_be_over(state):
+                    self._ask(RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
+            except Unavailable as error:
+                logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
+
+    def _count_calls(self, batch: Batch) -> None:
+        if not batch.attempts:
+            return
+        try:
+            self._calls.add(CallTotals.of(attempt for _, attempt in batch.attempts))
+        except Unavailable as error:
+            logger.warning("calls of the gateway not counted", error=str(error), count=len(batch.attempts))
+
+    def _count_activity(self, batch: Batch) -> None:
+        ended: Counter[str] = Counter()
+        for changes in batch.counts.values():
+            ended.update({status: changes[status] for status in TERMINAL if changes[status] > 0})
+        try:
+            self._activity.add(ended, self._clock.now())
+        except Unavailable as error:
+            logger.warning("activity not counted", error=str(error), count=ended.total())
+
+    def go_on(self, wait: float = 0.0) -> None:
+        """Have the send queue fed again in so many seconds, when the circuit is closed or for its next probe."""
+        self._dispatch_queue.send_each([(Unit("pump").body(), wait)])
+
+    def _ask(self, kind: str, mailing: Mailing, every: timedelta, wait: float = 0.0) -> None:
+        """Once in a while for each revision: one that was opened again ends as soon as it did the first time."""
+        now, key = self._clock.now(), (kind, mailing.mailing_id, mailing.revision)
+        last = self._asked_at.get(key)
+        if last is None or now - last > every:
+            self._asked_at = {one: at for one, at in self._asked_at.items() if now - at <= _RECOUNT_EVERY}
+            self._asked_at[key] = now
+            self._dispatch_queue.send_each([(Unit(kind, mailing.mailing_id).body(), wait)])

@@ -1,0 +1,239 @@
+"""The gateway's control, and paces: who may call it when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from pynamodb.exceptions import PutError
+from pynamodb.expressions.condition import Condition
+from pynamodb.transactions import TransactWrite
+
+from ..clock import Backoff
+from ..domain.deadlines import APART
+from ..domain.errors import Unavailable
+from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
+from ..domain.pace import Pace, book
+from ..domain.reasons import Cause, parse_with_words
+from .dynamodb import Item, read_items, transact, translated, was_refused
+from .models import SettingModel, Tables, from_ms, to_ms
+
+_SCOPE = "gateway"
+_CONTROL = "control"
+_PACES = "paces"
+_TRIES = 10
+_EPOCH = from_ms(0)
+_CHANGES = "gateway-changes"
+_CHANGES_KEPT_FOR = timedelta(days=365)
+_FAR_US = (RETRY_AFTER_AT_MOST + APART) // timedelta(microseconds=1)  # that another sender may book further ahead
+_KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
+
+
+class ControlRepository:
+    """One item for the control, one for each change of it, one for each pace."""
+
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
+        self._model = tables.settings
+        self._dynamodb = dynamodb
+        self._connection = tables.connection
+        self._backoff = backoff
+
+    def read(self) -> GatewayControl:
+        """The control as it stands."""
+        with translated("settings"):
+            rows = list(self._model.query(_SCOPE, self._model.name == _CONTROL, consistent_read=True))
+        return control_of(rows[0]) if rows else GatewayControl()
+
+    def change(self, old: GatewayControl, new: GatewayControl) -> bool:
+        """Put `new` in the place of `old`, and what an operator would call a change into the trail, both or neither.
+
+        False where the control is not as it was read any more.
+        """
+        model = self._model
+        unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
+        trail = [_change_row(model, new.revision, change) for change in new.changes_since(old)]
+        with translated("settings"):
+            if not trail:
+                return self._save(_row(model, new), unchanged)
+
+            def run() -> None:
+                with TransactWrite(connection=self._connection) as transaction:
+                    transaction.save(_row(model, new), condition=unchanged)
+                    for row in trail:
+                        transaction.save(row)
+
+            return not transact(self._backoff, run)
+
+    def changes(self, cursor: str, limit: int) -> tuple[list[GatewayChange], str]:
+        """Up to `limit` changes of the last year, the newest first, and the next cursor, "" at the end."""
+        start = {"scope": {"S": _CHANGES}, "name": {"S": cursor}} if cursor else None
+        with translated("settings"):
+            rows = self._model.query(
+                _CHANGES,
+                scan_index_forward=False,
+                limit=limit,
+                page_size=limit,
+                last_evaluated_key=start,
+                consistent_read=True,
+            )
+            changes = [_change(row) for row in rows]
+            left = rows.last_evaluated_key
+        return changes, left["name"]["S"] if left else ""
+
+    def reserve(self, gaps: dict[str, int], wanted: int, now: datetime, horizon: timedelta) -> list[datetime]:
+        """Up to `wanted` moments at which one call each may start, none after the horizon.
+
+        Nobody else is given the same moments. `gaps` names the paces that they have to keep, and the microseconds from
+        one moment of it to the next. Fewer moments, or none, where others have taken them up to the horizon.
+        """
+        now_us = to_ms(now) * 1000
+        last_us = now_us + horizon // timedelta(microseconds=1)
+        with translated("settings"):
+            for tries in range(1, _TRIES + 1):
+                old = {name: pace.sane(last_us + gaps[name] + _FAR_US) for name, pace in self._paces(gaps).items()}
+                moments, new = book(list(old.values()), list(gaps.values()), wanted, now_us, last_us)
+                if not moments or self._replace(dict(zip(gaps, new, strict=True)), now):
+                    return [_EPOCH + timedelta(microseconds=moment) for moment in moments]
+                self._backoff.wait(tries)
+        raise Unavailable("settings: too many senders reserve at once")
+
+    def _paces(self, names: Iterable[str]) -> dict[str, Pace]:
+        found = dict.fromkeys(names, Pace())
+        keys: list[Item] = [{"scope": {"S": _PACES}, "name": {"S": name}} for name in found]
+        table = self._model.Meta.table_name
+        for item in read_items(self._dynamodb, self._backoff, table, keys, consistent=True):
+            row = self._model.from_raw_data(item)
+            apart: list[Any] = row.apart
+            found[row.name] = Pace(int(row.next_at), tuple(map(int, apart)), int(row.revision))
+        return found
+
+    def _replace(self, paces: dict[str, Pace], now: datetime) -> bool:
+        """Write paces, all or none; False where another sender has changed one since it was read."""
+        model = self._model
+        rows = [
+            (
+                model(
+                    _PACES,
+                    name,
+                    next_at=pace.next_at,
+                    apart=list(pace.apart),
+                    revision=pace.revision,
+                    expires_at=int((now + _KEPT_FOR).timestamp()),
+                ),
+                model.revision == pace.revision - 1 if pace.revision > 1 else model.revision.does_not_exist(),
+            )
+            for name, pace in paces.items()
+        ]
+        if len(rows) == 1:
+            return self._save(*rows[0])
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                for row, unchanged in rows:
+                    transaction.save(row, condition=unchanged)
+
+        return not transact(self._backoff, run)
+
+    def _save(self, row: SettingModel, condition: Condition) -> bool:
+        try:
+            row.save(condition)
+        except PutError as error:
+            if not was_refused(error):
+                raise
+            return False
+        return True
+
+
+def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:
+    return model(
+        _SCOPE,
+        _CONTROL,
+        rate=control.rate,
+        retry_at=control.retry_at,
+        opened_at=control.opened_at,
+        trips=control.trips,
+        troubled=list(control.troubled),
+        held=control.held,
+        revision=control.revision,
+        changed_by=control.changed_by,
+        changed_at=control.changed_at,
+        reason=control.reason,
+        cause=_stored(control.cause),
+        slowed_at=control.slowed_at,
+        slowed_to=control.slowed_to or None,
+        finding=control.finding or None,
+        rest_until=control.rest_until,
+        refused=list(control.refused) or None,
+        refusal=_stored(control.refusal),
+    )
+
+
+def control_place() -> tuple[str, str]:
+    """The key of the control's item."""
+    return _SCOPE, _CONTROL
+
+
+def control_of(row: SettingModel) -> GatewayControl:
+    """The control that an item says."""
+    cause, reason = _why(row)
+    return GatewayControl(
+        rate=None if row.rate is None else int(row.rate),
+        retry_at=row.retry_at,
+        opened_at=row.opened_at,
+        trips=int(row.trips or 0),
+        troubled=tuple(row.troubled or ()),
+        held=bool(row.held),
+        revision=int(row.revision or 0),
+        changed_by=row.changed_by or "",
+        changed_at=row.changed_at,
+        reason=reason,
+        cause=cause,
+        slowed_at=row.slowed_at,
+        slowed_to=float(row.slowed_to or 0),
+        finding=bool(row.finding),
+        rest_until=row.rest_until,
+        refused=tuple(row.refused or ()),
+        refusal=Cause.parse(row.refusal or ""),
+    )
+
+
+def _change_row(model: type[SettingModel], revision: int, change: GatewayChange) -> SettingModel:
+    return model(
+        _CHANGES,
+        f"{revision:012d}-{change.setting}",
+        setting=str(change.setting),
+        old_value=None if change.old is None else str(change.old),
+        new_value=None if change.new is None else str(change.new),
+        changed_by=change.by,
+        changed_at=change.at,
+        reason=change.reason,
+        cause=_stored(change.cause),
+        expires_at=int((change.at + _CHANGES_KEPT_FOR).timestamp()),
+    )
+
+
+def _change(row: SettingModel) -> GatewayChange:
+    assert row.changed_at  # noqa: S101 - every change has it
+    setting = Setting(row.setting or "")
+
+    def value(text: str | None) -> int | Circuit | None:
+        if text is None:
+            return None
+        return int(text) if setting is Setting.RATE else cast(Circuit, text)
+
+    old, new = value(row.old_value), value(row.new_value)
+    cause, reason = _why(row)
+    return GatewayChange(row.changed_at, row.changed_by or "", setting, old, new, reason, cause)
+
+
+def _stored(cause: Cause | None) -> str | None:
+    return None if cause is None else str(cause)
+
+
+def _why(row: SettingModel) -> tuple[Cause | None, str]:
+    """The cause for which the service itself changed the circuit, and the words of the gateway or of an operator."""
+    reason = row.reason or ""
+    if row.cause or row.changed_by:
+        return Cause.parse(row.cause or ""), reason
+    return parse_with_words(reason)  # as older versions wrote it

@@ -1,0 +1,44 @@
+"""Requests that ordered a mailing, by their keys, for as long as they can be made again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pynamodb.transactions import TransactWrite
+
+from ..domain.idempotency import OrderedMailing, RequestKey
+from ..domain.mailings import Mailing
+from .dynamodb import translated
+from .models import Tables, to_ms
+
+_SCOPE = "requests"
+
+
+class Requests:
+    """Keys in the table of settings, where DynamoDB removes them some time after they have run out."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model = tables.settings
+
+    def keep(self, transaction: TransactWrite, request: RequestKey, mailing: Mailing, until: datetime) -> None:
+        """Let the transaction keep the request too; it fails where its key is in use."""
+        model = self._model
+        kept = model(
+            _SCOPE,
+            request.name,
+            fingerprint=request.fingerprint,
+            mailing_id=mailing.mailing_id,
+            changed_at=mailing.created_at,
+            expires_at=to_ms(until) // 1000,
+        )
+        unused = model.scope.does_not_exist() | (model.expires_at <= to_ms(mailing.created_at) // 1000)
+        transaction.save(kept, condition=unused)
+
+    def find(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
+        """What was ordered with the request's key, as long as it is remembered."""
+        with translated("settings"):
+            rows = list(self._model.query(_SCOPE, self._model.name == request.name, consistent_read=True))
+        if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000:
+            return None
+        assert rows[0].changed_at  # noqa: S101 - every request has it
+        return OrderedMailing(rows[0].fingerprint or "", rows[0].mailing_id or "", rows[0].changed_at)

@@ -1,0 +1,108 @@
+"""The service behind its HTTP fronts: its event sources; those of the senders run elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from botocore.config import Config
+from chalice.app import Chalice
+
+from chalicelib import bootstrap
+from chalicelib.aws_clients import plain_client
+from chalicelib.clock import SystemClock
+from chalicelib.config import Settings
+from chalicelib.domain.heartbeats import Worker
+from chalicelib.observability import SERVICE
+from chalicelib.observability import logger as service_logger
+from infra.local.event_source_threads import EventSourceThreads
+from infra.local.event_sources import EventSourceRunner
+from infra.provision import provision
+
+logger = logging.getLogger(__name__)
+
+CONCURRENCY = {"dispatcher": 4, "sender": 4}
+SENDERS = frozenset({"sender"})
+BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
+TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
+# The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
+MAX_WINDOW = 0.02
+
+
+def aws_client(name: str) -> Any:
+    """A client for the event sources, which repeat what fails themselves; AWS_ENDPOINT_URL says where."""
+    config = Config(
+        connect_timeout=2,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=64,
+    )
+    return plain_client(name, config)
+
+
+def create_resources(settings: Settings) -> None:
+    """Make the tables and queues exist at AWS_ENDPOINT_URL."""
+    provision(settings, aws_client("dynamodb"), aws_client("sqs"))
+
+
+def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: frozenset[str]) -> EventSourceThreads:
+    """The event sources of the functions named, as threads that have yet to start."""
+    timeouts = {
+        "sender": settings.sender_timeout,
+        "dispatcher": settings.dispatcher_timeout,
+        "tick": TICK_TIMEOUT,
+        "report": REPORT_TIMEOUT,
+    }
+    runner = EventSourceRunner(
+        app,
+        aws_client("sqs"),
+        clock,
+        timeouts=timeouts,
+        concurrency=CONCURRENCY,
+        max_window=MAX_WINDOW,
+        visibility=visibility(settings),
+        only=only,
+    )
+    return EventSourceThreads(runner, clock, lambda source: bootstrap.get_services().heartbeats.beat(Worker(source)))
+
+
+def visibility(settings: Settings) -> dict[str, int]:
+    """Seconds that received messages stay hidden, by function: what a killed sender had is seen again once its claims
+    are over. The queue's own time is made for Lambda, which may keep messages long before a function gets them."""
+    return {"sender": math.ceil(settings.claim_lease) + 1}
+
+
+def log_as_the_service() -> None:
+    """Records of the libraries and of this package take the form of the service's own."""
+    root = logging.getLogger()
+    root.handlers = [service_logger.registered_handler]
+    logging.getLogger(SERVICE).propagate = False
+    root.setLevel(logging.WARNING)
+    # A full queue of requests is no event worth a line for each of them.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+class Service:
+    """Event sources of the app but the senders, started and stopped together."""
+
+    def __init__(self, app: Chalice, settings: Settings) -> None:
+        clock = SystemClock()
+        others = frozenset(source.name for source in app.event_sources) - SENDERS
+        self._event_sources = event_sources(app, settings, clock, others)
+
+    def start(self) -> None:
+        """Begin to poll and to tick; returns at once."""
+        for worker in Worker:  # what was heard of before does not count, and everyone is given time to begin
+            bootstrap.get_services().heartbeats.beat(worker)
+        self._event_sources.start()
+
+    def set_going(self, queues_lost: bool = True) -> None:
+        """Who worked before was killed: have what they had in hand, or all that was on lost queues, done soon."""
+        self._event_sources.fire_soon("tick")
+        bootstrap.get_services().feeder.restart_all(queues_lost)
+
+    def stop(self) -> None:
+        """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""
+        if not self._event_sources.stop(BATCH_BOUND):
+            logger.warning("a running batch was left, its messages come back when their visibility ends")

@@ -1,0 +1,100 @@
+"""The counters that messages stand in: a bounded number of them, whatever reasons and times there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain.counters import Tally, counters_of
+from chalicelib.domain.messages import Message
+from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
+
+NOON = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+
+
+def _message(status: MessageStatus, **fields: object) -> Message:
+    return Message("m", "a" * 16, "+79161234567", "UTC", status, 1, NOON, NOON, **fields)  # type: ignore[arg-type]
+
+
+def _sent(**after: float) -> Message:
+    return _message(MessageStatus.SENT, sent_at=NOON + timedelta(**after))
+
+
+def _tally(*messages: Message) -> Tally:
+    return Tally(Counter(name for message in messages for name in counters_of(message)))
+
+
+def _at(day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", [MessageStatus.QUEUED, MessageStatus.SENDING])
+def test_an_open_message_is_in_no_counter(status: MessageStatus) -> None:
+    """Expects what is being sent to be what is left of the total."""
+    assert counters_of(_message(status)) == []
+
+
+def test_a_sent_message_is_counted_by_its_hour_and_later_by_its_day() -> None:
+    """Expects hours in the first week and days after it, whatever finer periods there are."""
+    tally = _tally(*(_sent(**after) for after in ({"minutes": 1}, {"minutes": 29}, {"days": 1}, {"days": 8})))
+    assert tally.by_status == {"sent": 4}
+    assert tally.by_hour == {NOON.replace(minute=0): 2, _at(3, 12): 1, _at(10): 1}
+
+
+@pytest.mark.parametrize(
+    ("spans", "width", "starts"),
+    [
+        ([{"minutes": 1}, {"minutes": 29, "seconds": 59}], {"minutes": 1}, [_at(2, 12, 31), _at(2, 12, 59)]),
+        (
+            [{"minutes": 1}, {"minutes": 31}, {"minutes": 179}],
+            {"minutes": 10},
+            [_at(2, 12, 30), _at(2, 13), _at(2, 15, 20)],
+        ),
+        ([{"minutes": 1}, {"hours": 3}], {"hours": 1}, [_at(2, 12), _at(2, 15)]),
+        ([{"minutes": 1}, {"hours": 3}, {"days": 8}], {"days": 1}, [_at(2), _at(10)]),
+        ([], {"minutes": 1}, []),
+    ],
+)
+def test_the_course_is_told_as_finely_as_all_of_it_was_counted(
+    spans: list[dict[str, float]], width: dict[str, float], starts: list[datetime]
+) -> None:
+    """Expects minutes for the first half hour, then tens of minutes, hours and days, and never finer than is known."""
+    course = _tally(*(_sent(**span) for span in spans)).course
+    assert course.width == timedelta(**width)
+    assert list(course.periods) == starts
+    assert sum(one["sent"] for one in course.periods.values()) == len(spans)
+
+
+def test_the_course_tells_when_messages_were_given_up() -> None:
+    """Expects failed and unknown ones beside those sent; those that expired or wait are no events of sending."""
+    at = {"updated_at": NOON + timedelta(minutes=2)}
+    statuses = (MessageStatus.FAILED, MessageStatus.UNKNOWN, MessageStatus.EXPIRED, MessageStatus.WAITING)
+    tally = _tally(_sent(minutes=2), *(replace(_message(status), **at) for status in statuses))
+    assert tally.course.periods == {_at(2, 12, 32): {"sent": 1, "failed": 1, "unknown": 1}}
+    assert sum(tally.by_hour.values()) == 1
+
+
+def test_a_year_makes_few_counters() -> None:
+    """Expects at most one for each minute of half an hour, and so on: all must fit into one item."""
+    minutes = [*range(600), *range(600, 365 * 24 * 60, 60)]
+    assert len(_tally(*(_sent(minutes=minute) for minute in minutes)).counters) < 600
+
+
+def test_what_was_not_sent_is_counted_by_its_reason() -> None:
+    """Expects each status to have its own reasons, and sums that come to the counts of the statuses."""
+    failed = _message(MessageStatus.FAILED, cause=Cause.http(400))
+    waiting = _message(MessageStatus.WAITING, cause=Cause(Reason.OUTSIDE_LOCAL_WINDOW))
+    tally = Tally(Counter([*counters_of(failed), *counters_of(failed), *counters_of(waiting)]))
+    assert tally.by_status == {"failed": 2, "waiting": 1}
+    assert tally.by_cause == {("failed", Cause.http(400)): 2, ("waiting", Cause(Reason.OUTSIDE_LOCAL_WINDOW)): 1}
+
+
+def test_the_rate_is_that_between_the_first_and_the_last() -> None:
+    """Expects 11 messages in 10 s to be one a second, and no rate for a single one."""
+    assert Tally(Counter(sent=11), NOON, NOON + timedelta(seconds=10)).rate == 1
+    assert Tally(Counter(sent=1), NOON, NOON).rate is None
+    assert Tally().rate is None
