@@ -44,7 +44,9 @@ def entered(form: Form, name: str, zone_name: str, before: datetime | None = Non
     text = form.text(name)
     local = _parsed(text)
     if local is None:
-        raise Invalid.of(name, Fault.AS_TOLD, text=_("must be a date and a time") if text else "is required")
+        if not text:
+            raise Invalid.of(name, Fault.REQUIRED)
+        raise Invalid.of(name, Fault.AS_TOLD, text=_("must be a date and a time"))
     moments = _moments(local, zone_name)
     if not moments:
         after = local.replace(tzinfo=zone(zone_name)).astimezone(UTC).astimezone(zone(zone_name))

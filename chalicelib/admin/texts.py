@@ -78,7 +78,14 @@ def _sentence(fault: Fault, values: Mapping[str, object]) -> str:
     def translated(text: str) -> str:
         return _catalog(language()).pgettext("fault", text)
 
+    if fault is Fault.MAILING_PARTLY_CHANGEABLE:
+        labels = {name: _labels(str(values[name])) for name in ("names", "refused")}
+        return fault.sentence({**values, **labels}, translated, _value)
     return fault.sentence(values, translated, _value)
+
+
+def _labels(names: str) -> str:
+    return ", ".join(field_name(name) for name in names.split(", "))
 
 
 def _value(value: object) -> str:
@@ -156,6 +163,8 @@ def field_name(name: str) -> str:
         "rate": _("Messages per second"),
         "reason": _("Reason"),
         "text": _("Text"),
+        "clients": _("Clients"),
+        "local_window": _("Client's local hours"),
         "clients.tag": _("Tags"),
         "clients.operator": _("Operators"),
         "start_time": _("Start"),

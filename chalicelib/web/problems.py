@@ -48,8 +48,8 @@ class ProblemType:
 UNEXPECTED = ProblemType(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "unexpected",
-    "Something went wrong in the service",
-    "A fault of the service, not of the request. The log has the details under the request's id.",
+    "Something went wrong",
+    "This is an error in the service, not in your request. The log has the details under the request's ID.",
 )
 
 PROBLEMS: dict[type[ServiceError], ProblemType] = {
@@ -57,62 +57,62 @@ PROBLEMS: dict[type[ServiceError], ProblemType] = {
         HTTPStatus.BAD_REQUEST,
         "malformed",
         "The request cannot be read",
-        "The body is no JSON object, or a cursor was changed or belongs to another list.",
+        "The body is not a JSON object, or the cursor was changed or belongs to another list.",
     ),
     Unauthenticated: ProblemType(
         HTTPStatus.UNAUTHORIZED,
         "unauthenticated",
-        "Nobody is signed in",
-        "The token is missing, unknown, revoked or too old, or the username or password is wrong. Get a token from "
-        "`/auth-token/`.",
+        "You are not signed in",
+        "The token is missing, unknown, revoked or expired, or the username or password is wrong. "
+        "Get a token from `/auth-token/`.",
     ),
     Forbidden: ProblemType(
         HTTPStatus.FORBIDDEN,
         "forbidden",
-        "This user may not do that",
-        "The token is good, and its user's role does not allow the request.",
+        "You are not allowed to do this",
+        "Your token is valid, but your role does not allow this request.",
     ),
     NotFound: ProblemType(
         HTTPStatus.NOT_FOUND,
         "not-found",
-        "There is no such thing",
-        "No such resource, or it was deleted.",
+        "Not found",
+        "It does not exist, or it was deleted.",
     ),
     Conflict: ProblemType(
         HTTPStatus.CONFLICT,
         "conflict",
-        "That cannot be done now",
-        "It exists already, or is in a state that does not allow the request; `detail` says which.",
+        "This cannot be done now",
+        "It already exists, or its state does not allow the request; `detail` says why.",
     ),
     TooLarge: ProblemType(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too-large",
         "The body is too large",
-        "Send less at once; `detail` says how much is taken.",
+        "Send less at a time; `detail` gives the limit.",
     ),
     UnsupportedMedia: ProblemType(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
-        "The body is of the wrong kind",
+        "Wrong content type",
         "Send the content type that `detail` names.",
     ),
     Invalid: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid",
-        "Values are not allowed",
-        "`errors` names each wrong field by its path, and says what is allowed.",
+        "Some values are not valid",
+        "`errors` lists each wrong field and says what is allowed.",
     ),
     TooManyRequests: ProblemType(
         HTTPStatus.TOO_MANY_REQUESTS,
         "too-many-requests",
-        "Too many tries",
-        "Wait for as many seconds as the header `Retry-After` says.",
+        "Too many attempts",
+        "Wait for the number of seconds in the `Retry-After` header.",
     ),
     Unavailable: ProblemType(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "unavailable",
-        "A part of the service does not answer",
-        "A table or queue is too busy or down. Try the same request again.",
+        "Part of the service is not answering",
+        "A table or queue is down or too busy. Try the same request again.",
     ),
 }
 

@@ -125,7 +125,7 @@ def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Pat
     page.goto("/admin/clients/import")
     for content, told in (
         ("phone_number,tag\n+79990000000,Привет".encode("cp1251"), "The file is not in UTF-8."),
-        (b"phone,name\n1,2\n", "the header has a column 'phone', which is not known here"),
+        (b"phone,name\n1,2\n", "the header has an unknown column: 'phone'"),
         (b"", "must have the column phone_number"),
     ):
         file.write_bytes(content)

@@ -50,7 +50,7 @@ def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCal
     page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=3)))
     page.get_by_text("Rate and other options").click()
     page.get_by_label("Maximum messages per second").fill("1")
-    expect(preview).to_contain_text(re.compile(r"It will finish about .* before its end"))
+    expect(preview).to_contain_text(re.compile(r"It will finish at about .* before its end"))
     page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=2, minutes=2)))
     expect(preview).to_contain_text("It will not finish in time. At 1 per second it takes 3 min.")
     page.get_by_role("button", name="Create mailing").click()
@@ -123,7 +123,7 @@ def test_a_mailing_is_launched_paused_and_cancelled_after_questions(page: Page, 
     expect(card).to_contain_text("of 200", timeout=20_000)
     card.get_by_role("link").click()
     question = ask("Pause")
-    expect(question).to_contain_text("will wait until it goes on")
+    expect(question).to_contain_text("will wait until you resume it")
     question.get_by_role("button", name="Pause").click()
     expect(page.locator(".flash")).to_have_text("The mailing was paused.")
     assert status() == "paused"

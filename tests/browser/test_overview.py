@@ -33,7 +33,7 @@ def test_a_running_mailing_moves_by_itself(page: Page, running: str) -> None:
     link.focus()
     bar = card.get_by_role("progressbar")
     expect(card).to_contain_text("of 300", timeout=PATIENCE)
-    expect(card).to_contain_text("a second", timeout=PATIENCE)
+    expect(card).to_contain_text("per second", timeout=PATIENCE)
     first = int(bar.get_attribute("aria-valuenow") or 0)
     page.wait_for_function(
         "([id, first]) => document.getElementById(id).closest('.card')"
@@ -57,7 +57,7 @@ def test_what_was_opened_stays_open(page: Page, running: str) -> None:
 
 def test_a_service_that_does_not_answer_is_told(page: Page, window: Window) -> None:
     """Expects the figures to be called old while looks fail, and the word to go with the next good one."""
-    note = page.get_by_text("these figures are not up to date")
+    note = page.get_by_text("These figures are out of date")
     expect(note).to_be_hidden()
     page.route("**/admin/overview/now", lambda route: route.fulfill(status=403, body="no"))
     expect(note).to_be_visible(timeout=PATIENCE)

@@ -57,7 +57,7 @@ def test_a_question_in_front_of_the_page_can_be_read_by_everybody(page: Page, ap
     client = api.call("POST", "/api/clients", {"phone_number": "+79950000001", "tag": "asked"})
     page.goto(f"/admin/clients/{client['id']}")
     page.get_by_role("link", name="Delete").click()
-    expect(page.get_by_role("dialog", name="Delete the user the client?")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Delete this client?")).to_be_visible()
     legible(axe, page)
     for _ in range(6):
         page.keyboard.press("Tab")
@@ -115,10 +115,10 @@ def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> N
 @pytest.mark.parametrize(
     ("path", "told", "next_step"),
     [
-        ("/admin", "Nothing is here yet.", "Add clients"),
+        ("/admin", "There is nothing here yet.", "Add clients"),
         ("/admin/clients", "There are no clients yet.", "Import a file"),
-        ("/admin/queues", "There are no dead letters", ""),
-        ("/admin/settings", "Nobody has changed rate or circuit", ""),
+        ("/admin/queues", "There are no failed messages.", ""),
+        ("/admin/settings", "Nobody changed the rate or paused sending", ""),
     ],
 )
 def test_an_empty_service_says_what_to_do_next(

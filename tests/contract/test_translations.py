@@ -109,8 +109,8 @@ def test_a_fault_is_raised_somewhere(fault: Fault) -> None:
         (NotFound(Fault.NO_SUCH_TOKEN), "there is no such token", "такого токена нет"),
         (
             Conflict(Fault.MAILING_NOT_DELETABLE, status=MailingStatus.RUNNING),
-            "a mailing that is running cannot be deleted; cancel it first",
-            "рассылку в состоянии «идёт» нельзя удалить; сначала отмените её",
+            "this mailing is running; cancel it before you delete it",
+            "эта рассылка в состоянии «идёт»; отмените её, прежде чем удалять",
         ),
         (
             Invalid.of("password", Fault.LENGTH, least=10, most=256),
@@ -134,8 +134,8 @@ def test_an_error_is_told_in_the_language_of_the_page(error: ServiceError, engli
         (Cause(Reason.NO_ANSWER), "no answer in time", "нет ответа вовремя"),
         (
             Cause.used_up(8, Cause(Reason.NO_ANSWER)),
-            "attempts used up (8), last: no answer in time",
-            "попытки исчерпаны (8), последняя: нет ответа вовремя",
+            "all attempts failed (8), last: no answer in time",
+            "все попытки не удались (8), последняя: нет ответа вовремя",
         ),
         (Cause(Reason.OTHER, "what nobody knows"), "what nobody knows", "what nobody knows"),
         (None, "", ""),

@@ -24,9 +24,9 @@ def test_every_reason_has_a_text_of_its_own(reason: Reason) -> None:
         (Cause.http(503), "HTTP 503"),
         (Cause(Reason.GATEWAY_CODE, "7"), "HTTP 200 with code 7"),
         (Cause(Reason.GATEWAY_CODE), "HTTP 200 with another code"),
-        (Cause.used_up(8, Cause.http(503)), "attempts used up (8), last: HTTP 503"),
-        (Cause.used_up(8, None), "attempts used up (8), last: another reason"),
-        (Cause(Reason.ADAPTER_FAILED, "KeyError"), "the gateway's adapter failed: KeyError"),
+        (Cause.used_up(8, Cause.http(503)), "all attempts failed (8), last: HTTP 503"),
+        (Cause.used_up(8, None), "all attempts failed (8), last: another reason"),
+        (Cause(Reason.ADAPTER_FAILED, "KeyError"), "the gateway adapter failed: KeyError"),
         (Cause(Reason.OTHER), "another reason"),
         (Cause(Reason.OTHER, "100 % of what nobody knows"), "100 % of what nobody knows"),
     ],
@@ -44,7 +44,7 @@ def test_a_text_is_translated_before_its_places_are_filled() -> None:
         asked.append(text)
         return text.upper().replace("(DETAIL)S", "(detail)s").replace("(LAST)S", "(last)s")
 
-    assert reason_text(Cause.used_up(8, Cause.http(503)), noted) == "ATTEMPTS USED UP (8), LAST: HTTP 503"
+    assert reason_text(Cause.used_up(8, Cause.http(503)), noted) == "ALL ATTEMPTS FAILED (8), LAST: HTTP 503"
     assert set(asked) == {DETAILED[Reason.ATTEMPTS_USED_UP], DETAILED[Reason.HTTP]}
 
 

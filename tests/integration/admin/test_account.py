@@ -32,7 +32,7 @@ def test_people_change_their_own_password(operators_browser: Browser, api: Api) 
 @pytest.mark.parametrize(
     ("fields", "field", "told"),
     [
-        ({"current_password": "not the password"}, "current_password", "is wrong"),
+        ({"current_password": "not the password"}, "current_password", "is not correct"),
         ({"password": "short", "repeated": "short"}, "password", "must have 10 to 256 characters"),
         ({"repeated": "something else"}, "repeated", "is not the same as the new password"),
     ],

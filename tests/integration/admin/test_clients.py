@@ -135,7 +135,7 @@ def test_a_number_that_is_taken_is_told(browser: Browser, api: Api) -> None:
     add(api)
     page = browser.post("/admin/clients/new", entered())
     assert page.status == 409
-    assert "there is already a client with this phone number" in text_of(page)
+    assert "another client already has this phone number" in text_of(page)
     assert f'value="{NUMBER}"' in page.text
 
 

@@ -267,7 +267,7 @@ def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign,
     assert "Retry" not in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
     page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 409
-    assert "the mailing's window has closed" in text_of(page)
+    assert "the end of this mailing has passed" in text_of(page)
 
 
 def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:

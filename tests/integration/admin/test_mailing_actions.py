@@ -116,7 +116,7 @@ def test_what_is_not_possible_any_more_is_told_at_the_question(campaign: Campaig
     on_call.get(f"/admin/mailings/{mailing_id}/pause")
     page = on_call.post(f"/admin/mailings/{mailing_id}/pause")
     assert page.status == 409
-    assert "a mailing that is finished cannot become paused" in text_of(page)
+    assert "this mailing is finished and cannot become paused" in text_of(page)
     assert "Pause this mailing?" in text_of(page)
     assert on_call.get("/admin/mailings/01ARZ3NDEKTSV4RRFFQ69G5FAV/pause").status == 404
     assert on_call.post("/admin/mailings/01ARZ3NDEKTSV4RRFFQ69G5FAV/pause").status == 404

@@ -48,7 +48,9 @@ def test_messages_are_listed_the_newest_mailing_first(on_call: Browser) -> None:
     text = text_of(page)
     assert text.count("The second mailing sent") == 3
     assert text.count("The first <i>mailing</i> sent") == 2
-    assert re.search(r"The first <i>mailing</i> unknown 2 Mar 2026, \S+ 3 attempts used up \(3\), last: HTTP 503", text)
+    assert re.search(
+        r"The first <i>mailing</i> unknown 2 Mar 2026, \S+ 3 all attempts failed \(3\), last: HTTP 503", text
+    )
     assert text.index("The second") < text.index("The first")
     assert not re.search(r"\+7\d{10}", page.text)
 
@@ -104,7 +106,7 @@ def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str])
         ("3", "failed", "HTTP 503"),
     ]
     assert steps.index("Message created") < steps.index("Gateway call 1")
-    assert steps.rindex("attempts used up (3), last: HTTP 503") > steps.index("Gateway call 3")
+    assert steps.rindex("all attempts failed (3), last: HTTP 503") > steps.index("Gateway call 3")
     for path in (f"trace/{given_up['id']}", f"clients/{given_up['client']}", f"mailings/{given_up['mailing']}"):
         assert f'href="/admin/{path}"' in page.text
     assert given_up["phone_number"] not in page.text

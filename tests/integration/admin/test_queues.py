@@ -49,7 +49,7 @@ def test_dead_letters_are_shown_with_reason_and_a_masked_number(campaign: Campai
     page = on_call.get("/admin/queues")
     text = text_of(page)
     assert "2 messages, the oldest failed at 2 Mar 2026, 09:0" in text
-    assert text.count(" attempts used up (3), last: HTTP 500 Show ") == 2
+    assert text.count(" all attempts failed (3), last: HTTP 500 Show ") == 2
     assert re.search(r"\+791•••\d\d failed", text)
     assert not re.search(r"\+7\d{10}", page.text)
     assert page.text.count('href="/admin/messages/') == 2
@@ -77,7 +77,7 @@ def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> 
     on_call.get("/admin/queues")
     page = text_of(on_call.post("/admin/queues/redrive"))
     assert "3 messages are being retried." in page
-    assert "1 could not be retried: the body is not a message of this service." in page
+    assert "1 could not be retried: this is not a message of this service." in page
     assert "poison" in page
 
 

@@ -221,7 +221,7 @@ def test_put_all_back_asks_about_what_may_have_been_sent(campaign: Campaign, on_
     assert "Also retry 3 messages that may have been sent The gateway may have sent them" in text
     before = len(campaign.world.gateway.log)
     page = text_of(on_call.post("/admin/queues/redrive"))
-    assert "2 messages are being retried. 3 could not be retried: the gateway may have taken it" in page
+    assert "2 messages are being retried. 3 could not be retried: it may already have been sent" in page
     assert sent_again(campaign, before) == 2
     assert "Retry these messages? Also retry 3 messages" in text_of(on_call.get("/admin/queues/redrive"))
     before = len(campaign.world.gateway.log)

@@ -61,7 +61,7 @@ def test_a_wrong_password_is_told_beside_the_form(stranger: Browser) -> None:
     page = stranger.post("/admin/login", {"username": "admin", "password": "not the password"})
     assert page.status == 401
     assert "www-authenticate" not in page.headers
-    assert "the username or the password is wrong" in text_of(page)
+    assert "the username or password is wrong" in text_of(page)
     assert 'value="admin"' in page.text
     assert "not the password" not in page.text
     assert "session" not in stranger.cookies

@@ -104,7 +104,7 @@ def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
         browser.post("/admin/settings/report", {"day": "2026-02-28"})
         assert sorted(file.name[:16] for file in tmp_path.iterdir()) == ["daily-2026-02-28", "daily-2026-03-02"]
         refused = browser.post("/admin/settings/report", {"day": "2026-03-03"})
-        assert (refused.status, "has not begun yet" in refused.text) == (409, True)
+        assert (refused.status, "has not started yet" in refused.text) == (409, True)
         assert browser.post("/admin/settings/report", {"day": "soon"}).status == 422
 
 

@@ -38,7 +38,7 @@ def test_a_new_user_gets_a_password_that_is_shown_once(browser: Browser, api: Ap
     [
         ({"username": "x", "role": "operator"}, "must have 2 to 64 letters"),
         ({"username": "maria", "role": "owner"}, "must be one of the choices"),
-        ({"username": "operator", "role": "operator"}, "there is already a user with this name"),
+        ({"username": "operator", "role": "operator"}, "this username is taken; choose another one"),
     ],
 )
 def test_a_user_that_cannot_be_is_told_beside_the_field(browser: Browser, fields: dict, told: str) -> None:
@@ -93,7 +93,7 @@ def test_the_last_admin_stays(browser: Browser, api: Api) -> None:
     for path, fields in (("/admin/users/admin/delete", {}), ("/admin/users/admin/role", {"role": "operator"})):
         page = browser.post(path, fields)
         assert page.status == 409
-        assert "the last admin cannot be removed or become an operator" in text_of(page)
+        assert "the last admin cannot be deleted or made an operator; make another user an admin first" in text_of(page)
     assert api.services.accounts.get("admin").role is Role.ADMIN
 
 

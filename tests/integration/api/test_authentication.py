@@ -88,7 +88,7 @@ def test_everything_that_fails_is_answered_the_same(api: Api) -> None:
     assert {reply.text for reply in replies} == {replies[0].text}
     assert replies[0].json == {
         "type": "/problems/unauthenticated",
-        "title": "Nobody is signed in",
+        "title": "You are not signed in",
         "status": 401,
         "detail": "a valid token is needed; get one from /auth-token/",
         "code": "no_valid_token",

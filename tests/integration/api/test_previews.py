@@ -68,7 +68,7 @@ def test_who_is_left_out_is_said_with_the_reason(campaign: Campaign) -> None:
     fields = {"local_window": DAYTIME, "lasts": timedelta(hours=2)}
     preview = _preview(campaign.api, **fields)
     assert (preview["matching"], preview["recipients"]) == (9, 3)
-    expected = {"opted out": 2, "the window closes before the local window opens": 4}
+    expected = {"opted out": 2, "the mailing ends before the client's local hours begin": 4}
     assert {one["reason"]: one["count"] for one in preview["left_out"]} == expected
     mailing_id = campaign.order(**fields)
     campaign.finish(mailing_id)
@@ -158,6 +158,6 @@ def test_a_mailing_that_starts_at_once_needs_clients(api: Api) -> None:
     assert later.status == 201
     launched = api.post(f"/api/mailing/{later.json['id']}/launch")
     assert launched.status == 409
-    assert "match nobody" in launched.json["detail"]
+    assert "no client matches" in launched.json["detail"]
     moved = api.patch(f"/api/mailing/{later.json['id']}", {"start_time": api.ago(seconds=1)})
     assert list(moved.errors) == ["clients"]

@@ -41,7 +41,7 @@ def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
     for _ in range(2):
         letters = _dead_letters(campaign)
         assert {letter["mailing"] for letter in letters} == {mailing_id}
-        assert {letter["reason"] for letter in letters} == {"attempts used up (3), last: HTTP 500"}
+        assert {letter["reason"] for letter in letters} == {"all attempts failed (3), last: HTTP 500"}
         rows = campaign.api.get("/api/messages/", query={"mailing": mailing_id, "status": "failed"}).json["rows"]
         assert {letter["message"] for letter in letters} == {row["id"] for row in rows}
 
@@ -91,7 +91,7 @@ def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> No
     campaign.world.run_for(25 * 3600)
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert answer["put_back"] == 0
-    assert set(answer["refused"].values()) == {"the mailing's window has closed; move its end first"}
+    assert set(answer["refused"].values()) == {"the end of this mailing has passed; set a later end first"}
     assert len(_dead_letters(campaign)) == 3
 
 

@@ -49,9 +49,19 @@ def test_an_error_has_its_numbers_and_dates_in_the_language_of_the_page() -> Non
     )
     assert [texts.told(error).split(": ")[-1] for error in errors] == [
         "must be at most 10,000",
-        "27 Nov 2026 has not begun yet",
+        "27 Nov 2026 has not started yet; choose today or an earlier day",
     ]
     with languages.speaking("ru"):
         told = " ".join(texts.told(error) for error in errors)
     assert "10\u00a0000" in told
     assert "27.11.2026" in told
+
+
+def test_what_can_be_changed_is_told_by_the_labels_of_the_form() -> None:
+    """Expects neither names of the API nor English words on a Russian page."""
+    error = Conflict(Fault.MAILING_PARTLY_CHANGEABLE, status="running", refused="text", names="end_time, rate_limit")
+    assert texts.told(error) == (
+        "this mailing is running: only End, Maximum messages per second can be changed, not Text"
+    )
+    with languages.speaking("ru"):
+        assert "Конец," in texts.told(error)
