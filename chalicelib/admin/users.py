@@ -81,7 +81,7 @@ def confirm_delete(request: PageRequest, username: str) -> Page:
 
 @pages.post("/admin/users/{username}/delete", shows=confirm_delete, roles=ADMINS)
 def delete_user(request: PageRequest, username: str) -> Redirect:
-    """Remove a user with all tokens."""
+    """Delete a user and all their tokens."""
     request.services.accounts.delete(username)
     return Redirect("/admin/users", flash=_("The user %(username)s was deleted.", username=username))
 

@@ -15,7 +15,7 @@ routes = Routes("auth")
 
 
 class Credentials(Body):
-    """Who signs in. `name` helps to tell tokens apart later."""
+    """Who signs in. `name` helps you tell your tokens apart later."""
 
     model_config = example({"username": "admin", "password": "correct horse battery staple", "name": "deploy script"})
 
@@ -25,7 +25,7 @@ class Credentials(Body):
 
 
 class NewToken(View):
-    """A token with its secret, which is shown this once. Send it as `Authorization: Token …` or `Bearer …`."""
+    """A token with its secret, which is shown only once. Send it as `Authorization: Token …` or `Bearer …`."""
 
     token: str
     token_id: str

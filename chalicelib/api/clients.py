@@ -16,7 +16,7 @@ routes = Routes("clients")
 
 
 class ClientPatch(Body):
-    """What is to change of a client; what is absent stays."""
+    """The fields of a client to change. Absent fields stay as they are."""
 
     model_config = example({"tag": "vip"})
 
@@ -42,7 +42,7 @@ class ClientPatch(Body):
 
 
 class ClientView(View):
-    """A client as it is answered. `operator` is 3 digits as text, null where it is not known."""
+    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown."""
 
     id: str
     phone_number: str
@@ -68,7 +68,7 @@ class ClientView(View):
 
 
 class ClientPage(View):
-    """A page of clients; `next` is the cursor of the one after it."""
+    """A page of clients; `next` is the cursor of the next page."""
 
     total: int
     rows: list[ClientView]
@@ -76,7 +76,7 @@ class ClientPage(View):
 
 
 class PhoneBody(Body):
-    """A phone number, however it is written."""
+    """A phone number, in any common form."""
 
     model_config = example({"phone_number": "+79161234567"})
 
@@ -84,10 +84,10 @@ class PhoneBody(Body):
 
 
 class FoundClient(View):
-    """The client with a phone number and their id; `client` is null if nobody in the directory has the number.
+    """The client with a phone number and their id; `client` is null if nobody has the number.
 
-    `id` is then that of who had the number last, who may have another one now or be deleted: with it what was sent to
-    them is found. Of a number that nobody had it is the id that a client with it would get.
+    `id` is then the id of whoever had the number last, even if they have another number now or were deleted, so that
+    you can find what was sent to them. If nobody ever had the number, it is the id that a new client would get.
     """
 
     id: str
@@ -100,14 +100,14 @@ def _path(client: Client) -> str:
 
 @routes.route("POST", "/api/clients", errors=(Conflict,))
 def create_client(request: Request, body: ClientBody) -> Created[ClientView]:
-    """Add a client to the directory."""
+    """Add a client."""
     client = request.services.clients.create(body.fields())
     return Created(ClientView.of(client), _path(client))
 
 
 @routes.route("GET", "/api/clients")
 def list_clients(request: Request, query: ClientQuery) -> ClientPage:
-    """List the clients of a segment."""
+    """List clients, all or those with certain tags and operators."""
     segment = query.segment()
     clients, after = request.services.clients.list(segment, query.place(), query.limit)
     return ClientPage(
@@ -119,7 +119,7 @@ def list_clients(request: Request, query: ClientQuery) -> ClientPage:
 
 @routes.route("POST", "/api/clients/lookup")
 def find_client(request: Request, body: PhoneBody) -> FoundClient:
-    """Find a client by the whole phone number. By POST, so that the number stands in no address and in no log."""
+    """Find a client by their whole phone number. It is a POST so that the number is in no address and no log."""
     client_id, client = request.services.clients.find(body.phone_number)
     return FoundClient(id=client_id, client=ClientView.of(client) if client else None)
 
@@ -132,7 +132,9 @@ def read_client(request: Request, client_id: str) -> ClientView:
 
 @routes.route("PUT", "/api/clients/{client_id}", errors=(NotFound, Conflict))
 def replace_client(request: Request, client_id: str, body: ClientBody) -> ClientView:
-    """Set all fields of a client. The id stays, also with another phone number; what is still to be sent goes there."""
+    """Set all fields of a client. Their id stays the same if the phone number changes; messages not sent yet go to
+    the new number.
+    """
     return ClientView.of(request.services.clients.change(client_id, body.fields()))
 
 
@@ -144,5 +146,5 @@ def change_client(request: Request, client_id: str, body: ClientPatch) -> Client
 
 @routes.route("DELETE", "/api/clients/{client_id}", errors=(NotFound, Conflict))
 def delete_client(request: Request, client_id: str) -> None:
-    """Remove a client from the directory. Its messages stay in the ledger."""
+    """Delete a client. The messages sent to them are kept."""
     request.services.clients.delete(client_id)

@@ -11,10 +11,10 @@ _DIGITS = 6  # of dollars: a message costs about 0.0000025
 
 
 class CostView(View):
-    """What AWS asks for sending, by its list prices of a day, without free tiers and storage.
+    """What AWS charges for sending, at the list prices of a day, not counting free tiers and storage.
 
-    `estimate` is for one attempt of every message, `actual` for what was really done so far; null where that is not
-    known yet: before everyone who matches has a message, or before the mailing is launched.
+    `estimate` assumes one attempt for every message; `actual` counts the work done so far. Each is null if it is not
+    known yet: `estimate` until all recipients are found, `actual` until the mailing starts.
     """
 
     currency: str = "USD"

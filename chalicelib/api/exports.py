@@ -17,8 +17,8 @@ _NAME = Header("Content-Disposition", "A name for the file.")
 def export_clients(request: Request, query: ClientExportQuery) -> Text:
     """Get a page of clients as CSV.
 
-    The first page begins with a header; the header `Link` leads to the next page as long as there is one, so that the
-    pages one after the other are one file. It can be imported again. A cell that a spreadsheet would run begins with an
+    The first page starts with the column names. The header `Link` gives the next page, if there is one; put together,
+    the pages are one file, which can be imported again. Cells that a spreadsheet would run as a formula start with an
     apostrophe.
     """
     return clients_csv(request, query, "/api/clients/export")
@@ -26,5 +26,5 @@ def export_clients(request: Request, query: ClientExportQuery) -> Text:
 
 @routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(_LINK, _NAME))
 def export_messages(request: Request, query: MessageExportQuery) -> Text:
-    """Get a page of a mailing's messages as CSV, as clients are exported. A page may be short, or empty."""
+    """Get a page of a mailing's messages as CSV, in pages like the export of clients. A page may be short or empty."""
     return messages_csv(request, query, "/api/messages/export")

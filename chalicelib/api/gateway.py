@@ -21,14 +21,14 @@ routes = Routes("gateway")
 
 
 class GatewayView(View):
-    """`rate` is messages a second over all mailings, null without a limit. `pace` is how many a second the gateway
-    takes, after it said that there were too many (HTTP 429); it grows from then on, and is null if it did not say so
-    lately.
+    """The gateway's rate, and whether sending is paused.
 
-    `circuit` is closed while messages are sent, open while the gateway is in trouble (the next try is at `retry_at`),
-    and held while an operator keeps it open; `reason` says why, in the words of an operator; if the service
-    opened it, there is a `reason_code`, and the text ends with the gateway's own words if it gave any. `changed_by` is
-    empty if the service itself changed rate or circuit last.
+    `rate` is in messages per second for all mailings together, or null for no limit. `pace` is set after the gateway
+    said that there were too many messages (HTTP 429): so many per second are sent now, and it grows until it is no
+    longer needed and becomes null. `circuit` is `closed` while messages are sent, `open` if sending is paused because
+    the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says why, in
+    the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the
+    gateway's own words, if any. `changed_by` is empty if the service made the last change.
     """
 
     rate: int | None
@@ -62,7 +62,7 @@ def _why(cause: Cause | None, words: str) -> Reasoned:
 
 
 class GatewayPatch(Body):
-    """The rate from now on, null for no limit; senders follow within seconds."""
+    """The rate from now on, or null for no limit. It takes effect within seconds."""
 
     model_config = example({"rate": 50})
 
@@ -70,7 +70,7 @@ class GatewayPatch(Body):
 
 
 class ReasonBody(Body):
-    """Why, for those who look later."""
+    """The reason, shown in the list of changes."""
 
     model_config = example({"reason": "the text has a wrong number"})
 
@@ -78,7 +78,7 @@ class ReasonBody(Body):
 
 
 class GatewayChangeView(View):
-    """A setting that got another value. `by` is empty where the service did it itself; a rate of null is no limit."""
+    """A changed setting. `by` is empty if the service changed it automatically; a rate of null means no limit."""
 
     at: MomentOut
     by: str
@@ -102,7 +102,7 @@ class GatewayChangeView(View):
 
 
 class GatewayChangePage(View):
-    """A page of the changes of the last year, the newest first; they are not counted."""
+    """A page of the changes of the last year, the newest first. There is no total."""
 
     total: int | None = None
     rows: list[GatewayChangeView]
@@ -111,13 +111,13 @@ class GatewayChangePage(View):
 
 @routes.route("GET", "/api/gateway")
 def read_gateway(request: Request) -> GatewayView:
-    """Say how the gateway is driven."""
+    """Read the gateway's rate, and whether sending is paused."""
     return GatewayView.of(request.services.gateway_control.state(), request.services.clock.now())
 
 
 @routes.route("PATCH", "/api/gateway")
 def change_gateway(request: Request, body: GatewayPatch) -> GatewayView:
-    """Set the rate of the gateway."""
+    """Set the gateway's rate."""
     return GatewayView.of(
         request.services.gateway_control.set_rate(body.rate, request.principal.username), request.services.clock.now()
     )
@@ -125,7 +125,7 @@ def change_gateway(request: Request, body: GatewayPatch) -> GatewayView:
 
 @routes.route("POST", "/api/gateway/hold")
 def hold_gateway(request: Request, body: ReasonBody) -> GatewayView:
-    """Send nothing until the circuit is closed by hand."""
+    """Pause all sending until it is resumed by hand."""
     return GatewayView.of(
         request.services.gateway_control.hold(request.principal.username, body.reason), request.services.clock.now()
     )
@@ -133,7 +133,7 @@ def hold_gateway(request: Request, body: ReasonBody) -> GatewayView:
 
 @routes.route("POST", "/api/gateway/close")
 def close_gateway(request: Request, body: ReasonBody) -> GatewayView:
-    """Close the circuit by hand, and send what waits; one that is closed stays so."""
+    """Resume sending, including waiting messages. Nothing changes if sending is not paused."""
     control = request.services.gateway_control.close(request.principal.username, body.reason)
     request.services.feeder.ensure_pump()
     return GatewayView.of(control, request.services.clock.now())
@@ -141,6 +141,6 @@ def close_gateway(request: Request, body: ReasonBody) -> GatewayView:
 
 @routes.route("GET", "/api/gateway/changes")
 def list_gateway_changes(request: Request, query: PageQuery) -> GatewayChangePage:
-    """Say who changed rate and circuit, when, from what to what."""
+    """List who changed the gateway's rate and who paused or resumed sending."""
     changes, after = request.services.gateway_control.changes(query.place(), query.limit)
     return GatewayChangePage(rows=[GatewayChangeView.of(change) for change in changes], next=query.following(after))

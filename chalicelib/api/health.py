@@ -14,7 +14,7 @@ routes = Routes("service")
 
 
 class Index(View):
-    """Where things are."""
+    """The main addresses of the service."""
 
     service: str
     version: str
@@ -23,16 +23,17 @@ class Index(View):
 
 
 class Health(View):
-    """That the service answers, and which version of it."""
+    """The service answers, and this is its version."""
 
     status: Literal["ok"] = "ok"
     version: str
 
 
 class ReadinessView(View):
-    """That all tables and queues answer, and how the gateway is: `open` and `held` circuits keep messages waiting.
+    """All tables and queues answer. `circuit` says whether sending is paused (`open` or `held`).
 
-    The service is ready with an open circuit too: it takes orders, and sends what waits once the gateway is back.
+    The service is ready even if sending is paused: it accepts mailings, and sends waiting messages once sending is
+    resumed.
     """
 
     status: Literal["ready"] = "ready"
@@ -50,7 +51,7 @@ RESOURCES = {
 
 @routes.route("GET", "/", roles=None)
 def read_index(request: Request) -> Index:
-    """Say where things are."""
+    """List the main addresses of the service."""
     return Index(
         service="Message Service",
         version=__version__,
@@ -61,12 +62,14 @@ def read_index(request: Request) -> Index:
 
 @routes.route("GET", "/health", roles=None)
 def read_health(request: Request) -> Health:
-    """Say that the service answers. Asks nothing of tables, queues and gateway."""
+    """Check that the service answers. Tables, queues and gateway are not checked."""
     del request
     return Health(version=__version__)
 
 
 @routes.route("GET", "/health/ready", roles=None)
 def read_readiness(request: Request) -> ReadinessView:
-    """Say whether the service can work: 503 names the tables or queues that do not answer within seconds."""
+    """Check that the service can work. If tables or queues do not answer within seconds, the answer is a 503 that
+    names them.
+    """
     return ReadinessView(circuit=request.services.readiness.check().circuit)

@@ -17,9 +17,9 @@ routes = Routes("trace")
 
 
 class TraceEventView(View):
-    """One thing that happened; what does not apply is null. `status` is that of the message, or else of the mailing.
+    """An event; fields that do not apply are null. `status` is the status of the message, or else of the mailing.
 
-    `until` is when a waiting message is due, `number` counts the attempts of a message, `by` is the user.
+    `until` is when a waiting message is due, `number` counts the attempts of a message, and `by` is the user.
     """
 
     at: MomentOut
@@ -61,10 +61,10 @@ class TraceEventView(View):
 
 
 class TraceView(View):
-    """What the tables know of an id, the earliest first.
+    """The history of a mailing, a message or a client, the earliest event first.
 
-    `complete` is false where there is more than is shown: of a mailing up to 50 messages are, those that failed first;
-    of a client up to 50 of the newest mailings. The log has what the tables do not keep, such as who paused a mailing.
+    `complete` is false if not everything is shown: for a mailing, up to 50 messages, failed ones first; for a client,
+    up to 50 of the newest mailings. The log has what the tables do not keep, such as who paused a mailing.
     """
 
     id: str
@@ -75,7 +75,7 @@ class TraceView(View):
 
 @routes.route("GET", "/api/trace/{about}", errors=(NotFound,))
 def read_trace(request: Request, about: str) -> TraceView:
-    """Tell everything about a mailing, a message or a client, by its id."""
+    """Read the full history of a mailing, a message or a client, by its id."""
     trace = request.services.traces.trace(about)
     return TraceView.model_validate(
         {

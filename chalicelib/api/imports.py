@@ -20,9 +20,10 @@ routes = Routes("clients")
 
 
 class ImportView(View):
-    """An import. `done` of the `accepted` rows are written: created, changed, or as they were already.
+    """An import. `done` of the `accepted` rows have been created, changed or found unchanged.
 
-    `opt_outs_kept` are people who had opted out and whom the file would have opted in without being allowed to.
+    `opt_outs_kept` counts clients who stayed opted out although the file said otherwise, because `allow_opt_in` was
+    not set.
     """
 
     id: str
@@ -57,7 +58,7 @@ class ImportView(View):
 
 
 class RowErrorView(View):
-    """What is wrong with a field of a row. Rows are counted as a spreadsheet does: the header is the first."""
+    """A problem with a field of a row. Rows are counted as in a spreadsheet: the header is row 1."""
 
     row: int
     field: str
@@ -69,7 +70,7 @@ class RowErrorView(View):
 
 
 class RowErrorPage(View):
-    """A page of what is wrong, in the order of the file; `next` is the cursor of the one after it."""
+    """A page of problems, in the order of the file; `next` is the cursor of the next page."""
 
     total: int
     rows: list[RowErrorView]
@@ -86,13 +87,14 @@ class ImportQuery(BaseModel):
 
 @routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
 def import_clients(request: Request, query: ImportQuery, body: str) -> Created[ImportView]:
-    """Import clients from CSV: UTF-8, comma or semicolon, the columns in any order.
+    """Import clients from a CSV file in UTF-8, separated by commas or semicolons.
 
-    The header names the columns: `phone_number`, and if wanted `operator`, `tag`, `timezone` and `opted_out` (true or
-    false). A column that is not there and an empty value leave an existing client as they are, and are the default of
-    a new one. Nobody who has opted out is opted in, unless the row says `false` and the request `allow_opt_in=true`; of
-    two rows of one number an opt-out counts wherever it stands. Good rows are written in the background, in about half
-    a minute for 100,000; the answer says how many were rejected. The same file twice changes nothing.
+    The header names the columns in any order: `phone_number`, and optionally `operator`, `tag`, `timezone` and
+    `opted_out` (true or false). If a column is missing or a value is empty, an existing client keeps their value and
+    a new client gets the default. Clients who have opted out stay opted out, unless the row says `false` and the
+    request says `allow_opt_in=true`. If a number comes twice and one row opts out, the opt-out counts. Correct rows
+    are written in the background, about 100,000 in half a minute; the answer says how many rows were rejected.
+    Importing the same file again changes nothing.
     """
     allowed = query.allow_opt_in == "true"
     started = request.services.imports.start(body, request.principal.username, allow_opt_in=allowed)
@@ -101,12 +103,12 @@ def import_clients(request: Request, query: ImportQuery, body: str) -> Created[I
 
 @routes.route("GET", "/api/clients/imports/{import_id}", errors=(NotFound,))
 def read_import(request: Request, import_id: str) -> ImportView:
-    """Read how far an import has come. It is forgotten after a week."""
+    """Read the progress of an import. It is kept for a week."""
     return ImportView.of(request.services.imports.get(import_id))
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}/rejected", errors=(NotFound,))
 def list_rejected_rows(request: Request, import_id: str, query: PageQuery) -> RowErrorPage:
-    """List what was wrong with each rejected row."""
+    """List the rejected rows of an import and why they were rejected."""
     total, errors, after = request.services.imports.rejected(import_id, query.place(), query.limit)
     return RowErrorPage(total=total, rows=[RowErrorView.of(one) for one in errors], next=query.following(after))

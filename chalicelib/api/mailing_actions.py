@@ -15,7 +15,7 @@ _ERRORS = (NotFound, Conflict)
 
 
 class RetryBody(Body):
-    """What is tried again: failed messages, and with `unknown` those whose outcome is not known."""
+    """What to retry: failed messages, and with `unknown` also those with an unknown outcome."""
 
     model_config = example({"unknown": False})
 
@@ -30,28 +30,28 @@ def launch_mailing(request: Request, mailing_id: str) -> MailingView:
 
 @routes.route("POST", "/api/mailing/{mailing_id}/pause", errors=_ERRORS)
 def pause_mailing(request: Request, mailing_id: str) -> MailingView:
-    """Stop a mailing until it is resumed. No message leaves later than 2 seconds after the answer."""
+    """Pause a mailing until it is resumed. The last message leaves at most 2 seconds after the answer."""
     return view_of(request.services, request.services.mailings.pause(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/resume", errors=_ERRORS)
 def resume_mailing(request: Request, mailing_id: str) -> MailingView:
-    """Go on with a paused mailing where it was."""
+    """Resume a paused mailing where it stopped."""
     return view_of(request.services, request.services.mailings.resume(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/cancel", errors=_ERRORS)
 def cancel_mailing(request: Request, mailing_id: str) -> MailingView:
-    """Stop a mailing for good: what was not sent becomes cancelled. What has ended stays as it is, also if it was about
-    to be put back by a retry."""
+    """Cancel a mailing for good. Messages that were not sent become cancelled; messages that have ended stay as they
+    are, even if a retry was about to send them again.
+    """
     return view_of(request.services, request.services.mailings.cancel(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/retry", errors=_ERRORS)
 def retry_mailing(request: Request, mailing_id: str, body: RetryBody) -> MailingView:
-    """Try the failed messages of a finished mailing again, while its window is open, and nothing else.
+    """Retry the failed messages of a finished mailing, as long as its `end_time` has not passed.
 
-    If its `end_time` was moved to a later one after it had begun, messages that expired by the earlier one and can be
-    sent now come back too.
+    If its `end_time` was set later after it had started, messages that expired before are sent too.
     """
     return view_of(request.services, request.services.mailings.retry_failed(mailing_id, unknown=body.unknown))

@@ -19,13 +19,13 @@ from .routing import Created, Header, Routes
 routes = Routes("mailing")
 _IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
-    "Names this request, so that it can be made again for 24 hours and orders one mailing.",
+    "A key for this request. Repeating it within 24 hours creates no second mailing.",
     {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
 )
 
 
 class MailingPatch(Body):
-    """What is to change of a mailing; what is absent stays. `clients` is set as a whole."""
+    """The fields of a mailing to change. Absent fields stay as they are; `clients` is replaced as a whole."""
 
     model_config = example({"text": "Hello again"})
 
@@ -67,7 +67,7 @@ class MailingPatch(Body):
 
 
 class SegmentView(View):
-    """A segment as it is answered: one value by itself, several as a list, null where it does not narrow."""
+    """Whom a mailing goes to, in an answer: a single value, a list of several, or null for all."""
 
     tag: str | list[str] | None
     operator: str | list[str] | None
@@ -84,7 +84,7 @@ def _echo(values: tuple[str, ...]) -> str | list[str] | None:
 
 
 class CountsView(View):
-    """A mailing's messages by status; they add up to `total`. What is being sent this moment counts as queued."""
+    """A mailing's messages by status; they add up to `total`. Messages being sent right now count as queued."""
 
     total: int
     queued: int
@@ -98,7 +98,7 @@ class CountsView(View):
 
 
 class MailingView(View):
-    """A mailing as it is answered."""
+    """A mailing in an answer."""
 
     id: str
     text: str
@@ -147,7 +147,7 @@ class MailingQuery(PageQuery):
 
 
 class MailingPage(View):
-    """A page of mailings; `next` is the cursor of the one after it."""
+    """A page of mailings; `next` is the cursor of the next page."""
 
     total: int
     rows: list[MailingView]
@@ -161,10 +161,10 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
 
 @routes.route("POST", "/api/mailing", reads=(_IDEMPOTENCY_KEY,))
 def create_mailing(request: Request, body: MailingBody) -> Created[MailingView]:
-    """Order a mailing. It is delivered by itself, at once where its window is open.
+    """Create a mailing. It starts automatically at its `start_time`, or right away if that has passed.
 
-    With the header `Idempotency-Key` a request can be made again for 24 hours: it is answered as it was the first time,
-    and there is one mailing. The same key with another body is refused.
+    Send the header `Idempotency-Key` to be able to repeat the request safely for 24 hours: you get the same answer
+    and only one mailing is created. The same key with another body is refused.
     """
     username = request.principal.username
     key = request.header("idempotency-key")
@@ -193,21 +193,23 @@ def read_mailing(request: Request, mailing_id: str) -> MailingView:
 
 @routes.route("PUT", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def replace_mailing(request: Request, mailing_id: str, body: MailingBody) -> MailingView:
-    """Set all fields of a mailing that has not begun."""
+    """Set all fields of a mailing that has not started."""
     return view_of(request.services, request.services.mailings.change(mailing_id, body.fields()))
 
 
 @routes.route("PATCH", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> MailingView:
-    """Change some fields of a mailing that has not begun. Of a running one `end_time` and `rate_limit` can be changed
-    too, of a paused one also `on_unknown`, of a finished one `end_time`, so that it can be retried.
+    """Change some fields of a mailing.
 
-    A moved `end_time` counts from the answer on. What had expired by an earlier one comes back by itself, or, if the
-    mailing has finished, by its retry."""
+    All fields can be changed until it starts. After that, `end_time` and `rate_limit` can be changed while it is
+    running, also `on_unknown` while it is paused, and `end_time` once it has finished, so that it can be retried. A
+    new `end_time` takes effect immediately. Messages that had expired are then sent automatically, or by a retry if
+    the mailing has finished.
+    """
     return view_of(request.services, request.services.mailings.revise(mailing_id, body.over))
 
 
 @routes.route("DELETE", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def delete_mailing(request: Request, mailing_id: str) -> None:
-    """Remove a mailing that is not under way, with its messages."""
+    """Delete a mailing that is not running or paused, and its messages."""
     request.services.mailings.delete(mailing_id)

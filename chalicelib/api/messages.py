@@ -22,7 +22,7 @@ routes = Routes("messages")
 
 
 class AttemptView(View):
-    """One call of the gateway, and what it came to."""
+    """One call to the gateway and its outcome."""
 
     at: MomentOut
     duration_ms: int
@@ -44,8 +44,9 @@ class AttemptView(View):
 
 
 class MessageView(View):
-    """A message. `start_date` is when it was created, `sending_status` is true once it is sent, `due_at` is until when
-    it waits, `phone_number` the number that it goes to."""
+    """A message. `start_date` is when it was created, `sending_status` is true once it is sent, `due_at` is the time
+    until which it waits, and `phone_number` is the number it goes to.
+    """
 
     id: str
     mailing: str
@@ -79,8 +80,9 @@ class MessageView(View):
 
 
 class StepView(View):
-    """The status that a message took on. `waited_ms` have passed since the step before had ended; `until` is when a
-    step that goes on ends at the latest. A call of the gateway has its `attempt`, one that goes on none yet."""
+    """A new status of a message. `waited_ms` is the time since the previous step ended, in milliseconds; `until` is
+    when a step still in progress ends at the latest. A finished gateway call has an `attempt`.
+    """
 
     status: MessageStatus
     at: MomentOut
@@ -104,8 +106,10 @@ class StepView(View):
 
 
 class TimelineView(View):
-    """What happened to a message. `gateway_id` is the integer by which the gateway knows it, as text; `request` what
-    the gateway is asked, without the token and with the number masked, empty for a gateway that is asked nothing."""
+    """The history of a message. `gateway_id` is the number by which the gateway knows it, as a string. `request` is
+    the request to the gateway, without the token and with the phone number masked; it is empty for the built-in
+    test gateway.
+    """
 
     id: str
     gateway_id: str
@@ -131,9 +135,9 @@ class MessageQuery(PageQuery):
 
 
 class MessagePage(View):
-    """A page of messages; it may be short, or empty, before the end, which is where `next` is null.
+    """A page of messages. A page may be short or empty; the list ends when `next` is null.
 
-    `total` is null where counting would mean reading: with a client, and for the status sending.
+    `total` is null if counting would be too slow: for one client, and for the status sending.
     """
 
     total: int | None
@@ -158,8 +162,8 @@ def read_message(request: Request, message_id: str) -> MessageView:
 
 @routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))
 def read_timeline(request: Request, message_id: str) -> TimelineView:
-    """Read what happened to one message, step by step.
+    """Read the history of one message, step by step.
 
-    The ledger keeps every attempt, and of the states between them the last one: earlier ones are time that was waited.
+    Every attempt is kept, but only the last of the states between them; the earlier ones show as waiting time.
     """
     return TimelineView.of(request.services.messages.story(message_id))

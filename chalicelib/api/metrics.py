@@ -11,10 +11,10 @@ _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 @routes.route("GET", "/metrics", produces="text/plain")
 def read_metrics(request: Request) -> Text:
-    """Get the state of mailings, messages, queues and gateway in the exposition format of Prometheus.
+    """Get metrics of mailings, messages, queues and gateway for Prometheus.
 
-    Read from the tables and queues at each request, with a bounded number of reads. Counters and the histogram have all
-    calls of the gateway since the tables were made.
+    Each request reads them from the tables and queues, with a limited number of reads. Counters and the histogram
+    count all gateway calls since the tables were created.
     """
     from .exposition import exposition  # its library takes longer to import than most functions may
 

@@ -36,20 +36,20 @@ _SCHEMES = {
 }
 _PROBLEM = {
     "type": "object",
-    "description": "What is wrong (RFC 9457).",
+    "description": "An error (RFC 9457).",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "description": "Which kind of problem: docs/api.md lists them all."},
+        "type": {"type": "string", "description": "The kind of problem. docs/api.md lists them all."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {
             "type": "string",
-            "description": "For programs; docs/errors.md lists them. Absent if there are `errors`.",
+            "description": "A code for programs. docs/errors.md lists them. It is absent if there are `errors`.",
         },
         "errors": {
             "type": "array",
-            "description": "Each wrong field, named by its path.",
+            "description": "Each wrong field, by its path.",
             "items": {
                 "type": "object",
                 "required": ["field", "message", "code"],
@@ -79,7 +79,7 @@ def document(operations: Iterable[Operation], server: str = "/") -> dict[str, An
         "info": {
             "title": "Message Service",
             "version": __version__,
-            "description": "Mailings to segments of clients, delivered through an HTTP gateway.",
+            "description": "Sends mailings to groups of clients through an HTTP gateway.",
         },
         "servers": [{"url": server}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in known)],

@@ -19,7 +19,7 @@ routes = Routes("mailing")
 
 
 class LeftOutView(View):
-    """How many of the matching clients would not be reached, and why."""
+    """How many of the matching clients would get no message, and why."""
 
     reason: str
     reason_code: Reason
@@ -27,7 +27,7 @@ class LeftOutView(View):
 
 
 class TimeZoneView(View):
-    """A time zone's clients: how many match, and how many of them would be reached."""
+    """A time zone's clients: how many match, and how many of them would get the message."""
 
     timezone: str
     matching: int
@@ -35,7 +35,7 @@ class TimeZoneView(View):
 
 
 class OperatorView(View):
-    """An operator's clients: how many match, and how many of them would be reached. null: the operator is not known."""
+    """An operator's clients: how many match, and how many would get the message. null: unknown operator."""
 
     operator: str | None
     matching: int
@@ -43,7 +43,9 @@ class OperatorView(View):
 
 
 class TextView(View):
-    """The text as SMS. `units` are septets (GSM-7) or code units of 16 bits (UCS-2); `forcing` makes it UCS-2."""
+    """The text as SMS. `units` are septets (GSM-7) or 16-bit code units (UCS-2); `forcing` has the characters that
+    make it UCS-2.
+    """
 
     encoding: str
     characters: int
@@ -65,11 +67,11 @@ class TextView(View):
 
 
 class WindowView(View):
-    """The window from now on, and what is needed of it.
+    """The time left to send, and the time needed.
 
-    `rate` is the lower of the mailing's and the gateway's, in messages a second; without one nothing can be said of the
-    time, and any open window is long enough. `seconds_needed` is sending at that rate without a break; `finishes_at`
-    minds the clients' local hours too. Both are estimates: a slow gateway and retries take longer.
+    `rate` is the lower of the mailing's and the gateway's rate, in messages per second; if neither is set, the time
+    needed is unknown and counts as enough. `seconds_needed` is the time at that rate without a break; `finishes_at`
+    also respects the clients' local hours. Both are estimates: a slow gateway and retries take longer.
     """
 
     starts_at: MomentOut
@@ -82,7 +84,7 @@ class WindowView(View):
 
 
 class PreviewView(View):
-    """Everyone who matches now, who of them would be reached, what the text costs and whether the window is enough."""
+    """How many clients match now, how many of them get the message, what it costs, and whether there is enough time."""
 
     matching: int
     recipients: int
@@ -143,11 +145,11 @@ def _window(preview: Preview) -> WindowView:
 
 @routes.route("POST", "/api/mailing/preview")
 def preview_draft(request: Request, body: MailingBody) -> PreviewView:
-    """Say what a mailing would come to, without ordering it."""
+    """Preview a mailing without creating it: whom it reaches, its SMS parts and whether there is enough time."""
     return PreviewView.of(request.services.previews.draft(body.fields()))
 
 
 @routes.route("GET", "/api/mailing/{mailing_id}/preview", errors=(NotFound,))
 def preview_mailing(request: Request, mailing_id: str) -> PreviewView:
-    """Say what a mailing would come to that went to its clients of today, from now on or from its later start."""
+    """Preview an existing mailing as if it started now, or at its later start, with today's clients."""
     return PreviewView.of(request.services.previews.ordered(mailing_id))

@@ -25,7 +25,7 @@ Items = Annotated[
 
 
 class QueueView(View):
-    """About how much a queue holds: what can be had now, what is delayed, and what a worker has in hand."""
+    """About how many messages a queue holds: waiting, delayed, and in progress."""
 
     name: str
     visible: int
@@ -34,15 +34,16 @@ class QueueView(View):
 
 
 class QueueList(View):
-    """All queues. Those ending in `-dead` hold what was given up."""
+    """All queues. Those ending in `-dead` hold what failed for good."""
 
     rows: list[QueueView]
 
 
 class DeadLetterView(View):
-    """A dead letter. `message` is the id of the message that it is about, null where its body is none of ours.
+    """An entry of the list of failed messages. `message` is the message's id, or null if the body is not a message of
+    this service.
 
-    One that is about several messages is listed once for each, under the same id: they are put back together.
+    An entry for several messages is listed once for each of them, with the same id: they are retried together.
     """
 
     id: str
@@ -70,14 +71,16 @@ class DeadLetterView(View):
 
 
 class DeadLetterList(View):
-    """Dead letters; `total` is about how many there are."""
+    """Failed messages; `total` is approximate."""
 
     total: int
     rows: list[DeadLetterView]
 
 
 class RedriveBody(Body):
-    """Which dead letters: those of these ids, or all if it is null; with `unknown` those of unknown outcome too."""
+    """Which failed messages to retry: those with these ids, or all if null. With `unknown`, also those with an
+    unknown outcome.
+    """
 
     model_config = example({"ids": [_LETTER]})
 
@@ -86,7 +89,7 @@ class RedriveBody(Body):
 
 
 class RedriveView(View):
-    """What came of it. `settled` counts letters whose message needs nothing any more; `refused` ones stay."""
+    """The result. `settled` counts messages that no longer need a retry; those in `refused` stay in the list."""
 
     put_back: int
     settled: int
@@ -94,7 +97,7 @@ class RedriveView(View):
 
 
 class DiscardBody(Body):
-    """Which dead letters."""
+    """Which failed messages."""
 
     model_config = example({"ids": [_LETTER]})
 
@@ -102,14 +105,14 @@ class DiscardBody(Body):
 
 
 class DiscardView(View):
-    """How many dead letters were removed."""
+    """How many failed messages were discarded."""
 
     discarded: int
 
 
 @routes.route("GET", "/api/queues")
 def list_queues(request: Request) -> QueueList:
-    """Say how much each queue holds, about."""
+    """Read about how many messages each queue holds."""
     rows = []
     for name, queue in request.services.queues.items():
         depths = queue.depths()
@@ -119,7 +122,7 @@ def list_queues(request: Request) -> QueueList:
 
 @routes.route("GET", "/api/dead-letters")
 def list_dead_letters(request: Request, query: LimitQuery) -> DeadLetterList:
-    """List messages that were given up, with the reason. SQS gives them out in no order, and has no pages."""
+    """List messages that failed for good, with the reason. SQS returns them in no order and without pages."""
     letters = request.services.dead_letters.list(query.limit)
     total = request.services.queues["send-dead"].depths().visible
     return DeadLetterList(total=max(total, len(letters)), rows=[DeadLetterView.of(letter) for letter in letters])
@@ -127,10 +130,10 @@ def list_dead_letters(request: Request, query: LimitQuery) -> DeadLetterList:
 
 @routes.route("POST", "/api/dead-letters/redrive")
 def redrive_dead_letters(request: Request, body: RedriveBody) -> RedriveView:
-    """Put given-up messages back, up to 1000 at once; window, pause, opt-out and local window are checked again.
+    """Retry failed messages, up to 1000 at a time. End, pause, opt-out and local hours are checked again.
 
-    A message whose outcome is unknown stays unless `unknown` is true: the gateway may have taken it, and who got it
-    would get it twice.
+    A message whose outcome is unknown is retried only if `unknown` is true: the gateway may have sent it already, so
+    the client may get it twice.
     """
     ids = None if body.ids is None else frozenset(body.ids)
     redriven = request.services.dead_letters.redrive(ids, unknown=body.unknown)
@@ -143,5 +146,5 @@ def redrive_dead_letters(request: Request, body: RedriveBody) -> RedriveView:
 
 @routes.route("POST", "/api/dead-letters/discard")
 def discard_dead_letters(request: Request, body: DiscardBody) -> DiscardView:
-    """Remove dead letters for good; the ledger keeps saying what became of their messages."""
+    """Discard failed messages: they leave this list for good. The history of each message is kept."""
     return DiscardView(discarded=request.services.dead_letters.discard(frozenset(body.ids)))

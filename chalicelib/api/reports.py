@@ -14,7 +14,7 @@ routes = Routes("reports")
 
 
 class ReportView(View):
-    """What was sent: the report of which day, to whom, and what it counts."""
+    """The report that was sent: its day, its recipients and its numbers."""
 
     day: date
     timezone: str
@@ -27,7 +27,7 @@ class ReportView(View):
 
 @routes.route("POST", "/api/reports/daily", roles=ADMINS, errors=(Conflict, Unavailable))
 def send_daily_report(request: Request, body: ReportBody) -> ReportView:
-    """E-mail a day's report now, beside the one that is sent every day."""
+    """E-mail a day's report now, in addition to the one that is sent every day."""
     sent = request.services.reports.send(body.day)
     return ReportView(
         day=sent.report.day.on,

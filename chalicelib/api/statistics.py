@@ -21,7 +21,7 @@ routes = Routes("mailing")
 
 
 class StatusView(View):
-    """All mailings of one status: how many, and their messages by the messages' own status."""
+    """The mailings of one status: how many there are, and their messages by status."""
 
     status: MailingStatus
     mailings: int
@@ -33,7 +33,7 @@ class StatusView(View):
 
 
 class OverviewView(View):
-    """All mailings, by status; every status is there."""
+    """All mailings by status, including statuses without mailings."""
 
     total: int
     messages: CountsView
@@ -41,7 +41,7 @@ class OverviewView(View):
 
 
 class ReasonView(View):
-    """How many messages have a status for a reason. Attempts that were used up stand under what ended the last."""
+    """How many messages have a status for a reason. If all attempts failed, it is the reason of the last one."""
 
     status: MessageStatus
     reason: str
@@ -51,19 +51,19 @@ class ReasonView(View):
 
 
 class HourView(View):
-    """How many messages were sent in an hour, by its beginning; a week after the mailing's start, in a day (UTC)."""
+    """How many messages were sent in an hour, by its start; a week after the mailing's start, in a day (UTC)."""
 
     hour: MomentOut
     sent: int
 
 
 class MailingStatisticsView(View):
-    """A mailing's messages in detail.
+    """The results of a mailing in detail.
 
-    Exact once the mailing has finished; while it runs, seconds behind. `by_reason` has the messages that were not sent,
-    and those that wait. `rate` is messages a second between the first and the last that was sent. `maybe_twice` is
-    how many people may have got theirs twice, since it was sent again after the gateway may have taken it; 0 if the
-    gateway recognises ids.
+    They are exact once the mailing has finished; while it runs, they are a few seconds behind. `by_reason` has the
+    messages that were not sent and those that wait. `rate` is in messages per second, from the first to the last sent
+    message. `maybe_twice` is how many people may have got the message twice, because it was sent again when it was
+    unclear whether the gateway had sent it; it is 0 if the gateway recognises ids.
     """
 
     mailing: str
@@ -121,6 +121,6 @@ def read_statistics(request: Request) -> OverviewView:
 
 @routes.route("GET", "/api/mailing/{mailing_id}/stats", errors=(NotFound,))
 def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatisticsView:
-    """Say in detail what became of a mailing's messages."""
+    """Read the results of a mailing in detail."""
     state, tally = request.services.statistics.detail(mailing_id)
     return MailingStatisticsView.of(state, tally, ids_recognised=request.services.settings.ids_recognised)

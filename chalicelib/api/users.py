@@ -55,7 +55,7 @@ class UserBody(Body):
 
 
 class UserReplacement(Body):
-    """A user's role and, where it is given, a new password."""
+    """A user's role and, if given, a new password."""
 
     model_config = example({"role": "operator"})
 
@@ -64,7 +64,7 @@ class UserReplacement(Body):
 
 
 class UserPatch(Body):
-    """What is to change of a user. Either revokes all tokens of the user."""
+    """The fields of a user to change. Changing either one revokes all their tokens."""
 
     model_config = example({"role": "operator"})
 
@@ -73,7 +73,7 @@ class UserPatch(Body):
 
 
 class OwnPatch(Body):
-    """A new password for oneself, which revokes all one's tokens; the present one must be given."""
+    """A new password for yourself, with your current one. It revokes all your tokens."""
 
     model_config = example(
         {"current_password": "correct horse battery staple", "password": "a better password than before"}
@@ -84,7 +84,7 @@ class OwnPatch(Body):
 
 
 class UserView(View):
-    """A user as it is answered."""
+    """A user in an answer."""
 
     username: str
     role: Role
@@ -97,7 +97,7 @@ class UserView(View):
 
 
 class UserPage(View):
-    """A page of users, by name; `next` is the cursor of the one after it."""
+    """A page of users, by name; `next` is the cursor of the next page."""
 
     total: int
     rows: list[UserView]
@@ -105,7 +105,7 @@ class UserPage(View):
 
 
 class TokenView(View):
-    """A token, without its secret. `current` marks the one that the request was made with."""
+    """A token without its secret. `current` is true for the token of this request."""
 
     token_id: str
     name: str
@@ -125,7 +125,7 @@ class TokenView(View):
 
 
 class TokenPage(View):
-    """One's tokens that are still good, the newest first."""
+    """Your valid tokens, the newest first."""
 
     total: int
     rows: list[TokenView]
@@ -152,13 +152,13 @@ def create_user(request: Request, body: UserBody) -> Created[UserView]:
 
 @routes.route("GET", "/api/users/me")
 def read_own_user(request: Request) -> UserView:
-    """Read one's own account."""
+    """Read your own account."""
     return UserView.of(request.services.accounts.get(request.principal.username))
 
 
 @routes.route("PATCH", "/api/users/me", errors=(Conflict, TooManyRequests))
 def change_own_user(request: Request, body: OwnPatch) -> UserView:
-    """Change one's own password."""
+    """Change your own password."""
     accounts = request.services.accounts
     accounts.confirm_password(request.principal.username, body.current_password, request.address)
     return UserView.of(accounts.change(request.principal.username, password=body.password))
@@ -166,7 +166,7 @@ def change_own_user(request: Request, body: OwnPatch) -> UserView:
 
 @routes.route("GET", "/api/users/me/tokens")
 def list_own_tokens(request: Request) -> TokenPage:
-    """List one's own tokens."""
+    """List your own tokens."""
     tokens = request.services.accounts.tokens(request.principal.username)
     rows = [TokenView.of(token, request.principal.token_id) for token in tokens]
     return TokenPage(total=len(rows), rows=rows)
@@ -174,19 +174,19 @@ def list_own_tokens(request: Request) -> TokenPage:
 
 @routes.route("DELETE", "/api/users/me/tokens/{token_id}", errors=(NotFound,))
 def revoke_own_token(request: Request, token_id: str) -> None:
-    """Revoke one of one's own tokens; it is refused from the next request on."""
+    """Revoke one of your own tokens. It is refused from the next request on."""
     request.services.accounts.revoke_token(request.principal.username, token_id)
 
 
 @routes.route("DELETE", "/api/users/me/tokens", errors=(Conflict,))
 def revoke_own_tokens(request: Request) -> None:
-    """Sign out everywhere: revoke all one's tokens, the one of the request too."""
+    """Sign out everywhere: revoke all your tokens, including the one of this request."""
     request.services.accounts.revoke_all_tokens(request.principal.username)
 
 
 @routes.route("DELETE", "/api/users/{username}/tokens", roles=ADMINS, errors=(NotFound, Conflict))
 def revoke_users_tokens(request: Request, username: str) -> None:
-    """Sign a user out everywhere: revoke all tokens of the user."""
+    """Sign a user out everywhere: revoke all their tokens."""
     request.services.accounts.revoke_all_tokens(username)
 
 
@@ -198,13 +198,13 @@ def read_user(request: Request, username: str) -> UserView:
 
 @routes.route("PUT", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
 def replace_user(request: Request, username: str, body: UserReplacement) -> UserView:
-    """Set a user's role, and the password where one is given. A change revokes all tokens of the user."""
+    """Set a user's role, and their password if one is given. A change revokes all their tokens."""
     return UserView.of(request.services.accounts.change(username, role=body.role, password=body.password or None))
 
 
 @routes.route("PATCH", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
 def change_user(request: Request, username: str, body: UserPatch) -> UserView:
-    """Change a user's role or password. A change revokes all tokens of the user."""
+    """Change a user's role or password. A change revokes all their tokens."""
     given = body.model_fields_set
     role = body.role if "role" in given else None
     password = body.password if "password" in given else None
@@ -213,5 +213,5 @@ def change_user(request: Request, username: str, body: UserPatch) -> UserView:
 
 @routes.route("DELETE", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
 def delete_user(request: Request, username: str) -> None:
-    """Remove a user with all tokens."""
+    """Delete a user and all their tokens."""
     request.services.accounts.delete(username)

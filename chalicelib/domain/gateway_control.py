@@ -36,7 +36,7 @@ CIRCUITS: tuple[Circuit, ...] = ("closed", "open", "held")
 
 
 class Setting(StrEnum):
-    """What of the gateway can be changed."""
+    """A setting of the gateway."""
 
     RATE = "rate"
     CIRCUIT = "circuit"

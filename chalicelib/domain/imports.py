@@ -25,7 +25,7 @@ _FLAGS = {"": False, "false": False, "no": False, "0": False, "true": True, "yes
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """What is wrong with a field of a row. Rows are counted as a spreadsheet does: the header is the first."""
+    """A problem with a field of a row. Rows are counted as in a spreadsheet: the header is row 1."""
 
     row: int
     field: str

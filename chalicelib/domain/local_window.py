@@ -17,7 +17,7 @@ _DAYS = 3  # that are looked through for an opening: a window may fall into the 
 
 
 class WindowPolicy(StrEnum):
-    """What happens to a client outside its hours: it waits for them, or is left out."""
+    """What happens outside a client's local hours: the message waits, or is not sent."""
 
     DEFER = "defer"
     SKIP = "skip"

@@ -36,14 +36,14 @@ _BECOMES = {
 
 
 class OnUnknown(StrEnum):
-    """What happens to a message whose outcome is unknown: it is tried again, or left for a person."""
+    """What happens to a message whose outcome is unknown: it is retried, or left for a person to decide."""
 
     RETRY = "retry"
     HOLD = "hold"
 
 
 class Late(StrEnum):
-    """What happens to a mailing whose start was missed: it still runs while its window is open, or it is skipped."""
+    """What happens to a mailing whose start was missed: it still runs if its end has not passed, or it is skipped."""
 
     RUN = "run"
     SKIP = "skip"

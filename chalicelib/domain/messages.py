@@ -26,12 +26,12 @@ MAX_ATTEMPTS_KEPT = 30
 
 
 class Outcome(StrEnum):
-    """What one call of the gateway came to.
+    """The outcome of one call to the gateway.
 
-    accepted: the gateway took the message. refused: it never will. failed: it did not take it, and may another time.
-    unknown: it may have taken it: a read timeout, a broken connection, an answer that makes no sense, a crash.
-    throttled: it takes no more messages at this moment. blocked: it takes nothing from this account or at this address.
-    The last two say nothing of the message, and use up none of its attempts.
+    accepted: the gateway accepted the message. refused: it never will. failed: it did not accept it now, but may
+    later. unknown: it may have accepted it (a read timeout, a broken connection, an unclear answer, a crash).
+    throttled: it accepts no more messages at the moment. blocked: it accepts nothing from this account or at this
+    address. The last two say nothing about the message and use up no attempts.
     """
 
     ACCEPTED = "accepted"

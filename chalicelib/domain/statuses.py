@@ -28,7 +28,7 @@ class Stage(StrEnum):
 
 
 class MailingStatus(StrEnum):
-    """Where a mailing stands."""
+    """The state of a mailing."""
 
     SCHEDULED = "scheduled"
     RUNNING = "running"
@@ -127,7 +127,7 @@ def state_for(status: MailingStatus, *, launched: bool) -> State:
 
 
 class MessageStatus(StrEnum):
-    """Where a message stands."""
+    """The state of a message."""
 
     QUEUED = "queued"
     SENDING = "sending"

@@ -18,7 +18,7 @@ MAX_PASSWORD_LENGTH = 256
 
 
 class Role(StrEnum):
-    """What a user may do: an operator everything but managing users."""
+    """What a user may do: an operator can do everything except manage users."""
 
     ADMIN = "admin"
     OPERATOR = "operator"

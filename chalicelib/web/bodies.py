@@ -24,7 +24,9 @@ TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, ex
 
 
 class ClientBody(Body):
-    """A client. `operator`: 3 digits as text or number; absent or null, it is taken from a +7 number."""
+    """A client. `operator` is 3 digits, as a string or a number. If it is absent or null, it is taken from a +7
+    number.
+    """
 
     model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
 
@@ -64,7 +66,9 @@ EndTime = Annotated[Moment, Field(examples=[_END])]
 
 
 class SegmentBody(Body):
-    """Whom a mailing goes to: any of the tags and any of the operators. What is absent does not narrow: {} is all."""
+    """Whom a mailing goes to: clients with any of these tags and any of these operators. An absent field means all;
+    {} is everybody.
+    """
 
     tag: OneOrMore[Tag] | None = None
     operator: OneOrMore[OperatorCode] | None = None
@@ -83,9 +87,9 @@ TimeOfDay = Annotated[StrictStr, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class LocalWindowBody(Body):
-    """The hours of a client's own day in which it may be reached; across midnight where `until` is before `from`.
+    """The local hours in which clients may get messages. They run past midnight if `until` is earlier than `from`.
 
-    `policy` says what happens outside them: the message waits (defer, also if it is absent) or is left out (skip).
+    `policy` says what happens outside these hours: the message waits (`defer`, the default) or is not sent (`skip`).
     """
 
     model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
@@ -104,7 +108,7 @@ class LocalWindowBody(Body):
 
 
 class MailingBody(Body):
-    """A mailing: one text to one segment in one sending window. It starts by itself at `start_time`."""
+    """A mailing: one text for a group of clients, sent between `start_time` and `end_time`. It starts automatically."""
 
     model_config = example({"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END})
 
@@ -150,7 +154,7 @@ DateIn = Annotated[
 
 
 class ReportBody(Body):
-    """The day, by the date in the report's time zone; null or absent: today so far."""
+    """The day, in the report's time zone. If it is null or absent, the report covers today so far."""
 
     model_config = example({"day": "2026-03-02"})
 
