@@ -51,39 +51,45 @@ class Metric:
 RETRY = "retry"  # of a message that waits for its next attempt, whatever the last one came to
 COUNT, MILLISECONDS, NO_UNIT = "Count", "Milliseconds", "None"
 
-MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were ordered")
+MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were created")
 MAILINGS_UNDER_WAY = Metric("MailingsUnderWay", NO_UNIT, "Running and paused mailings that a tick found")
 MAILINGS_STALLED = Metric(
-    "MailingsStalled", NO_UNIT, "Mailings that run, or should, and of which nothing came for five minutes"
+    "MailingsStalled", NO_UNIT, "Mailings that run, or should run, without progress for five minutes"
 )
-START_LATENESS = Metric("StartLateness", MILLISECONDS, "From a mailing's start, or its order if later, to its launch")
-DISPATCH_LAG = Metric("DispatchLag", MILLISECONDS, "From a mailing's launch until all rows of a shard were written")
+START_LATENESS = Metric(
+    "StartLateness", MILLISECONDS, "Time from a mailing's start, or its creation if later, to its launch"
+)
+DISPATCH_LAG = Metric(
+    "DispatchLag", MILLISECONDS, "Time from a mailing's launch until all rows of a shard were written"
+)
 MESSAGES_CREATED = Metric("MessagesCreated", COUNT, "Rows that dispatch added to the ledger")
-MESSAGES_DISPATCHED = Metric("MessagesDispatched", COUNT, "Hints that were put on the send queue")
+MESSAGES_DISPATCHED = Metric("MessagesDispatched", COUNT, "Messages that were put on the send queue")
 MESSAGES_SENT = Metric("MessagesSent", COUNT, "Messages that the gateway accepted")
-MESSAGES_FAILED = Metric("MessagesFailed", COUNT, "Messages that were refused, or whose attempts were used up")
-MESSAGES_UNKNOWN = Metric("MessagesUnknown", COUNT, "Messages of which it will not be known whether they were sent")
-MESSAGES_EXPIRED = Metric("MessagesExpired", COUNT, "Messages whose window closed first")
+MESSAGES_FAILED = Metric("MessagesFailed", COUNT, "Messages that were refused, or whose attempts all failed")
+MESSAGES_UNKNOWN = Metric("MessagesUnknown", COUNT, "Messages that may or may not have been sent")
+MESSAGES_EXPIRED = Metric("MessagesExpired", COUNT, "Messages that were not sent before the mailing's end")
 MESSAGES_CANCELLED = Metric("MessagesCancelled", COUNT, "Messages of cancelled mailings")
-MESSAGES_SKIPPED = Metric("MessagesSkipped", COUNT, "Messages to clients who are not to be called")
+MESSAGES_SKIPPED = Metric("MessagesSkipped", COUNT, "Messages to clients who must not get one")
 MESSAGES_PARKED = Metric(
     "MessagesParked",
     COUNT,
-    "Messages that were put back to wait, by why",
+    "Messages that were put back to wait, by reason",
     "reason",
     (Reason.CIRCUIT_OPEN.value, Reason.RATE_LIMIT.value, Reason.OUTSIDE_LOCAL_WINDOW.value, RETRY),
 )
-BATCH_SIZE = Metric("BatchSize", COUNT, "Messages that an invocation of the sender was given hints for")
-GATEWAY_LATENCY = Metric("GatewayLatency", MILLISECONDS, "How long calls of the gateway took")
-GATEWAY_FAILURES = Metric("GatewayFailures", COUNT, "Calls that the gateway did not answer, or not with yes or no")
-GATEWAY_REFUSED = Metric("GatewayRefused", COUNT, "Calls that the gateway answered with no")
-GATEWAY_THROTTLED = Metric("GatewayThrottled", COUNT, "Calls that the gateway answered with too many")
-GATEWAY_BLOCKED = Metric("GatewayBlocked", COUNT, "Calls whose answer was about the account: key, money, address")
-LEDGER_BUSY = Metric("LedgerBusy", COUNT, "Writes of senders that the ledger turned away and that were tried again")
-CIRCUIT_STATE = Metric("CircuitState", NO_UNIT, "0 while the circuit is closed, 1 open, 2 held; told by every tick")
+BATCH_SIZE = Metric("BatchSize", COUNT, "Messages given to one invocation of the sender")
+GATEWAY_LATENCY = Metric("GatewayLatency", MILLISECONDS, "How long gateway calls took")
+GATEWAY_FAILURES = Metric("GatewayFailures", COUNT, "Gateway calls without a clear answer")
+GATEWAY_REFUSED = Metric("GatewayRefused", COUNT, "Gateway calls that were refused")
+GATEWAY_THROTTLED = Metric("GatewayThrottled", COUNT, "Gateway calls answered with “too many”")
+GATEWAY_BLOCKED = Metric(
+    "GatewayBlocked", COUNT, "Gateway calls whose answer was about the account: key, money, address"
+)
+LEDGER_BUSY = Metric("LedgerBusy", COUNT, "Writes to the ledger that were throttled and retried")
+CIRCUIT_STATE = Metric("CircuitState", NO_UNIT, "0 while the circuit is closed, 1 open, 2 held; from every tick")
 API_LATENCY = Metric("ApiLatency", MILLISECONDS, "How long requests took, without API Gateway")
 API_ERRORS = Metric("ApiErrors", COUNT, "Requests that were answered with an error", "status", ("4xx", "5xx"))
-REPORTS_SENT = Metric("ReportsSent", COUNT, "Daily reports that left")
+REPORTS_SENT = Metric("ReportsSent", COUNT, "Daily reports that were sent")
 
 METRICS = (
     MAILINGS_CREATED,

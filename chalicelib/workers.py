@@ -49,10 +49,10 @@ def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bo
         about = {"unit": unit.kind, "mailing_id": unit.mailing_id, "shard": unit.shard}
         logger.debug("unit", extra={**about, "duration_ms": duration})
     except Malformed as error:
-        logger.error("poison on the dispatch queue", item=record["messageId"], error=str(error))
+        logger.error("unreadable message on the dispatch queue", item=record["messageId"], error=str(error))
         return False
     except Exception:  # the boundary of one record
-        logger.exception("unit failed, seen again later", item=record["messageId"])
+        logger.exception("dispatch unit failed, will be retried", item=record["messageId"])
         return False
     return True
 

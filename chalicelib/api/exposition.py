@@ -39,15 +39,15 @@ STALLED = Family(
     "stalled_mailings",
     "gauge",
     (),
-    "Mailings that run, and nothing came of anybody for five minutes, though the gateway works",
+    "Running mailings without progress for five minutes, although the gateway works",
 )
-UNHEARD = Family("worker_unheard_seconds", "gauge", ("worker",), "How long ago each kind of worker was heard of")
-CLIENTS = Family("clients", "gauge", (), "Clients in the directory")
-QUEUE = Family("queue_messages", "gauge", ("queue", "state"), "Messages that a queue holds, about")
-CIRCUIT = Family("gateway_circuit", "gauge", ("state",), "1 for the state that the gateway's circuit is in, else 0")
-RATE = Family("gateway_rate_limit", "gauge", (), "Messages a second that the gateway is given at most, 0 for no limit")
-CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Calls of the gateway by outcome")
-DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long calls of the gateway took")
+UNHEARD = Family("worker_unheard_seconds", "gauge", ("worker",), "How long ago each kind of worker was last active")
+CLIENTS = Family("clients", "gauge", (), "Clients")
+QUEUE = Family("queue_messages", "gauge", ("queue", "state"), "Messages that a queue holds, approximately")
+CIRCUIT = Family("gateway_circuit", "gauge", ("state",), "1 for the current state of the gateway's circuit, else 0")
+RATE = Family("gateway_rate_limit", "gauge", (), "The gateway's rate limit in messages per second, 0 for no limit")
+CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Gateway calls by outcome")
+DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long gateway calls took")
 
 FAMILIES = (MAILINGS, MESSAGES, UNCOUNTED, OVERDUE, STALLED, UNHEARD, CLIENTS, QUEUE, CIRCUIT, RATE, CALLS, DURATION)
 

@@ -223,7 +223,7 @@ class GatewayControlService:
             return control.slowed(self._clock.now(), taken, share, wish)
 
         control = self._update(slower)
-        logger.info("gateway throttles", messages=len(throttled), pace=round(control.slowed_to, 1))
+        logger.info("gateway asks for a lower rate", messages=len(throttled), pace=round(control.slowed_to, 1))
         return True
 
     def spread(self, messages: int) -> float:

@@ -33,7 +33,7 @@ class Heartbeats:
         try:
             self._repository.write(Heartbeat(worker, now, now + HEARD_WITHIN[worker]))
         except Unavailable as error:
-            logger.warning("heartbeat not written", worker=str(worker), error=str(error))
+            logger.warning("heartbeat not saved", worker=str(worker), error=str(error))
 
     def read(self) -> Sequence[Heartbeat]:
         """The last one of each kind of worker, of whichever process."""

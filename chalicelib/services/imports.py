@@ -51,7 +51,7 @@ class ImportService:
             try:
                 self._dispatch.send([Unit("import", import_id=import_id).body()])
             except Unavailable as error:
-                logger.warning("import left to the tick", import_id=import_id, error=str(error))
+                logger.warning("import not finished, the next tick continues it", import_id=import_id, error=str(error))
         return new
 
     def get(self, import_id: str) -> Import:

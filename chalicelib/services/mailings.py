@@ -67,7 +67,7 @@ class MailingService:
                 earlier = self._mailings.create_once(mailing, request, now + REQUESTS_KEPT)
         if earlier is None:
             measure(MAILINGS_CREATED)
-            logger.info("mailing ordered", mailing_id=mailing.mailing_id, start_at=mailing.start_at.isoformat())
+            logger.info("mailing created", mailing_id=mailing.mailing_id, start_at=mailing.start_at.isoformat())
         else:
             if request is None or earlier.fingerprint != request.fingerprint:
                 raise Invalid.of(KEY_FIELD, Fault.KEY_USED)

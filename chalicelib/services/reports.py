@@ -89,7 +89,7 @@ class ReportService:
             return None
         report = self.make(day)
         if not self._reports.begin(day.on, owner, self._clock.now()):
-            logger.warning("another has the report", day=day.on.isoformat())
+            logger.warning("another worker is sending the report", day=day.on.isoformat())
             return None
         return self._send_once(report, owner)
 

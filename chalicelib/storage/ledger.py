@@ -137,7 +137,7 @@ class Ledger:
                     if code in TRANSIENT or code == _NO_ANSWER:
                         again.append(place)
                     elif code not in (None, refusal):
-                        logger.error("a write of the ledger is wrong", code=code)
+                        logger.error("a write to the ledger was refused", code=code)
             left = again
             tries_made += 1
             over = tries_made >= tries if until is None else self._backoff.clock.now() >= until

@@ -126,7 +126,7 @@ def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Pat
     for content, told in (
         ("phone_number,tag\n+79990000000,Привет".encode("cp1251"), "The file is not in UTF-8."),
         (b"phone,name\n1,2\n", "the header has an unknown column: 'phone'"),
-        (b"", "must have the column phone_number"),
+        (b"", "must have a column phone_number"),
     ):
         file.write_bytes(content)
         page.locator("#field-file").set_input_files(file)

@@ -127,7 +127,9 @@ class Settler:
         elif unit.kind == RECOUNT:
             self._walker.send(unit, "", delay=RECOUNT_AFTER)
         elif unit.kind == STALLED:
-            logger.warning("mailing stalled, fed again", mailing_id=mailing.mailing_id, open=found.open)
+            logger.warning(
+                "mailing stalled, sending its messages again", mailing_id=mailing.mailing_id, open=found.open
+            )
             # Parked messages that a killed sender did not count would be looked for by nobody. Too many do no harm.
             parked = found.tally.by_status[WAITING] - state.statistics.by_status[WAITING]
             counts = Counter({DOUBTS: 1}) + Counter({WAITING: parked})
@@ -176,4 +178,4 @@ class Settler:
                     return
         self._walker.clear(mailing_id)
         self._mailings.purge(mailing_id)
-        logger.info("mailing removed", mailing_id=mailing_id)
+        logger.info("mailing deleted with its messages", mailing_id=mailing_id)

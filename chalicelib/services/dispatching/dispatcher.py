@@ -90,9 +90,9 @@ class Dispatcher:
                 case "zones":
                     self._zones.follow(deadline)
                 case _:
-                    logger.error("unknown unit dropped", unit=unit.kind[:80])
+                    logger.error("dropped a dispatch unit of an unknown kind", unit=unit.kind[:80])
         except NotFound:
-            logger.info("unit of a mailing that is gone", unit=unit.kind, mailing_id=unit.mailing_id)
+            logger.info("dispatch unit of a deleted mailing", unit=unit.kind, mailing_id=unit.mailing_id)
 
     # -- launch
 
@@ -121,7 +121,9 @@ class Dispatcher:
             try:
                 self._expand(Unit("expand", mailing.mailing_id, SHARDS[0]), deadline, pages=1)
             except Unavailable as error:
-                logger.warning("the first page has to wait", mailing_id=mailing.mailing_id, error=str(error))
+                logger.warning(
+                    "the first page was not read, will be retried", mailing_id=mailing.mailing_id, error=str(error)
+                )
             self._send_expansions(mailing.mailing_id, SHARDS)
             self._settle_at_end(running, now)
 

@@ -93,7 +93,7 @@ class Expander:
                 self._mailings.give_up(mailing_id, shard, owner, self._clock.now())
             raise
         if following is None:
-            logger.warning("another dispatcher has the shard", mailing_id=mailing_id, shard=shard)
+            logger.warning("another dispatcher is expanding the shard", mailing_id=mailing_id, shard=shard)
         elif not following.expanded:
             self._mailings.release(mailing_id, shard, owner)
         return following

@@ -94,7 +94,7 @@ class Walker:
         try:
             walk, changed = self._pages(mailing, walk, step, deadline)
         except _Lost:
-            logger.warning("another dispatcher has the walk", mailing_id=mailing_id, shard=unit.shard)
+            logger.warning("another dispatcher is walking the shard", mailing_id=mailing_id, shard=unit.shard)
             return False
         if not self._walks.save(mailing_id, replace(walk, lease_until=None)):
             return False

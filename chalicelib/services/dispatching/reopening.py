@@ -156,7 +156,7 @@ def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Chan
     mailings.add_counts(mailing_id, counts, now)
     applied = ledger.update(changes)
     done = sum(map(bool, applied))
-    logger.info("messages put back", mailing_id=mailing_id, count=done)
+    logger.info("messages retried", mailing_id=mailing_id, count=done)
     if missed := [change for change, ours in zip(changes, applied, strict=True) if not ours]:
         mailings.add_counts(mailing_id, Counter({name: -count for name, count in _moved(missed).items()}), now)
     return done

@@ -94,7 +94,7 @@ class ZoneChanges:
         count = written.count(Written.DONE)
         units = sum(write_units_of(old, new) for old, new in changes)
         self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: units}), now)
-        logger.info("messages follow their clients' time zones", mailing_id=mailing.mailing_id, count=count)
+        logger.info("messages moved to their clients' new time zones", mailing_id=mailing.mailing_id, count=count)
         if Written.BUSY in written or Written.UNSURE in written:  # refused: a sender has it, and knows the zone
             raise Unavailable("not all messages follow their clients' zones yet")
         return count

@@ -76,7 +76,7 @@ class Caller:
         except (NotNow, Unavailable) as error:
             return str(error)
         except Exception as error:  # the boundary of one record, which nobody would hear from again
-            logger.exception("no call was made", message_id=job.message.message_id)
+            logger.exception("the gateway was not called", message_id=job.message.message_id)
             return type(error).__name__
 
     def _attempt(self, job: Job, calls: Calls) -> Attempt:
@@ -97,7 +97,7 @@ class Caller:
         except (NotNow, Unavailable):
             raise
         except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
-            logger.exception("the gateway's adapter failed", message_id=message.message_id)
+            logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         duration = (self._clock.now() - started) // timedelta(milliseconds=1)
         return Attempt(
@@ -139,7 +139,7 @@ class Caller:
             self._look(job, calls, since)
             if self._clock.now() - since <= MAX_AGE:
                 return
-        raise NotNow("the tables are too slow for the last look")
+        raise NotNow("the tables are too slow to check the mailing again")
 
     def _look(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
         """Raise NotNow if the call must not be made after all: much can have happened since the claim.
@@ -148,7 +148,7 @@ class Caller:
         """
         state = self._states.get(job.mailing.mailing_id, since)
         if state is None:
-            raise NotNow("the mailing is gone")
+            raise NotNow("the mailing was deleted")
         self._look_at_client(job, calls, contact_since or since)
         control, paces = self._control.state(since), self._control.paces(state.mailing, since)
         now = self._clock.now()  # once everything is read
@@ -162,7 +162,7 @@ class Caller:
             self._control.missed(now - job.not_before)
             raise NotNow("too late for its turn")
         if control.open and not calls.probe:
-            raise NotNow("the circuit is open")
+            raise NotNow("sending is paused")
         if not job.paces.issuperset(paces):
             raise NotNow("the rate has changed")
 
@@ -173,9 +173,9 @@ class Caller:
             return
         contact = self._clients.contacts([message.client_id], consistent=True).get(message.client_id)
         if contact is None or contact.opted_out:
-            raise NotNow("the client is not to be called any more")
+            raise NotNow("the client has opted out or was deleted")
         if (contact.phone_number, contact.timezone) != (message.phone_number, message.timezone):
-            raise NotNow("the client has another number or time zone now")
+            raise NotNow("the client's number or time zone has changed")
         calls.client_known_at[message.key] = now
 
 

@@ -36,7 +36,7 @@ def obstacle(mailing: Mailing, now: datetime) -> str:
     if mailing.status is not MailingStatus.RUNNING:
         return f"the mailing is {mailing.status}"
     if now >= mailing.end_at:
-        return "the window has closed"
+        return "the end of the mailing has passed"
     return ""
 
 
@@ -85,7 +85,7 @@ class Claims:
             try:
                 hint = Hint.parse(item.body)
             except Malformed as error:
-                logger.error("poison on the send queue", item=item.item, error=str(error))
+                logger.error("unreadable message on the send queue", item=item.item, error=str(error))
                 batch.dead.append((item, None, None))
                 continue
             for client_id in hint.client_ids:
@@ -133,7 +133,9 @@ class Claims:
             mailing_id, client_id = key
             message = rows.get(key)
             if message is None:
-                logger.warning("hint without a row dropped", mailing_id=mailing_id, client_id=client_id)
+                logger.warning(
+                    "dropped a queue message without a row in the ledger", mailing_id=mailing_id, client_id=client_id
+                )
             elif self._is_due(message, wanted[key], now, batch):
                 jobs.append(Job(wanted[key], message, mailings[mailing_id]))
         return jobs

@@ -79,7 +79,7 @@ class Delivery:
         try:
             jobs = self._claims.take(wanted, batch)
         except Unavailable as error:
-            logger.warning("batch left for later", error=str(error), size=len(wanted))
+            logger.warning("batch not processed, will be retried", error=str(error), size=len(wanted))
             batch.turned_away += 1
             for key, item in wanted.items():
                 batch.keep(item, key, self._rng.uniform(*_TROUBLE_DELAY))
@@ -126,7 +126,7 @@ class Delivery:
                 self._outcomes.go_on(noted.wait)
             self._outcomes.put_back(noted.put_back)
         except ServiceError as error:
-            logger.warning("what the gateway says of itself could not be acted on", error=str(error))
+            logger.warning("the gateway's circuit or pace could not be updated", error=str(error))
 
     def _put_off(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[str]:
         """Have what is left seen again at its time; the items that stay on the queue for it.
@@ -151,12 +151,12 @@ class Delivery:
         try:
             self._send_queue.send_each([one for timed in split.values() for one in timed])
         except Unavailable as error:
-            logger.warning("messages are seen again together", error=str(error), count=len(split))
+            logger.warning("messages become visible together", error=str(error), count=len(split))
             staying |= dict.fromkeys(split)
         try:
             self._send_queue.postpone(hidden)
         except Unavailable as error:
-            logger.warning("messages are seen again later than planned", error=str(error), count=len(hidden))
+            logger.warning("messages become visible later than planned", error=str(error), count=len(hidden))
         return list(staying)
 
 

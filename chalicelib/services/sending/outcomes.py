@@ -93,12 +93,12 @@ class Outcomes:
         for (job, result, new, delay), ours in zip(written, applied, strict=True):
             batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
             if ours is Written.REFUSED:
-                logger.error("the claim ran out before the outcome was recorded", message_id=new.message_id)
+                logger.error("the claim expired before the outcome was saved", message_id=new.message_id)
             elif not ours:
                 batch.turned_away += 1
                 batch.keep(job.received, job.message.key, None)
                 self._unwritten.append((job.message, new))
-                logger.error("outcome not recorded yet", message_id=new.message_id)
+                logger.error("outcome not saved yet", message_id=new.message_id)
             else:
                 batch.count(job.message, new)
                 if delay is not None:
@@ -186,7 +186,7 @@ class Outcomes:
             try:
                 self._letters.put_back(mailing_id, client_ids)
             except (Conflict, NotFound) as error:  # it was cancelled, or has ended
-                logger.info("refused messages stay refused", mailing_id=mailing_id, error=error.fault.code)
+                logger.info("refused messages are not retried", mailing_id=mailing_id, error=error.fault.code)
 
     def bury(self, batch: Batch) -> None:
         """Send what no retry can cure to the dead letters, with the cause; redriven from there it is a hint again."""
@@ -195,7 +195,7 @@ class Outcomes:
             try:
                 self._dead_letters.send([body])
             except Unavailable as error:
-                logger.error("dead letter left on the queue", error=str(error))
+                logger.error("message not moved to the dead letters", error=str(error))
                 batch.keep(item, key, None)
 
     def count(self, batch: Batch) -> None:
@@ -211,7 +211,7 @@ class Outcomes:
                 elif state and may_be_over(state):
                     self._ask(RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
             except Unavailable as error:
-                logger.warning("counts left to be reconciled", mailing_id=mailing_id, error=str(error))
+                logger.warning("counts not saved, will be recounted", mailing_id=mailing_id, error=str(error))
 
     def _count_calls(self, batch: Batch) -> None:
         if not batch.attempts:
@@ -219,7 +219,7 @@ class Outcomes:
         try:
             self._calls.add(CallTotals.of(attempt for _, attempt in batch.attempts))
         except Unavailable as error:
-            logger.warning("calls of the gateway not counted", error=str(error), count=len(batch.attempts))
+            logger.warning("gateway calls not counted", error=str(error), count=len(batch.attempts))
 
     def _count_activity(self, batch: Batch) -> None:
         ended: Counter[str] = Counter()

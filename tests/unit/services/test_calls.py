@@ -171,7 +171,7 @@ def test_tables_that_are_too_slow_hold_the_call() -> None:
     tables = Tables(FrozenClock(START), running(), [0.4])
     gateway = RecordingGateway(tables, 1.5, 0.1)
     ((_, answer),) = made(tables, gateway, 1, None)
-    assert answer == "the tables are too slow for the last look"
+    assert answer == "the tables are too slow to check the mailing again"
     assert gateway.left == []
 
 
