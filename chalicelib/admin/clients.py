@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from pydantic import Field, StrictStr
 
-from ..domain.clients import MAX_TAG_LENGTH, Client, check_operator, check_tag, operator_of, zone
+from ..domain.clients import (
+    MAX_TAG_LENGTH,
+    OPTIONAL_FIELDS,
+    Client,
+    ClientFields,
+    check_operator,
+    check_tag,
+    operator_of,
+    zone,
+)
 from ..domain.errors import FieldError, Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, Segment
 from ..domain.messages import Message
-from ..services.clients import ClientFields
-from ..web.bodies import ClientBody
+from ..web.clients import ClientBody
 from ..web.paging import PageQuery
 from .forms import Form
 from .page_request import PageRequest
@@ -169,11 +177,9 @@ def delete_client(request: PageRequest, client_id: str) -> Redirect:
 
 
 def _entered(form: Form) -> ClientFields:
-    values = {
-        "phone_number": form.text("phone_number"),
-        "operator": form.text("operator") or None,
-        "tag": form.text("tag"),
-        "timezone": form.text("timezone") or "UTC",
-        "opted_out": form.flag("opted_out"),
-    }
+    """What stands in the form; what was left empty has its default."""
+    values: dict[str, object] = {"phone_number": form.text("phone_number")}
+    for one in fields(ClientFields):
+        if one.name in OPTIONAL_FIELDS:
+            values[one.name] = form.flag(one.name) if one.default is False else form.text(one.name) or one.default
     return form.into(ClientBody, values).fields()

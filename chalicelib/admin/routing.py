@@ -108,7 +108,17 @@ class Pages:
         max_bytes: int,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.routes.append(Route(method, path, handler, roles, shows, consumes, max_bytes))
+            self.routes.append(
+                Route(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    roles=roles,
+                    shows=shows,
+                    consumes=consumes,
+                    max_bytes=max_bytes,
+                )
+            )
             return handler
 
         return register

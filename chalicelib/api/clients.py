@@ -2,69 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import StrictBool
-
-from ..domain.clients import Client, operator_of
+from ..domain.clients import Client
 from ..domain.errors import Conflict, NotFound
-from ..services.clients import ClientFields
-from ..web.bodies import ClientBody, ClientQuery, PhoneNumber, Tag, TimeZone
-from ..web.fields import Body, MomentOut, OperatorCode, View, example
+from ..web.clients import ClientBody, ClientPatch, ClientQuery, ClientView, PhoneNumber
+from ..web.fields import Body, View, example
 from ..web.request import Request
 from .routing import Created, Routes
 
 routes = Routes("clients")
-
-
-class ClientPatch(Body):
-    """The fields of a client to change. Absent fields stay as they are."""
-
-    model_config = example({"tag": "vip"})
-
-    phone_number: PhoneNumber = ""
-    operator: OperatorCode | None = None
-    tag: Tag = ""
-    timezone: TimeZone = ""
-    opted_out: StrictBool = False
-
-    def over(self, client: Client) -> ClientFields:
-        """The client's fields with these in their place. An operator that came from the number follows the number."""
-        operator: str | None = client.operator
-        if "phone_number" in self.model_fields_set and client.operator == operator_of(client.phone_number):
-            operator = None
-        current = {
-            "phone_number": client.phone_number,
-            "operator": operator,
-            "tag": client.tag,
-            "timezone": client.timezone,
-            "opted_out": client.opted_out,
-        }
-        return ClientFields(**(current | self.model_dump(exclude_unset=True)))
-
-
-class ClientView(View):
-    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown."""
-
-    id: str
-    phone_number: str
-    operator: str | None
-    tag: str
-    timezone: str
-    opted_out: bool
-    created_at: MomentOut
-    updated_at: MomentOut
-
-    @classmethod
-    def of(cls, client: Client) -> ClientView:
-        return cls(
-            id=client.client_id,
-            phone_number=client.phone_number,
-            operator=client.operator or None,
-            tag=client.tag,
-            timezone=client.timezone,
-            opted_out=client.opted_out,
-            created_at=client.created_at,
-            updated_at=client.updated_at,
-        )
 
 
 class ClientPage(View):

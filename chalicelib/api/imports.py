@@ -89,8 +89,8 @@ class ImportQuery(BaseModel):
 def import_clients(request: Request, query: ImportQuery, body: str) -> Created[ImportView]:
     """Import clients from a CSV file in UTF-8, separated by commas or semicolons.
 
-    The header names the columns in any order: `phone_number`, and optionally `operator`, `tag`, `timezone` and
-    `opted_out` (true or false). If a column is missing or a value is empty, an existing client keeps their value and
+    The header names the columns in any order: `phone_number`, and optionally any other field of a client
+    (`opted_out` is true or false). If a column is missing or a value is empty, an existing client keeps their value and
     a new client gets the default. Clients who have opted out stay opted out, unless the row says `false` and the
     request says `allow_opt_in=true`. If a number comes twice and one row opts out, the opt-out counts. Correct rows
     are written in the background, about 100,000 in half a minute; the answer says how many rows were rejected.

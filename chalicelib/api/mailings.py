@@ -55,14 +55,14 @@ class MailingPatch(Body):
         if "local_window" in self.model_fields_set:
             window = self.local_window.window() if self.local_window else None
         return MailingFields(
-            merged["text"],
-            self.clients.segment() if "clients" in self.model_fields_set else mailing.segment,
-            merged["start_time"],
-            merged["end_time"],
-            merged["on_unknown"],
-            merged["rate_limit"],
-            window,
-            merged["late"],
+            text=merged["text"],
+            segment=self.clients.segment() if "clients" in self.model_fields_set else mailing.segment,
+            start_at=merged["start_time"],
+            end_at=merged["end_time"],
+            on_unknown=merged["on_unknown"],
+            rate_limit=merged["rate_limit"],
+            local_window=window,
+            late=merged["late"],
         )
 
 

@@ -126,18 +126,18 @@ class Routes:
         def register(handler: Handler) -> Handler:
             self.operations.append(
                 Operation(
-                    method,
-                    path,
-                    handler,
-                    self.tag,
-                    roles,
-                    errors,
-                    consumes,
-                    produces,
-                    max_bytes,
-                    reads,
-                    answers,
-                    typing.get_type_hints(handler),
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    tag=self.tag,
+                    roles=roles,
+                    errors=errors,
+                    consumes=consumes,
+                    produces=produces,
+                    max_bytes=max_bytes,
+                    reads=reads,
+                    answers=answers,
+                    hints=typing.get_type_hints(handler),
                 )
             )
             return handler

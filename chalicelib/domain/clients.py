@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -27,15 +28,29 @@ KEY_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """One entry of the directory. `operator` is the 3-digit code, or "" where it is not known."""
+class ClientFields:
+    """What people say of a client: every such field stands here once. `operator` None: taken from a +7 number.
 
-    client_id: str
+    All but the number are optional. What the API, the forms, CSV and the table have besides is how they write a field.
+    """
+
     phone_number: str
-    operator: str
-    tag: str
-    timezone: str
-    opted_out: bool
+    operator: str | None = None
+    tag: str = ""
+    timezone: str = "UTC"
+    opted_out: bool = False
+
+
+CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
+OPTIONAL_FIELDS = frozenset(CLIENT_FIELDS) - {"phone_number"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client(ClientFields):
+    """One entry of the directory. `operator` is the 3-digit code, or "" if it is not known."""
+
+    operator: str = ""
+    client_id: str
     created_at: datetime
     updated_at: datetime
     # Whether the number was ever changed: the id is then not the one that follows from the number.
@@ -44,6 +59,11 @@ class Client:
     @property
     def shard(self) -> str:
         return shard_of(self.client_id)
+
+    @property
+    def fields(self) -> ClientFields:
+        """What people said of it."""
+        return ClientFields(**{name: getattr(self, name) for name in CLIENT_FIELDS})
 
     def in_place_of(self, old: Client) -> Client:
         """What an existing client becomes by these fields: the same client, since the same time."""
@@ -55,7 +75,7 @@ def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_op
 
     Nobody is opted in unless that is allowed.
     """
-    kept = {name: getattr(old, name) for name in ("operator", "tag", "timezone", "opted_out") if name not in given}
+    kept = {name: getattr(old, name) for name in OPTIONAL_FIELDS - given}
     if old.opted_out and not allow_opt_in:
         kept["opted_out"] = True
     return replace(row.in_place_of(old), **kept)
@@ -156,25 +176,27 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def new_client(
-    *, phone_number: str, operator: str | None, tag: str, timezone: str, opted_out: bool, now: datetime
-) -> Client:
-    """A client with checked fields; Invalid names every field that is wrong."""
+# The rule of each field that has one, which answers the value as it is kept.
+_RULES: Mapping[str, Callable[[str], str]] = {
+    "phone_number": normalize_phone,
+    "operator": check_operator,
+    "tag": check_tag,
+    "timezone": check_timezone,
+}
+
+
+def new_client(given: ClientFields, now: datetime) -> Client:
+    """A client with checked fields; raises Invalid, which names every field that is wrong."""
+    values = {name: getattr(given, name) for name in CLIENT_FIELDS}
     errors: list[FieldError] = []
-    number = code = ""
-    try:
-        number = normalize_phone(phone_number)
-    except Invalid as error:
-        errors += error.errors
-    try:
-        code = operator_of(number) if operator is None or operator == "" else check_operator(operator)
-    except Invalid as error:
-        errors += error.errors
-    for check, value in ((check_tag, tag), (check_timezone, timezone)):
+    for name, rule in _RULES.items():
+        if name == "operator" and not values[name]:
+            continue
         try:
-            check(value)
+            values[name] = rule(values[name])
         except Invalid as error:
             errors += error.errors
     if errors:
         raise Invalid(*errors)
-    return Client(client_id_for(number), number, code, tag.strip(), timezone, opted_out, now, now)
+    values["operator"] = values["operator"] or operator_of(values["phone_number"])
+    return Client(**values, client_id=client_id_for(values["phone_number"]), created_at=now, updated_at=now)

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from .clients import Client, client_id_for, new_client, normalize_phone
+from .clients import CLIENT_FIELDS, Client, ClientFields, client_id_for, new_client, normalize_phone
 from .csv_cells import unguarded
 from .errors import FieldError, Invalid
 from .faults import Fault
 
-COLUMNS = ("phone_number", "operator", "tag", "timezone", "opted_out")
+COLUMNS = CLIENT_FIELDS
 # An export has these too; they say what was, not what is to be.
 IGNORED_COLUMNS = frozenset({"id", "created_at", "updated_at"})
 MAX_ROWS = 200_000
@@ -143,15 +143,9 @@ def _values(columns: list[str], cells: list[str]) -> dict[str, str]:
 def _client(values: dict[str, str], now: datetime) -> Client:
     opted_out = _FLAGS.get(values.get("opted_out", "").lower())
     errors = () if opted_out is not None else (FieldError("opted_out", Fault.NOT_A_FLAG),)
+    texts = {name: value for name, value in values.items() if name in COLUMNS and value and name != "opted_out"}
     try:
-        client = new_client(
-            phone_number=values.get("phone_number", ""),
-            operator=values.get("operator") or None,
-            tag=values.get("tag", ""),
-            timezone=values.get("timezone") or "UTC",
-            opted_out=bool(opted_out),
-            now=now,
-        )
+        client = new_client(ClientFields(**{"phone_number": "", **texts}, opted_out=bool(opted_out)), now)
     except Invalid as error:
         raise Invalid(*error.errors, *errors) from error
     if errors:

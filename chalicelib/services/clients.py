@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from ..clock import SystemClock
-from ..domain.clients import Client, is_client_id, new_client, normalize_phone
+from ..domain.clients import Client, ClientFields, is_client_id, new_client, normalize_phone
 from ..domain.errors import Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
@@ -19,17 +19,6 @@ from ..storage.segments import SegmentCount
 _CURSOR = re.compile(r"|(0[0-9]|1[0-5])\|([0-9]{1,2}:.{0,100})?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFields:
-    """What a person says of a client. `operator` None: taken from a +7 number."""
-
-    phone_number: str
-    operator: str | None = None
-    tag: str = ""
-    timezone: str = "UTC"
-    opted_out: bool = False
-
-
 class ClientService:
     """Create, read, change, remove and list clients."""
 
@@ -37,19 +26,9 @@ class ClientService:
         self._clients = clients
         self._clock = clock
 
-    def _checked(self, fields: ClientFields) -> Client:
-        return new_client(
-            phone_number=fields.phone_number,
-            operator=fields.operator,
-            tag=fields.tag,
-            timezone=fields.timezone,
-            opted_out=fields.opted_out,
-            now=self._clock.now(),
-        )
-
     def create(self, fields: ClientFields) -> Client:
         """Add a client; Invalid names each wrong field, Conflict where the number is taken."""
-        return self._clients.create(self._checked(fields))
+        return self._clients.create(new_client(fields, self._clock.now()))
 
     def get(self, client_id: str) -> Client:
         """The client of that id; NotFound where there is none."""
@@ -70,11 +49,7 @@ class ClientService:
 
     def opt_out(self, client_id: str, opted_out: bool) -> Client:
         """Let a client opt out, or in again; Conflict as for `change`. What has begun to be sent is still sent."""
-
-        def fields_of(client: Client) -> ClientFields:
-            return ClientFields(client.phone_number, client.operator, client.tag, client.timezone, opted_out)
-
-        return self.revise(client_id, fields_of)
+        return self.revise(client_id, lambda client: replace(client.fields, opted_out=opted_out))
 
     def change(self, client_id: str, fields: ClientFields) -> Client:
         """Set all fields of a client, whose id stays.
@@ -86,7 +61,7 @@ class ClientService:
     def revise(self, client_id: str, fields_of: Callable[[Client], ClientFields]) -> Client:
         """Set the fields of a client to what follows from the present ones; Conflict as for `change`."""
         old = self.get(client_id)
-        new = self._checked(fields_of(old))
+        new = new_client(fields_of(old), self._clock.now())
         later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
         return self._clients.change(old, replace(new.in_place_of(old), updated_at=later))
 

@@ -7,7 +7,9 @@ gone and whose number had changed (`client_numbers`).
 
 from __future__ import annotations
 
-from ..domain.clients import KEY_SEPARATOR, Client
+from typing import Any
+
+from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client
 from .dynamodb import Item
 from .models import ClientModel, from_ms
 
@@ -24,11 +26,7 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
         shard=client.shard,
         tag_key=KEY_SEPARATOR.join((client.tag, client.operator, client.client_id)),
         operator_key=KEY_SEPARATOR.join((client.operator, client.client_id)),
-        phone_number=client.phone_number,
-        operator=client.operator,
-        tag=client.tag,
-        timezone=client.timezone,
-        opted_out=client.opted_out,
+        **{name: getattr(client, name) for name in CLIENT_FIELDS},
         created_at=client.created_at,
         updated_at=client.updated_at,
         renumbered=client.renumbered or None,
@@ -36,15 +34,17 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
 
 
 def client_of(item: Item) -> Client:
-    """The client of an item."""
+    """The client of an item. What an older version did not write has its default."""
+    given = {name: _value(item[name]) for name in CLIENT_FIELDS if name in item}
     return Client(
-        item["client_id"]["S"],
-        item["phone_number"]["S"],
-        item["operator"]["S"],
-        item["tag"]["S"],
-        item["timezone"]["S"],
-        item["opted_out"]["BOOL"],
-        from_ms(float(item["created_at"]["N"])),
-        from_ms(float(item["updated_at"]["N"])),
-        "renumbered" in item,
+        **given,
+        client_id=item["client_id"]["S"],
+        created_at=from_ms(float(item["created_at"]["N"])),
+        updated_at=from_ms(float(item["updated_at"]["N"])),
+        renumbered="renumbered" in item,
     )
+
+
+def _value(attribute: dict[str, Any]) -> Any:
+    """The value of an attribute that is a text or a flag."""
+    return next(iter(attribute.values()))

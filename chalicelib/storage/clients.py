@@ -12,7 +12,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import Client, Contact, client_id_for, in_place_of_row
+from ..domain.clients import OPTIONAL_FIELDS, Client, Contact, client_id_for, in_place_of_row
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
@@ -27,7 +27,6 @@ from .segments import Change, SegmentCount, SegmentCounters, moves_of
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
 _ACTIONS = 100  # in a transaction; DynamoDB takes no more
 _CONTACT = ("client_id", "phone_number", "timezone", "opted_out")
-_ALL_FIELDS = frozenset({"operator", "tag", "timezone", "opted_out"})
 _AT_ONCE = 100  # clients that are read and changed together
 
 
@@ -206,7 +205,7 @@ class ClientRepository:
             changes: list[Change] = []
             for client in left:
                 old = places[client.phone_number].client
-                names = given.get(client_id_for(client.phone_number), _ALL_FIELDS)
+                names = given.get(client_id_for(client.phone_number), OPTIONAL_FIELDS)
                 if old:
                     new = in_place_of_row(client, old, names, allow_opt_in=allow_opt_in)
                     kept = old.opted_out and not client.opted_out and "opted_out" in names and not allow_opt_in

@@ -16,7 +16,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import Client, new_client
+from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, new_client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.imports import ClientFile, RowError
@@ -30,7 +30,6 @@ _REPORTED = 1_000  # errors in one item, and in one page of the report
 _OPEN = "imports"
 _PROGRESS = "progress"
 _KEPT_FOR = timedelta(days=7)
-_FIELDS = ("phone_number", "operator", "tag", "timezone", "opted_out")  # of a client, in a chunk's order
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +80,13 @@ class ImportRepository:
         chunks = [[_cells(client, file.given) for client in part] for part in _parts(clients, CHUNK)]
         reports = [[_error_cells(one) for one in part] for part in _parts(file.errors, _REPORTED)]
         new = Import(
-            import_id,
-            now,
-            created_by,
-            file.rows,
-            file.rejected,
-            len(file.errors),
-            len(chunks),
+            import_id=import_id,
+            created_at=now,
+            created_by=created_by,
+            rows=file.rows,
+            rejected=file.rejected,
+            errors=len(file.errors),
+            chunks=len(chunks),
             allow_opt_in=allow_opt_in,
         )
         expires_at = to_ms(now + _KEPT_FOR) // 1000
@@ -147,7 +146,8 @@ class ImportRepository:
         rows = _unpacked(row.content) if row and row.content else []
         clients = [_client(cells, at.created_at) for cells in rows]
         given = [
-            frozenset(name for name, cell in zip(_FIELDS, cells, strict=True) if cell is not None) for cells in rows
+            frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=True) if cell is not None)
+            for cells in rows
         ]
         return clients, {client.client_id: names for client, names in zip(clients, given, strict=True)}
 
@@ -206,21 +206,15 @@ def _unpacked(content: str) -> list[list[Any]]:
 
 
 def _cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
-    """The client's fields, None for those that the file says nothing of."""
-    names = given.get(client.client_id, frozenset(_FIELDS))
-    return [getattr(client, name) if name in names or name == "phone_number" else None for name in _FIELDS]
+    """The client's fields in their order, None for those that the file says nothing of."""
+    names = given.get(client.client_id, frozenset(CLIENT_FIELDS))
+    return [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
 
 
 def _client(cells: list[Any], now: datetime) -> Client:
-    phone_number, operator, tag, timezone, opted_out = cells
-    return new_client(
-        phone_number=phone_number,
-        operator=operator,
-        tag=tag or "",
-        timezone=timezone or "UTC",
-        opted_out=bool(opted_out),
-        now=now,
-    )
+    # An older version may have written fewer cells.
+    given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
+    return new_client(ClientFields(**given), now)
 
 
 def _error_cells(error: RowError) -> list[Any]:

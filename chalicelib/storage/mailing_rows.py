@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ..domain.clients import SHARDS
@@ -75,27 +75,31 @@ def mailing_of(row: MailingModel) -> Mailing:
     assert row.created_at  # noqa: S101
     assert row.updated_at  # noqa: S101
     return Mailing(
-        row.mailing_id,
-        row.text or "",
-        Segment(tuple(row.tags or ()), tuple(row.operators or ())),
-        row.start_at,
-        row.end_at,
-        MailingStatus(row.status or ""),
-        int(row.revision or 0),
-        row.created_at,
-        row.updated_at,
-        OnUnknown(row.on_unknown or OnUnknown.RETRY),
-        None if row.rate_limit is None else int(row.rate_limit),
-        row.created_by or "",
-        row.launched_at,
-        row.finished_at,
-        _window(row),
-        Late(row.late or Late.RUN),
-        tuple(row.reopening or ()),
-        tuple(sorted((name, int(count)) for name, count in row.final.attribute_values.items())) if row.final else (),
-        tuple(_change(text) for text in row.history or ()),
-        row.widened_at,
+        mailing_id=row.mailing_id,
+        text=row.text or "",
+        segment=Segment(tuple(row.tags or ()), tuple(row.operators or ())),
+        start_at=row.start_at,
+        end_at=row.end_at,
+        status=MailingStatus(row.status or ""),
+        revision=int(row.revision or 0),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        on_unknown=OnUnknown(row.on_unknown or OnUnknown.RETRY),
+        rate_limit=None if row.rate_limit is None else int(row.rate_limit),
+        created_by=row.created_by or "",
+        launched_at=row.launched_at,
+        finished_at=row.finished_at,
+        local_window=_window(row),
+        late=Late(row.late or Late.RUN),
+        reopening=tuple(row.reopening or ()),
+        final=_counts(row.final.attribute_values) if row.final else (),
+        history=tuple(_change(text) for text in row.history or ()),
+        widened_at=row.widened_at,
     )
+
+
+def _counts(stored: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((name, int(count)) for name, count in stored.items()))
 
 
 def _change(text: str) -> tuple[datetime, MailingStatus]:
@@ -113,16 +117,16 @@ def _window(row: MailingModel) -> LocalWindow | None:
 def shard_of(row: MailingModel) -> ShardProgress:
     """How far dispatch has come."""
     return ShardProgress(
-        row.part.removeprefix(_SHARD),
-        row.cursor or "",
-        bool(row.expanded),
-        int(row.rows or 0),
-        row.feed_cursor or "",
-        bool(row.fed),
-        int(row.feed_round or 0),
-        row.owner or "",
-        row.lease_until,
-        row.updated_at,
+        shard=row.part.removeprefix(_SHARD),
+        cursor=row.cursor or "",
+        expanded=bool(row.expanded),
+        rows=int(row.rows or 0),
+        feed_cursor=row.feed_cursor or "",
+        fed=bool(row.fed),
+        feed_round=int(row.feed_round or 0),
+        owner=row.owner or "",
+        lease_until=row.lease_until,
+        counted_at=row.updated_at,
     )
 
 

@@ -1,4 +1,4 @@
-"""What people say of a client, a mailing or a report, as it is read from a request or from a form."""
+"""What people say of a mailing or a report, as it is read from a request or from a form."""
 
 from __future__ import annotations
 
@@ -6,48 +6,15 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
-from ..domain.clients import MAX_TAG_LENGTH, check_tag, check_timezone, normalize_phone
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import MAX_RATE, MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH, Late, OnUnknown, Segment, check_text
-from ..services.clients import ClientFields
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Late, OnUnknown, Segment, check_text
 from ..services.mailing_fields import MailingFields
+from .clients import Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
-from .paging import PageQuery
-
-PhoneNumber = Annotated[StrictStr, by_rule(normalize_phone), Field(max_length=40, examples=["+79161234567"])]
-Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
-TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
-
-
-class ClientBody(Body):
-    """A client. `operator` is 3 digits, as a string or a number. If it is absent or null, it is taken from a +7
-    number.
-    """
-
-    model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
-
-    phone_number: PhoneNumber
-    operator: OperatorCode | None = None
-    tag: Tag = ""
-    timezone: TimeZone = "UTC"
-    opted_out: StrictBool = False
-
-    def fields(self) -> ClientFields:
-        return ClientFields(self.phone_number, self.operator, self.tag, self.timezone, self.opted_out)
-
-
-class ClientQuery(PageQuery):
-    """`tag` and `operator` may be given several times: any of them."""
-
-    tag: list[Tag] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
-    operator: list[OperatorCode] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
-
-    def segment(self) -> Segment:
-        return Segment.checked(tuple(self.tag), tuple(self.operator))
 
 
 def _text(text: str) -> str:
@@ -128,14 +95,14 @@ class MailingBody(Body):
 
     def fields(self) -> MailingFields:
         return MailingFields(
-            self.text,
-            self.clients.segment(),
-            self.start_time,
-            self.end_time,
-            self.on_unknown,
-            self.rate_limit,
-            self.local_window.window() if self.local_window else None,
-            self.late,
+            text=self.text,
+            segment=self.clients.segment(),
+            start_at=self.start_time,
+            end_at=self.end_time,
+            on_unknown=self.on_unknown,
+            rate_limit=self.rate_limit,
+            local_window=self.local_window.window() if self.local_window else None,
+            late=self.late,
         )
 
 

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 from pydantic import BeforeValidator, Field, StrictStr
 
-from ..domain.clients import Client
+from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..wording import reason_text
-from .bodies import ClientQuery
+from .clients import ClientQuery
 from .fields import query_integer
 from .paging import PageQuery
 from .parsing import CSV
@@ -22,7 +22,7 @@ from .request import Request, Text
 
 # Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
 MAX_ROWS = 5_000
-_CLIENT_COLUMNS = ("id", "phone_number", "operator", "tag", "timezone", "opted_out", "created_at", "updated_at")
+_CLIENT_COLUMNS = ("id", *CLIENT_FIELDS, "created_at", "updated_at")
 _MESSAGE_COLUMNS = (
     "id",
     "client",
@@ -84,16 +84,14 @@ def _page(
 
 
 def _client_cells(client: Client) -> list[str]:
-    return [
-        client.client_id,
-        client.phone_number,
-        client.operator,
-        guarded(client.tag),
-        client.timezone,
-        "true" if client.opted_out else "false",
-        _moment(client.created_at),
-        _moment(client.updated_at),
-    ]
+    said = [_cell(name, getattr(client, name)) for name in CLIENT_FIELDS]
+    return [client.client_id, *said, _moment(client.created_at), _moment(client.updated_at)]
+
+
+def _cell(name: str, value: str | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if name == "phone_number" else guarded(value)  # a number keeps its plus: nothing else can follow it
 
 
 def _message_cells(message: Message) -> list[str]:

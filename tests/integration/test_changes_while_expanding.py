@@ -11,9 +11,8 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.clients import SHARDS, Client
+from chalicelib.domain.clients import SHARDS, Client, ClientFields
 from chalicelib.domain.mailings import Mailing, Segment
-from chalicelib.services.clients import ClientFields
 from chalicelib.services.dispatching import expansion
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from chalicelib.domain.clients import client_id_for, new_client
+from chalicelib.domain.clients import ClientFields, client_id_for, new_client
 from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
@@ -53,8 +53,7 @@ class Points:
 def prepared(**points: object) -> Iterator[tuple[World, Points]]:
     """A world with a few clients, in which workers take turns in the same order every time."""
     with new_world(seed=1, max_attempts=3) as world:
-        fields = {"operator": "916", "tag": "vip", "timezone": "UTC", "opted_out": False, "now": world.clock.now()}
-        clients = [new_client(phone_number=phone, **fields) for phone in PHONES]
+        clients = [new_client(ClientFields(phone, "916", "vip"), world.clock.now()) for phone in PHONES]
         assert len({client.shard for client in clients}) == 3 == 2 + len({client.shard for client in clients[2:]})
         world.services.clients._clients.upsert(clients)
         world.scheduler.switching = 0.0

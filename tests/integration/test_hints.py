@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import Client, new_client
+from chalicelib.domain.clients import Client, ClientFields, new_client
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
@@ -31,8 +31,8 @@ def world() -> Iterator[World]:
 
 def neighbours(world: World, count: int) -> list[Client]:
     """So many clients of one shard, whom one hint is for."""
-    fields = {"operator": "916", "tag": "all", "timezone": "UTC", "opted_out": False, "now": world.clock.now()}
-    anybody = (new_client(phone_number=f"+7916{number:07d}", **fields) for number in itertools.count())
+    now = world.clock.now()
+    anybody = (new_client(ClientFields(f"+7916{number:07d}", tag="all"), now) for number in itertools.count())
     chosen = list(itertools.islice((client for client in anybody if client.shard == "07"), count))
     world.services.clients._clients.upsert(chosen)
     return chosen

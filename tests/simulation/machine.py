@@ -15,11 +15,10 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.api.mailings import MailingPatch
-from chalicelib.domain.clients import Client
+from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.errors import Conflict, Invalid
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import OnUnknown, Segment
-from chalicelib.services.clients import ClientFields
 from chalicelib.services.dispatching import completion, expansion
 from tests.simulation.ending import go_on, let_all_end
 from tests.simulation.promises import Promised, Witness

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.clients import new_client
+from chalicelib.domain.clients import ClientFields, new_client
 from tests.support.local_run import ApiCaller, Run, wait_until
 
 _ENDED = ("finished", "cancelled", "expired")
@@ -15,10 +15,7 @@ _ENDED = ("finished", "cancelled", "expired")
 def add_clients(run: Run, count: int, tag: str = "many", first: int = 0) -> None:
     """Put so many clients into the directory, whose numbers go on from the first; who is there gets the new tag."""
     now = datetime.now(UTC)
-    clients = [
-        new_client(phone_number=f"+7916{number:07d}", operator=None, tag=tag, timezone="UTC", opted_out=False, now=now)
-        for number in range(first, first + count)
-    ]
+    clients = [new_client(ClientFields(f"+7916{number:07d}", tag=tag), now) for number in range(first, first + count)]
     with run.services() as services:
         services.clients._clients.upsert(clients)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -18,10 +18,9 @@ from app import app
 from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
-from chalicelib.domain.clients import Client, new_client
+from chalicelib.domain.clients import Client, ClientFields, new_client
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, gateway_id_for, message_id_for
-from chalicelib.services.clients import ClientFields
 from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.storage.models import Tables, bind
 from infra.local.event_sources import EventSourceRunner
@@ -53,14 +52,15 @@ class World:
 
     def add_clients(self, count: int, *, tag: str = "vip", operator: str = "916", **fields: Any) -> list[Client]:
         """Put so many clients of a tag into the directory."""
-        values = {"timezone": "UTC", "opted_out": False, **fields}
         clients = [
             new_client(
-                phone_number=f"+7{operator}{abs(hash_of(tag)) % 1000:03d}{number:04d}",
-                operator=operator,
-                tag=tag,
-                now=self.clock.now(),
-                **values,
+                ClientFields(
+                    phone_number=f"+7{operator}{abs(hash_of(tag)) % 1000:03d}{number:04d}",
+                    operator=operator,
+                    tag=tag,
+                    **fields,
+                ),
+                self.clock.now(),
             )
             for number in range(count)
         ]
@@ -120,7 +120,7 @@ class World:
 
     def opt_out(self, client: Client) -> None:
         """Let a client opt out."""
-        fields = ClientFields(client.phone_number, client.operator, client.tag, client.timezone, opted_out=True)
+        fields = replace(client.fields, opted_out=True)
         self.services.clients.change(client.client_id, fields)
 
     def everybody(self) -> list[Client]:

@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib.api.mailings import MailingQuery
 from chalicelib.api.messages import MessageQuery
-from chalicelib.domain.clients import new_client
+from chalicelib.domain.clients import ClientFields, new_client
 from chalicelib.web import paging
-from chalicelib.web.bodies import ClientQuery
+from chalicelib.web.clients import ClientQuery
 from chalicelib.web.paging import PageQuery
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api
@@ -250,7 +250,7 @@ def test_a_page_costs_the_same_however_many_clients_there_are(api: Api) -> None:
 
     def add(numbers: range) -> None:
         made = (ClientBodyFactory(phone_number=f"+7916{number:07d}", timezone=zones[number % 3]) for number in numbers)
-        repository.upsert([new_client(**body, opted_out=False, now=api.clock.now()) for body in made])
+        repository.upsert([new_client(ClientFields(**body), api.clock.now()) for body in made])
 
     def cost() -> list[tuple[str, int]]:
         bodies: list[tuple[str, int]] = []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.clients import (
     SHARDS,
+    ClientFields,
     check_operator,
     check_tag,
     check_timezone,
@@ -201,21 +202,21 @@ def test_what_can_be_no_id_is_recognised(text: str) -> None:
 
 def test_a_new_client_has_checked_fields() -> None:
     """Its operator comes from the number unless it is given: numbers are ported."""
-    fields: dict[str, Any] = {"tag": " vip ", "timezone": "Europe/Moscow", "opted_out": True, "now": START}
-    made = new_client(phone_number="8 916 123-45-67", operator=None, **fields)
+    fields: dict[str, Any] = {"tag": " vip ", "timezone": "Europe/Moscow", "opted_out": True}
+    made = new_client(ClientFields("8 916 123-45-67", **fields), START)
     expected = ClientFactory(
         phone_number="+79161234567", operator="916", tag="vip", timezone="Europe/Moscow", opted_out=True
     )
     assert made == expected
-    assert new_client(phone_number="+79161234567", operator="", **fields).operator == "916"
-    assert new_client(phone_number="+79161234567", operator="903", **fields).operator == "903"
+    assert new_client(ClientFields("+79161234567", "", **fields), START).operator == "916"
+    assert new_client(ClientFields("+79161234567", "903", **fields), START).operator == "903"
 
 
 def test_every_wrong_field_of_a_new_client_is_named() -> None:
     """In one answer, not one after the other."""
 
     def make() -> None:
-        new_client(phone_number="", operator="9", tag="\n\x00", timezone="", opted_out=False, now=START)
+        new_client(ClientFields("", operator="9", tag="\n\x00", timezone=""), START)
 
     assert refusal(make) == ["phone_number", "operator", "tag", "timezone"]
 

@@ -1,0 +1,91 @@
+"""A client as requests, forms and answers have it: how each field is written, and read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StrictStr
+
+from ..domain.clients import (
+    CLIENT_FIELDS,
+    MAX_TAG_LENGTH,
+    Client,
+    ClientFields,
+    check_tag,
+    check_timezone,
+    normalize_phone,
+    operator_of,
+)
+from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
+from .fields import Body, MomentOut, OperatorCode, View, by_rule, example
+from .paging import PageQuery
+
+PhoneNumber = Annotated[StrictStr, by_rule(normalize_phone), Field(max_length=40, examples=["+79161234567"])]
+Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
+TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
+
+
+class ClientBody(Body):
+    """A client. `operator` is 3 digits, as a string or a number. If it is absent or null, it is taken from a +7
+    number.
+    """
+
+    model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
+
+    phone_number: PhoneNumber
+    operator: OperatorCode | None = None
+    tag: Tag = ""
+    timezone: TimeZone = "UTC"
+    opted_out: StrictBool = False
+
+    def fields(self) -> ClientFields:
+        return ClientFields(**self.model_dump())
+
+
+class ClientPatch(ClientBody):
+    """The fields of a client to change. Absent fields stay as they are."""
+
+    model_config = example({"tag": "vip"})
+
+    phone_number: PhoneNumber = ""
+
+    def over(self, client: Client) -> ClientFields:
+        """The client's fields with these in their place. An operator that came from the number follows the number."""
+        current = client.fields
+        if "phone_number" in self.model_fields_set and client.operator == operator_of(client.phone_number):
+            current = replace(current, operator=None)
+        return replace(current, **self.model_dump(exclude_unset=True))
+
+
+class ClientView(View):
+    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown."""
+
+    id: str
+    phone_number: str
+    operator: str | None
+    tag: str
+    timezone: str
+    opted_out: bool
+    created_at: MomentOut
+    updated_at: MomentOut
+
+    @classmethod
+    def of(cls, client: Client) -> ClientView:
+        said = {name: getattr(client, name) for name in CLIENT_FIELDS}
+        return cls(
+            id=client.client_id,
+            **{**said, "operator": client.operator or None},
+            created_at=client.created_at,
+            updated_at=client.updated_at,
+        )
+
+
+class ClientQuery(PageQuery):
+    """`tag` and `operator` may be given several times: any of them."""
+
+    tag: list[Tag] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
+    operator: list[OperatorCode] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
+
+    def segment(self) -> Segment:
+        return Segment.checked(tuple(self.tag), tuple(self.operator))
