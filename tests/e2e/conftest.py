@@ -55,7 +55,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = {"everywhere": chosen, "deployed": chosen[:1]} | {name: [name] for name in chosen}
         targets = [name for mark, given in names.items() if mark in marks for name in given]
         if targets:
-            given = [pytest.param(name, marks=(pytest.mark.xdist_group(name), pytest.mark.proof)) for name in targets]
+            # Who deploys other code has an emulator of their own, so that nobody else waits for it.
+            rest = "-changes" if "changes_code" in marks else ""
+            given = [
+                pytest.param(name, marks=(pytest.mark.xdist_group(name + rest), pytest.mark.proof)) for name in targets
+            ]
             metafunc.parametrize("target", given, indirect=True)
         return
     deployed = pytest.param("deployed", marks=(pytest.mark.xdist_group("deployed"), pytest.mark.proof))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.local_run import ApiCaller, LocalRun
 
 # What a schema cannot say: that a zone exists, that a cursor was made by this list, that `until` differs from `from`,
@@ -14,6 +16,7 @@ NOT_IN_A_SCHEMA = "positive_data_acceptance"
 SIGNS_OUT = "revoke_this_token"
 
 
+@pytest.mark.proof
 def test_the_service_answers_as_its_description_says(api: ApiCaller, run: LocalRun) -> None:
     """All other checks hold for every operation: no 500, only statuses, types and bodies that are described, refusal of
     what the schema forbids, and of requests without a token."""
