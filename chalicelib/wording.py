@@ -6,6 +6,7 @@ The English sentences are also the keys by which the admin UI translates them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Final
 
 from .domain.reasons import Cause, Reason
@@ -53,6 +54,7 @@ DETAILED: Final = {
     Reason.NOT_A_MESSAGE: "this is not a message of this service: %(detail)s",
 }
 
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 Translate = Callable[[str], str]
 
 
@@ -77,3 +79,13 @@ def reason_text(cause: Cause | None, translate: Translate = _as_it_is) -> str:
 def circuit_text(cause: Cause | None, words: str, translate: Translate = _as_it_is) -> str:
     """Why the circuit is what it is: the service's cause with the gateway's own words, or those of an operator."""
     return ": ".join(part for part in (reason_text(cause, translate), words) if part)
+
+
+def day_text(on: date, *, year: bool = True) -> str:
+    """A date in English, such as 27 Nov 2026; the year is left out on request."""
+    return f"{on.day} {_MONTHS[on.month - 1]}" + (f" {on.year}" if year else "")
+
+
+def moment_text(moment: datetime, *, seconds: bool = False) -> str:
+    """A date and a time of day in English, in the time zone of `moment`, such as 27 Nov 2026, 10:35."""
+    return f"{day_text(moment)}, {moment:%H:%M:%S}" if seconds else f"{day_text(moment)}, {moment:%H:%M}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from ..wording import day_text, moment_text
 from .languages import language
 
 _NO_BREAK = "\u00a0"
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def number(value: float | None, digits: int | None = None) -> str:
@@ -33,10 +33,11 @@ def day(on: date, *, year: bool = True) -> str:
     """A date, such as 27 Nov 2026 or 27.11.2026; the year is left out on request."""
     if language() == "ru":
         return f"{on:%d.%m.%Y}" if year else f"{on:%d.%m}"
-    return f"{on.day} {_MONTHS[on.month - 1]}" + (f" {on.year}" if year else "")
+    return day_text(on, year=year)
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:
     """A date and a time of day, in the time zone of `moment`, such as 27 Nov 2026, 10:35 or 27.11.2026 10:35."""
-    time = f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"
-    return f"{day(moment)} {time}" if language() == "ru" else f"{day(moment)}, {time}"
+    if language() == "ru":
+        return f"{moment:%d.%m.%Y %H:%M:%S}" if seconds else f"{moment:%d.%m.%Y %H:%M}"
+    return moment_text(moment, seconds=seconds)

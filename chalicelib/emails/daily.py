@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from ..domain.reports import DailyReport
 from ..domain.statuses import COUNTED
-from ..wording import reason_text
+from ..wording import day_text, moment_text, reason_text
 from . import charts
 
 STATUSES = ("sent", "queued", "waiting", *(status for status in COUNTED if status not in ("sent", "waiting")))
@@ -51,7 +51,7 @@ def message_for(report: DailyReport, sender: str, recipients: Sequence[str]) -> 
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = ", ".join(recipients)
-    message["Subject"] = f"Mailings of {_title(report)}: {_counted(report.sent_on_day, 'message')} sent"
+    message["Subject"] = f"Mailings on {_title(report)}: {_counted(report.sent_on_day, 'message')} sent"
     message["Date"] = format_datetime(report.made_at)
     moment = f"{report.made_at:%Y%m%dT%H%M%SZ}"
     message["Message-ID"] = f"<daily-{report.day.on.isoformat()}-{moment}@{sender.rpartition('@')[2]}>"
@@ -69,7 +69,7 @@ def message_for(report: DailyReport, sender: str, recipients: Sequence[str]) -> 
 
 
 def _title(report: DailyReport) -> str:
-    return report.day.on.isoformat() if report.complete else f"{report.day.on.isoformat()} (so far)"
+    return day_text(report.day.on) if report.complete else f"{day_text(report.day.on)} (so far)"
 
 
 def _charts(report: DailyReport) -> dict[str, Chart]:
@@ -83,14 +83,16 @@ def _charts(report: DailyReport) -> dict[str, Chart]:
     if report.sent_on_day:
         counts = [count for _, count in report.sent]
         at, most = max(report.sent, key=lambda one: one[1])
-        alt = f"Messages sent by hour: {report.sent_on_day:,} in all, the most, {most:,}, from {report.day.clock(at)}"
+        busiest = f"the busiest hour, from {report.day.clock(at)}, had {most:,}"
+        alt = f"Messages sent by hour: {report.sent_on_day:,} in total; {busiest}"
         drawn.append(Chart("hours", charts.columns(counts, [COLORS["sent"]] * len(counts)), alt))
     if report.reasons:
         image = charts.columns(
             [line.count for line in report.reasons], [COLORS.get(line.status, _OTHER) for line in report.reasons]
         )
         first = report.reasons[0]
-        alt = f"Messages not sent, by reason: the most, {first.count:,}, {first.status}: {reason_text(first.cause)}"
+        common = f"{first.count:,}, {first.status}: {reason_text(first.cause)}"
+        alt = f"Messages not sent, by reason; the most common: {common}"
         drawn.append(Chart("reasons", image, alt))
     return {chart.name: chart for chart in drawn}
 
@@ -116,7 +118,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "counted": _counted, "reason": reason_text}
+    environment.filters |= {"number": _number, "counted": _counted, "reason": reason_text, "moment": moment_text}
     return environment
 
 

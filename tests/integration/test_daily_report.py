@@ -72,9 +72,9 @@ def test_the_report_counts_what_the_ledger_counts(world: World, tmp_path: Path) 
         assert re.search(rf"</span> {status}</td><td[^>]*>{counts[status]}</td>", page)
     assert f"{counts['failed']}  failed: HTTP 400" in text
     assert f"{counts['skipped']}  skipped: opted out" in text
-    assert f"Sent in this day: {counts['sent']}" in text
+    assert f"Sent on this day: {counts['sent']}" in text
     assert re.search(rf"^ +{counts['sent']}  09:00$", text, re.MULTILINE)
-    assert message["Subject"] == f"Mailings of {TODAY} (so far): {counts['sent']} messages sent"
+    assert message["Subject"] == f"Mailings on 2 Mar 2026 (so far): {counts['sent']} messages sent"
     assert message["To"] == "ops@example.com, boss@example.com"
 
 
@@ -83,16 +83,16 @@ def test_one_is_told_as_one(world: World, tmp_path: Path) -> None:
     world.add_clients(1)
     world.run_until_finished(world.create_mailing())
     message = _sent_by(world, tmp_path)
-    assert message["Subject"] == f"Mailings of {TODAY} (so far): 1 message sent"
-    assert "Of the 1 mailing of the day (1 finished)" in html(message)
-    assert ">message sent in this day</p>" in html(message)
-    assert "\n  1 message, 1 sent in this day, 1 sent\n" in plain(message)
+    assert message["Subject"] == "Mailings on 2 Mar 2026 (so far): 1 message sent"
+    assert "In the 1 mailing of the day (1 finished)" in html(message)
+    assert ">message sent on this day</p>" in html(message)
+    assert "\n  1 message, 1 sent on this day, 1 sent\n" in plain(message)
     world.run_until_finished(world.create_mailing())
     world.clock.sleep(1)  # of the same second there is one report
     message = _sent_by(world, tmp_path)
-    assert message["Subject"] == f"Mailings of {TODAY} (so far): 2 messages sent"
-    assert "Of the 2 mailings of the day (2 finished)" in html(message)
-    assert ">messages sent in this day</p>" in html(message)
+    assert message["Subject"] == "Mailings on 2 Mar 2026 (so far): 2 messages sent"
+    assert "In the 2 mailings of the day (2 finished)" in html(message)
+    assert ">messages sent on this day</p>" in html(message)
 
 
 def test_charts_are_images_inside_the_e_mail(world: World, tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_the_report_has_nobodys_phone_number(world: World, tmp_path: Path) -> No
 def test_an_empty_day_is_said_to_be_empty(world: World, tmp_path: Path) -> None:
     """A report comes all the same, so that its absence means something; without charts."""
     message = _sent_by(world, tmp_path)
-    assert "No mailing was under way." in plain(message)
-    assert "No mailing was under way." in html(message)
+    assert "There were no mailings." in plain(message)
+    assert "There were no mailings." in html(message)
     assert not [part for part in message.walk() if part.get_content_type() == "image/png"]
 
 

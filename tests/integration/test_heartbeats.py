@@ -48,7 +48,7 @@ def test_senders_that_were_stopped_are_told_of(service: Campaign) -> None:
     assert metric(service, 'worker_unheard_seconds{worker="sender"}') >= 45
     for path in ("/admin", "/admin/overview/now"):
         assert re.search(
-            r"The message sender has stopped. It was last active at .*2 Mar 2026, 09:00:0\d.*restart the service",
+            r"The message sender has stopped. It was last active on .*2 Mar 2026, 09:00:0\d.*restart the service",
             browser.get(path).text,
             re.DOTALL,
         )

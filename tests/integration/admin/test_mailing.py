@@ -90,7 +90,7 @@ def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, on_c
     mailing_id = order(campaign, "", 0, start_time=start, end_time=end, clients=segment, **fields)
     on_call.post("/admin/preferences", {"zone": "Asia/Tokyo"})
     text = text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
-    assert "scheduled starts at 2 May 2026, 18:00" in text
+    assert "scheduled starts on 2 May 2026, 18:00" in text
     assert "Sending window 2 May 2026, 18:00 until 3 May 2026, 04:00 Asia/Tokyo Tags new old Operators 916" in text
     assert re.search("09:00.21:00, others get no message", text)
     assert "Rate 30 messages per second If a result is unknown do not retry If the start is missed do not start" in text

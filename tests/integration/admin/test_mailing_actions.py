@@ -94,7 +94,7 @@ def test_a_scheduled_mailing_is_paused_and_cancelled_by_the_number_who_match(
     assert "7 people will not get it until you resume it." in question(on_call, mailing_id, "pause")
     act(on_call, mailing_id, "pause")
     asked = question(on_call, mailing_id, "resume")
-    assert "7 people will get it. It starts at 2 Mar 2026, 12:00 , or right away if that time has passed." in asked
+    assert "7 people will get it. It starts on 2 Mar 2026, 12:00 , or right away if that time has passed." in asked
     assert "7 people will not get it. A cancelled mailing cannot be resumed." in question(on_call, mailing_id, "cancel")
     act(on_call, mailing_id, "cancel")
     assert status(campaign, mailing_id) == "cancelled"

@@ -283,9 +283,7 @@ def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> 
     assert "It is sent as fast as the gateway accepts it, from 2 Mar 2026, 15:00 to 2 Mar 2026, 21:30" in previewed(
         planner
     )
-    assert "It will finish at about 2 Mar 2026, 15:00 , 6 h 30 min before its end." in previewed(
-        planner, rate_limit="1"
-    )
+    assert "Expected finish: 2 Mar 2026, 15:00 , 6 h 30 min before its end." in previewed(planner, rate_limit="1")
     for _ in range(100):
         api.post("/api/clients", ClientBodyFactory(tag="many"))
     said = previewed(planner, clients__tag="many", rate_limit="1", end_time="2026-03-02T15:01")

@@ -48,7 +48,7 @@ def test_dead_letters_are_shown_with_reason_and_a_masked_number(campaign: Campai
     campaign.give_up(2)
     page = on_call.get("/admin/queues")
     text = text_of(page)
-    assert "2 messages, the oldest failed at 2 Mar 2026, 09:0" in text
+    assert "2 messages, the oldest failed on 2 Mar 2026, 09:0" in text
     assert text.count(" all attempts failed (3), last: HTTP 500 Show ") == 2
     assert re.search(r"\+791•••\d\d failed", text)
     assert not re.search(r"\+7\d{10}", page.text)

@@ -51,7 +51,7 @@ def test_a_circuit_that_opened_by_itself_can_be_closed_and_held(browser: Browser
     """Expects to be told when the gateway is tried next, and both to be offered."""
     api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 60, Cause.http(503)))
     page = text_of(browser.get("/admin/settings"))
-    assert "The service tries the gateway again at 2 Mar 2026, 09:01:00" in page
+    assert "Next try: 2 Mar 2026, 09:01:00" in page
     assert "HTTP 503" in page
     assert "Resume sending" in page
     assert "Pause sending" in page
