@@ -101,7 +101,7 @@ class Services:
 
 
 def create_gateway(settings: Settings) -> Gateway:
-    """The gateway that the scheme of the settings' URL names; ValueError where there is none for it."""
+    """The gateway that the scheme of the settings' URL names. Raises ValueError if there is none for it."""
     scheme = settings.gateway_url.partition(":")[0]
     if scheme not in GATEWAYS:
         raise ValueError(f"GATEWAY_URL: no gateway for {scheme!r}, only for {', '.join(GATEWAYS)}")
@@ -109,7 +109,7 @@ def create_gateway(settings: Settings) -> Gateway:
 
 
 def create_post(settings: Settings) -> Post:
-    """What sends e-mails, as the settings' MAIL_URL says; ValueError where it cannot."""
+    """What sends e-mails, as the settings' MAIL_URL says. Raises ValueError if it cannot."""
     from .emails import post  # only who sends a report needs it
 
     return post.create_post(settings.mail_url)

@@ -36,7 +36,7 @@ class Hint:
 
     @classmethod
     def parse(cls, body: str) -> Hint:
-        """The hint in a queue message's body; Malformed where there is none."""
+        """The hint in a queue message's body. Raises Malformed if there is none."""
         try:
             values = json.loads(body)
             mailing_id, client_ids = values["mailing_id"], values["client_ids"]
@@ -89,7 +89,7 @@ class Unit:
 
     @classmethod
     def parse(cls, body: str) -> Unit:
-        """The unit in a queue message's body; Malformed where there is none."""
+        """The unit in a queue message's body. Raises Malformed if there is none."""
         try:
             unit = cls(**json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
@@ -158,8 +158,9 @@ class Queue:
         raise AssertionError("the last try answers or raises")
 
     def send(self, bodies: Sequence[str], delay: int = 0) -> None:
-        """Put messages on the queue, to be seen after `delay` seconds. Unavailable where SQS does not take them all;
-        some of them may then be on the queue."""
+        """Put messages on the queue, to be seen after `delay` seconds. Raises Unavailable if SQS does not take them
+        all; some of them may then be on the queue.
+        """
         self.send_each([(body, delay) for body in bodies])
 
     def send_each(self, delayed: Sequence[tuple[str, float]]) -> None:

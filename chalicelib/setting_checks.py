@@ -67,7 +67,7 @@ def _check_call_time(settings: Settings) -> None:
 
 
 def check_gateway_url(url: str) -> None:
-    """ValueError if no gateway can be at this address."""
+    """Raises ValueError if no gateway can be at this address."""
     scheme = url.partition(":")[0].lower()
     if scheme not in GATEWAY_SCHEMES:
         raise ValueError(f"GATEWAY_URL: must begin with one of {_listed(GATEWAY_SCHEMES)}: {url!r}")
@@ -76,7 +76,7 @@ def check_gateway_url(url: str) -> None:
 
 
 def check_mail_url(url: str) -> None:
-    """ValueError if no e-mail can leave this way."""
+    """Raises ValueError if no e-mail can leave this way."""
     scheme = url.partition(":")[0].lower()
     if scheme not in MAIL_SCHEMES:
         raise ValueError(f"MAIL_URL: must begin with one of {_listed(MAIL_SCHEMES)}: {url!r}")
@@ -87,7 +87,7 @@ def check_mail_url(url: str) -> None:
 
 
 def check_address(variable: str, url: str) -> None:
-    """ValueError if a URL has no host or no port that can be, or carries what would be left out of each call."""
+    """Raises ValueError if a URL has no host or no port that can be, or carries what would be left out of each call."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

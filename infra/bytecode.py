@@ -14,7 +14,7 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the same for the same code, so that a deplo
 
 
 def add_bytecode(deployment: Path, python: str) -> bool:
-    """Compile all modules in the zip for a Python such as "3.12"; False where this machine does not have it.
+    """Compile all modules in the zip for a Python such as "3.12"; False if this machine does not have it.
 
     Modules know the hash of their source, so one that is changed in the zip is compiled anew.
     """

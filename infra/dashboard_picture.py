@@ -45,7 +45,7 @@ class Span:
 
 
 def series(legend: str, result: Sequence[Mapping[str, object]]) -> list[Series]:
-    """The lines of an answer to `query_range`, named as a panel's legend says; what is no number is left out."""
+    """The lines of an answer to `query_range`, named as a panel's legend says; what is not a number is left out."""
     lines = []
     for one in result:
         metric: Mapping[str, str] = one["metric"]  # type: ignore[assignment]
@@ -155,7 +155,7 @@ def _states(panel: Panel, lines: Sequence[Series], span: Span, width: float, hei
 
 
 def _pieces(line: Series, bases: Sequence[float]) -> Iterator[list[tuple[float, float, float]]]:
-    """Moments with base and value, parted where Prometheus had no number for a while."""
+    """Moments with base and value, parted where Prometheus had not a number for a while."""
     piece: list[tuple[float, float, float]] = []
     for (moment, value), base in zip(line.points, bases, strict=True):
         if piece and moment - piece[-1][0] > _LONGEST_STEP:

@@ -52,7 +52,7 @@ class Stack:
     # -- what is
 
     def status(self) -> str:
-        """CloudFormation's status, "" where there is no stack."""
+        """CloudFormation's status, "" if there is no stack."""
         return str(self._described().get("StackStatus", ""))
 
     def outputs(self) -> dict[str, str]:
@@ -96,7 +96,7 @@ class Stack:
             )
 
     def deploy(self, template_url: str, parameters: Mapping[str, str]) -> bool:
-        """Create or update by change set; False where nothing differs. StackError says what failed first.
+        """Create or update by change set; False if nothing differs. StackError says what failed first.
 
         Parameters that are not given keep the value they have.
         """

@@ -31,7 +31,7 @@ class Target:
 
 
 def merge_template(target: Target) -> dict[str, Any]:
-    """The template that is laid over Chalice's; ValueError where two of its sources define the same resource."""
+    """The template that is laid over Chalice's. Raises ValueError if two of its sources define the same resource."""
     template: dict[str, Any] = yaml.safe_load(OVERLAY.read_text(encoding="utf-8"))
     overlay = template["Resources"]
     for resource in overlay.values():

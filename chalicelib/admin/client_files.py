@@ -35,7 +35,7 @@ class PartsQuery(PageQuery):
     part: list[StrictStr] = Field(default=[], max_length=MOST_PARTS)
 
     def parts(self, first: str) -> list[tuple[str, int]]:
-        """Import and row offset of each part; Malformed where one is none."""
+        """Import and row offset of each part. Raises Malformed if one is none."""
         found = [(first, 0)]
         for one in self.part:
             import_id, _dot, offset = one.partition(".")

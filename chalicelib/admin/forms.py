@@ -31,7 +31,7 @@ class Form:
     submitted: bool = False
 
     def text(self, name: str) -> str:
-        """A field's value without white space around it, "" where it is absent."""
+        """A field's value without surrounding white space, "" if it is absent."""
         return self.raw(name).strip()
 
     def raw(self, name: str) -> str:
@@ -57,11 +57,11 @@ class Form:
         return self.flag(name) if self.submitted else default
 
     def error(self, name: str) -> str:
-        """What is wrong with a field, "" where nothing is."""
+        """The error of a field, "" if there is none."""
         return self.errors.get(name, "")
 
     def into(self, model: type[M], values: Mapping[str, Any]) -> M:
-        """The values as a model of the API, whose errors name its fields; Invalid where there are some."""
+        """The values as a model of the API, whose errors name its fields. Raises Invalid if there are some."""
         return parsing.validate(model, dict(values))
 
     def refused(self, error: ServiceError, told: str) -> Form:
@@ -75,7 +75,7 @@ class Form:
 
 
 def read(raw: bytes) -> Form:
-    """A form as a browser sends it; TooLarge or Malformed where it is none."""
+    """A form as a browser sends it. Raises TooLarge or Malformed if it is none."""
     text = parsing.read_text(raw, MAX_FORM)
     try:
         values = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)

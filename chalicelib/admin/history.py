@@ -20,7 +20,7 @@ def show_trace(request: PageRequest, about: str) -> Page:
 
 
 def message_of(event: TraceEvent) -> str:
-    """The id of the message that an event is about, "" where it is about none."""
+    """The id of the message that an event is about, "" if it is about none."""
     return message_id_for(event.mailing_id, event.client_id) if event.mailing_id and event.client_id else ""
 
 

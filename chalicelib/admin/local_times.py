@@ -15,7 +15,7 @@ FOLD = "_fold"  # after a field's name: which of two is meant
 
 
 def shown(moment: datetime, zone_name: str) -> str:
-    """A moment as the value of an input of type datetime-local; with seconds only where it has some."""
+    """A moment as the value of an input of type datetime-local, with seconds only if there are any."""
     local = moment.astimezone(zone(zone_name))
     return f"{local:%Y-%m-%dT%H:%M:%S}" if local.second else f"{local:%Y-%m-%dT%H:%M}"
 
@@ -37,7 +37,7 @@ def choices(text: str, zone_name: str) -> list[tuple[str, str]]:
 
 
 def entered(form: Form, name: str, zone_name: str, before: datetime | None = None) -> datetime:
-    """The moment that was entered; Invalid where it is none, or one of two without a choice.
+    """The moment that was entered. Raises Invalid if it is none, or one of two without a choice.
 
     `before` is what stood in the field: what was not touched keeps the milliseconds that the field does not show.
     """

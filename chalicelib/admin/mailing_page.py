@@ -142,7 +142,7 @@ def confirm_retry(request: PageRequest, mailing_id: str) -> Page:
 
 @pages.post("/admin/mailings/{mailing_id}/retry", shows=confirm_retry)
 def retry(request: PageRequest, mailing_id: str) -> Redirect:
-    """Try again what failed, and what may have been sent only if that is asked for."""
+    """Retry failed messages, and those that may have been sent only if the operator asked for it."""
     unknown = request.form.flag("unknown")
     shown = _look(request, mailing_id)
     counts = shown.progress.counts

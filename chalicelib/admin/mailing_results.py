@@ -30,7 +30,7 @@ class Event:
 
 
 def chart(request: PageRequest, tally: Tally) -> charts.Columns | None:
-    """What was sent and given up over time, as finely as it was counted; None where nothing was."""
+    """What was sent and what failed over time, as finely as it was counted. None if nothing was."""
     course = tally.course
     if not course.periods:
         return None

@@ -16,7 +16,7 @@ from .texts import status_name
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A message, and its mailing where the list has several."""
+    """A message, and its mailing if the list has several."""
 
     message: Message
     mailing: Mailing | None = None
@@ -37,7 +37,7 @@ def rows_of(messages: Iterable[Message]) -> list[Row]:
 
 
 def named_statuses(counts: Mapping[str, int] | None = None) -> list[tuple[str, str]]:
-    """The statuses to choose from, with their names, and with their counts where these are known."""
+    """The statuses to choose from, with their names, and with their counts if known."""
     named = [(str(status), status_name(status)) for status in MessageStatus]
     if counts is None:
         return named

@@ -85,7 +85,7 @@ def begin(raw: ChaliceRequest, services: Services) -> PageRequest:
 
 
 def known_zone(name: str) -> str:
-    """The name of a time zone, "" where there is none of that name."""
+    """The name of a time zone, "" if there is no such time zone."""
     try:
         return check_timezone(name) if name else ""
     except Invalid:

@@ -24,7 +24,7 @@ MOST = 1000  # that are put back at once
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue as it is shown. `dead` where it holds what was given up."""
+    """A queue as it is shown. `dead` is true if it holds what failed for good."""
 
     title: str
     about: str
@@ -34,7 +34,7 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class LetterRow:
-    """A dead letter with the message that it is about, None where its body is nothing of ours or the row is gone."""
+    """A dead letter with the message that it is about, or None if its body is nothing of ours or the row is gone."""
 
     letter: DeadLetter
     message: Message | None

@@ -14,7 +14,7 @@ FIELD = "sought"
 
 
 def client_of(clients: ClientService, sought: str) -> str:
-    """The client that a number, its own id or a message's id belongs to; Invalid where it is none of these."""
+    """The client that a number, its own id or a message's id belongs to. Raises Invalid if it is none of these."""
     if is_client_id(sought.lower()):
         return sought.lower()
     if is_message_id(sought):

@@ -37,7 +37,7 @@ def cookies(request: Request) -> dict[str, str]:
 
 
 def find(request: Request, secret: str) -> Session | None:
-    """The session of a cookie's secret, None where it is good no more."""
+    """The session of a cookie's secret, or None if it is good no more."""
     if not secret:
         return None
     try:
@@ -59,7 +59,7 @@ def cookie(request: Request, name: str, value: str, *, http_only: bool = True, m
 
 
 def check_origin(request: Request) -> None:
-    """Forbidden where a browser says that another site made the request."""
+    """Raises Forbidden if a browser says that another site made the request."""
     site = request.header("sec-fetch-site")
     if site is not None:
         if site not in ("same-origin", "none"):
@@ -71,7 +71,7 @@ def check_origin(request: Request) -> None:
 
 
 def check_csrf(session: Session, token: str) -> None:
-    """Forbidden where the request does not carry the session's token."""
+    """Raises Forbidden if the request does not carry the session's token."""
     if not hmac.compare_digest(session.csrf.encode(), token.encode("utf-8", "replace")):
         raise Forbidden(Fault.FORM_TOO_OLD)
 

@@ -72,7 +72,7 @@ def close(request: PageRequest) -> Redirect:
 
 @pages.post("/admin/settings/report", shows=show_settings, roles=ADMINS)
 def send_report(request: PageRequest) -> Redirect:
-    """E-mail the report of a day now; of today so far where the field is empty."""
+    """E-mail the report of a day now, or of today so far if the field is empty."""
     body = request.form.into(ReportBody, {"day": request.form.text("day") or None})
     sent = request.services.reports.send(body.day)
     text = _(

@@ -155,7 +155,7 @@ class MailingPage(View):
 
 
 def view_of(services: Services, mailing: Mailing) -> MailingView:
-    """The mailing with its counts, which are read only where there can be any."""
+    """The mailing with its counts, which are read only if there can be any."""
     return MailingView.of(services.mailings.with_counts(mailing))
 
 

@@ -99,7 +99,7 @@ def _models(operations: list[Operation]) -> list[tuple[type[BaseModel], Any]]:
 
 
 def _view(operation: Operation) -> type[BaseModel] | None:
-    """The model of a good answer, None where it is no JSON."""
+    """The model of a successful answer, None if it is not JSON."""
     result = operation.result_type
     if typing.get_origin(result) is Created:
         (result,) = typing.get_args(result)

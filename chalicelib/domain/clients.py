@@ -142,14 +142,14 @@ def operator_of(phone_number: str) -> str:
 
 
 def check_operator(code: str, field: str = "operator") -> str:
-    """The operator code as 3 digits; Invalid where it is not."""
+    """The operator code as 3 digits. Raises Invalid if it is not."""
     if not _OPERATOR.fullmatch(code):
         raise Invalid.of(field, Fault.OPERATOR)
     return code
 
 
 def check_tag(tag: str, field: str = "tag") -> str:
-    """The tag without surrounding spaces; Invalid where it is too long or holds control characters."""
+    """The tag without surrounding spaces. Raises Invalid if it is too long or holds control characters."""
     tag = tag.strip()
     if len(tag) > MAX_TAG_LENGTH:
         raise Invalid.of(field, Fault.TOO_LONG, most=MAX_TAG_LENGTH)
@@ -164,7 +164,7 @@ def _timezones() -> frozenset[str]:
 
 
 def check_timezone(name: str, field: str = "timezone") -> str:
-    """The name of an IANA time zone; Invalid where there is none of that name."""
+    """The name of an IANA time zone. Raises Invalid if there is no such time zone."""
     if name not in _timezones():
         raise Invalid.of(field, Fault.TIME_ZONE)
     return name

@@ -126,7 +126,7 @@ class Tally:
 
     @property
     def rate(self) -> float | None:
-        """Messages a second between the first and the last that was sent; None where that is no time."""
+        """Messages a second between the first and the last that was sent; None if that is no time."""
         if self.first_sent_at is None or self.last_sent_at is None or self.last_sent_at <= self.first_sent_at:
             return None
         return (self.counters["sent"] - 1) / (self.last_sent_at - self.first_sent_at).total_seconds()

@@ -19,9 +19,9 @@ Interval = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What will come of sending so many messages at a rate, in messages a second, None where there is no limit.
+    """What will come of sending so many messages at a rate, in messages a second, or None if there is no limit.
 
-    `needed` is the time that the rate takes for all of them; `finishes_at` is None where there is no rate or no end in
+    `needed` is the time that the rate takes for all of them; `finishes_at` is None if there is no rate or no end in
     sight. It is an estimate: retries and a slow gateway take longer.
     """
 

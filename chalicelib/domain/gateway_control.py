@@ -44,7 +44,7 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayChange:
-    """One setting that got another value. `by` is "" where the service did it; a rate of None is no limit.
+    """One setting that got another value. `by` is "" if the service did it; a rate of None is no limit.
 
     `cause` and `reason` are those of the control, if it is the circuit.
     """
@@ -238,7 +238,7 @@ class GatewayControl:
 
 
 def check_reason(reason: str) -> str:
-    """A reason without surrounding spaces; Invalid where it is too long or holds control characters."""
+    """A reason without surrounding spaces. Raises Invalid if it is too long or holds control characters."""
     reason = reason.strip()
     if len(reason) > MAX_REASON:
         raise Invalid.of("reason", Fault.TOO_LONG, most=MAX_REASON)

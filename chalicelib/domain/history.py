@@ -92,7 +92,7 @@ class TraceEvent:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The events about one id, the earliest first; `complete` is False where there were too many to read."""
+    """The events about one id, the earliest first; `complete` is False if there were too many to read."""
 
     kind: str
     events: tuple[TraceEvent, ...]

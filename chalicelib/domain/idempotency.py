@@ -22,7 +22,7 @@ class RequestKey:
 
     @classmethod
     def of(cls, key: str, username: str, content: str) -> RequestKey:
-        """The key of a user's request; Invalid where it is empty, too long or not in visible ASCII."""
+        """The key of a user's request. Raises Invalid if it is empty, too long or not in visible ASCII."""
         if not (0 < len(key) <= MAX_KEY_LENGTH and all("!" <= one <= "~" for one in key)):
             raise Invalid.of(KEY_FIELD, Fault.KEY, most=MAX_KEY_LENGTH)
         return cls(_digest(f"{username}\n{key}"), _digest(content))

@@ -51,7 +51,7 @@ class ClientFile:
 
 
 def read_clients(text: str, now: datetime) -> ClientFile:
-    """Read a file with a header and comma or semicolon; Invalid where that says nothing of clients.
+    """Read a file with a header and comma or semicolon. Raises Invalid if that says nothing of clients.
 
     Of several rows with one phone number the first is good, so that the same file always says the same; but an opt-out
     counts wherever it stands, also in a row that is rejected.

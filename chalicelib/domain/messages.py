@@ -144,7 +144,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a message after an attempt. `delay` is seconds until the next one, None where there is none."""
+    """What becomes of a message after an attempt. `delay` is seconds until the next one, or None if there is none."""
 
     status: MessageStatus
     cause: Cause | None = None
@@ -179,7 +179,7 @@ def message_id_for(mailing_id: str, client_id: str) -> str:
 
 
 def parse_message_id(message_id: str) -> tuple[str, str]:
-    """The mailing and the client of a message id; NotFound where the text is no message id."""
+    """The mailing and the client of a message id. Raises NotFound if the text is no message id."""
     mailing_id, _, client_id = message_id.partition("-")
     if not is_mailing_id(mailing_id) or not is_client_id(client_id):
         raise NotFound(Fault.NO_SUCH_MESSAGE, name=repr(message_id[:80]))

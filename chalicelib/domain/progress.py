@@ -16,8 +16,8 @@ from .statuses import MailingStatus, MessageStatus
 class Progress:
     """One look at a mailing. `counts` are its messages by status, with their `total`.
 
-    `rate` is what ended lately, in messages a second, and `left` how long the rest takes at that rate: None where
-    nothing moves, or it is not known yet. Both are estimates. `asleep` messages wait for their clients' own hours.
+    `rate` is what ended lately, in messages a second, and `left` how long the rest takes at that rate: None if nothing
+    moves, or it is not known yet. Both are estimates. `asleep` messages wait for their clients' own hours.
     """
 
     mailing: Mailing

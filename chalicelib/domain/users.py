@@ -80,7 +80,7 @@ def check_password(password: str) -> list[FieldError]:
 
 
 def check_account(username: str, password: str) -> None:
-    """Raise Invalid where a name or a password is not allowed."""
+    """Raises Invalid if a name or a password is not allowed."""
     errors = check_username(username) + check_password(password)
     if errors:
         raise Invalid(*errors)

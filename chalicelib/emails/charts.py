@@ -38,7 +38,7 @@ def columns(values: Sequence[int], colors: Sequence[Color]) -> bytes:
 
 
 def divided(values: Sequence[int], colors: Sequence[Color]) -> bytes:
-    """One bar, divided among the values; an empty one where all are zero."""
+    """One bar, divided among the values; an empty one if all are zero."""
     palette, ink = _inks(colors)
     total = sum(values)
     row = [_GRID] * WIDTH

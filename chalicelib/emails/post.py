@@ -105,7 +105,7 @@ POSTS: dict[str, Callable[[str], Post]] = {"ses": SesPost, "smtp": SmtpPost, "fi
 
 
 def create_post(url: str) -> Post:
-    """The post that the scheme of MAIL_URL names; ValueError where there is none for it."""
+    """The post that the scheme of MAIL_URL names. Raises ValueError if there is none for it."""
     scheme = url.partition(":")[0]
     if scheme not in POSTS:
         raise ValueError(f"MAIL_URL: no post for {scheme!r}, only for {', '.join(POSTS)}")

@@ -78,7 +78,7 @@ class _Lookups:
         self._going: dict[tuple[str, int], Future[list[Any]]] = {}
 
     def addresses(self, host: str, port: int, timeout: float) -> list[Any]:
-        """What getaddrinfo says of a host; OSError if it says nothing in time."""
+        """What getaddrinfo says of a host. Raises OSError if it says nothing in time."""
         with self._lock:
             future = self._going.get((host, port))
             if future is None or future.done():

@@ -45,7 +45,7 @@ class GatewayToken:
         self._failure: Reason | None = None
 
     def get(self) -> str:
-        """The token; NoToken where the secret cannot be read, or holds none."""
+        """The token. Raises NoToken if the secret cannot be read, or holds none."""
         if not self._secret:
             return self._set
         with self._lock:

@@ -47,7 +47,7 @@ class AccountService:
     def issue_token(self, username: str, password: str, address: str, name: str = "") -> IssuedToken:
         """A new token for the right password.
 
-        Raises Unauthenticated for a wrong one or an unknown user, after the same work, and TooManyRequests where an
+        Raises Unauthenticated for a wrong one or an unknown user, after the same work, and TooManyRequests if an
         account or an address has failed too often.
         """
         user = self._signed_in(username, password, address)
@@ -61,7 +61,7 @@ class AccountService:
         return IssuedToken(secret, token)
 
     def confirm_password(self, username: str, password: str, address: str) -> None:
-        """Invalid where it is not the user's password; TooManyRequests as for `issue_token`."""
+        """Raises Invalid if it is not the user's password. Raises TooManyRequests as for `issue_token`."""
         if self._signed_in(username, password, address) is None:
             raise Invalid.of("current_password", Fault.WRONG_PASSWORD)
 
@@ -96,9 +96,10 @@ class AccountService:
     # -- tokens
 
     def authenticate(self, secret: str) -> Principal:
-        """Who the secret of a token belongs to; Unauthenticated if it is unknown, revoked or has run out.
+        """Who the secret of a token belongs to. Raises Unauthenticated if it is unknown, revoked or has run out.
 
-        Nothing is remembered, so that a revoked token or a new role counts from the next request on. It takes one read.
+        Nothing is remembered, so that a revoked token or a new role counts from the next request on. It takes one
+        read.
         """
         token, user = self._holder(secret)
         now = self._clock.now()
@@ -122,7 +123,7 @@ class AccountService:
         return sorted(tokens, key=lambda token: token.created_at, reverse=True)
 
     def revoke_token(self, username: str, token_id: str) -> None:
-        """Take a token back; NotFound where the user has none of that id."""
+        """Revoke a token. Raises NotFound if the user has no token with that id."""
         for token in self._users.tokens(username):
             if token.token_id == token_id:
                 self._users.revoke(token.token_hash)
@@ -143,13 +144,13 @@ class AccountService:
     # -- users
 
     def get(self, username: str) -> User:
-        """The user of that name; NotFound where there is none."""
+        """The user of that name. Raises NotFound if there is none."""
         if check_username(username):
             raise NotFound(Fault.NO_SUCH_USER, name=repr(username[:80]))
         return self._users.get(username)
 
     def list(self, cursor: str, limit: int) -> tuple[builtins.list[User], str]:
-        """Up to `limit` users by name, and the next cursor, "" at the end; Malformed for a cursor that is none."""
+        """Up to `limit` users by name, and the next cursor, "" at the end. Raises Malformed for a bad cursor."""
         if cursor and check_username(cursor):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         return self._users.list(cursor, limit)
@@ -159,7 +160,7 @@ class AccountService:
         return self._users.count()
 
     def create(self, username: str, password: str, role: Role) -> User:
-        """Add a user; Invalid for a bad name or password, Conflict where the name is taken."""
+        """Add a user. Raises Invalid for a bad name or password, Conflict if the name is taken."""
         check_account(username, password)
         now = self._clock.now()
         user = User(username, role, hash_password(password), now, now, now)
@@ -193,7 +194,7 @@ class AccountService:
         return password
 
     def delete(self, username: str) -> None:
-        """Remove a user with all tokens; Conflict for the last admin."""
+        """Remove a user with all tokens. Raises Conflict for the last admin."""
         self._users.delete(self.get(username))
         self._remove_tokens(username)
 
@@ -206,7 +207,7 @@ class AccountService:
             self._users.revoke(token.token_hash)
 
     def ensure_first_user(self, username: str, password: str | None) -> str | None:
-        """Make the first admin where there is none of that name; answers the password if it had to invent one."""
+        """Create the first admin, unless the user exists. Returns the password if one was generated, else None."""
         try:
             self._users.get(username)
         except NotFound:

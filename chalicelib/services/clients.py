@@ -27,17 +27,17 @@ class ClientService:
         self._clock = clock
 
     def create(self, fields: ClientFields) -> Client:
-        """Add a client; Invalid names each wrong field, Conflict where the number is taken."""
+        """Add a client; Invalid names each wrong field, Conflict if the number is taken."""
         return self._clients.create(new_client(fields, self._clock.now()))
 
     def get(self, client_id: str) -> Client:
-        """The client of that id; NotFound where there is none."""
+        """The client of that id. Raises NotFound if there is none."""
         if not is_client_id(client_id):
             raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
         return self._clients.get(client_id)
 
     def find(self, phone_number: str) -> tuple[str, Client | None]:
-        """The client with a phone number, however it is written, and their id. Invalid where it is no number.
+        """The client with a phone number, however it is written, and their id. Raises Invalid if it is not a number.
 
         Without one, the id of who had the number last, so that what was sent to them is found. Ids are hashes of whole
         numbers, so nobody is found by a part of one.
@@ -48,18 +48,18 @@ class ClientService:
         return place.former or place.free, None
 
     def opt_out(self, client_id: str, opted_out: bool) -> Client:
-        """Let a client opt out, or in again; Conflict as for `change`. What has begun to be sent is still sent."""
+        """Let a client opt out, or in again. Raises Conflict as for `change`. What is being sent still arrives."""
         return self.revise(client_id, lambda client: replace(client.fields, opted_out=opted_out))
 
     def change(self, client_id: str, fields: ClientFields) -> Client:
         """Set all fields of a client, whose id stays.
 
-        Conflict where the number is taken, or others change the client meanwhile.
+        Raises Conflict if the number is taken, or others change the client meanwhile.
         """
         return self.revise(client_id, lambda _: fields)
 
     def revise(self, client_id: str, fields_of: Callable[[Client], ClientFields]) -> Client:
-        """Set the fields of a client to what follows from the present ones; Conflict as for `change`."""
+        """Set the fields of a client to what follows from the present ones. Raises Conflict as for `change`."""
         old = self.get(client_id)
         new = new_client(fields_of(old), self._clock.now())
         later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
@@ -70,7 +70,9 @@ class ClientService:
         self._clients.delete(self.get(client_id))
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` clients of a segment and the next cursor, "" at the end; Malformed for one that is none."""
+        """Up to `limit` clients of a segment and the next cursor, "" at the end. Raises Malformed for one that is
+        none.
+        """
         if not _CURSOR.fullmatch(cursor):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         return self._clients.list(segment, cursor, limit)

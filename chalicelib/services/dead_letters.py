@@ -29,7 +29,7 @@ _TRIES = 8
 class DeadLetter:
     """A message in a dead letter. One letter may be about several, which are put back and discarded together.
 
-    `about` names mailing and client, None where the letter's body is nothing of ours; `given_up_at` is when it came.
+    `about` names mailing and client, or None if the letter's body is nothing of ours; `given_up_at` is when it came.
     """
 
     item: str
@@ -117,7 +117,7 @@ class DeadLetters:
         return len(gone)
 
     def put_back(self, mailing_id: str, client_ids: Collection[str], *, unknown: bool = False) -> tuple[int, set[str]]:
-        """Queue a mailing's failed messages again, and those of unknown outcome; Conflict if it sends no more.
+        """Queue a mailing's failed messages again, and those of unknown outcome. Raises Conflict if it sends no more.
 
         Answers how many, and the clients whose messages stay since their outcome is unknown.
         """

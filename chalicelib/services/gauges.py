@@ -69,7 +69,7 @@ class GaugeService:
         self._clock = clock
 
     def read(self) -> Gauges:
-        """How the service stands; Unavailable where a table or queue does not answer."""
+        """The state of the service. Raises Unavailable if a table or queue does not answer."""
         now, control, totals = self._clock.now(), self._control.state(), self._mailings.totals()
         under_way = list(self._under_way())
         read = Counter(state.mailing.status for state, _ in under_way)

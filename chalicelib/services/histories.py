@@ -28,7 +28,7 @@ class TraceService:
         self._messages = messages
 
     def trace(self, about: str) -> Trace:
-        """Everything about the thing of that id; NotFound where there is none."""
+        """The history of a mailing, a message or a client. Raises NotFound if the id is none of them."""
         if is_mailing_id(about):
             return self._of_mailing(about)
         if is_client_id(about):
@@ -36,7 +36,7 @@ class TraceService:
         return self._of_message(about)
 
     def _of_mailing(self, mailing_id: str) -> Trace:
-        """With its messages where they are few; of many those in trouble first."""
+        """The mailing with its messages, or the failed ones first if there are many."""
         state, tally = self._mailings.detail(mailing_id)
         found: dict[str, Message] = {}
         for status in (*_TROUBLE, None):

@@ -41,7 +41,7 @@ class ImportService:
         self._rng = rng
 
     def start(self, text: str, created_by: str, *, allow_opt_in: bool = False) -> Import:
-        """Check a file and begin to write its good rows; Invalid where its header says nothing of clients."""
+        """Check a file and begin to write its good rows. Raises Invalid if its header says nothing of clients."""
         now = self._clock.now()
         file = read_clients(text, now)
         milliseconds = int(now.timestamp() * 1000)
@@ -55,7 +55,7 @@ class ImportService:
         return new
 
     def get(self, import_id: str) -> Import:
-        """How far an import has come; NotFound where there is none, or none any more."""
+        """The progress of an import. Raises NotFound if there is none, or if it was forgotten."""
         if not (len(import_id) == 26 and import_id.isalnum() and import_id.isascii()):
             raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
         return self._imports.get(import_id)

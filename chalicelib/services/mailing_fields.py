@@ -70,7 +70,7 @@ def check_fields(fields: MailingFields, now: datetime) -> None:
 
 
 def check_changeable(old: Mailing, new: Mailing) -> None:
-    """Conflict, with what can be changed instead, where the mailing has gone too far for the change."""
+    """Raises Conflict, with what can be changed instead, if it is too late for the change."""
     allowed = old.state.fields
     names = [one.name for one in dataclass_fields(Mailing)]
     refused = [name for name in names if getattr(old, name) != getattr(new, name) and name not in allowed]

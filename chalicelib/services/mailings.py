@@ -53,7 +53,8 @@ class MailingService:
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
         """Order a mailing; it starts by itself. Invalid names each wrong field.
 
-        A request that comes again under its key is answered as it was the first time; Invalid for another one under it.
+        A request that comes again under its key is answered as it was the first time. Raises Invalid for another one
+        under it.
         """
         now = self._clock.now()
         earlier = self._mailings.ordered_by(request, now) if request else None
@@ -99,15 +100,15 @@ class MailingService:
             )
 
     def get(self, mailing_id: str) -> Mailing:
-        """The mailing of that id; NotFound where there is none."""
+        """The mailing of that id. Raises NotFound if there is none."""
         return self._mailings.get(_checked_id(mailing_id))
 
     def state(self, mailing_id: str) -> MailingState:
-        """The mailing with its counts; NotFound where there is none."""
+        """The mailing with its counts. Raises NotFound if there is none."""
         return self._mailings.state(_checked_id(mailing_id))
 
     def with_counts(self, mailing: Mailing) -> MailingState:
-        """The mailing with its counts, which are read only where there are some that it does not carry itself."""
+        """The mailing with its counts, which are read only if the mailing does not carry them itself."""
         if mailing.final:
             final = Counter(dict(mailing.final))
             return MailingState(mailing, statistics=Statistics(final.total(), final, True))
@@ -121,7 +122,7 @@ class MailingService:
     def list(self, status: MailingStatus | None, cursor: str, limit: int) -> tuple[list[Mailing], str]:
         """Up to `limit` mailings, the newest first (of one status: the latest start first), and the next cursor.
 
-        A cursor is "" at the start and the end; Malformed for one that is none.
+        A cursor is "" at the start and the end. Raises Malformed for one that is none.
         """
         if not (place := _CURSOR.fullmatch(cursor)):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
@@ -133,12 +134,12 @@ class MailingService:
         return self._mailings.totals()
 
     def change(self, mailing_id: str, fields: MailingFields) -> Mailing:
-        """Set all fields of a mailing; Conflict where it is too late for what is to change."""
+        """Set all fields of a mailing. Raises Conflict if it is too late for one of the changes."""
         fields = replace(fields, on_unknown=fields.on_unknown or self.on_unknown)
         return self.revise(mailing_id, lambda _: fields)
 
     def revise(self, mailing_id: str, fields_of: Callable[[Mailing], MailingFields]) -> Mailing:
-        """Set the fields of a mailing to what follows from those it has; Conflict where it is too late for that."""
+        """Change fields of a mailing, given those it has. Raises Conflict if it is too late for the change."""
 
         def changed(old: Mailing, now: datetime) -> Mailing:
             fields = fields_of(old)
@@ -164,7 +165,7 @@ class MailingService:
             self._hint(Unit("settle", mailing.mailing_id), (mailing.end_at - now).total_seconds())
 
     def delete(self, mailing_id: str) -> None:
-        """Remove a mailing that is not under way, with its ledger; Conflict where it is."""
+        """Delete a mailing and its ledger. Raises Conflict if it is running or paused."""
         for _ in range(_TRIES):
             mailing = self.get(mailing_id)
             mailing.check(Action.DELETE)
@@ -177,7 +178,7 @@ class MailingService:
     # -- steering
 
     def launch(self, mailing_id: str) -> Mailing:
-        """Start a scheduled mailing now; Conflict where it is not scheduled."""
+        """Start a scheduled mailing now. Raises Conflict if it is not scheduled."""
 
         def launched(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.LAUNCH)
@@ -201,7 +202,7 @@ class MailingService:
         return self._apply(mailing_id, paused)
 
     def resume(self, mailing_id: str) -> Mailing:
-        """Go on where a paused mailing was."""
+        """Resume a paused mailing where it stopped."""
 
         def resumed(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.RESUME)
@@ -240,8 +241,8 @@ class MailingService:
     def retry_failed(self, mailing_id: str, *, unknown: bool = False) -> Mailing:
         """Put the failed messages of a mailing back, and if asked those whose outcome is unknown, and nothing else.
 
-        If its end was moved, what expired by the earlier one comes back too. Conflict if its window has closed, or if
-        it has not ended yet or was cancelled.
+        If its end was moved, what expired by the earlier one comes back too. Raises Conflict if its window has closed,
+        or if it has not ended yet or was cancelled.
         """
 
         def reopened(old: Mailing, now: datetime) -> Mailing:

@@ -24,7 +24,7 @@ _MAILINGS_ASKED = 100  # by one request for a client's messages: one batch of re
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """A page of messages. `total` is None where counting would mean reading; `cursor` is "" at the end.
+    """A page of messages. `total` is None if counting would mean reading; `cursor` is "" at the end.
 
     `mailings` has those of the rows' mailings that were read anyway, by their id.
     """
@@ -63,11 +63,11 @@ class MessageService:
         self._gateway = gateway
 
     def get(self, message_id: str) -> Message:
-        """The message of that id; NotFound where there is none."""
+        """The message of that id. Raises NotFound if there is none."""
         return self._ledger.get(message_id)
 
     def story(self, message_id: str) -> MessageStory:
-        """The message of that id with its mailing, its timeline and its request; NotFound where there is none."""
+        """The message of that id with its mailing, its timeline and its request. Raises NotFound if there is none."""
         message = self._ledger.get(message_id)
         mailing = self._mailings.get(message.mailing_id)
         gateway_id = gateway_id_for(message_id)
@@ -174,7 +174,7 @@ class MessageService:
         return HistoryPage(entries, following[0] if following else "")
 
     def _of_all(self, status: MessageStatus | None, cursor: str, limit: int) -> MessagePage:
-        """The newest mailing first. The cursor is a mailing, and the place in it or "" where it is done with."""
+        """The newest mailing first. The cursor is a mailing, and the place in it or "" if it is done with."""
         mailing_id, _, inner = cursor.partition("/")
         rows: builtins.list[Message] = []
         if inner:

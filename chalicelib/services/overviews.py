@@ -71,7 +71,7 @@ class OverviewService:
         self._clock = clock
 
     def look(self, day_start: datetime) -> Overview:
-        """What goes on, and what ended since `day_start`, at most a week ago; Unavailable where a part is down."""
+        """What goes on, and what ended since `day_start`, at most a week ago. Raises Unavailable if a part is down."""
         now, control = self._clock.now(), self._control.state()
         totals = self._mailings.totals()
         details = list(self._under_way())

@@ -54,7 +54,9 @@ class PreviewService:
         return self._preview(fields.ordered("", "", now, OnUnknown.HOLD), now)
 
     def ordered(self, mailing_id: str) -> Preview:
-        """The preview of a mailing, as if it went to its clients of today from now on; NotFound where there is none."""
+        """The preview of a mailing, as if it went to its clients of today from now on. Raises NotFound if there is
+        none.
+        """
         if not is_mailing_id(mailing_id):
             raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._preview(self._mailings.get(mailing_id), self._clock.now())

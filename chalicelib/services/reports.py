@@ -75,7 +75,7 @@ class ReportService:
         self._rng = rng
 
     def send_due(self) -> SentReport | None:
-        """Send the report whose time has come, once; None where there is none to send.
+        """Send the report whose time has come, once; None if there is none to send.
 
         What fails before the e-mail leaves is tried again at the next call: NotSent, Unavailable. An e-mail that may
         have left is not sent again.
@@ -94,7 +94,7 @@ class ReportService:
         return self._send_once(report, owner)
 
     def send(self, day: date | None = None) -> SentReport:
-        """Send a report now, of today so far where no day is named, however often; Conflict where nobody gets it."""
+        """Send a report now, of today so far if `day` is None. Raises Conflict if the report has no recipients."""
         if not self._recipients:
             raise Conflict(Fault.NO_REPORT_RECIPIENTS)
         now = self._clock.now()

@@ -60,7 +60,7 @@ class StatisticsService:
                 yield state
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
-        """One mailing with all its counters; NotFound where there is none."""
+        """One mailing with all its counters. Raises NotFound if there is none."""
         if not is_mailing_id(mailing_id):
             raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._mailings.detail(mailing_id)

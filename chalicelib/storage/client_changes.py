@@ -67,7 +67,7 @@ class ClientChanges:
             return found, found[-1].place if found and rows.last_evaluated_key else ""
 
     def reached(self, reader: str) -> str:
-        """The place up to which a reader has come, "" where it never read."""
+        """The place up to which a reader has come, "" if it never read."""
         with translated("clients"):
             rows = list(self._model.query(_READERS, self._model.name == reader, consistent_read=True))
         return (rows[0].content or "") if rows else ""

@@ -48,7 +48,7 @@ class ClientNumbers:
     def find(self, numbers: Iterable[str]) -> dict[str, Place]:
         """The place of each number in E.164 form, in one batch of reads unless somebody's number was changed.
 
-        Conflict where a number has changed hands a hundred times.
+        Raises Conflict if a number has changed hands a hundred times.
         """
         found: dict[str, Place] = {}
         left = dict.fromkeys(numbers, "")  # with who had it last

@@ -48,7 +48,7 @@ class ClientRepository:
     # -- one client
 
     def get(self, client_id: str) -> Client:
-        """The client of that id; NotFound where there is none."""
+        """The client of that id. Raises NotFound if there is none."""
         found = self.get_many([client_id])
         if not found:
             raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
@@ -86,7 +86,7 @@ class ClientRepository:
         return self._numbers.find([phone_number])[phone_number]
 
     def create(self, client: Client) -> Client:
-        """Add a client, and answer them with their id; Conflict if their number is taken."""
+        """Add a client, and answer them with their id. Raises Conflict if their number is taken."""
         for tries in range(1, TRIES + 1):
             if self.write([(None, client)]):
                 return client
@@ -98,7 +98,7 @@ class ClientRepository:
         raise Unavailable("others want the same number; try again")
 
     def change(self, old: Client, new: Client) -> Client:
-        """Put `new` in the place of `old`, under the same id, and answer it; Conflict as for `create`.
+        """Put `new` in the place of `old`, under the same id, and answer it. Raises Conflict as for `create`.
 
         Also Conflict if somebody changed the client since `old` was read.
         """
@@ -119,7 +119,7 @@ class ClientRepository:
         raise Unavailable("others want the same number; try again")
 
     def delete(self, client: Client) -> None:
-        """Remove a client; Conflict where somebody changed it meanwhile."""
+        """Remove a client. Raises Conflict if somebody changed them meanwhile."""
         if not self.write([(client, None)]):
             raise _changed()
 
@@ -184,11 +184,11 @@ class ClientRepository:
     ) -> Counter[str]:
         """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
 
-        With `given`, by client's id, only those fields of an existing client change. Without `allow_opt_in` whoever has
-        opted out stays so, which is counted as opt_outs_kept if the row says otherwise.
+        With `given`, by client's id, only those fields of an existing client change. Without `allow_opt_in` whoever
+        has opted out stays so, which is counted as opt_outs_kept if the row says otherwise.
 
         What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
-        the same. Unavailable where others change the same clients again and again meanwhile.
+        the same. Raises Unavailable if others change the same clients again and again meanwhile.
         """
         result: Counter[str] = Counter()
         for start in range(0, len(clients), _AT_ONCE):

@@ -22,7 +22,7 @@ class Counters:
     def move(self, transaction: TransactWrite, changes: Counter[str], keep: str = "") -> None:
         """Let the transaction add to the counters; one action for each that changes.
 
-        The transaction fails where the counter `keep` would come to nothing.
+        The transaction fails if the counter `keep` would come to nothing.
         """
         for name, change in sorted(changes.items()):
             if change:

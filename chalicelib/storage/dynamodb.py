@@ -45,7 +45,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 def code_of(error: PynamoDBException) -> str:
-    """The code of DynamoDB's answer, "" where none came: PynamoDB's own property breaks on a broken connection."""
+    """The code of DynamoDB's answer, "" if none came: PynamoDB's own property breaks on a broken connection."""
     response = getattr(error.cause, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
@@ -80,7 +80,7 @@ def read_items(
 ) -> Iterator[Item]:
     """The items of those keys that there are, in no order; only the attributes of `names` where it holds any.
 
-    Each key may come once. Unavailable where DynamoDB leaves some unread again and again.
+    Each key may come once. Raises Unavailable if DynamoDB leaves some unread again and again.
     """
     what = table.rpartition("-")[2]
     for start in range(0, len(keys), _READS):

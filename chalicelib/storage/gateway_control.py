@@ -48,7 +48,7 @@ class ControlRepository:
     def change(self, old: GatewayControl, new: GatewayControl) -> bool:
         """Put `new` in the place of `old`, and what an operator would call a change into the trail, both or neither.
 
-        False where the control is not as it was read any more.
+        False if the control is no longer as it was read.
         """
         model = self._model
         unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
@@ -109,7 +109,7 @@ class ControlRepository:
         return found
 
     def _replace(self, paces: dict[str, Pace], now: datetime) -> bool:
-        """Write paces, all or none; False where another sender has changed one since it was read."""
+        """Write paces, all or none; False if another sender has changed one since it was read."""
         model = self._model
         rows = [
             (

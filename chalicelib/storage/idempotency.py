@@ -21,7 +21,7 @@ class Requests:
         self._model = tables.settings
 
     def keep(self, transaction: TransactWrite, request: RequestKey, mailing: Mailing, until: datetime) -> None:
-        """Let the transaction keep the request too; it fails where its key is in use."""
+        """Let the transaction keep the request too; it fails if its key is in use."""
         model = self._model
         kept = model(
             _SCOPE,

@@ -83,7 +83,7 @@ class Ledger:
     def insert(self, messages: Sequence[Message]) -> list[bool]:
         """Add rows; False for each that was there already, which is left as it is.
 
-        Unavailable if not all could be added: dispatch is what waits first when a table is busy.
+        Raises Unavailable if not all could be added: dispatch is what waits first when a table is busy.
         """
         statements = []
         for message in messages:
@@ -172,7 +172,7 @@ class Ledger:
     # -- reading
 
     def get(self, message_id: str) -> Message:
-        """The message of that id; NotFound where there is none."""
+        """The message of that id. Raises NotFound if there is none."""
         key = parse_message_id(message_id)
         found = self.read([key])
         if key not in found:

@@ -29,7 +29,7 @@ class MailingCounts:
         self._writer = threading.local()
 
     def add(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
-        """Add to the counters, once, also where an answer is lost and botocore repeats the call."""
+        """Add to the counters, once, even if an answer is lost and botocore repeats the call."""
         model = self._model
         sent = [model.first_sent_at.set(model.first_sent_at | now), model.last_sent_at.set(now)]
         self._add(mailing_id, changes, now, sent if changes["sent"] > 0 else [])

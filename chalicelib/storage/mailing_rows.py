@@ -28,7 +28,7 @@ def shard_part(shard: str) -> str:
 
 
 def meta_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingModel:
-    """The part that holds what was ordered; NotFound where it is not among the rows, or marked as deleted."""
+    """The part that holds what was ordered. Raises NotFound if it is not among the rows, or marked as deleted."""
     for row in rows:
         if row.part == META and row.status != DELETED:
             return row
@@ -150,7 +150,7 @@ def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
 
 
 def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
-    """All that the parts of a mailing say; NotFound where there are none."""
+    """All that the parts of a mailing say. Raises NotFound if there are none."""
     meta = meta_of(mailing_id, rows)
     parts = [row for row in rows if row.part != META]
     tally = tally_of(parts)

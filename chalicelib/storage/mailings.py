@@ -94,19 +94,19 @@ class MailingRepository:
         return self._requests.find(request, now)
 
     def get(self, mailing_id: str) -> Mailing:
-        """The mailing of that id; NotFound where there is none."""
+        """The mailing of that id. Raises NotFound if there is none."""
         with translated("mailings"):
             rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
         return mailing_of(meta_of(mailing_id, rows))
 
     def state(self, mailing_id: str) -> MailingState:
-        """The mailing with its dispatch and its counts, in one consistent read; NotFound where there is none."""
+        """The mailing with its dispatch and its counts, in one consistent read. Raises NotFound if there is none."""
         return state_of(mailing_id, self._parts(mailing_id))
 
     def with_shard(self, mailing_id: str, shard: str) -> tuple[Mailing, ShardProgress | None]:
         """The mailing and how far dispatch has come in one shard, None before the launch, in one consistent read.
 
-        NotFound where there is no such mailing.
+        Raises NotFound if there is no such mailing.
         """
         keys: list[Item] = [
             {"mailing_id": {"S": mailing_id}, "part": {"S": part}} for part in (META, shard_part(shard))
@@ -118,7 +118,7 @@ class MailingRepository:
         return mailing_of(meta_of(mailing_id, rows)), shards[0] if shards else None
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
-        """The mailing with all its counters, in the same read; NotFound where there is none."""
+        """The mailing with all its counters, in the same read. Raises NotFound if there is none."""
         rows = self._parts(mailing_id)
         state = state_of(mailing_id, rows)
         return state, final_tally_of(rows) if state.mailing.final else tally_of(rows)
@@ -128,7 +128,7 @@ class MailingRepository:
             return list(self._model.query(mailing_id, consistent_read=True))
 
     def change(self, old: Mailing, new: Mailing) -> bool:
-        """Put `new` in the place of `old`; False where it is not as it was read any more."""
+        """Put `new` in the place of `old`; False if it is no longer as it was read."""
         return self._write(old, new, [])
 
     def end(self, old: Mailing, new: Mailing, recount: Tally) -> bool:
@@ -274,7 +274,7 @@ class MailingRepository:
     # -- dispatch
 
     def acquire(self, mailing_id: str, shard: ShardProgress, owner: str, now: datetime, until: datetime) -> bool:
-        """Take a shard's lease until a time; False where another has it."""
+        """Take a shard's lease until a time; False if another has it."""
         free = is_free(self._model, now, until, owner)
         return self._update_shard(
             mailing_id, shard.shard, free, [self._model.owner.set(owner), self._model.lease_until.set(until)]
@@ -283,10 +283,10 @@ class MailingRepository:
     def advance(
         self, mailing_id: str, old: ShardProgress, new: ShardProgress, now: datetime, settled: Counter[str]
     ) -> bool:
-        """Move the cursor of a shard for the lease's owner, and renew the lease; False where either was lost.
+        """Move the cursor of a shard for the lease's owner, and renew the lease; False if either was lost.
 
-        The lease is given back where the shard is expanded.
-        `settled` counts rows that dispatch itself has given a final status, such as skipped.
+        The lease is given back where the shard is expanded. `settled` counts rows that dispatch itself has given a
+        final status, such as skipped.
         """
         model = self._model
         condition = (model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)
@@ -304,14 +304,14 @@ class MailingRepository:
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def advance_feed(self, mailing_id: str, old: ShardProgress, new: ShardProgress) -> bool:
-        """Move the feed cursor of a shard; False where it is elsewhere or the feed was started again."""
+        """Move the feed cursor of a shard; False if it is elsewhere or the feed was started again."""
         model = self._model
         condition = (model.feed_cursor == old.feed_cursor) & (model.feed_round == old.feed_round)
         actions = [model.feed_cursor.set(new.feed_cursor), model.fed.set(new.fed)]
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def release(self, mailing_id: str, shard: str, owner: str) -> None:
-        """Give a lease back; nothing happens where it is another's."""
+        """Give a lease back; nothing happens if it is another's."""
         self._update_shard(
             mailing_id,
             shard,
@@ -329,7 +329,7 @@ class MailingRepository:
         )
 
     def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:
-        """Let every open row of a shard be given to the send queue again; False where the shard has moved on."""
+        """Let every open row of a shard be given to the send queue again; False if the shard has moved on."""
         condition = (self._model.feed_cursor == old.feed_cursor) & (self._model.feed_round == old.feed_round)
         actions = [
             self._model.feed_cursor.set(""),
@@ -352,7 +352,7 @@ class MailingRepository:
     # -- counts
 
     def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
-        """Add to the counters, once, also where an answer is lost and botocore repeats the call."""
+        """Add to the counters, once, even if an answer is lost and botocore repeats the call."""
         self._counts.add(mailing_id, changes, now)
 
     def align_counts(self, state: MailingState, now: datetime) -> None:

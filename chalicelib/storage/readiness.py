@@ -23,7 +23,9 @@ class TableProbe:
         self._dynamodb = dynamodb
 
     def ask(self) -> tuple[GatewayControl, Sequence[Heartbeat]]:
-        """The gateway's control and the heartbeats, which stand in one of the tables; Unavailable if one is silent."""
+        """The gateway's control and the heartbeats, which stand in one of the tables. Raises Unavailable if one is
+        silent.
+        """
         tables = self._tables
         scope, name = control_place()
         wanted: dict[Any, list[dict[str, str]]] = {

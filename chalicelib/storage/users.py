@@ -44,7 +44,7 @@ class UserRepository:
     # -- users
 
     def get(self, username: str) -> User:
-        """The user of that name; NotFound where there is none."""
+        """The user of that name. Raises NotFound if there is none."""
         with translated("users"):
             rows = list(self._model.query(f"user#{username}", consistent_read=True))
         if not rows:
@@ -52,16 +52,18 @@ class UserRepository:
         return _user(rows[0])
 
     def create(self, user: User) -> None:
-        """Add a user; Conflict where the name is taken."""
+        """Add a user. Raises Conflict if the name is taken."""
         if self._write(None, user):
             raise Conflict(Fault.USERNAME_TAKEN)
 
     def change(self, old: User, new: User) -> None:
-        """Put `new` in the place of `old`; Conflict where others changed it meanwhile, or for the last admin's role."""
+        """Put `new` in the place of `old`. Raises Conflict if others changed it meanwhile, or for the last admin's
+        role.
+        """
         self._explain(self._write(old, new))
 
     def delete(self, user: User) -> None:
-        """Remove a user; Conflict as for `change`."""
+        """Remove a user. Raises Conflict as for `change`."""
         self._explain(self._write(user, None))
 
     def _write(self, old: User | None, new: User | None) -> tuple[str | None, ...]:
@@ -141,7 +143,7 @@ class UserRepository:
             return [_token(row) for row in self._model.query(f"tokens#{username}", index_name="by_group")]
 
     def revoke(self, token_hash: str) -> None:
-        """Forget a token; nothing happens where it is unknown."""
+        """Forget a token; nothing happens if it is unknown."""
         with translated("users"):
             self._model(f"token#{token_hash}").delete()
 
@@ -156,7 +158,7 @@ class UserRepository:
         return Tries(int(rows[0].failures), rows[0].updated_at)
 
     def count_try(self, subject: str, seen: Tries, now: datetime, keep: timedelta) -> bool:
-        """Count one more, forgotten after `keep` without another; False where somebody else tried since `seen`."""
+        """Count one more, forgotten after `keep` without another; False if somebody else tried since `seen`."""
         model = self._model
         if seen.count:
             condition = model.failures == seen.count

@@ -51,7 +51,7 @@ class WalkRepository:
         return taken if self._write(mailing_id, taken, free) else None
 
     def save(self, mailing_id: str, walk: Walk) -> bool:
-        """Note how far a walk has come, and prolong its lease, or end it where it has none; False where another has it.
+        """Note how far a walk has come, and prolong its lease, or end it where it has none; False if another has it.
 
         May be repeated: no two invocations are the same owner.
         """

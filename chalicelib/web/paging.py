@@ -39,11 +39,11 @@ class PageQuery(LimitQuery):
         return type(self).__name__ + self.model_dump_json(exclude={"limit", "cursor"})
 
     def place(self) -> str:
-        """Where the page begins, "" at the start; Malformed for a cursor that was not made by this list."""
+        """Where the page begins, "" at the start. Raises Malformed for a cursor that was not made by this list."""
         return decode(self.cursor, self._scope) if self.cursor is not None else ""
 
     def following(self, place: str) -> str | None:
-        """The cursor of the next page, None where there is none."""
+        """The cursor of the next page, or None if there is none."""
         return encode(place, self._scope) if place else None
 
 
@@ -54,7 +54,7 @@ def encode(place: str, scope: str) -> str:
 
 
 def decode(cursor: str, scope: str) -> str:
-    """The place; Malformed where the cursor was changed or comes from another list or other filters."""
+    """The place. Raises Malformed if the cursor was changed or comes from another list or other filters."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place = raw[_SUM:].decode()

@@ -50,7 +50,7 @@ _FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
 
 
 def check_content_type(header: str, wanted: str) -> None:
-    """UnsupportedMedia where the content type is another; UTF-8 is the one charset."""
+    """Raises UnsupportedMedia if the content type is another; UTF-8 is the one charset."""
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     charsets = [value.strip('"') for name, _, value in (one.partition("=") for one in parameters) if name == "charset"]
     if kind != wanted or any(charset not in ("utf-8", "utf8") for charset in charsets):
@@ -58,7 +58,7 @@ def check_content_type(header: str, wanted: str) -> None:
 
 
 def read_text(raw: bytes, limit: int) -> str:
-    """The body as text; TooLarge beyond `limit` bytes, Malformed where it is no UTF-8."""
+    """The body as text. Raises TooLarge if it has more than `limit` bytes, Malformed if it is not UTF-8."""
     if len(raw) > limit:
         raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
     try:

@@ -58,7 +58,7 @@ class Request:
         return raw.encode() if isinstance(raw, str) else raw
 
     def header(self, name: str) -> str | None:
-        """A header's value, None where it is absent."""
+        """A header's value, or None if it is absent."""
         value: str | None = self.raw.headers.get(name)
         return value
 

@@ -106,7 +106,7 @@ class Journal:
     """A file that records are added to. An error leaves it as it was before."""
 
     def __init__(self, path: Path, number: int, read: Read | None = None) -> None:
-        """Begin a file, or go on with one that was read, before its end if it has one; OSError if that fails."""
+        """Begin a file, or go on with one that was read, before its end if it has one. Raises OSError if that fails."""
         self.path = path
         self.number = number
         self.length = read.length if read else 0  # bytes
@@ -126,7 +126,7 @@ class Journal:
             raise
 
     def add(self, entries: list[Entry]) -> None:
-        """Write a record, so that it survives this process; OSError if there is no room for it."""
+        """Write a record, so that it survives this process. Raises OSError if there is no room for it."""
         self._write(line(entries))
 
     def _write(self, data: bytes) -> None:

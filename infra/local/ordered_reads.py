@@ -65,7 +65,7 @@ class OrderedReads:
     # -- reading
 
     def _narrowed(self, table: dict[str, Any] | None, data: dict[str, Any]) -> dict[str, Any] | None:
-        """The table with the items that can be on the page; None where the query is better left alone."""
+        """The table with the items that can be on the page; None if the query is better left alone."""
         condition, index = data.get("KeyConditionExpression"), data.get("IndexName") or ""
         limit = data.get("Limit")
         if not table or not condition or data.get("KeyConditions") or not (limit is None or _is_count(limit)):
@@ -104,7 +104,7 @@ class OrderedReads:
         return order[low:high]
 
     def _bounds(self, order: list[Entry], name: str, data: dict[str, Any]) -> tuple[int, int]:
-        """Where the items begin and end that the condition on the sort key allows; ValueError for a rare kind."""
+        """Where the items begin and end that match the condition on the sort key. Raises ValueError for a rare kind."""
         engine, names = self._engine, data.get("ExpressionAttributeNames") or {}
         tokens = [token for token in engine._tokenize(data["KeyConditionExpression"]) if token[0] != "EOF"]
         if (
@@ -143,7 +143,7 @@ class OrderedReads:
     def _order(
         self, table: dict[str, Any], schema: tuple[str, list[str], list[str]], partition: str
     ) -> list[Entry] | None:
-        """A partition in its order; None where it is small."""
+        """A partition in its order; None if it is small."""
         name = schema[0]
         orders: dict[tuple[str, str], list[Entry]] = self._engine._index_members(table).setdefault(_ORDERS, {})
         order = orders.get((name, partition))

@@ -23,7 +23,7 @@ class Expression(Protocol):
         """When a schedule that begins to exist at `now` fires for the first time."""
 
     def after(self, moment: datetime) -> datetime:
-        """The next firing strictly after a firing at `moment`; ValueError where there is none."""
+        """The next firing strictly after a firing at `moment`. Raises ValueError if there is none."""
 
 
 def parse(text: str) -> Expression:
@@ -61,7 +61,9 @@ class CronExpression:
 
     @classmethod
     def parsed(cls, minute: str, hour: str, day: str, month: str, weekday: str, year: str) -> CronExpression:
-        """Read the six fields; ValueError for a field out of range and for `L`, `W` and `#`, which nothing uses."""
+        """Read the six fields. Raises ValueError for a field out of range and for `L`, `W` and `#`, which nothing
+        uses.
+        """
         return cls(
             _values(minute, 0, 59, {}),
             _values(hour, 0, 23, {}),

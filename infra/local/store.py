@@ -121,7 +121,7 @@ class Store:
         return found
 
     def add(self, entries: list[Entry], *, sync: bool) -> None:
-        """Write a record; OSError if it cannot be kept."""
+        """Write a record. Raises OSError if it cannot be kept."""
         self._journal.add(entries)
         if sync:
             try:

@@ -24,7 +24,7 @@ from ..message_metrics import measure_status
 
 
 def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
-    """The status that open rows get because the mailing sends no more; None where it does."""
+    """The status that open rows get because the mailing sends no more; None if it does."""
     if mailing.status is MailingStatus.CANCELLED:
         return MessageStatus.CANCELLED
     if now >= mailing.end_at:

@@ -72,7 +72,7 @@ class Expander:
     def expand(self, mailing_id: str, shard: str, deadline: datetime, pages: int = PAGES) -> ShardProgress | None:
         """Write the rows of one shard; another invocation goes on where this one ends.
 
-        Answers how far the shard has come, None where somebody else has it or nothing is to be done.
+        Answers how far the shard has come, or None if somebody else has it or nothing is to be done.
         """
         mailing, found = self._mailings.with_shard(mailing_id, shard)
         if found is None or found.expanded or not mailing.state.expands:
@@ -114,7 +114,7 @@ class Expander:
         return left
 
     def _page(self, mailing: Mailing, shard: ShardProgress, left: Sequence[Message]) -> ShardProgress | None:
-        """Ledger before queue, queue before cursor: any step may be repeated. None where the lease was lost."""
+        """Ledger before queue, queue before cursor: any step may be repeated. None if the lease was lost."""
         walking = not shard.cursor.startswith(_IN_LOG)
         clients: Iterable[Client] = ()
         cursor = "" if walking else shard.cursor

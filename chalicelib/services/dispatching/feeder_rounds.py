@@ -60,7 +60,7 @@ class Pump:
         self._fed_at = clock.now()
 
     def round(self) -> bool:
-        """Fill the queue up to its mark, a fair share for every mailing; False where nothing is left to do."""
+        """Fill the queue up to its mark, a fair share for every mailing; False if nothing is left to do."""
         now = self._clock.now()
         control = self._control_now()
         waiting = [
@@ -219,7 +219,7 @@ def next_shard(state: MailingState) -> ShardProgress | None:
 
 
 def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:
-    """Seconds after which a row is to be hinted at; None where it needs no hint. Parked rows have their own way."""
+    """Seconds after which a row is to be hinted at; None if it needs no hint. Parked rows have their own way."""
     if row.status is MessageStatus.QUEUED:
         if row.hinted and shard.feed_round == 0:
             return None

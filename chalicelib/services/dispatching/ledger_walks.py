@@ -45,9 +45,9 @@ class Walker:
         self._rng = rng
 
     def at_once(self, mailing: Mailing, step: Step, deadline: datetime, *, watched: bool) -> Walk | None:
-        """Go through a whole ledger here and now; None where time is up.
+        """Go through a whole ledger here and now; None if time is up.
 
-        `watched` reads the mailing before each page, for steps that change rows; None where it is not as it was.
+        `watched` reads the mailing before each page, for steps that change rows; None if it is not as it was.
         """
         walk = Walk()
         for shard in SHARDS:

@@ -126,8 +126,9 @@ def requeued(row: Message, now: datetime) -> Message:
 
 
 def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
-    """The row of a message that expired by an end which lies ahead now; None where that is not why it ended, or it
-    would still not be sent in time."""
+    """The row of a message that expired by an end which lies ahead now; None if that is not why it ended, or it would
+    still not be sent in time.
+    """
     if row.status is not MessageStatus.EXPIRED or now >= mailing.end_at:
         return None
     changes = deferral(mailing, row, now)

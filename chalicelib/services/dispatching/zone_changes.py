@@ -105,7 +105,7 @@ def _waiting_for_hours(mailings: Iterable[Mailing]) -> list[Mailing]:
 
 
 def _moved(mailing: Mailing, row: Message, contact: Contact, now: datetime) -> Message | None:
-    """The row as it waits with the client's present zone, None where it does not wait for hours, or waits rightly."""
+    """The row as it waits with the client's present zone, or None if it does not wait for hours, or waits rightly."""
     if (
         row.status is not MessageStatus.WAITING
         or not row.because(Reason.OUTSIDE_LOCAL_WINDOW)

@@ -80,7 +80,7 @@ class Caller:
             return type(error).__name__
 
     def _attempt(self, job: Job, calls: Calls) -> Attempt:
-        """The call itself; NotNow if it must not be made."""
+        """The call itself. Raises NotNow if it must not be made."""
         message = job.message
         started = self._clock.now()
 
@@ -203,7 +203,7 @@ class Calls:
             self._ended.put((job, self.caller.call(job, self)))
 
     def note_sent(self, job: Job) -> None:
-        """The next thing is to send; NotNow if the batch was given up meanwhile."""
+        """The next thing is to send. Raises NotNow if the batch was given up meanwhile."""
         if not self._sent.setdefault(job.message.key, True):  # one step, so that both cannot happen
             raise NotNow("no time left in this invocation")
 

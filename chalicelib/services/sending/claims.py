@@ -32,7 +32,7 @@ _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could no
 
 
 def obstacle(mailing: Mailing, now: datetime) -> str:
-    """Why no message of a mailing may be sent now, "" where one may."""
+    """Why no message of a mailing may be sent now, "" if one may."""
     if mailing.status is not MailingStatus.RUNNING:
         return f"the mailing is {mailing.status}"
     if now >= mailing.end_at:
@@ -41,7 +41,7 @@ def obstacle(mailing: Mailing, now: datetime) -> str:
 
 
 def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any]:
-    """What becomes of a message that may not be sent at this hour of the client's day, {} where it may."""
+    """What becomes of a message that may not be sent at this hour of the client's day, {} if it may."""
     window = mailing.local_window
     if window is None or window.allows(now, message.timezone):
         return {}
@@ -93,7 +93,7 @@ class Claims:
         return wanted
 
     def take(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
-        """The messages that are now this sender's to send. Raises Unavailable where a table does not answer."""
+        """The messages that are now this sender's to send. Raises Unavailable if a table does not answer."""
         jobs = self._as_many_as_the_tables_bear(self._choose(wanted, batch), batch)
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
@@ -158,7 +158,7 @@ class Claims:
         return is_over(message.due_at, now, PARKED_AT_MOST)  # the ledger gives it back when it is due
 
     def _without_call(self, job: Job, contact: Contact | None, now: datetime) -> Message | None:
-        """The row of a message that is not to be sent now, None where it is. `contact` is that of the client now."""
+        """The row of a message that is not to be sent now, or None if it is. `contact` is that of the client now."""
         old = job.message
         settled: dict[str, Any] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
         if old.status is MessageStatus.SENDING:
