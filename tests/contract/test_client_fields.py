@@ -1,0 +1,36 @@
+"""A client's fields stand once, in the domain; what is written for each of them elsewhere is there for all of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from chalicelib.admin import texts
+from chalicelib.domain.clients import CLIENT_FIELDS, OPTIONAL_FIELDS
+from chalicelib.domain.imports import COLUMNS
+from chalicelib.storage.models import ClientModel
+from chalicelib.web.clients import ClientBody, ClientPatch, ClientView
+
+TEMPLATES = Path(texts.__file__).with_name("templates") / "clients"
+
+
+def test_requests_and_answers_have_every_field() -> None:
+    """Expects bodies with these fields alone, in their order, of which only the number is required."""
+    assert tuple(ClientBody.model_fields) == tuple(ClientPatch.model_fields) == CLIENT_FIELDS
+    assert {name for name, one in ClientBody.model_fields.items() if not one.is_required()} == OPTIONAL_FIELDS
+    assert not any(one.is_required() for one in ClientPatch.model_fields.values())
+    assert set(ClientView.model_fields) == {*CLIENT_FIELDS, "id", "created_at", "updated_at"}
+
+
+def test_the_table_and_csv_have_every_field() -> None:
+    """Expects an attribute and a column for each."""
+    assert set(ClientModel.get_attributes()) >= set(CLIENT_FIELDS)
+    assert COLUMNS == CLIENT_FIELDS
+
+
+def test_the_form_and_the_page_of_a_client_have_every_field() -> None:
+    """Expects an input with a label, and the value on the page."""
+    form, page = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("edit.html", "client.html"))
+    assert tuple(re.findall(r'ui\.(?:text_field|checkbox)\("(\w+)"', form)) == CLIENT_FIELDS
+    assert [name for name in CLIENT_FIELDS if f"client.{name}" not in page] == []
+    assert [name for name in CLIENT_FIELDS if texts.field_name(name) == name] == []
