@@ -33,7 +33,7 @@ from .services.dispatching.zone_changes import ZoneChanges
 from .services.gateway_control import GatewayControlService
 from .services.gauges import GaugeService
 from .services.heartbeats import Heartbeats
-from .services.histories import TraceService
+from .services.histories import HistoryService
 from .services.imports import ImportService
 from .services.mailings import MailingService
 from .services.messages import MessageService
@@ -83,7 +83,7 @@ class Services:
     clients: ClientService
     mailings: MailingService
     messages: MessageService
-    traces: TraceService
+    histories: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
     overviews: OverviewService
@@ -173,7 +173,7 @@ def build(
         clients=ClientService(clients, clock),
         mailings=MailingService(mailings, clients, dispatch_queue, clock, rng, on_unknown),
         messages=messages,
-        traces=TraceService(mailings, clients, messages),
+        histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings),
         gauges=GaugeService(clients, mailings, calls, control, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, control, queues, heartbeats, clock),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..domain.history import Happening, TraceEvent
+from ..domain.history import Happening, HistoryEvent
 from ..domain.messages import message_id_for
 from .page_request import PageRequest
 from .routing import Page, Pages
@@ -12,14 +12,20 @@ pages = Pages()
 
 
 @pages.get("/admin/trace/{about}")
-def show_trace(request: PageRequest, about: str) -> Page:
+def show_history(request: PageRequest, about: str) -> Page:
     """Show what the tables know of an id, the earliest first."""
-    trace = request.services.traces.trace(about)
-    values = {"trace": trace, "about": about, "section": f"{trace.kind}s", "names": _names(), "message_of": message_of}
+    history = request.services.histories.of(about)
+    values = {
+        "history": history,
+        "about": about,
+        "section": f"{history.kind}s",
+        "names": _names(),
+        "message_of": message_of,
+    }
     return Page("history.html", values)
 
 
-def message_of(event: TraceEvent) -> str:
+def message_of(event: HistoryEvent) -> str:
     """The id of the message that an event is about, "" if it is about none."""
     return message_id_for(event.mailing_id, event.client_id) if event.mailing_id and event.client_id else ""
 

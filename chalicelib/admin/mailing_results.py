@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ..domain.counters import Tally
-from ..domain.history import Happening, TraceEvent, mailing_events
+from ..domain.history import Happening, HistoryEvent, mailing_events
 from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
 from . import charts, formats
@@ -97,7 +97,7 @@ def events(request: PageRequest, mailing: Mailing, tally: Tally) -> list[Event]:
     return told
 
 
-def _told(event: TraceEvent, before: MailingStatus | None, mailing: Mailing) -> str:
+def _told(event: HistoryEvent, before: MailingStatus | None, mailing: Mailing) -> str:
     if event.what is Happening.MAILING and isinstance(event.status, MailingStatus):
         return _changed(event.status, before)
     return {

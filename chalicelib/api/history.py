@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..domain.errors import NotFound
-from ..domain.history import Happening, TraceEvent
+from ..domain.history import Happening, HistoryEvent
 from ..domain.messages import Outcome, message_id_for
 from ..domain.reasons import Reason
 from ..web.fields import MomentOut, View
@@ -39,7 +39,7 @@ class TraceEventView(View):
     by: str | None
 
     @classmethod
-    def of(cls, event: TraceEvent) -> TraceEventView:
+    def of(cls, event: HistoryEvent) -> TraceEventView:
         mailing, client = event.mailing_id, event.client_id
         return cls(
             at=event.at,
@@ -76,12 +76,12 @@ class TraceView(View):
 @routes.route("GET", "/api/trace/{about}", errors=(NotFound,))
 def read_trace(request: Request, about: str) -> TraceView:
     """Read the full history of a mailing, a message or a client, by its id."""
-    trace = request.services.traces.trace(about)
+    history = request.services.histories.of(about)
     return TraceView.model_validate(
         {
             "id": about,
-            "kind": trace.kind,
-            "complete": trace.complete,
-            "events": [TraceEventView.of(event) for event in trace.events],
+            "kind": history.kind,
+            "complete": history.complete,
+            "events": [TraceEventView.of(event) for event in history.events],
         }
     )

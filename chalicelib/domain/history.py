@@ -73,7 +73,7 @@ class Happening(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TraceEvent:
+class HistoryEvent:
     """One thing that happened. `until` is when a waiting message is due; `number` counts a message's attempts."""
 
     at: datetime
@@ -91,21 +91,21 @@ class TraceEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class History:
     """The events about one id, the earliest first; `complete` is False if there were too many to read."""
 
     kind: str
-    events: tuple[TraceEvent, ...]
+    events: tuple[HistoryEvent, ...]
     complete: bool
 
     @classmethod
-    def of(cls, kind: str, events: Iterable[TraceEvent], *, complete: bool = True) -> Trace:
+    def of(cls, kind: str, events: Iterable[HistoryEvent], *, complete: bool = True) -> History:
         return cls(kind, tuple(sorted(events, key=lambda event: event.at)), complete)
 
 
-def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[TraceEvent]:
+def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[HistoryEvent]:
     """What happened to a mailing itself."""
-    event = TraceEvent(mailing.created_at, Happening.ORDERED, mailing.mailing_id, by=mailing.created_by)
+    event = HistoryEvent(mailing.created_at, Happening.ORDERED, mailing.mailing_id, by=mailing.created_by)
     yield event
     for at, status in mailing.history:
         yield replace(event, at=at, what=Happening.MAILING, status=status, by="")
@@ -114,9 +114,9 @@ def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[Tra
         yield replace(event, at=tally.last_sent_at, what=Happening.LAST_SENT, by="")
 
 
-def message_events(message: Message) -> Iterator[TraceEvent]:
+def message_events(message: Message) -> Iterator[HistoryEvent]:
     """What happened to one message. Of its changes of status the row keeps the last; the log has them all."""
-    event = TraceEvent(message.created_at, Happening.WRITTEN, message.mailing_id, message.client_id)
+    event = HistoryEvent(message.created_at, Happening.WRITTEN, message.mailing_id, message.client_id)
     first, *steps = timeline_of(message)
     yield replace(event, at=first.at)
     number = 0
@@ -137,8 +137,8 @@ def message_events(message: Message) -> Iterator[TraceEvent]:
         yield replace(change, at=step.at, cause=step.cause)
 
 
-def client_events(client: Client) -> Iterator[TraceEvent]:
+def client_events(client: Client) -> Iterator[HistoryEvent]:
     """What happened to a client."""
-    yield TraceEvent(client.created_at, Happening.CLIENT_CREATED, client_id=client.client_id)
+    yield HistoryEvent(client.created_at, Happening.CLIENT_CREATED, client_id=client.client_id)
     if client.updated_at > client.created_at:
-        yield TraceEvent(client.updated_at, Happening.CLIENT_CHANGED, client_id=client.client_id)
+        yield HistoryEvent(client.updated_at, Happening.CLIENT_CHANGED, client_id=client.client_id)

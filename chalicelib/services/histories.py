@@ -1,4 +1,4 @@
-"""Traces, read from the tables: a bounded number of reads, whatever is asked for."""
+"""Histories, read from the tables: a bounded number of reads, whatever is asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import chain
 
 from ..domain.clients import is_client_id
 from ..domain.errors import NotFound
-from ..domain.history import Happening, Trace, client_events, mailing_events, message_events
+from ..domain.history import Happening, History, client_events, mailing_events, message_events
 from ..domain.mailings import is_mailing_id
 from ..domain.messages import Message, parse_message_id
 from ..domain.statuses import MessageStatus
@@ -19,7 +19,7 @@ _DISPATCH = (Happening.WRITTEN,)  # what is the same for all of a mailing's mess
 _TROUBLE = tuple(status for status in MessageStatus if status.in_trouble)
 
 
-class TraceService:
+class HistoryService:
     """Tells what happened to a mailing, a message or a client."""
 
     def __init__(self, mailings: MailingRepository, clients: ClientRepository, messages: MessageService) -> None:
@@ -27,7 +27,7 @@ class TraceService:
         self._clients = clients
         self._messages = messages
 
-    def trace(self, about: str) -> Trace:
+    def of(self, about: str) -> History:
         """The history of a mailing, a message or a client. Raises NotFound if the id is none of them."""
         if is_mailing_id(about):
             return self._of_mailing(about)
@@ -35,7 +35,7 @@ class TraceService:
             return self._of_client(about)
         return self._of_message(about)
 
-    def _of_mailing(self, mailing_id: str) -> Trace:
+    def _of_mailing(self, mailing_id: str) -> History:
         """The mailing with its messages, or the failed ones first if there are many."""
         state, tally = self._mailings.detail(mailing_id)
         found: dict[str, Message] = {}
@@ -45,14 +45,14 @@ class TraceService:
         shown = list(found.values())[:SHOWN]
         events = [event for message in shown for event in message_events(message) if event.what not in _DISPATCH]
         events += mailing_events(state.mailing, tally)
-        return Trace.of("mailing", events, complete=len(shown) >= state.statistics.counts()["total"])
+        return History.of("mailing", events, complete=len(shown) >= state.statistics.counts()["total"])
 
-    def _of_message(self, message_id: str) -> Trace:
+    def _of_message(self, message_id: str) -> History:
         mailing_id, _ = parse_message_id(message_id)
         message = self._messages.get(message_id)
-        return Trace.of("message", chain(mailing_events(self._mailings.get(mailing_id)), message_events(message)))
+        return History.of("message", chain(mailing_events(self._mailings.get(mailing_id)), message_events(message)))
 
-    def _of_client(self, client_id: str) -> Trace:
+    def _of_client(self, client_id: str) -> History:
         """Of a client that was removed the messages are left."""
         page = self._messages.search(None, client_id, None, "", SHOWN)
         try:
@@ -61,4 +61,4 @@ class TraceService:
             if not page.rows:
                 raise
             client = []
-        return Trace.of("client", chain(client, *map(message_events, page.rows)), complete=not page.cursor)
+        return History.of("client", chain(client, *map(message_events, page.rows)), complete=not page.cursor)

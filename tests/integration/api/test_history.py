@@ -18,7 +18,7 @@ OK, BROKEN = Answer(Outcome.ACCEPTED, http_status=200), Answer(Outcome.FAILED, C
 
 
 def trace(campaign: Campaign, about: str) -> dict[str, Any]:
-    """The trace of an id; its events are in order, and hold no phone number and no text."""
+    """The history of an id; its events are in order, and hold no phone number and no text."""
     reply = campaign.api.get(f"/api/trace/{about}")
     assert reply.status == 200, reply.text
     moments = [datetime.fromisoformat(event["at"]) for event in reply.json["events"]]
@@ -63,7 +63,7 @@ def test_a_message_is_told_from_its_order_to_its_end(campaign: Campaign, tried_t
 
 
 def test_a_client_is_told_with_its_messages(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
-    """Those of all mailings; what happened to the mailings is left to their own traces."""
+    """Those of all mailings; what happened to the mailings is left to their own histories."""
     found = trace(campaign, tried_twice["client"])
     assert (found["kind"], found["complete"]) == ("client", True)
     assert [what for (what,) in told(found["events"], "what")] == [
