@@ -155,7 +155,7 @@ def _states(panel: Panel, lines: Sequence[Series], span: Span, width: float, hei
 
 
 def _pieces(line: Series, bases: Sequence[float]) -> Iterator[list[tuple[float, float, float]]]:
-    """Moments with base and value, parted where Prometheus had not a number for a while."""
+    """Moments with base and value, split if Prometheus had no number for a while."""
     piece: list[tuple[float, float, float]] = []
     for (moment, value), base in zip(line.points, bases, strict=True):
         if piece and moment - piece[-1][0] > _LONGEST_STEP:

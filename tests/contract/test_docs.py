@@ -16,6 +16,7 @@ from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
 from infra.monitoring import FUNCTIONS, TABLES, alarms
+from tests.contract import marked_texts
 from tests.pictures.admin_ui import MAX_BYTES, SHOTS
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,15 @@ def test_every_reason_is_in_its_table() -> None:
     assert [row[:2] for row in rows] == [[f"`{one}`", texts[one]] for one in Reason]
     assert {row[0].strip("`") for row in rows if row[2]} == set(DETAILED)
     assert all(len(row) == 4 and row[3] for row in rows)
+
+
+def test_the_words_for_operators_are_those_of_the_admin_ui() -> None:
+    """Expects each word of the table in docs/architecture.md to stand on a page as it stands there."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("| in the admin UI |")[2]
+    words = [line.strip("| ").split(" | ")[0] for line in text.partition("\n\n")[0].splitlines()[2:]]
+    known = {one for texts in marked_texts.marked() for one in texts}
+    assert len(words) > 10
+    assert [word for word in words if word not in known] == []
 
 
 def test_every_code_of_an_error_is_in_its_list() -> None:
