@@ -1,4 +1,4 @@
-"""A client: a person addressed, identified by phone number."""
+"""A client: a person who gets messages, identified by phone number."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ class Client(ClientFields):
 
     @property
     def fields(self) -> ClientFields:
-        """What people said of it."""
+        """The fields that people set."""
         return ClientFields(**{name: getattr(self, name) for name in CLIENT_FIELDS})
 
     def in_place_of(self, old: Client) -> Client:
-        """What an existing client becomes by these fields: the same client, since the same time."""
+        """The existing client with these fields, with the same id and creation time."""
         return replace(self, client_id=old.client_id, created_at=old.created_at, renumbered=old.renumbered)
 
 
 def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_opt_in: bool) -> Client:
-    """What an existing client becomes by a row that gives only some fields: the others stay.
+    """An existing client with the fields that a row sets; the others stay.
 
     Nobody is opted in unless that is allowed.
     """
@@ -142,7 +142,7 @@ def operator_of(phone_number: str) -> str:
 
 
 def check_operator(code: str, field: str = "operator") -> str:
-    """The operator code as 3 digits. Raises Invalid if it is not."""
+    """The operator code as 3 digits. Raises Invalid if it is something else."""
     if not _OPERATOR.fullmatch(code):
         raise Invalid.of(field, Fault.OPERATOR)
     return code
@@ -172,7 +172,7 @@ def check_timezone(name: str, field: str = "timezone") -> str:
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """The time zone of that name."""
+    """The time zone with this name."""
     return ZoneInfo(name)
 
 
@@ -186,7 +186,7 @@ _RULES: Mapping[str, Callable[[str], str]] = {
 
 
 def new_client(given: ClientFields, now: datetime) -> Client:
-    """A client with checked fields; raises Invalid, which names every field that is wrong."""
+    """A client with checked fields. Raises Invalid with each wrong field."""
     values = {name: getattr(given, name) for name in CLIENT_FIELDS}
     errors: list[FieldError] = []
     for name, rule in _RULES.items():

@@ -3,13 +3,13 @@
 ServiceError
 ├── Malformed          the request cannot be read
 ├── Invalid            it can be read, and a value in it is not allowed
-├── Unauthenticated    nobody is signed in
-├── Forbidden          somebody is, who may not do this
-├── NotFound           there is no such thing
-├── Conflict           the thing is in a state, or exists already, so that this cannot be done
+├── Unauthenticated    the caller is not signed in
+├── Forbidden          the user may not do this
+├── NotFound           it does not exist
+├── Conflict           it exists already, or its state does not allow this
 ├── TooManyRequests    slow down
 └── Unavailable        something behind the service does not answer
-    └── NotReady       the same, found by looking, with its names
+    └── NotReady       the same, with the names of what does not
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field; `field` is its path, such as `clients.tag`."""
+    """An error of one field; `field` is its path, such as `clients.tag`."""
 
     field: str
     fault: Fault
@@ -66,7 +66,7 @@ class Invalid(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """Nobody is signed in."""
+    """The caller is not signed in."""
 
 
 class Forbidden(ServiceError):
@@ -74,7 +74,7 @@ class Forbidden(ServiceError):
 
 
 class NotFound(ServiceError):
-    """There is no such thing."""
+    """It does not exist."""
 
 
 class Conflict(ServiceError):
@@ -82,7 +82,7 @@ class Conflict(ServiceError):
 
 
 class TooManyRequests(ServiceError):
-    """Too many tries; `retry_after` is in seconds."""
+    """Too many attempts; `retry_after` is in seconds."""
 
     def __init__(self, fault: Fault, retry_after: int) -> None:
         super().__init__(fault)
@@ -90,7 +90,7 @@ class TooManyRequests(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A table or queue does not answer; try again. Nobody but the log is told what it is."""
+    """A table or queue does not answer; try again. Only the log says which one."""
 
     def __init__(self, what: str) -> None:
         super().__init__(Fault.AS_TOLD, text=what)

@@ -1,7 +1,7 @@
 """Everything that can be wrong with a request: a code for each, and the sentence that people read, in one table.
 
-Code raises and compares the members of `Fault`; their sentences are put together here alone. A sentence is in English,
-and at the same time the key by which the admin UI translates it. `%(name)s` is a value that the error brings.
+Code raises and compares the members of `Fault`; only this module makes their sentences. A sentence is in English, and
+is also the key by which the admin UI translates it. `%(name)s` is a value of the error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def _as_it_is(text: str) -> str:
 
 @unique
 class Fault(Enum):
-    """What is wrong. A fault of a field is told after the field's name, any other one stands alone."""
+    """What is wrong. The sentence of a field's fault follows the field's name; any other sentence stands alone."""
 
     # -- of a field: its kind
     REQUIRED = "is required"
@@ -154,5 +154,5 @@ class Fault(Enum):
         translate: Callable[[str], str] = _as_it_is,
         told: Callable[[object], str] = str,
     ) -> str:
-        """What people read of it. `translate` is given the sentence with its places, `told` each value."""
+        """The sentence that people read. `translate` gets the sentence with its places, `told` each value."""
         return translate(self.value) % {name: told(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""History: everything that is known of a mailing, a message or a client, in the order in which it happened."""
+"""History: everything known about a mailing, a message or a client, in order of time."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Happening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """One thing that happened. `until` is when a waiting message is due; `number` counts a message's attempts."""
+    """An event. `until` is when a waiting message is due; `number` counts a message's attempts."""
 
     at: datetime
     what: Happening
@@ -92,7 +92,7 @@ class HistoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The events about one id, the earliest first; `complete` is False if there were too many to read."""
+    """The events of one id, the earliest first. `complete` is False if there were too many to read."""
 
     kind: str
     events: tuple[HistoryEvent, ...]

@@ -1,4 +1,4 @@
-"""Requests that are made again: the same key and content must do the same once, whatever got lost on the way."""
+"""Repeated requests: the same key and content must take effect only once, even if an answer was lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY_FIELD = "Idempotency-Key"  # what an error about a key names
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """What a caller named a request by, and a fingerprint of what it asked for. Keys of different users never meet."""
+    """A caller's key for a request, with a fingerprint of the request. Keys of different users never collide."""
 
     name: str
     fingerprint: str
@@ -30,7 +30,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class OrderedMailing:
-    """What came of an earlier request: the mailing that it ordered, which may be gone since."""
+    """The result of an earlier request: the mailing it created, which may have been deleted since."""
 
     fingerprint: str
     mailing_id: str

@@ -89,7 +89,7 @@ def read_clients(text: str, now: datetime) -> ClientFile:
 
 
 def _opt_out(values: dict[str, str]) -> set[str]:
-    """The client who says in a row that they want nothing, whatever else is wrong with the row."""
+    """The client whom a row opts out, even if something else in the row is wrong."""
     if not _FLAGS.get(values.get("opted_out", "").lower()):
         return set()
     try:

@@ -1,4 +1,4 @@
-"""The local window: the hours of a client's own day in which it may be reached."""
+"""The local window: the hours of a client's own day in which they may get messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LocalWindow:
 
     @classmethod
     def parse(cls, start: str, until: str, policy: WindowPolicy) -> LocalWindow:
-        """The window between two times of day such as 09:00; Invalid names the field that is wrong."""
+        """The window between two times of day such as 09:00. Raises Invalid with the wrong field."""
         return cls(_parse(start, "local_window.from"), _parse(until, "local_window.until"), policy)
 
     def __post_init__(self) -> None:
@@ -41,16 +41,16 @@ class LocalWindow:
             raise Invalid.of("local_window.until", Fault.LOCAL_WINDOW_EMPTY)
 
     def allows(self, moment: datetime, timezone: str) -> bool:
-        """Whether a client of that time zone may be reached at a moment."""
+        """Whether clients in this time zone may get messages at a moment."""
         local = moment.astimezone(zone(timezone)).time()
         if self.start < self.until:
             return self.start <= local < self.until
         return local >= self.start or local < self.until
 
     def opening(self, moment: datetime, timezone: str) -> datetime:
-        """The first moment from `moment` on at which a client of that time zone may be reached.
+        """The first moment from `moment` on at which clients in this time zone may get messages.
 
-        Right where the clock is put forward (an opening in the gap is its end) and where it is put back (an hour that
+        It is right when the clock goes forward (an opening in the gap is its end) and when it goes back (an hour that
         comes twice opens twice, and a window that is over may open once more).
         """
         if self.allows(moment, timezone):

@@ -58,7 +58,7 @@ class Segment:
 
     @classmethod
     def checked(cls, tags: tuple[str, ...], operators: tuple[str, ...]) -> Segment:
-        """A segment with checked values, each once; Invalid names the field that is wrong."""
+        """A segment with checked values, each once. Raises Invalid with the wrong field."""
         for name, values in (("clients.tag", tags), ("clients.operator", operators)):
             if len(values) > MAX_SEGMENT_VALUES:
                 raise Invalid.of(name, Fault.TOO_MANY_VALUES, most=MAX_SEGMENT_VALUES)
@@ -74,7 +74,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """One mailing as it was ordered, and where it stands. `revision` grows with every change."""
+    """A mailing with its fields and its state. `revision` grows with every change."""
 
     mailing_id: str
     text: str
@@ -108,7 +108,7 @@ class Mailing:
 
     @property
     def state(self) -> State:
-        """What may be done with it now: its row of the table of states."""
+        """What may be done with it now, from the table of states."""
         return state_for(self.status, launched=self.launched_at is not None)
 
     def may(self, action: Action) -> bool:
@@ -116,7 +116,7 @@ class Mailing:
         return action in self.state.actions
 
     def check(self, action: Action) -> None:
-        """Raises Conflict if a person may not do this with it now."""
+        """Raises Conflict if people may not do this with it now."""
         if self.may(action):
             return
         if action in _BECOMES:
@@ -124,7 +124,7 @@ class Mailing:
         raise Conflict(_REFUSED[action], status=self.status)
 
     def moved_to(self, status: MailingStatus, now: datetime) -> Mailing:
-        """The mailing in another status; raises Conflict if that step is not allowed."""
+        """The mailing in another status. Raises Conflict if that step is not allowed."""
         if status not in self.state.leads_to:
             raise Conflict(Fault.MAILING_CANNOT_BECOME, old=self.status, new=status)
         history = self.noted(status, now)
@@ -172,10 +172,10 @@ class Statistics:
         return self.dispatched and self.open <= 0
 
     def counts(self) -> dict[str, int]:
-        """The count of every status, which add up to the total. What is being sent this moment counts as queued.
+        """The count of every status; they add up to the total. Messages being sent now count as queued.
 
-        A worker that died has written rows and not counted them, and the first rows of a shard may be sent before they
-        are counted: until the ledger is recounted what is open is an estimate.
+        A worker that died may have written rows without counting them, and the first rows of a shard may be sent
+        before they are counted, so the open count is an estimate until the ledger is recounted.
         """
         counts = {status: max(0, self.by_status[status]) for status in COUNTED}
         counts["waiting"] = min(counts["waiting"], max(0, self.open))
@@ -203,7 +203,7 @@ def is_mailing_id(text: str) -> bool:
 
 
 def check_text(text: str) -> list[FieldError]:
-    """What is wrong with a mailing's text."""
+    """The errors of a mailing's text."""
     if not text.strip():
         return [FieldError("text", Fault.EMPTY)]
     if len(text) > MAX_TEXT_LENGTH:
@@ -216,7 +216,7 @@ def check_text(text: str) -> list[FieldError]:
 
 
 def check_window(start_at: datetime, end_at: datetime, now: datetime) -> list[FieldError]:
-    """What is wrong with a sending window."""
+    """The errors of a sending window."""
     if end_at <= start_at:
         return [FieldError("end_time", Fault.END_BEFORE_START)]
     if end_at <= now:

@@ -1,4 +1,4 @@
-"""A message: one mailing to one client, its attempts, and what follows from an attempt's outcome."""
+"""A message: one mailing to one client, with its attempts, and what follows from an attempt's outcome."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Message:
 
     @property
     def may_be_twice(self) -> bool:
-        """Whether two or more of its attempts may have been taken by the gateway."""
+        """Whether the gateway may have accepted two or more of its attempts."""
         taken = sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts)
         return self.repeated or taken > 1
 
@@ -144,7 +144,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a message after an attempt. `delay` is seconds until the next one, or None if there is none."""
+    """What happens to a message after an attempt. `delay` is the seconds until the next one, if any."""
 
     status: MessageStatus
     cause: Cause | None = None
@@ -179,7 +179,7 @@ def message_id_for(mailing_id: str, client_id: str) -> str:
 
 
 def parse_message_id(message_id: str) -> tuple[str, str]:
-    """The mailing and the client of a message id. Raises NotFound if the text is no message id."""
+    """The mailing and the client of a message id. Raises NotFound if the text is not a message id."""
     mailing_id, _, client_id = message_id.partition("-")
     if not is_mailing_id(mailing_id) or not is_client_id(client_id):
         raise NotFound(Fault.NO_SUCH_MESSAGE, name=repr(message_id[:80]))

@@ -34,7 +34,7 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Messages that have ended, one way or another."""
+        """Messages that have a final status."""
         return self.total - self.counts["queued"] - self.counts["waiting"]
 
 
@@ -45,7 +45,7 @@ def asleep(state: MailingState, tally: Tally) -> int:
 
 
 def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:
-    """The progress of a mailing, from its counters. It is late where its window ends before the rest is sent."""
+    """The progress of a mailing, from its counters. It is late if its end comes before the rest is sent."""
     counts = state.statistics.counts()
     sleeping = asleep(state, tally)
     running = state.mailing.status is MailingStatus.RUNNING

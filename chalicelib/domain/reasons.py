@@ -172,7 +172,7 @@ _OLD_USED_UP = re.compile(r"attempts used up \(([0-9]+)\), last: (.*)")
 
 
 def _of_old_sentence(text: str) -> Cause:
-    """The cause that an old sentence tells; one that nobody knows is kept as it is."""
+    """The cause of an old version's sentence; an unknown sentence is kept as it is."""
     if reason := _OLD_SENTENCES.get(text):
         return Cause(reason)
     if found := _OLD_USED_UP.fullmatch(text):

@@ -29,7 +29,7 @@ _WITHOUT_NAME = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A new token with its secret, which is shown this once."""
+    """A new token with its secret, which is shown only once."""
 
     secret: str
     token: Token
@@ -45,10 +45,10 @@ class AccountService:
     # -- signing in
 
     def issue_token(self, username: str, password: str, address: str, name: str = "") -> IssuedToken:
-        """A new token for the right password.
+        """Returns a new token if the password is right.
 
-        Raises Unauthenticated for a wrong one or an unknown user, after the same work, and TooManyRequests if an
-        account or an address has failed too often.
+        Raises Unauthenticated if the password is wrong or the user is unknown (both take the same time), and
+        TooManyRequests if the account or the address has failed too often.
         """
         user = self._signed_in(username, password, address)
         if user is None:
@@ -61,7 +61,7 @@ class AccountService:
         return IssuedToken(secret, token)
 
     def confirm_password(self, username: str, password: str, address: str) -> None:
-        """Raises Invalid if it is not the user's password. Raises TooManyRequests as for `issue_token`."""
+        """Raises Invalid if it is not the user's password, and TooManyRequests as `issue_token` does."""
         if self._signed_in(username, password, address) is None:
             raise Invalid.of("current_password", Fault.WRONG_PASSWORD)
 
@@ -96,10 +96,9 @@ class AccountService:
     # -- tokens
 
     def authenticate(self, secret: str) -> Principal:
-        """Who the secret of a token belongs to. Raises Unauthenticated if it is unknown, revoked or has run out.
+        """Returns the user and the token of a secret. Raises Unauthenticated if it is unknown, revoked or expired.
 
-        Nothing is remembered, so that a revoked token or a new role counts from the next request on. It takes one
-        read.
+        Nothing is cached, so that a revoked token or a new role counts from the next request on. It takes one read.
         """
         token, user = self._holder(secret)
         now = self._clock.now()
@@ -117,7 +116,7 @@ class AccountService:
         return self._users.holder(token.username, token.token_hash) if token else (None, None)
 
     def tokens(self, username: str) -> builtins.list[Token]:
-        """A user's tokens that have not run out, the newest first."""
+        """A user's valid tokens, the newest first."""
         now = self._clock.now()
         tokens = [token for token in self._users.tokens(username) if token.expires_at > now]
         return sorted(tokens, key=lambda token: token.created_at, reverse=True)
@@ -131,20 +130,20 @@ class AccountService:
         raise NotFound(Fault.NO_SUCH_TOKEN)
 
     def revoke_all_tokens(self, username: str) -> None:
-        """Sign a user out everywhere: no token that the user has now is good any more."""
+        """Sign a user out everywhere by revoking all their tokens."""
         user = self.get(username)
         now = self._after(user)
         self._users.change(user, replace(user, updated_at=now, tokens_since=now))
         self._remove_tokens(username)
 
     def revoke_secret(self, secret: str) -> None:
-        """Take back the token that a secret belongs to."""
+        """Revoke the token of a secret."""
         self._users.revoke(_hash(secret))
 
     # -- users
 
     def get(self, username: str) -> User:
-        """The user of that name. Raises NotFound if there is none."""
+        """The user with this name. Raises NotFound if there is none."""
         if check_username(username):
             raise NotFound(Fault.NO_SUCH_USER, name=repr(username[:80]))
         return self._users.get(username)
@@ -168,7 +167,9 @@ class AccountService:
         return user
 
     def change(self, username: str, *, password: str | None = None, role: Role | None = None) -> User:
-        """Set a user's password or role. Either ends all tokens of the user. Conflict for the last admin's role."""
+        """Set a user's password or role, which revokes all their tokens. Raises Conflict if the last admin would lose
+        the role.
+        """
         user = self.get(username)
         if password is not None and (errors := check_password(password)):
             raise Invalid(*errors)
@@ -188,13 +189,13 @@ class AccountService:
         return new
 
     def reset_password(self, username: str) -> str:
-        """Give a user an invented password, which is answered; all tokens of the user end."""
+        """Give a user a generated password and return it. All their tokens are revoked."""
         password = invented_password()
         self.change(username, password=password)
         return password
 
     def delete(self, username: str) -> None:
-        """Remove a user with all tokens. Raises Conflict for the last admin."""
+        """Delete a user and all their tokens. Raises Conflict if it is the last admin."""
         self._users.delete(self.get(username))
         self._remove_tokens(username)
 

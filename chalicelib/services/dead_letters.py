@@ -1,4 +1,4 @@
-"""Dead letters: what was given up for good, looked at and put back."""
+"""Dead letters: messages that failed for good, listed, retried and discarded."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message in a dead letter. One letter may be about several, which are put back and discarded together.
+    """A message in a dead letter. A letter with several messages is retried and discarded as a whole.
 
-    `about` names mailing and client, or None if the letter's body is nothing of ours; `given_up_at` is when it came.
+    `about` is the mailing's and the client's id, or None if the body is not a message of this service; `given_up_at`
+    is when the letter came.
     """
 
     item: str
@@ -41,7 +42,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What came of a redrive: how many messages were put back, and for the other dead letters why they were not."""
+    """The result of a redrive: how many messages are retried, and why each of the others is not."""
 
     put_back: int
     settled: int
@@ -62,17 +63,17 @@ class DeadLetters:
         self._clock = backoff.clock
 
     def list(self, limit: int = 100) -> list[DeadLetter]:
-        """Some of the dead letters, up to 1000; SQS keeps no order. Others cannot see them for this moment."""
+        """Up to 1000 of the dead letters, in no order. Others cannot see them for a moment."""
         found = self._dead_letters.receive(min(limit, _LOOK), _HIDE)
         self._dead_letters.postpone([(message.receipt, 0) for message in found])
         return [letter for message in found for letter in _letters(message)]
 
     def redrive(self, items: Collection[str] | None = None, *, unknown: bool = False) -> Redriven:
-        """Put messages back, those of the letters named or all (up to 1000 at once), each with new attempts.
+        """Retry the messages of the named letters, or of all (up to 1000 at a time), with new attempts.
 
-        Only failed ones of a mailing whose window is open, and with `unknown` also those whose outcome is unknown: who
-        got such a message may get it twice. The sender checks pause, opt-out and local window again. A letter whose
-        message has been settled otherwise is removed; one that is refused stays.
+        Only failed messages of a mailing whose end has not passed are retried, and with `unknown` also those whose
+        outcome is unknown, which may then arrive twice. The sender checks pause, opt-out and local window again. A
+        letter whose message no longer needs a retry is deleted; one that is refused stays.
         """
         refused: dict[str, Conflict | NotFound] = {}
         chosen: defaultdict[str, dict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
@@ -109,7 +110,7 @@ class DeadLetters:
         return Redriven(count, settled, refused)
 
     def discard(self, items: Collection[str]) -> int:
-        """Remove dead letters without putting anything back; the ledger keeps saying what became of the messages."""
+        """Delete dead letters without retrying them. The rows in the ledger are kept."""
         found = self._dead_letters.receive(_LOOK, _HIDE)
         gone = [message.receipt for message in found if message.item in items]
         self._dead_letters.delete(gone)
@@ -119,7 +120,7 @@ class DeadLetters:
     def put_back(self, mailing_id: str, client_ids: Collection[str], *, unknown: bool = False) -> tuple[int, set[str]]:
         """Queue a mailing's failed messages again, and those of unknown outcome. Raises Conflict if it sends no more.
 
-        Answers how many, and the clients whose messages stay since their outcome is unknown.
+        Returns how many, and the clients whose messages stay because their outcome is unknown.
         """
         state = self._mailings.state(mailing_id)
         found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)

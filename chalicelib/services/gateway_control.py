@@ -92,7 +92,7 @@ class GatewayControlService:
         return control
 
     def permit(self) -> Permit:
-        """Whether to send; if the circuit has been open for long enough, one sender is let through to probe."""
+        """Whether to send. If the circuit has been open long enough, one sender may send a probe."""
         control = self.state()
         if not control.open:
             return Permit.SEND
@@ -231,9 +231,9 @@ class GatewayControlService:
         return messages / (self.state().limit(self._clock.now()) or messages)
 
     def paces(self, mailing: Mailing, since: datetime | None = None) -> dict[str, int]:
-        """The paces that a mailing's messages have to keep now, by name, with the microseconds from one to the next.
+        """The paces that a mailing's messages must keep now, by name, with the microseconds between messages.
 
-        What sets a pace is in its name, so that what was booked before it changed is known to be of another one.
+        The name says what sets the pace, so that moments booked before a change are known to belong to another pace.
         """
         control, now = self.state(since), self._clock.now()
         rates = {"gateway": control.rate, f"mailing-{mailing.mailing_id}": mailing.rate_limit}
@@ -267,7 +267,7 @@ class GatewayControlService:
     # -- for operators
 
     def set_rate(self, rate: int | None, by: str) -> GatewayControl:
-        """Set the gateway's rate, in messages a second, None for no limit; senders follow within a second."""
+        """Set the gateway's rate, in messages per second, None for no limit. It takes effect within a second."""
         if rate is not None and not 1 <= rate <= MAX_RATE:
             raise Invalid.of("rate", Fault.RATE, most=MAX_RATE)
         return self._update(
@@ -275,12 +275,12 @@ class GatewayControlService:
         )
 
     def hold(self, by: str, reason: str = "") -> GatewayControl:
-        """Open the circuit by hand: nothing is sent until it is closed by hand; one that is held stays so."""
+        """Pause sending: hold the circuit open until an operator closes it. Nothing changes if it is held already."""
         reason = check_reason(reason)
         return self._update(lambda control: None if control.held else control.held_open(self._clock.now(), by, reason))
 
     def close(self, by: str, reason: str = "") -> GatewayControl:
-        """Close the circuit by hand; one that is closed stays so."""
+        """Resume sending: close the circuit. Nothing changes if it is closed already."""
         reason = check_reason(reason)
         return self._update(lambda control: control.closed(self._clock.now(), by, reason) if control.open else None)
 

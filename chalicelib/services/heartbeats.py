@@ -21,9 +21,9 @@ class Heartbeats:
         self._written: dict[Worker, datetime] = {}
 
     def beat(self, worker: Worker) -> None:
-        """Say that a worker works, and that it will be heard of again in time; at most every ten seconds.
+        """Record that a worker is alive, at most every ten seconds.
 
-        Nothing is raised if the table does not answer: that is told by everything else.
+        Nothing is raised if the table does not answer: everything else reports that.
         """
         now = self._clock.now()
         written = self._written.get(worker)

@@ -20,7 +20,7 @@ _TROUBLE = tuple(status for status in MessageStatus if status.in_trouble)
 
 
 class HistoryService:
-    """Tells what happened to a mailing, a message or a client."""
+    """Reads the history of a mailing, a message or a client."""
 
     def __init__(self, mailings: MailingRepository, clients: ClientRepository, messages: MessageService) -> None:
         self._mailings = mailings
@@ -53,7 +53,7 @@ class HistoryService:
         return History.of("message", chain(mailing_events(self._mailings.get(mailing_id)), message_events(message)))
 
     def _of_client(self, client_id: str) -> History:
-        """Of a client that was removed the messages are left."""
+        """A deleted client's messages are still there."""
         page = self._messages.search(None, client_id, None, "", SHOWN)
         try:
             client = [*client_events(self._clients.get(client_id))]

@@ -24,7 +24,7 @@ _HOPS = 10
 
 
 class ImportService:
-    """Takes files, writes their clients, and tells how far it has come. Every step may be repeated."""
+    """Reads files, writes their clients, and reports the progress. Every step may be repeated."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ImportService:
         self._rng = rng
 
     def start(self, text: str, created_by: str, *, allow_opt_in: bool = False) -> Import:
-        """Check a file and begin to write its good rows. Raises Invalid if its header says nothing of clients."""
+        """Check a file and start writing its correct rows. Raises Invalid if its header has no column of clients."""
         now = self._clock.now()
         file = read_clients(text, now)
         milliseconds = int(now.timestamp() * 1000)
@@ -74,7 +74,7 @@ class ImportService:
         return total, rows, "" if last else following
 
     def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
-        """Write chunk after chunk until the deadline; another unit goes on from there."""
+        """Write chunk after chunk until the deadline; another unit continues from there."""
         owner = f"{self._rng.getrandbits(64):016x}"
         at = self._imports.get(import_id)
         while not at.finished:
@@ -92,6 +92,6 @@ class ImportService:
         logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rejected)
 
     def go_on(self) -> None:
-        """Have unfinished imports gone on with; a unit that finds another at work does nothing."""
+        """Continue unfinished imports. A unit does nothing if another one is at work."""
         for import_id in self._imports.open(_AT_ONCE):
             self._dispatch.send([Unit("import", import_id=import_id).body()])

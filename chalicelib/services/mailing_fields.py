@@ -1,4 +1,4 @@
-"""What a person says of a mailing, and what of it is allowed when."""
+"""The fields of a mailing that people set, and when each may be changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "client
 
 @dataclass(frozen=True, slots=True)
 class MailingFields:
-    """What a person says of a mailing."""
+    """The fields of a mailing that people set."""
 
     text: str
     segment: Segment
@@ -63,7 +63,7 @@ class MailingFields:
 
 
 def check_fields(fields: MailingFields, now: datetime) -> None:
-    """Invalid names each field that is wrong."""
+    """Raises Invalid with each wrong field."""
     errors = check_text(fields.text) + check_window(fields.start_at, fields.end_at, now)
     if errors:
         raise Invalid(*errors)
@@ -83,9 +83,10 @@ def check_changeable(old: Mailing, new: Mailing) -> None:
 
 
 def widened(old: Mailing, new: Mailing, now: datetime) -> Mailing:
-    """The changed mailing, marked if its end was moved to a later time after it had begun.
+    """The changed mailing, marked if its end was set later after it had started.
 
-    What expired by the earlier end then comes back: at once if it runs or is paused, by a retry if it has finished.
+    Messages that had expired are then sent after all: right away if it is running or paused, by a retry if it has
+    finished.
     """
     if old.launched_at is None or new.end_at <= old.end_at:
         return new

@@ -7,7 +7,7 @@ from ..observability import logger
 
 
 def tell_change(old: Mailing, new: Mailing) -> None:
-    """Tell a change that has been written, whoever made it."""
+    """Log a change of a mailing that was saved."""
     logger.info(
         "mailing changed",
         mailing_id=new.mailing_id,

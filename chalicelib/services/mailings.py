@@ -1,4 +1,4 @@
-"""Mailings: ordering, changing, steering and watching them."""
+"""Mailings: creating, changing, controlling and reading them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CURSOR = re.compile(r"|([0-9A-Z]{26}):([0-9]{1,15})")  # a mailing's id, and it
 
 
 class MailingService:
-    """Create, read, change, remove, list and steer mailings."""
+    """Create, read, change, delete, list and control mailings."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class MailingService:
         self.on_unknown = on_unknown  # of mailings that do not say what they want
 
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
-        """Order a mailing; it starts by itself. Invalid names each wrong field.
+        """Create a mailing, which starts automatically. Raises Invalid with each wrong field.
 
-        A request that comes again under its key is answered as it was the first time. Raises Invalid for another one
-        under it.
+        A request repeated with the same key gets the first answer again. Raises Invalid if the key was used for a
+        different request.
         """
         now = self._clock.now()
         earlier = self._mailings.ordered_by(request, now) if request else None
@@ -100,7 +100,7 @@ class MailingService:
             )
 
     def get(self, mailing_id: str) -> Mailing:
-        """The mailing of that id. Raises NotFound if there is none."""
+        """The mailing with this id. Raises NotFound if there is none."""
         return self._mailings.get(_checked_id(mailing_id))
 
     def state(self, mailing_id: str) -> MailingState:
@@ -122,7 +122,7 @@ class MailingService:
     def list(self, status: MailingStatus | None, cursor: str, limit: int) -> tuple[list[Mailing], str]:
         """Up to `limit` mailings, the newest first (of one status: the latest start first), and the next cursor.
 
-        A cursor is "" at the start and the end. Raises Malformed for one that is none.
+        A cursor is "" at the start and the end. Raises Malformed for a bad cursor.
         """
         if not (place := _CURSOR.fullmatch(cursor)):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
@@ -156,7 +156,7 @@ class MailingService:
         return new
 
     def _follow_end(self, mailing: Mailing, now: datetime) -> None:
-        """Have done what a moved end asks for, and the mailing ended in time where the next tick comes too late."""
+        """Start the work that a moved end needs, and schedule the mailing's end if the next tick comes too late."""
         if mailing.status.stage is not Stage.UNDER_WAY or mailing.launched_at is None:
             return
         if mailing.reopening:
@@ -193,7 +193,7 @@ class MailingService:
         return new
 
     def pause(self, mailing_id: str) -> Mailing:
-        """Stop a mailing until it is resumed: no call of the gateway starts later than 2 s after."""
+        """Pause a mailing. The last gateway call starts at most 2 seconds later."""
 
         def paused(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.PAUSE)
@@ -215,7 +215,7 @@ class MailingService:
         return new
 
     def cancel(self, mailing_id: str) -> Mailing:
-        """Stop a mailing for good; what was not sent becomes cancelled."""
+        """Cancel a mailing for good. Messages that were not sent become cancelled."""
 
         def cancelled(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.CANCEL)
@@ -227,7 +227,7 @@ class MailingService:
         return new
 
     def set_rate(self, mailing_id: str, rate_limit: int | None) -> Mailing:
-        """Change the rate of a mailing, also while it runs; senders follow within seconds."""
+        """Change the rate of a mailing, even while it runs. It takes effect within seconds."""
 
         def changed(old: Mailing, now: datetime) -> Mailing:
             if "rate_limit" not in old.state.fields:
@@ -239,10 +239,10 @@ class MailingService:
         return new
 
     def retry_failed(self, mailing_id: str, *, unknown: bool = False) -> Mailing:
-        """Put the failed messages of a mailing back, and if asked those whose outcome is unknown, and nothing else.
+        """Retry the failed messages of a mailing, and with `unknown` also those whose outcome is unknown.
 
-        If its end was moved, what expired by the earlier one comes back too. Raises Conflict if its window has closed,
-        or if it has not ended yet or was cancelled.
+        If its end was set later, messages that had expired are sent too. Raises Conflict if its end has passed, or if
+        it has not finished or was cancelled.
         """
 
         def reopened(old: Mailing, now: datetime) -> Mailing:

@@ -24,9 +24,9 @@ _MAILINGS_ASKED = 100  # by one request for a client's messages: one batch of re
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """A page of messages. `total` is None if counting would mean reading; `cursor` is "" at the end.
+    """A page of messages. `total` is None if counting would be too slow; `cursor` is "" at the end.
 
-    `mailings` has those of the rows' mailings that were read anyway, by their id.
+    `mailings` has the mailings of the rows that were read anyway, by id.
     """
 
     rows: list[Message]
@@ -45,7 +45,7 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class MessageStory:
-    """All that is known of one message. `request` is what the gateway is asked, without secrets."""
+    """Everything known about one message. `request` is the request to the gateway, without secrets."""
 
     message: Message
     mailing: Mailing
@@ -63,11 +63,11 @@ class MessageService:
         self._gateway = gateway
 
     def get(self, message_id: str) -> Message:
-        """The message of that id. Raises NotFound if there is none."""
+        """The message with this id. Raises NotFound if there is none."""
         return self._ledger.get(message_id)
 
     def story(self, message_id: str) -> MessageStory:
-        """The message of that id with its mailing, its timeline and its request. Raises NotFound if there is none."""
+        """The message with this id, its mailing, timeline and request. Raises NotFound if there is none."""
         message = self._ledger.get(message_id)
         mailing = self._mailings.get(message.mailing_id)
         gateway_id = gateway_id_for(message_id)
@@ -75,7 +75,7 @@ class MessageService:
         return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
 
     def of(self, wanted: Iterable[MessageKey]) -> dict[MessageKey, Message]:
-        """The messages of those keys, as far as they are there."""
+        """The messages with these keys, as far as they exist."""
         return self._ledger.read(wanted)
 
     def search(

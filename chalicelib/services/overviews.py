@@ -1,4 +1,4 @@
-"""Overviews: what an operator wants to see at a glance, read from counters with a bounded number of reads."""
+"""The overview: what an operator wants to see at a glance, read from counters with a limited number of reads."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ class OverviewService:
         self._clock = clock
 
     def look(self, day_start: datetime) -> Overview:
-        """What goes on, and what ended since `day_start`, at most a week ago. Raises Unavailable if a part is down."""
+        """What is going on, and what ended since `day_start`, at most a week ago. Raises Unavailable if a part is
+        down.
+        """
         now, control = self._clock.now(), self._control.state()
         totals = self._mailings.totals()
         details = list(self._under_way())

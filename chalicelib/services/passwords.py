@@ -42,5 +42,5 @@ def verify(password_hash: str | None, password: str) -> bool:
 
 
 def invented_password() -> str:
-    """A password that nobody had to think of, with 96 random bits."""
+    """A generated password with 96 random bits."""
     return secrets.token_urlsafe(12)

@@ -21,7 +21,7 @@ from .mailing_fields import MailingFields, check_fields
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a mailing would come to. The counters have everyone who matches, and of them those who would be reached."""
+    """The preview of a mailing. The counters have everyone who matches, and those of them who would get the message."""
 
     matching: Counter[tuple[str, str]]  # by time zone and operator
     reached: Counter[tuple[str, str]]
@@ -48,15 +48,13 @@ class PreviewService:
         self._clock = clock
 
     def draft(self, fields: MailingFields) -> Preview:
-        """The preview of a mailing that is not ordered yet; Invalid names each wrong field."""
+        """The preview of a mailing that does not exist yet. Raises Invalid with each wrong field."""
         now = self._clock.now()
         check_fields(fields, now)
         return self._preview(fields.ordered("", "", now, OnUnknown.HOLD), now)
 
     def ordered(self, mailing_id: str) -> Preview:
-        """The preview of a mailing, as if it went to its clients of today from now on. Raises NotFound if there is
-        none.
-        """
+        """The preview of a mailing, as if it started now with today's clients. Raises NotFound if there is none."""
         if not is_mailing_id(mailing_id):
             raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._preview(self._mailings.get(mailing_id), self._clock.now())

@@ -1,4 +1,4 @@
-"""Readiness: whether everything that the service works with answers, found out quickly."""
+"""Readiness: a quick check that everything the service needs answers."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class ReadinessService:
         return self._make_queues()
 
     def check(self) -> GatewayControl:
-        """How the gateway is driven; NotReady names every part that does not answer, or was not asked in time.
+        """The gateway's control. Raises NotReady with every part that does not answer, or was not asked in time.
 
-        A worker that should have been heard of since is such a part.
+        A worker that has been silent for too long is such a part.
         """
         began = self._clock.now()
         until = began + BOUND

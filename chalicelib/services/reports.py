@@ -36,7 +36,7 @@ _FOREVER = timedelta(days=3650)
 
 @dataclass(frozen=True, slots=True)
 class SentReport:
-    """A report that left: what it said, to whom, and where it went."""
+    """A report that was sent: its content, its recipients, and where it went."""
 
     report: DailyReport
     recipients: tuple[str, ...]
@@ -75,10 +75,10 @@ class ReportService:
         self._rng = rng
 
     def send_due(self) -> SentReport | None:
-        """Send the report whose time has come, once; None if there is none to send.
+        """Send the report that is due, once, or return None if none is due.
 
-        What fails before the e-mail leaves is tried again at the next call: NotSent, Unavailable. An e-mail that may
-        have left is not sent again.
+        Raises NotSent or Unavailable if it fails before the e-mail leaves; the next call then tries again. An e-mail
+        that may have left is not sent again.
         """
         now = self._clock.now()
         day = self._timetable.due(now) if self._recipients else None

@@ -1,4 +1,4 @@
-"""Statistics: how many mailings and messages there are, and what became of one mailing's. No row is read for them."""
+"""Statistics: the counts of mailings and messages, and the results of one mailing. They read no row of the ledger."""
 
 from __future__ import annotations
 

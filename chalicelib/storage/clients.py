@@ -48,7 +48,7 @@ class ClientRepository:
     # -- one client
 
     def get(self, client_id: str) -> Client:
-        """The client of that id. Raises NotFound if there is none."""
+        """The client with this id. Raises NotFound if there is none."""
         found = self.get_many([client_id])
         if not found:
             raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))

@@ -172,7 +172,7 @@ class Ledger:
     # -- reading
 
     def get(self, message_id: str) -> Message:
-        """The message of that id. Raises NotFound if there is none."""
+        """The message with this id. Raises NotFound if there is none."""
         key = parse_message_id(message_id)
         found = self.read([key])
         if key not in found:

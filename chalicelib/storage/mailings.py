@@ -94,7 +94,7 @@ class MailingRepository:
         return self._requests.find(request, now)
 
     def get(self, mailing_id: str) -> Mailing:
-        """The mailing of that id. Raises NotFound if there is none."""
+        """The mailing with this id. Raises NotFound if there is none."""
         with translated("mailings"):
             rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
         return mailing_of(meta_of(mailing_id, rows))

@@ -44,7 +44,7 @@ class UserRepository:
     # -- users
 
     def get(self, username: str) -> User:
-        """The user of that name. Raises NotFound if there is none."""
+        """The user with this name. Raises NotFound if there is none."""
         with translated("users"):
             rows = list(self._model.query(f"user#{username}", consistent_read=True))
         if not rows:

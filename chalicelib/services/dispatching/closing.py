@@ -24,7 +24,7 @@ from ..message_metrics import measure_status
 
 
 def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
-    """The status that open rows get because the mailing sends no more; None if it does."""
+    """The final status of open rows if the mailing sends no more, else None."""
     if mailing.status is MailingStatus.CANCELLED:
         return MessageStatus.CANCELLED
     if now >= mailing.end_at:

@@ -142,7 +142,7 @@ class Settler:
             self._walker.send(unit, "", delay=_LOOK_AFTER[unit.hop])
 
     def _end(self, state: MailingState, recount: Tally) -> None:
-        """Note the recount as the mailing's final counts: what senders have yet to add does not matter any more."""
+        """Save the recount as the mailing's final counts. Counts that senders add later no longer matter."""
         mailing, now = state.mailing, self._clock.now()
         status = mailing.status if mailing.status is MailingStatus.CANCELLED else MailingStatus.FINISHED
         counts = recount.by_status
@@ -169,7 +169,7 @@ class Settler:
     # -- removing
 
     def purge(self, mailing_id: str, deadline: datetime) -> None:
-        """Remove the ledger and the parts of a deleted mailing; the tick has it done again until it is."""
+        """Delete the ledger and the parts of a deleted mailing. The tick repeats this until it is done."""
         if not self._mailings.is_deleted(mailing_id):
             return
         for shard in SHARDS:

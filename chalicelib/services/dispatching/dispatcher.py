@@ -68,7 +68,7 @@ class Dispatcher:
         self._clock = clock
 
     def handle(self, unit: Unit, deadline: datetime) -> None:
-        """Carry out one unit of the dispatch queue; what it is about may be gone or done already."""
+        """Carry out one unit of the dispatch queue. Its mailing may be gone, or the work done already."""
         try:
             match unit.kind:
                 case "launch":
@@ -133,7 +133,7 @@ class Dispatcher:
     # -- expand
 
     def _expand(self, unit: Unit, deadline: datetime, pages: int = PAGES) -> None:
-        """Write the rows of one shard, and set going what follows."""
+        """Write the rows of one shard, and start what comes next."""
         shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, pages)
         if shard is not None and shard.expanded:
             self._after_expansion(unit.mailing_id, shard)
@@ -157,7 +157,7 @@ class Dispatcher:
     # -- the tick
 
     def tick(self, deadline: datetime) -> None:
-        """Once a minute: launch what is due, and set going again whatever has stopped."""
+        """The tick, once a minute: launch what is due, and restart whatever has stopped."""
         now, stalled = self._clock.now(), 0
         for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + _AHEAD):
             stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent what launches it
@@ -185,14 +185,14 @@ class Dispatcher:
         self._imports.go_on()
 
     def _settle_at_end(self, mailing: Mailing, now: datetime) -> None:
-        """Have a mailing whose window closes before the next tick ended in that second."""
+        """Schedule the end of a mailing that ends before the next tick."""
         if closing_status(mailing, now) is None and mailing.end_at - now <= _AHEAD:
             self._dispatch_queue.send_each(
                 [(Unit("settle", mailing.mailing_id).body(), (mailing.end_at - now).total_seconds())]
             )
 
     def _continue(self, state: MailingState) -> None:
-        """Set going what has stopped in one mailing."""
+        """Restart whatever has stopped in one mailing."""
         mailing = state.mailing
         mailing_id = mailing.mailing_id
         now = self._clock.now()

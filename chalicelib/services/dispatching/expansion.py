@@ -70,9 +70,9 @@ class Expander:
         self._rng = rng
 
     def expand(self, mailing_id: str, shard: str, deadline: datetime, pages: int = PAGES) -> ShardProgress | None:
-        """Write the rows of one shard; another invocation goes on where this one ends.
+        """Write the rows of one shard; another invocation continues where this one stops.
 
-        Answers how far the shard has come, or None if somebody else has it or nothing is to be done.
+        Returns how far the shard has come, or None if somebody else has it or there is nothing to do.
         """
         mailing, found = self._mailings.with_shard(mailing_id, shard)
         if found is None or found.expanded or not mailing.state.expands:

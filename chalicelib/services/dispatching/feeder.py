@@ -60,7 +60,7 @@ class Feeder:
         self._rng = rng
 
     def ensure_pump(self, hop: int = 0) -> None:
-        """See to it that a pump runs; one that comes too many goes away by itself."""
+        """Make sure that a pump runs. If there is one already, the second one stops by itself."""
         self._dispatch_queue.send([Unit("pump", hop=hop).body()])
 
     def pump(self, hop: int, deadline: datetime) -> None:
@@ -112,7 +112,7 @@ class Feeder:
             self._dispatch_queue.send_each(units)
 
     def needs_pump(self, state: MailingState) -> bool:
-        """Whether a mailing has rows that no hint was given for, or parked ones that are due soon."""
+        """Whether a mailing has rows without a hint, or parked rows that are due soon."""
         if next_shard(state):
             return True
         if state.statistics.by_status["waiting"] <= 0:
@@ -122,7 +122,7 @@ class Feeder:
         return any(is_due_soon(due_at, now) for found in first for due_at, _ in found)
 
     def is_idle(self) -> bool:
-        """Whether the send queue holds nothing, and no sender has anything of it in hand."""
+        """Whether the send queue is empty and no sender is working on anything from it."""
         held = self._send_queue.depths()
         return not (held.visible or held.delayed or held.in_flight)
 

@@ -108,7 +108,7 @@ class Pump:
         return fed
 
     def _budget(self, name: str, rate: float) -> int:
-        """How many messages a rate lets through now; they count as let through once they have hints."""
+        """How many messages a rate lets through now. They count once they have hints."""
         now = self._clock.now()
         per_second = rate / (1 + TOLERANCE.total_seconds())
         most = max(1.0, per_second * _AHEAD.total_seconds())
@@ -131,9 +131,10 @@ class Pump:
         return count
 
     def _probe(self, control: GatewayControl, waiting: list[MailingState]) -> None:
-        """Have a few messages sent when an open circuit may be tried again.
+        """Send a few messages when an open circuit may be tried again.
 
-        Of as many mailings as can be: messages that the gateway will never take must not speak for the others.
+        They come from as many mailings as possible: messages that the gateway will never accept must not decide for
+        the others.
         """
         if control.held or control.retry_at is None:
             return
@@ -202,8 +203,9 @@ class Pump:
 
 
 def look_until(mailing: Mailing, now: datetime) -> datetime:
-    """Until when parked messages are looked for. What waits for nobody's hours waits for minutes at most, unless the
-    clock was set back: it is looked for however late it seems to be due."""
+    """The time up to which parked messages are looked for. Messages that wait for no local hours wait for minutes at
+    most, so they are looked for however late they seem to be due: then the clock was set back.
+    """
     return now + (SOON if mailing.local_window else _EVER)
 
 
@@ -219,7 +221,7 @@ def next_shard(state: MailingState) -> ShardProgress | None:
 
 
 def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:
-    """Seconds after which a row is to be hinted at; None if it needs no hint. Parked rows have their own way."""
+    """Seconds until a row needs a hint, or None if it needs none. Parked rows are found separately."""
     if row.status is MessageStatus.QUEUED:
         if row.hinted and shard.feed_round == 0:
             return None

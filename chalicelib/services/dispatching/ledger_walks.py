@@ -62,10 +62,10 @@ class Walker:
         return walk
 
     def in_units(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> Walk | None:
-        """Carry out what a unit is about of the round of that name: go through its shard, or see to all shards.
+        """Do a unit's part of the named round: walk its shard, or start the walks of all shards.
 
-        Answers the sum of all shards to the one that finishes a lap, or finds the round finished without an open row.
-        Else None: the others are at it, or units were sent for them.
+        Returns the sum of all shards to the one that finishes a lap, or finds the round finished without an open row.
+        Else None: others are working on it, or units were sent for them.
         """
         if unit.shard and not self.shard(mailing, unit, name, step, deadline):
             return None

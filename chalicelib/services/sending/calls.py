@@ -142,9 +142,9 @@ class Caller:
         raise NotNow("the tables are too slow to check the mailing again")
 
     def _look(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
-        """Raise NotNow if the call must not be made after all: much can have happened since the claim.
+        """Raises NotNow if the call must not be made after all: much can have happened since the claim.
 
-        What this hangs on is as it was at `since` or later, what is known of the client as at `contact_since`.
+        What decides this was read at `since` or later, the client's contact at `contact_since` or later.
         """
         state = self._states.get(job.mailing.mailing_id, since)
         if state is None:
@@ -167,7 +167,7 @@ class Caller:
             raise NotNow("the rate has changed")
 
     def _look_at_client(self, job: Job, calls: Calls, since: datetime) -> None:
-        """Raise NotNow if the message is to be claimed again for what has become of its client."""
+        """Raises NotNow if the client has changed so that the message must be claimed again."""
         message, now = job.message, self._clock.now()
         if since < calls.client_known_at.get(message.key, message.updated_at) <= now:
             return

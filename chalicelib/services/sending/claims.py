@@ -32,7 +32,7 @@ _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could no
 
 
 def obstacle(mailing: Mailing, now: datetime) -> str:
-    """Why no message of a mailing may be sent now, "" if one may."""
+    """Why the mailing may not send now, "" if it may."""
     if mailing.status is not MailingStatus.RUNNING:
         return f"the mailing is {mailing.status}"
     if now >= mailing.end_at:
@@ -79,7 +79,7 @@ class Claims:
         self._rng = rng
 
     def open(self, received: Sequence[Received], batch: Batch) -> dict[MessageKey, Received]:
-        """The messages that the hints of a batch are for, each once. What is no hint goes to the dead letters."""
+        """The messages of a batch, each once. What is not a hint goes to the dead letters."""
         wanted: dict[MessageKey, Received] = {}
         for item in received:
             try:

@@ -1,4 +1,4 @@
-"""Delivery: a batch of hints becomes claims, calls of the gateway, and outcomes in the ledger."""
+"""Delivery: a batch of hints becomes claims, gateway calls, and outcomes in the ledger."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Delivery:
         self._rng = rng
 
     def deliver(self, received: Sequence[Received], deadline: datetime) -> list[str]:
-        """Deliver a batch before the deadline, and answer the items that must stay on the queue."""
+        """Deliver a batch before the deadline. Returns the items that must stay on the queue."""
         batch, began = Batch(), self._clock.now()
         # Nor may a claim end before its call: another sender would take the message meanwhile.
         deadline = min(deadline, began + timedelta(seconds=self._settings.claim_lease))

@@ -27,7 +27,7 @@ class MailingStates:
         self._lock = threading.Lock()
 
     def get(self, mailing_id: str, since: datetime | None = None) -> MailingState | None:
-        """The mailing's state, at most a second old or as it was at `since` or later; None if it is gone."""
+        """The mailing's state, at most a second old or read at `since` or later; None if it was deleted."""
         since = self._clock.now() - MAX_AGE if since is None else since
         known = self._known.get(mailing_id)
         if known and since < known[0] <= self._clock.now() + MAX_AGE:  # a clock may be set back

@@ -1,4 +1,4 @@
-"""Outcomes: what came of attempts is written to the ledger, counted, and buried where no retry can cure it."""
+"""Outcomes: results of attempts are written to the ledger and counted; what failed for good becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class Outcomes:
         self._asked_at: dict[tuple[str, str, int], datetime] = {}
 
     def record(self, done: Sequence[Result], batch: Batch, until: datetime) -> None:
-        """Write what came of jobs: of each an attempt, or the reason why there was none.
+        """Save the results of jobs: an attempt each, or the reason why there was none.
 
-        What the ledger is too busy for is tried again up to `until`, and then by this sender's next batch: nobody else
-        knows it.
+        If the ledger is too busy, this is retried until `until`, and then by this sender's next batch, for nobody else
+        knows the results.
         """
         now = self._clock.now()
         batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
@@ -177,7 +177,7 @@ class Outcomes:
                 return False
 
     def put_back(self, message_ids: Sequence[str]) -> None:
-        """Queue messages again that were refused, it turned out, for the gateway's own reasons."""
+        """Queue messages again that were refused for the gateway's own reasons, as it turned out."""
         by_mailing: defaultdict[str, list[str]] = defaultdict(list)
         for message_id in message_ids:
             mailing_id, client_id = parse_message_id(message_id)
@@ -189,7 +189,7 @@ class Outcomes:
                 logger.info("refused messages are not retried", mailing_id=mailing_id, error=error.fault.code)
 
     def bury(self, batch: Batch) -> None:
-        """Send what no retry can cure to the dead letters, with the cause; redriven from there it is a hint again."""
+        """Send what failed for good to the dead letters, with the cause. A redrive makes hints of it again."""
         for item, key, cause in batch.dead:
             body = item.body if key is None else Hint.of(key).body(reason=str(cause or ""))
             try:
