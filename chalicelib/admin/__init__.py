@@ -38,9 +38,9 @@ from __future__ import annotations
 
 from . import (
     account,
-    client_files,
     clients,
     history,
+    imports,
     mailing_actions,
     mailing_page,
     mailings,
@@ -63,7 +63,7 @@ PAGES: tuple[Pages, ...] = (
     mailings.pages,
     mailing_actions.pages,
     clients.pages,
-    client_files.pages,
+    imports.pages,
     mailing_page.pages,
     messages.pages,
     history.pages,

@@ -22,7 +22,9 @@ from ..domain.faults import Fault
 from ..domain.mailings import Mailing, Segment
 from ..domain.messages import Message
 from ..web.clients import ClientBody
+from ..web.exports import ClientExportQuery, clients_csv
 from ..web.paging import PageQuery
+from ..web.request import Text
 from .forms import Form
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
@@ -88,6 +90,12 @@ def list_clients(request: PageRequest, query: ClientsQuery) -> Page:
     return Page(
         "clients/list.html", {**values, "found": found, "total": total, "next": query.following(after), "tags": tags}
     )
+
+
+@pages.get("/admin/clients/export")
+def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
+    """Clients as CSV, page by page, as the API gives them; static/transfers.js makes one file of them."""
+    return clients_csv(request, query, "/admin/clients/export")
 
 
 @pages.post("/admin/clients/find", shows=list_clients)

@@ -1,4 +1,4 @@
-"""/admin/clients/import and /admin/clients/export: clients from CSV, with progress and what was rejected, and as CSV.
+"""/admin/clients/import: clients from CSV, with progress and what was rejected.
 
 A browser sends a large file in parts, each an import of its own (static/transfers.js); one page shows them together.
 """
@@ -15,10 +15,8 @@ from ..domain.errors import Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.imports import COLUMNS, MAX_ROWS, RowError
 from ..storage.imports import Import
-from ..web.exports import ClientExportQuery, clients_csv
 from ..web.paging import PageQuery
 from ..web.parsing import CSV, MAX_CSV
-from ..web.request import Text
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, wrong
@@ -135,12 +133,6 @@ def follow_progress(request: PageRequest, query: PartsQuery, import_id: str) -> 
     """The part of the page that is looked at again and again."""
     values = {"progress": _progress(request, query.parts(import_id)), "import_id": import_id, "suffix": query.suffix}
     return Page("clients/progress.html", values)
-
-
-@pages.get("/admin/clients/export")
-def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
-    """Clients as CSV, page by page, as the API gives them; static/transfers.js makes one file of them."""
-    return clients_csv(request, query, "/admin/clients/export")
 
 
 def _progress(request: PageRequest, parts: Sequence[tuple[str, int]]) -> Progress:
