@@ -104,7 +104,7 @@ def create_gateway(settings: Settings) -> Gateway:
     """The gateway that the scheme of the settings' URL names. Raises ValueError if there is none for it."""
     scheme = settings.gateway_url.partition(":")[0]
     if scheme not in GATEWAYS:
-        raise ValueError(f"GATEWAY_URL: no gateway for {scheme!r}, only for {', '.join(GATEWAYS)}")
+        raise ValueError(f"GATEWAY_URL: {scheme!r} is not supported; use {', '.join(GATEWAYS)}")
     return GATEWAYS[scheme](settings)
 
 

@@ -63,9 +63,9 @@ class Settings:
             if kind in (int, float) and not 0 < float(text) < math.inf:
                 raise ValueError(f"{variable}: must be above zero: {text!r}")
         if not all("!" <= character <= "~" for character in str(values.get("gateway_token", ""))):
-            raise ValueError("GATEWAY_TOKEN: holds characters that no HTTP header can carry")
+            raise ValueError("GATEWAY_TOKEN: has characters that an HTTP header cannot hold")
         if values.get("report_to") and not values.get("report_from"):
-            raise ValueError("REPORT_FROM: is needed where REPORT_TO is set")
+            raise ValueError("REPORT_FROM: is required if REPORT_TO is set")
         settings = cls(**values)  # type: ignore[arg-type]
         check_together(settings)
         return settings

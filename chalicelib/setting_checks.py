@@ -83,7 +83,7 @@ def check_mail_url(url: str) -> None:
     if scheme == "smtp":
         check_address("MAIL_URL", url)
     if scheme == "file" and (urlsplit(url).netloc not in ("", "localhost") or not urlsplit(url).path.strip("/")):
-        raise ValueError(f"MAIL_URL: a directory is file:///directory, with three slashes: {url!r}")
+        raise ValueError(f"MAIL_URL: must be file:///directory, with three slashes: {url!r}")
 
 
 def check_address(variable: str, url: str) -> None:
@@ -92,15 +92,15 @@ def check_address(variable: str, url: str) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(f"{variable}: no address, or no port from 1 to 65535: {url!r}") from None
+        raise ValueError(f"{variable}: must be an address, with a port from 1 to 65535 if any: {url!r}") from None
     if not host or not re.fullmatch(r"[A-Za-z0-9._:%-]+", host) or url != "".join(url.split()):
-        raise ValueError(f"{variable}: has no host: {url!r}")
+        raise ValueError(f"{variable}: must have a host: {url!r}")
     if port == 0 or parts.netloc.endswith(":"):
-        raise ValueError(f"{variable}: no port from 1 to 65535: {url!r}")
+        raise ValueError(f"{variable}: must have a port from 1 to 65535: {url!r}")
     if parts.username is not None:
-        raise ValueError(f"{variable}: a name or password in the address is never used: leave it out")
+        raise ValueError(f"{variable}: must not have a username or password, which would not be used")
     if parts.query or parts.fragment:
-        raise ValueError(f"{variable}: must end before ? and #: {url!r}")
+        raise ValueError(f"{variable}: must not have a query (?) or fragment (#): {url!r}")
 
 
 def _listed(schemes: tuple[str, ...]) -> str:

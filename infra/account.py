@@ -54,7 +54,7 @@ class Account:
             session = boto3.Session()
         region = session.region_name
         if not region:
-            raise AccountError("no region is known: set AWS_REGION")
+            raise AccountError("no region is set; set AWS_REGION")
         environ["AWS_DEFAULT_REGION"] = region
         try:
             identity = session.client("sts", config=_CONFIG).get_caller_identity()

@@ -202,7 +202,7 @@ def _finish(options: Options, account: Account, stack: Stack) -> None:
     if generated:
         say(f"  User {username}, password {generated} (generated, shown only this once)")
     elif password and not verify(accounts.get(username).password_hash, password):
-        say(f"  User {username} has another password than ADMIN_PASSWORD, and keeps it; it is changed in the service")
+        say(f"  User {username} keeps their password, which differs from ADMIN_PASSWORD. Change it in the service")
 
 
 def await_health(url: str, bound: float = HEALTH_BOUND) -> None:
@@ -218,7 +218,7 @@ def await_health(url: str, bound: float = HEALTH_BOUND) -> None:
         except requests.RequestException as error:
             last = f"{type(error).__name__}: {error}"
         time.sleep(1)
-    raise DeployError(f"the stack is there, but {url}/health/ready does not answer: {last}")
+    raise DeployError(f"the stack was deployed, but {url}/health/ready does not answer: {last}")
 
 
 def pause(account: Account) -> float:

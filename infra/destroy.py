@@ -23,7 +23,7 @@ def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str]
     where = account.endpoint or f"{account.account_id}, {account.region}"
     also = " with its tables, all clients, mailings and messages in them, and the gateway's token" if data else ""
     if not confirm(f"Remove {name} from {where}{also}?"):
-        raise DeployError("not confirmed")
+        raise DeployError("not confirmed, nothing was removed")
     stack.delete()
     found = kept.found()
     if data:

@@ -41,7 +41,7 @@ def package(stage: str, out: Path, target: Target = LAMBDA) -> bool:
     Answers whether it has compiled modules, too, for which the target's Python must be on this machine.
     """
     if not _STAGE.fullmatch(stage):
-        raise PackagingError(f"{stage!r} is no stage: use a-z, 0-9 and -, 16 characters at most")
+        raise PackagingError(f"{stage!r} is not a stage name: use a-z, 0-9 and -, at most 16 characters")
     with TemporaryDirectory() as temporary:
         project = Path(temporary)
         _copy_project(project)
@@ -90,7 +90,7 @@ def _install_requirements(directory: Path, target: Target) -> None:
     """
     machine = _MACHINES.get(target.architecture)
     if machine is None:
-        raise PackagingError(f"Lambda has no processor {target.architecture!r}, only {', '.join(_MACHINES)}")
+        raise PackagingError(f"Lambda does not have the processor {target.architecture!r}; use {', '.join(_MACHINES)}")
     names = [f"manylinux_2_{minor}_{machine}" for minor in range(17, _NEWEST_GLIBC + 1)]
     platforms = [option for name in (*names, f"manylinux2014_{machine}") for option in ("--platform", name)]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]

@@ -108,5 +108,5 @@ def create_post(url: str) -> Post:
     """The post that the scheme of MAIL_URL names. Raises ValueError if there is none for it."""
     scheme = url.partition(":")[0]
     if scheme not in POSTS:
-        raise ValueError(f"MAIL_URL: no post for {scheme!r}, only for {', '.join(POSTS)}")
+        raise ValueError(f"MAIL_URL: {scheme!r} is not supported; use {', '.join(POSTS)}")
     return POSTS[scheme](url)

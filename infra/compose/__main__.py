@@ -65,7 +65,7 @@ def main() -> int:
     options = Options(STAGE, Path("dist"), False, os.environ)
     try:
         if not options.given("AWS_ENDPOINT_URL"):
-            raise DeployError("AWS_ENDPOINT_URL is not set, and this deploys into emulators only")
+            raise DeployError("set AWS_ENDPOINT_URL: this command deploys only into emulators")
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
         settings = Settings(resource_prefix=options.stack, gateway_url="sandbox:")

@@ -50,7 +50,7 @@ class Target:
         service = read_json(directory.service_file) or {}
         url = service.get("url") or (f"http://127.0.0.1:{environ['PORT']}" if environ.get("PORT") else "")
         if not url:
-            raise DemoError(f"nothing runs in DATA_DIR {data_dir}: start it with `make run` in another terminal")
+            raise DemoError(f"nothing is running in DATA_DIR {data_dir}; start it with `make run` in another terminal")
         gateway = urlsplit(service.get("gateway") or "").hostname
         if gateway not in {None, "127.0.0.1", "localhost", "::1"}:
             raise DemoError(f"the gateway is {gateway}: the demo would send {CLIENTS} messages to people")
@@ -58,7 +58,7 @@ class Target:
         username = environ.get("ADMIN_USERNAME") or service.get("username") or "admin"
         password = environ.get("ADMIN_PASSWORD") or (known.get("password") if known.get("username") == username else "")
         if not password:
-            raise DemoError(f"no password for {username} is known: set ADMIN_PASSWORD to the one `make run` was given")
+            raise DemoError(f"the password of {username} is not known; set the ADMIN_PASSWORD that `make run` has")
         return cls(url, username, password)
 
 

@@ -104,7 +104,7 @@ class Emulator:
                 return None
             if time.monotonic() >= deadline:
                 holder = directory.emulator_lock.holder()
-                raise EmulatorError(f"the emulator of {directory.path} (pid {holder}) does not answer; end it first")
+                raise EmulatorError(f"the emulator of {directory.path} (pid {holder}) does not answer; stop it first")
             time.sleep(_POLL)
 
     def alive(self) -> bool:

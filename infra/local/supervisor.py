@@ -151,7 +151,7 @@ class Run:
     def _watch_emulator(self, emulator: Emulator) -> None:
         """An emulator that ended begins again with its data; StartError, and all ends, if it cannot."""
         if not emulator.alive():
-            self._say("The emulator ended and is started again, with everything that it had acknowledged.")
+            self._say("The emulator ended and was started again. No data was lost.")
             try:
                 self._emulator = emulator = Emulator.start_or_adopt(self._directory, emulator.port)
             except EmulatorError as error:
@@ -161,9 +161,9 @@ class Run:
             self._prepare()
         trouble = emulator.trouble()
         if trouble and not self._trouble:
-            self._say(f"Nothing new is taken: {trouble} ({self._directory.path}). What was acknowledged is kept.")
+            self._say(f"Requests are refused: {trouble} ({self._directory.path}). Everything saved before is kept.")
         elif self._trouble and not trouble:
-            self._say("There is room again, and everything goes on.")
+            self._say("There is room again. The service continues.")
         self._trouble = trouble
         for front in self._fronts:
             front.tell_trouble(trouble)
@@ -205,7 +205,7 @@ class Run:
         self._directory.run_lock.release()
         if self._emulator is None or (self._emulator.saved and not self._trouble):
             return True
-        self._say("There was no room to write everything; what was acknowledged is in the emulator's journal.")
+        self._say("There was no room to save everything. All acknowledged data is in the emulator's journal.")
         return False
 
     # --- the terminal

@@ -248,10 +248,10 @@ def test_a_full_disk_is_told_everywhere(start: Callable[..., LocalRun]) -> None:
     code, out, _ = run.end()
     assert code == 1
     assert [line.split(":")[0] for line in out.splitlines()] == [
-        "Nothing new is taken",
-        "There is room again, and everything goes on.",
+        "Requests are refused",
+        "There is room again. The service continues.",
         "Stopping ...",
-        "There was no room to write everything; what was acknowledged is in the emulator's journal.",
+        "There was no room to save everything. All acknowledged data is in the emulator's journal.",
     ]
     again = start().ready()
     assert len(ApiCaller(again, run.password).rows("/api/clients/")) == 1

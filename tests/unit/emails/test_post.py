@@ -129,5 +129,5 @@ def test_no_mail_server_is_nothing_sent() -> None:
 
 def test_an_unknown_scheme_is_refused() -> None:
     """With those that there are."""
-    with pytest.raises(ValueError, match="'pigeon', only for ses, smtp, file"):
+    with pytest.raises(ValueError, match="'pigeon' is not supported; use ses, smtp, file"):
         create_post("pigeon:home")
