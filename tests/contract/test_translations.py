@@ -169,3 +169,23 @@ def test_russian_numbers_have_their_forms() -> None:
         "21 пользователь",
         "112 пользователей",
     ]
+
+
+ENGINEERS_WORDS = re.compile(
+    r"\b(ledgers?|hints?|circuits?|dead letters?|outcomes?|shards?|redrive|units? of|pumps?|ticks?|leases?"
+    r"|put back|given up|tried again|go on|segments?|poison)\b",
+    re.IGNORECASE,
+)
+
+
+def test_pages_speak_in_the_words_of_operators() -> None:
+    """Expects no word of engineers (docs/architecture.md has what stands for each), and one word for a retry."""
+    texts_of_pages = {text for pair in marked_texts.marked() for text in pair}
+    told = {*texts_of_pages, *wording.REASONS.values(), *wording.DETAILED.values(), *(one.title for one in KINDS)}
+    assert sorted(text for text in told if ENGINEERS_WORDS.search(text)) == []
+
+
+@pytest.mark.parametrize("text", ["Send this dead letter again?", "Nothing was given up.", "2 units of dispatch"])
+def test_a_word_of_engineers_is_noticed(text: str) -> None:
+    """Expects the pattern to find what it is for."""
+    assert ENGINEERS_WORDS.search(text)

@@ -254,7 +254,7 @@ def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, 
     on_call.get(f"/admin/mailings/{mailing_id}/retry")
     page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 422
-    assert "tick this box to retry: no other messages have failed" in text_of(page)
+    assert "check this box to retry: no other messages have failed" in text_of(page)
 
 
 def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, on_call: Browser) -> None:
