@@ -59,12 +59,12 @@ trace: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=â€
 report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
 	@exec $(BIN)/python -m infra.local.report $(DAY)
 
-# Two tiers (tests/conftest.py): what is marked `proof`, and what is not. The longest come first, so that no core waits for
-# another at the end.
+# Two tiers (tests/conftest.py): what is marked `proof`, and what is not. Three processes for two cores, since one of them
+# has what mostly waits.
 TESTS := tests/simulation tests/e2e tests/browser tests/integration tests/contract tests/unit
 
 test: $(STAMP) ## Run the tests that everyone needs: unit, contract, integration, end to end (five minutes)
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof" $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof" $(TESTS)
 
 # The second command: on two real LocalStacks, one of which gets other code, and on LocalEmu with IAM enforced; all without
 # Docker, each with a process of its own, as they wait more than they work.

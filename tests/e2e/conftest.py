@@ -42,7 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: waits for minutes, so it comes first and others run beside it")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one of xdist's processes run the embedded stack, test after test: they wait more than they work, and
+    what works has the other processes meanwhile."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("embedded"))
     items.sort(key=lambda item: item.get_closest_marker("changes_code") is not None)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
