@@ -101,7 +101,7 @@ class Services:
 
 
 def create_gateway(settings: Settings) -> Gateway:
-    """The gateway that the scheme of the settings' URL names. Raises ValueError if there is none for it."""
+    """The gateway for the scheme of GATEWAY_URL. Raises ValueError if the scheme is not supported."""
     scheme = settings.gateway_url.partition(":")[0]
     if scheme not in GATEWAYS:
         raise ValueError(f"GATEWAY_URL: {scheme!r} is not supported; use {', '.join(GATEWAYS)}")

@@ -1,4 +1,4 @@
-"""/admin/account: one's own password, tokens and sessions."""
+"""/admin/account: your own password, tokens and sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show_account(request: PageRequest) -> Page:
 
 @pages.post("/admin/account/password", shows=show_account)
 def change_password(request: PageRequest) -> Redirect:
-    """Change one's own password, which ends all sessions."""
+    """Change your own password, which ends all your sessions."""
     form, accounts, username = request.form, request.services.accounts, request.principal.username
     if form.raw("password") != form.raw("repeated"):
         raise Invalid.of("repeated", Fault.AS_TOLD, text=_("is not the same as the new password"))
@@ -41,20 +41,20 @@ def confirm_revoke(request: PageRequest, token_id: str) -> Page:
 
 @pages.post("/admin/account/tokens/{token_id}/revoke", shows=show_account)
 def revoke_token(request: PageRequest, token_id: str) -> Redirect:
-    """Revoke one of one's own tokens."""
+    """Revoke one of your own tokens."""
     request.services.accounts.revoke_token(request.principal.username, token_id)
     return Redirect("/admin/account", flash=_("The token was revoked."))
 
 
 @pages.get("/admin/account/sign-out")
 def confirm_sign_out(request: PageRequest) -> Page:
-    """Ask whether to end all one's sessions and tokens."""
+    """Ask whether to end all your sessions and tokens."""
     return Page("account/sign_out.html", {"count": len(request.services.accounts.tokens(request.principal.username))})
 
 
 @pages.post("/admin/account/sign-out", shows=show_account)
 def sign_out_everywhere(request: PageRequest) -> Redirect:
-    """Revoke all one's own tokens, this session's too."""
+    """Revoke all your own tokens, this session's too."""
     request.services.accounts.revoke_all_tokens(request.principal.username)
     return _signed_out(request, _("You are signed out everywhere."))
 

@@ -42,7 +42,7 @@ class ClientsQuery(PageQuery):
     operator: StrictStr = Field(default="", max_length=20)
 
     def segment(self) -> Segment:
-        """The segment; Invalid names the field that is wrong."""
+        """The segment. Raises Invalid with the wrong field."""
         errors: list[FieldError] = []
         for name, value, check in (("tag", self.tag, check_tag), ("operator", self.operator.strip(), check_operator)):
             try:
@@ -63,7 +63,7 @@ class ClientsQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one mailing came to for the client."""
+    """The result of one mailing for the client."""
 
     mailing: Mailing
     message: Message
@@ -100,7 +100,7 @@ def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
 
 @pages.post("/admin/clients/find", shows=list_clients)
 def find_client(request: PageRequest) -> Redirect:
-    """Go to the client with a phone number, or to what was sent to it. The number stands in no address."""
+    """Go to the client with a phone number, or to what was sent to it. The number appears in no address."""
     client_id, client = request.services.clients.find(request.form.raw("phone_number"))
     if client is None and not request.services.messages.history(client_id, None, "", 1).entries:
         raise Invalid.of("phone_number", Fault.AS_TOLD, text=_("belongs to no client, and nothing was ever sent to it"))
@@ -122,7 +122,7 @@ def create_client(request: PageRequest) -> Redirect:
 
 @pages.get("/admin/clients/{client_id}")
 def show_client(request: PageRequest, query: PageQuery, client_id: str) -> Page:
-    """Show one client and what was sent to it, the newest first; of one that was removed what was sent stays."""
+    """Show one client and the messages to them, the newest first. A deleted client's messages are still shown."""
     try:
         client: Client | None = request.services.clients.get(client_id)
     except NotFound:
@@ -140,7 +140,7 @@ def show_client(request: PageRequest, query: PageQuery, client_id: str) -> Page:
 
 @pages.get("/admin/clients/{client_id}/edit")
 def edit_client(request: PageRequest, client_id: str) -> Page:
-    """Ask for what is to change."""
+    """Show the form for changes."""
     client = request.services.clients.get(client_id)
     # An operator that came from the number goes with it, when the number changes.
     operator = "" if client.operator == operator_of(client.phone_number) else client.operator
@@ -156,7 +156,7 @@ def change_client(request: PageRequest, client_id: str) -> Redirect:
 
 @pages.post("/admin/clients/{client_id}/opt-out")
 def opt_out(request: PageRequest, client_id: str) -> Redirect:
-    """Send nothing to the client any more."""
+    """Opt the client out."""
     request.services.clients.opt_out(client_id, True)
     text = _(
         "The client has opted out and gets no more mailings. A message that is being sent right now still arrives."
@@ -166,20 +166,20 @@ def opt_out(request: PageRequest, client_id: str) -> Redirect:
 
 @pages.post("/admin/clients/{client_id}/opt-in")
 def opt_in(request: PageRequest, client_id: str) -> Redirect:
-    """Let mailings reach the client again."""
+    """Opt the client in again."""
     request.services.clients.opt_out(client_id, False)
     return Redirect(f"/admin/clients/{client_id}", flash=_("The client has opted in again."))
 
 
 @pages.get("/admin/clients/{client_id}/delete")
 def confirm_delete(request: PageRequest, client_id: str) -> Page:
-    """Ask whether to remove a client."""
+    """Ask whether to delete a client."""
     return Page("clients/delete.html", {"client": request.services.clients.get(client_id)})
 
 
 @pages.post("/admin/clients/{client_id}/delete", shows=confirm_delete)
 def delete_client(request: PageRequest, client_id: str) -> Redirect:
-    """Remove a client from the directory."""
+    """Delete a client."""
     request.services.clients.delete(client_id)
     return Redirect("/admin/clients", flash=_("The client was deleted. The messages sent to them are kept."))
 

@@ -23,7 +23,7 @@ CSRF_FIELD = "csrf"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The values by field name. `problem` is what is wrong with no field of its own."""
+    """The values by field name. `problem` is an error that belongs to no field."""
 
     values: Mapping[str, list[str]] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Form:
         return self.errors.get(name, "")
 
     def into(self, model: type[M], values: Mapping[str, Any]) -> M:
-        """The values as a model of the API, whose errors name its fields. Raises Invalid if there are some."""
+        """The values as a model of the API. Raises Invalid with the wrong fields."""
         return parsing.validate(model, dict(values))
 
     def refused(self, error: ServiceError, told: str) -> Form:
@@ -75,7 +75,7 @@ class Form:
 
 
 def read(raw: bytes) -> Form:
-    """A form as a browser sends it. Raises TooLarge or Malformed if it is none."""
+    """A form as a browser sends it. Raises TooLarge or Malformed if it cannot be read."""
     text = parsing.read_text(raw, MAX_FORM)
     try:
         values = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)

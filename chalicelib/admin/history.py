@@ -1,4 +1,4 @@
-"""/admin/trace/: everything about a mailing, a message or a client, in order."""
+"""/admin/trace/: the full history of a mailing, a message or a client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pages = Pages()
 
 @pages.get("/admin/trace/{about}")
 def show_history(request: PageRequest, about: str) -> Page:
-    """Show what the tables know of an id, the earliest first."""
+    """Show the history of an id, the earliest event first."""
     history = request.services.histories.of(about)
     values = {
         "history": history,

@@ -33,7 +33,7 @@ class PartsQuery(PageQuery):
     part: list[StrictStr] = Field(default=[], max_length=MOST_PARTS)
 
     def parts(self, first: str) -> list[tuple[str, int]]:
-        """Import and row offset of each part. Raises Malformed if one is none."""
+        """Import and row offset of each part. Raises Malformed if a part cannot be read."""
         found = [(first, 0)]
         for one in self.part:
             import_id, _dot, offset = one.partition(".")

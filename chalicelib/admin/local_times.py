@@ -26,7 +26,9 @@ def fold_of(moment: datetime, zone_name: str) -> str:
 
 
 def choices(text: str, zone_name: str) -> list[tuple[str, str]]:
-    """What a time may mean that the clock shows twice, as values and labels of a choice; nothing for any other time."""
+    """The two meanings of a time that the clock shows twice, as values and labels of a choice; empty for any other
+    time.
+    """
     local = _parsed(text)
     moments = _moments(local, zone_name) if local else []
     if len(moments) < 2:
@@ -37,9 +39,9 @@ def choices(text: str, zone_name: str) -> list[tuple[str, str]]:
 
 
 def entered(form: Form, name: str, zone_name: str, before: datetime | None = None) -> datetime:
-    """The moment that was entered. Raises Invalid if it is none, or one of two without a choice.
+    """The moment that was entered. Raises Invalid if it does not exist, or comes twice and none was chosen.
 
-    `before` is what stood in the field: what was not touched keeps the milliseconds that the field does not show.
+    `before` is the field's old value: if it was not changed, it keeps the milliseconds that the field does not show.
     """
     text = form.text(name)
     local = _parsed(text)

@@ -1,4 +1,4 @@
-"""/admin/mailings/{id}/launch, pause, resume, cancel, delete: the question with the number of people, and the act."""
+"""/admin/mailings/{id}/launch, pause, resume, cancel, delete: the question with the number of people; the action."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASKED = (Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CANCEL, Action.DELET
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whom an action concerns: `all` match or have a message, `sent` have got it, `open` may still get it."""
+    """How many people an action concerns: `all` match or have a message, `sent` got it, `open` may still get it."""
 
     all: int
     sent: int
@@ -75,7 +75,7 @@ def _act(action: str) -> Callable[[PageRequest, str], Redirect]:
 
 
 def _check_people(request: PageRequest, mailing_id: str, action: str) -> None:
-    """Conflict, which asks again, if many more or fewer would get it than the person was told."""
+    """Raises Conflict, so that the question is asked again, if the number of recipients has changed much."""
     told = request.form.text("people")
     if not told.isdecimal():
         return

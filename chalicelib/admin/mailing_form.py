@@ -1,4 +1,4 @@
-"""The form of a mailing: from a mailing to what stands in its fields, and back with every error beside its field."""
+"""The form of a mailing: from a mailing to the values of its fields, and back, with every error beside its field."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Entered:
         return frozenset(error.field.partition(".")[0] for error in self.errors)
 
     def fields(self) -> MailingFields:
-        """The mailing that was entered; Invalid names each wrong field."""
+        """The mailing that was entered. Raises Invalid with each wrong field."""
         if self.errors:
             raise Invalid(*self.errors)
         return MailingBody.model_validate(self.values).fields()

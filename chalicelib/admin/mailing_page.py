@@ -1,4 +1,4 @@
-"""/admin/mailings/{id}: one mailing: how it stands, how it went, its ledger, and another try for what failed."""
+"""/admin/mailings/{id}: one mailing: its state, its results, its recipients, and retrying what failed."""
 
 from __future__ import annotations
 
@@ -60,25 +60,25 @@ class Shown:
 
     @property
     def over(self) -> bool:
-        """Whether nothing will change by itself any more: not while the last messages are being closed."""
+        """Whether nothing will change any more without an operator; False while the last messages are being closed."""
         mailing = self.state.mailing
         begun = mailing.launched_at is not None
         return mailing.status.ended and (bool(mailing.final) or not begun)
 
     def empty(self, status: str) -> bool:
-        """Whether no message has this status for sure, so that the ledger need not be looked through for one."""
+        """Whether certainly no message has this status, so that the ledger need not be searched."""
         counts = self.progress.counts
         return not counts["total"] or (self.over and bool(status) and not counts.get(status))
 
     def retriable(self, request: PageRequest) -> bool:
-        """Whether messages that failed can be tried again."""
+        """Whether failed messages can be retried."""
         mailing, counts = self.state.mailing, self.progress.counts
         open_ = mailing.may(Action.RETRY) and mailing.end_at > request.now
         return open_ and bool(counts["failed"] + counts["unknown"] + self.expired)
 
     @property
     def expired(self) -> int:
-        """How many messages expired by an end that was moved since, at most."""
+        """At most how many messages expired by an end that was moved since."""
         return self.progress.counts["expired"] if self.state.mailing.widened_at else 0
 
 
@@ -114,7 +114,7 @@ def show_course(request: PageRequest, mailing_id: str) -> Page:
 
 @pages.post("/admin/mailings/{mailing_id}/find", shows=show_mailing)
 def find_message(request: PageRequest, mailing_id: str) -> Redirect:
-    """Go to the message to a client, found by its phone number, which stands in no address, or by its id."""
+    """Go to the message to a client, found by phone number, which appears in no address, or by id."""
     message_id = message_id_for(
         request.services.mailings.get(mailing_id).mailing_id,
         client_of(request.services.clients, request.form.text("sought")),
@@ -135,7 +135,7 @@ def export_messages(request: PageRequest, query: ExportQuery, mailing_id: str) -
 
 @pages.get("/admin/mailings/{mailing_id}/retry")
 def confirm_retry(request: PageRequest, mailing_id: str) -> Page:
-    """Ask what is to be tried again."""
+    """Ask what to retry."""
     shown = _look(request, mailing_id)
     return Page("mailings/retry.html", {**_values(request, shown), "counts": shown.progress.counts})
 

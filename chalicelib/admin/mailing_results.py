@@ -1,4 +1,4 @@
-"""How a mailing went, for its page: a chart over time, bars by status and by reason, and what happened to it when."""
+"""The results of a mailing, for its page: a chart over time, bars by status and by reason, and its timeline."""
 
 from __future__ import annotations
 

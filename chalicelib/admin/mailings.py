@@ -1,4 +1,4 @@
-"""/admin/mailings: what was ordered; ordering another, with a preview while it is written; changing one."""
+"""/admin/mailings: the list, creating a mailing with a live preview, and changing one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def list_mailings(request: PageRequest, query: ListQuery) -> Page:
 
 @pages.get("/admin/mailings/new")
 def new_mailing(request: PageRequest, query: NewQuery) -> Page:
-    """Ask for a new mailing; it may begin as another one was."""
+    """Show the form for a new mailing, which may start as a copy of another one."""
     return _new_form(request, query)
 
 
@@ -80,9 +80,9 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
 def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
-    """Order it, after a question if it starts at once or goes to all.
+    """Create the mailing, after a question if it starts right away or goes to all.
 
-    A form that is sent again orders nothing more, and one that has become another gets a new key.
+    A form that is sent again creates no second mailing, and a form that was changed since gets a new key.
     """
     if sending_question.goes_back(request):
         return _filled_in(request, _new_form(request, query))
@@ -113,7 +113,7 @@ def _with_new_key(request: PageRequest, query: NewQuery) -> Page:
 
 @pages.post("/admin/mailings/preview")
 def preview_mailing(request: PageRequest) -> Page:
-    """What the mailing would come to that stands in the form now; it changes nothing."""
+    """Preview the mailing in the form; this changes nothing."""
     entered = mailing_form.read(request.form, request.zone_name)
     wrong = set(entered.wrong)
     try:
@@ -127,7 +127,7 @@ def preview_mailing(request: PageRequest) -> Page:
 
 @pages.get("/admin/mailings/{mailing_id}/edit")
 def edit_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
-    """Ask for changes of a mailing, as far as it can be changed."""
+    """Show the form with the fields of a mailing that can still be changed."""
     return _edit_form(request, mailing_id)
 
 
@@ -143,7 +143,7 @@ def _edit_form(request: PageRequest, mailing_id: str) -> Page | Redirect:
 
 @pages.post("/admin/mailings/{mailing_id}/edit", shows=edit_mailing)
 def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
-    """Change it, unless somebody else has done so meanwhile; after a question, if that would send it, or to all."""
+    """Change the mailing, unless somebody else did meanwhile; after a question if that would send it, or to all."""
 
     def changed(before: Mailing) -> MailingFields:
         if str(before.revision) != request.form.text("revision"):

@@ -1,4 +1,4 @@
-"""/admin/messages: the ledger over all mailings, and all that is known of one message."""
+"""/admin/messages: the messages of all mailings, and everything known about one message."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def list_messages(request: PageRequest, query: MessagesQuery) -> Page:
 
 @pages.post("/admin/messages/find", shows=list_messages)
 def find(request: PageRequest) -> Redirect:
-    """Go to what was typed: a phone number, or the id of a message, a mailing or a client. It stands in no address."""
+    """Go to a phone number, or the id of a message, a mailing or a client. What was typed appears in no address."""
     sought = request.form.text(search.FIELD)
     place = search.place_of(request.services.clients, sought)
     if search.is_message_id(sought):
@@ -60,7 +60,7 @@ def find(request: PageRequest) -> Redirect:
 
 @pages.get("/admin/messages/{message_id}")
 def show_message(request: PageRequest, message_id: str) -> Page:
-    """Show what happened to one message, what the gateway was asked, and what it answered."""
+    """Show the history of one message, with the request to the gateway and its answers."""
     story = request.services.messages.story(message_id)
     calls = sum(step.attempt is not None for step in story.steps)
     values = {"story": story, "message": story.message, "phone": masked_phone(story.message.phone_number)}

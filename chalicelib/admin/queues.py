@@ -1,4 +1,4 @@
-"""/admin/queues: what the queues hold; dead letters, looked at, put back and discarded."""
+"""/admin/queues: what the queues hold; failed messages (dead letters), listed, retried and discarded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class LetterRow:
-    """A dead letter with the message that it is about, or None if its body is nothing of ours or the row is gone."""
+    """A dead letter with its message, or None if its body is not a message of this service or the row is gone."""
 
     letter: DeadLetter
     message: Message | None
@@ -45,13 +45,13 @@ class LetterRow:
 
     @property
     def open(self) -> bool:
-        """Whether putting it back would send something."""
+        """Whether retrying it would send something."""
         return self.message is not None and self.message.status in (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What putting back would come to, in messages: those that failed, those nobody knows of, and what stays."""
+    """What a retry would do, in messages: those that failed, those of unknown outcome, and those that stay."""
 
     failed: int
     unknown: int
@@ -69,7 +69,7 @@ class Meant:
 
 
 class LetterQuery(BaseModel):
-    """The dead letter that is meant; all if there is none: of those that are shown when they are discarded."""
+    """The dead letter to act on; "" means all, or all that are shown if they are discarded."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,7 +78,7 @@ class LetterQuery(BaseModel):
 
 @pages.get("/admin/queues")
 def show_queues(request: PageRequest) -> Page:
-    """Show the queues and what was given up."""
+    """Show the queues and the failed messages."""
     letters = _letters(request)
     total = max(request.services.queues["send-dead"].depths().visible, len(letters))
     return Page(
@@ -102,7 +102,7 @@ def show_depths(request: PageRequest) -> Page:
 
 @pages.get("/admin/queues/redrive")
 def confirm_redrive(request: PageRequest, query: LetterQuery) -> Page | Redirect:
-    """Ask what is to be put back, and say how many people get it."""
+    """Ask what to retry, and say how many messages that is."""
     letters = [row for row in _letters(request, MOST) if query.id in ("", row.letter.item)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
@@ -111,7 +111,7 @@ def confirm_redrive(request: PageRequest, query: LetterQuery) -> Page | Redirect
 
 @pages.post("/admin/queues/redrive")
 def redrive(request: PageRequest) -> Redirect:
-    """Put back the dead letters named, or all; what may have been sent only if that is asked for."""
+    """Retry the named dead letters, or all. Messages that may have been sent only if the operator asked for it."""
     ids = request.form.texts("id")
     unknown = request.form.flag("unknown")
     redriven = request.services.dead_letters.redrive(frozenset(ids) if ids else None, unknown=unknown)
@@ -129,7 +129,7 @@ def confirm_discard(request: PageRequest, query: LetterQuery) -> Page | Redirect
 
 @pages.post("/admin/queues/discard")
 def discard(request: PageRequest) -> Redirect:
-    """Remove the dead letters named."""
+    """Discard the named dead letters."""
     count = request.services.dead_letters.discard(frozenset(request.form.texts("id")))
     text = ngettext(
         "%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", count, n=formats.number(count)

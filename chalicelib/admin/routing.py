@@ -92,7 +92,7 @@ class Pages:
         consumes: str = forms.FORM,
         max_bytes: int = forms.MAX_FORM,
     ) -> Callable[[Handler], Handler]:
-        """Serve a change. Where it fails, the page `shows` is shown again with what was entered.
+        """Serve a change. If it fails, the page `shows` is shown again with what was entered.
 
         With another `consumes` the body is `request.text`, and the CSRF token comes in the header X-CSRF-Token.
         """
@@ -156,7 +156,7 @@ def _answer(route: Route, raw: ChaliceRequest, path: dict[str, str]) -> Response
 
 
 def _identified(route: Route, request: PageRequest) -> PageRequest:
-    """The request with its session, if there is one; raises SignInNeeded if the page needs one."""
+    """The request with its session, if any. Raises SignInNeeded if the page needs one."""
     session = sessions.find(request, request.cookies.get(sessions.COOKIE, ""))
     if session is None:
         if route.roles is None:
@@ -220,7 +220,7 @@ def _read(route: Route, request: PageRequest) -> PageRequest:
 
 
 def told(error: Exception) -> str:
-    """What a person is told of an error: nothing of one that we did not expect, or of a part that is down."""
+    """What people are told about an error: nothing about unexpected errors, nor why a part is down."""
     kind = problems.problem_type(error)
     if kind.status < 500 and isinstance(error, ServiceError):
         return texts.told(error)

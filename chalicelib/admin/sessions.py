@@ -37,7 +37,7 @@ def cookies(request: Request) -> dict[str, str]:
 
 
 def find(request: Request, secret: str) -> Session | None:
-    """The session of a cookie's secret, or None if it is good no more."""
+    """The session of a cookie's secret, or None if it is no longer valid."""
     if not secret:
         return None
     try:

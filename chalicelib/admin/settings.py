@@ -1,4 +1,4 @@
-"""/admin/settings: how hard the gateway is driven, its circuit, who changed them, and the daily report."""
+"""/admin/settings: the gateway's rate, pausing and resuming sending, recent changes, and the daily report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 
 @pages.get("/admin/settings")
 def show_settings(request: PageRequest, query: PageQuery) -> Page:
-    """Show rate, circuit and the trail of their changes."""
+    """Show the rate, whether sending is paused, and their recent changes."""
     control = request.services.gateway_control
     changes, after = control.changes(query.place(), query.limit)
     values = {
@@ -48,14 +48,14 @@ def set_rate(request: PageRequest) -> Redirect:
 
 @pages.post("/admin/settings/hold", shows=show_settings)
 def hold(request: PageRequest) -> Redirect:
-    """Open the circuit by hand."""
+    """Pause sending."""
     request.services.gateway_control.hold(request.principal.username, request.form.text("reason"))
     return Redirect("/admin/settings", flash=_("Sending is paused. Nothing is sent until you resume it."))
 
 
 @pages.get("/admin/settings/close")
 def confirm_close(request: PageRequest) -> Page:
-    """Ask whether to send what waits, and say how much that is."""
+    """Ask whether to resume sending, and say how many messages wait."""
     look = request.services.overviews.look(request.now)
     running = [one for one in look.under_way if one.mailing.status is MailingStatus.RUNNING]
     waiting = sum(one.total - one.done for one in running)
@@ -64,7 +64,7 @@ def confirm_close(request: PageRequest) -> Page:
 
 @pages.post("/admin/settings/close", shows=confirm_close)
 def close(request: PageRequest) -> Redirect:
-    """Close the circuit by hand, and send what waits."""
+    """Resume sending, waiting messages included."""
     request.services.gateway_control.close(request.principal.username, request.form.text("reason"))
     request.services.feeder.ensure_pump()
     return Redirect("/admin/settings", flash=_("Sending was resumed. Waiting messages are being sent."))

@@ -42,7 +42,7 @@ def sign_in(request: PageRequest, query: SignInQuery) -> Redirect:
 
 @pages.post("/admin/logout")
 def sign_out(request: PageRequest) -> Redirect:
-    """End the session; its token is good for nothing any more."""
+    """End the session and revoke its token."""
     if request.session is not None:
         request.services.accounts.revoke_secret(request.session.secret)
     gone = sessions.cookie(request, sessions.COOKIE, "", max_age=0)

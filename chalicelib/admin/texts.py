@@ -48,7 +48,7 @@ def reason(cause: Cause | None) -> str:
 
 
 def left_out(why: Reason) -> str:
-    """Why somebody will not be reached."""
+    """Why somebody will not get the message."""
     return reason(Cause(why))
 
 
@@ -136,7 +136,7 @@ def status_name(name: str) -> str:
 
 
 def worker_name(name: str) -> str:
-    """A kind of worker, as it is told of."""
+    """The name of a kind of worker, as people read it."""
     return {
         "sender": _("The message sender"),
         "dispatcher": _("The part that starts mailings"),

@@ -25,7 +25,7 @@ def list_users(request: PageRequest, query: PageQuery) -> Page:
 
 @pages.post("/admin/users", shows=list_users, roles=ADMINS)
 def create_user(request: PageRequest) -> Page:
-    """Add a user with an invented password, which is shown this once."""
+    """Add a user with a generated password, which is shown only once."""
     username, password = request.form.text("username"), invented_password()
     request.services.accounts.create(username, password, _role(request))
     return Page("users/password.html", {"username": username, "password": password, "created": True})
@@ -54,7 +54,7 @@ def confirm_password(request: PageRequest, username: str) -> Page:
 
 @pages.post("/admin/users/{username}/password", shows=confirm_password, roles=ADMINS)
 def reset_password(request: PageRequest, username: str) -> Page:
-    """Give a user an invented password, which is shown this once."""
+    """Give a user a generated password, which is shown only once."""
     password = request.services.accounts.reset_password(username)
     return Page("users/password.html", {"username": username, "password": password, "created": False})
 
@@ -75,7 +75,7 @@ def sign_user_out(request: PageRequest, username: str) -> Redirect:
 
 @pages.get("/admin/users/{username}/delete", roles=ADMINS)
 def confirm_delete(request: PageRequest, username: str) -> Page:
-    """Ask whether to remove a user."""
+    """Ask whether to delete a user."""
     return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "delete"})
 
 

@@ -15,5 +15,5 @@ def secret_of(request: Request) -> str:
 
 
 def principal_of(request: Request) -> Principal:
-    """Whose token a request carries. Raises Unauthenticated if it carries none that is good now."""
+    """The user of a request's token. Raises Unauthenticated if it has no valid token."""
     return request.services.accounts.authenticate(secret_of(request))

@@ -1,4 +1,4 @@
-"""/api/gateway/: how hard the gateway is driven, its circuit, and who changed them."""
+"""/api/gateway/: the gateway's rate, whether sending is paused, and who changed them."""
 
 from __future__ import annotations
 

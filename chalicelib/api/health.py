@@ -1,4 +1,4 @@
-"""/, /health and /health/ready: what answers here, and whether it does."""
+"""/, /health and /health/ready: the main addresses, and whether the service works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/api/trace/: everything about a mailing, a message or a client, in order."""
+"""/api/trace/: the full history of a mailing, a message or a client."""
 
 from __future__ import annotations
 

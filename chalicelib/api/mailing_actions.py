@@ -1,4 +1,4 @@
-"""/api/mailing/{id}/launch and its like: what is done with a mailing."""
+"""/api/mailing/{id}/launch and so on: the actions on a mailing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/api/mailing/: ordering, reading and changing mailings."""
+"""/api/mailing/: creating, reading and changing mailings."""
 
 from __future__ import annotations
 

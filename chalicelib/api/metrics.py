@@ -1,4 +1,4 @@
-"""/metrics: how the service stands, for Prometheus."""
+"""/metrics: the state of the service, for Prometheus."""
 
 from __future__ import annotations
 

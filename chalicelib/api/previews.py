@@ -1,4 +1,4 @@
-"""/api/mailing/preview/ and /api/mailing/{id}/preview/: what a mailing would come to."""
+"""/api/mailing/preview/ and /api/mailing/{id}/preview/: previews of mailings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/api/queues/ and /api/dead-letters/: what the queues hold, and what was given up."""
+"""/api/queues/ and /api/dead-letters/: what the queues hold, and messages that failed for good."""
 
 from __future__ import annotations
 

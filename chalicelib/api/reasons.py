@@ -1,4 +1,4 @@
-"""A reason as every answer of the API has it."""
+"""The reason in every answer of the API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..wording import reason_text
 
 
 class Reasoned(TypedDict):
-    """The fields of an answer that say why: the text, its code (docs/api.md) and what belongs to it."""
+    """The fields of an answer that give the reason: its text, its code (docs/api.md) and its detail."""
 
     reason: str
     reason_code: Reason | None

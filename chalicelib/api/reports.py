@@ -1,4 +1,4 @@
-"""/api/reports/daily/: the daily report, sent when somebody asks for it."""
+"""/api/reports/daily/: sending the daily report on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a function becomes a route: what it takes and gives is read from its annotations, errors become problems."""
+"""How a function becomes a route: its annotations say what it reads and answers, and errors become problems."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Operation:
 
     @property
     def body_may_be_empty(self) -> bool:
-        """Whether a POST may have no body at all: nothing in it is required, as when sending is stopped in a hurry."""
+        """Whether a POST may have no body at all, because no field is required, as when pausing sending in a hurry."""
         model = self.body_type
         if self.method != "POST" or not (inspect.isclass(model) and issubclass(model, BaseModel)):
             return False

@@ -1,4 +1,4 @@
-"""/api/mailing/stats/ and /api/mailing/{id}/stats/: what became of the messages."""
+"""/api/mailing/stats/ and /api/mailing/{id}/stats/: the results of mailings."""
 
 from __future__ import annotations
 

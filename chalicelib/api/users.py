@@ -1,4 +1,4 @@
-"""/api/users/: accounts, and one's own account and tokens at /api/users/me/."""
+"""/api/users/: accounts, and your own account and tokens at /api/users/me/."""
 
 from __future__ import annotations
 

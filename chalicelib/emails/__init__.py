@@ -1,1 +1,1 @@
-"""E-mails to the operators: what they look like, and how they leave. No client of a mailing ever gets one."""
+"""E-mails to operators: what they look like, and how they are sent. Clients never get one."""

@@ -21,18 +21,18 @@ _CONNECT, _READ = 3, 20  # seconds
 
 
 class NotSent(Unavailable):
-    """The e-mail surely did not leave; it may be tried again."""
+    """The e-mail was certainly not sent; it may be tried again."""
 
 
 class MaybeSent(Unavailable):
-    """Nobody knows whether the e-mail left: the connection broke before the answer."""
+    """The e-mail may or may not have been sent: the connection broke before the answer."""
 
 
 class Post(Protocol):
     """Takes e-mails."""
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> str:
-        """Send to the recipients and say where it went; NotSent or MaybeSent."""
+        """Send to the recipients and say where it went. Raises NotSent or MaybeSent."""
 
 
 class SesPost:
@@ -105,7 +105,7 @@ POSTS: dict[str, Callable[[str], Post]] = {"ses": SesPost, "smtp": SmtpPost, "fi
 
 
 def create_post(url: str) -> Post:
-    """The post that the scheme of MAIL_URL names. Raises ValueError if there is none for it."""
+    """The post for the scheme of MAIL_URL. Raises ValueError if the scheme is not supported."""
     scheme = url.partition(":")[0]
     if scheme not in POSTS:
         raise ValueError(f"MAIL_URL: {scheme!r} is not supported; use {', '.join(POSTS)}")

@@ -1,1 +1,1 @@
-"""The external services that take messages: one file each, all behind `base.Gateway`."""
+"""The external services that send messages: one file each, all behind `base.Gateway`."""

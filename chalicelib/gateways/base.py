@@ -1,4 +1,4 @@
-"""What a gateway is to the service."""
+"""What the service expects of a gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway that takes every message and sends none: for a stage that must reach nobody."""
+"""A gateway that accepts every message and sends none, for stages that must reach nobody."""
 
 from __future__ import annotations
 

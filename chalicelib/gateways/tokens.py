@@ -18,7 +18,7 @@ REST = 10.0  # seconds between two reads that somebody has asked for, whether th
 
 
 class NoToken(Exception):
-    """There is no token to be had now, for this cause."""
+    """The token cannot be read now, for this cause."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(str(cause))

@@ -55,7 +55,7 @@ class ClientRepository:
         return found[client_id]
 
     def get_many(self, client_ids: Iterable[str]) -> dict[str, Client]:
-        """The clients of those ids that there are."""
+        """The clients with these ids, as far as they exist."""
         return {client.client_id: client for client in map(client_of, self._read(client_ids, consistent=True))}
 
     def contacts(self, client_ids: Iterable[str], consistent: bool = False) -> dict[str, Contact]:
@@ -86,7 +86,7 @@ class ClientRepository:
         return self._numbers.find([phone_number])[phone_number]
 
     def create(self, client: Client) -> Client:
-        """Add a client, and answer them with their id. Raises Conflict if their number is taken."""
+        """Add a client, and return them with their id. Raises Conflict if their number is taken."""
         for tries in range(1, TRIES + 1):
             if self.write([(None, client)]):
                 return client
@@ -98,9 +98,9 @@ class ClientRepository:
         raise Unavailable("others want the same number; try again")
 
     def change(self, old: Client, new: Client) -> Client:
-        """Put `new` in the place of `old`, under the same id, and answer it. Raises Conflict as for `create`.
+        """Replace `old` by `new`, with the same id, and return it. Raises Conflict as `create` does.
 
-        Also Conflict if somebody changed the client since `old` was read.
+        Also raises Conflict if somebody changed the client since `old` was read.
         """
         if new.phone_number == old.phone_number:
             if not self.write([(old, new)]):
@@ -119,7 +119,7 @@ class ClientRepository:
         raise Unavailable("others want the same number; try again")
 
     def delete(self, client: Client) -> None:
-        """Remove a client. Raises Conflict if somebody changed them meanwhile."""
+        """Delete a client. Raises Conflict if somebody changed them in the meantime."""
         if not self.write([(client, None)]):
             raise _changed()
 

@@ -1,4 +1,4 @@
-"""How calls of DynamoDB are repeated when it says "not now", and how its errors become ours."""
+"""How calls to DynamoDB are repeated if it is too busy, and how its errors become ours."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def was_refused(error: PynamoDBException) -> bool:
 
 
 def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...]:
-    """Run a transaction, again as long as others are in its way.
+    """Run a transaction, and repeat it while others are in its way.
 
-    Answers () where it went through, else the reason of each action, such as "ConditionalCheckFailed" or None.
+    Returns () if it succeeded, else the reason of each action, such as "ConditionalCheckFailed" or None.
     """
     for tries in range(1, TRIES + 1):
         try:
@@ -78,9 +78,9 @@ def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...
 def read_items(
     dynamodb: Any, backoff: Backoff, table: str, keys: Sequence[Item], *, consistent: bool, names: Sequence[str] = ()
 ) -> Iterator[Item]:
-    """The items of those keys that there are, in no order; only the attributes of `names` where it holds any.
+    """The items with these keys, as far as they exist, in no order; only the attributes of `names` if there are any.
 
-    Each key may come once. Raises Unavailable if DynamoDB leaves some unread again and again.
+    Each key may come once. Raises Unavailable if DynamoDB repeatedly leaves some unread.
     """
     what = table.rpartition("-")[2]
     for start in range(0, len(keys), _READS):

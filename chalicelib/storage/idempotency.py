@@ -35,7 +35,7 @@ class Requests:
         transaction.save(kept, condition=unused)
 
     def find(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
-        """What was ordered with the request's key, as long as it is remembered."""
+        """The mailing created with the request's key, as long as it is remembered."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name == request.name, consistent_read=True))
         if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000:

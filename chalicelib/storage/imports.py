@@ -110,7 +110,7 @@ class ImportRepository:
         return new
 
     def get(self, import_id: str) -> Import:
-        """The import of that id. Raises NotFound if there is none any more."""
+        """The import with this id. Raises NotFound if there is none, or if it was forgotten."""
         row = self._row(import_id, _PROGRESS)
         if row is None or row.changed_at is None:
             raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
@@ -125,7 +125,7 @@ class ImportRepository:
         return rows[0] if rows else None
 
     def acquire(self, import_id: str, owner: str, now: datetime, until: datetime) -> bool:
-        """Take or prolong the right to write an import; False if another has it."""
+        """Take or prolong the right to write an import. Returns False if another has it."""
         model = self._model
         free = is_free(model, now, until, owner)
         with translated("imports"):

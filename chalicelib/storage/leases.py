@@ -22,7 +22,7 @@ class LeaseRepository:
         self._model = tables.settings
 
     def acquire(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
-        """Take or prolong a lease; False if another owner has it."""
+        """Take or prolong a lease. Returns False if another owner has it."""
         model = self._model
         condition = is_free(model, now, until, owner)
         with translated("settings"):
@@ -37,7 +37,7 @@ class LeaseRepository:
         return True
 
     def release(self, name: str, owner: str) -> None:
-        """Give a lease back; nothing happens if it is another's."""
+        """Release a lease. Nothing happens if another owner has it."""
         model = self._model
         with translated("settings"):
             try:

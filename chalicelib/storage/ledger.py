@@ -99,10 +99,10 @@ class Ledger:
     def update(
         self, changes: Sequence[tuple[Message, Message]], tries: int = _UPDATE_TRIES, until: datetime | None = None
     ) -> list[Written]:
-        """Put each second in the place of its first, and say of each whether it is there now.
+        """Replace the first of each pair by the second, and return for each whether it is there now.
 
-        The second must have the next revision. What the table is too busy for is tried `tries` times, or, with `until`,
-        as often as it takes up to that moment. A write whose answer was lost is recognised by reading it back.
+        The second must have the next revision. If the table is too busy, a write is tried `tries` times, or, with
+        `until`, as often as needed up to that moment. A write whose answer was lost is recognised by reading it back.
         """
         statements = [_update_statement(self._table, old, new) for old, new in changes]
         written = self._execute(statements, "ConditionalCheckFailed", tries, until)
@@ -180,7 +180,7 @@ class Ledger:
         return found[key]
 
     def read(self, keys: Iterable[MessageKey], consistent: bool = True) -> dict[MessageKey, Message]:
-        """The messages of those (mailing, client) that there are."""
+        """The messages of these mailings and clients, as far as they exist."""
         wanted: list[Item] = [
             {"ledger_key": {"S": ledger_key_for(mailing, client)}, "client_id": {"S": client}}
             for mailing, client in dict.fromkeys(keys)

@@ -28,7 +28,7 @@ def shard_part(shard: str) -> str:
 
 
 def meta_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingModel:
-    """The part that holds what was ordered. Raises NotFound if it is not among the rows, or marked as deleted."""
+    """The part with the mailing's fields. Raises NotFound if it is not among the rows, or marked as deleted."""
     for row in rows:
         if row.part == META and row.status != DELETED:
             return row

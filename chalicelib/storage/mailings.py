@@ -1,4 +1,4 @@
-"""Mailings: what was ordered, how far dispatch has come, and the counts, all under one key."""
+"""Mailings: their fields, how far dispatch has come, and the counts, all under one key."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class MailingRepository:
             transact(self._backoff, run)  # refused only where a lost answer was repeated: the id is new
 
     def create_once(self, mailing: Mailing, request: RequestKey, kept_until: datetime) -> OrderedMailing | None:
-        """Like `create`, where no mailing was ordered with the request's key; else what was, and nothing is added.
+        """Like `create` if the request's key is new; else returns the mailing created with it, and adds nothing.
 
-        Both are written in one transaction, so that neither is there without the other.
+        Mailing and key are written in one transaction, so that neither exists without the other.
         """
 
         def run() -> None:
@@ -90,7 +90,7 @@ class MailingRepository:
         return None if earlier.mailing_id == mailing.mailing_id else earlier
 
     def ordered_by(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
-        """What was ordered with the request's key, as long as it is remembered."""
+        """The mailing created with the request's key, as long as it is remembered."""
         return self._requests.find(request, now)
 
     def get(self, mailing_id: str) -> Mailing:
@@ -128,7 +128,7 @@ class MailingRepository:
             return list(self._model.query(mailing_id, consistent_read=True))
 
     def change(self, old: Mailing, new: Mailing) -> bool:
-        """Put `new` in the place of `old`; False if it is no longer as it was read."""
+        """Replace `old` by `new`. Returns False if it has changed since it was read."""
         return self._write(old, new, [])
 
     def end(self, old: Mailing, new: Mailing, recount: Tally) -> bool:
@@ -274,7 +274,7 @@ class MailingRepository:
     # -- dispatch
 
     def acquire(self, mailing_id: str, shard: ShardProgress, owner: str, now: datetime, until: datetime) -> bool:
-        """Take a shard's lease until a time; False if another has it."""
+        """Take a shard's lease until a time. Returns False if another owner has it."""
         free = is_free(self._model, now, until, owner)
         return self._update_shard(
             mailing_id, shard.shard, free, [self._model.owner.set(owner), self._model.lease_until.set(until)]
@@ -311,7 +311,7 @@ class MailingRepository:
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def release(self, mailing_id: str, shard: str, owner: str) -> None:
-        """Give a lease back; nothing happens if it is another's."""
+        """Release a lease. Nothing happens if another owner has it."""
         self._update_shard(
             mailing_id,
             shard,

@@ -1,4 +1,4 @@
-"""Whether the tables answer: one item of each, read in a single call."""
+"""Whether the tables answer: one item of each table, read in a single call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TableProbe:
         self._dynamodb = dynamodb
 
     def ask(self) -> tuple[GatewayControl, Sequence[Heartbeat]]:
-        """The gateway's control and the heartbeats, which stand in one of the tables. Raises Unavailable if one is
+        """The gateway's control and the heartbeats, which are in one of the tables. Raises Unavailable if a table is
         silent.
         """
         tables = self._tables

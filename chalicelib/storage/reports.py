@@ -48,20 +48,22 @@ class ReportRepository:
             return [mailing_of(row) for row in rows if row.status != DELETED]
 
     def claim(self, day: date, owner: str, now: datetime, until: datetime) -> bool:
-        """Take the making of a day's report until a time; False if it was sent, or another makes it."""
+        """Claim a day's report until a time. Returns False if it was sent or another worker has claimed it."""
         model = self._settings
         free = is_free(model, now, until)
         actions = [model.owner.set(owner), model.lease_until.set(until), model.expires_at.set(_expiry(now))]
         return self._update(day, model.body.does_not_exist() & free, actions)
 
     def begin(self, day: date, owner: str, now: datetime) -> bool:
-        """Note that the e-mail is about to leave: from here on nobody sends another. False if the claim is lost."""
+        """Record that the e-mail is about to be sent: from here on nobody sends another. Returns False if the claim is
+        lost.
+        """
         model = self._settings
         actions = [model.body.set("sending"), model.changed_at.set(now)]
         return self._update(day, model.body.does_not_exist() & (model.owner == owner), actions)
 
     def give_back(self, day: date, owner: str) -> None:
-        """Note that the e-mail did not leave, so that it is tried again."""
+        """Record that the e-mail was not sent, so that it is tried again."""
         model = self._settings
         self._update(day, model.owner == owner, [model.body.remove(), model.owner.remove(), model.lease_until.remove()])
 

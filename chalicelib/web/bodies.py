@@ -1,4 +1,4 @@
-"""What people say of a mailing or a report, as it is read from a request or from a form."""
+"""The bodies of mailings and reports, as read from requests and forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client as requests, forms and answers have it: how each field is written, and read."""
+"""A client in requests, forms and answers: how each field is written and read."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ClientExportQuery(ClientQuery):
 
 
 class MessageExportQuery(PageQuery):
-    """The messages of a mailing, of one status if wanted."""
+    """The messages of a mailing, optionally of one status."""
 
     limit: RowLimit = 1_000
     mailing: StrictStr = Field(max_length=100)

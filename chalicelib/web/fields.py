@@ -35,18 +35,18 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UT
 
 
 class Body(BaseModel):
-    """What a request body is read into: no unknown fields."""
+    """The base of request bodies; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def example(values: dict[str, Any]) -> ConfigDict:
-    """The `model_config` of a body with an example, which can be sent as it stands."""
+    """The `model_config` of a body with an example that can be sent as it is."""
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
 class View(BaseModel):
-    """What is answered."""
+    """The base of answers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,7 +57,7 @@ def refused(fault: Fault, **values: object) -> PydanticCustomError:
 
 
 def by_rule(rule: Callable[[str], str]) -> AfterValidator:
-    """A check of the domain as a validator: its Invalid becomes the error of the field it stands at."""
+    """A check of the domain as a validator. Its Invalid becomes the error of its field."""
 
     def check(value: str) -> str:
         try:
@@ -99,14 +99,14 @@ def _operator(value: Any) -> str:
 
 
 def query_integer(value: Any) -> int:
-    """A whole number, as it stands in a query."""
+    """A whole number in a query."""
     if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,9}", value):
         raise refused(Fault.NOT_A_WHOLE_NUMBER)
     return int(value)
 
 
 def query_flag(value: Any) -> bool:
-    """true or false, as they stand in a query."""
+    """true or false in a query."""
     if value not in ("true", "false"):
         raise refused(Fault.NOT_A_FLAG)
     return bool(value == "true")

@@ -1,4 +1,4 @@
-"""What every request has in common, of the API and of the admin UI: it is measured, and told in one record."""
+"""What every request of the API and the admin UI has in common: it is measured, and logged in one record."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Pages of lists: how many rows, and cursors, which are places in a list.
+"""Pages of lists: the number of rows, and cursors, which are places in a list.
 
-A cursor is opaque to clients, and bound to the list and the filters that it came from.
+A cursor is opaque to clients, and belongs to the list and the filters it came from.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SUM = 6  # bytes; this finds mistakes, it is no secret: a cursor grants nothing
 
 
 class LimitQuery(BaseModel):
-    """How many are wanted at most."""
+    """How many rows are wanted, at most."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,7 +30,7 @@ class LimitQuery(BaseModel):
 
 
 class PageQuery(LimitQuery):
-    """What every list understands. A subclass adds the filters of its list."""
+    """The query of every list. A subclass adds the filters of its list."""
 
     cursor: StrictStr | None = None
 

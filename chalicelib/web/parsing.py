@@ -1,4 +1,4 @@
-"""Reading requests: bytes to JSON to a model, with every flaw a Malformed or an Invalid that names its field."""
+"""Reading requests: bytes to JSON to a model. Every problem is a Malformed, or an Invalid that names its field."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_text(raw: bytes, limit: int) -> str:
 
 
 def read_json(raw: bytes) -> Any:
-    """The body as JSON, by the letter of RFC 8259; a name that comes twice in an object is refused too."""
+    """The body as JSON, strictly by RFC 8259. Raises Malformed if not, or if an object has a name twice."""
     text = read_text(raw, MAX_JSON)
     if not text.strip():
         raise Malformed(Fault.BODY_EMPTY)
@@ -98,7 +98,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def validate(model: type[M], values: Any) -> M:
-    """The values as a model; Invalid names each field that is wrong."""
+    """The values as a model. Raises Invalid with each wrong field."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

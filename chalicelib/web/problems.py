@@ -1,4 +1,4 @@
-"""The one table of errors: which problem (RFC 9457) each error of the service is, and how it is written."""
+"""The table of errors: which problem (RFC 9457) each error of the service becomes, and how it is written."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class TooLarge(ServiceError):
-    """The body is longer than this resource takes."""
+    """The body is longer than this resource allows."""
 
 
 class UnsupportedMedia(ServiceError):
-    """The body is of a kind that this resource does not read."""
+    """The body has a content type that this resource does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Answer:
 
 
 def problem_type(error: Exception) -> ProblemType:
-    """The kind of problem that an error is."""
+    """The kind of problem of an error."""
     for kind in type(error).__mro__:
         if kind in PROBLEMS:
             return PROBLEMS[kind]
@@ -135,7 +135,7 @@ def problem_type(error: Exception) -> ProblemType:
 
 
 def answer_for(error: Exception) -> Answer:
-    """The response that an error becomes. Of an unexpected one nothing is told, and why a part is down neither."""
+    """The response to an error. It says nothing about unexpected errors, nor why a part is down."""
     kind = problem_type(error)
     body: dict[str, Any] = {"type": kind.uri, "title": kind.title, "status": int(kind.status)}
     headers = {"Content-Type": CONTENT_TYPE}

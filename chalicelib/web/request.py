@@ -1,4 +1,4 @@
-"""A request as the functions behind routes and pages see it, and what both of them can answer."""
+"""A request as routes and pages see it, and the answers that both can give."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Request:
 
     @property
     def principal(self) -> Principal:
-        """Who makes the request; only routes that need a token may ask."""
+        """The user who makes the request. Only routes that need a token may ask."""
         if self.given_principal is None:
             raise RuntimeError("a public route has no principal")
         return self.given_principal
@@ -63,7 +63,7 @@ class Request:
         return value
 
     def link(self, path: str) -> str:
-        """A path of ours as this caller has to write it: with the stage that API Gateway puts before it.
+        """One of our paths as this caller must write it, with the stage that API Gateway puts before it.
 
         A proxy that hides the stage says so with X-Forwarded-Prefix.
         """
@@ -83,7 +83,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An answer that is no JSON."""
+    """An answer that is not JSON."""
 
     body: str
     media_type: str
