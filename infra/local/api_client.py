@@ -38,7 +38,9 @@ class RunningService:
         running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
         url = environ.get("API_URL") or running.get("url")
         if not url:
-            raise CallFailed(f"nothing runs in DATA_DIR {data_dir}: start `make run`, or set API_URL and API_TOKEN")
+            raise CallFailed(
+                f"nothing is running in DATA_DIR {data_dir}: start `make run`, or set API_URL and API_TOKEN"
+            )
         username = environ.get("ADMIN_USERNAME") or running.get("username") or "admin"
         password = environ.get("ADMIN_PASSWORD") or known.get("password") or ""
         credentials = {"username": username, "password": password, "name": name}

@@ -23,7 +23,7 @@ def test_an_error_has_its_code_and_its_sentence() -> None:
     """The code for programs, the sentence for people."""
     error = Conflict(Fault.MAILING_NOT_DELETABLE, status="running")
     assert (error.fault.code, dict(error.values)) == ("mailing_not_deletable", {"status": "running"})
-    assert str(error) == "a mailing that is running cannot be deleted; cancel it first"
+    assert str(error) == "this mailing is running; cancel it before you delete it"
     assert TooManyRequests(Fault.TOO_MANY_SIGN_INS, 7).retry_after == 7
 
 
