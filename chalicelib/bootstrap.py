@@ -23,7 +23,7 @@ from .services.accounts import AccountService
 from .services.clients import ClientService
 from .services.dead_letters import DeadLetters
 from .services.dispatching.closing import Closer
-from .services.dispatching.completion import Settler
+from .services.dispatching.completion import Completion
 from .services.dispatching.dispatcher import Dispatcher
 from .services.dispatching.expansion import Expander
 from .services.dispatching.feeder import Feeder
@@ -44,7 +44,7 @@ from .services.reports import ReportService
 from .services.sending.calls import Caller
 from .services.sending.claims import Claims
 from .services.sending.delivery import Delivery
-from .services.sending.mailing_cache import MailingStates
+from .services.sending.mailing_cache import MailingCache
 from .services.sending.outcomes import Outcomes
 from .services.sending.table_pace import TablePace
 from .services.statistics import StatisticsService
@@ -150,7 +150,7 @@ def build(
         "send-dead": dead_letters,
     }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
-    states = MailingStates(mailings, clock)
+    states = MailingCache(mailings, clock)
     control = GatewayControlService(
         ControlRepository(tables, dynamodb, backoff), settings.circuit_threshold, clock, rng
     )
@@ -190,7 +190,7 @@ def build(
             mailings,
             Expander(clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,
-            Settler(
+            Completion(
                 mailings,
                 ledger,
                 activity,

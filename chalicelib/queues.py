@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -67,19 +68,35 @@ def hints_for(mailing_id: str, client_ids: Sequence[str]) -> list[str]:
     ]
 
 
+class UnitKind(StrEnum):
+    """What a piece of the dispatcher's work is about."""
+
+    LAUNCH = "launch"  # start a mailing, if its revision is the one that was due
+    EXPAND = "expand"  # write the rows of one shard
+    FEED = "feed"  # fill the send queue for all running mailings
+    RESUME = "resume"  # feed a mailing from its start
+    COMPLETE = "complete"  # recount a mailing, and end it if nothing is open
+    STALLED = "stalled"  # the same, and feed it again if something is open
+    RECOUNT = "recount"  # the same as COMPLETE once it is quiet, its counts being in doubt
+    REOPEN = "reopen"  # put ended messages back
+    PURGE = "purge"  # remove a deleted mailing's ledger
+    IMPORT = "import"  # write the clients of an import
+    ZONES = "zones"  # have waiting messages follow their clients' zones
+
+
+# What version 0.1.0 called them before it was released: a data directory's queue may hold some still.
+_FORMER_KINDS = {"pump": UnitKind.FEED, "settle": UnitKind.COMPLETE}
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A piece of the dispatcher's work.
 
-    launch: start a mailing (with the revision that was due). expand: write the rows of one shard. pump: feed the send
-    queue for all running mailings. resume: feed a mailing from its start. settle: recount a mailing and end it.
-    stalled: the same, and feed it again if it is open. recount: the same once it is quiet, its counts being in doubt.
-    reopen: put ended messages back. These four are for all shards, or in a large mailing for one in a lap (see Walk).
-    purge: remove a deleted mailing's ledger. import: write the clients of an import. zones: have waiting messages
-    follow their clients' zones.
+    COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one in a lap (see Walk). `hop`
+    counts the units of a chain, each of which sent the next.
     """
 
-    kind: str
+    kind: UnitKind
     mailing_id: str = ""
     shard: str = ""
     revision: int = 0
@@ -91,15 +108,15 @@ class Unit:
     def parse(cls, body: str) -> Unit:
         """The unit in a queue message's body. Raises Malformed if there is none."""
         try:
-            unit = cls(**json.loads(body))
-        except (ValueError, TypeError, RecursionError) as error:
+            fields = json.loads(body)
+            kind = fields["kind"]
+            unit = cls(**fields | {"kind": UnitKind(_FORMER_KINDS.get(kind, kind))})
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Malformed(Fault.NOT_A_UNIT, what=type(error).__name__) from error
-        texts = (unit.kind, unit.mailing_id, unit.shard, unit.import_id)
+        texts = (unit.mailing_id, unit.shard, unit.import_id)
         numbers = (unit.revision, unit.hop, unit.lap)
         if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
             raise Malformed(Fault.NOT_A_UNIT, what="a field has the wrong type")
-        if not unit.kind:
-            raise Malformed(Fault.NOT_A_UNIT, what="its kind is missing")
         return unit
 
     def body(self) -> str:

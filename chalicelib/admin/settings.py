@@ -66,7 +66,7 @@ def confirm_close(request: PageRequest) -> Page:
 def close(request: PageRequest) -> Redirect:
     """Resume sending, waiting messages included."""
     request.services.gateway_control.close(request.principal.username, request.form.text("reason"))
-    request.services.feeder.ensure_pump()
+    request.services.feeder.ensure()
     return Redirect("/admin/settings", flash=_("Sending was resumed. Waiting messages are being sent."))
 
 

@@ -135,7 +135,7 @@ def hold_gateway(request: Request, body: ReasonBody) -> GatewayView:
 def close_gateway(request: Request, body: ReasonBody) -> GatewayView:
     """Resume sending, including waiting messages. Nothing changes if sending is not paused."""
     control = request.services.gateway_control.close(request.principal.username, body.reason)
-    request.services.feeder.ensure_pump()
+    request.services.feeder.ensure()
     return GatewayView.of(control, request.services.clock.now())
 
 

@@ -196,6 +196,12 @@ class MailingState:
     progress_at: datetime | None = None
     doubtful: bool = False
 
+    @property
+    def next_to_feed(self) -> ShardProgress | None:
+        """The shard that has been fed least, so that all advance together; None if all are fed."""
+        unfed = [shard for shard in self.shards.values() if shard.expanded and not shard.fed]
+        return min(unfed, key=lambda shard: (shard.feed_cursor, shard.shard), default=None)
+
 
 def is_mailing_id(text: str) -> bool:
     """Whether the text could be a mailing's id, a ULID."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause
+from ..domain.sending_rules import Obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,11 @@ class Answer:
 
 
 class NotNow(Exception):
-    """The message must not be sent after all; the text says why."""
+    """The message must not be sent after all."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle)
+        self.obstacle = obstacle
 
 
 LastLook = Callable[[], None]

@@ -18,7 +18,7 @@ from ..domain.statuses import IN_TROUBLE, Action, MailingStatus, MessageStatus
 from ..queues import Hint, Queue, QueueMessage, hints_for
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
-from .dispatching.reopening import put_back, requeued
+from .requeueing import put_back, requeued
 
 _LOOK = 1000  # dead letters at once
 _HIDE = 60  # seconds that those in hand are kept from others

@@ -174,7 +174,7 @@ class GatewayControlService:
         logger.warning("circuit open", trips=control.trips, words=control.reason, extra=why)
         with self._lock:
             self._run.forget()
-        # A pump that came at once would find nobody parked yet, and the probe would have to wait for the tick.
+        # A feeder that came at once would find nobody parked yet, and the probe would have to wait for the tick.
         return Noted(feed=control.trips <= _QUICK_TRIPS, wait=self._left(control), put_back=trip.put_back)
 
     def _left(self, control: GatewayControl) -> float:

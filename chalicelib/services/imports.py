@@ -12,7 +12,7 @@ from ..domain.errors import Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.imports import RowError, read_clients
 from ..observability import logger
-from ..queues import Queue, Unit
+from ..queues import Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
 from ..storage.imports import Import, ImportRepository
 
@@ -49,7 +49,7 @@ class ImportService:
         new = self._imports.create(import_id, file, created_by, now, allow_opt_in=allow_opt_in)
         if not new.finished:
             try:
-                self._dispatch.send([Unit("import", import_id=import_id).body()])
+                self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])
             except Unavailable as error:
                 logger.warning("import not finished, the next tick continues it", import_id=import_id, error=str(error))
         return new
@@ -82,7 +82,7 @@ class ImportService:
             if now >= deadline - _STOP_BEFORE:
                 self._imports.acquire(import_id, owner, now, now)
                 if hop < _HOPS:  # after these the tick goes on
-                    self._dispatch.send([Unit("import", import_id=import_id, hop=hop + 1).body()])
+                    self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id, hop=hop + 1).body()])
                 return
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):
                 return
@@ -94,4 +94,4 @@ class ImportService:
     def go_on(self) -> None:
         """Continue unfinished imports. A unit does nothing if another one is at work."""
         for import_id in self._imports.open(_AT_ONCE):
-            self._dispatch.send([Unit("import", import_id=import_id).body()])
+            self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])

@@ -18,7 +18,7 @@ from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import Mailing, MailingState, OnUnknown, Segment, Statistics, is_mailing_id
 from ..domain.statuses import Action, MailingStatus, Stage
 from ..observability import MAILINGS_CREATED, logger, measure
-from ..queues import MAX_DELAY, Queue, Unit
+from ..queues import MAX_DELAY, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
 from .mailing_fields import MailingFields, check_changeable, check_fields, widened
@@ -88,7 +88,7 @@ class MailingService:
         if mailing.status is not MailingStatus.SCHEDULED or mailing.start_at - now > LAUNCH_AHEAD:
             return
         delay = min(MAX_DELAY, max(0, int((mailing.start_at - now).total_seconds())))
-        self._hint(Unit("launch", mailing.mailing_id, revision=mailing.revision), delay)
+        self._hint(Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision), delay)
 
     def _hint(self, unit: Unit, delay: float = 0) -> None:
         # The mailing is in its table: where the queue is down, the tick finds it within a minute.
@@ -160,9 +160,9 @@ class MailingService:
         if mailing.status.stage is not Stage.UNDER_WAY or mailing.launched_at is None:
             return
         if mailing.reopening:
-            self._hint(Unit("reopen", mailing.mailing_id))
+            self._hint(Unit(UnitKind.REOPEN, mailing.mailing_id))
         if mailing.end_at - now <= LAUNCH_AHEAD:
-            self._hint(Unit("settle", mailing.mailing_id), (mailing.end_at - now).total_seconds())
+            self._hint(Unit(UnitKind.COMPLETE, mailing.mailing_id), (mailing.end_at - now).total_seconds())
 
     def delete(self, mailing_id: str) -> None:
         """Delete a mailing and its ledger. Raises Conflict if it is running or paused."""
@@ -171,7 +171,7 @@ class MailingService:
             mailing.check(Action.DELETE)
             if self._mailings.mark_deleted(mailing):
                 logger.info("mailing deleted", mailing_id=mailing_id)
-                self._hint(Unit("purge", mailing_id))
+                self._hint(Unit(UnitKind.PURGE, mailing_id))
                 return
         raise Conflict(Fault.MAILING_BEING_CHANGED)
 
@@ -210,7 +210,7 @@ class MailingService:
 
         new = self._apply(mailing_id, resumed)
         if new.status is MailingStatus.RUNNING:
-            self._hint(Unit("resume", mailing_id, revision=new.revision))
+            self._hint(Unit(UnitKind.RESUME, mailing_id, revision=new.revision))
         self._launch_soon(new, self._clock.now())
         return new
 
@@ -223,7 +223,7 @@ class MailingService:
 
         new = self._apply(mailing_id, cancelled)
         if new.launched_at:
-            self._hint(Unit("settle", mailing_id))
+            self._hint(Unit(UnitKind.COMPLETE, mailing_id))
         return new
 
     def set_rate(self, mailing_id: str, rate_limit: int | None) -> Mailing:
@@ -256,7 +256,7 @@ class MailingService:
         state = self.state(mailing_id)
         self._mailings.align_counts(state, self._clock.now())
         new = self._apply(mailing_id, reopened)
-        self._hint(Unit("reopen", mailing_id))
+        self._hint(Unit(UnitKind.REOPEN, mailing_id))
         return new
 
     def _apply(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> Mailing:

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.domain.clients import SHARDS
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.walks import Walk
-from chalicelib.queues import Unit
+from chalicelib.queues import Unit, UnitKind
 from chalicelib.services.dispatching import completion, reopening
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
@@ -83,7 +83,7 @@ def expect_over(world: World, mailing: Mailing, closed: str) -> None:
     state, tally = world.services.statistics.detail(mailing.mailing_id)
     assert tally.by_status == statuses
     assert state.mailing.finished_at is not None
-    assert not world.services.dispatcher._settler._walker._walks.read(mailing.mailing_id)
+    assert not world.services.dispatcher._completion._walker._walks.read(mailing.mailing_id)
 
 
 def is_over(world: World, mailing: Mailing) -> bool:
@@ -199,7 +199,7 @@ def test_a_shard_that_was_counted_is_not_walked_again_for_what_another_has_in_ha
 def test_one_shard_of_a_lap_finds_that_it_was_the_last(world: World, order: str) -> None:
     """Rows of all shards are open: each lap goes through each shard once, and one of them looks again for all."""
     mailing = world.services.mailings.get(begin(world, "cancelled").mailing_id)
-    walker = world.services.dispatcher._settler._walker
+    walker = world.services.dispatcher._completion._walker
     world.queue(world.settings.dispatch_queue).clear()
     walked: list[str] = []
 
@@ -212,7 +212,7 @@ def test_one_shard_of_a_lap_finds_that_it_was_the_last(world: World, order: str)
 
     for lap in range(1, 5):
         walked.clear()
-        assert carry_out(Unit("settle", mailing.mailing_id)) is None
+        assert carry_out(Unit(UnitKind.COMPLETE, mailing.mailing_id)) is None
         sent = [Unit.parse(one["body"]) for one in world.queue(world.settings.dispatch_queue)]
         world.queue(world.settings.dispatch_queue).clear()
         units = {"each twice": sent * 2, "backwards": sent[::-1]}.get(order, sent)
@@ -239,7 +239,7 @@ def test_a_deleted_mailing_leaves_no_walk_behind(world: World) -> None:
     mailing = begin(world, "cancelled")
     close(world, mailing, "cancelled")
     run_until_over(world, mailing, 60)
-    walks = world.services.dispatcher._settler._walker._walks
+    walks = world.services.dispatcher._completion._walker._walks
     now = world.clock.now()
     assert walks.take(mailing.mailing_id, "00", "1", 0, "me", now, now)
     world.services.mailings.delete(mailing.mailing_id)
@@ -252,7 +252,7 @@ def test_a_settle_unit_for_a_mailing_that_goes_on_changes_nothing(world: World) 
     mailing = begin(world, "cancelled")
     for shard in ("", "03"):
         world.services.dispatcher.handle(
-            Unit("settle", mailing.mailing_id, shard), world.clock.now() + timedelta(minutes=2)
+            Unit(UnitKind.COMPLETE, mailing.mailing_id, shard), world.clock.now() + timedelta(minutes=2)
         )
     assert world.status(mailing) == "running"
     assert set(Counter(str(row.status) for row in world.rows(mailing))) <= {"sent", "queued", "waiting", "sending"}

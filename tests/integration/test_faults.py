@@ -19,7 +19,7 @@ from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
-from chalicelib.queues import Hint, Unit
+from chalicelib.queues import Hint, Unit, UnitKind
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
@@ -150,7 +150,7 @@ def test_a_chain_of_units_ends_before_aws_would_cut_it(world: World) -> None:
     def watch(call: Call) -> None:
         if call.operation == "sqs.SendMessageBatch":
             bodies = [json.loads(entry["MessageBody"]) for entry in json.loads(call.body)["Entries"]]
-            hops.extend(body.get("hop", 0) for body in bodies if body.get("kind") == "pump")
+            hops.extend(body.get("hop", 0) for body in bodies if body.get("kind") == "feed")
         before(call)
 
     world.aws.before = watch
@@ -477,7 +477,7 @@ def test_a_late_unit_for_a_mailing_that_changed_does_nothing(world: World) -> No
     """It was meant for another revision."""
     world.add_clients(3)
     mailing = world.create_mailing(starts_in=3600, lasts=7200)
-    world.services.dispatcher._dispatch_queue.send([Unit("launch", mailing.mailing_id, revision=99).body()])
+    world.services.dispatcher._dispatch_queue.send([Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=99).body()])
     world.run_for(600)
     assert world.status(mailing) == "scheduled"
     assert not world.gateway.log

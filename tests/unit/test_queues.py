@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chalicelib.clock import Backoff
 from chalicelib.domain.errors import Malformed, Unavailable
-from chalicelib.queues import TRIES, Hint, Queue, Unit, hints_for
+from chalicelib.queues import TRIES, Hint, Queue, Unit, UnitKind, hints_for
 from tests.factories import MessageFactory
 from tests.support.clocks import CountingClock
 
@@ -268,7 +268,12 @@ def test_any_text_is_an_envelope_or_malformed(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [Unit("pump"), Unit("launch", "A", revision=3), Unit("expand", "A", "07", hop=2), Unit("purge", "A", "15", 1, 9)],
+    [
+        Unit(UnitKind.FEED),
+        Unit(UnitKind.LAUNCH, "A", revision=3),
+        Unit(UnitKind.EXPAND, "A", "07", hop=2),
+        Unit(UnitKind.PURGE, "A", "15", 1, 9),
+    ],
 )
 def test_a_unit_is_read_as_it_was_written(unit: Unit) -> None:
     """What is empty is left out."""
@@ -284,7 +289,7 @@ def test_a_unit_is_read_as_it_was_written(unit: Unit) -> None:
         '{"mailing_id": "A"}',
         '{"kind": 7}',
         '{"kind": ""}',
-        '{"kind": "pump", "shard": null}',
+        '{"kind": "feed", "shard": null}',
         '{"kind": "launch", "revision": "3"}',
         '{"kind": "launch", "revision": 3.5}',
         '{"kind": "launch", "revision": NaN}',

@@ -12,24 +12,14 @@ from ...clock import SystemClock
 from ...domain.costs import write_units_of
 from ...domain.counters import WRITES, counters_of
 from ...domain.deadlines import is_over
-from ...domain.mailings import Mailing
 from ...domain.messages import Message, Outcome
 from ...domain.reasons import Cause, Reason
-from ...domain.statuses import MailingStatus, MessageStatus
+from ...domain.statuses import MessageStatus
 from ...observability import logger
 from ...storage.activity import ActivityRepository
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..message_metrics import measure_status
-
-
-def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
-    """The final status of open rows if the mailing sends no more, else None."""
-    if mailing.status is MailingStatus.CANCELLED:
-        return MessageStatus.CANCELLED
-    if now >= mailing.end_at:
-        return MessageStatus.EXPIRED
-    return None
 
 
 class Closer:

@@ -1,4 +1,4 @@
-"""Settling: the ledger of a mailing is recounted, closed when it must be, and the mailing ended."""
+"""Completion: the ledger of a mailing is recounted, closed when it must be, and the mailing ended."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from ...clock import SystemClock
 from ...domain.clients import SHARDS
 from ...domain.counters import DOUBTS, Tally
 from ...domain.mailings import REDRIVING, Mailing, MailingState
+from ...domain.recounts import RECOUNT_AFTER, is_quiet, may_be_over
+from ...domain.sending_rules import closing_status
 from ...domain.statuses import COUNTED, MailingStatus
 from ...domain.walks import WAITING, Walk
 from ...observability import logger
-from ...queues import Unit
+from ...queues import Unit, UnitKind
 from ...storage.activity import ActivityRepository
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
-from .closing import Closer, closing_status
+from .closing import Closer
 from .feeder import Feeder
 from .ledger_walks import Walker
-from .recounts import RECOUNT, RECOUNT_AFTER, is_quiet, may_be_over
 from .reopening import EXPIRED, REDRIVE, is_late
 
 AT_ONCE = 20_000  # rows that one invocation closes and counts by itself; more go in a unit for each shard
-STALLED = "stalled"  # a unit's kind
 _STOP_BEFORE = timedelta(seconds=10)
 _EARLY = timedelta(seconds=1)
 _PAGE = 500
 _LOOK_AFTER = (1, 1, 2, 4, 8)  # seconds between looks after rows that senders have in hand
 
 
-class Settler:
+class Completion:
     """Compares counts with the ledger, which is the truth, and ends mailings."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Settler:
         self._feeder = feeder
         self._clock = clock
 
-    def settle(self, unit: Unit, deadline: datetime) -> None:
+    def complete(self, unit: Unit, deadline: datetime) -> None:
         """End a mailing whose ledger says that nothing is open.
 
         A unit of the kind "stalled" says that its counts have not moved for longer than any sender lives: if rows are
@@ -62,9 +62,9 @@ class Settler:
         mailing = state.mailing
         if mailing.final or not state.statistics.dispatched:
             return
-        if unit.kind == RECOUNT and not self._is_time(state, unit):
+        if unit.kind is UnitKind.RECOUNT and not self._is_time(state, unit):
             return
-        wanted = unit.kind in (STALLED, RECOUNT) or state.statistics.settled
+        wanted = unit.kind in (UnitKind.STALLED, UnitKind.RECOUNT) or state.statistics.settled
         if not wanted and timedelta(0) < mailing.end_at - self._clock.now() <= _EARLY:
             self._clock.sleep((mailing.end_at - self._clock.now()).total_seconds())
         closing = closing_status(mailing, self._clock.now())
@@ -119,14 +119,14 @@ class Settler:
         if found.late and not closing:
             again = replace(mailing, reopening=(EXPIRED,), updated_at=now, revision=mailing.revision + 1)
             if self._mailings.change(mailing, again):
-                self._walker.send(replace(unit, kind="reopen"), "")
+                self._walker.send(replace(unit, kind=UnitKind.REOPEN), "")
         elif not found.open:
             self._end(state, found.tally)
         elif closing:
             self._look_again(unit)
-        elif unit.kind == RECOUNT:
+        elif unit.kind is UnitKind.RECOUNT:
             self._walker.send(unit, "", delay=RECOUNT_AFTER)
-        elif unit.kind == STALLED:
+        elif unit.kind is UnitKind.STALLED:
             logger.warning(
                 "mailing stalled, sending its messages again", mailing_id=mailing.mailing_id, open=found.open
             )

@@ -13,6 +13,7 @@ from ...domain.errors import NotFound, Unavailable
 from ...domain.gateway_control import CIRCUITS
 from ...domain.heartbeats import STALLED_AFTER, is_stalled
 from ...domain.mailings import LATE_AFTER, Late, Mailing, MailingState, ShardProgress
+from ...domain.sending_rules import closing_status
 from ...domain.statuses import UNDER_WAY, MailingStatus
 from ...observability import (
     CIRCUIT_STATE,
@@ -23,12 +24,11 @@ from ...observability import (
     logger,
     measure,
 )
-from ...queues import Queue, Unit
+from ...queues import Queue, Unit, UnitKind
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from ..imports import ImportService
-from .closing import closing_status
-from .completion import Settler
+from .completion import Completion
 from .expansion import PAGES, SHARD_LEASE, Expander
 from .feeder import Feeder
 from .reopening import Reopener
@@ -48,7 +48,7 @@ class Dispatcher:
         mailings: MailingRepository,
         expander: Expander,
         feeder: Feeder,
-        settler: Settler,
+        completion: Completion,
         reopener: Reopener,
         control: GatewayControlService,
         imports: ImportService,
@@ -59,7 +59,7 @@ class Dispatcher:
         self._mailings = mailings
         self._expander = expander
         self._feeder = feeder
-        self._settler = settler
+        self._completion = completion
         self._reopener = reopener
         self._control = control
         self._imports = imports
@@ -71,26 +71,24 @@ class Dispatcher:
         """Carry out one unit of the dispatch queue. Its mailing may be gone, or the work done already."""
         try:
             match unit.kind:
-                case "launch":
+                case UnitKind.LAUNCH:
                     self._launch(unit, deadline)
-                case "expand":
+                case UnitKind.EXPAND:
                     self._expand(unit, deadline)
-                case "pump":
-                    self._feeder.pump(unit.hop, deadline)
-                case "resume":
+                case UnitKind.FEED:
+                    self._feeder.feed(unit.hop, deadline)
+                case UnitKind.RESUME:
                     self._resume(unit.mailing_id)
-                case "settle" | "stalled" | "recount":
-                    self._settler.settle(unit, deadline)
-                case "reopen":
+                case UnitKind.COMPLETE | UnitKind.STALLED | UnitKind.RECOUNT:
+                    self._completion.complete(unit, deadline)
+                case UnitKind.REOPEN:
                     self._reopener.reopen(unit, deadline)
-                case "purge":
-                    self._settler.purge(unit.mailing_id, deadline)
-                case "import":
+                case UnitKind.PURGE:
+                    self._completion.purge(unit.mailing_id, deadline)
+                case UnitKind.IMPORT:
                     self._imports.carry_out(unit.import_id, unit.hop, deadline)
-                case "zones":
+                case UnitKind.ZONES:
                     self._zones.follow(deadline)
-                case _:
-                    logger.error("dropped a dispatch unit of an unknown kind", unit=unit.kind[:80])
         except NotFound:
             logger.info("dispatch unit of a deleted mailing", unit=unit.kind, mailing_id=unit.mailing_id)
 
@@ -119,7 +117,7 @@ class Dispatcher:
             logger.info("mailing launched", mailing_id=mailing.mailing_id, late_s=round(late.total_seconds(), 3))
             # One page goes ahead: where all shards begin at once, they keep the first messages waiting.
             try:
-                self._expand(Unit("expand", mailing.mailing_id, SHARDS[0]), deadline, pages=1)
+                self._expand(Unit(UnitKind.EXPAND, mailing.mailing_id, SHARDS[0]), deadline, pages=1)
             except Unavailable as error:
                 logger.warning(
                     "the first page was not read, will be retried", mailing_id=mailing.mailing_id, error=str(error)
@@ -128,7 +126,7 @@ class Dispatcher:
             self._settle_at_end(running, now)
 
     def _send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
-        self._dispatch_queue.send([Unit("expand", mailing_id, shard).body() for shard in shards])
+        self._dispatch_queue.send([Unit(UnitKind.EXPAND, mailing_id, shard).body() for shard in shards])
 
     # -- expand
 
@@ -144,9 +142,11 @@ class Dispatcher:
         if state.mailing.launched_at:
             measure(DISPATCH_LAG, (self._clock.now() - state.mailing.launched_at) / timedelta(milliseconds=1))
         if state.statistics.settled or closing_status(state.mailing, self._clock.now()):
-            self._dispatch_queue.send([Unit("settle", mailing_id).body()])  # nobody to send to, or all sent already
-        elif not shard.fed or self._feeder.needs_pump(state):
-            self._feeder.ensure_pump()
+            self._dispatch_queue.send(
+                [Unit(UnitKind.COMPLETE, mailing_id).body()]
+            )  # nobody to send to, or all sent already
+        elif not shard.fed or self._feeder.is_needed(state):
+            self._feeder.ensure()
 
     def _resume(self, mailing_id: str) -> None:
         state = self._mailings.state(mailing_id)
@@ -162,7 +162,7 @@ class Dispatcher:
         for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + _AHEAD):
             stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent what launches it
             delay = max(0, int((mailing.start_at - now).total_seconds()))
-            unit = Unit("launch", mailing.mailing_id, revision=mailing.revision)
+            unit = Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision)
             self._dispatch_queue.send([unit.body()], delay)
         under_way = [mailing for status in UNDER_WAY for mailing in self._mailings.with_status(status)]
         going = [mailing.mailing_id for mailing in under_way]
@@ -181,14 +181,14 @@ class Dispatcher:
                 self._mailings.closed(mailing_id)
         measure(MAILINGS_STALLED, stalled)
         for mailing_id in self._mailings.deleted(_AT_ONCE):
-            self._dispatch_queue.send([Unit("purge", mailing_id).body()])
+            self._dispatch_queue.send([Unit(UnitKind.PURGE, mailing_id).body()])
         self._imports.go_on()
 
     def _settle_at_end(self, mailing: Mailing, now: datetime) -> None:
         """Schedule the end of a mailing that ends before the next tick."""
         if closing_status(mailing, now) is None and mailing.end_at - now <= _AHEAD:
             self._dispatch_queue.send_each(
-                [(Unit("settle", mailing.mailing_id).body(), (mailing.end_at - now).total_seconds())]
+                [(Unit(UnitKind.COMPLETE, mailing.mailing_id).body(), (mailing.end_at - now).total_seconds())]
             )
 
     def _continue(self, state: MailingState) -> None:
@@ -204,19 +204,23 @@ class Dispatcher:
         if idle:
             self._send_expansions(mailing_id, idle)
         self._settle_at_end(mailing, now)
-        unit = ""
+        unit: UnitKind | None = None
         if closing_status(mailing, now):
-            unit = "settle"
+            unit = UnitKind.COMPLETE
         elif mailing.reopening:
-            unit = "reopen"
+            unit = UnitKind.REOPEN
         elif state.statistics.settled:
-            unit = "settle"
+            unit = UnitKind.COMPLETE
         elif mailing.status is MailingStatus.RUNNING and self._feeder.is_stalled(state):
-            unit = "stalled"
+            unit = UnitKind.STALLED
         if unit:
             self._dispatch_queue.send([Unit(unit, mailing_id).body()])
-        if unit in ("", "reopen") and mailing.status is MailingStatus.RUNNING and self._feeder.needs_pump(state):
-            self._feeder.ensure_pump()
+        if (
+            unit in (None, UnitKind.REOPEN)
+            and mailing.status is MailingStatus.RUNNING
+            and self._feeder.is_needed(state)
+        ):
+            self._feeder.ensure()
 
 
 def _lease_is_over(shard: ShardProgress, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing, ShardProgress
 from ...domain.messages import Message
 from ...domain.reasons import Cause, Reason
+from ...domain.sending_rules import closing_status, deferral, obstacle
 from ...domain.statuses import MessageStatus
 from ...observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, measure
 from ...queues import Queue, hints_for
@@ -25,8 +26,6 @@ from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from ..message_metrics import measure_status
-from ..sending.claims import deferral, obstacle
-from .closing import closing_status
 
 # Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
 # sending starts soon.

@@ -13,17 +13,17 @@ from ...domain.counters import DOUBTS
 from ...domain.deadlines import is_over
 from ...domain.mailings import MailingState
 from ...domain.messages import HINT_SIZE
+from ...domain.recounts import RECOUNT_AFTER
 from ...domain.statuses import MailingStatus
-from ...queues import Queue, Unit
+from ...queues import Queue, Unit, UnitKind
 from ...storage.leases import LeaseRepository
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from .expansion import SHARD_LEASE
-from .feeder_rounds import Pump, is_due_soon, look_until, next_shard
-from .recounts import RECOUNT, RECOUNT_AFTER
+from .feeder_rounds import FeederRounds, is_due_soon, look_until
 
-PUMP = "pump"
+_FEEDER = "feeder"  # a lease
 _LEASE = timedelta(seconds=20)
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline
 # AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
@@ -59,14 +59,14 @@ class Feeder:
         self._clock = clock
         self._rng = rng
 
-    def ensure_pump(self, hop: int = 0) -> None:
-        """Make sure that a pump runs. If there is one already, the second one stops by itself."""
-        self._dispatch_queue.send([Unit("pump", hop=hop).body()])
+    def ensure(self, hop: int = 0) -> None:
+        """Make sure that a feeder runs. If there is one already, the second one stops by itself."""
+        self._dispatch_queue.send([Unit(UnitKind.FEED, hop=hop).body()])
 
-    def pump(self, hop: int, deadline: datetime) -> None:
-        """Feed all running mailings until nothing is left to feed, or the deadline; only one pump works at a time."""
+    def feed(self, hop: int, deadline: datetime) -> None:
+        """Feed all running mailings until nothing is left to feed, or the deadline; one invocation at a time does."""
         owner = f"{self._rng.getrandbits(64):016x}"
-        pump = Pump(
+        rounds = FeederRounds(
             self._settings, self._mailings, self._ledger, self._control, self._send_queue, self._clock, self._rng
         )
         renew_at = self._clock.now()
@@ -76,22 +76,22 @@ class Feeder:
             if now >= deadline - _STOP_BEFORE:
                 break
             if is_over(renew_at, now, _LEASE):
-                if not self._leases.acquire(PUMP, owner, now, now + _LEASE):
+                if not self._leases.acquire(_FEEDER, owner, now, now + _LEASE):
                     if hop == 0:  # the other one may be dead: look once more when its lease would be over
-                        self._dispatch_queue.send([Unit("pump", hop=_HOPS).body()], _LEASE.seconds + 1)
+                        self._dispatch_queue.send([Unit(UnitKind.FEED, hop=_HOPS).body()], _LEASE.seconds + 1)
                     return
                 renew_at = now + _LEASE / 2
-            work_left = pump.round()
-        self._leases.release(PUMP, owner)
+            work_left = rounds.round()
+        self._leases.release(_FEEDER, owner)
         if work_left and hop < _HOPS:
-            self.ensure_pump(hop + 1)
+            self.ensure(hop + 1)
 
     def restart(self, state: MailingState) -> None:
         """Walk the ledger of a mailing from its start: every open row gets a hint, whether or not it had one."""
         for shard in state.shards.values():
             if shard.expanded:
                 self._mailings.restart_feed(state.mailing.mailing_id, shard)
-        self.ensure_pump()
+        self.ensure()
 
     def restart_all(self, queues_lost: bool = True) -> None:
         """Set every running mailing going again: its workers were killed, and the queues were lost with them or not.
@@ -101,19 +101,19 @@ class Feeder:
         """
         for mailing in list(self._mailings.with_status(MailingStatus.RUNNING)):
             mailing_id, now = mailing.mailing_id, self._clock.now()
-            units = [(Unit(RECOUNT, mailing_id).body(), RECOUNT_AFTER)]
+            units = [(Unit(UnitKind.RECOUNT, mailing_id).body(), RECOUNT_AFTER)]
             if queues_lost:
-                units.append((Unit("resume", mailing_id).body(), 0.0))
+                units.append((Unit(UnitKind.RESUME, mailing_id).body(), 0.0))
             self._mailings.add_counts(mailing_id, Counter({DOUBTS: 1}), now)
             for shard in self._mailings.state(mailing_id).shards.values():
                 if not shard.expanded and shard.lease_until and not is_over(shard.lease_until, now, SHARD_LEASE):
                     wait = (shard.lease_until - now).total_seconds() + 1
-                    units.append((Unit("expand", mailing_id, shard.shard).body(), wait))
+                    units.append((Unit(UnitKind.EXPAND, mailing_id, shard.shard).body(), wait))
             self._dispatch_queue.send_each(units)
 
-    def needs_pump(self, state: MailingState) -> bool:
+    def is_needed(self, state: MailingState) -> bool:
         """Whether a mailing has rows without a hint, or parked rows that are due soon."""
-        if next_shard(state):
+        if state.next_to_feed:
             return True
         if state.statistics.by_status["waiting"] <= 0:
             return False
@@ -129,7 +129,7 @@ class Feeder:
     def is_stalled(self, state: MailingState) -> bool:
         """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""
         statistics = state.statistics
-        if not statistics.dispatched or statistics.settled or next_shard(state):
+        if not statistics.dispatched or statistics.settled or state.next_to_feed:
             return False
         quiet_since = max(state.progress_at or state.mailing.updated_at, state.mailing.updated_at)
         stall_after = timedelta(seconds=self._settings.stall_after)

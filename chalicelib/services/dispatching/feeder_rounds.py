@@ -1,4 +1,4 @@
-"""The pump: one invocation's life of filling the send queue, in fair shares and within the rates."""
+"""The rounds of one feeder: the send queue is filled again and again, in fair shares and within the rates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ...domain.deadlines import is_over
 from ...domain.gateway_control import PROBES, GatewayControl
 from ...domain.mailings import Mailing, MailingState, ShardProgress
 from ...domain.messages import HINT_SIZE, PARKED_AT_MOST, Message
+from ...domain.sending_rules import obstacle
 from ...domain.statuses import MailingStatus, MessageStatus
 from ...observability import MESSAGES_DISPATCHED, logger, measure
 from ...queues import MAX_DELAY, Queue, hints_for
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
-from ..sending.claims import obstacle
 
 SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
 _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
@@ -33,7 +33,7 @@ _EVER = timedelta(days=366)
 _AHEAD = HORIZON * 0.75
 
 
-class Pump:
+class FeederRounds:
     """Remembers which parked messages it has hinted at, so as to do it once, and how much each rate let through."""
 
     def __init__(
@@ -67,12 +67,12 @@ class Pump:
             state
             for mailing in list(self._mailings.with_status(MailingStatus.RUNNING))
             for state in [self._mailings.state(mailing.mailing_id)]
-            if not obstacle(state.mailing, now) and (next_shard(state) or state.statistics.by_status["waiting"] > 0)
+            if not obstacle(state.mailing, now) and (state.next_to_feed or state.statistics.by_status["waiting"] > 0)
         ]
         self._rng.shuffle(waiting)
         if control.open:
             self._probe(control, waiting)
-            # The sender that closes the circuit, or finds it in trouble still, starts a pump, but not beside this one.
+            # The sender that closes the circuit, or finds it in trouble still, starts one, but not beside this one.
             return not self._control_now().open
         fed = self._feed_all(waiting, control.limit(now))
         if fed:
@@ -80,14 +80,14 @@ class Pump:
         elif waiting:
             self._clock.sleep(self._idle)
             self._idle = min(_IDLE[1], self._idle * 1.5)
-        if any(next_shard(state) or self._has_parked_soon(state) for state in waiting):
+        if any(state.next_to_feed or self._has_parked_soon(state) for state in waiting):
             return True
         return bool(waiting) and now - self._fed_at < _LINGER
 
     def _control_now(self) -> GatewayControl:
         """What is known of the gateway; that the circuit is open, only if it is so this moment.
 
-        A pump that is started because it was closed must not go away by what was read a second ago.
+        A feeder that is started because it was closed must not go away by what was read a second ago.
         """
         control = self._control.state()
         return self._control.state(self._clock.now()) if control.open else control
@@ -148,7 +148,7 @@ class Pump:
         due first, then those of one shard. Answers how many, or 1 where it went past rows that need no hint."""
         mailing_id = state.mailing.mailing_id
         fed = self._feed_parked(state.mailing, limit, wait) if self._has_parked_soon(state) else 0
-        shard = next_shard(state)
+        shard = state.next_to_feed
         if shard is None or fed >= limit:
             return fed
         rows, last = self._ledger.page(mailing_id, shard.shard, shard.feed_cursor, limit - fed)
@@ -212,12 +212,6 @@ def look_until(mailing: Mailing, now: datetime) -> datetime:
 def is_due_soon(due_at: datetime, now: datetime) -> bool:
     """Whether what was found until then is to have its hint now."""
     return due_at <= now + SOON or is_over(due_at, now, PARKED_AT_MOST)
-
-
-def next_shard(state: MailingState) -> ShardProgress | None:
-    """The shard to feed next: the one that has been fed least, so that all advance together."""
-    unfed = [shard for shard in state.shards.values() if shard.expanded and not shard.fed]
-    return min(unfed, key=lambda shard: (shard.feed_cursor, shard.shard), default=None)
 
 
 def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:

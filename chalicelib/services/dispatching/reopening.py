@@ -8,19 +8,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.costs import write_units_of
-from ...domain.counters import WRITES, counters_of
 from ...domain.mailings import REDRIVING, Mailing, MailingState
 from ...domain.messages import Message
 from ...domain.reasons import Cause, Reason
+from ...domain.sending_rules import closing_status, deferral
 from ...domain.statuses import IN_TROUBLE, MessageStatus
 from ...domain.walks import Walk
-from ...observability import logger
-from ...queues import Unit
+from ...queues import Unit, UnitKind
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
-from ..sending.claims import deferral
-from .closing import closing_status
+from ..requeueing import put_back, requeued
 from .feeder import Feeder
 from .ledger_walks import Walker
 
@@ -31,7 +28,6 @@ _TROUBLE = "trouble"  # the walk through the index of what failed, in the place 
 # Who was closing rows when the end was moved looks again before the next page. What is found after this is final.
 _SETTLED_AFTER = timedelta(seconds=30)
 _LATE = timedelta(minutes=2)  # after the end was moved, an invocation that began before it may still write
-Change = tuple[Message, Message]
 
 
 class Reopener:
@@ -54,7 +50,7 @@ class Reopener:
             return
         unit = replace(unit, shard=unit.shard.removeprefix(_TROUBLE))
         if closing_status(mailing, now) is not None:
-            self._walker.send(replace(unit, kind="settle"), "")  # nothing is sent any more, so nothing comes back
+            self._walker.send(replace(unit, kind=UnitKind.COMPLETE), "")  # nothing is sent any more
         elif failed := [status for status in mailing.reopening if status in IN_TROUBLE]:
             self._put_back_failed(state, unit, failed, deadline)
         elif EXPIRED in mailing.reopening:
@@ -120,11 +116,6 @@ class Reopener:
         return True
 
 
-def requeued(row: Message, now: datetime) -> Message:
-    """A failed message with new attempts: those it has stay, and are forgiven."""
-    return row.revised(now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts))
-
-
 def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
     """The row of a message that expired by an end which lies ahead now; None if that is not why it ended, or it would
     still not be sent in time.
@@ -142,30 +133,3 @@ def is_late(mailing: Mailing, row: Message, now: datetime) -> bool:
     if mailing.widened_at is None or row.updated_at > mailing.widened_at + _LATE:
         return False
     return revived(mailing, row, now) is not None
-
-
-def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Change], now: datetime) -> int:
-    """Put each second in the place of its first, an ended message. Answers how many were as they had been read.
-
-    Counts first: should this stop in between, a message is counted as open that is not, rather than twice.
-    """
-    if not changes:
-        return 0
-    mailing_id = changes[0][0].mailing_id
-    counts = _moved(changes)
-    counts[WRITES] = sum(write_units_of(old, new) for old, new in changes)
-    mailings.add_counts(mailing_id, counts, now)
-    applied = ledger.update(changes)
-    done = sum(map(bool, applied))
-    logger.info("messages retried", mailing_id=mailing_id, count=done)
-    if missed := [change for change, ours in zip(changes, applied, strict=True) if not ours]:
-        mailings.add_counts(mailing_id, Counter({name: -count for name, count in _moved(missed).items()}), now)
-    return done
-
-
-def _moved(changes: Sequence[Change]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for old, new in changes:
-        counts.update(counters_of(new))
-        counts.subtract(counters_of(old))
-    return counts

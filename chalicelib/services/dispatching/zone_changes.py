@@ -16,14 +16,14 @@ from ...domain.local_window import WindowPolicy
 from ...domain.mailings import Mailing
 from ...domain.messages import Message
 from ...domain.reasons import Reason
+from ...domain.sending_rules import deferral
 from ...domain.statuses import UNDER_WAY, MessageStatus
 from ...observability import logger
-from ...queues import Queue, Unit
+from ...queues import Queue, Unit, UnitKind
 from ...storage.client_changes import LAG, Changed, place_of
 from ...storage.clients import ClientRepository
 from ...storage.ledger import Ledger, Written
 from ...storage.mailings import MailingRepository
-from ..sending.claims import deferral
 from .feeder import Feeder
 
 _READER = "zones"
@@ -53,7 +53,7 @@ class ZoneChanges:
     def ask(self, mailings: Iterable[Mailing]) -> None:
         """Have the log followed, if any of these mailings has messages that may wait for their clients' hours."""
         if _waiting_for_hours(mailings):
-            self._dispatch_queue.send([Unit("zones").body()])
+            self._dispatch_queue.send([Unit(UnitKind.ZONES).body()])
 
     def follow(self, deadline: datetime) -> None:
         """Go through what was changed since the last time; where this ends, the next one goes on."""
@@ -73,7 +73,7 @@ class ZoneChanges:
             changes.reach(_READER, min(following or until, until))
             place = following
         if moved:
-            self._feeder.ensure_pump()
+            self._feeder.ensure()
 
     def _move(self, mailings: Sequence[Mailing], changes: Sequence[Changed]) -> int:
         client_ids = list(dict.fromkeys(one for change in changes for one in change.client_ids))

@@ -12,6 +12,7 @@ from ...domain.counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, count
 from ...domain.mailings import Mailing
 from ...domain.messages import Attempt, Message, MessageKey
 from ...domain.reasons import Cause
+from ...domain.sending_rules import Obstacle
 from ..message_metrics import measure_status
 
 
@@ -36,7 +37,7 @@ class Job:
     paces: frozenset[str] = frozenset()
 
 
-Result = tuple[Job, Attempt | str]  # an attempt, or why there was none
+Result = tuple[Job, Attempt | Obstacle]  # an attempt, or why there was none
 
 
 @dataclass(slots=True)

@@ -16,13 +16,13 @@ from ...domain.deadlines import is_over
 from ...domain.errors import Unavailable
 from ...domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
 from ...domain.reasons import Cause, Reason
+from ...domain.sending_rules import Obstacle, deferral, obstacle
 from ...gateways.base import Answer, Gateway, NotNow
 from ...observability import logger
 from ...storage.clients import ClientRepository
 from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
 from .batch import Job, Result
-from .claims import deferral, obstacle
-from .mailing_cache import MailingStates
+from .mailing_cache import MailingCache
 
 # Before its turn a call connects, so that the turn itself is for sending alone.
 _CONNECT_AHEAD = timedelta(seconds=0.3)
@@ -44,7 +44,7 @@ class Caller:
         self,
         settings: Settings,
         clients: ClientRepository,
-        states: MailingStates,
+        states: MailingCache,
         control: GatewayControlService,
         gateway: Gateway,
         clock: SystemClock,
@@ -67,17 +67,19 @@ class Caller:
             self._executor.submit(copy_context().run, calls.work)
         return calls
 
-    def call(self, job: Job, calls: Calls) -> Attempt | str:
+    def call(self, job: Job, calls: Calls) -> Attempt | Obstacle:
         """One attempt, or why there is none; nothing may get out of it."""
         try:
             self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD - self._read_ahead())
             self._look_ahead(job, calls, self._clock.now() - _BELIEVED_FOR)
             return self._attempt(job, calls)
-        except (NotNow, Unavailable) as error:
-            return str(error)
-        except Exception as error:  # the boundary of one record, which nobody would hear from again
+        except NotNow as error:
+            return error.obstacle
+        except Unavailable:
+            return Obstacle.TABLES_BUSY
+        except Exception:  # the boundary of one record, which nobody would hear from again
             logger.exception("the gateway was not called", message_id=job.message.message_id)
-            return type(error).__name__
+            return Obstacle.FAULT
 
     def _attempt(self, job: Job, calls: Calls) -> Attempt:
         """The call itself. Raises NotNow if it must not be made."""
@@ -108,7 +110,7 @@ class Caller:
         now = self._clock.now()
         if moment and moment > now:
             if is_over(moment, now, HORIZON):
-                raise NotNow("the clock was set back")
+                raise NotNow(Obstacle.CLOCK_SET_BACK)
             self._clock.sleep((moment - now).total_seconds())
 
     def _read_ahead(self) -> timedelta:
@@ -139,7 +141,7 @@ class Caller:
             self._look(job, calls, since)
             if self._clock.now() - since <= MAX_AGE:
                 return
-        raise NotNow("the tables are too slow to check the mailing again")
+        raise NotNow(Obstacle.LOOK_TOO_SLOW)
 
     def _look(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
         """Raises NotNow if the call must not be made after all: much can have happened since the claim.
@@ -148,23 +150,23 @@ class Caller:
         """
         state = self._states.get(job.mailing.mailing_id, since)
         if state is None:
-            raise NotNow("the mailing was deleted")
+            raise NotNow(Obstacle.MAILING_GONE)
         self._look_at_client(job, calls, contact_since or since)
         control, paces = self._control.state(since), self._control.paces(state.mailing, since)
         now = self._clock.now()  # once everything is read
-        if reason := obstacle(state.mailing, now):
-            raise NotNow(reason)
+        if in_the_way := obstacle(state.mailing, now):
+            raise NotNow(in_the_way)
         if deferral(state.mailing, job.message, now):
-            raise NotNow("outside the local window")
+            raise NotNow(Obstacle.OUTSIDE_LOCAL_WINDOW)
         if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
-            raise NotNow("no time left in this invocation")
+            raise NotNow(Obstacle.NO_TIME_LEFT)
         if job.not_before and now > job.not_before + TOLERANCE:
             self._control.missed(now - job.not_before)
-            raise NotNow("too late for its turn")
+            raise NotNow(Obstacle.TURN_MISSED)
         if control.open and not calls.probe:
-            raise NotNow("sending is paused")
+            raise NotNow(Obstacle.CIRCUIT_OPEN)
         if not job.paces.issuperset(paces):
-            raise NotNow("the rate has changed")
+            raise NotNow(Obstacle.RATE_CHANGED)
 
     def _look_at_client(self, job: Job, calls: Calls, since: datetime) -> None:
         """Raises NotNow if the client has changed so that the message must be claimed again."""
@@ -173,9 +175,9 @@ class Caller:
             return
         contact = self._clients.contacts([message.client_id], consistent=True).get(message.client_id)
         if contact is None or contact.opted_out:
-            raise NotNow("the client has opted out or was deleted")
+            raise NotNow(Obstacle.CLIENT_UNREACHABLE)
         if (contact.phone_number, contact.timezone) != (message.phone_number, message.timezone):
-            raise NotNow("the client's number or time zone has changed")
+            raise NotNow(Obstacle.CLIENT_CHANGED)
         calls.client_known_at[message.key] = now
 
 
@@ -205,7 +207,7 @@ class Calls:
     def note_sent(self, job: Job) -> None:
         """The next thing is to send. Raises NotNow if the batch was given up meanwhile."""
         if not self._sent.setdefault(job.message.key, True):  # one step, so that both cannot happen
-            raise NotNow("no time left in this invocation")
+            raise NotNow(Obstacle.NO_TIME_LEFT)
 
     def next(self, seconds: float) -> Result | None:
         """The next result, None if there is none after so many seconds."""
@@ -222,4 +224,4 @@ class Calls:
         unsent = [job for key, job in self.pending.items() if not self._sent.setdefault(key, False)]
         unheard = [job for key, job in self.pending.items() if self._sent[key]]
         self.pending.clear()
-        return [(job, "no time left in this invocation") for job in unsent], unheard
+        return [(job, Obstacle.NO_TIME_LEFT) for job in unsent], unheard

@@ -14,43 +14,21 @@ from ...domain.clients import Contact
 from ...domain.deadlines import is_over
 from ...domain.errors import Malformed
 from ...domain.gateway_control import PROBES
-from ...domain.local_window import WindowPolicy
 from ...domain.mailings import Mailing
 from ...domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, Outcome, RetryPolicy, judge
 from ...domain.reasons import Cause, Reason
-from ...domain.statuses import MailingStatus, MessageStatus
+from ...domain.sending_rules import deferral, obstacle
+from ...domain.statuses import MessageStatus
 from ...observability import logger
 from ...queues import Hint
 from ...storage.clients import ClientRepository
 from ...storage.ledger import Ledger, Written
 from ..gateway_control import GatewayControlService, Permit
 from .batch import Batch, Job, Received
-from .mailing_cache import MailingStates
+from .mailing_cache import MailingCache
 from .table_pace import TablePace
 
 _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
-
-
-def obstacle(mailing: Mailing, now: datetime) -> str:
-    """Why the mailing may not send now, "" if it may."""
-    if mailing.status is not MailingStatus.RUNNING:
-        return f"the mailing is {mailing.status}"
-    if now >= mailing.end_at:
-        return "the end of the mailing has passed"
-    return ""
-
-
-def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any]:
-    """What becomes of a message that may not be sent at this hour of the client's day, {} if it may."""
-    window = mailing.local_window
-    if window is None or window.allows(now, message.timezone):
-        return {}
-    if window.policy is WindowPolicy.SKIP:
-        return {"status": MessageStatus.SKIPPED, "cause": Cause(Reason.OUTSIDE_LOCAL_WINDOW)}
-    opening = window.opening(now, message.timezone)
-    if opening >= mailing.end_at:
-        return {"status": MessageStatus.EXPIRED, "cause": Cause(Reason.LOCAL_WINDOW_TOO_LATE)}
-    return {"status": MessageStatus.WAITING, "cause": Cause(Reason.OUTSIDE_LOCAL_WINDOW), "due_at": opening}
 
 
 class Claims:
@@ -62,7 +40,7 @@ class Claims:
         policy: RetryPolicy,
         clients: ClientRepository,
         ledger: Ledger,
-        states: MailingStates,
+        states: MailingCache,
         control: GatewayControlService,
         pace: TablePace,
         clock: SystemClock,

@@ -17,7 +17,7 @@ MAX_AGE = timedelta(seconds=1)
 _KEPT = 200
 
 
-class MailingStates:
+class MailingCache:
     """Mailings by id, read again when they are older than a second. Used by several threads at once."""
 
     def __init__(self, mailings: MailingRepository, clock: SystemClock) -> None:

@@ -24,18 +24,19 @@ from ...domain.messages import (
     parse_message_id,
 )
 from ...domain.reasons import Reason
+from ...domain.recounts import RECOUNT_AFTER, may_be_over
+from ...domain.sending_rules import Obstacle
 from ...domain.statuses import TERMINAL, MessageStatus
 from ...observability import logger
-from ...queues import Hint, Queue, Unit
+from ...queues import Hint, Queue, Unit, UnitKind
 from ...storage.activity import ActivityRepository
 from ...storage.call_totals import CallTotalsRepository
 from ...storage.ledger import Ledger, Written
 from ...storage.mailings import MailingRepository
 from ..dead_letters import DeadLetters
-from ..dispatching.recounts import RECOUNT, RECOUNT_AFTER, may_be_over
 from ..gateway_control import GatewayControlService
 from .batch import Batch, Job, Result
-from .mailing_cache import MailingStates
+from .mailing_cache import MailingCache
 
 RETRY_AFTER_CAP = PARKED_AT_MOST.total_seconds()  # that a gateway's Retry-After is believed
 _ASIDE = 1.5  # seconds, for a message that the gateway did not look at
@@ -55,7 +56,7 @@ class Outcomes:
         ledger: Ledger,
         calls: CallTotalsRepository,
         activity: ActivityRepository,
-        states: MailingStates,
+        states: MailingCache,
         control: GatewayControlService,
         letters: DeadLetters,
         dead_letters: Queue,
@@ -126,7 +127,7 @@ class Outcomes:
                 self._unwritten.append((old, new))
 
     def _after(
-        self, job: Job, result: Attempt | str, now: datetime, aside: float, *, probe: bool
+        self, job: Job, result: Attempt | Obstacle, now: datetime, aside: float, *, probe: bool
     ) -> tuple[Message, float | None]:
         """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never.
 
@@ -134,7 +135,7 @@ class Outcomes:
         """
         message = job.message
         changes: dict[str, Any]
-        if isinstance(result, str):
+        if isinstance(result, Obstacle):
             # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
             back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
             return back, self._rng.uniform(0.5, 1.5)
@@ -207,9 +208,9 @@ class Outcomes:
                 self._mailings.add_counts(mailing_id, changes, self._clock.now())
                 state = self._states.refresh(mailing_id)
                 if state and state.statistics.settled:
-                    self._ask("settle", state.mailing, _SETTLE_EVERY)
+                    self._ask(UnitKind.COMPLETE, state.mailing, _SETTLE_EVERY)
                 elif state and may_be_over(state):
-                    self._ask(RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
+                    self._ask(UnitKind.RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
             except Unavailable as error:
                 logger.warning("counts not saved, will be recounted", mailing_id=mailing_id, error=str(error))
 
@@ -232,9 +233,9 @@ class Outcomes:
 
     def go_on(self, wait: float = 0.0) -> None:
         """Have the send queue fed again in so many seconds, when the circuit is closed or for its next probe."""
-        self._dispatch_queue.send_each([(Unit("pump").body(), wait)])
+        self._dispatch_queue.send_each([(Unit(UnitKind.FEED).body(), wait)])
 
-    def _ask(self, kind: str, mailing: Mailing, every: timedelta, wait: float = 0.0) -> None:
+    def _ask(self, kind: UnitKind, mailing: Mailing, every: timedelta, wait: float = 0.0) -> None:
         """Once in a while for each revision: one that was opened again ends as soon as it did the first time."""
         now, key = self._clock.now(), (kind, mailing.mailing_id, mailing.revision)
         last = self._asked_at.get(key)

@@ -23,29 +23,29 @@ MINUTE = timedelta(minutes=1)
 
 def test_a_lease_has_one_owner(store: Store) -> None:
     """Who may prolong it; other names are other leases."""
-    assert store.leases.acquire("pump", "a", START, START + MINUTE)
-    assert not store.leases.acquire("pump", "b", START, START + MINUTE)
-    assert store.leases.acquire("pump", "a", START + SECOND, START + 2 * MINUTE)
-    assert not store.leases.acquire("pump", "b", START + MINUTE + SECOND, START + 2 * MINUTE)
+    assert store.leases.acquire("feeder", "a", START, START + MINUTE)
+    assert not store.leases.acquire("feeder", "b", START, START + MINUTE)
+    assert store.leases.acquire("feeder", "a", START + SECOND, START + 2 * MINUTE)
+    assert not store.leases.acquire("feeder", "b", START + MINUTE + SECOND, START + 2 * MINUTE)
     assert store.leases.acquire("other", "b", START, START + MINUTE)
 
 
 def test_a_lease_runs_out(store: Store) -> None:
     """After its last moment, not at it."""
-    store.leases.acquire("pump", "a", START, START + MINUTE)
-    assert not store.leases.acquire("pump", "b", START + MINUTE, START + 2 * MINUTE)
-    assert store.leases.acquire("pump", "b", START + MINUTE + SECOND, START + 2 * MINUTE)
-    assert not store.leases.acquire("pump", "a", START + MINUTE + SECOND, START + 2 * MINUTE)
+    store.leases.acquire("feeder", "a", START, START + MINUTE)
+    assert not store.leases.acquire("feeder", "b", START + MINUTE, START + 2 * MINUTE)
+    assert store.leases.acquire("feeder", "b", START + MINUTE + SECOND, START + 2 * MINUTE)
+    assert not store.leases.acquire("feeder", "a", START + MINUTE + SECOND, START + 2 * MINUTE)
 
 
 def test_a_lease_is_given_back_by_its_owner_only(store: Store) -> None:
     """Another's attempt, and one for a lease that is not there, come to nothing."""
-    store.leases.acquire("pump", "a", START, START + MINUTE)
-    store.leases.release("pump", "b")
+    store.leases.acquire("feeder", "a", START, START + MINUTE)
+    store.leases.release("feeder", "b")
     store.leases.release("nothing", "b")
-    assert not store.leases.acquire("pump", "b", START, START + MINUTE)
-    store.leases.release("pump", "a")
-    assert store.leases.acquire("pump", "b", START, START + MINUTE)
+    assert not store.leases.acquire("feeder", "b", START, START + MINUTE)
+    store.leases.release("feeder", "a")
+    assert store.leases.acquire("feeder", "b", START, START + MINUTE)
 
 
 # -- control
@@ -209,8 +209,8 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
     faulty.aws.refuse("dynamodb.", "ProvisionedThroughputExceededException")
     told = replace(GatewayControl(), revision=1)
     for ask in (
-        lambda: faulty.leases.acquire("pump", "a", START, START + MINUTE),
-        lambda: faulty.leases.release("pump", "a"),
+        lambda: faulty.leases.acquire("feeder", "a", START, START + MINUTE),
+        lambda: faulty.leases.release("feeder", "a"),
         lambda: faulty.control.read(),
         lambda: faulty.control.change(GatewayControl(), told),
         lambda: faulty.control.change(GatewayControl(), told.with_rate(1, START, "anna")),

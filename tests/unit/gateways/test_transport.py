@@ -13,6 +13,7 @@ import pytest
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.gateways.base import Answer, LastLook, NotNow, no_look
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.gateways.transport import MAX_IDLE
@@ -119,9 +120,9 @@ def test_the_last_look_comes_after_the_connection_and_before_the_request(
     def look() -> None:
         assert counted.accepted.wait(5)
         seen.append((counted.connections, len(server.heard)))
-        raise NotNow("paused")
+        raise NotNow(Obstacle.MAILING_NOT_RUNNING)
 
-    with pytest.raises(NotNow, match="paused"):
+    with pytest.raises(NotNow, match="mailing_not_running"):
         send(gateway, look)
     assert (seen, server.heard) == ([(1, 0)], [])
     assert send(gateway).outcome is Outcome.ACCEPTED

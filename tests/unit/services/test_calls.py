@@ -18,12 +18,13 @@ from chalicelib.domain.clients import Contact
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.mailings import Mailing, MailingState
 from chalicelib.domain.messages import Attempt, Message, Outcome
+from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.gateways.base import Answer, LastLook
 from chalicelib.services.gateway_control import TOLERANCE, GatewayControlService
 from chalicelib.services.sending.batch import Job, Received
 from chalicelib.services.sending.calls import Caller, Calls
-from chalicelib.services.sending.mailing_cache import MailingStates
+from chalicelib.services.sending.mailing_cache import MailingCache
 from tests.factories import START, MailingFactory, MessageFactory
 from tests.support.clocks import FrozenClock
 
@@ -86,7 +87,7 @@ def calling(tables: Tables, gateway: RecordingGateway) -> Caller:
     clock: Any = tables.clock
     repository: Any = tables
     control = GatewayControlService(repository, 5, clock, random.Random(1))
-    return Caller(Settings.from_environment({}), repository, MailingStates(repository, clock), control, gateway, clock)  # type: ignore[arg-type]
+    return Caller(Settings.from_environment({}), repository, MailingCache(repository, clock), control, gateway, clock)  # type: ignore[arg-type]
 
 
 def job_for(mailing: Mailing, claimed_at: datetime, turn: datetime | None, paces: frozenset[str]) -> Job:
@@ -171,7 +172,7 @@ def test_tables_that_are_too_slow_hold_the_call() -> None:
     tables = Tables(FrozenClock(START), running(), [0.4])
     gateway = RecordingGateway(tables, 1.5, 0.1)
     ((_, answer),) = made(tables, gateway, 1, None)
-    assert answer == "the tables are too slow to check the mailing again"
+    assert answer is Obstacle.LOOK_TOO_SLOW
     assert gateway.left == []
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ...domain.mailings import MailingState
-from .feeder_rounds import next_shard
+from .mailings import MailingState
 
-RECOUNT = "recount"  # a unit's kind
 RECOUNT_AFTER = 3.0  # seconds until the first look, and between looks
 _NEARLY = 1000  # messages that may be open by the counts; one killed sender has had a hundred
 _QUIET = timedelta(seconds=2)
@@ -27,4 +25,4 @@ def may_be_over(state: MailingState) -> bool:
 def is_quiet(state: MailingState, now: datetime) -> bool:
     """Whether everybody has had a hint, and nothing has come of anybody for some seconds."""
     quiet = state.progress_at is None or not timedelta(0) <= now - state.progress_at < _QUIET
-    return quiet and next_shard(state) is None
+    return quiet and state.next_to_feed is None

@@ -1,0 +1,50 @@
+"""Requeueing: messages that have ended become open again, in the ledger and in the counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from ..domain.costs import write_units_of
+from ..domain.counters import WRITES, counters_of
+from ..domain.messages import Message
+from ..domain.reasons import Cause, Reason
+from ..domain.statuses import MessageStatus
+from ..observability import logger
+from ..storage.ledger import Ledger
+from ..storage.mailings import MailingRepository
+
+Change = tuple[Message, Message]
+
+
+def requeued(row: Message, now: datetime) -> Message:
+    """A failed message with new attempts: those it has stay, and are forgiven."""
+    return row.revised(now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts))
+
+
+def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Change], now: datetime) -> int:
+    """Put each second in the place of its first, an ended message. Answers how many were as they had been read.
+
+    Counts first: should this stop in between, a message is counted as open that is not, rather than twice.
+    """
+    if not changes:
+        return 0
+    mailing_id = changes[0][0].mailing_id
+    counts = _moved(changes)
+    counts[WRITES] = sum(write_units_of(old, new) for old, new in changes)
+    mailings.add_counts(mailing_id, counts, now)
+    applied = ledger.update(changes)
+    done = sum(map(bool, applied))
+    logger.info("messages retried", mailing_id=mailing_id, count=done)
+    if missed := [change for change, ours in zip(changes, applied, strict=True) if not ours]:
+        mailings.add_counts(mailing_id, Counter({name: -count for name, count in _moved(missed).items()}), now)
+    return done
+
+
+def _moved(changes: Sequence[Change]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for old, new in changes:
+        counts.update(counters_of(new))
+        counts.subtract(counters_of(old))
+    return counts
