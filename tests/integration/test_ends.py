@@ -276,7 +276,7 @@ def test_the_end_of_a_finished_mailing_is_moved_and_what_expired_is_retried(camp
     api, path = campaign.api, f"/api/mailing/{mailing.mailing_id}"
     expired = world.counts(mailing)["expired"]
     assert expired > 25
-    assert "move its end first" in api.post(f"{path}/retry", {}).json["detail"]
+    assert "set a later end first" in api.post(f"{path}/retry", {}).json["detail"]
     told = api.patch(path, {"text": "Another", "end_time": api.ahead(hours=1)})
     assert told.status == 409
     assert "only end_time" in told.json["detail"]
