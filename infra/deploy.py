@@ -244,7 +244,7 @@ def main() -> int:
     """Deploy and say where the service answers; 1 with the reason where that failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     parser.add_argument("--stage", default="dev", help="the stage of .chalice/config.json (default: dev)")
-    parser.add_argument("--package", type=Path, metavar="DIR", help="deploy the package in DIR instead of making one")
+    parser.add_argument("--package", type=Path, metavar="DIR", help="deploy the package in DIR instead of building one")
     given = parser.parse_args()
     options = Options(given.stage, given.package or Path("dist"), given.package is not None, os.environ)
     try:

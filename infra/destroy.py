@@ -39,7 +39,7 @@ def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str]
         say(f"  {one.resource_type:<27} {kept.name(one)}")
     if artifacts.exists():
         say(f"  {'AWS::S3::Bucket':<27} {artifacts.bucket}")
-    say(f"To remove that too, for good: make destroy STAGE={stage} DATA=delete")
+    say(f"To delete that too, for good: make destroy STAGE={stage} DATA=delete")
 
 
 def asked(question: str) -> bool:
@@ -56,7 +56,7 @@ def main() -> int:
     """Ask, remove, and say what is kept; 1 with the reason where that failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.destroy", description=__doc__)
     parser.add_argument("--stage", default="dev", help="the stage whose stack is removed (default: dev)")
-    parser.add_argument("--data", action="store_true", help="remove tables, token and zips too, for good")
+    parser.add_argument("--data", action="store_true", help="also delete tables, token and zips, for good")
     given = parser.parse_args()
     try:
         destroy(given.stage, Account.from_environment(os.environ), data=given.data, confirm=asked)

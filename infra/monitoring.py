@@ -118,15 +118,22 @@ def alarms() -> list[Alarm]:
     """What a person should be told of."""
     waiting, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
     return [
-        Alarm("send-dead-letters", "Messages were given up: /api/dead-letters/", of_queue("send-dead", waiting), 0),
-        Alarm("dispatch-dead-letters", "Units of work were given up", of_queue("dispatch-dead", waiting), 0),
+        Alarm(
+            "send-dead-letters",
+            "Messages failed for good: /admin/queues or /api/dead-letters/",
+            of_queue("send-dead", waiting),
+            0,
+        ),
+        Alarm(
+            "dispatch-dead-letters", "Units of the dispatcher failed for good", of_queue("dispatch-dead", waiting), 0
+        ),
         # A hint is taken within seconds: what cannot be sent now waits in the ledger.
         Alarm("send-queue-age", "The oldest hint is ten minutes old: senders do not work", of_queue("send", age), 600),
         # A unit that was cut off is seen again after the queue's visibility of twelve minutes.
         Alarm("dispatch-queue-age", "The oldest unit is half an hour old", of_queue("dispatch", age), 1800),
         *(Alarm(f"{name}-errors", f"The function {name} fails", of_function(name, "Errors"), 0) for name in FUNCTIONS),
         *(
-            Alarm(f"{name}-throttles", f"The function {name} wants concurrency", of_function(name, "Throttles"), 0)
+            Alarm(f"{name}-throttles", f"The function {name} is throttled", of_function(name, "Throttles"), 0)
             for name in FUNCTIONS
         ),
         Alarm(
@@ -139,7 +146,7 @@ def alarms() -> list[Alarm]:
         ),
         Alarm(
             "nothing-sent",
-            "A mailing runs, or should, and nothing came of it for five minutes: senders or dispatchers do not work",
+            "A mailing is running, or should be, without progress for five minutes: senders or dispatchers do not work",
             of_service(observability.MAILINGS_STALLED, "Maximum"),
             0,
         ),
@@ -152,14 +159,14 @@ def alarms() -> list[Alarm]:
         # Every tick tells the state: ten minutes without a moment in which it was closed.
         Alarm(
             "gateway-circuit",
-            "The circuit has been open for ten minutes, and nothing is sent: /api/gateway/",
+            "Sending has been paused for ten minutes: /admin/settings or /api/gateway/",
             of_service(observability.CIRCUIT_STATE, "Minimum"),
             0,
             period=600,
         ),
         Alarm(
             "gateway-blocked",
-            "The gateway takes nothing from this account: see the circuit's reason at /api/gateway/",
+            "The gateway accepts nothing from this account: see the reason at /admin/settings or /api/gateway/",
             of_service(observability.GATEWAY_BLOCKED),
             0,
         ),
@@ -188,7 +195,10 @@ def graphs() -> list[tuple[str, list[Metric]]]:
         ("Age of the oldest message, seconds", [of_queue(name, "ApproximateAgeOfOldestMessage") for name in _QUEUES]),
         ("Functions: errors", [of_function(name, "Errors") for name in FUNCTIONS]),
         ("Functions: throttles", [of_function(name, "Throttles") for name in FUNCTIONS]),
-        ("Functions: at once", [of_function(name, "ConcurrentExecutions", "Maximum") for name in FUNCTIONS]),
+        (
+            "Functions: concurrent executions",
+            [of_function(name, "ConcurrentExecutions", "Maximum") for name in FUNCTIONS],
+        ),
         ("Functions: milliseconds, p95", [of_function(name, "Duration", "p95") for name in FUNCTIONS]),
         ("API: requests", [of_api(name) for name in ("Count", "4XXError", "5XXError")]),
         ("API: milliseconds", [of_api("Latency", statistic) for statistic in ("p50", "p95", "p99")]),
@@ -230,10 +240,10 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         ("Mailings", list(mailings)),
         ("Messages: dispatched", [*flow, of_service(observability.BATCH_SIZE, "Average", "batch size, average")]),
         ("Messages: how they ended", [of_service(metric) for metric in ends]),
-        ("Messages: parked, by why", [of_service(parked, of=reason) for reason in parked.values]),
+        ("Messages: parked, by reason", [of_service(parked, of=reason) for reason in parked.values]),
         ("Gateway: calls, failures, circuit", gateway),
         ("Gateway: milliseconds", [of_service(observability.GATEWAY_LATENCY, one, one) for one in percentiles]),
-        ("Late by milliseconds, at most", late),
+        ("Largest delay, milliseconds", late),
         ("API: milliseconds in the function, p95", [of_service(observability.API_LATENCY, "p95")]),
         ("API: errors", [of_service(errors, of=status) for status in errors.values]),
     ]
@@ -253,7 +263,7 @@ def monitoring() -> dict[str, Any]:
                 "Type": "String",
                 "Default": "",
                 "AllowedPattern": "|arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+",
-                "Description": "The SNS topic that is told of alarms; without one they are only shown",
+                "Description": "The SNS topic to notify of alarms; without one they are only shown",
             }
         },
         "Conditions": {"HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},

@@ -119,7 +119,9 @@ def _carry_out(service: Service, part: Part, show: Callable[[int], None]) -> dic
     deadline = time.monotonic() + _BOUND
     while at["status"] != "finished":
         if time.monotonic() > deadline:
-            raise CallFailed(f"import {at['id']} has not finished within {_BOUND:.0f} s; it goes on by itself")
+            raise CallFailed(
+                f"import {at['id']} has not finished within {_BOUND:.0f} s; it continues in the background"
+            )
         time.sleep(_POLL)
         at = service.progress(at["id"])
         show(at["done"] + at["rejected"])
@@ -136,7 +138,7 @@ def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -
     for one in errors[:_SHOWN]:
         console.print(f"row {one['row']}: {one['field']} {one['message']}", soft_wrap=True, markup=False)
     if len(errors) > _SHOWN:
-        where = f"all are in {report}" if report else "have them all written to a file with --report FILE"
+        where = f"all are in {report}" if report else "use --report FILE to write all of them to a file"
         console.print(f"... and {len(errors) - _SHOWN} more; {where}", soft_wrap=True)
 
 
@@ -144,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 where every row is in, 1 where some were rejected, 2 where the import could not go on."""
     parser = argparse.ArgumentParser(prog="import_clients", description=__doc__)
     parser.add_argument("file", type=Path, help="CSV: UTF-8, comma or semicolon, a header with phone_number")
-    parser.add_argument("--report", type=Path, help="a CSV file for row and field of everything that was rejected")
+    parser.add_argument("--report", type=Path, help="a CSV file to write all rejected rows and fields to")
     given = parser.parse_args(arguments)
     try:
         return 0 if run(Console(highlight=False), os.environ, given.file, given.report) else 1

@@ -28,9 +28,7 @@ def run(environ: Mapping[str, str], day: str) -> str:
 def main() -> int:
     """Exit code 0 where the report was sent."""
     parser = argparse.ArgumentParser(prog="report", description=__doc__)
-    parser.add_argument(
-        "day", nargs="?", default="", help="a date such as 2026-03-02; today so far where none is given"
-    )
+    parser.add_argument("day", nargs="?", default="", help="a date such as 2026-03-02; by default today so far")
     given = parser.parse_args()
     try:
         sys.stdout.write(run(os.environ, given.day) + "\n")

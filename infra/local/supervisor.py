@@ -231,4 +231,4 @@ class Run:
             self._terminal.write(text + "\n")
             self._terminal.flush()
         except OSError:
-            logger.info("nobody reads the terminal any more")
+            logger.info("the terminal was closed")

@@ -51,7 +51,11 @@ def run(environ: Mapping[str, str], about: str) -> tuple[list[Line], str]:
     # What both know is told once: an attempt has the same moment in the ledger and in the log.
     present = {(line.at, line.about) for line in known}
     lines = known + [line for line in logged if not line.about or (line.at, line.about) not in present]
-    note = "" if found["complete"] else "of the ledger some messages are shown; the log has all, as long as it is kept"
+    note = (
+        ""
+        if found["complete"]
+        else "only some messages of the ledger are shown; the log has all of them, as long as it is kept"
+    )
     return sorted(lines, key=lambda line: line.at), note
 
 
