@@ -32,7 +32,7 @@ def report(event: dict[str, Any], context: Any) -> None:
 
 
 def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
-    """Carry out units of the dispatch queue. What is no unit stays until the queue gives it up to its dead letters."""
+    """Carry out units of the dispatch queue. What is not a unit stays until the queue moves it to its dead letters."""
     with invocation("dispatcher", context.aws_request_id):
         services = get_services()
         return _answer(

@@ -100,5 +100,5 @@ class NotReady(Unavailable):
     """Parts of the service that do not answer in time, by name."""
 
     def __init__(self, *parts: str) -> None:
-        super().__init__(f"does not answer in time: {', '.join(parts)}")
+        super().__init__(f"no answer in time from: {', '.join(parts)}")
         self.parts = parts

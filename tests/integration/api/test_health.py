@@ -61,7 +61,7 @@ def test_it_is_not_ready_while_a_table_does_not_answer(api: Api, trouble: Callab
     assert reply.status == 503
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json["type"] == "/problems/unavailable"
-    assert "does not answer in time: tables" in reply.json["detail"]
+    assert "no answer in time from: tables" in reply.json["detail"]
     api.aws.before = lambda call: None
     assert api.get("/health/ready").status == 200
 
@@ -77,7 +77,7 @@ def test_it_names_the_queue_that_does_not_answer(api: Api) -> None:
     reply = api.get("/health/ready")
     assert (reply.status, reply.json["detail"]) == (
         503,
-        "does not answer in time: queue message-service-local-send-dead",
+        "no answer in time from: queue message-service-local-send-dead",
     )
 
 

@@ -39,5 +39,5 @@ def test_an_invalid_names_every_field() -> None:
 def test_what_does_not_answer_is_told_to_the_log_as_it_is() -> None:
     """It has no sentence of its own: nobody else hears of it."""
     assert str(Unavailable("settings: ConnectTimeoutError")) == "settings: ConnectTimeoutError"
-    assert str(NotReady("tables", "queue send")) == "does not answer in time: tables, queue send"
+    assert str(NotReady("tables", "queue send")) == "no answer in time from: tables, queue send"
     assert Unavailable("x").fault is Fault.AS_TOLD
