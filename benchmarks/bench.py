@@ -188,7 +188,7 @@ def requests_of_the_api(options: Options) -> Part:
     theirs: dict[str, list[dict[str, float]]] = {}
     with ExitStack() as held:
         directories = [Path(held.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
-        stack = held.enter_context(main_job.running("sandbox:", directories[0]))
+        stack = held.enter_context(main_job.running("", directories[0], GATEWAY="sandbox"))
         stack.add_clients(options.messages)
         mailing_id = main_job.sent_mailing(stack, options.messages)
         other = None if why_not else held.enter_context(api_peer.running(directories[1]))

@@ -36,7 +36,7 @@ def look(function: str) -> ColdStart:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
-        "GATEWAY_URL": "sandbox:",
+        "GATEWAY": "sandbox",
         "PATH": os.environ.get("PATH", ""),
     }
     done = subprocess.run(

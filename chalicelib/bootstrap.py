@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +14,8 @@ from .clock import Backoff, SystemClock
 from .config import Settings
 from .domain.mailings import OnUnknown
 from .domain.messages import RetryPolicy
+from .gateways import create_gateway
 from .gateways.base import Gateway
-from .gateways.http import HttpGateway
-from .gateways.sandbox import SandboxGateway
 from .queues import Queue
 from .services.accounts import AccountService
 from .services.clients import ClientService
@@ -66,12 +64,6 @@ from .storage.walks import WalkRepository
 if TYPE_CHECKING:
     from .emails.post import Post
 
-GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {
-    "http": HttpGateway,
-    "https": HttpGateway,
-    "sandbox": SandboxGateway,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -98,14 +90,6 @@ class Services:
     feeder: Feeder
     dispatcher: Dispatcher
     delivery: Delivery
-
-
-def create_gateway(settings: Settings) -> Gateway:
-    """The gateway for the scheme of GATEWAY_URL. Raises ValueError if the scheme is not supported."""
-    scheme = settings.gateway_url.partition(":")[0]
-    if scheme not in GATEWAYS:
-        raise ValueError(f"GATEWAY_URL: {scheme!r} is not supported; use {', '.join(GATEWAYS)}")
-    return GATEWAYS[scheme](settings)
 
 
 def create_post(settings: Settings) -> Post:

@@ -22,6 +22,7 @@ class Settings:
     resource_prefix: str = DEFAULT_PREFIX
     function_name: str = ""
     log_level: str = "INFO"
+    gateway: str = "http"
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_token: str = ""
     gateway_token_secret: str = ""
@@ -83,7 +84,7 @@ class Settings:
     @property
     def ids_recognised(self) -> bool:
         """Whether a message that the gateway may have taken can be sent again without anybody getting it twice."""
-        return self.gateway_recognises_ids or self.gateway_url == "sandbox:"
+        return self.gateway_recognises_ids or self.gateway == "sandbox"
 
     @property
     def allowed_gateway_hosts(self) -> frozenset[str]:
@@ -183,6 +184,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resource_prefix", "RESOURCE_PREFIX", str),
     ("function_name", "AWS_LAMBDA_FUNCTION_NAME", str),  # Lambda sets it
     ("log_level", "LOG_LEVEL", _log_level),  # the logger reads it, too
+    ("gateway", "GATEWAY", str),
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_token", "GATEWAY_TOKEN", str),
     ("gateway_token_secret", "GATEWAY_TOKEN_SECRET", str),

@@ -14,7 +14,7 @@ CLAIMING = 3.0  # to read and claim its batch
 BOOKED_AHEAD = 4.0  # that a call may wait for its turn if there is a rate
 RECORDING = 3.0  # to write what came of the calls
 
-GATEWAY_SCHEMES = ("http", "https", "sandbox")
+_GATEWAY_SCHEMES = ("http", "https")
 MAIL_SCHEMES = ("ses", "smtp", "file")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")  # with what follows, what a queue's name may be
 _LARGEST: dict[str, float] = {
@@ -41,7 +41,8 @@ def check_together(settings: Settings) -> None:
     _check_call_time(settings)
     if not _PREFIX.fullmatch(settings.resource_prefix):
         raise ValueError(f"RESOURCE_PREFIX: only letters, digits, _ and -, at most 64: {settings.resource_prefix!r}")
-    check_gateway_url(settings.gateway_url)
+    if settings.gateway != "sandbox":
+        check_gateway_url(settings.gateway_url)
     check_mail_url(settings.mail_url)
 
 
@@ -69,10 +70,11 @@ def _check_call_time(settings: Settings) -> None:
 def check_gateway_url(url: str) -> None:
     """Raises ValueError if no gateway can be at this address."""
     scheme = url.partition(":")[0].lower()
-    if scheme not in GATEWAY_SCHEMES:
-        raise ValueError(f"GATEWAY_URL: must begin with one of {_listed(GATEWAY_SCHEMES)}: {url!r}")
-    if scheme != "sandbox":
-        check_address("GATEWAY_URL", url)
+    if scheme == "sandbox":
+        raise ValueError("GATEWAY_URL: must be an address; set GATEWAY=sandbox to send nothing")
+    if scheme not in _GATEWAY_SCHEMES:
+        raise ValueError(f"GATEWAY_URL: must begin with one of {_listed(_GATEWAY_SCHEMES)}: {url!r}")
+    check_address("GATEWAY_URL", url)
 
 
 def check_mail_url(url: str) -> None:

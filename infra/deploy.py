@@ -20,7 +20,8 @@ from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.reasons import Cause
-from chalicelib.gateways.http import obstacle
+from chalicelib.gateways import check_kind
+from chalicelib.gateways.http_adapter import obstacle
 from chalicelib.services.passwords import verify
 from chalicelib.wording import reason_text
 from infra import saved_queries
@@ -91,6 +92,7 @@ def deploy(options: Options, account: Account) -> str:
     template = _take_up_what_is_kept(stack, template, artifacts, account)
     parameters = {name: options.given(variable(name)) for name in template.get("Parameters", {})}
     parameters["LogLevel"] = parameters["LogLevel"].upper()
+    parameters["Gateway"] = gateway_kind(options)
     print_of_this = fingerprint(template, parameters, stack.parameters())
     template_key = artifacts.put(
         json.dumps(with_fingerprint(template, print_of_this), sort_keys=True).encode(), ".json"
@@ -116,16 +118,24 @@ def check_variables(environ: Mapping[str, str]) -> None:
 
 def check_gateway(options: Options, known: Mapping[str, str]) -> None:
     """Refuse a gateway that no sender would call, given the stack's parameters; DeployError says why."""
-    url = options.given("GATEWAY_URL") or known.get("GatewayUrl", "") or "sandbox:"
-    if url == "sandbox:":
-        return
+    kind = gateway_kind(options) or known.get("Gateway", "sandbox")
+    url = options.given("GATEWAY_URL") or known.get("GatewayUrl", "")
     hosts = options.given("GATEWAY_HOSTS") or known.get("GatewayHosts", "")
+    if kind != "sandbox" and not url:
+        raise DeployError(f"GATEWAY_URL: set the address of the gateway, for GATEWAY={kind}")
     try:
-        reason = obstacle(Settings.from_environment({"GATEWAY_URL": url, "GATEWAY_HOSTS": hosts}))
+        settings = Settings.from_environment({"GATEWAY": kind, "GATEWAY_URL": url, "GATEWAY_HOSTS": hosts})
+        check_kind(settings)
+        reason = None if kind == "sandbox" else obstacle(settings)
     except ValueError as error:
         raise DeployError(str(error)) from error
     if reason:
         raise DeployError(f"GATEWAY_URL: {reason_text(Cause(reason))}")
+
+
+def gateway_kind(options: Options) -> str:
+    """The kind of gateway that is asked for, "" for that of the stack; an address alone asks for `http`."""
+    return options.given("GATEWAY") or ("http" if options.given("GATEWAY_URL") else "")
 
 
 def _template(options: Options, account: Account) -> dict[str, Any]:
@@ -187,7 +197,7 @@ def _take_up_what_is_kept(
 
 def _finish(options: Options, account: Account, stack: Stack) -> None:
     """What no template can hold: the token, the first user, and on an emulator what its CloudFormation drops."""
-    settings = Settings(resource_prefix=options.stack, gateway_url="sandbox:")
+    settings = Settings(resource_prefix=options.stack, gateway="sandbox")
     if account.emulated:
         complete_tables(settings, account.client("dynamodb"))
     token = options.given("GATEWAY_TOKEN")

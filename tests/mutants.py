@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "timeouts: give the answer the time of the connection, and the other way round",
-        "chalicelib/gateways/http.py",
+        "chalicelib/gateways/http_adapter.py",
         "_connect_timeout,\n                read_timeout=settings.gateway_read_timeout,",
         "_read_timeout,\n                read_timeout=settings.gateway_connect_timeout,",
     ),

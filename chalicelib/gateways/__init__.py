@@ -1,1 +1,28 @@
 """The external services that send messages: one file each, all behind `base.Gateway`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..config import Settings
+from .base import Gateway
+from .http import HttpGateway
+from .sandbox import SandboxGateway
+
+# By the value of GATEWAY.
+GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {
+    "http": HttpGateway,
+    "sandbox": SandboxGateway,
+}
+
+
+def check_kind(settings: Settings) -> None:
+    """Raises ValueError, with the variable's name, if there is no such kind of gateway."""
+    if settings.gateway not in GATEWAYS:
+        raise ValueError(f"GATEWAY: must be one of {', '.join(GATEWAYS)}: {settings.gateway!r}")
+
+
+def create_gateway(settings: Settings) -> Gateway:
+    """The gateway that the settings name. Raises ValueError if there is no such kind."""
+    check_kind(settings)
+    return GATEWAYS[settings.gateway](settings)

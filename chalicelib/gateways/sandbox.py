@@ -1,4 +1,4 @@
-"""A gateway that accepts every message and sends none, for stages that must reach nobody."""
+"""The kind `sandbox`: a gateway that accepts every message and sends none, for stages that must reach nobody."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .base import Answer, LastLook, no_look
 
 
 class SandboxGateway:
-    """Accepts everything; chosen by GATEWAY_URL=sandbox:."""
+    """Accepts everything."""
 
     def __init__(self, settings: Settings) -> None:
         del settings

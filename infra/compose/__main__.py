@@ -68,7 +68,7 @@ def main() -> int:
             raise DeployError("set AWS_ENDPOINT_URL: this command deploys only into emulators")
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
-        settings = Settings(resource_prefix=options.stack, gateway_url="sandbox:")
+        settings = Settings(resource_prefix=options.stack, gateway="sandbox")
         token = scrape_token(build(settings).accounts)
         write_settings(directory, url, token, options.given("GATEWAY_URL"))
     except EXPECTED as error:

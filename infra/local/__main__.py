@@ -8,6 +8,7 @@ import signal
 import socket
 
 from chalicelib.config import Settings
+from chalicelib.gateways import check_kind
 from infra.local.children import ChildError
 from infra.local.data_directory import DataDirectory, InUseError
 from infra.local.emulator import EmulatorError
@@ -44,7 +45,7 @@ def main() -> int:
 
 def _settings() -> LocalSettings:
     try:
-        Settings.from_environment(os.environ)
+        check_kind(Settings.from_environment(os.environ))
         local = LocalSettings.from_environment(os.environ)
         check_first_user(local.admin_username, local.admin_password)
     except ValueError as error:

@@ -36,6 +36,7 @@ class LocalSettings:
     api_processes: int = 2
     data_dir: str = ".local"
     endpoint_url: str = ""
+    gateway: str = ""
     gateway_url: str = ""
     admin_username: str = "admin"
     admin_password: str = ""
@@ -64,6 +65,7 @@ class LocalSettings:
             api_processes=int(processes),
             data_dir=environ.get("DATA_DIR", "").strip() or ".local",
             endpoint_url=endpoint,
+            gateway=environ.get("GATEWAY", "").strip(),
             gateway_url=environ.get("GATEWAY_URL", "").strip(),
             admin_username=environ.get("ADMIN_USERNAME", "").strip() or "admin",
             admin_password=environ.get("ADMIN_PASSWORD", ""),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 1.0
+_NO_GATEWAY = "none: messages are taken and not sent (GATEWAY=sandbox)"
 
 
 class StartError(Exception):
@@ -81,7 +82,7 @@ class Run:
 
     def _start(self, listener: socket.socket) -> str:
         """Processes first, so that they come up while this one imports; answers what is to be told about the user."""
-        if not self._local.gateway_url:
+        if not self._local.gateway_url and self._local.gateway != "sandbox":
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
         self._senders = SendersProcess()
         self._fronts = [FrontProcess(listener) for _ in range(self._local.api_processes)]
@@ -213,7 +214,7 @@ class Run:
     def _announce(self, url: str, about_user: str) -> None:
         local = self._local
         emulator = self._emulator.endpoint if self._emulator is not None else local.endpoint_url
-        gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url
+        gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url or _NO_GATEWAY
         lines = {
             "API": f"{url}/api/",
             "Docs": f"{url}/api/docs/",

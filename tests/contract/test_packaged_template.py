@@ -223,9 +223,9 @@ def test_the_gateways_token_is_in_no_template_and_no_variable(packaged: Packaged
 
 def test_messages_reach_nobody_before_a_gateway_is_named(packaged: Packaged) -> None:
     """Expects the sandbox by default, and no gateway that is called without encryption."""
-    parameter = packaged.template["Parameters"]["GatewayUrl"]
-    assert parameter["Default"] == "sandbox:"
-    assert "http:" not in parameter["AllowedPattern"]
+    parameters = packaged.template["Parameters"]
+    assert parameters["Gateway"]["Default"] == "sandbox"
+    assert "http:" not in parameters["GatewayUrl"]["AllowedPattern"]
 
 
 def test_the_api_has_every_route_and_authorizes_none_itself(packaged: Packaged) -> None:

@@ -19,7 +19,7 @@ RATE = 40  # a second: slow enough for a deploy to come in the middle
 BOUND = 240.0  # seconds
 TICK = 60.0  # seconds
 GATEWAY_MODULE = "chalicelib/gateways/http.py"
-ADDRESS = b'f"{self._path}{gateway_id}"'
+ADDRESS = b'f"{_PATH}{gateway_id}"'
 
 
 def change_code(run: Deployment) -> None:

@@ -161,7 +161,7 @@ def new_api(**configured: Any) -> Iterator[Api]:
     aws = InProcessAws()
     with aws.installed(), quick_passwords():
         clock = FrozenClock()
-        settings = Settings(gateway_url="sandbox:", **configured)
+        settings = Settings(gateway="sandbox", **configured)
         clients, tables = _connections()
         provision(settings, clients["dynamodb"], clients["sqs"])
         services = build(settings, clock=clock, rng=random.Random(1), tables=tables, **clients)

@@ -56,7 +56,7 @@ class Deployment:
 
     def services(self) -> AbstractContextManager[Services]:
         """The service's own code over the stack's tables, to prepare much data or to look at a ledger."""
-        return services_at(self.endpoint, Settings(resource_prefix=stack_name(STAGE), gateway_url="sandbox:"))
+        return services_at(self.endpoint, Settings(resource_prefix=stack_name(STAGE), gateway="sandbox"))
 
     def client(self, service: str, **credentials: str) -> Any:
         """A boto3 client of the emulated account, with its owner's credentials unless others are given."""

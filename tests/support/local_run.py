@@ -111,7 +111,7 @@ class LocalRun:
     def services(self) -> AbstractContextManager[Services]:
         """The service's own code over the run's tables, to prepare much data or to look at a ledger."""
         access = Access.of(DataDirectory(self.data_dir))
-        return services_at(self.endpoint, Settings(gateway_url="sandbox:"), access)
+        return services_at(self.endpoint, Settings(gateway="sandbox"), access)
 
 
 @contextmanager

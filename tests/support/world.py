@@ -191,8 +191,7 @@ def new_world(
     aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
         recognises = settings.pop("gateway_recognises_ids", True)
-        url = "sandbox:" if recognises else "http://127.0.0.1:9"  # never called: the gateway is a scripted one
-        configured = Settings(gateway_url=url, gateway_recognises_ids=recognises, **settings)
+        configured = Settings(gateway_recognises_ids=recognises, **settings)
         clock = VirtualClock(traveller, START)
         scheduler = Scheduler(clock, random.Random(seed))
         clock.scheduler = scheduler

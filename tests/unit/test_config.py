@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from chalicelib import setting_checks
-from chalicelib.bootstrap import GATEWAYS
 from chalicelib.config import _VARIABLES, Settings
 from chalicelib.emails.post import POSTS
 from chalicelib.services import gateway_control
@@ -138,7 +137,6 @@ def test_what_a_sender_needs_beside_the_call_is_what_it_takes() -> None:
     """The times that the checks count with are those that senders keep."""
     assert timedelta(seconds=setting_checks.RECORDING) == delivery._RECORDING_TIME
     assert timedelta(seconds=setting_checks.BOOKED_AHEAD) == gateway_control.HORIZON
-    assert tuple(GATEWAYS) == setting_checks.GATEWAY_SCHEMES
     assert tuple(POSTS) == setting_checks.MAIL_SCHEMES
 
 
@@ -169,8 +167,15 @@ def test_a_gateway_that_cannot_be_called_is_refused(url: str) -> None:
         Settings.from_environment({"GATEWAY_URL": url})
 
 
+def test_the_sandbox_needs_no_address() -> None:
+    """It was once chosen by GATEWAY_URL=sandbox:, which says now what to set instead."""
+    assert Settings.from_environment({"GATEWAY": "sandbox", "GATEWAY_URL": "anything"}).ids_recognised
+    with pytest.raises(ValueError, match=r"^GATEWAY_URL: .*GATEWAY=sandbox"):
+        Settings.from_environment({"GATEWAY_URL": "sandbox:"})
+
+
 @pytest.mark.parametrize(
-    "url", ["sandbox:", "http://127.0.0.1:9100", "https://gateway.example/base/", "http://[::1]:80", "HTTPS://a.b"]
+    "url", ["http://127.0.0.1:9100", "https://gateway.example/base/", "http://[::1]:80", "HTTPS://a.b"]
 )
 def test_a_gateway_that_can_be_called_is_taken(url: str) -> None:
     """As it was written."""

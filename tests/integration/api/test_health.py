@@ -103,7 +103,7 @@ def test_a_host_that_takes_connections_and_says_nothing_is_given_up_within_secon
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         unused = mock.sentinel.client  # of these only the probe's own clients are asked
-        services = build(Settings(gateway_url="sandbox:"), dynamodb=unused, sqs=unused)
+        services = build(Settings(gateway="sandbox"), dynamodb=unused, sqs=unused)
         started = time.monotonic()
         with pytest.raises(NotReady):
             services.readiness.check()

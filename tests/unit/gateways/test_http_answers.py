@@ -15,7 +15,8 @@ from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
-from chalicelib.gateways.http import HttpGateway, parse_retry_after
+from chalicelib.gateways.http import HttpGateway
+from chalicelib.gateways.http_adapter import parse_retry_after
 from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket

@@ -14,7 +14,11 @@ from infra.package import LAMBDA
 from infra.template import merge_template
 
 ROOT = Path(__file__).resolve().parents[3]
-KNOWN = {"GatewayUrl": "https://gateway.example/sms", "GatewayHosts": "gateway.example,other.example"}
+KNOWN = {
+    "Gateway": "http",
+    "GatewayUrl": "https://gateway.example/sms",
+    "GatewayHosts": "gateway.example,other.example",
+}
 
 
 def check(known: dict[str, str], **environ: str) -> None:
@@ -25,7 +29,8 @@ def check(known: dict[str, str], **environ: str) -> None:
     ("known", "environ"),
     [
         ({}, {}),
-        ({}, {"GATEWAY_URL": "sandbox:"}),
+        ({}, {"GATEWAY": "sandbox"}),
+        (KNOWN, {"GATEWAY": "sandbox"}),
         ({}, {"GATEWAY_URL": "https://gateway.example", "GATEWAY_HOSTS": "gateway.example"}),
         (KNOWN, {}),
         (KNOWN, {"GATEWAY_URL": "https://other.example"}),
@@ -50,6 +55,13 @@ def test_a_gateway_that_no_sender_would_call_is_refused(known: dict[str, str], e
     """With the variable's name and the reason."""
     with pytest.raises(DeployError, match=r"^GATEWAY_URL: the gateway's "):
         check(known, **environ)
+
+
+@pytest.mark.parametrize("environ", [{"GATEWAY": "twilio"}, {"GATEWAY": "http"}])
+def test_a_kind_that_cannot_work_is_refused(environ: dict[str, str]) -> None:
+    """One that does not exist, and one that has no address."""
+    with pytest.raises(DeployError, match=r"^GATEWAY"):
+        check({}, **environ)
 
 
 def test_a_mistyped_level_ends_in_one_line() -> None:

@@ -1,0 +1,159 @@
+"""What gateways over HTTP share: token, connection, time limits, and what a failed call or a status means."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import certifi
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from ..config import Settings
+from ..domain.messages import Outcome
+from ..domain.reasons import Cause, Reason
+from .addresses import NotPublic
+from .base import Answer, LastLook, no_look
+from .tokens import GatewayToken, NoToken
+from .transport import NoAnswer, NotSent, Reply, Transport
+
+# What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
+_ABOUT_THE_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
+_THROTTLED = 429
+_MAY_PASS = frozenset({408, 425})  # besides all from 500 on
+_MAX_WORDS = 100  # characters of the gateway's own
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A POST to the gateway. `path` follows the path of GATEWAY_URL."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class HttpAdapter(ABC):
+    """A gateway over kept connections of HTTP; a kind of gateway says how to ask and how to read the answer.
+
+    Straight over urllib3: a session of requests takes twice the CPU time for each call. Outside local stages it is
+    called by TLS only, at a host of the allow list, and at public addresses. `certificates` is a file of those that
+    are trusted.
+    """
+
+    def __init__(self, settings: Settings, token: GatewayToken | None = None, certificates: str | None = None) -> None:
+        self._token = token or GatewayToken(settings)
+        self._obstacle = None if settings.gateway_may_be_local else obstacle(settings)
+        try:
+            url = parse_url(settings.gateway_url.rstrip("/"))
+            self._path = url.path or ""
+            self._transport = Transport(
+                url,
+                connect_timeout=settings.gateway_connect_timeout,
+                read_timeout=settings.gateway_read_timeout,
+                connections=settings.gateway_concurrency,
+                certificates=certificates or certifi.where(),
+                public_only=not settings.gateway_may_be_local,
+            )
+        except (LocationParseError, ValueError):
+            self._obstacle = self._obstacle or Reason.GATEWAY_URL_INVALID
+
+    @abstractmethod
+    def request(self, gateway_id: int, phone_number: str, text: str, token: str) -> Request:
+        """What is sent for a message; `token` is printable ASCII."""
+
+    @abstractmethod
+    def read(self, reply: Reply) -> Answer | None:
+        """What an answer says in this gateway's own words; None if its status says it all."""
+
+    @abstractmethod
+    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+        """The request that `send` makes, for people to read: without the token, and with the number masked."""
+
+    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
+        """Hand a message over; see Gateway."""
+        if self._obstacle:
+            return Answer(Outcome.BLOCKED, Cause(self._obstacle))
+        try:
+            token = self._token.get()
+        except NoToken as error:
+            return Answer(Outcome.BLOCKED, error.cause)
+        if not (token.isascii() and token.isprintable()):
+            return Answer(Outcome.BLOCKED, Cause(Reason.TOKEN_INVALID))
+        request = self.request(gateway_id, phone_number, text, token)
+        try:
+            reply = self._transport.post(self._path + request.path, request.body, request.headers, last_look)
+        except NotPublic:
+            return Answer(Outcome.BLOCKED, Cause(Reason.GATEWAY_ADDRESS_PRIVATE))
+        except NotSent as error:
+            return Answer(Outcome.FAILED, error.cause)
+        except NoAnswer as error:
+            return Answer(Outcome.UNKNOWN, error.cause)
+        if reply.status == 401:
+            self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
+        return self.read(reply) or answer_of_status(reply, [token, text])
+
+
+def obstacle(settings: Settings) -> Reason | None:
+    """Why the gateway's address may not be called, None if it may; read by the parser of who connects to it."""
+    try:
+        url = parse_url(settings.gateway_url)
+    except LocationParseError:
+        return Reason.GATEWAY_URL_INVALID
+    if url.scheme != "https":
+        return Reason.GATEWAY_URL_NOT_HTTPS
+    if (url.host or "").lower().strip("[]").rstrip(".") not in settings.allowed_gateway_hosts:
+        return Reason.GATEWAY_HOST_NOT_ALLOWED
+    return None
+
+
+def answer_of_status(reply: Reply, private: list[str]) -> Answer:
+    """What an answer says by its status (RFC 9110) alone; nothing of `private` gets into its words."""
+    status = reply.status
+    retry_after = parse_retry_after(reply.headers.get("Retry-After", ""), datetime.now(UTC))
+    cause = Cause.http(status)
+    if status == 504 or 200 <= status < 300:
+        # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
+        return Answer(Outcome.UNKNOWN, cause, status, retry_after)
+    if status in _ABOUT_THE_ACCOUNT or status < 400:
+        return Answer(Outcome.BLOCKED, cause, status, retry_after, words_of(reply.body, private))
+    if status == _THROTTLED:
+        return Answer(Outcome.THROTTLED, cause, status, retry_after)
+    if status in _MAY_PASS or status >= 500:
+        return Answer(Outcome.FAILED, cause, status, retry_after)
+    return Answer(Outcome.REFUSED, cause, status)
+
+
+def words_of(body: bytes | None, private: list[str]) -> str:
+    """What the gateway says in an answer, short enough to be shown; "" if it says nothing, or says what is private."""
+    try:
+        found = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return ""
+    said = found if isinstance(found, dict) else {}
+    words = next((said[key] for key in ("message", "error", "detail", "title") if isinstance(said.get(key), str)), "")
+    if any(secret and (secret in words or words in secret) for secret in private):
+        return ""
+    words = "".join(character if character.isprintable() else " " for character in words)
+    words = re.sub(r"[0-9][0-9 ()-]{2,}[0-9]", "…", words)  # it may be a phone number
+    words = re.sub(r"\S{25,}", "…", words)  # it may be a key
+    return words.strip()[:_MAX_WORDS]
+
+
+def parse_retry_after(text: str, now: datetime) -> float | None:
+    """Seconds that a Retry-After header (RFC 9110 section 10.2.3: seconds or a date) asks for; None for nonsense."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= 9 else 1e9
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
