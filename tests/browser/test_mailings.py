@@ -144,7 +144,7 @@ def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> 
     expect(page.locator(".flash")).to_have_text("The mailing was created.")
     copy = mailing_of(page)
     assert copy != mailing
-    page.get_by_role("link", name="Change", exact=True).first.click()
+    page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("Text").fill("A better text")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".flash")).to_have_text("Changes saved.")
