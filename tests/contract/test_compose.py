@@ -175,5 +175,5 @@ def test_the_deploy_container_never_deploys_to_aws(
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr(sys, "argv", ["infra.compose", str(tmp_path)])
     assert main() == 1
-    assert "AWS_ENDPOINT_URL is not set" in capsys.readouterr().err
+    assert "set AWS_ENDPOINT_URL: this command deploys only into emulators" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
