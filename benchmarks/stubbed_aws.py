@@ -87,7 +87,4 @@ class StubbedAws(InProcessAws):  # type: ignore[misc]
         sqs.reset()
         stubbed: Any = lambda endpoint, request: self._answer(endpoint, request)  # noqa: E731
         with mock.patch.dict(os.environ, ENVIRONMENT), mock.patch.object(Endpoint, "_send", stubbed), nothing_reaped():
-            try:
-                yield self
-            finally:
-                self._loop.close()
+            yield self

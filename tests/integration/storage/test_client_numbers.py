@@ -157,7 +157,7 @@ def test_a_number_that_changes_hands_without_end_is_refused(store: Store, monkey
     for _ in range(3):
         client = renumber(store, renumber(store, client, Q), P)
     client = renumber(store, client, Q)
-    with pytest.raises(Conflict, match="changed hands"):
+    with pytest.raises(Conflict, match="moved between clients too often"):
         renumber(store, client, P)
     assert store.clients.get(client.client_id) == client
 

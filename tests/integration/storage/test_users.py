@@ -37,7 +37,7 @@ def test_a_user_is_read_as_it_was_written(store: Store) -> None:
 def test_a_name_is_taken_once(store: Store) -> None:
     """The second one changes nothing."""
     user = add(store)
-    with pytest.raises(Conflict, match="already a user"):
+    with pytest.raises(Conflict, match="this username is taken"):
         store.users.create(replace(user, password_hash="another", updated_at=START + SECOND))
     assert store.users.get(user.username) == user
     assert store.users.count() == 1
