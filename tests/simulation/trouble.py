@@ -13,6 +13,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways import http
 from chalicelib.gateways.base import Answer
+from chalicelib.gateways.http_adapter import answer_of_status
 from chalicelib.gateways.transport import Reply
 from tests.support.aws import Call
 from tests.support.capacity import Capacity
@@ -36,7 +37,8 @@ SCARCE = {"plenty": None, "20": Capacity(4, 20, 60, 800, 800), "5": Capacity(4, 
 def answer_to(status: int, retry_after: float | None = None) -> Answer:
     """What the service's own adapter makes of an HTTP status."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return http._judge(Reply(status, headers, b'{"code": 0}'), [])
+    reply = Reply(status, headers, b'{"code": 0}')
+    return http._answer_of_body(reply.body) if status == 200 else answer_of_status(reply, [])
 
 
 ANSWERS: dict[str, Answer] = {
