@@ -125,7 +125,7 @@ def test_a_refusal_closes_no_circuit(world: World) -> None:
 # -- too many
 
 
-@pytest.mark.parametrize(("capacity", "clients"), [(10, 400), (50, 900)])
+@pytest.mark.parametrize(("capacity", "clients"), [(10, 400), pytest.param(50, 900, marks=pytest.mark.proof)])
 def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -> None:
     """Nobody fails, nothing is used up, and it takes little longer than the gateway needs."""
     with new_world(sender_batch=None) as world:
