@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
-from ..domain.counters import Tally
-from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import is_stalled
 from ..domain.mailings import MailingState, Segment
@@ -71,7 +68,7 @@ class GaugeService:
     def read(self) -> Gauges:
         """The state of the service. Raises Unavailable if a table or queue does not answer."""
         now, control, totals = self._clock.now(), self._control.state(), self._mailings.totals()
-        under_way = list(self._under_way())
+        under_way = list(self._mailings.details(self._under_way()))
         read = Counter(state.mailing.status for state, _ in under_way)
         return Gauges(
             clients=self._clients.count(Segment()),
@@ -86,14 +83,10 @@ class GaugeService:
             unheard={beat.worker: (now - beat.at).total_seconds() for beat in self._heartbeats.read()},
         )
 
-    def _under_way(self) -> Iterator[tuple[MailingState, Tally]]:
+    def _under_way(self) -> list[str]:
         """Up to 50 mailings that may have messages which are not in the sums of the ended ones."""
         ids = [one.mailing_id for status in UNDER_WAY for one in self._mailings.list(status, None, LOOKED_AT)[0]]
-        for mailing_id in itertools.islice(dict.fromkeys([*ids, *self._mailings.closing(LOOKED_AT)]), LOOKED_AT):
-            try:
-                yield self._mailings.detail(mailing_id)
-            except NotFound:  # deleted since
-                continue
+        return list(dict.fromkeys([*ids, *self._mailings.closing(LOOKED_AT)]))[:LOOKED_AT]
 
     def _messages(self, under_way: list[MailingState]) -> Counter[str]:
         messages: Counter[str] = Counter()

@@ -15,6 +15,7 @@ from ..observability import logger
 from ..queues import Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
 from ..storage.imports import Import, ImportRepository
+from ..storage.leases import new_owner
 
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
@@ -75,7 +76,7 @@ class ImportService:
 
     def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
         """Write chunk after chunk until the deadline; another unit continues from there."""
-        owner = f"{self._rng.getrandbits(64):016x}"
+        owner = new_owner(self._rng)
         at = self._imports.get(import_id)
         while not at.finished:
             now = self._clock.now()

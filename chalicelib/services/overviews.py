@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.counters import Tally
-from ..domain.errors import NotFound
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import Heartbeat, is_stalled, silent
-from ..domain.mailings import Mailing, MailingState
+from ..domain.mailings import Mailing
 from ..domain.progress import Progress, progress_of
 from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..queues import Queue, QueueDepth
@@ -76,7 +74,7 @@ class OverviewService:
         """
         now, control = self._clock.now(), self._control.state()
         totals = self._mailings.totals()
-        details = list(self._under_way())
+        details = list(self._mailings.details(self._under_way()))
         under_way = tuple(progress_of(state, tally, now) for state, tally in details)
         going_on = sum(totals.get(status, 0) for status in UNDER_WAY)
         hours = self._activity.read(day_start)
@@ -95,17 +93,13 @@ class OverviewService:
             ),
         )
 
-    def _under_way(self) -> Iterator[tuple[MailingState, Tally]]:
+    def _under_way(self) -> list[str]:
         """The running mailings, then the paused ones; of each the latest start first."""
         found: list[Mailing] = []
         for status in UNDER_WAY:
             if room := SHOWN - len(found):
                 found += self._mailings.list(status, None, room)[0]
-        for mailing in found:
-            try:
-                yield self._mailings.detail(mailing.mailing_id)
-            except NotFound:  # deleted since
-                continue
+        return [mailing.mailing_id for mailing in found]
 
     def last_hours(self, count: int) -> list[tuple[datetime, Counter[str]]]:
         """How many messages ended in each of the last hours, this one among them, by status; the earliest first."""

@@ -19,6 +19,7 @@ from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetabl
 from ..domain.statuses import MailingStatus
 from ..observability import REPORTS_SENT, logger, measure
 from ..storage.activity import ActivityRepository
+from ..storage.leases import new_owner
 from ..storage.mailings import MailingRepository
 from ..storage.reports import ReportRepository
 
@@ -84,7 +85,7 @@ class ReportService:
         day = self._timetable.due(now) if self._recipients else None
         if day is None:
             return None
-        owner = f"{self._rng.getrandbits(64):016x}"
+        owner = new_owner(self._rng)
         if not self._reports.claim(day.on, owner, now, now + _LEASE):
             return None
         report = self.make(day)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..domain.counters import Tally
@@ -37,27 +36,23 @@ class StatisticsService:
         messages: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for (mailing, message), count in self._mailings.ended_messages().items():
             messages[mailing][message] += count
-        for state in self._under_way():
+        for state, _ in self._mailings.details(self._under_way()):
+            if state.mailing.final:
+                continue
             counts = state.statistics.counts()
             del counts["total"]
             messages[state.mailing.status].update(counts)
         return [StatusOverview(status, totals.get(status, 0), messages[status]) for status in MailingStatus]
 
-    def _under_way(self) -> Iterator[MailingState]:
-        """The mailings with messages that are not in the sums of the ended ones."""
+    def _under_way(self) -> list[str]:
+        """The mailings that may have messages which are not in the sums of the ended ones."""
         ids = [
             mailing.mailing_id
             for status in UNDER_WAY
             for mailing in self._mailings.with_status(status)
             if mailing.launched_at
         ]
-        for mailing_id in dict.fromkeys([*ids, *self._mailings.closing(_CLOSING)]):
-            try:
-                state = self._mailings.state(mailing_id)
-            except NotFound:  # deleted since
-                continue
-            if not state.mailing.final:
-                yield state
+        return [*ids, *self._mailings.closing(_CLOSING)]
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """One mailing with all its counters. Raises NotFound if there is none."""

@@ -21,7 +21,7 @@ from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.imports import ClientFile, RowError
 from .dynamodb import transact, translated, was_refused
-from .leases import is_free
+from .leases import held, is_free
 from .models import SettingModel, Tables, to_ms
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class ImportRepository:
         with translated("imports"):
             try:
                 model(_scope(import_id), _PROGRESS).update(
-                    actions=[model.owner.set(owner), model.lease_until.set(until)],
+                    actions=held(model, owner, until),
                     condition=model.body.exists() & free,
                 )
             except UpdateError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +28,7 @@ class LeaseRepository:
         condition = is_free(model, now, until, owner)
         with translated("settings"):
             try:
-                model(_LEASES, name).update(
-                    actions=[model.owner.set(owner), model.lease_until.set(until)], condition=condition
-                )
+                model(_LEASES, name).update(actions=held(model, owner, until), condition=condition)
             except UpdateError as error:
                 if not was_refused(error):
                     raise
@@ -41,9 +40,7 @@ class LeaseRepository:
         model = self._model
         with translated("settings"):
             try:
-                model(_LEASES, name).update(
-                    actions=[model.owner.remove(), model.lease_until.remove()], condition=model.owner == owner
-                )
+                model(_LEASES, name).update(actions=given_back(model), condition=model.owner == owner)
             except UpdateError as error:
                 if not was_refused(error):
                     raise
@@ -57,3 +54,18 @@ def is_free(model: Any, now: datetime, until: datetime, owner: str = "") -> Cond
     free: Condition = model.owner.does_not_exist() | (model.lease_until < now) | (model.lease_until > until + APART)
     ours: Condition = model.owner == owner
     return free | ours if owner else free
+
+
+def held(model: Any, owner: str, until: datetime) -> list[Any]:
+    """The actions that take a lease, or prolong it."""
+    return [model.owner.set(owner), model.lease_until.set(until)]
+
+
+def given_back(model: Any) -> list[Any]:
+    """The actions that end a lease."""
+    return [model.owner.remove(), model.lease_until.remove()]
+
+
+def new_owner(rng: random.Random) -> str:
+    """A name for whoever takes a lease or claims a message; no two invocations have the same."""
+    return f"{rng.getrandbits(64):016x}"

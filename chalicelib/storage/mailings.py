@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,14 +14,14 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.clients import KEY_SEPARATOR, SHARDS
 from ..domain.counters import Tally
-from ..domain.errors import Unavailable
+from ..domain.errors import NotFound, Unavailable
 from ..domain.idempotency import OrderedMailing, RequestKey
 from ..domain.mailings import Mailing, MailingState, ShardProgress
 from ..domain.statuses import MailingStatus
 from .counters import Counters
 from .dynamodb import Item, read_items, transact, translated, was_refused
 from .idempotency import Requests
-from .leases import is_free
+from .leases import given_back, held, is_free
 from .mailing_counts import MailingCounts
 from .mailing_rows import (
     DELETED,
@@ -122,6 +122,15 @@ class MailingRepository:
         rows = self._parts(mailing_id)
         state = state_of(mailing_id, rows)
         return state, final_tally_of(rows) if state.mailing.final else tally_of(rows)
+
+    def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, Tally]]:
+        """Those of the mailings that are there, each as `detail` reads it."""
+        for mailing_id in dict.fromkeys(mailing_ids):
+            try:
+                found = self.detail(mailing_id)
+            except NotFound:  # deleted since
+                continue
+            yield found
 
     def _parts(self, mailing_id: str) -> list[MailingModel]:
         with translated("mailings"):
@@ -276,9 +285,7 @@ class MailingRepository:
     def acquire(self, mailing_id: str, shard: ShardProgress, owner: str, now: datetime, until: datetime) -> bool:
         """Take a shard's lease until a time. Returns False if another owner has it."""
         free = is_free(self._model, now, until, owner)
-        return self._update_shard(
-            mailing_id, shard.shard, free, [self._model.owner.set(owner), self._model.lease_until.set(until)]
-        )
+        return self._update_shard(mailing_id, shard.shard, free, held(self._model, owner, until))
 
     def advance(
         self, mailing_id: str, old: ShardProgress, new: ShardProgress, now: datetime, settled: Counter[str]
@@ -297,7 +304,7 @@ class MailingRepository:
             model.fed.set(new.fed),
             model.updated_at.set(now),
         ]
-        actions += _no_lease(model) if new.expanded else [model.lease_until.set(new.lease_until or now)]
+        actions += given_back(model) if new.expanded else [model.lease_until.set(new.lease_until or now)]
         actions += [Path([name]).add(count) for name, count in settled.items() if count]
         if old.taken_over:  # then all of its rows are given hints
             actions.append(model.feed_round.add(1))
@@ -316,7 +323,7 @@ class MailingRepository:
             mailing_id,
             shard,
             self._model.owner == owner,
-            _no_lease(self._model),
+            given_back(self._model),
         )
 
     def give_up(self, mailing_id: str, shard: str, owner: str, now: datetime) -> None:
@@ -371,10 +378,6 @@ class MailingRepository:
         """Note that every row of a cancelled mailing is final."""
         with translated("mailings"):
             self._settings(_CLOSING, mailing_id).delete()
-
-
-def _no_lease(model: type[MailingModel]) -> list[Any]:
-    return [model.owner.remove(), model.lease_until.remove()]
 
 
 def _ended_messages(old: Mailing, new: Mailing | None) -> Counter[str]:

@@ -12,7 +12,7 @@ from pynamodb.exceptions import UpdateError
 from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
 from .dynamodb import translated, was_refused
-from .leases import is_free
+from .leases import given_back, held, is_free
 from .mailing_rows import DELETED, META, mailing_of
 from .models import Tables
 
@@ -51,7 +51,7 @@ class ReportRepository:
         """Claim a day's report until a time. Returns False if it was sent or another worker has claimed it."""
         model = self._settings
         free = is_free(model, now, until)
-        actions = [model.owner.set(owner), model.lease_until.set(until), model.expires_at.set(_expiry(now))]
+        actions = [*held(model, owner, until), model.expires_at.set(_expiry(now))]
         return self._update(day, model.body.does_not_exist() & free, actions)
 
     def begin(self, day: date, owner: str, now: datetime) -> bool:
@@ -65,7 +65,7 @@ class ReportRepository:
     def give_back(self, day: date, owner: str) -> None:
         """Record that the e-mail was not sent, so that it is tried again."""
         model = self._settings
-        self._update(day, model.owner == owner, [model.body.remove(), model.owner.remove(), model.lease_until.remove()])
+        self._update(day, model.owner == owner, [model.body.remove(), *given_back(model)])
 
     def sent(self, day: date, owner: str, now: datetime) -> None:
         """Note that the e-mail left."""

@@ -16,7 +16,7 @@ from pynamodb.exceptions import UpdateError
 from ..domain.counters import Tally
 from ..domain.walks import Walk
 from .dynamodb import translated, was_refused
-from .leases import is_free
+from .leases import given_back, held, is_free
 from .models import MailingModel, Tables
 
 
@@ -71,9 +71,9 @@ class WalkRepository:
             _set_or_remove(model.last_sent_at, walk.tally.last_sent_at),
         ]
         if walk.lease_until is None:
-            actions += [model.owner.remove(), model.lease_until.remove()]
+            actions += given_back(model)
         else:
-            actions += [model.owner.set(walk.owner), model.lease_until.set(walk.lease_until)]
+            actions += held(model, walk.owner, walk.lease_until)
         with translated("mailings"):
             try:
                 model(_key(mailing_id), walk.shard).update(actions=actions, condition=condition)

@@ -22,6 +22,7 @@ from ...observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, meas
 from ...queues import Queue, hints_for
 from ...storage.client_changes import LAG, place_of
 from ...storage.clients import ClientRepository
+from ...storage.leases import new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
@@ -76,7 +77,7 @@ class Expander:
         mailing, found = self._mailings.with_shard(mailing_id, shard)
         if found is None or found.expanded or not mailing.state.expands:
             return None
-        owner = f"{self._rng.getrandbits(64):016x}"
+        owner = new_owner(self._rng)
         now = self._clock.now()
         if not self._mailings.acquire(mailing_id, found, owner, now, now + SHARD_LEASE):
             return None

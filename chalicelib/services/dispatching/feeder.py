@@ -16,7 +16,7 @@ from ...domain.messages import HINT_SIZE
 from ...domain.recounts import RECOUNT_AFTER
 from ...domain.statuses import MailingStatus
 from ...queues import Queue, Unit, UnitKind
-from ...storage.leases import LeaseRepository
+from ...storage.leases import LeaseRepository, new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
@@ -65,7 +65,7 @@ class Feeder:
 
     def feed(self, hop: int, deadline: datetime) -> None:
         """Feed all running mailings until nothing is left to feed, or the deadline; one invocation at a time does."""
-        owner = f"{self._rng.getrandbits(64):016x}"
+        owner = new_owner(self._rng)
         rounds = FeederRounds(
             self._settings, self._mailings, self._ledger, self._control, self._send_queue, self._clock, self._rng
         )

@@ -15,6 +15,7 @@ from ...domain.mailings import Mailing
 from ...domain.walks import Walk, next_lap, summed
 from ...observability import logger
 from ...queues import Queue, Unit
+from ...storage.leases import new_owner
 from ...storage.mailings import MailingRepository
 from ...storage.walks import WalkRepository
 
@@ -87,7 +88,7 @@ class Walker:
         Where time is up first the unit is sent on, and where the mailing has changed one for all of its shards.
         """
         mailing_id, now = mailing.mailing_id, self._clock.now()
-        owner = f"{self._rng.getrandbits(64):016x}"
+        owner = new_owner(self._rng)
         walk = self._walks.take(mailing_id, unit.shard, name, unit.lap, owner, now, now + LEASE)
         if walk is None:
             return False

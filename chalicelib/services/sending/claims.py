@@ -22,6 +22,7 @@ from ...domain.statuses import MessageStatus
 from ...observability import logger
 from ...queues import Hint
 from ...storage.clients import ClientRepository
+from ...storage.leases import new_owner
 from ...storage.ledger import Ledger, Written
 from ..gateway_control import GatewayControlService, Permit
 from .batch import Batch, Job, Received
@@ -199,7 +200,7 @@ class Claims:
             now,
             status=MessageStatus.SENDING,
             attempts=old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts,
-            claim=f"{self._rng.getrandbits(64):016x}",
+            claim=new_owner(self._rng),
             lease_until=now + timedelta(seconds=self._settings.claim_lease),
             retry_at=None,
             due_at=None,
