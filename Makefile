@@ -22,7 +22,7 @@ SOURCES := app.py chalicelib infra tests benchmarks
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate kills mutants scale bench cpu cost pages cold pictures screenshots openapi lint types imports check format package template deploy destroy lock audit secrets localstack proof clean
+.PHONY: help setup programs run demo import trace report test simulate kills mutants scale bench cpu cost pages cold screenshots openapi lint types imports check format package template deploy destroy lock audit secrets localstack proof clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -127,9 +127,6 @@ pages: $(STAMP) ## Show how long each page of the admin UI takes with 100,000 cl
 
 cold: $(STAMP) ## Show how long each function takes to import what it needs
 	@$(BIN)/python -m benchmarks.cold_start
-
-pictures: $(STAMP) ## Draw the pictures of docs/observability.md from a real run (three minutes; wants Prometheus and Chromium)
-	@$(BIN)/python -m tests.pictures.dashboard docs/images/grafana-dashboard.png
 
 screenshots: $(STAMP) ## Take the pictures of the admin UI in docs/images (a few minutes)
 	@$(BIN)/python -m tests.pictures.admin_ui

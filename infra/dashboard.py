@@ -27,10 +27,6 @@ class Panel:
     """One panel; place and size are in columns, of which there are 24, and rows."""
 
     title: str
-    about: str
-    kind: str
-    unit: str
-    stacked: bool
     queries: tuple[Query, ...]
     x: int
     y: int
@@ -44,14 +40,9 @@ def panels() -> list[Panel]:
 
 
 def _panel(one: dict[str, Any]) -> Panel:
-    defaults = one["fieldConfig"]["defaults"]
     place = one["gridPos"]
     return Panel(
         title=one["title"],
-        about=one["description"],
-        kind=one["type"],
-        unit=defaults["unit"],
-        stacked="stacking" in defaults.get("custom", {}),
         queries=tuple(Query(target["expr"], target["legendFormat"]) for target in one["targets"]),
         x=place["x"],
         y=place["y"],
