@@ -15,6 +15,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.reports import Day
 from chalicelib.emails.post import MaybeSent, NotSent
 from chalicelib.services.reports import ReportService
+from chalicelib.wording import day_text
 from infra.local.lambda_context import LambdaContext
 from tests.support.mailbox import read_emails
 from tests.support.world import START, World, new_world
@@ -48,8 +49,8 @@ def test_the_report_is_sent_once_however_often_the_schedule_fires(world: World, 
     world.workers.tick_after = 900  # seconds: nothing happens in between, and the report's schedule fires no more often
     world.run_for(7 * 86_400 - 60)
     reports = read_emails(tmp_path)
-    assert [report["Subject"].split()[2] for report in reports] == [
-        f"{YESTERDAY + timedelta(days=number)}:" for number in range(7)
+    assert [report["Subject"].partition(":")[0] for report in reports] == [
+        f"Mailings on {day_text(YESTERDAY + timedelta(days=number))}" for number in range(7)
     ]
     assert [datetime.strptime(report["Date"], "%a, %d %b %Y %H:%M:%S %z").hour for report in reports] == [9] * 7
 
@@ -150,4 +151,6 @@ def test_the_hour_is_that_of_the_zones_clocks(tmp_path: Path, zone: str, day: da
         assert read_emails(tmp_path) == []
         world.clock.sleep(60)
         _tick(world)
-        assert [report["Subject"].split()[2] for report in read_emails(tmp_path)] == [f"{day}:"]
+        assert [report["Subject"].partition(":")[0] for report in read_emails(tmp_path)] == [
+            f"Mailings on {day_text(day)}"
+        ]
