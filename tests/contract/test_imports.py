@@ -14,7 +14,7 @@ from chalicelib.config import DEFAULT_PREFIX
 from tests.contract.packaged import FUNCTION, STACK, Packaged, in_stack
 
 # What each function may do without until it is first called for, and what only a person's requests need.
-WEB = {"pydantic", "jinja2", "polib", "prometheus_client", "argon2", "png", "chalicelib.api", "chalicelib.admin"}
+WEB = {"pydantic", "jinja2", "polib", "prometheus_client", "argon2", "chalicelib.api", "chalicelib.admin"}
 WEB |= {"chalicelib.emails", "chalicelib.web", "boto3"}
 BEHIND = ("tick", "report", "dispatcher", "sender")  # all functions but the API's
 MOST = 532  # modules that such a function imports before its first event; the API's are about 80 more
@@ -72,7 +72,7 @@ def test_the_api_has_its_routes_and_no_web_page_before_it_is_asked_for() -> None
     modules, routes = _imported_by("api")
     assert routes == len(app.routes)
     assert routes >= len({one.path for each in api.ROUTES for one in each.operations})
-    assert {"png", "argon2", "prometheus_client", "chalicelib.emails"} & modules == set()
+    assert {"argon2", "prometheus_client", "chalicelib.emails"} & modules == set()
 
 
 def test_a_function_knows_itself_by_the_name_that_the_template_gives_it(packaged: Packaged) -> None:
