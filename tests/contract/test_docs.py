@@ -11,7 +11,14 @@ from botocore import xform_name
 from chalicelib.api.exposition import FAMILIES
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.reasons import Reason
-from chalicelib.domain.statuses import ALL_FIELDS, NOT_LAUNCHED, STATES, MailingStatus
+from chalicelib.domain.statuses import (
+    ALL_FIELDS,
+    MESSAGE_STATES,
+    NOT_LAUNCHED,
+    STATES,
+    MailingStatus,
+    MessageStatus,
+)
 from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
@@ -49,6 +56,18 @@ def test_the_words_for_operators_are_those_of_the_admin_ui() -> None:
     known = {one for texts in marked_texts.marked() for one in texts}
     assert len(words) > 10
     assert [word for word in words if word not in known] == []
+
+
+def test_the_pictures_of_states_are_those_of_the_tables() -> None:
+    """A mailing's arrows are what may follow; a message ends where the table says, and may come back from trouble."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = [re.findall(r"^ +(\w+) --> (\w+)", part, re.MULTILINE) for part in text.split("stateDiagram-v2")[1:]]
+    mailings, messages = map(set, drawn)
+    assert mailings == {(status, next_one) for status, state in STATES.items() for next_one in state.leads_to}
+    assert {name for arrow in messages for name in arrow} == {"open", *MessageStatus}
+    ends = {status for status, state in MESSAGE_STATES.items() if state.terminal}
+    assert {end for start, end in messages if start == "open"} == ends
+    assert {start for start, end in messages if end == "open"} == {"failed", "unknown", "expired"}
 
 
 def test_every_code_of_an_error_is_in_its_list() -> None:
