@@ -74,8 +74,8 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus_of(run: LocalRun, token: str, directory: Path, every: int = 1) -> Iterator[Prometheus]:
-    """Scrapes a run every so many seconds; with the given bearer token."""
+def prometheus_of(run: LocalRun, token: str, directory: Path, every: int = 3) -> Iterator[Prometheus]:
+    """Scrapes a run every so many seconds, each of which may take as long; with the given bearer token."""
     configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
     configuration["global"] |= {"scrape_interval": f"{every}s", "scrape_timeout": f"{every}s"}
     directory.mkdir()
