@@ -82,9 +82,14 @@ class Settings:
         return not self.function_name or self.gateway_local
 
     @property
+    def sends_nothing(self) -> bool:
+        """Whether the gateway is the sandbox, which takes every message and has no address."""
+        return self.gateway == "sandbox"
+
+    @property
     def ids_recognised(self) -> bool:
         """Whether a message that the gateway may have taken can be sent again without anybody getting it twice."""
-        return self.gateway_recognises_ids or self.gateway == "sandbox"
+        return self.gateway_recognises_ids or self.sends_nothing
 
     @property
     def allowed_gateway_hosts(self) -> frozenset[str]:

@@ -68,6 +68,11 @@ def hints_for(mailing_id: str, client_ids: Sequence[str]) -> list[str]:
     ]
 
 
+# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
+# new one every minute.
+HOPS = 10
+
+
 class UnitKind(StrEnum):
     """What a piece of the dispatcher's work is about."""
 

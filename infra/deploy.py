@@ -126,7 +126,7 @@ def check_gateway(options: Options, known: Mapping[str, str]) -> None:
     try:
         settings = Settings.from_environment({"GATEWAY": kind, "GATEWAY_URL": url, "GATEWAY_HOSTS": hosts})
         check_kind(settings)
-        reason = None if kind == "sandbox" else obstacle(settings)
+        reason = None if settings.sends_nothing else obstacle(settings)
     except ValueError as error:
         raise DeployError(str(error)) from error
     if reason:

@@ -12,7 +12,7 @@ from ..domain.errors import Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.imports import RowError, read_clients
 from ..observability import logger
-from ..queues import Queue, Unit, UnitKind
+from ..queues import HOPS, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
 from ..storage.imports import Import, ImportRepository
 from ..storage.leases import new_owner
@@ -20,8 +20,6 @@ from ..storage.leases import new_owner
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
 _AT_ONCE = 20  # unfinished imports that a tick looks at
-# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection").
-_HOPS = 10
 
 
 class ImportService:
@@ -82,7 +80,7 @@ class ImportService:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
                 self._imports.acquire(import_id, owner, now, now)
-                if hop < _HOPS:  # after these the tick goes on
+                if hop < HOPS:  # after these the tick goes on
                     self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id, hop=hop + 1).body()])
                 return
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):

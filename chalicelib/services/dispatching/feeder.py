@@ -15,7 +15,7 @@ from ...domain.mailings import MailingState
 from ...domain.messages import HINT_SIZE
 from ...domain.recounts import RECOUNT_AFTER
 from ...domain.statuses import MailingStatus
-from ...queues import Queue, Unit, UnitKind
+from ...queues import HOPS, Queue, Unit, UnitKind
 from ...storage.leases import LeaseRepository, new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
@@ -26,9 +26,6 @@ from .feeder_rounds import FeederRounds, is_due_soon, look_until
 _FEEDER = "feeder"  # a lease
 _LEASE = timedelta(seconds=20)
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline
-# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
-# new one every minute.
-_HOPS = 10
 
 
 class Feeder:
@@ -78,12 +75,12 @@ class Feeder:
             if is_over(renew_at, now, _LEASE):
                 if not self._leases.acquire(_FEEDER, owner, now, now + _LEASE):
                     if hop == 0:  # the other one may be dead: look once more when its lease would be over
-                        self._dispatch_queue.send([Unit(UnitKind.FEED, hop=_HOPS).body()], _LEASE.seconds + 1)
+                        self._dispatch_queue.send([Unit(UnitKind.FEED, hop=HOPS).body()], _LEASE.seconds + 1)
                     return
                 renew_at = now + _LEASE / 2
             work_left = rounds.round()
         self._leases.release(_FEEDER, owner)
-        if work_left and hop < _HOPS:
+        if work_left and hop < HOPS:
             self.ensure(hop + 1)
 
     def restart(self, state: MailingState) -> None:

@@ -14,7 +14,7 @@ from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing
 from ...domain.walks import Walk, next_lap, summed
 from ...observability import logger
-from ...queues import Queue, Unit
+from ...queues import HOPS, Queue, Unit
 from ...storage.leases import new_owner
 from ...storage.mailings import MailingRepository
 from ...storage.walks import WalkRepository
@@ -23,9 +23,6 @@ Step = Callable[[Mailing, Walk], Walk]  # one page after the walk's cursor; the 
 LEASE = timedelta(seconds=45)  # of a shard's walk; longer than a page and its retries take
 _SAVE_EVERY = timedelta(seconds=15)  # so that a killed invocation loses little
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
-# AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a
-# new one every minute.
-HOPS = 10
 
 
 class Walker:
