@@ -29,6 +29,7 @@ from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.services.sending.batch import Received
 from chalicelib.storage.models import Tables, bind
 from infra.provision import provision
+from tests.support.client_ids import CLIENT_IDS
 from tests.support.client_index import ClientIndex
 
 MESSAGES = 10_000
@@ -52,7 +53,7 @@ def measure(count: int, gateway_url: str, profile: cProfile.Profile | None = Non
         clients = {name: aws_client(name) for name in ("dynamodb", "sqs")}
         provision(settings, clients["dynamodb"], clients["sqs"])
         tables = bind(settings, clients["dynamodb"])
-        services = build(settings, tables=tables, **clients)
+        services = build(settings, tables=tables, client_ids=CLIENT_IDS, **clients)
         _fill(aws, tables, services, count)
         spent: dict[str, float] = {}
         for name, work in (("dispatch", _dispatch), ("delivery", _deliver)):

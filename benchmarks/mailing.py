@@ -17,9 +17,10 @@ from app import app
 from benchmarks.meter import Meter
 from benchmarks.progress import Progress
 from benchmarks.stubbed_aws import Stopwatch, StubbedAws
-from chalicelib.domain.clients import Client, ClientFields, new_client
+from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.costs import Usage
 from infra.local import ordered_reads, remembered_parses
+from tests.support.client_ids import new_client_with_id
 from tests.support.client_index import ClientIndex
 from tests.support.world import World, new_world
 
@@ -86,7 +87,7 @@ def new_clients(count: int, now: datetime) -> Iterator[Client]:
     """So many clients with the tag."""
     for number in range(count):
         phone = f"+79{number:09d}"
-        yield new_client(ClientFields(phone, tag=TAG), now)
+        yield new_client_with_id(ClientFields(phone, tag=TAG), now)
 
 
 def _functions() -> dict[str, Function]:

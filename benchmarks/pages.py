@@ -23,7 +23,6 @@ import requests
 
 from benchmarks.main_job import Stack, cpu, running
 from chalicelib import admin
-from chalicelib.domain.clients import client_id_for
 from infra.local.data_directory import read_json
 
 BOUND_MS = 100
@@ -44,7 +43,7 @@ def fill(stack: Stack, clients: int, messages: int) -> dict[str, str]:
     _order(stack, "bench", timedelta(days=1))
     message = stack.api.call("GET", f"/api/messages?mailing={mailing}&limit=1")["rows"][0]["id"]
     return {
-        "client_id": client_id_for("+78000000000"),
+        "client_id": stack.api.call("POST", "/api/clients/lookup", json={"phone_number": "+78000000000"})["id"],
         "mailing_id": mailing,
         "message_id": message,
         "about": mailing,

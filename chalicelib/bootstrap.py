@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .aws_clients import aws_client
 from .clock import Backoff, SystemClock
 from .config import Settings
+from .domain.clients import ClientIds
 from .domain.mailings import OnUnknown
 from .domain.messages import RetryPolicy
 from .gateways import create_gateway
@@ -109,6 +110,7 @@ def build(
     sqs: Any = None,
     executor: Executor | None = None,
     tables: Tables | None = None,
+    client_ids: ClientIds | None = None,
 ) -> Services:
     """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet."""
     clock = clock or SystemClock()
@@ -118,7 +120,7 @@ def build(
     tables = tables or bind(settings, dynamodb)
     sqs = sqs or aws_client("sqs")
     gateway = gateway or create_gateway(settings)
-    clients = ClientRepository(tables, dynamodb, backoff, rng)
+    clients = ClientRepository(tables, dynamodb, backoff, rng, client_ids)
     mailings = MailingRepository(tables, dynamodb, backoff)
     ledger = Ledger(tables, dynamodb, backoff)
     calls = CallTotalsRepository(tables, dynamodb)

@@ -12,13 +12,14 @@ import factory
 import factory.random
 from factory.fuzzy import FuzzyChoice, FuzzyInteger, FuzzyText
 
-from chalicelib.domain.clients import Client, client_id_for, operator_of
+from chalicelib.domain.clients import Client, operator_of
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.mailings import Mailing, Segment, ShardProgress
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.domain.users import Role, Token, User
+from tests.support.client_ids import client_id_for
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # where the tests' clocks begin
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # what a ULID is written in

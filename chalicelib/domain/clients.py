@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -23,6 +23,8 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _PHONE_DECORATION = re.compile(r"[\s().\-\u2010-\u2015]")
 _OPERATOR = re.compile(r"[0-9]{3}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+MOST_GENERATIONS = 100  # of ids of one number; one more for each time that somebody changed to it
+_KEY_LENGTHS = range(16, 65)  # bytes; BLAKE2b takes no more, and fewer could be guessed
 # Separates the parts of an index key; no tag can hold it, as control characters are refused.
 KEY_SEPARATOR = "\x1f"
 
@@ -50,7 +52,7 @@ class Client(ClientFields):
     """One entry of the directory. `operator` is the 3-digit code, or "" if it is not known."""
 
     operator: str = ""
-    client_id: str
+    client_id: str = ""  # until they are added, for it is not made of the number alone
     created_at: datetime
     updated_at: datetime
     # Whether the number was ever changed: the id is then not the one that follows from the number.
@@ -115,14 +117,37 @@ def masked_phone(phone_number: str) -> str:
     return phone_number[:2] + "*" * (len(phone_number) - 4) + phone_number[-2:]
 
 
-def client_id_for(phone_number: str, generation: int = 0) -> str:
-    """The id of who is added with a number in E.164 form: 80 bits of BLAKE2b in base 32, 16 characters.
+@dataclass(frozen=True, slots=True)
+class ClientIds:
+    """The ids of one installation's clients: whoever lacks its key cannot tell an id's number, nor a number's id.
 
-    So a second client with the number is noticed, and an import can be repeated. An id stays when the number changes;
-    who is added with that number then has the id of the next generation.
+    Raises ValueError if the key has fewer than 16 bytes or more than 64.
     """
+
+    key: bytes = field(repr=False)
+    unkeyed: bool = False  # whether there may be clients from the time before there was a key
+
+    def __post_init__(self) -> None:
+        if len(self.key) not in _KEY_LENGTHS:
+            raise ValueError("a key of client ids has 16 to 64 bytes")
+
+    def id_for(self, phone_number: str, generation: int = 0) -> str:
+        """The id of who is added with a number in E.164 form: 80 bits of keyed BLAKE2b in base 32, 16 characters.
+
+        So a second client with the number is noticed, and an import can be repeated. An id stays when the number
+        changes; who is added with that number then has the id of the next generation.
+        """
+        return _hashed(phone_number, generation, self.key)
+
+
+def unkeyed_id_for(phone_number: str, generation: int = 0) -> str:
+    """The id that a client was given before there were keys. Nobody new gets one."""
+    return _hashed(phone_number, generation, b"")
+
+
+def _hashed(phone_number: str, generation: int, key: bytes) -> str:
     text = f"{phone_number}#{generation}" if generation else phone_number
-    digest = hashlib.blake2b(text.encode(), digest_size=10, person=b"ms-client").digest()
+    digest = hashlib.blake2b(text.encode(), digest_size=10, key=key, person=b"ms-client").digest()
     return base64.b32encode(digest).decode().lower()
 
 
@@ -186,7 +211,7 @@ _RULES: Mapping[str, Callable[[str], str]] = {
 
 
 def new_client(given: ClientFields, now: datetime) -> Client:
-    """A client with checked fields. Raises Invalid with each wrong field."""
+    """A client with checked fields, and without an id yet. Raises Invalid with each wrong field."""
     values = {name: getattr(given, name) for name in CLIENT_FIELDS}
     errors: list[FieldError] = []
     for name, rule in _RULES.items():
@@ -199,4 +224,4 @@ def new_client(given: ClientFields, now: datetime) -> Client:
     if errors:
         raise Invalid(*errors)
     values["operator"] = values["operator"] or operator_of(values["phone_number"])
-    return Client(**values, client_id=client_id_for(values["phone_number"]), created_at=now, updated_at=now)
+    return Client(**values, created_at=now, updated_at=now)

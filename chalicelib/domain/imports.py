@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from .clients import CLIENT_FIELDS, Client, ClientFields, client_id_for, new_client, normalize_phone
+from .clients import CLIENT_FIELDS, Client, ClientFields, new_client, normalize_phone
 from .csv_cells import unguarded
 from .errors import FieldError, Invalid
 from .faults import Fault
@@ -43,7 +43,7 @@ class ClientFile:
     """What a file holds: the clients of its good rows, and of each bad row everything that is wrong."""
 
     clients: list[Client] = field(default_factory=list)
-    # By client's id, the fields that the row gave a value: the others of an existing client stay.
+    # By phone number, the fields that the row gave a value: the others of an existing client stay.
     given: dict[str, frozenset[str]] = field(default_factory=dict)
     errors: list[RowError] = field(default_factory=list)
     rows: int = 0
@@ -73,27 +73,27 @@ def read_clients(text: str, now: datetime) -> ClientFile:
             values = _values(columns, cells)
             opted_out |= _opt_out(values)
             client = _client(values, now)
-            earlier = row_of.setdefault(client.client_id, number)
+            earlier = row_of.setdefault(client.phone_number, number)
             if earlier != number:
                 raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=earlier)
             found.clients.append(client)
-            found.given[client.client_id] = frozenset(name for name, value in values.items() if value)
+            found.given[client.phone_number] = frozenset(name for name, value in values.items() if value)
         except Invalid as error:
             found.rejected += 1
             found.errors += [RowError(number, one.field, one.fault, one.values) for one in error.errors]
     for place, client in enumerate(found.clients):
-        if client.client_id in opted_out and not client.opted_out:
+        if client.phone_number in opted_out and not client.opted_out:
             found.clients[place] = replace(client, opted_out=True)
-            found.given[client.client_id] |= {"opted_out"}
+            found.given[client.phone_number] |= {"opted_out"}
     return found
 
 
 def _opt_out(values: dict[str, str]) -> set[str]:
-    """The client whom a row opts out, even if something else in the row is wrong."""
+    """The number that a row opts out, even if something else in the row is wrong."""
     if not _FLAGS.get(values.get("opted_out", "").lower()):
         return set()
     try:
-        return {client_id_for(normalize_phone(values.get("phone_number", "")))}
+        return {normalize_phone(values.get("phone_number", ""))}
     except Invalid:
         return set()
 

@@ -41,7 +41,7 @@ class ClientService:
         number.
 
         If nobody has the number, the client is None and the id is that of whoever had it last, so that what was sent
-        to them can be found. Ids are hashes of whole numbers, so nobody can be found by a part of one.
+        to them can be found. Ids are keyed hashes of whole numbers, so nobody can be found by a part of one.
         """
         place = self._clients.find(normalize_phone(phone_number))
         if place.client:

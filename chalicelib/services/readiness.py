@@ -48,6 +48,8 @@ class ReadinessService:
             control, beats = self._probe.ask()
             for beat in heartbeats.silent(beats, began):
                 silent.append(f"{beat.worker}, last seen {beat.at:%Y-%m-%d %H:%M:%S} UTC")
+        except NotReady as error:
+            silent += error.parts
         except Unavailable:
             silent.append("tables")
         for queue in self._queues:

@@ -1,8 +1,8 @@
 """How clients are laid out in their table: from items to what they say and back.
 
-Besides clients it holds two kinds of items without any key of an index, so that no list, count or export has them: an
-alias, where somebody's number is looked for that they were not added with, and what keeps the place of somebody who is
-gone and whose number had changed (`client_numbers`).
+Besides clients it holds items without any key of an index, so that no list, count or export has them: an alias, where
+somebody's number is looked for that they were not added with; what keeps the place of somebody who is gone
+(`client_numbers`); and the key that the ids are made with (`client_key`).
 """
 
 from __future__ import annotations

@@ -12,11 +12,12 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import OPTIONAL_FIELDS, Client, Contact, client_id_for, in_place_of_row
+from ..domain.clients import OPTIONAL_FIELDS, Client, ClientIds, Contact, in_place_of_row
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
 from .client_changes import ClientChanges
+from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
 from .client_rows import client_of, is_client, row_of
@@ -33,13 +34,17 @@ _AT_ONCE = 100  # clients that are read and changed together
 class ClientRepository:
     """Clients in DynamoDB. Every change moves the segment counts in the same transaction."""
 
-    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, rng: random.Random) -> None:
+    def __init__(
+        self, tables: Tables, dynamodb: Any, backoff: Backoff, rng: random.Random, ids: ClientIds | None = None
+    ) -> None:
+        """`ids` are those of the installation, unless they are given."""
         self._model = tables.clients
         self._table = tables.clients.Meta.table_name
         self._dynamodb = dynamodb
         self._segments = SegmentCounters(tables)
-        self._numbers = ClientNumbers(tables, dynamodb, backoff)
         self._lists = ClientLists(tables, dynamodb)
+        key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
+        self._numbers = ClientNumbers(tables, dynamodb, backoff, key.ids)
         self.changes = ClientChanges(tables, backoff.clock, rng)
         self._connection = tables.connection
         self._backoff = backoff
@@ -87,13 +92,14 @@ class ClientRepository:
 
     def create(self, client: Client) -> Client:
         """Add a client, and return them with their id. Raises Conflict if their number is taken."""
+        place = self._numbers.likely_place(client.phone_number)
         for tries in range(1, TRIES + 1):
-            if self.write([(None, client)]):
-                return client
-            place = self.find(client.phone_number)
             if place.client:
                 raise _taken()
             client = replace(client, client_id=place.free)
+            if self.write([(None, client)]):
+                return client
+            place = self.find(client.phone_number)
             self._backoff.wait(tries)
         raise Unavailable("others want the same number; try again")
 
@@ -138,7 +144,7 @@ class ClientRepository:
                     elif old:
                         self._remove(transaction, old)
                     if new and alias:
-                        leads: list[Any] = [self._model.alias_of.set(new.client_id)]
+                        leads: list[Any] = [self._model.alias_of.set(new.client_id), self._model.freed.remove()]
                         transaction.update(self._model(alias), actions=leads, condition=self._unchanged(None))
                 self.changes.note(transaction, changes)
                 self._segments.move(transaction, moves)
@@ -147,23 +153,23 @@ class ClientRepository:
             return not transact(self._backoff, run)
 
     def _remove(self, transaction: TransactWrite, client: Client) -> None:
-        """Remove a client. If their number was ever changed, their id is never given to another (`client_numbers`)."""
-        if not client.renumbered:
-            transaction.delete(self._model(client.client_id), condition=self._unchanged(client))
-            return
+        """Remove a client, and leave the mark that their number needs (`client_numbers`)."""
         model = self._model
+        mark = model.gone if client.renumbered else model.freed if self._numbers.is_unkeyed(client) else None
+        if mark is None:
+            transaction.delete(model(client.client_id), condition=self._unchanged(client))
+            return
         actions: list[Any] = [
-            one.remove() for one in model.get_attributes().values() if not one.is_hash_key and one is not model.gone
+            one.remove() for one in model.get_attributes().values() if not one.is_hash_key and one is not mark
         ]
         transaction.update(
-            self._model(client.client_id),
-            actions=[*actions, self._model.gone.set(True)],
-            condition=self._unchanged(client),
+            model(client.client_id), actions=[*actions, mark.set(True)], condition=self._unchanged(client)
         )
 
     def _unchanged(self, old: Client | None) -> Condition:
         if old is None:
-            return self._model.client_id.does_not_exist()
+            free: Condition = self._model.client_id.does_not_exist() | self._model.freed.exists()
+            return free
         # All fields that counters and numbers depend on, and the time of the last change.
         unchanged: Condition = (
             (self._model.updated_at == old.updated_at)
@@ -184,7 +190,7 @@ class ClientRepository:
     ) -> Counter[str]:
         """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
 
-        With `given`, by client's id, only those fields of an existing client change. Without `allow_opt_in` whoever
+        With `given`, by phone number, only those fields of an existing client change. Without `allow_opt_in` whoever
         has opted out stays so, which is counted as opt_outs_kept if the row says otherwise.
 
         What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
@@ -205,7 +211,7 @@ class ClientRepository:
             changes: list[Change] = []
             for client in left:
                 old = places[client.phone_number].client
-                names = given.get(client_id_for(client.phone_number), OPTIONAL_FIELDS)
+                names = given.get(client.phone_number, OPTIONAL_FIELDS)
                 if old:
                     new = in_place_of_row(client, old, names, allow_opt_in=allow_opt_in)
                     kept = old.opted_out and not client.opted_out and "opted_out" in names and not allow_opt_in

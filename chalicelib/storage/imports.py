@@ -141,7 +141,7 @@ class ImportRepository:
         return True
 
     def chunk(self, at: Import) -> tuple[list[Client], dict[str, frozenset[str]]]:
-        """The clients that are to be written next, and which fields are given of each; none if they are written."""
+        """The clients that are to be written next, and by number the fields given of each; none if they are written."""
         row = self._row(at.import_id, _part("chunk", at.chunks_done))
         rows = _unpacked(row.content) if row and row.content else []
         clients = [_client(cells, at.created_at) for cells in rows]
@@ -149,7 +149,7 @@ class ImportRepository:
             frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=True) if cell is not None)
             for cells in rows
         ]
-        return clients, {client.client_id: names for client, names in zip(clients, given, strict=True)}
+        return clients, {client.phone_number: names for client, names in zip(clients, given, strict=True)}
 
     def advance(self, at: Import, outcome: Counter[str]) -> None:
         """Note that the next chunk is written; nothing happens if somebody else has noted it."""
@@ -207,7 +207,7 @@ def _unpacked(content: str) -> list[list[Any]]:
 
 def _cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
     """The client's fields in their order, None for those that the file says nothing of."""
-    names = given.get(client.client_id, frozenset(CLIENT_FIELDS))
+    names = given.get(client.phone_number, frozenset(CLIENT_FIELDS))
     return [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
 
 

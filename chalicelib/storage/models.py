@@ -114,9 +114,10 @@ class ClientModel(Row):
     created_at = MomentAttribute()
     updated_at = MomentAttribute()
     renumbered = BooleanAttribute(null=True)
-    # Of what is no client: whom an alias leads to, and that who was here is gone.
+    # Of what is no client: whom an alias leads to, that who was here is gone, and that the id is free again.
     alias_of = UnicodeAttribute(null=True)
     gone = BooleanAttribute(null=True)
+    freed = BooleanAttribute(null=True)
     by_tag = ClientByTag()
     by_operator = ClientByOperator()
 

@@ -1,13 +1,15 @@
-"""Whether the tables answer: one item of each table, read in a single call."""
+"""Whether the tables answer, and the key of the clients' ids is whole: all read in a single call."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from ..domain.errors import NotReady, Unavailable
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import Heartbeat, Worker
-from .dynamodb import translated
+from .client_key import PLACE, ids_of
+from .dynamodb import Item, translated
 from .gateway_control import control_of, control_place
 from .heartbeats import SCOPE, heartbeats_of
 from .models import Tables
@@ -24,12 +26,12 @@ class TableProbe:
 
     def ask(self) -> tuple[GatewayControl, Sequence[Heartbeat]]:
         """The gateway's control and the heartbeats, which are in one of the tables. Raises Unavailable if a table is
-        silent.
+        silent, and NotReady if the key of the clients' ids is damaged.
         """
         tables = self._tables
         scope, name = control_place()
         wanted: dict[Any, list[dict[str, str]]] = {
-            tables.clients: [{"client_id": _NOBODY}],
+            tables.clients: [{"client_id": PLACE}],
             tables.mailings: [{"mailing_id": _NOBODY, "part": _NOBODY}],
             tables.messages: [{"ledger_key": _NOBODY, "client_id": _NOBODY}],
             tables.users: [{"key": _NOBODY}],
@@ -44,6 +46,16 @@ class TableProbe:
         }
         with translated("tables"):
             found = self._dynamodb.batch_get_item(RequestItems=request)["Responses"]
+        _check_key(found.get(tables.clients.Meta.table_name, []))
         items = [tables.settings.from_raw_data(row) for row in found.get(tables.settings.Meta.table_name, [])]
         controls = [control_of(row) for row in items if row.scope == scope]
         return controls[0] if controls else GatewayControl(), heartbeats_of(items)
+
+
+def _check_key(items: Sequence[Item]) -> None:
+    """There may be none yet: the first who needs it makes it."""
+    try:
+        for item in items:
+            ids_of(item)
+    except Unavailable as error:
+        raise NotReady("the key of the clients' ids") from error

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.calls import permissions_for
 from tests.contract.packaged import FUNCTION, STACK, Packaged, Permission, as_list
 from tests.contract.recorded import record_api, record_report, record_workers
+from tests.integration.storage.engines import in_process
+from tests.support.aws import Call
 
 FUNCTIONS = {"api": "APIHandler", "tick": "Tick", "dispatcher": "Dispatcher"}
 FUNCTIONS |= {"sender": "Sender", "report": "Report"}
@@ -40,6 +43,21 @@ def test_a_function_may_do_nothing_else(packaged: Packaged, used: dict[str, set[
     """Expects no action, and no table, index or queue, that the function never asked for."""
     allowed = packaged.permissions(FUNCTIONS[function])
     assert sorted(allowed - used[function] - _allowed_unrecorded(function)) == []
+
+
+@pytest.mark.parametrize("function", ["api", "dispatcher"])
+def test_whoever_adds_clients_may_make_the_key_of_their_ids(packaged: Packaged, function: str) -> None:
+    """Expects each call of the first use ever to be allowed, for an import may be the first."""
+    needed: set[Permission] = set()
+
+    def note(call: Call) -> None:
+        needed.update(permissions_for(call))
+
+    with in_process(client_ids=None) as store:
+        store.aws.before = note
+        store.clients.find("+79160000000")
+    assert {action for action, _ in needed} == {f"dynamodb:{name}" for name in ("BatchGetItem", "Query", "PutItem")}
+    assert needed - packaged.permissions(FUNCTIONS[function]) == set()
 
 
 def test_every_function_has_a_role_of_its_own(packaged: Packaged) -> None:

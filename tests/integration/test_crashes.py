@@ -11,16 +11,17 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from chalicelib.domain.clients import ClientFields, client_id_for, new_client
+from chalicelib.domain.clients import ClientFields
 from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from tests.support.aws import Call
+from tests.support.client_ids import client_id_for, new_client_with_id
 from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
 
 # Two with a hint of their own, and three of one shard, who share one. The gateway does not take the last one at first.
-PHONES = [f"+7916{number:07d}" for number in (2, 3, 0, 1, 18)]
+PHONES = [f"+7916{number:07d}" for number in (0, 1, 2, 3, 12)]
 STUBBORN = PHONES[-1]
 HTTP_500 = Answer(Outcome.FAILED, Cause.http(500), 500)
 RECEIVE = "sqs.ReceiveMessage"
@@ -53,7 +54,7 @@ class Points:
 def prepared(**points: object) -> Iterator[tuple[World, Points]]:
     """A world with a few clients, in which workers take turns in the same order every time."""
     with new_world(seed=1, max_attempts=3) as world:
-        clients = [new_client(ClientFields(phone, "916", "vip"), world.clock.now()) for phone in PHONES]
+        clients = [new_client_with_id(ClientFields(phone, "916", "vip"), world.clock.now()) for phone in PHONES]
         assert len({client.shard for client in clients}) == 3 == 2 + len({client.shard for client in clients[2:]})
         world.services.clients._clients.upsert(clients)
         world.scheduler.switching = 0.0

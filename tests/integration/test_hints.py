@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import Client, ClientFields, new_client
+from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.queues import Hint
+from tests.support.client_ids import new_client_with_id
 from tests.support.world import World, new_world
 
 OK = Answer(Outcome.ACCEPTED)
@@ -32,7 +33,7 @@ def world() -> Iterator[World]:
 def neighbours(world: World, count: int) -> list[Client]:
     """So many clients of one shard, whom one hint is for."""
     now = world.clock.now()
-    anybody = (new_client(ClientFields(f"+7916{number:07d}", tag="all"), now) for number in itertools.count())
+    anybody = (new_client_with_id(ClientFields(f"+7916{number:07d}", tag="all"), now) for number in itertools.count())
     chosen = list(itertools.islice((client for client in anybody if client.shard == "07"), count))
     world.services.clients._clients.upsert(chosen)
     return chosen

@@ -13,6 +13,7 @@ In the test's process:
     botocore_retries.py  botocore's own retries for these calls
     clocks.py            clocks for a test that needs no world: one that is moved, one that notes its waits
     api.py               an empty service with an admin and an operator, and its REST API
+    client_ids.py        the ids of the tests' clients, which are the same in every run
     browsing.py          the admin UI over it: pages, links, forms and cookies
 
 A world:

@@ -27,6 +27,7 @@ from chalicelib.storage.models import Tables, bind
 from infra.local.api_gateway import HttpFront
 from infra.provision import provision
 from tests.support.aws import InProcessAws
+from tests.support.client_ids import CLIENT_IDS
 from tests.support.clocks import FrozenClock
 
 PASSWORD = "correct horse battery staple"
@@ -164,7 +165,7 @@ def new_api(**configured: Any) -> Iterator[Api]:
         settings = Settings(gateway="sandbox", **configured)
         clients, tables = _connections()
         provision(settings, clients["dynamodb"], clients["sqs"])
-        services = build(settings, clock=clock, rng=random.Random(1), tables=tables, **clients)
+        services = build(settings, clock=clock, rng=random.Random(1), tables=tables, client_ids=CLIENT_IDS, **clients)
         with mock.patch.object(bootstrap, "get_services", return_value=services):
             api = Api(HttpFront(app, clock, "us-east-1"), services, clock, aws, clients["sqs"])
             for role in Role:

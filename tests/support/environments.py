@@ -21,6 +21,7 @@ from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
 from chalicelib.services.sending import calls
 from chalicelib.storage.models import Tables
+from tests.support.client_ids import CLIENT_IDS
 from tests.support.scheduler import Crash, SkewedClock, Task
 from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQueue
 
@@ -163,5 +164,6 @@ class Environments:
                 gateway=self.world.gateway,
                 executor=executor,
                 tables=self.tables,
+                client_ids=CLIENT_IDS,
                 **self.clients,
             )

@@ -18,7 +18,7 @@ from app import app
 from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
-from chalicelib.domain.clients import Client, ClientFields, new_client
+from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, gateway_id_for, message_id_for
 from chalicelib.services.mailing_fields import MailingFields
@@ -26,6 +26,7 @@ from chalicelib.storage.models import Tables, bind
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision
 from tests.support.aws import InProcessAws
+from tests.support.client_ids import new_client_with_id
 from tests.support.environments import TIMEOUTS, Environments
 from tests.support.scheduler import Scheduler, VirtualClock
 from tests.support.scripted_gateway import ScriptedGateway
@@ -53,7 +54,7 @@ class World:
     def add_clients(self, count: int, *, tag: str = "vip", operator: str = "916", **fields: Any) -> list[Client]:
         """Put so many clients of a tag into the directory."""
         clients = [
-            new_client(
+            new_client_with_id(
                 ClientFields(
                     phone_number=f"+7{operator}{abs(hash_of(tag)) % 1000:03d}{number:04d}",
                     operator=operator,

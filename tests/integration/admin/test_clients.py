@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from chalicelib.domain.clients import client_id_for
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import Campaign
+from tests.support.client_ids import client_id_for
 
 NUMBER = "+79161234567"
 ID = client_id_for(NUMBER)

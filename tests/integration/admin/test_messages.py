@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.domain.clients import client_id_for
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import OK, Campaign, new_campaign
+from tests.support.client_ids import client_id_for
 
 BUSY = Answer(Outcome.FAILED, Cause.http(503), 503)
 SILENT = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))

@@ -287,7 +287,7 @@ def test_a_number_of_nobody_still_has_an_id(api: Api) -> None:
 
 @pytest.mark.parametrize("number", ["", "4567", "abc", "+7916"])
 def test_nobody_is_looked_for_by_a_part_of_a_number(api: Api, number: str) -> None:
-    """Expects 422 that names the field: the key of a client is a hash of the whole number."""
+    """Expects 422 that names the field: a client's id is a keyed hash of the whole number."""
     assert list(api.post("/api/clients/lookup", {"phone_number": number}).errors) == ["phone_number"]
 
 

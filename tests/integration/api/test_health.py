@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from chalicelib import __version__
+from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import NotReady
@@ -51,6 +52,17 @@ def test_it_tells_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None
     api.post("/api/gateway/close", {})
     api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 0.0))
     assert api.get("/health/ready").json == {"status": "ready", "circuit": "open"}
+
+
+def test_it_is_not_ready_with_a_damaged_key_of_client_ids(api: Api) -> None:
+    """Expects its name, for nobody can be added or found by number until it is restored."""
+    table, place = api.services.settings.clients_table, {"client_id": {"S": "key"}}
+    dynamodb = aws_client("dynamodb")
+    dynamodb.put_item(TableName=table, Item={**place, "id_key": {"S": "ab"}, "unkeyed": {"BOOL": False}})
+    reply = api.get("/health/ready", token="")
+    assert (reply.status, reply.json["detail"]) == (503, "no answer in time from: the key of the clients' ids")
+    dynamodb.put_item(TableName=table, Item={**place, "id_key": {"S": "ab" * 32}, "unkeyed": {"BOOL": False}})
+    assert api.get("/health/ready").status == 200
 
 
 @pytest.mark.parametrize("trouble", [_refuse, _lose_the_table])

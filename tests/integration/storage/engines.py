@@ -16,6 +16,7 @@ from moto import mock_aws
 from chalicelib.aws_clients import aws_client
 from chalicelib.clock import Backoff
 from chalicelib.config import Settings
+from chalicelib.domain.clients import ClientIds
 from chalicelib.domain.messages import Message
 from chalicelib.storage.clients import ClientRepository
 from chalicelib.storage.gateway_control import ControlRepository
@@ -28,6 +29,7 @@ from chalicelib.storage.walks import WalkRepository
 from infra.provision import provision
 from tests.factories import MailingFactory, MessageFactory
 from tests.support.aws import Call, InProcessAws
+from tests.support.client_ids import CLIENT_IDS
 from tests.support.clocks import CountingClock
 
 SETTINGS = Settings()
@@ -82,11 +84,12 @@ class Store:
     dynamodb: Any
     clock: CountingClock = field(default_factory=CountingClock)
     in_process: FaultyAws | None = None
+    client_ids: ClientIds | None = CLIENT_IDS
 
     def __post_init__(self) -> None:
         rng = random.Random(1)
         backoff = Backoff(self.clock, rng)
-        self.clients = ClientRepository(self.tables, self.dynamodb, backoff, rng)
+        self.clients = ClientRepository(self.tables, self.dynamodb, backoff, rng, self.client_ids)
         self.users = UserRepository(self.tables, self.dynamodb, backoff)
         self.leases = LeaseRepository(self.tables)
         self.mailings = MailingRepository(self.tables, self.dynamodb, backoff)
@@ -130,10 +133,10 @@ def on_moto() -> Iterator[Store]:
 
 
 @contextmanager
-def in_process() -> Iterator[Store]:
+def in_process(client_ids: ClientIds | None = CLIENT_IDS) -> Iterator[Store]:
     aws = FaultyAws()
     with aws.installed():
         dynamodb, sqs, tables = _connections("in process")
         provision(SETTINGS, dynamodb, sqs)
         aws.calls.clear()
-        yield Store(tables, dynamodb, in_process=aws)
+        yield Store(tables, dynamodb, in_process=aws, client_ids=client_ids)

@@ -10,13 +10,14 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.clients import SHARDS, Client, client_id_for
+from chalicelib.domain.clients import SHARDS, Client
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
 from chalicelib.storage import client_numbers
 from tests.factories import START, ClientFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call
+from tests.support.client_ids import CLIENT_IDS, EARLIER_IDS, client_id_for
 
 P, Q, R = "+79160000001", "+79160000002", "+79160000003"
 
@@ -152,7 +153,7 @@ def test_a_number_costs_a_read_more_only_where_it_was_changed(faulty: Store) -> 
 
 def test_a_number_that_changes_hands_without_end_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a word that says so, instead of reading on and on."""
-    monkeypatch.setattr(client_numbers, "_LONGEST", 4)
+    monkeypatch.setattr(client_numbers, "MOST_GENERATIONS", 4)
     client = add(store, P)
     for _ in range(3):
         client = renumber(store, renumber(store, client, Q), P)
@@ -198,9 +199,14 @@ def test_of_two_who_want_a_number_one_has_it(faulty: Store, first: str, second: 
 
 
 @pytest.mark.parametrize("seed", [*range(15), *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(15, 60))])
-def test_whatever_happens_at_once_a_number_is_one_clients(faulty: Store, seed: int) -> None:
-    """Adding, changing, importing and removing, each broken into by others at any call, on three numbers."""
+@pytest.mark.parametrize("earlier", [False, True])
+def test_whatever_happens_at_once_a_number_is_one_clients(faulty: Store, seed: int, earlier: bool) -> None:
+    """Adding, changing, importing and removing, each broken into by others at any call, on three numbers.
+
+    Or the same where a version without a key began, and this one went on.
+    """
     rng = random.Random(seed)
+    stages = [EARLIER_IDS, replace(CLIENT_IDS, unkeyed=True)] if earlier else [CLIENT_IDS]
     others = 0  # that may still break in
 
     def someone() -> Client | None:
@@ -228,13 +234,16 @@ def test_whatever_happens_at_once_a_number_is_one_clients(faulty: Store, seed: i
                 act()
 
     faulty.aws.before = before
-    for _ in range(12):
-        others = 3
-        with suppress(Conflict, Unavailable):
-            act()
-        others = 0
-        clients = {client.phone_number: client for client in everybody(faulty)}
-        assert len(clients) == len(everybody(faulty))
-        assert {number: holder(faulty, number) for number in (P, Q, R)} == {
-            number: clients.get(number) for number in (P, Q, R)
-        }
+    for ids in stages:
+        faulty.client_ids = ids
+        faulty.__post_init__()
+        for _ in range(12 // len(stages)):
+            others = 3
+            with suppress(Conflict, Unavailable):
+                act()
+            others = 0
+            clients = {client.phone_number: client for client in everybody(faulty)}
+            assert len(clients) == len(everybody(faulty))
+            assert {number: holder(faulty, number) for number in (P, Q, R)} == {
+                number: clients.get(number) for number in (P, Q, R)
+            }

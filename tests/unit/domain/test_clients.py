@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,16 +14,17 @@ from hypothesis import strategies as st
 from chalicelib.domain.clients import (
     SHARDS,
     ClientFields,
+    ClientIds,
     check_operator,
     check_tag,
     check_timezone,
-    client_id_for,
     is_client_id,
     masked_phone,
     new_client,
     normalize_phone,
     operator_of,
     shard_of,
+    unkeyed_id_for,
     zone,
 )
 from chalicelib.domain.errors import Invalid
@@ -179,9 +181,36 @@ def test_what_is_no_time_zone_is_refused(name: str) -> None:
         ("+12125550100", "xfqgrfkrpxjgpdur", "07"),
     ],
 )
-def test_the_id_of_a_number_never_changes(number: str, client_id: str, shard: str) -> None:
-    """The directory, the ledger and their partitions depend on it."""
-    assert (client_id_for(number), shard_of(client_id)) == (client_id, shard)
+def test_the_id_from_before_there_were_keys_never_changes(number: str, client_id: str, shard: str) -> None:
+    """An old installation's directory, its ledger and their partitions depend on it."""
+    assert (unkeyed_id_for(number), shard_of(client_id)) == (client_id, shard)
+
+
+@pytest.mark.parametrize(("generation", "client_id"), [(0, "pjvcfwt7eknurqdg"), (1, "eoamqscfeuaql2qc")])
+def test_the_id_of_a_number_never_changes(generation: int, client_id: str) -> None:
+    """With the same key, as every directory, ledger and partition depends on it."""
+    assert ClientIds(bytes(range(32))).id_for("+79161234567", generation) == client_id
+
+
+def test_nobody_without_the_key_can_tell_the_id_of_a_number() -> None:
+    """Neither with the hash of earlier versions, nor with another installation's key; it depends on every byte."""
+    number, key = "+79161234567", bytes(range(32))
+    others = [key[:place] + bytes([key[place] ^ 1]) + key[place + 1 :] for place in range(32)]
+    ids = [unkeyed_id_for(number), *(ClientIds(one).id_for(number) for one in [key, *others])]
+    assert len(set(ids)) == len(ids)
+    assert all(map(is_client_id, ids))
+
+
+@pytest.mark.parametrize("length", [0, 15, 65])
+def test_what_is_no_key_makes_no_ids(length: int) -> None:
+    """An empty key least of all, whose ids would be those without a key."""
+    with pytest.raises(ValueError, match="16 to 64 bytes"):
+        ClientIds(b"k" * length)
+
+
+def test_a_key_appears_in_no_text() -> None:
+    """So that none is in a log."""
+    assert "secret" not in f"{ClientIds(b'a secret, of course')} {ClientIds(b'a secret, of course')!r}"
 
 
 def test_clients_are_spread_evenly_over_sixteen_shards() -> None:
@@ -207,7 +236,7 @@ def test_a_new_client_has_checked_fields() -> None:
     expected = ClientFactory(
         phone_number="+79161234567", operator="916", tag="vip", timezone="Europe/Moscow", opted_out=True
     )
-    assert made == expected
+    assert made == replace(expected, client_id="")
     assert new_client(ClientFields("+79161234567", "", **fields), START).operator == "916"
     assert new_client(ClientFields("+79161234567", "903", **fields), START).operator == "903"
 

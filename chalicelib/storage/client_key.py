@@ -1,0 +1,95 @@
+"""The key of the clients' ids: a secret of each installation, made once, and never changed afterwards.
+
+It lies in the table of clients, so that whoever has the ones has the other: a backup, a point in time, a table that a
+new stack adopts. Without its key nobody would be found by their number, and an import would add everybody once more.
+Who can read the table reads the numbers anyway: the key is to keep them from those who find an id in a log or a link.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ..clock import Backoff
+from ..domain.clients import MOST_GENERATIONS, Client, ClientIds, unkeyed_id_for
+from ..domain.errors import Unavailable
+from ..domain.mailings import Segment
+from .client_lists import ClientLists
+from .dynamodb import Item, read_items, translated
+from .models import Tables
+
+PLACE = "key"  # no client's id is so short
+_BYTES = 32
+_LOOK = 100  # clients
+
+
+class ClientKey:
+    """The key in DynamoDB, read at its first use in a process, and made at its first use ever."""
+
+    def __init__(
+        self, tables: Tables, dynamodb: Any, backoff: Backoff, lists: ClientLists, ids: ClientIds | None = None
+    ) -> None:
+        self._table = tables.clients.Meta.table_name
+        self._dynamodb = dynamodb
+        self._backoff = backoff
+        self._lists = lists
+        self._ids = ids
+
+    def ids(self) -> ClientIds:
+        """The ids that the key makes. Raises Unavailable if it cannot be read, or is damaged or lost."""
+        if self._ids is None:
+            self._ids = self._read() or self._make()
+        return self._ids
+
+    def _read(self) -> ClientIds | None:
+        key: Item = {"client_id": {"S": PLACE}}
+        items = list(read_items(self._dynamodb, self._backoff, self._table, [key], consistent=True))
+        return ids_of(items[0]) if items else None
+
+    def _make(self) -> ClientIds:
+        """Of all who make one at once, one succeeds; all have that one's then."""
+        some, _ = self._lists.list(Segment(), "", _LOOK)
+        if _are_keyed(some):
+            raise Unavailable("clients: the key of their ids is lost; restore its item from a backup of the table")
+        item: Item = {
+            "client_id": {"S": PLACE},
+            "id_key": {"S": secrets.token_hex(_BYTES)},
+            "unkeyed": {"BOOL": bool(some)},
+        }
+        with translated("clients"):
+            try:
+                self._dynamodb.put_item(
+                    TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(client_id)"
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+        made = self._read()
+        if made is None:
+            raise Unavailable("clients: the key of their ids is gone again")
+        return made
+
+
+def ids_of(item: Item) -> ClientIds:
+    """The ids that the item's key makes. Raises Unavailable if it holds no key."""
+    try:
+        return ClientIds(bytes.fromhex(item["id_key"]["S"]), item["unkeyed"]["BOOL"])
+    except (KeyError, ValueError) as error:
+        raise Unavailable("clients: the key of their ids is damaged; restore its item from a backup") from error
+
+
+def _are_keyed(clients: Sequence[Client]) -> bool:
+    """Whether these clients' ids were made with a key, as far as their present numbers tell."""
+    for client in clients:
+        if not client.renumbered:
+            return not is_unkeyed(client)
+    return False
+
+
+def is_unkeyed(client: Client) -> bool:
+    """Whether the id of a client whose number never changed was made without a key."""
+    chain = (unkeyed_id_for(client.phone_number, generation) for generation in range(MOST_GENERATIONS))
+    return client.client_id in chain
