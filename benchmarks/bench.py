@@ -38,6 +38,7 @@ from benchmarks import (
     plots,
     punctuality,
     start,
+    walls,
 )
 from benchmarks.figures import Figure, figures, percentile, table
 from benchmarks.progress import say
@@ -242,6 +243,13 @@ def starting(options: Options) -> Part:
     return found | {"tests": tests}, "\n\n".join(texts)
 
 
+def at_once(options: Options) -> Part:
+    """Many mailings at once, on a simulated clock."""
+    mailing.quiet()
+    found = {"checks": walls.checks(1000 if options.short else walls.MANY)}
+    return found, walls.report(found)
+
+
 PARTS: dict[str, Callable[[Options], Part]] = {
     "job": job,
     "cpu": processor,
@@ -250,6 +258,7 @@ PARTS: dict[str, Callable[[Options], Part]] = {
     "start": starting,
     "growth": growing,
     "cost": money,
+    "walls": at_once,
 }
 
 

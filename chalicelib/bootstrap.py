@@ -19,8 +19,10 @@ from .gateways import create_gateway
 from .gateways.base import Gateway
 from .queues import Queue
 from .services.accounts import AccountService
+from .services.at_once import AtOnce
 from .services.clients import ClientService
 from .services.dead_letters import DeadLetters
+from .services.dispatching.checks import Checker
 from .services.dispatching.closing import Closer
 from .services.dispatching.completion import Completion
 from .services.dispatching.dispatcher import Dispatcher
@@ -49,6 +51,7 @@ from .services.sending.table_pace import TablePace
 from .services.statistics import StatisticsService
 from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
+from .storage.check_slices import CheckSlices
 from .storage.clients import ClientRepository
 from .storage.gateway_control import ControlRepository
 from .storage.heartbeats import HeartbeatRepository
@@ -140,9 +143,11 @@ def build(
     control = GatewayControlService(
         ControlRepository(tables, dynamodb, backoff), settings.circuit_threshold, clock, rng
     )
+    at_once = AtOnce(executor)
     feeder = Feeder(
         settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
     )
+    zones = ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock)
     walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)
     imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
     reports = ReportService(
@@ -174,8 +179,9 @@ def build(
         feeder=feeder,
         dispatcher=Dispatcher(
             mailings,
-            Expander(clients, mailings, ledger, control, send_queue, clock, rng),
+            Expander(settings, clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,
+            Checker(mailings, CheckSlices(tables), feeder, zones, control, dispatch_queue, at_once, clock),
             Completion(
                 mailings,
                 ledger,
@@ -188,7 +194,7 @@ def build(
             Reopener(mailings, ledger, walker, feeder, clock),
             control,
             imports,
-            ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock),
+            zones,
             dispatch_queue,
             clock,
         ),

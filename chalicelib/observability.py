@@ -53,6 +53,10 @@ COUNT, MILLISECONDS, NO_UNIT = "Count", "Milliseconds", "None"
 
 MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were created")
 MAILINGS_UNDER_WAY = Metric("MailingsUnderWay", NO_UNIT, "Running and paused mailings that a tick found")
+MAILINGS_UNCHECKED = Metric(
+    "MailingsUnchecked", NO_UNIT, "Mailings under way that nobody has looked at since the last tick: it is behind"
+)
+CHECK_ROUND = Metric("CheckRound", MILLISECONDS, "How long it took to look at all mailings under way once")
 MAILINGS_STALLED = Metric(
     "MailingsStalled", NO_UNIT, "Mailings that run, or should run, without progress for five minutes"
 )
@@ -94,6 +98,8 @@ REPORTS_SENT = Metric("ReportsSent", COUNT, "Daily reports that were sent")
 METRICS = (
     MAILINGS_CREATED,
     MAILINGS_UNDER_WAY,
+    MAILINGS_UNCHECKED,
+    CHECK_ROUND,
     MAILINGS_STALLED,
     START_LATENESS,
     DISPATCH_LAG,

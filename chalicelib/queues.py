@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -86,6 +86,7 @@ class UnitKind(StrEnum):
     REOPEN = "reopen"  # put ended messages back
     PURGE = "purge"  # remove a deleted mailing's ledger
     IMPORT = "import"  # write the clients of an import
+    CHECK = "check"  # look at some of the mailings under way
     ZONES = "zones"  # have waiting messages follow their clients' zones
 
 
@@ -98,7 +99,8 @@ class Unit:
     """A piece of the dispatcher's work.
 
     COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one in a lap (see Walk). `hop`
-    counts the units of a chain, each of which sent the next.
+    counts the units of a chain, each of which sent the next. A CHECK is for the mailings of `mailing_ids`, which are a
+    `slice` of all.
     """
 
     kind: UnitKind
@@ -108,6 +110,8 @@ class Unit:
     hop: int = 0
     import_id: str = ""
     lap: int = 0
+    mailing_ids: tuple[str, ...] = ()
+    slice: str = ""
 
     @classmethod
     def parse(cls, body: str) -> Unit:
@@ -116,9 +120,10 @@ class Unit:
             fields = json.loads(body)
             kind = fields["kind"]
             unit = cls(**fields | {"kind": UnitKind(_FORMER_KINDS.get(kind, kind))})
+            unit = replace(unit, mailing_ids=tuple(unit.mailing_ids))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Malformed(Fault.NOT_A_UNIT, what=type(error).__name__) from error
-        texts = (unit.mailing_id, unit.shard, unit.import_id)
+        texts = (unit.mailing_id, unit.shard, unit.import_id, unit.slice, *unit.mailing_ids)
         numbers = (unit.revision, unit.hop, unit.lap)
         if not (all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)):
             raise Malformed(Fault.NOT_A_UNIT, what="a field has the wrong type")

@@ -221,6 +221,7 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         of_service(observability.MAILINGS_CREATED),
         of_service(observability.MAILINGS_UNDER_WAY, "Maximum"),
         of_service(observability.MAILINGS_STALLED, "Maximum"),
+        of_service(observability.MAILINGS_UNCHECKED, "Maximum"),
         of_service(observability.REPORTS_SENT),
     )
     flow = [of_service(metric) for metric in (observability.MESSAGES_CREATED, observability.MESSAGES_DISPATCHED)]
@@ -235,7 +236,8 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         of_service(observability.LEDGER_BUSY),
         of_service(observability.CIRCUIT_STATE, "Maximum"),
     ]
-    late = [of_service(metric, "Maximum") for metric in (observability.START_LATENESS, observability.DISPATCH_LAG)]
+    delays = (observability.START_LATENESS, observability.DISPATCH_LAG, observability.CHECK_ROUND)
+    late = [of_service(metric, "Maximum") for metric in delays]
     return [
         ("Mailings", list(mailings)),
         ("Messages: dispatched", [*flow, of_service(observability.BATCH_SIZE, "Average", "batch size, average")]),

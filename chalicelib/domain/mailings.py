@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .clients import check_operator, check_tag
+from .deadlines import APART, is_over
 from .errors import Conflict, FieldError, Invalid
 from .faults import Fault
 from .local_window import LocalWindow
@@ -18,6 +19,7 @@ MAX_SEGMENT_VALUES = 50
 MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
 REDRIVING = "redriving"  # stands in Mailing.reopening while single messages are put back
+_LOOK_HOLDS = timedelta(minutes=10)  # at the waiting messages of a mailing
 MAX_HISTORY = 30  # changes of status that are kept; a mailing has few, unless somebody pauses it all day
 
 
@@ -184,6 +186,14 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """What a look at all waiting messages of a mailing found: none is due before `due_at`; None if there was none."""
+
+    looked_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class MailingState:
     """Everything that stands under one mailing's key, read in one query.
 
@@ -195,6 +205,20 @@ class MailingState:
     statistics: Statistics = field(default_factory=lambda: Statistics(0, Counter(), False))
     progress_at: datetime | None = None
     doubtful: bool = False
+    sleep: Sleep | None = None
+
+    def sleeps(self, now: datetime, until: datetime) -> bool:
+        """Whether it is known without another look that no waiting message is due by then.
+
+        Whoever has a message wait counts that afterwards, so a look holds as long as nothing is counted; and for some
+        minutes only, whatever happens.
+        """
+        if self.sleep is None or is_over(self.sleep.looked_at + _LOOK_HOLDS, now, _LOOK_HOLDS):
+            return False
+        changed_at = max(self.progress_at or self.mailing.updated_at, self.mailing.updated_at)
+        if changed_at + APART >= self.sleep.looked_at:
+            return False
+        return self.sleep.due_at is None or self.sleep.due_at > until
 
     @property
     def next_to_feed(self) -> ShardProgress | None:

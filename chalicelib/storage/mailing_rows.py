@@ -11,7 +11,7 @@ from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment, ShardProgress, Statistics
+from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment, ShardProgress, Sleep, Statistics
 from ..domain.statuses import MailingStatus
 from .models import MailingModel, from_ms, to_ms
 
@@ -167,4 +167,5 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
         by_status = Counter(dict(mailing.final))
         total = by_status.total()
     statistics = Statistics(total, by_status, dispatched)
-    return MailingState(mailing, progress, statistics, progress_at, tally.counters[DOUBTS] > 0)
+    sleep = next((Sleep(row.looked_at, row.due_at) for row in rows if row.looked_at), None)
+    return MailingState(mailing, progress, statistics, progress_at, tally.counters[DOUBTS] > 0, sleep)

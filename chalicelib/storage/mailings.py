@@ -16,7 +16,8 @@ from ..domain.clients import KEY_SEPARATOR, SHARDS
 from ..domain.counters import Tally
 from ..domain.errors import NotFound, Unavailable
 from ..domain.idempotency import OrderedMailing, RequestKey
-from ..domain.mailings import Mailing, MailingState, ShardProgress
+from ..domain.local_window import WindowPolicy
+from ..domain.mailings import Mailing, MailingState, ShardProgress, Sleep
 from ..domain.statuses import MailingStatus
 from .counters import Counters
 from .dynamodb import Item, read_items, transact, translated, was_refused
@@ -263,6 +264,13 @@ class MailingRepository:
             for row in self._model.query(str(status), condition, index_name="by_status"):
                 yield mailing_of(row)
 
+    def ids_with_status(self, status: MailingStatus) -> Iterator[tuple[str, bool]]:
+        """The ids of all mailings of a status, each with whether its messages may wait for their clients' hours."""
+        names = ["mailing_id", "part", "window_policy"]
+        with translated("mailings"):
+            for row in self._model.query(str(status), index_name="by_status", attributes_to_get=names):
+                yield row.mailing_id, row.window_policy == WindowPolicy.DEFER
+
     def first_of(self, status: MailingStatus, limit: int) -> Sequence[Mailing]:
         """Up to `limit` mailings of a status, the earliest start first."""
         with translated("mailings"):
@@ -344,6 +352,12 @@ class MailingRepository:
             self._model.feed_round.set(old.feed_round + 1),
         ]
         return self._update_shard(mailing_id, old.shard, condition, actions)
+
+    def note_sleep(self, mailing_id: str, sleep: Sleep) -> None:
+        """Keep what a look at the waiting messages found. Nothing happens if there is no such mailing any more."""
+        due_at = self._model.due_at.set(sleep.due_at) if sleep.due_at else self._model.due_at.remove()
+        actions = [self._model.looked_at.set(sleep.looked_at), due_at]
+        self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), actions)
 
     def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: Sequence[Any]) -> bool:
         exists = self._model.part.exists()

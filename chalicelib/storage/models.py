@@ -195,6 +195,9 @@ class MailingModel(Row):
     waiting = NumberAttribute(null=True)
     first_sent_at = MomentAttribute(null=True)
     last_sent_at = MomentAttribute(null=True)
+    # SHARD#00, of the last look at all waiting messages
+    looked_at = MomentAttribute(null=True)
+    due_at = MomentAttribute(null=True)
     # A walk
     round = UnicodeAttribute(null=True)
     lap = NumberAttribute(null=True)
@@ -307,7 +310,8 @@ class SettingModel(Row):
 
     scope = UnicodeAttribute(hash_key=True)
     name = UnicodeAttribute(range_key=True)
-    amount = NumberAttribute(null=True)  # of a counter
+    amount = NumberAttribute(null=True)  # of a counter, or of a slice of mailings
+    began_at = MomentAttribute(null=True)
     owner = UnicodeAttribute(null=True)
     lease_until = MomentAttribute(null=True)
     body = UnicodeAttribute(null=True)

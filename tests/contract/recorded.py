@@ -20,6 +20,7 @@ from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.queues import Hint, Unit
+from chalicelib.services.dispatching.checks import AT_ONCE
 from chalicelib.services.mailing_fields import MailingFields
 from infra.local.lambda_context import LambdaContext
 from tests.contract.calls import permissions_for
@@ -56,6 +57,7 @@ def record_workers() -> dict[str, set[Permission]]:
         _a_mailing_with_trouble(world)
         _a_mailing_to_an_operator(world)
         _mailings_that_are_stopped(world)
+        _more_than_a_tick_looks_at(world)
         _a_stalled_mailing(world)
         _an_import(world)
     return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender")}
@@ -132,6 +134,14 @@ def _mailings_that_are_stopped(world: World) -> None:
     mailings.delete(gone.mailing_id)
     world.run_for(600)
     assert (world.status(waiting), world.status(never)) == ("cancelled", "expired")
+
+
+def _more_than_a_tick_looks_at(world: World) -> None:
+    """So that it sends units for slices of them."""
+    mailings = world.services.mailings
+    for _ in range(AT_ONCE + 1):
+        mailings.pause(world.create_mailing(starts_in=600, lasts=60).mailing_id)
+    world.run_for(900)
 
 
 def _a_stalled_mailing(world: World) -> None:

@@ -19,6 +19,7 @@ from app import app
 from chalicelib import workers
 from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
+from chalicelib.services import at_once
 from chalicelib.services.sending import calls
 from chalicelib.storage.models import Tables
 from tests.support.client_ids import CLIENT_IDS
@@ -117,6 +118,8 @@ class Environments:
                     calls, "Calls", lambda *given: made(*given, TurnQueue(self.world.scheduler))
                 )
                 stack.enter_context(in_turns)
+                results = mock.patch.object(at_once, "SimpleQueue", partial(TurnQueue, self.world.scheduler))
+                stack.enter_context(results)
             handlers = {name: self._invoked(name, app.handler_map[name]) for name in TIMEOUTS}
             stack.enter_context(mock.patch.dict(app.handler_map, handlers))
             yield

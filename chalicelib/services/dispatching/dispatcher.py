@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.clients import SHARDS
-from ...domain.deadlines import is_over
 from ...domain.errors import NotFound, Unavailable
 from ...domain.gateway_control import CIRCUITS
-from ...domain.heartbeats import STALLED_AFTER, is_stalled
-from ...domain.mailings import LATE_AFTER, Late, Mailing, MailingState, ShardProgress
+from ...domain.heartbeats import STALLED_AFTER
+from ...domain.mailings import LATE_AFTER, Late, ShardProgress
 from ...domain.sending_rules import closing_status
-from ...domain.statuses import UNDER_WAY, MailingStatus
+from ...domain.statuses import MailingStatus
 from ...observability import (
     CIRCUIT_STATE,
     DISPATCH_LAG,
     MAILINGS_STALLED,
-    MAILINGS_UNDER_WAY,
     START_LATENESS,
     logger,
     measure,
@@ -28,16 +25,15 @@ from ...queues import Queue, Unit, UnitKind
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from ..imports import ImportService
+from .checks import AHEAD, Checker
 from .completion import Completion
-from .expansion import PAGES, SHARD_LEASE, Expander
+from .expansion import PAGES, Expander
 from .feeder import Feeder
 from .reopening import Reopener
 from .zone_changes import ZoneChanges
 
-_AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
 _EARLY = timedelta(seconds=1)
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page, or a mailing's turn in the tick, may take
-_AT_ONCE = 200  # deleted and cancelled mailings that a tick looks at
+_AT_ONCE = 200  # deleted mailings that a tick has removed
 
 
 class Dispatcher:
@@ -48,6 +44,7 @@ class Dispatcher:
         mailings: MailingRepository,
         expander: Expander,
         feeder: Feeder,
+        checker: Checker,
         completion: Completion,
         reopener: Reopener,
         control: GatewayControlService,
@@ -59,6 +56,7 @@ class Dispatcher:
         self._mailings = mailings
         self._expander = expander
         self._feeder = feeder
+        self._checker = checker
         self._completion = completion
         self._reopener = reopener
         self._control = control
@@ -77,6 +75,8 @@ class Dispatcher:
                     self._expand(unit, deadline)
                 case UnitKind.FEED:
                     self._feeder.feed(unit.hop, deadline)
+                case UnitKind.CHECK:
+                    self._checker.check(unit, deadline)
                 case UnitKind.RESUME:
                     self._resume(unit.mailing_id)
                 case UnitKind.COMPLETE | UnitKind.STALLED | UnitKind.RECOUNT:
@@ -122,11 +122,8 @@ class Dispatcher:
                 logger.warning(
                     "the first page was not read, will be retried", mailing_id=mailing.mailing_id, error=str(error)
                 )
-            self._send_expansions(mailing.mailing_id, SHARDS)
-            self._settle_at_end(running, now)
-
-    def _send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
-        self._dispatch_queue.send([Unit(UnitKind.EXPAND, mailing_id, shard).body() for shard in shards])
+            self._checker.send_expansions(mailing.mailing_id, SHARDS)
+            self._checker.settle_at_end(running, now)
 
     # -- expand
 
@@ -152,76 +149,27 @@ class Dispatcher:
         state = self._mailings.state(mailing_id)
         if state.mailing.status is MailingStatus.RUNNING:
             self._feeder.restart(state)
-            self._continue(state)
+            self._checker.go_on(state)
 
     # -- the tick
 
     def tick(self, deadline: datetime) -> None:
-        """The tick, once a minute: launch what is due, and restart whatever has stopped."""
+        """The tick, once a minute: launch what is due, and restart whatever has stopped.
+
+        Raises Unavailable at its end if it could not look at a mailing.
+        """
         now, stalled = self._clock.now(), 0
-        for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + _AHEAD):
+        launches: list[tuple[str, float]] = []
+        for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + AHEAD):
             stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent what launches it
-            delay = max(0, int((mailing.start_at - now).total_seconds()))
             unit = Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision)
-            self._dispatch_queue.send([unit.body()], delay)
-        under_way = [mailing for status in UNDER_WAY for mailing in self._mailings.with_status(status)]
-        going = [mailing.mailing_id for mailing in under_way]
-        self._zones.ask(under_way)
-        measure(MAILINGS_UNDER_WAY, len(going))
-        control = self._control.state()
-        measure(CIRCUIT_STATE, CIRCUITS.index(control.circuit))
-        for mailing_id in (*going, *self._mailings.closing(_AT_ONCE)):
-            if self._clock.now() >= deadline - _STOP_BEFORE:
-                return
-            try:
-                state, tally = self._mailings.detail(mailing_id)
-                stalled += is_stalled(state, tally, control, now)
-                self._continue(state)
-            except NotFound:
-                self._mailings.closed(mailing_id)
-        measure(MAILINGS_STALLED, stalled)
+            launches.append((unit.body(), int((mailing.start_at - now).total_seconds())))
+        self._dispatch_queue.send_each(launches)
+        measure(CIRCUIT_STATE, CIRCUITS.index(self._control.state().circuit))
+        looked = self._checker.tick(deadline)
+        measure(MAILINGS_STALLED, stalled + looked.stalled)
         for mailing_id in self._mailings.deleted(_AT_ONCE):
             self._dispatch_queue.send([Unit(UnitKind.PURGE, mailing_id).body()])
         self._imports.go_on()
-
-    def _settle_at_end(self, mailing: Mailing, now: datetime) -> None:
-        """Schedule the end of a mailing that ends before the next tick."""
-        if closing_status(mailing, now) is None and mailing.end_at - now <= _AHEAD:
-            self._dispatch_queue.send_each(
-                [(Unit(UnitKind.COMPLETE, mailing.mailing_id).body(), (mailing.end_at - now).total_seconds())]
-            )
-
-    def _continue(self, state: MailingState) -> None:
-        """Restart whatever has stopped in one mailing."""
-        mailing = state.mailing
-        mailing_id = mailing.mailing_id
-        now = self._clock.now()
-        if mailing.launched_at is None:
-            if mailing.end_at <= now:  # paused before it began, until its window closed
-                self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
-            return
-        idle = [shard.shard for shard in state.shards.values() if not shard.expanded and _lease_is_over(shard, now)]
-        if idle:
-            self._send_expansions(mailing_id, idle)
-        self._settle_at_end(mailing, now)
-        unit: UnitKind | None = None
-        if closing_status(mailing, now):
-            unit = UnitKind.COMPLETE
-        elif mailing.reopening:
-            unit = UnitKind.REOPEN
-        elif state.statistics.settled:
-            unit = UnitKind.COMPLETE
-        elif mailing.status is MailingStatus.RUNNING and self._feeder.is_stalled(state):
-            unit = UnitKind.STALLED
-        if unit:
-            self._dispatch_queue.send([Unit(unit, mailing_id).body()])
-        if (
-            unit in (None, UnitKind.REOPEN)
-            and mailing.status is MailingStatus.RUNNING
-            and self._feeder.is_needed(state)
-        ):
-            self._feeder.ensure()
-
-
-def _lease_is_over(shard: ShardProgress, now: datetime) -> bool:
-    return is_over(shard.lease_until, now, SHARD_LEASE)
+        if looked.failed:
+            raise Unavailable(f"{looked.failed} mailings could not be looked at; the log says why")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
+from ...config import Settings
 from ...domain.clients import Client, shard_of
 from ...domain.counters import counters_of
 from ...domain.errors import Unavailable
@@ -53,6 +54,7 @@ class Expander:
 
     def __init__(
         self,
+        settings: Settings,
         clients: ClientRepository,
         mailings: MailingRepository,
         ledger: Ledger,
@@ -61,6 +63,7 @@ class Expander:
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
+        self._little = settings.queue_high_water // 4
         self._clients = clients
         self._mailings = mailings
         self._ledger = ledger
@@ -125,11 +128,12 @@ class Expander:
         if shard.counted_at:  # later than all rows that are counted, so that the others can be told from them
             now = max(now, shard.counted_at + _TICK)
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
-        # small mailing needs nothing else; the rest waits in the ledger, fed as fast as it is sent.
-        first = not shard.cursor and self._unhindered(mailing, now)
-        rows = [_row(mailing, client, now, hinted=first) for client in _each_once(clients)]
+        # small mailing needs nothing else; so does any other that finds the queue nearly empty, as where a new table
+        # takes rows more slowly than they are sent. The rest waits in the ledger, fed as fast as it is sent.
+        direct = self._unhindered(mailing, now) and (not shard.cursor or self._is_nearly_empty())
+        rows = [_row(mailing, client, now, hinted=direct) for client in _each_once(clients)]
         added = self._insert(rows, left)
-        if first:
+        if direct:
             hinted = [row.client_id for row in rows if row.hinted]
             self._send_queue.send(hints_for(mailing.mailing_id, hinted))
             measure(MESSAGES_DISPATCHED, len(hinted))
@@ -145,7 +149,7 @@ class Expander:
             cursor=cursor,
             expanded=not cursor,
             rows=shard.rows + len(added) + len(left),
-            fed=first and not cursor and not late and not shard.taken_over,
+            fed=direct and not shard.cursor and not cursor and not late and not shard.taken_over,
             taken_over=False,
             lease_until=now + SHARD_LEASE,
             counted_at=now,
@@ -177,6 +181,10 @@ class Expander:
         rows = [_row(mailing, client, now, hinted=False) for client in clients]
         there = self._ledger.read([row.key for row in rows]) if rows else {}
         return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""
+
+    def _is_nearly_empty(self) -> bool:
+        """Whether the send queue holds so little that senders may soon have nothing to do."""
+        return self._send_queue.depth() < self._little
 
     def _unhindered(self, mailing: Mailing, now: datetime) -> bool:
         """Whether the queue may be given messages without asking how many it holds."""

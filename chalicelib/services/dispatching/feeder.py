@@ -11,7 +11,7 @@ from ...config import Settings
 from ...domain.clients import SHARDS
 from ...domain.counters import DOUBTS
 from ...domain.deadlines import is_over
-from ...domain.mailings import MailingState
+from ...domain.mailings import MailingState, Sleep
 from ...domain.messages import HINT_SIZE
 from ...domain.recounts import RECOUNT_AFTER
 from ...domain.statuses import MailingStatus
@@ -21,7 +21,7 @@ from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from .expansion import SHARD_LEASE
-from .feeder_rounds import FeederRounds, is_due_soon, look_until
+from .feeder_rounds import EVER, SOON, FeederRounds, is_due_soon
 
 _FEEDER = "feeder"  # a lease
 _LEASE = timedelta(seconds=20)
@@ -115,8 +115,16 @@ class Feeder:
         if state.statistics.by_status["waiting"] <= 0:
             return False
         now, mailing = self._clock.now(), state.mailing
-        first = (self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), None, 1) for shard in SHARDS)
-        return any(is_due_soon(due_at, now) for found in first for due_at, _ in found)
+        if state.sleeps(now, now + SOON):
+            return False
+        first: datetime | None = None
+        for shard in SHARDS:
+            for due_at, _ in self._ledger.due(mailing.mailing_id, shard, now + EVER, None, 1):
+                if is_due_soon(mailing, due_at, now):
+                    return True
+                first = min(first or due_at, due_at)
+        self._mailings.note_sleep(mailing.mailing_id, Sleep(now, first))
+        return False
 
     def is_idle(self) -> bool:
         """Whether the send queue is empty and no sender is working on anything from it."""

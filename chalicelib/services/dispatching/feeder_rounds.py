@@ -25,10 +25,10 @@ from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
 
 SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
 _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
-_PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
+_PARKEDEVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
 _LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
 _PAGE = 500  # rows
-_EVER = timedelta(days=366)
+EVER = timedelta(days=366)
 # Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.
 _AHEAD = HORIZON * 0.75
 
@@ -166,7 +166,7 @@ class FeederRounds:
     def _has_parked_soon(self, state: MailingState) -> bool:
         if state.statistics.by_status["waiting"] <= 0:
             return False
-        return is_over(self._parked_from.get(state.mailing.mailing_id), self._clock.now(), _PARKED_EVERY)
+        return is_over(self._parked_from.get(state.mailing.mailing_id), self._clock.now(), _PARKEDEVERY)
 
     def _feed_parked(self, mailing: Mailing, limit: int, wait: int) -> int:
         """Hints for parked messages, to be seen when they are due."""
@@ -182,7 +182,7 @@ class FeederRounds:
             if found >= limit:
                 break
         else:
-            self._parked_from[mailing_id] = now + _PARKED_EVERY
+            self._parked_from[mailing_id] = now + _PARKEDEVERY
         return self._send(mailing_id, by_delay)
 
     def _due(self, mailing: Mailing, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
@@ -194,7 +194,7 @@ class FeederRounds:
             new += [
                 (due_at, client)
                 for due_at, client in page
-                if is_due_soon(due_at, now) and (mailing.mailing_id, client, due_at) not in self._hinted
+                if is_due_soon(mailing, due_at, now) and (mailing.mailing_id, client, due_at) not in self._hinted
             ]
             if len(page) < _PAGE:
                 break
@@ -206,12 +206,12 @@ def look_until(mailing: Mailing, now: datetime) -> datetime:
     """The time up to which parked messages are looked for. Messages that wait for no local hours wait for minutes at
     most, so they are looked for however late they seem to be due: then the clock was set back.
     """
-    return now + (SOON if mailing.local_window else _EVER)
+    return now + (SOON if mailing.local_window else EVER)
 
 
-def is_due_soon(due_at: datetime, now: datetime) -> bool:
-    """Whether what was found until then is to have its hint now."""
-    return due_at <= now + SOON or is_over(due_at, now, PARKED_AT_MOST)
+def is_due_soon(mailing: Mailing, due_at: datetime, now: datetime) -> bool:
+    """Whether a parked message is to have its hint now; see `look_until`."""
+    return due_at <= now + SOON or (mailing.local_window is None and is_over(due_at, now, PARKED_AT_MOST))
 
 
 def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:

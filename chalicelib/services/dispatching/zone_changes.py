@@ -50,10 +50,9 @@ class ZoneChanges:
         self._dispatch_queue = dispatch_queue
         self._clock = clock
 
-    def ask(self, mailings: Iterable[Mailing]) -> None:
-        """Have the log followed, if any of these mailings has messages that may wait for their clients' hours."""
-        if _waiting_for_hours(mailings):
-            self._dispatch_queue.send([Unit(UnitKind.ZONES).body()])
+    def ask(self) -> None:
+        """Have the log followed; for whoever knows of messages that may wait for their clients' hours."""
+        self._dispatch_queue.send([Unit(UnitKind.ZONES).body()])
 
     def follow(self, deadline: datetime) -> None:
         """Go through what was changed since the last time; where this ends, the next one goes on."""

@@ -1,0 +1,118 @@
+"""`make bench PARTS=walls`: how far the service goes with many mailings at once, on a simulated clock.
+
+The code is the real one, with as many workers as the template allows. Each call of AWS takes 10 ms of virtual time, and
+the tables take what a new on-demand table takes (`tests/support/table_limits.py`). CPU time is not in it.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ministack.services import dynamodb as engine
+
+from benchmarks.figures import table
+from benchmarks.mailing import AWS_SECONDS, WORKERS
+from benchmarks.progress import say
+from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.statuses import MailingStatus
+from infra.local import ordered_reads, remembered_parses
+from tests.support.aws import Call
+from tests.support.capacity import Capacity
+from tests.support.world import World, new_world
+
+MANY = 20_000
+DISPATCHERS = 20
+
+
+@contextmanager
+def a_world(**options: Any) -> Iterator[tuple[World, list[Callable[[Call], None]]]]:
+    """A service whose calls take their time, and who is to be told of each of them."""
+    ordered_reads.install()
+    remembered_parses.install()
+    watchers: list[Callable[[Call], None]] = []
+    workers = options.pop("workers_of", WORKERS | {"dispatcher": DISPATCHERS})
+    with new_world(seed=1, workers_of=workers, sender_batch=None, threads=True, **options) as world:
+
+        def before(call: Call) -> None:
+            for watcher in watchers:
+                watcher(call)
+            if world.scheduler.current:
+                world.clock.sleep(AWS_SECONDS)
+
+        world.add_clients(1)
+        world.limits.spared = lambda: world.scheduler.current is None
+        world.limits.limit(Capacity())
+        world.aws.before = before
+        yield world, watchers
+
+
+def running(world: World, count: int, **fields: Any) -> list[str]:
+    """So many mailings that run, of each of which nothing is to be done: copies of one in the emulator's own tables."""
+    one: Mailing = world.create_mailing(lasts=7 * 86_400, **fields)
+    now = world.clock.now()
+    launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now)
+    world.services.mailings._mailings.launch(one, launched)
+    items = engine._tables[world.settings.mailings_table]
+    parts = dict(items["items"][one.mailing_id])
+    for part, item in parts.items():
+        if part.startswith("SHARD#"):
+            engine._set_item(items, one.mailing_id, part, _as_fed(item))
+    parts = dict(items["items"][one.mailing_id])
+    ids = [one.mailing_id]
+    for number in range(1, count):
+        mailing_id = f"{one.mailing_id[:18]}{number:08d}"
+        for part, item in parts.items():
+            engine._set_item(items, mailing_id, part, copy.copy(item) | {"mailing_id": {"S": mailing_id}})
+        ids.append(mailing_id)
+    world.bodies(world.settings.dispatch_queue)
+    return ids
+
+
+def _as_fed(item: dict[str, Any]) -> dict[str, Any]:
+    """A shard all of whose rows, ten of them, are waiting, so that somebody has to know until when."""
+    counts = {"rows": {"N": "10"}, "waiting": {"N": "10"}}
+    return item | {"expanded": {"BOOL": True}, "fed": {"BOOL": True}} | counts
+
+
+def checks(count: int, minutes: int = 3) -> dict[str, float]:
+    """How long running mailings go without being looked at, in seconds, and how long a round of all takes."""
+    say(f"{count:,} running mailings that wait for their hours")
+    with a_world(workers_of={"tick": 1, "dispatcher": DISPATCHERS}) as (world, watchers):
+        known = set(running(world, count))
+        looks: dict[str, list[datetime]] = defaultdict(list)
+
+        def note(call: Call) -> None:
+            if call.operation == "dynamodb.Query" and b"-mailings" in call.body and b"IndexName" not in call.body:
+                values = json.loads(call.body)["ExpressionAttributeValues"].values()
+                looks_at = {value.get("S", "") for value in values} & known
+                for mailing_id in looks_at:
+                    looks[mailing_id].append(world.clock.now())
+
+        watchers.append(note)
+        began = world.clock.now()
+        world.run_for(60 * minutes)
+        gaps = []
+        for mailing_id in known:
+            moments = [began, *looks[mailing_id], world.clock.now()]
+            gaps.append(max(later - one for one, later in itertools.pairwise(moments)))
+        first = max((looks[one][0] for one in known if looks[one]), default=began) - began
+        return {
+            "mailings": count,
+            "never": sum(not looks[one] for one in known),
+            "first_round_s": first / timedelta(seconds=1),
+            "longest_gap_s": max(gaps) / timedelta(seconds=1),
+        }
+
+
+def report(found: dict[str, dict[str, float]]) -> str:
+    """A table with a line for each measure."""
+    rows = [(name, ", ".join(f"{key} {value:g}" for key, value in one.items())) for name, one in found.items()]
+    return table(("measure", "what came of it"), rows)

@@ -1,0 +1,60 @@
+"""Work on many things at once: what waits for AWS most of its time is done in threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from ..domain.errors import Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+WIDTH = 8  # threads
+_LONGEST = 100.0  # seconds until the next of them has ended: every call of AWS has given up long before
+
+
+class AtOnce:
+    """Threads that are shared by all who ask. Nobody may ask from within one of them."""
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._executor = executor or ThreadPoolExecutor(WIDTH, thread_name_prefix="at-once")
+
+    def map(self, work: Callable[[T], R], things: Iterable[T]) -> list[R]:
+        """What the work answers for each of the things, in their order.
+
+        What it raises for one of them is raised once the others are done, and before that for none of them.
+        """
+        waiting = deque(enumerate(things))
+        count = len(waiting)
+        ended: SimpleQueue[tuple[int, R | None, Exception | None]] = SimpleQueue()
+
+        def run() -> None:
+            while waiting:
+                try:
+                    place, thing = waiting.popleft()
+                except IndexError:  # another thread was quicker
+                    return
+                try:
+                    ended.put((place, work(thing), None))
+                except Exception as error:  # the boundary of a thread: who asked gets it
+                    ended.put((place, None, error))
+
+        for _ in range(min(count, WIDTH)):
+            self._executor.submit(copy_context().run, run)  # so that what it logs has the request's id
+        found: dict[int, R] = {}
+        failed: Exception | None = None
+        for _ in range(count):
+            try:
+                place, answer, error = ended.get(timeout=_LONGEST)
+            except Empty as late:
+                raise Unavailable("a thread gives no answer") from late
+            if error is None:
+                found[place] = answer  # type: ignore[assignment]
+            failed = failed or error
+        if failed:
+            raise failed
+        return [found[place] for place in range(count)]

@@ -1,0 +1,60 @@
+"""Sending does not wait until a large mailing is expanded: nothing is silent between the first message and the last."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.services.dispatching import expansion
+from tests.support.aws import Call
+from tests.support.world import World, new_world
+
+CLIENTS = 800
+MOST = timedelta(seconds=2)
+
+
+def slow_pages(world: World, seconds: float) -> None:
+    """Let each page of clients take its time, as a new table does with the rows of one."""
+
+    def before(call: Call) -> None:
+        if b'"by_tag"' in call.body:
+            world.clock.sleep(seconds)
+        world.scheduler.io_point()
+
+    world.aws.before = before
+
+
+def longest_silence(world: World) -> timedelta:
+    moments = sorted(call.at for call in world.gateway.log)
+    return max(later - one for one, later in itertools.pairwise(moments))
+
+
+def test_a_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects ten pages of each shard, one a second, to be sent as they come, and nobody's message twice."""
+    monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
+    monkeypatch.setattr(expansion, "PAGE", 5)
+    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
+        world.add_clients(CLIENTS)
+        slow_pages(world, 1)
+        world.run_until_finished(world.create_mailing())
+        assert len(world.gateway.log) == len(world.gateway.calls()) == CLIENTS
+        assert longest_silence(world) <= MOST
+        assert world.gateway.log[-1].at - world.gateway.log[0].at >= 3 * MOST  # it took its time
+
+
+def test_pages_that_found_the_queue_full_are_fed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects everybody to get it, though the last page of a shard goes to the queue at once and others do not."""
+    monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
+    monkeypatch.setattr(expansion, "PAGE", 5)
+    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
+        world.add_clients(CLIENTS)
+        slow_pages(world, 1)
+        mailing = world.create_mailing()
+        url = world.sqs.get_queue_url(QueueName=world.settings.send_queue)["QueueUrl"]
+        full = [{"Id": str(number), "MessageBody": "none", "DelaySeconds": 5} for number in range(10)]
+        for _ in range(30):
+            world.sqs.send_message_batch(QueueUrl=url, Entries=full)
+        world.run_until_finished(mailing, limit=50)  # before anybody looks why nothing comes of it
+        assert len(world.gateway.log) == len(world.gateway.calls()) == CLIENTS
