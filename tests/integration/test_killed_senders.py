@@ -192,7 +192,8 @@ def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(world:
 def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(world: World, people: int) -> None:
     """Their rows wait for the gateway, and no count says that anybody waits; they are called all the same."""
     later = Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
-    world.gateway.script = lambda gateway_id, nth: later if nth == 1 else OK
+    busy_until = world.clock.now() + timedelta(seconds=60)
+    world.gateway.script = lambda gateway_id, nth: later if world.clock.now() < busy_until else OK
     world.add_clients(people)
     mailing = world.create_mailing(lasts=1800)
     unharmed = world.aws.before
