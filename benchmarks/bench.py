@@ -247,6 +247,9 @@ def at_once(options: Options) -> Part:
     """Many mailings at once, on a simulated clock."""
     mailing.quiet()
     found = {"checks": walls.checks(1000 if options.short else walls.MANY)}
+    messages = 2000 if options.short else 20_000
+    for name, idle, many in (("feeding alone", 0, 1), ("beside idle ones", 1000, 1), ("feeding ten", 0, 10)):
+        found[name] = walls.feeding(idle // 10 if options.short else idle, messages, many)
     return found, walls.report(found)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,10 +19,12 @@ from typing import Any
 from ministack.services import dynamodb as engine
 
 from benchmarks.figures import table
-from benchmarks.mailing import AWS_SECONDS, WORKERS
+from benchmarks.mailing import AWS_SECONDS, WORKERS, new_clients
 from benchmarks.progress import say
-from chalicelib.domain.mailings import Mailing
-from chalicelib.domain.statuses import MailingStatus
+from chalicelib.domain.clients import SHARDS, shard_of
+from chalicelib.domain.mailings import Mailing, ShardProgress
+from chalicelib.domain.messages import Message
+from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from infra.local import ordered_reads, remembered_parses
 from tests.support.aws import Call
 from tests.support.capacity import Capacity
@@ -110,6 +112,69 @@ def checks(count: int, minutes: int = 3) -> dict[str, float]:
             "first_round_s": first / timedelta(seconds=1),
             "longest_gap_s": max(gaps) / timedelta(seconds=1),
         }
+
+
+def feeding(idle: int, clients: int = 20_000, mailings: int = 1) -> dict[str, float]:
+    """How many messages a second get their hints, beside mailings that have nothing to feed now.
+
+    Senders that take them as fast as they come are the test itself: it empties the send queue.
+    """
+    say(f"feeding {clients:,} messages of {mailings} beside {idle:,} idle mailings")
+    with a_world(workers_of={}, queue_high_water=1000) as (world, watchers):
+        world.limits.limit(None)
+        if idle:
+            running(world, idle)
+        fed, began = 0, world.clock.now()
+        first: datetime | None = None
+
+        def note(call: Call) -> None:
+            nonlocal fed, first
+            if call.operation == "sqs.SendMessageBatch" and b"client_ids" in call.body:
+                bodies = [json.loads(entry["MessageBody"]) for entry in json.loads(call.body)["Entries"]]
+                first = first or world.clock.now()
+                fed += sum(len(body["client_ids"]) for body in bodies)
+
+        for _ in range(mailings):
+            _add_expanded(world, clients // mailings)
+        watchers.append(note)
+        queue = world.queue(world.settings.send_queue)
+        world.services.feeder.ensure()  # for all that run, as when the circuit was closed
+        world.workers.start({"dispatcher": 2})
+        limit = began + timedelta(seconds=600)
+
+        def done() -> bool:
+            queue.clear()
+            return fed >= clients
+
+        world.scheduler.run_until(limit, done, check=50)
+        first = first or world.clock.now()
+        took = (world.clock.now() - first) / timedelta(seconds=1)
+        until_first = (first - began) / timedelta(seconds=1)
+        return {"idle": idle, "mailings": mailings, "first_s": until_first, "per_second": round(fed / took)}
+
+
+def _add_expanded(world: World, count: int) -> None:
+    """A running mailing whose rows are all in the ledger, and none of them has a hint."""
+    one = world.create_mailing(lasts=7 * 86_400)
+    now = world.clock.now()
+    launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now)
+    mailings, ledger = world.services.mailings._mailings, world.services.messages._ledger
+    mailings.launch(one, launched)
+    rows: Counter[str] = Counter()
+    for start in range(0, count, 1000):
+        some = itertools.islice(new_clients(count, now), start, min(count, start + 1000))
+        messages = [
+            Message(one.mailing_id, client.client_id, client.phone_number, "UTC", MessageStatus.QUEUED, 1, now, now)
+            for client in some
+        ]
+        ledger.insert(messages)
+        rows.update(shard_of(message.client_id) for message in messages)
+    for name in SHARDS:
+        shard = ShardProgress(name)
+        mailings.acquire(one.mailing_id, shard, "test", now, now + timedelta(minutes=1))
+        held = replace(shard, owner="test")
+        mailings.advance(one.mailing_id, held, replace(held, expanded=True, rows=rows[name]), now, Counter())
+    world.bodies(world.settings.dispatch_queue)
 
 
 def report(found: dict[str, dict[str, float]]) -> str:

@@ -53,6 +53,7 @@ from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
 from .storage.check_slices import CheckSlices
 from .storage.clients import ClientRepository
+from .storage.feeding_list import FeedingList
 from .storage.gateway_control import ControlRepository
 from .storage.heartbeats import HeartbeatRepository
 from .storage.imports import ImportRepository
@@ -145,7 +146,17 @@ def build(
     )
     at_once = AtOnce(executor)
     feeder = Feeder(
-        settings, mailings, ledger, LeaseRepository(tables), control, dispatch_queue, send_queue, clock, rng
+        settings,
+        mailings,
+        ledger,
+        LeaseRepository(tables),
+        control,
+        dispatch_queue,
+        send_queue,
+        FeedingList(tables),
+        at_once,
+        clock,
+        rng,
     )
     zones = ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock)
     walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)

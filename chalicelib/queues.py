@@ -78,7 +78,7 @@ class UnitKind(StrEnum):
 
     LAUNCH = "launch"  # start a mailing, if its revision is the one that was due
     EXPAND = "expand"  # write the rows of one shard
-    FEED = "feed"  # fill the send queue for all running mailings
+    FEED = "feed"  # fill the send queue for some mailings, or all that run
     RESUME = "resume"  # feed a mailing from its start
     COMPLETE = "complete"  # recount a mailing, and end it if nothing is open
     STALLED = "stalled"  # the same, and feed it again if something is open
@@ -100,7 +100,7 @@ class Unit:
 
     COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one in a lap (see Walk). `hop`
     counts the units of a chain, each of which sent the next. A CHECK is for the mailings of `mailing_ids`, which are a
-    `slice` of all.
+    `slice` of all; a FEED for those, too, or for all that run if there are none.
     """
 
     kind: UnitKind

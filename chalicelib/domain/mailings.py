@@ -138,7 +138,7 @@ class ShardProgress:
     """How far the dispatch of one shard has come.
 
     `cursor` is the place in the segment's index, "" at the start; `expanded` says that every row is in the ledger.
-    `feed_cursor` is the client up to which rows have been given to the send queue, `fed` that all have.
+    `feed_cursor` is the client up to which rows have been given to the send queue, `fed` that all there are have.
     `counted_at` is when the last rows were written that are counted in `rows`.
     """
 
@@ -221,10 +221,15 @@ class MailingState:
         return self.sleep.due_at is None or self.sleep.due_at > until
 
     @property
-    def next_to_feed(self) -> ShardProgress | None:
-        """The shard that has been fed least, so that all advance together; None if all are fed."""
+    def to_feed(self) -> list[ShardProgress]:
+        """The shards that are not fed to their ends, those fed least first, so that all advance together."""
         unfed = [shard for shard in self.shards.values() if shard.expanded and not shard.fed]
-        return min(unfed, key=lambda shard: (shard.feed_cursor, shard.shard), default=None)
+        return sorted(unfed, key=lambda shard: (shard.feed_cursor, shard.shard))
+
+    @property
+    def next_to_feed(self) -> ShardProgress | None:
+        """The shard that has been fed least; None if all are fed."""
+        return next(iter(self.to_feed), None)
 
 
 def is_mailing_id(text: str) -> bool:

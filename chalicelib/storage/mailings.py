@@ -359,6 +359,10 @@ class MailingRepository:
         actions = [self._model.looked_at.set(sleep.looked_at), due_at]
         self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), actions)
 
+    def forget_sleep(self, mailing_id: str) -> None:
+        """Have the waiting messages looked for anew; for whoever has moved some of them."""
+        self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), [self._model.looked_at.remove()])
+
     def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: Sequence[Any]) -> bool:
         exists = self._model.part.exists()
         with translated("mailings"):

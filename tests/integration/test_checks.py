@@ -19,7 +19,7 @@ from chalicelib.services.dispatching import checks
 from tests.support.aws import Call
 from tests.support.emf import emitted
 from tests.support.full_run import captured
-from tests.support.world import World, new_world
+from tests.support.world import START, World, new_world
 
 MINUTE = timedelta(minutes=1)
 
@@ -165,6 +165,20 @@ def test_one_that_cannot_be_read_stops_no_other(world: World) -> None:
     with pytest.raises(Exception, match="1 mailings could not be looked at"):
         tick(world)
     assert expanded(units(world)) == {*ids} - {ids[1]}
+
+
+def test_a_corrected_zone_counts_though_everybody_was_looked_for() -> None:
+    """Expects somebody whose hours begin in five minutes, by their new zone, to get it then."""
+    with new_world() as world:
+        client, *_ = world.add_clients(4)
+        window = LocalWindow.parse("20:20", "21:00", WindowPolicy.DEFER)
+        world.create_mailing(lasts=86_400, local_window=window)
+        world.run_for(900 - 5)
+        fields = replace(client.fields, timezone="Asia/Magadan")
+        world.services.clients.change(client.client_id, fields)
+        world.run_for(310)
+        opens = START + timedelta(minutes=20)
+        assert [opens <= call.at <= opens + timedelta(seconds=5) for call in world.gateway.log] == [True]
 
 
 @pytest.mark.parametrize("change", ["nothing", "a message", "ten minutes"])

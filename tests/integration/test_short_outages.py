@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.queues import Hint
+from chalicelib.queues import Hint, Unit, UnitKind
 from tests.support.scripted_gateway import NO_CONNECTION
 from tests.support.world import World, new_world
 
@@ -60,6 +60,6 @@ def test_the_pump_that_a_closed_circuit_starts_feeds_at_once() -> None:
         )
         assert control.state().open
         elsewhere.gateway_control.close("somebody")
-        world.services.feeder.feed(0, world.clock.now() + timedelta(seconds=11))
+        world.services.feeder.feed(Unit(UnitKind.FEED), world.clock.now() + timedelta(seconds=11))
         hints = [Hint.parse(body) for body in world.bodies(world.settings.send_queue)]
         assert sum(len(hint.client_ids) for hint in hints) == 30

@@ -44,6 +44,23 @@ def test_a_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch)
         assert world.gateway.log[-1].at - world.gateway.log[0].at >= 3 * MOST  # it took its time
 
 
+@pytest.mark.parametrize("whose", ["the mailing", "the gateway"])
+def test_a_rated_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """Expects its first message with the second pages, and then no silence, where a shard takes twenty seconds."""
+    monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
+    monkeypatch.setattr(expansion, "PAGE", 5)
+    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
+        world.add_clients(CLIENTS)
+        slow_pages(world, 2)
+        if whose == "the gateway":
+            world.services.gateway_control.set_rate(40, "tester")
+        mailing = world.create_mailing(rate_limit=40 if whose == "the mailing" else None)
+        world.run_until_finished(mailing)
+        assert len(world.gateway.log) == len(world.gateway.calls()) == CLIENTS
+        assert world.gateway.log[0].at - mailing.created_at <= 3 * MOST
+        assert longest_silence(world) <= MOST
+
+
 def test_pages_that_found_the_queue_full_are_fed_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expects everybody to get it, though the last page of a shard goes to the queue at once and others do not."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 5)

@@ -214,7 +214,7 @@ class Checker:
             and mailing.status is MailingStatus.RUNNING
             and self._feeder.is_needed(state)
         ):
-            self._feeder.ensure()
+            self._feeder.ensure(mailing_id)
 
     def send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
         """Have the rows of these shards written."""

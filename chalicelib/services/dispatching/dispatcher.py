@@ -74,7 +74,7 @@ class Dispatcher:
                 case UnitKind.EXPAND:
                     self._expand(unit, deadline)
                 case UnitKind.FEED:
-                    self._feeder.feed(unit.hop, deadline)
+                    self._feeder.feed(unit, deadline)
                 case UnitKind.CHECK:
                     self._checker.check(unit, deadline)
                 case UnitKind.RESUME:
@@ -143,7 +143,7 @@ class Dispatcher:
                 [Unit(UnitKind.COMPLETE, mailing_id).body()]
             )  # nobody to send to, or all sent already
         elif not shard.fed or self._feeder.is_needed(state):
-            self._feeder.ensure()
+            self._feeder.ensure(mailing_id)
 
     def _resume(self, mailing_id: str) -> None:
         state = self._mailings.state(mailing_id)

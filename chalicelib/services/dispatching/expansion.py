@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...config import Settings
-from ...domain.clients import Client, shard_of
+from ...domain.clients import SHARDS, Client, shard_of
 from ...domain.counters import counters_of
 from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing, ShardProgress
-from ...domain.messages import Message
+from ...domain.messages import HINT_SIZE, Message
 from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import closing_status, deferral, obstacle
 from ...domain.statuses import MessageStatus
@@ -28,6 +28,7 @@ from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from ..message_metrics import measure_status
+from .feeder_budgets import AHEAD
 
 # Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
 # sending starts soon.
@@ -130,8 +131,8 @@ class Expander:
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
         # small mailing needs nothing else; so does any other that finds the queue nearly empty, as where a new table
         # takes rows more slowly than they are sent. The rest waits in the ledger, fed as fast as it is sent.
-        direct = self._unhindered(mailing, now) and (not shard.cursor or self._is_nearly_empty())
-        rows = [_row(mailing, client, now, hinted=direct) for client in _each_once(clients)]
+        direct = self._direct(mailing, shard, now)
+        rows = [_row(mailing, one, now, hinted=place < direct) for place, one in enumerate(_each_once(clients))]
         added = self._insert(rows, left)
         if direct:
             hinted = [row.client_id for row in rows if row.hinted]
@@ -149,7 +150,8 @@ class Expander:
             cursor=cursor,
             expanded=not cursor,
             rows=shard.rows + len(added) + len(left),
-            fed=direct and not shard.cursor and not cursor and not late and not shard.taken_over,
+            # As long as every page went to the queue at once there is nothing to feed.
+            fed=(shard.fed or not shard.cursor) and direct >= len(rows) and not late and not shard.taken_over,
             taken_over=False,
             lease_until=now + SHARD_LEASE,
             counted_at=now,
@@ -182,14 +184,23 @@ class Expander:
         there = self._ledger.read([row.key for row in rows]) if rows else {}
         return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""
 
-    def _is_nearly_empty(self) -> bool:
-        """Whether the send queue holds so little that senders may soon have nothing to do."""
-        return self._send_queue.depth() < self._little
-
-    def _unhindered(self, mailing: Mailing, now: datetime) -> bool:
-        """Whether the queue may be given messages without asking how many it holds."""
+    def _direct(self, mailing: Mailing, shard: ShardProgress, now: datetime) -> int:
+        """How many rows of a shard's next page go to the queue at once; with a rate, what it let through meanwhile."""
         control = self._control.state()
-        return not (obstacle(mailing, now) or mailing.rate_limit or control.limit(now) or control.open)
+        if obstacle(mailing, now) or control.open:
+            return 0
+        limit = control.limit(now)
+        rates = [rate for rate in (mailing.rate_limit, limit) if rate]
+        if not rates:
+            return PAGE if not shard.cursor or self._send_queue.depth() < self._little else 0
+        if not shard.cursor or shard.counted_at is None:
+            return 0  # a small mailing is left to the feeder, which knows what its rate has let through
+        ahead = AHEAD.total_seconds()
+        little = min(self._little, limit * ahead / HINT_SIZE) if limit else self._little
+        if self._send_queue.depth() >= little:
+            return 0
+        since = min(ahead, (now - shard.counted_at).total_seconds())
+        return int(min(rates) * since / len(SHARDS) + self._rng.random())
 
 
 def _each_once(clients: Iterable[Client]) -> Iterable[Client]:

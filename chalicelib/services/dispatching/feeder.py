@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
@@ -16,16 +18,22 @@ from ...domain.messages import HINT_SIZE
 from ...domain.recounts import RECOUNT_AFTER
 from ...domain.statuses import MailingStatus
 from ...queues import HOPS, Queue, Unit, UnitKind
+from ...storage.feeding_list import FeedingList
 from ...storage.leases import LeaseRepository, new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
+from ..at_once import AtOnce
 from ..gateway_control import GatewayControlService
 from .expansion import SHARD_LEASE
-from .feeder_rounds import EVER, SOON, FeederRounds, is_due_soon
+from .feeder_rounds import FeederRounds
+from .hinting import EVER, SOON, Hinter, is_due_soon
 
 _FEEDER = "feeder"  # a lease
 _LEASE = timedelta(seconds=20)
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline
+_ALL = "all"  # in the place of a mailing's id: every running one
+_NAMES = 5000  # mailings that one unit can name: a message of SQS holds 256 KB
+_NAMED_EVERY = timedelta(seconds=0.5)  # that a feeder asks whether other mailings were named to it
 
 
 class Feeder:
@@ -43,6 +51,8 @@ class Feeder:
         control: GatewayControlService,
         dispatch_queue: Queue,
         send_queue: Queue,
+        feeding_list: FeedingList,
+        at_once: AtOnce,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
@@ -53,42 +63,85 @@ class Feeder:
         self._control = control
         self._dispatch_queue = dispatch_queue
         self._send_queue = send_queue
+        self._list = feeding_list
+        self._at_once = at_once
         self._clock = clock
         self._rng = rng
 
-    def ensure(self, hop: int = 0) -> None:
-        """Make sure that a feeder runs. If there is one already, the second one stops by itself."""
-        self._dispatch_queue.send([Unit(UnitKind.FEED, hop=hop).body()])
+    def ensure(self, *names: str) -> None:
+        """Make sure that a feeder runs and looks at these mailings, or at all that run; a second one ends at once."""
+        self._dispatch_queue.send([_unit(names).body()])
 
-    def feed(self, hop: int, deadline: datetime) -> None:
-        """Feed all running mailings until nothing is left to feed, or the deadline; one invocation at a time does."""
+    def feed(self, unit: Unit, deadline: datetime) -> None:
+        """Feed the unit's mailings, or all that run, and what is named meanwhile, until nothing is left to feed, or the
+        deadline. One invocation at a time does; another one names its mailings to that one.
+        """
         owner = new_owner(self._rng)
-        rounds = FeederRounds(
-            self._settings, self._mailings, self._ledger, self._control, self._send_queue, self._clock, self._rng
-        )
-        renew_at = self._clock.now()
-        work_left = True
-        while work_left:
+        names = unit.mailing_ids or (_ALL,)
+        if not self._acquire(owner):
+            self._list.add(names)
+            if not self._acquire(owner):  # else it has ended in between, and may not have seen them
+                if unit.hop == 0:  # it may be dead: look once more when its lease would be over
+                    self._dispatch_queue.send([replace(unit, hop=HOPS).body()], _LEASE.seconds + 1)
+                return
+        rounds = self._new_rounds()
+        rounds.add(self._running(names))
+        work_left = self._rounds(rounds, owner, deadline)
+        if work_left is None:
+            return
+        self._leases.release(_FEEDER, owner)
+        if work_left and unit.hop < HOPS:
+            self._dispatch_queue.send([_unit(rounds.names, unit.hop + 1).body()])
+        elif not work_left and not self._control.state().open and (late := self._list.take()):
+            self.ensure(*(() if _ALL in late else late))  # named while this one was about to end
+
+    def _rounds(self, rounds: FeederRounds, owner: str, deadline: datetime) -> bool | None:
+        """Whether there is work left at the end; None if the lease was lost."""
+        renew_at = self._clock.now() + _LEASE / 2
+        list_at = None
+        while True:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
-                break
+                return True
             if is_over(renew_at, now, _LEASE):
-                if not self._leases.acquire(_FEEDER, owner, now, now + _LEASE):
-                    if hop == 0:  # the other one may be dead: look once more when its lease would be over
-                        self._dispatch_queue.send([Unit(UnitKind.FEED, hop=HOPS).body()], _LEASE.seconds + 1)
-                    return
+                if not self._acquire(owner):
+                    return None
                 renew_at = now + _LEASE / 2
-            work_left = rounds.round()
-        self._leases.release(_FEEDER, owner)
-        if work_left and hop < HOPS:
-            self.ensure(hop + 1)
+            if is_over(list_at, now, _NAMED_EVERY):
+                rounds.add(self._running(self._list.take()))
+                list_at = now + _NAMED_EVERY
+            if not rounds.round():
+                return False
+
+    def _acquire(self, owner: str) -> bool:
+        now = self._clock.now()
+        return self._leases.acquire(_FEEDER, owner, now, now + _LEASE)
+
+    def _running(self, names: Sequence[str]) -> Sequence[str]:
+        """The names themselves, or those of all running mailings if that is one of them."""
+        if _ALL not in names:
+            return names
+        return [mailing_id for mailing_id, _ in self._mailings.ids_with_status(MailingStatus.RUNNING)]
+
+    def _new_rounds(self) -> FeederRounds:
+        hinter = Hinter(self._mailings, self._ledger, self._send_queue, self._clock, self._rng)
+        return FeederRounds(
+            self._settings,
+            self._mailings,
+            hinter,
+            self._control,
+            self._send_queue,
+            self._at_once,
+            self._clock,
+            self._rng,
+        )
 
     def restart(self, state: MailingState) -> None:
         """Walk the ledger of a mailing from its start: every open row gets a hint, whether or not it had one."""
         for shard in state.shards.values():
             if shard.expanded:
                 self._mailings.restart_feed(state.mailing.mailing_id, shard)
-        self.ensure()
+        self.ensure(state.mailing.mailing_id)
 
     def restart_all(self, queues_lost: bool = True) -> None:
         """Set every running mailing going again: its workers were killed, and the queues were lost with them or not.
@@ -142,3 +195,8 @@ class Feeder:
             return False
         held = self._send_queue.depth() * HINT_SIZE  # at most
         return held < statistics.open - statistics.by_status["waiting"] or not statistics.open
+
+
+def _unit(names: Sequence[str], hop: int = 0) -> Unit:
+    """One that names mailings, or all that run where they are too many."""
+    return Unit(UnitKind.FEED, hop=hop, mailing_ids=tuple(names) if len(names) <= _NAMES else ())

@@ -5,84 +5,149 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...config import Settings
-from ...domain.clients import SHARDS
 from ...domain.deadlines import is_over
+from ...domain.errors import NotFound
 from ...domain.gateway_control import PROBES, GatewayControl
-from ...domain.mailings import Mailing, MailingState, ShardProgress
-from ...domain.messages import HINT_SIZE, PARKED_AT_MOST, Message
+from ...domain.mailings import MailingState
+from ...domain.messages import HINT_SIZE
 from ...domain.sending_rules import obstacle
-from ...domain.statuses import MailingStatus, MessageStatus
-from ...observability import MESSAGES_DISPATCHED, logger, measure
-from ...queues import MAX_DELAY, Queue, hints_for
-from ...storage.ledger import Ledger
+from ...observability import MESSAGES_DISPATCHED, measure
+from ...queues import Queue
 from ...storage.mailings import MailingRepository
-from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
+from ..at_once import AtOnce
+from ..gateway_control import GatewayControlService
+from .feeder_budgets import GATEWAY, Budgets
+from .hinting import PAGE, SOON, Hinter, Portion, seconds_until
 
-SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
 _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
-_PARKEDEVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
+_PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
 _LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
-_PAGE = 500  # rows
-EVER = timedelta(days=366)
-# Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.
-_AHEAD = HORIZON * 0.75
+_READS = 64  # mailings that are named and were not read yet, in one round
+_LOOKERS = 4  # mailings whose parked messages are looked for beside others that are fed; a look takes 16 calls
+_IDLERS = 16  # of those that have nothing to feed now, in one round: some have ended
+_BELIEVED_FOR = timedelta(seconds=1)  # what was read of a mailing
+_FEW = 8  # mailings that get their turn in one round, however little there is to give
+_SMALL = 100  # messages that a mailing gets in its turn at least, if it has them: a turn takes five calls
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """What a feeder remembers of one mailing."""
+
+    mailing_id: str
+    fed_at: datetime  # the last hint, or when it was named
+    state: MailingState | None = None
+    read_at: datetime | None = None
+    look_at: datetime | None = None  # for parked messages; None: now
+    turn: int = 0  # the round in which it was fed last
+    looked: bool = False  # whether no parked message without a hint is due soon, as far as is known
+    found: bool = False  # whether the last look found some that are
+
+    def is_old(self, now: datetime) -> bool:
+        """Whether the mailing must be read again before it is fed: it may have been paused."""
+        return self.state is None or is_over(self.read_at and self.read_at + _BELIEVED_FOR, now, _BELIEVED_FOR)
+
+    def is_to_be_read(self, now: datetime) -> bool:
+        """Whether it is to be read to know whether there is work, the last of which may just have been done."""
+        return self.state is None or (not self.has_work(now) and not self._was_read_since())
+
+    def _was_read_since(self) -> bool:
+        return self.read_at is not None and self.read_at >= self.fed_at
+
+    def has_parked(self, now: datetime) -> bool:
+        """Whether to look for parked messages now."""
+        if self.state is None or self.state.statistics.by_status["waiting"] <= 0:
+            return False
+        return not self.state.sleeps(now, now + SOON) and is_over(self.look_at, now, _PARKED_EVERY)
+
+    def has_work(self, now: datetime) -> bool:
+        """Whether there may be something to feed now."""
+        return self.state is not None and (self.state.next_to_feed is not None or self.has_parked(now))
+
+    def is_done(self, now: datetime) -> bool:
+        """Whether there is nothing to feed until somebody names the mailing again."""
+        if self.state is None or self.state.next_to_feed:
+            return False
+        if self.state.statistics.by_status["waiting"] <= 0:
+            return self._was_read_since()
+        is_quiet = self.looked or self.state.sleeps(now, now + SOON)
+        return is_quiet and not self.has_parked(now) and now - self.fed_at >= _LINGER
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there is something to feed for sure, and not only a look to be taken."""
+        return self.found or bool(self.state and self.state.next_to_feed)
 
 
 class FeederRounds:
-    """Remembers which parked messages it has hinted at, so as to do it once, and how much each rate let through."""
+    """Remembers the mailings that it was told of, as long as they have something to feed; asks about no others."""
 
     def __init__(
         self,
         settings: Settings,
         mailings: MailingRepository,
-        ledger: Ledger,
+        hinter: Hinter,
         control: GatewayControlService,
         send_queue: Queue,
+        at_once: AtOnce,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
         self._settings = settings
         self._mailings = mailings
-        self._ledger = ledger
+        self._hinter = hinter
         self._control = control
         self._send_queue = send_queue
+        self._at_once = at_once
         self._clock = clock
         self._rng = rng
-        self._hinted: set[tuple[str, str, datetime]] = set()
-        self._parked_from: dict[str, datetime] = {}
-        self._budgets: dict[str, tuple[float, datetime]] = {}
+        self._budgets = Budgets(clock)
+        self._known: dict[str, Known] = {}
+        self._turn = 0
         self._idle = _IDLE[0]
-        self._fed_at = clock.now()
+
+    def add(self, names: Iterable[str]) -> None:
+        """Be told of mailings that have, or may have, something to feed."""
+        now = self._clock.now()
+        for name in names:
+            known = self._known.setdefault(name, Known(name, now))
+            known.state, known.look_at, known.fed_at = None, None, now
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The mailings that have, or may have, something to feed."""
+        return tuple(self._known)
 
     def round(self) -> bool:
         """Fill the queue up to its mark, a fair share for every mailing; False if nothing is left to do."""
         now = self._clock.now()
+        self._turn += 1
         control = self._control_now()
-        waiting = [
-            state
-            for mailing in list(self._mailings.with_status(MailingStatus.RUNNING))
-            for state in [self._mailings.state(mailing.mailing_id)]
-            if not obstacle(state.mailing, now) and (state.next_to_feed or state.statistics.by_status["waiting"] > 0)
+        unread = [known for known in self._known.values() if known.is_to_be_read(now)]
+        idle = [
+            known for known in self._known.values() if known.state and not known.has_work(now) and known.is_old(now)
         ]
-        self._rng.shuffle(waiting)
+        self._read(unread[:_READS] or idle[:_IDLERS])
         if control.open:
-            self._probe(control, waiting)
+            self._probe(control)
             # The sender that closes the circuit, or finds it in trouble still, starts one, but not beside this one.
             return not self._control_now().open
-        fed = self._feed_all(waiting, control.limit(now))
+        ready = [known for known in self._known.values() if known.has_work(now)]
+        self._rng.shuffle(ready)
+        fed = self._feed_all(ready, control.limit(now))
         if fed:
-            self._idle, self._fed_at = _IDLE[0], now
-        elif waiting:
+            self._idle = _IDLE[0]
+        self._forget()
+        if not fed and self._known and len(unread) <= _READS:
             self._clock.sleep(self._idle)
             self._idle = min(_IDLE[1], self._idle * 1.5)
-        if any(state.next_to_feed or self._has_parked_soon(state) for state in waiting):
-            return True
-        return bool(waiting) and now - self._fed_at < _LINGER
+        return bool(self._known)
 
     def _control_now(self) -> GatewayControl:
         """What is known of the gateway; that the circuit is open, only if it is so this moment.
@@ -92,45 +157,100 @@ class FeederRounds:
         control = self._control.state()
         return self._control.state(self._clock.now()) if control.open else control
 
-    def _feed_all(self, waiting: list[MailingState], rate: float | None) -> int:
-        room = self._settings.queue_high_water - self._send_queue.depth() if waiting else 0
-        if room < self._settings.queue_high_water // 4:
+    # -- what is known of mailings
+
+    def _read(self, some: Sequence[Known]) -> None:
+        """Read mailings anew, and forget those that may not send: who lets one go on names it again."""
+
+        def read(known: Known) -> MailingState | None:
+            try:
+                return self._mailings.state(known.mailing_id)
+            except NotFound:
+                return None
+
+        read_at = self._clock.now()
+        for known, state in zip(some, self._at_once.map(read, some), strict=True):
+            known.state, known.read_at = state, read_at
+            if state is None or obstacle(state.mailing, self._clock.now()):
+                del self._known[known.mailing_id]
+
+    def _forget(self) -> None:
+        now = self._clock.now()
+        for known in [known for known in self._known.values() if known.is_done(now)]:
+            del self._known[known.mailing_id]
+
+    # -- shares
+
+    def _feed_all(self, ready: Sequence[Known], rate: float | None) -> int:
+        """Feed those who have waited longest for their turn; how many messages, or rows that were gone past."""
+        high = self._settings.queue_high_water
+        room = high - self._send_queue.depth() if ready else 0
+        if room < high // 4:
             return 0
         room *= HINT_SIZE
         if rate:
-            room = min(room, self._budget("", rate))
-        fed = 0
-        for place, state in enumerate(waiting):
-            share = math.ceil((room - fed) / (len(waiting) - place))
+            room = min(room, self._budgets.of(GATEWAY, rate))
+        if room <= 0:
+            return 0
+        in_turn = sorted(ready, key=lambda known: known.turn)
+        sure = [known for known in in_turn if known.is_sure][: max(_FEW, math.ceil(room / _SMALL))]
+        # The others are looked at beside them, or many at once if that is all there is to do.
+        busy = sure or any(known.state is None for known in self._known.values())
+        others = [known for known in in_turn if not known.is_sure][: _LOOKERS if busy else _READS]
+        chosen = [*sure, *others]
+        now = self._clock.now()
+        self._read([known for known in chosen if known.is_old(now)])
+        portions: list[tuple[Known, Portion]] = []
+        given = 0
+        for place, known in enumerate(chosen):
+            known.turn, state = self._turn, known.state
+            if known.mailing_id not in self._known or state is None or not known.has_work(now):
+                continue
+            share = min(room, _SMALL)
+            if place < len(sure):
+                share = math.ceil((room - given) / (len(sure) - place))
             if state.mailing.rate_limit:
-                share = min(share, self._budget(state.mailing.mailing_id, state.mailing.rate_limit))
-            fed += self._feed(state, min(_PAGE, share)) if share > 0 else 0
+                share = min(share, self._budgets.of(known.mailing_id, state.mailing.rate_limit))
+            if place < len(sure):
+                given += max(0, share)
+            if share > 0:
+                portions += ((known, portion) for portion in self._portions(known, state, share, now))
+        return self._feed(portions)
+
+    def _portions(self, known: Known, state: MailingState, share: int, now: datetime) -> list[Portion]:
+        """What is done at once for a mailing's share: parked messages first, or pages of several shards."""
+        if known.has_parked(now):
+            return [Portion(state, share, parked=True, shard=state.next_to_feed)]
+        portions: list[Portion] = []
+        for shard in state.to_feed:
+            if share <= 0:
+                break
+            most = min(share, PAGE, max(1, shard.rows))
+            portions.append(Portion(state, most, shard=shard))
+            share -= most
+        return portions
+
+    def _feed(self, portions: Sequence[tuple[Known, Portion]]) -> int:
+        """Send the hints of portions, and remember where that has led to."""
+        fed = 0
+        done = self._at_once.map(lambda one: self._hinter.hint(one[1]), portions)
+        for (known, portion), came in zip(portions, done, strict=True):
+            now = self._clock.now()
+            measure(MESSAGES_DISPATCHED, came.hinted)
+            self._budgets.spend(known.mailing_id, came.hinted)
+            if came.hinted:
+                known.fed_at = now
+            if portion.parked:
+                known.looked, known.found = came.all_parked, came.hinted > 0
+                known.look_at = now + _PARKED_EVERY if came.all_parked else None
+            if came.moved is False or came.passed:
+                known.read_at = None  # somebody feeds it anew, or closes its rows
+            if came.moved and came.shard and known.state:
+                known.state = replace(known.state, shards={**known.state.shards, came.shard.shard: came.shard})
+            fed += came.hinted + came.passed
         return fed
 
-    def _budget(self, name: str, rate: float) -> int:
-        """How many messages a rate lets through now. They count once they have hints."""
-        now = self._clock.now()
-        per_second = rate / (1 + TOLERANCE.total_seconds())
-        most = max(1.0, per_second * _AHEAD.total_seconds())
-        left, since = self._budgets.get(name, (most, now))
-        left = min(most, left + max(0.0, (now - since).total_seconds()) * per_second)
-        self._budgets[name] = left, now
-        return int(left)
-
-    def _send(self, mailing_id: str, by_delay: dict[int, list[str]]) -> int:
-        for delay, client_ids in by_delay.items():
-            self._send_queue.send(hints_for(mailing_id, client_ids), delay)
-        count = sum(map(len, by_delay.values()))
-        measure(MESSAGES_DISPATCHED, count)
-        if count:
-            logger.info("hints sent", mailing_id=mailing_id, count=count)
-        for name in ("", mailing_id):
-            if name in self._budgets:
-                left, since = self._budgets[name]
-                self._budgets[name] = left - count, since
-        return count
-
-    def _probe(self, control: GatewayControl, waiting: list[MailingState]) -> None:
+    def _probe(self, control: GatewayControl) -> None:
         """Send a few messages when an open circuit may be tried again.
 
         They come from as many mailings as possible: messages that the gateway will never accept must not decide for
@@ -139,94 +259,14 @@ class FeederRounds:
         if control.held or control.retry_at is None:
             return
         now = self._clock.now()
-        delay = 0 if control.may_be_tried(now) else _seconds_until(control.retry_at, now)
-        for state in itertools.islice(itertools.cycle(waiting), PROBES):
-            self._feed(state, 1, delay)
-
-    def _feed(self, state: MailingState, limit: int, wait: int = 0) -> int:
-        """Give some messages of a mailing to the queue, to be seen after so many seconds at least: parked ones that are
-        due first, then those of one shard. Answers how many, or 1 where it went past rows that need no hint."""
-        mailing_id = state.mailing.mailing_id
-        fed = self._feed_parked(state.mailing, limit, wait) if self._has_parked_soon(state) else 0
-        shard = state.next_to_feed
-        if shard is None or fed >= limit:
-            return fed
-        rows, last = self._ledger.page(mailing_id, shard.shard, shard.feed_cursor, limit - fed)
-        now = self._clock.now()
-        by_delay: dict[int, list[str]] = {}
-        for row in rows:
-            delay = _hint_delay(row, shard, now)
-            if delay is not None:
-                by_delay.setdefault(max(wait, delay), []).append(row.client_id)
-        hinted = self._send(mailing_id, by_delay)
-        moved = replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last)
-        self._mailings.advance_feed(mailing_id, shard, moved)
-        return fed + max(1, hinted)
-
-    def _has_parked_soon(self, state: MailingState) -> bool:
-        if state.statistics.by_status["waiting"] <= 0:
-            return False
-        return is_over(self._parked_from.get(state.mailing.mailing_id), self._clock.now(), _PARKEDEVERY)
-
-    def _feed_parked(self, mailing: Mailing, limit: int, wait: int) -> int:
-        """Hints for parked messages, to be seen when they are due."""
-        now, mailing_id = self._clock.now(), mailing.mailing_id
-        by_delay: dict[int, list[str]] = {}
-        found = 0
-        for shard in self._rng.sample(SHARDS, len(SHARDS)):
-            for due_at, client_id in self._due(mailing, shard, now, limit - found):
-                delay = max(wait, _seconds_until(due_at, now) if due_at <= now + SOON else 0)
-                by_delay.setdefault(delay, []).append(client_id)
-                self._hinted.add((mailing_id, client_id, due_at))
-                found += 1
-            if found >= limit:
-                break
-        else:
-            self._parked_from[mailing_id] = now + _PARKEDEVERY
-        return self._send(mailing_id, by_delay)
-
-    def _due(self, mailing: Mailing, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
-        """Up to `limit` parked messages of a shard that are due soon and have no hint yet."""
-        new: list[tuple[datetime, str]] = []
-        place: tuple[datetime, str] | None = None
-        while len(new) < limit:
-            page = self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), place, _PAGE)
-            new += [
-                (due_at, client)
-                for due_at, client in page
-                if is_due_soon(mailing, due_at, now) and (mailing.mailing_id, client, due_at) not in self._hinted
-            ]
-            if len(page) < _PAGE:
-                break
-            place = page[-1]
-        return new[:limit]
-
-
-def look_until(mailing: Mailing, now: datetime) -> datetime:
-    """The time up to which parked messages are looked for. Messages that wait for no local hours wait for minutes at
-    most, so they are looked for however late they seem to be due: then the clock was set back.
-    """
-    return now + (SOON if mailing.local_window else EVER)
-
-
-def is_due_soon(mailing: Mailing, due_at: datetime, now: datetime) -> bool:
-    """Whether a parked message is to have its hint now; see `look_until`."""
-    return due_at <= now + SOON or (mailing.local_window is None and is_over(due_at, now, PARKED_AT_MOST))
-
-
-def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:
-    """Seconds until a row needs a hint, or None if it needs none. Parked rows are found separately."""
-    if row.status is MessageStatus.QUEUED:
-        if row.hinted and shard.feed_round == 0:
-            return None
-        ready = row.retry_at
-    elif row.status is MessageStatus.SENDING:
-        ready = row.lease_until
-    else:
-        return None
-    return _seconds_until(ready, now) if ready else 0
-
-
-def _seconds_until(moment: datetime, now: datetime) -> int:
-    """Whole seconds, rounded up, that a queue can delay a hint by."""
-    return min(MAX_DELAY, max(0, math.ceil((moment - now).total_seconds())))
+        delay = 0 if control.may_be_tried(now) else seconds_until(control.retry_at, now)
+        ready: list[Known] = []
+        unread = self._rng.sample(list(self._known.values()), len(self._known))
+        while unread and len(ready) < PROBES:
+            some, unread = unread[:_READS], unread[_READS:]
+            self._read([known for known in some if known.is_old(now)])
+            ready += (known for known in some if known.mailing_id in self._known and known.has_work(now))
+        for known in itertools.islice(itertools.cycle(ready), PROBES):
+            if state := known.state:
+                parked = known.has_parked(now)
+                self._feed([(known, Portion(state, 1, parked=parked, shard=state.next_to_feed, wait=delay))])

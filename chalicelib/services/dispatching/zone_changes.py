@@ -64,22 +64,22 @@ class ZoneChanges:
         until = place_of(self._clock.now() - LAG)
         # Rows are written with the zones that an index has: a little of what was changed before the launch matters too.
         place = max(changes.reached(_READER), place_of(min(began) - LAG))
-        moved = 0
+        moved: set[str] = set()
         while place and self._clock.now() < deadline - _STOP_BEFORE:
             found, following = changes.page(place, _CHANGES)
-            moved += self._move(mailings, found)
+            moved |= self._move(mailings, found)
             # What was noted a moment ago may have got into the log out of order: it is looked at again.
             changes.reach(_READER, min(following or until, until))
             place = following
         if moved:
-            self._feeder.ensure()
+            self._feeder.ensure(*moved)
 
-    def _move(self, mailings: Sequence[Mailing], changes: Sequence[Changed]) -> int:
+    def _move(self, mailings: Sequence[Mailing], changes: Sequence[Changed]) -> set[str]:
         client_ids = list(dict.fromkeys(one for change in changes for one in change.client_ids))
         if not client_ids:
-            return 0
+            return set()
         contacts = self._clients.contacts(client_ids, consistent=True)
-        return sum(self._move_in(mailing, contacts) for mailing in mailings)
+        return {mailing.mailing_id for mailing in mailings if self._move_in(mailing, contacts)}
 
     def _move_in(self, mailing: Mailing, contacts: Mapping[str, Contact]) -> int:
         """Move the waiting messages of one mailing to these clients to the hours that are theirs now."""
@@ -90,6 +90,7 @@ class ZoneChanges:
         if not changes:
             return 0
         written = self._ledger.update(changes)
+        self._mailings.forget_sleep(mailing.mailing_id)
         count = written.count(Written.DONE)
         units = sum(write_units_of(old, new) for old, new in changes)
         self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: units}), now)
