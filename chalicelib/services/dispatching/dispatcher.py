@@ -30,6 +30,7 @@ from .completion import Completion
 from .expansion import PAGES, Expander
 from .feeder import Feeder
 from .reopening import Reopener
+from .turns import Turn
 from .zone_changes import ZoneChanges
 
 _EARLY = timedelta(seconds=1)
@@ -128,10 +129,16 @@ class Dispatcher:
     # -- expand
 
     def _expand(self, unit: Unit, deadline: datetime, pages: int = PAGES) -> None:
-        """Write the rows of one shard, and start what comes next."""
-        shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, pages)
+        """Write the rows of one shard, and start what comes next.
+
+        If other units wait it gives way to them after a second, so that no launch waits until a shard is expanded.
+        """
+        turn = Turn(self._dispatch_queue, self._clock)
+        shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, pages, turn.is_over)
         if shard is not None and shard.expanded:
             self._after_expansion(unit.mailing_id, shard)
+        elif shard is not None and pages == PAGES:
+            self._checker.send_expansions(unit.mailing_id, [unit.shard])
 
     def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
         logger.info("shard dispatched", mailing_id=mailing_id, shard=shard.shard, rows=shard.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -73,8 +73,15 @@ class Expander:
         self._clock = clock
         self._rng = rng
 
-    def expand(self, mailing_id: str, shard: str, deadline: datetime, pages: int = PAGES) -> ShardProgress | None:
-        """Write the rows of one shard; another invocation continues where this one stops.
+    def expand(
+        self,
+        mailing_id: str,
+        shard: str,
+        deadline: datetime,
+        pages: int = PAGES,
+        gives_way: Callable[[], bool] = lambda: False,
+    ) -> ShardProgress | None:
+        """Write the rows of one shard; another invocation continues where this one stops, which it does to give way.
 
         Returns how far the shard has come, or None if somebody else has it or there is nothing to do.
         """
@@ -90,6 +97,8 @@ class Expander:
             left = self._left_behind(mailing_id, found, deadline) if found.owner else []
             for _ in range(pages):
                 if following is None or following.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
+                    break
+                if gives_way():
                     break
                 following, left = self._page(mailing, following, left), []
         except Unavailable:
