@@ -77,3 +77,29 @@ def test_one_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
         assert len(named) == 1
         left = [Unit.parse(body) for body in world.bodies(world.settings.dispatch_queue)]
         assert left == [Unit(UnitKind.FEED, mailing_ids=(mailing.mailing_id,))]
+
+
+def test_what_a_feeder_knew_that_lost_its_lease_is_known_to_the_next() -> None:
+    """Expects its mailing to be named to whoever has the lease since a call took longer than that lasts."""
+    with new_world(workers_of={}) as world:
+        world.add_clients(300)
+        mailing = world.create_mailing(rate_limit=1)
+        world.workers.start({"dispatcher": 3})
+        world.run_for(5)
+        for task in world.scheduler.tasks:
+            world.scheduler.freeze(task)
+        world.run_for(30)
+        feeder = world.services.feeder
+        slow: list[Call] = []
+
+        def before(call: Call) -> None:
+            if not slow and b"-messages" in call.body:
+                slow.append(call)
+                world.clock.sleep(25)
+                now = world.clock.now()
+                assert feeder._leases.acquire("feeder", "another", now, now + timedelta(seconds=20))
+
+        world.aws.before = before
+        feeder.feed(Unit(UnitKind.FEED, mailing_ids=(mailing.mailing_id,)), world.clock.now() + timedelta(minutes=2))
+        assert len(slow) == 1
+        assert feeder._list.take() == [mailing.mailing_id]

@@ -88,6 +88,7 @@ class Feeder:
         rounds.add(self._running(names))
         work_left = self._rounds(rounds, owner, deadline)
         if work_left is None:
+            self._list.add(rounds.names)  # for whoever has the lease now
             return
         self._leases.release(_FEEDER, owner)
         if work_left and unit.hop < HOPS:
