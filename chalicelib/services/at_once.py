@@ -13,7 +13,7 @@ from ..domain.errors import Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
-WIDTH = 8  # threads
+WIDTH = 16  # threads; of connections there are 32
 _LONGEST = 100.0  # seconds until the next of them has ended: every call of AWS has given up long before
 
 
