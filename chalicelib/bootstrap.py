@@ -126,7 +126,7 @@ def build(
     gateway = gateway or create_gateway(settings)
     clients = ClientRepository(tables, dynamodb, backoff, rng, client_ids)
     mailings = MailingRepository(tables, dynamodb, backoff)
-    ledger = Ledger(tables, dynamodb, backoff)
+    ledger = Ledger(tables, dynamodb, backoff, timedelta(days=settings.retain_days))
     calls = CallTotalsRepository(tables, dynamodb)
     activity = ActivityRepository(tables)
     heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
@@ -189,6 +189,7 @@ def build(
         reports=reports,
         feeder=feeder,
         dispatcher=Dispatcher(
+            clients,
             mailings,
             Expander(settings, clients, mailings, ledger, control, send_queue, clock, rng),
             feeder,

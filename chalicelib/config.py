@@ -41,6 +41,7 @@ class Settings:
     dispatcher_timeout: int = 120
     queue_high_water: int = 1000
     stall_after: float = 60.0
+    retain_days: int = 180
     circuit_threshold: int = 6
     report_to: str = ""
     report_from: str = ""
@@ -110,8 +111,8 @@ class Settings:
         return f"{self.resource_prefix}-mailings"
 
     @property
-    def messages_table(self) -> str:
-        return f"{self.resource_prefix}-messages"
+    def ledger_table(self) -> str:
+        return f"{self.resource_prefix}-ledger"
 
     @property
     def users_table(self) -> str:
@@ -206,6 +207,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("claim_lease", "CLAIM_LEASE", float),
     ("queue_high_water", "QUEUE_HIGH_WATER", int),
     ("stall_after", "STALL_AFTER", float),
+    ("retain_days", "RETAIN_DAYS", int),
     ("circuit_threshold", "CIRCUIT_THRESHOLD", int),
     ("report_to", "REPORT_TO", _list_of_addresses),
     ("report_from", "REPORT_FROM", _mail_address),

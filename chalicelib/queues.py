@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .clock import Backoff
+from .domain.buckets import by_bucket
 from .domain.clients import is_client_id
 from .domain.errors import Malformed, Unavailable
 from .domain.faults import Fault
@@ -60,12 +61,18 @@ class Hint:
         return json.dumps(asdict(self) | more, separators=(",", ":"))
 
 
-def hints_for(mailing_id: str, client_ids: Sequence[str]) -> list[str]:
-    """The bodies of as few hints as say that the messages to these clients are to be delivered."""
-    return [
-        Hint(mailing_id, tuple(client_ids[start : start + HINT_SIZE])).body()
-        for start in range(0, len(client_ids), HINT_SIZE)
-    ]
+def hints_for(mailing_id: str, client_ids: Iterable[str], buckets: int) -> list[str]:
+    """The bodies of the hints which say that the messages to these clients are to be delivered.
+
+    They are as few as can be without dividing a bucket of the ledger, which is written faster by one sender.
+    """
+    hints: list[list[str]] = []
+    for bucket in by_bucket(client_ids, buckets):
+        if hints and len(hints[-1]) + len(bucket) <= HINT_SIZE:
+            hints[-1] += bucket
+        else:
+            hints += (bucket[start : start + HINT_SIZE] for start in range(0, len(bucket), HINT_SIZE))
+    return [Hint(mailing_id, tuple(client_ids)).body() for client_ids in hints]
 
 
 # AWS stops a chain of functions and queues after 16 hops (docs: "Lambda recursive loop detection"); the tick starts a

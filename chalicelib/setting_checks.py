@@ -25,6 +25,7 @@ _LARGEST: dict[str, float] = {
     "claim_lease": 3600,
     "queue_high_water": 10_000,  # SQS holds 120,000 that are being handled
     "stall_after": 3600,
+    "retain_days": 36_500,
     "circuit_threshold": 10_000,
 }
 

@@ -24,7 +24,7 @@ from chalicelib.gateways import check_kind
 from chalicelib.gateways.http_adapter import obstacle
 from chalicelib.services.passwords import verify
 from chalicelib.wording import reason_text
-from infra import saved_queries
+from infra import move_ledger, saved_queries
 from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
@@ -196,10 +196,11 @@ def _take_up_what_is_kept(
 
 
 def _finish(options: Options, account: Account, stack: Stack) -> None:
-    """What no template can hold: the token, the first user, and on an emulator what its CloudFormation drops."""
+    """What no template can hold: messages of earlier versions, the token, the first user, what an emulator drops."""
     settings = Settings(resource_prefix=options.stack, gateway="sandbox")
     if account.emulated:
         complete_tables(settings, account.client("dynamodb"))
+    move_ledger.move(settings, account.client("dynamodb"), lambda text: say(f"  {text}"))
     token = options.given("GATEWAY_TOKEN")
     if token:
         secret = stack.outputs()["GatewayTokenSecret"]

@@ -12,7 +12,7 @@ from chalicelib import observability
 STACK = "${AWS::StackName}"
 FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender")
 _QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
-TABLES = ("clients", "mailings", "messages", "users", "settings")
+TABLES = ("clients", "mailings", "ledger", "users", "settings")
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graphs
 
 

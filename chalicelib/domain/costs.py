@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 
+from .buckets import PER_BUCKET
 from .counters import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
 from .mailings import MailingState
-from .messages import HINT_SIZE, Message
-from .statuses import IN_TROUBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ SENDER_GB = 1.0
 def estimate(rows: int, recipients: int) -> float:
     """Dollars for a mailing with so many rows, of which so many are sent at the first attempt."""
     look = LOOK + Usage(write_units=WRITES_OF_A_MESSAGE, gb_seconds=LOOK_SECONDS * SENDER_GB)
-    return PRICES.total(MAILING + ROW * rows + (HINT * (1 / HINT_SIZE) + look) * recipients)
+    return PRICES.total(MAILING + ROW * rows + (HINT * (1 / PER_BUCKET) + look) * recipients)
 
 
 def actual(rows: int, work: Mapping[str, int]) -> float:
@@ -102,14 +101,3 @@ def cost_of(state: MailingState, tally: Tally) -> MailingCost:
     return MailingCost(
         estimate(counts.total, recipients) if counts.dispatched else None, actual(counts.total, tally.work)
     )
-
-
-def write_units_of(old: Message, new: Message) -> int:
-    """Units of changing a row of the ledger: its own, and one for each entry of an index that comes, goes or moves.
-
-    Rows are smaller than 1 KB but for those with very many attempts.
-    """
-    units = 1
-    if old.due_at != new.due_at:
-        units += (old.due_at is not None) + (new.due_at is not None)
-    return units + (old.status in IN_TROUBLE or new.status in IN_TROUBLE)

@@ -103,6 +103,8 @@ class Mailing:
     history: tuple[tuple[datetime, MailingStatus], ...] = ()
     # When its end was last moved to a later time, if it had begun then: what the earlier end expired may come back.
     widened_at: datetime | None = None
+    # Into how many buckets each shard of its ledger is divided (domain.buckets), from its launch on.
+    buckets: int = 1
 
     def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
         """The history with one more status."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from .clients import is_client_id, shard_of
+from .clients import is_client_id
 from .errors import NotFound
 from .faults import Fault
 from .mailings import OnUnknown, is_mailing_id
@@ -17,8 +17,9 @@ from .reasons import Cause, Reason
 from .statuses import MessageStatus
 
 MessageKey = tuple[str, str]  # mailing and client
-# Messages that one hint on the send queue is for. A sender takes ten hints, which one call receives and one deletes.
-HINT_SIZE = 10
+# Messages that one hint on the send queue is for, at most: those of a bucket of the ledger are mostly fewer. A sender
+# takes ten hints, which one call receives and one deletes.
+HINT_SIZE = 16
 
 PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
 PARKED_AT_MOST = timedelta(minutes=15)  # but for who waits for their own hours
@@ -81,7 +82,6 @@ class Message:
     # How many attempts do not count against the limit: those before the message was put back, failed probes of a
     # gateway in trouble, and those whose answer said nothing of the message.
     forgiven: int = 0
-    repeated: bool = False  # as `may_be_twice` says; it stands in the row, so that a recount need not read attempts
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""
@@ -106,7 +106,7 @@ class Message:
     def may_be_twice(self) -> bool:
         """Whether the gateway may have accepted two or more of its attempts."""
         taken = sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts)
-        return self.repeated or taken > 1
+        return taken > 1
 
     def because(self, reason: Reason) -> bool:
         """Whether it has its status for this reason."""
@@ -184,11 +184,6 @@ def parse_message_id(message_id: str) -> tuple[str, str]:
     if not is_mailing_id(mailing_id) or not is_client_id(client_id):
         raise NotFound(Fault.NO_SUCH_MESSAGE, name=repr(message_id[:80]))
     return mailing_id, client_id
-
-
-def ledger_key_for(mailing_id: str, client_id: str) -> str:
-    """The ledger's partition that holds the mailing's message to the client."""
-    return f"{mailing_id}#{shard_of(client_id)}"
 
 
 def gateway_id_for(message_id: str) -> int:

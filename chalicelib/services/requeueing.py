@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..domain.costs import write_units_of
 from ..domain.counters import WRITES, counters_of
 from ..domain.messages import Message
 from ..domain.reasons import Cause, Reason
@@ -32,13 +31,14 @@ def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Chan
         return 0
     mailing_id = changes[0][0].mailing_id
     counts = _moved(changes)
-    counts[WRITES] = sum(write_units_of(old, new) for old, new in changes)
     mailings.add_counts(mailing_id, counts, now)
     applied = ledger.update(changes)
-    done = sum(map(bool, applied))
+    done = sum(map(bool, applied.written))
     logger.info("messages retried", mailing_id=mailing_id, count=done)
-    if missed := [change for change, ours in zip(changes, applied, strict=True) if not ours]:
-        mailings.add_counts(mailing_id, Counter({name: -count for name, count in _moved(missed).items()}), now)
+    missed = [change for change, ours in zip(changes, applied.written, strict=True) if not ours]
+    undone = Counter({name: -count for name, count in _moved(missed).items()})
+    undone[WRITES] = applied.units[mailing_id]
+    mailings.add_counts(mailing_id, undone, now)
     return done
 
 

@@ -64,6 +64,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         reopening=list(mailing.reopening) or None,
         final=dict(mailing.final) or None,
         history=[f"{to_ms(at)} {status}" for at, status in mailing.history] or None,
+        buckets=mailing.buckets,
     )
 
 
@@ -95,6 +96,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         final=_counts(row.final.attribute_values) if row.final else (),
         history=tuple(_change(text) for text in row.history or ()),
         widened_at=row.widened_at,
+        buckets=int(row.buckets or 1),
     )
 
 

@@ -168,6 +168,7 @@ class MailingModel(Row):
     updated_at = MomentAttribute(null=True)
     launched_at = MomentAttribute(null=True)
     widened_at = MomentAttribute(null=True)
+    buckets = NumberAttribute(null=True)
     finished_at = MomentAttribute(null=True)
     window_from = UnicodeAttribute(null=True)
     window_until = UnicodeAttribute(null=True)
@@ -224,7 +225,7 @@ class MailingModel(Row):
         return row
 
 
-class MessageParked(GlobalSecondaryIndex["MessageModel"]):
+class BucketParked(GlobalSecondaryIndex["BucketModel"]):
     class Meta:
         index_name = "parked"
         projection = KeysOnlyProjection()
@@ -233,43 +234,33 @@ class MessageParked(GlobalSecondaryIndex["MessageModel"]):
     due_at = MomentAttribute(range_key=True)
 
 
-class MessageTrouble(GlobalSecondaryIndex["MessageModel"]):
+class BucketTrouble(GlobalSecondaryIndex["BucketModel"]):
     class Meta:
         index_name = "trouble"
-        projection = AllProjection()
+        projection = KeysOnlyProjection()
 
     trouble_of = UnicodeAttribute(hash_key=True)
-    client_id = UnicodeAttribute(range_key=True)
+    bucket_no = NumberAttribute(range_key=True)
 
 
-class MessageModel(Row):
-    """The ledger: one row for each client of each mailing."""
+class BucketModel(Row):
+    """The ledger: the messages of a mailing, about nine to a row; `bucket_rows` says how `messages` is written."""
 
     class Meta:
-        table_name = "messages"
+        table_name = "ledger"
 
     ledger_key = UnicodeAttribute(hash_key=True)
-    client_id = UnicodeAttribute(range_key=True)
-    status = UnicodeAttribute()
+    bucket_no = NumberAttribute(range_key=True)
+    messages = UnicodeAttribute()
+    zones = UnicodeAttribute()
+    since = MomentAttribute()
     revision = NumberAttribute()
-    phone_number = UnicodeAttribute()
-    timezone = UnicodeAttribute()
-    hinted = BooleanAttribute(null=True)
-    created_at = MomentAttribute()
-    updated_at = MomentAttribute()
-    attempts: ListAttribute[MapAttribute[str, Any]] = ListAttribute(null=True)
-    claim = UnicodeAttribute(null=True)
-    lease_until = MomentAttribute(null=True)
-    retry_at = MomentAttribute(null=True)
-    sent_at = MomentAttribute(null=True)
-    reason = UnicodeAttribute(null=True)
-    forgiven = NumberAttribute(null=True)
-    repeated = BooleanAttribute(null=True)
+    expires_at = NumberAttribute(null=True)  # seconds since 1970, as DynamoDB's TTL wants it
     parked_in = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     trouble_of = UnicodeAttribute(null=True)
-    parked = MessageParked()
-    trouble = MessageTrouble()
+    parked = BucketParked()
+    trouble = BucketTrouble()
 
 
 class UserByGroup(GlobalSecondaryIndex["UserModel"]):
@@ -366,7 +357,7 @@ class Tables:
 
     clients: type[ClientModel]
     mailings: type[MailingModel]
-    messages: type[MessageModel]
+    ledger: type[BucketModel]
     users: type[UserModel]
     settings: type[SettingModel]
     # For transactions.
@@ -387,12 +378,12 @@ def bind(settings: Settings, dynamodb: Any) -> Tables:
     tables = Tables(
         _bind(ClientModel, settings.clients_table),
         _bind(MailingModel, settings.mailings_table),
-        _bind(MessageModel, settings.messages_table),
+        _bind(BucketModel, settings.ledger_table),
         _bind(UserModel, settings.users_table),
         _bind(SettingModel, settings.settings_table),
         Connection(),
     )
-    models = (tables.clients, tables.mailings, tables.messages, tables.users, tables.settings)
+    models = (tables.clients, tables.mailings, tables.ledger, tables.users, tables.settings)
     for connection in (tables.connection, *(model._get_connection().connection for model in models)):
         connection._client = dynamodb
     return tables

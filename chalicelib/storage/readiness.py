@@ -14,7 +14,7 @@ from .gateway_control import control_of, control_place
 from .heartbeats import SCOPE, heartbeats_of
 from .models import Tables
 
-_NOBODY = "readiness"  # a key that no row has: what counts is that the table answers
+_NOBODY = {"S": "readiness"}  # a key that no row has: what counts is that the table answers
 
 
 class TableProbe:
@@ -30,20 +30,15 @@ class TableProbe:
         """
         tables = self._tables
         scope, name = control_place()
-        wanted: dict[Any, list[dict[str, str]]] = {
-            tables.clients: [{"client_id": PLACE}],
+        workers = [{"scope": {"S": SCOPE}, "name": {"S": str(worker)}} for worker in Worker]
+        wanted: dict[Any, list[Item]] = {
+            tables.clients: [{"client_id": {"S": PLACE}}],
             tables.mailings: [{"mailing_id": _NOBODY, "part": _NOBODY}],
-            tables.messages: [{"ledger_key": _NOBODY, "client_id": _NOBODY}],
+            tables.ledger: [{"ledger_key": _NOBODY, "bucket_no": {"N": "0"}}],
             tables.users: [{"key": _NOBODY}],
-            tables.settings: [
-                {"scope": scope, "name": name},
-                *({"scope": SCOPE, "name": str(worker)} for worker in Worker),
-            ],
+            tables.settings: [{"scope": {"S": scope}, "name": {"S": name}}, *workers],
         }
-        request = {
-            model.Meta.table_name: {"Keys": [{key: {"S": value} for key, value in row.items()} for row in rows]}
-            for model, rows in wanted.items()
-        }
+        request = {model.Meta.table_name: {"Keys": keys} for model, keys in wanted.items()}
         with translated("tables"):
             found = self._dynamodb.batch_get_item(RequestItems=request)["Responses"]
         _check_key(found.get(tables.clients.Meta.table_name, []))

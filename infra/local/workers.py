@@ -16,6 +16,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.heartbeats import Worker
 from chalicelib.observability import SERVICE
 from chalicelib.observability import logger as service_logger
+from infra import move_ledger
 from infra.local.event_source_threads import EventSourceThreads
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision
@@ -42,8 +43,10 @@ def aws_client(name: str) -> Any:
 
 
 def create_resources(settings: Settings) -> None:
-    """Make the tables and queues exist at AWS_ENDPOINT_URL."""
-    provision(settings, aws_client("dynamodb"), aws_client("sqs"))
+    """Make the tables and queues exist at AWS_ENDPOINT_URL, with what earlier versions left in them."""
+    dynamodb = aws_client("dynamodb")
+    provision(settings, dynamodb, aws_client("sqs"))
+    move_ledger.move(settings, dynamodb, service_logger.info)
 
 
 def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: frozenset[str]) -> EventSourceThreads:

@@ -20,8 +20,9 @@ from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing, Segment
-from chalicelib.domain.messages import Message, gateway_id_for, message_id_for
+from chalicelib.domain.messages import Message, MessageKey, gateway_id_for, message_id_for
 from chalicelib.services.mailing_fields import MailingFields
+from chalicelib.storage.bucket_rows import bucket_of_item
 from chalicelib.storage.models import Tables, bind
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision
@@ -109,15 +110,15 @@ class World:
         assert not cursor
         return rows
 
-    def ledger_rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def ledger_rows(self) -> dict[MessageKey, Message]:
         """Every message, by mailing and client, as the emulator holds it: nothing is asked of it."""
-        table = emulated_dynamodb._tables[self.settings.messages_table]
-        rows = [row for shard in table["items"].values() for row in shard.values()]
-        return {(row["ledger_key"]["S"].partition("#")[0], row["client_id"]["S"]): row for row in rows}
+        table = emulated_dynamodb._tables[self.settings.ledger_table]
+        buckets = [bucket_of_item(item) for shard in table["items"].values() for item in shard.values()]
+        return {message.key: message for bucket in buckets for message in bucket.messages.values()}
 
-    def ledger_now(self) -> dict[tuple[str, str], str]:
+    def ledger_now(self) -> dict[MessageKey, str]:
         """The status of every message, by mailing and client."""
-        return {key: row["status"]["S"] for key, row in self.ledger_rows().items()}
+        return {key: str(message.status) for key, message in self.ledger_rows().items()}
 
     def opt_out(self, client: Client) -> None:
         """Let a client opt out."""

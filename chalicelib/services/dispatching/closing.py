@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.costs import write_units_of
 from ...domain.counters import WRITES, counters_of
 from ...domain.deadlines import is_over
 from ...domain.messages import Message, Outcome
@@ -49,23 +48,22 @@ class Closer:
         mark = secrets.token_hex(8)
         changes = [(row, replace(_closed(row, status, now), claim=mark)) for row in free]
         applied = self._ledger.update(changes)
-        done = [change for change, ours in zip(changes, applied, strict=True) if ours]
-        self._count(done, status, now)
+        done = [change for change, ours in zip(changes, applied.written, strict=True) if ours]
+        self._count(done, status, applied.units.total(), now)
         closed = {new.client_id: new for _, new in done}
         return [closed.get(row.client_id, row) for row in rows]
 
     def _is_in_hand(self, row: Message, now: datetime) -> bool:
         return row.status is MessageStatus.SENDING and not is_over(row.lease_until, now, self._claim_lease)
 
-    def _count(self, done: Sequence[tuple[Message, Message]], status: MessageStatus, now: datetime) -> None:
+    def _count(self, done: Sequence[tuple[Message, Message]], status: MessageStatus, units: int, now: datetime) -> None:
         if not done:
             return
-        counts: Counter[str] = Counter()
+        counts = Counter({WRITES: units})
         for old, new in done:
             measure_status(new)
             counts.update(counters_of(new))
             counts.subtract(counters_of(old))
-            counts[WRITES] += write_units_of(old, new)
         mailing_id = done[0][0].mailing_id
         self._mailings.add_counts(mailing_id, counts, now)
         self._activity.add(counts, now)

@@ -106,7 +106,7 @@ class Completion:
         now = self._clock.now()
         closing = closing_status(mailing, now)
         if closing is None:
-            rows, after = self._ledger.counted_page(mailing.mailing_id, walk.shard, walk.cursor)
+            rows, after = self._ledger.long_page(mailing.mailing_id, walk.shard, walk.cursor)
             walk = replace(walk, late=walk.late + sum(is_late(mailing, row, now) for row in rows))
         else:
             rows, after = self._ledger.page(mailing.mailing_id, walk.shard, walk.cursor, _PAGE)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
+from ...domain.buckets import buckets_for
 from ...domain.clients import SHARDS
 from ...domain.errors import NotFound, Unavailable
 from ...domain.gateway_control import CIRCUITS
@@ -22,6 +23,7 @@ from ...observability import (
     measure,
 )
 from ...queues import Queue, Unit, UnitKind
+from ...storage.clients import ClientRepository
 from ...storage.mailings import MailingRepository
 from ..gateway_control import GatewayControlService
 from ..imports import ImportService
@@ -42,6 +44,7 @@ class Dispatcher:
 
     def __init__(
         self,
+        clients: ClientRepository,
         mailings: MailingRepository,
         expander: Expander,
         feeder: Feeder,
@@ -54,6 +57,7 @@ class Dispatcher:
         dispatch_queue: Queue,
         clock: SystemClock,
     ) -> None:
+        self._clients = clients
         self._mailings = mailings
         self._expander = expander
         self._feeder = feeder
@@ -103,6 +107,7 @@ class Dispatcher:
         early = mailing.start_at - now
         if early > _EARLY:
             return  # SQS delays by 15 minutes at most; the tick sends another unit
+        buckets = buckets_for(self._clients.count(mailing.segment))
         if early > timedelta(0):
             self._clock.sleep(early.total_seconds())
             now = self._clock.now()
@@ -111,7 +116,7 @@ class Dispatcher:
             self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
             logger.info("mailing expired before it could start", mailing_id=mailing.mailing_id, missed=missed)
             return
-        running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now)
+        running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now, buckets=buckets)
         if self._mailings.launch(mailing, running):
             late = now - max(mailing.start_at, mailing.created_at)
             measure(START_LATENESS, late / timedelta(milliseconds=1))

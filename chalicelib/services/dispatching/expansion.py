@@ -145,7 +145,7 @@ class Expander:
         added = self._insert(rows, left)
         if direct:
             hinted = [row.client_id for row in rows if row.hinted]
-            self._send_queue.send(hints_for(mailing.mailing_id, hinted))
+            self._send_queue.send(hints_for(mailing.mailing_id, hinted, mailing.buckets))
             measure(MESSAGES_DISPATCHED, len(hinted))
         late: list[Message] = []
         if not cursor or cursor.startswith(_IN_LOG):

@@ -173,7 +173,7 @@ class Feeder:
             return False
         first: datetime | None = None
         for shard in SHARDS:
-            for due_at, _ in self._ledger.due(mailing.mailing_id, shard, now + EVER, None, 1):
+            for due_at, _ in self._ledger.due(mailing.mailing_id, shard, now + EVER, "", 1)[0]:
                 if is_due_soon(mailing, due_at, now):
                     return True
                 first = min(first or due_at, due_at)

@@ -21,6 +21,7 @@ from ...storage.mailings import MailingRepository
 SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
 EVER = timedelta(days=366)
 PAGE = 500  # rows
+_BUCKETS = 100  # with parked messages, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Hinter:
 
     def _send(self, mailing: Mailing, by_delay: dict[int, list[str]]) -> int:
         for delay, client_ids in by_delay.items():
-            self._send_queue.send(hints_for(mailing.mailing_id, client_ids), delay)
+            self._send_queue.send(hints_for(mailing.mailing_id, client_ids, mailing.buckets), delay)
         count = sum(map(len, by_delay.values()))
         if count:
             logger.info("hints sent", mailing_id=mailing.mailing_id, count=count)
@@ -107,17 +108,16 @@ class Hinter:
     def _due(self, mailing: Mailing, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
         """Up to `limit` parked messages of a shard that are due soon and have no hint yet."""
         new: list[tuple[datetime, str]] = []
-        place: tuple[datetime, str] | None = None
+        place = ""
         while len(new) < limit:
-            page = self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), place, PAGE)
+            page, place = self._ledger.due(mailing.mailing_id, shard, look_until(mailing, now), place, _BUCKETS)
             new += [
                 (due_at, client)
                 for due_at, client in page
                 if is_due_soon(mailing, due_at, now) and (mailing.mailing_id, client, due_at) not in self._hinted
             ]
-            if len(page) < PAGE:
+            if not place:
                 break
-            place = page[-1]
         return new[:limit]
 
 

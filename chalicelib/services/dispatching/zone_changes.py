@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.clients import Contact
-from ...domain.costs import write_units_of
 from ...domain.counters import WRITES
 from ...domain.errors import Unavailable
 from ...domain.local_window import WindowPolicy
@@ -89,11 +88,11 @@ class ZoneChanges:
         changes = [(row, new) for row, new in moves if new is not None]
         if not changes:
             return 0
-        written = self._ledger.update(changes)
+        applied = self._ledger.update(changes)
+        written = applied.written
         self._mailings.forget_sleep(mailing.mailing_id)
         count = written.count(Written.DONE)
-        units = sum(write_units_of(old, new) for old, new in changes)
-        self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: units}), now)
+        self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: applied.units[mailing.mailing_id]}), now)
         logger.info("messages moved to their clients' new time zones", mailing_id=mailing.mailing_id, count=count)
         if Written.BUSY in written or Written.UNSURE in written:  # refused: a sender has it, and knows the zone
             raise Unavailable("not all messages follow their clients' zones yet")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ...domain.costs import write_units_of
 from ...domain.counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from ...domain.mailings import Mailing
 from ...domain.messages import Attempt, Message, MessageKey
@@ -71,7 +70,11 @@ class Batch:
         for message, change in ((old, -1), (new, 1)):
             for name in counters_of(message):
                 self.counts[new.mailing_id][name] += change
-        self.counts[new.mailing_id][WRITES] += write_units_of(old, new)
+
+    def count_units(self, units: Counter[str]) -> None:
+        """Note the units that writes to the ledger took, by mailing."""
+        for mailing_id, count in units.items():
+            self.counts[mailing_id][WRITES] += count
 
     def count_work(self, wanted: Mapping[MessageKey, Received], seconds: float) -> None:
         """Note the hints and how many messages were looked at for them, and share the time among their mailings.

@@ -22,7 +22,6 @@ from ...domain.statuses import MessageStatus
 from ...observability import logger
 from ...queues import Hint
 from ...storage.clients import ClientRepository
-from ...storage.leases import new_owner
 from ...storage.ledger import Ledger, Written
 from ..gateway_control import GatewayControlService, Permit
 from .batch import Batch, Job, Received
@@ -200,7 +199,7 @@ class Claims:
             now,
             status=MessageStatus.SENDING,
             attempts=old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts,
-            claim=new_owner(self._rng),
+            claim=_new_claim(self._rng),
             lease_until=now + timedelta(seconds=self._settings.claim_lease),
             retry_at=None,
             due_at=None,
@@ -209,8 +208,9 @@ class Claims:
     def _write(self, changes: list[tuple[Job, Message]], batch: Batch) -> list[Job]:
         """Write all rows; a lost attempt is recorded with the claim that follows it."""
         applied = self._ledger.update([(job.message, new) for job, new in changes])
+        batch.count_units(applied.units)
         claimed: list[Job] = []
-        for (job, new), ours in zip(changes, applied, strict=True):
+        for (job, new), ours in zip(changes, applied.written, strict=True):
             if not ours:
                 if ours is Written.UNSURE and new.status is MessageStatus.SENDING:
                     batch.unsure.append(new)
@@ -229,6 +229,11 @@ class Claims:
             if new.because(Reason.ATTEMPTS_USED_UP):
                 batch.dead.append((job.received, new.key, new.cause))
         return claimed
+
+
+def _new_claim(rng: random.Random) -> str:
+    """Says whose a claim is. Short, for it stands in the ledger; of those who want one message two are never alike."""
+    return f"{rng.getrandbits(40):x}"
 
 
 def _unreachable(contact: Contact | None) -> Reason | None:

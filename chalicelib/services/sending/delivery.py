@@ -29,6 +29,7 @@ from .batch_log import tell
 from .calls import Caller
 from .claims import Claims
 from .outcomes import Outcomes
+from .portions import Portions
 from .table_pace import TablePace
 
 _BY_OUTCOME = {
@@ -38,7 +39,6 @@ _BY_OUTCOME = {
     Outcome.THROTTLED: GATEWAY_THROTTLED,
     Outcome.BLOCKED: GATEWAY_BLOCKED,
 }
-_RECORDED_AT_ONCE = 25  # outcomes; the ledger's statements go in batches of so many
 _TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again that a table kept from being handled
 _RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of its claims
 _OFTEN = 10  # receipts; the queue gives a message up after twenty
@@ -99,23 +99,30 @@ class Delivery:
         """Call for all jobs, and record what came of them in portions, as it comes."""
         longest = timedelta(seconds=self._settings.gateway_read_timeout)
         calls = self._caller.start(jobs, deadline - _RECORDING_TIME - longest, probe=batch.probed)
-        done: list[Result] = []
+        portions = Portions(jobs)
         if not jobs:
             self._learn([], batch)
         while calls.pending:
-            left = (deadline - _RECORDING_TIME / 2 - self._clock.now()).total_seconds()
-            if result := calls.next(left):
-                done.append(result)
+            now = self._clock.now()
+            left = (deadline - _RECORDING_TIME / 2 - now).total_seconds()
+            due = portions.must_go_in(now)
+            if result := calls.next(left if due is None else min(left, due)):
+                portions.add(result, self._clock.now())
+            elif due is not None and due < left:
+                self._record(portions.rest(), batch, deadline)
             else:
                 unsent, unheard = calls.give_up()
                 logger.error("no time left for this batch", unsent=len(unsent), unheard=len(unheard))
-                done += unsent
+                for one in unsent:
+                    portions.add(one, now)
                 for job in unheard:  # its claim runs out, and the attempt counts as unknown
                     batch.keep(job.received, job.message.key, None)
-            if len(done) >= _RECORDED_AT_ONCE or not calls.pending:
-                self._learn(done, batch)
-                self._outcomes.record(done, batch, deadline - _ANSWERING_TIME)
-                done = []
+            self._record(portions.ready(self._clock.now()) if calls.pending else portions.rest(), batch, deadline)
+
+    def _record(self, done: Sequence[Result], batch: Batch, deadline: datetime) -> None:
+        if done:
+            self._learn(done, batch)
+            self._outcomes.record(done, batch, deadline - _ANSWERING_TIME)
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
         """Slow down, open or close the circuit by what the gateway has answered."""

@@ -91,7 +91,8 @@ class Outcomes:
         aside = _ASIDE + (self._control.spread(throttled) if throttled else 0.0)
         written = [(job, result, *self._after(job, result, now, aside, probe=batch.probed)) for job, result in done]
         applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)
-        for (job, result, new, delay), ours in zip(written, applied, strict=True):
+        batch.count_units(applied.units)
+        for (job, result, new, delay), ours in zip(written, applied.written, strict=True):
             batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
             if ours is Written.REFUSED:
                 logger.error("the claim expired before the outcome was saved", message_id=new.message_id)
@@ -117,9 +118,10 @@ class Outcomes:
         back = [(claim, claim.revised(now, status=MessageStatus.QUEUED, lease_until=None)) for claim in batch.unsure]
         if not unwritten and not back:
             return
-        for (old, new), ours in zip(
-            [*unwritten, *back], self._ledger.update([*unwritten, *back], until=until), strict=True
-        ):
+        changes = [*unwritten, *back]
+        applied = self._ledger.update(changes, until=until)
+        batch.count_units(applied.units)
+        for (old, new), ours in zip(changes, applied.written, strict=True):
             if ours:
                 batch.count(old, new)
             elif ours is not Written.REFUSED:

@@ -33,7 +33,7 @@ READS: dict[str, Callable[[Store], Any]] = {
     "whether a mailing was removed": lambda store: store.mailings.is_deleted(MAILING.mailing_id),
     "rows that are claimed": lambda store: store.ledger.read([(MESSAGE.mailing_id, MESSAGE.client_id)]),
     "rows that are fed": lambda store: store.ledger.page(MESSAGE.mailing_id, "00", "", 10),
-    "rows that are counted": lambda store: store.ledger.counted_page(MESSAGE.mailing_id, "00", ""),
+    "rows that are counted": lambda store: store.ledger.long_page(MESSAGE.mailing_id, "00", ""),
     "how far a ledger is counted": lambda store: store.walks.read(MAILING.mailing_id),
     "a walk that is gone on with": lambda store: store.walks.take(MAILING.mailing_id, "00", "1", 0, "me", START, START),
     "a token that may be revoked": lambda store: store.users.token("0" * 64),
@@ -74,7 +74,7 @@ def test_an_index_cannot_be_read_consistently(faulty: Store) -> None:
     faulty.users.list("", 10)
     faulty.users.tokens("anna")
     faulty.ledger.trouble_page(MAILING.mailing_id, "", 10)
-    faulty.ledger.due(MAILING.mailing_id, "00", START, None, 10)
+    faulty.ledger.due(MAILING.mailing_id, "00", START, "", 10)
     faulty.mailings.deleted(10)
     faulty.clients.page(Segment(("vip",)), "00", "", 10)
     faulty.clients.page(Segment(), "00", "", 10)

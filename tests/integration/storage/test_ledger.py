@@ -15,7 +15,7 @@ from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.storage.ledger import Written
-from tests.factories import START, AttemptFactory, MessageFactory
+from tests.factories import START, AttemptFactory, MailingFactory, MessageFactory
 from tests.integration.storage.engines import Store
 
 SECOND = timedelta(seconds=1)
@@ -79,8 +79,11 @@ def test_a_row_that_is_there_is_left_as_it_is(faulty: Store) -> None:
 def test_of_two_claims_one_is_refused(faulty: Store) -> None:
     """Each row on its own: what another sender has taken does not keep the rest of the batch."""
     messages = faulty.add_messages(60)
-    assert faulty.ledger.update([claimed(message, "a") for message in messages[::2]]) == [Written.DONE] * 30
-    assert faulty.ledger.update([claimed(message, "b") for message in messages]) == [Written.REFUSED, Written.DONE] * 30
+    assert faulty.ledger.update([claimed(message, "a") for message in messages[::2]]).written == [Written.DONE] * 30
+    assert (
+        faulty.ledger.update([claimed(message, "b") for message in messages]).written
+        == [Written.REFUSED, Written.DONE] * 30
+    )
     assert [row.claim for row in stored(faulty, messages)] == ["a", "b"] * 30
 
 
@@ -91,9 +94,9 @@ def test_fields_that_become_empty_are_removed(faulty: Store) -> None:
     )
     changes: dict[str, Any] = {"due_at": None, "cause": None, "claim": "", "hinted": False}
     new = message.revised(START + SECOND, status=MessageStatus.QUEUED, **changes)
-    assert faulty.ledger.update([(message, new)]) == [Written.DONE]
+    assert faulty.ledger.update([(message, new)]).written == [Written.DONE]
     assert stored(faulty, [message]) == [new]
-    assert faulty.ledger.due(message.mailing_id, shard_of(message.client_id), START + SECOND, None, 10) == []
+    assert faulty.ledger.due(message.mailing_id, shard_of(message.client_id), START + SECOND, "", 10) == ([], "")
 
 
 def test_a_change_without_the_next_revision_is_a_mistake_of_the_caller(faulty: Store) -> None:
@@ -106,7 +109,7 @@ def test_a_change_without_the_next_revision_is_a_mistake_of_the_caller(faulty: S
 def test_a_row_that_is_gone_is_not_made_again(faulty: Store) -> None:
     """The mailing was removed meanwhile."""
     message = MessageFactory()
-    assert faulty.ledger.update([claimed(message, "a")]) == [Written.REFUSED]
+    assert faulty.ledger.update([claimed(message, "a")]).written == [Written.REFUSED]
     with pytest.raises(NotFound):
         faulty.ledger.get(message.message_id)
 
@@ -119,7 +122,7 @@ def test_a_claim_whose_answer_was_lost_is_recognised(faulty: Store) -> None:
     messages = faulty.add_messages(30)
     faulty.ledger.update([claimed(messages[7], "b")])
     faulty.aws.lose_answers(EXECUTE)
-    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [
+    assert faulty.ledger.update([claimed(message, "a") for message in messages]).written == [
         Written.REFUSED if number == 7 else Written.DONE for number in range(30)
     ]
     assert Counter(row.claim for row in stored(faulty, messages)) == Counter(a=29, b=1)
@@ -163,7 +166,7 @@ def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
     faulty.ledger.update([claimed(messages[4], "b")])
     faulty.aws.partly = busy({1, 3}, 1, "ThrottlingError")
     before = len(faulty.aws.calls)
-    assert faulty.ledger.update([claimed(message, "a") for message in messages]) == [Written.DONE] * 4 + [
+    assert faulty.ledger.update([claimed(message, "a") for message in messages]).written == [Written.DONE] * 4 + [
         Written.REFUSED
     ]
     assert faulty.aws.calls[before:].count(EXECUTE) == 2
@@ -176,11 +179,11 @@ def test_statements_that_are_always_throttled_are_told_and_the_others_kept(fault
     messages = faulty.add_messages(3)
     faulty.aws.partly = busy({0}, 10**6, "ProvisionedThroughputExceeded")
     changes = [claimed(message, "a") for message in messages]
-    assert faulty.ledger.update(changes) == [Written.BUSY, Written.DONE, Written.DONE]
+    assert faulty.ledger.update(changes).written == [Written.BUSY, Written.DONE, Written.DONE]
     assert len(faulty.clock.waits) == 2
     faulty.aws.partly = busy({0}, 12, "ProvisionedThroughputExceeded")
     until = faulty.clock.now() + timedelta(minutes=1)
-    assert faulty.ledger.update(changes[:1], until=until) == [Written.DONE]
+    assert faulty.ledger.update(changes[:1], until=until).written == [Written.DONE]
 
 
 def test_rows_that_a_busy_table_does_not_take_are_an_error(faulty: Store) -> None:
@@ -195,13 +198,16 @@ def test_a_statement_that_is_wrong_is_not_repeated(faulty: Store) -> None:
     """It is no refusal, for nobody else has the row; it is told in the log."""
     (message,) = faulty.add_messages()
     faulty.aws.partly = busy({0}, 10**6, "ValidationError")
-    assert faulty.ledger.update([claimed(message, "a")]) == [Written.BUSY]
+    assert faulty.ledger.update([claimed(message, "a")]).written == [Written.BUSY]
     assert faulty.clock.waits == []
 
 
 def test_rows_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
     """DynamoDB answers a batch of reads in part; a hundred keys go in one call."""
-    messages = faulty.add_messages(130)
+    mailing = MailingFactory(buckets=60)
+    faulty.mailings.create(mailing)
+    messages = faulty.add_messages(200, mailing_id=mailing.mailing_id)
+    keys = [(message.mailing_id, message.client_id) for message in messages]
     halves: list[int] = []
 
     def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
@@ -214,7 +220,6 @@ def test_rows_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
         return lambda answer: answer.update(UnprocessedKeys={table: {**wanted, "Keys": rest}})
 
     faulty.aws.partly = partly
-    keys = [(message.mailing_id, message.client_id) for message in messages]
     assert faulty.ledger.read(keys + keys) == dict(zip(keys, messages, strict=True))
     assert halves == [70]
     assert len(faulty.clock.waits) == 1

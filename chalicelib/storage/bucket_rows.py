@@ -1,0 +1,232 @@
+"""Buckets of the ledger as DynamoDB holds them: a line of text for each message, so that a dozen fit into 1 KB.
+
+A line has these values, separated by commas; what is empty at its end is left out:
+
+    client, number without its plus, zone, status with revision, created, updated, claim, sent, attempts,
+    lease until, retry at, due at, cause, forgiven, hinted
+
+Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
+moment, its milliseconds, its outcome, its cause and the HTTP status, separated by slashes, and followed by a semicolon
+if there are more. A cause is quoted as in a URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from ..domain.messages import Attempt, Message, Outcome
+from ..domain.reasons import Cause
+from ..domain.statuses import IN_TROUBLE, MessageStatus
+from .dynamodb import Item
+from .models import from_ms, to_ms
+
+UNIT = 1024  # bytes; what a unit of writing is for
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_STATUSES = {
+    MessageStatus.QUEUED: "q",
+    MessageStatus.WAITING: "w",
+    MessageStatus.SENDING: "c",  # claimed
+    MessageStatus.SENT: "s",
+    MessageStatus.FAILED: "f",
+    MessageStatus.UNKNOWN: "u",
+    MessageStatus.EXPIRED: "e",
+    MessageStatus.CANCELLED: "x",
+    MessageStatus.SKIPPED: "o",  # mostly for somebody who opted out
+}
+_OUTCOMES = {
+    Outcome.ACCEPTED: "a",
+    Outcome.REFUSED: "r",
+    Outcome.FAILED: "f",
+    Outcome.UNKNOWN: "u",
+    Outcome.THROTTLED: "t",
+    Outcome.BLOCKED: "b",
+}
+_STATUS_OF = {letter: status for status, letter in _STATUSES.items()}
+_OUTCOME_OF = {letter: outcome for outcome, letter in _OUTCOMES.items()}
+
+
+class Place(NamedTuple):
+    """Where a bucket stands: in which shard of which mailing, and its number there."""
+
+    mailing_id: str
+    shard: str
+    number: int
+
+    @property
+    def ledger_key(self) -> str:
+        return f"{self.mailing_id}#{self.shard}"
+
+    @property
+    def key(self) -> Item:
+        return {"ledger_key": {"S": self.ledger_key}, "bucket_no": {"N": str(self.number)}}
+
+    @classmethod
+    def of(cls, item: Item) -> Place:
+        """The place that an item says."""
+        mailing_id, _, shard = str(item["ledger_key"]["S"]).partition("#")
+        return cls(mailing_id, shard, int(item["bucket_no"]["N"]))
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Messages that are written together. `revision` grows with every change and guards every write; it is 0 before
+    the first. `since` is milliseconds, `expires_at` seconds since 1970, 0 for never.
+    """
+
+    place: Place
+    messages: Mapping[str, Message]
+    revision: int = 0
+    since: int = 0
+    expires_at: int = 0
+
+    def changed(self, messages: Iterable[Message], expires_at: int) -> Bucket:
+        """The bucket with these messages added or changed, in its next revision; it never expires earlier."""
+        now = {message.client_id: message for message in messages}
+        since = self.since or min(to_ms(message.created_at) for message in now.values())
+        kept = max(self.expires_at, expires_at) if expires_at else 0
+        return Bucket(self.place, {**self.messages, **now}, self.revision + 1, since, kept)
+
+    @cached_property
+    def values(self) -> Item:
+        """The item but for its key; what is empty is left out, so that sparse indexes stay sparse."""
+        zones = {zone: place for place, zone in enumerate(dict.fromkeys(m.timezone for m in self.messages.values()))}
+        lines = [_line(message, self.since, zones) for _, message in sorted(self.messages.items())]
+        values: Item = {
+            "messages": {"S": "\n".join(lines)},
+            "revision": {"N": str(self.revision)},
+            "since": {"N": str(self.since)},
+            "zones": {"S": " ".join(zones)},
+        }
+        if self.expires_at:
+            values["expires_at"] = {"N": str(self.expires_at)}
+        due = [message.due_at for message in self.messages.values() if message.due_at is not None]
+        if due:
+            values["parked_in"] = {"S": self.place.ledger_key}
+            values["due_at"] = {"N": str(to_ms(min(due)))}
+        if any(message.status in IN_TROUBLE for message in self.messages.values()):
+            values["trouble_of"] = {"S": self.place.ledger_key}
+        return values
+
+
+def bucket_of_item(item: Item) -> Bucket:
+    """The bucket that an item says."""
+    place, since = Place.of(item), int(item["since"]["N"])
+    zones = item["zones"]["S"].split(" ")
+    messages = [_message(line, place.mailing_id, since, zones) for line in item["messages"]["S"].split("\n")]
+    expires_at = int(item["expires_at"]["N"]) if "expires_at" in item else 0
+    revision = int(item["revision"]["N"])
+    bucket = Bucket(place, {message.client_id: message for message in messages}, revision, since, expires_at)
+    bucket.__dict__["values"] = {name: value for name, value in item.items() if name not in place.key}
+    return bucket
+
+
+def write_units(before: Item | None, after: Item) -> int:
+    """Units of a write: the item's KB, and one for each entry of an index that comes, goes or moves."""
+    size = sum(len(name) + len(value) for name, one in after.items() for value in one.values())
+    units = -(-(size + _KEY_BYTES) // UNIT)
+    for names in (("parked_in", "due_at"), ("trouble_of",)):
+        old, new = ([where.get(name) for name in names] if where else [None] for where in (before, after))
+        if old != new:
+            units += (old[0] is not None) + (new[0] is not None)
+    return units
+
+
+_KEY_BYTES = 60  # of an item's key, with the names
+
+
+def _line(message: Message, since: int, zones: Mapping[str, int]) -> str:
+    values = (
+        message.client_id,
+        message.phone_number.removeprefix("+"),
+        _base36(zones[message.timezone]),
+        _STATUSES[message.status] + _base36(message.revision),
+        _after(message.created_at, since),
+        _after(message.updated_at, since),
+        message.claim,
+        _after(message.sent_at, since),
+        ";".join(_attempt_text(attempt, since) for attempt in message.attempts),
+        _after(message.lease_until, since),
+        _after(message.retry_at, since),
+        _after(message.due_at, since),
+        _quoted(message.cause),
+        _base36(message.forgiven) if message.forgiven else "",
+        "h" if message.hinted else "",
+    )
+    return ",".join(values).rstrip(",")
+
+
+def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Message:
+    values = line.split(",")
+    values += [""] * (15 - len(values))
+    client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
+    lease, retry, due, cause, forgiven, hinted = values[9:]
+    return Message(
+        mailing_id=mailing_id,
+        client_id=client,
+        phone_number=f"+{number}",
+        timezone=zones[int(zone, 36)],
+        status=_STATUS_OF[state[0]],
+        revision=int(state[1:], 36),
+        created_at=_moment(created, since),
+        updated_at=_moment(updated, since),
+        attempts=tuple(_attempt(text, since) for text in attempts.split(";")) if attempts else (),
+        hinted=bool(hinted),
+        claim=claim,
+        lease_until=_moment(lease, since) if lease else None,
+        retry_at=_moment(retry, since) if retry else None,
+        due_at=_moment(due, since) if due else None,
+        sent_at=_moment(sent, since) if sent else None,
+        cause=_cause(cause),
+        forgiven=int(forgiven, 36) if forgiven else 0,
+    )
+
+
+def _attempt_text(attempt: Attempt, since: int) -> str:
+    values = (
+        _after(attempt.at, since),
+        _base36(attempt.duration_ms),
+        _OUTCOMES[attempt.outcome],
+        _quoted(attempt.cause),
+        str(attempt.http_status or ""),
+    )
+    return "/".join(values).rstrip("/")
+
+
+def _attempt(text: str, since: int) -> Attempt:
+    values = text.split("/")
+    at, duration, outcome, cause, http = values + [""] * (5 - len(values))
+    return Attempt(
+        _moment(at, since), int(duration, 36), _OUTCOME_OF[outcome], _cause(cause), int(http) if http else None
+    )
+
+
+def _after(moment: datetime | None, since: int) -> str:
+    return "" if moment is None else _base36(to_ms(moment) - since)
+
+
+def _moment(text: str, since: int) -> datetime:
+    return from_ms(since + int(text, 36))
+
+
+@lru_cache(maxsize=4096)
+def _base36(number: int) -> str:
+    sign, rest, text = "-" if number < 0 else "", abs(number), ""
+    while True:
+        rest, digit = divmod(rest, 36)
+        text = _DIGITS[digit] + text
+        if not rest:
+            return sign + text
+
+
+@lru_cache(maxsize=1024)
+def _quoted(cause: Cause | None) -> str:
+    return "" if cause is None else quote(str(cause), safe=":() ")
+
+
+def _cause(text: str) -> Cause | None:
+    return Cause.parse(unquote(text)) if text else None

@@ -1,0 +1,87 @@
+"""Into how many buckets each mailing's ledger is divided, and until when its items are kept: both stand in META."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..clock import Backoff
+from ..domain.buckets import bucket_of
+from ..domain.clients import shard_of
+from ..domain.errors import Unavailable
+from .bucket_rows import Place
+from .dynamodb import Item, read_items
+from .mailing_rows import META
+from .models import Tables, from_ms
+
+_KNOWN = 1000  # mailings
+_GOOD_FOR = timedelta(seconds=60)  # an end may be moved; how a ledger is divided never changes
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a ledger is laid out. `expires_at` is seconds since 1970, 0 for never."""
+
+    buckets: int
+    expires_at: int
+    read_at: datetime
+
+
+class LedgerLayouts:
+    """The layouts of mailings, as last read. Used by several threads at once."""
+
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, retain: timedelta) -> None:
+        self._table = tables.mailings.Meta.table_name
+        self._dynamodb = dynamodb
+        self._backoff = backoff
+        self._retain = retain
+        self._known: OrderedDict[str, Layout] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, mailing_ids: Iterable[str], *, fresh: bool = False) -> dict[str, Layout]:
+        """The layout of each mailing. With `fresh`, none is from before the last minute, unless the table is silent.
+
+        Raises Unavailable if one cannot be read, or a ledger is still that of an earlier version.
+        """
+        now = self._backoff.clock.now()
+        wanted = dict.fromkeys(mailing_ids)
+        with self._lock:
+            known = {one: self._known[one] for one in wanted if one in self._known}
+        found = {one: layout for one, layout in known.items() if not fresh or abs(now - layout.read_at) <= _GOOD_FOR}
+        missing = [one for one in wanted if one not in found]
+        if not missing:
+            return found
+        try:
+            read = self._read(missing, now)
+        except Unavailable:
+            if len(known) < len(wanted):
+                raise
+            return known
+        with self._lock:
+            self._known |= read
+            while len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        none = Layout(1, 0, now)  # there is no such mailing, or its last rows are being removed
+        return found | {one: read.get(one, none) for one in missing}
+
+    def _read(self, mailing_ids: list[str], now: datetime) -> dict[str, Layout]:
+        keys: list[Item] = [{"mailing_id": {"S": one}, "part": {"S": META}} for one in mailing_ids]
+        names = ("mailing_id", "buckets", "launched_at", "end_at")
+        items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=True, names=names)
+        return {item["mailing_id"]["S"]: self._layout(item, now) for item in items if "end_at" in item}
+
+    def _layout(self, item: Item, now: datetime) -> Layout:
+        if "buckets" not in item and "launched_at" in item:
+            raise Unavailable("messages: the ledger is of an older version; run `python -m infra.move_ledger`")
+        ends_at = from_ms(float(item["end_at"]["N"]))
+        expires_at = int((ends_at + self._retain).timestamp()) if self._retain else 0
+        return Layout(int(item["buckets"]["N"]) if "buckets" in item else 1, expires_at, now)
+
+
+def place_of(mailing_id: str, client_id: str, layout: Layout) -> Place:
+    """Where a mailing's message to a client stands."""
+    return Place(mailing_id, shard_of(client_id), bucket_of(client_id, layout.buckets))
