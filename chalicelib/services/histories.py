@@ -8,15 +8,13 @@ from ..domain.clients import is_client_id
 from ..domain.errors import NotFound
 from ..domain.history import Happening, History, client_events, mailing_events, message_events
 from ..domain.mailings import is_mailing_id
-from ..domain.messages import Message, parse_message_id
-from ..domain.statuses import MessageStatus
+from ..domain.messages import parse_message_id
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
 from .messages import MessageService
 
 SHOWN = 50  # messages of a mailing, or of a client
 _DISPATCH = (Happening.WRITTEN,)  # what is the same for all of a mailing's messages
-_TROUBLE = tuple(status for status in MessageStatus if status.in_trouble)
 
 
 class HistoryService:
@@ -38,11 +36,9 @@ class HistoryService:
     def _of_mailing(self, mailing_id: str) -> History:
         """The mailing with its messages, or the failed ones first if there are many."""
         state, tally = self._mailings.detail(mailing_id)
-        found: dict[str, Message] = {}
-        for status in (*_TROUBLE, None):
-            rows, _ = self._messages.list(mailing_id, status, "", SHOWN)
-            found |= {row.client_id: row for row in rows}
-        shown = list(found.values())[:SHOWN]
+        rows, more = self._messages.list(mailing_id, None, "", SHOWN)
+        troubled = self._messages.troubled(mailing_id, SHOWN) if more else []
+        shown = list({row.client_id: row for row in (*troubled, *rows)}.values())[:SHOWN]
         events = [event for message in shown for event in message_events(message) if event.what not in _DISPATCH]
         events += mailing_events(state.mailing, tally)
         return History.of("mailing", events, complete=len(shown) >= state.statistics.counts()["total"])

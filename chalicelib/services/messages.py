@@ -152,6 +152,10 @@ class MessageService:
                 break
         return found, after
 
+    def troubled(self, mailing_id: str, limit: int) -> builtins.list[Message]:
+        """Up to `limit` messages of a mailing that failed or whose outcome is unknown."""
+        return self._ledger.trouble_page(mailing_id, "", limit)[0]
+
     def history(self, client_id: str, status: MessageStatus | None, cursor: str, limit: int) -> HistoryPage:
         """Up to `limit` messages to a client with their mailings, the newest mailing first.
 

@@ -32,7 +32,7 @@ OUTSIDE: dict[tuple[str, str, str], dict[str, Any]] = {
     ("tick", "dynamodb", "get_item"): {"TableName": f"{NAME}-users", "Key": KEY},
     ("tick", "dynamodb", "scan"): {"TableName": f"{NAME}-clients"},
     ("sender", "dynamodb", "get_item"): {"TableName": f"{NAME}-users", "Key": KEY},
-    ("sender", "dynamodb", "delete_table"): {"TableName": f"{NAME}-messages"},
+    ("sender", "dynamodb", "delete_table"): {"TableName": f"{NAME}-ledger"},
     ("sender", "sqs", "purge_queue"): {"QueueUrl": f"{QUEUE}{NAME}-send"},
     ("dispatcher", "secretsmanager", "get_secret_value"): {"SecretId": f"{NAME}/gateway-token"},
     ("dispatcher", "dynamodb", "scan"): {"TableName": f"{NAME}-users"},

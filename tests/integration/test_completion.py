@@ -60,7 +60,7 @@ class Watched:
             self.sent.update(json.loads(one["MessageBody"])["kind"] for one in json.loads(call.body)["Entries"])
         if call.operation.startswith("dynamodb.") and self.seconds:
             self.world.clock.sleep(self.seconds)
-        if call.operation == "dynamodb.Query" and b"-messages" in call.body and b"IndexName" not in call.body:
+        if call.operation == "dynamodb.Query" and b"-ledger" in call.body and b"IndexName" not in call.body:
             self.pages += 1
             match self.at.get(self.pages):
                 case float() as seconds:

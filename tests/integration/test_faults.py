@@ -273,7 +273,7 @@ def test_a_sender_that_wakes_after_its_claim_ended_calls_nobody(world: World) ->
 
     def freeze(call: Call) -> None:
         task = world.scheduler.current
-        claiming = call.operation == "dynamodb.BatchExecuteStatement" and b"claim" in call.body
+        claiming = call.operation == "dynamodb.BatchExecuteStatement" and b"UPDATE" in call.body
         if task and task.name.startswith("sender") and claiming and not slept:
             slept.append(task.name)
             world.clock.sleep(300)

@@ -56,7 +56,7 @@ def test_everything_of_the_template_is_created(clients: tuple[Any, Any]) -> None
         assert _indexes(dynamodb, table["TableName"]) == wanted
     users = dynamodb.describe_time_to_live(TableName="msg-test-users")["TimeToLiveDescription"]
     assert users == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
-    backups = dynamodb.describe_continuous_backups(TableName="msg-test-messages")["ContinuousBackupsDescription"]
+    backups = dynamodb.describe_continuous_backups(TableName="msg-test-ledger")["ContinuousBackupsDescription"]
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
     send = _attributes(sqs, "msg-test-send")
     assert send["VisibilityTimeout"] == str(defined["SendQueue"]["Properties"]["VisibilityTimeout"])
@@ -95,11 +95,11 @@ def test_a_missing_index_is_added(clients: tuple[Any, Any]) -> None:
     dynamodb, sqs = clients
     provision(SETTINGS, dynamodb, sqs)
     dynamodb.update_table(
-        TableName="msg-test-messages", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "parked"}}]
+        TableName="msg-test-ledger", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "parked"}}]
     )
-    assert "parked" not in _indexes(dynamodb, "msg-test-messages")
+    assert "parked" not in _indexes(dynamodb, "msg-test-ledger")
     provision(SETTINGS, dynamodb, sqs)
-    assert "parked" in _indexes(dynamodb, "msg-test-messages")
+    assert "parked" in _indexes(dynamodb, "msg-test-ledger")
 
 
 def test_two_prefixes_live_side_by_side(clients: tuple[Any, Any]) -> None:

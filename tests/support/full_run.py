@@ -130,7 +130,7 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
     world.run_for(3)
     # More hints than the rate lets through, as a queue may give out what it has given out before.
     rows = world.rows(world.services.mailings.get(slowed))
-    world.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows]))
+    world.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows], 1))
     campaign.finish(slowed)
     assert api.patch("/api/gateway", {"rate": None}).status == 200
     down = world.clock.now()

@@ -110,10 +110,14 @@ class World:
         assert not cursor
         return rows
 
-    def ledger_rows(self) -> dict[MessageKey, Message]:
-        """Every message, by mailing and client, as the emulator holds it: nothing is asked of it."""
+    def ledger_items(self) -> list[dict[str, Any]]:
+        """Every item of the ledger, as the emulator holds it: nothing is asked of it."""
         table = emulated_dynamodb._tables[self.settings.ledger_table]
-        buckets = [bucket_of_item(item) for shard in table["items"].values() for item in shard.values()]
+        return [item for shard in table["items"].values() for item in shard.values()]
+
+    def ledger_rows(self) -> dict[MessageKey, Message]:
+        """Every message, by mailing and client, without asking the emulator."""
+        buckets = map(bucket_of_item, self.ledger_items())
         return {message.key: message for bucket in buckets for message in bucket.messages.values()}
 
     def ledger_now(self) -> dict[MessageKey, str]:

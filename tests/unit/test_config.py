@@ -218,7 +218,7 @@ def test_every_table_and_queue_begins_with_the_prefix() -> None:
     names = [
         settings.clients_table,
         settings.mailings_table,
-        settings.messages_table,
+        settings.ledger_table,
         settings.users_table,
         settings.settings_table,
         settings.dispatch_queue,
@@ -229,7 +229,7 @@ def test_every_table_and_queue_begins_with_the_prefix() -> None:
     assert names == [
         "p-clients",
         "p-mailings",
-        "p-messages",
+        "p-ledger",
         "p-users",
         "p-settings",
         "p-dispatch",

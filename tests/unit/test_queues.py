@@ -211,13 +211,23 @@ def test_a_hint_is_read_as_it_was_written() -> None:
 
 
 def test_hints_are_as_few_as_can_be() -> None:
-    """Everyone is in exactly one, in their order, and ten of the largest fit into one call of SQS many times over."""
-    clients = [f"{number:016d}".translate(str.maketrans("0189", "abcd")) for number in range(23)]
-    found = [Hint.parse(body) for body in hints_for("A", clients)]
-    assert [len(hint.client_ids) for hint in found] == [10, 10, 3]
-    assert [client for hint in found for client in hint.client_ids] == clients
-    assert max(len(body) for body in hints_for("A" * 26, clients)) < 300
-    assert hints_for("A", []) == []
+    """Everyone is in exactly one, and ten of the largest fit into one call of SQS many times over."""
+    clients = [f"{'abcdef'[number // 8]}{number:015d}".translate(str.maketrans("0189", "wxyz")) for number in range(48)]
+    found = [Hint.parse(body) for body in hints_for("A", clients, 1)]
+    assert [len(hint.client_ids) for hint in found] == [16, 16, 16]
+    assert sorted(client for hint in found for client in hint.client_ids) == sorted(clients)
+    assert max(len(body) for body in hints_for("A" * 26, clients, 1)) < 400
+    assert hints_for("A", [], 1) == []
+
+
+def test_a_bucket_is_in_one_hint_if_it_fits() -> None:
+    """A sender writes it as a whole; what is more than a hint may hold is in as few as can be."""
+    nine, eight, many = (
+        [f"{letter}{number:015d}".translate(str.maketrans("0189", "wxyz")) for number in range(count)]
+        for letter, count in (("a", 9), ("b", 8), ("c", 20))
+    )
+    sizes = [len(Hint.parse(body).client_ids) for body in hints_for("A", [*many, *eight, *nine], 1)]
+    assert sizes == [9, 8, 16, 4]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +246,7 @@ def test_hints_are_as_few_as_can_be() -> None:
         '{"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa", null]}',
         '{"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa", ""]}',
         '{"mailing_id": "A", "client_ids": ["AAAAAAAAAAAAAAAA"]}',
-        json.dumps({"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa"] * 11}),
+        json.dumps({"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa"] * 17}),
     ],
 )
 def test_what_is_no_hint_is_malformed(body: str) -> None:

@@ -131,7 +131,8 @@ def test_an_unknown_message_is_not_found(api: Api, message_id: str) -> None:
     api.aws.calls.clear()
     assert api.get(f"/api/messages/{message_id}").status == 404
     reads = api.aws.calls.count("dynamodb.BatchGetItem") - 1  # which the token took
-    assert reads == ("01KJPWD6M099CBF4EZDBRXGRED" in message_id)
+    # How its mailing's ledger is laid out, and the bucket.
+    assert reads == (2 if "01KJPWD6M099CBF4EZDBRXGRED" in message_id else 0)
 
 
 def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:

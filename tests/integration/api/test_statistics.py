@@ -155,7 +155,7 @@ def test_statistics_read_no_rows(campaign: Campaign) -> None:
     for mailing_id in (few, many):
         calls: list[tuple[str, bool]] = []
         campaign.world.aws.before = lambda call, calls=calls: calls.append(
-            (call.operation, b"local-messages" in call.body)
+            (call.operation, b"local-ledger" in call.body)
         )
         _stats(campaign.api, mailing_id)
         campaign.api.get("/api/mailing/stats")

@@ -88,6 +88,7 @@ class Store:
 
     def __post_init__(self) -> None:
         rng = random.Random(1)
+        self.backoff_rng = rng
         backoff = Backoff(self.clock, rng)
         self.clients = ClientRepository(self.tables, self.dynamodb, backoff, rng, self.client_ids)
         self.users = UserRepository(self.tables, self.dynamodb, backoff)

@@ -20,7 +20,6 @@ from chalicelib.domain.messages import (
     Verdict,
     gateway_id_for,
     judge,
-    ledger_key_for,
     message_id_for,
     parse_message_id,
 )
@@ -170,11 +169,10 @@ def test_six_statuses_are_final() -> None:
 
 
 def test_a_message_id_can_be_read_back() -> None:
-    """Into mailing and client, and so into the ledger's key."""
+    """Into mailing and client, and so into the place in the ledger."""
     mailing_id, client = MailingFactory().mailing_id, ClientFactory()
     message_id = message_id_for(mailing_id, client.client_id)
     assert parse_message_id(message_id) == (mailing_id, client.client_id)
-    assert ledger_key_for(mailing_id, client.client_id) == f"{mailing_id}#{client.shard}"
 
 
 @pytest.mark.parametrize(

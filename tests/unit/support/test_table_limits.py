@@ -14,7 +14,7 @@ from chalicelib.config import Settings
 from tests.support.capacity import Capacity
 from tests.support.world import World, new_world
 
-TABLE = Settings().messages_table
+TABLE = Settings().ledger_table
 BUSY = {"ProvisionedThroughputExceededException", "ThrottlingException"}
 BUSY_STATEMENT = {"ProvisionedThroughputExceeded", "ThrottlingError"}
 
@@ -32,7 +32,7 @@ def dynamodb(world: World) -> Any:
 
 
 def row(number: int, shard: str = "one", **more: Any) -> dict[str, Any]:
-    return {"ledger_key": {"S": shard}, "client_id": {"S": f"{number:04d}"}, "revision": {"N": "1"}, **more}
+    return {"ledger_key": {"S": shard}, "bucket_no": {"N": str(number)}, "revision": {"N": "1"}, **more}
 
 
 def insert(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def insert(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def stored(world: World) -> int:
-    return len(world.ledger_rows())
+    return len(world.ledger_items())
 
 
 def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -161,7 +161,7 @@ def test_a_batch_of_which_nothing_is_taken_is_refused_as_a_whole_or_one_by_one(w
 def test_reads_take_by_size_and_half_if_not_consistent(world: World, dynamodb: Any) -> None:
     """9 KB are three units, or one and a half."""
     dynamodb.put_item(TableName=TABLE, Item=row(1, reason={"S": "x" * 9000}))
-    key = {"ledger_key": {"S": "one"}, "client_id": {"S": "0001"}}
+    key = {"ledger_key": {"S": "one"}, "bucket_no": {"N": "1"}}
     for consistent, expected in ((True, 4), (False, 7)):
         world.clock.sleep(60)
         world.limits.limit(Capacity(partition_reads=10))
@@ -190,7 +190,7 @@ def test_batch_get_says_which_keys_are_left(world: World, dynamodb: Any) -> None
     for one in rows:
         dynamodb.put_item(TableName=TABLE, Item=one)
     world.limits.limit(Capacity(partition_reads=20))
-    keys = [{"ledger_key": one["ledger_key"], "client_id": one["client_id"]} for one in rows]
+    keys = [{"ledger_key": one["ledger_key"], "bucket_no": one["bucket_no"]} for one in rows]
     answer = dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": keys, "ConsistentRead": True}})
     assert len(answer["Responses"][TABLE]) == 20
     assert answer["UnprocessedKeys"] == {TABLE: {"Keys": keys[20:], "ConsistentRead": True}}
@@ -205,11 +205,11 @@ def test_batch_get_leaves_what_goes_beyond_16_megabytes(world: World, dynamodb: 
     for one in rows:
         dynamodb.put_item(TableName=TABLE, Item=one)
     world.limits.limit(Capacity(partition_reads=10**9, table_reads=10**9))
-    keys = [{"ledger_key": one["ledger_key"], "client_id": one["client_id"]} for one in rows]
+    keys = [{"ledger_key": one["ledger_key"], "bucket_no": one["bucket_no"]} for one in rows]
     answer = dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": keys}})
     assert len(answer["Responses"][TABLE]) == 43
     assert len(answer["UnprocessedKeys"][TABLE]["Keys"]) == 7
-    too_many = [{**keys[0], "client_id": {"S": f"{number:04d}"}} for number in range(101)]
+    too_many = [{**keys[0], "bucket_no": {"N": str(number)}} for number in range(101)]
     with pytest.raises(ClientError) as error:
         dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": too_many}})
     assert code_of(error) == "ValidationException"
@@ -220,7 +220,7 @@ def test_batch_get_may_leave_keys_for_no_reason_at_all(world: World, dynamodb: A
     for one in rows:
         dynamodb.put_item(TableName=TABLE, Item=one)
     world.limits.unprocessed = 0.5
-    keys = [{"ledger_key": one["ledger_key"], "client_id": one["client_id"]} for one in rows]
+    keys = [{"ledger_key": one["ledger_key"], "bucket_no": one["bucket_no"]} for one in rows]
     answer = dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": keys}})
     left = answer["UnprocessedKeys"][TABLE]["Keys"]
     assert 0 < len(left) < 30
@@ -271,7 +271,7 @@ def conflicts(world: World, dynamodb: Any) -> dict[str, Any]:
         world.clock.sleep(0.005)
         note("put", "put_item", TableName=TABLE, Item=row(1))
         note("other", "put_item", TableName=TABLE, Item=row(3))
-        note("get", "get_item", TableName=TABLE, Key={name: row(1)[name] for name in ("ledger_key", "client_id")})
+        note("get", "get_item", TableName=TABLE, Key={name: row(1)[name] for name in ("ledger_key", "bucket_no")})
         note("transaction", "transact_write_items", TransactItems=[put(row(1)), put(row(4))])
         note("statements", "batch_execute_statement", Statements=insert(row(1), row(5)))
         wanted = [{"PutRequest": {"Item": row(number)}} for number in (1, 6)]
@@ -292,10 +292,10 @@ def test_writes_that_meet_a_transaction_are_refused(conflicts: dict[str, Any]) -
     answers = [one.get("Error", {}).get("Code") for one in conflicts["statements"]["Responses"]]
     assert answers == ["TransactionConflict", None]
     left = conflicts["batch"]["UnprocessedItems"][TABLE]
-    assert [one["PutRequest"]["Item"]["client_id"]["S"] for one in left] == ["0001"]
+    assert [one["PutRequest"]["Item"]["bucket_no"]["N"] for one in left] == ["1"]
 
 
 def test_what_does_not_meet_it_goes_through(world: World, conflicts: dict[str, Any]) -> None:
     for name in ("first", "other", "get"):
         assert "Error" not in conflicts[name]
-    assert {key[1] for key in world.ledger_rows()} == {"0001", "0002", "0003", "0005", "0006"}
+    assert {item["bucket_no"]["N"] for item in world.ledger_items()} == {"1", "2", "3", "5", "6"}
