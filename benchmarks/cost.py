@@ -50,7 +50,7 @@ def shares(measured: Measured) -> tuple[Usage, Usage]:
     """What sending took, without its changes of the ledger, and everything else: ordering, dispatch, and the end."""
     sending, others = Usage(), Usage()
     for (what, who), usage in priced_lines(measured).items():
-        if what == "BatchExecuteStatement messages" and who == "sender":
+        if what == "BatchExecuteStatement ledger" and who == "sender":
             continue
         if who == "sender" or (what.endswith(" send") and who == EVENT_SOURCE):
             sending += usage

@@ -16,6 +16,8 @@ from .clients import SHARD_COUNT, SHARDS, shard_of
 # Messages of a bucket on the average. Ids are evenly spread, so that one bucket in eight has more than twelve, which is
 # what 1 KB holds: fewer would leave more room unused, with more too many buckets would cost a second unit.
 PER_BUCKET = 9
+# Of a shard. Clients may be added between the launch and the reading of a shard; an item, of up to 400 KB, holds 5,000.
+LEAST = 4
 
 # The letters of an id as DynamoDB orders them, which is by their codes. Ids of one shard begin with one of two letters.
 _LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
@@ -31,7 +33,7 @@ _PLACES: int = 2 * len(_LETTERS) ** _MORE
 
 def buckets_for(clients: int) -> int:
     """How many buckets each shard of a mailing to so many clients has."""
-    return min(_PLACES, max(1, math.ceil(clients / SHARD_COUNT / PER_BUCKET)))
+    return min(_PLACES, max(LEAST, math.ceil(clients / SHARD_COUNT / PER_BUCKET)))
 
 
 def bucket_of(client_id: str, buckets: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 
-from .buckets import PER_BUCKET
+from .buckets import PER_BUCKET, buckets_for
+from .clients import SHARD_COUNT
 from .counters import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
 from .mailings import MailingState
 
@@ -59,26 +61,45 @@ PRICES = Prices(
 # What `make cost` measures: of a mailing by itself, of a row that dispatch writes, of a hint that a sender gets, and of
 # a message that it looks at for one, without the writes of the ledger, which are counted as they are made. A test
 # compares them with what is measured.
-MAILING = Usage(write_units=103, read_units=14, queue_requests=70, invocations=27, gb_seconds=1.5)
-ROW = Usage(write_units=1.014, read_units=0.141, queue_requests=0.018, invocations=0.0018, gb_seconds=0.0026)
-HINT = Usage(queue_requests=0.27, invocations=0.1)
-LOOK = Usage(write_units=0.02, read_units=1.53)
-LOOK_SECONDS = 0.006  # of a sender, where the gateway answers in 100 ms
-WRITES_OF_A_MESSAGE = 2  # its claim and its outcome
+MAILING = Usage(write_units=110, read_units=125, queue_requests=105, invocations=40, gb_seconds=2.2)
+ROW = Usage(read_units=0.066, queue_requests=0.01, gb_seconds=0.0005)
+HINT = Usage(queue_requests=0.18, invocations=0.077)
+LOOK = Usage(write_units=0.026, read_units=0.65)
+LOOK_SECONDS = 0.0039  # of a sender, where the gateway answers in 100 ms
+WRITES_OF_A_BUCKET = 2.2  # claims and outcomes; one bucket in eight is of more than 1 KB
 SENDER_GB = 1.0
 
 
 def estimate(rows: int, recipients: int) -> float:
     """Dollars for a mailing with so many rows, of which so many are sent at the first attempt."""
-    look = LOOK + Usage(write_units=WRITES_OF_A_MESSAGE, gb_seconds=LOOK_SECONDS * SENDER_GB)
-    return PRICES.total(MAILING + ROW * rows + (HINT * (1 / PER_BUCKET) + look) * recipients)
+    return PRICES.total(expected(rows, recipients))
+
+
+def expected(rows: int, recipients: int) -> Usage:
+    """What such a mailing takes."""
+    writes = WRITES_OF_A_BUCKET * share_of_bucket(rows)
+    look = LOOK + Usage(write_units=writes, gb_seconds=LOOK_SECONDS * SENDER_GB)
+    return _dispatch(rows) + (HINT * (1 / PER_BUCKET) + look) * recipients
 
 
 def actual(rows: int, work: Mapping[str, int]) -> float:
     """Dollars for a mailing so far, from the work that senders have counted (domain.counters)."""
     seconds = work.get(MILLISECONDS, 0) / 1000
     sending = Usage(write_units=work.get(WRITES, 0), gb_seconds=seconds * SENDER_GB)
-    return PRICES.total(MAILING + ROW * rows + HINT * work.get(HINTS, 0) + LOOK * work.get(LOOKS, 0) + sending)
+    return PRICES.total(_dispatch(rows) + HINT * work.get(HINTS, 0) + LOOK * work.get(LOOKS, 0) + sending)
+
+
+def _dispatch(rows: int) -> Usage:
+    return MAILING + (ROW + Usage(write_units=share_of_bucket(rows))) * rows
+
+
+def share_of_bucket(rows: int) -> float:
+    """How much of a write of a bucket one of so many messages takes: the number of buckets in use for each.
+
+    They fall into buckets by chance, so that a few messages are mostly in one each.
+    """
+    in_each = rows / (SHARD_COUNT * buckets_for(rows))
+    return (1 - math.exp(-in_each)) / in_each if rows else 1.0
 
 
 @dataclass(frozen=True, slots=True)

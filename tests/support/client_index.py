@@ -11,7 +11,15 @@ from typing import Any
 from chalicelib.domain.clients import SHARDS, Client
 from chalicelib.storage.client_rows import row_of
 from chalicelib.storage.models import Tables
+from chalicelib.storage.segments import moves_of
 from tests.support.aws import InProcessAws
+
+
+def _count(tables: Tables, like: Client, count: int) -> None:
+    """Let the counters say that there are so many clients of one tag: a mailing is divided by how many it is for."""
+    for name in moves_of([(None, like)], "").totals:
+        counter = tables.settings("client-totals", name)
+        counter.update(actions=[tables.settings.amount.set(count)])
 
 
 class ClientIndex:
@@ -33,6 +41,8 @@ class ClientIndex:
             self._key_of[item["client_id"]["S"]] = key
         for keys in self._keys.values():
             keys.sort()
+        if self._items:
+            _count(tables, client, len(self._items))
         aws._handle = self.handle  # type: ignore[method-assign]
 
     def handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:

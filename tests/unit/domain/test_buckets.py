@@ -18,10 +18,10 @@ def ids(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("clients", "buckets"), [(0, 1), (1, 1), (144, 1), (145, 2), (1_000_000, 6945), (10**12, 2**26)]
+    ("clients", "buckets"), [(0, 4), (1, 4), (576, 4), (577, 5), (1_000_000, 6945), (10**12, 2**26)]
 )
 def test_a_mailing_has_buckets_for_its_clients(clients: int, buckets: int) -> None:
-    """For each shard as many as hold nine of its clients each, and one at least."""
+    """For each shard as many as hold nine of its clients each, and four at least."""
     assert buckets_for(clients) == buckets
 
 
