@@ -126,7 +126,8 @@ def build(
     gateway = gateway or create_gateway(settings)
     clients = ClientRepository(tables, dynamodb, backoff, rng, client_ids)
     mailings = MailingRepository(tables, dynamodb, backoff)
-    ledger = Ledger(tables, dynamodb, backoff, timedelta(days=settings.retain_days))
+    retain = timedelta(days=settings.retain_days)
+    ledger = Ledger(tables, dynamodb, backoff, retain)
     calls = CallTotalsRepository(tables, dynamodb)
     activity = ActivityRepository(tables)
     heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
@@ -173,7 +174,7 @@ def build(
         clock=clock,
         accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
         clients=ClientService(clients, clock),
-        mailings=MailingService(mailings, clients, dispatch_queue, clock, rng, on_unknown),
+        mailings=MailingService(mailings, clients, dispatch_queue, clock, rng, on_unknown, retain),
         messages=messages,
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings),

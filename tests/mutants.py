@@ -44,9 +44,21 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "claim: take a message whatever has become of it since it was read",
-        "chalicelib/storage/ledger.py",
-        "WHERE ledger_key = ? AND client_id = ? AND revision = ?",
-        "WHERE ledger_key = ? AND client_id = ? AND revision >= ?",
+        "chalicelib/storage/bucket_writes.py",
+        "WHERE ledger_key = ? AND bucket_no = ? AND revision = ?",
+        "WHERE ledger_key = ? AND bucket_no = ? AND revision >= ?",
+    ),
+    Mutant(
+        "neighbours: when somebody has written the bucket, write over what they did to the message itself",
+        "chalicelib/storage/bucket_writes.py",
+        "or (now and old and now.revision != old.revision)",
+        "or (now and old and now.status.terminal)",
+    ),
+    Mutant(
+        "neighbours: believe what is remembered of a bucket, however old it is",
+        "chalicelib/storage/bucket_writes.py",
+        "            if job.is_stale(known):\n",
+        "            if False:\n",
     ),
     Mutant(
         "cursor: move it whoever has the shard and wherever it is",
@@ -74,10 +86,10 @@ MUTANTS = (
     ),
     Mutant(
         "one for all: let a statement that the table is too busy for speak for all of them",
-        "chalicelib/storage/ledger.py",
-        "            if not left or over:\n                break\n",
-        "            if left and over:\n                return [Written.BUSY] * len(statements)\n"
-        "            if not left:\n                break\n",
+        "chalicelib/storage/bucket_writes.py",
+        "        self._read_back(job)\n        return job.applied\n",
+        "        self._read_back(job)\n"
+        "        return Applied([Written.BUSY] * len(changes)) if job.left else job.applied\n",
     ),
     Mutant(
         "outcomes: forget what the table is too busy for",

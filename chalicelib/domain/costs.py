@@ -61,8 +61,8 @@ PRICES = Prices(
 # What `make cost` measures: of a mailing by itself, of a row that dispatch writes, of a hint that a sender gets, and of
 # a message that it looks at for one, without the writes of the ledger, which are counted as they are made. A test
 # compares them with what is measured.
-MAILING = Usage(write_units=110, read_units=125, queue_requests=105, invocations=40, gb_seconds=2.2)
-ROW = Usage(read_units=0.066, queue_requests=0.01, gb_seconds=0.0005)
+MAILING = Usage(write_units=112, read_units=125, queue_requests=110, invocations=40, gb_seconds=2.2)
+ROW = Usage(write_units=0.01, read_units=0.07, queue_requests=0.021, gb_seconds=0.0005)
 HINT = Usage(queue_requests=0.18, invocations=0.077)
 LOOK = Usage(write_units=0.026, read_units=0.65)
 LOOK_SECONDS = 0.0039  # of a sender, where the gateway answers in 100 ms

@@ -55,6 +55,7 @@ class Fault(Enum):
     NOT_A_TIME_OF_DAY = "must be a time of day such as 09:00"
     NOT_IN_FUTURE = "must be in the future"
     END_BEFORE_START = "must be after start_time"
+    END_AFTER_RETENTION = "must be at most %(days)s days after the mailing was launched; copy the mailing instead"
     LOCAL_WINDOW_EMPTY = "must differ from local_window.from"
 
     # -- of a field: clients and mailings

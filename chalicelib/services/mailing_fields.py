@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
@@ -80,6 +80,15 @@ def check_changeable(old: Mailing, new: Mailing) -> None:
         changeable = ", ".join(sorted(_API_NAMES.get(name, name) for name in allowed))
         kept = ", ".join(_API_NAMES.get(name, name) for name in refused)
         raise Conflict(Fault.MAILING_PARTLY_CHANGEABLE, status=old.status, refused=kept, names=changeable)
+
+
+def check_kept(old: Mailing, new: Mailing, retain: timedelta) -> None:
+    """Raises Invalid if the end of a launched mailing would be so late that messages could be deleted before it.
+
+    The ledger keeps them for so long after the end that the mailing had when they were written; zero is for ever.
+    """
+    if old.launched_at and retain and new.end_at > max(old.end_at, old.launched_at + retain):
+        raise Invalid.of("end_time", Fault.END_AFTER_RETENTION, days=retain.days)
 
 
 def widened(old: Mailing, new: Mailing, now: datetime) -> Mailing:

@@ -21,7 +21,7 @@ from ..observability import MAILINGS_CREATED, logger, measure
 from ..queues import MAX_DELAY, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
-from .mailing_fields import MailingFields, check_changeable, check_fields, widened
+from .mailing_fields import MailingFields, check_changeable, check_fields, check_kept, widened
 from .mailing_log import tell_change
 
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
@@ -42,12 +42,14 @@ class MailingService:
         clock: SystemClock,
         rng: random.Random,
         on_unknown: OnUnknown,
+        retain: timedelta,
     ) -> None:
         self._mailings = mailings
         self._clients = clients
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
+        self._retain = retain
         self.on_unknown = on_unknown  # of mailings that do not say what they want
 
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
@@ -146,6 +148,7 @@ class MailingService:
             new = fields.over(old)
             check_changeable(old, new)
             check_fields(fields, now)
+            check_kept(old, new, self._retain)
             if new.start_at != old.start_at or new.segment != old.segment:
                 self._check_reach(new.segment, new.start_at, now)
             return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)

@@ -13,7 +13,7 @@ from infra.provision import resources
 
 PREFIX = "stack"
 TABLES = bind(Settings(resource_prefix=PREFIX), None)  # nothing is asked
-NAMES = ("clients", "mailings", "messages", "users", "settings")
+NAMES = ("clients", "mailings", "ledger", "users", "settings")
 
 
 def _model(name: str) -> type[Model]:

@@ -116,6 +116,20 @@ def test_a_moved_window_is_checked_as_a_whole(api: Api) -> None:
     assert reply.errors == {"end_time": "must be after start_time"}
 
 
+def test_a_mailing_cannot_go_on_until_its_messages_are_deleted(campaign: Campaign) -> None:
+    """Expects 422 for an end so late that the ledger would not keep what is open then, and any end up to that."""
+    campaign.add_clients(30)
+    mailing_id = campaign.order(rate_limit=1)
+    campaign.world.run_for(5)
+    change = f"/api/mailing/{mailing_id}"
+    reply = campaign.api.patch(change, {"end_time": campaign.api.ahead(hours=180 * 24 + 1)})
+    assert reply.status == 422
+    assert reply.errors == {
+        "end_time": "must be at most 180 days after the mailing was launched; copy the mailing instead"
+    }
+    assert campaign.api.patch(change, {"end_time": campaign.api.ahead(hours=180 * 24 - 1)}).status == 200
+
+
 def test_a_running_mailing_refuses_changes_and_says_what_is_allowed(campaign: Campaign) -> None:
     """Expects 409 for its text, with what can be changed in the detail, and the rate to be changeable."""
     api = campaign.api
