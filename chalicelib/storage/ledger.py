@@ -12,7 +12,7 @@ from ..domain.clients import SHARDS, shard_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.messages import Message, MessageKey, parse_message_id
-from .bucket_rows import Bucket, Place, bucket_of_item
+from .bucket_rows import TROUBLE_SHARDS, Bucket, Place, bucket_of_item, trouble_key
 from .bucket_writes import INSERT_TRIES, UPDATE_TRIES, Applied, BucketWrites, Written
 from .dynamodb import Item, read_items, translated
 from .ledger_layout import LedgerLayouts, place_of
@@ -128,11 +128,11 @@ class Ledger:
         They come shard by shard; the page may be short, or empty, before the end. An index is a moment behind the
         table; what it leads to is as the table has it.
         """
-        own = shard_of(after) if after else SHARDS[0]
+        layout = self._layouts.of([mailing_id])[mailing_id]
+        first = place_of(mailing_id, after, layout) if after else Place(mailing_id, SHARDS[0], 0)
         places: list[Place] = []
-        more = False
-        for shard in SHARDS[SHARDS.index(own) :]:
-            found, more = self._in_trouble(mailing_id, shard, after if shard == own else "", limit - len(places) + 1)
+        for shard in SHARDS[int(first.shard) // TROUBLE_SHARDS * TROUBLE_SHARDS :: TROUBLE_SHARDS]:
+            found, more = self._in_trouble(trouble_key(mailing_id, shard), first, limit - len(places) + 1)
             places += found
             if more or len(places) > limit:
                 break
@@ -140,26 +140,22 @@ class Ledger:
             more = False
         buckets = self._buckets(places)
         inside = [message for place in sorted(buckets) for message in buckets[place].messages.values()]
-        later = (one for one in inside if one.client_id > after or shard_of(one.client_id) != own)
+        later = (one for one in inside if one.client_id > after or shard_of(one.client_id) != first.shard)
         troubled = [message for message in later if message.status.in_trouble]
         if len(troubled) > limit:
             return troubled[:limit], troubled[limit - 1].client_id
         return troubled, inside[-1].client_id if inside and (more or len(places) > limit) else ""
 
-    def _in_trouble(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Place], bool]:
-        """Up to `limit` buckets with messages in trouble, from that of a client on, and whether there may be more."""
-        values: Item = {":key": {"S": f"{mailing_id}#{shard}"}}
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": "trouble",
-            "KeyConditionExpression": "trouble_of = :key",
-            "ExpressionAttributeValues": values,
-            "Limit": limit,
-        }
-        if after:
-            request["KeyConditionExpression"] += self._from_bucket_of(mailing_id, after, values)
+    def _in_trouble(self, key: str, first: Place, limit: int) -> tuple[list[Place], bool]:
+        """Up to `limit` buckets with messages in trouble, from a place on, and whether there may be more."""
         with translated("messages"):
-            answer = self._dynamodb.query(**request)
+            answer = self._dynamodb.query(
+                TableName=self._table,
+                IndexName="trouble",
+                KeyConditionExpression="trouble_of = :key AND trouble_at >= :first",
+                ExpressionAttributeValues={":key": {"S": key}, ":first": {"N": str(first.among_all)}},
+                Limit=limit,
+            )
         return [Place.of(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
     def _from_bucket_of(self, mailing_id: str, client_id: str, values: Item) -> str:

@@ -240,7 +240,7 @@ class BucketTrouble(GlobalSecondaryIndex["BucketModel"]):
         projection = KeysOnlyProjection()
 
     trouble_of = UnicodeAttribute(hash_key=True)
-    bucket_no = NumberAttribute(range_key=True)
+    trouble_at = NumberAttribute(range_key=True)
 
 
 class BucketModel(Row):
@@ -259,6 +259,7 @@ class BucketModel(Row):
     parked_in = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     trouble_of = UnicodeAttribute(null=True)
+    trouble_at = NumberAttribute(null=True)
     parked = BucketParked()
     trouble = BucketTrouble()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.buckets import by_bucket
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
@@ -57,10 +58,14 @@ def fail(world: World, *gateway_ids: int, times: int = 1) -> None:
     world.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in gateway_ids and nth <= times else OK
 
 
-def test_a_hint_is_for_ten_messages_of_a_shard(world: World) -> None:
-    """Expects as few hints as can be, with everybody in one of them."""
-    _, clients = ordered(world, 23)
-    assert sorted(len(hint.client_ids) for hint in hinted(world)) == [3, 10, 10]
+def test_a_hint_is_for_whole_buckets_of_a_shard(world: World) -> None:
+    """Expects as few hints as hold up to 16 clients without dividing a bucket, with everybody in one of them."""
+    mailing, clients = ordered(world, 23)
+    buckets = world.services.mailings.get(mailing.mailing_id).buckets
+    found = [hint.client_ids for hint in hinted(world)]
+    for bucket in by_bucket((client.client_id for client in clients), buckets):
+        assert sum(bool(set(bucket) & set(ids)) for ids in found) == 1
+    assert len(found) == 2
     assert {one for hint in hinted(world) for one in hint.client_ids} == {client.client_id for client in clients}
 
 

@@ -77,7 +77,7 @@ def test_a_page_makes_the_same_calls_at_any_size(
     few, many = (costs[size][name] for size in SIZES)
     assert {operation for operation, _ in many} == {operation for operation, _ in few}
     assert len(many) == len(few) or (name.startswith("clients") and len(many) < len(few))
-    assert 0 < len(few) <= 17  # one for each shard, and one for the buckets of the ledger that an index leads to
+    assert 0 < len(few) <= 16  # one for each shard
     assert "dynamodb.Scan" not in {operation for operation, _ in many}
 
 

@@ -20,6 +20,7 @@ from tests.integration.storage.engines import Store
 
 SECOND = timedelta(seconds=1)
 EXECUTE = "dynamodb.BatchExecuteStatement"
+MAILING_ID = "01KJPWD6M099CBF4EZDBRXGRED"
 
 
 def claimed(message: Message, by: str) -> tuple[Message, Message]:
@@ -27,6 +28,14 @@ def claimed(message: Message, by: str) -> tuple[Message, Message]:
     return message, message.revised(
         START + SECOND, status=MessageStatus.SENDING, claim=by, lease_until=START + 45 * SECOND
     )
+
+
+def in_buckets_of_their_own(store: Store, count: int) -> list[Message]:
+    """So many messages of one mailing, each of which is a statement by itself."""
+    drawn = MessageFactory.build_batch(200, mailing_id=MAILING_ID)
+    messages = list({shard_of(message.client_id): message for message in drawn}.values())[:count]
+    assert store.ledger.insert(messages) == [True] * count
+    return messages
 
 
 def stored(store: Store, messages: list[Message]) -> list[Message]:
@@ -162,7 +171,7 @@ def busy(places: set[int], times: int, code: str) -> Any:
 
 def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
     """Those alone, after a wait; each keeps its own answer."""
-    messages = faulty.add_messages(5)
+    messages = in_buckets_of_their_own(faulty, 5)
     faulty.ledger.update([claimed(messages[4], "b")])
     faulty.aws.partly = busy({1, 3}, 1, "ThrottlingError")
     before = len(faulty.aws.calls)
@@ -176,7 +185,7 @@ def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
 
 def test_statements_that_are_always_throttled_are_told_and_the_others_kept(faulty: Store) -> None:
     """After two waits, or as many as it takes up to a moment: an outcome must not be lost."""
-    messages = faulty.add_messages(3)
+    messages = in_buckets_of_their_own(faulty, 3)
     faulty.aws.partly = busy({0}, 10**6, "ProvisionedThroughputExceeded")
     changes = [claimed(message, "a") for message in messages]
     assert faulty.ledger.update(changes).written == [Written.BUSY, Written.DONE, Written.DONE]
