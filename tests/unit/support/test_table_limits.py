@@ -101,7 +101,10 @@ def test_a_write_takes_a_unit_for_each_kilobyte(world: World, dynamodb: Any) -> 
 def test_a_hot_index_refuses_the_write_of_its_table(world: World, dynamodb: Any) -> None:
     """The partitions of the table have room; all rows go to one key of the index."""
     world.limits.limit(Capacity(partition_writes=5))
-    rows = [row(number, f"shard {number}", trouble_of={"S": "mailing"}, trouble_at={"N": str(number)}) for number in range(40)]
+    rows = [
+        row(number, f"shard {number}", trouble_of={"S": "mailing"}, trouble_at={"N": str(number)})
+        for number in range(40)
+    ]
     found = codes(dynamodb, rows)
     assert found[""] == 5 == stored(world)
     assert set(found) == {""} | BUSY
