@@ -24,11 +24,15 @@ _GOOD_FOR = timedelta(seconds=60)  # an end may be moved; how a ledger is divide
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a ledger is laid out. `expires_at` is seconds since 1970, 0 for never."""
+    """How a ledger is laid out: `final` once its mailing is launched, and has no messages before that.
+
+    `expires_at` is seconds since 1970, 0 for never.
+    """
 
     buckets: int
     expires_at: int
     read_at: datetime
+    final: bool = False
 
 
 class LedgerLayouts:
@@ -62,7 +66,7 @@ class LedgerLayouts:
                 raise
             return known
         with self._lock:
-            self._known |= read
+            self._known |= {one: layout for one, layout in read.items() if layout.final}
             while len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
         none = Layout(1, 0, now)  # there is no such mailing, or its last rows are being removed
@@ -79,7 +83,8 @@ class LedgerLayouts:
             raise Unavailable("messages: the ledger is of an older version; run `python -m infra.move_ledger`")
         ends_at = from_ms(float(item["end_at"]["N"]))
         expires_at = int((ends_at + self._retain).timestamp()) if self._retain else 0
-        return Layout(int(item["buckets"]["N"]) if "buckets" in item else 1, expires_at, now)
+        buckets = int(item["buckets"]["N"]) if "buckets" in item else 1
+        return Layout(buckets, expires_at, now, final="launched_at" in item)
 
 
 def place_of(mailing_id: str, client_id: str, layout: Layout) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +31,7 @@ def claimed(message: Message, by: str) -> tuple[Message, Message]:
 
 def neighbours(store: Store, count: int, **fields: Any) -> list[Message]:
     """So many messages in one bucket."""
-    mailing = MailingFactory()
+    mailing = MailingFactory(launched_at=START)
     store.mailings.create(mailing)
     found: list[Message] = []
     while len(found) < count:
@@ -162,6 +163,19 @@ def test_messages_are_found_however_many_buckets_there_are(faulty: Store, client
         pages += 1
         assert pages < 80
     assert sorted(one.client_id for one in found) == sorted(one.client_id for one in messages)
+
+
+def test_what_was_known_before_the_launch_is_forgotten(faulty: Store) -> None:
+    """Somebody looks for the messages of a mailing that has yet to start, where they are added later."""
+    mailing: Mailing = MailingFactory()
+    faulty.mailings.create(mailing)
+    assert faulty.ledger.page(mailing.mailing_id, "00", "", 10) == ([], "")
+    launched = replace(mailing, launched_at=START, buckets=50, revision=2)
+    assert faulty.mailings.launch(mailing, launched)
+    messages = MessageFactory.build_batch(20, mailing_id=mailing.mailing_id)
+    faulty.ledger.insert(messages)
+    other = another(faulty)
+    assert other.read(one.key for one in messages) == {one.key: one for one in messages}
 
 
 # -- time to live
