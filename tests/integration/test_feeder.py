@@ -93,7 +93,7 @@ def test_what_a_feeder_knew_that_lost_its_lease_is_known_to_the_next() -> None:
         slow: list[Call] = []
 
         def before(call: Call) -> None:
-            if not slow and b"-messages" in call.body:
+            if not slow and b"-ledger" in call.body:
                 slow.append(call)
                 world.clock.sleep(25)
                 now = world.clock.now()
