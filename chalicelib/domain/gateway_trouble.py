@@ -14,6 +14,7 @@ from .reasons import Cause
 REMEMBERED = 5000  # of a sender's latest calls
 SHARED_REFUSALS = 3  # in a row, from which on a sender tells the others
 # After the gateway took a message, an answer about the account to a single other one is not believed for so long.
+_ENOUGH = 10  # calls, whose share of refusals can be believed
 _TRUSTED_FOR = timedelta(seconds=60)
 
 
@@ -33,9 +34,13 @@ class Run:
         return Run(set(self.troubled), set(self.refused), self.refusal)
 
     def taken_before(self, moment: datetime) -> tuple[int, float]:
-        """How many messages the gateway took in the second before a moment, and what share that was of all calls."""
+        """How many messages the gateway took in the second before a moment, and what share that was of all calls.
+
+        Of very few calls the share says little: then it is taken for what it would be of ten.
+        """
         taken = [accepted for at, accepted in self.answers if moment - timedelta(seconds=1) < at <= moment]
-        return sum(taken), sum(taken) / max(1, len(taken))
+        refused = len(taken) - sum(taken)
+        return sum(taken), 1 - refused / max(_ENOUGH, len(taken))
 
     def add(self, attempts: Sequence[tuple[str, Attempt]]) -> tuple[int, bool]:
         """Add attempts. Answers how many messages in a row were in trouble at most, and whether the gateway said that

@@ -29,7 +29,7 @@ from .batch_log import tell
 from .calls import Caller
 from .claims import Claims
 from .outcomes import Outcomes
-from .portions import Portions
+from .portions import ENOUGH, Portions
 from .table_pace import TablePace
 
 _BY_OUTCOME = {
@@ -100,6 +100,7 @@ class Delivery:
         longest = timedelta(seconds=self._settings.gateway_read_timeout)
         calls = self._caller.start(jobs, deadline - _RECORDING_TIME - longest, probe=batch.probed)
         portions = Portions(jobs)
+        unheeded: list[Result] = []  # what the gateway's state has not been told of yet
         if not jobs:
             self._learn([], batch)
         while calls.pending:
@@ -108,21 +109,20 @@ class Delivery:
             due = portions.must_go_in(now)
             if result := calls.next(left if due is None else min(left, due)):
                 portions.add(result, self._clock.now())
-            elif due is not None and due < left:
-                self._record(portions.rest(), batch, deadline)
-            else:
+                unheeded.append(result)
+            elif due is None or due >= left:
                 unsent, unheard = calls.give_up()
                 logger.error("no time left for this batch", unsent=len(unsent), unheard=len(unheard))
                 for one in unsent:
                     portions.add(one, now)
                 for job in unheard:  # its claim runs out, and the attempt counts as unknown
                     batch.keep(job.received, job.message.key, None)
-            self._record(portions.ready(self._clock.now()) if calls.pending else portions.rest(), batch, deadline)
-
-    def _record(self, done: Sequence[Result], batch: Batch, deadline: datetime) -> None:
-        if done:
-            self._learn(done, batch)
-            self._outcomes.record(done, batch, deadline - _ANSWERING_TIME)
+            whole = portions.ready(self._clock.now()) if calls.pending and result else portions.rest()
+            if whole or len(unheeded) >= ENOUGH:
+                self._learn(unheeded, batch)
+                unheeded = []
+            if whole:
+                self._outcomes.record(whole, batch, deadline - _ANSWERING_TIME)
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
         """Slow down, open or close the circuit by what the gateway has answered."""
