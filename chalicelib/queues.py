@@ -106,8 +106,8 @@ class Unit:
     """A piece of the dispatcher's work.
 
     COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one in a lap (see Walk). `hop`
-    counts the units of a chain, each of which sent the next. A CHECK is for the mailings of `mailing_ids`, which are a
-    `slice` of all; a FEED for those, too, or for all that run if there are none.
+    counts the units of a chain, each of which sent the next. A CHECK is for the mailings in `mailing_ids`, which are a
+    `slice` of all. A FEED is for the mailings in `mailing_ids` too, or for all running ones if that is empty.
     """
 
     kind: UnitKind

@@ -26,6 +26,7 @@ from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.storage.bucket_rows import Bucket, Place
 from chalicelib.storage.dynamodb import Item
+from chalicelib.storage.ledger_layout import expiry_of
 from chalicelib.storage.mailing_rows import KIND, META
 from chalicelib.storage.models import Tables, bind, from_ms
 
@@ -49,7 +50,7 @@ def move(settings: Settings, dynamodb: Any, tell: Say) -> int:
         mailing_id = meta["mailing_id"]["S"]
         rows = list(_rows(dynamodb, old_table, mailing_id))
         buckets = buckets_for(len(rows))
-        expires_at = _expires_at(meta, settings)
+        expires_at = expiry_of(meta, timedelta(days=settings.retain_days))
         _write(tables, mailing_id, rows, buckets, expires_at)
         _mark(settings, dynamodb, mailing_id, buckets)
         moved += len(rows)
@@ -77,11 +78,6 @@ def _rows(dynamodb: Any, table: str, mailing_id: str) -> Iterator[Message]:
             ExpressionAttributeValues={":key": {"S": f"{mailing_id}#{shard}"}},
         )
         yield from (message_of(item) for page in pages for item in page["Items"])
-
-
-def _expires_at(meta: Item, settings: Settings) -> int:
-    ends_at = from_ms(float(meta["end_at"]["N"]))
-    return int((ends_at + timedelta(days=settings.retain_days)).timestamp()) if settings.retain_days else 0
 
 
 def _write(tables: Tables, mailing_id: str, rows: list[Message], buckets: int, expires_at: int) -> None:

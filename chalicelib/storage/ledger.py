@@ -105,7 +105,7 @@ class Ledger:
 
     def _page(self, mailing_id: str, shard: str, after: str, asked: dict[str, int]) -> tuple[list[Message], bool]:
         """The messages of some buckets in the order of their clients' ids, and whether there are buckets after them."""
-        self._layouts.of([mailing_id])  # refuses a ledger that would seem to be empty
+        layout = self._layouts.of([mailing_id])[mailing_id]  # refuses a ledger that would seem to be empty
         values: Item = {":key": {"S": f"{mailing_id}#{shard}"}}
         request: dict[str, Any] = asked | {
             "TableName": self._table,
@@ -114,7 +114,8 @@ class Ledger:
             "ConsistentRead": True,
         }
         if after:
-            request["KeyConditionExpression"] += self._from_bucket_of(mailing_id, after, values)
+            request["KeyConditionExpression"] += " AND bucket_no >= :first"
+            values[":first"] = {"N": str(bucket_of(after, layout.buckets))}
         with translated("messages"):
             answer = self._dynamodb.query(**request)
         read = [bucket_of_item(item) for item in answer["Items"]]
@@ -157,11 +158,6 @@ class Ledger:
                 Limit=limit,
             )
         return [Place.of(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
-
-    def _from_bucket_of(self, mailing_id: str, client_id: str, values: Item) -> str:
-        """The condition that a bucket is that of a client or comes after it; its value is added to `values`."""
-        values[":first"] = {"N": str(bucket_of(client_id, self._layouts.of([mailing_id])[mailing_id].buckets))}
-        return " AND bucket_no >= :first"
 
     def due(
         self, mailing_id: str, shard: str, until: datetime, after: str, limit: int

@@ -81,10 +81,13 @@ class LedgerLayouts:
     def _layout(self, item: Item, now: datetime) -> Layout:
         if "buckets" not in item and "launched_at" in item:
             raise Unavailable("messages: the ledger is of an older version; run `python -m infra.move_ledger`")
-        ends_at = from_ms(float(item["end_at"]["N"]))
-        expires_at = int((ends_at + self._retain).timestamp()) if self._retain else 0
         buckets = int(item["buckets"]["N"]) if "buckets" in item else 1
-        return Layout(buckets, expires_at, now, final="launched_at" in item)
+        return Layout(buckets, expiry_of(item, self._retain), now, final="launched_at" in item)
+
+
+def expiry_of(meta: Item, retain: timedelta) -> int:
+    """When the ledger of a mailing may be deleted, in seconds since 1970; 0 for never."""
+    return int((from_ms(float(meta["end_at"]["N"])) + retain).timestamp()) if retain else 0
 
 
 def place_of(mailing_id: str, client_id: str, layout: Layout) -> Place:
