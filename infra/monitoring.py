@@ -1,190 +1,29 @@
-"""Alarms and the CloudWatch dashboard of the template, from metrics of AWS's own and those that the functions emit."""
+"""The part of the template that watches the rest: alarms and the CloudWatch dashboard."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib import observability
+from infra.alarms import alarms
+from infra.metrics import (
+    FUNCTIONS,
+    INDEXES,
+    STACK,
+    TABLES,
+    Metric,
+    of_api,
+    of_function,
+    of_index,
+    of_queue,
+    of_service,
+    of_table,
+)
 
-STACK = "${AWS::StackName}"
-FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender")
 _QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
-TABLES = ("clients", "mailings", "ledger", "users", "settings")
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graphs
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric of CloudWatch and how it is summed up; `label` is its name in a graph."""
-
-    namespace: str
-    name: str
-    dimensions: tuple[tuple[str, str], ...]
-    statistic: str
-    label: str = ""
-
-    def properties(self) -> dict[str, Any]:
-        """What names the metric in CloudFormation."""
-        dimensions = [{"Name": name, "Value": {"Fn::Sub": value}} for name, value in self.dimensions]
-        return {"Namespace": self.namespace, "MetricName": self.name, "Dimensions": dimensions}
-
-    def line(self) -> list[Any]:
-        """The metric as a graph has it."""
-        names = [part for dimension in self.dimensions for part in dimension]
-        return [self.namespace, self.name, *names, {"stat": self.statistic, "label": self.label or self.name}]
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """Rings when a metric passes a threshold in a period of so many seconds; no data is no alarm unless it says so.
-
-    With `share_of` the threshold is for the metric's percentage of that other one, if that is more than `at_least`.
-    """
-
-    title: str
-    about: str
-    metric: Metric
-    threshold: float
-    period: int = 300
-    comparison: str = "GreaterThanThreshold"
-    missing: str = "notBreaching"
-    share_of: Metric | None = None
-    at_least: int = 0
-
-    @property
-    def logical_name(self) -> str:
-        return "".join(word.capitalize() for word in self.title.split("-")) + "Alarm"
-
-    def resource(self) -> dict[str, Any]:
-        """The alarm as CloudFormation has it."""
-        told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
-        return {
-            "Type": "AWS::CloudWatch::Alarm",
-            "Properties": {
-                "AlarmName": {"Fn::Sub": f"{STACK}-{self.title}"},
-                "AlarmDescription": self.about,
-                **self._watched(),
-                "EvaluationPeriods": 1,
-                "ComparisonOperator": self.comparison,
-                "Threshold": self.threshold,
-                "TreatMissingData": self.missing,
-                "AlarmActions": told,
-                "OKActions": told,
-            },
-        }
-
-    def _watched(self) -> dict[str, Any]:
-        if self.share_of is None:
-            kind = "ExtendedStatistic" if self.metric.statistic.startswith("p") else "Statistic"
-            return {**self.metric.properties(), kind: self.metric.statistic, "Period": self.period}
-        parts = [("part", self.metric), ("whole", self.share_of)]
-        queries: list[dict[str, Any]] = [
-            {
-                "Id": name,
-                "ReturnData": False,
-                "MetricStat": {"Metric": one.properties(), "Stat": one.statistic, "Period": self.period},
-            }
-            for name, one in parts
-        ]
-        share = f"IF(whole > {self.at_least}, 100 * part / whole, 0)"
-        return {"Metrics": [*queries, {"Id": "share", "Expression": share, "Label": "%", "ReturnData": True}]}
-
-
-def of_queue(queue: str, name: str, statistic: str = "Maximum") -> Metric:
-    return Metric("AWS/SQS", name, (("QueueName", f"{STACK}-{queue}"),), statistic, queue)
-
-
-def of_function(function: str, name: str, statistic: str = "Sum") -> Metric:
-    return Metric("AWS/Lambda", name, (("FunctionName", f"{STACK}-{function}"),), statistic, function)
-
-
-def of_table(table: str, name: str) -> Metric:
-    return Metric("AWS/DynamoDB", name, (("TableName", f"{STACK}-{table}"),), "Sum", table)
-
-
-def of_api(name: str, statistic: str = "Sum") -> Metric:
-    return Metric("AWS/ApiGateway", name, (("ApiName", STACK), ("Stage", "service")), statistic, name)
-
-
-def of_service(metric: observability.Metric, statistic: str = "Sum", label: str = "", of: str = "") -> Metric:
-    dimensions = [(observability.SERVICE_DIMENSION, STACK)] + ([(metric.dimension, of)] if of else [])
-    return Metric(observability.NAMESPACE, metric.name, tuple(dimensions), statistic, label or of)
-
-
-def alarms() -> list[Alarm]:
-    """What a person should be told of."""
-    waiting, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
-    return [
-        Alarm(
-            "send-dead-letters",
-            "Messages failed for good: /admin/queues or /api/dead-letters/",
-            of_queue("send-dead", waiting),
-            0,
-        ),
-        Alarm(
-            "dispatch-dead-letters", "Units of the dispatcher failed for good", of_queue("dispatch-dead", waiting), 0
-        ),
-        # A hint is taken within seconds: what cannot be sent now waits in the ledger.
-        Alarm("send-queue-age", "The oldest hint is ten minutes old: senders do not work", of_queue("send", age), 600),
-        # A unit that was cut off is seen again after the queue's visibility of twelve minutes.
-        Alarm("dispatch-queue-age", "The oldest unit is half an hour old", of_queue("dispatch", age), 1800),
-        *(Alarm(f"{name}-errors", f"The function {name} fails", of_function(name, "Errors"), 0) for name in FUNCTIONS),
-        *(
-            Alarm(f"{name}-throttles", f"The function {name} is throttled", of_function(name, "Throttles"), 0)
-            for name in FUNCTIONS
-        ),
-        Alarm(
-            "tick-stopped",
-            "The tick has not run for five minutes: nothing is launched or resumed",
-            of_function("tick", "Invocations"),
-            1,
-            comparison="LessThanThreshold",
-            missing="breaching",
-        ),
-        Alarm(
-            "nothing-sent",
-            "A mailing is running, or should be, without progress for five minutes: senders or dispatchers do not work",
-            of_service(observability.MAILINGS_STALLED, "Maximum"),
-            0,
-        ),
-        Alarm(
-            "late-starts",
-            "A mailing started more than a minute after its time",
-            of_service(observability.START_LATENESS, "Maximum"),
-            60_000,
-        ),
-        # Every tick tells the state: ten minutes without a moment in which it was closed.
-        Alarm(
-            "gateway-circuit",
-            "Sending has been paused for ten minutes: /admin/settings or /api/gateway/",
-            of_service(observability.CIRCUIT_STATE, "Minimum"),
-            0,
-            period=600,
-        ),
-        Alarm(
-            "gateway-blocked",
-            "The gateway accepts nothing from this account: see the reason at /admin/settings or /api/gateway/",
-            of_service(observability.GATEWAY_BLOCKED),
-            0,
-        ),
-        Alarm(
-            "gateway-refusals",
-            "The gateway refuses more than a fifth of the messages: see the reasons in the mailing's statistics",
-            of_service(observability.GATEWAY_REFUSED),
-            20,
-            share_of=of_service(observability.GATEWAY_LATENCY, "SampleCount"),
-            at_least=50,
-        ),
-        Alarm("api-server-errors", "The API answers with 5xx", of_api("5XXError"), 0),
-        # A table that grows with a mailing throttles for seconds, and retries hide it.
-        *(
-            Alarm(f"{name}-throttles", f"Writes of {name} are throttled", of_table(name, "WriteThrottleEvents"), 1000)
-            for name in TABLES
-        ),
-    ]
 
 
 def graphs() -> list[tuple[str, list[Metric]]]:
@@ -202,7 +41,13 @@ def graphs() -> list[tuple[str, list[Metric]]]:
         ("Functions: milliseconds, p95", [of_function(name, "Duration", "p95") for name in FUNCTIONS]),
         ("API: requests", [of_api(name) for name in ("Count", "4XXError", "5XXError")]),
         ("API: milliseconds", [of_api("Latency", statistic) for statistic in ("p50", "p95", "p99")]),
-        ("Tables: throttled writes", [of_table(name, "WriteThrottleEvents") for name in TABLES]),
+        (
+            "Tables and indexes: throttled writes",
+            [
+                *(of_table(name, "WriteThrottleEvents") for name in TABLES),
+                *(of_index(table, index, "WriteThrottleEvents") for table, index in INDEXES),
+            ],
+        ),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.monitoring import FUNCTIONS, STACK
+from infra.metrics import FUNCTIONS, STACK
 
 TYPE = "AWS::Logs::QueryDefinition"
 # The keys of the service's records; what a record has beside them is in @message.

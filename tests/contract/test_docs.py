@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import botocore.session
+import pytest
 from botocore import xform_name
 
 from chalicelib.api.exposition import FAMILIES
@@ -22,7 +23,8 @@ from chalicelib.domain.statuses import (
 from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
-from infra.monitoring import FUNCTIONS, TABLES, alarms
+from infra.alarms import RUNBOOK, alarms
+from infra.metrics import FUNCTIONS, INDEXES, TABLES
 from tests.contract import marked_texts
 from tests.pictures.admin_ui import MAX_BYTES, SHOTS
 
@@ -128,23 +130,45 @@ def test_what_may_be_done_in_each_state_is_in_its_table() -> None:
     assert told == expected
 
 
-def test_every_alarm_is_in_its_table() -> None:
-    """Those of functions and of tables in one row each."""
-    titles = [one.title for one in alarms()]
-    families = {
-        "NAME-errors": [f"{name}-errors" for name in FUNCTIONS],
-        "NAME-throttles": [f"{name}-throttles" for name in FUNCTIONS],
-        "TABLE-throttles": [f"{name}-throttles" for name in TABLES],
-    }
-    text = (
-        (ROOT / "docs" / "observability.md").read_text(encoding="utf-8").partition("## Alarms")[2].partition("## ")[0]
+# Alarms that have one line together: those of functions, of tables and of indexes.
+FAMILIES_OF_ALARMS = {
+    "NAME-errors": [f"{name}-errors" for name in FUNCTIONS],
+    "NAME-throttles": [f"{name}-throttles" for name in FUNCTIONS],
+    "TABLE-throttles": [f"{name}-throttles" for name in TABLES],
+    "TABLE-INDEX-throttles": [f"{table}-{index}-throttles" for table, index in INDEXES],
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "heading"), [("observability.md", "Alarms"), ("operations.md", "When an alarm rings")]
+)
+def test_every_alarm_has_its_line(document: str, heading: str) -> None:
+    """Expects what each means in one table and what to do about it in the other, no line without an alarm."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    rows = re.findall(r"^\| `([A-Za-z-]+)` \| (.+) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    named = [title for name, _ in rows for title in FAMILIES_OF_ALARMS.get(name, [name])]
+    assert sorted(named) == sorted(one.title for one in alarms())
+    assert all(len(line) > 40 for _, line in rows)
+
+
+def test_every_alarm_says_where_its_runbook_is() -> None:
+    """Expects the heading that its description names to be there."""
+    path, _, heading = RUNBOOK.partition("#")
+    assert heading in _headings(ROOT / path)
+    assert all(RUNBOOK in one.resource()["Properties"]["AlarmDescription"] for one in alarms())
+
+
+def test_what_is_paid_for_each_month_is_counted() -> None:
+    """Expects docs/operations.md to have as many metrics and alarms as there are, at their price."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    row = re.search(
+        r"^\| (\d+) metrics of its own, alarms on (\d+) metrics, one dashboard \| (.+) \|$", text, re.MULTILINE
     )
-    named = [
-        title
-        for name in re.findall(r"^\| `([A-Za-z-]+)` \|", text, re.MULTILINE)
-        for title in families.get(name, [name])
-    ]
-    assert sorted(named) == sorted(titles)
+    assert row
+    metrics = sum(max(1, len(one.values)) for one in METRICS)
+    watched = sum(2 if one.other else 1 for one in alarms())
+    assert (int(row[1]), int(row[2])) == (metrics, watched)
+    assert row[3] == f"${0.30 * metrics:.2f} + ${0.10 * watched:.2f} + $3.00"
 
 
 def test_every_command_of_aws_is_one_that_aws_knows() -> None:

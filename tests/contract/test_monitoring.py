@@ -14,11 +14,12 @@ from tests.support.full_run import full_run
 
 Watched = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, metric, dimensions
 # Those of AWS that are used, with their dimensions: the CloudWatch pages of SQS, Lambda, DynamoDB and API Gateway.
+OF_QUEUES = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"}
 OF_AWS = {
-    "AWS/SQS": ({"QueueName"}, {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}),
-    "AWS/Lambda": ({"FunctionName"}, {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}),
-    "AWS/DynamoDB": ({"TableName"}, {"WriteThrottleEvents"}),
-    "AWS/ApiGateway": ({"ApiName", "Stage"}, {"Count", "4XXError", "5XXError", "Latency"}),
+    "AWS/SQS": ([{"QueueName"}], OF_QUEUES),
+    "AWS/Lambda": ([{"FunctionName"}], {"Errors", "Throttles", "Invocations", "Duration", "ConcurrentExecutions"}),
+    "AWS/DynamoDB": ([{"TableName"}, {"TableName", "GlobalSecondaryIndexName"}], {"WriteThrottleEvents"}),
+    "AWS/ApiGateway": ([{"ApiName", "Stage"}], {"Count", "4XXError", "5XXError", "Latency"}),
 }
 
 
@@ -61,7 +62,8 @@ def test_every_metric_of_aws_is_one_that_aws_has(packaged: Packaged) -> None:
     for namespace, name, dimensions in _of_alarms(packaged) + _of_dashboard(packaged):
         if namespace.startswith("AWS/"):
             keys, names = OF_AWS[namespace]
-            assert (name in names, {key for key, _ in dimensions}) == (True, keys), f"{namespace} {name}"
+            assert name in names, f"{namespace} {name}"
+            assert {key for key, _ in dimensions} in keys, f"{namespace} {name}"
 
 
 def test_every_metric_of_ours_is_one_that_the_functions_emit(packaged: Packaged) -> None:
@@ -90,6 +92,7 @@ def test_what_is_watched_is_in_the_template(packaged: Packaged) -> None:
         "TableName": {in_stack(one["TableName"]) for one in packaged.properties(TABLE).values()},
         "ApiName": {in_stack(rest["DefinitionBody"]["info"]["title"])},
         "Stage": {rest["StageName"]},
+        "GlobalSecondaryIndexName": {index for _, index in _indexes(packaged)},
     }
     watched = _of_alarms(packaged) + _of_dashboard(packaged)
     found: dict[str, set[str]] = {key: set() for key in made}
@@ -98,6 +101,24 @@ def test_what_is_watched_is_in_the_template(packaged: Packaged) -> None:
             for key, value in dimensions:
                 found[key].add(value)
     assert found == made
+
+
+def _indexes(packaged: Packaged) -> set[tuple[str, str]]:
+    """Every index, with the name of its table."""
+    return {
+        (in_stack(table["TableName"]), index["IndexName"])
+        for table in packaged.properties(TABLE).values()
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
+
+
+def test_every_table_and_every_index_has_an_alarm_for_its_throttles(packaged: Packaged) -> None:
+    """Expects one for each index, too: it holds up the writes of its table, whose own metric does not show it."""
+    tables = {(in_stack(one["TableName"]), None) for one in packaged.properties(TABLE).values()}
+    watched = [dict(dimensions) for _, name, dimensions in _of_alarms(packaged) if name == "WriteThrottleEvents"]
+    found = [(one["TableName"], one.get("GlobalSecondaryIndexName")) for one in watched]
+    assert set(found) == tables | _indexes(packaged)
+    assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
