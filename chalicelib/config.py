@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from .setting_checks import check_together
 
+_MAY_BE_ZERO = {"retain_days"}  # messages are kept for ever
 DEFAULT_PREFIX = "message-service-local"
 _ADDRESS = re.compile(r"[^\s@,<>\"]+@[A-Za-z0-9.-]+")
 
@@ -62,7 +63,7 @@ class Settings:
                 values[name] = kind(text)
             except ValueError as error:
                 raise ValueError(f"{variable}: not a {kind.__name__.strip('_').replace('_', ' ')}: {text!r}") from error
-            if kind in (int, float) and not 0 < float(text) < math.inf:
+            if kind in (int, float) and not 0 < float(text) < math.inf and not (name in _MAY_BE_ZERO and text == "0"):
                 raise ValueError(f"{variable}: must be above zero: {text!r}")
         if not all("!" <= character <= "~" for character in str(values.get("gateway_token", ""))):
             raise ValueError("GATEWAY_TOKEN: has characters that an HTTP header cannot hold")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -24,25 +23,22 @@ from chalicelib.gateways import check_kind
 from chalicelib.gateways.http_adapter import obstacle
 from chalicelib.services.passwords import verify
 from chalicelib.wording import reason_text
-from infra import move_ledger, saved_queries
+from infra import move_ledger
 from infra.account import Account, AccountError
 from infra.api_logs import ensure_api_logs
 from infra.artifacts import Artifacts
+from infra.emulated import for_emulator
 from infra.fingerprint import OUTPUT, fingerprint, with_fingerprint
 from infra.package import NOT_COMPILED, PackagingError, check, package
+from infra.parameters import ParameterError, Parameters
 from infra.provision import complete_tables
-from infra.retained import Kept, by_name
+from infra.quotas import QuotaError, check_quotas
+from infra.retained import Kept
 from infra.stack import Stack, StackError
 
 APP = "message-service"
 HEALTH_BOUND = 120.0  # seconds; an emulator starts its functions slowly
 _FUNCTION = "AWS::Serverless::Function"
-_ALARM = "AWS::CloudWatch::Alarm"
-# What needs no other variable, which the stack may have from before.
-_READ_ALONE = ("LOG_LEVEL", "GATEWAY_HOSTS", "GATEWAY_RECOGNISES_IDS", "REPORT_FROM", "REPORT_HOUR", "REPORT_TIMEZONE")
-EMULATED = {"GATEWAY_LOCAL": "true"}  # a gateway of this machine may be called
-# LocalStack tells a function the path that AWS would, while its API has this before the stage.
-LOCALSTACK = {"API_ADDRESS_PREFIX": "/_aws/execute-api"}
 
 
 class DeployError(Exception):
@@ -51,12 +47,13 @@ class DeployError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person asked for: the stage, a package made before (or none), and the environment of the command."""
+    """What a person asked for: the stage, a package made before (or none), the environment, and its parameters."""
 
     stage: str
     package_dir: Path
     packaged: bool
     environ: Mapping[str, str]
+    parameters: Parameters
 
     @property
     def stack(self) -> str:
@@ -71,33 +68,29 @@ def stack_name(stage: str) -> str:
     return f"{APP}-{stage}"
 
 
-def variable(parameter: str) -> str:
-    """The variable of the environment that sets a parameter of the template: GatewayUrl is GATEWAY_URL."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter).upper()
-
-
 def deploy(options: Options, account: Account) -> str:
     """Make the stage's stack what the package says; the API's address. Raises what `main` explains."""
     stack = Stack(account.client("cloudformation"), options.stack, say, pause(account))
     stack.prepare()
+    known = stack.parameters()
+    values = options.parameters.effective(known)
     if not account.emulated:
-        check_gateway(options, stack.parameters())
-    template = _template(options, account)
+        check_gateway(values)
+    say(f"Deploying {options.stack} to {account.endpoint or f'{account.account_id}, {account.region}'}")
+    check_quotas(account, values, say)
+    template = _template(options, account, values)
     artifacts = Artifacts(account, options.stack)
     artifacts.ensure()
     zip_key = artifacts.put_file(options.package_dir / "deployment.zip")
     for resource in template["Resources"].values():
         if resource["Type"] == _FUNCTION:
             resource["Properties"]["CodeUri"] = f"s3://{artifacts.bucket}/{zip_key}"
-    template = _take_up_what_is_kept(stack, template, artifacts, account)
-    parameters = {name: options.given(variable(name)) for name in template.get("Parameters", {})}
-    parameters["LogLevel"] = parameters["LogLevel"].upper()
-    parameters["Gateway"] = gateway_kind(options)
-    print_of_this = fingerprint(template, parameters, stack.parameters())
+    template = _take_up_what_is_kept(stack, template, values, artifacts, account)
+    parameters = {name: options.parameters.given.get(name) for name in template["Parameters"]}
+    print_of_this = fingerprint(template, values, {})
     template_key = artifacts.put(
         json.dumps(with_fingerprint(template, print_of_this), sort_keys=True).encode(), ".json"
     )
-    say(f"Deploying {options.stack} to {account.endpoint or f'{account.account_id}, {account.region}'}")
     if ensure_api_logs(account):
         say("  API Gateway may write logs now, in all of this account's region")
     same = stack.rests_well() and stack.outputs().get(OUTPUT) == print_of_this
@@ -108,19 +101,9 @@ def deploy(options: Options, account: Account) -> str:
     return account.api_url(stack.outputs())
 
 
-def check_variables(environ: Mapping[str, str]) -> None:
-    """Refuse what the functions could not read, before anything is packaged; DeployError names the variable."""
-    try:
-        Settings.from_environment({name: environ.get(name, "") for name in _READ_ALONE})
-    except ValueError as error:
-        raise DeployError(str(error)) from error
-
-
-def check_gateway(options: Options, known: Mapping[str, str]) -> None:
+def check_gateway(values: Mapping[str, str]) -> None:
     """Refuse a gateway that no sender would call, given the stack's parameters; DeployError says why."""
-    kind = gateway_kind(options) or known.get("Gateway", "sandbox")
-    url = options.given("GATEWAY_URL") or known.get("GatewayUrl", "")
-    hosts = options.given("GATEWAY_HOSTS") or known.get("GatewayHosts", "")
+    kind, url, hosts = (values[name] for name in ("Gateway", "GatewayUrl", "GatewayHosts"))
     if kind != "sandbox" and not url:
         raise DeployError(f"GATEWAY_URL: set the address of the gateway, for GATEWAY={kind}")
     try:
@@ -133,12 +116,7 @@ def check_gateway(options: Options, known: Mapping[str, str]) -> None:
         raise DeployError(f"GATEWAY_URL: {reason_text(Cause(reason))}")
 
 
-def gateway_kind(options: Options) -> str:
-    """The kind of gateway that is asked for, "" for that of the stack; an address alone asks for `http`."""
-    return options.given("GATEWAY") or ("http" if options.given("GATEWAY_URL") else "")
-
-
-def _template(options: Options, account: Account) -> dict[str, Any]:
+def _template(options: Options, account: Account, values: Mapping[str, str]) -> dict[str, Any]:
     """The packaged template; the package is made first where there is none."""
     if not options.packaged:
         target = account.target()
@@ -147,33 +125,11 @@ def _template(options: Options, account: Account) -> dict[str, Any]:
             say(NOT_COMPILED.format(target.python))
         check(options.package_dir / "template.json")
     template: dict[str, Any] = json.loads((options.package_dir / "template.json").read_text(encoding="utf-8"))
-    if account.emulated:
-        # A gateway of this machine speaks no TLS.
-        template["Parameters"]["GatewayUrl"].pop("AllowedPattern", None)
-        template = without_unknown(template)
-        more = {} if account.imports else LOCALSTACK
-        for one in template["Resources"].values():
-            if one["Type"] == _FUNCTION:
-                variables = one["Properties"]["Environment"]["Variables"]
-                one["Properties"]["Environment"]["Variables"] = EMULATED | more | variables
-    return template
-
-
-def without_unknown(template: dict[str, Any]) -> dict[str, Any]:
-    """What MiniStack refuses a stack for, left out: an emulator has nothing to query, and nobody to alarm."""
-    known, unknown = {}, {}
-    for name, one in template["Resources"].items():
-        metric_math = one.get("Type") == _ALARM and "Metrics" in one["Properties"]
-        if one.get("Type") == saved_queries.TYPE or metric_math:
-            unknown[name] = {"Ref": name, "Arn": name}
-        else:
-            known[name] = one
-    left: dict[str, Any] = by_name({**template, "Resources": known}, unknown)
-    return left
+    return for_emulator(template, values, localstack=not account.imports) if account.emulated else template
 
 
 def _take_up_what_is_kept(
-    stack: Stack, template: dict[str, Any], artifacts: Artifacts, account: Account
+    stack: Stack, template: dict[str, Any], values: Mapping[str, str], artifacts: Artifacts, account: Account
 ) -> dict[str, Any]:
     """The template to deploy: tables of a stack that was removed, or never came to be, would be in its way.
 
@@ -190,7 +146,7 @@ def _take_up_what_is_kept(
     found = kept.adoptable()
     if found:
         say(f"Adopting what an earlier stack kept: {', '.join(kept.name(one) for one in found)}")
-        key = artifacts.put(json.dumps(kept.template(found), sort_keys=True).encode(), ".json")
+        key = artifacts.put(json.dumps(kept.template(found, values), sort_keys=True).encode(), ".json")
         stack.adopt(account.object_url(artifacts.bucket, key), found)
     return template
 
@@ -242,7 +198,17 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - a command talks to a person
 
 
-EXPECTED = (DeployError, StackError, AccountError, PackagingError, Invalid, BotoCoreError, ClientError)
+EXPECTED = (
+    DeployError,
+    StackError,
+    AccountError,
+    PackagingError,
+    ParameterError,
+    QuotaError,
+    Invalid,
+    BotoCoreError,
+    ClientError,
+)
 
 
 def refused(reason: str) -> int:
@@ -257,9 +223,9 @@ def main() -> int:
     parser.add_argument("--stage", default="dev", help="the stage of .chalice/config.json (default: dev)")
     parser.add_argument("--package", type=Path, metavar="DIR", help="deploy the package in DIR instead of building one")
     given = parser.parse_args()
-    options = Options(given.stage, given.package or Path("dist"), given.package is not None, os.environ)
     try:
-        check_variables(os.environ)
+        parameters = Parameters.read(os.environ, given.stage)
+        options = Options(given.stage, given.package or Path("dist"), given.package is not None, os.environ, parameters)
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
     except EXPECTED as error:

@@ -24,6 +24,11 @@ def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str]
     also = " with its tables, all clients, mailings and messages in them, and the gateway's token" if data else ""
     if not confirm(f"Remove {name} from {where}{also}?"):
         raise DeployError("not confirmed, nothing was removed")
+    if data and (protected := kept.protected()):
+        raise DeployError(
+            f"{', '.join(protected)}: protected from being deleted, so nothing was removed. "
+            f"First deploy with DELETION_PROTECTION=false"
+        )
     stack.delete()
     found = kept.found()
     if data:

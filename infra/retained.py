@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from infra.account import Account
 from infra.package import LAMBDA
+from infra.resolved import resolved
 from infra.stack import Import, Stack
 from infra.template import merge_template
 
@@ -67,19 +69,28 @@ class Kept:
             return {"Ref": kept.identifier["TableName"], "Arn": arn}
         return {"Ref": kept.identifier["Id"]}
 
-    def template(self, imports: list[Import]) -> dict[str, Any]:
-        """The template of a stack that holds these only."""
-        resources = {
+    def template(self, imports: list[Import], values: Mapping[str, str]) -> dict[str, Any]:
+        """The template of a stack that holds these only, as the whole template has them with these parameters."""
+        whole = merge_template(LAMBDA)
+        found = {key: whole[key] for key in ("Parameters", "Conditions")}
+        found["Resources"] = {
             one.logical_name: {
-                key: value for key, value in self._resources[one.logical_name].items() if key in _ADOPTED
+                key: value for key, value in whole["Resources"][one.logical_name].items() if key in _ADOPTED
             }
             for one in imports
         }
-        return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
+        adopted = resolved(found, values, texts=True)
+        return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": adopted["Resources"]}
 
     def name(self, kept: Import) -> str:
         """What its owner calls it."""
         return self._named(self._resources[kept.logical_name])
+
+    def protected(self) -> list[str]:
+        """The names of the tables that DynamoDB would not delete."""
+        names = [one.identifier["TableName"] for one in self.found() if one.resource_type == _TABLE]
+        tables = [self._dynamodb.describe_table(TableName=name)["Table"] for name in names]
+        return [one["TableName"] for one in tables if one.get("DeletionProtectionEnabled")]
 
     def remove(self, kept: Import) -> None:
         """Delete it for good, with all data."""

@@ -95,19 +95,19 @@ class Stack:
                 f"`aws cloudformation continue-update-rollback --stack-name {self.name}`"
             )
 
-    def deploy(self, template_url: str, parameters: Mapping[str, str]) -> bool:
+    def deploy(self, template_url: str, parameters: Mapping[str, str | None]) -> bool:
         """Create or update by change set; False if nothing differs. StackError says what failed first.
 
-        Parameters that are not given keep the value they have.
+        Parameters without a value keep the one they have.
         """
         known = self.parameters()
         return self._change(
             ChangeSetType="CREATE" if self.is_new() else "UPDATE",
             TemplateURL=template_url,
             Parameters=[
-                {"ParameterKey": name, "ParameterValue": value} if value else _previous(name)
+                _previous(name) if value is None else {"ParameterKey": name, "ParameterValue": value}
                 for name, value in parameters.items()
-                if value or name in known
+                if value is not None or name in known
             ],
         )
 

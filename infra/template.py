@@ -16,6 +16,10 @@ from infra.provision import TEMPLATE as RESOURCES
 from infra.saved_queries import saved_queries
 
 OVERLAY = Path(__file__).with_name("overlay.yaml")
+OPTIONS = Path(__file__).with_name("options.yaml")
+_WITHOUT_KEY = {"SSEEnabled": True}
+_WITH_KEY = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
+NOTHING = {"Ref": "AWS::NoValue"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,33 @@ def merge_template(target: Target) -> dict[str, Any]:
             if twice := sorted(set(present) & set(entries)):
                 raise ValueError(f"defined in {OVERLAY.name} and once more: {', '.join(twice)}")
             present.update(entries)
+    options = yaml.safe_load(OPTIONS.read_text(encoding="utf-8"))
+    if twice := sorted(set(template["Parameters"]) & set(options["Parameters"])):
+        raise ValueError(f"defined in {OPTIONS.name} and once more: {', '.join(twice)}")
+    template = _laid_over(options, template)
+    for resource in template["Resources"].values():
+        resource.get("Properties", {}).update(_of_each(resource.get("Type", "")))
     return template
+
+
+def _laid_over(upper: Any, lower: Any) -> Any:
+    """Key by key, as Chalice merges."""
+    if not isinstance(upper, dict) or not isinstance(lower, dict):
+        return upper
+    return {**lower, **{key: _laid_over(value, lower.get(key)) for key, value in upper.items()}}
+
+
+def _of_each(kind: str) -> dict[str, Any]:
+    """What the options give to every table and to every queue."""
+    if kind == "AWS::DynamoDB::Table":
+        encrypted = {"Fn::If": ["HasKmsKey", _WITH_KEY, _WITHOUT_KEY]}
+        return {"DeletionProtectionEnabled": {"Ref": "DeletionProtection"}, "SSESpecification": encrypted}
+    if kind == "AWS::SQS::Queue":
+        return {
+            "KmsMasterKeyId": {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, NOTHING]},
+            "SqsManagedSseEnabled": {"Fn::If": ["HasKmsKey", NOTHING, True]},
+        }
+    return {}
 
 
 def _gateway_responses() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from infra.account import Account
 from infra.deploy import EXPECTED, DeployError, Options, await_health, deploy, refused, say
 from infra.local.data_directory import DataDirectory
 from infra.package import ROOT
+from infra.parameters import Parameters
 
 STAGE = "local"
 HERE = Path(__file__).parent
@@ -62,8 +63,8 @@ def write_settings(directory: Path, url: str, token: str, gateway_url: str) -> N
 def main() -> int:
     """Deploy, and say where all of it is; 1 with the reason where that failed."""
     directory = Path(sys.argv[1])
-    options = Options(STAGE, Path("dist"), False, os.environ)
     try:
+        options = Options(STAGE, Path("dist"), False, os.environ, Parameters.read(os.environ, STAGE))
         if not options.given("AWS_ENDPOINT_URL"):
             raise DeployError("set AWS_ENDPOINT_URL: this command deploys only into emulators")
         url = deploy(options, Account.from_environment(os.environ))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chalicelib.config import DEFAULT_PREFIX
+from infra.resolved import resolved
 
 STACK = DEFAULT_PREFIX  # the name of the stack that the tests think of
 FUNCTION = "AWS::Serverless::Function"
@@ -26,6 +27,10 @@ class Packaged:
     template: dict[str, Any]
     template_file: Path
     deployment: Path
+
+    def by_default(self) -> Packaged:
+        """The same with the default of every parameter in its place."""
+        return replace(self, template=resolved(self.template, {}))
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """All resources of a type by logical name."""

@@ -25,6 +25,7 @@ from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
 from infra.alarms import RUNBOOK, alarms
 from infra.metrics import FUNCTIONS, INDEXES, TABLES
+from infra.parameters import table
 from tests.contract import marked_texts
 from tests.pictures.admin_ui import MAX_BYTES, SHOTS
 
@@ -156,6 +157,14 @@ def test_every_alarm_says_where_its_runbook_is() -> None:
     path, _, heading = RUNBOOK.partition("#")
     assert heading in _headings(ROOT / path)
     assert all(RUNBOOK in one.resource()["Properties"]["AlarmDescription"] for one in alarms())
+
+
+def test_every_parameter_of_the_stack_is_in_its_table() -> None:
+    """Expects variable, default, bounds and meaning as the template has them, in its order, and no other."""
+    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").partition("\n## Parameters of the stack\n")[2]
+    rows = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    assert rows == table()
+    assert all(re.fullmatch(r"[A-Z][^|]{20,}", row.rpartition(" | ")[2].removesuffix(" |")) for row in rows)
 
 
 def test_what_is_paid_for_each_month_is_counted() -> None:

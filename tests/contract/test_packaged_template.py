@@ -56,11 +56,11 @@ def test_messages_stay_hidden_for_six_timeouts(packaged: Packaged) -> None:
 
 def test_batches_and_concurrency_are_what_lambda_takes(packaged: Packaged) -> None:
     """Expects a window where a batch is larger than 10, and a bounded number of functions at once."""
-    for _, source in packaged.queue_sources().values():
+    for name, (_, source) in packaged.queue_sources().items():
         assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
-        concurrency = source["ScalingConfig"]["MaximumConcurrency"]
-        assert isinstance(concurrency, int), "an emulator takes no reference here"
-        assert 2 <= concurrency <= 1000
+        assert source["ScalingConfig"]["MaximumConcurrency"] == {"Ref": f"{name}Concurrency"}
+        bounds = packaged.template["Parameters"][f"{name}Concurrency"]
+        assert 2 == bounds["MinValue"] <= bounds["Default"] <= bounds["MaxValue"] == 1000
 
 
 def test_no_function_reserves_less_than_its_source_may_start(packaged: Packaged) -> None:
@@ -134,7 +134,8 @@ def test_the_operators_guide_has_each_functions_numbers(packaged: Packaged) -> N
     """Expects memory, timeout and concurrency in docs/operations.md to be those of the template, with a reason each."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d*) ?\| \w.+ \|$", text, re.MULTILINE)
-    sources = packaged.queue_sources()
+    by_default = packaged.by_default()
+    sources = by_default.queue_sources()
     assert sorted(told) == sorted(
         (
             function["FunctionName"]["Fn::Sub"].rpartition("-")[2],
@@ -142,7 +143,7 @@ def test_the_operators_guide_has_each_functions_numbers(packaged: Packaged) -> N
             str(function["Timeout"]),
             str(sources[name][1]["ScalingConfig"]["MaximumConcurrency"]) if name in sources else "",
         )
-        for name, function in packaged.properties(FUNCTION).items()
+        for name, function in by_default.properties(FUNCTION).items()
     )
 
 
@@ -158,12 +159,13 @@ def test_the_service_uses_the_names_of_its_own_stack(packaged: Packaged) -> None
 
 
 def test_every_resource_of_the_one_template_is_packaged_unchanged(packaged: Packaged) -> None:
-    """Expects tables and queues as infra/resources.yaml has them."""
-    text = json.dumps(packaged.template["Resources"]).replace("${AWS::StackName}", STACK)
+    """Expects tables and queues as infra/resources.yaml has them, unless a parameter says otherwise."""
+    text = json.dumps(packaged.by_default().template["Resources"]).replace("${AWS::StackName}", STACK)
     packaged_resources = json.loads(text)
     for name, resource in resources(STACK).items():
         found = json.loads(json.dumps(packaged_resources[name]))
         properties = found["Properties"]
+        assert properties.pop("DeletionProtectionEnabled", False) is False
         for key in ("TableName", "QueueName"):
             if key in properties:
                 properties[key] = properties[key]["Fn::Sub"]
@@ -172,6 +174,7 @@ def test_every_resource_of_the_one_template_is_packaged_unchanged(packaged: Pack
 
 def test_data_is_encrypted_kept_and_restorable(packaged: Packaged) -> None:
     """Expects it of every table, and of every queue that it is encrypted."""
+    packaged = packaged.by_default()
     for table in packaged.resources(TABLE).values():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
@@ -190,7 +193,7 @@ def test_everything_logs_to_a_group_that_forgets(packaged: Packaged) -> None:
 
 def test_the_api_refuses_a_flood(packaged: Packaged) -> None:
     """Expects a bound on requests for every method, far below what API Gateway itself would let through."""
-    rest = packaged.template["Resources"]["RestAPI"]["Properties"]
+    rest = packaged.by_default().template["Resources"]["RestAPI"]["Properties"]
     (settings,) = rest["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert 50 <= settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 1000

@@ -47,6 +47,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("QUEUE_HIGH_WATER", "10", "queue_high_water", 10),
         ("STALL_AFTER", "5", "stall_after", 5.0),
         ("CIRCUIT_THRESHOLD", "3", "circuit_threshold", 3),
+        ("RETAIN_DAYS", "0", "retain_days", 0),
         ("REPORT_FROM", "reports@example.com", "report_from", "reports@example.com"),
         ("REPORT_HOUR", "0", "report_hour", 0),
         ("REPORT_TIMEZONE", "Europe/Moscow", "report_timezone", "Europe/Moscow"),

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.deploy import DeployError, Options, check_gateway, check_variables, without_unknown
+from infra.deploy import DeployError, check_gateway
+from infra.emulated import without_unknown
 from infra.package import LAMBDA
+from infra.parameters import Parameters
 from infra.template import merge_template
 
 ROOT = Path(__file__).resolve().parents[3]
+NOWHERE = Path("/nonexistent")
 KNOWN = {
     "Gateway": "http",
     "GatewayUrl": "https://gateway.example/sms",
@@ -22,7 +25,7 @@ KNOWN = {
 
 
 def check(known: dict[str, str], **environ: str) -> None:
-    check_gateway(Options("dev", Path("dist"), True, environ), known)
+    check_gateway(Parameters.read(environ, "dev", NOWHERE).effective(known))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,6 @@ def test_a_gateway_of_the_list_may_be_deployed(known: dict[str, str], environ: d
         ({}, {"GATEWAY_URL": "https://gateway.example"}),
         (KNOWN, {"GATEWAY_URL": "https://new.example"}),
         (KNOWN, {"GATEWAY_HOSTS": "other.example"}),
-        ({}, {"GATEWAY_URL": "http://gateway.example", "GATEWAY_HOSTS": "gateway.example"}),
     ],
 )
 def test_a_gateway_that_no_sender_would_call_is_refused(known: dict[str, str], environ: dict[str, str]) -> None:
@@ -70,23 +72,7 @@ def test_a_mistyped_level_ends_in_one_line() -> None:
     command = [sys.executable, "-m", "infra.deploy"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Not deployed: LOG_LEVEL: not a log level: 'INFOO'\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("LOG_LEVEL", "LOUD"), ("GATEWAY_HOSTS", "a b"), ("REPORT_FROM", "nobody"), ("REPORT_HOUR", "24")],
-)
-def test_what_the_functions_could_not_read_is_refused(name: str, text: str) -> None:
-    """By the variable's name."""
-    check_variables({name: ""})
-    with pytest.raises(DeployError, match=f"^{name}: not a "):
-        check_variables({name: text})
-
-
-def test_a_level_may_be_written_small() -> None:
-    """As elsewhere."""
-    check_variables({"LOG_LEVEL": "debug"})
+    assert done.stderr == "Not deployed: LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR: 'INFOO'\n"
 
 
 def test_an_emulator_gets_no_alarm_that_it_cannot_make() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from infra.deploy import DeployError
+from infra.destroy import destroy
 from infra.package import LAMBDA
 from infra.retained import Kept
 from infra.stack import Import
@@ -90,3 +94,47 @@ def test_only_what_the_stack_does_not_hold_is_outside() -> None:
     made = kept()
     made.found = lambda: [TABLE, TOKEN]  # type: ignore[method-assign]
     assert made.outside(Holding()) == [TOKEN]  # type: ignore[arg-type]
+
+
+class ProtectedAccount(Account):
+    """The same account, whose table is protected from being deleted."""
+
+    emulated = False
+    endpoint = ""
+    account_id, region = "111111111111", "eu-central-1"
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+
+    def describe_table(self, TableName: str) -> Any:  # noqa: N803 - as boto3 names it
+        return {"Table": {"TableName": TableName, "DeletionProtectionEnabled": True}}
+
+    def describe_secret(self, SecretId: str) -> Any:  # noqa: N803 - as boto3 names it
+        return {"ARN": SECRET}
+
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - as boto3 names it
+        return {"Stacks": [{"StackId": "1", "StackStatus": "CREATE_COMPLETE"}]}
+
+    def delete_stack(self, StackName: str) -> None:  # noqa: N803 - as boto3 names it
+        self.deleted.append(StackName)
+
+
+def test_protected_tables_are_named_before_anything_is_removed() -> None:
+    """Expects the stack to stay, too: half of it would be of no use to anybody."""
+    account = ProtectedAccount()
+    with pytest.raises(DeployError, match=r"-clients, .* protected .* First deploy with DELETION_PROTECTION=false"):
+        destroy("dev", account, data=True, confirm=lambda question: True)  # type: ignore[arg-type]
+    assert account.deleted == []
+
+
+def test_a_stack_adopts_tables_as_the_template_will_have_them() -> None:
+    """Expects no parameter and no condition in it, for it has neither, and the values of those that were given."""
+    key = "arn:aws:kms:us-east-1:111111111111:key/1"
+    template = kept().template([TABLE, TOKEN], {"KmsKeyArn": key, "DeletionProtection": "true"})
+    assert set(template["Resources"]) == {"UsersTable", "GatewayToken"}
+    text = json.dumps(template)
+    assert '"Fn::If"' not in text
+    assert '"Ref"' not in text
+    properties = template["Resources"]["UsersTable"]["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["SSESpecification"]["KMSMasterKeyId"] == key
