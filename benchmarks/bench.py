@@ -37,6 +37,7 @@ from benchmarks import (
     peer,
     plots,
     punctuality,
+    sending_walls,
     start,
     walls,
 )
@@ -250,6 +251,12 @@ def at_once(options: Options) -> Part:
     messages = 2000 if options.short else 20_000
     for name, idle, many in (("feeding alone", 0, 1), ("beside idle ones", 1000, 1), ("feeding ten", 0, 10)):
         found[name] = walls.feeding(idle // 10 if options.short else idle, messages, many)
+    for slow, many in ((0, 4000), (4, 4000), (0, 10_000), (4, 10_000)):
+        found[f"{many} beside {slow} slow ones"] = sending_walls.beside_slow_ones(
+            slow, many // 4 if options.short else many
+        )
+    found["partitions"] = sending_walls.on_partitions(10, 1000 if options.short else 10_000)
+    found["same second"] = sending_walls.in_the_same_second(20 if options.short else 100)
     return found, walls.report(found)
 
 

@@ -30,6 +30,10 @@ HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
 CHANGING_HORIZON = timedelta(
     seconds=1.5
 )  # while the gateway's own pace is looked for: what is booked does not follow it
+# For a mailing with a rate of its own at a gateway without one: while a sender waits for a turn it does nothing for
+# other mailings. What has its turn later goes back to the queue. That is with messages of others in the batch, and
+# without.
+NEAR, NEAR_ALONE = timedelta(seconds=0.15), timedelta(seconds=1.5)
 _LONGEST_LEAD, _LEAD_FORGOTTEN = timedelta(seconds=2), 0.95  # of the lead, what is left of it after each booking
 _TRIES = 5
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
@@ -55,11 +59,16 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """Moments at which one message each may be sent, in the paces of these names; the others may not before `after`."""
+    """Moments at which one message each may be sent, in the paces of these names; the others may not before `after`.
+
+    `again` is when to look for the first of the others, and how much later for each that follows; None if there is no
+    use in trying before the ledger gives them back.
+    """
 
     paces: frozenset[str]
     moments: list[datetime]
     after: datetime
+    again: tuple[datetime, timedelta] | None = None
 
 
 class GatewayControlService:
@@ -246,19 +255,37 @@ class GatewayControlService:
             paces[f"taken@{control.slowed_at:%H%M%S.%f}"] = int(1_000_000 / pace) + 1
         return paces
 
-    def book(self, mailing: Mailing, wanted: int) -> Booking | None:
-        """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep."""
+    def book(self, mailing: Mailing, wanted: int, *, beside_others: bool = False) -> Booking | None:
+        """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep.
+
+        `beside_others` says that the same sender has messages which keep no pace.
+        """
         paces = self.paces(mailing)
         if not paces:
             return None
         now, control = self._clock.now(), self.state()
         start = max(now + self._lead, control.rests_until(now))
         self._lead *= _LEAD_FORGOTTEN
+        if control.limit(now) is None:
+            return self._book_near(paces, wanted, start, NEAR if beside_others else NEAR_ALONE)
         end = now + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
         if start >= end:
             return Booking(frozenset(paces), [], start)
         moments = self._repository.reserve(paces, wanted, start, end - start)
         return Booking(frozenset(paces), moments, start)
+
+    def _book_near(self, paces: dict[str, int], wanted: int, start: datetime, near: timedelta) -> Booking:
+        """Moments of a mailing's own pace, which nobody else has to keep."""
+        moments = self._repository.reserve(paces, wanted, start, near)
+        (gap,) = (timedelta(microseconds=gap) for gap in paces.values())
+        free = moments[-1] + gap if moments else start + near  # or a little later
+        return Booking(frozenset(paces), moments, start, (free - near, gap))
+
+    def booked_until(self, mailing: Mailing) -> datetime | None:
+        """The moment up to which a mailing's own pace is taken; None if it has none, or if the gateway has one too."""
+        if mailing.rate_limit is None or self.state().limit(self._clock.now()) is not None:
+            return None
+        return self._repository.taken_until(*self.paces(mailing))
 
     def missed(self, late: timedelta) -> None:
         """Note by how much a message missed its turn: moments are booked later by that, for it was the tables' time."""

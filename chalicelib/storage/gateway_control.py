@@ -98,6 +98,11 @@ class ControlRepository:
                 self._backoff.wait(tries)
         raise Unavailable("settings: too many senders reserve at once")
 
+    def taken_until(self, name: str) -> datetime:
+        """The first moment that a pace leaves free."""
+        with translated("settings"):
+            return _EPOCH + timedelta(microseconds=self._paces([name])[name].next_at)
+
     def _paces(self, names: Iterable[str]) -> dict[str, Pace]:
         found = dict.fromkeys(names, Pace())
         keys: list[Item] = [{"scope": {"S": _PACES}, "name": {"S": name}} for name in found]

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from chalicelib.services.sending.batch import Received
 from tests.support.world import World, new_world
 
 
@@ -124,3 +125,51 @@ def test_what_waits_for_a_busy_table_is_no_dead_letter(world: World, monkeypatch
     assert world.counts(mailing) == {"total": 3, "sent": 3}
     assert len(world.gateway.log) == 3
     assert world.bodies(world.settings.send_dead_letter_queue) == []
+
+
+def sleeps_of_senders(world: World, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of each wait of a sender from now on, as they come."""
+    sleeps: list[float] = []
+    sleep = world.clock.sleep
+
+    def noted(seconds: float) -> None:
+        if world.scheduler.current and world.scheduler.current.name.startswith("sender"):
+            sleeps.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(world.clock, "sleep", noted)
+    return sleeps
+
+
+def test_a_slow_mailing_keeps_no_sender_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hints come when their turn is near, also after feeders took over from each other; they came 3 s before it."""
+    sleeps = sleeps_of_senders(world, monkeypatch)
+    world.add_clients(1200)
+    mailing = world.create_mailing(lasts=86_400, rate_limit=5)
+    world.run_for(240)
+    assert world.counts(mailing)["sent"] >= 0.88 * 5 * 240  # moments are a tenth longer than the rate says
+    assert max(per_second(world, world.gateway.log[0].at)) <= 5
+    assert max(sleeps) < 0.8
+
+
+def test_a_sender_with_work_for_others_waits_for_no_turn() -> None:
+    """What has its turn later goes back to the queue, and is sent once all the same."""
+    with new_world(workers_of={"tick": 1, "dispatcher": 2}, sender_batch=None) as world:
+        world.gateway.latency = timedelta(0)
+        world.add_clients(20, tag="slow", operator="901")
+        world.add_clients(20, tag="many", operator="902")
+        slow = world.create_mailing(tag="slow", lasts=86_400, rate_limit=5)
+        many = world.create_mailing(tag="many", lasts=86_400)
+        world.run_for(3)
+        hints = sorted(world.bodies(world.settings.send_queue), key=lambda body: many.mailing_id in body)
+        began = world.clock.now()
+        received = [Received(str(place), "", body) for place, body in enumerate(hints)]
+        world.services.delivery.deliver(received, began + timedelta(seconds=20))
+        assert world.counts(many)["sent"] == 20
+        assert world.clock.now() - began < timedelta(seconds=0.5)
+        world.workers.start({"sender": 1})
+        world.run_until_finished(slow, 300)
+        assert world.counts(slow) == {"total": 20, "sent": 20}
+        assert set(world.gateway.accepted().values()) == {1}
+        calls = sorted(call.at for call in world.gateway.log if call.phone_number.startswith("+7901"))
+        assert all(later - one >= timedelta(seconds=1) for one, later in zip(calls, calls[5:], strict=False))

@@ -21,11 +21,12 @@ from ...observability import MESSAGES_DISPATCHED, measure
 from ...queues import Queue
 from ...storage.mailings import MailingRepository
 from ..at_once import AtOnce
-from ..gateway_control import GatewayControlService
-from .feeder_budgets import GATEWAY, Budgets
+from ..gateway_control import HORIZON, GatewayControlService
+from .feeder_budgets import AHEAD, GATEWAY, NEARLY, Budgets
 from .hinting import PAGE, SOON, Hinter, Portion, seconds_until
 
 _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
+_A_LITTLE = 0.01  # seconds more, so that a rate that is waited for does let something through
 _PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
 _LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
 _READS = 64  # mailings that are named and were not read yet, in one round
@@ -44,6 +45,7 @@ class Known:
     fed_at: datetime  # the last hint, or when it was named
     state: MailingState | None = None
     read_at: datetime | None = None
+    booked_until: datetime | None = None  # turns of a mailing with a rate of its own, when it was read
     look_at: datetime | None = None  # for parked messages; None: now
     turn: int = 0  # the round in which it was fed last
     looked: bool = False  # whether no parked message without a hint is due soon, as far as is known
@@ -145,7 +147,8 @@ class FeederRounds:
             self._idle = _IDLE[0]
         self._forget()
         if not fed and self._known and len(unread) <= _READS:
-            self._clock.sleep(self._idle)
+            until_next = self._budgets.seconds_until_next()
+            self._clock.sleep(self._idle if until_next is None else min(self._idle, until_next + _A_LITTLE))
             self._idle = min(_IDLE[1], self._idle * 1.5)
         return bool(self._known)
 
@@ -164,9 +167,11 @@ class FeederRounds:
 
         def read(known: Known) -> MailingState | None:
             try:
-                return self._mailings.state(known.mailing_id)
+                state = self._mailings.state(known.mailing_id)
             except NotFound:
                 return None
+            known.booked_until = self._control.booked_until(state.mailing)
+            return state
 
         read_at = self._clock.now()
         for known, state in zip(some, self._at_once.map(read, some), strict=True):
@@ -210,12 +215,18 @@ class FeederRounds:
             if place < len(sure):
                 share = math.ceil((room - given) / (len(sure) - place))
             if state.mailing.rate_limit:
-                share = min(share, self._budgets.of(known.mailing_id, state.mailing.rate_limit))
+                share = min(share, self._of_its_rate(known, state.mailing.rate_limit, rate))
             if place < len(sure):
                 given += max(0, share)
             if share > 0:
                 portions += ((known, portion) for portion in self._portions(known, state, share, now))
         return self._feed(portions)
+
+    def _of_its_rate(self, known: Known, own: int, gateways: float | None) -> int:
+        """How many messages a mailing's own rate lets through; none if its turns are taken for a while anyway."""
+        count = self._budgets.of(known.mailing_id, own, AHEAD if gateways else NEARLY)
+        enough_until = known.booked_until and known.booked_until - 2 * NEARLY
+        return count if is_over(enough_until, self._clock.now(), HORIZON) else 0
 
     def _portions(self, known: Known, state: MailingState, share: int, now: datetime) -> list[Portion]:
         """What is done at once for a mailing's share: parked messages first, or pages of several shards."""

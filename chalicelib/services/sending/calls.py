@@ -61,7 +61,9 @@ class Caller:
 
     def start(self, jobs: Sequence[Job], latest: datetime, *, probe: bool) -> Calls:
         """Begin to call for jobs; none is sent after `latest`. A probe may be sent though the circuit is open."""
-        calls = Calls(self, deque(jobs), latest, probe, {job.message.key: job for job in jobs})
+        # Those with a turn first: the others can wait for a thread.
+        waiting = deque(sorted(jobs, key=lambda job: (job.not_before is None, job.not_before or latest)))
+        calls = Calls(self, waiting, latest, probe, {job.message.key: job for job in jobs})
         for _ in range(min(len(jobs), self._at_once)):
             # In a context of its own, so that what it logs has the request's id.
             self._executor.submit(copy_context().run, calls.work)

@@ -23,11 +23,13 @@ from ...observability import logger
 from ...queues import Hint
 from ...storage.clients import ClientRepository
 from ...storage.ledger import Ledger, Written
-from ..gateway_control import GatewayControlService, Permit
+from ..gateway_control import Booking, GatewayControlService, Permit
 from .batch import Batch, Job, Received
 from .mailing_cache import MailingCache
 from .table_pace import TablePace
 
+# What has its turn a little later goes back to the queue, which costs no write; not for ever, and not too many.
+_PUT_BACK, _PUT_BACK_WITHIN = 4, timedelta(seconds=1.5)
 _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
 
 
@@ -168,17 +170,31 @@ class Claims:
             (job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs[len(through) :]
         ]
         ready: list[Job] = []
+        others = any(job.mailing.rate_limit is None for job in through)
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
             own = [job for job in through if job.mailing.mailing_id == mailing_id]
-            booking = self._control.book(own[0].mailing, len(own))
+            booking = self._control.book(own[0].mailing, len(own), beside_others=others)
             if booking is None:
                 ready += own
                 continue
             turns = zip(own, booking.moments, strict=False)
             ready += [replace(job, not_before=at, paces=booking.paces) for job, at in turns]
-            left = own[len(booking.moments) :]
+            left = self._put_back(own[len(booking.moments) :], booking, batch, now)
             waiting += [(job, self._parked(job, now, Reason.RATE_LIMIT, booking.after)) for job in left]
         return ready, waiting
+
+    def _put_back(self, jobs: list[Job], booking: Booking, batch: Batch, now: datetime) -> list[Job]:
+        """Have the queue show again, when they may have a turn, the few that get one soon; the others."""
+        if booking.again is None:
+            return jobs
+        first, gap = booking.again
+        left: list[Job] = []
+        for place, job in enumerate(jobs):
+            if place * gap > _PUT_BACK_WITHIN or job.received.receive_count > _PUT_BACK:
+                left.append(job)
+            else:
+                batch.keep(job.received, job.message.key, (first + place * gap - now).total_seconds())
+        return left
 
     def _parked(self, job: Job, now: datetime, reason: Reason, due_at: datetime) -> Message:
         old = job.message
