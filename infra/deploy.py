@@ -109,7 +109,7 @@ def check_gateway(values: Mapping[str, str]) -> None:
     try:
         settings = Settings.from_environment({"GATEWAY": kind, "GATEWAY_URL": url, "GATEWAY_HOSTS": hosts})
         check_kind(settings)
-        reason = None if settings.sends_nothing else obstacle(settings)
+        reason = None if settings.sends_nothing else obstacle(settings.gateway_url, settings.allowed_gateway_hosts)
     except ValueError as error:
         raise DeployError(str(error)) from error
     if reason:

@@ -15,10 +15,11 @@ from factory.fuzzy import FuzzyChoice, FuzzyInteger, FuzzyText
 from chalicelib.domain.clients import Client, operator_of
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.mailings import Mailing, Segment, ShardProgress
-from chalicelib.domain.messages import Attempt, Message, Outcome
+from chalicelib.domain.messages import Attempt, Message, Outcome, message_id_for
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.domain.users import Role, Token, User
+from chalicelib.gateways.base import Outgoing
 from tests.support.client_ids import client_id_for
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # where the tests' clocks begin
@@ -183,3 +184,8 @@ class GatewayControlFactory(factory.Factory[GatewayControl]):
     revision = 1
     changed_by = "anna"
     changed_at = START
+
+
+def outgoing(gateway_id: int = 7, phone_number: str = "+79161234567", text: str = "Hello") -> Outgoing:
+    """A message as a gateway gets it, by the number that it knows the message by."""
+    return Outgoing(message_id_for("01KHPKQZ4W3M8V0B5N7C2D9E6F", f"c{gateway_id}"), gateway_id, phone_number, text)

@@ -55,14 +55,26 @@ class LocalWindow:
         """
         if self.allows(moment, timezone):
             return moment
-        place = zone(timezone)
-        today = moment.astimezone(place).date()
-        days = [today + timedelta(days=number) for number in range(-1, _DAYS + 1)]
-        starts = [datetime.combine(day, self.start, place).replace(fold=fold) for day in days for fold in (0, 1)]
-        candidates = [start.astimezone(UTC) for start in starts]
-        for number in range(_DAYS):
-            candidates += _changes(moment + timedelta(days=number), moment + timedelta(days=number + 1), place)
-        return min(at for at in candidates if at > moment and self.allows(at, timezone)).astimezone(moment.tzinfo)
+        turns = _turns(self.start, moment, zone(timezone))
+        return min(at for at in turns if self.allows(at, timezone)).astimezone(moment.tzinfo)
+
+    def closing(self, moment: datetime, timezone: str) -> datetime:
+        """The first moment from `moment` on at which clients in this time zone may not get messages."""
+        if not self.allows(moment, timezone):
+            return moment
+        turns = _turns(self.until, moment, zone(timezone))
+        return min(at for at in turns if not self.allows(at, timezone)).astimezone(moment.tzinfo)
+
+
+def _turns(hour: time, moment: datetime, place: ZoneInfo) -> list[datetime]:
+    """The moments of the next days at which a place's clock shows this hour, or is put forward or back."""
+    today = moment.astimezone(place).date()
+    days = [today + timedelta(days=number) for number in range(-1, _DAYS + 1)]
+    hours = [datetime.combine(day, hour, place).replace(fold=fold) for day in days for fold in (0, 1)]
+    found = [at.astimezone(UTC) for at in hours]
+    for number in range(_DAYS):
+        found += _changes(moment + timedelta(days=number), moment + timedelta(days=number + 1), place)
+    return [at for at in found if at > moment]
 
 
 def _changes(after: datetime, until: datetime, place: ZoneInfo) -> list[datetime]:

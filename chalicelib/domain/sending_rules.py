@@ -41,6 +41,12 @@ def obstacle(mailing: Mailing, now: datetime) -> Obstacle | None:
     return None
 
 
+def valid_until(mailing: Mailing, timezone: str, now: datetime) -> datetime:
+    """Until when a message that is sent now may reach a client in this time zone."""
+    window = mailing.local_window
+    return min(mailing.end_at, window.closing(now, timezone)) if window else mailing.end_at
+
+
 def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
     """The status that open rows get because the mailing sends no more; None if it goes on."""
     if mailing.status is MailingStatus.CANCELLED:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from ..domain.messages import Outcome
+from ..domain.messages import Outcome, gateway_id_for
 from ..domain.reasons import Cause
 from ..domain.sending_rules import Obstacle
 
@@ -27,6 +28,27 @@ class Answer:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as a gateway gets it.
+
+    `message_id` and `gateway_id` are the same on every attempt: the one is text of letters, digits and a hyphen, the
+    other the same as a positive number of 63 bits. `phone_number` is in E.164 form. After `valid_until`, if it is set,
+    nobody wants the message any more.
+    """
+
+    message_id: str
+    gateway_id: int
+    phone_number: str
+    text: str
+    valid_until: datetime | None = None
+
+    @classmethod
+    def of(cls, message_id: str, phone_number: str, text: str, valid_until: datetime | None = None) -> Outgoing:
+        """The message with this id."""
+        return cls(message_id, gateway_id_for(message_id), phone_number, text, valid_until)
+
+
 class NotNow(Exception):
     """The message must not be sent after all."""
 
@@ -45,15 +67,15 @@ def no_look() -> None:
 class Gateway(Protocol):
     """Takes one message at a time; called from several threads at once."""
 
-    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
+    def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over. Whatever happens is an Answer; a gateway raises nothing but what `last_look` raises.
 
-        `gateway_id` is the same on every attempt of a message; `phone_number` is in E.164 form. `last_look` is called
-        when all that takes time (token, name, connection, TLS) is done and the next thing is to send. It may wait for
-        the message's turn, and raises NotNow if the message must not be sent any more: nothing is sent then.
+        `last_look` is called when all that takes time (token, name, connection, TLS) is done and the next thing is to
+        send. It may wait for the message's turn, and raises NotNow if the message must not be sent any more: nothing is
+        sent then.
         """
         ...
 
-    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+    def shown_request(self, message: Outgoing) -> str:
         """The request that `send` makes, for people to read: without the token, and with the number masked."""
         ...

@@ -7,9 +7,9 @@ import json
 from ..domain.clients import masked_phone
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from .base import Answer
-from .http_adapter import HttpAdapter, Request
-from .transport import Reply
+from .base import Answer, Outgoing
+from .http_adapter import HttpAdapter
+from .transport import Reply, Request
 
 _PATH = "/v1/send/"
 
@@ -17,21 +17,24 @@ _PATH = "/v1/send/"
 class HttpGateway(HttpAdapter):
     """The gateway that the service was first written for; its contract stands in docs/architecture.md."""
 
-    def request(self, gateway_id: int, phone_number: str, text: str, token: str) -> Request:
+    def request(self, message: Outgoing, token: str) -> Request:
         """The number goes as digits."""
-        body: dict[str, int | str] = {"id": gateway_id, "phone": int(phone_number.removeprefix("+")), "text": text}
+        number = int(message.phone_number.removeprefix("+"))
+        body: dict[str, int | str] = {"id": message.gateway_id, "phone": number, "text": message.text}
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        return Request(f"{_PATH}{gateway_id}", json.dumps(body).encode(), headers)
+        return Request(f"{_PATH}{message.gateway_id}", json.dumps(body).encode(), headers)
 
     def read(self, reply: Reply) -> Answer | None:
         """A 200 has the code of its body."""
         return _answer_of_body(reply.body) if reply.status == 200 else None
 
-    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+    def shown_request(self, message: Outgoing) -> str:
         """The request line, the header that matters and the body; nothing of the gateway's address but the path."""
-        body = {"id": gateway_id, "phone": masked_phone(phone_number).removeprefix("+"), "text": text}
+        number = masked_phone(message.phone_number).removeprefix("+")
+        body = {"id": message.gateway_id, "phone": number, "text": message.text}
         content = json.dumps(body, ensure_ascii=False, indent=2)
-        return f"POST {_PATH}{gateway_id}\nAuthorization: Bearer ***\nContent-Type: application/json\n\n{content}"
+        headers = "Authorization: Bearer ***\nContent-Type: application/json"
+        return f"POST {_PATH}{message.gateway_id}\n{headers}\n\n{content}"
 
 
 def _answer_of_body(content: bytes | None) -> Answer:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -18,9 +17,9 @@ from ..config import Settings
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic
-from .base import Answer, LastLook, no_look
+from .base import Answer, LastLook, Outgoing, no_look
 from .tokens import GatewayToken, NoToken
-from .transport import NoAnswer, NotSent, Reply, Transport
+from .transport import NoAnswer, NotSent, Reply, Request, Transport
 
 # What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
@@ -29,28 +28,27 @@ _MAY_PASS = frozenset({408, 425})  # besides all from 500 on
 _MAX_WORDS = 100  # characters of the gateway's own
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A POST to the gateway. `path` follows the path of GATEWAY_URL."""
-
-    path: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
 class HttpAdapter(ABC):
     """A gateway over kept connections of HTTP; a kind of gateway says how to ask and how to read the answer.
 
     Straight over urllib3: a session of requests takes twice the CPU time for each call. Outside local stages it is
     called by TLS only, at a host of the allow list, and at public addresses. `certificates` is a file of those that
-    are trusted.
+    are trusted; `address` is the gateway's, if it is not GATEWAY_URL.
     """
 
-    def __init__(self, settings: Settings, token: GatewayToken | None = None, certificates: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        token: GatewayToken | None = None,
+        certificates: str | None = None,
+        *,
+        address: str = "",
+    ) -> None:
         self._token = token or GatewayToken(settings)
-        self._obstacle = None if settings.gateway_may_be_local else obstacle(settings)
+        address = address or settings.gateway_url
+        self._obstacle = None if settings.gateway_may_be_local else obstacle(address, self.hosts(settings))
         try:
-            url = parse_url(settings.gateway_url.rstrip("/"))
+            url = parse_url(address.rstrip("/"))
             self._path = url.path or ""
             self._transport = Transport(
                 url,
@@ -63,31 +61,35 @@ class HttpAdapter(ABC):
         except (LocationParseError, ValueError):
             self._obstacle = self._obstacle or Reason.GATEWAY_URL_INVALID
 
+    def hosts(self, settings: Settings) -> frozenset[str]:
+        """The hosts that may be called, outside local stages."""
+        return settings.allowed_gateway_hosts
+
     @abstractmethod
-    def request(self, gateway_id: int, phone_number: str, text: str, token: str) -> Request:
-        """What is sent for a message; `token` is printable ASCII."""
+    def request(self, message: Outgoing, token: str) -> Request:
+        """What is sent for a message; `token` is printable ASCII. Raises NoToken if there are no credentials."""
 
     @abstractmethod
     def read(self, reply: Reply) -> Answer | None:
         """What an answer says in this gateway's own words; None if its status says it all."""
 
     @abstractmethod
-    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+    def shown_request(self, message: Outgoing) -> str:
         """The request that `send` makes, for people to read: without the token, and with the number masked."""
 
-    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
+    def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over; see Gateway."""
         if self._obstacle:
             return Answer(Outcome.BLOCKED, Cause(self._obstacle))
         try:
             token = self._token.get()
+            if not (token.isascii() and token.isprintable()):
+                return Answer(Outcome.BLOCKED, Cause(Reason.TOKEN_INVALID))
+            request = self.request(message, token)
         except NoToken as error:
             return Answer(Outcome.BLOCKED, error.cause)
-        if not (token.isascii() and token.isprintable()):
-            return Answer(Outcome.BLOCKED, Cause(Reason.TOKEN_INVALID))
-        request = self.request(gateway_id, phone_number, text, token)
         try:
-            reply = self._transport.post(self._path + request.path, request.body, request.headers, last_look)
+            reply = self._transport.exchange(replace(request, path=self._path + request.path), last_look)
         except NotPublic:
             return Answer(Outcome.BLOCKED, Cause(Reason.GATEWAY_ADDRESS_PRIVATE))
         except NotSent as error:
@@ -96,18 +98,18 @@ class HttpAdapter(ABC):
             return Answer(Outcome.UNKNOWN, error.cause)
         if reply.status == 401:
             self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
-        return self.read(reply) or answer_of_status(reply, [token, text])
+        return self.read(reply) or answer_of_status(reply, [token, message.text])
 
 
-def obstacle(settings: Settings) -> Reason | None:
-    """Why the gateway's address may not be called, None if it may; read by the parser of who connects to it."""
+def obstacle(address: str, hosts: frozenset[str]) -> Reason | None:
+    """Why a gateway's address may not be called, None if it may; read by the parser of who connects to it."""
     try:
-        url = parse_url(settings.gateway_url)
+        url = parse_url(address)
     except LocationParseError:
         return Reason.GATEWAY_URL_INVALID
     if url.scheme != "https":
         return Reason.GATEWAY_URL_NOT_HTTPS
-    if (url.host or "").lower().strip("[]").rstrip(".") not in settings.allowed_gateway_hosts:
+    if (url.host or "").lower().strip("[]").rstrip(".") not in hosts:
         return Reason.GATEWAY_HOST_NOT_ALLOWED
     return None
 

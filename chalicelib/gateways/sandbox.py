@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import Settings
 from ..domain.messages import Outcome
-from .base import Answer, LastLook, no_look
+from .base import Answer, LastLook, Outgoing, no_look
 
 
 class SandboxGateway:
@@ -13,13 +13,13 @@ class SandboxGateway:
     def __init__(self, settings: Settings) -> None:
         del settings
 
-    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook = no_look) -> Answer:
+    def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Accept the message without looking at it."""
-        del gateway_id, phone_number, text
+        del message
         last_look()
         return Answer(Outcome.ACCEPTED)
 
-    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
+    def shown_request(self, message: Outgoing) -> str:
         """Nothing: there is no request."""
-        del gateway_id, phone_number, text
+        del message
         return ""

@@ -1,4 +1,4 @@
-"""One POST over a kept connection: in how much time, to which addresses, and what may have been sent if it fails.
+"""One request over a kept connection: in how much time, to which addresses, and what may have been sent if it fails.
 
 A call has two spans. Connecting is everything before the last look: the name's lookup, every address that is tried, and
 TLS. Answering is everything after it: the request and the whole answer, however slowly its bytes come.
@@ -48,6 +48,16 @@ class NoAnswer(Exception):
     def __init__(self, cause: Cause) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of HTTP. `path` is quoted, and follows the path of the gateway's address."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ _Connection = _HTTP | _HTTPS
 
 
 class Transport:
-    """Posts to one host; used by several threads at once.
+    """Asks one host; used by several threads at once.
 
     `connect_timeout` and `read_timeout` are the seconds of the two spans of a call. `certificates` is a file of those
     that are trusted. Raises ValueError if the URL has no host or another scheme than http and https.
@@ -175,7 +185,7 @@ class Transport:
             context.load_verify_locations(cafile=certificates)
             self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], last_look: Callable[[], None]) -> Reply:
+    def exchange(self, request: Request, last_look: Callable[[], None]) -> Reply:
         """Connect, take the last look, send and read the answer. Whatever `last_look` raises is raised, unsent.
 
         Raises NotSent if nothing was sent, NotPublic if the host's address is not public, NoAnswer otherwise.
@@ -191,7 +201,7 @@ class Transport:
             self._keep(connection)
             raise
         try:
-            reply = self._exchange(connection, path, body, headers)
+            reply = self._exchange(connection, request)
         except BaseException:
             connection.close()
             raise
@@ -233,11 +243,13 @@ class Transport:
         except Full:
             connection.close()
 
-    def _exchange(self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def _exchange(self, connection: _Connection, request: Request) -> Reply:
         ends_at = time.monotonic() + self._read_timeout
         try:
             connection.timeout = self._read_timeout
-            connection.request("POST", path, body=body, headers=headers, preload_content=False)
+            connection.request(
+                request.method, request.path, body=request.body, headers=request.headers, preload_content=False
+            )
             connection.timeout = max(0.001, ends_at - time.monotonic())
             response = connection.getresponse()
             content = _read(response)

@@ -13,7 +13,7 @@ from ..domain.history import Step, timeline_of
 from ..domain.mailings import Mailing, is_mailing_id
 from ..domain.messages import Message, MessageKey, gateway_id_for
 from ..domain.statuses import MessageStatus
-from ..gateways.base import Gateway
+from ..gateways.base import Gateway, Outgoing
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 
@@ -71,7 +71,7 @@ class MessageService:
         message = self._ledger.get(message_id)
         mailing = self._mailings.get(message.mailing_id)
         gateway_id = gateway_id_for(message_id)
-        request = self._gateway.shown_request(gateway_id, message.phone_number, mailing.text)
+        request = self._gateway.shown_request(Outgoing.of(message_id, message.phone_number, mailing.text))
         return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
 
     def of(self, wanted: Iterable[MessageKey]) -> dict[MessageKey, Message]:

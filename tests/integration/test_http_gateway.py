@@ -14,6 +14,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
+from tests.factories import outgoing
 from tests.support.faulty_gateway import FaultyGateway
 
 GATEWAY_ID = 2**63 - 1
@@ -39,7 +40,7 @@ def gateway(server: FaultyGateway) -> HttpGateway:
 
 def send(gateway: HttpGateway, server: FaultyGateway, what: str) -> Answer:
     server.behave = lambda gateway_id, nth: what
-    return gateway.send(GATEWAY_ID, PHONE, "Hello, мир")
+    return gateway.send(outgoing(GATEWAY_ID, PHONE, "Hello, мир"))
 
 
 def test_the_request_is_what_the_contract_says(gateway: HttpGateway, server: FaultyGateway) -> None:
@@ -53,7 +54,7 @@ def test_the_request_is_what_the_contract_says(gateway: HttpGateway, server: Fau
 
 def test_the_request_is_shown_without_token_address_and_number(gateway: HttpGateway, server: FaultyGateway) -> None:
     """Expects what is sent, in the words of HTTP, with only as much of the number as it is recognised by."""
-    shown = gateway.shown_request(GATEWAY_ID, PHONE, "Hello, мир")
+    shown = gateway.shown_request(outgoing(GATEWAY_ID, PHONE, "Hello, мир"))
     head, _, body = shown.partition("\n\n")
     assert head.splitlines()[0] == f"POST /v1/send/{GATEWAY_ID}"
     assert json.loads(body) == {"id": GATEWAY_ID, "phone": "7********67", "text": "Hello, мир"}
@@ -123,7 +124,7 @@ def test_the_answer_has_its_own_time(server: FaultyGateway, latency: float, outc
     """Longer than it may take to connect is not too long; longer than the answer may take is."""
     timeouts = {"gateway_connect_timeout": 0.1, "gateway_read_timeout": 1.0}
     server.latency = latency
-    answer = HttpGateway(Settings(gateway_url=server.url, **timeouts)).send(GATEWAY_ID, PHONE, "Hello")
+    answer = HttpGateway(Settings(gateway_url=server.url, **timeouts)).send(outgoing(GATEWAY_ID, PHONE, "Hello"))
     assert (answer.outcome, len(server.heard)) == (outcome, 1)
 
 
@@ -138,7 +139,7 @@ def test_one_call_ends_in_time(gateway: HttpGateway, server: FaultyGateway, what
 def test_a_refused_connection_is_a_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
     """Nothing was sent, so nothing can have been taken."""
     server.stop()
-    assert gateway.send(GATEWAY_ID, PHONE, "Hello").outcome is Outcome.FAILED
+    assert gateway.send(outgoing(GATEWAY_ID, PHONE, "Hello")).outcome is Outcome.FAILED
     server.start()
     assert send(gateway, server, "ok").outcome is Outcome.ACCEPTED
 
@@ -166,7 +167,7 @@ def test_nothing_private_is_logged(
     caplog.set_level(logging.DEBUG)
     answers = [send(gateway, server, what) for what in ("ok", "500", "reset", "garbage")]
     server.stop()
-    answers.append(gateway.send(GATEWAY_ID, PHONE, "Hello, мир"))
+    answers.append(gateway.send(outgoing(GATEWAY_ID, PHONE, "Hello, мир")))
     server.start()
     said = caplog.text + "".join(str(answer.cause) for answer in answers)
     assert not [secret for secret in (TOKEN, "9161234567", "мир") if secret in said]

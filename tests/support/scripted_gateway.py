@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.clients import masked_phone
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
-from chalicelib.gateways.base import Answer
+from chalicelib.gateways.base import Answer, Outgoing
 from tests.support.scheduler import VirtualClock
 
 OK = Answer(Outcome.ACCEPTED)
@@ -69,11 +69,9 @@ class ScriptedGateway:
     _received: set[int] = field(default_factory=set)
     _ongoing: set[int] = field(default_factory=set)
 
-    def send(
-        self, gateway_id: int, phone_number: str, text: str, last_look: Callable[[], None] = lambda: None
-    ) -> Answer:
+    def send(self, message: Outgoing, last_look: Callable[[], None] = lambda: None) -> Answer:
         """What the adapter answers; what `last_look` raises is the caller's."""
-        self.tried[gateway_id] += 1
+        self.tried[message.gateway_id] += 1
         connecting = self.connecting()
         if connecting:
             self.clock.sleep(min(connecting, self.connect_limit))
@@ -82,7 +80,7 @@ class ScriptedGateway:
         last_look()
         if self.clock.scheduler:
             self.clock.scheduler.check()
-        return self._hear(gateway_id, phone_number, text)
+        return self._hear(message.gateway_id, message.phone_number, message.text)
 
     def _hear(self, gateway_id: int, phone_number: str, text: str) -> Answer:
         self._calls[gateway_id] += 1
@@ -114,8 +112,8 @@ class ScriptedGateway:
             self._taken[second] += 1
         return answer
 
-    def shown_request(self, gateway_id: int, phone_number: str, text: str) -> str:
-        return f"scripted {gateway_id} {masked_phone(phone_number)} {text}"
+    def shown_request(self, message: Outgoing) -> str:
+        return f"scripted {message.gateway_id} {masked_phone(message.phone_number)} {message.text}"
 
     def calls(self) -> Counter[int]:
         """How often each id was called."""

@@ -14,10 +14,10 @@ from ...clock import SystemClock
 from ...config import Settings
 from ...domain.deadlines import is_over
 from ...domain.errors import Unavailable
-from ...domain.messages import Attempt, MessageKey, Outcome, gateway_id_for
+from ...domain.messages import Attempt, MessageKey, Outcome
 from ...domain.reasons import Cause, Reason
-from ...domain.sending_rules import Obstacle, deferral, obstacle
-from ...gateways.base import Answer, Gateway, NotNow
+from ...domain.sending_rules import Obstacle, deferral, obstacle, valid_until
+from ...gateways.base import Answer, Gateway, NotNow, Outgoing
 from ...observability import logger
 from ...storage.clients import ClientRepository
 from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
@@ -95,9 +95,9 @@ class Caller:
             started = self._clock.now()
 
         try:
-            answer = self._gateway.send(
-                gateway_id_for(message.message_id), message.phone_number, job.mailing.text, last_look
-            )
+            until = valid_until(job.mailing, message.timezone, started)
+            outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text, until)
+            answer = self._gateway.send(outgoing, last_look)
         except (NotNow, Unavailable):
             raise
         except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours

@@ -141,3 +141,15 @@ def test_the_opening_is_the_first_allowed_minute(hours: LocalWindow, now: dateti
     assert hours.allows(opens, place)
     minutes = (opens - now) // MINUTE
     assert not [minute for minute in range(minutes) if hours.allows(now + minute * MINUTE, place)]
+
+
+@given(windows, near_changes | any_moment, st.sampled_from(ZONES))
+@example(LocalWindow(time(22), time(2, 30)), utc("2026-03-29 00:00"), "Europe/Berlin")
+@example(LocalWindow(time(9), time(2, 30)), utc("2026-10-25 00:15"), "Europe/Berlin")
+def test_the_closing_is_the_first_minute_that_is_not_allowed(hours: LocalWindow, now: datetime, place: str) -> None:
+    """Never before now, and every minute between now and then is allowed."""
+    closes = hours.closing(now, place)
+    assert closes >= now
+    assert not hours.allows(closes, place)
+    minutes = (closes - now) // MINUTE
+    assert not [minute for minute in range(minutes) if not hours.allows(now + minute * MINUTE, place)]

@@ -13,6 +13,7 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.addresses import is_public
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
+from tests.factories import outgoing
 from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket
@@ -42,7 +43,7 @@ def test_an_address_behind_the_walls_is_not(address: str) -> None:
 def send(url: str, hosts: str, **settings: Any) -> Answer:
     """One message, as a function on AWS sends it."""
     on_aws = {"function_name": "message-service-prod-sender", "gateway_hosts": hosts, "gateway_connect_timeout": 0.5}
-    return HttpGateway(Settings(gateway_url=url, **{**on_aws, **settings})).send(7, "+79161234567", "Hello")
+    return HttpGateway(Settings(gateway_url=url, **{**on_aws, **settings})).send(outgoing(7, "+79161234567", "Hello"))
 
 
 def port_of(server: RawServer) -> int:

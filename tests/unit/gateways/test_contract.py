@@ -13,7 +13,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome, gateway_id_for
 from chalicelib.gateways import GATEWAYS, create_gateway
 from chalicelib.gateways.base import Answer, Gateway
-from tests.factories import MessageFactory
+from tests.factories import MessageFactory, outgoing
 from tests.support.faulty_gateway import FaultyGateway
 
 pytestmark = pytest.mark.enable_socket
@@ -37,7 +37,7 @@ def gateway(request: pytest.FixtureRequest, server: FaultyGateway) -> Gateway:
 
 def send(gateway: Gateway, text: str = "Hello", **fields: Any) -> Answer:
     message = MessageFactory(**fields)
-    return gateway.send(gateway_id_for(message.message_id), message.phone_number, text)
+    return gateway.send(outgoing(gateway_id_for(message.message_id), message.phone_number, text))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -51,7 +51,7 @@ def test_any_text_that_a_mailing_may_have_is_taken(gateway: Gateway, text: str) 
 def test_any_id_and_any_number_is_taken(gateway: Gateway, gateway_id: int) -> None:
     """Also where a float could not hold them, and again under the same id."""
     for number in ("+79161234567", "+2905123", "+123456789012345"):
-        assert gateway.send(gateway_id, number, "Hello").outcome is Outcome.ACCEPTED
+        assert gateway.send(outgoing(gateway_id, number, "Hello")).outcome is Outcome.ACCEPTED
 
 
 def test_it_is_called_from_many_threads_at_once(gateway: Gateway) -> None:

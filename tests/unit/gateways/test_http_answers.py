@@ -17,6 +17,7 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.gateways.http_adapter import parse_retry_after
+from tests.factories import outgoing
 from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket
@@ -29,7 +30,7 @@ def send(url: str, **settings: Any) -> Answer:
     """One message to a gateway that is given half a second."""
     timeouts = {"gateway_connect_timeout": 0.5, "gateway_read_timeout": 0.5}
     settings = {"gateway_url": url, "gateway_token": "token", **timeouts, **settings}
-    return HttpGateway(Settings(**settings)).send(7, "+79161234567", "Hello, мир")
+    return HttpGateway(Settings(**settings)).send(outgoing(7, "+79161234567", "Hello, мир"))
 
 
 def http(body: bytes, status: str = "200 OK", *headers: str) -> list[bytes]:
@@ -75,7 +76,7 @@ def test_no_cookie_is_kept(raw: RawServer) -> None:
     raw.answer = http(OK, "200 OK", "Set-Cookie: a=b; Path=/", f"Content-Length: {len(OK)}")
     gateway = HttpGateway(Settings(gateway_url=raw.url))
     for gateway_id in (1, 2):
-        assert gateway.send(gateway_id, "+79161234567", "Hello").outcome is Outcome.ACCEPTED
+        assert gateway.send(outgoing(gateway_id, "+79161234567", "Hello")).outcome is Outcome.ACCEPTED
         raw.wait_closed()
     assert [b"cookie" in request.lower() for request in raw.requests] == [False, False]
 

@@ -13,6 +13,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
+from tests.factories import outgoing
 from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket
@@ -23,7 +24,7 @@ OK = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"code": 0}'
 def send(url: str, trusted: Path | None = None) -> Answer:
     settings = Settings(gateway_url=url, gateway_connect_timeout=0.3, gateway_read_timeout=0.5)
     gateway = HttpGateway(settings, certificates=str(trusted) if trusted else None)
-    return gateway.send(7, "+79161234567", "Hello")
+    return gateway.send(outgoing(7, "+79161234567", "Hello"))
 
 
 def test_a_message_goes_over_tls(secure: RawServer, certificate: Path) -> None:

@@ -17,6 +17,7 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.gateways.tokens import REST, GatewayToken, NoToken
+from tests.factories import outgoing
 from tests.support.faulty_gateway import FaultyGateway
 
 SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:stack/gateway-token-AbCdEf"
@@ -130,7 +131,7 @@ def send(secrets: Secrets, server: FaultyGateway) -> Callable[[], Answer]:
     server.behave = lambda gateway_id, nth: "401" if nth == 1 else "ok"
     settings = Settings(gateway_url=server.url, gateway_token_secret=SECRET)
     gateway = HttpGateway(settings, secrets.token())
-    return lambda: gateway.send(7, "+79161234567", "Hello")
+    return lambda: gateway.send(outgoing(7, "+79161234567", "Hello"))
 
 
 @pytest.mark.enable_socket

@@ -17,6 +17,7 @@ from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.gateways.base import Answer, LastLook, NotNow, no_look
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.gateways.transport import MAX_IDLE
+from tests.factories import outgoing
 from tests.support.faulty_gateway import FaultyGateway
 
 pytestmark = pytest.mark.enable_socket
@@ -30,7 +31,7 @@ def gateway_at(url: str, **settings: Any) -> HttpGateway:
 
 
 def send(gateway: HttpGateway, last_look: LastLook = no_look) -> Answer:
-    return gateway.send(7, "+79161234567", "Hello", last_look)
+    return gateway.send(outgoing(7, "+79161234567", "Hello"), last_look)
 
 
 class Counted:

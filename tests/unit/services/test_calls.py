@@ -20,7 +20,7 @@ from chalicelib.domain.mailings import Mailing, MailingState
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
-from chalicelib.gateways.base import Answer, LastLook
+from chalicelib.gateways.base import Answer, LastLook, Outgoing
 from chalicelib.services.gateway_control import TOLERANCE, GatewayControlService
 from chalicelib.services.sending.batch import Job, Received
 from chalicelib.services.sending.calls import Caller, Calls
@@ -74,7 +74,7 @@ class RecordingGateway:
     latency: float
     left: list[tuple[datetime, dict[str, datetime], int]] = field(default_factory=list)
 
-    def send(self, gateway_id: int, phone_number: str, text: str, last_look: LastLook) -> Answer:
+    def send(self, message: Outgoing, last_look: LastLook) -> Answer:
         clock = self.tables.clock
         clock.sleep(self.connecting)
         last_look()
