@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from .setting_checks import check_together
 
 _MAY_BE_ZERO = {"retain_days"}  # messages are kept for ever
+KNOWS_ITS_ADDRESS = ("declared", "eum")  # kinds of gateways that need no GATEWAY_URL
 DEFAULT_PREFIX = "message-service-local"
 _ADDRESS = re.compile(r"[^\s@,<>\"]+@[A-Za-z0-9.-]+")
 
@@ -25,6 +26,12 @@ class Settings:
     log_level: str = "INFO"
     gateway: str = "http"
     gateway_url: str = "http://127.0.0.1:9100"
+    gateway_declaration: str = ""
+    gateway_account: str = ""
+    gateway_sender: str = ""
+    gateway_message_type: str = "TRANSACTIONAL"
+    gateway_configuration_set: str = ""
+    gateway_max_price: str = ""
     gateway_token: str = ""
     gateway_token_secret: str = ""
     gateway_hosts: str = ""
@@ -69,6 +76,8 @@ class Settings:
             raise ValueError("GATEWAY_TOKEN: has characters that an HTTP header cannot hold")
         if values.get("report_to") and not values.get("report_from"):
             raise ValueError("REPORT_FROM: is required if REPORT_TO is set")
+        if values.get("gateway") in KNOWS_ITS_ADDRESS:
+            values.setdefault("gateway_url", "")
         settings = cls(**values)  # type: ignore[arg-type]
         check_together(settings)
         return settings
@@ -171,6 +180,24 @@ def _list_of_hosts(text: str) -> str:
     return ",".join(hosts)
 
 
+def _plain_text(text: str) -> str:
+    if not re.fullmatch(r"[ -~]{1,200}", text):
+        raise ValueError(text)
+    return text
+
+
+def _message_type(text: str) -> str:
+    if text.upper() not in ("TRANSACTIONAL", "PROMOTIONAL"):
+        raise ValueError(text)
+    return text.upper()
+
+
+def _price(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,2}\.[0-9]{1,5}", text):  # MaxPrice of SendTextMessage
+        raise ValueError(text)
+    return text
+
+
 def _true_or_false(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError(text)
@@ -193,6 +220,12 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("log_level", "LOG_LEVEL", _log_level),  # the logger reads it, too
     ("gateway", "GATEWAY", str),
     ("gateway_url", "GATEWAY_URL", str),
+    ("gateway_declaration", "GATEWAY_DECLARATION", str),
+    ("gateway_account", "GATEWAY_ACCOUNT", _plain_text),
+    ("gateway_sender", "GATEWAY_SENDER", _plain_text),
+    ("gateway_message_type", "GATEWAY_MESSAGE_TYPE", _message_type),
+    ("gateway_configuration_set", "GATEWAY_CONFIGURATION_SET", _plain_text),
+    ("gateway_max_price", "GATEWAY_MAX_PRICE", _price),
     ("gateway_token", "GATEWAY_TOKEN", str),
     ("gateway_token_secret", "GATEWAY_TOKEN_SECRET", str),
     ("gateway_hosts", "GATEWAY_HOSTS", _list_of_hosts),

@@ -42,7 +42,7 @@ def check_together(settings: Settings) -> None:
     _check_call_time(settings)
     if not _PREFIX.fullmatch(settings.resource_prefix):
         raise ValueError(f"RESOURCE_PREFIX: only letters, digits, _ and -, at most 64: {settings.resource_prefix!r}")
-    if not settings.sends_nothing:
+    if settings.gateway_url and not settings.sends_nothing:
         check_gateway_url(settings.gateway_url)
     check_mail_url(settings.mail_url)
 

@@ -33,6 +33,9 @@ REASONS: Final = {
     Reason.CONNECTION_BROKEN: "the connection broke before the answer came",
     Reason.SENDER_STOPPED: "the sender stopped before it saved the result",
     Reason.ADAPTER_FAILED: "the gateway adapter failed",
+    Reason.GATEWAY_ANSWER: "another answer of the gateway",
+    Reason.ANSWER_NOT_DECLARED: "an answer that the gateway's declaration does not know",
+    Reason.OPTED_OUT_AT_GATEWAY: "opted out at the gateway",
     Reason.GATEWAY_URL_INVALID: "the gateway's address is not a valid URL",
     Reason.GATEWAY_URL_NOT_HTTPS: "the gateway's address does not begin with https://",
     Reason.GATEWAY_HOST_NOT_ALLOWED: "the gateway's host is not in GATEWAY_HOSTS",
@@ -42,6 +45,7 @@ REASONS: Final = {
     Reason.TOKEN_SECRET_INVALID: (
         "the secret with the gateway's token is empty or has characters that an HTTP header cannot hold"
     ),
+    Reason.NO_AWS_CREDENTIALS: "nobody is signed in to AWS",
     Reason.NOT_A_MESSAGE: "this is not a message of this service",
     Reason.OTHER: "another reason",
 }
@@ -51,6 +55,8 @@ DETAILED: Final = {
     Reason.GATEWAY_CODE: "HTTP 200 with code %(detail)s",
     Reason.ANSWER_UNREADABLE: "no usable answer: %(detail)s",
     Reason.ADAPTER_FAILED: "the gateway adapter failed: %(detail)s",
+    Reason.GATEWAY_ANSWER: "the gateway answered %(detail)s",
+    Reason.ANSWER_NOT_DECLARED: "HTTP %(detail)s with an answer that the gateway's declaration does not know",
     Reason.NOT_A_MESSAGE: "this is not a message of this service: %(detail)s",
 }
 

@@ -46,6 +46,17 @@ class Fault(Enum):
     # A text that is told as it is: of the library that reads bodies, or already in the language of who asks.
     AS_TOLD = "%(text)s"
 
+    # -- of a declaration of a gateway
+    DECLARATION_TWO_BODIES = "must not be set if request.form is"
+    DECLARATION_PLACEHOLDER = "must not have the placeholder {%(name)s}"
+    DECLARATION_LEAVES_OUT = "must have the placeholder %(name)s somewhere"
+    DECLARATION_NO_CODE = "needs answer.code, the place of the code in an answer"
+    DECLARATION_ANY_SUCCESS = "must say which status or code means that a message was accepted"
+    DECLARATION_NOT_SUCCESS = "must be from 200 to 299, because the message was accepted"
+    DECLARATION_NO_SUCCESS = "must have one for a message that was accepted"
+    DECLARATION_POINTS_NOWHERE = "points to nothing in any of the examples"
+    DECLARATION_EXAMPLE = "has an answer that means %(outcome)s by the rules"
+
     # -- of a field: times
     NOT_A_MOMENT = "must be a time in ISO 8601 with an offset, such as 2026-03-02T09:00:00+03:00"
     MOMENT_WITHOUT_OFFSET = "must have an offset, such as 2026-03-02T09:00:00+03:00 or a Z at the end"

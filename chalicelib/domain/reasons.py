@@ -39,6 +39,9 @@ class Reason(StrEnum):
     CONNECTION_BROKEN = "connection_broken"
     SENDER_STOPPED = "sender_stopped"
     ADAPTER_FAILED = "adapter_failed"
+    GATEWAY_ANSWER = "gateway_answer"
+    ANSWER_NOT_DECLARED = "answer_not_declared"
+    OPTED_OUT_AT_GATEWAY = "opted_out_at_gateway"
     GATEWAY_URL_INVALID = "gateway_url_invalid"
     GATEWAY_URL_NOT_HTTPS = "gateway_url_not_https"
     GATEWAY_HOST_NOT_ALLOWED = "gateway_host_not_allowed"
@@ -46,6 +49,7 @@ class Reason(StrEnum):
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a name
     TOKEN_SECRET_UNREADABLE = "token_secret_unreadable"  # noqa: S105 - a name
     TOKEN_SECRET_INVALID = "token_secret_invalid"  # noqa: S105 - a name
+    NO_AWS_CREDENTIALS = "no_aws_credentials"
     # Of a dead letter whose body nobody can read, and of what no other code fits.
     NOT_A_MESSAGE = "not_a_message"
     OTHER = "other"
@@ -54,8 +58,14 @@ class Reason(StrEnum):
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 _SMALL_CODE = re.compile(r"-?[0-9]{1,2}")
 # How many different details a reason may have where messages are counted by it; without an entry none.
-_COUNTED_DETAILS = {Reason.HTTP: _HTTP_STATUS, Reason.GATEWAY_CODE: _SMALL_CODE}
-_NAME_THE_STATUS = frozenset({Reason.HTTP, Reason.GATEWAY_CODE, Reason.ANSWER_UNCLEAR})
+_DECLARED_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # of those that the gateway's declaration knows
+_COUNTED_DETAILS = {
+    Reason.HTTP: _HTTP_STATUS,
+    Reason.GATEWAY_CODE: _SMALL_CODE,
+    Reason.GATEWAY_ANSWER: _DECLARED_CODE,
+    Reason.ANSWER_NOT_DECLARED: _HTTP_STATUS,
+}
+_NAME_THE_STATUS = frozenset({Reason.HTTP, Reason.GATEWAY_CODE, Reason.ANSWER_UNCLEAR, Reason.ANSWER_NOT_DECLARED})
 
 
 @dataclass(frozen=True, slots=True)

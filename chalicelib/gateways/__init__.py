@@ -9,8 +9,23 @@ from .base import Gateway
 from .http import HttpGateway
 from .sandbox import SandboxGateway
 
+
+def _declared(settings: Settings) -> Gateway:
+    from .declared import DeclaredGateway  # which takes Pydantic, that a sender does not need otherwise
+
+    return DeclaredGateway(settings)
+
+
+def _eum(settings: Settings) -> Gateway:
+    from .eum import EumGateway
+
+    return EumGateway(settings)
+
+
 # By the value of GATEWAY.
 GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {
+    "declared": _declared,
+    "eum": _eum,
     "http": HttpGateway,
     "sandbox": SandboxGateway,
 }

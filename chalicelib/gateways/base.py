@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from ..domain.clients import masked_phone
 from ..domain.messages import Outcome, gateway_id_for
 from ..domain.reasons import Cause
 from ..domain.sending_rules import Obstacle
@@ -18,7 +19,8 @@ class Answer:
     number or secret.
 
     `words` are the gateway's own, if it says something about the account; `retry_after` is in seconds, if it asked for
-    a pause.
+    a pause. `reference` is the gateway's name for the message, `price` what it takes for it, and `parts` how many SMS
+    parts it made of it, as far as it says so.
     """
 
     outcome: Outcome
@@ -26,6 +28,9 @@ class Answer:
     http_status: int | None = None
     retry_after: float | None = None
     words: str = ""
+    reference: str = ""
+    price: str = ""
+    parts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,10 @@ class Outgoing:
     def of(cls, message_id: str, phone_number: str, text: str, valid_until: datetime | None = None) -> Outgoing:
         """The message with this id."""
         return cls(message_id, gateway_id_for(message_id), phone_number, text, valid_until)
+
+    def masked(self) -> Outgoing:
+        """The message as people may see it: with most of its number hidden."""
+        return replace(self, phone_number=masked_phone(self.phone_number))
 
 
 class NotNow(Exception):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-from ..domain.clients import masked_phone
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .base import Answer, Outgoing
-from .http_adapter import HttpAdapter
+from .http_adapter import HttpAdapter, shown
 from .transport import Reply, Request
 
 _PATH = "/v1/send/"
@@ -30,11 +29,10 @@ class HttpGateway(HttpAdapter):
 
     def shown_request(self, message: Outgoing) -> str:
         """The request line, the header that matters and the body; nothing of the gateway's address but the path."""
-        number = masked_phone(message.phone_number).removeprefix("+")
+        number = message.masked().phone_number.removeprefix("+")
         body = {"id": message.gateway_id, "phone": number, "text": message.text}
-        content = json.dumps(body, ensure_ascii=False, indent=2)
-        headers = "Authorization: Bearer ***\nContent-Type: application/json"
-        return f"POST {_PATH}{message.gateway_id}\n{headers}\n\n{content}"
+        headers = {"Authorization": "Bearer ***", "Content-Type": "application/json"}
+        return shown(f"POST {_PATH}{message.gateway_id}", headers, body)
 
 
 def _answer_of_body(content: bytes | None) -> Answer:

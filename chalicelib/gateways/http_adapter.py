@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import certifi
 from urllib3.exceptions import LocationParseError
@@ -33,7 +35,7 @@ class HttpAdapter(ABC):
 
     Straight over urllib3: a session of requests takes twice the CPU time for each call. Outside local stages it is
     called by TLS only, at a host of the allow list, and at public addresses. `certificates` is a file of those that
-    are trusted; `address` is the gateway's, if it is not GATEWAY_URL.
+    are trusted; `address` is the gateway's, if it is not GATEWAY_URL, and one that is `trusted` may be anywhere.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class HttpAdapter(ABC):
         certificates: str | None = None,
         *,
         address: str = "",
+        trusted: bool = False,
     ) -> None:
         self._token = token or GatewayToken(settings)
         address = address or settings.gateway_url
-        self._obstacle = None if settings.gateway_may_be_local else obstacle(address, self.hosts(settings))
+        anywhere = trusted or settings.gateway_may_be_local
+        self._obstacle = None if anywhere else obstacle(address, self.hosts(settings))
         try:
             url = parse_url(address.rstrip("/"))
             self._path = url.path or ""
@@ -56,7 +60,7 @@ class HttpAdapter(ABC):
                 read_timeout=settings.gateway_read_timeout,
                 connections=settings.gateway_concurrency,
                 certificates=certificates or certifi.where(),
-                public_only=not settings.gateway_may_be_local,
+                public_only=not anywhere,
             )
         except (LocationParseError, ValueError):
             self._obstacle = self._obstacle or Reason.GATEWAY_URL_INVALID
@@ -98,7 +102,15 @@ class HttpAdapter(ABC):
             return Answer(Outcome.UNKNOWN, error.cause)
         if reply.status == 401:
             self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
-        return self.read(reply) or answer_of_status(reply, [token, message.text])
+        private = [token, message.text]
+        answer = self.read(reply) or answer_of_status(reply)
+        return replace(answer, words=presentable(answer.words, private)) if answer.words else answer
+
+
+def shown(line: str, headers: Mapping[str, str], body: Any) -> str:
+    """A request for people to read, its body as text or as what JSON is made of."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=2)
+    return "\n".join([line, *(f"{name}: {value}" for name, value in headers.items()), "", text])
 
 
 def obstacle(address: str, hosts: frozenset[str]) -> Reason | None:
@@ -114,16 +126,16 @@ def obstacle(address: str, hosts: frozenset[str]) -> Reason | None:
     return None
 
 
-def answer_of_status(reply: Reply, private: list[str]) -> Answer:
-    """What an answer says by its status (RFC 9110) alone; nothing of `private` gets into its words."""
+def answer_of_status(reply: Reply) -> Answer:
+    """What an answer says by its status (RFC 9110) alone; its words are as they came."""
     status = reply.status
-    retry_after = parse_retry_after(reply.headers.get("Retry-After", ""), datetime.now(UTC))
+    retry_after = retry_after_of(reply)
     cause = Cause.http(status)
     if status == 504 or 200 <= status < 300:
         # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
         return Answer(Outcome.UNKNOWN, cause, status, retry_after)
     if status in _ABOUT_THE_ACCOUNT or status < 400:
-        return Answer(Outcome.BLOCKED, cause, status, retry_after, words_of(reply.body, private))
+        return Answer(Outcome.BLOCKED, cause, status, retry_after, words_of(reply.body))
     if status == _THROTTLED:
         return Answer(Outcome.THROTTLED, cause, status, retry_after)
     if status in _MAY_PASS or status >= 500:
@@ -131,20 +143,29 @@ def answer_of_status(reply: Reply, private: list[str]) -> Answer:
     return Answer(Outcome.REFUSED, cause, status)
 
 
-def words_of(body: bytes | None, private: list[str]) -> str:
-    """What the gateway says in an answer, short enough to be shown; "" if it says nothing, or says what is private."""
+def words_of(body: bytes | None) -> str:
+    """What the gateway says in an answer; "" if it says nothing."""
     try:
         found = json.loads(body or b"")
     except (ValueError, RecursionError):
         return ""
     said = found if isinstance(found, dict) else {}
-    words = next((said[key] for key in ("message", "error", "detail", "title") if isinstance(said.get(key), str)), "")
+    return next((said[key] for key in ("message", "error", "detail", "title") if isinstance(said.get(key), str)), "")
+
+
+def presentable(words: str, private: list[str]) -> str:
+    """What a gateway says, short enough to be shown; "" if it says what is private."""
     if any(secret and (secret in words or words in secret) for secret in private):
         return ""
     words = "".join(character if character.isprintable() else " " for character in words)
     words = re.sub(r"[0-9][0-9 ()-]{2,}[0-9]", "…", words)  # it may be a phone number
     words = re.sub(r"\S{25,}", "…", words)  # it may be a key
     return words.strip()[:_MAX_WORDS]
+
+
+def retry_after_of(reply: Reply) -> float | None:
+    """Seconds that an answer asks to wait."""
+    return parse_retry_after(reply.headers.get("Retry-After", ""), datetime.now(UTC))
 
 
 def parse_retry_after(text: str, now: datetime) -> float | None:

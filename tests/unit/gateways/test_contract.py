@@ -1,7 +1,8 @@
-"""What every gateway has to keep; a kind that is added to `gateways.GATEWAYS` is tested once ADDRESSES knows it."""
+"""What every gateway has to keep; a kind that is added to `gateways.GATEWAYS` is tested once KINDS knows it."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,22 @@ from tests.support.faulty_gateway import FaultyGateway
 pytestmark = pytest.mark.enable_socket
 
 TOKEN = "the-token-that-nobody-may-see"
-# GATEWAY_URL for each kind of gateway, given a server that follows the contract of `http`.
-ADDRESSES: dict[str, Callable[[FaultyGateway], str]] = {
-    "http": lambda server: server.url,
-    "sandbox": lambda server: "",
+# The contract of `http`, as somebody would declare it.
+DECLARATION = {
+    "name": "contract",
+    "auth": {"kind": "bearer"},
+    "request": {
+        "path": "/v1/send/{gateway_id}",
+        "json": {"id": "{gateway_id}", "phone": "{digits}", "text": "{text}"},
+    },
+    "answer": {"code": "code", "rules": [{"status": [200], "code": ["0"], "outcome": "accepted"}]},
+    "examples": [{"status": 200, "body": {"code": 0, "message": "OK"}, "outcome": "accepted"}],
+}
+# The settings for each kind of gateway, given a server that follows the contract of `http`.
+KINDS: dict[str, Callable[[FaultyGateway], dict[str, str]]] = {
+    "declared": lambda server: {"gateway_url": server.url, "gateway_declaration": json.dumps(DECLARATION)},
+    "http": lambda server: {"gateway_url": server.url},
+    "sandbox": lambda server: {"gateway_url": ""},
 }
 TEXTS = ["x", "Привет 👋", 'a "quoted" \\ text\r\n\twith breaks', "{}", "a" * 1600, "й" * 1600]
 
@@ -30,9 +43,7 @@ TEXTS = ["x", "Привет 👋", 'a "quoted" \\ text\r\n\twith breaks', "{}", 
 @pytest.fixture(params=sorted(GATEWAYS))
 def gateway(request: pytest.FixtureRequest, server: FaultyGateway) -> Gateway:
     """One gateway after the other."""
-    return create_gateway(
-        Settings(gateway=request.param, gateway_url=ADDRESSES[request.param](server), gateway_token=TOKEN)
-    )
+    return create_gateway(Settings(gateway=request.param, gateway_token=TOKEN, **KINDS[request.param](server)))
 
 
 def send(gateway: Gateway, text: str = "Hello", **fields: Any) -> Answer:

@@ -1,0 +1,40 @@
+"""What stands where in a gateway's answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_MOST = 100  # of a list, that are looked at
+
+
+def json_of(body: bytes | None) -> Any:
+    """The answer as JSON, None if it is none."""
+    try:
+        return json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+
+
+def words_of(body: bytes | None) -> list[str]:
+    """The words of an answer of plain text, without quotation marks around them."""
+    text = (body or b"").decode("utf-8", "replace")
+    return [word.strip("\"'") for word in text.split()[:_MOST]]
+
+
+def found_at(content: Any, way: str) -> list[str | int | float]:
+    """The texts and numbers at a way such as `messages.*.status`; no place of it may be missing."""
+    found = [content]
+    for step in way.split("."):
+        deeper: list[Any] = []
+        for one in found:
+            if isinstance(one, dict) and step in one:
+                deeper.append(one[step])
+            elif isinstance(one, list) and step == "*":
+                deeper += one[:_MOST]
+            elif isinstance(one, list) and step.isdigit() and int(step) < len(one):
+                deeper.append(one[int(step)])
+            else:
+                return []
+        found = deeper
+    return [one for one in found if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""]

@@ -1,0 +1,174 @@
+"""The kind `declared`: a gateway whose requests and answers are described by a declaration."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_plus, urlencode
+
+from urllib3.util import parse_url
+
+from ..config import Settings
+from ..domain.errors import Invalid
+from ..domain.messages import Outcome
+from ..domain.reasons import Cause, Reason
+from .answers import found_at, json_of, words_of
+from .base import Answer, Outgoing
+from .declaration import OUTCOMES, Auth, Declaration, Rule
+from .http_adapter import HttpAdapter, retry_after_of, shown
+from .placeholders import PLACEHOLDER, Values, fill, fill_tree
+from .tokens import GatewayToken
+from .transport import Reply, Request
+
+_READY_MADE = Path(__file__).parent / "declarations"
+_PRICE = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,8})?")
+_REFERENCE = re.compile(r"[!-~]{1,100}")
+_MOST_PARTS = 99
+_HIDDEN = "***"
+
+
+def ready_made() -> list[str]:
+    """The names of the declarations that come with the service."""
+    return sorted(file.stem for file in _READY_MADE.glob("*.json"))
+
+
+@lru_cache(maxsize=8)
+def read_declaration(told: str) -> Declaration:
+    """The declaration of this name, or of this JSON. Raises ValueError, or Invalid, if there is none or it is wrong."""
+    if told.lstrip().startswith("{"):
+        return Declaration.parse(told)
+    if told not in ready_made():
+        raise ValueError(f"must be JSON, or one of {', '.join(ready_made())}: {told[:40]!r}")
+    return Declaration.parse((_READY_MADE / f"{told}.json").read_text("utf-8"))
+
+
+class DeclaredGateway(HttpAdapter):
+    """A gateway over HTTP, as its declaration says.
+
+    Raises ValueError, with the variable's name, if the declaration is wrong, or nothing says at which address it is.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        token: GatewayToken | None = None,
+        certificates: str | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        try:
+            self._declaration = read_declaration(settings.gateway_declaration)
+        except (ValueError, Invalid) as error:
+            raise ValueError(f"GATEWAY_DECLARATION: {error}") from error
+        self._account = settings.gateway_account
+        self._sender = settings.gateway_sender
+        self._now = now
+        address = settings.gateway_url or self._declaration.url
+        if not address:
+            raise ValueError(f"GATEWAY_URL: must be set, because {self._declaration.name} has no address of its own")
+        super().__init__(settings, token, certificates, address=address)
+
+    def hosts(self, settings: Settings) -> frozenset[str]:
+        """The hosts of the list, and that of a declaration that comes with the service."""
+        known = settings.gateway_declaration in ready_made() and self._declaration.url
+        return settings.allowed_gateway_hosts | ({str(parse_url(known).host)} if known else set())
+
+    def request(self, message: Outgoing, token: str) -> Request:
+        """The request of the declaration, with the values of a message."""
+        asked, values = self._declaration.request, self._values(message, token)
+        query = {name: fill(template, values) for name, template in asked.query.items()}
+        headers = {name: fill(template, values) for name, template in asked.headers.items()}
+        body = b""
+        if asked.form is not None:
+            body = urlencode(fill_tree(asked.form, values)).encode()
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        elif asked.json_body is not None:
+            body = json.dumps(fill_tree(asked.json_body, values)).encode()
+            headers.setdefault("Content-Type", "application/json")
+        if self._declaration.auth:
+            _sign(self._declaration.auth, values, headers, query)
+        path = PLACEHOLDER.sub(lambda found: quote(str(values.get(found[1])), safe=""), asked.path)
+        return Request(f"{path}?{urlencode(query)}" if query else path, body, headers, asked.method)
+
+    def read(self, reply: Reply) -> Answer:
+        """What the first rule says that fits the answer; unknown if none does."""
+        answer = self._declaration.answer
+        content = json_of(reply.body) if answer.format == "json" else words_of(reply.body)
+        rule, code = answer.rule_for(reply.status, content) if reply.body is not None else (None, "")
+        retry_after = retry_after_of(reply)
+        if rule is None:
+            cause = Cause(Reason.ANSWER_NOT_DECLARED, str(reply.status))
+            return Answer(Outcome.UNKNOWN, cause, reply.status, retry_after)
+        outcome = OUTCOMES[rule.outcome]
+        said = str(_first(content, answer.words)) if outcome is Outcome.BLOCKED else ""
+        return Answer(
+            outcome,
+            _cause(rule, code, reply.status),
+            reply.status,
+            retry_after,
+            said,
+            reference=_matching(_REFERENCE, _first(content, answer.reference)),
+            price=_matching(_PRICE, _first(content, answer.price)),
+            parts=_count(_first(content, answer.parts)),
+        )
+
+    def shown_request(self, message: Outgoing) -> str:
+        """The request line, the headers and the body."""
+        request = self.request(message.masked(), _HIDDEN)
+        signed = {"Authorization"} if self._declaration.auth else set()
+        headers = {name: _HIDDEN if name in signed else value for name, value in request.headers.items()}
+        return shown(f"{request.method} {unquote_plus(request.path)}", headers, _readable(request))
+
+    def _values(self, message: Outgoing, token: str) -> Values:
+        now, bounds = self._now(), self._declaration.validity
+        left = message.valid_until - now if message.valid_until else timedelta(seconds=bounds.most)
+        validity = min(max(left, timedelta(seconds=bounds.least)), timedelta(seconds=bounds.most))
+        return Values(message, token, self._account, self._sender, now, validity)
+
+
+def _sign(auth: Auth, values: Values, headers: dict[str, str], query: dict[str, str]) -> None:
+    match auth.kind:
+        case "bearer":
+            headers["Authorization"] = f"Bearer {values.token}"
+        case "basic":
+            pair = f"{fill(auth.username, values)}:{values.token}"
+            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        case "header":
+            headers[str(auth.name)] = fill(auth.value, values)
+        case "query":
+            query[str(auth.name)] = fill(auth.value, values)
+
+
+def _cause(rule: Rule, code: str, status: int) -> Cause | None:
+    if rule.outcome == "accepted":
+        return None
+    if rule.outcome == "opted_out":
+        return Cause(Reason.OPTED_OUT_AT_GATEWAY)
+    return Cause(Reason.GATEWAY_ANSWER, code) if code else Cause.http(status)
+
+
+def _first(content: Any, way: str | None) -> str | int | float:
+    found = found_at(content, way) if way else []
+    return found[0] if found else ""
+
+
+def _matching(pattern: re.Pattern[str], value: str | int | float) -> str:
+    return str(value) if pattern.fullmatch(str(value)) else ""
+
+
+def _count(value: str | int | float) -> int | None:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MOST_PARTS else None
+
+
+def _readable(request: Request) -> Any:
+    text = request.body.decode()
+    if request.headers.get("Content-Type") == "application/json":
+        return json.loads(text)
+    return "\n".join(unquote_plus(pair) for pair in text.split("&"))

@@ -1,0 +1,123 @@
+"""What a declaration may put into a request: `{name}` stands for a value, and nothing else is interpreted.
+
+A value is put in once and never looked at again, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..domain.sms import UCS_2, sms_parts
+from .base import Outgoing
+
+PLACEHOLDER = re.compile(r"\{([a-z_0-9]+)\}")
+# Of a message, besides {token}, {account} and {sender}, which are the gateway's.
+OF_A_MESSAGE: Mapping[str, str] = {
+    "phone": "the number in E.164 form, such as +79161234567",
+    "digits": "the number without its plus sign",
+    "text": "the text",
+    "text_ucs2_hex": "the text in UTF-16, big-endian, as hexadecimal digits",
+    "message_id": "the message's id: 43 letters, digits and a hyphen",
+    "gateway_id": "the message's id as a number of 63 bits",
+    "validity_milliseconds": "how long the gateway may go on trying",
+    "validity_seconds": "the same in seconds",
+    "validity_minutes": "the same in minutes, rounded up",
+    "validity_hours_minutes": "the same as hours and minutes, such as 01:30",
+    "valid_until": "until when the gateway may go on trying, such as 2026-03-02T18:00:00Z",
+}
+OF_THE_GATEWAY: Mapping[str, str] = {
+    "token": "the gateway's token (GATEWAY_TOKEN, or the secret)",
+    "account": "the user name, key or number of the account (GATEWAY_ACCOUNT)",
+    "sender": "the sender's name or number (GATEWAY_SENDER)",
+}
+NAMES = frozenset({*OF_A_MESSAGE, *OF_THE_GATEWAY})
+# What headers may hold: neither the text nor anything else that is not ASCII.
+IN_HEADERS = NAMES - {"text"}
+# These are numbers in JSON, if a string is nothing but one of them.
+_NUMBERS = frozenset({"gateway_id", "validity_milliseconds", "validity_seconds", "validity_minutes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values for one message, each made when it is asked for. `validity` is what the gateway may be told."""
+
+    message: Outgoing
+    token: str
+    account: str
+    sender: str
+    now: datetime
+    validity: timedelta
+
+    def get(self, name: str) -> str | int:
+        """The value of a placeholder."""
+        return _MAKE[name](self)
+
+
+def _minutes(values: Values) -> int:
+    return -(-values.validity // timedelta(minutes=1))
+
+
+_MAKE: Mapping[str, Callable[[Values], str | int]] = {
+    "token": lambda values: values.token,
+    "account": lambda values: values.account,
+    "sender": lambda values: values.sender,
+    "phone": lambda values: values.message.phone_number,
+    "digits": lambda values: values.message.phone_number.removeprefix("+"),
+    "text": lambda values: values.message.text,
+    "text_ucs2_hex": lambda values: values.message.text.encode("utf-16-be").hex(),
+    "message_id": lambda values: values.message.message_id,
+    "gateway_id": lambda values: values.message.gateway_id,
+    "validity_milliseconds": lambda values: values.validity // timedelta(milliseconds=1),
+    "validity_seconds": lambda values: values.validity // timedelta(seconds=1),
+    "validity_minutes": _minutes,
+    "validity_hours_minutes": lambda values: "{:02}:{:02}".format(*divmod(_minutes(values), 60)),
+    "valid_until": lambda values: (values.now + values.validity).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+}
+
+
+def fill(template: str, values: Values) -> str:
+    """The template with its values."""
+    return PLACEHOLDER.sub(lambda found: str(values.get(found[1])), template)
+
+
+def fill_tree(template: Any, values: Values) -> Any:
+    """A tree of JSON with the values of its strings. What is chosen by the text's encoding may be left out."""
+    if isinstance(template, str):
+        whole = PLACEHOLDER.fullmatch(template)
+        return values.get(whole[1]) if whole and whole[1] in _NUMBERS else fill(template, values)
+    if isinstance(template, list):
+        return [fill_tree(one, values) for one in template]
+    if isinstance(template, dict):
+        found = {name: fill_tree(_chosen(one, values), values) for name, one in template.items()}
+        return {name: one for name, one in found.items() if one is not None}
+    return template
+
+
+CHOICE = frozenset({"gsm7", "ucs2"})  # the names of an object that says what stands there for either encoding
+
+
+def is_choice(template: Any) -> bool:
+    """Whether a value is chosen by the text's encoding."""
+    return isinstance(template, dict) and template.keys() == CHOICE
+
+
+def _chosen(template: Any, values: Values) -> Any:
+    if not is_choice(template):
+        return template
+    return template["ucs2" if sms_parts(values.message.text).encoding == UCS_2 else "gsm7"]
+
+
+def strings_in(template: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every string of a tree, with the way to it."""
+    if isinstance(template, str):
+        yield path, template
+    elif isinstance(template, dict):
+        for name, one in template.items():
+            yield from strings_in(one, (*path, name))
+    elif isinstance(template, list):
+        for place, one in enumerate(template):
+            yield from strings_in(one, (*path, str(place)))
