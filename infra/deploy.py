@@ -19,8 +19,8 @@ from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.reasons import Cause
-from chalicelib.gateways import check_kind
-from chalicelib.gateways.http_adapter import obstacle
+from chalicelib.gateways import create_gateway
+from chalicelib.gateways.http_adapter import HttpAdapter
 from chalicelib.services.passwords import verify
 from chalicelib.wording import reason_text
 from infra import move_ledger
@@ -30,7 +30,7 @@ from infra.artifacts import Artifacts
 from infra.emulated import for_emulator
 from infra.fingerprint import OUTPUT, fingerprint, with_fingerprint
 from infra.package import NOT_COMPILED, PackagingError, check, package
-from infra.parameters import ParameterError, Parameters
+from infra.parameters import ParameterError, Parameters, variable
 from infra.provision import complete_tables
 from infra.quotas import QuotaError, check_quotas
 from infra.retained import Kept
@@ -103,15 +103,15 @@ def deploy(options: Options, account: Account) -> str:
 
 def check_gateway(values: Mapping[str, str]) -> None:
     """Refuse a gateway that no sender would call, given the stack's parameters; DeployError says why."""
-    kind, url, hosts = (values[name] for name in ("Gateway", "GatewayUrl", "GatewayHosts"))
-    if kind != "sandbox" and not url:
+    kind = values["Gateway"]
+    if kind == "http" and not values["GatewayUrl"]:
         raise DeployError(f"GATEWAY_URL: set the address of the gateway, for GATEWAY={kind}")
+    known = {variable(name): value for name, value in values.items() if name.startswith("Gateway")}
     try:
-        settings = Settings.from_environment({"GATEWAY": kind, "GATEWAY_URL": url, "GATEWAY_HOSTS": hosts})
-        check_kind(settings)
-        reason = None if settings.sends_nothing else obstacle(settings.gateway_url, settings.allowed_gateway_hosts)
+        gateway = create_gateway(Settings.from_environment({**known, "AWS_LAMBDA_FUNCTION_NAME": "sender"}))
     except ValueError as error:
         raise DeployError(str(error)) from error
+    reason = gateway.obstacle if isinstance(gateway, HttpAdapter) else None
     if reason:
         raise DeployError(f"GATEWAY_URL: {reason_text(Cause(reason))}")
 

@@ -50,7 +50,8 @@ class HttpAdapter(ABC):
         self._token = token or GatewayToken(settings)
         address = address or settings.gateway_url
         anywhere = trusted or settings.gateway_may_be_local
-        self._obstacle = None if anywhere else obstacle(address, self.hosts(settings))
+        # Why this address may not be called, if it may not.
+        self.obstacle = None if anywhere else obstacle(address, self.hosts(settings))
         try:
             url = parse_url(address.rstrip("/"))
             self._path = url.path or ""
@@ -63,7 +64,7 @@ class HttpAdapter(ABC):
                 public_only=not anywhere,
             )
         except (LocationParseError, ValueError):
-            self._obstacle = self._obstacle or Reason.GATEWAY_URL_INVALID
+            self.obstacle = self.obstacle or Reason.GATEWAY_URL_INVALID
 
     def hosts(self, settings: Settings) -> frozenset[str]:
         """The hosts that may be called, outside local stages."""
@@ -83,8 +84,8 @@ class HttpAdapter(ABC):
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over; see Gateway."""
-        if self._obstacle:
-            return Answer(Outcome.BLOCKED, Cause(self._obstacle))
+        if self.obstacle:
+            return Answer(Outcome.BLOCKED, Cause(self.obstacle))
         try:
             token = self._token.get()
             if not (token.isascii() and token.isprintable()):

@@ -82,7 +82,7 @@ class Run:
 
     def _start(self, listener: socket.socket) -> str:
         """Processes first, so that they come up while this one imports; answers what is to be told about the user."""
-        if not self._local.gateway_url and self._local.gateway != "sandbox":
+        if not self._local.gateway_url and self._local.gateway in ("", "http"):
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
         self._senders = SendersProcess()
         self._fronts = [FrontProcess(listener) for _ in range(self._local.api_processes)]
@@ -211,10 +211,16 @@ class Run:
 
     # --- the terminal
 
+    def _kind(self) -> str:
+        """What is said of a gateway whose address nobody has set."""
+        declaration = os.environ.get("GATEWAY_DECLARATION", "").strip()
+        shown = declaration if declaration.isalnum() else "a declaration of your own"
+        return {"declared": shown, "eum": "AWS End User Messaging"}.get(self._local.gateway, _NO_GATEWAY)
+
     def _announce(self, url: str, about_user: str) -> None:
         local = self._local
         emulator = self._emulator.endpoint if self._emulator is not None else local.endpoint_url
-        gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url or _NO_GATEWAY
+        gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url or self._kind()
         lines = {
             "API": f"{url}/api/",
             "Docs": f"{url}/api/docs/",

@@ -31,7 +31,7 @@ def test_the_zip_holds_the_service_and_nothing_else_of_ours(packaged: Packaged) 
     """Expects every module, template, script and catalog of chalicelib, and neither tests nor what runs only here."""
     names = set(_names(packaged))
     files = [path for path in (ROOT / "chalicelib").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert {".py", ".html", ".txt", ".css", ".js", ".po"} == {path.suffix for path in files}
+    assert {".py", ".html", ".txt", ".css", ".js", ".po", ".json"} == {path.suffix for path in files}
     assert {str(path.relative_to(ROOT)) for path in files} | {"app.py", "chalice/app.py"} <= names
     assert not [name for name in names if name.startswith(("infra/", "tests/", ".chalice/", "bin/"))]
     assert not {"ministack", "moto", "pytest", "yaml"} & {name.partition("/")[0] for name in names}

@@ -20,6 +20,10 @@ from chalicelib.domain.statuses import (
     MailingStatus,
     MessageStatus,
 )
+from chalicelib.gateways import GATEWAYS
+from chalicelib.gateways.declaration import OUTCOMES, Declaration
+from chalicelib.gateways.declared import read_declaration, ready_made
+from chalicelib.gateways.placeholders import OF_A_MESSAGE, OF_THE_GATEWAY
 from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
@@ -78,6 +82,21 @@ def test_every_code_of_an_error_is_in_its_list() -> None:
     told = [one for one in Fault if one not in (Fault.NOT_A_HINT, Fault.NOT_A_UNIT)]
     rows = [row for row in _rows("errors.md", "| `") if row[0] != "`code`"]
     assert rows == [[f"`{one.code}`", re.sub(r"%\(\w+\)s", "…", one.value)] for one in told]
+
+
+def test_the_page_of_gateways_tells_of_every_kind_declaration_and_placeholder() -> None:
+    """Also of every outcome that a rule may have; the declaration that it shows as an example can be used."""
+    page = (ROOT / "docs" / "gateways.md").read_text(encoding="utf-8")
+    first = [row[0].strip("`") for row in _rows("gateways.md", "| `")]
+    assert sorted(name for name in first if name in GATEWAYS) == sorted(GATEWAYS)
+    assert sorted(name for name in first if name in ready_made()) == ready_made()
+    placeholders = {**OF_A_MESSAGE, **OF_THE_GATEWAY}
+    assert list(_rows("gateways.md", "| `{")) == [[f"`{{{name}}}`", what] for name, what in placeholders.items()]
+    assert set(OUTCOMES) <= set(first)
+    assert Declaration.parse(page.split("```json\n")[1].split("```")[0]).name == "acme"
+    counts = {row[0].strip("`"): row[-1] for row in _rows("gateways.md", "| `")}
+    for name in ready_made():
+        assert counts[name] == read_declaration(name).capabilities.counts
 
 
 def test_every_test_that_proves_a_promise_exists() -> None:

@@ -231,6 +231,22 @@ def test_messages_reach_nobody_before_a_gateway_is_named(packaged: Packaged) -> 
     assert "http:" not in parameters["GatewayUrl"]["AllowedPattern"]
 
 
+def test_what_sends_knows_the_kind_of_gateway(packaged: Packaged) -> None:
+    """Expects the functions, configured as a new stack configures them, to send nothing to anybody."""
+    kind = packaged.template["Parameters"]["Gateway"]
+    for name, function in packaged.properties(FUNCTION).items():
+        assert function["Environment"]["Variables"]["GATEWAY"] == {"Ref": "Gateway"}, name
+    assert Settings.from_environment({"GATEWAY": kind["Default"]}).sends_nothing
+
+
+def test_only_a_stack_that_sends_by_aws_may(packaged: Packaged) -> None:
+    """Expects the permission to send to hang on the kind of gateway, and to be the sender's alone."""
+    policies = packaged.resources("AWS::IAM::Policy")
+    allowed = [one for one in policies.values() if "sms-voice:" in json.dumps(one)]
+    assert [(one["Condition"], one["Properties"]["Roles"]) for one in allowed] == [("UsesEum", [{"Ref": "SenderRole"}])]
+    assert packaged.template["Conditions"]["UsesEum"] == {"Fn::Equals": [{"Ref": "Gateway"}, "eum"]}
+
+
 def test_the_api_has_every_route_and_authorizes_none_itself(packaged: Packaged) -> None:
     """Expects no authorizer: it would be a second invocation for every request, and LocalStack has none."""
     body = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]

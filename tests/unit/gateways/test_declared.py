@@ -370,9 +370,9 @@ def test_on_aws_only_hosts_of_the_list_are_called() -> None:
     on_aws = {"function_name": "message-service-dev-sender", "gateway_url": ""}
     own = gateway(SMALLEST, **on_aws)
     assert own.send(message()).cause == Cause(Reason.GATEWAY_HOST_NOT_ALLOWED)
-    assert gateway(SMALLEST, **on_aws, gateway_hosts="gateway.example")._obstacle is None
-    assert gateway("twilio", **on_aws)._obstacle is None
+    assert gateway(SMALLEST, **on_aws, gateway_hosts="gateway.example").obstacle is None
+    assert gateway("twilio", **on_aws).obstacle is None
     elsewhere = on_aws | {"gateway_url": "https://api.example"}
-    assert gateway("twilio", **elsewhere)._obstacle is Reason.GATEWAY_HOST_NOT_ALLOWED
+    assert gateway("twilio", **elsewhere).obstacle is Reason.GATEWAY_HOST_NOT_ALLOWED
     twilio = json.loads((read_declaration("twilio")).model_dump_json(by_alias=True))
-    assert gateway(twilio, **on_aws)._obstacle is Reason.GATEWAY_HOST_NOT_ALLOWED
+    assert gateway(twilio, **on_aws).obstacle is Reason.GATEWAY_HOST_NOT_ALLOWED

@@ -22,6 +22,8 @@ KNOWN = {
     "GatewayUrl": "https://gateway.example/sms",
     "GatewayHosts": "gateway.example,other.example",
 }
+TWILIO = {"GATEWAY": "declared", "GATEWAY_DECLARATION": "twilio", "GATEWAY_ACCOUNT": "AC1", "GATEWAY_SENDER": "Shop"}
+INFOBIP = {"GATEWAY": "declared", "GATEWAY_DECLARATION": "infobip", "GATEWAY_SENDER": "Shop"}
 
 
 def check(known: dict[str, str], **environ: str) -> None:
@@ -38,6 +40,9 @@ def check(known: dict[str, str], **environ: str) -> None:
         (KNOWN, {}),
         (KNOWN, {"GATEWAY_URL": "https://other.example"}),
         (KNOWN, {"GATEWAY_URL": "https://new.example", "GATEWAY_HOSTS": "new.example"}),
+        ({}, TWILIO),
+        ({}, {"GATEWAY": "eum", "GATEWAY_SENDER": "+12065550100", "GATEWAY_MAX_PRICE": "0.05"}),
+        ({}, INFOBIP | {"GATEWAY_URL": "https://abc.api.infobip.com", "GATEWAY_HOSTS": "abc.api.infobip.com"}),
     ],
 )
 def test_a_gateway_of_the_list_may_be_deployed(known: dict[str, str], environ: dict[str, str]) -> None:
@@ -51,6 +56,8 @@ def test_a_gateway_of_the_list_may_be_deployed(known: dict[str, str], environ: d
         ({}, {"GATEWAY_URL": "https://gateway.example"}),
         (KNOWN, {"GATEWAY_URL": "https://new.example"}),
         (KNOWN, {"GATEWAY_HOSTS": "other.example"}),
+        ({}, TWILIO | {"GATEWAY_URL": "https://new.example"}),
+        ({}, INFOBIP | {"GATEWAY_URL": "https://abc.api.infobip.com"}),
     ],
 )
 def test_a_gateway_that_no_sender_would_call_is_refused(known: dict[str, str], environ: dict[str, str]) -> None:
@@ -59,9 +66,12 @@ def test_a_gateway_that_no_sender_would_call_is_refused(known: dict[str, str], e
         check(known, **environ)
 
 
-@pytest.mark.parametrize("environ", [{"GATEWAY": "twilio"}, {"GATEWAY": "http"}])
+@pytest.mark.parametrize(
+    "environ",
+    [{"GATEWAY": "twilio"}, {"GATEWAY": "http"}, {"GATEWAY": "declared"}, TWILIO | {"GATEWAY_DECLARATION": "{}"}],
+)
 def test_a_kind_that_cannot_work_is_refused(environ: dict[str, str]) -> None:
-    """One that does not exist, and one that has no address."""
+    """One that does not exist, one that has no address, and one without a declaration that can be used."""
     with pytest.raises(DeployError, match=r"^GATEWAY"):
         check({}, **environ)
 
