@@ -22,7 +22,7 @@ SOURCES := app.py chalicelib infra tests benchmarks
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate kills mutants scale bench cpu cost pages cold screenshots openapi lint types imports check format package template deploy destroy lock audit secrets localstack proof clean
+.PHONY: help setup programs run demo import trace report test simulate kills mutants scale bench cpu cost pages cold screenshots openapi lint types imports check format package template deploy rollback destroy lock audit secrets localstack proof clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -166,6 +166,9 @@ $(CHECKOV)/.requirements: requirements-checkov.txt
 
 deploy: $(STAMP) ## Deploy STAGE to the current AWS account, or to the emulator at AWS_ENDPOINT_URL
 	@$(BIN)/python -m infra.deploy --stage "$(STAGE)"
+
+rollback: $(STAMP) ## Deploy again what ran before in STAGE, with its parameters (YES=1 asks nothing)
+	@$(BIN)/python -m infra.rollback --stage "$(STAGE)"
 
 destroy: $(STAMP) ## Remove the stack of STAGE; tables stay (YES=1 asks nothing, DATA=delete removes all)
 	@$(BIN)/python -m infra.destroy --stage "$(STAGE)" $(if $(filter delete,$(DATA)),--data)

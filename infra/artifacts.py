@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra.account import Account
 
 KEPT_DAYS = 90
-_MISSING = {"404", "NoSuchBucket", "NotFound"}
+_MISSING = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
 _SUPERSEDED = "superseded"
 _PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 _ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
@@ -76,25 +76,51 @@ class Artifacts:
         """Store a file as `put` does; the name."""
         return self.put(path.read_bytes(), path.suffix)
 
+    def write(self, key: str, content: bytes) -> None:
+        """Store it under this name, in the place of what was there."""
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def read(self, key: str) -> bytes | None:
+        """What is stored under this name, None if nothing is."""
+        try:
+            content: bytes = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+        return content
+
+    def has(self, key: str) -> bool:
+        """Whether something is stored under this name."""
+        return key in self._keys()
+
+    def keep(self, key: str) -> None:
+        """Let it stay, if it was to go after a time."""
+        if self._s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]:
+            self._copy_onto_itself(key, "")
+
     def supersede_all_but(self, *keys: str) -> None:
         """Let everything else go in KEPT_DAYS days from now."""
         for key in self._keys():
             if key not in keys and not self._s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]:
-                # Copied onto itself, since days are counted from when an object was made.
-                self._s3.copy_object(
-                    Bucket=self.bucket,
-                    Key=key,
-                    CopySource={"Bucket": self.bucket, "Key": key},
-                    MetadataDirective="REPLACE",
-                    TaggingDirective="REPLACE",
-                    Tagging=f"{_SUPERSEDED}=true",
-                )
+                self._copy_onto_itself(key, f"{_SUPERSEDED}=true")
 
     def delete(self) -> None:
         """Remove the bucket with all that is in it."""
         for key in self._keys():
             self._s3.delete_object(Bucket=self.bucket, Key=key)
         self._s3.delete_bucket(Bucket=self.bucket)
+
+    def _copy_onto_itself(self, key: str, tagging: str) -> None:
+        """With these tags; days are counted from when an object was made."""
+        self._s3.copy_object(
+            Bucket=self.bucket,
+            Key=key,
+            CopySource={"Bucket": self.bucket, "Key": key},
+            MetadataDirective="REPLACE",
+            TaggingDirective="REPLACE",
+            Tagging=tagging,
+        )
 
     def _keys(self) -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)

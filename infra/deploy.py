@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import __version__
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
@@ -33,7 +35,9 @@ from infra.package import NOT_COMPILED, PackagingError, check, package
 from infra.parameters import ParameterError, Parameters, variable
 from infra.provision import complete_tables
 from infra.quotas import QuotaError, check_quotas
+from infra.releases import Release, Releases
 from infra.retained import Kept
+from infra.rollout import with_version
 from infra.stack import Stack, StackError
 
 APP = "message-service"
@@ -85,6 +89,7 @@ def deploy(options: Options, account: Account) -> str:
     for resource in template["Resources"].values():
         if resource["Type"] == _FUNCTION:
             resource["Properties"]["CodeUri"] = f"s3://{artifacts.bucket}/{zip_key}"
+    template = with_version(template, values)
     template = _take_up_what_is_kept(stack, template, values, artifacts, account)
     parameters = {name: options.parameters.given.get(name) for name in template["Parameters"]}
     print_of_this = fingerprint(template, values, {})
@@ -93,10 +98,13 @@ def deploy(options: Options, account: Account) -> str:
     )
     if ensure_api_logs(account):
         say("  API Gateway may write logs now, in all of this account's region")
-    same = stack.rests_well() and stack.outputs().get(OUTPUT) == print_of_this
+    ran = stack.outputs().get(OUTPUT, "")
+    same = stack.rests_well() and ran == print_of_this
     if same or not stack.deploy(account.object_url(artifacts.bucket, template_key), parameters):
         say("  Nothing has changed")
-    artifacts.supersede_all_but(zip_key, template_key)
+    at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    release = Release(at, __version__, print_of_this, zip_key, template_key, stack.parameters())
+    Releases(artifacts).note(release, instead_of=ran)
     _finish(options, account, stack)
     return account.api_url(stack.outputs())
 

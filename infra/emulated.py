@@ -8,6 +8,7 @@ from typing import Any
 from infra import saved_queries
 from infra.resolved import resolved
 from infra.retained import by_name
+from infra.rollout import at_once, without_alias
 
 _FUNCTION = "AWS::Serverless::Function"
 _ALARM = "AWS::CloudWatch::Alarm"
@@ -19,11 +20,14 @@ LOCALSTACK = {"API_ADDRESS_PREFIX": "/_aws/execute-api"}
 def for_emulator(template: dict[str, Any], values: Mapping[str, str], *, localstack: bool) -> dict[str, Any]:
     """The template with these values of its parameters, for LocalStack or else for MiniStack.
 
-    A bound of an event source must be a number there, and what an option leaves out (domain, WAF, VPC) is not in it.
+    It has no CodeDeploy, and LocalStack no alias. A bound of an event source must be a number there, and what an option
+    leaves out (a domain, WAF, a VPC) is not in it.
     """
     # A gateway of this machine speaks no TLS.
     template["Parameters"]["GatewayUrl"].pop("AllowedPattern", None)
-    template = without_unknown(resolved(template, values))
+    template = at_once(without_unknown(resolved(template, values)))
+    if localstack:  # its CloudFormation cannot change an alias: it makes it once more, and fails
+        template = without_alias(template)
     for one in template["Resources"].values():
         if one["Type"] == _FUNCTION:
             variables = one["Properties"]["Environment"]["Variables"]

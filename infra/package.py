@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from infra.bytecode import add_bytecode
+from infra.rollout import ALIAS, FUNCTION
 from infra.template import Target, merge_template
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,7 @@ def package(stage: str, out: Path, target: Target = LAMBDA) -> bool:
         merge.write_text(json.dumps(merge_template(target)), encoding="utf-8")
         made = project / "made"
         _run_chalice(project, "package", "--stage", stage, "--merge-template", merge.name, made.name)
+        _call_alias(made / "sam.json")
         compiled = add_bytecode(made / "deployment.zip", target.python)
         _check_size(made / "deployment.zip")
         out.mkdir(parents=True, exist_ok=True)
@@ -117,6 +119,13 @@ def _run_chalice(project: Path, *arguments: str) -> None:
     environment |= {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     _run([_program("chalice"), *arguments], project, "chalice package failed", environment)
+
+
+def _call_alias(template: Path) -> None:
+    """Let API Gateway call the alias of the API's function, of which Chalice knows nothing."""
+    text = template.read_text(encoding="utf-8")
+    called = text.replace(f"/functions/${{{FUNCTION}.Arn}}/", f"/functions/${{{FUNCTION}.Arn}}:{ALIAS}/")
+    template.write_text(called, encoding="utf-8")
 
 
 def _program(name: str) -> str:

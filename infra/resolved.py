@@ -16,7 +16,7 @@ class _Nothing:
 def resolved(template: Mapping[str, Any], values: Mapping[str, str], *, texts: bool = False) -> dict[str, Any]:
     """The template with the conditions decided, and numbers and booleans in the place of references to parameters.
 
-    What a condition leaves out is gone. The variables of functions stay references, and so do texts and lists unless
+    What a condition leaves out is gone. Texts and lists, and all in the variables of functions, stay references unless
     `texts` says otherwise: every engine reads those. The parameters stay.
     """
     parameters: Mapping[str, Any] = template.get("Parameters", {})
@@ -25,12 +25,13 @@ def resolved(template: Mapping[str, Any], values: Mapping[str, str], *, texts: b
     for name, condition in template.get("Conditions", {}).items():
         decided[name] = _holds(condition, known, decided)
     typed = {name: _typed(one, known[name]) for name, one in parameters.items()}
+    kept = "" if texts else _VARIABLES
     typed = {name: value for name, value in typed.items() if texts or not isinstance(value, str)}
     result = dict(template)
     for section in ("Resources", "Outputs"):
         if section in template:
             result[section] = {
-                name: _in_place(one, typed, decided)
+                name: _in_place(one, typed, decided, kept)
                 for name, one in template[section].items()
                 if decided.get(one.get("Condition", ""), True)
             }
@@ -66,9 +67,10 @@ def _text(value: Any, known: Mapping[str, str]) -> str:
     return known[{"Ref": given}[function]] if function == "Ref" else _text({"Fn::Join": given}[function][1], known)
 
 
-def _in_place(value: Any, typed: Mapping[str, Any], decided: Mapping[str, bool]) -> Any:
+def _in_place(value: Any, typed: Mapping[str, Any], decided: Mapping[str, bool], kept: str) -> Any:
+    """The value, with all under the key `kept` as it is, but for what a condition leaves out."""
     if isinstance(value, list):
-        found = [_in_place(one, typed, decided) for one in value]
+        found = [_in_place(one, typed, decided, kept) for one in value]
         return [one for one in found if not isinstance(one, _Nothing)]
     if not isinstance(value, dict):
         return value
@@ -78,6 +80,6 @@ def _in_place(value: Any, typed: Mapping[str, Any], decided: Mapping[str, bool])
         return typed.get(value["Ref"], value)
     if set(value) == {"Fn::If"}:
         name, yes, no = value["Fn::If"]
-        return _in_place(yes if decided[name] else no, typed, decided)
-    parts = {key: _in_place(one, {} if key == _VARIABLES else typed, decided) for key, one in value.items()}
+        return _in_place(yes if decided[name] else no, typed, decided, kept)
+    parts = {key: _in_place(one, {} if key == kept else typed, decided, kept) for key, one in value.items()}
     return {key: one for key, one in parts.items() if not isinstance(one, _Nothing)}

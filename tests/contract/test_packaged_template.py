@@ -258,6 +258,28 @@ def test_the_api_has_every_route_and_authorizes_none_itself(packaged: Packaged) 
     assert "securityDefinitions" not in body
 
 
+def test_api_gateway_calls_the_alias_and_may(packaged: Packaged) -> None:
+    """Expects every route to call it by name, and the permission to be on it: one on the function would not count."""
+    rest = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    operations = [one for methods in rest["paths"].values() for one in methods.values()]
+    called = {one["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for one in operations}
+    function = packaged.properties(FUNCTION)["APIHandler"]
+    (address,) = called
+    assert address.endswith(f"/functions/${{APIHandler.Arn}}:{function['AutoPublishAlias']}/invocations")
+    permissions = packaged.properties("AWS::Lambda::Permission")
+    assert permissions["APIHandlerInvokePermission"]["FunctionName"] == {"Ref": "APIHandler.Alias"}
+
+
+def test_alarms_of_the_api_take_a_new_version_back(packaged: Packaged) -> None:
+    """Expects those that ring within minutes, and a version to go when no alias names it."""
+    function = packaged.properties(FUNCTION)["APIHandler"]
+    named = [one["Ref"] for one in function["DeploymentPreference"]["Alarms"]]
+    assert named == ["ApiServerErrorsAlarm", "ApiErrorsAlarm"]
+    soonest = packaged.properties("AWS::CloudWatch::Alarm")["ApiServerErrorsAlarm"]
+    assert soonest["Period"] * soonest["DatapointsToAlarm"] <= 120, "a canary lasts five minutes"
+    assert function["VersionDeletionPolicy"] == "Delete"
+
+
 def test_the_stage_does_not_double_the_paths(packaged: Packaged) -> None:
     """Expects another name than Chalice's default, which would make /api/api/clients/."""
     assert packaged.template["Resources"]["RestAPI"]["Properties"]["StageName"] == "service"

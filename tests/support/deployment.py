@@ -33,15 +33,19 @@ class Deployment:
         self.url = ""
         self.password = ""
 
-    def deploy(self) -> list[str]:
-        """What `python -m infra.deploy` says; fails where it does."""
+    def deploy(self, **parameters: str) -> list[str]:
+        """What `python -m infra.deploy` says with these variables; fails where it does."""
         gateway = {"GATEWAY_URL": self._gateway_url, "GATEWAY_TOKEN": "the-token"}
-        lines = self._run("infra.deploy", "--package", str(self.package), **gateway)
+        lines = self._run("infra.deploy", "--package", str(self.package), **gateway, **parameters)
         self.url = next(line.split()[1] for line in lines if line.startswith("Ready: ")).rstrip("/")
         for line in lines:
             if "password " in line:
                 self.password = line.split("password ")[1].split()[0]
         return lines
+
+    def rollback(self) -> list[str]:
+        """What `make rollback` says; fails if it does."""
+        return self._run("infra.rollback", YES="1")
 
     def destroy(self) -> list[str]:
         """What `make destroy` says; data stays."""
