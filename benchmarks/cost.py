@@ -15,9 +15,13 @@ from benchmarks import mailing
 from benchmarks.figures import table
 from benchmarks.mailing import EVENT_SOURCE, Measured
 from benchmarks.progress import say
+from benchmarks.transfer import bytes_of_a_call
 from chalicelib.domain.costs import PRICES, Usage
 
 GATEWAY_SECONDS = 0.1
+AT_ONCE = 50  # calls of one sender, GATEWAY_CONCURRENCY
+# A gateway that takes a second, with as many calls at once, and with twice as many.
+SLOW = ((1.0, AT_ONCE), (1.0, 2 * AT_ONCE))
 # Of a call of the gateway over HTTP, which the simulation does not make; `make bench` measures it.
 HTTP_CPU_SECONDS = 0.0007
 _MILLION = 1_000_000
@@ -27,12 +31,14 @@ _KINDS = {
     "reads": ("read_units",),
     "queues": ("queue_requests",),
     "functions": ("invocations", "gb_seconds"),
+    "logs": ("log_bytes",),
+    "transfer to the gateway": ("bytes_out",),
 }
 
 Lines = dict[tuple[str, str], Usage]
 
 
-def priced_lines(measured: Measured) -> Lines:
+def priced_lines(measured: Measured, latency: float = GATEWAY_SECONDS, at_once: int = AT_ONCE) -> Lines:
     """Usage for a million messages, by what it is for and who asked."""
     lines: Lines = {}
     for (who, operation, resource), line in measured.meter.lines.items():
@@ -42,7 +48,10 @@ def priced_lines(measured: Measured) -> Lines:
         lines[about] = lines.get(about, Usage()) + line.usage
     for name, function in measured.functions.items():
         cpu = measured.cpu.get(name, 0.0) + function.gateway_calls * HTTP_CPU_SECONDS
-        lines["invocations and their duration", name] = function.usage(cpu, GATEWAY_SECONDS)
+        lines["invocations and their duration", name] = function.usage(cpu, latency, at_once)
+        lines["logs", name] = Usage(log_bytes=function.log_bytes)
+    calls = measured.functions["sender"].gateway_calls
+    lines["transfer to the gateway", "sender"] = Usage(bytes_out=calls * bytes_of_a_call())
     return {name: usage * (_MILLION / measured.clients) for name, usage in lines.items()}
 
 
@@ -95,7 +104,19 @@ def summary(sizes: Sequence[Measured]) -> str:
     kinds = {name: [sum(PRICES.lines(total)[kind] for kind in of) for total in totals] for name, of in _KINDS.items()}
     rows = [(name, *(f"${dollars:.3f}" for dollars in line)) for name, line in kinds.items()]
     all_of_it = ("**all**", *(f"**${PRICES.total(total):.2f}**" for total in totals))
-    return table(("for a million messages", *(f"{one.clients:,} clients" for one in sizes)), [*rows, all_of_it])
+    slow = [
+        (
+            f"all, with a gateway of {latency:g} s, {at_once} calls at once",
+            *(_total(one, latency, at_once) for one in sizes),
+        )
+        for latency, at_once in SLOW
+    ]
+    head = ("for a million messages", *(f"{one.clients:,} clients" for one in sizes))
+    return table(head, [*rows, all_of_it, *slow])
+
+
+def _total(measured: Measured, latency: float, at_once: int) -> str:
+    return f"${PRICES.total(sum(priced_lines(measured, latency, at_once).values(), Usage())):.2f}"
 
 
 def main(sizes: list[str]) -> None:

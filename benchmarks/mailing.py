@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from app import app
+from benchmarks.logs import PLATFORM_BYTES, LogMeter, counted
 from benchmarks.meter import Meter
 from benchmarks.progress import Progress
 from benchmarks.stubbed_aws import Stopwatch, StubbedAws
@@ -41,11 +43,16 @@ class Function:
     invocations: int = 0
     waiting: float = 0.0
     gateway_calls: int = 0
-    gateway_rounds: int = 0
+    batches: Counter[int] = field(default_factory=Counter)  # by how many calls of the gateway there were in each
+    log_bytes: int = 0
 
-    def usage(self, cpu: float, gateway_latency: float) -> Usage:
-        """What Lambda bills: duration times memory, where the CPU time is longer the less memory it has."""
-        seconds = self.waiting + self.gateway_rounds * gateway_latency + cpu * max(1.0, _MEMORY_OF_A_CPU / self.memory)
+    def usage(self, cpu: float, gateway_latency: float, at_once: int) -> Usage:
+        """What Lambda bills: duration times memory, where the CPU time is longer the less memory it has.
+
+        Calls of the gateway are made in rounds of so many `at_once`.
+        """
+        rounds = sum(-(-calls // at_once) * count for calls, count in self.batches.items())
+        seconds = self.waiting + rounds * gateway_latency + cpu * max(1.0, _MEMORY_OF_A_CPU / self.memory)
         return Usage(invocations=self.invocations, gb_seconds=seconds * self.memory / 1024)
 
 
@@ -59,6 +66,7 @@ class Measured:
     cpu: dict[str, float] = field(default_factory=dict)  # seconds by function
     seconds: float = 0.0  # of virtual time
     at_work: dict[int, str] = field(default_factory=dict)  # functions by the task that they run in
+    calls: Counter[int] = field(default_factory=Counter)  # of the gateway, by the task
 
 
 def run(count: int) -> Measured:
@@ -77,8 +85,11 @@ def run(count: int) -> Measured:
         meter = Meter(aws._handle, world.settings.resource_prefix, lambda: _at_work(world, measured))
         aws._handle = meter.handle
         measured = Measured(count, meter, _functions())
-        with _timed(world, aws, measured):
+        logs = LogMeter(lambda: _at_work(world, measured))
+        with _timed(world, aws, measured), counted(logs):
             _send(world, measured)
+        for name, function in measured.functions.items():
+            function.log_bytes = logs.bytes[name] + function.invocations * PLATFORM_BYTES
         measured.cpu = dict(aws.stopwatch.seconds)
         return measured
 
@@ -121,6 +132,7 @@ def _timed(world: World, aws: StubbedAws, measured: Measured) -> Iterator[None]:
     def sent(*arguments: Any) -> Any:
         with stopwatch.running_for(""):
             measured.functions["sender"].gateway_calls += 1
+            measured.calls[id(world.scheduler.current)] += 1
             return send(*arguments)
 
     def slept(seconds: float) -> None:
@@ -146,7 +158,7 @@ def _invocations(
 
     def invoked(*arguments: Any) -> Any:
         task = id(world.scheduler.current)
-        began, calls = world.clock.now(), function.gateway_calls
+        began = world.clock.now()
         measured.at_work[task] = name
         try:
             with stopwatch.running_for(name):
@@ -155,8 +167,7 @@ def _invocations(
             del measured.at_work[task]
             function.invocations += 1
             function.waiting += (world.clock.now() - began).total_seconds()
-            calls = min(function.gateway_calls - calls, len(arguments[0].get("Records", [])))
-            function.gateway_rounds += -(-calls // world.settings.gateway_concurrency)
+            function.batches[measured.calls.pop(task, 0)] += 1
 
     return invoked
 

@@ -24,6 +24,7 @@ class Settings:
     resource_prefix: str = DEFAULT_PREFIX
     function_name: str = ""
     log_level: str = "INFO"
+    log_accepted: bool = False
     gateway: str = "http"
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_declaration: str = ""
@@ -218,6 +219,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resource_prefix", "RESOURCE_PREFIX", str),
     ("function_name", "AWS_LAMBDA_FUNCTION_NAME", str),  # Lambda sets it
     ("log_level", "LOG_LEVEL", _log_level),  # the logger reads it, too
+    ("log_accepted", "LOG_ACCEPTED", _true_or_false),
     ("gateway", "GATEWAY", str),
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_declaration", "GATEWAY_DECLARATION", str),

@@ -18,7 +18,8 @@ class Usage:
     """Units as AWS bills them.
 
     A write unit is up to 1 KB of an item or of an index, a read unit up to 4 KB read consistently (half of one
-    otherwise), a queue request up to 64 KB. `gb_seconds` are those of functions, by their duration and memory.
+    otherwise), a queue request up to 64 KB. `gb_seconds` are those of functions, by their duration and memory. Of logs
+    the bytes that are taken in count, of transfer those that leave for the gateway.
     """
 
     write_units: float = 0.0
@@ -26,6 +27,8 @@ class Usage:
     queue_requests: float = 0.0
     invocations: float = 0.0
     gb_seconds: float = 0.0
+    log_bytes: float = 0.0
+    bytes_out: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Usage)))
@@ -51,21 +54,31 @@ class Prices:
         return sum(self.lines(usage).values())
 
 
-# aws.amazon.com: /dynamodb/pricing/on-demand, /sqs/pricing (standard queues), /lambda/pricing (arm64, first tier).
+# aws.amazon.com: /dynamodb/pricing/on-demand, /sqs/pricing (standard queues), /lambda/pricing (arm64, first tier),
+# /cloudwatch/pricing (logs of Lambda, first 10 TB, $0.50 a GB), /ec2/pricing/on-demand (out to the Internet, first
+# 10 TB, $0.09 a GB).
 PRICES = Prices(
     as_of=date(2026, 11, 24),
     region="us-east-1",
-    per_million=Usage(write_units=0.625, read_units=0.125, queue_requests=0.40, invocations=0.20, gb_seconds=13.3334),
+    per_million=Usage(
+        write_units=0.625,
+        read_units=0.125,
+        queue_requests=0.40,
+        invocations=0.20,
+        gb_seconds=13.3334,
+        log_bytes=0.0005,
+        bytes_out=0.00009,
+    ),
 )
 
 # What `make cost` measures: of a mailing by itself, of a row that dispatch writes, of a hint that a sender gets, and of
 # a message that it looks at for one, without the writes of the ledger, which are counted as they are made. A test
 # compares them with what is measured.
-MAILING = Usage(write_units=112, read_units=125, queue_requests=110, invocations=40, gb_seconds=2.2)
-ROW = Usage(write_units=0.01, read_units=0.07, queue_requests=0.021, gb_seconds=0.0005)
+MAILING = Usage(write_units=112, read_units=125, queue_requests=110, invocations=40, gb_seconds=2.2, log_bytes=23_500)
+ROW = Usage(write_units=0.01, read_units=0.07, queue_requests=0.021, gb_seconds=0.0005, log_bytes=1)
 HINT = Usage(queue_requests=0.18, invocations=0.077)
-LOOK = Usage(write_units=0.026, read_units=0.65)
-LOOK_SECONDS = 0.0039  # of a sender, where the gateway answers in 100 ms
+LOOK = Usage(write_units=0.026, read_units=0.65, log_bytes=13.5, bytes_out=830)
+LOOK_SECONDS = 0.0055  # of a sender, where the gateway answers in 100 ms
 WRITES_OF_A_BUCKET = 2.2  # claims and outcomes; one bucket in eight is of more than 1 KB
 SENDER_GB = 1.0
 

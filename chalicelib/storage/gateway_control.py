@@ -101,7 +101,8 @@ class ControlRepository:
     def taken_until(self, name: str) -> datetime:
         """The first moment that a pace leaves free."""
         with translated("settings"):
-            return _EPOCH + timedelta(microseconds=self._paces([name])[name].next_at)
+            rows = list(self._model.query(_PACES, self._model.name == name, consistent_read=True))
+        return _EPOCH + timedelta(microseconds=int(rows[0].next_at) if rows else 0)
 
     def _paces(self, names: Iterable[str]) -> dict[str, Pace]:
         found = dict.fromkeys(names, Pace())

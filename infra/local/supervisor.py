@@ -127,6 +127,7 @@ class Run:
             use_given(environ)
         keep_loopback_direct(environ)
         call_for_all_senders(environ)
+        environ["LOG_ACCEPTED"] = environ.get("LOG_ACCEPTED", "").strip() or "true"  # which costs nothing here
         report_into_files(environ, self._directory.reports)
         if self._sandbox is not None:
             self._sandbox.await_ready()

@@ -54,7 +54,7 @@ def run(environ: Mapping[str, str], about: str) -> tuple[list[Line], str]:
     note = (
         ""
         if found["complete"]
-        else "only some messages of the ledger are shown; the log has all of them, as long as it is kept"
+        else "only some messages of the ledger are shown; the log has what else it was told to have (LOG_ACCEPTED)"
     )
     return sorted(lines, key=lambda line: line.at), note
 
@@ -93,6 +93,9 @@ def _record_lines(text: str, about: str) -> Iterator[Line]:
         for entry in messages:
             if about in (record["mailing_id"], entry["message_id"], entry["client_id"]):
                 yield _message_line(at, entry)
+        unnamed = record.get("accepted", 0) - sum(entry["status"] == "sent" for entry in messages)
+        if about == record["mailing_id"] and unnamed:
+            yield Line(at, "messages accepted", "", str(unnamed))
     elif record["message"] == "request":
         asked = f"{record['method']} {record['route']}"
         by = f"by {record['username']}" if "username" in record else None

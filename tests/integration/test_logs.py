@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.messages import Outcome, parse_message_id
+from chalicelib.domain.reasons import Cause
+from chalicelib.gateways.base import Answer
 from chalicelib.observability import invocation, logger
 from tests.support.api import Api, new_api
+from tests.support.campaign import new_campaign
 from tests.support.full_run import TEXT, FullRun, captured, full_run
 
 FUNCTIONS = {"api", "tick", "report", "dispatcher", "sender"}
@@ -62,6 +65,25 @@ def test_every_attempt_is_told_with_ids_outcome_and_duration(run: FullRun) -> No
         assert entry["attempt"] >= 1
         assert datetime.fromisoformat(entry["at"])
     assert {entry["outcome"] for entry in attempts} == {outcome.value for outcome in Outcome}
+
+
+def test_accepted_messages_are_counted_and_not_named_unless_that_is_asked_for() -> None:
+    """Expects the ids of all others, also of who was refused before."""
+    with captured() as text, new_campaign() as campaign:
+        refused: list[int] = []
+
+        def three_in_vain(gateway_id: int, nth: int) -> Answer:
+            if len(refused) < 3 and gateway_id not in refused:
+                refused.append(gateway_id)
+            return Answer(Outcome.REFUSED, Cause.http(400), 400) if gateway_id in refused else Answer(Outcome.ACCEPTED)
+
+        campaign.world.gateway.script = three_in_vain
+        mailing_id = campaign.send(30)
+    records = [json.loads(line) for line in text.getvalue().splitlines() if '"messages delivered"' in line]
+    assert {record["mailing_id"] for record in records} == {mailing_id}
+    assert sum(record["accepted"] for record in records) == 27
+    named = [entry for record in records for entry in record.get("messages", [])]
+    assert [(entry["status"], entry["outcome"]) for entry in named] == [("failed", "refused")] * 3
 
 
 def test_messages_that_are_not_called_are_told_too(run: FullRun) -> None:

@@ -75,7 +75,9 @@ def full_run() -> FullRun:
     run = FullRun()
     with TemporaryDirectory() as directory, captured() as text:
         mail = {"report_to": "ops@example.com", "report_from": "reports@example.com"}
-        with new_campaign(**mail, mail_url=Path(directory).as_uri(), circuit_threshold=3) as campaign:
+        with new_campaign(
+            **mail, mail_url=Path(directory).as_uri(), circuit_threshold=3, log_accepted=True
+        ) as campaign:
             _everything(campaign, run)
             _look(campaign, run)
     run.log = text.getvalue()

@@ -1,23 +1,38 @@
-"""What the log says of a batch: one record for each mailing, since one for each message would cost too much."""
+"""What the log says of a batch: one record for each mailing, since one for each message would cost too much.
+
+Messages that the gateway accepted are a number in it: the ledger has them, and to name each takes 200 bytes of log.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from ...domain.messages import Attempt, Message
+from ...domain.statuses import MessageStatus
 from ...observability import logger
 from .batch import Batch
 
 Entry = dict[str, str | int]
 
 
-def tell(batch: Batch, size: int) -> None:
-    """Tell what came of a batch for so many messages: every attempt, and every change of state."""
+def tell(batch: Batch, size: int, names_accepted: bool) -> None:
+    """Tell what came of a batch for so many messages: every attempt, and every change of state.
+
+    Messages that were sent are only counted unless they are to be named, too.
+    """
     by_mailing: defaultdict[str, list[Entry]] = defaultdict(list)
+    accepted: Counter[str] = Counter()
     for message, attempt in batch.told:
-        by_mailing[message.mailing_id].append(_entry(message, attempt))
+        accepted[message.mailing_id] += message.status is MessageStatus.SENT
+        entries = by_mailing[message.mailing_id]
+        if names_accepted or message.status is not MessageStatus.SENT:
+            entries.append(_entry(message, attempt))
     for mailing_id, entries in by_mailing.items():
-        logger.info("messages delivered", mailing_id=mailing_id, size=size, kept=len(batch.kept), messages=entries)
+        record: dict[str, object] = {"mailing_id": mailing_id, "size": size, "kept": len(batch.kept)}
+        record["accepted"] = accepted[mailing_id]
+        if entries:
+            record["messages"] = entries
+        logger.info("messages delivered", extra=record)
 
 
 def _entry(message: Message, attempt: Attempt | None) -> Entry:

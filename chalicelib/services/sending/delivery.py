@@ -92,7 +92,7 @@ class Delivery:
         self._outcomes.count(batch)
         staying = self._put_off(wanted, batch)
         _measure(batch, len(wanted))
-        tell(batch, len(wanted))
+        tell(batch, len(wanted), self._settings.log_accepted)
         return staying
 
     def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
