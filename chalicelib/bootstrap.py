@@ -13,6 +13,7 @@ from .aws_clients import aws_client
 from .clock import Backoff, SystemClock
 from .config import Settings
 from .domain.clients import ClientIds
+from .domain.gateway_paces import GatewayPaces
 from .domain.mailings import OnUnknown
 from .domain.messages import RetryPolicy
 from .gateways import create_gateway
@@ -115,6 +116,7 @@ def build(
     executor: Executor | None = None,
     tables: Tables | None = None,
     client_ids: ClientIds | None = None,
+    counts_parts: bool = False,
 ) -> Services:
     """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet."""
     clock = clock or SystemClock()
@@ -143,7 +145,11 @@ def build(
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingCache(mailings, clock)
     control = GatewayControlService(
-        ControlRepository(tables, dynamodb, backoff), settings.circuit_threshold, clock, rng
+        ControlRepository(tables, dynamodb, backoff),
+        settings.circuit_threshold,
+        clock,
+        rng,
+        GatewayPaces(counts_parts=counts_parts),
     )
     at_once = AtOnce(executor)
     feeder = Feeder(

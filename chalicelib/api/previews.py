@@ -69,15 +69,16 @@ class TextView(View):
 class WindowView(View):
     """The time left to send, and the time needed.
 
-    `rate` is the lower of the mailing's and the gateway's rate, in messages per second; if neither is set, the time
-    needed is unknown and counts as enough. `seconds_needed` is the time at that rate without a break; `finishes_at`
-    also respects the clients' local hours. Both are estimates: a slow gateway and retries take longer.
+    `rate` is the lower of the mailing's and the gateway's rate, in messages per second; a gateway's rate in SMS parts
+    is divided by the parts of the text. If neither is set, the time needed is unknown and counts as enough.
+    `seconds_needed` is the time at that rate without a break; `finishes_at` also respects the clients' local hours.
+    Both are estimates: a slow gateway and retries take longer.
     """
 
     starts_at: MomentOut
     ends_at: MomentOut
     seconds: float
-    rate: int | None
+    rate: float | None
     seconds_needed: float | None
     finishes_at: MomentOut | None
     long_enough: bool
@@ -136,7 +137,7 @@ def _window(preview: Preview) -> WindowView:
         starts_at=preview.starts_at,
         ends_at=preview.ends_at,
         seconds=max(0.0, (preview.ends_at - preview.starts_at).total_seconds()),
-        rate=plan.rate,
+        rate=None if plan.rate is None else round(plan.rate, 2),
         seconds_needed=plan.needed.total_seconds() if plan.needed is not None else None,
         finishes_at=plan.finishes_at,
         long_enough=plan.long_enough,

@@ -25,7 +25,7 @@ class Forecast:
     sight. It is an estimate: retries and a slow gateway take longer.
     """
 
-    rate: int | None
+    rate: float | None
     needed: timedelta | None
     finishes_at: datetime | None
     long_enough: bool
@@ -41,7 +41,7 @@ def left_out(window: LocalWindow | None, timezone: str, start: datetime, end: da
 
 
 def forecast(
-    recipients: Mapping[str, int], window: LocalWindow | None, rate: int | None, start: datetime, end: datetime
+    recipients: Mapping[str, int], window: LocalWindow | None, rate: float | None, start: datetime, end: datetime
 ) -> Forecast:
     """The forecast for so many recipients of each time zone, all of whom can be reached at some moment."""
     total = sum(recipients.values())
@@ -82,7 +82,7 @@ def _open_at(
     return found
 
 
-def _send(left: Counter[str], opened: Mapping[str, list[Interval]], rate: int) -> datetime | None:
+def _send(left: Counter[str], opened: Mapping[str, list[Interval]], rate: float) -> datetime | None:
     """Take what the rate allows from what is left, first for those whose hours end first. When the last one is sent."""
     moments = sorted({moment for intervals in opened.values() for interval in intervals for moment in interval})
     for since, until in pairwise(moments):

@@ -60,7 +60,8 @@ class GatewayChange:
 
 @dataclass(frozen=True, slots=True)
 class GatewayControl:
-    """The shared state of the gateway. `rate` is messages a second over all mailings, None without a limit.
+    """The shared state of the gateway. `rate` is messages a second over all mailings, None without a limit; SMS parts
+    if the gateway counts those.
 
     The circuit is closed if `retry_at` is None. An operator's hold keeps it open until an operator closes it.
     `slowed_to` is the pace, in messages a second, to which the gateway made senders slow down at `slowed_at`; nothing
@@ -98,9 +99,13 @@ class GatewayControl:
             return self.slowed_to * 2 ** min(20.0, span / DOUBLED_IN)
         return self.slowed_to + max(FASTER_AT_LEAST, self.slowed_to * FASTER) * span.total_seconds()
 
-    def limit(self, now: datetime) -> float | None:
-        """Messages a second that may leave now: the smaller one of what is set and what the gateway takes."""
-        return min((rate for rate in (self.rate, self.pace(now)) if rate is not None), default=None)
+    def limit(self, now: datetime, weight: float = 1) -> float | None:
+        """Messages a second that may leave now: the smaller one of what is set and what the gateway takes.
+
+        `weight` is how many of what `rate` counts each message is.
+        """
+        rate = self.rate and self.rate / weight
+        return min((one for one in (rate, self.pace(now)) if one is not None), default=None)
 
     def slowed(self, now: datetime, taken: int, share: float, retry_after: float) -> GatewayControl:
         """A slower pace, after the gateway said "too many".

@@ -15,6 +15,7 @@ from .local_window import LocalWindow
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
+MOST_PARTS = 49  # that such a text makes: if it is all emoji, 33 of them fit one part
 MAX_SEGMENT_VALUES = 50
 MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start

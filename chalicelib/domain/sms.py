@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -41,6 +42,12 @@ def sms_parts(text: str) -> SmsParts:
     per_part = _SINGLE[encoding] if alone else _PART[encoding]
     forcing = "".join(dict.fromkeys(foreign))[:_FORCING_SHOWN]
     return SmsParts(encoding, len(text), units, parts, per_part, forcing)
+
+
+@lru_cache(maxsize=256)
+def part_count(text: str) -> int:
+    """How many parts a text makes, remembered: it is asked for each message of a mailing, again and again."""
+    return sms_parts(text).parts
 
 
 def _packed(sizes: Iterable[int], room: int) -> int:

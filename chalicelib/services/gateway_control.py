@@ -15,17 +15,16 @@ from ..domain.deadlines import is_over
 from ..domain.errors import Invalid, Unavailable
 from ..domain.faults import Fault
 from ..domain.gateway_control import ONE_ROUND, GatewayChange, GatewayControl, check_reason
+from ..domain.gateway_paces import GatewayPaces
 from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
+from ..domain.pace import Spacing
 from ..observability import logger
 from ..storage.gateway_control import ControlRepository
 
 MAX_AGE = timedelta(seconds=1)
-MAX_RATE = 10_000  # messages a second
-# Calls may start this much later than their moment. The gaps between moments are longer by it, so that even then no
-# second sees more calls than the rate.
-TOLERANCE = timedelta(milliseconds=100)
+MAX_RATE = 10_000  # messages, or SMS parts, a second
 HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
 CHANGING_HORIZON = timedelta(
     seconds=1.5
@@ -74,11 +73,19 @@ class Booking:
 class GatewayControlService:
     """What every sender knows of the gateway is at most a second old, and read once a second at most."""
 
-    def __init__(self, repository: ControlRepository, threshold: int, clock: SystemClock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        repository: ControlRepository,
+        threshold: int,
+        clock: SystemClock,
+        rng: random.Random,
+        paces: GatewayPaces,
+    ) -> None:
         self._repository = repository
         self._threshold = threshold
         self._clock = clock
         self._rng = rng
+        self._paces = paces
         self._lock = threading.Lock()
         self._known: GatewayControl | None = None
         self._known_at = clock.now()
@@ -235,25 +242,21 @@ class GatewayControlService:
         logger.info("gateway asks for a lower rate", messages=len(throttled), pace=round(control.slowed_to, 1))
         return True
 
-    def spread(self, messages: int) -> float:
-        """Seconds within which so many messages that the gateway had too many of are to be tried again."""
-        return messages / (self.state().limit(self._clock.now()) or messages)
+    def weight(self, mailing: Mailing) -> int:
+        """How many of what the gateway's rate counts each message of a mailing is: SMS parts, or one message."""
+        return self._paces.weight(mailing)
 
-    def paces(self, mailing: Mailing, since: datetime | None = None) -> dict[str, int]:
-        """The paces that a mailing's messages must keep now, by name, with the microseconds between messages.
+    def limit(self, mailings: Sequence[Mailing]) -> float | None:
+        """What may leave a second, as `weight` counts, while these mailings get equal shares; None without a limit."""
+        return self._paces.limit(mailings, self.state(), self._clock.now())
 
-        The name says what sets the pace, so that moments booked before a change are known to belong to another pace.
-        """
-        control, now = self.state(since), self._clock.now()
-        rates = {"gateway": control.rate, f"mailing-{mailing.mailing_id}": mailing.rate_limit}
-        paces = {
-            f"{name}@{rate}": int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1
-            for name, rate in rates.items()
-            if rate
-        }
-        if pace := control.pace(now):
-            paces[f"taken@{control.slowed_at:%H%M%S.%f}"] = int(1_000_000 / pace) + 1
-        return paces
+    def spread(self, throttled: Sequence[Mailing]) -> float:
+        """Seconds within which to retry messages, one of each mailing given, that the gateway had too many of."""
+        return self._paces.spread(throttled, self.state(), self._clock.now())
+
+    def paces(self, mailing: Mailing, since: datetime | None = None) -> dict[str, Spacing]:
+        """The paces that a mailing's messages must keep now, by name, with what each message takes of it."""
+        return self._paces.of(mailing, self.state(since), self._clock.now())
 
     def book(self, mailing: Mailing, wanted: int, *, beside_others: bool = False) -> Booking | None:
         """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep.
@@ -274,10 +277,10 @@ class GatewayControlService:
         moments = self._repository.reserve(paces, wanted, start, end - start)
         return Booking(frozenset(paces), moments, start)
 
-    def _book_near(self, paces: dict[str, int], wanted: int, start: datetime, near: timedelta) -> Booking:
+    def _book_near(self, paces: dict[str, Spacing], wanted: int, start: datetime, near: timedelta) -> Booking:
         """Moments of a mailing's own pace, which nobody else has to keep."""
         moments = self._repository.reserve(paces, wanted, start, near)
-        (gap,) = (timedelta(microseconds=gap) for gap in paces.values())
+        (gap,) = (timedelta(microseconds=one.span) for one in paces.values())
         free = moments[-1] + gap if moments else start + near  # or a little later
         return Booking(frozenset(paces), moments, start, (free - near, gap))
 
@@ -294,7 +297,10 @@ class GatewayControlService:
     # -- for operators
 
     def set_rate(self, rate: int | None, by: str) -> GatewayControl:
-        """Set the gateway's rate, in messages per second, None for no limit. It takes effect within a second."""
+        """Set the gateway's rate per second, of messages or of SMS parts, None for no limit.
+
+        It takes effect within a second. Raises Invalid if it is out of range.
+        """
         if rate is not None and not 1 <= rate <= MAX_RATE:
             raise Invalid.of("rate", Fault.RATE, most=MAX_RATE)
         return self._update(

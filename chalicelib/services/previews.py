@@ -77,6 +77,7 @@ class PreviewService:
         recipients: Counter[str] = Counter()
         for (timezone, _), count in reached.items():
             recipients[timezone] += count
-        rates = [rate for rate in (mailing.rate_limit, self._control.state().rate) if rate]
+        gateways = self._control.state().rate
+        rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
         return Preview(matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan)

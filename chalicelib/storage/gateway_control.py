@@ -14,7 +14,7 @@ from ..clock import Backoff
 from ..domain.deadlines import APART
 from ..domain.errors import Unavailable
 from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
-from ..domain.pace import Pace, book
+from ..domain.pace import Pace, Spacing, Taken, book
 from ..domain.reasons import Cause, parse_with_words
 from .dynamodb import Item, read_items, transact, translated, was_refused
 from .models import SettingModel, Tables, from_ms, to_ms
@@ -81,19 +81,20 @@ class ControlRepository:
             left = rows.last_evaluated_key
         return changes, left["name"]["S"] if left else ""
 
-    def reserve(self, gaps: dict[str, int], wanted: int, now: datetime, horizon: timedelta) -> list[datetime]:
+    def reserve(self, paces: dict[str, Spacing], wanted: int, now: datetime, horizon: timedelta) -> list[datetime]:
         """Up to `wanted` moments at which one call each may start, none after the horizon.
 
-        Nobody else is given the same moments. `gaps` names the paces that they have to keep, and the microseconds from
-        one moment of it to the next. Fewer moments, or none, where others have taken them up to the horizon.
+        Nobody else is given the same moments. `paces` names the paces that they have to keep, and what a message takes
+        of each. Fewer moments, or none, where others have taken them up to the horizon.
         """
         now_us = to_ms(now) * 1000
         last_us = now_us + horizon // timedelta(microseconds=1)
         with translated("settings"):
             for tries in range(1, _TRIES + 1):
-                old = {name: pace.sane(last_us + gaps[name] + _FAR_US) for name, pace in self._paces(gaps).items()}
-                moments, new = book(list(old.values()), list(gaps.values()), wanted, now_us, last_us)
-                if not moments or self._replace(dict(zip(gaps, new, strict=True)), now):
+                found = self._paces(paces)
+                old = [found[name].sane(last_us + one.gap * one.heaviest + _FAR_US) for name, one in paces.items()]
+                moments, new = book(old, list(paces.values()), wanted, now_us, last_us)
+                if not moments or self._replace(dict(zip(paces, new, strict=True)), now):
                     return [_EPOCH + timedelta(microseconds=moment) for moment in moments]
                 self._backoff.wait(tries)
         raise Unavailable("settings: too many senders reserve at once")
@@ -111,7 +112,9 @@ class ControlRepository:
         for item in read_items(self._dynamodb, self._backoff, table, keys, consistent=True):
             row = self._model.from_raw_data(item)
             apart: list[Any] = row.apart
-            found[row.name] = Pace(int(row.next_at), tuple(map(int, apart)), int(row.revision))
+            weights: list[Any] = row.weights or [1] * len(apart)
+            taken = (Taken(int(moment), int(weight)) for moment, weight in zip(apart, weights, strict=True))
+            found[row.name] = Pace(int(row.next_at), tuple(taken), int(row.revision))
         return found
 
     def _replace(self, paces: dict[str, Pace], now: datetime) -> bool:
@@ -123,7 +126,8 @@ class ControlRepository:
                     _PACES,
                     name,
                     next_at=pace.next_at,
-                    apart=list(pace.apart),
+                    apart=[taken.moment for taken in pace.apart],
+                    weights=_weights(pace),
                     revision=pace.revision,
                     expires_at=int((now + _KEPT_FOR).timestamp()),
                 ),
@@ -149,6 +153,12 @@ class ControlRepository:
                 raise
             return False
         return True
+
+
+def _weights(pace: Pace) -> list[int] | None:
+    """What the item says of weights: nothing if there is nothing to say, for most gateways count messages."""
+    weights = [taken.weight for taken in pace.apart]
+    return weights if any(weight > 1 for weight in weights) else None
 
 
 def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:

@@ -332,6 +332,7 @@ class SettingModel(Row):
     # A pace, in microseconds since 1970
     next_at = NumberAttribute(null=True)
     apart = ListAttribute(of=NumberAttribute, null=True)
+    weights = ListAttribute(of=NumberAttribute, null=True)  # of each of those, unless all are one
     # A request that ordered a mailing
     fingerprint = UnicodeAttribute(null=True)
     mailing_id = UnicodeAttribute(null=True)

@@ -168,5 +168,6 @@ class Environments:
                 executor=executor,
                 tables=self.tables,
                 client_ids=CLIENT_IDS,
+                counts_parts=self.world.counts_parts,
                 **self.clients,
             )

@@ -50,6 +50,7 @@ class World:
     scheduler: Scheduler
     sqs: Any
     limits: TableLimits
+    counts_parts: bool = False
     workers: Environments | None = None
 
     def add_clients(self, count: int, *, tag: str = "vip", operator: str = "916", **fields: Any) -> list[Client]:
@@ -197,6 +198,7 @@ def new_world(
     aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
         recognises = settings.pop("gateway_recognises_ids", True)
+        counts_parts = settings.pop("counts_parts", False)
         configured = Settings(gateway_recognises_ids=recognises, **settings)
         clock = VirtualClock(traveller, START)
         scheduler = Scheduler(clock, random.Random(seed))
@@ -217,7 +219,7 @@ def new_world(
             source.receiving = TurnLock(scheduler)
         if sender_batch:
             runner.sources["sender"].batch_size = sender_batch
-        world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits)
+        world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits, counts_parts)
         crew = Environments(world, tables, clients, seed, threads, killed_in_time)
         world.services = crew.build(clock, random.Random(seed), InlineExecutor())
         world.workers = crew

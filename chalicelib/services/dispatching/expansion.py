@@ -198,7 +198,7 @@ class Expander:
         control = self._control.state()
         if obstacle(mailing, now) or control.open:
             return 0
-        limit = control.limit(now)
+        limit = control.limit(now, self._control.weight(mailing))
         rates = [rate for rate in (mailing.rate_limit, limit) if rate]
         if not rates:
             return PAGE if not shard.cursor or self._send_queue.depth() < self._little else 0

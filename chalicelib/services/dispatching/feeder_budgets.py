@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ..gateway_control import HORIZON, TOLERANCE
+from ...domain.gateway_paces import TOLERANCE
+from ..gateway_control import HORIZON
 
 GATEWAY = ""  # the name of its rate; others are those of mailings
 # Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.
@@ -15,7 +16,10 @@ NEARLY = timedelta(seconds=0.3)
 
 
 class Budgets:
-    """What each rate has let through. Messages count once they have hints."""
+    """What each rate has let through. Messages count once they have hints.
+
+    Those of mailings are of messages; the gateway's may be of something that a message is several of.
+    """
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock
@@ -23,7 +27,7 @@ class Budgets:
         self._next_at: datetime | None = None
 
     def of(self, name: str, rate: float, ahead: timedelta = AHEAD) -> int:
-        """How many messages a rate lets through now: what is due since the last look, and so far ahead."""
+        """How much a rate lets through now: what is due since the last look, and so far ahead."""
         now = self._clock.now()
         per_second = rate / (1 + TOLERANCE.total_seconds())
         most = max(1.0, per_second * ahead.total_seconds())
@@ -40,9 +44,9 @@ class Budgets:
         next_at, self._next_at = self._next_at, None
         return None if next_at is None else max(0.0, (next_at - self._clock.now()).total_seconds())
 
-    def spend(self, mailing_id: str, count: int) -> None:
-        """Count messages of a mailing that have got their hints."""
-        for name in (GATEWAY, mailing_id):
+    def spend(self, mailing_id: str, count: int, weight: int = 1) -> None:
+        """Count messages of a mailing that have got their hints, each of them as so much of the gateway's rate."""
+        for name, spent in ((GATEWAY, count * weight), (mailing_id, count)):
             if name in self._left:
                 left, since = self._left[name]
-                self._left[name] = left - count, since
+                self._left[name] = left - spent, since

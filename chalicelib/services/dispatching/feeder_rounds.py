@@ -142,7 +142,8 @@ class FeederRounds:
             return not self._control_now().open
         ready = [known for known in self._known.values() if known.has_work(now)]
         self._rng.shuffle(ready)
-        fed = self._feed_all(ready, control.limit(now))
+        limit = self._control.limit([known.state.mailing for known in ready if known.state])
+        fed = self._feed_all(ready, limit)
         if fed:
             self._idle = _IDLE[0]
         self._forget()
@@ -187,7 +188,11 @@ class FeederRounds:
     # -- shares
 
     def _feed_all(self, ready: Sequence[Known], rate: float | None) -> int:
-        """Feed those who have waited longest for their turn; how many messages, or rows that were gone past."""
+        """Feed those who have waited longest for their turn; how many messages, or rows that were gone past.
+
+        With a rate all of it is counted as the rate counts: a message may take several of what there is room for. If
+        the last one takes more than is left, the next round gets less.
+        """
         high = self._settings.queue_high_water
         room = high - self._send_queue.depth() if ready else 0
         if room < high // 4:
@@ -211,13 +216,14 @@ class FeederRounds:
             known.turn, state = self._turn, known.state
             if known.mailing_id not in self._known or state is None or not known.has_work(now):
                 continue
-            share = min(room, _SMALL)
+            weight = self._control.weight(state.mailing) if rate else 1
+            share = min(math.ceil(room / weight), _SMALL)
             if place < len(sure):
-                share = math.ceil((room - given) / (len(sure) - place))
+                share = math.ceil((room - given) / (len(sure) - place) / weight)
             if state.mailing.rate_limit:
                 share = min(share, self._of_its_rate(known, state.mailing.rate_limit, rate))
             if place < len(sure):
-                given += max(0, share)
+                given += max(0, share * weight)
             if share > 0:
                 portions += ((known, portion) for portion in self._portions(known, state, share, now))
         return self._feed(portions)
@@ -248,7 +254,7 @@ class FeederRounds:
         for (known, portion), came in zip(portions, done, strict=True):
             now = self._clock.now()
             measure(MESSAGES_DISPATCHED, came.hinted)
-            self._budgets.spend(known.mailing_id, came.hinted)
+            self._budgets.spend(known.mailing_id, came.hinted, self._control.weight(portion.state.mailing))
             if came.hinted:
                 known.fed_at = now
             if portion.parked:

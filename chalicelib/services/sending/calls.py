@@ -14,13 +14,14 @@ from ...clock import SystemClock
 from ...config import Settings
 from ...domain.deadlines import is_over
 from ...domain.errors import Unavailable
+from ...domain.gateway_paces import TOLERANCE
 from ...domain.messages import Attempt, MessageKey, Outcome
 from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import Obstacle, deferral, obstacle, valid_until
 from ...gateways.base import Answer, Gateway, NotNow, Outgoing
 from ...observability import logger
 from ...storage.clients import ClientRepository
-from ..gateway_control import HORIZON, TOLERANCE, GatewayControlService
+from ..gateway_control import HORIZON, GatewayControlService
 from .batch import Job, Result
 from .mailing_cache import MailingCache
 

@@ -87,7 +87,7 @@ class Outcomes:
         """
         now = self._clock.now()
         batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
-        throttled = sum(isinstance(one, Attempt) and one.outcome is Outcome.THROTTLED for _, one in done)
+        throttled = [job.mailing for job, one in done if isinstance(one, Attempt) and one.outcome is Outcome.THROTTLED]
         aside = _ASIDE + (self._control.spread(throttled) if throttled else 0.0)
         written = [(job, result, *self._after(job, result, now, aside, probe=batch.probed)) for job, result in done]
         applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting
+from chalicelib.domain.pace import Spacing
 from chalicelib.domain.reasons import Cause
 from tests.factories import START, GatewayControlFactory
 from tests.integration.storage.engines import Store
@@ -152,7 +153,7 @@ HORIZON = timedelta(seconds=4)
 
 def test_no_moment_is_given_twice(store: Store) -> None:
     """Whoever asks later gets later ones, none before now and none after the horizon."""
-    gaps = {"gateway": 1_000_000}
+    gaps = {"gateway": Spacing(1_000_000)}
     assert store.control.reserve(gaps, 2, START, HORIZON) == [START, START + SECOND]
     assert store.control.reserve(gaps, 9, START, HORIZON) == [
         START + 2 * SECOND,
@@ -165,16 +166,35 @@ def test_no_moment_is_given_twice(store: Store) -> None:
 
 def test_a_mailing_keeps_its_own_pace_and_the_gateways(store: Store) -> None:
     """All paces are written or none; another mailing takes the moments in between."""
-    slow = store.control.reserve({"gateway": 500_000, "mailing-a": 2_000_000}, 3, START, HORIZON)
-    quick = store.control.reserve({"gateway": 500_000, "mailing-b": 500_000}, 3, START, HORIZON)
+    slow = store.control.reserve({"gateway": Spacing(500_000), "mailing-a": Spacing(2_000_000)}, 3, START, HORIZON)
+    quick = store.control.reserve({"gateway": Spacing(500_000), "mailing-b": Spacing(500_000)}, 3, START, HORIZON)
     assert slow == [START, START + 2 * SECOND, START + 4 * SECOND]
     assert quick == [START + 0.5 * SECOND, START + SECOND, START + 1.5 * SECOND]
+
+
+def test_moments_that_a_message_takes_are_remembered_as_many(store: Store) -> None:
+    """A slow mailing's messages weigh three and two; whoever books later finds what is left between them."""
+    for weight, name in ((3, "mailing-a"), (2, "mailing-b")):
+        slow = {"gateway": Spacing(250_000, weight, 10), name: Spacing(2_000_000)}
+        store.control.reserve(slow, 2, START + (3 - weight) * SECOND, HORIZON)
+    (row,) = store.tables.settings.query("paces", store.tables.settings.name == "gateway")
+    assert list(row.weights) == [3, 2]  # nothing is left before the first ones
+    quick = store.control.reserve({"gateway": Spacing(250_000, 1, 10)}, 99, START, HORIZON)
+    quarters = [(moment - START) // timedelta(milliseconds=250) for moment in quick]
+    assert quarters == [6, 7, 11, 14, 15, 16]
+
+
+def test_items_of_a_gateway_that_counts_messages_hold_no_weights(store: Store) -> None:
+    """They are what they were."""
+    store.control.reserve({"gateway": Spacing(500_000), "mailing-a": Spacing(2_000_000)}, 3, START, HORIZON)
+    (row,) = store.tables.settings.query("paces", store.tables.settings.name == "gateway")
+    assert (len(row.apart), row.weights) == (2, None)
 
 
 @pytest.mark.parametrize("names", [["gateway"], ["gateway", "mailing-a"]])
 def test_a_sender_that_comes_in_between_is_noticed(faulty: Store, names: list[str]) -> None:
     """Its moments are its own: the other one looks again, and takes those after them."""
-    gaps = dict.fromkeys(names, 1_000_000)
+    gaps = dict.fromkeys(names, Spacing(1_000_000))
     meddled: list[list[object]] = []
 
     def meddle(call: Call) -> None:
@@ -190,8 +210,8 @@ def test_a_sender_that_comes_in_between_is_noticed(faulty: Store, names: list[st
 def test_a_lost_answer_wastes_moments_and_gives_none_twice(faulty: Store) -> None:
     """The repeat is refused; it cannot be known whose the first ones are."""
     faulty.aws.lose_answers("dynamodb.PutItem")
-    given = faulty.control.reserve({"gateway": 1_000_000}, 2, START, HORIZON)
-    given += faulty.control.reserve({"gateway": 1_000_000}, 2, START, 10 * HORIZON)
+    given = faulty.control.reserve({"gateway": Spacing(1_000_000)}, 2, START, HORIZON)
+    given += faulty.control.reserve({"gateway": Spacing(1_000_000)}, 2, START, 10 * HORIZON)
     assert len(set(given)) == 4
     assert min(given) >= START
 
@@ -200,7 +220,7 @@ def test_reserving_ends_though_others_never_let_it_through(faulty: Store) -> Non
     """After ten tries."""
     faulty.aws.refuse("dynamodb.PutItem", "ConditionalCheckFailedException")
     with pytest.raises(Unavailable, match="too many"):
-        faulty.control.reserve({"gateway": 1_000_000}, 1, START, HORIZON)
+        faulty.control.reserve({"gateway": Spacing(1_000_000)}, 1, START, HORIZON)
     assert len(faulty.clock.waits) == 10
 
 
@@ -215,7 +235,7 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
         lambda: faulty.control.change(GatewayControl(), told),
         lambda: faulty.control.change(GatewayControl(), told.with_rate(1, START, "anna")),
         lambda: faulty.control.changes("", 10),
-        lambda: faulty.control.reserve({"gateway": 1_000_000}, 1, START, HORIZON),
+        lambda: faulty.control.reserve({"gateway": Spacing(1_000_000)}, 1, START, HORIZON),
     ):
         with pytest.raises(Unavailable):
             ask()

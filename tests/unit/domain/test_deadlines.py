@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.deadlines import APART, is_over
-from chalicelib.domain.pace import Pace
+from chalicelib.domain.pace import Pace, Taken
 from tests.factories import START as NOW
 
 SECOND = timedelta(seconds=1)
@@ -38,7 +38,7 @@ def test_no_end_is_over() -> None:
 
 def test_a_pace_forgets_moments_that_nobody_can_have_taken() -> None:
     """Expects its place among the revisions to stay, so that writers still see each other."""
-    pace = Pace(next_at=5_000, apart=(7_000, 9_000), revision=3)
+    pace = Pace(next_at=5_000, apart=(Taken(7_000), Taken(9_000, 3)), revision=3)
     assert pace.sane(10_000) == pace
-    assert pace.sane(8_000) == Pace(5_000, (7_000,), 3)
+    assert pace.sane(8_000) == Pace(5_000, (Taken(7_000),), 3)
     assert pace.sane(4_000) == Pace(0, (), 3)

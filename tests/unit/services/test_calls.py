@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Contact
 from chalicelib.domain.gateway_control import GatewayControl
+from chalicelib.domain.gateway_paces import TOLERANCE, GatewayPaces
 from chalicelib.domain.mailings import Mailing, MailingState
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.gateways.base import Answer, LastLook, Outgoing
-from chalicelib.services.gateway_control import TOLERANCE, GatewayControlService
+from chalicelib.services.gateway_control import GatewayControlService
 from chalicelib.services.sending.batch import Job, Received
 from chalicelib.services.sending.calls import Caller, Calls
 from chalicelib.services.sending.mailing_cache import MailingCache
@@ -86,7 +87,7 @@ class RecordingGateway:
 def calling(tables: Tables, gateway: RecordingGateway) -> Caller:
     clock: Any = tables.clock
     repository: Any = tables
-    control = GatewayControlService(repository, 5, clock, random.Random(1))
+    control = GatewayControlService(repository, 5, clock, random.Random(1), GatewayPaces())
     return Caller(Settings.from_environment({}), repository, MailingCache(repository, clock), control, gateway, clock)  # type: ignore[arg-type]
 
 

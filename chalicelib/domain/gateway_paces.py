@@ -1,0 +1,67 @@
+"""What of its paces each message takes at a gateway whose limits are of messages, or of the SMS parts of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .gateway_control import GatewayControl
+from .mailings import MOST_PARTS, Mailing
+from .pace import Spacing
+from .sms import part_count
+
+# Calls may start this much later than their moment. The gaps between moments are longer by it, so that even then no
+# second sees more calls than the rate.
+TOLERANCE = timedelta(milliseconds=100)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPaces:
+    """`counts_parts` says that the gateway's rate is of SMS parts, not of messages.
+
+    A mailing's own rate is of messages. So is the pace that a gateway which says "too many" makes senders keep: that
+    is said of calls, whatever the reason.
+    """
+
+    counts_parts: bool = False
+
+    def weight(self, mailing: Mailing) -> int:
+        """How many of what the gateway's rate counts each message of a mailing is: SMS parts, or one message."""
+        return part_count(mailing.text) if self.counts_parts else 1
+
+    def of(self, mailing: Mailing, control: GatewayControl, now: datetime) -> dict[str, Spacing]:
+        """The paces that a mailing's messages must keep now, by name, with what each message takes of it.
+
+        The name says what sets the pace, so that moments booked before a change are known to belong to another pace.
+        What a message weighs is not in it: that follows from the text which it is sent with.
+        """
+        paces: dict[str, Spacing] = {}
+        if control.rate:
+            heaviest = MOST_PARTS if self.counts_parts else 1
+            paces[f"gateway@{control.rate}"] = Spacing(_gap(control.rate), self.weight(mailing), heaviest)
+        if mailing.rate_limit:
+            paces[f"mailing-{mailing.mailing_id}@{mailing.rate_limit}"] = Spacing(_gap(mailing.rate_limit))
+        if pace := control.pace(now):
+            paces[f"taken@{control.slowed_at:%H%M%S.%f}"] = Spacing(int(1_000_000 / pace) + 1)
+        return paces
+
+    def limit(self, mailings: Sequence[Mailing], control: GatewayControl, now: datetime) -> float | None:
+        """What may leave a second, as `weight` counts, while these mailings get equal shares; None without a limit."""
+        if not (self.counts_parts and mailings):
+            return control.limit(now)
+        usual = len(mailings) / sum(1 / self.weight(mailing) for mailing in mailings)
+        limit = control.limit(now, usual)
+        return None if limit is None else limit * usual
+
+    def spread(self, throttled: Sequence[Mailing], control: GatewayControl, now: datetime) -> float:
+        """Seconds within which to retry messages, one of each mailing given, that the gateway had too many of."""
+        spans = [len(throttled) / pace] if (pace := control.pace(now)) else []
+        if control.rate:
+            spans.append(sum(map(self.weight, throttled)) / control.rate)
+        return max(spans, default=1.0)
+
+
+def _gap(rate: int) -> int:
+    """Microseconds between the moments of a rate, of so many a second."""
+    return int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1

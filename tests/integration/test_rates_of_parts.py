@@ -1,0 +1,121 @@
+"""A gateway whose rate is of SMS parts: a text of three parts takes three moments of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.domain.sms import part_count
+from chalicelib.gateways.base import Answer
+from tests.support.scripted_gateway import OK, TOO_MANY
+from tests.support.world import World, new_world
+
+RATE = 10
+SHORT, LONG = "See you tomorrow at nine.", "See you tomorrow at nine. " * 15
+SECOND = timedelta(seconds=1)
+GAP = 1.1 * SECOND / RATE
+LATE = timedelta(milliseconds=100)  # that a call may start after its moment
+
+
+@pytest.fixture(params=[None, 2], ids=["large batches", "small batches"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """With senders that take as many hints as the app lets them, or few."""
+    assert (part_count(SHORT), part_count(LONG)) == (1, 3)
+    with new_world(sender_batch=request.param, counts_parts=True) as world:
+        world.services.gateway_control.set_rate(RATE, "tester")
+        yield world
+
+
+def sent(world: World, since: datetime | None = None) -> list[tuple[datetime, int]]:
+    """When how many parts were sent, in order."""
+    return sorted((call.at, part_count(call.text)) for call in world.gateway.log if not since or call.at > since)
+
+
+def seconds(calls: list[tuple[datetime, int]]) -> list[list[int]]:
+    """The parts of each message that was sent in the second which begins with a call, for each call."""
+    return [[parts for at, parts in calls if start <= at < start + SECOND] for start, _ in calls]
+
+
+def test_no_second_has_more_parts_than_the_rate_but_for_one_message(world: World) -> None:
+    """A mailing of three-part texts beside one of one-part texts, and one with a rate of its own, of messages."""
+    for tag in ("one", "three", "slow"):
+        world.add_clients(15 if tag == "slow" else 30, tag=tag)
+    mailings = [
+        world.create_mailing(tag="one", text=SHORT, lasts=86_400),
+        world.create_mailing(tag="three", text=LONG, lasts=86_400),
+        world.create_mailing(tag="slow", text=LONG, lasts=86_400, rate_limit=1),
+    ]
+    for mailing in mailings:
+        world.run_until_finished(mailing, 120)
+    assert [world.counts(mailing)["sent"] for mailing in mailings] == [30, 30, 15]
+    calls = sent(world)
+    for one in seconds(calls):
+        assert sum(one) - max(one) < RATE
+        assert sum(one) <= RATE + 2
+    assert all(later - at >= parts * GAP - LATE for (at, parts), (later, _) in pairwise(calls))
+    slow = sorted(call.at for call in world.gateway.log if call.phone_number in numbers(world, "slow"))
+    assert all(later - earlier >= SECOND for earlier, later in pairwise(slow))
+
+
+def numbers(world: World, tag: str) -> set[str]:
+    """The phone numbers of those with a tag."""
+    return {client.phone_number for client in world.everybody() if client.tag == tag}
+
+
+def test_nearly_all_of_the_rate_is_used(world: World) -> None:
+    """By two mailings of texts of one part and of three, which get about equal shares of the parts."""
+    for tag, text in (("one", SHORT), ("three", LONG)):
+        world.add_clients(60, tag=tag)
+        world.create_mailing(tag=tag, text=text, lasts=86_400)
+    world.run_for(15)
+    calls = sent(world)
+    used = sum(parts for at, parts in calls if calls[0][0] + SECOND <= at < calls[0][0] + 11 * SECOND)
+    assert used >= 0.9 * 10 * RATE / 1.1
+    messages = Counter(parts for _, parts in calls)
+    assert 0.5 <= messages[1] / (3 * messages[3]) <= 2
+
+
+def test_a_lowered_rate_holds_at_once_for_long_texts_too(world: World) -> None:
+    """No second that begins after the change sees more than it allows; what was booked faster is booked anew."""
+    world.services.gateway_control.set_rate(60, "tester")
+    world.add_clients(200)
+    world.create_mailing(text=LONG, lasts=86_400)
+    world.run_for(3.3)
+    world.services.gateway_control.set_rate(4, "tester")
+    changed_at = world.clock.now() + timedelta(milliseconds=10)  # who looked before that is on the way
+    assert len(world.gateway.log) > 30
+    world.run_for(15)
+    calls = sent(world, changed_at)
+    assert max(map(sum, seconds(calls))) <= 6
+    assert len(calls) >= 15
+
+
+def test_a_gateway_that_has_too_many_parts_costs_no_attempt(world: World) -> None:
+    """The rate is set too high for it: who is told so is sent later, whatever their text weighs, and nobody fails."""
+    taken: Counter[datetime] = Counter()
+
+    def judge(gateway_id: int, nth: int) -> Answer:
+        second, parts = world.clock.now().replace(microsecond=0), part_count(texts[gateway_id])
+        if taken[second] + parts > RATE:
+            return TOO_MANY
+        taken[second] += parts
+        return OK
+
+    world.services.gateway_control.set_rate(100, "tester")
+    world.gateway.script = judge
+    texts: dict[int, str] = {}
+    mailings = []
+    for tag, text in (("one", SHORT), ("three", LONG)):
+        clients = world.add_clients(60, tag=tag)
+        mailings.append(world.create_mailing(tag=tag, text=text, lasts=86_400))
+        texts |= {world.gateway_id(mailings[-1], client): text for client in clients}
+    for mailing in mailings:
+        world.run_until_finished(mailing, 600)
+        assert world.counts(mailing) == {"total": 60, "sent": 60}
+    refused = [call for call in world.gateway.log if call.outcome is Outcome.THROTTLED]
+    assert 0 < len(refused) < 120
