@@ -28,6 +28,7 @@ def show_settings(request: PageRequest, query: PageQuery) -> Page:
     values = {
         "control": control.state(),
         "pace": control.state().pace(request.now),
+        "counts_parts": control.counts_parts,
         "changes": changes,
         "next": query.following(after),
     }
@@ -39,9 +40,7 @@ def set_rate(request: PageRequest) -> Redirect:
     """Set the rate; an empty field is no limit."""
     given = request.form.text("rate")
     if given and not _DIGITS.fullmatch(given):
-        raise Invalid.of(
-            "rate", Fault.AS_TOLD, text=_("must be a whole number of messages per second, or empty for no limit")
-        )
+        raise Invalid.of("rate", Fault.AS_TOLD, text=_("must be a whole number, or empty for no limit"))
     request.services.gateway_control.set_rate(int(given) if given else None, request.principal.username)
     return Redirect("/admin/settings", flash=_("The rate was changed. It takes effect within seconds."))
 

@@ -45,7 +45,12 @@ UNHEARD = Family("worker_unheard_seconds", "gauge", ("worker",), "How long ago e
 CLIENTS = Family("clients", "gauge", (), "Clients")
 QUEUE = Family("queue_messages", "gauge", ("queue", "state"), "Messages that a queue holds, approximately")
 CIRCUIT = Family("gateway_circuit", "gauge", ("state",), "1 for the current state of the gateway's circuit, else 0")
-RATE = Family("gateway_rate_limit", "gauge", (), "The gateway's rate limit in messages per second, 0 for no limit")
+RATE = Family(
+    "gateway_rate_limit",
+    "gauge",
+    (),
+    "The gateway's rate limit per second, in messages or SMS parts, 0 for no limit",
+)
 CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Gateway calls by outcome")
 DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long gateway calls took")
 

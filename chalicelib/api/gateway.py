@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr
 
@@ -23,15 +22,18 @@ routes = Routes("gateway")
 class GatewayView(View):
     """The gateway's rate, and whether sending is paused.
 
-    `rate` is in messages per second for all mailings together, or null for no limit. `pace` is set after the gateway
-    said that there were too many messages (HTTP 429): so many per second are sent now, and it grows until it is no
-    longer needed and becomes null. `circuit` is `closed` while messages are sent, `open` if sending is paused because
-    the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says why, in
-    the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the
-    gateway's own words, if any. `changed_by` is empty if the service made the last change.
+    `rate` is per second for all mailings together, or null for no limit. `rate_counts` says of what it is: `messages`,
+    or SMS `parts` if the gateway counts those; a text of three parts then takes as much of it as three short ones.
+    `pace` is set after the gateway said that there were too many messages (HTTP 429): so many messages per second are
+    sent now, and it grows until it is no longer needed and becomes null. `circuit` is `closed` while messages are sent,
+    `open` if sending is paused because the gateway is failing (the next try is at `retry_at`), and `held` if an
+    operator paused it. `reason` says why, in the operator's words; if the service paused sending, there is a
+    `reason_code`, and the text ends with the gateway's own words, if any. `changed_by` is empty if the service made the
+    last change.
     """
 
     rate: int | None
+    rate_counts: Literal["messages", "parts"]
     pace: float | None
     circuit: Circuit
     opened_at: MomentOut | None
@@ -43,10 +45,12 @@ class GatewayView(View):
     changed_at: MomentOut | None
 
     @classmethod
-    def of(cls, control: GatewayControl, now: datetime) -> GatewayView:
+    def of(cls, control: GatewayControl, request: Request) -> GatewayView:
+        now, counts_parts = request.services.clock.now(), request.services.gateway_control.counts_parts
         pace = control.pace(now)
         return cls(
             rate=control.rate,
+            rate_counts="parts" if counts_parts else "messages",
             pace=None if pace is None else round(pace, 1),
             circuit=control.circuit,
             opened_at=control.opened_at,
@@ -62,7 +66,9 @@ def _why(cause: Cause | None, words: str) -> Reasoned:
 
 
 class GatewayPatch(Body):
-    """The rate from now on, or null for no limit. It takes effect within seconds."""
+    """The rate from now on, in messages or SMS parts as `rate_counts` says, or null for no limit. It takes effect
+    within seconds.
+    """
 
     model_config = example({"rate": 50})
 
@@ -112,23 +118,19 @@ class GatewayChangePage(View):
 @routes.route("GET", "/api/gateway")
 def read_gateway(request: Request) -> GatewayView:
     """Read the gateway's rate, and whether sending is paused."""
-    return GatewayView.of(request.services.gateway_control.state(), request.services.clock.now())
+    return GatewayView.of(request.services.gateway_control.state(), request)
 
 
 @routes.route("PATCH", "/api/gateway")
 def change_gateway(request: Request, body: GatewayPatch) -> GatewayView:
     """Set the gateway's rate."""
-    return GatewayView.of(
-        request.services.gateway_control.set_rate(body.rate, request.principal.username), request.services.clock.now()
-    )
+    return GatewayView.of(request.services.gateway_control.set_rate(body.rate, request.principal.username), request)
 
 
 @routes.route("POST", "/api/gateway/hold")
 def hold_gateway(request: Request, body: ReasonBody) -> GatewayView:
     """Pause all sending until it is resumed by hand."""
-    return GatewayView.of(
-        request.services.gateway_control.hold(request.principal.username, body.reason), request.services.clock.now()
-    )
+    return GatewayView.of(request.services.gateway_control.hold(request.principal.username, body.reason), request)
 
 
 @routes.route("POST", "/api/gateway/close")
@@ -136,7 +138,7 @@ def close_gateway(request: Request, body: ReasonBody) -> GatewayView:
     """Resume sending, including waiting messages. Nothing changes if sending is not paused."""
     control = request.services.gateway_control.close(request.principal.username, body.reason)
     request.services.feeder.ensure()
-    return GatewayView.of(control, request.services.clock.now())
+    return GatewayView.of(control, request)
 
 
 @routes.route("GET", "/api/gateway/changes")

@@ -79,7 +79,7 @@ class Fault(Enum):
     NOBODY_TO_SEND_TO = "match no client, and the mailing would start right away; choose other clients or a later start"
     KEY_USED = "was already used for a different request; use a new key"
     KEY = "must have 1 to %(most)s visible ASCII characters, for example a UUID"
-    RATE = "must be 1 to %(most)s messages per second, or null for no limit"
+    RATE = "must be 1 to %(most)s per second, or null for no limit"
 
     # -- of a field: users
     USERNAME = "must have 2 to 64 letters, digits, dots, dashes or underscores, and start with a letter or digit"

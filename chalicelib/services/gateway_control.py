@@ -242,6 +242,11 @@ class GatewayControlService:
         logger.info("gateway asks for a lower rate", messages=len(throttled), pace=round(control.slowed_to, 1))
         return True
 
+    @property
+    def counts_parts(self) -> bool:
+        """Whether the gateway's rate is of SMS parts, not of messages."""
+        return self._paces.counts_parts
+
     def weight(self, mailing: Mailing) -> int:
         """How many of what the gateway's rate counts each message of a mailing is: SMS parts, or one message."""
         return self._paces.weight(mailing)

@@ -157,7 +157,7 @@ def _connections() -> tuple[dict[str, Any], Tables]:
 
 
 @contextmanager
-def new_api(**configured: Any) -> Iterator[Api]:
+def new_api(*, counts_parts: bool = False, **configured: Any) -> Iterator[Api]:
     """An empty service with an admin and an operator, called as the admin."""
     aws = InProcessAws()
     with aws.installed(), quick_passwords():
@@ -165,7 +165,15 @@ def new_api(**configured: Any) -> Iterator[Api]:
         settings = Settings(gateway="sandbox", **configured)
         clients, tables = _connections()
         provision(settings, clients["dynamodb"], clients["sqs"])
-        services = build(settings, clock=clock, rng=random.Random(1), tables=tables, client_ids=CLIENT_IDS, **clients)
+        services = build(
+            settings,
+            clock=clock,
+            rng=random.Random(1),
+            tables=tables,
+            client_ids=CLIENT_IDS,
+            counts_parts=counts_parts,
+            **clients,
+        )
         with mock.patch.object(bootstrap, "get_services", return_value=services):
             api = Api(HttpFront(app, clock, "us-east-1"), services, clock, aws, clients["sqs"])
             for role in Role:

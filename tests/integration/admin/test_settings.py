@@ -17,9 +17,22 @@ def test_the_rate_is_set(browser: Browser, api: Api) -> None:
     assert "No limit." in text_of(browser.get("/admin/settings"))
     page = text_of(browser.post("/admin/settings/rate", {"rate": " 1500 "}))
     assert "1,500 messages per second for all mailings together." in page
-    assert api.get("/api/gateway").json["rate"] == 1500
+    assert "SMS part" not in page
+    told = api.get("/api/gateway").json
+    assert (told["rate"], told["rate_counts"]) == (1500, "messages")
     browser.post("/admin/settings/rate", {"rate": ""})
     assert api.get("/api/gateway").json["rate"] is None
+
+
+def test_the_rate_of_a_gateway_that_counts_parts_is_shown_as_such() -> None:
+    """Expects the page, its field and the API to say of what the rate is."""
+    with new_api(counts_parts=True) as api:
+        assert api.get("/api/gateway").json["rate_counts"] == "parts"
+        browser = Browser(api)
+        browser.sign_in()
+        page = text_of(browser.post("/admin/settings/rate", {"rate": "30"}))
+        assert "30 SMS parts per second for all mailings together. This gateway counts the SMS parts" in page
+        assert "messages per second" not in page.lower()
 
 
 @pytest.mark.parametrize("wrong", ["0", "10001", "-1", "1.5", "many", "٣"])

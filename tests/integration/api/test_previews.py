@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import ClientBodyFactory, MailingBodyFactory
-from tests.support.api import Api
+from tests.support.api import Api, new_api
 from tests.support.campaign import Campaign
 
 DAYTIME = {"from": "09:00", "until": "21:00"}
@@ -112,6 +112,23 @@ def test_the_window_is_measured_at_the_configured_rate(api: Api) -> None:
     api.pass_time(seconds=2)
     window = _preview(api, rate_limit=2, **fields)["window"]
     assert (window["seconds"], window["rate"], window["seconds_needed"], window["long_enough"]) == (8, 1, 20, False)
+
+
+def test_a_rate_of_parts_is_shared_by_the_parts_of_a_text() -> None:
+    """Expects a text of three parts to take three times as long, unless the mailing's own rate is lower still."""
+    with new_api(counts_parts=True) as api:
+        _add(api, 20)
+        api.services.gateway_control.set_rate(10, "admin")
+        api.pass_time(seconds=2)
+        for text, own, rate, needed, in_time in (
+            ("x" * 160, None, 10, 2, True),
+            ("x" * 459, None, 3.33, 6, False),
+            ("x" * 459, 2, 2, 10, False),
+            ("x" * 459, 4, 3.33, 6, False),
+        ):
+            window = _preview(api, text=text, rate_limit=own, lasts=timedelta(seconds=6))["window"]
+            assert (window["rate"], window["long_enough"]) == (rate, in_time)
+            assert window["seconds_needed"] == pytest.approx(needed)
 
 
 def test_an_ordered_mailing_has_a_preview_too(api: Api) -> None:
