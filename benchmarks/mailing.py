@@ -69,13 +69,13 @@ class Measured:
     calls: Counter[int] = field(default_factory=Counter)  # of the gateway, by the task
 
 
-def run(count: int) -> Measured:
-    """Send a mailing to so many clients, all of whom the gateway takes at once."""
+def run(count: int, operators: int = 1) -> Measured:
+    """Send a mailing to so many clients of so many operators, all of whom the gateway takes at once."""
     aws = StubbedAws()
     with new_world(seed=1, workers_of=WORKERS, aws=aws, sender_batch=None, gateway_concurrency=50) as world:
         world.gateway.latency = timedelta(0)
         world.add_clients(1, tag=TAG)  # the counters say that there is somebody
-        ClientIndex(aws, world.workers.tables, new_clients(count, world.clock.now()))
+        ClientIndex(aws, world.workers.tables, new_clients(count, world.clock.now(), operators))
         for source in app.event_sources:
             if source.name in world.runner.sources:
                 # As Lambda has it; the world does not wait for batches to fill.
@@ -94,10 +94,10 @@ def run(count: int) -> Measured:
         return measured
 
 
-def new_clients(count: int, now: datetime) -> Iterator[Client]:
-    """So many clients with the tag."""
+def new_clients(count: int, now: datetime, operators: int = 1) -> Iterator[Client]:
+    """So many clients with the tag, by turns of so many operators."""
     for number in range(count):
-        phone = f"+79{number:09d}"
+        phone = f"+79{number % operators:02d}{number:07d}"
         yield new_client_with_id(ClientFields(phone, tag=TAG), now)
 
 

@@ -13,24 +13,29 @@ from .models import Tables
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
+class Range:
     """One stretch of an index that belongs to a segment; `operators` narrows it further where it is not empty."""
 
     index: str
     prefix: str
     operators: frozenset[str]
 
+    @property
+    def is_of_one_operator(self) -> bool:
+        """Whether the prefix names an operator, so that the clients stand in the order of their ids."""
+        return self.prefix.count(KEY_SEPARATOR) == (2 if self.index == "by_tag" else 1)
 
-def _ranges(segment: Segment) -> list[_Range]:
+
+def ranges_of(segment: Segment) -> list[Range]:
     """The stretches that make up a segment. Each client of the segment is in exactly one of them."""
     if segment.tags:
         if len(segment.operators) == 1:
             tail = segment.operators[0] + KEY_SEPARATOR
-            return [_Range("by_tag", tag + KEY_SEPARATOR + tail, frozenset()) for tag in segment.tags]
-        return [_Range("by_tag", tag + KEY_SEPARATOR, frozenset(segment.operators)) for tag in segment.tags]
+            return [Range("by_tag", tag + KEY_SEPARATOR + tail, frozenset()) for tag in segment.tags]
+        return [Range("by_tag", tag + KEY_SEPARATOR, frozenset(segment.operators)) for tag in segment.tags]
     if segment.operators:
-        return [_Range("by_operator", code + KEY_SEPARATOR, frozenset()) for code in segment.operators]
-    return [_Range("by_operator", "", frozenset())]
+        return [Range("by_operator", code + KEY_SEPARATOR, frozenset()) for code in segment.operators]
+    return [Range("by_operator", "", frozenset())]
 
 
 class ClientLists:
@@ -45,7 +50,7 @@ class ClientLists:
 
         The next cursor is "" at the end of the shard. The page may be short, or empty, before the end.
         """
-        ranges = _ranges(segment)
+        ranges = ranges_of(segment)
         number, _, last = cursor.partition(":")
         position = int(number or 0)
         clients: list[Client] = []
@@ -59,12 +64,12 @@ class ClientLists:
             position, last = position + 1, ""
         return clients, f"{position}:" if position < len(ranges) else ""
 
-    def _query(self, part: _Range, shard: str, last: str, limit: int) -> tuple[list[Client], str]:
+    def _query(self, part: Range, shard: str, last: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients after the index key, and the last one's index key, "" at the end.
 
         Past PynamoDB, whose rows take five times as long to make: dispatch reads every client of every mailing here.
         """
-        sort_key = _sort_key(part.index)
+        sort_key = index_key(part.index)
         request: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": part.index,
@@ -105,5 +110,6 @@ def _after(shard: str) -> str:
     return SHARDS[place] if place < len(SHARDS) else ""
 
 
-def _sort_key(index: str) -> str:
+def index_key(index: str) -> str:
+    """The attribute by which an index is sorted."""
     return "tag_key" if index == "by_tag" else "operator_key"

@@ -21,6 +21,7 @@ from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
 from .client_rows import client_of, is_client, row_of
+from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
 from .models import Tables
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
@@ -43,6 +44,7 @@ class ClientRepository:
         self._dynamodb = dynamodb
         self._segments = SegmentCounters(tables)
         self._lists = ClientLists(tables, dynamodb)
+        self._walks = ClientWalks(tables, dynamodb, self._lists)
         key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
         self._numbers = ClientNumbers(tables, dynamodb, backoff, key.ids)
         self.changes = ClientChanges(tables, backoff.clock, rng)
@@ -250,6 +252,10 @@ class ClientRepository:
     def page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of a shard of the segment after the cursor; see `ClientLists.page`."""
         return self._lists.page(segment, shard, cursor, limit)
+
+    def walk(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
+        """Like `page`, in the order of ids; see `ClientWalks.page`."""
+        return self._walks.page(segment, shard, cursor, limit)
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -177,3 +178,21 @@ def test_a_page_that_is_written_again_is_counted_once(world: World, strike: Call
     mailing = order(world)
     expect_each_once(world, mailing, clients, added)
     assert struck.total() == 12
+
+
+def test_each_bucket_of_a_segment_of_many_parts_is_written_once() -> None:
+    """Whatever tags and operators its clients have: each tag, and each operator in it, wrote the buckets once more."""
+    with new_world(workers_of={"tick": 1, "dispatcher": 3}) as world:
+        parts = [(tag, operator) for tag in ("a", "b") for operator in ("903", "915", "916", "926")]
+        clients = [one for tag, operator in parts for one in world.add_clients(250, tag=tag, operator=operator)]
+        written: Counter[str] = Counter()
+
+        def count(call: Call) -> None:
+            if call.operation == "dynamodb.BatchExecuteStatement":
+                written.update(one["Statement"].split()[0] for one in json.loads(call.body)["Statements"])
+
+        world.aws.before = count
+        world.create_mailing(segment=Segment(("a", "b")), lasts=86_400)
+        world.run_for(20)
+        assert len(world.ledger_rows()) == len(clients)
+        assert written.total() <= len(world.ledger_items()) + 2 * len(SHARDS)  # one may be divided by the end of a page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -61,10 +61,10 @@ class ClientIndex:
     def _page(self, request: dict[str, Any]) -> dict[str, Any]:
         values = [value["S"] for value in request["ExpressionAttributeValues"].values()]
         keys = self._keys[next(value for value in values if value in SHARDS)]
-        after = request.get("ExclusiveStartKey", {}).get("tag_key", {}).get("S", "")
-        start = bisect_right(keys, after)
-        page = [self._item(key) for key in keys[start : start + request["Limit"]]]
+        low, high = (request["ExpressionAttributeValues"][name]["S"] for name in (":low", ":high"))
+        start, end = bisect_left(keys, low), bisect_right(keys, high)
+        page = [self._item(key) for key in keys[start : min(end, start + request["Limit"])]]
         answer: dict[str, Any] = {"Items": page, "Count": len(page), "ScannedCount": len(page)}
-        if start + len(page) < len(keys):
+        if len(page) == request["Limit"]:
             answer["LastEvaluatedKey"] = {name: page[-1][name] for name in ("shard", "tag_key", "client_id")}
         return answer

@@ -133,7 +133,7 @@ class Expander:
         cursor = "" if walking else shard.cursor
         if walking:
             size = PAGE if shard.cursor else FIRST_PAGE
-            clients, cursor = self._clients.page(mailing.segment, shard.shard, shard.cursor, size)
+            clients, cursor = self._clients.walk(mailing.segment, shard.shard, shard.cursor, size)
         now = self._clock.now()
         if shard.counted_at:  # later than all rows that are counted, so that the others can be told from them
             now = max(now, shard.counted_at + _TICK)

@@ -184,6 +184,40 @@ def test_every_segment_is_listed_once_and_counted(faulty: Store, limit: int) -> 
         assert sorted(found) == expected
 
 
+@pytest.mark.parametrize("limit", [1, 2, 7, 200])
+def test_a_walk_meets_everybody_of_a_segment_once_in_the_order_of_ids(faulty: Store, limit: int) -> None:
+    """Whatever tags and operators they have: so a bucket of the ledger is filled by one page, or by two at its end."""
+    clients = [
+        client
+        for tag in ("", "a", "ab", "b")
+        for operator in ("903", "916", "91", "")
+        for client in add(faulty, 6, tag=tag, operator=operator)
+    ]
+    for segment, matches in SEGMENTS:
+        expected = [client for client in clients if matches(client.tag, client.operator)]
+        for shard in SHARDS:
+            found, cursor, pages = [], "", 0
+            while cursor or not pages:
+                page, cursor = faulty.clients.walk(segment, shard, cursor, limit)
+                assert len(page) <= limit
+                found += [client.client_id for client in page]
+                pages += 1
+                assert pages < 500
+            assert found == sorted(client.client_id for client in expected if client.shard == shard)
+
+
+def test_a_walk_that_an_earlier_version_began_goes_on(faulty: Store) -> None:
+    """Its place is a key of the index; who comes after that is met."""
+    clients = add(faulty, 40, tag="a") + add(faulty, 40, tag="b")
+    segment = Segment(("a", "b"))
+    for shard in SHARDS:
+        found, cursor = faulty.clients.page(segment, shard, "", 2)
+        while cursor:
+            page, cursor = faulty.clients.walk(segment, shard, cursor, 2)
+            found += page
+        assert {one.client_id for one in found} == {one.client_id for one in clients if one.shard == shard}
+
+
 def test_segments_are_listed_alike_on_both_engines(store: Store) -> None:
     """Over the ends of pages, ranges and shards."""
     clients = add(store, 20, tag="a") + add(store, 5, tag="b")
