@@ -119,3 +119,23 @@ def test_a_gateway_that_has_too_many_parts_costs_no_attempt(world: World) -> Non
         assert world.counts(mailing) == {"total": 60, "sent": 60}
     refused = [call for call in world.gateway.log if call.outcome is Outcome.THROTTLED]
     assert 0 < len(refused) < 120
+
+
+def test_no_message_gets_a_hint_long_before_its_turn(world: World) -> None:
+    """The feeder reckons with parts too: who cannot be sent for a while would be parked, which costs writes."""
+    world.add_clients(60)
+    mailing = world.create_mailing(text=LONG, lasts=86_400)
+    world.run_until_finished(mailing, 120)
+    assert {row.revision for row in world.rows(mailing)} == {3}  # written, claimed, sent
+
+
+def test_a_rate_of_less_than_one_message_a_second_is_kept(world: World) -> None:
+    """One part a second, and texts of ten: each message takes eleven seconds, and none is forgotten."""
+    world.services.gateway_control.set_rate(1, "tester")
+    world.add_clients(8)
+    mailing = world.create_mailing(text="x" * 1530, lasts=86_400)
+    world.run_until_finished(mailing, 120)
+    calls = [at for at, parts in sent(world) if parts == 10]
+    assert len(calls) == 8
+    assert all(timedelta(seconds=10.9) <= later - at <= timedelta(seconds=13) for at, later in pairwise(calls))
+    assert max(row.revision for row in world.rows(mailing)) <= 7
