@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
+from chalicelib.domain.mailings import ShardProgress
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.sms import part_count
+from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
 from tests.support.scripted_gateway import OK, TOO_MANY
 from tests.support.world import World, new_world
@@ -139,3 +142,14 @@ def test_a_rate_of_less_than_one_message_a_second_is_kept(world: World) -> None:
     assert len(calls) == 8
     assert all(timedelta(seconds=10.9) <= later - at <= timedelta(seconds=13) for at, later in pairwise(calls))
     assert max(row.revision for row in world.rows(mailing)) <= 7
+
+
+def test_dispatch_gives_the_queue_no_more_than_the_rate_lets_through(world: World) -> None:
+    """Of a large mailing it hands over at once what was sent meanwhile: a third of it if texts have three parts."""
+    world.services.gateway_control.set_rate(9_600, "tester")
+    direct = world.services.dispatcher._expander._direct
+    now = world.clock.now()
+    shard = ShardProgress("00", cursor="x", counted_at=now - 2 * SECOND)
+    for text, parts in ((SHORT, 1), (LONG, 3)):
+        mailing = replace(world.create_mailing(starts_in=60, text=text), status=MailingStatus.RUNNING, start_at=now)
+        assert direct(mailing, shard, now) == pytest.approx(2 * 9_600 / 16 / parts, abs=1)
