@@ -17,7 +17,7 @@ from .domain.gateway_paces import GatewayPaces
 from .domain.mailings import OnUnknown
 from .domain.messages import RetryPolicy
 from .gateways import create_gateway
-from .gateways.base import Gateway
+from .gateways.base import Capabilities, Gateway
 from .queues import Queue
 from .services.accounts import AccountService
 from .services.at_once import AtOnce
@@ -77,6 +77,7 @@ class Services:
 
     settings: Settings
     clock: SystemClock
+    gateway: Gateway
     accounts: AccountService
     clients: ClientService
     mailings: MailingService
@@ -116,7 +117,6 @@ def build(
     executor: Executor | None = None,
     tables: Tables | None = None,
     client_ids: ClientIds | None = None,
-    counts_parts: bool = False,
 ) -> Services:
     """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet."""
     clock = clock or SystemClock()
@@ -149,7 +149,7 @@ def build(
         settings.circuit_threshold,
         clock,
         rng,
-        GatewayPaces(counts_parts=counts_parts),
+        GatewayPaces(counts_parts=gateway.capabilities.counts_parts),
     )
     at_once = AtOnce(executor)
     feeder = Feeder(
@@ -173,14 +173,23 @@ def build(
     )
     messages = MessageService(ledger, mailings, gateway)
     table_pace = TablePace()
-    on_unknown = OnUnknown.RETRY if settings.ids_recognised else OnUnknown.HOLD
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
     return Services(
         settings=settings,
         clock=clock,
+        gateway=gateway,
         accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
         clients=ClientService(clients, clock),
-        mailings=MailingService(mailings, clients, dispatch_queue, clock, rng, on_unknown, retain),
+        mailings=MailingService(
+            mailings,
+            clients,
+            dispatch_queue,
+            clock,
+            rng,
+            _on_unknown(gateway.capabilities),
+            retain,
+            can_be_asked=gateway.capabilities.can_be_asked,
+        ),
         messages=messages,
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings),
@@ -242,6 +251,13 @@ def build(
             rng,
         ),
     )
+
+
+def _on_unknown(gateway: Capabilities) -> OnUnknown:
+    """What is done about a message that the gateway may have taken, if its mailing does not say."""
+    if gateway.recognises_ids:
+        return OnUnknown.RETRY
+    return OnUnknown.ASK if gateway.can_be_asked else OnUnknown.HOLD
 
 
 def _readiness(settings: Settings, tables: Tables, backoff: Backoff) -> ReadinessService:

@@ -99,11 +99,6 @@ class Settings:
         return self.gateway == "sandbox"
 
     @property
-    def ids_recognised(self) -> bool:
-        """Whether a message that the gateway may have taken can be sent again without anybody getting it twice."""
-        return self.gateway_recognises_ids or self.sends_nothing
-
-    @property
     def allowed_gateway_hosts(self) -> frozenset[str]:
         """The hosts that the gateway may be at, outside local stages."""
         return frozenset(self.gateway_hosts.split(",")) - {""}

@@ -39,9 +39,13 @@ _BECOMES = {
 
 
 class OnUnknown(StrEnum):
-    """What happens to a message whose outcome is unknown: it is retried, or left for a person to decide."""
+    """What happens to a message whose outcome is unknown.
+
+    It is retried, or the gateway is asked what became of it, or it is left for a person to decide.
+    """
 
     RETRY = "retry"
+    ASK = "ask"
     HOLD = "hold"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from .clients import is_client_id
@@ -22,7 +24,12 @@ MessageKey = tuple[str, str]  # mailing and client
 HINT_SIZE = 16
 
 PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
-PARKED_AT_MOST = timedelta(minutes=15)  # but for who waits for their own hours
+PARKED_AT_MOST = timedelta(minutes=30)  # but for who waits for their own hours
+# From a call whose outcome is unknown to the first question what became of it, and from each question to the next one:
+# after 1, 5 and 30 minutes. Seconds.
+ASK_AFTER = (60.0, 240.0, 1500.0)
+# Questions in a row that find nothing: the first may come before the gateway has the message in its books.
+MISSING_TWICE = 2
 MAX_ATTEMPTS_KEPT = 30
 
 
@@ -33,6 +40,9 @@ class Outcome(StrEnum):
     later. unknown: it may have accepted it (a read timeout, a broken connection, an unclear answer, a crash).
     throttled: it accepts no more messages at the moment. blocked: it accepts nothing from this account or at this
     address. The last two say nothing about the message and use up no attempts.
+
+    The others are of a look-up, that asks what became of a call of unknown outcome. found: the gateway has the message.
+    missing: it does not. unclear: it did not say.
     """
 
     ACCEPTED = "accepted"
@@ -41,11 +51,19 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     THROTTLED = "throttled"
     BLOCKED = "blocked"
+    FOUND = "found"
+    MISSING = "missing"
+    UNCLEAR = "unclear"
+
+
+LOOK_UPS = frozenset({Outcome.FOUND, Outcome.MISSING, Outcome.UNCLEAR})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of the gateway, and the cause of its outcome, None if it was accepted.
+    """One call of the gateway, to send a message or to ask what became of it.
+
+    `cause` is that of its outcome, None if it was accepted or found.
 
     `retry_after` and `words` are what the gateway asked for and said; the ledger does not keep them.
     """
@@ -82,11 +100,14 @@ class Message:
     # How many attempts do not count against the limit: those before the message was put back, failed probes of a
     # gateway in trouble, and those whose answer said nothing of the message.
     forgiven: int = 0
+    # Whether the gateway is asked about it the next time, instead of being sent it.
+    ask: bool = False
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""
         duration = max(timedelta(0), now - self.updated_at) // timedelta(milliseconds=1)
-        lost = Attempt(self.updated_at, duration, Outcome.UNKNOWN, Cause(Reason.SENDER_STOPPED))
+        outcome = Outcome.UNCLEAR if self.ask else Outcome.UNKNOWN
+        lost = Attempt(self.updated_at, duration, outcome, Cause(Reason.SENDER_STOPPED))
         return (*self.attempts, lost)
 
     def with_attempt(self, attempt: Attempt, *, free: bool) -> Message:
@@ -98,15 +119,15 @@ class Message:
         forgiven = self.forgiven + free
         if len(attempts) > MAX_ATTEMPTS_KEPT and forgiven:
             between = range(1, len(attempts) - 1)
-            del attempts[next((place for place in between if attempts[place].outcome is not Outcome.UNKNOWN), 1)]
+            kept = (Outcome.UNKNOWN, *LOOK_UPS)
+            del attempts[next((place for place in between if attempts[place].outcome not in kept), 1)]
             forgiven -= 1
         return replace(self, attempts=tuple(attempts), forgiven=forgiven)
 
     @property
     def may_be_twice(self) -> bool:
         """Whether the gateway may have accepted two or more of its attempts."""
-        taken = sum(attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for attempt in self.attempts)
-        return taken > 1
+        return taken(self.attempts) > 1
 
     def because(self, reason: Reason) -> bool:
         """Whether it has its status for this reason."""
@@ -149,6 +170,19 @@ class Verdict:
     status: MessageStatus
     cause: Cause | None = None
     delay: float | None = None
+    ask: bool = False
+
+
+def taken(attempts: Sequence[Attempt]) -> int:
+    """How many of the attempts the gateway may have accepted, or has: not those that it does not know afterwards."""
+    count = missing = 0
+    for attempt in attempts:
+        missing = missing + 1 if attempt.outcome is Outcome.MISSING else 0
+        if attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+            count += 1
+        elif missing == MISSING_TWICE:
+            count = max(0, count - 1)
+    return count
 
 
 def judge(
@@ -160,17 +194,27 @@ def judge(
     when any of its attempts may have been accepted.
     """
     last = attempts[-1]
-    maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
-    final = MessageStatus.UNKNOWN if maybe_sent else MessageStatus.FAILED
-    if last.outcome is Outcome.ACCEPTED:
+    final = MessageStatus.UNKNOWN if taken(attempts) else MessageStatus.FAILED
+    if last.outcome in (Outcome.ACCEPTED, Outcome.FOUND):
         return Verdict(MessageStatus.SENT)
     if last.outcome is Outcome.REFUSED:
         return Verdict(final, last.cause)
     if last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.HOLD:
         return Verdict(MessageStatus.UNKNOWN, last.cause)
+    if last.outcome in LOOK_UPS or (last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.ASK):
+        asked = _trailing(attempts, LOOK_UPS)
+        if _trailing(attempts, {Outcome.MISSING}) < MISSING_TWICE:
+            if asked >= len(ASK_AFTER):
+                return Verdict(MessageStatus.UNKNOWN, Cause(Reason.NOBODY_KNOWS))
+            return Verdict(MessageStatus.QUEUED, Cause(Reason.ASKING), ASK_AFTER[asked], ask=True)
     if len(attempts) - forgiven >= policy.max_attempts:
         return Verdict(final, Cause.used_up(len(attempts), last.cause))
     return Verdict(MessageStatus.QUEUED, last.cause, delay=policy.delay(len(attempts) - forgiven, rng))
+
+
+def _trailing(attempts: Sequence[Attempt], outcomes: Collection[Outcome]) -> int:
+    """How many of the last attempts, in a row, had one of the outcomes."""
+    return len(list(takewhile(lambda attempt: attempt.outcome in outcomes, reversed(attempts))))
 
 
 def message_id_for(mailing_id: str, client_id: str) -> str:

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     PUT_BACK = "put_back"
     END_MOVED = "end_moved"
     ATTEMPTS_USED_UP = "attempts_used_up"
+    ASKING = "asking"
+    NOBODY_KNOWS = "nobody_knows"
     # Of an attempt, and of the message that it ended.
     HTTP = "http"
     GATEWAY_CODE = "gateway_code"
@@ -42,6 +44,7 @@ class Reason(StrEnum):
     GATEWAY_ANSWER = "gateway_answer"
     ANSWER_NOT_DECLARED = "answer_not_declared"
     OPTED_OUT_AT_GATEWAY = "opted_out_at_gateway"
+    NOT_AT_GATEWAY = "not_at_gateway"
     GATEWAY_URL_INVALID = "gateway_url_invalid"
     GATEWAY_URL_NOT_HTTPS = "gateway_url_not_https"
     GATEWAY_HOST_NOT_ALLOWED = "gateway_host_not_allowed"

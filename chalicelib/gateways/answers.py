@@ -24,6 +24,16 @@ def words_of(body: bytes | None) -> list[str]:
 
 def found_at(content: Any, way: str) -> list[str | int | float]:
     """The texts and numbers at a way such as `messages.*.status`; no place of it may be missing."""
+    found = _at(content, way)
+    return [one for one in found if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""]
+
+
+def is_empty_list(content: Any, way: str) -> bool:
+    """Whether there is a list at a way that has nothing in it."""
+    return _at(content, way) == [[]]
+
+
+def _at(content: Any, way: str) -> list[Any]:
     found = [content]
     for step in way.split("."):
         deeper: list[Any] = []
@@ -37,4 +47,4 @@ def found_at(content: Any, way: str) -> list[str | int | float]:
             else:
                 return []
         found = deeper
-    return [one for one in found if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""]
+    return found

@@ -58,6 +58,19 @@ class Outgoing:
         return replace(self, phone_number=masked_phone(self.phone_number))
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a gateway says of itself.
+
+    `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits are of the SMS parts of
+    texts, not of messages. `can_be_asked`: it can say whether it has taken a message, by `look_up`.
+    """
+
+    recognises_ids: bool = False
+    counts_parts: bool = False
+    can_be_asked: bool = False
+
+
 class NotNow(Exception):
     """The message must not be sent after all."""
 
@@ -76,12 +89,24 @@ def no_look() -> None:
 class Gateway(Protocol):
     """Takes one message at a time; called from several threads at once."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it says of itself."""
+        ...
+
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over. Whatever happens is an Answer; a gateway raises nothing but what `last_look` raises.
 
         `last_look` is called when all that takes time (token, name, connection, TLS) is done and the next thing is to
         send. It may wait for the message's turn, and raises NotNow if the message must not be sent any more: nothing is
         sent then.
+        """
+        ...
+
+    def look_up(self, message: Outgoing) -> Answer:
+        """Whether the gateway has a message that it may have taken: found, missing or unclear. Raises nothing.
+
+        Asked only if it `can_be_asked`.
         """
         ...
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ..domain.errors import FieldError, Invalid
-from ..domain.faults import Fault
+from ..domain.errors import Invalid
 from ..domain.messages import Outcome
-from .answers import found_at, words_of
-from .placeholders import IN_HEADERS, NAMES, PLACEHOLDER, strings_in
+from .answers import found_at, is_empty_list, json_of, words_of
+from .declaration_checks import faults
 
 MAX_DECLARATION = 20_000  # bytes
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # what may be stored and shown of an answer
@@ -77,8 +76,8 @@ class Asking(Part):
     json_body: dict[str, Any] | None = Field(default=None, alias="json")
 
 
-class Rule(Part):
-    """What an answer means that has one of these statuses, one of these codes, and something at this way.
+class Condition(Part):
+    """Which answers are meant: one of these statuses, one of these codes, something at `has`, an empty list at `empty`.
 
     A code that ends with * stands for all that begin so. If there are several codes in an answer, all must be known.
     """
@@ -86,13 +85,18 @@ class Rule(Part):
     status: tuple[Status, ...] = ()
     code: tuple[Code, ...] = ()
     has: Way | None = None
-    outcome: Verdict
+    empty: Way | None = None
+    outcome: str
 
-    def fits(self, status: int, codes: Sequence[str]) -> bool:
-        """Whether an answer has one of the statuses, and none but the codes."""
+    def fits(self, status: int, codes: Sequence[str], content: Any) -> bool:
+        """Whether an answer is meant."""
         if self.status and status not in self.status:
             return False
-        return not self.code or (bool(codes) and all(self._knows(code) for code in codes))
+        if self.code and not (codes and all(self._knows(code) for code in codes)):
+            return False
+        if self.has and not found_at(content, self.has):
+            return False
+        return self.empty is None or is_empty_list(content, self.empty)
 
     def _knows(self, code: str) -> bool:
         if not _CODE.fullmatch(code):
@@ -100,35 +104,82 @@ class Rule(Part):
         return any(code.startswith(known[:-1]) if known.endswith("*") else code == known for known in self.code)
 
 
-class Answering(Part):
-    """Where things stand in an answer, and what it means: the first rule that fits.
+class Rule(Condition):
+    """What an answer means."""
 
-    In an answer of plain text the places are its words, from 0.
-    """
+    outcome: Verdict
+
+
+class LookUpRule(Condition):
+    """What an answer means to the question whether the gateway has a message."""
+
+    outcome: Literal["found", "missing"]
+
+
+R = TypeVar("R", bound=Condition)
+
+
+class Places(Part):
+    """Where things stand in an answer. In one of plain text the places are its words, from 0."""
 
     format: Literal["json", "text"] = "json"
     code: Way | None = None
+
+    def content_of(self, body: bytes | None) -> Any:
+        """An answer as ways lead into it."""
+        return json_of(body) if self.format == "json" else words_of(body)
+
+    def first(self, rules: Sequence[R], status: int, content: Any) -> tuple[R | None, str]:
+        """The first rule that fits an answer, and the code that it has; no rule and "" if nobody knows the answer."""
+        codes = [str(one) for one in found_at(content, self.code)] if self.code else []
+        for rule in rules:
+            if rule.fits(status, codes, content):
+                return rule, codes[0] if rule.code else ""
+        return None, ""
+
+
+class Answering(Places):
+    """Where things stand in an answer, and what it means: the first rule that fits."""
+
     reference: Way | None = None
     price: Way | None = None
     parts: Way | None = None
     words: Way | None = None
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=50)]
 
-    def rule_for(self, status: int, content: Any) -> tuple[Rule | None, str]:
-        """The first rule that fits an answer, and the code that it has; no rule and "" if nobody knows the answer."""
-        codes = [str(one) for one in found_at(content, self.code)] if self.code else []
-        for rule in self.rules:
-            if rule.fits(status, codes) and (rule.has is None or found_at(content, rule.has)):
-                return rule, codes[0] if rule.code else ""
-        return None, ""
+
+class LookUpAnswering(Places):
+    """What an answer to the question says. What no rule knows is unclear."""
+
+    rules: Annotated[tuple[LookUpRule, ...], Field(min_length=2, max_length=50)]
 
 
-class Example(Part):
+class Sample(Part):
     """An answer as the gateway's documentation shows it, and what it means."""
 
     status: Status
     body: Any
+    outcome: str
+
+
+class Example(Sample):
+    """An answer to a message."""
+
     outcome: Verdict
+
+
+class LookUpExample(Sample):
+    """An answer to the question whether there is a message."""
+
+    outcome: Literal["found", "missing", "unclear"]
+
+
+class LookUp(Part):
+    """How the gateway is asked whether it has a message."""
+
+    request: Asking
+    answer: LookUpAnswering
+    examples: Annotated[tuple[LookUpExample, ...], Field(min_length=2, max_length=100)]
 
 
 class Capabilities(Part):
@@ -149,12 +200,13 @@ class Declaration(Part):
     validity: Validity = Validity()
     answer: Answering
     examples: Annotated[tuple[Example, ...], Field(min_length=1, max_length=100)]
+    look_up: LookUp | None = None
     capabilities: Capabilities = Capabilities()
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
         """Raises Invalid, with the way to each fault, if its parts are right and the whole is not."""
-        if found := list(_faults(self)):
+        if found := list(faults(self)):
             raise Invalid(*found)
         return self
 
@@ -170,80 +222,3 @@ class Declaration(Part):
             raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from error
         except RecursionError as error:
             raise ValueError("is nested too deeply") from error
-
-
-def _faults(declaration: Declaration) -> Iterator[FieldError]:
-    yield from _faults_of_request(declaration)
-    yield from _faults_of_answer(declaration.answer)
-    yield from _faults_of_examples(declaration)
-
-
-def _faults_of_request(declaration: Declaration) -> Iterator[FieldError]:
-    asked, auth = declaration.request, declaration.auth
-    if asked.form is not None and asked.json_body is not None:
-        yield FieldError("request.json", Fault.DECLARATION_TWO_BODIES)
-    used: set[str] = set()
-    for path, template in _templates(declaration):
-        names = set(PLACEHOLDER.findall(template))
-        used |= names
-        for name in sorted(names - (IN_HEADERS if path.startswith(("request.headers", "auth")) else NAMES)):
-            yield FieldError(path, Fault.DECLARATION_PLACEHOLDER, {"name": name})
-    if not used & {"phone", "digits"}:
-        yield FieldError("request", Fault.DECLARATION_LEAVES_OUT, {"name": "{phone}"})
-    if not used & {"text", "text_ucs2_hex"}:
-        yield FieldError("request", Fault.DECLARATION_LEAVES_OUT, {"name": "{text}"})
-    if auth is not None and auth.kind in ("header", "query") and auth.name is None:
-        yield FieldError("auth.name", Fault.REQUIRED)
-    if declaration.validity.least > declaration.validity.most:
-        yield FieldError("validity.least", Fault.MORE_THAN_ALLOWED, {"most": declaration.validity.most})
-
-
-def _templates(declaration: Declaration) -> Iterator[tuple[str, str]]:
-    asked, auth = declaration.request, declaration.auth
-    trees: dict[str, Any] = {
-        "request.path": asked.path,
-        "request.query": asked.query,
-        "request.headers": asked.headers,
-        "request.form": asked.form,
-        "request.json": asked.json_body,
-        "auth.value": auth.value if auth else None,
-        "auth.username": auth.username if auth else None,
-    }
-    for path, tree in trees.items():
-        for way, template in strings_in(tree):
-            yield ".".join((path, *way)), template
-
-
-def _faults_of_answer(answer: Answering) -> Iterator[FieldError]:
-    for place, rule in enumerate(answer.rules):
-        path = f"answer.rules.{place}"
-        if rule.code and answer.code is None:
-            yield FieldError(f"{path}.code", Fault.DECLARATION_NO_CODE)
-        if rule.outcome != "accepted":
-            continue
-        if not (rule.status or rule.code):
-            yield FieldError(path, Fault.DECLARATION_ANY_SUCCESS)
-        if any(not 200 <= status < 300 for status in rule.status):
-            yield FieldError(f"{path}.status", Fault.DECLARATION_NOT_SUCCESS)
-        if any(code.endswith("*") and len(code) < 3 for code in rule.code):
-            yield FieldError(f"{path}.code", Fault.DECLARATION_ANY_SUCCESS)
-    if not any(rule.outcome == "accepted" for rule in answer.rules):
-        yield FieldError("answer.rules", Fault.DECLARATION_NO_SUCCESS)
-
-
-def _faults_of_examples(declaration: Declaration) -> Iterator[FieldError]:
-    answer, seen = declaration.answer, set[str]()
-    ways = {f"answer.{name}": getattr(answer, name) for name in ("code", "reference", "price", "parts", "words")}
-    ways |= {f"answer.rules.{place}.has": rule.has for place, rule in enumerate(answer.rules)}
-    for place, example in enumerate(declaration.examples):
-        content = example.body if answer.format == "json" else words_of(str(example.body).encode())
-        seen |= {path for path, way in ways.items() if way and found_at(content, way)}
-        rule, _ = answer.rule_for(example.status, content)
-        meant: Verdict = rule.outcome if rule else "unknown"
-        if meant != example.outcome:
-            yield FieldError(f"examples.{place}", Fault.DECLARATION_EXAMPLE, {"outcome": meant})
-    for path, way in ways.items():
-        if way and path not in seen:
-            yield FieldError(path, Fault.DECLARATION_POINTS_NOWHERE)
-    if not any(example.outcome == "accepted" for example in declaration.examples):
-        yield FieldError("examples", Fault.DECLARATION_NO_SUCCESS)

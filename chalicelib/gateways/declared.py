@@ -18,9 +18,9 @@ from ..config import Settings
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from .answers import found_at, json_of, words_of
-from .base import Answer, Outgoing
-from .declaration import OUTCOMES, Auth, Declaration, Rule
+from .answers import found_at
+from .base import Answer, Capabilities, Outgoing
+from .declaration import OUTCOMES, Asking, Auth, Declaration, Rule
 from .http_adapter import HttpAdapter, retry_after_of, shown
 from .placeholders import PLACEHOLDER, Values, fill, fill_tree
 from .tokens import GatewayToken
@@ -79,9 +79,22 @@ class DeclaredGateway(HttpAdapter):
         known = settings.gateway_declaration in ready_made() and self._declaration.url
         return settings.allowed_gateway_hosts | ({str(parse_url(known).host)} if known else set())
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the declaration says."""
+        said = self._declaration.capabilities
+        return Capabilities(
+            recognises_ids=said.recognises_ids or self._recognises_ids,
+            counts_parts=said.counts == "parts",
+            can_be_asked=self._declaration.look_up is not None,
+        )
+
     def request(self, message: Outgoing, token: str) -> Request:
         """The request of the declaration, with the values of a message."""
-        asked, values = self._declaration.request, self._values(message, token)
+        return self._filled(self._declaration.request, message, token)
+
+    def _filled(self, asked: Asking, message: Outgoing, token: str) -> Request:
+        values = self._values(message, token)
         query = {name: fill(template, values) for name, template in asked.query.items()}
         headers = {name: fill(template, values) for name, template in asked.headers.items()}
         body = b""
@@ -96,11 +109,26 @@ class DeclaredGateway(HttpAdapter):
         path = PLACEHOLDER.sub(lambda found: quote(str(values.get(found[1])), safe=""), asked.path)
         return Request(f"{path}?{urlencode(query)}" if query else path, body, headers, asked.method)
 
+    def look_up(self, message: Outgoing) -> Answer:
+        """Ask as the declaration says; see Gateway."""
+        asked = self._declaration.look_up
+        if asked is None:
+            return super().look_up(message)
+        reply = self.ask(lambda token: self._filled(asked.request, message, token))
+        if isinstance(reply, Cause):
+            return Answer(Outcome.UNCLEAR, reply)
+        rule, _ = asked.answer.first(asked.answer.rules, reply.status, asked.answer.content_of(reply.body))
+        if rule is None or reply.body is None:
+            return Answer(Outcome.UNCLEAR, Cause(Reason.ANSWER_NOT_DECLARED, str(reply.status)), reply.status)
+        if rule.outcome == "missing":
+            return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY), reply.status)
+        return Answer(Outcome.FOUND, None, reply.status)
+
     def read(self, reply: Reply) -> Answer:
         """What the first rule says that fits the answer; unknown if none does."""
         answer = self._declaration.answer
-        content = json_of(reply.body) if answer.format == "json" else words_of(reply.body)
-        rule, code = answer.rule_for(reply.status, content) if reply.body is not None else (None, "")
+        content = answer.content_of(reply.body)
+        rule, code = answer.first(answer.rules, reply.status, content) if reply.body is not None else (None, "")
         retry_after = retry_after_of(reply)
         if rule is None:
             cause = Cause(Reason.ANSWER_NOT_DECLARED, str(reply.status))

@@ -20,7 +20,7 @@ from ..config import Settings
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .answers import json_of
-from .base import Answer, Outgoing
+from .base import Answer, Capabilities, Outgoing
 from .http_adapter import HttpAdapter, retry_after_of, shown
 from .tokens import NoToken
 from .transport import Reply, Request
@@ -78,6 +78,11 @@ class EumGateway(HttpAdapter):
         self._url = (settings.gateway_url or own).rstrip("/") + "/"
         # An endpoint of AWS within a VPC has a private address.
         super().__init__(settings, certificates=certificates, address=self._url, trusted=not settings.gateway_url)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """AWS counts parts, and recognises no message that it gets again."""
+        return Capabilities(counts_parts=True)
 
     def request(self, message: Outgoing, token: str) -> Request:
         """The call, signed. Raises NoToken if nobody is signed in to AWS."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,9 +19,9 @@ from ..config import Settings
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic
-from .base import Answer, LastLook, Outgoing, no_look
+from .base import Answer, Capabilities, LastLook, Outgoing, no_look
 from .tokens import GatewayToken, NoToken
-from .transport import NoAnswer, NotSent, Reply, Request, Transport
+from .transport import Limits, NoAnswer, NotSent, Reply, Request, Transport
 
 # What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
@@ -48,6 +48,7 @@ class HttpAdapter(ABC):
         trusted: bool = False,
     ) -> None:
         self._token = token or GatewayToken(settings)
+        self._recognises_ids = settings.gateway_recognises_ids
         address = address or settings.gateway_url
         anywhere = trusted or settings.gateway_may_be_local
         # Why this address may not be called, if it may not.
@@ -55,20 +56,25 @@ class HttpAdapter(ABC):
         try:
             url = parse_url(address.rstrip("/"))
             self._path = url.path or ""
-            self._transport = Transport(
-                url,
+            self._address = url
+            self._limits = Limits(
                 connect_timeout=settings.gateway_connect_timeout,
                 read_timeout=settings.gateway_read_timeout,
-                connections=settings.gateway_concurrency,
                 certificates=certificates or certifi.where(),
                 public_only=not anywhere,
             )
+            self._transport = Transport(url, self._limits, connections=settings.gateway_concurrency)
         except (LocationParseError, ValueError):
             self.obstacle = self.obstacle or Reason.GATEWAY_URL_INVALID
 
     def hosts(self, settings: Settings) -> frozenset[str]:
         """The hosts that may be called, outside local stages."""
         return settings.allowed_gateway_hosts
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it says of itself, or GATEWAY_RECOGNISES_IDS of it."""
+        return Capabilities(recognises_ids=self._recognises_ids)
 
     @abstractmethod
     def request(self, message: Outgoing, token: str) -> Request:
@@ -81,6 +87,26 @@ class HttpAdapter(ABC):
     @abstractmethod
     def shown_request(self, message: Outgoing) -> str:
         """The request that `send` makes, for people to read: without the token, and with the number masked."""
+
+    def look_up(self, message: Outgoing) -> Answer:
+        """Nobody can ask this gateway; see Gateway."""
+        del message
+        return Answer(Outcome.UNCLEAR)
+
+    def ask(self, request_with: Callable[[str], Request]) -> Reply | Cause:
+        """The answer to a request that sends nothing to anybody, or why there is none.
+
+        `request_with` makes it with the token. Over a session of requests, since it is rare.
+        """
+        if self.obstacle:
+            return Cause(self.obstacle)
+        try:
+            request = request_with(self._token.get())
+        except NoToken as error:
+            return error.cause
+        from .session import exchange  # requests takes 50 ms to import, which most senders never need
+
+        return exchange(self._address, replace(request, path=self._path + request.path), self._limits)
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over; see Gateway."""

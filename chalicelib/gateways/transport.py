@@ -153,36 +153,40 @@ class _HTTPS(_Timed, HTTPSConnection):
 _Connection = _HTTP | _HTTPS
 
 
-class Transport:
-    """Asks one host; used by several threads at once.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long calls may take, and whom they may reach.
 
     `connect_timeout` and `read_timeout` are the seconds of the two spans of a call. `certificates` is a file of those
-    that are trusted. Raises ValueError if the URL has no host or another scheme than http and https.
+    that are trusted.
     """
 
-    def __init__(
-        self,
-        url: Url,
-        *,
-        connect_timeout: float,
-        read_timeout: float,
-        connections: int,
-        certificates: str,
-        public_only: bool,
-    ) -> None:
+    connect_timeout: float
+    read_timeout: float
+    certificates: str
+    public_only: bool
+
+
+class Transport:
+    """Asks one host; used by several threads at once, over as many kept connections as `connections`.
+
+    Raises ValueError if the URL has no host or another scheme than http and https.
+    """
+
+    def __init__(self, url: Url, limits: Limits, *, connections: int) -> None:
         if not url.host or url.scheme not in ("http", "https"):
             raise ValueError("no address of HTTP")
         self._host = url.host
         self._port = url.port
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
-        self._public_only = public_only
+        self._connect_timeout = limits.connect_timeout
+        self._read_timeout = limits.read_timeout
+        self._public_only = limits.public_only
         self._kept: LifoQueue[_Connection] = LifoQueue(maxsize=connections)
         weakref.finalize(self, _close_all, self._kept)
         self._tls: dict[str, Any] | None = None
         if url.scheme == "https":
             context = create_urllib3_context()  # one for all: reading the certificates takes 10 ms
-            context.load_verify_locations(cafile=certificates)
+            context.load_verify_locations(cafile=limits.certificates)
             self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
 
     def exchange(self, request: Request, last_look: Callable[[], None]) -> Reply:

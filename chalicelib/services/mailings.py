@@ -43,6 +43,8 @@ class MailingService:
         rng: random.Random,
         on_unknown: OnUnknown,
         retain: timedelta,
+        *,
+        can_be_asked: bool,
     ) -> None:
         self._mailings = mailings
         self._clients = clients
@@ -50,6 +52,7 @@ class MailingService:
         self._clock = clock
         self._rng = rng
         self._retain = retain
+        self._can_be_asked = can_be_asked
         self.on_unknown = on_unknown  # of mailings that do not say what they want
 
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
@@ -62,6 +65,7 @@ class MailingService:
         earlier = self._mailings.ordered_by(request, now) if request else None
         if earlier is None:
             check_fields(fields, now)
+            self._check_can_be_asked(fields)
             self._check_reach(fields.segment, fields.start_at, now)
             mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown)
             if request is None:
@@ -149,6 +153,8 @@ class MailingService:
             check_changeable(old, new)
             check_fields(fields, now)
             check_kept(old, new, self._retain)
+            if new.on_unknown is not old.on_unknown:
+                self._check_can_be_asked(fields)
             if new.start_at != old.start_at or new.segment != old.segment:
                 self._check_reach(new.segment, new.start_at, now)
             return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)
@@ -157,6 +163,10 @@ class MailingService:
         self._launch_soon(new, self._clock.now())
         self._follow_end(new, self._clock.now())
         return new
+
+    def _check_can_be_asked(self, fields: MailingFields) -> None:
+        if fields.on_unknown is OnUnknown.ASK and not self._can_be_asked:
+            raise Invalid.of("on_unknown", Fault.GATEWAY_CANNOT_BE_ASKED)
 
     def _follow_end(self, mailing: Mailing, now: datetime) -> None:
         """Start the work that a moved end needs, and schedule the mailing's end if the next tick comes too late."""

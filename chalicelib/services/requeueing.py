@@ -19,7 +19,9 @@ Change = tuple[Message, Message]
 
 def requeued(row: Message, now: datetime) -> Message:
     """A failed message with new attempts: those it has stay, and are forgiven."""
-    return row.revised(now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts))
+    return row.revised(
+        now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts), ask=False
+    )
 
 
 def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Change], now: datetime) -> int:

@@ -47,6 +47,9 @@ _OUTCOMES = {
     Outcome.UNKNOWN: "u",
     Outcome.THROTTLED: "t",
     Outcome.BLOCKED: "b",
+    Outcome.FOUND: "y",
+    Outcome.MISSING: "n",
+    Outcome.UNCLEAR: "x",
 }
 _STATUS_OF = {letter: status for status, letter in _STATUSES.items()}
 _OUTCOME_OF = {letter: outcome for outcome, letter in _OUTCOMES.items()}
@@ -168,7 +171,7 @@ def _line(message: Message, since: int, zones: Mapping[str, int]) -> str:
         _after(message.due_at, since),
         _quoted(message.cause),
         _base36(message.forgiven) if message.forgiven else "",
-        "h" if message.hinted else "",
+        ("h" if message.hinted else "") + ("a" if message.ask else ""),
     )
     return ",".join(values).rstrip(",")
 
@@ -177,7 +180,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
     values = line.split(",")
     values += [""] * (15 - len(values))
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
-    lease, retry, due, cause, forgiven, hinted = values[9:]
+    lease, retry, due, cause, forgiven, flags = values[9:]
     return Message(
         mailing_id=mailing_id,
         client_id=client,
@@ -188,7 +191,8 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         created_at=_moment(created, since),
         updated_at=_moment(updated, since),
         attempts=tuple(_attempt(text, since) for text in attempts.split(";")) if attempts else (),
-        hinted=bool(hinted),
+        hinted="h" in flags,
+        ask="a" in flags,
         claim=claim,
         lease_until=_moment(lease, since) if lease else None,
         retry_at=_moment(retry, since) if retry else None,

@@ -88,8 +88,9 @@ class MailingBody(Body):
     on_unknown: OnUnknown | None = Field(
         default=None,
         description="What happens to a message that the gateway may have taken: it is sent again, and may come twice "
-        "if the gateway does not recognise ids (`retry`), or stays for a person to decide (`hold`). The default is "
-        "`retry` if the gateway recognises ids, else `hold`.",
+        "if the gateway does not recognise ids (`retry`), or the gateway is asked what became of it, if it can be "
+        "asked (`ask`), or it stays for a person to decide (`hold`). The default is `retry` if the gateway recognises "
+        "ids, `ask` if it can be asked, else `hold`.",
     )
     late: Late = Late.RUN
 

@@ -22,6 +22,8 @@ from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
 from chalicelib.domain.users import Role
+from chalicelib.gateways.base import Capabilities
+from chalicelib.gateways.sandbox import SandboxGateway
 from chalicelib.services import passwords
 from chalicelib.storage.models import Tables, bind
 from infra.local.api_gateway import HttpFront
@@ -171,7 +173,7 @@ def new_api(*, counts_parts: bool = False, **configured: Any) -> Iterator[Api]:
             rng=random.Random(1),
             tables=tables,
             client_ids=CLIENT_IDS,
-            counts_parts=counts_parts,
+            gateway=SandboxGateway(settings, Capabilities(recognises_ids=True, counts_parts=counts_parts)),
             **clients,
         )
         with mock.patch.object(bootstrap, "get_services", return_value=services):

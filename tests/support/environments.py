@@ -168,6 +168,5 @@ class Environments:
                 executor=executor,
                 tables=self.tables,
                 client_ids=CLIENT_IDS,
-                counts_parts=self.world.counts_parts,
                 **self.clients,
             )

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from chalicelib.domain.clients import masked_phone
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
-from chalicelib.gateways.base import Answer, Outgoing
+from chalicelib.gateways.base import Answer, Capabilities, Outgoing
 from tests.support.scheduler import VirtualClock
 
 OK = Answer(Outcome.ACCEPTED)
 NO_ANSWER = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 TOO_MANY = Answer(Outcome.THROTTLED, Cause.http(429), 429)
+NOT_KNOWN = Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY))
 NO_CONNECTION = Answer(Outcome.FAILED, Cause(Reason.NO_CONNECTION))
 
 
@@ -55,6 +56,11 @@ class ScriptedGateway:
     connect_limit: float = 0.2
     read_limit: float = 2.0
     recognises_ids: bool = False
+    # What it says of itself, true or not.
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(recognises_ids=True))
+    # What it says when it is asked about a message, if it does not tell the truth.
+    asked: Callable[[int, int], Answer] | None = None
+    questions: list[tuple[datetime, int]] = field(default_factory=list)
     everybody: Answer | None = None
     # Accepted calls in a second; the others get `over_capacity`.
     capacity: int | None = None
@@ -110,6 +116,15 @@ class ScriptedGateway:
         answer = self.script(gateway_id, self._calls[gateway_id])
         if answer.outcome is Outcome.ACCEPTED:
             self._taken[second] += 1
+        return answer
+
+    def look_up(self, message: Outgoing) -> Answer:
+        """Whether a person got the message."""
+        self.questions.append((self.clock.now(), message.gateway_id))
+        nth = sum(gateway_id == message.gateway_id for _, gateway_id in self.questions)
+        known = Answer(Outcome.FOUND) if message.gateway_id in self._received else NOT_KNOWN
+        answer = self.asked(message.gateway_id, nth) if self.asked else known
+        self.clock.sleep(self.latency.total_seconds())
         return answer
 
     def shown_request(self, message: Outgoing) -> str:

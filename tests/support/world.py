@@ -21,6 +21,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, MessageKey, gateway_id_for, message_id_for
+from chalicelib.gateways.base import Capabilities
 from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.storage.bucket_rows import bucket_of_item
 from chalicelib.storage.models import Tables, bind
@@ -50,7 +51,6 @@ class World:
     scheduler: Scheduler
     sqs: Any
     limits: TableLimits
-    counts_parts: bool = False
     workers: Environments | None = None
 
     def add_clients(self, count: int, *, tag: str = "vip", operator: str = "916", **fields: Any) -> list[Client]:
@@ -197,9 +197,9 @@ def new_world(
     """
     aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
-        recognises = settings.pop("gateway_recognises_ids", True)
-        counts_parts = settings.pop("counts_parts", False)
-        configured = Settings(gateway_recognises_ids=recognises, **settings)
+        recognises, can_be_asked = settings.pop("gateway_recognises_ids", True), settings.pop("can_be_asked", False)
+        says = Capabilities(recognises, settings.pop("counts_parts", False), can_be_asked)
+        configured = Settings(**settings)
         clock = VirtualClock(traveller, START)
         scheduler = Scheduler(clock, random.Random(seed))
         clock.scheduler = scheduler
@@ -211,7 +211,7 @@ def new_world(
         limits = TableLimits(aws._handle, clock.now, clock.sleep, random.Random(seed))
         aws._handle = limits.handle  # type: ignore[method-assign]
         timeouts = configured.gateway_connect_timeout, configured.gateway_read_timeout
-        gateway = ScriptedGateway(clock, connect_limit=timeouts[0], read_limit=timeouts[1])
+        gateway = ScriptedGateway(clock, connect_limit=timeouts[0], read_limit=timeouts[1], capabilities=says)
         clients, tables = _connections(configured.resource_prefix)
         provision(configured, clients["dynamodb"], clients["sqs"])
         runner = EventSourceRunner(app, clients["sqs"], clock, timeouts=TIMEOUTS, max_window=0)
@@ -219,7 +219,7 @@ def new_world(
             source.receiving = TurnLock(scheduler)
         if sender_batch:
             runner.sources["sender"].batch_size = sender_batch
-        world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits, counts_parts)
+        world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits)
         crew = Environments(world, tables, clients, seed, threads, killed_in_time)
         world.services = crew.build(clock, random.Random(seed), InlineExecutor())
         world.workers = crew

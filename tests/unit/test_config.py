@@ -170,7 +170,7 @@ def test_a_gateway_that_cannot_be_called_is_refused(url: str) -> None:
 
 def test_the_sandbox_needs_no_address() -> None:
     """It was once chosen by GATEWAY_URL=sandbox:, which says now what to set instead."""
-    assert Settings.from_environment({"GATEWAY": "sandbox", "GATEWAY_URL": "anything"}).ids_recognised
+    assert Settings.from_environment({"GATEWAY": "sandbox", "GATEWAY_URL": "anything"}).sends_nothing
     with pytest.raises(ValueError, match=r"^GATEWAY_URL: .*GATEWAY=sandbox"):
         Settings.from_environment({"GATEWAY_URL": "sandbox:"})
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ...clock import SystemClock
 from ...domain.counters import WRITES, counters_of
 from ...domain.deadlines import is_over
-from ...domain.messages import Message, Outcome
+from ...domain.messages import Message, taken
 from ...domain.reasons import Cause, Reason
 from ...domain.statuses import MessageStatus
 from ...observability import logger
@@ -75,6 +75,7 @@ def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:
     attempts = row.with_lost_attempt(now) if row.status is MessageStatus.SENDING else row.attempts
     expired = status is MessageStatus.EXPIRED
     cause: Cause | None = Cause(Reason.WINDOW_CLOSED if expired else Reason.MAILING_CANCELLED)
-    if any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts):
+    if taken(attempts):
         status, cause = MessageStatus.UNKNOWN, attempts[-1].cause
-    return row.revised(now, status=status, attempts=attempts, cause=cause, lease_until=None, retry_at=None, due_at=None)
+    ends = {"lease_until": None, "retry_at": None, "due_at": None, "ask": False}
+    return row.revised(now, status=status, attempts=attempts, cause=cause, **ends)

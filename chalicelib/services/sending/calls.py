@@ -73,6 +73,8 @@ class Caller:
     def call(self, job: Job, calls: Calls) -> Attempt | Obstacle:
         """One attempt, or why there is none; nothing may get out of it."""
         try:
+            if job.message.ask:
+                return self._question(job, calls)
             self._wait_until(job.not_before and job.not_before - _CONNECT_AHEAD - self._read_ahead())
             self._look_ahead(job, calls, self._clock.now() - _BELIEVED_FOR)
             return self._attempt(job, calls)
@@ -108,6 +110,21 @@ class Caller:
         return Attempt(
             started, duration, answer.outcome, answer.cause, answer.http_status, answer.retry_after, answer.words
         )
+
+    def _question(self, job: Job, calls: Calls) -> Attempt:
+        """Ask the gateway what became of a message. Raises NotNow if there is no time for it."""
+        message, started = job.message, self._clock.now()
+        if started >= calls.latest:
+            raise NotNow(Obstacle.NO_TIME_LEFT)
+        calls.note_sent(job)
+        outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text)
+        try:
+            answer = self._gateway.look_up(outgoing)
+        except Exception as error:  # as above
+            logger.exception("the gateway adapter failed", message_id=message.message_id)
+            answer = Answer(Outcome.UNCLEAR, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
+        duration = (self._clock.now() - started) // timedelta(milliseconds=1)
+        return Attempt(started, duration, answer.outcome, answer.cause, answer.http_status)
 
     def _wait_until(self, moment: datetime | None) -> None:
         now = self._clock.now()

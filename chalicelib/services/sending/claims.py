@@ -15,7 +15,7 @@ from ...domain.deadlines import is_over
 from ...domain.errors import Malformed
 from ...domain.gateway_control import PROBES
 from ...domain.mailings import Mailing
-from ...domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, Outcome, RetryPolicy, judge
+from ...domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, RetryPolicy, judge, taken
 from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import deferral, obstacle
 from ...domain.statuses import MessageStatus
@@ -145,7 +145,14 @@ class Claims:
             settled["attempts"] = attempts = old.with_lost_attempt(now)
             verdict = judge(attempts, old.forgiven, self._policy, job.mailing.on_unknown, self._rng)
             if verdict.status.terminal:
-                return old.revised(now, **settled | {"status": verdict.status, "cause": verdict.cause})
+                ended = {"status": verdict.status, "cause": verdict.cause, "ask": False}
+                return old.revised(now, **settled | ended)
+            if verdict.ask:
+                due_at = now + timedelta(seconds=verdict.delay or 0.0)
+                waits = {"status": MessageStatus.WAITING, "cause": verdict.cause, "due_at": due_at, "ask": True}
+                return old.revised(now, **settled | waits)
+        if old.ask:  # which reaches nobody, so that it may be done at any hour
+            return None
         if reason := _unreachable(contact):
             return old.revised(now, **settled | _final(settled["attempts"], Cause(reason)))
         present = _present(old, contact)
@@ -157,6 +164,17 @@ class Claims:
 
     def _in_turn(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
         """The jobs that circuit and pace let through, and the rows of the others, which wait in the ledger."""
+        if not jobs:
+            return [], []
+        if not self._control.state().open:
+            # A question is neither a message, which has to keep a pace, nor a probe.
+            asking = [job for job in jobs if job.message.ask]
+            jobs = [job for job in jobs if not job.message.ask]
+            sending, waiting = self._with_turns(jobs, batch, now)
+            return [*asking, *sending], waiting
+        return self._with_turns(jobs, batch, now)
+
+    def _with_turns(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
         if not jobs:
             return [], []
         permit = self._control.permit()
@@ -275,5 +293,4 @@ def _final(
     attempts: tuple[Attempt, ...], cause: Cause, status: MessageStatus = MessageStatus.SKIPPED
 ) -> dict[str, Any]:
     """A final status without another attempt: what may have been sent before is unknown, nothing else."""
-    maybe_sent = any(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
-    return {"status": MessageStatus.UNKNOWN if maybe_sent else status, "cause": cause}
+    return {"status": MessageStatus.UNKNOWN if taken(attempts) else status, "cause": cause}

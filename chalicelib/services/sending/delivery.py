@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ...clock import SystemClock
 from ...config import Settings
 from ...domain.errors import ServiceError, Unavailable
-from ...domain.messages import Attempt, MessageKey, Outcome
+from ...domain.messages import LOOK_UPS, Attempt, MessageKey, Outcome
 from ...observability import (
     BATCH_SIZE,
     GATEWAY_BLOCKED,
@@ -126,7 +126,11 @@ class Delivery:
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
         """Slow down, open or close the circuit by what the gateway has answered."""
-        attempts = [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
+        attempts = [
+            (job.message.message_id, result)
+            for job, result in done
+            if isinstance(result, Attempt) and result.outcome not in LOOK_UPS
+        ]
         try:
             noted = self._control.note(attempts, batch.probed)
             if noted.feed:
@@ -170,6 +174,8 @@ class Delivery:
 def _measure(batch: Batch, size: int) -> None:
     measure(BATCH_SIZE, size)
     for _, attempt in batch.attempts:
+        if attempt.outcome in LOOK_UPS:
+            continue
         measure(GATEWAY_LATENCY, attempt.duration_ms)
         if metric := _BY_OUTCOME.get(attempt.outcome):
             measure(metric)

@@ -14,7 +14,6 @@ from ...domain.errors import Conflict, NotFound, Unavailable
 from ...domain.mailings import Mailing
 from ...domain.messages import (
     PARK_AFTER,
-    PARKED_AT_MOST,
     Attempt,
     Message,
     Outcome,
@@ -38,7 +37,7 @@ from ..gateway_control import GatewayControlService
 from .batch import Batch, Job, Result
 from .mailing_cache import MailingCache
 
-RETRY_AFTER_CAP = PARKED_AT_MOST.total_seconds()  # that a gateway's Retry-After is believed
+RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
 _ASIDE = 1.5  # seconds, for a message that the gateway did not look at
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
 _UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
@@ -147,14 +146,14 @@ class Outcomes:
             verdict = Verdict(MessageStatus.QUEUED, result.cause, self._rng.uniform(aside / 3, aside))
         else:
             verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
-        changes = {"status": verdict.status, "cause": verdict.cause, "lease_until": None}
+        changes = {"status": verdict.status, "cause": verdict.cause, "lease_until": None, "ask": verdict.ask}
         delay = verdict.delay
         if delay is None:
             sent_at = now if verdict.status is MessageStatus.SENT else None
             return message.revised(now, **changes, sent_at=sent_at), None
         delay = max(delay, min(RETRY_AFTER_CAP, result.retry_after or 0.0))
         again_at = now + timedelta(seconds=delay)
-        if delay > PARK_AFTER:
+        if delay > PARK_AFTER or verdict.ask:
             return message.revised(now, **changes | {"status": MessageStatus.WAITING, "due_at": again_at}), None
         return message.revised(now, **changes, retry_at=again_at), delay
 
@@ -168,6 +167,8 @@ class Outcomes:
         match attempt.outcome:
             case Outcome.FAILED | Outcome.UNKNOWN:
                 return probe
+            case Outcome.MISSING | Outcome.UNCLEAR | Outcome.FOUND:
+                return True
             case Outcome.THROTTLED:
                 return True
             case Outcome.BLOCKED:

@@ -85,4 +85,4 @@ def _complete(request: bytes) -> bool:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             return bool(end) and len(body) >= int(value)
-    return False
+    return bool(end)

@@ -21,7 +21,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways import create_gateway
 from chalicelib.gateways.base import Answer, Outgoing
-from chalicelib.gateways.declaration import MAX_DECLARATION, OUTCOMES, Declaration, Example
+from chalicelib.gateways.declaration import MAX_DECLARATION, OUTCOMES, Declaration, Example, LookUpExample
 from chalicelib.gateways.declared import DeclaredGateway, read_declaration, ready_made
 from chalicelib.gateways.transport import Reply, Request
 from tests.unit.gateways.raw_server import RawServer
@@ -289,11 +289,95 @@ def test_only_a_reference_that_can_be_one_is_kept(value: object, kept: str) -> N
     assert (answer.outcome, answer.reference) == (Outcome.ACCEPTED, kept)
 
 
+# -- what became of a message
+
+QUESTIONS = {name: look_up for name in ready_made() if (look_up := read_declaration(name).look_up)}
+LOOK_UPS = [(name, one) for name, look_up in QUESTIONS.items() for one in look_up.examples]
+FOUND_200 = b'{"results": [{"messageId": "x"}]}'
+
+
+def answering(body: bytes, status: bytes = b"200 OK") -> list[bytes]:
+    return [b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body)), body]
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(("name", "example"), LOOK_UPS)
+def test_a_gateway_is_asked_as_its_documentation_says(raw: RawServer, name: str, example: LookUpExample) -> None:
+    """Only what it says of a message in so many words counts; the rest is unclear."""
+    body = example.body.encode() if isinstance(example.body, str) else json.dumps(example.body).encode()
+    raw.answer = answering(body, b"%d Something" % example.status)
+    answer = gateway(name, gateway_url=raw.url).look_up(message())
+    assert str(answer.outcome) == example.outcome
+    assert answer.http_status == example.status
+    asked = raw.requests[0].decode()
+    assert MESSAGE_ID in asked or str(2**53 + 1) in asked
+    assert "Hello" not in asked
+
+
+@pytest.mark.enable_socket
+def test_it_is_asked_as_the_account(raw: RawServer) -> None:
+    """By GET at Infobip, with the key in a header; by a form at SMSC, so that the password is in no address."""
+    raw.answer = answering(FOUND_200)
+    gateway("infobip", gateway_url=raw.url).look_up(message())
+    gateway("smsc", gateway_url=raw.url).look_up(message())
+    first, second = (request.decode() for request in raw.requests)
+    assert first.startswith(f"GET /sms/3/logs?messageId={MESSAGE_ID} HTTP/1.1")
+    assert f"App {TOKEN}" in first
+    assert second.startswith("POST /sys/status.php HTTP/1.1")
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    "answered",
+    [
+        answering(b"[" * 99_999),
+        answering(b'{"results": [' + b" " * 70_000 + b"]}"),
+        answering(b'{"results": null}'),
+        answering(b'{"results": {}}'),
+        answering(b"", b"302 Found"),
+        [b"nonsense\r\n\r\n"],
+        [],
+    ],
+)
+def test_an_answer_to_a_question_that_nobody_knows_is_unclear(raw: RawServer, answered: list[bytes]) -> None:
+    """Neither found, nor missing, which would send the message again."""
+    raw.answer = answered
+    answer = gateway("infobip", gateway_url=raw.url).look_up(message())
+    assert answer.outcome is Outcome.UNCLEAR
+    assert answer.cause is not None
+
+
+@pytest.mark.enable_socket
+def test_a_question_reaches_public_addresses_only(raw: RawServer) -> None:
+    """On AWS, also if the name is on the list; and a proxy of the environment is not asked."""
+    on_aws = {"function_name": "message-service-dev-sender", "gateway_hosts": "localhost"}
+    asked = gateway("infobip", gateway_url=raw.url.replace("http://127.0.0.1", "https://localhost"), **on_aws)
+    assert asked.look_up(message()).cause == Cause(Reason.GATEWAY_ADDRESS_PRIVATE)
+    assert raw.requests == []
+
+
+def test_a_gateway_that_cannot_be_asked_says_nothing() -> None:
+    """Twilio cannot be asked by our id."""
+    assert gateway("twilio").look_up(message()).outcome is Outcome.UNCLEAR
+    can = {name: gateway(name, gateway_url="https://a.example").capabilities.can_be_asked for name in ready_made()}
+    assert [name for name, it_can in can.items() if it_can] == ["infobip", "sinch", "smsc"]
+
+
 # -- what is refused
 
 NO_EXAMPLE = {"examples": [{"status": 400, "body": {"code": "ok"}, "outcome": "unknown"}]}
 UNLIKE = {"status": 200, "body": {"code": "no"}, "outcome": "accepted"}
 RULE = {"status": [200], "outcome": "accepted"}
+
+
+def asking(*given: dict[str, Any], path: str = "/messages/{message_id}") -> dict[str, Any]:
+    found: dict[str, Any] = {"has": "id", "outcome": "found"}
+    examples = [
+        {"status": 200, "body": {"id": "1"}, "outcome": "found"},
+        {"status": 500, "body": "", "outcome": "unclear"},
+    ]
+    answer = {"rules": [found, *(given or [{"status": [404], "outcome": "missing"}])]}
+    return changed(look_up={"request": {"method": "GET", "path": path}, "answer": answer, "examples": examples})
 
 
 def rules(*given: dict[str, Any], **parts: Any) -> dict[str, Any]:
@@ -319,6 +403,10 @@ def rules(*given: dict[str, Any], **parts: Any) -> dict[str, Any]:
         (changed(request__form={"a": "{text}"}), "request.json", Fault.DECLARATION_TWO_BODIES),
         (changed(auth={"kind": "header"}), "auth.name", Fault.REQUIRED),
         (changed(validity={"least": 61, "most": 60}), "validity.least", Fault.MORE_THAN_ALLOWED),
+        (asking({"status": [200], "outcome": "missing"}), "look_up.answer.rules.1", Fault.DECLARATION_ANY_MISSING),
+        (asking({"status": [404], "outcome": "found"}), "look_up.answer.rules.1", Fault.DECLARATION_ANY_SUCCESS),
+        (asking(path="/messages"), "look_up.request", Fault.DECLARATION_LEAVES_OUT),
+        (asking(path="/{who}/{message_id}"), "look_up.request.path", Fault.DECLARATION_PLACEHOLDER),
     ],
 )
 def test_a_declaration_that_cannot_be_right_is_refused(told: dict[str, Any], field: str, fault: Fault) -> None:

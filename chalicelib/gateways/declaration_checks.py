@@ -1,0 +1,128 @@
+"""What of a declaration cannot be right, though each of its parts may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..domain.errors import FieldError
+from ..domain.faults import Fault
+from .answers import found_at, words_of
+from .placeholders import IN_HEADERS, NAMES, PLACEHOLDER, strings_in
+
+if TYPE_CHECKING:
+    from .declaration import Answering, Asking, Condition, Declaration, LookUp, Places, Sample
+
+
+def faults(declaration: Declaration) -> Iterator[FieldError]:
+    """What is wrong, with the way to it in the declaration."""
+    yield from _faults_of_request(declaration)
+    yield from _faults_of_answer(declaration.answer)
+    yield from _faults_of_examples(declaration)
+    if declaration.look_up:
+        yield from _faults_of_look_up(declaration.look_up)
+
+
+def _faults_of_request(declaration: Declaration) -> Iterator[FieldError]:
+    auth = declaration.auth
+    templates = [*_templates("request", declaration.request)]
+    if auth is not None:
+        templates += [("auth.value", auth.value), ("auth.username", auth.username)]
+        if auth.kind in ("header", "query") and auth.name is None:
+            yield FieldError("auth.name", Fault.REQUIRED)
+    yield from _faults_of_templates("request", templates, ("phone", "digits"), ("text", "text_ucs2_hex"))
+    if declaration.request.form is not None and declaration.request.json_body is not None:
+        yield FieldError("request.json", Fault.DECLARATION_TWO_BODIES)
+    if declaration.validity.least > declaration.validity.most:
+        yield FieldError("validity.least", Fault.MORE_THAN_ALLOWED, {"most": declaration.validity.most})
+
+
+def _faults_of_templates(
+    path: str, templates: Sequence[tuple[str, str]], *needed: tuple[str, ...]
+) -> Iterator[FieldError]:
+    used: set[str] = set()
+    for where, template in templates:
+        names = set(PLACEHOLDER.findall(template))
+        used |= names
+        known = IN_HEADERS if where.startswith((f"{path}.headers", "auth")) else NAMES
+        for name in sorted(names - known):
+            yield FieldError(where, Fault.DECLARATION_PLACEHOLDER, {"name": name})
+    for names_of_one in needed:
+        if not used.intersection(names_of_one):
+            yield FieldError(path, Fault.DECLARATION_LEAVES_OUT, {"name": f"{{{names_of_one[0]}}}"})
+
+
+def _templates(path: str, asked: Asking) -> Iterator[tuple[str, str]]:
+    trees: dict[str, Any] = {
+        "path": asked.path,
+        "query": asked.query,
+        "headers": asked.headers,
+        "form": asked.form,
+        "json": asked.json_body,
+    }
+    for name, tree in trees.items():
+        for way, template in strings_in(tree):
+            yield ".".join((path, name, *way)), template
+
+
+def _faults_of_answer(answer: Answering) -> Iterator[FieldError]:
+    for place, rule in enumerate(answer.rules):
+        path = f"answer.rules.{place}"
+        if rule.code and answer.code is None:
+            yield FieldError(f"{path}.code", Fault.DECLARATION_NO_CODE)
+        if rule.outcome != "accepted":
+            continue
+        if not (rule.status or rule.code):
+            yield FieldError(path, Fault.DECLARATION_ANY_SUCCESS)
+        if any(not 200 <= status < 300 for status in rule.status):
+            yield FieldError(f"{path}.status", Fault.DECLARATION_NOT_SUCCESS)
+        if any(code.endswith("*") and len(code) < 3 for code in rule.code):
+            yield FieldError(f"{path}.code", Fault.DECLARATION_ANY_SUCCESS)
+    if not any(rule.outcome == "accepted" for rule in answer.rules):
+        yield FieldError("answer.rules", Fault.DECLARATION_NO_SUCCESS)
+
+
+def _faults_of_examples(declaration: Declaration) -> Iterator[FieldError]:
+    answer = declaration.answer
+    ways = {f"answer.{name}": getattr(answer, name) for name in ("reference", "price", "parts", "words")}
+    yield from _faults_of_reading("", answer, answer.rules, declaration.examples, "unknown", ways)
+    if not any(example.outcome == "accepted" for example in declaration.examples):
+        yield FieldError("examples", Fault.DECLARATION_NO_SUCCESS)
+
+
+def _faults_of_look_up(look_up: LookUp) -> Iterator[FieldError]:
+    path, answer = "look_up.", look_up.answer
+    templates = [*_templates("look_up.request", look_up.request)]
+    yield from _faults_of_templates("look_up.request", templates, ("message_id", "gateway_id"))
+    for place, rule in enumerate(answer.rules):
+        if rule.code and answer.code is None:
+            yield FieldError(f"{path}answer.rules.{place}.code", Fault.DECLARATION_NO_CODE)
+        if rule.outcome == "missing" and not (rule.code or rule.empty or rule.status == (404,)):
+            yield FieldError(f"{path}answer.rules.{place}", Fault.DECLARATION_ANY_MISSING)
+        if rule.outcome == "found" and not (rule.has or rule.code):
+            yield FieldError(f"{path}answer.rules.{place}", Fault.DECLARATION_ANY_SUCCESS)
+    yield from _faults_of_reading(path, answer, answer.rules, look_up.examples, "unclear", {})
+
+
+def _faults_of_reading(
+    path: str,
+    answer: Places,
+    rules: Sequence[Condition],
+    examples: Sequence[Sample],
+    otherwise: str,
+    ways: dict[str, Any],
+) -> Iterator[FieldError]:
+    """What the rules make of the examples, and ways that lead nowhere in any of them."""
+    ways = {**ways, f"{path}answer.code": answer.code}
+    ways |= {f"{path}answer.rules.{place}.has": rule.has for place, rule in enumerate(rules)}
+    seen: set[str] = set()
+    for place, example in enumerate(examples):
+        content = example.body if answer.format == "json" else words_of(str(example.body).encode())
+        seen |= {name for name, way in ways.items() if way and found_at(content, way)}
+        rule, _ = answer.first(rules, example.status, content)
+        meant = rule.outcome if rule else otherwise
+        if meant != example.outcome:
+            yield FieldError(f"{path}examples.{place}", Fault.DECLARATION_EXAMPLE, {"outcome": meant})
+    for name, way in ways.items():
+        if way and name not in seen:
+            yield FieldError(name, Fault.DECLARATION_POINTS_NOWHERE)

@@ -1,0 +1,87 @@
+"""Requests that send nothing to anybody, over a session of requests: look-ups, and what people try.
+
+The way that messages take is `transport`: it looks once more between connecting and sending, and bounds the whole of a
+call. Here both do not matter, and a library that everybody knows does the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import Url
+
+from ..domain.reasons import Cause, Reason
+from .addresses import NotPublic, connect_to
+from .transport import MAX_ANSWER, Limits, Reply, Request
+
+
+def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
+    """Ask once and read the answer, or why there is none. Redirects are not followed, and proxies are not asked."""
+    url = Url(address.scheme, None, address.host, address.port).url + request.path
+    timeouts = limits.connect_timeout, limits.read_timeout
+    with requests.Session() as session:
+        session.trust_env = False
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter(public_only=limits.public_only))
+        try:
+            response = session.request(
+                request.method,
+                url,
+                data=request.body or None,
+                headers=dict(request.headers),
+                timeout=timeouts,
+                verify=limits.certificates,
+                allow_redirects=False,
+                stream=True,
+            )
+            return Reply(response.status_code, response.headers, _read(response, limits.read_timeout))
+        except NotPublic:
+            return Cause(Reason.GATEWAY_ADDRESS_PRIVATE)
+        except requests.Timeout:
+            return Cause(Reason.NO_ANSWER)
+        except requests.ConnectionError:
+            return Cause(Reason.NO_CONNECTION)
+        except (requests.RequestException, OSError, ValueError) as error:
+            return Cause(Reason.ANSWER_UNREADABLE, type(error).__name__)
+
+
+def _read(response: requests.Response, seconds: float) -> bytes | None:
+    """The answer's body, None if it is too long, or its bytes come too slowly."""
+    content, ends_at = b"", time.monotonic() + seconds
+    for chunk in response.iter_content(8192):
+        content += chunk
+        if len(content) > MAX_ANSWER or time.monotonic() > ends_at:
+            return None
+    return content
+
+
+def _connect(connection: Any, *, public_only: bool) -> Any:
+    """In the place of urllib3's own: a name is looked up once, and what was found is checked."""
+    seconds = connection.timeout if isinstance(connection.timeout, int | float) else 10.0
+    host = connection._dns_host.strip("[]")
+    by = time.monotonic() + seconds
+    return connect_to(host, connection.port, by, connection.socket_options, public_only=public_only)
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, *, public_only: bool) -> None:
+        self._public_only = public_only
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        new_connection = partial(_connect, public_only=self._public_only)
+        pools = {}
+        for scheme, pool, kind in (
+            ("http", HTTPConnectionPool, HTTPConnection),
+            ("https", HTTPSConnectionPool, HTTPSConnection),
+        ):
+            connection = type(kind.__name__, (kind,), {"_new_conn": lambda self: new_connection(self)})
+            pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": connection})
+        self.poolmanager.pool_classes_by_scheme = pools
