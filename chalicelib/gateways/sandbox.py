@@ -1,28 +1,72 @@
-"""The kind `sandbox`: a gateway that accepts every message and sends none, for stages that must reach nobody."""
+"""The kind `sandbox`: a gateway that sends nothing, for stages that must reach nobody.
+
+It accepts every message, but for those to a few numbers that play what gateways do (docs/gateways.md). These lie in the
+range that Ofcom keeps for films and plays, so that they are nobody's:
+https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from threading import Lock
+
 from ..config import Settings
 from ..domain.messages import Outcome
+from ..domain.reasons import Cause, Reason
 from .base import Answer, Capabilities, LastLook, Outgoing, no_look
+
+_PLAYING = "+447700900"
+_KNOWN = 10_000  # messages whose calls are counted
+REFUSED = Answer(Outcome.REFUSED, Cause.http(400), 400)
+FAILED = Answer(Outcome.FAILED, Cause.http(500), 500)
+THROTTLED = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=1.0)
+BLOCKED = Answer(Outcome.BLOCKED, Cause.http(402), 402, words="There is no money in the account")
+LOST = Answer(Outcome.UNKNOWN, Cause(Reason.CONNECTION_BROKEN))
+# By the last three digits: what is answered, and how often before the message is accepted; None for always.
+PLAYED: dict[str, tuple[Answer, int | None]] = {
+    "001": (REFUSED, None),
+    "002": (FAILED, 1),
+    "003": (FAILED, None),
+    "004": (LOST, 1),
+    "005": (LOST, None),
+    "006": (THROTTLED, 2),
+    "007": (BLOCKED, 1),
+}
+
+
+def played(phone_number: str, nth: int) -> Answer | None:
+    """What the nth call for a number is answered, counted from 1; None if it is accepted."""
+    ending = phone_number.removeprefix(_PLAYING)
+    if len(ending) != 3 or ending not in PLAYED:
+        return None
+    answer, times = PLAYED[ending]
+    return answer if times is None or nth <= times else None
 
 
 class SandboxGateway:
-    """Accepts everything."""
+    """Accepts what no number of a play says otherwise of; it recognises ids, and can be asked."""
 
     def __init__(self, settings: Settings, capabilities: Capabilities | None = None) -> None:
         del settings
-        self.capabilities = capabilities or Capabilities(recognises_ids=True)
+        self.capabilities = capabilities or Capabilities(recognises_ids=True, can_be_asked=True)
+        self._lock = Lock()
+        self._calls: OrderedDict[int, int] = OrderedDict()
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
-        """Accept the message without looking at it."""
-        del message
+        """Play the number's part. What was called before is forgotten when the process ends."""
         last_look()
-        return Answer(Outcome.ACCEPTED)
+        if not message.phone_number.startswith(_PLAYING):
+            return Answer(Outcome.ACCEPTED)
+        with self._lock:
+            nth = self._calls[message.gateway_id] = self._calls.pop(message.gateway_id, 0) + 1
+            if len(self._calls) > _KNOWN:
+                self._calls.popitem(last=False)
+        return played(message.phone_number, nth) or Answer(Outcome.ACCEPTED)
 
     def look_up(self, message: Outgoing) -> Answer:
-        """It has taken every message."""
-        del message
+        """It has each message but those whose number says that it never gets them."""
+        if played(message.phone_number, _KNOWN):
+            return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY))
         return Answer(Outcome.FOUND)
 
     def shown_request(self, message: Outgoing) -> str:

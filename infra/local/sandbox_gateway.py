@@ -17,6 +17,7 @@ from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
 
+from chalicelib.gateways.sandbox import played
 from infra.local.asgi_server import Receive, Scope, Send, answer, body_of, create_server, serve
 from infra.local.logs import open_log
 from infra.local.loopback import is_from_here, listen, port_of
@@ -37,6 +38,10 @@ class RefusedError(Exception):
         self.status = status
 
 
+class _LostError(Exception):
+    """The message is not answered."""
+
+
 class SandboxGateway:
     """An ASGI application with the contract of the external gateway."""
 
@@ -47,6 +52,7 @@ class SandboxGateway:
         self._port = port
         self._latest: deque[dict[str, object]] = deque(maxlen=_REMEMBERED)
         self._known: OrderedDict[int, None] = OrderedDict()
+        self._played: OrderedDict[int, int] = OrderedDict()
         self._accepted = 0
         self._repeated = 0
         self._refused = 0
@@ -61,6 +67,9 @@ class SandboxGateway:
         body = await body_of(receive, _BODY_LIMIT)
         try:
             message = _message(scope, body)
+            self._play(message)
+        except _LostError:
+            return  # without an answer, which the server makes a broken connection of
         except RefusedError as error:
             self._refused += 1
             status, reply = error.status, {"code": error.status, "message": str(error)}
@@ -71,6 +80,17 @@ class SandboxGateway:
             status, reply = 200, {"code": 0, "message": "OK"}
             await asyncio.sleep(self._latency)
         await answer(send, status, b"application/json", json.dumps(reply).encode())
+
+    def _play(self, message: dict[str, Any]) -> None:
+        """Raises RefusedError, or _LostError, if the message is to a number that plays another part."""
+        nth = self._played[message["id"]] = self._played.pop(message["id"], 0) + 1
+        if len(self._played) > _REMEMBERED:
+            self._played.popitem(last=False)
+        answer = played(f"+{message['phone']}", nth)
+        if answer is not None and answer.http_status is None:
+            raise _LostError
+        if answer is not None and answer.http_status is not None:
+            raise RefusedError(answer.http_status, answer.words or "as this number says")
 
     def _take(self, message: dict[str, Any]) -> None:
         """A message whose id is known is not taken again: this gateway recognises ids, as long as it runs."""

@@ -16,6 +16,7 @@ from chalicelib.gateways import GATEWAYS, create_gateway
 from chalicelib.gateways.base import Answer, Gateway
 from tests.factories import MessageFactory, outgoing
 from tests.support.faulty_gateway import FaultyGateway
+from tests.unit.gateways.raw_server import RawServer
 
 pytestmark = pytest.mark.enable_socket
 
@@ -31,19 +32,26 @@ DECLARATION = {
     "answer": {"code": "code", "rules": [{"status": [200], "code": ["0"], "outcome": "accepted"}]},
     "examples": [{"status": 200, "body": {"code": 0, "message": "OK"}, "outcome": "accepted"}],
 }
-# The settings for each kind of gateway, given a server that follows the contract of `http`.
-KINDS: dict[str, Callable[[FaultyGateway], dict[str, str]]] = {
-    "declared": lambda server: {"gateway_url": server.url, "gateway_declaration": json.dumps(DECLARATION)},
-    "http": lambda server: {"gateway_url": server.url},
-    "sandbox": lambda server: {"gateway_url": ""},
+TAKEN_BY_AWS = b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"MessageId":"m1"}'
+# The settings for each kind of gateway, given a server that follows the contract of `http` and one that answers as AWS.
+KINDS: dict[str, Callable[[FaultyGateway, RawServer], dict[str, str]]] = {
+    "declared": lambda server, _: {"gateway_url": server.url, "gateway_declaration": json.dumps(DECLARATION)},
+    "eum": lambda _, aws: {"gateway_url": aws.url},
+    "http": lambda server, _: {"gateway_url": server.url},
+    "sandbox": lambda *_: {"gateway_url": ""},
 }
 TEXTS = ["x", "Привет 👋", 'a "quoted" \\ text\r\n\twith breaks', "{}", "a" * 1600, "й" * 1600]
 
 
 @pytest.fixture(params=sorted(GATEWAYS))
-def gateway(request: pytest.FixtureRequest, server: FaultyGateway) -> Gateway:
+def gateway(
+    request: pytest.FixtureRequest, server: FaultyGateway, raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> Gateway:
     """One gateway after the other."""
-    return create_gateway(Settings(gateway=request.param, gateway_token=TOKEN, **KINDS[request.param](server)))
+    raw.answer = [TAKEN_BY_AWS]
+    for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "eu-west-1")
+    return create_gateway(Settings(gateway=request.param, gateway_token=TOKEN, **KINDS[request.param](server, raw)))
 
 
 def send(gateway: Gateway, text: str = "Hello", **fields: Any) -> Answer:

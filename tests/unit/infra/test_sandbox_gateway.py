@@ -107,3 +107,23 @@ def test_the_summary_hides_phone_numbers() -> None:
     assert (status, summary["accepted"]) == (200, 30)
     assert [message["id"] for message in summary["latest"]] == list(range(11, 31))
     assert {message["phone"] for message in summary["latest"]} == {"*********67"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "statuses"),
+    [(0, [200]), (1, [400, 400]), (2, [500, 200]), (3, [500, 500, 500]), (6, [429, 429, 200]), (7, [402, 200])],
+)
+def test_a_number_plays_its_part(ending: int, statuses: list[int]) -> None:
+    """As often as its part says."""
+    gateway = Gateway()
+    body = {**GOOD, "phone": 447700900000 + ending}
+    assert [gateway(body)[0] for _ in statuses] == statuses
+    assert gateway.application.summary()["accepted"] == statuses.count(200)
+
+
+def test_a_number_may_play_that_nothing_is_answered() -> None:
+    """Once, or always; what was not answered was not taken."""
+    gateway = Gateway()
+    with pytest.raises(IndexError):  # nothing was sent
+        gateway({**GOOD, "phone": 447700900004})
+    assert gateway({**GOOD, "phone": 447700900004})[0] == 200
