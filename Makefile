@@ -70,7 +70,7 @@ test: $(STAMP) ## Run the tests that everyone needs: unit, contract, integration
 # Docker, each with a process of its own, as they wait more than they work.
 proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run the rest: simulation, crashes, hours of trouble, browser, deployed stacks
 	$(BIN)/pytest -n 3 --dist loadgroup -o timeout=600 -m proof $(TESTS)
-	$(BIN)/pytest -n 3 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py
+	$(BIN)/pytest -n 3 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py tests/e2e/test_localemu_deployer.py
 
 localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
 	@exec $(BIN)/python -m infra.localstack

@@ -45,11 +45,14 @@ class Account:
         if endpoint:
             use_given(environ)
             keep_loopback_direct(environ)
-            session = localstack_client.session.Session(
-                environ.get("AWS_ACCESS_KEY_ID", "test"),
-                environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-                region_name=environ["AWS_REGION"],
-            )
+            if environ.get("AWS_SESSION_TOKEN"):  # of a role, whose clients localstack_client makes without its token
+                session = boto3.Session(region_name=environ["AWS_REGION"])
+            else:
+                session = localstack_client.session.Session(
+                    environ.get("AWS_ACCESS_KEY_ID", "test"),
+                    environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+                    region_name=environ["AWS_REGION"],
+                )
         else:
             session = boto3.Session()
         region = session.region_name

@@ -74,7 +74,8 @@ def stack_name(stage: str) -> str:
 
 def deploy(options: Options, account: Account) -> str:
     """Make the stage's stack what the package says; the API's address. Raises what `main` explains."""
-    stack = Stack(account.client("cloudformation"), options.stack, say, pause(account))
+    role = options.given("DEPLOY_ROLE_ARN")
+    stack = Stack(account.client("cloudformation"), options.stack, say, pause(account), role=role)
     stack.prepare()
     known = stack.parameters()
     values = options.parameters.effective(known)

@@ -26,7 +26,8 @@ def rollback(stage: str, account: Account, confirm: Callable[[str], bool]) -> st
     alarm that rings already would stop any other way.
     """
     name = stack_name(stage)
-    stack = Stack(account.client("cloudformation"), name, say, pause(account))
+    role = os.environ.get("DEPLOY_ROLE_ARN", "").strip()
+    stack = Stack(account.client("cloudformation"), name, say, pause(account), role=role)
     artifacts = Artifacts(account, name)
     releases = Releases(artifacts)
     stack.prepare()

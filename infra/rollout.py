@@ -42,4 +42,5 @@ def without_alias(template: dict[str, Any]) -> dict[str, Any]:
 def at_once(template: dict[str, Any]) -> dict[str, Any]:
     """The template without CodeDeploy, so that the alias goes over at once, whatever alarms say."""
     template["Resources"][FUNCTION]["Properties"].pop(_HOW, None)
+    template["Resources"].pop("RolloutRole", None)
     return template

@@ -33,7 +33,10 @@ class Import:
 
 
 class Stack:
-    """The stack of one stage. `tell` gets a line for each event; `pause` seconds pass between two looks."""
+    """The stack of one stage. `tell` gets a line for each event; `pause` seconds pass between two looks.
+
+    With `role`, its ARN, CloudFormation acts as that one, and not as whoever asks it.
+    """
 
     def __init__(
         self,
@@ -42,12 +45,14 @@ class Stack:
         tell: Callable[[str], None],
         pause: float = 2.0,
         sleep: Callable[[float], None] = time.sleep,
+        role: str = "",
     ) -> None:
         self.name = name
         self._cloudformation = cloudformation
         self._tell = tell
         self._pause = pause
         self._sleep = sleep
+        self._role = {"RoleARN": role} if role else {}
 
     # -- what is
 
@@ -138,7 +143,7 @@ class Stack:
     def _change(self, **what: Any) -> bool:
         change_set = f"deploy-{uuid.uuid4().hex[:12]}"
         of_this = {"StackName": self.name, "ChangeSetName": change_set}
-        made = self._cloudformation.create_change_set(**of_this, **what, Capabilities=_CAPABILITIES)
+        made = self._cloudformation.create_change_set(**of_this, **what, **self._role, Capabilities=_CAPABILITIES)
         reason = self._refusal(of_this)
         if reason is not None:
             self._discard(of_this)

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What only one of these emulators can show is not looked at without it."""
-    name = collection_path.stem.removeprefix("test_")
+    name = collection_path.stem.removeprefix("test_").partition("_")[0]
     return True if name in KINDS and name not in config.getoption("--on") else None
 
 

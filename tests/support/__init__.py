@@ -48,4 +48,5 @@ Deployed:
     deployed_run.py      the stack in MiniStack
     emulated_account.py  that MiniStack: functions are processes, and their calls are noted
     localstack_run.py    the stack in LocalStack, and in LocalEmu with IAM enforced
+    deployer_policy.py   the rights of whoever deploys, and those that the calls of a deploy need
 """

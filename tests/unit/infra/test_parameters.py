@@ -159,7 +159,16 @@ def test_without_options_nothing_optional_is_made() -> None:
     optional = ("AWS::WAFv2", "AWS::ApiGateway::DomainName", "AWS::ApiGateway::BasePathMapping", "AWS::IAM::Policy")
     assert not [kind for kind in kinds if kind.startswith(optional)]
     text = str(resources)
-    for word in ("Kms", "KMS", "VpcConfig", "ManagedPolicyArns", "WarmThroughput", "AWS::NoValue", "Fn::If"):
+    for word in (
+        "Kms",
+        "KMS",
+        "VpcConfig",
+        "AWSLambdaVPC",
+        "PermissionsBoundary",
+        "WarmThroughput",
+        "AWS::NoValue",
+        "Fn::If",
+    ):
         assert word not in text
 
 

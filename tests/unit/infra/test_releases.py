@@ -142,7 +142,7 @@ def roll_back(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
 
     def run(bucket: Bucket, running: str, yes: bool = True) -> Stack:
         stack = Stack(running)
-        monkeypatch.setattr(command, "Stack", lambda *given: stack)
+        monkeypatch.setattr(command, "Stack", lambda *given, **more: stack)
         monkeypatch.setattr(command, "Artifacts", lambda *given: bucket)
         command.rollback("prod", Account(), lambda question: yes)  # type: ignore[arg-type]
         return stack
@@ -201,5 +201,6 @@ def test_the_api_goes_over_bit_by_bit_unless_all_at_once_is_asked_for() -> None:
     assert preference == {
         "Type": {"Ref": "ApiRollout"},
         "Alarms": [{"Ref": "ApiServerErrorsAlarm"}, {"Ref": "ApiErrorsAlarm"}],
+        "Role": {"Fn::GetAtt": ["RolloutRole", "Arn"]},
     }
     assert "DeploymentPreference" not in template_with(ApiRollout="AllAtOnce")
