@@ -198,7 +198,8 @@ def judge(
     if last.outcome in (Outcome.ACCEPTED, Outcome.FOUND):
         return Verdict(MessageStatus.SENT)
     if last.outcome is Outcome.REFUSED:
-        return Verdict(final, last.cause)
+        stopped = last.cause is not None and last.cause.reason is Reason.OPTED_OUT_AT_GATEWAY
+        return Verdict(MessageStatus.SKIPPED if stopped and not taken(attempts) else final, last.cause)
     if last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.HOLD:
         return Verdict(MessageStatus.UNKNOWN, last.cause)
     if last.outcome in LOOK_UPS or (last.outcome is Outcome.UNKNOWN and on_unknown is OnUnknown.ASK):

@@ -22,6 +22,7 @@ from chalicelib.domain.messages import (
     judge,
     message_id_for,
     parse_message_id,
+    taken,
 )
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
@@ -49,6 +50,24 @@ def test_a_refused_message_is_not_tried_again() -> None:
     """It is unknown rather than failed where an attempt before may have been accepted; no dead letter either way."""
     assert verdict(REFUSED) == Verdict(MessageStatus.FAILED, Cause.http(400))
     assert verdict(UNKNOWN, REFUSED) == Verdict(MessageStatus.UNKNOWN, Cause.http(400))
+
+
+def test_who_has_opted_out_at_the_gateway_is_skipped() -> None:
+    """But if an earlier call may have been accepted, nobody knows."""
+    stopped = AttemptFactory(outcome=Outcome.REFUSED, cause=Cause(Reason.OPTED_OUT_AT_GATEWAY))
+    lost = AttemptFactory(outcome=Outcome.UNKNOWN)
+    assert verdict(stopped) == Verdict(MessageStatus.SKIPPED, stopped.cause)
+    assert verdict(lost, stopped) == Verdict(MessageStatus.UNKNOWN, stopped.cause)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "count"),
+    [("", 0), ("a", 1), ("u", 1), ("uu", 2), ("fur", 1), ("un", 1), ("unn", 0), ("unxn", 1), ("uxnn", 0), ("unnu", 1)],
+)
+def test_how_many_the_gateway_may_have_taken(attempts: str, count: int) -> None:
+    """Not those of which it said twice in a row that it does not know the message."""
+    outcomes = {"a": "accepted", "u": "unknown", "f": "failed", "r": "refused", "n": "missing", "x": "unclear"}
+    assert taken([AttemptFactory(outcome=Outcome(outcomes[one])) for one in attempts]) == count
 
 
 @pytest.mark.parametrize("attempt", [FAILED, UNKNOWN])
