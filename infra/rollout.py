@@ -35,6 +35,7 @@ def without_alias(template: dict[str, Any]) -> dict[str, Any]:
     properties = at_once(direct)["Resources"][FUNCTION]["Properties"]
     for name in ("AutoPublishAlias", "VersionDeletionPolicy"):
         properties.pop(name, None)
+    direct["Resources"]["RestAPI"].pop("DependsOn", None)
     direct["Resources"]["APIHandlerInvokePermission"]["Properties"]["FunctionName"] = {"Ref": FUNCTION}
     return direct
 

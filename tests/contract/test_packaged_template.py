@@ -14,6 +14,7 @@ from chalicelib import admin, api
 from chalicelib.config import Settings
 from infra.package import check
 from infra.provision import resources
+from infra.rollout import without_alias
 from tests.contract.packaged import FUNCTION, LOG_GROUP, QUEUE, STACK, TABLE, Packaged, in_stack
 
 ROOT = Path(__file__).parents[2]
@@ -259,15 +260,27 @@ def test_the_api_has_every_route_and_authorizes_none_itself(packaged: Packaged) 
 
 
 def test_api_gateway_calls_the_alias_and_may(packaged: Packaged) -> None:
-    """Expects every route to call it by name, and the permission to be on it: one on the function would not count."""
+    """Expects every route to call it by name and to appear after it, and the permission to be on it."""
     rest = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     operations = [one for methods in rest["paths"].values() for one in methods.values()]
     called = {one["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for one in operations}
     function = packaged.properties(FUNCTION)["APIHandler"]
     (address,) = called
     assert address.endswith(f"/functions/${{APIHandler.Arn}}:{function['AutoPublishAlias']}/invocations")
+    assert packaged.template["Resources"]["RestAPI"]["DependsOn"] == [f"APIHandlerAlias{function['AutoPublishAlias']}"]
     permissions = packaged.properties("AWS::Lambda::Permission")
     assert permissions["APIHandlerInvokePermission"]["FunctionName"] == {"Ref": "APIHandler.Alias"}
+
+
+def test_an_engine_that_cannot_change_an_alias_calls_the_function(packaged: Packaged) -> None:
+    """Expects nothing of the alias to be left, and no role for CodeDeploy."""
+    direct = without_alias(packaged.template)
+    text = json.dumps(direct)
+    for word in ("APIHandler.Alias", "APIHandlerAlias", ":live", "AutoPublishAlias", "RolloutRole", "VersionDeletion"):
+        assert word not in text
+    permission = direct["Resources"]["APIHandlerInvokePermission"]["Properties"]
+    assert permission["FunctionName"] == {"Ref": "APIHandler"}
+    assert "${APIHandler.Arn}/invocations" in text
 
 
 def test_alarms_of_the_api_take_a_new_version_back(packaged: Packaged) -> None:
