@@ -9,8 +9,7 @@ from typing import NamedTuple
 MAX_APART = 100  # messages that have moments ahead of a pace's place; each is a number or two in its item
 
 
-@dataclass(frozen=True, slots=True)
-class Spacing:
+class Spacing(NamedTuple):
     """What a message takes of a pace: `weight` moments in a row, `gap` microseconds from one to the next.
 
     It is sent at the first of them. `heaviest` is the most that any message may weigh in this pace.
