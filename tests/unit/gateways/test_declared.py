@@ -363,6 +363,12 @@ def test_a_gateway_that_cannot_be_asked_says_nothing() -> None:
     assert [name for name, it_can in can.items() if it_can] == ["infobip", "sinch", "smsc"]
 
 
+def test_a_gateway_counts_what_its_declaration_says() -> None:
+    """Messages or the parts of texts; by that its rate is kept."""
+    counts = {name: gateway(name, gateway_url="https://a.example").capabilities.counts_parts for name in ready_made()}
+    assert [name for name, parts in counts.items() if parts] == ["twilio"]
+
+
 # -- what is refused
 
 NO_EXAMPLE = {"examples": [{"status": 400, "body": {"code": "ok"}, "outcome": "unknown"}]}

@@ -20,7 +20,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways import create_gateway
-from chalicelib.gateways.base import Outgoing
+from chalicelib.gateways.base import Capabilities, Outgoing
 from chalicelib.gateways.eum import EumGateway
 from chalicelib.gateways.transport import Reply, Request
 from tests.unit.gateways.raw_server import RawServer
@@ -118,6 +118,11 @@ def test_the_call_has_no_token_that_would_let_it_be_repeated() -> None:
     """The day that AWS offers one, this gateway can say that it recognises ids."""
     assert not [name for name in OPERATION.input_shape.members if "token" in name.lower()]
     assert not OPERATION.idempotent_members
+
+
+def test_aws_counts_parts_and_recognises_nothing() -> None:
+    """So the rate is kept in parts, and what may have been taken is not sent again by itself."""
+    assert gateway().capabilities == Capabilities(counts_parts=True)
 
 
 def test_the_request_is_signed_as_botocore_signs(monkeypatch: pytest.MonkeyPatch) -> None:
