@@ -3,11 +3,12 @@
 A line has these values, separated by commas; what is empty at its end is left out:
 
     client, number without its plus, zone, status with revision, created, updated, claim, sent, attempts,
-    lease until, retry at, due at, cause, forgiven, hinted
+    lease until, retry at, due at, cause, forgiven, hinted, how many older attempts stand elsewhere
 
 Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
 moment, its milliseconds, its outcome, its cause and the HTTP status, separated by slashes, and followed by a semicolon
-if there are more. A cause is quoted as in a URL.
+if there are more. A cause is quoted as in a URL. Older attempts of a bucket that would be too large stand in an item of
+their own (storage/older_attempts.py), whose number is the bucket's `older`.
 """
 
 from __future__ import annotations
@@ -87,6 +88,14 @@ class Place(NamedTuple):
         return cls(mailing_id, shard, int(item["bucket_no"]["N"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Older:
+    """Attempts that do not stand in the bucket: the number of their item, and how many there are of each client."""
+
+    number: int
+    counts: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class Bucket:
     """Messages that are written together. `revision` grows with every change and guards every write; it is 0 before
@@ -98,19 +107,31 @@ class Bucket:
     revision: int = 0
     since: int = 0
     expires_at: int = 0
+    older: Older | None = None
+
+    def left_out(self, client_id: str) -> int:
+        """How many attempts of a client's message stand elsewhere: its first ones."""
+        return self.older.counts.get(client_id, 0) if self.older else 0
 
     def changed(self, messages: Iterable[Message], expires_at: int) -> Bucket:
         """The bucket with these messages added or changed, in its next revision; it never expires earlier."""
         now = {message.client_id: message for message in messages}
         since = self.since or min(to_ms(message.created_at) for message in now.values())
         kept = max(self.expires_at, expires_at) if expires_at else 0
-        return Bucket(self.place, {**self.messages, **now}, self.revision + 1, since, kept)
+        older = self.older if kept == self.expires_at and self._still_has(now) else None
+        return Bucket(self.place, {**self.messages, **now}, self.revision + 1, since, kept, older)
+
+    def _still_has(self, now: Mapping[str, Message]) -> bool:
+        """Whether messages begin with the attempts that stand elsewhere. Of very many one in between is forgotten."""
+        pairs = [(now[one], self.messages[one], self.left_out(one)) for one in now if self.left_out(one)]
+        texts = [[attempts_text(m.attempts[:count], self.since) for m in (new, old)] for new, old, count in pairs]
+        return all(new == old for new, old in texts)
 
     @cached_property
     def values(self) -> Item:
         """The item but for its key; what is empty is left out, so that sparse indexes stay sparse."""
         zones = {zone: place for place, zone in enumerate(dict.fromkeys(m.timezone for m in self.messages.values()))}
-        lines = [_line(message, self.since, zones) for _, message in sorted(self.messages.items())]
+        lines = [_line(one, self.since, zones, self.left_out(name)) for name, one in sorted(self.messages.items())]
         values: Item = {
             "messages": {"S": "\n".join(lines)},
             "revision": {"N": str(self.revision)},
@@ -119,6 +140,8 @@ class Bucket:
         }
         if self.expires_at:
             values["expires_at"] = {"N": str(self.expires_at)}
+        if self.older:
+            values["older"] = {"N": str(self.older.number)}
         due = [message.due_at for message in self.messages.values() if message.due_at is not None]
         if due:
             values["parked_in"] = {"S": self.place.ledger_key}
@@ -130,21 +153,25 @@ class Bucket:
 
 
 def bucket_of_item(item: Item) -> Bucket:
-    """The bucket that an item says."""
+    """The bucket that an item says, with those of its attempts that are in it."""
     place, since = Place.of(item), int(item["since"]["N"])
     zones = item["zones"]["S"].split(" ")
-    messages = [_message(line, place.mailing_id, since, zones) for line in item["messages"]["S"].split("\n")]
+    lines = item["messages"]["S"].split("\n")
+    messages = [_message(line, place.mailing_id, since, zones) for line in lines]
     expires_at = int(item["expires_at"]["N"]) if "expires_at" in item else 0
     revision = int(item["revision"]["N"])
-    bucket = Bucket(place, {message.client_id: message for message in messages}, revision, since, expires_at)
+    older = None
+    if "older" in item:
+        counts = {m.client_id: _left_out(line) for m, line in zip(messages, lines, strict=True) if _left_out(line)}
+        older = Older(int(item["older"]["N"]), counts)
+    bucket = Bucket(place, {message.client_id: message for message in messages}, revision, since, expires_at, older)
     bucket.__dict__["values"] = {name: value for name, value in item.items() if name not in place.key}
     return bucket
 
 
 def write_units(before: Item | None, after: Item) -> int:
     """Units of a write: the item's KB, and one for each entry of an index that comes, goes or moves."""
-    size = sum(len(name) + len(value) for name, one in after.items() for value in one.values())
-    units = -(-(size + _KEY_BYTES) // UNIT)
+    units = -(-item_bytes(after) // UNIT)
     for names in (("parked_in", "due_at"), ("trouble_of", "trouble_at")):
         old, new = ([where.get(name) for name in names] if where else [None] for where in (before, after))
         if old != new:
@@ -152,10 +179,15 @@ def write_units(before: Item | None, after: Item) -> int:
     return units
 
 
+def item_bytes(values: Item) -> int:
+    """About how large an item with these values is."""
+    return _KEY_BYTES + sum(len(name) + len(value) for name, one in values.items() for value in one.values())
+
+
 _KEY_BYTES = 60  # of an item's key, with the names
 
 
-def _line(message: Message, since: int, zones: Mapping[str, int]) -> str:
+def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int) -> str:
     values = (
         message.client_id,
         message.phone_number.removeprefix("+"),
@@ -165,13 +197,14 @@ def _line(message: Message, since: int, zones: Mapping[str, int]) -> str:
         _after(message.updated_at, since),
         message.claim,
         _after(message.sent_at, since),
-        ";".join(_attempt_text(attempt, since) for attempt in message.attempts),
+        attempts_text(message.attempts[left_out:], since),
         _after(message.lease_until, since),
         _after(message.retry_at, since),
         _after(message.due_at, since),
         _quoted(message.cause),
         _base36(message.forgiven) if message.forgiven else "",
         ("h" if message.hinted else "") + ("a" if message.ask else ""),
+        _base36(left_out) if left_out else "",
     )
     return ",".join(values).rstrip(",")
 
@@ -180,7 +213,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
     values = line.split(",")
     values += [""] * (15 - len(values))
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
-    lease, retry, due, cause, forgiven, flags = values[9:]
+    lease, retry, due, cause, forgiven, flags = values[9:15]
     return Message(
         mailing_id=mailing_id,
         client_id=client,
@@ -190,7 +223,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         revision=int(state[1:], 36),
         created_at=_moment(created, since),
         updated_at=_moment(updated, since),
-        attempts=tuple(_attempt(text, since) for text in attempts.split(";")) if attempts else (),
+        attempts=attempts_of(attempts, since),
         hinted="h" in flags,
         ask="a" in flags,
         claim=claim,
@@ -201,6 +234,21 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         cause=_cause(cause),
         forgiven=int(forgiven, 36) if forgiven else 0,
     )
+
+
+def _left_out(line: str) -> int:
+    values = line.split(",")
+    return int(values[15], 36) if len(values) > 15 else 0
+
+
+def attempts_text(attempts: Iterable[Attempt], since: int) -> str:
+    """Attempts as they stand in an item."""
+    return ";".join(_attempt_text(attempt, since) for attempt in attempts)
+
+
+def attempts_of(text: str, since: int) -> tuple[Attempt, ...]:
+    """The attempts that a text says."""
+    return tuple(_attempt(one, since) for one in text.split(";")) if text else ()
 
 
 def _attempt_text(attempt: Attempt, since: int) -> str:

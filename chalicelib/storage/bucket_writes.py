@@ -24,6 +24,7 @@ from ..observability import logger
 from .bucket_rows import Bucket, Place, write_units
 from .dynamodb import TRANSIENT, Item
 from .ledger_layout import Layout, LedgerLayouts, place_of
+from .older_attempts import apart
 
 # Tries of a write that a busy table does not take; each call is repeated by botocore too. Claims give up early,
 # dispatch earlier still: that is how load goes down when a table is too slow.
@@ -138,14 +139,30 @@ class BucketWrites:
                 self._forget(place)
                 continue
             if new := job.settle(known):
-                writes.append((known, new))
-        busy = False
+                writes.append((known, *apart(known, new)))
+        busy = self._write_older(job, writes)
         for start in range(0, len(writes), _STATEMENTS):
-            some = writes[start : start + _STATEMENTS]
+            some = [(old, new) for old, new, _ in writes[start : start + _STATEMENTS]]
             codes = self._codes([_statement(self._table, *one) for one in some])
             for (old, new), code in zip(some, codes, strict=True):
                 busy |= self._learn(job, old, new, code)
         return busy
+
+    def _write_older(self, job: _Job, writes: list[tuple[Bucket, Bucket, Item | None]]) -> bool:
+        """Write older attempts, and take from `writes` the buckets of which they could not be. Answers whether any."""
+        those = [(new, item) for _, new, item in writes if item]
+        failed: set[Place] = set()
+        for start in range(0, len(those), _STATEMENTS):
+            some = those[start : start + _STATEMENTS]
+            codes = self._codes([_insert(self._table, item) for _, item in some])
+            for (new, item), code in zip(some, codes, strict=True):
+                if code is None:
+                    job.applied.units[new.place.mailing_id] += write_units(None, item)
+                elif code not in _REFUSALS:  # which say that it is there: a number is given to one content only
+                    failed.add(new.place)
+                    job.undecided(new.place, unsure=False)
+        writes[:] = [one for one in writes if one[1].place not in failed]
+        return bool(failed)
 
     def _learn(self, job: _Job, old: Bucket, new: Bucket, code: str | None) -> bool:
         """Note what came of a statement. Answers whether the table was too busy for it."""
@@ -266,11 +283,14 @@ def _update_text(table: str, changed: tuple[str, ...], removed: tuple[str, ...])
     return f'UPDATE "{table}" {" ".join(parts)} {where}'
 
 
+def _insert(table: str, values: Item) -> dict[str, Any]:
+    return {"Statement": _insert_text(table, tuple(values)), "Parameters": list(values.values())}
+
+
 def _statement(table: str, old: Bucket, new: Bucket) -> dict[str, Any]:
     key, after = new.place.key, new.values
     if not old.revision:
-        values: Item = key | after
-        return {"Statement": _insert_text(table, tuple(values)), "Parameters": list(values.values())}
+        return _insert(table, key | after)
     before = old.values
     changed = tuple(name for name, value in after.items() if before.get(name) != value)
     removed = tuple(name for name in before if name not in after)

@@ -17,6 +17,7 @@ from .bucket_writes import INSERT_TRIES, UPDATE_TRIES, Applied, BucketWrites, Wr
 from .dynamodb import Item, read_items, translated
 from .ledger_layout import LedgerLayouts, place_of
 from .models import Tables, to_ms
+from .older_attempts import FIRST, place_of_older, together
 
 __all__ = ["Applied", "Ledger", "Written"]
 _PURGED = 500  # buckets at once
@@ -85,10 +86,20 @@ class Ledger:
     def _buckets(self, places: Iterable[Place], consistent: bool = True) -> dict[Place, Bucket]:
         keys = [place.key for place in dict.fromkeys(places)]
         items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=consistent)
-        buckets = {bucket.place: bucket for bucket in map(bucket_of_item, items)}
+        buckets = {bucket.place: bucket for bucket in self._whole(map(bucket_of_item, items))}
         if consistent:
             self._writes.note(buckets.values())
         return buckets
+
+    def _whole(self, buckets: Iterable[Bucket]) -> list[Bucket]:
+        """Buckets with their older attempts. These were written before, so that they are there."""
+        found = list(buckets)
+        keys = [place_of_older(one.place, one.older).key for one in found if one.older]
+        if not keys:
+            return found
+        items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=True)
+        older = {Place.of(item): item for item in items}
+        return [together(bucket, older) for bucket in found]
 
     def page(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` messages of a shard after a client's id, and the last id; "" at the end of the shard."""
@@ -106,19 +117,21 @@ class Ledger:
     def _page(self, mailing_id: str, shard: str, after: str, asked: dict[str, int]) -> tuple[list[Message], bool]:
         """The messages of some buckets in the order of their clients' ids, and whether there are buckets after them."""
         layout = self._layouts.of([mailing_id])[mailing_id]  # refuses a ledger that would seem to be empty
-        values: Item = {":key": {"S": f"{mailing_id}#{shard}"}}
+        first = bucket_of(after, layout.buckets) if after else 0
+        values: Item = {
+            ":key": {"S": f"{mailing_id}#{shard}"},
+            ":first": {"N": str(first)},
+            ":last": {"N": str(FIRST - 1)},
+        }
         request: dict[str, Any] = asked | {
             "TableName": self._table,
-            "KeyConditionExpression": "ledger_key = :key",
+            "KeyConditionExpression": "ledger_key = :key AND bucket_no BETWEEN :first AND :last",
             "ExpressionAttributeValues": values,
             "ConsistentRead": True,
         }
-        if after:
-            request["KeyConditionExpression"] += " AND bucket_no >= :first"
-            values[":first"] = {"N": str(bucket_of(after, layout.buckets))}
         with translated("messages"):
             answer = self._dynamodb.query(**request)
-        read = [bucket_of_item(item) for item in answer["Items"]]
+        read = self._whole(map(bucket_of_item, answer["Items"]))
         self._writes.note(read)
         found = [message for bucket in read for message in bucket.messages.values() if message.client_id > after]
         return found, "LastEvaluatedKey" in answer

@@ -23,8 +23,9 @@ from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, MessageKey, gateway_id_for, message_id_for
 from chalicelib.gateways.base import Capabilities
 from chalicelib.services.mailing_fields import MailingFields
-from chalicelib.storage.bucket_rows import bucket_of_item
+from chalicelib.storage.bucket_rows import Place, bucket_of_item
 from chalicelib.storage.models import Tables, bind
+from chalicelib.storage.older_attempts import is_bucket, together
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision
 from tests.support.aws import InProcessAws
@@ -118,7 +119,8 @@ class World:
 
     def ledger_rows(self) -> dict[MessageKey, Message]:
         """Every message, by mailing and client, without asking the emulator."""
-        buckets = map(bucket_of_item, self.ledger_items())
+        items = {Place.of(item): item for item in self.ledger_items()}
+        buckets = [together(bucket_of_item(item), items) for item in items.values() if is_bucket(item)]
         return {message.key: message for bucket in buckets for message in bucket.messages.values()}
 
     def ledger_now(self) -> dict[MessageKey, str]:

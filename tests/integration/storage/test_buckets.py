@@ -11,14 +11,17 @@ import pytest
 
 from chalicelib.clock import Backoff
 from chalicelib.domain.buckets import buckets_for
+from chalicelib.domain.clients import shard_of
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Message
 from chalicelib.domain.statuses import MessageStatus
-from chalicelib.storage.bucket_rows import Bucket, bucket_of_item
+from chalicelib.storage.bucket_rows import Bucket, bucket_of_item, item_bytes
 from chalicelib.storage.ledger import Ledger, Written
+from chalicelib.storage.older_attempts import is_bucket
 from tests.factories import START, AttemptFactory, MailingFactory, MessageFactory
 from tests.integration.storage.engines import SETTINGS, Store
 from tests.support.aws import Call
+from tests.support.scheduler import Crash
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -206,3 +209,125 @@ def test_a_bucket_may_live_for_ever(faulty: Store) -> None:
     faulty.add_messages(3)
     assert expiries(faulty) == {0}
     assert not any("expires_at" in item for item in items(faulty))
+
+
+def tried(message: Message, times: int) -> tuple[Message, Message]:
+    """The message after so many more failed attempts, each of its own moment."""
+    made = len(message.attempts)
+    more = [AttemptFactory(at=START + (made + number) * SECOND) for number in range(times)]
+    return message, message.revised(START + SECOND, attempts=(*message.attempts, *more))
+
+
+def again_and_again(store: Store, ledger: Ledger, messages: list[Message], times: int) -> list[Message]:
+    """The messages after so many attempts, each recorded by itself."""
+    for _ in range(times):
+        changes = [tried(message, 1) for message in messages]
+        assert ledger.update(changes).written == [Written.DONE] * len(messages)
+        messages = [new for _, new in changes]
+    return messages
+
+
+def sizes_of(store: Store) -> list[int]:
+    return [item_bytes(item) for item in items(store) if is_bucket(item)]
+
+
+def test_long_histories_leave_the_bucket(faulty: Store) -> None:
+    """Nine messages with thirty attempts each took 6 KB in it; who reads them sees all attempts, wherever they are."""
+    messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 30)
+    assert max(sizes_of(faulty)) < 1.6 * 1024
+    known = {message.key: message for message in messages}
+    assert another(faulty).read(known) == known
+    mailing_id = messages[0].mailing_id
+    assert another(faulty).page(mailing_id, shard_of(messages[0].client_id), "", 50)[0] == sorted(
+        messages, key=lambda one: one.client_id
+    )
+    touched = another(faulty).update([(one, one.revised(START + 2 * SECOND)) for one in messages])
+    assert touched.units.total() <= 2
+
+
+def test_a_message_that_was_tried_once_shares_no_item_with_long_histories(faulty: Store) -> None:
+    """Short histories stay where they are, and a small bucket keeps long ones."""
+    often, once = neighbours(faulty, 9)[:2]
+    again_and_again(faulty, faulty.ledger, [often], 8)
+    assert [is_bucket(item) for item in items(faulty)] == [True]
+    faulty.ledger.update([tried(once, 1)])
+    assert len(another(faulty).get(once.message_id).attempts) == 1
+    assert len(another(faulty).get(often.message_id).attempts) == 8
+
+
+def test_two_who_move_attempts_out_at_once_lose_none(faulty: Store) -> None:
+    """Each has written an item of older attempts; that of whoever came second is not the one that the bucket names."""
+    messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 3)
+    quick = another(faulty)
+    left = list(quick.read(message.key for message in messages[:4]).values())
+
+    def hurry(call: Call) -> None:
+        if call.operation == EXECUTE and b"attempts" in call.body and b"INSERT" in call.body:
+            faulty.aws.before = lambda _: None
+            theirs = [(old, replace(new, claim="theirs")) for old, new in (tried(message, 5) for message in left)]
+            assert all(quick.update(theirs).written)
+
+    faulty.aws.before = hurry
+    written = faulty.ledger.update([tried(message, 2) for message in messages]).written
+    assert written == [Written.REFUSED] * 4 + [Written.DONE] * 5
+    found = another(faulty).read(message.key for message in messages)
+    assert [len(found[message.key].attempts) for message in messages] == [8] * 4 + [5] * 5
+    for message in found.values():
+        assert [attempt.at for attempt in message.attempts[3:]] == [
+            START + number * SECOND for number in range(3, len(message.attempts))
+        ]
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_stopped_at_any_write_a_history_is_whole(faulty: Store, lost: str) -> None:
+    """A crash between the older attempts and the bucket leaves the bucket as it was; another try finishes it."""
+    messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 3)
+    changes = [tried(message, 2) for message in messages]
+    for stop_at in (1, 2):
+        writes = 0
+
+        def strike(call: Call, stop_at: int = stop_at) -> None:
+            nonlocal writes
+            writes += call.operation == EXECUTE
+            if writes == stop_at and call.operation == EXECUTE:
+                raise Crash
+
+        setattr(faulty.aws, "before" if lost == "request" else "after", strike)
+        with pytest.raises(Crash):
+            another(faulty).update(changes)
+        faulty.aws.before = faulty.aws.after = lambda _: None
+        found = list(another(faulty).read(message.key for message in messages).values())
+        assert {len(message.attempts) for message in found} <= {3, 5}
+        assert len({len(message.attempts) for message in found}) == 1
+    assert another(faulty).update(changes).written == [Written.DONE] * 9
+    assert {one.key: one for _, one in changes} == another(faulty).read(message.key for message in messages)
+
+
+def test_a_history_from_which_one_attempt_is_forgotten_is_moved_anew(faulty: Store) -> None:
+    """Of very many attempts one in the middle is dropped: what stands elsewhere must not bring it back."""
+    messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 12)
+    newest = AttemptFactory(at=START + 12 * SECOND)
+    kept = [(*one.attempts[:2], *one.attempts[3:], newest) for one in messages]
+    changes = [(one, one.revised(START, attempts=some)) for one, some in zip(messages, kept, strict=True)]
+    assert all(faulty.ledger.update(changes).written)
+    found = another(faulty).read(message.key for message in messages)
+    assert [found[message.key].attempts for message in messages] == kept
+    assert max(sizes_of(faulty)) < 1.6 * 1024
+
+
+def test_older_attempts_end_with_their_bucket(faulty: Store) -> None:
+    """By the table's time to live, also if the mailing's end is moved; and with the mailing when it is deleted."""
+    ledger = another(faulty, retain=180 * DAY)
+    messages = again_and_again(faulty, ledger, neighbours(faulty, 9), 5)
+    mailing = faulty.mailings.get(messages[0].mailing_id)
+    expires_at = int((mailing.end_at + 180 * DAY).timestamp())
+    assert [item["expires_at"]["N"] for item in items(faulty) if not is_bucket(item)] == [str(expires_at)]
+    later = replace(mailing, end_at=mailing.end_at + 30 * DAY, revision=mailing.revision + 1)
+    assert faulty.mailings.change(mailing, later)
+    again_and_again(faulty, another(faulty, retain=180 * DAY), messages, 1)
+    (bucket,) = (item for item in items(faulty) if is_bucket(item))
+    (older,) = (item for item in items(faulty) if item["bucket_no"] == bucket["older"])
+    assert int(older["expires_at"]["N"]) == int(bucket["expires_at"]["N"]) == expires_at + 30 * 86_400
+    while faulty.ledger.delete_page(mailing.mailing_id, shard_of(messages[0].client_id)):
+        pass
+    assert items(faulty) == []
