@@ -21,7 +21,7 @@ RATE = 40  # a second: slow enough for a deploy to come in the middle
 BOUND = 240.0  # seconds
 TICK = 60.0  # seconds
 GATEWAY_MODULE = "chalicelib/gateways/http.py"
-ADDRESS = re.compile(rb'(f"\{_PATH\}\{gateway_id\})(?:\?v=\d)?"')
+ADDRESS = re.compile(rb'(f"\{_PATH\}\{message\.gateway_id\})(?:\?v=\d)?"')
 VERSION_MODULE = "chalicelib/__init__.py"
 
 
