@@ -69,6 +69,7 @@ class ServiceMachine(RuleBasedStateMachine):
                 gateway_connect_timeout=0.2,
                 gateway_read_timeout=2.0,
                 gateway_recognises_ids=self.recognises,
+                can_be_asked=True,
             )
         )
         if rng.random() < 0.5:
@@ -106,9 +107,9 @@ class ServiceMachine(RuleBasedStateMachine):
         lasts=st.sampled_from((20.0, 120.0, 900.0, 7200.0, 90000.0)),
         window=st.sampled_from((None, None, None, ("defer", 9, 18), ("skip", 9, 18), ("defer", 22, 5))),
         rate=st.sampled_from((None, None, None, 1, 7)),
-        hold=st.booleans(),
+        on_unknown=st.sampled_from(tuple(OnUnknown)),
     )
-    def create_mailing(self, segment, starts_in, lasts, window, rate, hold) -> None:
+    def create_mailing(self, segment, starts_in, lasts, window, rate, on_unknown) -> None:
         if len(self.witness.mailings) >= 6:
             return
         self._order(
@@ -116,7 +117,7 @@ class ServiceMachine(RuleBasedStateMachine):
             starts_in,
             lasts,
             rate_limit=rate,
-            on_unknown=OnUnknown.HOLD if hold else OnUnknown.RETRY,
+            on_unknown=on_unknown,
             local_window=LocalWindow(time(window[1]), time(window[2]), WindowPolicy(window[0])) if window else None,
         )
 

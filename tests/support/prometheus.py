@@ -40,6 +40,7 @@ class Prometheus:
             return bool(found)
 
         wait_until(listening)
+        wait_until(self._is_ready)
         wait_until(lambda: [target["health"] for target in self.targets()] == ["up"])
 
     def targets(self) -> list[dict[str, Any]]:
@@ -63,6 +64,12 @@ class Prometheus:
         data = self._get("query_range", query=expression, start=str(begin), end=str(end), step="1")
         found: list[dict[str, Any]] = data["result"]
         return found
+
+    def _is_ready(self) -> bool:
+        """Whether it answers questions: until then it says 503, and not in JSON."""
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(f"{self.url}/-/ready", timeout=BOUND).status_code == 200
 
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:
         with requests.Session() as session:
