@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.messages import Outcome
-from chalicelib.gateways.base import Outgoing
 from chalicelib.gateways.sandbox import PLAYED, SandboxGateway
+from tests.factories import outgoing
 
 A, F, U, T, B, R = (
     Outcome.ACCEPTED,
@@ -30,15 +30,11 @@ PARTS = {
 }
 
 
-def to(number: str) -> Outgoing:
-    return Outgoing.of("01KHPKQZ4W3M8V0B5N7C2D9E6F-h6jkepfvoqeacstj", number, "Hello")
-
-
 @pytest.mark.parametrize("ending", PARTS)
 def test_a_number_plays_its_part(ending: str) -> None:
     """As often as it says, and the same to whoever asks afterwards."""
     gateway = SandboxGateway(Settings())
-    message = to(f"+447700900{ending}")
+    message = outgoing(phone_number=f"+447700900{ending}")
     assert [gateway.send(message).outcome for _ in PARTS[ending]] == PARTS[ending]
     found = Outcome.FOUND if A in PARTS[ending] else Outcome.MISSING
     assert gateway.look_up(message).outcome is found
@@ -47,7 +43,7 @@ def test_a_number_plays_its_part(ending: str) -> None:
 @pytest.mark.parametrize("number", ["+79160000001", "+4477009000010", "+447700900", "+44770090001"])
 def test_other_numbers_are_accepted(number: str) -> None:
     """Also those that only look like one of them."""
-    assert SandboxGateway(Settings()).send(to(number)).outcome is Outcome.ACCEPTED
+    assert SandboxGateway(Settings()).send(outgoing(phone_number=number)).outcome is Outcome.ACCEPTED
 
 
 def test_every_part_is_tested() -> None:
