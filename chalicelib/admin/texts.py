@@ -131,6 +131,11 @@ def status_name(name: str) -> str:
         "held": _("paused by hand"),
         "accepted": _("accepted"),
         "refused": _("refused"),
+        "throttled": _("too many at once"),
+        "blocked": _("blocked"),
+        "found": _("the gateway has it"),
+        "missing": _("the gateway does not know it"),
+        "unclear": _("no clear answer"),
         "opted-out": _("opted out"),
     }.get(name, name)
 

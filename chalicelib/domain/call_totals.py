@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .messages import Attempt, Outcome
+from .messages import LOOK_UPS, Attempt, Outcome
 
 BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # upper ones; what took longer has a place after them
 _MS = "ms"
@@ -32,7 +32,7 @@ class CallTotals:
 
     @property
     def by_outcome(self) -> dict[Outcome, int]:
-        return {outcome: self.counters.get(outcome, 0) for outcome in Outcome}
+        return {outcome: self.counters.get(outcome, 0) for outcome in Outcome if outcome not in LOOK_UPS}
 
     @property
     def seconds(self) -> float:

@@ -76,6 +76,11 @@ class Attempt:
     retry_after: float | None = None
     words: str = ""
 
+    @property
+    def is_question(self) -> bool:
+        """Whether nothing was sent, but the gateway was asked what became of an earlier call."""
+        return self.outcome in LOOK_UPS
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -1,7 +1,8 @@
 """Requests that send nothing to anybody, over a session of requests: look-ups, and what people try.
 
-The way that messages take is `transport`: it looks once more between connecting and sending, and bounds the whole of a
-call. Here both do not matter, and a library that everybody knows does the rest.
+The way that messages take is `transport`: it looks once more between connecting and sending. Here that does not
+matter, and a library that everybody knows does the rest. The time limits are the same: an answer must end in time,
+however slowly its bytes come.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from urllib3.util import Url
 
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic, connect_to
-from .transport import MAX_ANSWER, Limits, Reply, Request
+from .transport import MAX_ANSWER, Limits, Reply, Request, TimedResponse
 
 
 def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
@@ -40,7 +41,7 @@ def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
                 allow_redirects=False,
                 stream=True,
             )
-            return Reply(response.status_code, response.headers, _read(response, limits.read_timeout))
+            return Reply(response.status_code, response.headers, _read(response))
         except NotPublic:
             return Cause(Reason.GATEWAY_ADDRESS_PRIVATE)
         except requests.Timeout:
@@ -51,12 +52,12 @@ def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
             return Cause(Reason.ANSWER_UNREADABLE, type(error).__name__)
 
 
-def _read(response: requests.Response, seconds: float) -> bytes | None:
-    """The answer's body, None if it is too long, or its bytes come too slowly."""
-    content, ends_at = b"", time.monotonic() + seconds
+def _read(response: requests.Response) -> bytes | None:
+    """The answer's body, None if it is too long."""
+    content = b""
     for chunk in response.iter_content(8192):
         content += chunk
-        if len(content) > MAX_ANSWER or time.monotonic() > ends_at:
+        if len(content) > MAX_ANSWER:
             return None
     return content
 
@@ -82,6 +83,7 @@ class _Adapter(HTTPAdapter):
             ("http", HTTPConnectionPool, HTTPConnection),
             ("https", HTTPSConnectionPool, HTTPSConnection),
         ):
-            connection = type(kind.__name__, (kind,), {"_new_conn": lambda self: new_connection(self)})
+            changes = {"_new_conn": lambda self: new_connection(self), "response_class": TimedResponse}
+            connection = type(kind.__name__, (kind,), changes)
             pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": connection})
         self.poolmanager.pool_classes_by_scheme = pools

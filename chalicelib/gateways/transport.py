@@ -96,7 +96,9 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
-class _TimedResponse(http.client.HTTPResponse):
+class TimedResponse(http.client.HTTPResponse):
+    """An answer that is read within the time limit that its connection has when it begins."""
+
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         self.fp = io.BufferedReader(_TimedReader(sock, self.fp))
@@ -143,11 +145,11 @@ def _is_quiet(connection: socket.socket) -> bool:
 
 
 class _HTTP(_Timed, HTTPConnection):
-    response_class = _TimedResponse  # http.client makes it, and urllib3 wraps it
+    response_class = TimedResponse  # http.client makes it, and urllib3 wraps it
 
 
 class _HTTPS(_Timed, HTTPSConnection):
-    response_class = _TimedResponse
+    response_class = TimedResponse
 
 
 _Connection = _HTTP | _HTTPS

@@ -191,3 +191,12 @@ def test_only_a_gateway_that_can_be_asked_is(world: World) -> None:
         assert [(one.field, one.fault) for one in caught.value.errors] == [
             ("on_unknown", Fault.GATEWAY_CANNOT_BE_ASKED)
         ]
+
+
+def test_questions_are_no_calls_of_the_gateway(world: World) -> None:
+    """In the totals, and so in the share of calls that were not accepted."""
+    mailing = lost_at_first(world, UNCLEAR, FOUND)
+    world.run_until_finished(mailing, 2400)
+    totals = world.services.gauges.read().calls.by_outcome
+    assert {str(outcome): count for outcome, count in totals.items() if count} == {"unknown": 1}
+    assert {"found", "unclear", "missing"} & set(map(str, totals)) == set()

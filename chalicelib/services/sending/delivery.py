@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ...clock import SystemClock
 from ...config import Settings
 from ...domain.errors import ServiceError, Unavailable
-from ...domain.messages import LOOK_UPS, Attempt, MessageKey, Outcome
+from ...domain.messages import Attempt, MessageKey, Outcome
 from ...observability import (
     BATCH_SIZE,
     GATEWAY_BLOCKED,
@@ -129,7 +129,7 @@ class Delivery:
         attempts = [
             (job.message.message_id, result)
             for job, result in done
-            if isinstance(result, Attempt) and result.outcome not in LOOK_UPS
+            if isinstance(result, Attempt) and not result.is_question
         ]
         try:
             noted = self._control.note(attempts, batch.probed)
@@ -174,7 +174,7 @@ class Delivery:
 def _measure(batch: Batch, size: int) -> None:
     measure(BATCH_SIZE, size)
     for _, attempt in batch.attempts:
-        if attempt.outcome in LOOK_UPS:
+        if attempt.is_question:
             continue
         measure(GATEWAY_LATENCY, attempt.duration_ms)
         if metric := _BY_OUTCOME.get(attempt.outcome):

@@ -218,12 +218,13 @@ class Outcomes:
                 logger.warning("counts not saved, will be recounted", mailing_id=mailing_id, error=str(error))
 
     def _count_calls(self, batch: Batch) -> None:
-        if not batch.attempts:
+        calls = [attempt for _, attempt in batch.attempts if not attempt.is_question]
+        if not calls:
             return
         try:
-            self._calls.add(CallTotals.of(attempt for _, attempt in batch.attempts))
+            self._calls.add(CallTotals.of(calls))
         except Unavailable as error:
-            logger.warning("gateway calls not counted", error=str(error), count=len(batch.attempts))
+            logger.warning("gateway calls not counted", error=str(error), count=len(calls))
 
     def _count_activity(self, batch: Batch) -> None:
         ended: Counter[str] = Counter()

@@ -32,7 +32,7 @@ DECLARATION = {
     "answer": {"code": "code", "rules": [{"status": [200], "code": ["0"], "outcome": "accepted"}]},
     "examples": [{"status": 200, "body": {"code": 0, "message": "OK"}, "outcome": "accepted"}],
 }
-TAKEN_BY_AWS = b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"MessageId":"m1"}'
+TAKEN_BY_AWS = b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 18\r\n\r\n{"MessageId":"m1"}'
 # The settings for each kind of gateway, given a server that follows the contract of `http` and one that answers as AWS.
 KINDS: dict[str, Callable[[FaultyGateway, RawServer], dict[str, str]]] = {
     "declared": lambda server, _: {"gateway_url": server.url, "gateway_declaration": json.dumps(DECLARATION)},

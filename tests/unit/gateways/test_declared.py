@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -345,6 +347,25 @@ def test_an_answer_to_a_question_that_nobody_knows_is_unclear(raw: RawServer, an
     answer = gateway("infobip", gateway_url=raw.url).look_up(message())
     assert answer.outcome is Outcome.UNCLEAR
     assert answer.cause is not None
+
+
+@pytest.mark.enable_socket
+def test_an_answer_to_a_question_must_end_in_time(raw: RawServer) -> None:
+    """However slowly its bytes come: the sender's thread is needed for others."""
+
+    def drip() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
+        while not over.wait(0.05):
+            yield b" "
+
+    over = threading.Event()
+    raw.answer = drip()
+    began = time.monotonic()
+    answer = gateway("infobip", gateway_url=raw.url, gateway_read_timeout=0.4).look_up(message())
+    took = time.monotonic() - began
+    over.set()
+    assert answer.outcome is Outcome.UNCLEAR
+    assert took < 5  # of the 500 s that the whole answer would take
 
 
 @pytest.mark.enable_socket
