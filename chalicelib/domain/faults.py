@@ -55,11 +55,11 @@ class Fault(Enum):
     DECLARATION_NOT_SUCCESS = "must be from 200 to 299, because the message was accepted"
     DECLARATION_NO_SUCCESS = "must have one for a message that was accepted"
     DECLARATION_POINTS_NOWHERE = "points to nothing in any of the examples"
-    DECLARATION_ANY_MISSING = "must have code, empty or the status 404, which mean that there is no such message"
+    DECLARATION_ANY_MISSING = "needs a code, an empty list or the status 404 to show that there is no such message"
     DECLARATION_EXAMPLE = "has an answer that means %(outcome)s by the rules"
 
     # -- of a mailing, because of the gateway
-    GATEWAY_CANNOT_BE_ASKED = "must not be ask, because this gateway cannot be asked what became of a message"
+    GATEWAY_CANNOT_BE_ASKED = "must not be ask, because this gateway cannot say what happened to a message"
 
     # -- of a field: times
     NOT_A_MOMENT = "must be a time in ISO 8601 with an offset, such as 2026-03-02T09:00:00+03:00"

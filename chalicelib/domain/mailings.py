@@ -41,7 +41,7 @@ _BECOMES = {
 class OnUnknown(StrEnum):
     """What happens to a message whose outcome is unknown.
 
-    It is retried, or the gateway is asked what became of it, or it is left for a person to decide.
+    It is sent again, the gateway is asked what happened to it, or a person decides.
     """
 
     RETRY = "retry"

@@ -25,10 +25,10 @@ HINT_SIZE = 16
 
 PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
 PARKED_AT_MOST = timedelta(minutes=30)  # but for who waits for their own hours
-# From a call whose outcome is unknown to the first question what became of it, and from each question to the next one:
-# after 1, 5 and 30 minutes. Seconds.
+# Seconds from a call whose outcome is unknown to the first look-up, and from each look-up to the next: the gateway is
+# asked after 1, 5 and 30 minutes.
 ASK_AFTER = (60.0, 240.0, 1500.0)
-# Questions in a row that find nothing: the first may come before the gateway has the message in its books.
+# Look-ups in a row that find nothing: the first may come before the gateway has the message in its books.
 MISSING_TWICE = 2
 MAX_ATTEMPTS_KEPT = 30
 
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     throttled: it accepts no more messages at the moment. blocked: it accepts nothing from this account or at this
     address. The last two say nothing about the message and use up no attempts.
 
-    The others are of a look-up, that asks what became of a call of unknown outcome. found: the gateway has the message.
+    The rest are results of a look-up, which asks the gateway what happened to a message. found: it has the message.
     missing: it does not. unclear: it did not say.
     """
 
@@ -77,7 +77,7 @@ class Attempt:
     words: str = ""
 
     @property
-    def is_question(self) -> bool:
+    def is_look_up(self) -> bool:
         """Whether nothing was sent, but the gateway was asked what became of an earlier call."""
         return self.outcome in LOOK_UPS
 

@@ -19,7 +19,7 @@ from urllib3.util import Url
 
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic, connect_to
-from .transport import MAX_ANSWER, Limits, Reply, Request, TimedResponse
+from .transport import CHUNK, Limits, Reply, Request, TimedResponse, bounded
 
 
 def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
@@ -41,7 +41,7 @@ def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
                 allow_redirects=False,
                 stream=True,
             )
-            return Reply(response.status_code, response.headers, _read(response))
+            return Reply(response.status_code, response.headers, bounded(response.iter_content(CHUNK)))
         except NotPublic:
             return Cause(Reason.GATEWAY_ADDRESS_PRIVATE)
         except requests.Timeout:
@@ -50,16 +50,6 @@ def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
             return Cause(Reason.NO_CONNECTION)
         except (requests.RequestException, OSError, ValueError) as error:
             return Cause(Reason.ANSWER_UNREADABLE, type(error).__name__)
-
-
-def _read(response: requests.Response) -> bytes | None:
-    """The answer's body, None if it is too long."""
-    content = b""
-    for chunk in response.iter_content(8192):
-        content += chunk
-        if len(content) > MAX_ANSWER:
-            return None
-    return content
 
 
 def _connect(connection: Any, *, public_only: bool) -> Any:

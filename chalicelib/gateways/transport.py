@@ -13,12 +13,11 @@ import socket
 import ssl
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from queue import Empty, Full, LifoQueue
 from typing import Any
 
-from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.exceptions import TimeoutError as SlowAnswer
@@ -29,6 +28,7 @@ from ..domain.reasons import Cause, Reason
 from .addresses import connect_to
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
+CHUNK = 8192  # bytes that are read at once
 # Seconds that a connection may lie unused. A load balancer may drop one without a word after some time, and a Lambda
 # environment that is frozen does not hear that it was closed: the next call would be lost on it.
 MAX_IDLE = 5.0
@@ -258,7 +258,7 @@ class Transport:
             )
             connection.timeout = max(0.001, ends_at - time.monotonic())
             response = connection.getresponse()
-            content = _read(response)
+            content = bounded(response.stream(CHUNK))
             if not response.closed:  # not read to its end, so that the next answer would begin in the middle of it
                 connection.close()
             return Reply(response.status, response.headers, content)
@@ -275,10 +275,10 @@ def _close_all(kept: LifoQueue[_Connection]) -> None:
         kept.get_nowait().close()
 
 
-def _read(response: BaseHTTPResponse) -> bytes | None:
-    """The answer's body, None if it is too long."""
+def bounded(chunks: Iterable[bytes]) -> bytes | None:
+    """An answer's body from its chunks, None if it is longer than MAX_ANSWER."""
     content = b""
-    for chunk in response.stream(8192):
+    for chunk in chunks:
         content += chunk
         if len(content) > MAX_ANSWER:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,6 +39,15 @@ class Job:
 Result = tuple[Job, Attempt | Obstacle]  # an attempt, or why there was none
 
 
+def calls_of(done: Sequence[Result]) -> list[tuple[str, Attempt]]:
+    """The calls among results, with the message's id, in their order: no look-ups, which send nothing."""
+    return [
+        (job.message.message_id, result)
+        for job, result in done
+        if isinstance(result, Attempt) and not result.is_look_up
+    ]
+
+
 @dataclass(slots=True)
 class Batch:
     """What has come of a batch so far."""
@@ -48,7 +57,7 @@ class Batch:
     # What no retry can cure, with the cause; no key and no cause where the item is no hint at all.
     dead: list[tuple[Received, MessageKey | None, Cause | None]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    attempts: list[tuple[str, Attempt]] = field(default_factory=list)  # with the message's id, in their order
+    calls: list[Attempt] = field(default_factory=list)
     # Rows as they were written, with the attempt that they were written for, for the log.
     told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
     probed: bool = False

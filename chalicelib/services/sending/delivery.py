@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ...clock import SystemClock
 from ...config import Settings
 from ...domain.errors import ServiceError, Unavailable
-from ...domain.messages import Attempt, MessageKey, Outcome
+from ...domain.messages import MessageKey, Outcome
 from ...observability import (
     BATCH_SIZE,
     GATEWAY_BLOCKED,
@@ -24,7 +24,7 @@ from ...observability import (
 from ...queues import Hint, Queue
 from ...setting_checks import RECORDING
 from ..gateway_control import GatewayControlService
-from .batch import Batch, Job, Received, Result
+from .batch import Batch, Job, Received, Result, calls_of
 from .batch_log import tell
 from .calls import Caller
 from .claims import Claims
@@ -126,13 +126,8 @@ class Delivery:
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
         """Slow down, open or close the circuit by what the gateway has answered."""
-        attempts = [
-            (job.message.message_id, result)
-            for job, result in done
-            if isinstance(result, Attempt) and not result.is_question
-        ]
         try:
-            noted = self._control.note(attempts, batch.probed)
+            noted = self._control.note(calls_of(done), batch.probed)
             if noted.feed:
                 self._outcomes.go_on(noted.wait)
             self._outcomes.put_back(noted.put_back)
@@ -173,9 +168,7 @@ class Delivery:
 
 def _measure(batch: Batch, size: int) -> None:
     measure(BATCH_SIZE, size)
-    for _, attempt in batch.attempts:
-        if attempt.is_question:
-            continue
-        measure(GATEWAY_LATENCY, attempt.duration_ms)
-        if metric := _BY_OUTCOME.get(attempt.outcome):
+    for call in batch.calls:
+        measure(GATEWAY_LATENCY, call.duration_ms)
+        if metric := _BY_OUTCOME.get(call.outcome):
             measure(metric)

@@ -34,7 +34,7 @@ from ...storage.ledger import Ledger, Written
 from ...storage.mailings import MailingRepository
 from ..dead_letters import DeadLetters
 from ..gateway_control import GatewayControlService
-from .batch import Batch, Job, Result
+from .batch import Batch, Job, Result, calls_of
 from .mailing_cache import MailingCache
 
 RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
@@ -85,7 +85,7 @@ class Outcomes:
         knows the results.
         """
         now = self._clock.now()
-        batch.attempts += [(job.message.message_id, result) for job, result in done if isinstance(result, Attempt)]
+        batch.calls += [call for _, call in calls_of(done)]
         throttled = [job.mailing for job, one in done if isinstance(one, Attempt) and one.outcome is Outcome.THROTTLED]
         aside = _ASIDE + (self._control.spread(throttled) if throttled else 0.0)
         written = [(job, result, *self._after(job, result, now, aside, probe=batch.probed)) for job, result in done]
@@ -218,13 +218,12 @@ class Outcomes:
                 logger.warning("counts not saved, will be recounted", mailing_id=mailing_id, error=str(error))
 
     def _count_calls(self, batch: Batch) -> None:
-        calls = [attempt for _, attempt in batch.attempts if not attempt.is_question]
-        if not calls:
+        if not batch.calls:
             return
         try:
-            self._calls.add(CallTotals.of(calls))
+            self._calls.add(CallTotals.of(batch.calls))
         except Unavailable as error:
-            logger.warning("gateway calls not counted", error=str(error), count=len(calls))
+            logger.warning("gateway calls not counted", error=str(error), count=len(batch.calls))
 
     def _count_activity(self, batch: Batch) -> None:
         ended: Counter[str] = Counter()
