@@ -1,5 +1,7 @@
 """Creates the Chalice app, registers the HTTP blueprints and declares every event source."""
 
+from typing import Any
+
 from chalice import Chalice, Cron, Rate
 from chalice.app import CloudWatchEvent, SQSEvent
 
@@ -39,5 +41,5 @@ def dispatcher(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
 
 # Ten hints, which are for up to a hundred messages.
 @app.on_sqs_message(queue=settings.send_queue, name="sender", batch_size=10, maximum_batching_window_in_seconds=1)
-def sender(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
+def sender(event: SQSEvent) -> dict[str, Any]:
     return workers.send(event.to_dict(), event.context)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .aws_clients import aws_client
@@ -69,6 +70,7 @@ from .storage.walks import WalkRepository
 
 if TYPE_CHECKING:
     from .emails.post import Post
+    from .services.trials import Tester, TrialService
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Services:
     heartbeats: Heartbeats
     readiness: ReadinessService
     reports: ReportService
+    tester: Callable[[], Tester]
+    trials: Callable[[], TrialService]
     feeder: Feeder
     dispatcher: Dispatcher
     delivery: Delivery
@@ -173,6 +177,21 @@ def build(
     )
     messages = MessageService(ledger, mailings, gateway)
     table_pace = TablePace()
+
+    # Who tries the gateway needs what these import; most processes never do.
+    @cache
+    def tester() -> Tester:
+        from .services.trials import choose_tester
+
+        return choose_tester(settings, gateway, clock)
+
+    @cache
+    def trials() -> TrialService:
+        from .services.trials import TrialService
+        from .storage.trials import TrialRepository
+
+        return TrialService(TrialRepository(tables), tester(), clock)
+
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
     return Services(
         settings=settings,
@@ -203,6 +222,8 @@ def build(
         heartbeats=heartbeats,
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
+        tester=tester,
+        trials=trials,
         feeder=feeder,
         dispatcher=Dispatcher(
             clients,

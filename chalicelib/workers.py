@@ -9,7 +9,7 @@ from .bootstrap import Services, get_services
 from .domain.errors import Malformed
 from .domain.heartbeats import Worker
 from .observability import invocation, logger
-from .queues import Unit
+from .queues import TRIAL, Unit
 from .services.sending.batch import Received
 
 BatchAnswer = dict[str, list[dict[str, str]]]
@@ -57,8 +57,11 @@ def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bo
     return True
 
 
-def send(event: dict[str, Any], context: Any) -> BatchAnswer:
-    """Deliver a batch of the send queue."""
+def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
+    """Deliver a batch of the send queue, or send the test message that the API's function asks for."""
+    if TRIAL in event:
+        with invocation("sender", context.aws_request_id):
+            return get_services().tester().send(**event[TRIAL]).stored()
     received = [
         Received(
             record["messageId"],

@@ -26,7 +26,7 @@ _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _TIMEOUT = 300  # seconds for each program that is started
 _UNUSED = ("bin", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED")
 # What botocore knows of all of AWS is two thirds of what would be in the zip; these are called.
-AWS_SERVICES = frozenset({"dynamodb", "secretsmanager", "sesv2", "sqs"})
+AWS_SERVICES = frozenset({"dynamodb", "lambda", "secretsmanager", "sesv2", "sqs"})
 
 NOT_COMPILED = "There is no Python {} on this machine to compile modules with: functions start about a second later"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.statuses import MailingStatus
 from ..services.gateway_control import MAX_RATE
-from ..web.bodies import ReportBody
+from ..services.trials import Trial
+from ..web.bodies import ReportBody, TrialBody
 from ..web.paging import PageQuery
 from ..web.request import ADMINS
 from . import formats
@@ -23,6 +25,10 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 @pages.get("/admin/settings")
 def show_settings(request: PageRequest, query: PageQuery) -> Page:
     """Show the rate, whether sending is paused, and their recent changes."""
+    return _page(request, query)
+
+
+def _page(request: PageRequest, query: PageQuery, trial: Trial | None = None) -> Page:
     control = request.services.gateway_control
     changes, after = control.changes(query.place(), query.limit)
     values = {
@@ -31,6 +37,8 @@ def show_settings(request: PageRequest, query: PageQuery) -> Page:
         "counts_parts": control.counts_parts,
         "changes": changes,
         "next": query.following(after),
+        "trial": trial,
+        "key": secrets.token_hex(16),
     }
     return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(request)})
 
@@ -67,6 +75,15 @@ def close(request: PageRequest) -> Redirect:
     request.services.gateway_control.close(request.principal.username, request.form.text("reason"))
     request.services.feeder.ensure()
     return Redirect("/admin/settings", flash=_("Sending was resumed. Waiting messages are being sent."))
+
+
+@pages.post("/admin/settings/try", shows=show_settings)
+def try_gateway(request: PageRequest) -> Page:
+    """Send a test message, and show what came of it. To reload the page sends nothing: it has the same key."""
+    values = {"phone_number": request.form.text("phone_number"), "text": request.form.raw("text")}
+    body = request.form.into(TrialBody, values)
+    username, key = request.principal.username, request.form.text("key")
+    return _page(request, PageQuery(), request.services.trials().send(body.phone_number, body.text, username, key))
 
 
 @pages.post("/admin/settings/report", shows=show_settings, roles=ADMINS)

@@ -7,19 +7,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr
 
-from ..domain.errors import Invalid
+from ..domain.errors import Conflict, Invalid, TooManyRequests
 from ..domain.faults import Fault
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
+from ..domain.idempotency import MAX_KEY_LENGTH
+from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from ..gateways.base import Outgoing
 from ..services.gateway_control import MAX_RATE
+from ..services.trials import Trial
+from ..web.bodies import TrialBody
 from ..web.fields import Body, MomentOut, View, by_rule, example
 from ..web.paging import PageQuery
 from ..web.parsing import validate
 from ..web.request import Request
 from ..wording import circuit_text, reason_text
 from .reasons import Reasoned, reasoned
-from .routing import Routes
+from .routing import Header, Routes
 
 routes = Routes("gateway")
 _EXAMPLE: dict[str, Any] = {
@@ -28,6 +32,11 @@ _EXAMPLE: dict[str, Any] = {
     "answer": {"rules": [{"status": [201], "has": "id", "outcome": "accepted"}]},
     "examples": [{"status": 201, "body": {"id": "m-1"}, "outcome": "accepted"}],
 }
+_KEY = Header(
+    "Idempotency-Key",
+    "A key for this request. Repeating it within 24 hours sends no second message.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
+)
 _EXAMPLE_ID = "01KHPKQZ4W3M8V0B5N7C2D9E6F-h6jkepfvoqeacstj"
 
 
@@ -110,6 +119,45 @@ class DeclarationView(View):
     request: str
 
 
+class TrialView(View):
+    """What came of a test message. `request` is what was sent, with most of the number hidden and without secrets.
+
+    `id` is the reference that the gateway got. `outcome` is as in a message's attempts. `words`, `reference`, `price`
+    and `parts` are what the gateway said, as far as it did. `circuit` is that of mailings, which a test message does
+    not heed.
+    """
+
+    id: str
+    request: str
+    outcome: Outcome
+    reason: str
+    reason_code: Reason | None
+    reason_detail: str
+    http_status: int | None
+    words: str
+    reference: str
+    price: str
+    parts: int | None
+    duration_ms: int
+    circuit: Circuit
+
+    @classmethod
+    def of(cls, trial: Trial, control: GatewayControl) -> TrialView:
+        return cls(
+            id=trial.message_id,
+            request=trial.request,
+            outcome=trial.outcome,
+            **reasoned(trial.cause),
+            http_status=trial.http_status,
+            words=trial.words,
+            reference=trial.reference,
+            price=trial.price,
+            parts=trial.parts,
+            duration_ms=trial.duration_ms,
+            circuit=control.circuit,
+        )
+
+
 class GatewayChangeView(View):
     """A changed setting. `by` is empty if the service changed it automatically; a rate of null means no limit."""
 
@@ -187,6 +235,18 @@ def check_declaration(request: Request, body: DeclarationBody) -> DeclarationVie
         raise Invalid.of("declaration.url", Fault.AS_TOLD, text=reason_text(Cause(gateway.obstacle)))
     example = Outgoing.of(_EXAMPLE_ID, "+79161234567", "Hello")
     return DeclarationView(name=declaration.name, request=gateway.shown_request(example))
+
+
+@routes.route("POST", "/api/gateway/try", reads=(_KEY,), errors=(Conflict, TooManyRequests))
+def try_gateway(request: Request, body: TrialBody) -> TrialView:
+    """Send one test message to a number of your own, and see what the gateway answers.
+
+    It belongs to no mailing, and is sent even if sending is paused. At most 5 can be sent in a minute. Send the header
+    `Idempotency-Key` to be able to repeat the request safely for 24 hours.
+    """
+    username = request.principal.username
+    trial = request.services.trials().send(body.phone_number, body.text, username, request.header("idempotency-key"))
+    return TrialView.of(trial, request.services.gateway_control.state())
 
 
 @routes.route("GET", "/api/gateway/changes")

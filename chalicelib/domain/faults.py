@@ -81,6 +81,10 @@ class Fault(Enum):
     NO_ID_OF_A_MAILING = "is not a mailing ID"
     NO_ID_OF_A_CLIENT = "is not a client ID"
     NOBODY_TO_SEND_TO = "match no client, and the mailing would start right away; choose other clients or a later start"
+    TRIAL_UNHEARD = (
+        "a test message was sent with this key, and what came of it is not known; send another with a new key"
+    )
+    TOO_MANY_TRIALS = "too many test messages were sent in this minute; wait for the next one"
     KEY_USED = "was already used for a different request; use a new key"
     KEY = "must have 1 to %(most)s visible ASCII characters, for example a UUID"
     RATE = "must be 1 to %(most)s per second, or null for no limit"

@@ -13,7 +13,7 @@ from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Late, OnUnknown, Segment, check_text
 from ..services.mailing_fields import MailingFields
-from .clients import Tag
+from .clients import PhoneNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
 
 
@@ -127,3 +127,12 @@ class ReportBody(Body):
     model_config = example({"day": "2026-03-02"})
 
     day: DateIn | None = None
+
+
+class TrialBody(Body):
+    """A test message."""
+
+    model_config = example({"phone_number": "+447700900001", "text": "Hello"})
+
+    phone_number: PhoneNumber
+    text: MailingText

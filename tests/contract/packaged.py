@@ -84,7 +84,11 @@ class Packaged:
 
     def _named(self, logical_name: str) -> str:
         properties = self.template["Resources"][logical_name]["Properties"]
-        (name,) = (properties[key] for key in ("TableName", "QueueName", "LogGroupName", "Name") if key in properties)
+        (name,) = (
+            properties[key]
+            for key in ("TableName", "QueueName", "LogGroupName", "FunctionName", "Name")
+            if key in properties
+        )
         return in_stack(name)
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.clock import SystemClock
+from chalicelib.config import Settings
+from chalicelib.gateways.sandbox import SandboxGateway
+from chalicelib.services.trials import LambdaTester, choose_tester
 from tests.contract.calls import permissions_for
 from tests.contract.packaged import FUNCTION, STACK, Packaged, Permission, as_list
 from tests.contract.recorded import record_api, record_report, record_workers
@@ -26,6 +30,8 @@ def _allowed_unrecorded(function: str) -> set[Permission]:
     by_lambda = {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
     if function == "sender":
         by_lambda |= {("secretsmanager:GetSecretValue", f"{STACK}/gateway-token")}
+    if function == "api":
+        by_lambda |= {("lambda:InvokeFunction", f"{STACK}-sender")}
     if function in ("dispatcher", "sender"):
         queue = f"{STACK}-{'dispatch' if function == 'dispatcher' else 'send'}"
         by_lambda |= {("sqs:GetQueueAttributes", queue)}
@@ -90,6 +96,20 @@ def test_e_mails_leave_from_one_address_to_those_who_were_named(packaged: Packag
     found = {function: statements for function, statements in mailing.items() if statements}
     assert set(found) == {"APIHandler", "Report"}
     assert [one["Condition"] for statements in found.values() for one in statements] == [condition] * 2
+
+
+def test_test_messages_go_through_the_one_function_that_may_read_the_token(packaged: Packaged) -> None:
+    """Expects the API alone to call a function, and that to be the one which the service calls."""
+    callers = {
+        function: resource
+        for function in packaged.properties(FUNCTION)
+        for action, resource in packaged.permissions(function)
+        if action.startswith("lambda:")
+    }
+    settings = Settings(resource_prefix=STACK, function_name=f"{STACK}-api")
+    tester = choose_tester(settings, SandboxGateway(settings), SystemClock())
+    assert isinstance(tester, LambdaTester)
+    assert callers == {"APIHandler": tester.function}
 
 
 def test_only_the_sender_reads_the_gateways_token(packaged: Packaged) -> None:

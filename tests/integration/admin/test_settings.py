@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -126,3 +127,17 @@ def test_without_recipients_there_is_no_report_to_send(browser: Browser, operato
     assert "The report has no recipients. Set REPORT_TO to send it." in text_of(browser.get("/admin/settings"))
     assert "The daily report" not in text_of(operators_browser.get("/admin/settings"))
     assert operators_browser.post("/admin/settings/report", {"day": ""}).status == 403
+
+
+def test_a_test_message_is_sent_from_the_page(browser: Browser, api: Api) -> None:
+    """Expects the answer above the form, and nothing sent again if the page is loaded again."""
+    form = browser.get("/admin/settings").text
+    key = re.search(r'name="key" value="(\w+)"', form)
+    assert key
+    values = {"phone_number": "+447700900001", "text": "Hello", "key": key[1]}
+    first = browser.post("/admin/settings/try", values)
+    assert (first.status, "refused after" in text_of(first), "Reason: HTTP 400" in text_of(first)) == (200, True, True)
+    with mock.patch.object(api.services.gateway, "send", side_effect=AssertionError):
+        assert "refused after" in text_of(browser.post("/admin/settings/try", values))
+    wrong = browser.post("/admin/settings/try", values | {"phone_number": "1"})
+    assert (wrong.status, 'id="field-phone_number-error"' in wrong.text) == (422, True)

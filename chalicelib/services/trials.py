@@ -1,0 +1,178 @@
+"""Test messages: one message through the gateway outside of every mailing, and what was asked and answered."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from ..clock import SystemClock
+from ..config import Settings
+from ..domain.errors import Conflict, Invalid, TooManyRequests, Unavailable
+from ..domain.faults import Fault
+from ..domain.idempotency import KEY_FIELD, RequestKey
+from ..domain.messages import Outcome
+from ..domain.reasons import Cause, Reason
+from ..gateways.base import Answer, Gateway, Outgoing
+from ..observability import logger
+from ..queues import TRIAL
+from ..storage.trials import TrialRepository
+
+MOST_A_MINUTE = 5  # test messages, by whoever
+KEPT = timedelta(hours=24)  # what came of one, by the key of its request
+_VALID_FOR = timedelta(minutes=5)
+_CONNECT, _ANSWER = 2, 25  # seconds for a call of the sender's function; API Gateway waits for 29
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a test message. `request` and `words` hold neither its number nor a secret."""
+
+    message_id: str
+    request: str
+    outcome: Outcome
+    duration_ms: int
+    cause: Cause | None = None
+    http_status: int | None = None
+    words: str = ""
+    reference: str = ""
+    price: str = ""
+    parts: int | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {**values, "cause": str(self.cause or ""), "outcome": str(self.outcome)}
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Trial:
+        """What `stored` made of it."""
+        return cls(**{**stored, "cause": Cause.parse(stored["cause"]), "outcome": Outcome(stored["outcome"])})
+
+
+class Tester(Protocol):
+    """Sends a test message."""
+
+    def send(self, message_id: str, phone_number: str, text: str) -> Trial:
+        """Send it and wait for the answer. Raises Unavailable if it cannot be sent, and was not."""
+        ...
+
+
+class DirectTester:
+    """Calls the gateway from here, as the sender's function and a local run can."""
+
+    def __init__(self, gateway: Gateway, clock: SystemClock) -> None:
+        self._gateway = gateway
+        self._clock = clock
+
+    def send(self, message_id: str, phone_number: str, text: str) -> Trial:
+        """Whatever happens is a Trial; see Tester."""
+        started = self._clock.now()
+        message = Outgoing.of(message_id, phone_number, text, started + _VALID_FOR)
+        try:
+            answer = self._gateway.send(message)
+        except Exception as error:  # a broken adapter, of which this is to find out
+            logger.exception("the gateway adapter failed", message_id=message_id)
+            answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
+        trial = Trial(
+            message_id,
+            self._gateway.shown_request(message),
+            answer.outcome,
+            (self._clock.now() - started) // timedelta(milliseconds=1),
+            answer.cause,
+            answer.http_status,
+            answer.words,
+            answer.reference,
+            answer.price,
+            answer.parts,
+        )
+        why = trial.cause.logged if trial.cause else {}
+        about = {"message_id": message_id, "outcome": str(trial.outcome), "duration_ms": trial.duration_ms}
+        logger.info("test message", extra={**about, **why})
+        return trial
+
+
+class LambdaTester:
+    """Has the sender's function call the gateway: nobody else on AWS may read the token."""
+
+    def __init__(self, function: str, make_client: Callable[[], Any]) -> None:
+        self.function = function
+        self._make_client = make_client
+        self._client: Any = None
+
+    def send(self, message_id: str, phone_number: str, text: str) -> Trial:
+        """See Tester; if nobody hears the function's answer, nobody knows whether the message was sent."""
+        self._client = self._client or self._make_client()
+        event = {TRIAL: {"message_id": message_id, "phone_number": phone_number, "text": text}}
+        unheard = Trial(message_id, "", Outcome.UNKNOWN, 0, Cause(Reason.SENDER_STOPPED))
+        try:
+            answer = self._client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
+            content = answer["Payload"].read()
+        except (ClientError, ConnectTimeoutError, EndpointConnectionError) as error:
+            raise Unavailable(f"the sender's function: {type(error).__name__}") from error
+        except BotoCoreError as error:
+            logger.warning("no answer of the sender's function", message_id=message_id, error=type(error).__name__)
+            return unheard
+        if answer.get("FunctionError"):
+            logger.error("the sender's function failed", message_id=message_id)
+            return unheard
+        return Trial.of(json.loads(content))
+
+
+def choose_tester(settings: Settings, gateway: Gateway, clock: SystemClock) -> Tester:
+    """Who sends test messages: on AWS the sender's function, and nobody else."""
+    if settings.function in ("", "sender"):
+        return DirectTester(gateway, clock)
+    return LambdaTester(f"{settings.resource_prefix}-sender", _lambda_client)
+
+
+def _lambda_client() -> Any:
+    # One try: a call that is repeated sends the message twice.
+    once = {"mode": "standard", "total_max_attempts": 1}
+    config = Config(connect_timeout=_CONNECT, read_timeout=_ANSWER, retries=once)
+    return botocore.session.get_session().create_client("lambda", config=config)
+
+
+class TrialService:
+    """A few test messages a minute. They keep no pace and heed no circuit, and the ledger does not know them."""
+
+    def __init__(self, trials: TrialRepository, tester: Tester, clock: SystemClock) -> None:
+        self._trials = trials
+        self._tester = tester
+        self._clock = clock
+
+    def send(self, phone_number: str, text: str, by: str, key: str | None = None) -> Trial:
+        """Send a test message, also if sending is paused.
+
+        A request repeated with the same key sends nothing and is answered the same. Raises Invalid if the key was used
+        for another message, Conflict if what came of it is not known, TooManyRequests after MOST_A_MINUTE, and
+        Unavailable if it could not be sent.
+        """
+        now = self._clock.now()
+        request = RequestKey.of(key, by, f"{phone_number}\n{text}") if key is not None else None
+        if request and (earlier := self._trials.find(request, now)):
+            if earlier.fingerprint != request.fingerprint:
+                raise Invalid.of(KEY_FIELD, Fault.KEY_USED)
+            if not earlier.result:
+                raise Conflict(Fault.TRIAL_UNHEARD)
+            return Trial.of(json.loads(earlier.result))
+        if not self._trials.count(now, MOST_A_MINUTE):
+            raise TooManyRequests(Fault.TOO_MANY_TRIALS, 60 - now.second)
+        if request and not self._trials.begin(request, now, now + KEPT):
+            raise Conflict(Fault.TRIAL_UNHEARD)  # at the same time
+        try:
+            trial = self._tester.send(f"test-{secrets.token_hex(8)}", phone_number, text)
+        except Unavailable:
+            if request:
+                self._trials.forget(request, now)
+            raise
+        if request:
+            self._trials.end(request, json.dumps(trial.stored()))
+        return trial
