@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from app import sender
-from chalicelib import bootstrap
+from chalicelib import workers
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer, Outgoing
@@ -167,7 +167,7 @@ class Functions:
         if self.failed:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "timed out"}')}
         context = LambdaContext("sender", "r", 30, self.api.clock, "us-east-1")
-        with mock.patch.object(bootstrap, "get_services", return_value=self.api.services):
+        with mock.patch.object(workers, "get_services", return_value=self.api.services):
             answer = sender(json.loads(call["Payload"]), context)
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
