@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.local import ordered_reads, remembered_parses, steady_time
+from infra.local import ordered_reads, prompt_receives, remembered_parses, steady_time
 
 Answer = tuple[int, dict[str, str], bytes]
 Table = dict[str, Any]
@@ -64,6 +64,7 @@ class Engine:
         self._modules: dict[str, Any] = {"dynamodb": dynamodb, "sqs": sqs, "secretsmanager": secretsmanager}
         self._persistence, self._responses = persistence, responses
         ordered_reads.install()
+        prompt_receives.install()
         steady_time.install()
         if remembers:
             remembered_parses.install()

@@ -117,11 +117,17 @@ class OrderedReads:
             kinds, texts = [kind for kind, _ in clause], [text for _, text in clause]
             if name not in (names.get(text, text) for text in texts):
                 continue
-            values = [data["ExpressionAttributeValues"][text] for kind, text in clause if kind == "VALUE_REF"]
-            if len(values) != 1 or not ({"S", "N"} & values[0].keys()):
+            given = [data["ExpressionAttributeValues"][text] for kind, text in clause if kind == "VALUE_REF"]
+            ((kind,),) = {tuple(one) for one in given}
+            if kind not in ("S", "N"):
                 raise ValueError("another condition")
-            (kind,) = values[0]
-            value = engine._sort_key_value(values[0], kind)
+            value, *others = (engine._sort_key_value(one, kind) for one in given)
+            if [text.upper() for text in texts[1:4:2]] == ["BETWEEN", "AND"] and kinds[2::2] == ["VALUE_REF"] * 2:
+                if others < [value]:
+                    raise ValueError("it ends before it begins")
+                return _place(order, value), _place(order, others[0], after=True)
+            if others:
+                raise ValueError("another condition")
             if texts[0].lower() == "begins_with" and kind == "S":
                 return _place(order, value), _place(order, value + chr(0x10FFFF))
             if kinds[1:] == ["EQ", "VALUE_REF"]:

@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 from ministack.services import dynamodb as engine
 
+from chalicelib.domain.mailings import Segment
 from infra.local.ordered_reads import OrderedReads
+from tests.support.aws import Call
+from tests.support.world import new_world
 
 TABLE = "people"
 _NAMES = ("", "a", "ab", "abc", "b", "\u05e9", "\N{PARTY POPPER}")
 CONDITIONS: dict[str, list[str]] = {
-    "key": ["#p = :p", "#p = :p AND #s >= :s", "#p = :p AND begins_with(#s, :s)"],
+    "key": [
+        "#p = :p",
+        "#p = :p AND #s >= :s",
+        "#p = :p AND begins_with(#s, :s)",
+        "#p = :p AND #s BETWEEN :s AND :t",
+    ],
     "by_name": [
         "#p = :p",
         "#p = :p AND begins_with (#s, :s)",
@@ -25,7 +33,13 @@ CONDITIONS: dict[str, list[str]] = {
         "#s > :s AND #p = :p",
         "#p = :p AND #s BETWEEN :s AND :t",
     ],
-    "by_age": ["#p = :p", "#p = :p AND #s <= :s", "#p = :p AND #s > :s", ":s = #s AND #p = :p"],
+    "by_age": [
+        "#p = :p",
+        "#p = :p AND #s <= :s",
+        "#p = :p AND #s > :s",
+        ":s = #s AND #p = :p",
+        "#p = :p AND #s between :s AND :t",
+    ],
 }
 KEYS = {"key": ("shard", "id"), "by_name": ("shard", "name"), "by_age": ("shard", "age")}
 
@@ -183,3 +197,25 @@ def test_a_wrong_query_is_refused_as_ever(reads: OrderedReads) -> None:
         answer = reads.query({**good, **change})
         assert answer[0] == 400
         assert answer == reads._query({**good, **change})
+
+
+def test_no_query_of_a_mailing_looks_at_more_than_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects each kind of query that a mailing takes, to a tag or to everybody, to be one whose stretch is found."""
+    monkeypatch.setattr("infra.local.ordered_reads._LARGE", 0)
+    reads, queries = OrderedReads(engine), dict[tuple[str, str, str], dict[str, Any]]()
+
+    def note(call: Call) -> None:
+        if call.operation == "dynamodb.Query":
+            asked = json.loads(call.body)
+            queries[asked["TableName"], asked.get("IndexName", ""), asked["KeyConditionExpression"]] = asked
+
+    with new_world(seed=1) as world:
+        world.aws.after = note
+        world.add_clients(40)
+        world.add_clients(20, tag="others")
+        # One with a rate is fed from the ledger.
+        for mailing in (world.create_mailing(rate_limit=100), world.create_mailing(segment=Segment(()))):
+            world.run_until_finished(mailing)
+        for asked in queries.values():
+            assert reads._narrowed(engine._tables.get(asked["TableName"]), asked) is not None, asked
+    assert {key[0].rpartition("-")[2] for key in queries} >= {"clients", "ledger", "mailings"}

@@ -1,0 +1,48 @@
+"""Lets a receive that waits at an emulated queue end as soon as there is a message, as SQS does.
+
+By itself MiniStack looks at the queue ten times a second, so that a message waits for 50 ms at each of its two queues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from typing import Any
+
+
+class Bell:
+    """Rung if any queue has something new; stands for MiniStack's event of that kind, and for its `asyncio`.
+
+    For calls of one event loop, as are all that the emulator answers.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def set(self) -> None:
+        """Wake everyone who sleeps."""
+        waiting, self._waiting = self._waiting, set()
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for so many seconds at most: until the bell is rung."""
+        rung: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(rung)
+        try:
+            await asyncio.wait([rung], timeout=seconds)
+        finally:
+            self._waiting.discard(rung)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+
+@cache
+def install() -> None:
+    """Take effect for the queues of this process, however often it is asked."""
+    from ministack.services import sqs
+
+    bell = Bell()
+    sqs.asyncio = sqs.esm_wake = bell
