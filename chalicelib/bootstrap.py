@@ -58,6 +58,7 @@ from .storage.clients import ClientRepository
 from .storage.feeding_list import FeedingList
 from .storage.gateway_control import ControlRepository
 from .storage.heartbeats import HeartbeatRepository
+from .storage.import_parts import ImportParts
 from .storage.imports import ImportRepository
 from .storage.leases import LeaseRepository
 from .storage.ledger import Ledger
@@ -171,7 +172,7 @@ def build(
     )
     zones = ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock)
     walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)
-    imports = ImportService(clients, ImportRepository(tables, backoff), dispatch_queue, clock, rng)
+    imports = ImportService(clients, ImportRepository(tables, backoff), ImportParts(tables), dispatch_queue, clock, rng)
     reports = ReportService(
         settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng
     )

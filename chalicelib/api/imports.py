@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from ..domain.errors import NotFound
-from ..domain.imports import RowError
-from ..storage.imports import Import
-from ..web.fields import MomentOut, View
+from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode, RowError
+from ..services.imported_files import ImportedFile
+from ..web.fields import MomentOut, View, query_integer
 from ..web.paging import PageQuery
 from ..web.parsing import CSV, MAX_CSV
 from ..web.problems import TooLarge
@@ -20,10 +20,11 @@ routes = Routes("clients")
 
 
 class ImportView(View):
-    """An import. `done` of the `accepted` rows have been created, changed or found unchanged.
+    """An import. `done` of the `accepted` rows have been `created` (new), `changed` or found `unchanged`.
 
-    `opt_outs_kept` counts clients who stayed opted out although the file said otherwise, because `allow_opt_in` was
-    not set.
+    `opted_out` counts the clients whom the file opts out, new ones and rejected rows among them, `opted_in_again` those
+    whom it opts in. `opt_outs_kept` counts clients who stayed opted out although the file said otherwise, because
+    `allow_opt_in` was not set, or because they were opted out after the file was uploaded.
     """
 
     id: str
@@ -35,12 +36,15 @@ class ImportView(View):
     created: int
     changed: int
     unchanged: int
+    opted_out: int
+    opted_in_again: int
     opt_outs_kept: int
+    parts: int
     created_by: str
     created_at: MomentOut
 
     @classmethod
-    def of(cls, one: Import) -> ImportView:
+    def of(cls, one: ImportedFile) -> ImportView:
         return cls(
             id=one.import_id,
             status="finished" if one.finished else "running",
@@ -51,7 +55,10 @@ class ImportView(View):
             created=one.created,
             changed=one.changed,
             unchanged=one.unchanged,
+            opted_out=one.opted_out,
+            opted_in_again=one.opted_in_again,
             opt_outs_kept=one.opt_outs_kept,
+            parts=one.first.parts,
             created_by=one.created_by,
             created_at=one.created_at,
         )
@@ -78,11 +85,28 @@ class RowErrorPage(View):
 
 
 class ImportQuery(BaseModel):
-    """`allow_opt_in=true` lets a row with `opted_out` false opt in somebody who had opted out."""
+    """`mode` says what becomes of the fields of an existing client that the file has no value for: they stay
+    (`update`), or get their defaults (`replace`, but an opt-out stays). `allow_opt_in=true` lets a row with `opted_out`
+    false opt in somebody who had opted out.
+
+    A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
+    the `id` of the first part, and `row_offset` what is added to a row's number to have that in the whole file. Later
+    parts have the first one's `mode` and `allow_opt_in`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
+    mode: Mode = Mode.UPDATE
     allow_opt_in: Literal["true", "false"] = "false"
+    part_of: StrictStr = Field(default="", max_length=26)
+    row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
+    parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
+
+    def options(self) -> ImportOptions:
+        return ImportOptions(self.mode, self.allow_opt_in == "true")
+
+    def part(self) -> FilePart:
+        return FilePart(self.part_of, self.row_offset, self.parts)
 
 
 @routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
@@ -91,20 +115,20 @@ def import_clients(request: Request, query: ImportQuery, body: str) -> Created[I
 
     The header names the columns in any order: `phone_number`, and optionally any other field of a client
     (`opted_out` is true or false). If a column is missing or a value is empty, an existing client keeps their value and
-    a new client gets the default. Clients who have opted out stay opted out, unless the row says `false` and the
-    request says `allow_opt_in=true`. If a number comes twice and one row opts out, the opt-out counts. Correct rows
+    a new client gets the default (`mode=replace`: so does an existing one). Clients who have opted out stay opted out,
+    unless the row says `false` and the request says `allow_opt_in=true`. If a number comes twice and one row opts out,
+    the opt-out counts, also in a row that is rejected and in another part of the file. Correct rows
     are written in the background, about 100,000 in half a minute; the answer says how many rows were rejected.
     Importing the same file again changes nothing.
     """
-    allowed = query.allow_opt_in == "true"
-    started = request.services.imports.start(body, request.principal.username, allow_opt_in=allowed)
-    return Created(ImportView.of(started), f"/api/clients/imports/{started.import_id}")
+    started = request.services.imports.start(body, request.principal.username, query.options(), query.part())
+    return Created(ImportView.of(ImportedFile([started])), f"/api/clients/imports/{started.import_id}")
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}", errors=(NotFound,))
 def read_import(request: Request, import_id: str) -> ImportView:
-    """Read the progress of an import. It is kept for a week."""
-    return ImportView.of(request.services.imports.get(import_id))
+    """Read the progress of an import: of all parts of a file, if its first is asked for. It is kept for a week."""
+    return ImportView.of(request.services.imports.file(import_id))
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}/rejected", errors=(NotFound,))

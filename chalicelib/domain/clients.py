@@ -75,10 +75,10 @@ class Client(ClientFields):
 def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_opt_in: bool) -> Client:
     """An existing client with the fields that a row sets; the others stay.
 
-    Nobody is opted in unless that is allowed.
+    Nobody is opted in unless that is allowed, and nobody who was changed after the file came: that was the later word.
     """
     kept = {name: getattr(old, name) for name in OPTIONAL_FIELDS - given}
-    if old.opted_out and not allow_opt_in:
+    if old.opted_out and not (allow_opt_in and old.updated_at <= row.updated_at):
         kept["opted_out"] = True
     return replace(row.in_place_of(old), **kept)
 

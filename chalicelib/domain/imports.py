@@ -6,11 +6,12 @@ import csv
 import dataclasses
 import io
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
-from .clients import CLIENT_FIELDS, Client, ClientFields, new_client, normalize_phone
+from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client, normalize_phone
 from .csv_cells import unguarded
 from .errors import FieldError, Invalid
 from .faults import Fault
@@ -19,6 +20,8 @@ COLUMNS = CLIENT_FIELDS
 # An export has these too; they say what was, not what is to be.
 IGNORED_COLUMNS = frozenset({"id", "created_at", "updated_at"})
 MAX_ROWS = 200_000
+MOST_PARTS = 100
+MOST_ROWS_OF_A_FILE = 50_000_000
 _MAX_CELL = 200  # characters; no column has a longer value
 _FLAGS = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
 
@@ -38,30 +41,77 @@ class RowError:
         return self.fault.sentence(self.values)
 
 
+class Mode(StrEnum):
+    """What becomes of an existing client's fields that the file has no value for."""
+
+    UPDATE = "update"  # they stay
+    REPLACE = "replace"  # they get their defaults, but for an opt-out
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What whoever imports a file wants."""
+
+    mode: Mode = Mode.UPDATE
+    allow_opt_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Where an upload stands in a file of several parts: which import has the first, and what comes before its rows.
+
+    `row_offset` is what is added to the number of a row in the upload to have its number in the file.
+    """
+
+    of: str = ""
+    row_offset: int = 0
+    parts: int = 1
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the upload is the whole file."""
+        return self.parts == 1 and not self.of
+
+
 @dataclass(slots=True)
 class ClientFile:
     """What a file holds: the clients of its good rows, and of each bad row everything that is wrong."""
 
     clients: list[Client] = field(default_factory=list)
-    # By phone number, the fields that the row gave a value: the others of an existing client stay.
+    # By phone number, the fields that are set of an existing client; the others stay.
     given: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Numbers that an opt-out stands at, but no good row: they are opted out all the same.
+    opt_outs: list[str] = field(default_factory=list)
+    row_of: dict[str, int] = field(default_factory=dict)
     errors: list[RowError] = field(default_factory=list)
     rows: int = 0
     rejected: int = 0
 
+    def reject(self, row: int, errors: Iterable[FieldError]) -> None:
+        """Note what is wrong with a row."""
+        self.rejected += 1
+        self.errors += [RowError(row, one.field, one.fault, one.values) for one in errors]
 
-def read_clients(text: str, now: datetime) -> ClientFile:
+
+def read_clients(
+    text: str,
+    now: datetime,
+    mode: Mode = Mode.UPDATE,
+    row_offset: int = 0,
+    earlier: Callable[[Iterable[str]], Mapping[str, int]] = lambda _: {},
+) -> ClientFile:
     """Read a file with a header and comma or semicolon. Raises Invalid if that says nothing of clients.
 
     Of several rows with one phone number the first is good, so that the same file always says the same; but an opt-out
-    counts wherever it stands, also in a row that is rejected.
+    counts wherever it stands, also in a row that is rejected. `earlier` tells which numbers stand in which rows of the
+    file's parts before this one.
     """
     lines = _numbered(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
     columns = _columns(lines)
     found = ClientFile()
-    row_of: dict[str, int] = {}
-    opted_out: set[str] = set()
-    for number, cells in lines:
+    opted_out: dict[str, None] = {}
+    for place, cells in lines:
+        number = place + row_offset
         if isinstance(cells, list) and not any(cells):
             continue
         found.rows += 1
@@ -70,22 +120,47 @@ def read_clients(text: str, now: datetime) -> ClientFile:
         try:
             if isinstance(cells, csv.Error):
                 raise Invalid.of("row", Fault.UNREADABLE_CSV, what=cells)
-            values = _values(columns, cells)
-            opted_out |= _opt_out(values)
+            values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
+            opted_out |= dict.fromkeys(_opt_out(values))
+            _check(values, columns, cells)
             client = _client(values, now)
-            earlier = row_of.setdefault(client.phone_number, number)
-            if earlier != number:
-                raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=earlier)
+            first = found.row_of.setdefault(client.phone_number, number)
+            if first != number:
+                raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=first)
             found.clients.append(client)
-            found.given[client.phone_number] = frozenset(name for name, value in values.items() if value)
+            found.given[client.phone_number] = _given(values, mode)
         except Invalid as error:
-            found.rejected += 1
-            found.errors += [RowError(number, one.field, one.fault, one.values) for one in error.errors]
+            found.reject(number, error.errors)
+    _leave_out(found, earlier(found.row_of))
+    _opt_out_all(found, opted_out)
+    return found
+
+
+def _given(values: Mapping[str, str], mode: Mode) -> frozenset[str]:
+    """The fields that a row sets of an existing client. No mode opts anybody in without a word about it."""
+    given = frozenset(name for name, value in values.items() if value)
+    return given | (OPTIONAL_FIELDS - {"opted_out"}) if mode is Mode.REPLACE else given
+
+
+def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
+    """Reject the rows whose numbers stand in earlier parts of the file."""
+    for number, row in earlier.items():
+        mine = found.row_of.pop(number)
+        found.reject(mine, [FieldError("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, {"row": row})])
+    if earlier:
+        found.clients = [client for client in found.clients if client.phone_number not in earlier]
+        found.errors.sort(key=lambda error: error.row)
+
+
+def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:
+    """Let every opt-out count that stands anywhere in the file."""
+    opted_out = set(numbers)
     for place, client in enumerate(found.clients):
         if client.phone_number in opted_out and not client.opted_out:
             found.clients[place] = replace(client, opted_out=True)
             found.given[client.phone_number] |= {"opted_out"}
-    return found
+    good = {client.phone_number for client in found.clients}
+    found.opt_outs = [number for number in numbers if number not in good]
 
 
 def _opt_out(values: dict[str, str]) -> set[str]:
@@ -130,14 +205,12 @@ def _columns(lines: Iterator[tuple[int, list[str] | csv.Error]]) -> list[str]:
     return names
 
 
-def _values(columns: list[str], cells: list[str]) -> dict[str, str]:
+def _check(values: Mapping[str, str], columns: list[str], cells: list[str]) -> None:
     if any(cells[len(columns) :]):
         raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns))
-    values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
     for name, value in values.items():
         if len(value) > _MAX_CELL:
             raise Invalid.of(name, Fault.CELL_TOO_LONG, most=_MAX_CELL)
-    return values
 
 
 def _client(values: dict[str, str], now: datetime) -> Client:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ulid import ULID
@@ -10,12 +15,14 @@ from ulid import ULID
 from ..clock import SystemClock
 from ..domain.errors import Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.imports import RowError, read_clients
+from ..domain.imports import FilePart, ImportOptions, Mode, RowError, read_clients
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
-from ..storage.imports import Import, ImportRepository
+from ..storage.import_parts import ImportParts
+from ..storage.imports import REPORTED, Import, ImportRepository
 from ..storage.leases import new_owner
+from .imported_files import ImportedFile
 
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
@@ -29,23 +36,45 @@ class ImportService:
         self,
         clients: ClientRepository,
         imports: ImportRepository,
+        parts: ImportParts,
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
         self._clients = clients
         self._imports = imports
+        self._parts = parts
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
 
-    def start(self, text: str, created_by: str, *, allow_opt_in: bool = False) -> Import:
-        """Check a file and start writing its correct rows. Raises Invalid if its header has no column of clients."""
+    def start(
+        self,
+        text: str,
+        created_by: str,
+        options: ImportOptions | None = None,
+        part: FilePart | None = None,
+    ) -> Import:
+        """Check a file and start writing its correct rows. Raises Invalid if its header has no column of clients.
+
+        A part after a file's first has the options of the first. Raises NotFound if there is no such import.
+        """
         now = self._clock.now()
-        file = read_clients(text, now)
+        options, part = options or ImportOptions(), part or FilePart()
+        if part.of:
+            first = self.get(part.of)
+            part = replace(part, of=first.file_id, parts=first.parts)
+            options = ImportOptions(Mode(first.mode), first.allow_opt_in)
+
+        def earlier(numbers: Iterable[str]) -> Mapping[str, int]:
+            return self._parts.earlier_rows(part.of, part.row_offset, numbers) if part.of else {}
+
+        file = read_clients(text, now, options.mode, part.row_offset, earlier)
         milliseconds = int(now.timestamp() * 1000)
         import_id = str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
-        new = self._imports.create(import_id, file, created_by, now, allow_opt_in=allow_opt_in)
+        if not part.is_all:
+            self._parts.add(part.of or import_id, import_id, part.row_offset, file, now)
+        new = self._imports.create(import_id, file, created_by, now, options, part)
         if not new.finished:
             try:
                 self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])
@@ -59,23 +88,43 @@ class ImportService:
             raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
         return self._imports.get(import_id)
 
+    def file(self, import_id: str) -> ImportedFile:
+        """The file whose first part this import has. Raises NotFound as `get` does."""
+        first = self.get(import_id)
+        if first.part_of or first.parts == 1:
+            return ImportedFile([first])
+        # The first is there; another may have been noted and not kept, if whoever took it died.
+        others = [self._imports.find(other) for other in self._parts.ids(import_id) if other != import_id]
+        return ImportedFile([first, *(other for other in others if other)])
+
     def rejected(self, import_id: str, cursor: str, limit: int) -> tuple[int, list[RowError], str]:
         """How many errors the file had, up to `limit` of them after a place, and the next place, "" at the end."""
-        total = self.get(import_id).errors
-        page, _, offset = (cursor or "0:0").partition(":")
-        if not (page.isdecimal() and offset.isdecimal() and len(cursor) < 12):
+        parts = self.file(import_id).parts
+        place = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([0-9]{1,4})", cursor or "0:0:0")
+        if not place:
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
-        errors = self._imports.report(import_id, int(page))
-        end = int(offset) + limit
-        following = f"{page}:{end}" if end < len(errors) else f"{int(page) + 1}:0"
-        rows = errors[int(offset) : end]
-        last = not rows or not self._imports.report(import_id, int(page) + 1) if end >= len(errors) else False
-        return total, rows, "" if last else following
+        part, page, start = map(int, place.groups())
+        errors: list[RowError] = []
+        while part < len(parts) and len(errors) < limit:
+            some = self._imports.report(parts[part].import_id, page)
+            end = start + limit - len(errors)
+            errors += some[start:end]
+            if end < len(some):
+                start = end
+            elif some:
+                page, start = page + 1, 0
+            else:
+                part, page, start = part + 1, 0, 0
+        total = sum(one.errors for one in parts)
+        done = sum(one.errors for one in parts[:part]) + page * REPORTED + start
+        return total, errors, f"{part}:{page}:{start}" if done < total else ""
 
     def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
         """Write chunk after chunk until the deadline; another unit continues from there."""
         owner = new_owner(self._rng)
         at = self._imports.get(import_id)
+        if self._waits(at):
+            return
         while not at.finished:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
@@ -86,9 +135,21 @@ class ImportService:
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):
                 return
             clients, given = self._imports.chunk(at)
-            self._imports.advance(at, self._clients.upsert(clients, given, allow_opt_in=at.allow_opt_in))
+            outcome = self._clients.upsert(
+                clients, given, allow_opt_in=at.allow_opt_in, also=self._imports.counting(at)
+            )
+            self._imports.advance(at, Counter() if at.only_opts_out else outcome)
             at = self._imports.get(import_id)
+        if at.allow_opt_in and at.parts > 1:
+            self.go_on()  # with the part that waits for this one
         logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rejected)
+
+    def _waits(self, at: Import) -> bool:
+        """Whether an earlier part of the file comes first: who it opts in, a later part may opt out again."""
+        if not at.part_of or not at.allow_opt_in:
+            return False
+        before = itertools.takewhile(lambda import_id: import_id != at.import_id, self._parts.ids(at.part_of))
+        return any(one is not None and not one.finished for one in map(self._imports.find, before))
 
     def go_on(self) -> None:
         """Continue unfinished imports. A unit does nothing if another one is at work."""

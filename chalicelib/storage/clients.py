@@ -12,7 +12,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import OPTIONAL_FIELDS, Client, ClientIds, Contact, in_place_of_row
+from ..domain.clients import Client, ClientIds, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
@@ -21,15 +21,14 @@ from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
 from .client_rows import client_of, is_client, row_of
+from .client_upserts import Also, ClientUpserts
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
 from .models import Tables
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
-_ACTIONS = 100  # in a transaction; DynamoDB takes no more
 _CONTACT = ("client_id", "phone_number", "timezone", "opted_out")
-_AT_ONCE = 100  # clients that are read and changed together
 
 
 class ClientRepository:
@@ -51,6 +50,7 @@ class ClientRepository:
         self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
+        self._upserts = ClientUpserts(self._numbers, self.write, backoff)
 
     # -- one client
 
@@ -131,10 +131,11 @@ class ClientRepository:
         if not self.write([(client, None)]):
             raise _changed()
 
-    def write(self, changes: Sequence[Change], alias: str = "") -> bool:
+    def write(self, changes: Sequence[Change], alias: str = "", also: Also | None = None) -> bool:
         """Make all changes (before, after) or, where one of the befores is not so any more, none: False then.
 
-        `alias` is the free id that is to lead to the one client of the changes, whose number changes.
+        `alias` is the free id that is to lead to the one client of the changes, whose number changes. `also` may add
+        one action to the transaction.
         """
         moves = moves_of(changes, str(self._rng.randrange(_COUNTER_SHARDS)))
 
@@ -150,6 +151,8 @@ class ClientRepository:
                         transaction.update(self._model(alias), actions=leads, condition=self._unchanged(None))
                 self.changes.note(transaction, changes)
                 self._segments.move(transaction, moves)
+                if also:
+                    also(transaction, changes)
 
         with translated("clients"):
             return not transact(self._backoff, run)
@@ -189,51 +192,10 @@ class ClientRepository:
         given: Mapping[str, frozenset[str]] | None = None,
         *,
         allow_opt_in: bool = True,
+        also: Also | None = None,
     ) -> Counter[str]:
-        """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
-
-        With `given`, by phone number, only those fields of an existing client change. Without `allow_opt_in` whoever
-        has opted out stays so, which is counted as opt_outs_kept if the row says otherwise.
-
-        What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
-        the same. Raises Unavailable if others change the same clients again and again meanwhile.
-        """
-        result: Counter[str] = Counter()
-        for start in range(0, len(clients), _AT_ONCE):
-            result += self._upsert_some(clients[start : start + _AT_ONCE], given or {}, allow_opt_in)
-        return result
-
-    def _upsert_some(
-        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool
-    ) -> Counter[str]:
-        left = clients
-        result: Counter[str] = Counter()
-        for tries in range(1, TRIES + 1):
-            places = self._numbers.find(client.phone_number for client in left)
-            changes: list[Change] = []
-            for client in left:
-                old = places[client.phone_number].client
-                names = given.get(client.phone_number, OPTIONAL_FIELDS)
-                if old:
-                    new = in_place_of_row(client, old, names, allow_opt_in=allow_opt_in)
-                    kept = old.opted_out and not client.opted_out and "opted_out" in names and not allow_opt_in
-                    result["opt_outs_kept"] += kept and tries == 1
-                else:
-                    new = replace(client, client_id=places[client.phone_number].free)
-                if old and replace(new, updated_at=old.updated_at) == old:
-                    result[_came_about(old, client)] += 1
-                else:
-                    changes.append((old, new))
-            left = []
-            for group in _transactions(changes):
-                if self.write(group):
-                    result.update("changed" if old else "created" for old, _ in group)
-                else:
-                    left = [*left, *(new for _, new in group if new)]
-            if not left:
-                return result
-            self._backoff.wait(tries)
-        raise Unavailable("the clients are being changed by others; try again")
+        """Add or change so many clients, each in the list once; see `ClientUpserts.upsert`."""
+        return self._upserts.upsert(clients, given or {}, allow_opt_in, also)
 
     # -- many
 
@@ -268,28 +230,3 @@ def _taken() -> Conflict:
 
 def _changed() -> Conflict:
     return Conflict(Fault.CLIENT_CHANGED)
-
-
-def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """The changes in groups that fit a transaction each.
-
-    Every client is an action, every counter that moves, and the note in the log.
-    """
-    group: list[Change] = []
-    counters: set[str] = set()
-    for change in changes:
-        touched = moves_of([change], "").names()
-        if len(group) + 2 + len(counters | touched) > _ACTIONS:
-            yield group
-            group, counters = [], set()
-        group.append(change)
-        counters |= touched
-    if group:
-        yield group
-
-
-def _came_about(old: Client, client: Client) -> str:
-    """What made a client what it is already: these very changes, or others before them."""
-    if old.created_at == client.created_at:
-        return "created"
-    return "changed" if old.updated_at == client.updated_at else "unchanged"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
@@ -19,14 +16,16 @@ from ..clock import Backoff
 from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, new_client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
-from ..domain.imports import ClientFile, RowError
+from ..domain.imports import ClientFile, FilePart, ImportOptions, RowError
+from .client_upserts import Also
 from .dynamodb import transact, translated, was_refused
+from .import_items import packed, parts_of, unpacked
 from .leases import held, is_free
 from .models import SettingModel, Tables, to_ms
+from .segments import Change
 
-T = TypeVar("T")
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
-_REPORTED = 1_000  # errors in one item, and in one page of the report
+REPORTED = 1_000  # errors in one item, and in one page of the report
 _OPEN = "imports"
 _PROGRESS = "progress"
 _KEPT_FOR = timedelta(days=7)
@@ -47,8 +46,15 @@ class Import:
     created: int = 0
     changed: int = 0
     unchanged: int = 0
+    opted_out: int = 0
+    opted_in_again: int = 0
     opt_outs_kept: int = 0
+    mode: str = "update"
     allow_opt_in: bool = False
+    opt_out_chunks: int = 0  # the last ones: numbers that are opted out, though no row of theirs is good
+    part_of: str = ""  # the import of the file's first part
+    row_offset: int = 0
+    parts: int = 1
 
     @property
     def accepted(self) -> int:
@@ -62,6 +68,21 @@ class Import:
     def finished(self) -> bool:
         return self.chunks_done >= self.chunks
 
+    @property
+    def file_id(self) -> str:
+        """The import of the file's first part."""
+        return self.part_of or self.import_id
+
+    @property
+    def only_opts_out(self) -> bool:
+        """Whether the next chunk is of numbers without a good row."""
+        return self.chunks_done >= self.chunks - self.opt_out_chunks
+
+
+_FACTS = ("created_by", "rows", "rejected", "errors", "chunks", "opt_out_chunks", "mode", "allow_opt_in")
+_FACTS_OF_A_PART = ("part_of", "row_offset", "parts")
+_COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
+
 
 class ImportRepository:
     """Imports in the table of settings, where they are forgotten a week later."""
@@ -72,13 +93,23 @@ class ImportRepository:
         self._backoff = backoff
 
     def create(
-        self, import_id: str, file: ClientFile, created_by: str, now: datetime, *, allow_opt_in: bool = False
+        self,
+        import_id: str,
+        file: ClientFile,
+        created_by: str,
+        now: datetime,
+        options: ImportOptions,
+        part: FilePart,
     ) -> Import:
         """Keep what a file holds; the progress comes last, so that half an import is none."""
         # Clients of one segment side by side move its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
-        chunks = [[_cells(client, file.given) for client in part] for part in _parts(clients, CHUNK)]
-        reports = [[_error_cells(one) for one in part] for part in _parts(file.errors, _REPORTED)]
+        chunks: list[list[list[Any]]] = [
+            [_cells(client, file.given) for client in some] for some in parts_of(clients, CHUNK)
+        ]
+        opt_outs = [[_opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]
+        chunks += opt_outs
+        reports = [[_error_cells(one) for one in part] for part in parts_of(file.errors, REPORTED)]
         new = Import(
             import_id=import_id,
             created_at=now,
@@ -87,21 +118,21 @@ class ImportRepository:
             rejected=file.rejected,
             errors=len(file.errors),
             chunks=len(chunks),
-            allow_opt_in=allow_opt_in,
+            opt_out_chunks=len(opt_outs),
+            mode=options.mode.value,
+            allow_opt_in=options.allow_opt_in,
+            part_of=part.of,
+            row_offset=part.row_offset,
+            parts=part.parts,
         )
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         scope = _scope(import_id)
         with translated("imports"):
             with self._model.batch_write() as batch:
                 for kind, parts in (("chunk", chunks), ("report", reports)):
-                    for number, part in enumerate(parts):
-                        batch.save(
-                            self._model(scope, _part(kind, number), content=_packed(part), expires_at=expires_at)
-                        )
-            facts = {
-                name: getattr(new, name)
-                for name in ("created_by", "rows", "rejected", "errors", "chunks", "allow_opt_in")
-            }
+                    for number, rows in enumerate(parts):
+                        batch.save(self._model(scope, _part(kind, number), content=packed(rows), expires_at=expires_at))
+            facts = {name: getattr(new, name) for name in (*_FACTS, *_FACTS_OF_A_PART)}
             if not new.finished:
                 self._model(_OPEN, import_id, expires_at=expires_at).save()
             self._model(
@@ -111,12 +142,18 @@ class ImportRepository:
 
     def get(self, import_id: str) -> Import:
         """The import with this id. Raises NotFound if there is none, or if it was forgotten."""
+        found = self.find(import_id)
+        if found is None:
+            raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
+        return found
+
+    def find(self, import_id: str) -> Import | None:
+        """The import with this id, if there is one."""
         row = self._row(import_id, _PROGRESS)
         if row is None or row.changed_at is None:
-            raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
+            return None
         facts: dict[str, Any] = json.loads(row.body or "{}")
-        names = ("chunks_done", "created", "changed", "unchanged", "opt_outs_kept")
-        facts |= {name: int(getattr(row, name) or 0) for name in names}
+        facts |= {name: int(getattr(row, name) or 0) for name in _COUNTS}
         return Import(import_id=import_id, created_at=row.changed_at, **facts)
 
     def _row(self, import_id: str, name: str) -> SettingModel | None:
@@ -143,13 +180,26 @@ class ImportRepository:
     def chunk(self, at: Import) -> tuple[list[Client], dict[str, frozenset[str]]]:
         """The clients that are to be written next, and by number the fields given of each; none if they are written."""
         row = self._row(at.import_id, _part("chunk", at.chunks_done))
-        rows = _unpacked(row.content) if row and row.content else []
+        rows = unpacked(row.content) if row and row.content else []
         clients = [_client(cells, at.created_at) for cells in rows]
         given = [
             frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=True) if cell is not None)
             for cells in rows
         ]
         return clients, {client.phone_number: names for client, names in zip(clients, given, strict=True)}
+
+    def counting(self, at: Import) -> Also:
+        """Counts who is opted out and in again in the transactions that do it: a repeat could not tell any more."""
+        model = self._model
+
+        def count(transaction: TransactWrite, changes: Sequence[Change]) -> None:
+            out = sum(new is not None and new.opted_out and not (old and old.opted_out) for old, new in changes)
+            again = sum(bool(old and new and old.opted_out and not new.opted_out) for old, new in changes)
+            if out or again:
+                actions: list[Any] = [model.opted_out.add(out), model.opted_in_again.add(again)]
+                transaction.update(model(_scope(at.import_id), _PROGRESS), actions=actions)
+
+        return count
 
     def advance(self, at: Import, outcome: Counter[str]) -> None:
         """Note that the next chunk is written; nothing happens if somebody else has noted it."""
@@ -174,7 +224,7 @@ class ImportRepository:
     def report(self, import_id: str, page: int) -> list[RowError]:
         """A page of what was rejected; empty after the last."""
         row = self._row(import_id, _part("report", page))
-        return [_row_error(*cells) for cells in _unpacked(row.content)] if row and row.content else []
+        return [_row_error(*cells) for cells in unpacked(row.content)] if row and row.content else []
 
     def open(self, limit: int) -> Sequence[str]:
         """Ids of imports that are not finished."""
@@ -190,25 +240,15 @@ def _part(kind: str, number: int) -> str:
     return f"{kind}#{number:05d}"
 
 
-def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while part := list(islice(rest, size)):
-        yield part
-
-
-def _packed(rows: list[list[Any]]) -> str:
-    return base64.b64encode(zlib.compress(json.dumps(rows, ensure_ascii=False).encode())).decode()
-
-
-def _unpacked(content: str) -> list[list[Any]]:
-    rows: list[list[Any]] = json.loads(zlib.decompress(base64.b64decode(content)))
-    return rows
-
-
 def _cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
     """The client's fields in their order, None for those that the file says nothing of."""
     names = given.get(client.phone_number, frozenset(CLIENT_FIELDS))
     return [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
+
+
+def _opt_out_cells(phone_number: str) -> list[Any]:
+    known = {"phone_number": phone_number, "opted_out": True}
+    return [known.get(name) for name in CLIENT_FIELDS]
 
 
 def _client(cells: list[Any], now: datetime) -> Client:

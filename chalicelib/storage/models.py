@@ -343,6 +343,8 @@ class SettingModel(Row):
     changed = NumberAttribute(null=True)
     unchanged = NumberAttribute(null=True)
     opt_outs_kept = NumberAttribute(null=True)
+    opted_out = NumberAttribute(null=True)
+    opted_in_again = NumberAttribute(null=True)
     # What ended in an hour, by status
     sent = NumberAttribute(null=True)
     failed = NumberAttribute(null=True)

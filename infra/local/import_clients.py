@@ -8,7 +8,6 @@ import io
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -25,7 +24,7 @@ BYTES_AT_ONCE = 4_000_000  # below what the API takes at once, which is 5 MB
 _SHOWN = 20  # rejected rows that are shown where no report is asked for
 _POLL = 0.3
 _BOUND = 900.0  # seconds that one part may take
-_OUTCOMES = ("created", "changed", "unchanged", "rejected")
+_OUTCOMES = ("created", "changed", "unchanged", "rejected", "opted_out", "opted_in_again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,17 @@ def _some(lines: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
 class Service(RunningService):
     """The REST API, as the import needs it."""
 
-    def start(self, text: str) -> dict[str, Any]:
+    def start(self, text: str, query: Mapping[str, Any]) -> dict[str, Any]:
         """Upload a part."""
         headers = {"Content-Type": "text/csv; charset=utf-8"}
-        return self.call("POST", "/api/clients/imports", data=text.encode(), headers=headers)
+        return self.call("POST", "/api/clients/imports", params=dict(query), data=text.encode(), headers=headers)
 
     def progress(self, import_id: str) -> dict[str, Any]:
         """How far a part has come."""
         return self.call("GET", f"/api/clients/imports/{import_id}")
 
     def rejected(self, import_id: str) -> Iterator[dict[str, Any]]:
-        """Everything that is wrong with the rows of a part."""
+        """Everything that is wrong with the rows of a file, whose first part this import has."""
         query: dict[str, Any] = {"limit": 200}
         while True:
             page = self.call("GET", f"/api/clients/imports/{import_id}/rejected", params=query)
@@ -87,46 +86,53 @@ class Service(RunningService):
             query["cursor"] = page["next"]
 
 
-def run(console: Console, environ: Mapping[str, str], file: Path, report: Path | None = None) -> bool:
+def run(
+    console: Console,
+    environ: Mapping[str, str],
+    file: Path,
+    report: Path | None = None,
+    options: Mapping[str, str] | None = None,
+) -> bool:
     """Import a file; whether every row was good. CallFailed where it cannot go on, with what was done so far kept."""
     try:
         parts = list(parts_of(file.read_text("utf-8-sig")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CallFailed(f"{file}: {error}") from error
     service = Service.found(environ, "import")
-    totals: Counter[str] = Counter()
-    errors: list[dict[str, Any]] = []
     began = time.monotonic()
     columns = (TextColumn("imported"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("imported", total=sum(part.rows for part in parts))
+        first = ""
         for part in parts:
-            ended = _carry_out(service, part, _shown(progress, task, totals.total()))
-            totals.update({name: ended[name] for name in _OUTCOMES})
-            errors += [{**one, "row": one["row"] + part.offset} for one in service.rejected(ended["id"])]
-    counts = ", ".join(f"{totals[name]} {name}" for name in _OUTCOMES)
+            place = {"part_of": first, "row_offset": part.offset, "parts": len(parts)}
+            started = service.start(part.text, {**(options or {}), **place})
+            first = first or started["id"]
+        ended = _finished(service, first, len(parts) * _BOUND, _shown(progress, task))
+    errors = list(service.rejected(first))
+    counts = ", ".join(f"{ended[name]} {name.replace('_', ' ')}" for name in _OUTCOMES)
     console.print(f"{file.name}: {counts}, {time.monotonic() - began:.1f} s", soft_wrap=True)
     _tell(console, errors, report)
     return not errors
 
 
-def _shown(progress: Progress, task: TaskID, before: int) -> Callable[[int], None]:
-    return lambda done: progress.update(task, completed=before + done)
+def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:
+    return lambda done: progress.update(task, completed=done)
 
 
-def _carry_out(service: Service, part: Part, show: Callable[[int], None]) -> dict[str, Any]:
-    at = service.start(part.text)
-    deadline = time.monotonic() + _BOUND
-    while at["status"] != "finished":
+def _finished(service: Service, import_id: str, bound: float, show: Callable[[int], None]) -> dict[str, Any]:
+    """All parts of the file, once they are written. CallFailed after `bound` seconds."""
+    deadline = time.monotonic() + bound
+    while True:
+        at = service.progress(import_id)
+        show(at["done"] + at["rejected"])
+        if at["status"] == "finished":
+            return at
         if time.monotonic() > deadline:
             raise CallFailed(
-                f"import {at['id']} has not finished within {_BOUND:.0f} s; it continues in the background"
+                f"import {import_id} has not finished within {bound:.0f} s; it continues in the background"
             )
         time.sleep(_POLL)
-        at = service.progress(at["id"])
-        show(at["done"] + at["rejected"])
-    show(at["rows"])
-    return at
 
 
 def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -> None:
@@ -147,9 +153,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="import_clients", description=__doc__)
     parser.add_argument("file", type=Path, help="CSV: UTF-8, comma or semicolon, a header with phone_number")
     parser.add_argument("--report", type=Path, help="a CSV file to write all rejected rows and fields to")
+    parser.add_argument(
+        "--mode", choices=("update", "replace"), default="update", help="what happens to fields without a value"
+    )
+    parser.add_argument("--allow-opt-in", action="store_true", help="let opted_out=false opt people in again")
     given = parser.parse_args(arguments)
+    options = {"mode": given.mode, "allow_opt_in": str(given.allow_opt_in).lower()}
     try:
-        return 0 if run(Console(highlight=False), os.environ, given.file, given.report) else 1
+        return 0 if run(Console(highlight=False), os.environ, given.file, given.report, options) else 1
     except CallFailed as error:
         sys.stderr.write(f"import: {error}\n")
         return 2

@@ -73,7 +73,7 @@ def test_a_large_file_goes_in_parts_with_its_own_row_numbers(
     rows[3], rows[17], rows[44] = "1;vip", '+79160000099;"two\nlines"', "2;vip"
     complete, output = _run(tmp_path, "\r\n" + HEADER + "\r\n".join(rows), tmp_path / "report.csv")
     assert not complete
-    assert "42 created, 0 changed, 0 unchanged, 3 rejected" in output
+    assert "42 created, 0 changed, 0 unchanged, 3 rejected, 0 opted out" in output
     assert "row 6: phone_number" in output
     found = list(csv.reader((tmp_path / "report.csv").read_text("utf-8").splitlines()))
     assert [(row[0], row[1]) for row in found[1:]] == [("6", "phone_number"), ("20", "tag"), ("47", "phone_number")]

@@ -58,8 +58,8 @@ async function decoded(file) {
 }
 
 // The id of the import that a part began; else the page that says what is wrong with it.
-async function send(form, text) {
-  const answer = await fetch(form.action, {
+async function send(form, text, query) {
+  const answer = await fetch(`${form.action}?${new URLSearchParams(query)}`, {
     method: "POST",
     body: text,
     headers: { "Content-Type": "text/csv", "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value },
@@ -91,20 +91,23 @@ async function upload(form) {
   if (text === null) return complain(form, encoding);
   const parts = partsOf(text, Number(most));
   if (parts.length > Number(mostParts)) return complain(form, large);
-  const begun = [];
+  let begun; // where the first part is followed
   for (const [number, part] of parts.entries()) {
     status.textContent = sending.replace("{n}", number + 1).replace("{all}", parts.length);
-    const { place, page } = await send(form, part.text);
+    const { place, page } = await send(form, part.text, {
+      part_of: begun ? begun.split("/").at(-1) : "",
+      row_offset: part.offset,
+      parts: parts.length,
+    });
     if (!place) {
       status.textContent = "";
       const told = page.querySelector("#field-file-error") ?? page.querySelector(".problems, [role=alert]");
       return complain(form, told ? told.textContent.trim() : form.dataset.failed);
     }
     if (!place.includes("/imports/")) return location.assign(place); // nobody is signed in any more
-    begun.push({ place, id: place.split("/").at(-1), offset: part.offset });
+    begun ??= place;
   }
-  const rest = begun.slice(1).map((one) => `part=${one.id}.${one.offset}`).join("&");
-  location.assign(begun[0].place + (rest ? `?${rest}` : ""));
+  location.assign(begun);
 }
 
 for (const form of document.querySelectorAll("form[data-upload]")) {

@@ -12,10 +12,10 @@ from tests.support.campaign import Campaign
 HEADER = "phone_number,tag\n"
 
 
-def begun(browser: Browser, text: str) -> str:
-    """Upload a file; the path of the page that follows it."""
+def begun(browser: Browser, text: str, query: str = "") -> str:
+    """Upload a file, or a part of one; the path of the page that follows it."""
     browser.get("/admin/clients/import")
-    answer = browser.upload("/admin/clients/import", text)
+    answer = browser.upload(f"/admin/clients/import?{query}", text)
     assert answer.status == 200, text_of(answer)
     return answer.headers["hx-redirect"]
 
@@ -61,14 +61,14 @@ def test_what_is_wrong_is_told_row_by_row(browser: Browser) -> None:
 
 def test_the_parts_of_a_file_are_shown_as_one(browser: Browser) -> None:
     """Expects sums over the parts, and rows numbered as in the whole file, over pages that cross parts."""
-    first = begun(browser, HEADER + "12,x\n+79161234567,x\n")
-    second = begun(browser, HEADER + "13,x\n14,x\n").rpartition("/")[2]
-    path = f"{first}?part={second}.2"
+    first = begun(browser, HEADER + "12,x\n+79161234567,x\n", "parts=2")
+    begun(browser, HEADER + "13,x\n14,x\n", f"part_of={first.rpartition('/')[2]}&row_offset=2")
+    path = f"{first}?"
     page = browser.get(path)
     assert "4 rows in the file" in text_of(page)
     assert "3 rejected" in text_of(page)
     assert [row[0] for row in rows_of(page)[1:]] == ["2", "4", "5"]
-    assert f'hx-get="{first}/progress?part={second}.2"' in page.text
+    assert f'hx-get="{first}/progress"' in page.text
     found: list[str] = []
     path += "&limit=2"
     while path:
@@ -101,11 +101,11 @@ def test_a_file_comes_from_our_own_page_only(browser: Browser, api: Api) -> None
 
 
 def test_an_import_that_is_none_is_not_found(browser: Browser) -> None:
-    """Expects 404, and 400 for a part that is none."""
-    path = begun(browser, HEADER + "12,x\n")
+    """Expects 404, also for a part of it."""
+    browser.get("/admin/clients/import")
     assert browser.get("/admin/clients/imports/nothing").status == 404
-    assert browser.get(f"{path}?part=01ARZ3NDEKTSV4RRFFQ69G5FAV.5").status == 404
-    assert browser.get(f"{path}?part=nonsense").status == 400
+    part = "/admin/clients/import?part_of=01ARZ3NDEKTSV4RRFFQ69G5FAV&row_offset=5"
+    assert browser.upload(part, HEADER + "12,x\n").status == 404
 
 
 def test_an_export_leads_from_page_to_page(browser: Browser, api: Api) -> None:

@@ -1,0 +1,62 @@
+"""A file that comes in parts, each an import of its own: which parts there are, and which numbers stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from ..domain.imports import ClientFile
+from .dynamodb import translated
+from .import_items import packed, parts_of, unpacked
+from .models import SettingModel, Tables, to_ms
+
+_NUMBERS = 20_000  # in one item, which has about 200 KB then
+_KEPT_FOR = timedelta(days=7)
+_MOST_PARTS = 1_000
+
+
+class ImportParts:
+    """The parts of files, in the table of settings, where they are forgotten a week later.
+
+    Each part has a name that sorts as its rows stand in the file.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._model: type[SettingModel] = tables.settings
+
+    def add(self, file_id: str, import_id: str, row_offset: int, file: ClientFile, now: datetime) -> None:
+        """Note a part and the numbers that stand in it; a part that comes again takes the place of the first."""
+        expires_at = to_ms(now + _KEPT_FOR) // 1000
+        rows = [[number, row] for number, row in file.row_of.items()]
+        with translated("imports"), self._model.batch_write() as batch:
+            for place, some in enumerate(parts_of(rows, _NUMBERS)):
+                name = f"numbers#{_place(row_offset)}#{place:03d}"
+                batch.save(self._model(_scope(file_id), name, content=packed(some), expires_at=expires_at))
+            batch.save(
+                self._model(_scope(file_id), f"part#{_place(row_offset)}", content=import_id, expires_at=expires_at)
+            )
+
+    def ids(self, file_id: str) -> Sequence[str]:
+        """The imports of a file's parts that have come, in the order of the file."""
+        model = self._model
+        with translated("imports"):
+            rows = model.query(_scope(file_id), model.name.startswith("part#"), limit=_MOST_PARTS, consistent_read=True)
+            return [row.content or "" for row in rows]
+
+    def earlier_rows(self, file_id: str, row_offset: int, numbers: Iterable[str]) -> dict[str, int]:
+        """In which rows of the parts before this one those of the numbers stand that stand there."""
+        model, wanted = self._model, set(numbers)
+        found: dict[str, int] = {}
+        with translated("imports"):
+            before = model.name.between("numbers#", f"numbers#{_place(row_offset)}")
+            for item in model.query(_scope(file_id), before, consistent_read=True):
+                found |= {number: row for number, row in unpacked(item.content or "") if number in wanted}
+        return found
+
+
+def _scope(file_id: str) -> str:
+    return f"import#{file_id}"
+
+
+def _place(row_offset: int) -> str:
+    return f"{row_offset:09d}"

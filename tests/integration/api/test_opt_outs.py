@@ -1,0 +1,166 @@
+"""Importing clients who said stop: a file opts nobody in unless that is asked for, and an opt-out counts anywhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.campaign import Campaign
+from tests.support.scheduler import Crash
+
+CSV = {"Content-Type": "text/csv"}
+CASES = Path(__file__).parents[2] / "cases"
+NUMBER = "+79161234567"
+ALLOWED = {"allow_opt_in": "true"}
+
+
+def imported(campaign: Campaign, *parts: str, **query: str) -> dict:
+    """A file, in parts if there are several, once all of it is written."""
+    first, offset = "", 0
+    for text in parts:
+        place = {"part_of": first, "row_offset": str(offset), "parts": str(len(parts))}
+        reply = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV, query={**query, **place})
+        assert reply.status == 201, reply.text
+        first = first or reply.json["id"]
+        offset += text.strip().count("\n")
+    campaign.world.run_for(200)
+    found = campaign.api.get(f"/api/clients/imports/{first}").json
+    assert found["status"] == "finished"
+    return found
+
+
+def add(campaign: Campaign, number: str = NUMBER, **fields: object) -> dict:
+    return dict(campaign.api.post("/api/clients", {"phone_number": number, **fields}).json)
+
+
+def wait(campaign: Campaign) -> None:
+    """So that what is there already was not made at the very moment of the import."""
+    campaign.world.run_for(1)
+
+
+def client(campaign: Campaign, number: str = NUMBER) -> dict:
+    return dict(campaign.api.post("/api/clients/lookup", {"phone_number": number}).json["client"])
+
+
+def test_a_list_without_the_column_opts_nobody_in(campaign: Campaign) -> None:
+    """Expects who had said stop to stay as they were, in either mode."""
+    text = (CASES / "opt-out-lost.csv").read_text("utf-8-sig")
+    number = text.split()[1]
+    before = add(campaign, number, tag="vip", timezone="Europe/Moscow", opted_out=True)
+    wait(campaign)
+    assert imported(campaign, text)["unchanged"] == 1
+    assert client(campaign, number) == before
+    for query in ({"mode": "replace"}, {"mode": "replace", **ALLOWED}):
+        imported(campaign, text, **query)
+        after = client(campaign, number)
+        assert (after["opted_out"], after["tag"], after["timezone"]) == (True, "", "UTC")
+
+
+@pytest.mark.parametrize("mode", ["update", "replace"])
+@pytest.mark.parametrize(
+    ("cell", "allowed", "lifted"), [("false", True, True), ("false", False, False), ("", True, False)]
+)
+def test_only_a_false_that_is_allowed_lifts_an_opt_out(
+    campaign: Campaign, mode: str, cell: str, allowed: bool, lifted: bool
+) -> None:
+    """And it is counted."""
+    add(campaign, opted_out=True)
+    query = {"mode": mode, "allow_opt_in": str(allowed).lower()}
+    found = imported(campaign, f"phone_number,opted_out\n{NUMBER},{cell}\n", **query)
+    assert client(campaign)["opted_out"] is not lifted
+    kept = cell == "false" and not lifted
+    assert (found["opted_in_again"], found["opt_outs_kept"], found["opted_out"]) == (lifted, kept, 0)
+
+
+def test_replacing_sets_every_field(campaign: Campaign) -> None:
+    """Also those that the file has no column for."""
+    add(campaign, tag="vip", timezone="Europe/Moscow", operator="123")
+    wait(campaign)
+    assert imported(campaign, f"phone_number\n{NUMBER}\n", mode="replace")["changed"] == 1
+    after = client(campaign)
+    assert (after["tag"], after["timezone"], after["operator"]) == ("", "UTC", "916")
+
+
+def test_the_summary_tells_who_is_opted_out_and_who_is_in_again(campaign: Campaign) -> None:
+    """Each kind by itself."""
+    numbers = [f"+7916123456{n}" for n in range(6)]
+    for number, opted_out in zip(numbers[:4], (False, True, True, False), strict=True):
+        add(campaign, number, opted_out=opted_out)
+    wait(campaign)
+    cells = ("true", "false", "true", "", "true", "false")
+    rows = "".join(f"{number},{cell}\n" for number, cell in zip(numbers, cells, strict=True))
+    found = imported(campaign, "phone_number,opted_out\n" + rows, **ALLOWED)
+    names = ("created", "changed", "unchanged", "opted_out", "opted_in_again")
+    assert [found[name] for name in names] == [2, 2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("rest", ["Mars/Base", "UTC,too,many"])
+def test_an_opt_out_counts_though_its_row_is_rejected(campaign: Campaign, known: bool, rest: str) -> None:
+    """Whoever said stop gets nothing because of a mistake in another cell."""
+    if known:
+        add(campaign, tag="vip")
+    found = imported(campaign, f"phone_number,opted_out,timezone\n{NUMBER},true,{rest}\n")
+    assert (found["rejected"], found["accepted"], found["done"], found["opted_out"]) == (1, 0, 0, 1)
+    assert (client(campaign)["opted_out"], client(campaign)["tag"]) == (True, "vip" if known else "")
+
+
+@pytest.mark.parametrize("rows", [("true", "false"), ("false", "true"), ("", "true"), ("true", "")])
+@pytest.mark.parametrize("before", [None, False, True])
+@pytest.mark.parametrize("query", [{}, ALLOWED])
+def test_an_opt_out_wins_across_the_parts_of_a_file(
+    campaign: Campaign, rows: tuple[str, str], before: bool | None, query: dict[str, str]
+) -> None:
+    """Whichever part it stands in; the second row is rejected and names the first as it stands in the whole file."""
+    if before is not None:
+        add(campaign, opted_out=before)
+    header = "phone_number,opted_out\n"
+    parts = (f"{header}+79160000001,\n{NUMBER},{rows[0]}\n", f"{header}+79160000002,\n8 916 123-45-67,{rows[1]}\n")
+    found = imported(campaign, *parts, **query)
+    assert client(campaign)["opted_out"] is True
+    assert (found["rows"], found["accepted"], found["rejected"]) == (4, 3, 1)
+    (error,) = campaign.api.get(f"/api/clients/imports/{found['id']}/rejected").json["rows"]
+    assert error == {"row": 5, "field": "phone_number", "message": "is the same as in row 3"}
+
+
+def test_who_is_opted_out_after_the_upload_stays_so(campaign: Campaign) -> None:
+    """A person's word while an import waits is later than the file's."""
+    made = add(campaign, opted_out=True)
+    text = f"phone_number,opted_out\n{NUMBER},false\n"
+    path = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV, query=ALLOWED).headers["location"]
+    campaign.world.clock.move_to(campaign.world.clock.now() + timedelta(seconds=0.01))
+    campaign.api.request("PATCH", f"/api/clients/{made['id']}", {"opted_out": False})
+    campaign.api.request("PATCH", f"/api/clients/{made['id']}", {"opted_out": True})
+    campaign.world.run_for(30)
+    assert client(campaign)["opted_out"] is True
+    assert campaign.api.get(path).json["opt_outs_kept"] == 1
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 5])
+def test_opt_outs_are_counted_once_though_a_dispatcher_dies(campaign: Campaign, stop_at: int) -> None:
+    """The one that goes on finds them opted out already."""
+    numbers = [f"+7916{n:07d}" for n in range(150)]
+    for number in numbers[:4]:
+        add(campaign, number, opted_out=number == numbers[0])
+    wait(campaign)
+    world = campaign.world
+    usual, transactions = world.aws.after, []
+
+    def crash(call: object) -> None:
+        task = world.scheduler.current
+        if task is not None and task.name.startswith("dispatcher") and call.operation.endswith("TransactWriteItems"):
+            transactions.append(call)
+            if len(transactions) == stop_at:
+                raise Crash
+        usual(call)
+
+    world.aws.after = crash
+    rows = "".join(f"{number},true,new\n" for number in numbers)
+    text = f"phone_number,opted_out,tag\n{rows}"
+    location = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV).headers["location"]
+    world.run_for(1500)
+    found = campaign.api.get(location).json
+    assert (found["status"], found["created"], found["changed"]) == ("finished", 146, 4)
+    assert found["opted_out"] == 149
