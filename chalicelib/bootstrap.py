@@ -172,7 +172,15 @@ def build(
     )
     zones = ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock)
     walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)
-    imports = ImportService(clients, ImportRepository(tables, backoff), ImportParts(tables), dispatch_queue, clock, rng)
+    imports = ImportService(
+        clients,
+        ImportRepository(tables, backoff),
+        ImportParts(tables),
+        dispatch_queue,
+        clock,
+        rng,
+        settings.default_country,
+    )
     reports = ReportService(
         settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng
     )
@@ -199,7 +207,7 @@ def build(
         clock=clock,
         gateway=gateway,
         accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
-        clients=ClientService(clients, clock),
+        clients=ClientService(clients, clock, settings.default_country),
         mailings=MailingService(
             mailings,
             clients,

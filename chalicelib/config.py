@@ -56,6 +56,7 @@ class Settings:
     report_from: str = ""
     report_hour: int = 9
     report_timezone: str = "UTC"
+    default_country: str = ""
     mail_url: str = "ses:"
 
     @classmethod
@@ -156,6 +157,12 @@ def _whole_hour(text: str) -> int:
     return int(text)
 
 
+def _country(text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", text):
+        raise ValueError(f"not a country code of two letters, such as DE: {text!r}")
+    return text
+
+
 def _time_zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
@@ -244,5 +251,6 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("report_from", "REPORT_FROM", _mail_address),
     ("report_hour", "REPORT_HOUR", _whole_hour),
     ("report_timezone", "REPORT_TIMEZONE", _time_zone),
+    ("default_country", "DEFAULT_COUNTRY", _country),
     ("mail_url", "MAIL_URL", str),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..domain.clients import Client
 from ..domain.errors import Conflict, NotFound
-from ..web.clients import ClientBody, ClientPatch, ClientQuery, ClientView, PhoneNumber
+from ..web.clients import ClientBody, ClientPatch, ClientQuery, ClientView, CountryQuery, PhoneNumber
 from ..web.fields import Body, View, example
 from ..web.request import Request
 from .routing import Created, Routes
@@ -44,9 +44,9 @@ def _path(client: Client) -> str:
 
 
 @routes.route("POST", "/api/clients", errors=(Conflict,))
-def create_client(request: Request, body: ClientBody) -> Created[ClientView]:
+def create_client(request: Request, query: CountryQuery, body: ClientBody) -> Created[ClientView]:
     """Add a client."""
-    client = request.services.clients.create(body.fields())
+    client = request.services.clients.create(body.fields(), query.country)
     return Created(ClientView.of(client), _path(client))
 
 
@@ -63,9 +63,9 @@ def list_clients(request: Request, query: ClientQuery) -> ClientPage:
 
 
 @routes.route("POST", "/api/clients/lookup")
-def find_client(request: Request, body: PhoneBody) -> FoundClient:
+def find_client(request: Request, query: CountryQuery, body: PhoneBody) -> FoundClient:
     """Find a client by their whole phone number. It is a POST so that the number is in no address and no log."""
-    client_id, client = request.services.clients.find(body.phone_number)
+    client_id, client = request.services.clients.find(body.phone_number, query.country)
     return FoundClient(id=client_id, client=ClientView.of(client) if client else None)
 
 
@@ -76,17 +76,17 @@ def read_client(request: Request, client_id: str) -> ClientView:
 
 
 @routes.route("PUT", "/api/clients/{client_id}", errors=(NotFound, Conflict))
-def replace_client(request: Request, client_id: str, body: ClientBody) -> ClientView:
+def replace_client(request: Request, query: CountryQuery, client_id: str, body: ClientBody) -> ClientView:
     """Set all fields of a client. Their id stays the same if the phone number changes; messages not sent yet go to
     the new number.
     """
-    return ClientView.of(request.services.clients.change(client_id, body.fields()))
+    return ClientView.of(request.services.clients.change(client_id, body.fields(), query.country))
 
 
 @routes.route("PATCH", "/api/clients/{client_id}", errors=(NotFound, Conflict))
-def change_client(request: Request, client_id: str, body: ClientPatch) -> ClientView:
+def change_client(request: Request, query: CountryQuery, client_id: str, body: ClientPatch) -> ClientView:
     """Change some fields of a client."""
-    return ClientView.of(request.services.clients.revise(client_id, body.over))
+    return ClientView.of(request.services.clients.revise(client_id, body.over, query.country))
 
 
 @routes.route("DELETE", "/api/clients/{client_id}", errors=(NotFound, Conflict))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 from ..domain.errors import NotFound
 from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode, RowError
 from ..services.imported_files import ImportedFile
+from ..web.clients import Country
 from ..web.fields import MomentOut, View, query_integer
 from ..web.paging import PageQuery
 from ..web.parsing import CSV, MAX_CSV
@@ -87,23 +88,25 @@ class RowErrorPage(View):
 class ImportQuery(BaseModel):
     """`mode` says what becomes of the fields of an existing client that the file has no value for: they stay
     (`update`), or get their defaults (`replace`, but an opt-out stays). `allow_opt_in=true` lets a row with `opted_out`
-    false opt in somebody who had opted out.
+    false opt in somebody who had opted out. `country` is that of numbers without a country code (ISO 3166, two
+    letters; the setting DEFAULT_COUNTRY if it is absent).
 
     A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
     the `id` of the first part, and `row_offset` what is added to a row's number to have that in the whole file. Later
-    parts have the first one's `mode` and `allow_opt_in`.
+    parts have the first one's `mode`, `allow_opt_in` and `country`.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     mode: Mode = Mode.UPDATE
     allow_opt_in: Literal["true", "false"] = "false"
+    country: Country = ""
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
 
     def options(self) -> ImportOptions:
-        return ImportOptions(self.mode, self.allow_opt_in == "true")
+        return ImportOptions(self.mode, self.allow_opt_in == "true", self.country)
 
     def part(self) -> FilePart:
         return FilePart(self.part_of, self.row_offset, self.parts)

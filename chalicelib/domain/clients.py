@@ -13,14 +13,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from .errors import FieldError, Invalid
 from .faults import Fault
+from .phone_numbers import normalize_phone
 
 SHARD_COUNT = 16
 SHARDS = tuple(f"{number:02d}" for number in range(SHARD_COUNT))
 MAX_TAG_LENGTH = 64
 
-# E.164: at most 15 digits after the plus sign, the first of them not 0. The shortest national plans have 7 digits.
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_PHONE_DECORATION = re.compile(r"[\s().\-\u2010-\u2015]")
 _OPERATOR = re.compile(r"[0-9]{3}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 MOST_GENERATIONS = 100  # of ids of one number; one more for each time that somebody changed to it
@@ -90,26 +88,6 @@ class Contact:
     phone_number: str
     timezone: str
     opted_out: bool
-
-
-def normalize_phone(text: str) -> str:
-    """The number in E.164 form, such as +79161234567.
-
-    Spaces, dashes, dots and brackets are dropped, a leading 00 stands for +, and a Russian number may be written with
-    11 digits from 7 or from the trunk prefix 8. Raises Invalid for anything else.
-    """
-    number = _PHONE_DECORATION.sub("", text)
-    if number.startswith("00"):
-        number = "+" + number[2:]
-    elif re.fullmatch(r"8[0-9]{10}", number):
-        number = "+7" + number[1:]
-    elif re.fullmatch(r"[1-9][0-9]{10,14}", number):
-        number = "+" + number
-    if not _E164.fullmatch(number):
-        raise Invalid.of("phone_number", Fault.PHONE_NUMBER)
-    if number.startswith("+7") and len(number) != 12:
-        raise Invalid.of("phone_number", Fault.RUSSIAN_PHONE_NUMBER)
-    return number
 
 
 def masked_phone(phone_number: str) -> str:
@@ -203,18 +181,22 @@ def zone(name: str) -> ZoneInfo:
 
 # The rule of each field that has one, which answers the value as it is kept.
 _RULES: Mapping[str, Callable[[str], str]] = {
-    "phone_number": normalize_phone,
     "operator": check_operator,
     "tag": check_tag,
     "timezone": check_timezone,
 }
 
 
-def new_client(given: ClientFields, now: datetime) -> Client:
-    """A client with checked fields, and without an id yet. Raises Invalid with each wrong field."""
+def new_client(given: ClientFields, now: datetime, country: str = "", stored: str = "") -> Client:
+    """A client with checked fields, and without an id yet. Raises Invalid with each wrong field.
+
+    `country` is that of a number without a country code. The number that is `stored` of a client stays as it is, though
+    rules may have changed since.
+    """
     values = {name: getattr(given, name) for name in CLIENT_FIELDS}
     errors: list[FieldError] = []
-    for name, rule in _RULES.items():
+    rules = {"phone_number": lambda text: text if text and text == stored else normalize_phone(text, country), **_RULES}
+    for name, rule in rules.items():
         if name == "operator" and not values[name]:
             continue
         try:
@@ -223,5 +205,12 @@ def new_client(given: ClientFields, now: datetime) -> Client:
             errors += error.errors
     if errors:
         raise Invalid(*errors)
-    values["operator"] = values["operator"] or operator_of(values["phone_number"])
-    return Client(**values, created_at=now, updated_at=now)
+    return kept_client(ClientFields(**values), now)
+
+
+def kept_client(fields: ClientFields, now: datetime) -> Client:
+    """A client with fields that were checked before."""
+    values = {name: getattr(fields, name) for name in CLIENT_FIELDS}
+    return Client(
+        **{**values, "operator": fields.operator or operator_of(fields.phone_number)}, created_at=now, updated_at=now
+    )

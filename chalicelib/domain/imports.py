@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client, normalize_phone
+from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client
 from .csv_cells import unguarded
 from .errors import FieldError, Invalid
 from .faults import Fault
+from .phone_numbers import normalize_phone
 
 COLUMNS = CLIENT_FIELDS
 # An export has these too; they say what was, not what is to be.
@@ -54,6 +55,7 @@ class ImportOptions:
 
     mode: Mode = Mode.UPDATE
     allow_opt_in: bool = False
+    country: str = ""  # of numbers without a country code
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class ClientFile:
 def read_clients(
     text: str,
     now: datetime,
-    mode: Mode = Mode.UPDATE,
+    options: ImportOptions | None = None,
     row_offset: int = 0,
     earlier: Callable[[Iterable[str]], Mapping[str, int]] = lambda _: {},
 ) -> ClientFile:
@@ -109,6 +111,7 @@ def read_clients(
     lines = _numbered(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
     columns = _columns(lines)
     found = ClientFile()
+    options = options or ImportOptions()
     opted_out: dict[str, None] = {}
     for place, cells in lines:
         number = place + row_offset
@@ -121,14 +124,14 @@ def read_clients(
             if isinstance(cells, csv.Error):
                 raise Invalid.of("row", Fault.UNREADABLE_CSV, what=cells)
             values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
-            opted_out |= dict.fromkeys(_opt_out(values))
+            opted_out |= dict.fromkeys(_opt_out(values, options.country))
             _check(values, columns, cells)
-            client = _client(values, now)
+            client = _client(values, now, options.country)
             first = found.row_of.setdefault(client.phone_number, number)
             if first != number:
                 raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=first)
             found.clients.append(client)
-            found.given[client.phone_number] = _given(values, mode)
+            found.given[client.phone_number] = _given(values, options.mode)
         except Invalid as error:
             found.reject(number, error.errors)
     _leave_out(found, earlier(found.row_of))
@@ -163,12 +166,12 @@ def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:
     found.opt_outs = [number for number in numbers if number not in good]
 
 
-def _opt_out(values: dict[str, str]) -> set[str]:
+def _opt_out(values: dict[str, str], country: str) -> set[str]:
     """The number that a row opts out, even if something else in the row is wrong."""
     if not _FLAGS.get(values.get("opted_out", "").lower()):
         return set()
     try:
-        return {normalize_phone(values.get("phone_number", ""))}
+        return {normalize_phone(values.get("phone_number", ""), country)}
     except Invalid:
         return set()
 
@@ -213,12 +216,12 @@ def _check(values: Mapping[str, str], columns: list[str], cells: list[str]) -> N
             raise Invalid.of(name, Fault.CELL_TOO_LONG, most=_MAX_CELL)
 
 
-def _client(values: dict[str, str], now: datetime) -> Client:
+def _client(values: dict[str, str], now: datetime, country: str) -> Client:
     opted_out = _FLAGS.get(values.get("opted_out", "").lower())
     errors = () if opted_out is not None else (FieldError("opted_out", Fault.NOT_A_FLAG),)
     texts = {name: value for name, value in values.items() if name in COLUMNS and value and name != "opted_out"}
     try:
-        client = new_client(ClientFields(**{"phone_number": "", **texts}, opted_out=bool(opted_out)), now)
+        client = new_client(ClientFields(**{"phone_number": "", **texts}, opted_out=bool(opted_out)), now, country)
     except Invalid as error:
         raise Invalid(*error.errors, *errors) from error
     if errors:

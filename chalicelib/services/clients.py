@@ -8,27 +8,33 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ..clock import SystemClock
-from ..domain.clients import Client, ClientFields, is_client_id, new_client, normalize_phone
-from ..domain.errors import Malformed, NotFound
+from ..domain.clients import Client, ClientFields, is_client_id, new_client
+from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
+from ..domain.phone_numbers import normalize_phone
 from ..storage.clients import ClientRepository
 from ..storage.segments import SegmentCount
 
 # A shard, and within it the number of an index range and the last key that was read there.
+_STORED = re.compile(r"\+[1-9][0-9]{6,14}")
 _CURSOR = re.compile(r"|(0[0-9]|1[0-5])\|([0-9]{1,2}:.{0,100})?", re.DOTALL)
 
 
 class ClientService:
-    """Create, read, change, delete and list clients."""
+    """Create, read, change, delete and list clients.
 
-    def __init__(self, clients: ClientRepository, clock: SystemClock) -> None:
+    `default_country` is that of numbers without a country code, "" for none; each call may say another.
+    """
+
+    def __init__(self, clients: ClientRepository, clock: SystemClock, default_country: str = "") -> None:
         self._clients = clients
         self._clock = clock
+        self._default_country = default_country
 
-    def create(self, fields: ClientFields) -> Client:
+    def create(self, fields: ClientFields, country: str = "") -> Client:
         """Add a client. Raises Invalid with each wrong field, and Conflict if the number is taken."""
-        return self._clients.create(new_client(fields, self._clock.now()))
+        return self._clients.create(new_client(fields, self._clock.now(), country or self._default_country))
 
     def get(self, client_id: str) -> Client:
         """The client with this id. Raises NotFound if there is none."""
@@ -36,14 +42,22 @@ class ClientService:
             raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
         return self._clients.get(client_id)
 
-    def find(self, phone_number: str) -> tuple[str, Client | None]:
+    def find(self, phone_number: str, country: str = "") -> tuple[str, Client | None]:
         """Returns a client's id and the client with a phone number in any common form. Raises Invalid if it is not a
         number.
 
         If nobody has the number, the client is None and the id is that of whoever had it last, so that what was sent
         to them can be found. Ids are keyed hashes of whole numbers, so nobody can be found by a part of one.
         """
-        place = self._clients.find(normalize_phone(phone_number))
+        stored = phone_number.strip()
+        try:
+            number = normalize_phone(phone_number, country or self._default_country)
+        except Invalid:
+            # A client of an older version may have a number that the rules of today refuse.
+            if not _STORED.fullmatch(stored) or not self._clients.find(stored).client:
+                raise
+            number = stored
+        place = self._clients.find(number)
         if place.client:
             return place.client.client_id, place.client
         return place.former or place.free, None
@@ -52,17 +66,18 @@ class ClientService:
         """Opt a client out, or in again. Messages being sent still arrive. Raises Conflict as `change` does."""
         return self.revise(client_id, lambda client: replace(client.fields, opted_out=opted_out))
 
-    def change(self, client_id: str, fields: ClientFields) -> Client:
+    def change(self, client_id: str, fields: ClientFields, country: str = "") -> Client:
         """Set all fields of a client, whose id stays.
 
         Raises Conflict if the number is taken, or others change the client meanwhile.
         """
-        return self.revise(client_id, lambda _: fields)
+        return self.revise(client_id, lambda _: fields, country)
 
-    def revise(self, client_id: str, fields_of: Callable[[Client], ClientFields]) -> Client:
+    def revise(self, client_id: str, fields_of: Callable[[Client], ClientFields], country: str = "") -> Client:
         """Change a client's fields, given the current ones. Raises Conflict as `change` does."""
         old = self.get(client_id)
-        new = new_client(fields_of(old), self._clock.now())
+        country = country or self._default_country
+        new = new_client(fields_of(old), self._clock.now(), country, stored=old.phone_number)
         later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
         return self._clients.change(old, replace(new.in_place_of(old), updated_at=later))
 

@@ -16,6 +16,7 @@ from ..clock import SystemClock
 from ..domain.errors import Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.imports import FilePart, ImportOptions, Mode, RowError, read_clients
+from ..domain.phone_numbers import check_country
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
@@ -40,6 +41,7 @@ class ImportService:
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
+        default_country: str = "",
     ) -> None:
         self._clients = clients
         self._imports = imports
@@ -47,6 +49,7 @@ class ImportService:
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
+        self._default_country = default_country
 
     def start(
         self,
@@ -64,12 +67,15 @@ class ImportService:
         if part.of:
             first = self.get(part.of)
             part = replace(part, of=first.file_id, parts=first.parts)
-            options = ImportOptions(Mode(first.mode), first.allow_opt_in)
+            options = ImportOptions(Mode(first.mode), first.allow_opt_in, first.country)
 
         def earlier(numbers: Iterable[str]) -> Mapping[str, int]:
             return self._parts.earlier_rows(part.of, part.row_offset, numbers) if part.of else {}
 
-        file = read_clients(text, now, options.mode, part.row_offset, earlier)
+        options = replace(options, country=options.country or self._default_country)
+        if options.country:
+            check_country(options.country)
+        file = read_clients(text, now, options, part.row_offset, earlier)
         milliseconds = int(now.timestamp() * 1000)
         import_id = str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
         if not part.is_all:

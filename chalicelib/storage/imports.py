@@ -13,7 +13,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, new_client
+from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.imports import ClientFile, FilePart, ImportOptions, RowError
@@ -51,6 +51,7 @@ class Import:
     opt_outs_kept: int = 0
     mode: str = "update"
     allow_opt_in: bool = False
+    country: str = ""
     opt_out_chunks: int = 0  # the last ones: numbers that are opted out, though no row of theirs is good
     part_of: str = ""  # the import of the file's first part
     row_offset: int = 0
@@ -79,7 +80,7 @@ class Import:
         return self.chunks_done >= self.chunks - self.opt_out_chunks
 
 
-_FACTS = ("created_by", "rows", "rejected", "errors", "chunks", "opt_out_chunks", "mode", "allow_opt_in")
+_FACTS = ("created_by", "rows", "rejected", "errors", "chunks", "opt_out_chunks", "mode", "allow_opt_in", "country")
 _FACTS_OF_A_PART = ("part_of", "row_offset", "parts")
 _COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
 
@@ -121,6 +122,7 @@ class ImportRepository:
             opt_out_chunks=len(opt_outs),
             mode=options.mode.value,
             allow_opt_in=options.allow_opt_in,
+            country=options.country,
             part_of=part.of,
             row_offset=part.row_offset,
             parts=part.parts,
@@ -254,7 +256,7 @@ def _opt_out_cells(phone_number: str) -> list[Any]:
 def _client(cells: list[Any], now: datetime) -> Client:
     # An older version may have written fewer cells.
     given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
-    return new_client(ClientFields(**given), now)
+    return kept_client(ClientFields(**given), now)
 
 
 def _error_cells(error: RowError) -> list[Any]:

@@ -13,7 +13,7 @@ from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Late, OnUnknown, Segment, check_text
 from ..services.mailing_fields import MailingFields
-from .clients import PhoneNumber, Tag
+from .clients import InternationalNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
 
 
@@ -134,5 +134,5 @@ class TrialBody(Body):
 
     model_config = example({"phone_number": "+447700900001", "text": "Hello"})
 
-    phone_number: PhoneNumber
+    phone_number: InternationalNumber
     text: MailingText

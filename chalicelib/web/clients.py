@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ..domain.clients import (
     CLIENT_FIELDS,
@@ -14,16 +14,31 @@ from ..domain.clients import (
     ClientFields,
     check_tag,
     check_timezone,
-    normalize_phone,
     operator_of,
 )
 from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
+from ..domain.phone_numbers import MAX_LENGTH, check_shape, normalize_phone
 from .fields import Body, MomentOut, OperatorCode, View, by_rule, example
 from .paging import PageQuery
 
-PhoneNumber = Annotated[StrictStr, by_rule(normalize_phone), Field(max_length=40, examples=["+79161234567"])]
+# Whether it exists is checked where its country is known.
+PhoneNumber = Annotated[StrictStr, by_rule(check_shape), Field(max_length=MAX_LENGTH, examples=["+79161234567"])]
+InternationalNumber = Annotated[
+    StrictStr, by_rule(normalize_phone), Field(max_length=MAX_LENGTH, examples=["+79161234567"])
+]
+Country = Annotated[StrictStr, Field(pattern="^([A-Z]{2})?$", examples=["DE"])]
 Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
 TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
+
+
+class CountryQuery(BaseModel):
+    """`country` is that of a number without a country code (ISO 3166, two letters); the setting DEFAULT_COUNTRY if it
+    is absent.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    country: Country = ""
 
 
 class ClientBody(Body):

@@ -157,8 +157,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--mode", choices=("update", "replace"), default="update", help="what happens to fields without a value"
     )
     parser.add_argument("--allow-opt-in", action="store_true", help="let opted_out=false opt people in again")
+    parser.add_argument("--country", default="", help="of numbers without a country code, such as DE")
     given = parser.parse_args(arguments)
-    options = {"mode": given.mode, "allow_opt_in": str(given.allow_opt_in).lower()}
+    options = {"mode": given.mode, "allow_opt_in": str(given.allow_opt_in).lower(), "country": given.country}
     try:
         return 0 if run(Console(highlight=False), os.environ, given.file, given.report, options) else 1
     except CallFailed as error:

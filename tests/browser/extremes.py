@@ -76,7 +76,7 @@ def _wide_and_mixed(length: int) -> str:
 
 def _clients(api: ApiCaller) -> list[str]:
     bodies = [
-        {"phone_number": f"+99999999999999{number}", "tag": tag, "timezone": LONGEST_ZONE, "opted_out": number > 5}
+        {"phone_number": f"+431555000000{number:03d}", "tag": tag, "timezone": LONGEST_ZONE, "opted_out": number > 5}
         for number, tag in enumerate(_tags() * 4)
     ]
     return [api.call("POST", "/api/clients", body)["id"] for body in bodies]

@@ -15,9 +15,9 @@ from tests.contract.packaged import FUNCTION, STACK, Packaged, in_stack
 
 # What each function may do without until it is first called for, and what only a person's requests need.
 WEB = {"pydantic", "jinja2", "polib", "prometheus_client", "argon2", "chalicelib.api", "chalicelib.admin"}
-WEB |= {"chalicelib.emails", "chalicelib.web", "boto3"}
+WEB |= {"phonenumbers", "chalicelib.emails", "chalicelib.web", "boto3"}
 BEHIND = ("tick", "report", "dispatcher", "sender")  # all functions but the API's
-MOST = 546  # modules that such a function imports before its first event; the API's are about 80 more
+MOST = 552  # modules that such a function imports before its first event; the API's are about 80 more
 ROOT = Path(__file__).parents[2]
 
 

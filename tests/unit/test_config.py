@@ -51,6 +51,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("REPORT_FROM", "reports@example.com", "report_from", "reports@example.com"),
         ("REPORT_HOUR", "0", "report_hour", 0),
         ("REPORT_TIMEZONE", "Europe/Moscow", "report_timezone", "Europe/Moscow"),
+        ("DEFAULT_COUNTRY", "DE", "default_country", "DE"),
         ("MAIL_URL", "smtp://127.0.0.1:1025", "mail_url", "smtp://127.0.0.1:1025"),
     ],
 )
@@ -84,6 +85,7 @@ def test_each_variable_sets_one_field(variable: str, text: str, name: str, value
         ("REPORT_FROM", "a@b c@d"),
         ("REPORT_HOUR", "24"),
         ("REPORT_HOUR", "-1"),
+        ("DEFAULT_COUNTRY", "Germany"),
         ("REPORT_TIMEZONE", "Moon/Sea"),
         ("REPORT_TIMEZONE", "America"),
     ],
@@ -262,6 +264,7 @@ def test_the_table_of_settings_names_every_variable_with_its_default() -> None:
         "GATEWAY_MAX_PRICE",
         "REPORT_TO",
         "REPORT_FROM",
+        "DEFAULT_COUNTRY",
         "MAIL_URL",
         "AWS_LAMBDA_FUNCTION_NAME",
     )

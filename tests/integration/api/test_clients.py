@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.api.mailings import MailingQuery
 from chalicelib.api.messages import MessageQuery
-from chalicelib.domain.clients import ClientFields, new_client
+from chalicelib.domain.clients import ClientFields, kept_client, new_client
 from chalicelib.web import paging
 from chalicelib.web.clients import ClientQuery
 from chalicelib.web.paging import PageQuery
@@ -298,3 +298,36 @@ def test_a_client_opts_out_and_in_again(api: Api) -> None:
         api.services.clients.opt_out(client["id"], opted_out)
         read = api.get(f"/api/clients/{client['id']}").json
         assert read | {"updated_at": ""} == client | {"opted_out": opted_out, "updated_at": ""}
+
+
+# -- numbers of other rules
+
+
+def test_a_client_with_a_number_of_older_rules_is_found_changed_and_opted_out(api: Api) -> None:
+    """Rules that came later refuse no word about somebody who is there."""
+    old = "+2905123"
+    now = api.clock.now()
+    client = kept_client(ClientFields(old, tag="vip"), now)
+    api.services.clients._clients.upsert([client])
+    found = api.post("/api/clients/lookup", {"phone_number": old}).json["client"]
+    assert found["phone_number"] == old
+    path = f"/api/clients/{found['id']}"
+    assert api.patch(path, {"opted_out": True}).json["opted_out"] is True
+    assert api.put(path, {"phone_number": old, "tag": "new"}).json["tag"] == "new"
+    assert list(api.post("/api/clients/lookup", {"phone_number": "+2905124"}).errors) == ["phone_number"]
+    assert list(api.post("/api/clients", {"phone_number": "+2905124"}).errors) == ["phone_number"]
+
+
+def test_a_request_says_which_country_a_number_without_a_code_is_of(api: Api) -> None:
+    """For creating, changing and finding."""
+    query = {"country": "DE"}
+    assert list(api.post("/api/clients", {"phone_number": "0151 23456789"}).errors) == ["phone_number"]
+    made = api.post("/api/clients", {"phone_number": "0151 23456789"}, query=query).json
+    assert made["phone_number"] == "+4915123456789"
+    found = api.post("/api/clients/lookup", {"phone_number": "(0151) 23456789"}, query=query).json
+    assert found["client"] == made
+    changed = api.patch(f"/api/clients/{made['id']}", {"phone_number": "0151 23456780"}, query=query).json
+    assert changed["phone_number"] == "+4915123456780"
+    assert list(api.post("/api/clients", {"phone_number": "+79161234567"}, query={"country": "ZZ"}).errors) == [
+        "country"
+    ]

@@ -203,6 +203,19 @@ def test_an_unknown_import_is_not_found(api: Api) -> None:
     assert api.get(f"/api/clients/imports/{import_id}/rejected", query={"cursor": "x"}).status == 400
 
 
+@pytest.mark.parametrize(("country", "number"), [("DE", "+4915123456789"), ("", None)])
+def test_an_import_says_which_country_numbers_without_a_code_are_of(
+    campaign: Campaign, country: str, number: str | None
+) -> None:
+    """Without one they are refused, and the report says what to do."""
+    found = _imported(campaign, "phone_number\n0151 23456789\n", {"country": country})
+    assert list(_clients(campaign.api)) == ([number] if number else [])
+    rows = campaign.api.get(f"/api/clients/imports/{found['id']}/rejected").json["rows"]
+    assert ["country code" in row["message"] for row in rows] == ([] if number else [True])
+    reply = _upload(campaign.api, "phone_number\n0151 23456789\n", query={"country": "ZZ"})
+    assert list(reply.errors) == ["country"]
+
+
 # -- exporting
 
 

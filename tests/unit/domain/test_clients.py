@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib.domain.clients import (
     SHARDS,
@@ -21,7 +18,6 @@ from chalicelib.domain.clients import (
     is_client_id,
     masked_phone,
     new_client,
-    normalize_phone,
     operator_of,
     shard_of,
     unkeyed_id_for,
@@ -36,80 +32,6 @@ def refusal(check: Any, *values: Any) -> list[str]:
     with pytest.raises(Invalid) as caught:
         check(*values)
     return [error.field for error in caught.value.errors]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "+79161234567",
-        "79161234567",
-        "89161234567",
-        "0079161234567",
-        "8 (916) 123-45-67",
-        "+7 916 123.45.67",
-        " +7\u00a0916\u2009123\u201145\u201367\t",
-    ],
-)
-def test_a_russian_number_has_one_form(text: str) -> None:
-    """However it is written: with the country code, with the trunk prefix, with signs for the eye."""
-    assert normalize_phone(text) == "+79161234567"
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("+4915112345678", "+4915112345678"),
-        ("4915112345678", "+4915112345678"),
-        ("00 1 212 555 0100", "+12125550100"),
-        ("+2905 123", "+2905123"),
-        ("+123456789012345", "+123456789012345"),
-    ],
-)
-def test_a_foreign_number_keeps_its_digits(text: str, number: str) -> None:
-    """7 to 15 digits; the first digit is not cut off."""
-    assert normalize_phone(text) == number
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " ",
-        "+",
-        "-",
-        "phone",
-        "+7916123456x",
-        "9161234567",  # no country
-        "+7916123456",  # one digit less
-        "+791612345678",  # one digit more
-        "+123456",
-        "+1234567890123456",
-        "+09161234567",
-        "++79161234567",
-        "+7+9161234567",
-        "000079161234567",
-        "+٧٩١٦١٢٣٤٥٦٧",
-        "\uff17\uff19\uff11\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17",  # digits of full width
-        "+7916123456²",
-        "+79161234567\x00",
-        "+79161234567;ext=1",
-        "+7" + "9" * 100_000,
-    ],
-)
-def test_what_is_no_number_is_refused(text: str) -> None:
-    """Nothing is guessed: a blank phone once stopped a whole mailing."""
-    assert refusal(normalize_phone, text) == ["phone_number"]
-
-
-@given(st.text(max_size=30) | st.text("+0123456789 ()-", max_size=20))
-def test_any_text_is_refused_or_becomes_a_number(text: str) -> None:
-    """What comes out is E.164, and comes out again when it is put in."""
-    try:
-        number = normalize_phone(text)
-    except Invalid:
-        return
-    assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
-    assert normalize_phone(number) == number
 
 
 @pytest.mark.parametrize(

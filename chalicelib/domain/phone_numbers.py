@@ -1,0 +1,262 @@
+"""Phone numbers as people and programs write them: each becomes one number in E.164 form, or is refused by name.
+
+Nothing is guessed. The library with every country's plan is loaded at the first number: the sender needs none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from .errors import Invalid
+from .faults import Fault
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
+MAX_LENGTH = 100  # characters
+_PLUS = "+\uff0b\ufe62\u207a"
+_QUOTES = "'\u2019\u2018`\u00b4\""
+_DASHES = "-\u2212"
+_FORMULA = re.compile(r'="(.*)"')
+_SCHEME = re.compile(r"(?:tel|sms|smsto|callto|whatsapp):(?://)?", re.IGNORECASE)
+_CONTEXT = re.compile(r";phone-context=(\+[0-9]+)$", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
+_FLOAT = re.compile(r"(\+?[0-9]{7,})[.,]0{1,2}")  # as pandas writes whole numbers
+_SEPARATOR = re.compile(r"[,;/|\n:]+|\s\s+|\b(?:or|and|и|или)\b", re.IGNORECASE)
+_EXTENSION = re.compile(
+    r"(?<=[0-9)])\s*(?:,+|;|,?\s*\(?(?:;?ext[:=.]?|extension|x|доб\.?|доп\.?|вн\.?|#|p|w|durchwahl|poste|anexo|ramal)\s*[:.=]?)"
+    r"\s*[0-9]{1,6}#?\)?",
+    re.IGNORECASE,
+)
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_TRUNK = re.compile(r"\(\s*0\s*\)")
+# Without a plus these may be mobiles of China or Germany as well as numbers of North America.
+_OF_TWO_COUNTRIES = re.compile(r"1[3-9][0-9]{9}")
+_ALLOWED = re.compile(r"\+?[0-9() .\-/]+")
+_RUSSIAN = re.compile(r"[78][0-9]{10}")
+_OF_FILMS = range(7_700_900_000, 7_700_901_000)
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+
+def normalize_phone(text: str, country: str = "") -> str:
+    """The number in E.164 form, such as +79161234567. It is one that exists in its country's plan.
+
+    `country` (ISO 3166, two letters) is that of numbers without a country code. Without it, such a number is refused,
+    unless it is Russian with 11 digits from 7 or 8, or nothing but the digits of an international number.
+    Raises Invalid, which says what it is instead, and what to do.
+    """
+    return _normalized(text, country)
+
+
+def check_shape(text: str) -> str:
+    """The text as it is. Raises Invalid if it is no number in whatever country."""
+    cleaned(text)
+    return text
+
+
+@lru_cache(maxsize=2048)
+def _normalized(text: str, country: str) -> str:
+    if country:
+        check_country(country)
+    if _E164.fullmatch(text):
+        return text if _is_russian_mobile(text) else _international(text)
+    written = cleaned(text)
+    return _international(written) if written.startswith("+") else _national(written, country)
+
+
+def check_country(country: str) -> str:
+    """A country's code. Raises Invalid if there is no such country."""
+    import phonenumbers
+
+    if not _COUNTRY.fullmatch(country) or country not in phonenumbers.SUPPORTED_REGIONS:
+        raise Invalid.of("country", Fault.COUNTRY)
+    return country
+
+
+def cleaned(text: str) -> str:
+    """The number without what is no part of it: digits, brackets and separators, and a plus before them if it has one.
+
+    Raises Invalid if it is something else, and says what.
+    """
+    if len(text) > MAX_LENGTH:
+        raise _refused(Fault.PHONE_NUMBER)
+    written = "".join(map(_plain, text)).strip()
+    formula = _FORMULA.fullmatch(written)
+    written = (formula[1] if formula else written).strip(_QUOTES + " ")
+    if _SCIENTIFIC.fullmatch(written):
+        raise _refused(Fault.PHONE_SCIENTIFIC)
+    written = _without_scheme(written)
+    whole = _FLOAT.fullmatch(written)
+    written = whole[1] if whole else written
+    _check_one(written)
+    written = re.sub(r"\(\s*\+\s*([0-9]+)\s*\)", r"+\1", written, count=1)
+    written = re.sub(r"\+\s+", "+", written)
+    if not _ALLOWED.fullmatch(written):
+        raise _refused(Fault.PHONE_LETTERS if any(map(str.isalpha, written)) else Fault.PHONE_NUMBER)
+    digits = len(re.sub(r"[^0-9]", "", written))
+    if digits < 4 or digits > 20:
+        raise _refused(Fault.PHONE_NUMBER)
+    return written
+
+
+def _plain(character: str) -> str:
+    """The character as ASCII has it; nothing for one that cannot be seen."""
+    if character.isascii():
+        return " " if character in "\t\r" else character
+    if character in _PLUS:
+        return "+"
+    kind = unicodedata.category(character)
+    if kind == "Nd":
+        return str(unicodedata.digit(character))
+    if kind == "Pd" or character in _DASHES:
+        return "-"
+    if kind in ("Zs", "Zl", "Zp"):
+        return " "
+    folded = unicodedata.normalize("NFKC", character)
+    return "" if kind == "Cf" else folded if folded in ("(", ")", ".", "/", ",", ";") else character
+
+
+def _without_scheme(written: str) -> str:
+    """The number of an address such as tel:+79161234567 (RFC 3966)."""
+    scheme = _SCHEME.match(written)
+    if not scheme:
+        return written
+    written = written[scheme.end() :]
+    context = _CONTEXT.search(written)
+    if context:
+        written = written[: context.start()]
+        written = written if written.startswith("+") else context[1] + written
+    return written
+
+
+def _check_one(written: str) -> None:
+    """Raises Invalid if there are two numbers, or an extension."""
+    pieces = [re.sub(r"[^0-9]", "", piece) for piece in _SEPARATOR.split(written)]
+    groups = [re.sub(r"[^0-9]", "", group) for group in written.split()]
+    if sum(len(piece) >= 7 for piece in pieces) > 1 or sum(len(group) >= 7 for group in groups) > 1:
+        raise _refused(Fault.PHONE_TWO_NUMBERS)
+    if re.search(r"[0-9].*\+", written):
+        raise _refused(Fault.PHONE_TWO_NUMBERS)
+    if _EXTENSION.search(written):
+        raise _refused(Fault.PHONE_EXTENSION)
+
+
+def _international(written: str) -> str:
+    """A number that begins with its country's code."""
+    if re.sub(r"[^0-9]", "", written).startswith("00"):  # +007 and the like
+        return _international("+" + re.sub(r"[^0-9]", "", written)[2:])
+    if _TRUNK.search(written):  # a 0 that is dialled at home only, but belongs to some numbers of Italy
+        read = (_parsed(_TRUNK.sub("", written), ""), _parsed(written, ""))
+        return _e164(_chosen([number for number in read if number]))
+    number = _parsed(written, "", valid=False)
+    if number is None:
+        raise _refused(Fault.PHONE_NUMBER)
+    if not _is_valid(number):
+        raise _invalid(number)
+    return _e164(number)
+
+
+def _national(written: str, country: str) -> str:
+    """A number without a plus."""
+    digits = re.sub(r"[^0-9]", "", written)
+    if country:
+        read = [_parsed(written, country), _parsed("+" + digits, "") if _begins_with(digits, country) else None]
+        if any(read):
+            return _e164(_chosen([number for number in read if number]))
+    if digits.startswith("00"):
+        return _international("+" + digits[2:])
+    if digits.startswith("810") and country in ("", "RU") and len(digits) > 12:  # the way abroad from Russia
+        return _international("+" + digits[3:])
+    if _RUSSIAN.fullmatch(digits) and country in ("", "RU"):
+        number = _parsed(f"+7{digits[1:]}", "")
+        if number:
+            return _e164(number)
+        if digits.startswith("7"):
+            return _international("+" + digits)
+    if digits == written and len(digits) in range(11, 16) and not _OF_TWO_COUNTRIES.fullmatch(digits):
+        return _international("+" + digits)
+    raise _refused(Fault.PHONE_NOT_OF_COUNTRY, country=country) if country else _refused(Fault.PHONE_NO_COUNTRY)
+
+
+def _begins_with(digits: str, country: str) -> bool:
+    """Whether the digits may begin with the country's own code."""
+    import phonenumbers
+
+    return digits.startswith(str(phonenumbers.country_code_for_region(country)))
+
+
+def _chosen(numbers: list[PhoneNumber]) -> PhoneNumber:
+    """The one number that may be meant; of two, the one of a mobile. Raises Invalid if that does not tell."""
+    import phonenumbers
+
+    by_text = {_e164(number): number for number in numbers}
+    if not by_text:
+        raise _refused(Fault.PHONE_NUMBER)
+    kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    mobiles = [number for number in by_text.values() if phonenumbers.number_type(number) in kinds]
+    left = mobiles if len(by_text) > 1 else list(by_text.values())
+    if len(left) != 1:
+        raise _refused(Fault.PHONE_TWO_READINGS, numbers=" / ".join(by_text))
+    return left[0]
+
+
+def _parsed(written: str, country: str, *, valid: bool = True) -> PhoneNumber | None:
+    """The number, None if it is none; with `valid`, if it does not exist in its country's plan."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(written, country or None)
+    except phonenumbers.NumberParseException:
+        return None
+    return number if not valid or _is_valid(number) else None
+
+
+def _is_valid(number: PhoneNumber) -> bool:
+    import phonenumbers
+
+    # Ofcom keeps these for films; the sandbox lets them play parts (docs/gateways.md).
+    if number.country_code == 44 and number.national_number in _OF_FILMS:
+        return True
+    return bool(phonenumbers.is_valid_number(number))
+
+
+def _e164(number: PhoneNumber) -> str:
+    import phonenumbers
+
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _is_russian_mobile(text: str) -> bool:
+    """The same as the library says, in a fiftieth of the time: most numbers of an import are these."""
+    return _russian_mobile().fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1)
+def _russian_mobile() -> re.Pattern[str]:
+    import phonenumbers
+
+    plan = phonenumbers.PhoneMetadata.metadata_for_region("RU", None)
+    mobile = plan.mobile.national_number_pattern if plan and plan.mobile else None
+    return re.compile(rf"\+7(?:{mobile or '(?!)'})")
+
+
+def _invalid(number: PhoneNumber) -> Invalid:
+    """What is wrong with an international number that does not exist."""
+    import phonenumbers
+
+    code = f"+{number.country_code}"
+    if number.country_code == 7 and len(str(number.national_number)) != 10:
+        return _refused(Fault.RUSSIAN_PHONE_NUMBER)
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+        return _refused(Fault.PHONE_TOO_SHORT, code=code)
+    if reason == phonenumbers.ValidationResult.TOO_LONG:
+        return _refused(Fault.PHONE_TOO_LONG, code=code)
+    return _refused(Fault.PHONE_DOES_NOT_EXIST, code=code)
+
+
+def _refused(fault: Fault, **values: object) -> Invalid:
+    return Invalid.of("phone_number", fault, **values)
