@@ -237,7 +237,7 @@ def build(
         dispatcher=Dispatcher(
             clients,
             mailings,
-            Expander(settings, clients, mailings, ledger, control, send_queue, clock, rng),
+            Expander(settings, clients, mailings, ledger, control, send_queue, at_once, clock, rng),
             feeder,
             Checker(mailings, CheckSlices(tables), feeder, zones, control, dispatch_queue, at_once, clock),
             Completion(

@@ -107,8 +107,8 @@ MUTANTS = (
     Mutant(
         "changed clients: give a row to those only whom the walk meets",
         "chalicelib/services/dispatching/expansion.py",
-        "late, cursor = self._missed(mailing, shard.shard, cursor.removeprefix(_IN_LOG), now)",
-        'cursor = ""',
+        "rows, following = self._missed(mailing, reading.keys(), after, now)",
+        'rows, following = list[Message](), ""',
     ),
     Mutant(
         "too many: count a 429 as an attempt",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from pynamodb.transactions import TransactWrite
 
 from .models import Tables
+
+_PARTS = 8  # of a counter that is spread
+_PART = "|"  # before the number of a part, at the end of its name
 
 
 class Counters:
@@ -29,6 +33,21 @@ class Counters:
                 item = self._model(self._scope, name)
                 condition = self._model.amount > -change if name == keep and change < 0 else None
                 transaction.update(item, actions=[self._model.amount.add(change)], condition=condition)
+
+    def spread(self, transaction: TransactWrite, changes: Counter[str], by: str) -> None:
+        """Like `move`, with each counter in parts: of two transactions at one item at the same time one fails.
+
+        `by` is the id of what is counted, which stays in the same part.
+        """
+        part = f"{_PART}{crc32(by.encode()) % _PARTS}"
+        self.move(transaction, Counter({name + part: change for name, change in changes.items()}))
+
+    def totals(self) -> dict[str, int]:
+        """Every counter, its parts together; earlier versions had some in one part without a number."""
+        sums: Counter[str] = Counter()
+        for name, amount in self.read():
+            sums[name.partition(_PART)[0]] += amount
+        return {name: amount for name, amount in sums.items() if amount}
 
     def read(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Every counter whose name begins so, with its count.

@@ -65,7 +65,7 @@ class MailingRepository:
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
-                self._counters.move(transaction, Counter({str(mailing.status): 1}))
+                self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
 
         with translated("mailings"):
             transact(self._backoff, run)  # refused only where a lost answer was repeated: the id is new
@@ -80,7 +80,7 @@ class MailingRepository:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._requests.keep(transaction, request, mailing, kept_until)
-                self._counters.move(transaction, Counter({str(mailing.status): 1}))
+                self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
 
         with translated("mailings"):
             if not transact(self._backoff, run):
@@ -152,8 +152,9 @@ class MailingRepository:
         )
         return self._write(old, new, [final])
 
-    def launch(self, old: Mailing, new: Mailing) -> bool:
-        """Like `change`, and gives the mailing its shards to dispatch."""
+    def launch(self, old: Mailing, new: Mailing, begun: Sequence[ShardProgress] = ()) -> bool:
+        """Like `change`, and gives the mailing its shards to dispatch; those that are `begun` with their leases."""
+        leases = {one.shard: one for one in begun}
         shards = [
             self._model(
                 new.mailing_id,
@@ -164,6 +165,8 @@ class MailingRepository:
                 feed_cursor="",
                 fed=False,
                 feed_round=0,
+                owner=leases[name].owner if name in leases else None,
+                lease_until=leases[name].lease_until if name in leases else None,
             )
             for name in SHARDS
         ]
@@ -179,8 +182,8 @@ class MailingRepository:
                     transaction.save(self._settings(_CLOSING, new.mailing_id))
                 counts = Counter({str(new.status): 1})
                 counts[str(old.status)] -= 1
-                self._counters.move(transaction, counts)
-                self._messages.move(transaction, _ended_messages(old, new))
+                self._counters.spread(transaction, counts, new.mailing_id)
+                self._messages.spread(transaction, _ended_messages(old, new), new.mailing_id)
 
         with translated("mailings"):
             return not transact(self._backoff, run) or self._is_ours(new)
@@ -205,8 +208,8 @@ class MailingRepository:
                     ],
                     condition=self._model.revision == mailing.revision,
                 )
-                self._counters.move(transaction, Counter({str(mailing.status): -1}))
-                self._messages.move(transaction, _ended_messages(mailing, None))
+                self._counters.spread(transaction, Counter({str(mailing.status): -1}), mailing.mailing_id)
+                self._messages.spread(transaction, _ended_messages(mailing, None), mailing.mailing_id)
 
         with translated("mailings"):
             return not transact(self._backoff, run) or self.is_deleted(mailing.mailing_id)
@@ -280,12 +283,12 @@ class MailingRepository:
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""
         with translated("mailings"):
-            return dict(self._counters.read())
+            return self._counters.totals()
 
     def ended_messages(self) -> dict[tuple[str, str], int]:
         """How many messages ended mailings have, by the mailings' status and their own."""
         with translated("mailings"):
-            counts = {tuple(name.split(KEY_SEPARATOR)): count for name, count in self._messages.read()}
+            counts = {tuple(name.split(KEY_SEPARATOR)): count for name, count in self._messages.totals().items()}
         return {(mailing, message): count for (mailing, message), count in counts.items()}
 
     # -- dispatch

@@ -46,7 +46,7 @@ def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str
     assert {done.returncode for done in told.values()} == {0}
     mailing = steps(told["mailing"].stdout)
     wanted = ["request POST /api/mailing", "request POST /api/mailing/{mailing_id}/pause", "mailing paused"]
-    wanted += ["mailing launched", "shard dispatched", "attempt 1", "attempt 2", "mailing finished"]
+    wanted += ["mailing launched", "shards dispatched", "attempt 1", "attempt 2", "mailing finished"]
     words = [" ".join(step.split()) for step in mailing]
     for one in wanted:
         assert [step for step in words if step.startswith(one)], one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +15,7 @@ from chalicelib.domain.clients import ClientFields
 from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
+from chalicelib.services.dispatching import expansion
 from tests.support.aws import Call
 from tests.support.client_ids import client_id_for, new_client_with_id
 from tests.support.scheduler import Crash
@@ -93,7 +94,8 @@ def deliver(world: World) -> None:
 
 def every_point() -> list[int]:
     """The numbers of all calls that workers make for a mailing. Of invocations that make the same calls one after the
-    other, such as those of the empty shards, the first stands for all."""
+    other, such as those of the empty shards, the first stands for all; of the same call again and again, as for each
+    shard, the first and the last."""
     with prepared() as (world, watch):
         deliver(world)
         invocations: dict[str, list[list[int]]] = defaultdict(list)
@@ -106,7 +108,13 @@ def every_point() -> list[int]:
             kind = name.partition("-")[0]
             if kind != "tick":
                 first.setdefault((kind, *(watch.seen[number][1] for number in numbers)), numbers)
-        return sorted(number for numbers in first.values() for number in numbers)
+        return sorted(number for calls, numbers in first.items() for number in _ends_of_rows(calls[1:], numbers))
+
+
+def _ends_of_rows(calls: Sequence[str], numbers: Sequence[int]) -> list[int]:
+    """The numbers of an invocation's calls without those between two that are the same."""
+    around = zip(("", *calls), calls, (*calls[1:], ""), numbers, strict=False)
+    return [number for before, call, after, number in around if not before == call == after]
 
 
 def crash() -> None:
@@ -118,11 +126,18 @@ def lose_answer() -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.parametrize("small", [expansion.SMALL, 0])
 @pytest.mark.parametrize(("strike", "after"), [(crash, False), (crash, True), (lose_answer, True)])
-def test_a_worker_may_fail_at_any_call(strike: Callable[[], None], after: bool) -> None:
-    """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer of: everyone gets it."""
+def test_a_worker_may_fail_at_any_call(
+    strike: Callable[[], None], after: bool, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer of: everyone gets it.
+
+    Whether all shards are expanded together at the launch or each by itself.
+    """
+    monkeypatch.setattr(expansion, "SMALL", small)
     points = every_point()
-    assert len(points) > 40
+    assert len(points) > (30 if small else 40)
     for point in points:
         with prepared(strike_at=point, strike=strike, after=after) as (world, watch):
             try:

@@ -108,11 +108,11 @@ def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(world: World) ->
         return status, answer | {"Failed": failed}
 
     world.aws._handle = refusing  # type: ignore[method-assign]
-    world.add_clients(30)
+    world.add_clients(300)
     mailing = world.create_mailing()
     world.run_until_finished(mailing, limit=60)  # sooner than any sweep: the very call was repeated
     assert len(refused) > 5
-    expect_all_sent(world, mailing, 30)
+    expect_all_sent(world, mailing, 300)
 
 
 @pytest.mark.parametrize("body", [" ", "null", "[]", "{", '{"mailing_id": 7}', "x" * 10_000, '{"kind": "launch"}'])

@@ -1,12 +1,14 @@
-"""The launch of a mailing: one page of one shard goes ahead, then come all others."""
+"""The launch of a mailing: one page of one shard goes ahead, then come all others; of a small mailing all at once."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib.domain.clients import SHARDS
 from tests.support.aws import Call
 from tests.support.world import World, new_world
 
@@ -62,3 +64,76 @@ def test_a_page_that_cannot_be_read_holds_up_nothing(world: World) -> None:
     assert failed
     assert world.counts(mailing) == {"total": 300, "sent": 300}
     assert set(world.gateway.calls().values()) == {1}
+
+
+def noted(world: World) -> list[Call]:
+    """The calls that will have been made."""
+    calls: list[Call] = []
+    others = world.aws.before
+
+    def note(call: Call) -> None:
+        calls.append(call)
+        others(call)
+
+    world.aws.before = note
+    return calls
+
+
+def hints(calls: list[Call]) -> list[list[str]]:
+    """The bodies that each call put on the send queue."""
+    sent = [json.loads(call.body) for call in calls if call.operation == "sqs.SendMessageBatch"]
+    return [[one["MessageBody"] for one in some["Entries"]] for some in sent if some["QueueUrl"].endswith("-send")]
+
+
+def test_the_first_hints_fill_a_senders_batch(world: World) -> None:
+    """Expects ten of them in one call, however the ids of a shard lie: a sender with less waits for more to come."""
+    for tag in ("a", "b", "c"):
+        world.add_clients(16 * 140, tag=tag, operator="999")
+        calls = noted(world)
+        world.run_until_finished(world.create_mailing(tag=tag))
+        assert len(hints(calls)[0]) == 10
+
+
+def test_a_small_mailing_is_expanded_by_its_launch(world: World) -> None:
+    """Expects one unit to write all rows and to hint at them together, and none for each shard."""
+    world.add_clients(9, tag="few")
+    calls = noted(world)
+    mailing = world.create_mailing(tag="few")
+    world.run_until_finished(mailing, limit=30)
+    assert not any(is_expansion(call) for call in calls)
+    assert len(hints(calls)) == 1
+    assert 1 <= len(hints(calls)[0]) <= 2
+    rows_of_shards = [call for call in calls if call.operation == "dynamodb.UpdateItem" and b'"SHARD#' in call.body]
+    assert len(rows_of_shards) <= len(SHARDS) + 1  # each is moved once, taken by nobody before
+    assert world.counts(mailing) == {"total": 9, "sent": 9}
+
+
+def test_a_small_mailing_that_cannot_be_expanded_at_once_is_so_by_its_shards(world: World) -> None:
+    """Expects everybody to get it without a tick if a shard cannot be read when the mailing is launched."""
+    world.add_clients(9, tag="few")
+    failed: list[str] = []
+    others = world.aws.before
+
+    def fail(call: Call) -> None:
+        if is_expansion(call):
+            world.aws.before = others
+        elif call.operation == "dynamodb.Query" and b"by_tag" in call.body and b'"07"' in call.body:
+            failed.append(call.operation)
+            raise ConnectionClosedError(endpoint_url="fault")
+        others(call)
+
+    world.aws.before = fail
+    mailing = world.create_mailing(tag="few")
+    world.run_until_finished(mailing, limit=50)
+    assert failed
+    assert world.counts(mailing) == {"total": 9, "sent": 9}
+    assert set(world.gateway.calls().values()) == {1}
+
+
+def test_a_small_mailing_that_nobody_is_left_in_ends_at_once(world: World) -> None:
+    """Expects it to be finished by its launch, if its clients were removed since it was ordered."""
+    (client,) = world.add_clients(1, tag="gone")
+    mailing = world.create_mailing(tag="gone", starts_in=5)
+    world.services.clients.delete(client.client_id)
+    world.run_until_finished(mailing, limit=10)
+    assert world.counts(mailing) == {}

@@ -97,7 +97,7 @@ def test_a_mailing_can_be_followed_from_order_to_end(run: FullRun) -> None:
     """Expects a record for each step, all with its id."""
     first = run.mailings[0]
     steps = [record["message"] for record in run.records if record.get("mailing_id") == first]
-    wanted = ["mailing created", "mailing launched", "shard dispatched", "messages delivered", "mailing ended"]
+    wanted = ["mailing created", "mailing launched", "shards dispatched", "messages delivered", "mailing ended"]
     assert [step for step in dict.fromkeys(steps) if step in wanted] == wanted
     cancelled = [record for record in _named(run, "mailing changed") if record["status"] == "cancelled"]
     assert {record["mailing_id"] for record in cancelled} == {run.mailings[-1]}

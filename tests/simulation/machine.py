@@ -74,6 +74,7 @@ class ServiceMachine(RuleBasedStateMachine):
         )
         if rng.random() < 0.5:
             self.stack.enter_context(mock.patch.multiple(expansion, FIRST_PAGE=1, PAGE=2))
+        self.stack.enter_context(mock.patch.object(expansion, "SMALL", rng.choice((0, 5, expansion.SMALL))))
         if rng.random() < 0.5:
             self.stack.enter_context(mock.patch.object(completion, "AT_ONCE", 5))
         self.world.scheduler.switching = rng.choice((1.0, 0.2, 0.0))

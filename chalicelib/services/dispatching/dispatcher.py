@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from ...domain.clients import SHARDS
 from ...domain.errors import NotFound, Unavailable
 from ...domain.gateway_control import CIRCUITS
 from ...domain.heartbeats import STALLED_AFTER
-from ...domain.mailings import LATE_AFTER, Late, ShardProgress
+from ...domain.mailings import LATE_AFTER, Late, Mailing, ShardProgress
 from ...domain.sending_rules import closing_status
 from ...domain.statuses import MailingStatus
 from ...observability import (
@@ -29,7 +30,7 @@ from ..gateway_control import GatewayControlService
 from ..imports import ImportService
 from .checks import AHEAD, Checker
 from .completion import Completion
-from .expansion import PAGES, Expander
+from .expansion import Expander
 from .feeder import Feeder
 from .reopening import Reopener
 from .turns import Turn
@@ -75,7 +76,7 @@ class Dispatcher:
         try:
             match unit.kind:
                 case UnitKind.LAUNCH:
-                    self._launch(unit, deadline)
+                    self._launch(unit)
                 case UnitKind.EXPAND:
                     self._expand(unit, deadline)
                 case UnitKind.FEED:
@@ -99,7 +100,7 @@ class Dispatcher:
 
     # -- launch
 
-    def _launch(self, unit: Unit, deadline: datetime) -> None:
+    def _launch(self, unit: Unit) -> None:
         mailing = self._mailings.get(unit.mailing_id)
         if mailing.status is not MailingStatus.SCHEDULED or mailing.revision != unit.revision:
             return  # moved, paused, launched or deleted meanwhile
@@ -107,7 +108,7 @@ class Dispatcher:
         early = mailing.start_at - now
         if early > _EARLY:
             return  # SQS delays by 15 minutes at most; the tick sends another unit
-        buckets = buckets_for(self._clients.count(mailing.segment))
+        clients = self._clients.count(mailing.segment)
         if early > timedelta(0):
             self._clock.sleep(early.total_seconds())
             now = self._clock.now()
@@ -116,37 +117,45 @@ class Dispatcher:
             self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
             logger.info("mailing expired before it could start", mailing_id=mailing.mailing_id, missed=missed)
             return
-        running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now, buckets=buckets)
-        if self._mailings.launch(mailing, running):
+        running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now, buckets=buckets_for(clients))
+        begun = self._expander.taken(clients)
+        if self._mailings.launch(mailing, running, begun):
             late = now - max(mailing.start_at, mailing.created_at)
             measure(START_LATENESS, late / timedelta(milliseconds=1))
             logger.info("mailing launched", mailing_id=mailing.mailing_id, late_s=round(late.total_seconds(), 3))
-            # One page goes ahead: where all shards begin at once, they keep the first messages waiting.
-            try:
-                self._expand(Unit(UnitKind.EXPAND, mailing.mailing_id, SHARDS[0]), deadline, pages=1)
-            except Unavailable as error:
-                logger.warning(
-                    "the first page was not read, will be retried", mailing_id=mailing.mailing_id, error=str(error)
-                )
-            self._checker.send_expansions(mailing.mailing_id, SHARDS)
+            self._begin(running, begun)
             self._checker.settle_at_end(running, now)
+
+    def _begin(self, mailing: Mailing, shards: Sequence[ShardProgress]) -> None:
+        """Write and hint the first page of the shards that were taken at the launch, and have the others expanded."""
+        mailing_id = mailing.mailing_id
+        expanded: list[ShardProgress] = []
+        try:
+            expanded += (one for one in self._expander.begin(mailing, shards) if one.expanded)
+        except Unavailable as error:
+            logger.warning("the first page was not read, will be retried", mailing_id=mailing_id, error=str(error))
+        done = {one.shard for one in expanded}
+        self._checker.send_expansions(mailing_id, [name for name in SHARDS if name not in done])
+        if expanded:
+            self._after_expansion(mailing_id, expanded)
 
     # -- expand
 
-    def _expand(self, unit: Unit, deadline: datetime, pages: int = PAGES) -> None:
+    def _expand(self, unit: Unit, deadline: datetime) -> None:
         """Write the rows of one shard, and start what comes next.
 
         If other units wait it gives way to them after a second, so that no launch waits until a shard is expanded.
         """
         turn = Turn(self._dispatch_queue, self._clock)
-        shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, pages, turn.is_over)
+        shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, turn.is_over)
         if shard is not None and shard.expanded:
-            self._after_expansion(unit.mailing_id, shard)
-        elif shard is not None and pages == PAGES:
+            self._after_expansion(unit.mailing_id, [shard])
+        elif shard is not None:
             self._checker.send_expansions(unit.mailing_id, [unit.shard])
 
-    def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
-        logger.info("shard dispatched", mailing_id=mailing_id, shard=shard.shard, rows=shard.rows)
+    def _after_expansion(self, mailing_id: str, shards: Sequence[ShardProgress]) -> None:
+        names, rows = [one.shard for one in shards], sum(one.rows for one in shards)
+        logger.info("shards dispatched", mailing_id=mailing_id, shards=names, rows=rows)
         state = self._mailings.state(mailing_id)
         if state.mailing.launched_at:
             measure(DISPATCH_LAG, (self._clock.now() - state.mailing.launched_at) / timedelta(milliseconds=1))
@@ -154,7 +163,7 @@ class Dispatcher:
             self._dispatch_queue.send(
                 [Unit(UnitKind.COMPLETE, mailing_id).body()]
             )  # nobody to send to, or all sent already
-        elif not shard.fed or self._feeder.is_needed(state):
+        elif not all(one.fed for one in shards) or self._feeder.is_needed(state):
             self._feeder.ensure(mailing_id)
 
     def _resume(self, mailing_id: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from ...clock import SystemClock
 from ...config import Settings
@@ -16,30 +17,44 @@ from ...domain.counters import counters_of
 from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing, ShardProgress
 from ...domain.messages import HINT_SIZE, Message
-from ...domain.reasons import Cause, Reason
-from ...domain.sending_rules import closing_status, deferral, obstacle
-from ...domain.statuses import MessageStatus
+from ...domain.sending_rules import obstacle
 from ...observability import MESSAGES_CREATED, MESSAGES_DISPATCHED, logger, measure
-from ...queues import Queue, hints_for
+from ...queues import BATCH, Queue, hints_for
 from ...storage.client_changes import LAG, place_of
 from ...storage.clients import ClientRepository
 from ...storage.leases import new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
+from ..at_once import AtOnce
 from ..gateway_control import GatewayControlService
 from ..message_metrics import measure_status
 from .feeder_budgets import AHEAD
+from .new_rows import new_rows
 
-# Clients at once; multiples of 25, which is what the ledger writes at once. A shard's first page is small, so that
-# sending starts soon.
-FIRST_PAGE, PAGE = 75, 500
+# Clients at once. A shard's first page is small, so that sending starts soon, but makes ten hints at least: so many go
+# to the queue by one call, and a sender, who gets ten at once, need not wait for more.
+FIRST_PAGE, PAGE = BATCH * HINT_SIZE, 500
+SMALL = 160  # clients of a mailing whose shards are expanded together, when it is launched
 PAGES = 10_000  # of a shard in one invocation, whose time is over before that
 _CHANGES = 200  # transactions of the log of changed clients at once; each changes up to a hundred, in all shards
 _IN_LOG = "log:"  # begins a shard's cursor once its index is read
 SHARD_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
 _TICK = timedelta(milliseconds=1)  # the precision of the tables
+T = TypeVar("T")
+R = TypeVar("R")
 # A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
+
+
+@dataclass(slots=True)
+class _Page:
+    """The next page of one shard: its clients' rows, and where its index, or the log of changes, goes on after it."""
+
+    shard: ShardProgress
+    rows: list[Message]
+    cursor: str
+    late: bool = False  # whether others got a row who were changed meanwhile
+    added: list[Message] = field(default_factory=list)  # of all these rows those that were not there before
 
 
 class Expander:
@@ -61,6 +76,7 @@ class Expander:
         ledger: Ledger,
         control: GatewayControlService,
         send_queue: Queue,
+        at_once: AtOnce,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
@@ -70,15 +86,43 @@ class Expander:
         self._ledger = ledger
         self._control = control
         self._send_queue = send_queue
+        self._at_once = at_once
         self._clock = clock
         self._rng = rng
+
+    def taken(self, clients: int) -> list[ShardProgress]:
+        """The shards that whoever launches a mailing to about so many clients begins, with their leases.
+
+        Of a small mailing these are all; of others one, since all at once would keep the first messages waiting.
+        """
+        owner, until = new_owner(self._rng), self._clock.now() + SHARD_LEASE
+        names = SHARDS if clients <= SMALL else SHARDS[:1]
+        return [ShardProgress(name, owner=owner, lease_until=until) for name in names]
+
+    def begin(self, mailing: Mailing, shards: Sequence[ShardProgress]) -> list[ShardProgress]:
+        """Write a page of each of the shards that were taken at the launch; how far each has come.
+
+        A shard that somebody else has taken over since is left out. Raises Unavailable as `expand` does; the leases of
+        the shards are then over.
+        """
+        mailing_id = mailing.mailing_id
+        try:
+            found = [one for one in self._pages(mailing, shards, []) if one]
+        except Unavailable:
+            with suppress(Unavailable):
+                now = self._clock.now()
+                self._at_once.map(lambda one: self._mailings.give_up(mailing_id, one.shard, one.owner, now), shards)
+            raise
+        for one in found:
+            if not one.expanded:
+                self._mailings.release(mailing_id, one.shard, one.owner)
+        return found
 
     def expand(
         self,
         mailing_id: str,
         shard: str,
         deadline: datetime,
-        pages: int = PAGES,
         gives_way: Callable[[], bool] = lambda: False,
     ) -> ShardProgress | None:
         """Write the rows of one shard; another invocation continues where this one stops, which it does to give way.
@@ -95,12 +139,12 @@ class Expander:
         following: ShardProgress | None = replace(found, owner=owner, taken_over=bool(found.owner))
         try:
             left = self._left_behind(mailing_id, found, deadline) if found.owner else []
-            for _ in range(pages):
+            for _ in range(PAGES):
                 if following is None or following.expanded or self._clock.now() >= deadline - _STOP_BEFORE:
                     break
                 if gives_way():
                     break
-                following, left = self._page(mailing, following, left), []
+                (following,), left = self._pages(mailing, [following], left), []
         except Unavailable:
             with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
                 self._mailings.give_up(mailing_id, shard, owner, self._clock.now())
@@ -126,47 +170,78 @@ class Expander:
             more = bool(after)
         return left
 
-    def _page(self, mailing: Mailing, shard: ShardProgress, left: Sequence[Message]) -> ShardProgress | None:
-        """Ledger before queue, queue before cursor: any step may be repeated. None if the lease was lost."""
-        walking = not shard.cursor.startswith(_IN_LOG)
-        clients: Iterable[Client] = ()
-        cursor = "" if walking else shard.cursor
-        if walking:
-            size = PAGE if shard.cursor else FIRST_PAGE
-            clients, cursor = self._clients.walk(mailing.segment, shard.shard, shard.cursor, size)
-        now = self._clock.now()
-        if shard.counted_at:  # later than all rows that are counted, so that the others can be told from them
-            now = max(now, shard.counted_at + _TICK)
+    def _pages(
+        self, mailing: Mailing, shards: Sequence[ShardProgress], left: Sequence[Message]
+    ) -> list[ShardProgress | None]:
+        """The next page of each of these shards; None for one whose lease was lost. Several are at their beginning.
+
+        Ledger before queue, queue before cursor: any step may be repeated.
+        """
+        walked = self._each(lambda shard: self._walk(mailing, shard), shards)
+        # Later than all rows that are counted, so that the others can be told from them.
+        now = max([self._clock.now(), *(shard.counted_at + _TICK for shard in shards if shard.counted_at)])
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
         # small mailing needs nothing else; so does any other that finds the queue nearly empty, as where a new table
         # takes rows more slowly than they are sent. The rest waits in the ledger, fed as fast as it is sent.
-        direct = self._direct(mailing, shard, now)
-        rows = [_row(mailing, one, now, hinted=place < direct) for place, one in enumerate(_each_once(clients))]
-        added = self._insert(rows, left)
+        direct = self._direct(mailing, shards[0], now)
+        pages = [
+            _Page(shard, new_rows(mailing, clients, now, direct), cursor)
+            for shard, (clients, cursor) in zip(shards, walked, strict=True)
+        ]
+        added = self._insert([row for page in pages for row in page.rows], left)
         if direct:
-            hinted = [row.client_id for row in rows if row.hinted]
+            hinted = [row.client_id for page in pages for row in page.rows if row.hinted]
             self._send_queue.send(hints_for(mailing.mailing_id, hinted, mailing.buckets))
             measure(MESSAGES_DISPATCHED, len(hinted))
-        late: list[Message] = []
-        if not cursor or cursor.startswith(_IN_LOG):
-            late, cursor = self._missed(mailing, shard.shard, cursor.removeprefix(_IN_LOG), now)
-            added += self._insert(late, left)
+        added += self._insert(self._late(mailing, pages, now), left)
+        by_shard = {page.shard.shard: page for page in pages}
         for row in added:
             measure_status(row)
+            by_shard[shard_of(row.client_id)].added.append(row)
         measure(MESSAGES_CREATED, len(added))
+        return self._each(lambda page: self._advance(mailing, page, left, now, direct), pages)
+
+    def _each(self, work: Callable[[T], R], things: Sequence[T]) -> list[R]:
+        return [work(things[0])] if len(things) == 1 else self._at_once.map(work, things)
+
+    def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Iterable[Client], str]:
+        """The next clients of a shard, and the cursor after them: "" at the end of its index."""
+        if shard.cursor.startswith(_IN_LOG):
+            return (), shard.cursor
+        size = PAGE if shard.cursor else FIRST_PAGE
+        return self._clients.walk(mailing.segment, shard.shard, shard.cursor, size)
+
+    def _late(self, mailing: Mailing, pages: Sequence[_Page], now: datetime) -> list[Message]:
+        """Rows for some of those who were changed meanwhile, of the shards whose index is read; moves their cursors."""
+        reading = {page.shard.shard: page for page in pages if not page.cursor or page.cursor.startswith(_IN_LOG)}
+        if not reading:
+            return []
+        after = next(iter(reading.values())).cursor.removeprefix(_IN_LOG)
+        rows, following = self._missed(mailing, reading.keys(), after, now)
+        for page in reading.values():
+            page.cursor = following
+        for row in rows:
+            reading[shard_of(row.client_id)].late = True
+        return rows
+
+    def _advance(
+        self, mailing: Mailing, page: _Page, left: Sequence[Message], now: datetime, direct: int
+    ) -> ShardProgress | None:
+        """Move a shard's cursor behind its page, and count the rows; None if the lease was lost."""
+        shard = page.shard
         new = replace(
             shard,
-            cursor=cursor,
-            expanded=not cursor,
-            rows=shard.rows + len(added) + len(left),
+            cursor=page.cursor,
+            expanded=not page.cursor,
+            rows=shard.rows + len(page.added) + len(left),
             # As long as every page went to the queue at once there is nothing to feed.
-            fed=(shard.fed or not shard.cursor) and direct >= len(rows) and not late and not shard.taken_over,
+            fed=(shard.fed or not shard.cursor) and direct >= len(page.rows) and not page.late and not shard.taken_over,
             taken_over=False,
             lease_until=now + SHARD_LEASE,
             counted_at=now,
         )
         # Of those that were left behind, who has been tried since was counted by the sender.
-        counted = [*added, *(row for row in left if row.revision == 1)]
+        counted = [*page.added, *(row for row in left if row.revision == 1)]
         settled = Counter(name for row in counted for name in counters_of(row))
         done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
@@ -182,14 +257,18 @@ class Expander:
             new += [row for key, row in doubtful.items() if key in found and found[key].created_at == row.created_at]
         return new
 
-    def _missed(self, mailing: Mailing, shard: str, after: str, now: datetime) -> tuple[list[Message], str]:
-        """Rows for those of the next changes in the log who match and have none, and the cursor, "" at the end."""
+    def _missed(
+        self, mailing: Mailing, shards: Collection[str], after: str, now: datetime
+    ) -> tuple[list[Message], str]:
+        """Rows for those of the next changes in the log who match, are of these shards and have none, and the cursor,
+        "" at the end.
+        """
         began = mailing.launched_at or mailing.created_at
         changes, following = self._clients.changes.page(after or place_of(began - LAG), _CHANGES)
-        changed = {one for change in changes for one in change.client_ids if shard_of(one) == shard}
+        changed = {one for change in changes for one in change.client_ids if shard_of(one) in shards}
         found = self._clients.get_many(changed).values() if changed else ()
         clients = [client for client in found if mailing.segment.matches(client.tag, client.operator)]
-        rows = [_row(mailing, client, now, hinted=False) for client in clients]
+        rows = new_rows(mailing, clients, now, direct=0)
         there = self._ledger.read([row.key for row in rows]) if rows else {}
         return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""
 
@@ -210,29 +289,3 @@ class Expander:
             return 0
         since = min(ahead, (now - shard.counted_at).total_seconds())
         return int(min(rates) * since / len(SHARDS) + self._rng.random())
-
-
-def _each_once(clients: Iterable[Client]) -> Iterable[Client]:
-    """Somebody who is moved from one range of the index to the next may be met in both."""
-    return {client.client_id: client for client in clients}.values()
-
-
-def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Message:
-    """The row of a client as dispatch writes it: to be sent, or at once with the status that it has without a call."""
-    row = Message(
-        mailing_id=mailing.mailing_id,
-        client_id=client.client_id,
-        phone_number=client.phone_number,
-        timezone=client.timezone,
-        status=MessageStatus.QUEUED,
-        revision=1,
-        created_at=now,
-        updated_at=now,
-    )
-    if client.opted_out:
-        return replace(row, status=MessageStatus.SKIPPED, cause=Cause(Reason.OPTED_OUT))
-    if closing := closing_status(mailing, now):
-        return replace(row, status=closing, cause=Cause(Reason.NOT_DISPATCHED))
-    if changes := deferral(mailing, row, now):
-        return replace(row, **changes)
-    return replace(row, hinted=hinted)
