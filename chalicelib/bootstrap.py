@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,10 +15,10 @@ from .clock import Backoff, SystemClock
 from .config import Settings
 from .domain.clients import ClientIds
 from .domain.gateway_paces import GatewayPaces
-from .domain.mailings import OnUnknown
+from .domain.gateway_routes import ONLY, GatewayRoutes
 from .domain.messages import RetryPolicy
 from .gateways import create_gateway
-from .gateways.base import Capabilities, Gateway
+from .gateways.base import Gateway
 from .queues import Queue
 from .services.accounts import AccountService
 from .services.at_once import AtOnce
@@ -34,6 +34,7 @@ from .services.dispatching.ledger_walks import Walker
 from .services.dispatching.reopening import Reopener
 from .services.dispatching.zone_changes import ZoneChanges
 from .services.gateway_control import GatewayControlService
+from .services.gateways import Gateways, Line
 from .services.gauges import GaugeService
 from .services.heartbeats import Heartbeats
 from .services.histories import HistoryService
@@ -81,6 +82,7 @@ class Services:
     settings: Settings
     clock: SystemClock
     gateway: Gateway
+    gateways: Gateways
     accounts: AccountService
     clients: ClientService
     mailings: MailingService
@@ -117,20 +119,23 @@ def build(
     clock: SystemClock | None = None,
     rng: random.Random | None = None,
     gateway: Gateway | None = None,
+    several: tuple[Mapping[str, Gateway], GatewayRoutes] | None = None,
     dynamodb: Any = None,
     sqs: Any = None,
     executor: Executor | None = None,
     tables: Tables | None = None,
     client_ids: ClientIds | None = None,
 ) -> Services:
-    """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet."""
+    """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet.
+
+    `gateway` is the only one, `several` are gateways by name and their routes.
+    """
     clock = clock or SystemClock()
     rng = rng or random.Random()  # noqa: S311 - jitter and ids, no secrets
     backoff = Backoff(clock, rng)
     dynamodb = dynamodb or aws_client("dynamodb")
     tables = tables or bind(settings, dynamodb)
     sqs = sqs or aws_client("sqs")
-    gateway = gateway or create_gateway(settings)
     clients = ClientRepository(tables, dynamodb, backoff, rng, client_ids)
     mailings = MailingRepository(tables, dynamodb, backoff)
     retain = timedelta(days=settings.retain_days)
@@ -149,20 +154,22 @@ def build(
     }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingCache(mailings, clock)
-    control = GatewayControlService(
-        ControlRepository(tables, dynamodb, backoff),
-        settings.circuit_threshold,
-        clock,
-        rng,
-        GatewayPaces(counts_parts=gateway.capabilities.counts_parts),
-    )
+
+    def line(name: str, one: Gateway) -> Line:
+        repository = ControlRepository(tables, dynamodb, backoff, name)
+        paces = GatewayPaces(counts_parts=one.capabilities.counts_parts, name=name)
+        return Line(name, one, GatewayControlService(repository, settings.circuit_threshold, clock, rng, paces))
+
+    made, routes = _gateways(settings, gateway, several)
+    gateways = Gateways([line(name, one) for name, one in made.items()], routes)
+    throttle = gateways.throttle
     at_once = AtOnce(executor)
     feeder = Feeder(
         settings,
         mailings,
         ledger,
         LeaseRepository(tables),
-        control,
+        throttle,
         dispatch_queue,
         send_queue,
         FeedingList(tables),
@@ -184,7 +191,7 @@ def build(
     reports = ReportService(
         settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng
     )
-    messages = MessageService(ledger, mailings, gateway)
+    messages = MessageService(ledger, mailings, gateways)
     table_pace = TablePace()
 
     # Who tries the gateway needs what these import; most processes never do.
@@ -192,7 +199,7 @@ def build(
     def tester() -> Tester:
         from .services.trials import choose_tester
 
-        return choose_tester(settings, gateway, clock)
+        return choose_tester(settings, gateways, clock)
 
     @cache
     def trials() -> TrialService:
@@ -205,7 +212,8 @@ def build(
     return Services(
         settings=settings,
         clock=clock,
-        gateway=gateway,
+        gateway=gateways.first.gateway,
+        gateways=gateways,
         accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
         clients=ClientService(clients, clock, settings.default_country),
         mailings=MailingService(
@@ -214,20 +222,19 @@ def build(
             dispatch_queue,
             clock,
             rng,
-            _on_unknown(gateway.capabilities),
+            gateways,
             retain,
-            can_be_asked=gateway.capabilities.can_be_asked,
         ),
         messages=messages,
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings),
-        gauges=GaugeService(clients, mailings, calls, control, queues, heartbeats, clock),
-        overviews=OverviewService(mailings, activity, control, queues, heartbeats, clock),
-        previews=PreviewService(clients, mailings, control, clock),
+        gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
+        overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
+        previews=PreviewService(clients, mailings, throttle, clock),
         imports=imports,
         dead_letters=letters,
         queues=queues,
-        gateway_control=control,
+        gateway_control=gateways.first.control,
         heartbeats=heartbeats,
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
@@ -237,9 +244,9 @@ def build(
         dispatcher=Dispatcher(
             clients,
             mailings,
-            Expander(settings, clients, mailings, ledger, control, send_queue, at_once, clock, rng),
+            Expander(settings, clients, mailings, ledger, throttle, send_queue, at_once, clock, rng),
             feeder,
-            Checker(mailings, CheckSlices(tables), feeder, zones, control, dispatch_queue, at_once, clock),
+            Checker(mailings, CheckSlices(tables), feeder, zones, throttle, dispatch_queue, at_once, clock),
             Completion(
                 mailings,
                 ledger,
@@ -250,7 +257,7 @@ def build(
                 clock,
             ),
             Reopener(mailings, ledger, walker, feeder, clock),
-            control,
+            throttle,
             imports,
             zones,
             dispatch_queue,
@@ -258,7 +265,7 @@ def build(
         ),
         delivery=Delivery(
             settings,
-            Claims(settings, policy, clients, ledger, states, control, table_pace, clock, rng),
+            Claims(settings, policy, clients, ledger, states, gateways, table_pace, clock, rng),
             Outcomes(
                 policy,
                 mailings,
@@ -266,15 +273,15 @@ def build(
                 calls,
                 activity,
                 states,
-                control,
+                gateways,
                 letters,
                 dead_letters,
                 dispatch_queue,
                 clock,
                 rng,
             ),
-            control,
-            Caller(settings, clients, states, control, gateway, clock, executor),
+            gateways,
+            Caller(settings, clients, states, gateways, clock, executor),
             table_pace,
             send_queue,
             clock,
@@ -283,11 +290,17 @@ def build(
     )
 
 
-def _on_unknown(gateway: Capabilities) -> OnUnknown:
-    """What is done about a message that the gateway may have taken, if its mailing does not say."""
-    if gateway.recognises_ids:
-        return OnUnknown.RETRY
-    return OnUnknown.ASK if gateway.can_be_asked else OnUnknown.HOLD
+def _gateways(
+    settings: Settings, one: Gateway | None, several: tuple[Mapping[str, Gateway], GatewayRoutes] | None
+) -> tuple[Mapping[str, Gateway], GatewayRoutes]:
+    """The gateways by name, and their routes, if they are not given."""
+    if several:
+        return several
+    if one or not settings.gateways:
+        return {ONLY: one or create_gateway(settings)}, GatewayRoutes()
+    from .gateways.several import create_several  # which takes Pydantic, that a sender does not need otherwise
+
+    return create_several(settings)
 
 
 def _readiness(settings: Settings, tables: Tables, backoff: Backoff) -> ReadinessService:

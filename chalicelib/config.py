@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from .setting_checks import check_together
@@ -26,6 +27,8 @@ class Settings:
     log_level: str = "INFO"
     log_accepted: bool = False
     gateway: str = "http"
+    gateways: str = ""
+    gateway_name: str = ""
     gateway_url: str = "http://127.0.0.1:9100"
     gateway_declaration: str = ""
     gateway_account: str = ""
@@ -74,7 +77,8 @@ class Settings:
                 raise ValueError(f"{variable}: not a {kind.__name__.strip('_').replace('_', ' ')}: {text!r}") from error
             if kind in (int, float) and not 0 < float(text) < math.inf and not (name in _MAY_BE_ZERO and text == "0"):
                 raise ValueError(f"{variable}: must be above zero: {text!r}")
-        if not all("!" <= character <= "~" for character in str(values.get("gateway_token", ""))):
+        several = bool(values.get("gateways"))  # then the token is JSON, from which each gateway takes its own
+        if not several and not all("!" <= one <= "~" for one in str(values.get("gateway_token", ""))):
             raise ValueError("GATEWAY_TOKEN: has characters that an HTTP header cannot hold")
         if values.get("report_to") and not values.get("report_from"):
             raise ValueError("REPORT_FROM: is required if REPORT_TO is set")
@@ -183,6 +187,15 @@ def _list_of_hosts(text: str) -> str:
     return ",".join(hosts)
 
 
+def _json_or_file(text: str) -> str:
+    if text.startswith("{"):
+        return text
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"neither JSON nor a file that can be read: {text[:80]!r}") from error
+
+
 def _plain_text(text: str) -> str:
     if not re.fullmatch(r"[ -~]{1,200}", text):
         raise ValueError(text)
@@ -223,6 +236,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("log_level", "LOG_LEVEL", _log_level),  # the logger reads it, too
     ("log_accepted", "LOG_ACCEPTED", _true_or_false),
     ("gateway", "GATEWAY", str),
+    ("gateways", "GATEWAYS", _json_or_file),
     ("gateway_url", "GATEWAY_URL", str),
     ("gateway_declaration", "GATEWAY_DECLARATION", str),
     ("gateway_account", "GATEWAY_ACCOUNT", _plain_text),

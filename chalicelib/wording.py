@@ -26,6 +26,7 @@ REASONS: Final = {
     Reason.ATTEMPTS_USED_UP: "all attempts failed",
     Reason.ASKING: "the gateway is being asked whether it has the message",
     Reason.NOBODY_KNOWS: "the gateway did not say whether it has the message",
+    Reason.GATEWAY_GONE: "its gateway is not configured any more",
     Reason.HTTP: "an HTTP error",
     Reason.GATEWAY_CODE: "HTTP 200 with another code",
     Reason.ANSWER_UNCLEAR: "HTTP 200 with an answer that cannot be understood",

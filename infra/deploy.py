@@ -20,9 +20,11 @@ from chalicelib import __version__
 from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.gateway_routes import shown
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways import create_gateway
 from chalicelib.gateways.http_adapter import HttpAdapter
+from chalicelib.gateways.several import create_several
 from chalicelib.services.passwords import verify
 from chalicelib.wording import reason_text
 from infra import move_ledger
@@ -113,16 +115,19 @@ def deploy(options: Options, account: Account) -> str:
 def check_gateway(values: Mapping[str, str]) -> None:
     """Refuse a gateway that no sender would call, given the stack's parameters; DeployError says why."""
     kind = values["Gateway"]
-    if kind == "http" and not values["GatewayUrl"]:
+    if kind == "http" and not values["GatewayUrl"] and not values["Gateways"]:
         raise DeployError(f"GATEWAY_URL: set the address of the gateway, for GATEWAY={kind}")
     known = {variable(name): value for name, value in values.items() if name.startswith("Gateway")}
     try:
-        gateway = create_gateway(Settings.from_environment({**known, "AWS_LAMBDA_FUNCTION_NAME": "sender"}))
+        settings = Settings.from_environment({**known, "AWS_LAMBDA_FUNCTION_NAME": "sender"})
+        gateways = create_several(settings)[0] if settings.gateways else {"": create_gateway(settings)}
     except ValueError as error:
         raise DeployError(str(error)) from error
-    reason = gateway.obstacle if isinstance(gateway, HttpAdapter) else None
-    if reason:
-        raise DeployError(f"GATEWAY_URL: {reason_text(Cause(reason))}")
+    for name, gateway in gateways.items():
+        reason = gateway.obstacle if isinstance(gateway, HttpAdapter) else None
+        if reason:
+            what = f"GATEWAYS: {shown(name)}" if settings.gateways else "GATEWAY_URL"
+            raise DeployError(f"{what}: {reason_text(Cause(reason))}")
 
 
 def _template(options: Options, account: Account, values: Mapping[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from infra.template import merge_template
 
 DIRECTORY = Path("stages")  # of the files, which git ignores: STAGE.env
 DEFAULT = "default"  # as a value: what the template has
+_MOST_TOLD = 3000  # characters about gateways: what all variables of a function have together is 4 KB
 _LINE = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
 # What only works together, with what to do about one that is missing.
 _TOGETHER = (("SubnetIds", "SecurityGroupIds"), ("DomainName", "CertificateArn"))
@@ -59,6 +61,8 @@ class Parameters:
             text = source.get(variable(name), "").strip()
             if not text:
                 continue
+            if name == "Gateways":
+                text = _compact(text)
             value = str(definition.get("Default", "")) if text.lower() == DEFAULT else text
             given[name] = value.upper() if name == "LogLevel" else value
             if not (name == "GatewayUrl" and environ.get("AWS_ENDPOINT_URL", "").strip()):
@@ -80,8 +84,22 @@ class Parameters:
                 raise ParameterError(f"{variable(missing)}: is required if {variable(present[0])} is set")
         if 0 < int(values["LedgerWarmWrites"]) < 4000:
             raise ParameterError("LEDGER_WARM_WRITES: at least 4000, which a new table takes anyway, or 0")
+        if len(values["Gateways"]) + len(values["GatewayDeclaration"]) > _MOST_TOLD:
+            raise ParameterError(f"GATEWAYS: with GATEWAY_DECLARATION at most {_MOST_TOLD} characters")
         _check_settings(values)
         return values
+
+
+def _compact(text: str) -> str:
+    """JSON, or that of the file which is named, without the spaces."""
+    if text.lower() == DEFAULT:
+        return text
+    try:
+        content = text if text.startswith("{") else Path(text).read_text(encoding="utf-8")
+        compact: str = json.dumps(json.loads(content), separators=(",", ":"))
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"GATEWAYS: neither JSON nor a file with JSON: {text[:80]!r}") from error
+    return compact
 
 
 def _check_settings(values: Mapping[str, str]) -> None:

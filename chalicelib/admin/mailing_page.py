@@ -170,7 +170,7 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "mailing": state.mailing,
         "actions": actions_of(state.mailing),
         "progress": shown.progress,
-        "maybe_twice": 0 if request.services.gateway.capabilities.recognises_ids else tally.maybe_twice,
+        "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else tally.maybe_twice,
         "retriable": shown.retriable(request),
         "cost": cost_of(state, tally),
         "prices_of": formats.day(PRICES.as_of),

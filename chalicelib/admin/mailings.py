@@ -74,7 +74,9 @@ def new_mailing(request: PageRequest, query: NewQuery) -> Page:
 
 def _new_form(request: PageRequest, query: NewQuery) -> Page:
     model = request.services.mailings.get(query.like) if query.like else None
-    shown = mailing_form.shown(model, request.zone_name, request.now, request.services.mailings.on_unknown, again=True)
+    shown = mailing_form.shown(
+        model, request.zone_name, request.now, request.services.mailings.on_unknown(), again=True
+    )
     return _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
 
 
@@ -137,7 +139,7 @@ def _edit_form(request: PageRequest, mailing_id: str) -> Page | Redirect:
         return Redirect(
             f"/admin/mailings/{mailing_id}", flash=_("This mailing has ended and can no longer be changed.")
         )
-    shown = mailing_form.shown(mailing, request.zone_name, request.now, request.services.mailings.on_unknown)
+    shown = mailing_form.shown(mailing, request.zone_name, request.now, request.services.mailings.on_unknown())
     return _form(request, mailing, {**shown, "revision": str(mailing.revision)})
 
 

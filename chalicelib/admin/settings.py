@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from urllib.parse import quote
 
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.statuses import MailingStatus
-from ..services.gateway_control import MAX_RATE
+from ..services.gateway_control import MAX_RATE, GatewayControlService
 from ..services.trials import Trial
 from ..web.bodies import ReportBody, TrialBody
 from ..web.paging import PageQuery
@@ -22,14 +23,21 @@ pages = Pages()
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
+class SettingsQuery(PageQuery):
+    """A page of changes, and the gateway that is shown; without it, the first."""
+
+    gateway: str | None = None
+
+
 @pages.get("/admin/settings")
-def show_settings(request: PageRequest, query: PageQuery) -> Page:
+def show_settings(request: PageRequest, query: SettingsQuery) -> Page:
     """Show the rate, whether sending is paused, and their recent changes."""
     return _page(request, query)
 
 
-def _page(request: PageRequest, query: PageQuery, trial: Trial | None = None) -> Page:
-    control = request.services.gateway_control
+def _page(request: PageRequest, query: SettingsQuery, trial: Trial | None = None) -> Page:
+    gateway = query.gateway or _gateway(request)
+    control = request.services.gateways.named(gateway).control
     changes, after = control.changes(query.place(), query.limit)
     values = {
         "control": control.state(),
@@ -38,6 +46,8 @@ def _page(request: PageRequest, query: PageQuery, trial: Trial | None = None) ->
         "changes": changes,
         "next": query.following(after),
         "trial": trial,
+        "gateway": gateway or request.services.gateways.names[0],
+        "gateways": request.services.gateways.names,
         "key": secrets.token_hex(16),
     }
     return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(request)})
@@ -49,41 +59,44 @@ def set_rate(request: PageRequest) -> Redirect:
     given = request.form.text("rate")
     if given and not _DIGITS.fullmatch(given):
         raise Invalid.of("rate", Fault.AS_TOLD, text=_("must be a whole number, or empty for no limit"))
-    request.services.gateway_control.set_rate(int(given) if given else None, request.principal.username)
-    return Redirect("/admin/settings", flash=_("The rate was changed. It takes effect within seconds."))
+    _control(request).set_rate(int(given) if given else None, request.principal.username)
+    return Redirect(_back(request), flash=_("The rate was changed. It takes effect within seconds."))
 
 
 @pages.post("/admin/settings/hold", shows=show_settings)
 def hold(request: PageRequest) -> Redirect:
     """Pause sending."""
-    request.services.gateway_control.hold(request.principal.username, request.form.text("reason"))
-    return Redirect("/admin/settings", flash=_("Sending is paused. Nothing is sent until you resume it."))
+    _control(request).hold(request.principal.username, request.form.text("reason"))
+    return Redirect(_back(request), flash=_("Sending is paused. Nothing is sent until you resume it."))
 
 
 @pages.get("/admin/settings/close")
-def confirm_close(request: PageRequest) -> Page:
+def confirm_close(request: PageRequest, query: SettingsQuery) -> Page:
     """Ask whether to resume sending, and say how many messages wait."""
     look = request.services.overviews.look(request.now)
     running = [one for one in look.under_way if one.mailing.status is MailingStatus.RUNNING]
     waiting = sum(one.total - one.done for one in running)
-    return Page("settings/close.html", {"waiting": waiting, "unseen": look.unseen})
+    values = {"waiting": waiting, "unseen": look.unseen, "gateway": query.gateway or _gateway(request)}
+    return Page("settings/close.html", values)
 
 
 @pages.post("/admin/settings/close", shows=confirm_close)
 def close(request: PageRequest) -> Redirect:
     """Resume sending, waiting messages included."""
-    request.services.gateway_control.close(request.principal.username, request.form.text("reason"))
+    _control(request).close(request.principal.username, request.form.text("reason"))
     request.services.feeder.ensure()
-    return Redirect("/admin/settings", flash=_("Sending was resumed. Waiting messages are being sent."))
+    return Redirect(_back(request), flash=_("Sending was resumed. Waiting messages are being sent."))
 
 
 @pages.post("/admin/settings/try", shows=show_settings)
 def try_gateway(request: PageRequest) -> Page:
     """Send a test message, and show what came of it. To reload the page sends nothing: it has the same key."""
-    values = {"phone_number": request.form.text("phone_number"), "text": request.form.raw("text")}
+    number, text = request.form.text("phone_number"), request.form.raw("text")
+    values = {"phone_number": number, "text": text, "gateway": _gateway(request)}
     body = request.form.into(TrialBody, values)
     username, key = request.principal.username, request.form.text("key")
-    return _page(request, PageQuery(), request.services.trials().send(body.phone_number, body.text, username, key))
+    trial = request.services.trials().send(body.phone_number, body.text, username, key, body.gateway)
+    return _page(request, SettingsQuery(), trial)
 
 
 @pages.post("/admin/settings/report", shows=show_settings, roles=ADMINS)
@@ -97,6 +110,20 @@ def send_report(request: PageRequest) -> Redirect:
         people=", ".join(sent.recipients),
     )
     return Redirect("/admin/settings", flash=text)
+
+
+def _gateway(request: PageRequest) -> str | None:
+    """The gateway that a form is for, if there are several."""
+    return request.form.text("gateway") or None
+
+
+def _control(request: PageRequest) -> GatewayControlService:
+    return request.services.gateways.named(_gateway(request)).control
+
+
+def _back(request: PageRequest) -> str:
+    gateway = _gateway(request)
+    return f"/admin/settings?gateway={quote(gateway)}" if gateway else "/admin/settings"
 
 
 def _report(request: PageRequest) -> dict[str, object]:

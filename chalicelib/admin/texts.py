@@ -179,5 +179,6 @@ def field_name(name: str) -> str:
         "local_window.policy": _("Outside these hours"),
         "rate_limit": _("Maximum messages per second"),
         "on_unknown": _("If it is unknown whether a message was sent"),
+        "gateway": _("Gateway"),
         "late": _("If the start is missed by more than 5 minutes"),
     }.get(name, name)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ..domain.errors import Conflict, Invalid, TooManyRequests
 from ..domain.faults import Fault
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
+from ..domain.gateway_routes import shown
 from ..domain.idempotency import MAX_KEY_LENGTH
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from ..gateways.base import Outgoing
 from ..services.gateway_control import MAX_RATE
+from ..services.gateways import Line
 from ..services.trials import Trial
-from ..web.bodies import TrialBody
+from ..web.bodies import GatewayName, TrialBody
 from ..web.fields import Body, MomentOut, View, by_rule, example
 from ..web.paging import PageQuery
 from ..web.parsing import validate
@@ -43,16 +45,18 @@ _EXAMPLE_ID = "01KHPKQZ4W3M8V0B5N7C2D9E6F-h6jkepfvoqeacstj"
 class GatewayView(View):
     """The gateway's rate, and whether sending is paused.
 
-    `rate` is per second for all mailings together, or null for no limit. `rate_counts` says of what it is: `messages`,
-    or SMS `parts` if the gateway counts those; a text of three parts then takes as much of it as three short ones.
-    `pace` is set after the gateway said that there were too many messages (HTTP 429): so many messages per second are
-    sent now, and it grows until it is no longer needed and becomes null. `circuit` is `closed` while messages are sent,
-    `open` if sending is paused because the gateway is failing (the next try is at `retry_at`), and `held` if an
-    operator paused it. `reason` says why, in the operator's words; if the service paused sending, there is a
-    `reason_code`, and the text ends with the gateway's own words, if any. `changed_by` is empty if the service made the
-    last change.
+    `gateway` is its name, `default` if there is only one; `gateways` are the names of all. `rate` is per second for all
+    mailings together, or null for no limit. `rate_counts` says of what it is: `messages`, or SMS `parts` if the gateway
+    counts those; a text of three parts then takes as much of it as three short ones. `pace` is set after the gateway
+    said that there were too many messages (HTTP 429): so many messages per second are sent now, and it grows until it
+    is no longer needed and becomes null. `circuit` is `closed` while messages are sent, `open` if sending is paused
+    because the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says
+    why, in the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the
+    gateway's own words, if any. `changed_by` is empty if the service made the last change.
     """
 
+    gateway: str
+    gateways: list[str]
     rate: int | None
     rate_counts: Literal["messages", "parts"]
     pace: float | None
@@ -66,10 +70,12 @@ class GatewayView(View):
     changed_at: MomentOut | None
 
     @classmethod
-    def of(cls, control: GatewayControl, request: Request) -> GatewayView:
-        now, counts_parts = request.services.clock.now(), request.services.gateway_control.counts_parts
+    def of(cls, line: Line, control: GatewayControl, request: Request) -> GatewayView:
+        now, counts_parts = request.services.clock.now(), line.control.counts_parts
         pace = control.pace(now)
         return cls(
+            gateway=shown(line.name),
+            gateways=request.services.gateways.names,
             rate=control.rate,
             rate_counts="parts" if counts_parts else "messages",
             pace=None if pace is None else round(pace, 1),
@@ -88,20 +94,22 @@ def _why(cause: Cause | None, words: str) -> Reasoned:
 
 class GatewayPatch(Body):
     """The rate from now on, in messages or SMS parts as `rate_counts` says, or null for no limit. It takes effect
-    within seconds.
+    within seconds. `gateway` must be given if there are several.
     """
 
     model_config = example({"rate": 50})
 
     rate: Annotated[StrictInt, Field(ge=1, le=MAX_RATE, examples=[50])] | None
+    gateway: GatewayName | None = None
 
 
 class ReasonBody(Body):
-    """The reason, shown in the list of changes."""
+    """The reason, shown in the list of changes. Without `gateway` it is for all gateways."""
 
     model_config = example({"reason": "the text has a wrong number"})
 
     reason: Annotated[StrictStr, by_rule(check_reason), Field(max_length=MAX_REASON)] = ""
+    gateway: GatewayName | None = None
 
 
 class DeclarationBody(Body):
@@ -190,30 +198,52 @@ class GatewayChangePage(View):
     next: str | None
 
 
+class GatewayQuery(BaseModel):
+    """The name of a gateway; without it, the first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gateway: GatewayName | None = None
+
+
+class ChangesQuery(PageQuery):
+    """A page, and the name of a gateway."""
+
+    gateway: GatewayName | None = None
+
+
 @routes.route("GET", "/api/gateway")
-def read_gateway(request: Request) -> GatewayView:
-    """Read the gateway's rate, and whether sending is paused."""
-    return GatewayView.of(request.services.gateway_control.state(), request)
+def read_gateway(request: Request, query: GatewayQuery) -> GatewayView:
+    """Read a gateway's rate, and whether sending is paused."""
+    line = request.services.gateways.named(query.gateway)
+    return GatewayView.of(line, line.control.state(), request)
 
 
 @routes.route("PATCH", "/api/gateway")
 def change_gateway(request: Request, body: GatewayPatch) -> GatewayView:
-    """Set the gateway's rate."""
-    return GatewayView.of(request.services.gateway_control.set_rate(body.rate, request.principal.username), request)
+    """Set a gateway's rate."""
+    gateways = request.services.gateways
+    if body.gateway is None and gateways.several:
+        raise Invalid.of("gateway", Fault.REQUIRED)
+    line = gateways.named(body.gateway)
+    return GatewayView.of(line, line.control.set_rate(body.rate, request.principal.username), request)
 
 
 @routes.route("POST", "/api/gateway/hold")
 def hold_gateway(request: Request, body: ReasonBody) -> GatewayView:
-    """Pause all sending until it is resumed by hand."""
-    return GatewayView.of(request.services.gateway_control.hold(request.principal.username, body.reason), request)
+    """Pause all sending, or that through one gateway, until it is resumed by hand."""
+    lines = request.services.gateways.chosen(body.gateway)
+    controls = [line.control.hold(request.principal.username, body.reason) for line in lines]
+    return GatewayView.of(lines[0], controls[0], request)
 
 
 @routes.route("POST", "/api/gateway/close")
 def close_gateway(request: Request, body: ReasonBody) -> GatewayView:
     """Resume sending, including waiting messages. Nothing changes if sending is not paused."""
-    control = request.services.gateway_control.close(request.principal.username, body.reason)
+    lines = request.services.gateways.chosen(body.gateway)
+    controls = [line.control.close(request.principal.username, body.reason) for line in lines]
     request.services.feeder.ensure()
-    return GatewayView.of(control, request)
+    return GatewayView.of(lines[0], controls[0], request)
 
 
 @routes.route("POST", "/api/gateway/check")
@@ -245,12 +275,14 @@ def try_gateway(request: Request, body: TrialBody) -> TrialView:
     `Idempotency-Key` to be able to repeat the request safely for 24 hours.
     """
     username = request.principal.username
-    trial = request.services.trials().send(body.phone_number, body.text, username, request.header("idempotency-key"))
-    return TrialView.of(trial, request.services.gateway_control.state())
+    line, key = request.services.gateways.named(body.gateway), request.header("idempotency-key")
+    trial = request.services.trials().send(body.phone_number, body.text, username, key, body.gateway)
+    return TrialView.of(trial, line.control.state())
 
 
 @routes.route("GET", "/api/gateway/changes")
-def list_gateway_changes(request: Request, query: PageQuery) -> GatewayChangePage:
-    """List who changed the gateway's rate and who paused or resumed sending."""
-    changes, after = request.services.gateway_control.changes(query.place(), query.limit)
+def list_gateway_changes(request: Request, query: ChangesQuery) -> GatewayChangePage:
+    """List who changed a gateway's rate and who paused or resumed sending."""
+    control = request.services.gateways.named(query.gateway).control
+    changes, after = control.changes(query.place(), query.limit)
     return GatewayChangePage(rows=[GatewayChangeView.of(change) for change in changes], next=query.following(after))

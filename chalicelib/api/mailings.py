@@ -10,7 +10,7 @@ from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
 from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
-from ..web.bodies import EndTime, LocalWindowBody, MailingBody, MailingText, Rate, SegmentBody, StartTime
+from ..web.bodies import EndTime, GatewayName, LocalWindowBody, MailingBody, MailingText, Rate, SegmentBody, StartTime
 from ..web.fields import Body, MomentOut, View, example
 from ..web.paging import PageQuery
 from ..web.request import Request
@@ -37,6 +37,7 @@ class MailingPatch(Body):
     rate_limit: Rate | None = None
     on_unknown: OnUnknown = OnUnknown.RETRY
     late: Late = Late.RUN
+    gateway: GatewayName | None = None
 
     def over(self, mailing: Mailing) -> MailingFields:
         """The mailing's fields with these in their place."""
@@ -49,6 +50,7 @@ class MailingPatch(Body):
             "rate_limit": mailing.rate_limit,
             "on_unknown": mailing.on_unknown,
             "late": mailing.late,
+            "gateway": mailing.gateway or None,
         }
         merged |= {name: getattr(self, name) for name in self.model_fields_set}
         window = mailing.local_window
@@ -63,6 +65,7 @@ class MailingPatch(Body):
             rate_limit=merged["rate_limit"],
             local_window=window,
             late=merged["late"],
+            gateway=merged["gateway"] or "",
         )
 
 
@@ -109,6 +112,7 @@ class MailingView(View):
     rate_limit: int | None
     on_unknown: OnUnknown
     late: Late
+    gateway: str | None
     status: MailingStatus
     counts: CountsView
     created_by: str
@@ -130,6 +134,7 @@ class MailingView(View):
             rate_limit=mailing.rate_limit,
             on_unknown=mailing.on_unknown,
             late=mailing.late,
+            gateway=mailing.gateway or None,
             status=mailing.status,
             counts=CountsView(**state.statistics.counts()),
             created_by=mailing.created_by,

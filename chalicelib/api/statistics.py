@@ -123,4 +123,6 @@ def read_statistics(request: Request) -> OverviewView:
 def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatisticsView:
     """Read the results of a mailing in detail."""
     state, tally = request.services.statistics.detail(mailing_id)
-    return MailingStatisticsView.of(state, tally, ids_recognised=request.services.gateway.capabilities.recognises_ids)
+    return MailingStatisticsView.of(
+        state, tally, ids_recognised=request.services.gateways.capabilities().recognises_ids
+    )

@@ -25,6 +25,7 @@ class GatewayPaces:
     """
 
     counts_parts: bool = False
+    name: str = ""  # of the gateway, if there are several
 
     def weight(self, mailing: Mailing) -> int:
         """How many of what the gateway's rate counts each message of a mailing is: SMS parts, or one message."""
@@ -37,13 +38,14 @@ class GatewayPaces:
         What a message weighs is not in it: that follows from the text which it is sent with.
         """
         paces: dict[str, Spacing] = {}
+        own = f"-{self.name}" if self.name else ""
         if control.rate:
             heaviest = MOST_PARTS if self.counts_parts else 1
-            paces[f"gateway@{control.rate}"] = Spacing(_gap(control.rate), self.weight(mailing), heaviest)
+            paces[f"gateway{own}@{control.rate}"] = Spacing(_gap(control.rate), self.weight(mailing), heaviest)
         if mailing.rate_limit:
             paces[f"mailing-{mailing.mailing_id}@{mailing.rate_limit}"] = Spacing(_gap(mailing.rate_limit))
         if pace := control.pace(now):
-            paces[f"taken@{control.slowed_at:%H%M%S.%f}"] = Spacing(int(1_000_000 / pace) + 1)
+            paces[f"taken{own}@{control.slowed_at:%H%M%S.%f}"] = Spacing(int(1_000_000 / pace) + 1)
         return paces
 
     def limit(self, mailings: Sequence[Mailing], control: GatewayControl, now: datetime) -> float | None:

@@ -75,6 +75,7 @@ class Attempt:
     http_status: int | None = None
     retry_after: float | None = None
     words: str = ""
+    gateway: str = ""  # that was called, if there are several
 
     @property
     def is_look_up(self) -> bool:
@@ -107,12 +108,14 @@ class Message:
     forgiven: int = 0
     # Whether the gateway is asked about it the next time, instead of being sent it.
     ask: bool = False
+    # Which of several gateways it is claimed for.
+    gateway: str = ""
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""
         duration = max(timedelta(0), now - self.updated_at) // timedelta(milliseconds=1)
         outcome = Outcome.UNCLEAR if self.ask else Outcome.UNKNOWN
-        lost = Attempt(self.updated_at, duration, outcome, Cause(Reason.SENDER_STOPPED))
+        lost = Attempt(self.updated_at, duration, outcome, Cause(Reason.SENDER_STOPPED), gateway=self.gateway)
         return (*self.attempts, lost)
 
     def with_attempt(self, attempt: Attempt, *, free: bool) -> Message:

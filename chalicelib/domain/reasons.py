@@ -31,6 +31,7 @@ class Reason(StrEnum):
     ATTEMPTS_USED_UP = "attempts_used_up"
     ASKING = "asking"
     NOBODY_KNOWS = "nobody_knows"
+    GATEWAY_GONE = "gateway_gone"
     # Of an attempt, and of the message that it ended.
     HTTP = "http"
     GATEWAY_CODE = "gateway_code"

@@ -61,7 +61,9 @@ class State:
     expands: bool = False
 
 
-ALL_FIELDS = frozenset({"text", "segment", "start_at", "end_at", "local_window", "rate_limit", "on_unknown", "late"})
+ALL_FIELDS = frozenset(
+    {"text", "segment", "start_at", "end_at", "local_window", "rate_limit", "on_unknown", "late", "gateway"}
+)
 
 # Of a mailing that has begun text and segment stay: some clients have got it already. The end of one that has finished
 # is moved so that it can be retried. Of one that was cancelled everybody who matches still gets a row, so that it is

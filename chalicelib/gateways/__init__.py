@@ -32,7 +32,11 @@ GATEWAYS: dict[str, Callable[[Settings], Gateway]] = {
 
 
 def check_kind(settings: Settings) -> None:
-    """Raises ValueError, with the variable's name, if there is no such kind of gateway."""
+    """Raises ValueError, with the variable's name, if there is no such kind of gateway, or one of several is wrong."""
+    if settings.gateways and not settings.gateway_name:
+        from .several import create_several
+
+        create_several(settings)
     if settings.gateway not in GATEWAYS:
         raise ValueError(f"GATEWAY: must be one of {', '.join(GATEWAYS)}: {settings.gateway!r}")
 

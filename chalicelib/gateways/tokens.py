@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from threading import Lock
@@ -35,7 +36,8 @@ class GatewayToken:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secret = settings.gateway_token_secret
-        self._set = settings.gateway_token
+        self._name = settings.gateway_name
+        self._set = _own(settings.gateway_token, self._name) if settings.gateway_token else ""
         self._make_provider = provider or _secrets_manager
         self._clock = clock
         self._provider: BaseProvider | None = None
@@ -76,7 +78,7 @@ class GatewayToken:
             content = self._provider.get(self._secret, max_age=MAX_AGE, force_fetch=fresh)
         except GetParameterError as error:
             self._fail(Reason.TOKEN_SECRET_UNREADABLE, error)
-        token = content.strip() if isinstance(content, str) else ""
+        token = _own(content, self._name) if isinstance(content, str) else ""
         if not token or not all("!" <= character <= "~" for character in token):
             self._fail(Reason.TOKEN_SECRET_INVALID, None)
         self._failure = None
@@ -85,6 +87,20 @@ class GatewayToken:
     def _fail(self, failure: Reason, cause: Exception | None) -> None:
         self._failure, self._tried_at = failure, self._clock()
         raise NoToken(Cause(failure)) from cause
+
+
+def _own(content: str, name: str) -> str:
+    """The token in what a secret holds: all of it, or that of a gateway's name if there are several gateways.
+
+    These share one secret, a JSON object of tokens by name: no right has to be given for a gateway that is added.
+    """
+    if not name:
+        return content.strip()
+    try:
+        token = json.loads(content)[name]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return token.strip() if isinstance(token, str) else ""
 
 
 def _secrets_manager() -> BaseProvider:

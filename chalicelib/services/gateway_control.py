@@ -33,6 +33,8 @@ CHANGING_HORIZON = timedelta(
 # other mailings. What has its turn later goes back to the queue. That is with messages of others in the batch, and
 # without.
 NEAR, NEAR_ALONE = timedelta(seconds=0.15), timedelta(seconds=1.5)
+# The same for a gateway with a rate beside others.
+NEAR_GATEWAYS = timedelta(seconds=0.5)
 _LONGEST_LEAD, _LEAD_FORGOTTEN = timedelta(seconds=2), 0.95  # of the lead, what is left of it after each booking
 _TRIES = 5
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
@@ -102,6 +104,10 @@ class GatewayControlService:
         if known is None or not since < self._known_at <= now + MAX_AGE:  # a clock may be set back
             known = self._remember(self._repository.read(), now)
         return known
+
+    def controls(self) -> list[GatewayControl]:
+        """The control of each gateway: of this one."""
+        return [self.state()]
 
     def _remember(self, control: GatewayControl, now: datetime) -> GatewayControl:
         self._known, self._known_at = control, now
@@ -263,10 +269,13 @@ class GatewayControlService:
         """The paces that a mailing's messages must keep now, by name, with what each message takes of it."""
         return self._paces.of(mailing, self.state(since), self._clock.now())
 
-    def book(self, mailing: Mailing, wanted: int, *, beside_others: bool = False) -> Booking | None:
+    def book(
+        self, mailing: Mailing, wanted: int, *, beside_others: bool = False, beside_gateways: bool = False
+    ) -> Booking | None:
         """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep.
 
-        `beside_others` says that the same sender has messages which keep no pace.
+        `beside_others` says that the same sender has messages which keep no pace, `beside_gateways` that it has some
+        for other gateways.
         """
         paces = self.paces(mailing)
         if not paces:
@@ -277,6 +286,8 @@ class GatewayControlService:
         if control.limit(now) is None:
             return self._book_near(paces, wanted, start, NEAR if beside_others else NEAR_ALONE)
         end = now + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
+        if beside_gateways:
+            end = start + NEAR_GATEWAYS
         if start >= end:
             return Booking(frozenset(paces), [], start)
         moments = self._repository.reserve(paces, wanted, start, end - start)

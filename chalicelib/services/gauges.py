@@ -16,7 +16,7 @@ from ..queues import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
-from .gateway_control import GatewayControlService
+from .gateways import Throttle
 from .heartbeats import Heartbeats
 
 LOOKED_AT = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
@@ -52,7 +52,7 @@ class GaugeService:
         clients: ClientRepository,
         mailings: MailingRepository,
         calls: CallTotalsRepository,
-        control: GatewayControlService,
+        control: Throttle,
         queues: Mapping[str, Queue],
         heartbeats: Heartbeats,
         clock: SystemClock,

@@ -27,6 +27,7 @@ class MailingFields:
     rate_limit: int | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
+    gateway: str = ""
 
     def over(self, mailing: Mailing) -> Mailing:
         """The mailing with these fields."""
@@ -40,6 +41,7 @@ class MailingFields:
             rate_limit=self.rate_limit,
             local_window=self.local_window,
             late=self.late,
+            gateway=self.gateway,
         )
 
     def ordered(self, mailing_id: str, created_by: str, now: datetime, on_unknown: OnUnknown) -> Mailing:
@@ -59,6 +61,7 @@ class MailingFields:
             created_by=created_by,
             local_window=self.local_window,
             late=self.late,
+            gateway=self.gateway,
         )
 
 

@@ -21,6 +21,7 @@ from ..observability import MAILINGS_CREATED, logger, measure
 from ..queues import MAX_DELAY, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
+from .gateways import Gateways
 from .mailing_fields import MailingFields, check_changeable, check_fields, check_kept, widened
 from .mailing_log import tell_change
 
@@ -41,10 +42,8 @@ class MailingService:
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
-        on_unknown: OnUnknown,
+        gateways: Gateways,
         retain: timedelta,
-        *,
-        can_be_asked: bool,
     ) -> None:
         self._mailings = mailings
         self._clients = clients
@@ -52,8 +51,14 @@ class MailingService:
         self._clock = clock
         self._rng = rng
         self._retain = retain
-        self._can_be_asked = can_be_asked
-        self.on_unknown = on_unknown  # of mailings that do not say what they want
+        self._gateways = gateways
+
+    def on_unknown(self, gateway: str = "") -> OnUnknown:
+        """What is done about a message that this gateway, or any, may have taken, if its mailing does not say."""
+        capabilities = self._gateways.capabilities(gateway)
+        if capabilities.recognises_ids:
+            return OnUnknown.RETRY
+        return OnUnknown.ASK if capabilities.can_be_asked else OnUnknown.HOLD
 
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
         """Create a mailing, which starts automatically. Raises Invalid with each wrong field.
@@ -65,9 +70,9 @@ class MailingService:
         earlier = self._mailings.ordered_by(request, now) if request else None
         if earlier is None:
             check_fields(fields, now)
-            self._check_can_be_asked(fields)
+            self._check_gateway(fields)
             self._check_reach(fields.segment, fields.start_at, now)
-            mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown)
+            mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown(fields.gateway))
             if request is None:
                 self._mailings.create(mailing)
             else:
@@ -78,7 +83,9 @@ class MailingService:
         else:
             if request is None or earlier.fingerprint != request.fingerprint:
                 raise Invalid.of(KEY_FIELD, Fault.KEY_USED)
-            mailing = fields.ordered(earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown)
+            mailing = fields.ordered(
+                earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown(fields.gateway)
+            )
         self._launch_soon(mailing, now)
         return mailing
 
@@ -141,7 +148,7 @@ class MailingService:
 
     def change(self, mailing_id: str, fields: MailingFields) -> Mailing:
         """Set all fields of a mailing. Raises Conflict if it is too late for one of the changes."""
-        fields = replace(fields, on_unknown=fields.on_unknown or self.on_unknown)
+        fields = replace(fields, on_unknown=fields.on_unknown or self.on_unknown(fields.gateway))
         return self.revise(mailing_id, lambda _: fields)
 
     def revise(self, mailing_id: str, fields_of: Callable[[Mailing], MailingFields]) -> Mailing:
@@ -153,8 +160,8 @@ class MailingService:
             check_changeable(old, new)
             check_fields(fields, now)
             check_kept(old, new, self._retain)
-            if new.on_unknown is not old.on_unknown:
-                self._check_can_be_asked(fields)
+            if (new.on_unknown, new.gateway) != (old.on_unknown, old.gateway):
+                self._check_gateway(fields)
             if new.start_at != old.start_at or new.segment != old.segment:
                 self._check_reach(new.segment, new.start_at, now)
             return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)
@@ -164,8 +171,10 @@ class MailingService:
         self._follow_end(new, self._clock.now())
         return new
 
-    def _check_can_be_asked(self, fields: MailingFields) -> None:
-        if fields.on_unknown is OnUnknown.ASK and not self._can_be_asked:
+    def _check_gateway(self, fields: MailingFields) -> None:
+        if fields.gateway:
+            self._gateways.named(fields.gateway)  # raises Invalid if there is none
+        if fields.on_unknown is OnUnknown.ASK and not self._gateways.capabilities(fields.gateway).can_be_asked:
             raise Invalid.of("on_unknown", Fault.GATEWAY_CANNOT_BE_ASKED)
 
     def _follow_end(self, mailing: Mailing, now: datetime) -> None:

@@ -13,9 +13,10 @@ from ..domain.history import Step, timeline_of
 from ..domain.mailings import Mailing, is_mailing_id
 from ..domain.messages import Message, MessageKey, gateway_id_for
 from ..domain.statuses import MessageStatus
-from ..gateways.base import Gateway, Outgoing
+from ..gateways.base import Outgoing
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
+from .gateways import Gateways
 
 _PAGES = 5  # of the ledger that one request reads at most, however few of its rows have the wanted status
 _MAILINGS_WALKED = 10  # by one request that names no mailing
@@ -57,10 +58,10 @@ class MessageStory:
 class MessageService:
     """Read messages."""
 
-    def __init__(self, ledger: Ledger, mailings: MailingRepository, gateway: Gateway) -> None:
+    def __init__(self, ledger: Ledger, mailings: MailingRepository, gateways: Gateways) -> None:
         self._ledger = ledger
         self._mailings = mailings
-        self._gateway = gateway
+        self._gateways = gateways
 
     def get(self, message_id: str) -> Message:
         """The message with this id. Raises NotFound if there is none."""
@@ -71,7 +72,8 @@ class MessageService:
         message = self._ledger.get(message_id)
         mailing = self._mailings.get(message.mailing_id)
         gateway_id = gateway_id_for(message_id)
-        request = self._gateway.shown_request(Outgoing.of(message_id, message.phone_number, mailing.text))
+        outgoing = Outgoing.of(message_id, message.phone_number, mailing.text)
+        request = self._gateways.of(message, mailing).shown_request(outgoing)
         return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
 
     def of(self, wanted: Iterable[MessageKey]) -> dict[MessageKey, Message]:

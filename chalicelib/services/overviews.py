@@ -16,7 +16,7 @@ from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..queues import Queue, QueueDepth
 from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository
-from .gateway_control import GatewayControlService
+from .gateways import Throttle
 from .heartbeats import Heartbeats
 
 SHOWN = 10  # mailings under way, each of which costs a read
@@ -56,7 +56,7 @@ class OverviewService:
         self,
         mailings: MailingRepository,
         activity: ActivityRepository,
-        control: GatewayControlService,
+        control: Throttle,
         queues: Mapping[str, Queue],
         heartbeats: Heartbeats,
         clock: SystemClock,

@@ -15,7 +15,7 @@ from ..domain.reasons import Reason
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
-from .gateway_control import GatewayControlService
+from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
 
 
@@ -39,7 +39,7 @@ class PreviewService:
         self,
         clients: ClientRepository,
         mailings: MailingRepository,
-        control: GatewayControlService,
+        control: Throttle,
         clock: SystemClock,
     ) -> None:
         self._clients = clients

@@ -20,10 +20,11 @@ from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from ..gateways.base import Answer, Gateway, Outgoing
+from ..gateways.base import Answer, Outgoing
 from ..observability import logger
 from ..queues import TRIAL
 from ..storage.trials import TrialRepository
+from .gateways import Gateways
 
 MOST_A_MINUTE = 5  # test messages, by whoever
 KEPT = timedelta(hours=24)  # what came of one, by the key of its request
@@ -60,30 +61,34 @@ class Trial:
 class Tester(Protocol):
     """Sends a test message."""
 
-    def send(self, message_id: str, phone_number: str, text: str) -> Trial:
-        """Send it and wait for the answer. Raises Unavailable if it cannot be sent, and was not."""
+    def send(self, message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
+        """Send it through the gateway of this name, or the first, and wait for the answer.
+
+        Raises Unavailable if it cannot be sent, and was not.
+        """
         ...
 
 
 class DirectTester:
     """Calls the gateway from here, as the sender's function and a local run can."""
 
-    def __init__(self, gateway: Gateway, clock: SystemClock) -> None:
-        self._gateway = gateway
+    def __init__(self, gateways: Gateways, clock: SystemClock) -> None:
+        self._gateways = gateways
         self._clock = clock
 
-    def send(self, message_id: str, phone_number: str, text: str) -> Trial:
+    def send(self, message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
         """Whatever happens is a Trial; see Tester."""
+        line = self._gateways.named(gateway)
         started = self._clock.now()
         message = Outgoing.of(message_id, phone_number, text, started + _VALID_FOR)
         try:
-            answer = self._gateway.send(message)
+            answer = line.gateway.send(message)
         except Exception as error:  # a broken adapter, of which this is to find out
             logger.exception("the gateway adapter failed", message_id=message_id)
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         trial = Trial(
             message_id,
-            self._gateway.shown_request(message),
+            line.gateway.shown_request(message),
             answer.outcome,
             (self._clock.now() - started) // timedelta(milliseconds=1),
             answer.cause,
@@ -107,10 +112,10 @@ class LambdaTester:
         self._make_client = make_client
         self._client: Any = None
 
-    def send(self, message_id: str, phone_number: str, text: str) -> Trial:
+    def send(self, message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
         """See Tester; if nobody hears the function's answer, nobody knows whether the message was sent."""
         self._client = self._client or self._make_client()
-        event = {TRIAL: {"message_id": message_id, "phone_number": phone_number, "text": text}}
+        event = {TRIAL: {"message_id": message_id, "phone_number": phone_number, "text": text, "gateway": gateway}}
         unheard = Trial(message_id, "", Outcome.UNKNOWN, 0, Cause(Reason.SENDER_STOPPED))
         try:
             answer = self._client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
@@ -126,10 +131,10 @@ class LambdaTester:
         return Trial.of(json.loads(content))
 
 
-def choose_tester(settings: Settings, gateway: Gateway, clock: SystemClock) -> Tester:
+def choose_tester(settings: Settings, gateways: Gateways, clock: SystemClock) -> Tester:
     """Who sends test messages: on AWS the sender's function, and nobody else."""
     if settings.function in ("", "sender"):
-        return DirectTester(gateway, clock)
+        return DirectTester(gateways, clock)
     return LambdaTester(f"{settings.resource_prefix}-sender", _lambda_client)
 
 
@@ -148,7 +153,7 @@ class TrialService:
         self._tester = tester
         self._clock = clock
 
-    def send(self, phone_number: str, text: str, by: str, key: str | None = None) -> Trial:
+    def send(self, phone_number: str, text: str, by: str, key: str | None = None, gateway: str | None = None) -> Trial:
         """Send a test message, also if sending is paused.
 
         A request repeated with the same key sends nothing and is answered the same. Raises Invalid if the key was used
@@ -156,7 +161,7 @@ class TrialService:
         Unavailable if it could not be sent.
         """
         now = self._clock.now()
-        request = RequestKey.of(key, by, f"{phone_number}\n{text}") if key is not None else None
+        request = RequestKey.of(key, by, f"{phone_number}\n{gateway or ''}\n{text}") if key is not None else None
         if request and (earlier := self._trials.find(request, now)):
             if earlier.fingerprint != request.fingerprint:
                 raise Invalid.of(KEY_FIELD, Fault.KEY_USED)
@@ -168,7 +173,7 @@ class TrialService:
         if request and not self._trials.begin(request, now, now + KEPT):
             raise Conflict(Fault.TRIAL_UNHEARD)  # at the same time
         try:
-            trial = self._tester.send(f"test-{secrets.token_hex(8)}", phone_number, text)
+            trial = self._tester.send(f"test-{secrets.token_hex(8)}", phone_number, text, gateway)
         except Unavailable:
             if request:
                 self._trials.forget(request, now)

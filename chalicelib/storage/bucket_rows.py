@@ -6,9 +6,10 @@ A line has these values, separated by commas; what is empty at its end is left o
     lease until, retry at, due at, cause, forgiven, hinted, how many older attempts stand elsewhere
 
 Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
-moment, its milliseconds, its outcome, its cause and the HTTP status, separated by slashes, and followed by a semicolon
-if there are more. A cause is quoted as in a URL. Older attempts of a bucket that would be too large stand in an item of
-their own (storage/older_attempts.py), whose number is the bucket's `older`.
+moment, its milliseconds, its outcome, its cause, the HTTP status and which of several gateways it went to, separated by
+slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. After `hinted` stand other marks,
+and after an @ which of several gateways a claim is for. Older attempts of a bucket that would be too large stand in an
+item of their own (storage/older_attempts.py), whose number is the bucket's `older`.
 """
 
 from __future__ import annotations
@@ -203,10 +204,16 @@ def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int)
         _after(message.due_at, since),
         _quoted(message.cause),
         _base36(message.forgiven) if message.forgiven else "",
-        ("h" if message.hinted else "") + ("a" if message.ask else ""),
+        _marks(message),
         _base36(left_out) if left_out else "",
     )
     return ",".join(values).rstrip(",")
+
+
+def _marks(message: Message) -> str:
+    marks = ("h" if message.hinted else "") + ("a" if message.ask else "")
+    claimed = message.gateway and message.status is MessageStatus.SENDING
+    return f"{marks}@{message.gateway}" if claimed else marks
 
 
 def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Message:
@@ -214,6 +221,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
     values += [""] * (15 - len(values))
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
     lease, retry, due, cause, forgiven, flags = values[9:15]
+    flags, _, gateway = flags.partition("@")
     return Message(
         mailing_id=mailing_id,
         client_id=client,
@@ -226,6 +234,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         attempts=attempts_of(attempts, since),
         hinted="h" in flags,
         ask="a" in flags,
+        gateway=gateway,
         claim=claim,
         lease_until=_moment(lease, since) if lease else None,
         retry_at=_moment(retry, since) if retry else None,
@@ -258,16 +267,17 @@ def _attempt_text(attempt: Attempt, since: int) -> str:
         _OUTCOMES[attempt.outcome],
         _quoted(attempt.cause),
         str(attempt.http_status or ""),
+        attempt.gateway,
     )
     return "/".join(values).rstrip("/")
 
 
 def _attempt(text: str, since: int) -> Attempt:
     values = text.split("/")
-    at, duration, outcome, cause, http = values + [""] * (5 - len(values))
-    return Attempt(
-        _moment(at, since), int(duration, 36), _OUTCOME_OF[outcome], _cause(cause), int(http) if http else None
-    )
+    at, duration, outcome, cause, http, gateway = values + [""] * (6 - len(values))
+    status = int(http) if http else None
+    moment = _moment(at, since)
+    return Attempt(moment, int(duration, 36), _OUTCOME_OF[outcome], _cause(cause), status, gateway=gateway)
 
 
 def _after(moment: datetime | None, since: int) -> str:

@@ -31,9 +31,12 @@ _KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a 
 
 
 class ControlRepository:
-    """One item for the control, one for each change of it, one for each pace."""
+    """One item for the control of a gateway, one for each change of it, one for each pace; of several gateways `name`
+    is the one."""
 
-    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, name: str = "") -> None:
+        self._control = f"{_CONTROL}-{name}" if name else _CONTROL
+        self._changes = f"{_CHANGES}-{name}" if name else _CHANGES
         self._model = tables.settings
         self._dynamodb = dynamodb
         self._connection = tables.connection
@@ -42,7 +45,7 @@ class ControlRepository:
     def read(self) -> GatewayControl:
         """The control as it stands."""
         with translated("settings"):
-            rows = list(self._model.query(_SCOPE, self._model.name == _CONTROL, consistent_read=True))
+            rows = list(self._model.query(_SCOPE, self._model.name == self._control, consistent_read=True))
         return control_of(rows[0]) if rows else GatewayControl()
 
     def change(self, old: GatewayControl, new: GatewayControl) -> bool:
@@ -52,14 +55,14 @@ class ControlRepository:
         """
         model = self._model
         unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
-        trail = [_change_row(model, new.revision, change) for change in new.changes_since(old)]
+        trail = [_change_row(model, self._changes, new.revision, change) for change in new.changes_since(old)]
         with translated("settings"):
             if not trail:
-                return self._save(_row(model, new), unchanged)
+                return self._save(_row(model, self._control, new), unchanged)
 
             def run() -> None:
                 with TransactWrite(connection=self._connection) as transaction:
-                    transaction.save(_row(model, new), condition=unchanged)
+                    transaction.save(_row(model, self._control, new), condition=unchanged)
                     for row in trail:
                         transaction.save(row)
 
@@ -67,10 +70,10 @@ class ControlRepository:
 
     def changes(self, cursor: str, limit: int) -> tuple[list[GatewayChange], str]:
         """Up to `limit` changes of the last year, the newest first, and the next cursor, "" at the end."""
-        start = {"scope": {"S": _CHANGES}, "name": {"S": cursor}} if cursor else None
+        start = {"scope": {"S": self._changes}, "name": {"S": cursor}} if cursor else None
         with translated("settings"):
             rows = self._model.query(
-                _CHANGES,
+                self._changes,
                 scan_index_forward=False,
                 limit=limit,
                 page_size=limit,
@@ -161,10 +164,10 @@ def _weights(pace: Pace) -> list[int] | None:
     return weights if any(weight > 1 for weight in weights) else None
 
 
-def _row(model: type[SettingModel], control: GatewayControl) -> SettingModel:
+def _row(model: type[SettingModel], name: str, control: GatewayControl) -> SettingModel:
     return model(
         _SCOPE,
-        _CONTROL,
+        name,
         rate=control.rate,
         retry_at=control.retry_at,
         opened_at=control.opened_at,
@@ -214,9 +217,9 @@ def control_of(row: SettingModel) -> GatewayControl:
     )
 
 
-def _change_row(model: type[SettingModel], revision: int, change: GatewayChange) -> SettingModel:
+def _change_row(model: type[SettingModel], scope: str, revision: int, change: GatewayChange) -> SettingModel:
     return model(
-        _CHANGES,
+        scope,
         f"{revision:012d}-{change.setting}",
         setting=str(change.setting),
         old_value=None if change.old is None else str(change.old),

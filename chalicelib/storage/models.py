@@ -174,6 +174,7 @@ class MailingModel(Row):
     window_until = UnicodeAttribute(null=True)
     window_policy = UnicodeAttribute(null=True)
     late = UnicodeAttribute(null=True)
+    gateway = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)

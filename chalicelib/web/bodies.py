@@ -25,6 +25,7 @@ def _text(text: str) -> str:
 
 
 MailingText = Annotated[StrictStr, by_rule(_text), Field(min_length=1, max_length=MAX_TEXT_LENGTH, examples=["Hello"])]
+GatewayName = Annotated[StrictStr, Field(min_length=1, max_length=20, examples=["default"])]
 Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
 # Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
 _START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
@@ -93,6 +94,7 @@ class MailingBody(Body):
         "ids, `ask` if it can be asked, else `hold`.",
     )
     late: Late = Late.RUN
+    gateway: GatewayName | None = None
 
     def fields(self) -> MailingFields:
         return MailingFields(
@@ -104,6 +106,7 @@ class MailingBody(Body):
             rate_limit=self.rate_limit,
             local_window=self.local_window.window() if self.local_window else None,
             late=self.late,
+            gateway=self.gateway or "",
         )
 
 
@@ -136,3 +139,4 @@ class TrialBody(Body):
 
     phone_number: InternationalNumber
     text: MailingText
+    gateway: GatewayName | None = None

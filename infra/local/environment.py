@@ -38,6 +38,7 @@ class LocalSettings:
     endpoint_url: str = ""
     gateway: str = ""
     gateway_url: str = ""
+    gateways: str = ""
     admin_username: str = "admin"
     admin_password: str = ""
 
@@ -67,6 +68,7 @@ class LocalSettings:
             endpoint_url=endpoint,
             gateway=environ.get("GATEWAY", "").strip(),
             gateway_url=environ.get("GATEWAY_URL", "").strip(),
+            gateways=environ.get("GATEWAYS", "").strip(),
             admin_username=environ.get("ADMIN_USERNAME", "").strip() or "admin",
             admin_password=environ.get("ADMIN_PASSWORD", ""),
         )

@@ -60,7 +60,7 @@ class Run:
         """Start everything, watch it until `ask_to_stop`, and end it; whether all could be written to the end."""
         try:
             about_user = self._start(listener)
-            about = {"url": url, "username": self._local.admin_username, "gateway": os.environ.get("GATEWAY_URL", "")}
+            about = {"url": url, "username": self._local.admin_username, "gateway": self._address()}
             write_private(self._directory.service_file, about)
             self._announce(url, about_user)
             while not self._stopping.wait(_WATCH_SECONDS):
@@ -82,7 +82,7 @@ class Run:
 
     def _start(self, listener: socket.socket) -> str:
         """Processes first, so that they come up while this one imports; answers what is to be told about the user."""
-        if not self._local.gateway_url and self._local.gateway in ("", "http"):
+        if not (self._local.gateway_url or self._local.gateways) and self._local.gateway in ("", "http"):
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
         self._senders = SendersProcess()
         self._fronts = [FrontProcess(listener) for _ in range(self._local.api_processes)]
@@ -212,8 +212,16 @@ class Run:
 
     # --- the terminal
 
+    def _address(self) -> str:
+        """What others on this machine are told of the gateway; a name of a host that is none if it is a real one."""
+        if self._local.gateways:
+            return "//several"
+        return os.environ.get("GATEWAY_URL", "")
+
     def _kind(self) -> str:
-        """What is said of a gateway whose address nobody has set."""
+        """What is said of a gateway whose address nobody has set, or of several."""
+        if self._local.gateways:
+            return "several (GATEWAYS)"
         declaration = os.environ.get("GATEWAY_DECLARATION", "").strip()
         shown = declaration if declaration.isalnum() else "a declaration of your own"
         return {"declared": shown, "eum": "AWS End User Messaging"}.get(self._local.gateway, _NO_GATEWAY)

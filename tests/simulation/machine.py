@@ -56,6 +56,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.rng = rng = random.Random(seed)
         self.recognises = rng.random() < 0.5
+        self.several = rng.random() < 0.5
         workers = {"tick": 1, "dispatcher": max(3, SENDERS // 5), "sender": SENDERS}
         self.world: World = self.stack.enter_context(
             new_world(
@@ -70,6 +71,7 @@ class ServiceMachine(RuleBasedStateMachine):
                 gateway_read_timeout=2.0,
                 gateway_recognises_ids=self.recognises,
                 can_be_asked=True,
+                several=self.several,
             )
         )
         if rng.random() < 0.5:
@@ -79,6 +81,8 @@ class ServiceMachine(RuleBasedStateMachine):
             self.stack.enter_context(mock.patch.object(completion, "AT_ONCE", 5))
         self.world.scheduler.switching = rng.choice((1.0, 0.2, 0.0))
         self.world.gateway.recognises_ids = self.recognises
+        if self.world.other:
+            self.world.other.recognises_ids = self.recognises
         self.trouble = Trouble(self.world, rng)
         self.trouble.aws_takes = rng.choice((0.0, 0.005, 0.02))
         self.trouble.faults["twice"] = rng.choice((0.5, 0.0))
@@ -124,6 +128,8 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _order(self, segment: str, starts_in: float, lasts: float, **fields: Any) -> None:
         text = f"{segment} {len(self.witness.mailings)}"
+        if self.several:
+            fields["gateway"] = self.rng.choice(("", "", "", "default", "other"))
         window = {"starts_in": starts_in, "lasts": lasts}
         try:
             mailing = self.world.create_mailing(text=text, segment=SEGMENTS[segment], **window, **fields)
@@ -258,6 +264,13 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(status=st.sampled_from((None, None, None, *ACCOUNT, 400)))
     def the_gateway_answers_everybody_alike(self, status) -> None:
         self.world.gateway.everybody = status and answer_to(status)
+
+    @precondition(lambda self: self.several)
+    @rule(which=st.sampled_from(("gateway", "other")), how=st.sampled_from(("up", "up", "down", "500", "hang", "402")))
+    def one_of_the_gateways_goes_down(self, which, how) -> None:
+        one = getattr(self.world, which)
+        one.down = how == "down"
+        one.everybody = None if how in ("up", "down") else ANSWERS.get(how) or answer_to(int(how))
 
     @rule(
         lost=st.sampled_from((0.0, 0.02)),

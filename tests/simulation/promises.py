@@ -71,6 +71,7 @@ class Witness:
     _ids: dict[int, tuple[Promised, str]] = field(default_factory=dict)
     _read: int = 0
     _accepted: Counter[int] = field(default_factory=Counter)
+    _accepted_by: dict[int, str] = field(default_factory=dict)
     _sent: set[tuple[str, str]] = field(default_factory=set)
 
     def expect(self, mailing: Mailing) -> Promised:
@@ -119,7 +120,7 @@ class Witness:
     # -- while it goes on
 
     def check_calls(self) -> None:
-        """Promises 3 and 4: who was called when, and how often."""
+        """Promises 3 and 4: who was called when, how often, and never by two gateways that both accepted it."""
         assert not self.world.gateway.overlaps, "two senders called the gateway for one message at the same time"
         for call in self.world.gateway.log[self._read :]:
             promised, client_id = self._ids[call.gateway_id]  # a KeyError: somebody who did not match was called
@@ -131,6 +132,8 @@ class Witness:
                 assert self._accepted[call.gateway_id] == 1 or not held, (
                     "accepted twice, though nobody repeats it unasked"
                 )
+                by = self._accepted_by.setdefault(call.gateway_id, call.gateway)
+                assert by == call.gateway, f"accepted by two gateways: {by!r} and {call.gateway!r}"
         self._read = len(self.world.gateway.log)
 
     def _check_moment(self, call: GatewayCall, promised: Promised) -> None:
@@ -168,7 +171,8 @@ class Witness:
         """Promise 5: no second sees more calls than the rate that was in force a second before."""
         by_mailing: dict[str, list[GatewayCall]] = defaultdict(list)
         for call in self.world.gateway.log:
-            by_mailing[""].append(call)
+            if not call.gateway:  # the rate that is set is that of the first
+                by_mailing[""].append(call)
             by_mailing[self._ids[call.gateway_id][0].mailing.mailing_id].append(call)
         for name, changes in self.rates.items():
             moments = [call.at for call in by_mailing[name]]

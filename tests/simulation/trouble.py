@@ -78,7 +78,10 @@ class Trouble:
         self.faults, self.answers = dict(NO_FAULTS), {"ok": 1.0}
         self.latency, self.connecting = QUICK, (0.0, 0.0)
         self.tables(None, conflicts=False, unprocessed=0.0)
-        self.world.gateway.everybody = self.world.gateway.capacity = None
+        for gateway in (self.world.gateway, self.world.other):
+            if gateway:
+                gateway.everybody = gateway.capacity = None
+                gateway.down = False
 
     def tables(self, capacity: Capacity | None, *, conflicts: bool, unprocessed: float) -> None:
         """Let tables take so much, transactions get in each other's way, and batches of reads be left in part."""

@@ -165,6 +165,7 @@ class Environments:
                 clock=clock,
                 rng=rng,
                 gateway=self.world.gateway,
+                several=self.world.several,
                 executor=executor,
                 tables=self.tables,
                 client_ids=CLIENT_IDS,

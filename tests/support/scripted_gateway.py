@@ -35,6 +35,7 @@ class GatewayCall:
     outcome: Outcome
     answered: Outcome
     received: bool = False
+    gateway: str = ""  # of several the one that was called
 
 
 @dataclass
@@ -47,6 +48,7 @@ class ScriptedGateway:
     """
 
     clock: VirtualClock
+    name: str = ""
     script: Callable[[int, int], Answer] = lambda gateway_id, nth: OK
     latency: timedelta = timedelta(milliseconds=20)
     # What one call takes, if calls differ; `latency` if there is none.
@@ -62,6 +64,7 @@ class ScriptedGateway:
     asked: Callable[[int, int], Answer] | None = None
     questions: list[tuple[datetime, int]] = field(default_factory=list)
     everybody: Answer | None = None
+    down: bool = False  # nobody can connect
     # Accepted calls in a second; the others get `over_capacity`.
     capacity: int | None = None
     over_capacity: Answer = TOO_MANY
@@ -78,6 +81,8 @@ class ScriptedGateway:
     def send(self, message: Outgoing, last_look: Callable[[], None] = lambda: None) -> Answer:
         """What the adapter answers; what `last_look` raises is the caller's."""
         self.tried[message.gateway_id] += 1
+        if self.down:
+            return NO_CONNECTION
         connecting = self.connecting()
         if connecting:
             self.clock.sleep(min(connecting, self.connect_limit))
@@ -97,7 +102,9 @@ class ScriptedGateway:
         if received:
             self._received.add(gateway_id)
         now = self.clock.now()
-        self.log.append(GatewayCall(now, gateway_id, phone_number, text, answer.outcome, heard.outcome, received))
+        self.log.append(
+            GatewayCall(now, gateway_id, phone_number, text, answer.outcome, heard.outcome, received, self.name)
+        )
         if gateway_id in self._ongoing:
             self.overlaps.append(gateway_id)
         self._ongoing.add(gateway_id)
@@ -141,3 +148,26 @@ class ScriptedGateway:
     def received(self) -> Counter[tuple[str, str]]:
         """How many text messages people got, by their number and the text."""
         return Counter((call.phone_number, call.text) for call in self.log if call.received)
+
+
+def beside(first: ScriptedGateway, name: str) -> ScriptedGateway:
+    """Another gateway that does as the first one does, unless it is told otherwise. They write into one log, so that
+    who got a message twice can be seen; neither knows what the other has accepted.
+    """
+    return ScriptedGateway(
+        first.clock,
+        name,
+        script=lambda gateway_id, nth: first.script(gateway_id, nth),
+        latencies=lambda: first.latencies() if first.latencies else first.latency.total_seconds(),
+        connecting=lambda: first.connecting(),
+        connect_limit=first.connect_limit,
+        read_limit=first.read_limit,
+        recognises_ids=first.recognises_ids,
+        capabilities=first.capabilities,
+        questions=first.questions,
+        log=first.log,
+        overlaps=first.overlaps,
+        tried=first.tried,
+        _calls=first._calls,
+        _ongoing=first._ongoing,
+    )

@@ -19,9 +19,10 @@ from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Client, ClientFields
+from chalicelib.domain.gateway_routes import GatewayRoutes, Route
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.domain.messages import Message, MessageKey, gateway_id_for, message_id_for
-from chalicelib.gateways.base import Capabilities
+from chalicelib.gateways.base import Capabilities, Gateway
 from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.storage.bucket_rows import Place, bucket_of_item
 from chalicelib.storage.models import Tables, bind
@@ -32,7 +33,7 @@ from tests.support.aws import InProcessAws
 from tests.support.client_ids import new_client_with_id
 from tests.support.environments import TIMEOUTS, Environments
 from tests.support.scheduler import Scheduler, VirtualClock
-from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.scripted_gateway import ScriptedGateway, beside
 from tests.support.table_limits import TableLimits
 from tests.support.threads import InlineExecutor, TurnLock
 
@@ -53,6 +54,15 @@ class World:
     sqs: Any
     limits: TableLimits
     workers: Environments | None = None
+    other: ScriptedGateway | None = None  # the second gateway, if there are two
+
+    @property
+    def several(self) -> tuple[dict[str, Gateway], GatewayRoutes] | None:
+        """The gateways and their routes, if there are two: each gets half of all messages."""
+        if self.other is None:
+            return None
+        both: dict[str, Gateway] = {"": self.gateway, self.other.name: self.other}
+        return both, GatewayRoutes.of([Route("", tuple((name, 1) for name in both))])
 
     def add_clients(self, count: int, *, tag: str = "vip", operator: str = "916", **fields: Any) -> list[Client]:
         """Put so many clients of a tag into the directory."""
@@ -190,12 +200,14 @@ def new_world(
     sender_batch: int | None = 2,
     threads: bool = False,
     killed_in_time: bool = False,
+    several: bool = False,
     **settings: Any,
 ) -> Iterator[World]:
     """An empty service at 9:00 on a Monday.
 
     `sender_batch` is how many hints a sender takes: few, so that several senders meet in a small mailing; None for as
-    many as the app takes. For `threads` and `killed_in_time` see Environments.
+    many as the app takes. With `several` there is a second gateway, `other`. For `threads` and `killed_in_time` see
+    Environments.
     """
     aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
@@ -222,6 +234,7 @@ def new_world(
         if sender_batch:
             runner.sources["sender"].batch_size = sender_batch
         world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits)
+        world.other = beside(gateway, "other") if several else None
         crew = Environments(world, tables, clients, seed, threads, killed_in_time)
         world.services = crew.build(clock, random.Random(seed), InlineExecutor())
         world.workers = crew

@@ -257,6 +257,7 @@ def test_the_table_of_settings_names_every_variable_with_its_default() -> None:
         *on_aws,
         "GATEWAY_URL",
         "GATEWAY_TOKEN",
+        "GATEWAYS",
         "GATEWAY_DECLARATION",
         "GATEWAY_ACCOUNT",
         "GATEWAY_SENDER",

@@ -31,7 +31,7 @@ from ...queues import Queue, Unit, UnitKind
 from ...storage.check_slices import CheckSlices, Slice
 from ...storage.mailings import MailingRepository
 from ..at_once import AtOnce
-from ..gateway_control import GatewayControlService
+from ..gateways import Throttle
 from .expansion import SHARD_LEASE
 from .feeder import Feeder
 from .zone_changes import ZoneChanges
@@ -62,7 +62,7 @@ class Checker:
         slices: CheckSlices,
         feeder: Feeder,
         zones: ZoneChanges,
-        control: GatewayControlService,
+        control: Throttle,
         dispatch_queue: Queue,
         at_once: AtOnce,
         clock: SystemClock,

@@ -26,7 +26,7 @@ from ...observability import (
 from ...queues import Queue, Unit, UnitKind
 from ...storage.clients import ClientRepository
 from ...storage.mailings import MailingRepository
-from ..gateway_control import GatewayControlService
+from ..gateways import Throttle
 from ..imports import ImportService
 from .checks import AHEAD, Checker
 from .completion import Completion
@@ -52,7 +52,7 @@ class Dispatcher:
         checker: Checker,
         completion: Completion,
         reopener: Reopener,
-        control: GatewayControlService,
+        control: Throttle,
         imports: ImportService,
         zones: ZoneChanges,
         dispatch_queue: Queue,
@@ -186,7 +186,7 @@ class Dispatcher:
             unit = Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision)
             launches.append((unit.body(), int((mailing.start_at - now).total_seconds())))
         self._dispatch_queue.send_each(launches)
-        measure(CIRCUIT_STATE, CIRCUITS.index(self._control.state().circuit))
+        measure(CIRCUIT_STATE, max(CIRCUITS.index(one.circuit) for one in self._control.controls()))
         looked = self._checker.tick(deadline)
         measure(MAILINGS_STALLED, stalled + looked.stalled)
         for mailing_id in self._mailings.deleted(_AT_ONCE):

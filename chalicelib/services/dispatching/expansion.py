@@ -26,7 +26,7 @@ from ...storage.leases import new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..at_once import AtOnce
-from ..gateway_control import GatewayControlService
+from ..gateways import Throttle
 from ..message_metrics import measure_status
 from .feeder_budgets import AHEAD
 from .new_rows import new_rows
@@ -74,7 +74,7 @@ class Expander:
         clients: ClientRepository,
         mailings: MailingRepository,
         ledger: Ledger,
-        control: GatewayControlService,
+        control: Throttle,
         send_queue: Queue,
         at_once: AtOnce,
         clock: SystemClock,

@@ -23,7 +23,7 @@ from ...storage.leases import LeaseRepository, new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..at_once import AtOnce
-from ..gateway_control import GatewayControlService
+from ..gateways import Throttle
 from .expansion import SHARD_LEASE
 from .feeder_rounds import FeederRounds
 from .hinting import EVER, SOON, Hinter, is_due_soon
@@ -48,7 +48,7 @@ class Feeder:
         mailings: MailingRepository,
         ledger: Ledger,
         leases: LeaseRepository,
-        control: GatewayControlService,
+        control: Throttle,
         dispatch_queue: Queue,
         send_queue: Queue,
         feeding_list: FeedingList,

@@ -21,7 +21,8 @@ from ...observability import MESSAGES_DISPATCHED, measure
 from ...queues import Queue
 from ...storage.mailings import MailingRepository
 from ..at_once import AtOnce
-from ..gateway_control import HORIZON, GatewayControlService
+from ..gateway_control import HORIZON
+from ..gateways import Throttle
 from .feeder_budgets import AHEAD, GATEWAY, NEARLY, Budgets
 from .hinting import PAGE, SOON, Hinter, Portion, seconds_until
 
@@ -95,7 +96,7 @@ class FeederRounds:
         settings: Settings,
         mailings: MailingRepository,
         hinter: Hinter,
-        control: GatewayControlService,
+        control: Throttle,
         send_queue: Queue,
         at_once: AtOnce,
         clock: SystemClock,

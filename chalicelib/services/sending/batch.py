@@ -27,13 +27,18 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message to deliver, as its row was last read or written; `not_before` is its turn in the `paces` it keeps."""
+    """A message to deliver, as its row was last read or written; `not_before` is its turn in the `paces` it keeps.
+
+    `choices` are the gateways that it may go to, of which `gateway` is the one that it goes to now.
+    """
 
     received: Received
     message: Message
     mailing: Mailing
     not_before: datetime | None = None
     paces: frozenset[str] = frozenset()
+    choices: tuple[str, ...] = ()
+    gateway: str = ""
 
 
 Result = tuple[Job, Attempt | Obstacle]  # an attempt, or why there was none
@@ -60,7 +65,7 @@ class Batch:
     calls: list[Attempt] = field(default_factory=list)
     # Rows as they were written, with the attempt that they were written for, for the log.
     told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
-    probed: bool = False
+    probed: set[str] = field(default_factory=set)  # gateways whose open circuit is tried
     # Claims of which nobody can tell whether they were written: if they were, nobody may think that a call was made.
     unsure: list[Message] = field(default_factory=list)
     turned_away: int = 0  # writes for which the ledger was too busy

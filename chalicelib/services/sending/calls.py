@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -18,10 +18,11 @@ from ...domain.gateway_paces import TOLERANCE
 from ...domain.messages import Attempt, MessageKey, Outcome
 from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import Obstacle, deferral, obstacle, valid_until
-from ...gateways.base import Answer, Gateway, NotNow, Outgoing
+from ...gateways.base import Answer, NotNow, Outgoing
 from ...observability import logger
 from ...storage.clients import ClientRepository
-from ..gateway_control import HORIZON, GatewayControlService
+from ..gateway_control import HORIZON
+from ..gateways import Gateways
 from .batch import Job, Result
 from .mailing_cache import MailingCache
 
@@ -46,22 +47,22 @@ class Caller:
         settings: Settings,
         clients: ClientRepository,
         states: MailingCache,
-        control: GatewayControlService,
-        gateway: Gateway,
+        gateways: Gateways,
         clock: SystemClock,
         executor: Executor | None = None,
     ) -> None:
         self._clients = clients
         self._states = states
-        self._control = control
-        self._gateway = gateway
+        self._gateways = gateways
         self._clock = clock
         self._at_once = settings.gateway_concurrency
         self._look_takes = timedelta(0)  # lately
         self._executor = executor or ThreadPoolExecutor(settings.gateway_concurrency, thread_name_prefix="gateway")
 
-    def start(self, jobs: Sequence[Job], latest: datetime, *, probe: bool) -> Calls:
-        """Begin to call for jobs; none is sent after `latest`. A probe may be sent though the circuit is open."""
+    def start(self, jobs: Sequence[Job], latest: datetime, *, probe: Collection[str]) -> Calls:
+        """Begin to call for jobs; none is sent after `latest`. Gateways of `probe` are called though their circuit is
+        open.
+        """
         # Those with a turn first: the others can wait for a thread.
         waiting = deque(sorted(jobs, key=lambda job: (job.not_before is None, job.not_before or latest)))
         calls = Calls(self, waiting, latest, probe, {job.message.key: job for job in jobs})
@@ -100,7 +101,7 @@ class Caller:
         try:
             until = valid_until(job.mailing, message.timezone, started)
             outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text, until)
-            answer = self._gateway.send(outgoing, last_look)
+            answer = self._gateways[job.gateway].gateway.send(outgoing, last_look)
         except (NotNow, Unavailable):
             raise
         except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
@@ -108,7 +109,14 @@ class Caller:
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         duration = (self._clock.now() - started) // timedelta(milliseconds=1)
         return Attempt(
-            started, duration, answer.outcome, answer.cause, answer.http_status, answer.retry_after, answer.words
+            started,
+            duration,
+            answer.outcome,
+            answer.cause,
+            answer.http_status,
+            answer.retry_after,
+            answer.words,
+            job.gateway,
         )
 
     def _question(self, job: Job, calls: Calls) -> Attempt:
@@ -119,12 +127,12 @@ class Caller:
         calls.note_sent(job)
         outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text)
         try:
-            answer = self._gateway.look_up(outgoing)
+            answer = self._gateways[job.gateway].gateway.look_up(outgoing)
         except Exception as error:  # as above
             logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNCLEAR, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         duration = (self._clock.now() - started) // timedelta(milliseconds=1)
-        return Attempt(started, duration, answer.outcome, answer.cause, answer.http_status)
+        return Attempt(started, duration, answer.outcome, answer.cause, answer.http_status, gateway=job.gateway)
 
     def _wait_until(self, moment: datetime | None) -> None:
         now = self._clock.now()
@@ -172,7 +180,8 @@ class Caller:
         if state is None:
             raise NotNow(Obstacle.MAILING_GONE)
         self._look_at_client(job, calls, contact_since or since)
-        control, paces = self._control.state(since), self._control.paces(state.mailing, since)
+        service = self._gateways[job.gateway].control
+        control, paces = service.state(since), service.paces(state.mailing, since)
         now = self._clock.now()  # once everything is read
         if in_the_way := obstacle(state.mailing, now):
             raise NotNow(in_the_way)
@@ -181,9 +190,9 @@ class Caller:
         if now >= calls.latest or (job.message.lease_until and now >= job.message.lease_until):
             raise NotNow(Obstacle.NO_TIME_LEFT)
         if job.not_before and now > job.not_before + TOLERANCE:
-            self._control.missed(now - job.not_before)
+            service.missed(now - job.not_before)
             raise NotNow(Obstacle.TURN_MISSED)
-        if control.open and not calls.probe:
+        if control.open and job.gateway not in calls.probe:
             raise NotNow(Obstacle.CIRCUIT_OPEN)
         if not job.paces.issuperset(paces):
             raise NotNow(Obstacle.RATE_CHANGED)
@@ -208,7 +217,7 @@ class Calls:
     caller: Caller
     waiting: deque[Job]
     latest: datetime
-    probe: bool
+    probe: Collection[str]
     pending: dict[MessageKey, Job]
     _ended: SimpleQueue[Result] = field(default_factory=SimpleQueue)
     _sent: dict[MessageKey, bool] = field(default_factory=dict)

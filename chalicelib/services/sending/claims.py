@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from ...config import Settings
 from ...domain.clients import Contact
 from ...domain.deadlines import is_over
 from ...domain.errors import Malformed
-from ...domain.gateway_control import PROBES
+from ...domain.gateway_control import OPEN_AT_MOST, PROBES
 from ...domain.mailings import Mailing
 from ...domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, RetryPolicy, judge, taken
 from ...domain.reasons import Cause, Reason
@@ -23,13 +24,16 @@ from ...observability import logger
 from ...queues import Hint
 from ...storage.clients import ClientRepository
 from ...storage.ledger import Ledger, Written
-from ..gateway_control import Booking, GatewayControlService, Permit
+from ..gateway_control import Booking, Permit
+from ..gateways import Gateways
 from .batch import Batch, Job, Received
 from .mailing_cache import MailingCache
 from .table_pace import TablePace
 
 # What has its turn a little later goes back to the queue, which costs no write; not for ever, and not too many.
 _PUT_BACK, _PUT_BACK_WITHIN = 4, timedelta(seconds=1.5)
+_GONE = (45.0, 75.0)  # seconds until it is seen again whether a gateway is configured
+_FIRST_TURN, _LONGEST_TURN = timedelta(seconds=1), timedelta(seconds=60)
 _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could not be claimed is seen again
 
 
@@ -43,7 +47,7 @@ class Claims:
         clients: ClientRepository,
         ledger: Ledger,
         states: MailingCache,
-        control: GatewayControlService,
+        gateways: Gateways,
         pace: TablePace,
         clock: SystemClock,
         rng: random.Random,
@@ -53,7 +57,7 @@ class Claims:
         self._clients = clients
         self._ledger = ledger
         self._states = states
-        self._control = control
+        self._gateways = gateways
         self._pace = pace
         self._clock = clock
         self._rng = rng
@@ -163,43 +167,115 @@ class Claims:
         return None
 
     def _in_turn(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
-        """The jobs that circuit and pace let through, and the rows of the others, which wait in the ledger."""
-        if not jobs:
-            return [], []
-        if not self._control.state().open:
-            # A question is neither a message, which has to keep a pace, nor a probe.
-            asking = [job for job in jobs if job.message.ask]
-            jobs = [job for job in jobs if not job.message.ask]
-            sending, waiting = self._with_turns(jobs, batch, now)
-            return [*asking, *sending], waiting
-        return self._with_turns(jobs, batch, now)
+        """The jobs that circuits and paces let through, and the rows of the others, which wait in the ledger.
 
-    def _with_turns(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
-        if not jobs:
-            return [], []
-        permit = self._control.permit()
-        if permit is Permit.WAIT:
-            return [], [(job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs]
-        through = jobs
-        if permit is Permit.PROBE:
-            batch.probed = True
-            through = jobs[:PROBES]
-        waiting = [
-            (job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._control.retry_at())) for job in jobs[len(through) :]
-        ]
+        What the circuit of its gateway turns away goes to the next one of its choices whose circuit is closed.
+        """
         ready: list[Job] = []
+        waiting: list[tuple[Job, Message]] = []
+        elsewhere: defaultdict[str, list[Job]] = defaultdict(list)
+        groups = self._by_gateway(jobs, waiting, now)
+        for name, own in groups.items():
+            asking, through, turned_away = self._let_through(name, own, batch)
+            for job in turned_away:
+                other = self._another(job)
+                if other is not None:
+                    elsewhere[other].append(replace(job, gateway=other))
+                else:
+                    waiting.append((job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._open_until(job, now))))
+            ready += asking
+            self._give_turns(name, through, batch, now, ready, waiting, crowded=len(groups) > 1)
+        for name, moved in elsewhere.items():
+            self._give_turns(name, moved, batch, now, ready, waiting, crowded=len(groups) > 1)
+        return ready, waiting
+
+    def _by_gateway(
+        self, jobs: list[Job], waiting: list[tuple[Job, Message]], now: datetime
+    ) -> Mapping[str, Sequence[Job]]:
+        """Jobs by the first of their choices. What has none waits: its gateway is not configured any more."""
+        groups: defaultdict[str, list[Job]] = defaultdict(list)
+        for job in jobs:
+            old = job.message
+            attempts = old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts
+            choices = self._gateways.choices(old, job.mailing, attempts)
+            if not choices:
+                again_at = now + timedelta(seconds=self._rng.uniform(*_GONE))
+                waiting.append((job, self._parked(job, now, Reason.GATEWAY_GONE, again_at)))
+                continue
+            groups[choices[0]].append(replace(job, choices=choices, gateway=choices[0]) if choices != ("",) else job)
+        return groups
+
+    def _let_through(
+        self, name: str, jobs: Sequence[Job], batch: Batch
+    ) -> tuple[Sequence[Job], Sequence[Job], Sequence[Job]]:
+        """The questions, the messages, and what has to wait, by a gateway's circuit."""
+        control = self._gateways[name].control
+        if not control.state().open:
+            # A question is neither a message, which has to keep a pace, nor a probe.
+            return [job for job in jobs if job.message.ask], [job for job in jobs if not job.message.ask], ()
+        permit = control.permit()
+        if permit is Permit.WAIT:
+            return (), (), jobs
+        if permit is Permit.SEND:
+            return (), jobs, ()
+        batch.probed.add(name)
+        return (), jobs[:PROBES], jobs[PROBES:]
+
+    def _another(self, job: Job) -> str | None:
+        """Another gateway that may get a message; one that the circuit is open of is none."""
+        return next((one for one in job.choices if one != job.gateway and not self._is_open(one)), None)
+
+    def _is_open(self, name: str) -> bool:
+        return self._gateways[name].control.state().open
+
+    def _open_until(self, job: Job, now: datetime) -> datetime:
+        """When what waits for a circuit is looked at again. Meanwhile a feeder feeds nothing, if there is no other
+        gateway; else it would feed the same messages over and over.
+        """
+        control = self._gateways[job.gateway].control
+        soon = control.retry_at()
+        if not self._gateways.several:
+            return soon
+        opens_at = control.state().retry_at or now + OPEN_AT_MOST
+        return max(soon, min(opens_at, now + OPEN_AT_MOST) + (soon - now) * self._rng.random())
+
+    def _give_turns(
+        self,
+        name: str,
+        through: Sequence[Job],
+        batch: Batch,
+        now: datetime,
+        ready: list[Job],
+        waiting: list[tuple[Job, Message]],
+        *,
+        crowded: bool,
+    ) -> None:
+        """Add jobs to those that are ready, each with its turn in the paces of its gateway, or to those that wait."""
+        control = self._gateways[name].control
         others = any(job.mailing.rate_limit is None for job in through)
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
             own = [job for job in through if job.mailing.mailing_id == mailing_id]
-            booking = self._control.book(own[0].mailing, len(own), beside_others=others)
+            booking = control.book(own[0].mailing, len(own), beside_others=others, beside_gateways=crowded)
             if booking is None:
                 ready += own
                 continue
             turns = zip(own, booking.moments, strict=False)
             ready += [replace(job, not_before=at, paces=booking.paces) for job, at in turns]
             left = self._put_back(own[len(booking.moments) :], booking, batch, now)
-            waiting += [(job, self._parked(job, now, Reason.RATE_LIMIT, booking.after)) for job in left]
-        return ready, waiting
+            waiting += [
+                (job, self._parked(job, now, Reason.RATE_LIMIT, self._turn_at(job, booking.after))) for job in left
+            ]
+
+    def _turn_at(self, job: Job, after: datetime) -> datetime:
+        """When what had no turn is looked at again: of several gateways later each time, for a feeder does not know how
+        much of what it feeds is for which.
+        """
+        if not self._gateways.several:
+            return after
+        old, waited = job.message, _FIRST_TURN
+        if old.because(Reason.RATE_LIMIT) and old.due_at:
+            waited = max(waited, min(_LONGEST_TURN, old.due_at - old.updated_at))
+        return after + waited * self._rng.uniform(0.5, 2.0)
 
     def _put_back(self, jobs: list[Job], booking: Booking, batch: Batch, now: datetime) -> list[Job]:
         """Have the queue show again, when they may have a turn, the few that get one soon; the others."""
@@ -234,6 +310,7 @@ class Claims:
             status=MessageStatus.SENDING,
             attempts=old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts,
             claim=_new_claim(self._rng),
+            gateway=job.gateway,
             lease_until=now + timedelta(seconds=self._settings.claim_lease),
             retry_at=None,
             due_at=None,

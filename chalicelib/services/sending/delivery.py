@@ -23,7 +23,7 @@ from ...observability import (
 )
 from ...queues import Hint, Queue
 from ...setting_checks import RECORDING
-from ..gateway_control import GatewayControlService
+from ..gateways import Gateways
 from .batch import Batch, Job, Received, Result, calls_of
 from .batch_log import tell
 from .calls import Caller
@@ -53,7 +53,7 @@ class Delivery:
         settings: Settings,
         claims: Claims,
         outcomes: Outcomes,
-        control: GatewayControlService,
+        gateways: Gateways,
         caller: Caller,
         pace: TablePace,
         send_queue: Queue,
@@ -63,7 +63,7 @@ class Delivery:
         self._settings = settings
         self._claims = claims
         self._outcomes = outcomes
-        self._control = control
+        self._gateways = gateways
         self._caller = caller
         self._pace = pace
         self._send_queue = send_queue
@@ -125,14 +125,19 @@ class Delivery:
                 self._outcomes.record(whole, batch, deadline - _ANSWERING_TIME)
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
-        """Slow down, open or close the circuit by what the gateway has answered."""
-        try:
-            noted = self._control.note(calls_of(done), batch.probed)
-            if noted.feed:
-                self._outcomes.go_on(noted.wait)
-            self._outcomes.put_back(noted.put_back)
-        except ServiceError as error:
-            logger.warning("the gateway's circuit or pace could not be updated", error=str(error))
+        """Slow down, open or close the circuit of each gateway by what it has answered."""
+        calls = calls_of(done)
+        for line in self._gateways:
+            own = [call for call in calls if call[1].gateway == line.name] if self._gateways.several else calls
+            if calls and not own:
+                continue
+            try:
+                noted = line.control.note(own, line.name in batch.probed)
+                if noted.feed:
+                    self._outcomes.go_on(noted.wait)
+                self._outcomes.put_back(noted.put_back)
+            except ServiceError as error:
+                logger.warning("the gateway's circuit or pace could not be updated", error=str(error))
 
     def _put_off(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[str]:
         """Have what is left seen again at its time; the items that stay on the queue for it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from ...storage.ledger import Ledger, Written
 from ...storage.mailings import MailingRepository
 from ..dead_letters import DeadLetters
 from ..gateway_control import GatewayControlService
+from ..gateways import Gateways
 from .batch import Batch, Job, Result, calls_of
 from .mailing_cache import MailingCache
 
@@ -56,7 +57,7 @@ class Outcomes:
         calls: CallTotalsRepository,
         activity: ActivityRepository,
         states: MailingCache,
-        control: GatewayControlService,
+        gateways: Gateways,
         letters: DeadLetters,
         dead_letters: Queue,
         dispatch_queue: Queue,
@@ -69,7 +70,7 @@ class Outcomes:
         self._calls = calls
         self._activity = activity
         self._states = states
-        self._control = control
+        self._gateways = gateways
         self._letters = letters
         self._dead_letters = dead_letters
         self._dispatch_queue = dispatch_queue
@@ -86,9 +87,8 @@ class Outcomes:
         """
         now = self._clock.now()
         batch.calls += [call for _, call in calls_of(done)]
-        throttled = [job.mailing for job, one in done if isinstance(one, Attempt) and one.outcome is Outcome.THROTTLED]
-        aside = _ASIDE + (self._control.spread(throttled) if throttled else 0.0)
-        written = [(job, result, *self._after(job, result, now, aside, probe=batch.probed)) for job, result in done]
+        aside = self._asides(done)
+        written = [(job, result, *self._after(job, result, now, aside, batch)) for job, result in done]
         applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)
         batch.count_units(applied.units)
         for (job, result, new, delay), ours in zip(written, applied.written, strict=True):
@@ -106,6 +106,14 @@ class Outcomes:
                     batch.keep(job.received, new.key, delay)
                 if new.because(Reason.ATTEMPTS_USED_UP):
                     batch.dead.append((job.received, new.key, new.cause))
+
+    def _asides(self, done: Sequence[Result]) -> Mapping[str, float]:
+        """Seconds within which messages are tried again that a gateway had too many of, or that it did not look at."""
+        throttled: defaultdict[str, list[Mailing]] = defaultdict(list)
+        for job, result in done:
+            if isinstance(result, Attempt) and result.outcome is Outcome.THROTTLED:
+                throttled[job.gateway].append(job.mailing)
+        return {name: self._gateways[name].control.spread(mailings) for name, mailings in throttled.items()}
 
     def release(self, batch: Batch, until: datetime) -> None:
         """Write what earlier batches could not, and give claims back of which nobody knows whether they were written.
@@ -128,21 +136,20 @@ class Outcomes:
                 self._unwritten.append((old, new))
 
     def _after(
-        self, job: Job, result: Attempt | Obstacle, now: datetime, aside: float, *, probe: bool
+        self, job: Job, result: Attempt | Obstacle, now: datetime, asides: Mapping[str, float], batch: Batch
     ) -> tuple[Message, float | None]:
-        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never.
-
-        What the gateway did not look at is seen again within `aside` seconds.
-        """
+        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
         message = job.message
         changes: dict[str, Any]
         if isinstance(result, Obstacle):
             # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
             back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
             return back, self._rng.uniform(0.5, 1.5)
-        free = self._is_free(message, result, probe=probe)
+        control = self._gateways[job.gateway].control
+        free = self._is_free(message, result, control, probe=job.gateway in batch.probed)
         message = message.with_attempt(result, free=free)
-        if (result.outcome in _NOT_OF_THE_MESSAGE and free) or self._control.is_same_refusal(result):
+        if (result.outcome in _NOT_OF_THE_MESSAGE and free) or control.is_same_refusal(result):
+            aside = _ASIDE + asides.get(job.gateway, 0.0)
             verdict = Verdict(MessageStatus.QUEUED, result.cause, self._rng.uniform(aside / 3, aside))
         else:
             verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
@@ -157,7 +164,8 @@ class Outcomes:
             return message.revised(now, **changes | {"status": MessageStatus.WAITING, "due_at": again_at}), None
         return message.revised(now, **changes, retry_at=again_at), delay
 
-    def _is_free(self, message: Message, attempt: Attempt, *, probe: bool) -> bool:
+    @staticmethod
+    def _is_free(message: Message, attempt: Attempt, control: GatewayControlService, *, probe: bool) -> bool:
         """Whether an attempt does not count against the message's limit.
 
         An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either. What is
@@ -173,10 +181,10 @@ class Outcomes:
                 return True
             case Outcome.BLOCKED:
                 before = message.attempts[-1] if message.attempts else None
-                again = before is not None and before.outcome is Outcome.BLOCKED
-                return probe or before is None or not (again and self._control.has_accepted_since(before.at))
+                again = before is not None and before.outcome is Outcome.BLOCKED and before.gateway == attempt.gateway
+                return probe or before is None or not (again and control.has_accepted_since(before.at))
             case Outcome.REFUSED:
-                return self._control.is_same_refusal(attempt)
+                return control.is_same_refusal(attempt)
             case _:
                 return False
 

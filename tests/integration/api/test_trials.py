@@ -13,11 +13,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from app import sender
 from chalicelib import workers
+from chalicelib.domain.gateway_routes import GatewayRoutes
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
-from chalicelib.gateways.base import Answer, Outgoing
+from chalicelib.gateways.base import Answer, Gateway, Outgoing
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.services import trials
+from chalicelib.services.gateways import Gateways, Line
 from chalicelib.services.trials import MOST_A_MINUTE, DirectTester, LambdaTester
 from chalicelib.storage.trials import TrialRepository
 from infra.local.lambda_context import LambdaContext
@@ -34,6 +36,11 @@ def sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> list[Outgoing]:
     got: list[Outgoing] = []
     monkeypatch.setattr(api.services.gateway, "send", lambda message: got.append(message) or ANSWER)
     return got
+
+
+def _only(gateway: Gateway) -> Gateways:
+    control: Any = None
+    return Gateways([Line("", gateway, control)], GatewayRoutes())
 
 
 def send(api: Api, key: str = "", **fields: str) -> Reply:
@@ -69,7 +76,7 @@ def test_what_was_asked_is_shown_without_number_and_token() -> None:
     """Of a gateway over HTTP that is not there."""
     given = {"gateway_url": "http://127.0.0.1:9", "gateway_token": "secret-token"}
     with new_api(**given) as api:
-        tester = DirectTester(HttpGateway(api.services.settings), api.clock)
+        tester = DirectTester(_only(HttpGateway(api.services.settings)), api.clock)
         told = json.dumps(tester.send("test-1", NUMBER, "Hi").stored())
     assert "POST /v1/send/" in told
     assert "no_connection" in told

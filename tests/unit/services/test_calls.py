@@ -17,12 +17,14 @@ from chalicelib.config import Settings
 from chalicelib.domain.clients import Contact
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.gateway_paces import TOLERANCE, GatewayPaces
+from chalicelib.domain.gateway_routes import GatewayRoutes
 from chalicelib.domain.mailings import Mailing, MailingState
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.gateways.base import Answer, LastLook, Outgoing
 from chalicelib.services.gateway_control import GatewayControlService
+from chalicelib.services.gateways import Gateways, Line
 from chalicelib.services.sending.batch import Job, Received
 from chalicelib.services.sending.calls import Caller, Calls
 from chalicelib.services.sending.mailing_cache import MailingCache
@@ -88,7 +90,8 @@ def calling(tables: Tables, gateway: RecordingGateway) -> Caller:
     clock: Any = tables.clock
     repository: Any = tables
     control = GatewayControlService(repository, 5, clock, random.Random(1), GatewayPaces())
-    return Caller(Settings.from_environment({}), repository, MailingCache(repository, clock), control, gateway, clock)  # type: ignore[arg-type]
+    gateways = Gateways([Line("", gateway, control)], GatewayRoutes())  # type: ignore[arg-type]
+    return Caller(Settings.from_environment({}), repository, MailingCache(repository, clock), gateways, clock)
 
 
 def job_for(mailing: Mailing, claimed_at: datetime, turn: datetime | None, paces: frozenset[str]) -> Job:
@@ -108,7 +111,7 @@ def made(tables: Tables, gateway: RecordingGateway, jobs: int, rate: int | None)
     mailing = tables.mailing
     caller = calling(tables, gateway)
     paces = frozenset({f"mailing-{mailing.mailing_id}@{rate}"} if rate else ())
-    calls = Calls(caller, deque(), START + 30 * SECOND, False, {})
+    calls = Calls(caller, deque(), START + 30 * SECOND, (), {})
     results: list[tuple[Job, Attempt | str]] = []
     for number in range(jobs):
         turn = START + (number + 1) * SECOND * 1.1 if rate else None
@@ -183,10 +186,10 @@ def test_a_client_is_known_as_of_the_claim() -> None:
     tables = Tables(clock, running(), [0.01])
     gateway = RecordingGateway(tables, 0.0, 0.1)
     caller = calling(tables, gateway)
-    calls = Calls(caller, deque(), START + 30 * SECOND, False, {})
+    calls = Calls(caller, deque(), START + 30 * SECOND, (), {})
     job = job_for(tables.mailing, START, None, frozenset())
     assert isinstance(caller.call(job, calls), Attempt)
     assert "client" not in tables.reads
     later = replace(job, message=replace(job.message, updated_at=START - SECOND))
-    assert isinstance(caller.call(later, Calls(caller, deque(), START + 30 * SECOND, False, {})), Attempt)
+    assert isinstance(caller.call(later, Calls(caller, deque(), START + 30 * SECOND, (), {})), Attempt)
     assert tables.reads.count("client") == 1

@@ -1,0 +1,207 @@
+"""Several gateways: each has its own circuit and rate, and what may have been sent through one goes to no other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+
+from chalicelib.domain.mailings import Mailing, OnUnknown
+from chalicelib.domain.messages import Attempt, Outcome, gateway_id_for
+from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
+from chalicelib.services.gateways import Gateways
+from chalicelib.storage.bucket_rows import Bucket, Place, attempts_of, attempts_text, bucket_of_item
+from tests.factories import START, MessageFactory
+from tests.simulation.trouble import HANG, answer_to
+from tests.support.world import World, new_world
+
+PEOPLE = 60
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Two gateways that recognise ids, each for half of the messages."""
+    with new_world(several=True, circuit_threshold=3) as made:
+        made.add_clients(PEOPLE)
+        yield made
+
+
+def accepted(world: World) -> Counter[str]:
+    """How many messages each gateway has accepted."""
+    return Counter(call.gateway for call in world.gateway.log if call.outcome is Outcome.ACCEPTED)
+
+
+def attempts_at(world: World, mailing: Mailing) -> dict[str, Counter[Outcome]]:
+    """How the attempts of a mailing's messages ended, by gateway."""
+    found = {"": Counter[Outcome](), "other": Counter[Outcome]()}
+    for row in world.rows(mailing):
+        for attempt in row.attempts:
+            found[attempt.gateway][attempt.outcome] += 1
+    return found
+
+
+def once_each(world: World) -> bool:
+    return set(world.gateway.accepted().values()) == {1} and len(world.gateway.accepted()) == PEOPLE
+
+
+def test_each_gets_its_share(world: World) -> None:
+    """Expects about half for each, and the ledger to say who got what."""
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing)
+    shares = accepted(world)
+    assert once_each(world)
+    assert min(shares.values()) > PEOPLE / 4
+    told = attempts_at(world, mailing)
+    assert {name: told[name][Outcome.ACCEPTED] for name in told} == dict(shares)
+
+
+def test_what_one_did_not_take_for_certain_goes_to_the_other(world: World) -> None:
+    """Expects its circuit alone to open, everybody to be sent to once, and it to be tried again."""
+    world.other.down = True
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, limit=120)
+    assert once_each(world)
+    assert accepted(world) == {"": PEOPLE}
+    told = attempts_at(world, mailing)
+    assert 0 < told["other"][Outcome.FAILED] < PEOPLE
+    first, other = world.services.gateways
+    assert (first.control.state().circuit, other.control.state().circuit) == ("closed", "open")
+    world.other.down = False
+    world.run_for(60)
+    world.run_until_finished(world.create_mailing(text="Again"), limit=120)
+    assert other.control.state().circuit == "closed"
+    assert accepted(world)["other"] > 0
+
+
+def test_what_one_may_have_taken_never_goes_to_the_other(world: World) -> None:
+    """Expects it to wait until that one answers again, though the other works all the time."""
+    world.other.everybody = HANG
+    mailing = world.create_mailing(on_unknown=OnUnknown.RETRY)
+    world.run_for(120)
+    unsent = [row for row in world.rows(mailing) if row.status != "sent"]
+    assert unsent
+    for row in unsent:
+        assert {attempt.gateway for attempt in row.attempts} == {"other"}
+    assert not {call.gateway_id for call in world.gateway.log if not call.gateway} & {
+        gateway_id_for(row.message_id) for row in unsent
+    }
+    world.other.everybody = None
+    world.run_until_finished(mailing, limit=600)
+    assert once_each(world)
+    assert {row.status for row in world.rows(mailing)} == {"sent"}
+
+
+def test_what_is_held_stays_where_it_may_be(world: World) -> None:
+    """Expects messages of unknown outcome to be left to a person, and all others to be sent by the other."""
+    world.other.everybody = HANG
+    mailing = world.create_mailing(on_unknown=OnUnknown.HOLD)
+    world.run_until_finished(mailing, limit=300)
+    counts = world.counts(mailing)
+    assert counts["unknown"] + counts["sent"] == PEOPLE
+    unknown = [row for row in world.rows(mailing) if row.status == "unknown"]
+    assert {attempt.gateway for row in unknown for attempt in row.attempts} == {"other"}
+    assert not {gateway_id_for(row.message_id) for row in unknown} & set(world.gateway.accepted())
+    assert set(world.gateway.accepted().values()) == {1}
+
+
+def test_no_money_at_one_fails_nobody(world: World) -> None:
+    """Expects an answer about the account to open its circuit at once, and the other to send."""
+    world.other.everybody = answer_to(402)
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, limit=120)
+    assert world.counts(mailing) == {"total": PEOPLE, "sent": PEOPLE}
+    assert accepted(world) == {"": PEOPLE}
+
+
+def test_a_mailing_that_names_one_waits_for_it(world: World) -> None:
+    """Expects nothing to go elsewhere, and mailings that name none to go on."""
+    world.other.down = True
+    named = world.create_mailing(gateway="other", text="Named")
+    world.run_for(60)
+    assert accepted(world) == {}
+    world.run_until_finished(world.create_mailing(text="Any"), limit=120)
+    assert accepted(world) == {"": PEOPLE}
+    world.other.down = False
+    world.run_until_finished(named, limit=600)
+    assert accepted(world) == {"": PEOPLE, "other": PEOPLE}
+    assert {attempt.gateway for row in world.rows(named) for attempt in row.attempts} == {"other"}
+
+
+def test_a_rate_is_that_of_one_gateway(world: World) -> None:
+    """Expects the other to be as quick as ever."""
+    first, other = world.services.gateways
+    other.control.set_rate(2, "tester")
+    mailing = world.create_mailing()
+    world.run_for(6)
+    assert accepted(world)[""] == sum(1 for call in world.gateway.log if not call.gateway) > PEOPLE / 4
+    world.run_until_finished(mailing, limit=600)
+    moments = sorted(call.at for call in world.gateway.log if call.gateway)
+    assert once_each(world)
+    assert all(later - earlier >= timedelta(seconds=1) for earlier, later in zip(moments, moments[2:], strict=False))
+    assert first.control.state().rate is None
+
+
+def test_one_that_is_held_sends_nothing_and_the_other_everything(world: World) -> None:
+    """Expects an operator to be able to take one away while the others work."""
+    _, other = world.services.gateways
+    other.control.hold("tester")
+    world.run_until_finished(world.create_mailing(), limit=120)
+    assert accepted(world) == {"": PEOPLE}
+    assert other.control.changes("", 10)[0][0].new == "held"
+    assert world.services.gateway_control.changes("", 10)[0] == []
+
+
+def test_if_all_are_down_everything_waits_and_costs_no_attempts(world: World) -> None:
+    """As with one: nothing is used up, and all are sent once one works again."""
+    world.other.down = world.gateway.down = True
+    mailing = world.create_mailing()
+    world.run_for(120)
+    waiting = [row for row in world.rows(mailing) if row.because(Reason.CIRCUIT_OPEN)]
+    assert len(waiting) > PEOPLE / 2
+    world.gateway.down = False
+    world.run_until_finished(mailing, limit=600)
+    assert accepted(world) == {"": PEOPLE}
+    assert once_each(world)
+
+
+def test_the_ledger_names_a_gateway_only_if_there_are_several() -> None:
+    """Expects the one called default to cost no byte, and a claim to name the other for whoever finds it left."""
+    first = Attempt(START, 5, Outcome.FAILED, Cause.http(500), 500)
+    named = replace(first, gateway="other")
+    assert attempts_text([first], 0) == attempts_text([replace(first, gateway="")], 0)
+    assert attempts_of(attempts_text([first, named], 0), 0) == (first, named)
+    claimed = MessageFactory.build(status=MessageStatus.SENDING, gateway="other", hinted=True, ask=False)
+    place = Place(claimed.mailing_id, "00", 1)
+    bucket = Bucket(place, {claimed.client_id: claimed}, 1, 1)
+    (read,) = bucket_of_item(place.key | bucket.values).messages.values()
+    assert (read.gateway, read.hinted, read.ask) == ("other", True, False)
+    assert read.with_lost_attempt(START)[-1].gateway == "other"
+
+
+def test_a_gateway_that_is_gone_gets_nothing_and_nobody_else_does(world: World) -> None:
+    """Of what it may have taken, and of a mailing that names it; anything else goes on."""
+    mailing = world.create_mailing()
+    message = MessageFactory.build(mailing_id=mailing.mailing_id)
+    unknown, failed = (Attempt(START, 5, outcome, gateway="gone") for outcome in (Outcome.UNKNOWN, Outcome.FAILED))
+    choices = world.services.gateways.choices
+    assert choices(message, mailing, [unknown]) == ()
+    assert choices(message, replace(mailing, gateway="gone"), []) == ()
+    assert set(choices(message, mailing, [failed])) == {"", "other"}
+    with new_world() as alone:
+        assert alone.services.gateways.choices(message, mailing, [unknown]) == ()
+        assert alone.services.gateways.choices(message, mailing, []) == ("",)
+
+
+def test_it_waits_in_the_ledger_until_it_is_back(world: World) -> None:
+    """Expects a reason that says so, and no attempt."""
+    mailing = world.create_mailing(gateway="other")
+    with mock.patch.object(Gateways, "choices", return_value=()):
+        world.run_for(30)
+    assert {str(row.cause) for row in world.rows(mailing)} == {"gateway_gone"}
+    world.run_until_finished(mailing, limit=600)
+    assert accepted(world) == {"other": PEOPLE}
