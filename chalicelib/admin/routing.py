@@ -211,7 +211,9 @@ def _read(route: Route, request: PageRequest) -> PageRequest:
     if route.consumes == forms.FORM:
         request = request.with_form(forms.read(request.body))
     else:
-        request = replace(request, text=parsing.read_text(request.body, route.max_bytes))
+        request = replace(
+            request, text=parsing.read_file(request.body, route.max_bytes, request.header("content-type") or "")
+        )
     # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
     if request.session is not None and route.roles is not None:
         token = request.header(sessions.CSRF_HEADER) or request.form.raw(forms.CSRF_FIELD)

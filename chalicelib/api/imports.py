@@ -25,7 +25,8 @@ class ImportView(View):
 
     `opted_out` counts the clients whom the file opts out, new ones and rejected rows among them, `opted_in_again` those
     whom it opts in. `opt_outs_kept` counts clients who stayed opted out although the file said otherwise, because
-    `allow_opt_in` was not set, or because they were opted out after the file was uploaded.
+    `allow_opt_in` was not set, or because they were opted out after the file was uploaded. `left_out` names the columns
+    that no field is, `other_channels` counts Pinpoint's rows of mail and push, which are no `rows`.
     """
 
     id: str
@@ -40,6 +41,8 @@ class ImportView(View):
     opted_out: int
     opted_in_again: int
     opt_outs_kept: int
+    other_channels: int
+    left_out: list[str]
     parts: int
     created_by: str
     created_at: MomentOut
@@ -59,6 +62,8 @@ class ImportView(View):
             opted_out=one.opted_out,
             opted_in_again=one.opted_in_again,
             opt_outs_kept=one.opt_outs_kept,
+            other_channels=one.other_channels,
+            left_out=list(one.left_out),
             parts=one.first.parts,
             created_by=one.created_by,
             created_at=one.created_at,
@@ -114,10 +119,12 @@ class ImportQuery(BaseModel):
 
 @routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
 def import_clients(request: Request, query: ImportQuery, body: str) -> Created[ImportView]:
-    """Import clients from a CSV file in UTF-8, separated by commas or semicolons.
+    """Import clients from CSV or JSON lines, as spreadsheets and other programs export them.
 
-    The header names the columns in any order: `phone_number`, and optionally any other field of a client
-    (`opted_out` is true or false). If a column is missing or a value is empty, an existing client keeps their value and
+    The encoding (UTF-8, UTF-16, Windows-1251, Windows-1252; `charset` of the content type overrules what is found) and
+    the separator are found out; gzip is unpacked. The header names the columns in any order: `phone_number`, and
+    optionally any other field of a client, also in the usual spellings of other programs; other columns are left out
+    and named in `left_out`. If a column is missing or a value is empty, an existing client keeps their value and
     a new client gets the default (`mode=replace`: so does an existing one). Clients who have opted out stay opted out,
     unless the row says `false` and the request says `allow_opt_in=true`. If a number comes twice and one row opts out,
     the opt-out counts, also in a row that is rejected and in another part of the file. Correct rows

@@ -106,8 +106,15 @@ class Fault(Enum):
     WRONG_PASSWORD = "is not correct"  # noqa: S105 - a name
 
     # -- of an import
+    UNCLOSED_QUOTE = (
+        "has a quotation mark that is never closed, so %(lines)s lines after it were not read; close it and try again"
+    )
+    NOT_A_FLAG_IN_A_FILE = "must be yes or no in one of the usual words, not %(value)s"
+    NOT_A_TEXT_FILE = "must be a text file (CSV), but it is %(kind)s; save the list as “CSV UTF-8”"
+    NOT_A_JSON_LINE = "must be a JSON object on a line of its own"
+    NOT_IN_ENCODING = "is not in the encoding %(encoding)s"
+    FILE_TOO_LARGE = "has more than %(most)s bytes when it is unpacked; split it into smaller files"
     UNREADABLE_CSV = "cannot be read: %(what)s"
-    UNKNOWN_COLUMN = "has an unknown column: %(name)s"
     COLUMN_TWICE = "has two columns named %(name)s"
     NO_PHONE_NUMBER_COLUMN = "must have a column phone_number; the possible columns are %(names)s"
     TOO_MANY_ROWS = "has more than %(most)s rows; split it into smaller files"

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client
 from .csv_cells import unguarded
+from .csv_rows import Row, is_blank, rows_of
 from .errors import FieldError, Invalid
 from .faults import Fault
+from .import_columns import Columns, columns_of
+from .json_rows import is_json_lines, json_rows
 from .phone_numbers import normalize_phone
 
 COLUMNS = CLIENT_FIELDS
-# An export has these too; they say what was, not what is to be.
-IGNORED_COLUMNS = frozenset({"id", "created_at", "updated_at"})
 MAX_ROWS = 200_000
 MOST_PARTS = 100
 MOST_ROWS_OF_A_FILE = 50_000_000
 _MAX_CELL = 200  # characters; no column has a longer value
-_FLAGS = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,8 @@ class ClientFile:
     errors: list[RowError] = field(default_factory=list)
     rows: int = 0
     rejected: int = 0
+    other_channels: int = 0  # rows of addresses of mail or push, which Pinpoint has beside numbers
+    left_out: Sequence[str] = ()  # columns that no field is
 
     def reject(self, row: int, errors: Iterable[FieldError]) -> None:
         """Note what is wrong with a row."""
@@ -102,36 +102,34 @@ def read_clients(
     row_offset: int = 0,
     earlier: Callable[[Iterable[str]], Mapping[str, int]] = lambda _: {},
 ) -> ClientFile:
-    """Read a file with a header and comma or semicolon. Raises Invalid if that says nothing of clients.
+    """Read a CSV file with a header, or JSON lines. Raises Invalid if that says nothing of clients.
 
     Of several rows with one phone number the first is good, so that the same file always says the same; but an opt-out
     counts wherever it stands, also in a row that is rejected. `earlier` tells which numbers stand in which rows of the
     file's parts before this one.
     """
-    lines = _numbered(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
+    lines = json_rows(text) if is_json_lines(text) else rows_of(text)
     columns = _columns(lines)
-    found = ClientFile()
+    found = ClientFile(left_out=columns.left_out)
     options = options or ImportOptions()
     opted_out: dict[str, None] = {}
     for place, cells in lines:
-        number = place + row_offset
-        if isinstance(cells, list) and not any(cells):
+        if isinstance(cells, list) and is_blank(cells):
+            continue
+        if isinstance(cells, list) and columns.is_of_other_channel(cells):
+            found.other_channels += 1
             continue
         found.rows += 1
         if found.rows > MAX_ROWS:
             raise Invalid.of("body", Fault.TOO_MANY_ROWS, most=MAX_ROWS)
+        number = place + row_offset
         try:
-            if isinstance(cells, csv.Error):
-                raise Invalid.of("row", Fault.UNREADABLE_CSV, what=cells)
-            values = {name: unguarded(cell.strip()) for name, cell in zip(columns, cells, strict=False)}
-            opted_out |= dict.fromkeys(_opt_out(values, options.country))
-            _check(values, columns, cells)
-            client = _client(values, now, options.country)
+            client, given = _read_row(cells, columns, options, now, opted_out)
             first = found.row_of.setdefault(client.phone_number, number)
             if first != number:
                 raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=first)
             found.clients.append(client)
-            found.given[client.phone_number] = _given(values, options.mode)
+            found.given[client.phone_number] = given
         except Invalid as error:
             found.reject(number, error.errors)
     _leave_out(found, earlier(found.row_of))
@@ -139,10 +137,38 @@ def read_clients(
     return found
 
 
-def _given(values: Mapping[str, str], mode: Mode) -> frozenset[str]:
-    """The fields that a row sets of an existing client. No mode opts anybody in without a word about it."""
-    given = frozenset(name for name, value in values.items() if value)
-    return given | (OPTIONAL_FIELDS - {"opted_out"}) if mode is Mode.REPLACE else given
+def _read_row(
+    cells: Row, columns: Columns, options: ImportOptions, now: datetime, opted_out: dict[str, None]
+) -> tuple[Client, frozenset[str]]:
+    """The client of a row, and the fields that it sets. Raises Invalid with everything that is wrong.
+
+    A number that it opts out is added to `opted_out`, whatever else is wrong. No mode opts anybody in without a word.
+    """
+    if isinstance(cells, FieldError):
+        raise Invalid(cells)
+    values = {name: unguarded(cell.strip()) for name, cell in columns.values(cells).items()}
+    values.pop("opted_out", None)
+    if re.fullmatch(r"[0-9]{3}\.0", values.get("operator", "")):  # as pandas writes it
+        values["operator"] = values["operator"][:3]
+    errors: tuple[FieldError, ...] = ()
+    out: bool | None = None
+    try:
+        out = columns.opted_out(cells)
+    except Invalid as error:
+        errors = error.errors
+    if out:
+        opted_out |= dict.fromkeys(_number(values, options.country))
+    _check(values, columns, cells)
+    texts = {name: value for name, value in values.items() if value}
+    given = frozenset(texts) | ({"opted_out"} if out is not None else set())
+    try:
+        fields = ClientFields(**{"phone_number": "", **texts}, opted_out=bool(out))
+        client = new_client(fields, now, options.country)
+    except Invalid as error:
+        raise Invalid(*error.errors, *errors) from error
+    if errors:
+        raise Invalid(*errors)
+    return client, given | (OPTIONAL_FIELDS - {"opted_out"}) if options.mode is Mode.REPLACE else given
 
 
 def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
@@ -166,64 +192,24 @@ def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:
     found.opt_outs = [number for number in numbers if number not in good]
 
 
-def _opt_out(values: dict[str, str], country: str) -> set[str]:
-    """The number that a row opts out, even if something else in the row is wrong."""
-    if not _FLAGS.get(values.get("opted_out", "").lower()):
-        return set()
+def _number(values: Mapping[str, str], country: str) -> set[str]:
+    """The number of a row, none if it cannot be read."""
     try:
         return {normalize_phone(values.get("phone_number", ""), country)}
     except Invalid:
         return set()
 
 
-def _delimiter(text: str) -> str:
-    header = text.lstrip("\r\n").partition("\n")[0]
-    return ";" if header.count(";") > header.count(",") else ","
+def _columns(lines: Iterator[tuple[int, Row]]) -> Columns:
+    header = next((cells for _, cells in lines if not (isinstance(cells, list) and is_blank(cells))), [])
+    if isinstance(header, FieldError):
+        raise Invalid(FieldError("header", header.fault, header.values))
+    return columns_of(header)
 
 
-def _numbered(lines: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    for number in itertools.count(1):
-        try:
-            yield number, next(lines)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield number, error
-
-
-def _columns(lines: Iterator[tuple[int, list[str] | csv.Error]]) -> list[str]:
-    header = next((cells for _, cells in lines if isinstance(cells, csv.Error) or any(cells)), [])
-    if isinstance(header, csv.Error):
-        raise Invalid.of("header", Fault.UNREADABLE_CSV, what=header)
-    names = [name.strip().lower() for name in header]
-    while names and not names[-1]:
-        names.pop()
-    unknown = [name for name in names if name not in COLUMNS and name not in IGNORED_COLUMNS]
-    errors = [FieldError("header", Fault.UNKNOWN_COLUMN, {"name": repr(name[:80])}) for name in unknown[:20]]
-    errors += [FieldError("header", Fault.COLUMN_TWICE, {"name": name}) for name in COLUMNS if names.count(name) > 1]
-    if "phone_number" not in names:
-        errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(COLUMNS)}))
-    if errors:
-        raise Invalid(*errors)
-    return names
-
-
-def _check(values: Mapping[str, str], columns: list[str], cells: list[str]) -> None:
-    if any(cells[len(columns) :]):
-        raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns))
+def _check(values: Mapping[str, str], columns: Columns, cells: list[str]) -> None:
+    if any(cell.strip() for cell in cells[len(columns.names) :]):
+        raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns.names))
     for name, value in values.items():
         if len(value) > _MAX_CELL:
             raise Invalid.of(name, Fault.CELL_TOO_LONG, most=_MAX_CELL)
-
-
-def _client(values: dict[str, str], now: datetime, country: str) -> Client:
-    opted_out = _FLAGS.get(values.get("opted_out", "").lower())
-    errors = () if opted_out is not None else (FieldError("opted_out", Fault.NOT_A_FLAG),)
-    texts = {name: value for name, value in values.items() if name in COLUMNS and value and name != "opted_out"}
-    try:
-        client = new_client(ClientFields(**{"phone_number": "", **texts}, opted_out=bool(opted_out)), now, country)
-    except Invalid as error:
-        raise Invalid(*error.errors, *errors) from error
-    if errors:
-        raise Invalid(*errors)
-    return client

@@ -38,6 +38,7 @@ _OF_TWO_COUNTRIES = re.compile(r"1[3-9][0-9]{9}")
 _ALLOWED = re.compile(r"\+?[0-9() .\-/]+")
 _RUSSIAN = re.compile(r"[78][0-9]{10}")
 _OF_FILMS = range(7_700_900_000, 7_700_901_000)
+_SIGNS = str.maketrans("", "", " ()-\u00a0")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -61,8 +62,11 @@ def check_shape(text: str) -> str:
 def _normalized(text: str, country: str) -> str:
     if country:
         check_country(country)
+    quick = _quick(text, country)
+    if quick:
+        return quick
     if _E164.fullmatch(text):
-        return text if _is_russian_mobile(text) else _international(text)
+        return _international(text)
     written = cleaned(text)
     return _international(written) if written.startswith("+") else _national(written, country)
 
@@ -229,18 +233,38 @@ def _e164(number: PhoneNumber) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _is_russian_mobile(text: str) -> bool:
-    """The same as the library says, in a fiftieth of the time: most numbers of an import are these."""
-    return _russian_mobile().fullmatch(text) is not None
+def _quick(text: str, country: str) -> str:
+    """A mobile that is written in one of the usual ways, "" for any other number.
+
+    The same as the library says, in a twentieth of the time: most numbers of an import are these.
+    """
+    plain = text.translate(_SIGNS)
+    if country in ("", "RU") and _RUSSIAN.fullmatch(plain) and _is_mobile("7", plain[1:]):
+        return "+7" + plain[1:]
+    if _E164.fullmatch(plain) and "(" not in text:
+        for length in (1, 2, 3):
+            if _is_mobile(plain[1 : 1 + length], plain[1 + length :]):
+                return plain
+    return ""
 
 
-@lru_cache(maxsize=1)
-def _russian_mobile() -> re.Pattern[str]:
+def _is_mobile(code: str, national: str) -> bool:
+    """Whether it is a mobile of the country that has the code first, and could not be meant otherwise."""
+    mobile, prefix = _mobiles(code)
+    return mobile is not None and bool(mobile.fullmatch(national)) and not (prefix and prefix.match(national))
+
+
+@lru_cache(maxsize=1024)
+def _mobiles(code: str) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+    """How mobiles of a country are made, and what is dialled before them at home."""
     import phonenumbers
 
-    plan = phonenumbers.PhoneMetadata.metadata_for_region("RU", None)
-    mobile = plan.mobile.national_number_pattern if plan and plan.mobile else None
-    return re.compile(rf"\+7(?:{mobile or '(?!)'})")
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
+    plan = phonenumbers.PhoneMetadata.metadata_for_region(regions[0], None) if regions else None
+    if plan is None or plan.mobile is None or not plan.mobile.national_number_pattern:
+        return None, None
+    prefix = plan.national_prefix_for_parsing
+    return re.compile(plan.mobile.national_number_pattern), re.compile(prefix) if prefix else None
 
 
 def _invalid(number: PhoneNumber) -> Invalid:

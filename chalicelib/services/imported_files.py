@@ -49,6 +49,16 @@ class ImportedFile:
         return sum(part.rejected for part in self.parts)
 
     @property
+    def other_channels(self) -> int:
+        """Rows that are addresses of mail or push, and no numbers."""
+        return sum(part.other_channels for part in self.parts)
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """The columns that no field is."""
+        return self.first.left_out
+
+    @property
     def done(self) -> int:
         return sum(part.done for part in self.parts)
 

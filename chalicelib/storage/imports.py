@@ -56,6 +56,8 @@ class Import:
     part_of: str = ""  # the import of the file's first part
     row_offset: int = 0
     parts: int = 1
+    other_channels: int = 0  # rows of Pinpoint that are addresses of mail or push
+    left_out: Sequence[str] = ()  # columns
 
     @property
     def accepted(self) -> int:
@@ -81,7 +83,7 @@ class Import:
 
 
 _FACTS = ("created_by", "rows", "rejected", "errors", "chunks", "opt_out_chunks", "mode", "allow_opt_in", "country")
-_FACTS_OF_A_PART = ("part_of", "row_offset", "parts")
+_FACTS_OF_A_PART = ("part_of", "row_offset", "parts", "other_channels", "left_out")
 _COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
 
 
@@ -126,6 +128,8 @@ class ImportRepository:
             part_of=part.of,
             row_offset=part.row_offset,
             parts=part.parts,
+            other_channels=file.other_channels,
+            left_out=file.left_out,
         )
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         scope = _scope(import_id)

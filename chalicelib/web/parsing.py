@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ..domain.errors import FieldError, Invalid, Malformed
 from ..domain.faults import Fault
+from ..domain.file_texts import text_of
 from .problems import TooLarge, UnsupportedMedia
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,6 +22,15 @@ MAX_JSON = 256 * 1024  # bytes
 CSV = "text/csv"
 # Lambda takes 6 MB, in which every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
 MAX_CSV = 5_000_000  # bytes
+_FILES = (
+    CSV,
+    "text/plain",
+    "text/tab-separated-values",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/gzip",
+)
+MOST_UNPACKED = 25_000_000  # bytes of such a file that comes compressed
 _MAX_DIGITS = 400  # of a number in JSON; any double has fewer
 _MAX_ERRORS = 50
 _MAX_NAME = 100
@@ -53,7 +64,9 @@ def check_content_type(header: str, wanted: str) -> None:
     """Raises UnsupportedMedia if the content type is another; UTF-8 is the one charset."""
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     charsets = [value.strip('"') for name, _, value in (one.partition("=") for one in parameters) if name == "charset"]
-    if kind != wanted or any(charset not in ("utf-8", "utf8") for charset in charsets):
+    if kind in _FILES and wanted == CSV:
+        return
+    if kind != wanted or (any(charset not in ("utf-8", "utf8") for charset in charsets)):
         raise UnsupportedMedia(Fault.WRONG_CONTENT_TYPE, kind=wanted)
 
 
@@ -65,6 +78,18 @@ def read_text(raw: bytes, limit: int) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Malformed(Fault.BODY_NOT_UTF8, place=error.start) from error
+
+
+def read_file(raw: bytes, limit: int, content_type: str) -> str:
+    """An uploaded file as text, whose charset is found out unless the content type says one other than UTF-8.
+
+    Raises TooLarge if it has more than `limit` bytes, packed or not, and Invalid if it is no text.
+    """
+    if len(raw) > limit:
+        raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
+    charset = re.search(r"charset=\"?([A-Za-z0-9_.:-]{1,40})", content_type, re.IGNORECASE)
+    told = charset[1].lower() if charset else ""
+    return text_of(raw, "" if told in ("utf-8", "utf8") else told, MOST_UNPACKED)[0]
 
 
 def read_json(raw: bytes) -> Any:

@@ -17,10 +17,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from chalicelib.domain.csv_rows import rows_of, separator_of
+from chalicelib.domain.errors import FieldError, Invalid
+from chalicelib.domain.file_texts import text_of
+from chalicelib.domain.json_rows import is_json_lines
 from infra.local.api_client import CallFailed, RunningService
 
 ROWS_AT_ONCE = 50_000
 BYTES_AT_ONCE = 4_000_000  # below what the API takes at once, which is 5 MB
+JSON_LINES_AT_ONCE = 5_000  # of which each may have some hundred bytes
 _SHOWN = 20  # rejected rows that are shown where no report is asked for
 _POLL = 0.3
 _BOUND = 900.0  # seconds that one part may take
@@ -38,10 +43,12 @@ class Part:
 
 def parts_of(text: str) -> Iterator[Part]:
     """The file in parts that the API takes at once. A row that spans several lines stays whole."""
-    sample = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = ";" if sample.count(";") > sample.count(",") else ","
-    lines = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1)
-    header_at, header = next(((number, cells) for number, cells in lines if any(cells)), (1, []))
+    if is_json_lines(text):
+        yield from _parts_of_json_lines(text)
+        return
+    delimiter = separator_of(text)
+    lines = iter(_rows(text, delimiter))
+    header_at, header = next(((number, cells) for number, cells in lines if any(map(str.strip, cells))), (1, []))
     first = header_at + 1
     while rows := list(_some(lines)):
         buffer = io.StringIO()
@@ -52,6 +59,21 @@ def parts_of(text: str) -> Iterator[Part]:
         first += len(rows)
     if first == header_at + 1:
         yield Part(text, 0, 0)
+
+
+def _parts_of_json_lines(text: str) -> Iterator[Part]:
+    lines = text.splitlines(keepends=True)
+    for start in range(0, len(lines), JSON_LINES_AT_ONCE):
+        some = lines[start : start + JSON_LINES_AT_ONCE]
+        yield Part("".join(some), len(some), start)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows with their numbers. Raises Invalid if a quotation mark is never closed."""
+    for number, cells in rows_of(text, delimiter):
+        if not isinstance(cells, list):
+            raise Invalid(FieldError(f"row {number}", cells.fault, cells.values))
+        yield number, cells
 
 
 def _some(lines: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
@@ -95,8 +117,8 @@ def run(
 ) -> bool:
     """Import a file; whether every row was good. CallFailed where it cannot go on, with what was done so far kept."""
     try:
-        parts = list(parts_of(file.read_text("utf-8-sig")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        parts = list(parts_of(text_of(file.read_bytes())[0]))
+    except (OSError, Invalid) as error:
         raise CallFailed(f"{file}: {error}") from error
     service = Service.found(environ, "import")
     began = time.monotonic()
@@ -151,7 +173,7 @@ def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 where every row is in, 1 where some were rejected, 2 where the import could not go on."""
     parser = argparse.ArgumentParser(prog="import_clients", description=__doc__)
-    parser.add_argument("file", type=Path, help="CSV: UTF-8, comma or semicolon, a header with phone_number")
+    parser.add_argument("file", type=Path, help="CSV with a header, or JSON lines")
     parser.add_argument("--report", type=Path, help="a CSV file to write all rejected rows and fields to")
     parser.add_argument(
         "--mode", choices=("update", "replace"), default="update", help="what happens to fields without a value"

@@ -14,7 +14,7 @@ from chalicelib.storage.imports import _error_cells, _row_error
     [
         RowError(2, "phone_number", Fault.PHONE_NUMBER),
         RowError(3, "tag", Fault.TOO_LONG, {"most": "64"}),
-        RowError(4, "header", Fault.UNKNOWN_COLUMN, {"name": "'{\"a\"}'"}),
+        RowError(4, "header", Fault.COLUMN_TWICE, {"name": "'{\"a\"}'"}),
     ],
 )
 def test_a_rejected_row_is_read_as_it_was_stored(error: RowError) -> None:

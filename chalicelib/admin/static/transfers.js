@@ -3,10 +3,21 @@
 
 // -- import
 
+const isSepLine = (line) => /^\uFEFF?"?sep=.?"?\s*$/i.test(line);
+const isHeader = (line) => /[\p{L}\p{N}]/u.test(line) && !isSepLine(line);
+
+// Comma, semicolon or tab: what the header has most of, or what a line sep= says.
+function separatorOf(text) {
+  const lines = text.slice(0, 100_000).split(/\r\n|\n|\r/);
+  const told = lines.find((line) => /[\p{L}\p{N}]/u.test(line));
+  if (told && isSepLine(told)) return /sep=(.)/i.exec(told)?.[1] ?? ",";
+  const count = (sign) => (lines.find(isHeader) ?? "").split(sign).length;
+  return [",", ";", "\t"].reduce((best, sign) => (count(sign) > count(best) ? sign : best));
+}
+
 // Where rows end, as a CSV reader sees it: not at a line break within quotes.
 function rowEnds(text) {
-  const first = text.replace(/^[\r\n]+/, "").split(/[\r\n]/, 1)[0];
-  const delimiter = first.split(";").length > first.split(",").length ? ";" : ",";
+  const delimiter = separatorOf(text);
   const ends = [];
   let quoted = false;
   let fresh = true; // at the beginning of a value, where a quote opens
@@ -33,8 +44,9 @@ function rowEnds(text) {
 function partsOf(text, most) {
   if (text.length <= most) return [{ text, offset: 0 }];
   const ends = rowEnds(text);
-  const headerAt = ends.findIndex((end, row) => text.slice(row ? ends[row - 1] : 0, end).trim() !== "");
-  const header = text.slice(headerAt ? ends[headerAt - 1] : 0, ends[headerAt]);
+  const headerAt = ends.findIndex((end, row) => isHeader(text.slice(row ? ends[row - 1] : 0, end)));
+  const json = text.trimStart().startsWith("{"); // JSON lines have no header
+  const header = json ? "" : text.slice(headerAt ? ends[headerAt - 1] : 0, ends[headerAt]);
   const parts = [];
   let start = 0;
   let startRow = 0;
@@ -42,18 +54,31 @@ function partsOf(text, most) {
     const last = row === ends.length - 1;
     if (!last && (row <= headerAt || ends[row + 1] - start <= most)) return;
     const rows = text.slice(start, end);
-    parts.push(parts.length ? { text: header + rows, offset: startRow - 1 } : { text: rows, offset: 0 });
+    parts.push(parts.length ? { text: header + rows, offset: json ? startRow : startRow - 1 } : { text: rows, offset: 0 });
     start = end;
     startRow = row + 1;
   });
   return parts;
 }
 
+// The text of a file, unpacked if it is compressed; its encoding is found out as domain/file_texts.py does it.
 async function decoded(file) {
+  let bytes = new Uint8Array(await file.arrayBuffer());
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return null;
+    const sample = bytes.slice(0, 200_000);
+    const beyond = new TextDecoder("windows-1251").decode(sample.filter((byte) => byte >= 0x80));
+    const cyrillic = beyond.match(/[\u0401-\u0491\u2116\xab\xbb\u2013\u2014]/g)?.length ?? 0;
+    const words = new TextDecoder("windows-1252").decode(sample).match(/[^\0-\x7f]{2,}/g)?.join("").length ?? 0;
+    const russian = cyrillic * 10 >= beyond.length * 9 && words * 2 >= beyond.length;
+    return new TextDecoder(russian ? "windows-1251" : "windows-1252").decode(bytes);
   }
 }
 
@@ -83,12 +108,11 @@ function complain(form, text) {
 }
 
 async function upload(form) {
-  const { most, none, encoding, large, sending, parts: mostParts } = form.dataset;
+  const { most, none, large, sending, parts: mostParts } = form.dataset;
   const status = form.querySelector("[data-status]");
   const [file] = form.elements.file.files;
   if (!file) return complain(form, none);
   const text = await decoded(file);
-  if (text === null) return complain(form, encoding);
   const parts = partsOf(text, Number(most));
   if (parts.length > Number(mostParts)) return complain(form, large);
   let begun; // where the first part is followed

@@ -7,13 +7,14 @@ import re
 import time
 from pathlib import Path
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.faults import Fault
-from chalicelib.domain.phone_numbers import check_country, normalize_phone
+from chalicelib.domain.phone_numbers import _quick, check_country, normalize_phone
 
 CASES = Path(__file__).parents[2] / "cases"
 NUMBER = "+79161234567"
@@ -197,11 +198,22 @@ def test_any_text_is_refused_or_becomes_a_number(text: str, country: str) -> Non
     assert normalize_phone(number) == normalize_phone(number, "FR") == number
 
 
-@given(st.integers(0, 10**10 - 1))
-def test_a_russian_mobile_is_known_without_the_library_as_with_it(digits: int) -> None:
-    """The short way must answer what the long one does."""
-    plain = f"+7{digits:010d}"
-    assert result(plain) == result(f"{plain[:4]} {plain[4:]}")
+@given(
+    st.sampled_from(
+        ["7", "79", "8", "49", "4915", "44", "4474", "1", "1212", "52", "521", "54", "549", "39", "86", "55"]
+    ),
+    st.integers(0, 10**10 - 1),
+    st.integers(6, 11),
+)
+def test_a_mobile_is_known_without_the_library_as_with_it(begins: str, digits: int, length: int) -> None:
+    """The quick way must answer what the long one does."""
+    plain = f"+{begins}{digits:0{length}d}"[:16]
+    number = phonenumbers.parse(plain, None) if begins != "8" else None
+    quick = _quick(plain, "")
+    if quick:
+        assert number is not None
+        assert phonenumbers.is_valid_number(number)
+        assert quick == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def test_a_hundred_thousand_numbers_take_no_time() -> None:

@@ -1,0 +1,230 @@
+"""Files as other programs write them: what is read of each, and what is said of what cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.faults import Fault
+from chalicelib.domain.file_texts import text_of
+from chalicelib.domain.imports import ClientFile, ImportOptions, read_clients
+
+CASES = Path(__file__).parents[2] / "cases"
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def read(raw: bytes | str, country: str = "") -> ClientFile:
+    """What a file holds."""
+    text, _ = text_of(raw.encode() if isinstance(raw, str) else raw)
+    return read_clients(text, NOW, ImportOptions(country=country))
+
+
+def case(name: str, country: str = "") -> ClientFile:
+    return read((CASES / name).read_bytes(), country)
+
+
+def numbers(file: ClientFile) -> list[str]:
+    return [client.phone_number for client in file.clients]
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("12_excel_cp1251_semicolon.csv", ["клиент", "вип"]),
+        ("13_excel_unicode_text_utf16.txt", ["клиент"]),
+        ("14_excel_sep_line.csv", ["vip"]),
+        ("20_tsv.csv", ["vip"]),
+    ],
+)
+def test_a_spreadsheets_encodings_and_separators_are_found_out(name: str, tags: list[str]) -> None:
+    """Whatever the language of the spreadsheet."""
+    file = case(name)
+    assert ([client.tag for client in file.clients], file.errors) == (tags, [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251"])
+def test_russian_words_stay_what_they_are(encoding: str) -> None:
+    """In every encoding that a file may have."""
+    tag = "Постоянный клиент"
+    (client,) = read(f"phone_number\ttag\r\n+79161234567\t{tag}\r\n".encode(encoding)).clients
+    assert client.tag == tag
+
+
+@pytest.mark.parametrize("tag", ["Café", "Müller & Söhne", "señor", "naïve façade"])
+def test_western_words_are_not_taken_for_russian_ones(tag: str) -> None:
+    """Their letters beyond ASCII stand alone among others."""
+    raw = f"phone_number,tag\n+79161234567,{tag}\n".encode("cp1252")
+    assert text_of(raw)[1] == "cp1252"
+    assert read(raw).clients[0].tag == tag
+
+
+def test_a_byte_order_mark_may_come_twice() -> None:
+    """As it does if a file is saved and saved again."""
+    assert numbers(read("\ufeff\ufeffphone_number\n+79161234567\n")) == ["+79161234567"]
+
+
+def test_an_encoding_can_be_told() -> None:
+    """And one that does not fit is named."""
+    raw = "phone_number,tag\n+79161234567,мир\n".encode("koi8-r")
+    assert "мир" in text_of(raw, "koi8-r")[0]
+    for wrong in ("utf-8", "no-such-encoding"):
+        with pytest.raises(Invalid) as caught:
+            text_of(raw, wrong)
+        assert caught.value.errors[0].fault is Fault.NOT_IN_ENCODING
+
+
+def test_gzip_is_unpacked_within_bounds() -> None:
+    """A small file that unpacks to a huge one is refused before it is unpacked."""
+    raw = gzip.compress(b"phone_number\n+79161234567\n")
+    assert numbers(read(raw)) == ["+79161234567"]
+    with pytest.raises(Invalid) as caught:
+        text_of(gzip.compress(b"0" * 1_000_001), most=1_000_000)
+    assert caught.value.errors[0].fault is Fault.FILE_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b"PK\x03\x04xl/", "ZIP"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\xd0\xcf\x11\xe0", "xls"),
+        (b"\x1f\x8bno", "gzip"),
+        (b"number\0tag\n", "bin"),
+    ],
+)
+def test_another_kind_of_file_is_named(raw: bytes, kind: str) -> None:
+    """And what to do."""
+    with pytest.raises(Invalid) as caught:
+        text_of(raw)
+    (error,) = caught.value.errors
+    assert error.fault is Fault.NOT_A_TEXT_FILE
+    assert kind in str(error.values["kind"])
+
+
+def test_an_unclosed_quotation_mark_is_named_with_what_was_not_read() -> None:
+    """Rows once vanished without a word."""
+    file = case("28_unclosed_quote_small.csv")
+    (error,) = file.errors
+    assert (error.row, error.fault, error.values) == (3, Fault.UNCLOSED_QUOTE, {"lines": 1000})
+    assert numbers(file) == ["+79162790001"]
+
+
+def test_a_quotation_mark_that_another_one_closes_far_below_is_named_too() -> None:
+    """What stands between is one cell then, and what comes after is read."""
+    file = read('phone_number,tag\n+79160000001,"a\n+79160000002,b\n+79160000003,"c"\n+79160000004,d\n')
+    (error,) = file.errors
+    assert (error.row, error.fault, error.values) == (2, Fault.UNCLOSED_QUOTE, {"lines": 2})
+    assert numbers(file) == ["+79160000004"]
+
+
+def test_a_rest_of_a_file_that_is_longer_than_a_cell_may_be_is_named() -> None:
+    """The reader's own limit must not hide it."""
+    text = 'phone_number,tag\n+79160000001,"a\n' + "".join(f"+7916{n:07d},t\n" for n in range(20_000))
+    (error,) = read(text).errors
+    assert (error.row, error.values) == (2, {"lines": 20_000})
+
+
+def test_pinpoints_endpoints_are_read_from_csv_and_json_lines() -> None:
+    """SMS only; the others are counted."""
+    for name, others in (("07_pinpoint.csv", 1), ("08_pinpoint.jsonl", 0)):
+        file = case(name)
+        assert (file.rows, file.other_channels, file.errors) == (2, others, [])
+        assert [client.opted_out for client in file.clients] == [False, True]
+        assert file.clients[0].timezone == "Europe/Moscow"
+        assert "User.UserId" in file.left_out
+
+
+def test_a_line_that_is_no_json_object_is_rejected_by_its_number() -> None:
+    """And the others are read."""
+    file = read('{"phone_number": "+79160000001", "opted_out": true}\nno\n[1]\n\n{"phone_number": 79160000002}\n')
+    assert [error.row for error in file.errors] == [2, 3]
+    assert [(one.phone_number, one.opted_out) for one in file.clients] == [
+        ("+79160000001", True),
+        ("+79160000002", False),
+    ]
+
+
+def test_exports_of_other_programs_are_read_by_their_headers() -> None:
+    """And columns that no field is are left out, and named."""
+    mailchimp = case("02_mailchimp.csv", "US")
+    assert numbers(mailchimp) == ["+79160100003", "+12125550147"]
+    assert {"Email Address", "TAGS"} <= set(mailchimp.left_out)
+    onesignal = case("06_onesignal.csv")
+    assert [client.opted_out for client in onesignal.clients] == [False, True]
+    google = case("10_google_contacts.csv")
+    assert numbers(google) == ["+79160100015"]
+    assert [error.fault for error in google.errors] == [Fault.PHONE_TWO_NUMBERS]
+    assert case("17_pandas_floats.csv").errors == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Phone Number",
+        "PHONE",
+        "Mobile",
+        "SMS",
+        "Address",
+        "Телефон",
+        "номер телефона",
+        "Phone 1 - Value",
+        "Handynummer",
+    ],
+)
+def test_a_column_of_numbers_has_many_names(header: str) -> None:
+    """In the languages and spellings that exports have."""
+    assert numbers(read(f"x,{header}\n1,+79161234567\n")) == ["+79161234567"]
+
+
+def test_the_column_of_mobiles_is_taken_before_any_other_phone() -> None:
+    """The other is left out, and named."""
+    file = read("Phone,Mobile\n+74951234567,+79161234567\n")
+    assert (numbers(file), file.left_out) == (["+79161234567"], ["Phone"])
+
+
+def test_opted_out_comes_in_the_words_of_peoples_files() -> None:
+    """An empty cell says nothing; a word that nobody knows rejects its row."""
+    file = case("29_optout_words.csv")
+    assert file.errors == []
+    out = {client.phone_number[-2:] for client in file.clients if client.opted_out}
+    assert {"00", "02", "04", "05", "07", "09", "11"} <= out
+    assert out.isdisjoint({"01", "03", "06", "08", "10", "12"})
+    (error,) = read("phone_number,opted_out\n+79161234567,perhaps\n").errors
+    assert (error.field, error.values) == ("opted_out", {"value": "'perhaps'"})
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "opted_out"),
+    [
+        ("subscribed", "no", True),
+        ("subscribed", "yes", False),
+        ("Subscribed", "unsubscribed", True),
+        ("OptOut", "ALL", True),
+        ("OptOut", "NONE", False),
+        ("EndpointStatus", "INACTIVE", True),
+        ("EndpointStatus", "ACTIVE", False),
+        ("unsubscribed", "1", True),
+        ("Отписан", "да", True),
+    ],
+)
+def test_a_column_may_say_who_is_subscribed(header: str, cell: str, opted_out: bool) -> None:
+    """Then yes means no opt-out."""
+    (client,) = read(f"phone_number,{header}\n+79161234567,{cell}\n").clients
+    assert client.opted_out is opted_out
+
+
+def test_of_two_columns_one_opt_out_is_enough() -> None:
+    """Whichever says so."""
+    text = "phone_number,OptOut,EndpointStatus\n+79160000001,NONE,INACTIVE\n+79160000002,ALL,ACTIVE\n"
+    assert [client.opted_out for client in read(text).clients] == [True, True]
+
+
+def test_blank_rows_and_empty_columns_are_passed_over() -> None:
+    """Row numbers are the spreadsheet's all the same."""
+    file = case("23_blank_and_trailing.csv")
+    assert numbers(file) == ["+79160230001", "+79160230003"]
+    assert [(error.row, error.field) for error in file.errors] == [(8, "row"), (9, "phone_number")]
