@@ -39,6 +39,14 @@ def dispatcher(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
     return workers.dispatch(event.to_dict(), event.context)
 
 
+# Receipts come one by one and are written many at once, so that a bucket of the ledger is written as seldom as can be.
+@app.on_sqs_message(
+    queue=settings.receipt_queue, name="receiver", batch_size=1000, maximum_batching_window_in_seconds=5
+)
+def receiver(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
+    return workers.receive(event.to_dict(), event.context)
+
+
 # Ten hints, which are for up to a hundred messages.
 @app.on_sqs_message(queue=settings.send_queue, name="sender", batch_size=10, maximum_batching_window_in_seconds=1)
 def sender(event: SQSEvent) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from .services.messages import MessageService
 from .services.overviews import OverviewService
 from .services.previews import PreviewService
 from .services.readiness import ReadinessService
+from .services.receiving.links import ReceiptLinks
 from .services.reports import ReportService
 from .services.sending.calls import Caller
 from .services.sending.claims import Claims
@@ -72,6 +73,8 @@ from .storage.walks import WalkRepository
 
 if TYPE_CHECKING:
     from .emails.post import Post
+    from .services.receiving.gate import ReceiptGate
+    from .services.receiving.receiver import Receiver
     from .services.trials import Tester, TrialService
 
 
@@ -104,6 +107,9 @@ class Services:
     feeder: Feeder
     dispatcher: Dispatcher
     delivery: Delivery
+    receiver: Callable[[], Receiver]  # only its own function needs it, and only the API the gate
+    receipt_gate: Callable[[], ReceiptGate]
+    receipt_links: ReceiptLinks
 
 
 def create_post(settings: Settings) -> Post:
@@ -145,12 +151,15 @@ def build(
     heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
+    receipt_queue = Queue(sqs, settings.receipt_queue, backoff)
     dead_letters = Queue(sqs, settings.send_dead_letter_queue, backoff)
     queues = {
         "dispatch": dispatch_queue,
         "dispatch-dead": Queue(sqs, settings.dispatch_dead_letter_queue, backoff),
         "send": send_queue,
         "send-dead": dead_letters,
+        "receipts": receipt_queue,
+        "receipts-dead": Queue(sqs, settings.receipt_dead_letter_queue, backoff),
     }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
     states = MailingCache(mailings, clock)
@@ -164,6 +173,7 @@ def build(
     gateways = Gateways([line(name, one) for name, one in made.items()], routes)
     throttle = gateways.throttle
     at_once = AtOnce(executor)
+    links = ReceiptLinks(settings, clients.installation_key)
     feeder = Feeder(
         settings,
         mailings,
@@ -209,6 +219,19 @@ def build(
         return TrialService(TrialRepository(tables), tester(), clock)
 
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
+
+    def receiver() -> Receiver:
+        from .services.receiving.reader import Reader
+        from .services.receiving.receiver import Receiver
+
+        reader = Reader(gateways.by_name, links, clock)
+        return Receiver(reader, mailings, ledger, activity, receipt_queue, dispatch_queue, clock)
+
+    def receipt_gate() -> ReceiptGate:
+        from .services.receiving.gate import ReceiptGate
+
+        return ReceiptGate(gateways.by_name, links, receipt_queue)
+
     return Services(
         settings=settings,
         clock=clock,
@@ -227,7 +250,7 @@ def build(
         ),
         messages=messages,
         histories=HistoryService(mailings, clients, messages),
-        statistics=StatisticsService(mailings),
+        statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
         previews=PreviewService(clients, mailings, throttle, clock),
@@ -281,12 +304,15 @@ def build(
                 rng,
             ),
             gateways,
-            Caller(settings, clients, states, gateways, clock, executor),
+            Caller(settings, clients, states, gateways, clock, executor, links),
             table_pace,
             send_queue,
             clock,
             rng,
         ),
+        receiver=cache(receiver),
+        receipt_gate=cache(receipt_gate),
+        receipt_links=links,
     )
 
 

@@ -40,6 +40,8 @@ class Settings:
     gateway_token_secret: str = ""
     gateway_hosts: str = ""
     gateway_local: bool = False
+    gateway_receipts: bool = False
+    public_url: str = ""
     api_address_prefix: str = ""
     gateway_recognises_ids: bool = False
     gateway_connect_timeout: float = 2.0
@@ -150,9 +152,24 @@ class Settings:
         return f"{self.resource_prefix}-dispatch-dead"
 
     @property
+    def receipt_queue(self) -> str:
+        return f"{self.resource_prefix}-receipts"
+
+    @property
+    def receipt_dead_letter_queue(self) -> str:
+        return f"{self.resource_prefix}-receipts-dead"
+
+    @property
     def queues(self) -> tuple[str, ...]:
         """The names of all queues."""
-        return self.dispatch_queue, self.dispatch_dead_letter_queue, self.send_queue, self.send_dead_letter_queue
+        return (
+            self.dispatch_queue,
+            self.dispatch_dead_letter_queue,
+            self.send_queue,
+            self.send_dead_letter_queue,
+            self.receipt_queue,
+            self.receipt_dead_letter_queue,
+        )
 
 
 def _whole_hour(text: str) -> int:
@@ -194,6 +211,12 @@ def _json_or_file(text: str) -> str:
         return Path(text).read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(f"neither JSON nor a file that can be read: {text[:80]!r}") from error
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]{1,300}", text):
+        raise ValueError(text)
+    return text
 
 
 def _plain_text(text: str) -> str:
@@ -248,6 +271,8 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("gateway_token_secret", "GATEWAY_TOKEN_SECRET", str),
     ("gateway_hosts", "GATEWAY_HOSTS", _list_of_hosts),
     ("gateway_local", "GATEWAY_LOCAL", _true_or_false),
+    ("gateway_receipts", "GATEWAY_RECEIPTS", _true_or_false),
+    ("public_url", "PUBLIC_URL", _address),
     ("api_address_prefix", "API_ADDRESS_PREFIX", str),
     ("gateway_recognises_ids", "GATEWAY_RECOGNISES_IDS", _true_or_false),
     ("gateway_connect_timeout", "GATEWAY_CONNECT_TIMEOUT", float),

@@ -89,6 +89,17 @@ GATEWAY_THROTTLED = Metric("GatewayThrottled", COUNT, "Gateway calls answered wi
 GATEWAY_BLOCKED = Metric(
     "GatewayBlocked", COUNT, "Gateway calls whose answer was about the account: key, money, address"
 )
+RECEIPTS_RECEIVED = Metric("ReceiptsReceived", COUNT, "Receipts of the gateway that were read")
+RECEIPTS_DROPPED = Metric(
+    "ReceiptsDropped",
+    COUNT,
+    "Receipts that fit no message, or that nobody can read, by reason",
+    "reason",
+    ("never_sent", "no_message", "unreadable", "wrong_number"),
+)
+MESSAGES_DELIVERED = Metric("MessagesDelivered", COUNT, "Messages that reached the phone, as receipts say")
+MESSAGES_UNDELIVERED = Metric("MessagesUndelivered", COUNT, "Messages that did not reach the phone, as receipts say")
+DELIVERY_LAG = Metric("DeliveryLag", MILLISECONDS, "Time from the gateway's acceptance to the phone, as receipts say")
 LEDGER_BUSY = Metric("LedgerBusy", COUNT, "Writes to the ledger that were throttled and retried")
 CIRCUIT_STATE = Metric("CircuitState", NO_UNIT, "0 while the circuit is closed, 1 open, 2 held; from every tick")
 API_LATENCY = Metric("ApiLatency", MILLISECONDS, "How long requests took, without API Gateway")
@@ -118,6 +129,11 @@ METRICS = (
     GATEWAY_REFUSED,
     GATEWAY_THROTTLED,
     GATEWAY_BLOCKED,
+    RECEIPTS_RECEIVED,
+    RECEIPTS_DROPPED,
+    MESSAGES_DELIVERED,
+    MESSAGES_UNDELIVERED,
+    DELIVERY_LAG,
     LEDGER_BUSY,
     CIRCUIT_STATE,
     API_LATENCY,

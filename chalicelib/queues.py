@@ -95,6 +95,7 @@ class UnitKind(StrEnum):
     PURGE = "purge"  # remove a deleted mailing's ledger
     IMPORT = "import"  # write the clients of an import
     CHECK = "check"  # look at some of the mailings under way
+    RECEIPTS = "receipts"  # count a mailing anew that receipts have changed
     ZONES = "zones"  # have waiting messages follow their clients' zones
 
 

@@ -50,6 +50,12 @@ REASONS: Final = {
         "the secret with the gateway's token is empty or has characters that an HTTP header cannot hold"
     ),
     Reason.NO_AWS_CREDENTIALS: "nobody is signed in to AWS",
+    Reason.NOT_DELIVERED: "not delivered",
+    Reason.PHONE_UNREACHABLE: "the phone could not be reached",
+    Reason.NUMBER_INVALID: "there is no such number",
+    Reason.BLOCKED_BY_CARRIER: "blocked by the carrier",
+    Reason.TAKEN_FOR_SPAM: "taken for spam",
+    Reason.VALIDITY_ENDED: "not delivered in time",
     Reason.NOT_A_MESSAGE: "this is not a message of this service",
     Reason.OTHER: "another reason",
 }
@@ -57,6 +63,7 @@ DETAILED: Final = {
     Reason.ATTEMPTS_USED_UP: "all attempts failed (%(detail)s), last: %(last)s",
     Reason.HTTP: "HTTP %(detail)s",
     Reason.GATEWAY_CODE: "HTTP 200 with code %(detail)s",
+    Reason.NOT_DELIVERED: "not delivered: %(detail)s",
     Reason.ANSWER_UNREADABLE: "no usable answer: %(detail)s",
     Reason.ADAPTER_FAILED: "the gateway adapter failed: %(detail)s",
     Reason.GATEWAY_ANSWER: "the gateway answered %(detail)s",

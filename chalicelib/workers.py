@@ -10,6 +10,7 @@ from .domain.errors import Malformed
 from .domain.heartbeats import Worker
 from .observability import invocation, logger
 from .queues import TRIAL, Unit
+from .services.receiving.received import ReceiptItem
 from .services.sending.batch import Received
 
 BatchAnswer = dict[str, list[dict[str, str]]]
@@ -74,6 +75,17 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
     with invocation("sender", context.aws_request_id):
         services = get_services()
         return _answer(services.delivery.deliver(received, _deadline(services, context)))
+
+
+def receive(event: dict[str, Any], context: Any) -> BatchAnswer:
+    """Apply a batch of the receipt queue."""
+    items = [
+        ReceiptItem(record["messageId"], record["body"], int(record["attributes"]["ApproximateReceiveCount"]))
+        for record in event["Records"]
+    ]
+    with invocation("receiver", context.aws_request_id):
+        services = get_services()
+        return _answer(services.receiver().receive(items, _deadline(services, context)))
 
 
 def _deadline(services: Services, context: Any) -> datetime:

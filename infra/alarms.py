@@ -92,6 +92,13 @@ def _of_queues() -> list[Alarm]:
     send, dispatch = (of_queue(name, waiting) for name in ("send-dead", "dispatch-dead"))
     return [
         Alarm("send-dead-letters", "Messages failed for good: /admin/queues or /api/dead-letters/", send, 0),
+        Alarm(
+            "receipt-dead-letters",
+            "Receipts of the gateway could not be applied",
+            of_queue("receipts-dead", waiting),
+            0,
+        ),
+        Alarm("receipt-queue-age", "The oldest receipt is half an hour old", of_queue("receipts", age), 1800),
         Alarm("dispatch-dead-letters", "Units of the dispatcher failed for good", dispatch, 0),
         # A hint is taken within seconds: what cannot be sent now waits in the ledger.
         Alarm("send-queue-age", "The oldest hint is ten minutes old: senders do not work", of_queue("send", age), 600),

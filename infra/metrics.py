@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib import observability
 
 STACK = "${AWS::StackName}"
-FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender")
+FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender", "receiver")
 TABLES = ("clients", "mailings", "ledger", "users", "settings")
 INDEXES = (
     ("clients", "by_tag"),

@@ -22,7 +22,7 @@ from infra.metrics import (
     of_table,
 )
 
-_QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead")
+_QUEUES = ("send", "dispatch", "send-dead", "dispatch-dead", "receipts", "receipts-dead")
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graphs
 
 
@@ -81,6 +81,13 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         of_service(observability.LEDGER_BUSY),
         of_service(observability.CIRCUIT_STATE, "Maximum"),
     ]
+    lag = [of_service(observability.DELIVERY_LAG, one, one) for one in percentiles]
+    dropped = observability.RECEIPTS_DROPPED
+    receipts = (
+        observability.RECEIPTS_RECEIVED,
+        observability.MESSAGES_DELIVERED,
+        observability.MESSAGES_UNDELIVERED,
+    )
     delays = (observability.START_LATENESS, observability.DISPATCH_LAG, observability.CHECK_ROUND)
     late = [of_service(metric, "Maximum") for metric in delays]
     return [
@@ -90,6 +97,9 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         ("Messages: parked, by reason", [of_service(parked, of=reason) for reason in parked.values]),
         ("Gateway: calls, failures, circuit", gateway),
         ("Gateway: milliseconds", [of_service(observability.GATEWAY_LATENCY, one, one) for one in percentiles]),
+        ("Receipts", [of_service(metric) for metric in receipts]),
+        ("Receipts: dropped, by reason", [of_service(dropped, of=reason) for reason in dropped.values]),
+        ("Receipts: milliseconds to the phone", lag),
         ("Largest delay, milliseconds", late),
         ("API: milliseconds in the function, p95", [of_service(observability.API_LATENCY, "p95")]),
         ("API: errors", [of_service(errors, of=status) for status in errors.values]),

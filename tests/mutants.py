@@ -51,8 +51,8 @@ MUTANTS = (
     Mutant(
         "neighbours: when somebody has written the bucket, write over what they did to the message itself",
         "chalicelib/storage/bucket_writes.py",
-        "or (now and old and now.revision != old.revision)",
-        "or (now and old and now.status.terminal)",
+        "unlike = now.revision != old.revision or",
+        "unlike = now.status.terminal or",
     ),
     Mutant(
         "neighbours: believe what is remembered of a bucket, however old it is",

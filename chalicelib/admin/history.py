@@ -41,4 +41,6 @@ def _names() -> dict[Happening, str]:
         Happening.WRITTEN: _("Message created"),
         Happening.ATTEMPT: _("Gateway call"),
         Happening.MESSAGE: _("Message"),
+        Happening.DELIVERED: _("Delivered"),
+        Happening.UNDELIVERED: _("Not delivered"),
     }

@@ -165,6 +165,7 @@ def _look(request: PageRequest, mailing_id: str) -> Shown:
 
 def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
     state, tally = shown.state, shown.tally
+    told = request.services.statistics.deliveries(state, tally)
     return {
         "shown": shown,
         "mailing": state.mailing,
@@ -178,6 +179,9 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "chart": mailing_results.chart(request, tally),
         "outcomes": mailing_results.outcomes(shown.progress.counts),
         "reasons": mailing_results.reasons(tally),
+        "told": told,
+        "delivery": mailing_results.delivery(told) if told else None,
+        "undelivered": mailing_results.undelivered(told) if told else None,
         "events": mailing_results.events(request, state.mailing, tally),
         "moved": MOVED,
         "shares": charts.shares,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ..domain.counters import Tally
+from ..domain.deliveries import Deliveries
 from ..domain.history import Happening, HistoryEvent, mailing_events
 from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
@@ -79,6 +81,20 @@ def reasons(tally: Tally) -> charts.Bars:
     """Why messages were not sent, or are not yet: of all statuses but sent."""
     named = {f"{status_name(status)}: {reason(cause)}": count for (status, cause), count in tally.by_cause.items()}
     return charts.bars(_("By reason"), _("Reason"), named)
+
+
+def delivery(told: Deliveries) -> charts.Bars:
+    """What became of the messages that were sent, as receipts say."""
+    named = {status_name(word): count for word, count in told.words.items()}
+    return charts.bars(_("Delivery"), _("Delivery"), named)
+
+
+def undelivered(told: Deliveries) -> charts.Bars:
+    """Why messages were not delivered."""
+    named: Counter[str] = Counter()
+    for (cause, permanent), count in told.why.items():
+        named[f"{reason(cause)} ({_('for good')})" if permanent else reason(cause)] += count
+    return charts.bars(_("Why not delivered"), _("Reason"), named)
 
 
 def events(request: PageRequest, mailing: Mailing, tally: Tally) -> list[Event]:

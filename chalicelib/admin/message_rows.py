@@ -9,6 +9,7 @@ from datetime import datetime
 from ..domain.clients import masked_phone
 from ..domain.mailings import Mailing
 from ..domain.messages import Message
+from ..domain.reasons import Cause
 from ..domain.statuses import MessageStatus
 from .formats import number
 from .texts import status_name
@@ -26,9 +27,22 @@ class Row:
         return masked_phone(self.message.phone_number)
 
     @property
+    def status(self) -> str:
+        """Its status, or what became of it after it was sent."""
+        told = self.message.delivery
+        return self.message.status if told is None else "delivered" if told.delivered else "undelivered"
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it has its status."""
+        told = self.message.delivery
+        return told.cause if told else self.message.cause
+
+    @property
     def at(self) -> datetime:
         """When it came into its status."""
-        return self.message.sent_at or self.message.updated_at
+        told = self.message.delivery
+        return told.at if told else self.message.sent_at or self.message.updated_at
 
 
 def rows_of(messages: Iterable[Message]) -> list[Row]:

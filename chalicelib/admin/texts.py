@@ -137,6 +137,10 @@ def status_name(name: str) -> str:
         "missing": _("the gateway does not know it"),
         "unclear": _("no clear answer"),
         "opted-out": _("opted out"),
+        "delivered": _("delivered"),
+        "undelivered": _("not delivered"),
+        "pending": _("on its way"),
+        "no_word": _("no word"),
     }.get(name, name)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import Field, StrictStr
 
+from ..domain.deliveries import Word, word_of
 from ..domain.errors import NotFound
 from ..domain.history import Step
 from ..domain.messages import Attempt, Message, Outcome
@@ -43,6 +44,39 @@ class AttemptView(View):
         )
 
 
+class DeliveryView(View):
+    """What is known of the message's way to the phone, if the gateway gives receipts.
+
+    `word` is `pending`, `delivered`, `undelivered`, or `no_word` if nothing was heard within 73 hours; `at` is when it
+    happened. `permanent` says that no message will ever reach this number. `parts` is the number of SMS parts, and
+    `price` what the gateway took, as far as the receipt told them.
+    """
+
+    word: Word
+    at: MomentOut | None
+    reason: str
+    reason_code: Reason | None
+    reason_detail: str
+    permanent: bool
+    parts: int | None
+    price: str
+
+    @classmethod
+    def of(cls, message: Message, now: datetime) -> DeliveryView | None:
+        """None if the gateway has not accepted it."""
+        word, told = word_of(message, now), message.delivery
+        if word is None:
+            return None
+        return cls(
+            word=word,
+            at=told.at if told else None,
+            **reasoned(told.cause if told else None),
+            permanent=told is not None and told.permanent,
+            parts=told.parts if told else None,
+            price=told.price if told else "",
+        )
+
+
 class MessageView(View):
     """A message. `start_date` is when it was created, `sending_status` is true once it is sent, `due_at` is the time
     until which it waits, and `phone_number` is the number it goes to.
@@ -61,9 +95,10 @@ class MessageView(View):
     reason_code: Reason | None
     reason_detail: str
     attempts: list[AttemptView]
+    delivery: DeliveryView | None
 
     @classmethod
-    def of(cls, message: Message) -> MessageView:
+    def of(cls, message: Message, now: datetime) -> MessageView:
         return cls(
             id=message.message_id,
             mailing=message.mailing_id,
@@ -76,6 +111,7 @@ class MessageView(View):
             due_at=message.due_at,
             **reasoned(message.cause),
             attempts=[AttemptView.of(attempt) for attempt in message.attempts],
+            delivery=DeliveryView.of(message, now),
         )
 
 
@@ -149,15 +185,18 @@ class MessagePage(View):
 def list_messages(request: Request, query: MessageQuery) -> MessagePage:
     """List messages."""
     page = request.services.messages.search(query.mailing, query.client, query.status, query.place(), query.limit)
+    now = request.services.clock.now()
     return MessagePage(
-        total=page.total, rows=[MessageView.of(message) for message in page.rows], next=query.following(page.cursor)
+        total=page.total,
+        rows=[MessageView.of(message, now) for message in page.rows],
+        next=query.following(page.cursor),
     )
 
 
 @routes.route("GET", "/api/messages/{message_id}", errors=(NotFound,))
 def read_message(request: Request, message_id: str) -> MessageView:
     """Read one message with its attempts."""
-    return MessageView.of(request.services.messages.get(message_id))
+    return MessageView.of(request.services.messages.get(message_id), request.services.clock.now())
 
 
 @routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))

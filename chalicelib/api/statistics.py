@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ..domain.counters import Tally
+from ..domain.deliveries import Deliveries
 from ..domain.errors import NotFound
 from ..domain.mailings import MailingState
 from ..domain.reasons import Reason
@@ -57,13 +58,61 @@ class HourView(View):
     sent: int
 
 
+class DeliveryReasonView(View):
+    """How many messages were not delivered for a reason; `permanent` if no message will ever reach these numbers."""
+
+    reason: str
+    reason_code: Reason
+    permanent: bool
+    count: int
+
+
+class WithinView(View):
+    """How many messages were delivered within so many seconds after they were sent; null for later ones."""
+
+    seconds: int | None
+    count: int
+
+
+class DeliveriesView(View):
+    """What the gateway's receipts have told. `pending`, `delivered`, `undelivered` and `no_word` add up to `sent`.
+
+    `parts` and `prices` (by currency) are sums over the messages whose receipts told them.
+    """
+
+    pending: int
+    delivered: int
+    undelivered: int
+    no_word: int
+    by_reason: list[DeliveryReasonView]
+    within: list[WithinView]
+    parts: int
+    prices: dict[str, float]
+
+    @classmethod
+    def of(cls, told: Deliveries) -> DeliveriesView:
+        reasons = [
+            DeliveryReasonView(reason=reason_text(cause), reason_code=cause.reason, permanent=permanent, count=count)
+            for (cause, permanent), count in told.why.items()
+        ]
+        within = sorted(told.within.items(), key=lambda one: one[0] or float("inf"))
+        return cls(
+            **{str(word): count for word, count in told.words.items()},
+            by_reason=sorted(reasons, key=lambda one: (-one.count, one.reason)),
+            within=[WithinView(seconds=seconds, count=count) for seconds, count in within],
+            parts=told.parts,
+            prices={currency: round(price, 6) for currency, price in told.prices.items()},
+        )
+
+
 class MailingStatisticsView(View):
     """The results of a mailing in detail.
 
     They are exact once the mailing has finished; while it runs, they are a few seconds behind. `by_reason` has the
     messages that were not sent and those that wait. `rate` is in messages per second, from the first to the last sent
     message. `maybe_twice` is how many people may have got the message twice, because it was sent again when it was
-    unclear whether the gateway had sent it; it is 0 if the gateway recognises ids.
+    unclear whether the gateway had sent it; it is 0 if the gateway recognises ids. `delivery` is null if no
+    receipts are wanted and none came.
     """
 
     mailing: str
@@ -75,10 +124,13 @@ class MailingStatisticsView(View):
     last_sent_at: MomentOut | None
     rate: float | None
     maybe_twice: int
+    delivery: DeliveriesView | None
     cost: CostView
 
     @classmethod
-    def of(cls, state: MailingState, tally: Tally, *, ids_recognised: bool) -> MailingStatisticsView:
+    def of(
+        cls, state: MailingState, tally: Tally, told: Deliveries | None, *, ids_recognised: bool
+    ) -> MailingStatisticsView:
         reasons = [
             ReasonView(
                 status=status,
@@ -99,6 +151,7 @@ class MailingStatisticsView(View):
             last_sent_at=tally.last_sent_at,
             rate=round(tally.rate, 3) if tally.rate is not None else None,
             maybe_twice=0 if ids_recognised else tally.maybe_twice,
+            delivery=DeliveriesView.of(told) if told else None,
             cost=CostView.of_mailing(state, tally),
         )
 
@@ -123,6 +176,7 @@ def read_statistics(request: Request) -> OverviewView:
 def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatisticsView:
     """Read the results of a mailing in detail."""
     state, tally = request.services.statistics.detail(mailing_id)
+    told = request.services.statistics.deliveries(state, tally)
     return MailingStatisticsView.of(
-        state, tally, ids_recognised=request.services.gateways.capabilities().recognises_ids
+        state, tally, told, ids_recognised=request.services.gateways.capabilities().recognises_ids
     )

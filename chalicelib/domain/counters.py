@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from .deliveries import is_of_delivery
 from .messages import Message
 from .reasons import Cause, Reason
 from .statuses import COUNTED, IN_TROUBLE, MessageStatus
@@ -123,6 +124,11 @@ class Tally:
     def work(self) -> Counter[str]:
         """What sending has taken so far."""
         return Counter({name: self.counters[name] for name in WORK})
+
+    @property
+    def deliveries(self) -> Counter[str]:
+        """What receipts have told."""
+        return Counter({name: count for name, count in self.counters.items() if is_of_delivery(name)})
 
     @property
     def rate(self) -> float | None:

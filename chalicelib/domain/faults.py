@@ -148,6 +148,7 @@ class Fault(Enum):
     # -- there is none
     NO_SUCH_CLIENT = "there is no client %(name)s"
     NO_SUCH_MAILING = "there is no mailing %(name)s"
+    NO_SUCH_RECEIPTS = "there are no receipts at this address"
     NO_SUCH_MESSAGE = "there is no message %(name)s"
     NO_SUCH_IMPORT = "there is no import %(name)s"
     NO_SUCH_USER = "there is no user %(name)s"
@@ -180,6 +181,7 @@ class Fault(Enum):
 
     # -- on a queue, for who looks into the log
     NOT_A_HINT = "this is not a message of the send queue: %(what)s"
+    NOT_A_RECEIPT = "this is not a message of the receipt queue: %(what)s"
     NOT_A_UNIT = "this is not a message of the dispatch queue: %(what)s"
 
     @property

@@ -70,6 +70,8 @@ class Happening(StrEnum):
     WRITTEN = "written to the ledger"
     ATTEMPT = "attempt"
     MESSAGE = "message"  # came into another status
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,9 @@ def message_events(message: Message) -> Iterator[HistoryEvent]:
                 http_status=attempt.http_status,
             )
         yield replace(change, at=step.at, cause=step.cause)
+    if told := message.delivery:
+        what = Happening.DELIVERED if told.delivered else Happening.UNDELIVERED
+        yield replace(event, at=told.at, what=what, cause=told.cause)
 
 
 def client_events(client: Client) -> Iterator[HistoryEvent]:

@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from .clients import is_client_id
+from .deliveries import Delivery
 from .errors import NotFound
 from .faults import Fault
 from .mailings import OnUnknown, is_mailing_id
@@ -110,6 +111,8 @@ class Message:
     ask: bool = False
     # Which of several gateways it is claimed for.
     gateway: str = ""
+    # What became of it, as the gateway said later. Only messages that were sent have it.
+    delivery: Delivery | None = None
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""

@@ -54,10 +54,29 @@ class Reason(StrEnum):
     TOKEN_SECRET_UNREADABLE = "token_secret_unreadable"  # noqa: S105 - a name
     TOKEN_SECRET_INVALID = "token_secret_invalid"  # noqa: S105 - a name
     NO_AWS_CREDENTIALS = "no_aws_credentials"
+    # Of a delivery, as a receipt tells it.
+    NOT_DELIVERED = "not_delivered"
+    PHONE_UNREACHABLE = "phone_unreachable"
+    NUMBER_INVALID = "number_invalid"
+    BLOCKED_BY_CARRIER = "blocked_by_carrier"
+    TAKEN_FOR_SPAM = "taken_for_spam"
+    VALIDITY_ENDED = "validity_ended"
     # Of a dead letter whose body nobody can read, and of what no other code fits.
     NOT_A_MESSAGE = "not_a_message"
     OTHER = "other"
 
+
+# Why a message was not delivered, as a receipt may say.
+OF_RECEIPTS = frozenset(
+    {
+        Reason.NOT_DELIVERED,
+        Reason.PHONE_UNREACHABLE,
+        Reason.NUMBER_INVALID,
+        Reason.BLOCKED_BY_CARRIER,
+        Reason.TAKEN_FOR_SPAM,
+        Reason.VALIDITY_ENDED,
+    }
+)
 
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 _SMALL_CODE = re.compile(r"-?[0-9]{1,2}")

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from .clients import SHARDS
 from .counters import Tally, counters_of
 from .deadlines import is_over
+from .deliveries import counted as counted_delivery
 from .messages import Message
 from .statuses import MessageStatus
 
@@ -55,6 +56,7 @@ class Walk:
                 counters.update([WAITING] if row.status is MessageStatus.WAITING else [])
                 continue
             counters.update(counters_of(row))
+            counters.update(counted_delivery(row))
             if row.sent_at:
                 sent.append(row.sent_at)
         tally = Tally(counters, min(sent, default=None), max(sent, default=None))

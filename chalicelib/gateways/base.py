@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ..domain.clients import masked_phone
+from ..domain.deliveries import Receipt
 from ..domain.messages import Outcome, gateway_id_for
 from ..domain.reasons import Cause
 from ..domain.sending_rules import Obstacle
@@ -39,7 +40,7 @@ class Outgoing:
 
     `message_id` and `gateway_id` are the same on every attempt: the one is text of letters, digits and a hyphen, the
     other the same as a positive number of 63 bits. `phone_number` is in E.164 form. After `valid_until`, if it is set,
-    nobody wants the message any more.
+    nobody wants the message any more. `receipt_url` is where the gateway may tell what became of it, "" for nowhere.
     """
 
     message_id: str
@@ -47,15 +48,40 @@ class Outgoing:
     phone_number: str
     text: str
     valid_until: datetime | None = None
+    receipt_url: str = ""
 
     @classmethod
-    def of(cls, message_id: str, phone_number: str, text: str, valid_until: datetime | None = None) -> Outgoing:
+    def of(
+        cls,
+        message_id: str,
+        phone_number: str,
+        text: str,
+        valid_until: datetime | None = None,
+        receipt_url: str = "",
+    ) -> Outgoing:
         """The message with this id."""
-        return cls(message_id, gateway_id_for(message_id), phone_number, text, valid_until)
+        return cls(message_id, gateway_id_for(message_id), phone_number, text, valid_until, receipt_url)
 
     def masked(self) -> Outgoing:
-        """The message as people may see it: with most of its number hidden."""
-        return replace(self, phone_number=masked_phone(self.phone_number))
+        """The message as people may see it: with most of its number hidden, and the secret of its address."""
+        hidden = f"https://***?message_id={self.message_id}" if self.receipt_url else ""
+        return replace(self, phone_number=masked_phone(self.phone_number), receipt_url=hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A request in which a gateway tells what became of messages, as it came.
+
+    `query` is what stands after the question mark of its address, `media_type` the Content-Type of its body.
+    `signature` is the gateway's of the whole, made for this `url`, if it signs.
+    """
+
+    gateway: str
+    query: str
+    media_type: str
+    body: str
+    url: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +90,18 @@ class Capabilities:
 
     `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits are of the SMS parts of
     texts, not of messages. `can_be_asked`: it can say whether it has taken a message, by `look_up`.
+    `gives_receipts`: it says later what became of a message, by `read_receipts`.
     """
 
     recognises_ids: bool = False
     counts_parts: bool = False
     can_be_asked: bool = False
+    gives_receipts: bool = False
+
+    @property
+    def tells_later(self) -> bool:
+        """Whether it can be known later if it has taken a message."""
+        return self.can_be_asked or self.gives_receipts
 
 
 class NotNow(Exception):
@@ -94,6 +127,11 @@ class Gateway(Protocol):
         """What it says of itself."""
         ...
 
+    @property
+    def receipt_reply(self) -> str:
+        """The body that it wants its callbacks to be answered with."""
+        ...
+
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over. Whatever happens is an Answer; a gateway raises nothing but what `last_look` raises.
 
@@ -107,6 +145,13 @@ class Gateway(Protocol):
         """Whether the gateway has a message that it may have taken: found, missing or unclear. Raises nothing.
 
         Asked only if it `can_be_asked`.
+        """
+        ...
+
+    def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
+        """The receipts in a callback of the gateway; what is none is left out.
+
+        Raises ValueError, KeyError or TypeError if it cannot be read at all.
         """
         ...
 

@@ -76,6 +76,12 @@ class Asking(Part):
     json_body: dict[str, Any] | None = Field(default=None, alias="json")
 
 
+def _is_one_of(code: str, codes: Sequence[str]) -> bool:
+    if not _CODE.fullmatch(code):
+        return False
+    return any(code.startswith(known[:-1]) if known.endswith("*") else code == known for known in codes)
+
+
 class Condition(Part):
     """Which answers are meant: one of these statuses, one of these codes, something at `has`, an empty list at `empty`.
 
@@ -99,9 +105,7 @@ class Condition(Part):
         return self.empty is None or is_empty_list(content, self.empty)
 
     def _knows(self, code: str) -> bool:
-        if not _CODE.fullmatch(code):
-            return False
-        return any(code.startswith(known[:-1]) if known.endswith("*") else code == known for known in self.code)
+        return _is_one_of(code, self.code)
 
 
 class Rule(Condition):
@@ -182,6 +186,59 @@ class LookUp(Part):
     examples: Annotated[tuple[LookUpExample, ...], Field(min_length=2, max_length=100)]
 
 
+class ReceiptRule(Part):
+    """What a receipt with one of these codes means; with `detail` only if its detail is one of these, too.
+
+    `permanent`: no message will ever reach this number. `temporary`: this one did not.
+    """
+
+    code: Annotated[tuple[Code, ...], Field(min_length=1)]
+    detail: tuple[Code, ...] = ()
+    word: Literal["pending", "delivered", "temporary", "permanent"]
+    reason: Literal[
+        "not_delivered",
+        "phone_unreachable",
+        "number_invalid",
+        "blocked_by_carrier",
+        "taken_for_spam",
+        "validity_ended",
+    ] = "not_delivered"
+
+    def fits(self, code: str, detail: str) -> bool:
+        """Whether a receipt is meant."""
+        return _is_one_of(code, self.code) and (not self.detail or _is_one_of(detail, self.detail))
+
+
+class ReceiptExample(Part):
+    """A callback as the gateway's documentation shows it, `form` or `json`, and the words of its receipts."""
+
+    form: dict[str, str] | None = None
+    json_body: Any = Field(default=None, alias="json")
+    words: tuple[Literal["pending", "delivered", "temporary", "permanent"], ...]
+
+
+class Receiving(Part):
+    """Where things stand in a callback, or in each of the receipts that it has at `each`, and what it means.
+
+    `message_id` is the id that the gateway was given; `{receipt_url}` has it, too. `signature`: how callbacks are
+    signed. `reply` is the body that the gateway wants to be answered.
+    """
+
+    each: Way | None = None
+    message_id: Way = "message_id"
+    code: Way
+    detail: Way | None = None
+    phone: Way | None = None
+    at: Way | None = None
+    parts: Way | None = None
+    price: Way | None = None
+    currency: Way | None = None
+    signature: Literal["twilio"] | None = None
+    reply: Annotated[str, StringConstraints(max_length=100)] = ""
+    rules: Annotated[tuple[ReceiptRule, ...], Field(min_length=1, max_length=50)]
+    examples: Annotated[tuple[ReceiptExample, ...], Field(min_length=1, max_length=50)]
+
+
 class Capabilities(Part):
     """What the gateway says of itself. `counts`: whether its limits are of messages, or of the parts of their texts."""
 
@@ -201,6 +258,7 @@ class Declaration(Part):
     answer: Answering
     examples: Annotated[tuple[Example, ...], Field(min_length=1, max_length=100)]
     look_up: LookUp | None = None
+    receipts: Receiving | None = None
     capabilities: Capabilities = Capabilities()
 
     @model_validator(mode="after")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..domain.errors import FieldError
 from ..domain.faults import Fault
 from .answers import found_at, words_of
+from .declared_receipts import rule_of, singles_of
 from .placeholders import IN_HEADERS, NAMES, PLACEHOLDER, strings_in
 
 if TYPE_CHECKING:
-    from .declaration import Answering, Asking, Condition, Declaration, LookUp, Places, Sample
+    from .declaration import Answering, Asking, Condition, Declaration, LookUp, Places, Receiving, Sample
 
 
 def faults(declaration: Declaration) -> Iterator[FieldError]:
@@ -21,6 +22,8 @@ def faults(declaration: Declaration) -> Iterator[FieldError]:
     yield from _faults_of_examples(declaration)
     if declaration.look_up:
         yield from _faults_of_look_up(declaration.look_up)
+    if declaration.receipts:
+        yield from _faults_of_receipts(declaration, declaration.receipts)
 
 
 def _faults_of_request(declaration: Declaration) -> Iterator[FieldError]:
@@ -102,6 +105,34 @@ def _faults_of_look_up(look_up: LookUp) -> Iterator[FieldError]:
         if rule.outcome == "found" and not (rule.has or rule.code):
             yield FieldError(f"{path}answer.rules.{place}", Fault.DECLARATION_ANY_SUCCESS)
     yield from _faults_of_reading(path, answer, answer.rules, look_up.examples, "unclear", {})
+
+
+def _faults_of_receipts(declaration: Declaration, receiving: Receiving) -> Iterator[FieldError]:
+    used = {
+        name for _, template in _templates("request", declaration.request) for name in PLACEHOLDER.findall(template)
+    }
+    if not used & {"receipt_url", "message_id"} or (receiving.message_id == "message_id" and "receipt_url" not in used):
+        yield FieldError("request", Fault.DECLARATION_LEAVES_OUT, {"name": "{receipt_url}"})
+    if not any(rule.word == "delivered" for rule in receiving.rules):
+        yield FieldError("receipts.rules", Fault.DECLARATION_NO_SUCCESS)
+    for place, rule in enumerate(receiving.rules):
+        if rule.word == "delivered" and any(code.endswith("*") and len(code) < 3 for code in rule.code):
+            yield FieldError(f"receipts.rules.{place}.code", Fault.DECLARATION_ANY_SUCCESS)
+        if rule.detail and receiving.detail is None:
+            yield FieldError("receipts.detail", Fault.REQUIRED)
+    ways = {name: getattr(receiving, name) for name in ("code", "detail", "phone", "at", "parts", "price", "currency")}
+    seen: set[str] = set()
+    for place, example in enumerate(receiving.examples):
+        content = example.form if example.form is not None else example.json_body
+        singles = singles_of(receiving, content)
+        seen |= {name for name, way in ways.items() if way and any(found_at(one, way) for one in singles)}
+        words = tuple(found.word if (found := rule_of(receiving, one)) else "pending" for one in singles)
+        if words != example.words:
+            said = ", ".join(words) or "nothing"
+            yield FieldError(f"receipts.examples.{place}", Fault.DECLARATION_EXAMPLE, {"outcome": said})
+    for name, way in ways.items():
+        if way and name not in seen:
+            yield FieldError(f"receipts.{name}", Fault.DECLARATION_POINTS_NOWHERE)
 
 
 def _faults_of_reading(

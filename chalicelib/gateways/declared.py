@@ -15,14 +15,17 @@ from urllib.parse import quote, unquote_plus, urlencode
 from urllib3.util import parse_url
 
 from ..config import Settings
+from ..domain.deliveries import Receipt
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .answers import found_at
-from .base import Answer, Capabilities, Outgoing
+from .base import Answer, Callback, Capabilities, Outgoing
 from .declaration import OUTCOMES, Asking, Auth, Declaration, Rule
+from .declared_receipts import is_signed_by_twilio, receipts_of
 from .http_adapter import HttpAdapter, retry_after_of, shown
 from .placeholders import PLACEHOLDER, Values, fill, fill_tree
+from .receipts import content_of
 from .tokens import GatewayToken
 from .transport import Reply, Request
 
@@ -87,6 +90,7 @@ class DeclaredGateway(HttpAdapter):
             recognises_ids=said.recognises_ids or self._recognises_ids,
             counts_parts=said.counts == "parts",
             can_be_asked=self._declaration.look_up is not None,
+            gives_receipts=self._receipts and self._declaration.receipts is not None,
         )
 
     def request(self, message: Outgoing, token: str) -> Request:
@@ -123,6 +127,20 @@ class DeclaredGateway(HttpAdapter):
         if rule.outcome == "missing":
             return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY), reply.status)
         return Answer(Outcome.FOUND, None, reply.status)
+
+    @property
+    def receipt_reply(self) -> str:
+        """As the declaration says."""
+        return (self._declaration.receipts and self._declaration.receipts.reply) or super().receipt_reply
+
+    def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
+        """What the declaration makes of a callback. One with a wrong signature has none."""
+        receiving = self._declaration.receipts
+        if receiving is None:
+            return []
+        if receiving.signature and not is_signed_by_twilio(callback, self._token.get()):
+            return []
+        return receipts_of(receiving, content_of(callback), now)
 
     def read(self, reply: Reply) -> Answer:
         """What the first rule says that fits the answer; unknown if none does."""

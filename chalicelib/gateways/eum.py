@@ -81,8 +81,8 @@ class EumGateway(HttpAdapter):
 
     @property
     def capabilities(self) -> Capabilities:
-        """AWS counts parts, and recognises no message that it gets again."""
-        return Capabilities(counts_parts=True)
+        """AWS counts parts, and recognises no message that it gets again. Its events come by a topic."""
+        return Capabilities(counts_parts=True, gives_receipts=self._receipts)
 
     def request(self, message: Outgoing, token: str) -> Request:
         """The call, signed. Raises NoToken if nobody is signed in to AWS."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
+from ..domain.deliveries import Receipt, Word
 from ..domain.messages import Outcome
-from ..domain.reasons import Cause, Reason
-from .base import Answer, Outgoing
+from ..domain.reasons import OF_RECEIPTS, Cause, Reason
+from .base import Answer, Callback, Capabilities, Outgoing
 from .http_adapter import HttpAdapter, shown
+from .receipts import content_of, moment_of, number_of, parts_of, price_of
 from .transport import Reply, Request
 
 _PATH = "/v1/send/"
+_MOST = 1000  # receipts of one callback
 
 
 class HttpGateway(HttpAdapter):
@@ -21,11 +27,22 @@ class HttpGateway(HttpAdapter):
         number = int(message.phone_number.removeprefix("+"))
         body: dict[str, int | str] = {"id": message.gateway_id, "phone": number, "text": message.text}
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        if message.receipt_url:
+            headers["X-Receipt-Url"] = message.receipt_url
         return Request(f"{_PATH}{message.gateway_id}", json.dumps(body).encode(), headers)
 
     def read(self, reply: Reply) -> Answer | None:
         """A 200 has the code of its body."""
         return _answer_of_body(reply.body) if reply.status == 200 else None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It gives receipts where it is told to."""
+        return replace(super().capabilities, gives_receipts=self._receipts)
+
+    def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
+        """As the contract says."""
+        return receipts_in(callback, now)
 
     def shown_request(self, message: Outgoing) -> str:
         """The request line, the header that matters and the body; nothing of the gateway's address but the path."""
@@ -33,6 +50,33 @@ class HttpGateway(HttpAdapter):
         body = {"id": message.gateway_id, "phone": number, "text": message.text}
         headers = {"Authorization": "Bearer ***", "Content-Type": "application/json"}
         return shown(f"POST {_PATH}{message.gateway_id}", headers, body)
+
+
+def receipts_in(callback: Callback, now: datetime) -> list[Receipt]:
+    """The receipts of a callback: one object, or a list of them under `receipts`.
+
+    Raises ValueError, KeyError or TypeError if it cannot be read.
+    """
+    content = content_of(callback)
+    several = content.get("receipts") if isinstance(content, dict) else content
+    return [_receipt(one, now) for one in (several if isinstance(several, list) else [content])[:_MOST]]
+
+
+def _receipt(told: dict[str, Any], now: datetime) -> Receipt:
+    word = Word(told["status"])
+    if word is Word.NO_WORD:
+        raise ValueError("no_word is what is known without a receipt")
+    reason = told.get("reason")
+    return Receipt(
+        str(told["message_id"]),
+        word,
+        moment_of(told.get("at"), now),
+        Cause(Reason(reason)) if reason in OF_RECEIPTS and word is Word.UNDELIVERED else None,
+        told.get("permanent") is True,
+        number_of(told.get("phone")),
+        parts_of(told.get("parts")),
+        price_of(told.get("price"), told.get("currency")),
+    )
 
 
 def _answer_of_body(content: bytes | None) -> Answer:

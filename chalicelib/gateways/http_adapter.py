@@ -16,10 +16,11 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from ..config import Settings
+from ..domain.deliveries import Receipt
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic
-from .base import Answer, Capabilities, LastLook, Outgoing, no_look
+from .base import Answer, Callback, Capabilities, LastLook, Outgoing, no_look
 from .tokens import GatewayToken, NoToken
 from .transport import Limits, NoAnswer, NotSent, Reply, Request, Transport
 
@@ -49,6 +50,7 @@ class HttpAdapter(ABC):
     ) -> None:
         self._token = token or GatewayToken(settings)
         self._recognises_ids = settings.gateway_recognises_ids
+        self._receipts = settings.gateway_receipts
         address = address or settings.gateway_url
         anywhere = trusted or settings.gateway_may_be_local
         # Why this address may not be called, if it may not.
@@ -92,6 +94,16 @@ class HttpAdapter(ABC):
         """Nobody can ask this gateway; see Gateway."""
         del message
         return Answer(Outcome.UNCLEAR)
+
+    @property
+    def receipt_reply(self) -> str:
+        """Whatever it is; see Gateway."""
+        return "OK"
+
+    def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
+        """This gateway gives none; see Gateway."""
+        del callback, now
+        return []
 
     def ask(self, request_with: Callable[[str], Request]) -> Reply | Cause:
         """The answer to a request that sends nothing to anybody, or why there is none.

@@ -28,6 +28,7 @@ OF_A_MESSAGE: Mapping[str, str] = {
     "validity_minutes": "the same in minutes, rounded up",
     "validity_hours_minutes": "the same as hours and minutes, such as 01:30",
     "valid_until": "until when the gateway may go on trying, such as 2026-03-02T18:00:00Z",
+    "receipt_url": "where the gateway tells what became of the message, with its id",
 }
 OF_THE_GATEWAY: Mapping[str, str] = {
     "token": "the gateway's token (GATEWAY_TOKEN, or the secret)",
@@ -75,6 +76,7 @@ _MAKE: Mapping[str, Callable[[Values], str | int]] = {
     "validity_seconds": lambda values: values.validity // timedelta(seconds=1),
     "validity_minutes": _minutes,
     "validity_hours_minutes": lambda values: "{:02}:{:02}".format(*divmod(_minutes(values), 60)),
+    "receipt_url": lambda values: values.message.receipt_url,
     "valid_until": lambda values: (values.now + values.validity).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
 }
 
@@ -105,7 +107,14 @@ def is_choice(template: Any) -> bool:
     return isinstance(template, dict) and template.keys() == CHOICE
 
 
+def is_for_receipts(template: Any) -> bool:
+    """Whether a value stands there only if receipts are wanted."""
+    return isinstance(template, dict) and template.keys() == {"with_receipts"}
+
+
 def _chosen(template: Any, values: Values) -> Any:
+    if is_for_receipts(template):
+        return template["with_receipts"] if values.message.receipt_url else None
     if not is_choice(template):
         return template
     return template["ucs2" if sms_parts(values.message.text).encoding == UCS_2 else "gsm7"]

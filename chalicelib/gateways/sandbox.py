@@ -8,12 +8,15 @@ https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import datetime
 from threading import Lock
+from typing import Any
 
 from ..config import Settings
+from ..domain.deliveries import Receipt
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from .base import Answer, Capabilities, LastLook, Outgoing, no_look
+from .base import Answer, Callback, Capabilities, LastLook, Outgoing, no_look
 
 _PLAYING = "+447700900"
 _KNOWN = 10_000  # messages whose calls are counted
@@ -43,12 +46,27 @@ def played(phone_number: str, nth: int) -> Answer | None:
     return answer if times is None or nth <= times else None
 
 
+# What is told later of a message that was accepted: for these numbers; all others get it.
+RECEIPTS: dict[str, dict[str, Any] | None] = {
+    "008": {"status": "undelivered", "reason": "phone_unreachable"},
+    "009": {"status": "undelivered", "reason": "number_invalid", "permanent": True},
+    "010": None,
+}
+
+
+def played_receipt(phone_number: str) -> dict[str, Any] | None:
+    """What is told later of a message to a number, as the contract of the kind http has it; None for nothing."""
+    ending = phone_number.removeprefix(_PLAYING)
+    return RECEIPTS.get(ending if len(ending) == 3 else "", {"status": "delivered"})
+
+
 class SandboxGateway:
     """Accepts what no number of a play says otherwise of; it recognises ids, and can be asked."""
 
     def __init__(self, settings: Settings, capabilities: Capabilities | None = None) -> None:
         del settings
         self.capabilities = capabilities or Capabilities(recognises_ids=True, can_be_asked=True)
+        self.receipt_reply = ""
         self._lock = Lock()
         self._calls: OrderedDict[int, int] = OrderedDict()
 
@@ -68,6 +86,11 @@ class SandboxGateway:
         if played(message.phone_number, _KNOWN):
             return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY))
         return Answer(Outcome.FOUND)
+
+    def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
+        """It sends nothing, so nothing is delivered."""
+        del callback, now
+        return []
 
     def shown_request(self, message: Outgoing) -> str:
         """Nothing: there is no request."""

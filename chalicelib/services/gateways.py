@@ -80,6 +80,11 @@ class Gateways:
         return list(self) if name is None else [self.named(name)]
 
     @property
+    def by_name(self) -> dict[str, Gateway]:
+        """The gateways by what people call them."""
+        return {shown(name): line.gateway for name, line in self._lines.items()}
+
+    @property
     def names(self) -> list[str]:
         """What people call them."""
         return [shown(name) for name in self._lines]
@@ -121,6 +126,7 @@ class Gateways:
             recognises_ids=all(one.recognises_ids for one in all_say),
             counts_parts=any(one.counts_parts for one in all_say),
             can_be_asked=all(one.can_be_asked for one in all_say),
+            gives_receipts=all(one.gives_receipts for one in all_say),
         )
 
 

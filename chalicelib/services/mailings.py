@@ -58,7 +58,7 @@ class MailingService:
         capabilities = self._gateways.capabilities(gateway)
         if capabilities.recognises_ids:
             return OnUnknown.RETRY
-        return OnUnknown.ASK if capabilities.can_be_asked else OnUnknown.HOLD
+        return OnUnknown.ASK if capabilities.tells_later else OnUnknown.HOLD
 
     def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
         """Create a mailing, which starts automatically. Raises Invalid with each wrong field.
@@ -174,7 +174,7 @@ class MailingService:
     def _check_gateway(self, fields: MailingFields) -> None:
         if fields.gateway:
             self._gateways.named(fields.gateway)  # raises Invalid if there is none
-        if fields.on_unknown is OnUnknown.ASK and not self._gateways.capabilities(fields.gateway).can_be_asked:
+        if fields.on_unknown is OnUnknown.ASK and not self._gateways.capabilities(fields.gateway).tells_later:
             raise Invalid.of("on_unknown", Fault.GATEWAY_CANNOT_BE_ASKED)
 
     def _follow_end(self, mailing: Mailing, now: datetime) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from ..clock import SystemClock
 from ..domain.counters import Tally
+from ..domain.deliveries import Deliveries, deliveries_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import MailingState, is_mailing_id
 from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..storage.mailings import MailingRepository
+from .receiving.links import ReceiptLinks
 
 _CLOSING = 200  # cancelled mailings whose last messages are being closed; there are few, for seconds each
 
@@ -27,8 +30,10 @@ class StatusOverview:
 class StatisticsService:
     """Reads counters: of ended mailings their sums, of the others each one's own."""
 
-    def __init__(self, mailings: MailingRepository) -> None:
+    def __init__(self, mailings: MailingRepository, links: ReceiptLinks, clock: SystemClock) -> None:
         self._mailings = mailings
+        self._links = links
+        self._clock = clock
 
     def overview(self) -> list[StatusOverview]:
         """Every status with its mailings and messages. The cost grows with the mailings that are under way."""
@@ -53,6 +58,12 @@ class StatisticsService:
             if mailing.launched_at
         ]
         return [*ids, *self._mailings.closing(_CLOSING)]
+
+    def deliveries(self, state: MailingState, tally: Tally) -> Deliveries | None:
+        """What receipts have told of a mailing; None if none are wanted and none came."""
+        sent = state.statistics.by_status["sent"]
+        told = deliveries_of(tally.counters, sent, tally.last_sent_at, self._clock.now())
+        return told if told.any or (self._links.on and sent) else None
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """One mailing with all its counters. Raises NotFound if there is none."""

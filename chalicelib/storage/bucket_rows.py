@@ -5,6 +5,9 @@ A line has these values, separated by commas; what is empty at its end is left o
     client, number without its plus, zone, status with revision, created, updated, claim, sent, attempts,
     lease until, retry at, due at, cause, forgiven, hinted, how many older attempts stand elsewhere
 
+What a receipt said follows `sent` after a slash: d for delivered, u for undelivered for good, t for undelivered this
+time, with the moment of it; and if they were told, separated by slashes, cause, parts and price.
+
 Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
 moment, its milliseconds, its outcome, its cause, the HTTP status and which of several gateways it went to, separated by
 slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. After `hinted` stand other marks,
@@ -21,6 +24,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
+from ..domain.deliveries import Delivery
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Cause
 from ..domain.statuses import IN_TROUBLE, MessageStatus
@@ -197,7 +201,7 @@ def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int)
         _after(message.created_at, since),
         _after(message.updated_at, since),
         message.claim,
-        _after(message.sent_at, since),
+        _after(message.sent_at, since) + _delivery_text(message.delivery, since),
         attempts_text(message.attempts[left_out:], since),
         _after(message.lease_until, since),
         _after(message.retry_at, since),
@@ -222,6 +226,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
     lease, retry, due, cause, forgiven, flags = values[9:15]
     flags, _, gateway = flags.partition("@")
+    sent, _, delivery = sent.partition("/")
     return Message(
         mailing_id=mailing_id,
         client_id=client,
@@ -242,6 +247,28 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         sent_at=_moment(sent, since) if sent else None,
         cause=_cause(cause),
         forgiven=int(forgiven, 36) if forgiven else 0,
+        delivery=_delivery(delivery, since) if delivery else None,
+    )
+
+
+def _delivery_text(delivery: Delivery | None, since: int) -> str:
+    if delivery is None:
+        return ""
+    kind = "d" if delivery.delivered else "u" if delivery.permanent else "t"
+    told = _quoted(delivery.cause), str(delivery.parts or ""), quote(delivery.price, safe=" ")
+    return "/".join(("", kind + _after(delivery.at, since), *told)).rstrip("/")
+
+
+def _delivery(text: str, since: int) -> Delivery:
+    values = text.split("/")
+    kind, cause, parts, price = values + [""] * (4 - len(values))
+    return Delivery(
+        delivered=kind[0] == "d",
+        at=_moment(kind[1:], since),
+        cause=_cause(cause),
+        permanent=kind[0] == "u",
+        parts=int(parts) if parts else None,
+        price=unquote(price),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
@@ -99,7 +99,7 @@ class BucketWrites:
 
     def update(self, changes: Sequence[tuple[Message, Message]], tries: int, until: datetime | None) -> Applied:
         """Replace the first of each pair by the second; see `Ledger.update`."""
-        if any(new.revision != old.revision + 1 for old, new in changes):
+        if any(new.revision != old.revision + (not _is_receipt(old, new)) for old, new in changes):
             raise ValueError("a change must carry the next revision")
         return self._apply(changes, tries, until)
 
@@ -237,10 +237,9 @@ class _Job:
         for number in self.left[bucket.place]:
             old, new = self._changes[number]
             now = bucket.messages.get(new.client_id)
-            if now and old and (now.revision, now.claim, now.status) == (new.revision, new.claim, new.status):
-                self.applied.written[number] = Written.DONE
-            elif (now is None) != (old is None) or (now and old and now.revision != old.revision):
-                self.applied.written[number] = Written.REFUSED
+            told = _decided(now, old, new)
+            if told is not None:
+                self.applied.written[number] = told
             else:
                 waiting.append(number)
                 news.append(new)
@@ -269,6 +268,24 @@ class _Job:
         if place in self.unsure:
             for number in self.left[place]:
                 self.applied.written[number] = Written.UNSURE
+
+
+def _decided(now: Message | None, old: Message | None, new: Message) -> Written | None:
+    """What the message as it is now says of a change already, None if the change may be made."""
+    if now is None or old is None:
+        return None if now is old else Written.REFUSED
+    if _is_receipt(old, new):
+        if now.revision == old.revision and now.delivery == new.delivery:
+            return Written.DONE
+    elif (now.revision, now.claim, now.status) == (new.revision, new.claim, new.status):
+        return Written.DONE
+    unlike = now.revision != old.revision or (new.delivery != old.delivery != now.delivery)
+    return Written.REFUSED if unlike else None
+
+
+def _is_receipt(old: Message, new: Message) -> bool:
+    """Whether a change only says what became of a message that was sent. Senders' revision is not touched by it."""
+    return new.delivery is not old.delivery and replace(old, delivery=new.delivery) == new
 
 
 @lru_cache(maxsize=64)

@@ -44,13 +44,17 @@ class ClientRepository:
         self._segments = SegmentCounters(tables)
         self._lists = ClientLists(tables, dynamodb)
         self._walks = ClientWalks(tables, dynamodb, self._lists)
-        key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
-        self._numbers = ClientNumbers(tables, dynamodb, backoff, key.ids)
+        self._key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
+        self._numbers = ClientNumbers(tables, dynamodb, backoff, self._key.ids)
         self.changes = ClientChanges(tables, backoff.clock, rng)
         self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
         self._upserts = ClientUpserts(self._numbers, self.write, backoff)
+
+    def installation_key(self) -> bytes:
+        """The key of this installation. Raises Unavailable if it cannot be read, or is damaged or lost."""
+        return self._key.ids().key
 
     # -- one client
 

@@ -48,8 +48,9 @@ class Ledger:
     ) -> Applied:
         """Replace the first of each pair by the second, and return for each whether it is there now.
 
-        The second must have the next revision. If the table is too busy, a write is tried `tries` times, or, with
-        `until`, as often as needed up to that moment. A write whose answer was lost is recognised by reading it back.
+        The second must have the next revision, unless it differs by its delivery alone. If the table is too busy, a
+        write is tried `tries` times, or, with `until`, as often as needed up to that moment. A write whose answer was
+        lost is recognised by reading it back.
         """
         return self._writes.update(changes, tries, until)
 

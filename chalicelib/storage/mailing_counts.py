@@ -15,6 +15,7 @@ from pynamodb.expressions.operand import Path
 
 from ..domain.clients import SHARDS
 from ..domain.counters import WORK
+from ..domain.deliveries import is_of_delivery
 from ..domain.mailings import MailingState
 from .dynamodb import translated, was_refused
 from .mailing_rows import final_tally_of, shard_part, tally_of
@@ -52,7 +53,7 @@ class MailingCounts:
         latest, number = self._mark()
         condition = latest.does_not_exist() | (latest != number)
         actions += [latest.set(number), *also]
-        if any(change and name not in WORK for name, change in changes.items()):
+        if any(change and name not in WORK and not is_of_delivery(name) for name, change in changes.items()):
             actions.append(self._model.updated_at.set(now))  # work that changes nothing is no progress
         part = f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}"
         with translated("mailings"):

@@ -145,11 +145,16 @@ def tally_of(rows: Sequence[MailingModel]) -> Tally:
 
 
 def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
-    """The counters of an ended mailing; what sending has taken is in no row of the ledger, so no recount has it."""
+    """The counters of an ended mailing.
+
+    What sending has taken is in no row of the ledger, so no recount has it; receipts come after the end, too.
+    """
     for row in rows:
         if row.part == FINAL and row.counters:
             counters = {name: int(count) for name, count in row.counters.attribute_values.items()}
-            return Tally(Counter(counters) + tally_of(rows).work, row.first_sent_at, row.last_sent_at)
+            running = tally_of(rows)
+            both = Counter(counters) + running.work + running.deliveries
+            return Tally(both, row.first_sent_at, row.last_sent_at)
     return Tally()
 
 

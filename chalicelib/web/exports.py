@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StrictStr
 
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
+from ..domain.deliveries import word_of
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..wording import reason_text
@@ -34,6 +35,11 @@ _MESSAGE_COLUMNS = (
     "sent_at",
     "due_at",
     "reason_code",
+    "delivery",
+    "delivered_at",
+    "delivery_reason_code",
+    "parts",
+    "price",
 )
 
 RowLimit = Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_ROWS)]
@@ -62,7 +68,9 @@ def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
 def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text:
     """A page of messages, which leads to the next one at this path."""
     found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
-    return _page(request, query, path, "messages", _MESSAGE_COLUMNS, map(_message_cells, found.rows), found.cursor)
+    now = request.services.clock.now()
+    cells = (_message_cells(message, now) for message in found.rows)
+    return _page(request, query, path, "messages", _MESSAGE_COLUMNS, cells, found.cursor)
 
 
 def _page(
@@ -94,7 +102,8 @@ def _cell(name: str, value: str | bool) -> str:
     return value if name == "phone_number" else guarded(value)  # a number keeps its plus: nothing else can follow it
 
 
-def _message_cells(message: Message) -> list[str]:
+def _message_cells(message: Message, now: datetime) -> list[str]:
+    told = message.delivery
     return [
         message.message_id,
         message.client_id,
@@ -106,6 +115,11 @@ def _message_cells(message: Message) -> list[str]:
         _moment(message.sent_at),
         _moment(message.due_at),
         str(message.cause.reason) if message.cause else "",
+        str(word_of(message, now) or ""),
+        _moment(told.at if told else None),
+        str(told.cause.reason) if told and told.cause else "",
+        str(told.parts or "") if told else "",
+        told.price if told else "",
     ]
 
 

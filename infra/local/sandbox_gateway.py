@@ -21,6 +21,7 @@ from chalicelib.gateways.sandbox import played
 from infra.local.asgi_server import Receive, Scope, Send, answer, body_of, create_server, serve
 from infra.local.logs import open_log
 from infra.local.loopback import is_from_here, listen, port_of
+from infra.local.sandbox_receipts import Receipts
 
 _PATH = "/v1/send/"
 _REMEMBERED = 1000
@@ -53,6 +54,7 @@ class SandboxGateway:
         self._latest: deque[dict[str, object]] = deque(maxlen=_REMEMBERED)
         self._known: OrderedDict[int, None] = OrderedDict()
         self._played: OrderedDict[int, int] = OrderedDict()
+        self._receipts = Receipts()
         self._accepted = 0
         self._repeated = 0
         self._refused = 0
@@ -75,6 +77,8 @@ class SandboxGateway:
             status, reply = error.status, {"code": error.status, "message": str(error)}
         else:
             self._take(message)
+            if url := next((value for name, value in scope["headers"] if name == b"x-receipt-url"), b""):
+                self._receipts.promise(url.decode("latin-1"), message["phone"])
             if self._log is not None:
                 os.write(self._log, f"{time.time():.3f} {message['id']}\n".encode())
             status, reply = 200, {"code": 0, "message": "OK"}

@@ -54,10 +54,12 @@ class Run:
         self._fronts: list[FrontProcess] = []
         self._service: Service | None = None
         self._to_prepare = False  # whether an emulator that began again is still without queues
+        self._url = ""  # where the service is
         self._trouble = ""  # why nothing can be written at this moment
 
     def execute(self, listener: socket.socket, url: str) -> bool:
         """Start everything, watch it until `ask_to_stop`, and end it; whether all could be written to the end."""
+        self._url = url
         try:
             about_user = self._start(listener)
             about = {"url": url, "username": self._local.admin_username, "gateway": self._address()}
@@ -133,6 +135,8 @@ class Run:
             self._sandbox.await_ready()
             environ["GATEWAY_URL"] = self._sandbox.url
             environ["GATEWAY_TOKEN"] = environ.get("GATEWAY_TOKEN") or "sandbox"
+            environ["GATEWAY_RECEIPTS"] = environ.get("GATEWAY_RECEIPTS", "").strip() or "true"
+            environ["PUBLIC_URL"] = environ.get("PUBLIC_URL", "").strip() or self._url
             environ["GATEWAY_RECOGNISES_IDS"] = environ.get("GATEWAY_RECOGNISES_IDS", "").strip() or "true"
 
     # --- watch

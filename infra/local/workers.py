@@ -23,10 +23,10 @@ from infra.provision import provision
 
 logger = logging.getLogger(__name__)
 
-CONCURRENCY = {"dispatcher": 4, "sender": 4}
+CONCURRENCY = {"dispatcher": 4, "sender": 4, "receiver": 1}
 SENDERS = frozenset({"sender"})
 BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
-TICK_TIMEOUT = REPORT_TIMEOUT = 60.0
+TICK_TIMEOUT = REPORT_TIMEOUT = RECEIVER_TIMEOUT = 60.0
 # The window saves invocations, which cost nothing here; a short one still lets batches fill while messages pour in.
 MAX_WINDOW = 0.02
 
@@ -56,6 +56,7 @@ def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: fr
         "dispatcher": settings.dispatcher_timeout,
         "tick": TICK_TIMEOUT,
         "report": REPORT_TIMEOUT,
+        "receiver": RECEIVER_TIMEOUT,
     }
     runner = EventSourceRunner(
         app,

@@ -16,7 +16,7 @@ from chalicelib import workers
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
 from chalicelib.domain.messages import Outcome
-from chalicelib.domain.reasons import Cause
+from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.queues import Hint, Unit
@@ -28,6 +28,7 @@ from tests.contract.calls import permissions_for
 from tests.contract.packaged import PARAMETERS, Permission
 from tests.support.api import Api, new_api
 from tests.support.aws import Call
+from tests.support.receipts import delivered, tell
 from tests.support.world import START, World, new_world
 
 # SES, which the functions use on AWS.
@@ -61,12 +62,15 @@ def record_workers() -> dict[str, set[Permission]]:
         _more_than_a_tick_looks_at(world)
         _a_stalled_mailing(world)
         _an_import(world)
-    return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender")}
+        _receipts(world)
+    return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender", "receiver")}
 
 
 @contextmanager
 def _recorded_world() -> Iterator[tuple[World, Recorder]]:
-    with new_world(max_attempts=3, circuit_threshold=3) as world:
+    receipts = {"gateway_receipts": True, "public_url": "https://service.example"}
+    workers_of = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
+    with new_world(workers_of=workers_of, max_attempts=3, circuit_threshold=3, **receipts) as world:
         for name in world.runner.sources:
             world.runner.poll(name)  # looks up its queue, which Lambda does not do in the function's name
         scheduler = world.scheduler
@@ -79,6 +83,21 @@ def _recorded_world() -> Iterator[tuple[World, Recorder]]:
 
         world.aws.before = note
         yield world, recorder
+
+
+def _receipts(world: World) -> None:
+    """One comes too early and goes back, one settles an unknown outcome, and the others are applied."""
+    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
+    world.gateway.latency = timedelta(seconds=1.5)
+    mailing = world.create_mailing(tag="late", lasts=7200, on_unknown=OnUnknown.HOLD)
+    for _ in range(100):
+        world.run_for(0.1)
+        if early := [row for row in world.ledger_rows().values() if row.status is MessageStatus.SENDING]:
+            break
+    tell(world, delivered(early[0]))
+    world.run_until_finished(mailing, limit=600)
+    tell(world, *(delivered(row) for row in world.rows(mailing)))
+    world.run_for(120)
 
 
 def _a_slow_mailing(world: World) -> None:
@@ -189,7 +208,7 @@ def record_report() -> dict[str, set[Permission]]:
 def record_api() -> dict[str, set[Permission]]:
     """What the API's routes need."""
     working: list[str] = [""]
-    with new_api(**REPORTING) as api:
+    with new_api(**REPORTING, gateway_receipts=True) as api:
         recorder = Recorder(lambda: working[-1])
         api.aws.before = recorder.note
         request = api.front.__class__.__call__
@@ -277,8 +296,10 @@ def _use_queues(api: Api) -> None:
     services.delivery._outcomes._ledger.update([(row, row.revised(api.clock.now(), status=MessageStatus.FAILED))])
     hint = Hint.of(row.key).body()
     services.queues["send-dead"].send([hint, hint, "poison"])
-    assert len(api.get("/api/queues").json["rows"]) == 4
+    assert len(api.get("/api/queues").json["rows"]) == 6
     assert api.get("/api/dead-letters").json["total"] == 3
+    secret = services.receipt_links.secret("default")
+    assert api.post(f"/gateway/receipts/default/{secret}", {"message_id": "m"}).status == 200
     assert api.post("/api/dead-letters/redrive", {}).json["put_back"] == 1
     assert api.post("/api/dead-letters/discard", {"ids": ["none"]}).status == 200
     for method, path, body in (

@@ -47,7 +47,11 @@ FOR_KINDS = {
     "AWS::Lambda::Version": {"Functions"},
     "AWS::Logs::LogGroup": {"Logs", "Looking"},
     "AWS::Logs::QueryDefinition": {"Looking"},
+    "AWS::SNS::Subscription": {"Topics"},
+    "AWS::SNS::Topic": {"Topics"},
+    "AWS::SNS::TopicPolicy": {"Topics"},
     "AWS::SQS::Queue": {"Queues"},
+    "AWS::SQS::QueuePolicy": {"Queues"},
     "AWS::SecretsManager::Secret": {"Token"},
     "AWS::WAFv2::WebACLAssociation": {"Waf"},
 }

@@ -24,7 +24,7 @@ from chalicelib.gateways import GATEWAYS
 from chalicelib.gateways.declaration import OUTCOMES, Declaration
 from chalicelib.gateways.declared import read_declaration, ready_made
 from chalicelib.gateways.placeholders import OF_A_MESSAGE, OF_THE_GATEWAY
-from chalicelib.gateways.sandbox import PLAYED
+from chalicelib.gateways.sandbox import PLAYED, RECEIPTS
 from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
@@ -80,7 +80,7 @@ def test_the_pictures_of_states_are_those_of_the_tables() -> None:
 
 def test_every_code_of_an_error_is_in_its_list() -> None:
     """With its text, in the order of the enum, and no other; what is on a queue is nothing of the API."""
-    told = [one for one in Fault if one not in (Fault.NOT_A_HINT, Fault.NOT_A_UNIT)]
+    told = [one for one in Fault if one not in (Fault.NOT_A_HINT, Fault.NOT_A_RECEIPT, Fault.NOT_A_UNIT)]
     rows = [row for row in _rows("errors.md", "| `") if row[0] != "`code`"]
     assert rows == [[f"`{one.code}`", re.sub(r"%\(\w+\)s", "…", one.value)] for one in told]
 
@@ -94,7 +94,9 @@ def test_the_page_of_gateways_tells_of_every_kind_declaration_and_placeholder() 
     placeholders = {**OF_A_MESSAGE, **OF_THE_GATEWAY}
     assert list(_rows("gateways.md", "| `{")) == [[f"`{{{name}}}`", what] for name, what in placeholders.items()]
     assert set(OUTCOMES) <= set(first)
-    assert [row[0] for row in _rows("gateways.md", "| +44")] == [f"+447700900{ending}" for ending in PLAYED]
+    assert [row[0] for row in _rows("gateways.md", "| +44")] == [
+        f"+447700900{ending}" for ending in (*PLAYED, *RECEIPTS)
+    ]
     assert Declaration.parse(page.split("```json\n")[1].split("```")[0]).name == "acme"
     counts = {row[0].strip("`"): row[-1] for row in _rows("gateways.md", "| `")}
     for name in ready_made():

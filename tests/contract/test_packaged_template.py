@@ -31,9 +31,9 @@ def test_cfn_lint_has_nothing_to_say(packaged: Packaged) -> None:
 
 
 def test_every_queue_source_reports_failed_items(packaged: Packaged) -> None:
-    """Expects it of both sources: without it a partial answer counts as success, and messages are lost."""
+    """Expects it of all sources: without it a partial answer counts as success, and messages are lost."""
     sources = packaged.queue_sources()
-    assert set(sources) == {"Dispatcher", "Sender"}
+    assert set(sources) == {"Dispatcher", "Sender", "Receiver"}
     for _, source in sources.values():
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
@@ -44,6 +44,7 @@ def test_a_source_names_its_queue_by_one_intrinsic(packaged: Packaged) -> None:
     assert {name: in_stack(queue["QueueName"]) for name, queue in queues.items()} == {
         "Dispatcher": Settings(resource_prefix=STACK).dispatch_queue,
         "Sender": Settings(resource_prefix=STACK).send_queue,
+        "Receiver": Settings(resource_prefix=STACK).receipt_queue,
     }
     for _, source in packaged.queue_sources().values():
         assert list(source["Queue"]) == ["Fn::Sub"]
@@ -73,7 +74,7 @@ def test_no_function_reserves_less_than_its_source_may_start(packaged: Packaged)
 def test_functions_that_send_to_their_own_queues_may(packaged: Packaged) -> None:
     """Expects Lambda not to cut off, as a loop, those that go on by sending to a queue; all others it should."""
     allowed = {name for name, one in packaged.properties(FUNCTION).items() if one.get("RecursiveLoop") == "Allow"}
-    assert allowed == {"Dispatcher", "Sender"} == set(packaged.queue_sources())
+    assert allowed == {"Dispatcher", "Sender", "Receiver"} == set(packaged.queue_sources())
 
 
 def test_a_schedule_that_was_missed_is_not_made_up_for(packaged: Packaged) -> None:
@@ -207,7 +208,7 @@ def test_the_api_logs_each_request_without_its_query_and_body(packaged: Packaged
     arn = logging["DestinationArn"]["Fn::Sub"]
     assert arn.endswith(":log-group:${ApiAccessLogGroup}"), "API Gateway takes no ARN that ends in :*"
     line = json.loads(logging["Format"])
-    assert {"$context.requestId", "$context.status", "$context.path", "$context.identity.sourceIp"} <= set(
+    assert {"$context.requestId", "$context.status", "$context.resourcePath", "$context.identity.sourceIp"} <= set(
         line.values()
     )
     assert all(value.startswith("$context.") for value in line.values())
@@ -215,13 +216,13 @@ def test_the_api_logs_each_request_without_its_query_and_body(packaged: Packaged
 
 
 def test_the_gateways_token_is_in_no_template_and_no_variable(packaged: Packaged) -> None:
-    """Expects a secret without a value, which only the sender is told of."""
+    """Expects a secret without a value, which those who call the gateway or check its signature are told of."""
     secret = packaged.template["Resources"]["GatewayToken"]["Properties"]
     assert not {"SecretString", "GenerateSecretString"} & set(secret)
     variables = {
         name: set(function["Environment"]["Variables"]) for name, function in packaged.properties(FUNCTION).items()
     }
-    assert [name for name, names in variables.items() if "GATEWAY_TOKEN_SECRET" in names] == ["Sender"]
+    assert [name for name, names in variables.items() if "GATEWAY_TOKEN_SECRET" in names] == ["Receiver", "Sender"]
     assert not any("GATEWAY_TOKEN" in names for names in variables.values())
 
 

@@ -16,7 +16,7 @@ from tests.integration.storage.engines import in_process
 from tests.support.aws import Call
 
 FUNCTIONS = {"api": "APIHandler", "tick": "Tick", "dispatcher": "Dispatcher"}
-FUNCTIONS |= {"sender": "Sender", "report": "Report"}
+FUNCTIONS |= {"sender": "Sender", "report": "Report", "receiver": "Receiver"}
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,17 @@ def _allowed_unrecorded(function: str) -> set[Permission]:
     """What is asked for outside the function's own calls: by Lambda, for logs, and of Secrets Manager."""
     group = f"/aws/lambda/{STACK}-{function}"
     by_lambda = {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
-    if function == "sender":
+    if function in ("sender", "receiver"):
         by_lambda |= {("secretsmanager:GetSecretValue", f"{STACK}/gateway-token")}
     if function == "api":
         by_lambda |= {("lambda:InvokeFunction", f"{STACK}-sender")}
-    if function in ("dispatcher", "sender"):
-        queue = f"{STACK}-{'dispatch' if function == 'dispatcher' else 'send'}"
+    if function == "receiver":
+        by_lambda |= {
+            ("dynamodb:BatchGetItem", f"{STACK}-clients")
+        }  # for the key that its addresses' secrets follow from
+    queues = {"dispatcher": "dispatch", "sender": "send", "receiver": "receipts"}
+    if function in queues:
+        queue = f"{STACK}-{queues[function]}"
         by_lambda |= {("sqs:GetQueueAttributes", queue)}
     return by_lambda
 
@@ -114,11 +119,11 @@ def test_test_messages_go_through_the_one_function_that_may_read_the_token(packa
     assert callers == {"APIHandler": tester.function}
 
 
-def test_only_the_sender_reads_the_gateways_token(packaged: Packaged) -> None:
+def test_only_who_calls_the_gateway_or_hears_from_it_reads_its_token(packaged: Packaged) -> None:
     """Expects no other role to name a secret at all."""
     readers = [
         function
         for function in packaged.properties(FUNCTION)
         if any(action.startswith("secretsmanager:") for action, _ in packaged.permissions(function))
     ]
-    assert readers == ["Sender"]
+    assert readers == ["Receiver", "Sender"]

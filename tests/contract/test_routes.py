@@ -16,7 +16,9 @@ from tests.support.api import PASSWORD, Api, new_api
 OPERATIONS = [operation for routes in api.ROUTES for operation in routes.operations]
 DOCS = ("/api/schema", "/api/docs", "/api/docs/swagger-ui.js", "/api/docs/swagger-ui.css", "/api/docs/start.js")
 OPEN = ("/", "/health", "/health/ready", *DOCS)
-PUBLIC = {("POST", "/auth-token"), *(("GET", path) for path in OPEN)}
+# With a secret in their address instead.
+RECEIPTS = {(method, "/gateway/receipts/{gateway}/{secret}") for method in ("GET", "POST")}
+PUBLIC = {("POST", "/auth-token"), *(("GET", path) for path in OPEN), *RECEIPTS}
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQue
 if TYPE_CHECKING:
     from tests.support.world import World
 
-TIMEOUTS = {"tick": 60.0, "report": 60.0, "dispatcher": 120.0, "sender": 30.0}
+TIMEOUTS = {"tick": 60.0, "report": 60.0, "dispatcher": 120.0, "sender": 30.0, "receiver": 60.0}
 
 
 @dataclass

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.clients import masked_phone
+from chalicelib.domain.deliveries import Receipt
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
-from chalicelib.gateways.base import Answer, Capabilities, Outgoing
+from chalicelib.gateways.base import Answer, Callback, Capabilities, Outgoing
+from chalicelib.gateways.http import receipts_in
 from tests.support.scheduler import VirtualClock
 
 OK = Answer(Outcome.ACCEPTED)
@@ -77,6 +79,12 @@ class ScriptedGateway:
     _taken: Counter[datetime] = field(default_factory=Counter)
     _received: set[int] = field(default_factory=set)
     _ongoing: set[int] = field(default_factory=set)
+
+    receipt_reply: str = ""
+
+    def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
+        """As those of the kind http."""
+        return receipts_in(callback, now)
 
     def send(self, message: Outgoing, last_look: Callable[[], None] = lambda: None) -> Answer:
         """What the adapter answers; what `last_look` raises is the caller's."""

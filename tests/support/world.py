@@ -212,7 +212,8 @@ def new_world(
     aws = aws or InProcessAws()
     with time_machine.travel(START, tick=False) as traveller, aws.installed():
         recognises, can_be_asked = settings.pop("gateway_recognises_ids", True), settings.pop("can_be_asked", False)
-        says = Capabilities(recognises, settings.pop("counts_parts", False), can_be_asked)
+        receipts = bool(settings.get("gateway_receipts"))
+        says = Capabilities(recognises, settings.pop("counts_parts", False), can_be_asked, receipts)
         configured = Settings(**settings)
         clock = VirtualClock(traveller, START)
         scheduler = Scheduler(clock, random.Random(seed))

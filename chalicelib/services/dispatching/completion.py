@@ -28,6 +28,7 @@ AT_ONCE = 20_000  # rows that one invocation closes and counts by itself; more g
 _STOP_BEFORE = timedelta(seconds=10)
 _EARLY = timedelta(seconds=1)
 _PAGE = 500
+_RECEIPTS_AFTER = 300  # seconds, when most receipts have come
 _LOOK_AFTER = (1, 1, 2, 4, 8)  # seconds between looks after rows that senders have in hand
 
 
@@ -141,9 +142,47 @@ class Completion:
         if unit.hop < len(_LOOK_AFTER):
             self._walker.send(unit, "", delay=_LOOK_AFTER[unit.hop])
 
+    def count_anew(self, unit: Unit, deadline: datetime) -> None:
+        """Count a mailing's receipts anew, and an ended mailing's messages too: a receipt settled an unknown outcome,
+        or whoever applied some was killed before it counted them.
+
+        A count during which more receipts were counted is of no use, and begins again.
+        """
+        state, tally = self._mailings.detail(unit.mailing_id)
+        mailing, before = state.mailing, tally.deliveries
+        if not mailing.final:  # its end recounts it
+            return
+        name = f"{mailing.revision} with {sum(before.values())} of receipts"
+        found: Walk | None
+        if state.statistics.total <= AT_ONCE:
+            found = self._walker.at_once(mailing, self._count_step, deadline, watched=False)
+        else:
+            found = self._walker.in_units(mailing, unit, name, self._count_step, deadline)
+        if found is None or found.open:
+            return
+        if self._mailings.detail(unit.mailing_id)[1].deliveries != before:
+            self._look_again(unit)
+            return
+        missing = Counter(found.tally.deliveries)
+        missing.subtract(before)
+        self._mailings.add_counts(mailing.mailing_id, missing, self._clock.now())
+        self._end(state, found.tally)
+
+    def _count_step(self, mailing: Mailing, walk: Walk) -> Walk:
+        """One page: count."""
+        rows, after = self._ledger.long_page(mailing.mailing_id, walk.shard, walk.cursor)
+        return replace(walk.counted(rows), cursor=after, done=not after)
+
     def _end(self, state: MailingState, recount: Tally) -> None:
-        """Save the recount as the mailing's final counts. Counts that senders add later no longer matter."""
+        """Save the recount as the mailing's final counts. Counts that senders add later no longer matter.
+
+        Receipts go on coming, so what they told is no part of it.
+        """
         mailing, now = state.mailing, self._clock.now()
+        told = recount.deliveries
+        recount = replace(
+            recount, counters=Counter({name: n for name, n in recount.counters.items() if name not in told})
+        )
         status = mailing.status if mailing.status is MailingStatus.CANCELLED else MailingStatus.FINISHED
         counts = recount.by_status
         final = tuple((name, counts[name]) for name in COUNTED if counts[name])
@@ -152,7 +191,7 @@ class Completion:
             status=status,
             final=final or (("sent", 0),),
             reopening=(),
-            finished_at=now,
+            finished_at=mailing.finished_at if mailing.final else now,
             updated_at=now,
             revision=mailing.revision + 1,
             history=mailing.noted(status, now) if status is not mailing.status else mailing.history,
@@ -164,6 +203,8 @@ class Completion:
             self._mailings.closed(mailing.mailing_id)
         if state.statistics.total > AT_ONCE:
             self._walker.clear(mailing.mailing_id)
+        if told and not mailing.final:  # whoever applied some may have been killed before it counted them
+            self._walker.send(Unit(UnitKind.RECEIPTS, mailing.mailing_id), "", delay=_RECEIPTS_AFTER)
         logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(counts))
 
     # -- removing

@@ -87,6 +87,8 @@ class Dispatcher:
                     self._resume(unit.mailing_id)
                 case UnitKind.COMPLETE | UnitKind.STALLED | UnitKind.RECOUNT:
                     self._completion.complete(unit, deadline)
+                case UnitKind.RECEIPTS:
+                    self._completion.count_anew(unit, deadline)
                 case UnitKind.REOPEN:
                     self._reopener.reopen(unit, deadline)
                 case UnitKind.PURGE:

@@ -15,6 +15,7 @@ from ...config import Settings
 from ...domain.deadlines import is_over
 from ...domain.errors import Unavailable
 from ...domain.gateway_paces import TOLERANCE
+from ...domain.gateway_routes import shown
 from ...domain.messages import Attempt, MessageKey, Outcome
 from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import Obstacle, deferral, obstacle, valid_until
@@ -23,6 +24,7 @@ from ...observability import logger
 from ...storage.clients import ClientRepository
 from ..gateway_control import HORIZON
 from ..gateways import Gateways
+from ..receiving.links import ReceiptLinks
 from .batch import Job, Result
 from .mailing_cache import MailingCache
 
@@ -50,11 +52,13 @@ class Caller:
         gateways: Gateways,
         clock: SystemClock,
         executor: Executor | None = None,
+        links: ReceiptLinks | None = None,
     ) -> None:
         self._clients = clients
         self._states = states
         self._gateways = gateways
         self._clock = clock
+        self._links = links
         self._at_once = settings.gateway_concurrency
         self._look_takes = timedelta(0)  # lately
         self._executor = executor or ThreadPoolExecutor(settings.gateway_concurrency, thread_name_prefix="gateway")
@@ -100,7 +104,8 @@ class Caller:
 
         try:
             until = valid_until(job.mailing, message.timezone, started)
-            outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text, until)
+            told_at = self._links.url_for(shown(job.gateway), message.message_id) if self._links else ""
+            outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text, until, told_at)
             answer = self._gateways[job.gateway].gateway.send(outgoing, last_look)
         except (NotNow, Unavailable):
             raise

@@ -178,12 +178,12 @@ def test_a_key_encrypts_all_that_holds_data_and_the_functions_may_use_it() -> No
     tables = [one["Properties"] for one in resources.values() if one.get("Type") == "AWS::DynamoDB::Table"]
     queues = [one["Properties"] for one in resources.values() if one.get("Type") == "AWS::SQS::Queue"]
     assert len(tables) == 5
-    assert len(queues) == 4
+    assert len(queues) == 6
     assert all(one["SSESpecification"]["KMSMasterKeyId"] == KEY for one in tables)
     assert all(one["KmsMasterKeyId"] == KEY and "SqsManagedSseEnabled" not in one for one in queues)
     assert resources["GatewayToken"]["Properties"]["KmsKeyId"] == KEY
     policy = resources["KmsKeyPolicy"]["Properties"]
-    assert len(policy["Roles"]) == 5
+    assert len(policy["Roles"]) == 6
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Resource"] == KEY
 

@@ -1,0 +1,192 @@
+"""Deliveries: what a gateway says became of a message after it had accepted it, and what follows for the ledger.
+
+A gateway's word comes as a receipt: early, twice, out of order or never. What it may change is decided here. A message
+that was delivered stays delivered, whatever comes later.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .reasons import Cause, Reason
+
+if TYPE_CHECKING:
+    from .messages import Message
+
+# AWS tells the last of a message within 72 hours (End User Messaging SMS, "Event types for SMS"), and so do the others.
+NO_WORD_AFTER = timedelta(hours=73)
+RECEIPTS_PATH = "/gateway/receipts"  # of the addresses that gateways call
+
+
+class Word(StrEnum):
+    """What is known of the way from the gateway to the phone.
+
+    pending: the gateway has the message, and nothing more is known yet. delivered: it reached the phone. undelivered:
+    it did not. no_word: nothing was heard of it within 73 hours.
+    """
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    NO_WORD = "no_word"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the ledger keeps of a receipt: `delivered`, or why not, and whether for good.
+
+    `at` is when the gateway says that it happened. `parts` is how many SMS parts it made, `price` what it took with the
+    currency, such as "0.00645 USD", as far as it says so.
+    """
+
+    delivered: bool
+    at: datetime
+    cause: Cause | None = None
+    permanent: bool = False
+    parts: int | None = None
+    price: str = ""
+
+    @property
+    def rank(self) -> int:
+        """Which of two receipts is believed: the higher one, and of two alike the first."""
+        return 3 if self.delivered else 2 if self.permanent else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A gateway's word about a message. `word` is pending, delivered or undelivered.
+
+    `phone_number` is in E.164 form, "" if the gateway does not name it. The rest is as in Delivery.
+    """
+
+    message_id: str
+    word: Word
+    at: datetime
+    cause: Cause | None = None
+    permanent: bool = False
+    phone_number: str = ""
+    parts: int | None = None
+    price: str = ""
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """What the ledger is to keep of it; nothing of a word that is not the last."""
+        if self.word is Word.PENDING:
+            return None
+        delivered = self.word is Word.DELIVERED
+        cause = None if delivered else self.cause or Cause(Reason.NOT_DELIVERED)
+        return Delivery(delivered, self.at, cause, not delivered and self.permanent, self.parts, self.price)
+
+
+def later(old: Delivery | None, new: Delivery | None) -> Delivery | None:
+    """What is known once both are."""
+    if old is None or new is None:
+        return old or new
+    return new if new.rank > old.rank else old
+
+
+def word_of(message: Message, now: datetime) -> Word | None:
+    """What is known of a message's way to the phone, None if no gateway has it."""
+    if message.delivery:
+        return Word.DELIVERED if message.delivery.delivered else Word.UNDELIVERED
+    if message.sent_at is None:
+        return None
+    return Word.NO_WORD if now - message.sent_at >= NO_WORD_AFTER else Word.PENDING
+
+
+# -- counting: a receipt often comes after its mailing has ended, so its counters are no part of a recount's result
+
+DELIVERY = "delivery"  # the first part of these counters' names
+_SEPARATOR = "|"
+_DELIVERED, _UNDELIVERED, _PARTS = (_SEPARATOR.join((DELIVERY, one)) for one in ("delivered", "undelivered", "parts"))
+_WHY, _PRICE, _WITHIN = (_SEPARATOR.join((DELIVERY, one, "")) for one in ("why", "price", "within"))
+_MICRO = 1_000_000
+# How soon after they were sent messages were delivered, by the ends of these spans, in seconds.
+WITHIN = (10, 60, 600, 3600, 86400)
+_MORE = "more"
+
+
+def is_of_delivery(counter: str) -> bool:
+    """Whether a mailing's counter is one of these."""
+    return counter.startswith(DELIVERY + _SEPARATOR)
+
+
+def counted(message: Message) -> Counter[str]:
+    """What a message adds to the counters of its mailing; nothing unless it was sent and a receipt came."""
+    delivery = message.delivery
+    if delivery is None or message.sent_at is None:
+        return Counter()
+    names = [_DELIVERED if delivery.delivered else _UNDELIVERED]
+    if delivery.delivered:
+        took = max(0.0, (delivery.at - message.sent_at).total_seconds())
+        names.append(_WITHIN + str(next((span for span in WITHIN if took <= span), _MORE)))
+    else:
+        how = "permanent" if delivery.permanent else "temporary"
+        names.append(f"{_WHY}{how}{_SEPARATOR}{(delivery.cause or Cause(Reason.NOT_DELIVERED)).counted}")
+    counters = Counter(names)
+    if delivery.parts:
+        counters[_PARTS] += delivery.parts
+    amount, _, currency = delivery.price.partition(" ")
+    if amount:
+        counters[_PRICE + currency] += round(float(amount) * _MICRO)
+    return counters
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """What is known of the messages of a mailing that were sent. The four words add up to `sent`.
+
+    `why` counts those that were not delivered, by cause and whether for good. `within` counts those that were, by how
+    many seconds it took at most; None is for more. `prices` are sums by currency, `parts` SMS parts, of those whose
+    receipts told them.
+    """
+
+    sent: int
+    words: dict[Word, int]
+    why: dict[tuple[Cause, bool], int]
+    within: dict[int | None, int]
+    parts: int
+    prices: dict[str, float]
+
+    @property
+    def any(self) -> bool:
+        """Whether any receipt came."""
+        return bool(self.words[Word.DELIVERED] or self.words[Word.UNDELIVERED])
+
+    @property
+    def undelivered_share(self) -> float:
+        """The share of the messages of which the gateway told the end that was not delivered, from 0 to 1."""
+        told = self.words[Word.DELIVERED] + self.words[Word.UNDELIVERED]
+        return self.words[Word.UNDELIVERED] / told if told else 0.0
+
+
+def deliveries_of(counters: Counter[str], sent: int, last_sent_at: datetime | None, now: datetime) -> Deliveries:
+    """What counters say. Nothing is heard of the rest any more once the last message left 73 hours ago."""
+    delivered, undelivered = max(0, counters[_DELIVERED]), max(0, counters[_UNDELIVERED])
+    rest = max(0, sent - delivered - undelivered)
+    over = last_sent_at is not None and now - last_sent_at >= NO_WORD_AFTER
+    why: dict[tuple[Cause, bool], int] = {}
+    within: dict[int | None, int] = {}
+    prices: dict[str, float] = {}
+    for name, count in counters.items():
+        if count <= 0:
+            continue
+        if name.startswith(_WHY):
+            how, _, cause = name.removeprefix(_WHY).partition(_SEPARATOR)
+            why[Cause.parse(cause) or Cause(Reason.NOT_DELIVERED), how == "permanent"] = count
+        elif name.startswith(_WITHIN):
+            span = name.removeprefix(_WITHIN)
+            within[None if span == _MORE else int(span)] = count
+        elif name.startswith(_PRICE):
+            prices[name.removeprefix(_PRICE)] = count / _MICRO
+    words = {
+        Word.DELIVERED: delivered,
+        Word.UNDELIVERED: undelivered,
+        Word.PENDING: 0 if over else rest,
+        Word.NO_WORD: rest if over else 0,
+    }
+    return Deliveries(sent, words, why, within, max(0, counters[_PARTS]), prices)

@@ -1,0 +1,61 @@
+"""Receiving: what a receipt changes in a row of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+
+from .deliveries import Receipt, Word, later
+from .messages import Message, Outcome, taken
+from .statuses import MessageStatus
+
+
+class Heard(StrEnum):
+    """What came of a receipt.
+
+    applied: the row says it now. known: it says nothing that the row does not. early: a sender has the message in hand,
+    so it is to be seen again once that has written what came of its call. The rest are dropped: there is no such
+    message, the receipt is for another number than the row's, or the gateway was never called.
+    """
+
+    APPLIED = "applied"
+    KNOWN = "known"
+    EARLY = "early"
+    NO_MESSAGE = "no_message"
+    WRONG_NUMBER = "wrong_number"
+    NEVER_SENT = "never_sent"
+    UNREADABLE = "unreadable"
+
+
+DROPPED = frozenset({Heard.NO_MESSAGE, Heard.WRONG_NUMBER, Heard.NEVER_SENT, Heard.UNREADABLE})
+
+
+def hear(message: Message, receipt: Receipt, now: datetime) -> tuple[Heard, Message]:
+    """What comes of a receipt, and the row after it.
+
+    That a gateway speaks of a message says that it has accepted it, which settles an outcome that was unknown. What was
+    refused for certain is not called sent because of a receipt, unless that says that it was delivered.
+    """
+    if receipt.phone_number and receipt.phone_number != message.phone_number:
+        return Heard.WRONG_NUMBER, message
+    if message.status is MessageStatus.SENDING:
+        return Heard.EARLY, message
+    if not message.attempts:
+        return Heard.NEVER_SENT, message
+    delivery = later(message.delivery, receipt.delivery)
+    told = message if delivery is message.delivery else replace(message, delivery=delivery)
+    if message.status is not MessageStatus.SENT:
+        if not taken(message.attempts) and receipt.word is not Word.DELIVERED:
+            return Heard.KNOWN, message
+        told = _sent(told, now)
+    return (Heard.KNOWN if told is message else Heard.APPLIED), told
+
+
+def _sent(message: Message, now: datetime) -> Message:
+    """The message as sent, by its last attempt that the gateway may have accepted."""
+    attempts = message.attempts
+    may_be = [attempt for attempt in attempts if attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)]
+    ends = {"cause": None, "lease_until": None, "retry_at": None, "due_at": None, "ask": False}
+    sent_at = (may_be or attempts)[-1].at
+    return message.revised(now, status=MessageStatus.SENT, sent_at=sent_at, **ends)

@@ -1,0 +1,96 @@
+"""Receipts of a declared gateway: what its declaration makes of a callback."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64encode
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from ..domain.deliveries import Receipt, Word
+from ..domain.reasons import Cause, Reason
+from .answers import found_at
+from .base import Callback
+from .receipts import moment_of, number_of, parts_of, price_of
+
+if TYPE_CHECKING:
+    from .declaration import ReceiptRule, Receiving
+
+_WORDS = {
+    "pending": Word.PENDING,
+    "delivered": Word.DELIVERED,
+    "temporary": Word.UNDELIVERED,
+    "permanent": Word.UNDELIVERED,
+}
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_MOST = 1000  # receipts of one callback
+
+
+def singles_of(receiving: Receiving, content: Any) -> list[Any]:
+    """The receipts in a callback, each as the ways lead into it. They all have the fields of the address."""
+    if receiving.each is None:
+        return [content]
+    found = content
+    for step in receiving.each.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return [one for one in found if isinstance(one, dict)][:_MOST] if isinstance(found, list) else []
+
+
+def rule_of(receiving: Receiving, single: Any) -> ReceiptRule | None:
+    """The first rule that fits a receipt; none of an unknown code, which is no word that anything was delivered."""
+    code, detail = _text(single, receiving.code), _text(single, receiving.detail)
+    return next((rule for rule in receiving.rules if rule.fits(code, detail)), None)
+
+
+def receipts_of(receiving: Receiving, content: Any, now: datetime) -> list[Receipt]:
+    """The receipts of a callback that name a message."""
+    receipts = []
+    for single in singles_of(receiving, content):
+        told = single
+        if receiving.each and isinstance(content, dict) and "message_id" in content:
+            told = {"message_id": content["message_id"], **single}
+        if message_id := _text(told, receiving.message_id):
+            receipts.append(_receipt(receiving, told, message_id, now))
+    return receipts
+
+
+def _receipt(receiving: Receiving, told: Any, message_id: str, now: datetime) -> Receipt:
+    rule = rule_of(receiving, told)
+    word = _WORDS[rule.word] if rule else Word.PENDING
+    code = _text(told, receiving.detail) or _text(told, receiving.code)
+    cause = (
+        Cause(Reason(rule.reason), code if _CODE.fullmatch(code) else "") if rule and word is Word.UNDELIVERED else None
+    )
+    return Receipt(
+        message_id,
+        word,
+        moment_of(_value(told, receiving.at), now),
+        cause,
+        rule is not None and rule.word == "permanent",
+        number_of(_value(told, receiving.phone)),
+        parts_of(_value(told, receiving.parts)),
+        price_of(_value(told, receiving.price), _value(told, receiving.currency)),
+    )
+
+
+def _value(content: Any, way: str | None) -> str | int | float | None:
+    found = found_at(content, way) if way else []
+    return found[0] if found else None
+
+
+def _text(content: Any, way: str | None) -> str:
+    value = _value(content, way)
+    return "" if value is None else str(value)
+
+
+def is_signed_by_twilio(callback: Callback, token: str) -> bool:
+    """Whether Twilio made a callback: HMAC-SHA1 over its address and the fields of the form in their order.
+
+    https://www.twilio.com/docs/usage/security#validating-requests
+    """
+    fields = sorted(set(parse_qsl(callback.body, keep_blank_values=True)))
+    text = callback.url + "".join(name + value for name, value in fields)
+    made = b64encode(hmac.new(token.encode(), text.encode(), "sha1").digest()).decode()
+    return hmac.compare_digest(made, callback.signature)

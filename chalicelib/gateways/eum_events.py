@@ -1,0 +1,57 @@
+"""Events of AWS End User Messaging SMS, which a configuration set sends to a topic: what became of a message.
+
+https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ..domain.deliveries import Receipt, Word
+from ..domain.reasons import Cause, Reason
+from .receipts import moment_of, number_of, parts_of, price_of
+
+# The word of each type for the message, if AWS says that it is the last; and why, and whether nothing ever will reach
+# this number. Of some numbers TEXT_SUCCESSFUL is the last, so that is read from the event.
+_LAST: Mapping[str, tuple[Word, Reason | None, bool]] = {
+    "TEXT_DELIVERED": (Word.DELIVERED, None, False),
+    "TEXT_SUCCESSFUL": (Word.DELIVERED, None, False),
+    "TEXT_INVALID": (Word.UNDELIVERED, Reason.NUMBER_INVALID, True),
+    "TEXT_INVALID_MESSAGE": (Word.UNDELIVERED, Reason.NOT_DELIVERED, False),
+    "TEXT_UNREACHABLE": (Word.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
+    "TEXT_CARRIER_UNREACHABLE": (Word.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
+    "TEXT_BLOCKED": (Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+    "TEXT_CARRIER_BLOCKED": (Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+    "TEXT_PROTECT_BLOCKED": (Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+    "TEXT_SPAM": (Word.UNDELIVERED, Reason.TAKEN_FOR_SPAM, False),
+    "TEXT_TTL_EXPIRED": (Word.UNDELIVERED, Reason.VALIDITY_ENDED, False),
+    "TEXT_UNKNOWN": (Word.UNDELIVERED, Reason.NOT_DELIVERED, False),
+}
+
+
+def receipts_of(event: Mapping[str, Any], now: datetime) -> list[Receipt]:
+    """What an event says; nothing if it is of another kind. Raises KeyError if it names no message of ours."""
+    kind = str(event["eventType"])
+    if not kind.startswith("TEXT_"):
+        return []
+    word, reason, permanent = _LAST.get(kind, (Word.PENDING, None, False))
+    if not event.get("isFinal", kind == "TEXT_DELIVERED"):
+        word, reason, permanent = Word.PENDING, None, False
+    receipt = Receipt(
+        str(event["context"]["message_id"]),
+        word,
+        moment_of(event.get("eventTimestamp"), now),
+        Cause(reason, kind.removeprefix("TEXT_")) if reason else None,
+        permanent,
+        number_of(event.get("destinationPhoneNumber")),
+        parts_of(event.get("totalMessageParts")),
+        price_of(_sum(event.get("totalMessagePrice"), event.get("totalCarrierFee")), "USD"),
+    )
+    return [receipt]
+
+
+def _sum(*amounts: object) -> float | None:
+    known = [one for one in amounts if isinstance(one, int | float) and not isinstance(one, bool)]
+    return sum(known) if known else None

@@ -1,0 +1,1 @@
+"""Receiving: what gateways say later of messages that they accepted."""

@@ -1,0 +1,38 @@
+"""The gate: what a gateway calls with a receipt goes to the receipt queue as it came, and the gateway is answered.
+
+Reading it takes tables and time, and a gateway that waits calls again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ...domain.errors import NotFound
+from ...domain.faults import Fault
+from ...gateways.base import Callback, Gateway
+from ...queues import Queue
+from .links import ReceiptLinks
+
+
+class ReceiptGate:
+    """Takes callbacks of gateways."""
+
+    def __init__(self, gateways: Mapping[str, Gateway], links: ReceiptLinks, receipt_queue: Queue) -> None:
+        self._gateways = gateways
+        self._links = links
+        self._receipt_queue = receipt_queue
+
+    def take(self, callback: Callback, secret: str) -> str:
+        """Put a callback on the queue. Returns what the gateway wants to be answered.
+
+        Raises NotFound if no such gateway gives receipts or the secret is wrong, and Unavailable if the queue does not
+        take it: the gateway is to call again.
+        """
+        if not self._links.on or callback.gateway not in self._gateways:
+            raise NotFound(Fault.NO_SUCH_RECEIPTS)
+        if not self._links.knows(callback.gateway, secret):
+            raise NotFound(Fault.NO_SUCH_RECEIPTS)
+        self._receipt_queue.send([json.dumps({"callback": asdict(callback)}, separators=(",", ":"))])
+        return self._gateways[callback.gateway].receipt_reply

@@ -1,0 +1,76 @@
+"""Reading the receipt queue: what a message of it says, in whatever form the gateway tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ...clock import SystemClock
+from ...domain.deliveries import Receipt, Word
+from ...domain.errors import Malformed
+from ...domain.faults import Fault
+from ...domain.reasons import Cause
+from ...gateways import eum_events
+from ...gateways.base import Callback, Gateway
+from ...observability import logger
+from .links import ReceiptLinks
+from .received import ReceiptItem
+
+
+class Reader:
+    """Reads callbacks by the gateway that they are of, events of AWS, and receipts that are seen again."""
+
+    def __init__(self, gateways: Mapping[str, Gateway], links: ReceiptLinks, clock: SystemClock) -> None:
+        self._gateways = gateways
+        self._links = links
+        self._clock = clock
+
+    def read(self, item: ReceiptItem) -> list[tuple[Receipt, int]]:
+        """The receipts of an item, and how often each came too early so far; none if nobody can read it."""
+        try:
+            return self._read(item.body)
+        except (Malformed, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            logger.warning("unreadable message on the receipt queue", item=item.item, error=type(error).__name__)
+            return []
+
+    def _read(self, body: str) -> list[tuple[Receipt, int]]:
+        values = json.loads(body)
+        if "again" in values:
+            return [(_receipt(values["again"]), int(values["seen"]))]
+        now = self._clock.now()
+        if "callback" in values:
+            callback = Callback(**values["callback"])
+            gateway = self._gateways[callback.gateway]
+            url = f"{self._links.url(callback.gateway)}?{callback.query}"
+            receipts = gateway.read_receipts(replace(callback, url=url), now)
+        else:
+            if values.get("Type") == "Notification":  # a topic that does not deliver raw messages
+                values = json.loads(values["Message"])
+            receipts = eum_events.receipts_of(values, now)
+        # No gateway's clock makes a message delivered tomorrow.
+        return [(replace(one, at=min(one.at, now)), 0) for one in receipts]
+
+
+def again(receipt: Receipt, seen: int) -> str:
+    """A receipt as it is put back on the queue, having come too early so often."""
+    values = {
+        "message_id": receipt.message_id,
+        "word": receipt.word,
+        "at": receipt.at.isoformat(),
+        "cause": str(receipt.cause or ""),
+        "permanent": receipt.permanent,
+        "phone_number": receipt.phone_number,
+        "parts": receipt.parts,
+        "price": receipt.price,
+    }
+    return json.dumps({"again": values, "seen": seen}, separators=(",", ":"))
+
+
+def _receipt(values: dict[str, Any]) -> Receipt:
+    if not isinstance(values["message_id"], str):
+        raise Malformed(Fault.NOT_A_RECEIPT, what="the message's id is no text")
+    at, word, cause = datetime.fromisoformat(values["at"]), Word(values["word"]), Cause.parse(values["cause"])
+    return Receipt(**values | {"at": at, "word": word, "cause": cause})

@@ -1,0 +1,224 @@
+"""The receiver: receipts of the receipt queue are written into the ledger, many with one write, and counted.
+
+A receipt may come twice, out of order, or before its sender has written what came of the call. The ledger is written
+first and counted afterwards; if that is cut off, the queue shows the receipts again, nothing new comes of them, and the
+mailing is counted anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ...clock import SystemClock
+from ...domain.counters import WRITES, counters_of
+from ...domain.deliveries import Receipt, counted
+from ...domain.errors import NotFound, ServiceError, Unavailable
+from ...domain.messages import Message, MessageKey, parse_message_id
+from ...domain.receiving import DROPPED, Heard, hear
+from ...domain.statuses import MessageStatus
+from ...observability import (
+    DELIVERY_LAG,
+    MESSAGES_DELIVERED,
+    MESSAGES_UNDELIVERED,
+    RECEIPTS_DROPPED,
+    RECEIPTS_RECEIVED,
+    logger,
+    measure,
+)
+from ...queues import Queue, Unit, UnitKind
+from ...storage.activity import ActivityRepository
+from ...storage.ledger import Ledger, Written
+from ...storage.mailings import MailingRepository
+from ..message_metrics import measure_status
+from .reader import Reader, again
+from .received import ReceiptItem
+
+_ROUNDS = 5  # of reading and writing what others have changed meanwhile
+_AGAIN_AFTER = (5, 15, 60, 300, 900)  # seconds; a claim that nobody ends is over by then
+_RECOUNT_AFTER = 60.0  # seconds; until then more receipts come
+_RECOUNT_EVERY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A receipt, how often it came too early so far, and the item that it came with."""
+
+    receipt: Receipt
+    seen: int
+    item: ReceiptItem
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What has come of a batch so far."""
+
+    failed: set[str] = field(default_factory=set)
+    early: list[_Told] = field(default_factory=list)
+    heard: Counter[Heard] = field(default_factory=Counter)
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    in_doubt: set[str] = field(default_factory=set)
+
+
+class Receiver:
+    """Applies receipts. One object may be used by several invocations at once."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        activity: ActivityRepository,
+        receipt_queue: Queue,
+        dispatch_queue: Queue,
+        clock: SystemClock,
+    ) -> None:
+        self._reader = reader
+        self._mailings = mailings
+        self._ledger = ledger
+        self._activity = activity
+        self._receipt_queue = receipt_queue
+        self._dispatch_queue = dispatch_queue
+        self._clock = clock
+        self._recounted_at: dict[str, datetime] = {}
+
+    def receive(self, items: Sequence[ReceiptItem], deadline: datetime) -> list[str]:
+        """Apply the receipts of a batch. Returns the items that must stay on the queue."""
+        batch = _Batch()
+        waiting: defaultdict[MessageKey, list[_Told]] = defaultdict(list)
+        for item in items:
+            receipts = self._reader.read(item)
+            batch.heard[Heard.UNREADABLE] += not receipts
+            for receipt, seen in receipts:
+                try:
+                    waiting[parse_message_id(receipt.message_id)].append(_Told(receipt, seen, item))
+                except NotFound:
+                    batch.heard[Heard.NO_MESSAGE] += 1
+        for _ in range(_ROUNDS):
+            if not waiting or self._clock.now() >= deadline:
+                break
+            try:
+                waiting = self._round(waiting, batch)
+            except Unavailable as error:
+                logger.warning("receipts not applied, will be retried", error=str(error), count=len(waiting))
+                break
+        batch.failed |= {told.item.item for pairs in waiting.values() for told in pairs}
+        self._see_again(batch)
+        self._count(batch)
+        _measure(batch)
+        return sorted(batch.failed)
+
+    def _round(self, waiting: Mapping[MessageKey, list[_Told]], batch: _Batch) -> defaultdict[MessageKey, list[_Told]]:
+        """Read, decide and write once; what is left was changed by somebody else meanwhile."""
+        now = self._clock.now()
+        rows = self._ledger.read(waiting)
+        changes: list[tuple[Message, Message]] = []
+        results: dict[MessageKey, list[tuple[Heard, _Told]]] = {}
+        for key, pairs in waiting.items():
+            row = rows.get(key)
+            new, results[key] = _heard(row, pairs, now)
+            if row is not None and new is not None and new is not row:
+                changes.append((row, new))
+        applied = self._ledger.update(changes)
+        left: defaultdict[MessageKey, list[_Told]] = defaultdict(list)
+        for (old, new), ours in zip(changes, applied.written, strict=True):
+            if ours:
+                self._note(old, new, batch)
+                continue
+            pairs = waiting[new.key]
+            if ours is Written.REFUSED:
+                left[new.key] = pairs
+            else:
+                batch.failed |= {told.item.item for told in pairs}
+            del results[new.key]
+        for mailing_id, units in applied.units.items():
+            batch.counts[mailing_id][WRITES] += units
+        for key, heards in results.items():
+            for heard, told in heards:
+                batch.heard[heard] += 1
+                if heard is Heard.EARLY:
+                    batch.early.append(told)
+                if heard is Heard.KNOWN and told.item.receive_count > 1:  # whoever had it may not have counted it
+                    batch.in_doubt.add(key[0])
+        return left
+
+    def _note(self, old: Message, new: Message, batch: _Batch) -> None:
+        """Note what a written row changes in the counts."""
+        counts = batch.counts[new.mailing_id]
+        for message, sign in ((old, -1), (new, 1)):
+            for name, count in counted(message).items():
+                counts[name] += sign * count
+        if new.status is not old.status:  # the mailing may have ended, and its final counts say otherwise
+            measure_status(new)
+            counts.subtract(counters_of(old))
+            counts.update(counters_of(new))
+            batch.in_doubt.add(new.mailing_id)
+        delivery = new.delivery
+        if delivery is not None and delivery != old.delivery:
+            measure(MESSAGES_DELIVERED if delivery.delivered else MESSAGES_UNDELIVERED)
+            if delivery.delivered and new.sent_at:
+                measure(DELIVERY_LAG, max(0, (delivery.at - new.sent_at) // timedelta(milliseconds=1)))
+
+    def _see_again(self, batch: _Batch) -> None:
+        """Put the receipts of messages that senders have in hand back on the queue; after some times they are lost."""
+        bodies = [
+            (again(told.receipt, told.seen + 1), _AGAIN_AFTER[told.seen])
+            for told in batch.early
+            if told.seen < len(_AGAIN_AFTER)
+        ]
+        try:
+            self._receipt_queue.send_each(bodies)
+        except Unavailable as error:
+            logger.warning("early receipts not put back", error=str(error), count=len(bodies))
+
+    def _count(self, batch: _Batch) -> None:
+        now = self._clock.now()
+        ended: Counter[str] = Counter()
+        for mailing_id, changes in batch.counts.items():
+            try:
+                self._mailings.add_counts(mailing_id, changes, now)
+            except ServiceError as error:
+                logger.warning("receipts not counted", mailing_id=mailing_id, error=str(error))
+                batch.in_doubt.add(mailing_id)
+            ended[MessageStatus.SENT] += max(0, changes[MessageStatus.SENT])
+        try:
+            self._activity.add(ended, now)
+        except ServiceError as error:
+            logger.warning("activity not counted", error=str(error))
+        self._have_recounted(batch.in_doubt, now)
+
+    def _have_recounted(self, mailing_ids: Iterable[str], now: datetime) -> None:
+        self._recounted_at = {one: at for one, at in self._recounted_at.items() if now - at < _RECOUNT_EVERY}
+        wanted = sorted(set(mailing_ids) - set(self._recounted_at))
+        self._recounted_at |= dict.fromkeys(wanted, now)
+        try:
+            units = [(Unit(UnitKind.RECEIPTS, mailing_id).body(), _RECOUNT_AFTER) for mailing_id in wanted]
+            self._dispatch_queue.send_each(units)
+        except Unavailable as error:
+            logger.warning("mailings not counted anew", error=str(error), count=len(wanted))
+
+
+def _heard(
+    row: Message | None, pairs: Sequence[_Told], now: datetime
+) -> tuple[Message | None, list[tuple[Heard, _Told]]]:
+    """The row after all receipts about it, and what came of each."""
+    results: list[tuple[Heard, _Told]] = []
+    for told in pairs:
+        if row is None:
+            results.append((Heard.NO_MESSAGE, told))
+            continue
+        heard, row = hear(row, told.receipt, now)  # one change, for only the first can bring it into another status
+        results.append((heard, told))
+    return row, results
+
+
+def _measure(batch: _Batch) -> None:
+    if total := batch.heard.total():
+        measure(RECEIPTS_RECEIVED, total)
+    dropped = {heard: batch.heard[heard] for heard in DROPPED if batch.heard[heard]}
+    for heard, count in dropped.items():
+        measure(RECEIPTS_DROPPED, count, of=str(heard))
+    if dropped:
+        logger.warning("receipts dropped", extra={str(heard): count for heard, count in dropped.items()})
