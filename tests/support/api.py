@@ -173,7 +173,9 @@ def new_api(*, counts_parts: bool = False, **configured: Any) -> Iterator[Api]:
             rng=random.Random(1),
             tables=tables,
             client_ids=CLIENT_IDS,
-            gateway=SandboxGateway(settings, Capabilities(recognises_ids=True, counts_parts=counts_parts)),
+            gateway=None
+            if settings.gateways
+            else SandboxGateway(settings, Capabilities(recognises_ids=True, counts_parts=counts_parts)),
             **clients,
         )
         with mock.patch.object(bootstrap, "get_services", return_value=services):

@@ -1,0 +1,102 @@
+"""/api/gateway/ and the settings page with several gateways: each by its name, and what is for all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.factories import ClientBodyFactory, MailingBodyFactory
+from tests.support.api import Api, new_api
+from tests.support.browsing import Browser, text_of
+
+SEVERAL = {"gateways": [{"name": "default", "kind": "sandbox"}, {"name": "second", "kind": "sandbox"}]}
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """Two sandboxes."""
+    with new_api(gateways=json.dumps(SEVERAL)) as made:
+        yield made
+
+
+def circuits(api: Api) -> dict[str, str]:
+    names = api.get("/api/gateway/").json["gateways"]
+    return {name: api.get("/api/gateway/", query={"gateway": name}).json["circuit"] for name in names}
+
+
+def test_each_has_a_rate_and_a_trail_of_its_own(api: Api) -> None:
+    """Expects a rate without a name to be refused, since it would be anybody's guess whose it is."""
+    assert api.patch("/api/gateway/", {"rate": 5}).errors == {"gateway": "is required"}
+    assert api.patch("/api/gateway/", {"rate": 5, "gateway": "second"}).json["gateway"] == "second"
+    assert api.get("/api/gateway/").json["rate"] is None
+    assert api.get("/api/gateway/", query={"gateway": "second"}).json["rate"] == 5
+    changes = [api.get("/api/gateway/changes/", query=of).json["rows"] for of in ({}, {"gateway": "second"})]
+    assert [len(rows) for rows in changes] == [0, 1]
+
+
+def test_all_are_paused_at_once_or_one_alone(api: Api) -> None:
+    """In a hurry nobody has to name any."""
+    api.post("/api/gateway/hold/", {"gateway": "second"})
+    assert circuits(api) == {"default": "closed", "second": "held"}
+    api.post("/api/gateway/hold/")
+    assert circuits(api) == {"default": "held", "second": "held"}
+    api.post("/api/gateway/close/", {})
+    assert circuits(api) == {"default": "closed", "second": "closed"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/api/gateway/", {"rate": 5}),
+        ("POST", "/api/gateway/hold/", {}),
+        ("POST", "/api/gateway/close/", {}),
+        ("POST", "/api/gateway/try/", {"phone_number": "+447700900123", "text": "Hello"}),
+    ],
+)
+def test_a_name_that_there_is_not_is_refused(api: Api, method: str, path: str, body: dict[str, object]) -> None:
+    """With the names that there are."""
+    reply = api.request(method, path, {**body, "gateway": "third"})
+    assert (reply.status, reply.errors) == (422, {"gateway": "must be default / second"})
+
+
+def test_a_mailing_names_one(api: Api) -> None:
+    """Expects it kept, shown and checked, and null for what is routed by number."""
+    api.post("/api/clients", ClientBodyFactory())
+    body = MailingBodyFactory()
+    assert api.post("/api/mailing", body).json["gateway"] is None
+    made = api.post("/api/mailing", {**body, "gateway": "second"}).json
+    assert made["gateway"] == api.get(f"/api/mailing/{made['id']}").json["gateway"] == "second"
+    assert api.post("/api/mailing", {**body, "gateway": "third"}).errors.keys() == {"gateway"}
+    later = api.post("/api/mailing", {**body, "start_time": api.ahead(hours=2), "end_time": api.ahead(hours=3)}).json
+    assert api.patch(f"/api/mailing/{later['id']}", {"gateway": "second"}).json["gateway"] == "second"
+    assert api.patch(f"/api/mailing/{later['id']}", {"gateway": "third"}).status == 422
+
+
+def test_the_settings_page_has_them_beside_each_other(api: Api) -> None:
+    """Expects what is done there to be done to the one that is shown."""
+    browser = Browser(api)
+    browser.sign_in()
+    assert 'href="/admin/settings?gateway=second"' in browser.get("/admin/settings").text
+    page = browser.post("/admin/settings/rate", {"rate": "7", "gateway": "second"})
+    assert "7 messages per second for all mailings together." in text_of(page)
+    assert "No limit." in text_of(browser.get("/admin/settings"))
+    browser.post("/admin/settings/hold", {"reason": "", "gateway": "second"})
+    assert circuits(api) == {"default": "closed", "second": "held"}
+    assert 'name="gateway" value="second"' in browser.get("/admin/settings/close?gateway=second").text
+    browser.post("/admin/settings/close", {"reason": "", "gateway": "second"})
+    assert circuits(api)["second"] == "closed"
+    wrong = browser.post("/admin/settings/rate", {"rate": "many", "gateway": "second"})
+    assert (wrong.status, 'name="gateway" value="second"' in wrong.text) == (422, True)
+
+
+def test_the_form_of_a_mailing_offers_them(api: Api) -> None:
+    """Expects the choice only if there is one, and the mailing to keep it when it is changed there."""
+    browser = Browser(api)
+    browser.sign_in()
+    assert 'name="gateway"' in browser.get("/admin/mailings/new").text
+    with new_api() as alone:
+        other = Browser(alone)
+        other.sign_in()
+        assert 'name="gateway"' not in other.get("/admin/mailings/new").text
