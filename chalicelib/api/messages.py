@@ -8,6 +8,7 @@ from pydantic import Field, StrictStr
 
 from ..domain.deliveries import Word, word_of
 from ..domain.errors import NotFound
+from ..domain.gateway_routes import shown
 from ..domain.history import Step
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Reason
@@ -23,7 +24,7 @@ routes = Routes("messages")
 
 
 class AttemptView(View):
-    """One call to the gateway and its outcome."""
+    """One call to the gateway and its outcome; `gateway` is which one it was, `default` if there is only one."""
 
     at: MomentOut
     duration_ms: int
@@ -32,6 +33,7 @@ class AttemptView(View):
     reason_code: Reason | None
     reason_detail: str
     http_status: int | None
+    gateway: str
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptView:
@@ -41,6 +43,7 @@ class AttemptView(View):
             outcome=attempt.outcome,
             **reasoned(attempt.cause),
             http_status=attempt.http_status,
+            gateway=shown(attempt.gateway),
         )
 
 
