@@ -54,7 +54,7 @@ class Gateways:
     """All gateways, in the order in which they are configured."""
 
     def __init__(self, lines: Sequence[Line], routes: GatewayRoutes) -> None:
-        self._lines = {line.name: line for line in lines}
+        self.lines = {line.name: line for line in lines}
         self._routes = routes
         self.first = lines[0]
         self.several = len(lines) > 1
@@ -62,18 +62,18 @@ class Gateways:
         self.throttle: Throttle = Together(lines) if self.several else self.first.control
 
     def __getitem__(self, name: str) -> Line:
-        return self._lines[name]
+        return self.lines[name]
 
     def __iter__(self) -> Iterator[Line]:
-        return iter(self._lines.values())
+        return iter(self.lines.values())
 
     def named(self, name: str | None, field: str = "gateway") -> Line:
         """The gateway that people know by this name; without one, the first. Raises Invalid if there is none."""
         if name is None:
             return self.first
-        if internal(name) not in self._lines:
+        if internal(name) not in self.lines:
             raise Invalid.of(field, Fault.NOT_A_CHOICE, allowed=" / ".join(self.names))
-        return self._lines[internal(name)]
+        return self.lines[internal(name)]
 
     def chosen(self, name: str | None) -> list[Line]:
         """The gateway of this name, or all. Raises Invalid if there is none."""
@@ -82,12 +82,12 @@ class Gateways:
     @property
     def by_name(self) -> dict[str, Gateway]:
         """The gateways by what people call them."""
-        return {shown(name): line.gateway for name, line in self._lines.items()}
+        return {shown(name): line.gateway for name, line in self.lines.items()}
 
     @property
     def names(self) -> list[str]:
         """What people call them."""
-        return [shown(name) for name in self._lines]
+        return [shown(name) for name in self.lines]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -109,19 +109,19 @@ class Gateways:
             wanted = (internal(mailing.gateway),)
         else:
             wanted = self._routes.order(message.message_id, message.phone_number) if self.several else self._only
-        return tuple(name for name in wanted if name in self._lines)
+        return tuple(name for name in wanted if name in self.lines)
 
     def of(self, message: Message, mailing: Mailing) -> Gateway:
         """The gateway that a message went to the last time, or will go to."""
         names = [attempt.gateway for attempt in reversed(message.attempts)]
         names += self.choices(message, mailing, message.attempts)
-        return self._lines.get(next(iter(names), self.first.name), self.first).gateway
+        return self.lines.get(next(iter(names), self.first.name), self.first).gateway
 
     def capabilities(self, name: str = "") -> Capabilities:
         """What the gateway of this name says of itself; without a name, what all of them do."""
-        all_say = [line.gateway.capabilities for line in self._lines.values()]
-        if internal(name) in self._lines and name:
-            all_say = [self._lines[internal(name)].gateway.capabilities]
+        all_say = [line.gateway.capabilities for line in self.lines.values()]
+        if internal(name) in self.lines and name:
+            all_say = [self.lines[internal(name)].gateway.capabilities]
         return Capabilities(
             recognises_ids=all(one.recognises_ids for one in all_say),
             counts_parts=any(one.counts_parts for one in all_say),

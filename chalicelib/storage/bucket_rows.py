@@ -193,6 +193,7 @@ _KEY_BYTES = 60  # of an item's key, with the names
 
 
 def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int) -> str:
+    claimed_for = f"@{message.gateway}" if message.gateway and message.status is MessageStatus.SENDING else ""
     values = (
         message.client_id,
         message.phone_number.removeprefix("+"),
@@ -208,16 +209,10 @@ def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int)
         _after(message.due_at, since),
         _quoted(message.cause),
         _base36(message.forgiven) if message.forgiven else "",
-        _marks(message),
+        ("h" if message.hinted else "") + ("a" if message.ask else "") + claimed_for,
         _base36(left_out) if left_out else "",
     )
     return ",".join(values).rstrip(",")
-
-
-def _marks(message: Message) -> str:
-    marks = ("h" if message.hinted else "") + ("a" if message.ask else "")
-    claimed = message.gateway and message.status is MessageStatus.SENDING
-    return f"{marks}@{message.gateway}" if claimed else marks
 
 
 def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Message:
@@ -225,7 +220,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
     values += [""] * (15 - len(values))
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
     lease, retry, due, cause, forgiven, flags = values[9:15]
-    flags, _, gateway = flags.partition("@")
+    flags, _, gateway = flags.partition("@") if "@" in flags else (flags, "", "")
     sent, _, delivery = sent.partition("/")
     return Message(
         mailing_id=mailing_id,

@@ -56,7 +56,7 @@ class Caller:
     ) -> None:
         self._clients = clients
         self._states = states
-        self._gateways = gateways
+        self._lines = gateways.lines
         self._clock = clock
         self._links = links
         self._at_once = settings.gateway_concurrency
@@ -106,7 +106,7 @@ class Caller:
             until = valid_until(job.mailing, message.timezone, started)
             told_at = self._links.url_for(shown(job.gateway), message.message_id) if self._links else ""
             outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text, until, told_at)
-            answer = self._gateways[job.gateway].gateway.send(outgoing, last_look)
+            answer = self._lines[job.gateway].gateway.send(outgoing, last_look)
         except (NotNow, Unavailable):
             raise
         except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
@@ -132,7 +132,7 @@ class Caller:
         calls.note_sent(job)
         outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text)
         try:
-            answer = self._gateways[job.gateway].gateway.look_up(outgoing)
+            answer = self._lines[job.gateway].gateway.look_up(outgoing)
         except Exception as error:  # as above
             logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNCLEAR, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
@@ -185,7 +185,7 @@ class Caller:
         if state is None:
             raise NotNow(Obstacle.MAILING_GONE)
         self._look_at_client(job, calls, contact_since or since)
-        service = self._gateways[job.gateway].control
+        service = self._lines[job.gateway].control
         control, paces = service.state(since), service.paces(state.mailing, since)
         now = self._clock.now()  # once everything is read
         if in_the_way := obstacle(state.mailing, now):

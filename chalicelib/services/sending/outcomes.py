@@ -70,7 +70,7 @@ class Outcomes:
         self._calls = calls
         self._activity = activity
         self._states = states
-        self._gateways = gateways
+        self._lines = gateways.lines
         self._letters = letters
         self._dead_letters = dead_letters
         self._dispatch_queue = dispatch_queue
@@ -113,7 +113,7 @@ class Outcomes:
         for job, result in done:
             if isinstance(result, Attempt) and result.outcome is Outcome.THROTTLED:
                 throttled[job.gateway].append(job.mailing)
-        return {name: self._gateways[name].control.spread(mailings) for name, mailings in throttled.items()}
+        return {name: self._lines[name].control.spread(mailings) for name, mailings in throttled.items()}
 
     def release(self, batch: Batch, until: datetime) -> None:
         """Write what earlier batches could not, and give claims back of which nobody knows whether they were written.
@@ -145,7 +145,7 @@ class Outcomes:
             # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
             back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
             return back, self._rng.uniform(0.5, 1.5)
-        control = self._gateways[job.gateway].control
+        control = self._lines[job.gateway].control
         free = self._is_free(message, result, control, probe=job.gateway in batch.probed)
         message = message.with_attempt(result, free=free)
         if (result.outcome in _NOT_OF_THE_MESSAGE and free) or control.is_same_refusal(result):
