@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
-from ..domain.imports import COLUMNS, MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart
+from ..domain.imports import COLUMNS, MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
 from ..web.fields import query_integer
 from ..web.paging import PageQuery
 from ..web.parsing import CSV, MAX_CSV
@@ -29,6 +29,7 @@ class PartQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    file_name: StrictStr = Field(default="", max_length=200)
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
@@ -47,7 +48,9 @@ def show_import(request: PageRequest) -> Page:
 def import_clients(request: PageRequest, query: PartQuery) -> Redirect:
     """Begin to import a file, or a part of one."""
     try:
-        started = request.services.imports.start(request.text, request.principal.username, part=query.part())
+        started = request.services.imports.start(
+            request.text, request.principal.username, ImportOptions(file_name=query.file_name), query.part()
+        )
     except Invalid as error:
         raise Invalid.of("file", Fault.AS_TOLD, text=_about_the_file(error)) from error
     return Redirect(f"/admin/clients/imports/{started.import_id}")

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from ..domain.errors import NotFound
-from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode, RowError
+from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, ClientFile, FilePart, ImportOptions, Mode, RowError
 from ..services.imported_files import ImportedFile
 from ..web.clients import Country
 from ..web.fields import MomentOut, View, query_integer
-from ..web.paging import PageQuery
+from ..web.paging import MAX_LIMIT, PageQuery
 from ..web.parsing import CSV, MAX_CSV
 from ..web.problems import TooLarge
 from ..web.request import Request
@@ -30,6 +30,7 @@ class ImportView(View):
     """
 
     id: str
+    file_name: str
     status: Literal["running", "finished"]
     rows: int
     accepted: int
@@ -44,6 +45,7 @@ class ImportView(View):
     other_channels: int
     left_out: list[str]
     parts: int
+    parts_received: int
     created_by: str
     created_at: MomentOut
 
@@ -51,6 +53,7 @@ class ImportView(View):
     def of(cls, one: ImportedFile) -> ImportView:
         return cls(
             id=one.import_id,
+            file_name=one.first.file_name,
             status="finished" if one.finished else "running",
             rows=one.rows,
             accepted=one.accepted,
@@ -65,21 +68,25 @@ class ImportView(View):
             other_channels=one.other_channels,
             left_out=list(one.left_out),
             parts=one.first.parts,
+            parts_received=len(one.parts),
             created_by=one.created_by,
             created_at=one.created_at,
         )
 
 
 class RowErrorView(View):
-    """A problem with a field of a row. Rows are counted as in a spreadsheet: the header is row 1."""
+    """A problem with a field of a row, and the `value` in its cell. Rows are counted as in a spreadsheet: the header is
+    row 1.
+    """
 
     row: int
     field: str
+    value: str
     message: str
 
     @classmethod
     def of(cls, error: RowError) -> RowErrorView:
-        return cls(row=error.row, field=error.field, message=error.message)
+        return cls(row=error.row, field=error.field, value=error.value, message=error.message)
 
 
 class RowErrorPage(View):
@@ -90,6 +97,41 @@ class RowErrorPage(View):
     next: str | None
 
 
+class ImportPage(View):
+    """A page of imports; `next` is the cursor of the next page."""
+
+    rows: list[ImportView]
+    next: str | None
+
+
+class ImportCheck(View):
+    """What an import would do with a file. `columns` says which column is taken for which field, `left_out` names the
+    others, `opted_out` counts the clients with an opt-out. `errors` has the first 200 problems.
+    """
+
+    rows: int
+    accepted: int
+    rejected: int
+    opted_out: int
+    other_channels: int
+    columns: dict[str, str]
+    left_out: list[str]
+    errors: list[RowErrorView]
+
+    @classmethod
+    def of(cls, file: ClientFile) -> ImportCheck:
+        return cls(
+            rows=file.rows,
+            accepted=file.rows - file.rejected,
+            rejected=file.rejected,
+            opted_out=sum(client.opted_out for client in file.clients) + len(file.opt_outs),
+            other_channels=file.other_channels,
+            columns=dict(file.columns),
+            left_out=list(file.left_out),
+            errors=[RowErrorView.of(one) for one in file.errors[:MAX_LIMIT]],
+        )
+
+
 class ImportQuery(BaseModel):
     """`mode` says what becomes of the fields of an existing client that the file has no value for: they stay
     (`update`), or get their defaults (`replace`, but an opt-out stays). `allow_opt_in=true` lets a row with `opted_out`
@@ -98,7 +140,7 @@ class ImportQuery(BaseModel):
 
     A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
     the `id` of the first part, and `row_offset` what is added to a row's number to have that in the whole file. Later
-    parts have the first one's `mode`, `allow_opt_in` and `country`.
+    parts have the first one's `mode`, `allow_opt_in`, `country` and `file_name`, which is shown in the list of imports.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -106,12 +148,13 @@ class ImportQuery(BaseModel):
     mode: Mode = Mode.UPDATE
     allow_opt_in: Literal["true", "false"] = "false"
     country: Country = ""
+    file_name: StrictStr = Field(default="", max_length=200)
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
 
     def options(self) -> ImportOptions:
-        return ImportOptions(self.mode, self.allow_opt_in == "true", self.country)
+        return ImportOptions(self.mode, self.allow_opt_in == "true", self.country, self.file_name)
 
     def part(self) -> FilePart:
         return FilePart(self.part_of, self.row_offset, self.parts)
@@ -133,6 +176,19 @@ def import_clients(request: Request, query: ImportQuery, body: str) -> Created[I
     """
     started = request.services.imports.start(body, request.principal.username, query.options(), query.part())
     return Created(ImportView.of(ImportedFile([started])), f"/api/clients/imports/{started.import_id}")
+
+
+@routes.route("POST", "/api/clients/imports/check", consumes=CSV, max_bytes=MAX_CSV, errors=(NotFound, TooLarge))
+def check_import(request: Request, query: ImportQuery, body: str) -> ImportCheck:
+    """Check a file without importing it (a dry run): what an import with the same query would take and reject."""
+    return ImportCheck.of(request.services.imports.check(body, query.options(), query.part()))
+
+
+@routes.route("GET", "/api/clients/imports")
+def list_imports(request: Request, query: PageQuery) -> ImportPage:
+    """List the imports of the last week, the latest first. A file of several parts is one."""
+    files, after = request.services.imports.latest(query.place(), query.limit)
+    return ImportPage(rows=[ImportView.of(one) for one in files], next=query.following(after))
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}", errors=(NotFound,))

@@ -85,6 +85,12 @@ class Columns:
     subscribed: Sequence[int] = ()  # that say the opposite of opted_out
     channel: int | None = None
     left_out: Sequence[str] = ()
+    header: Sequence[str] = ()
+
+    @property
+    def by_field(self) -> dict[str, str]:
+        """The name of each field's column, as the file has it."""
+        return {field: self.header[place].strip() for field, place in self.places.items()}
 
     def values(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field."""
@@ -136,7 +142,7 @@ def columns_of(header: Sequence[str]) -> Columns:
     left_out = [
         header[place].strip()[:80] for place, name in enumerate(names) if place not in used and name not in IGNORED
     ]
-    return Columns(names, places, subscribed, channel, [name for name in left_out if name])
+    return Columns(names, places, subscribed, channel, [name for name in left_out if name], header)
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> int | None:

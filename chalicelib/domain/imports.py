@@ -22,6 +22,7 @@ COLUMNS = CLIENT_FIELDS
 MAX_ROWS = 200_000
 MOST_PARTS = 100
 MOST_ROWS_OF_A_FILE = 50_000_000
+_MAX_TOLD = 80  # characters of a cell that is told
 _MAX_CELL = 200  # characters; no column has a longer value
 
 
@@ -33,6 +34,7 @@ class RowError:
     field: str
     fault: Fault
     values: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    value: str = ""  # what stands in the cell, or the beginning of it
 
     @property
     def message(self) -> str:
@@ -54,6 +56,7 @@ class ImportOptions:
     mode: Mode = Mode.UPDATE
     allow_opt_in: bool = False
     country: str = ""  # of numbers without a country code
+    file_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,14 @@ class ClientFile:
     rejected: int = 0
     other_channels: int = 0  # rows of addresses of mail or push, which Pinpoint has beside numbers
     left_out: Sequence[str] = ()  # columns that no field is
+    columns: Mapping[str, str] = field(default_factory=dict)  # by field, the name of its column
 
-    def reject(self, row: int, errors: Iterable[FieldError]) -> None:
+    def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str]) -> None:
         """Note what is wrong with a row."""
         self.rejected += 1
-        self.errors += [RowError(row, one.field, one.fault, one.values) for one in errors]
+        for one in errors:
+            value = cells.get(one.field, "")[:_MAX_TOLD]
+            self.errors.append(RowError(row, one.field, one.fault, one.values, value))
 
 
 def read_clients(
@@ -110,7 +116,7 @@ def read_clients(
     """
     lines = json_rows(text) if is_json_lines(text) else rows_of(text)
     columns = _columns(lines)
-    found = ClientFile(left_out=columns.left_out)
+    found = ClientFile(left_out=columns.left_out, columns=columns.by_field)
     options = options or ImportOptions()
     opted_out: dict[str, None] = {}
     for place, cells in lines:
@@ -131,7 +137,7 @@ def read_clients(
             found.clients.append(client)
             found.given[client.phone_number] = given
         except Invalid as error:
-            found.reject(number, error.errors)
+            found.reject(number, error.errors, columns.values(cells) if isinstance(cells, list) else {})
     _leave_out(found, earlier(found.row_of))
     _opt_out_all(found, opted_out)
     return found
@@ -175,7 +181,8 @@ def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
     """Reject the rows whose numbers stand in earlier parts of the file."""
     for number, row in earlier.items():
         mine = found.row_of.pop(number)
-        found.reject(mine, [FieldError("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, {"row": row})])
+        error = FieldError("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, {"row": row})
+        found.reject(mine, [error], {"phone_number": number})
     if earlier:
         found.clients = [client for client in found.clients if client.phone_number not in earlier]
         found.errors.sort(key=lambda error: error.row)

@@ -15,7 +15,7 @@ from ulid import ULID
 from ..clock import SystemClock
 from ..domain.errors import Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.imports import FilePart, ImportOptions, Mode, RowError, read_clients
+from ..domain.imports import ClientFile, FilePart, ImportOptions, Mode, RowError, read_clients
 from ..domain.phone_numbers import check_country
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
@@ -62,20 +62,8 @@ class ImportService:
 
         A part after a file's first has the options of the first. Raises NotFound if there is no such import.
         """
+        options, part, file = self._read(text, options or ImportOptions(), part or FilePart())
         now = self._clock.now()
-        options, part = options or ImportOptions(), part or FilePart()
-        if part.of:
-            first = self.get(part.of)
-            part = replace(part, of=first.file_id, parts=first.parts)
-            options = ImportOptions(Mode(first.mode), first.allow_opt_in, first.country)
-
-        def earlier(numbers: Iterable[str]) -> Mapping[str, int]:
-            return self._parts.earlier_rows(part.of, part.row_offset, numbers) if part.of else {}
-
-        options = replace(options, country=options.country or self._default_country)
-        if options.country:
-            check_country(options.country)
-        file = read_clients(text, now, options, part.row_offset, earlier)
         milliseconds = int(now.timestamp() * 1000)
         import_id = str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
         if not part.is_all:
@@ -87,6 +75,33 @@ class ImportService:
             except Unavailable as error:
                 logger.warning("import not finished, the next tick continues it", import_id=import_id, error=str(error))
         return new
+
+    def check(self, text: str, options: ImportOptions, part: FilePart | None = None) -> ClientFile:
+        """What `start` would read, with nothing written. Raises Invalid and NotFound as it does."""
+        return self._read(text, options, part or FilePart())[2]
+
+    def _read(self, text: str, options: ImportOptions, part: FilePart) -> tuple[ImportOptions, FilePart, ClientFile]:
+        """A file's clients, and what holds for it."""
+        if part.of:
+            first = self.get(part.of)
+            part = replace(part, of=first.file_id, parts=first.parts)
+            options = ImportOptions(Mode(first.mode), first.allow_opt_in, first.country, first.file_name)
+        options = replace(options, country=options.country or self._default_country)
+        if options.country:
+            check_country(options.country)
+
+        def earlier(numbers: Iterable[str]) -> Mapping[str, int]:
+            return self._parts.earlier_rows(part.of, part.row_offset, numbers) if part.of else {}
+
+        return options, part, read_clients(text, self._clock.now(), options, part.row_offset, earlier)
+
+    def latest(self, cursor: str, limit: int) -> tuple[list[ImportedFile], str]:
+        """Up to `limit` files imported in the last week, the latest first, and the next place, "" at the end."""
+        if cursor and not re.fullmatch(r"[0-9A-Z]{26}", cursor):
+            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
+        ids = self._imports.latest(cursor, limit + 1)
+        there = [import_id for import_id in ids[:limit] if self._imports.find(import_id)]
+        return [self.file(import_id) for import_id in there], ids[limit - 1] if len(ids) > limit else ""
 
     def get(self, import_id: str) -> Import:
         """The progress of an import. Raises NotFound if there is none, or if it was forgotten."""

@@ -27,6 +27,7 @@ from .segments import Change
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
 REPORTED = 1_000  # errors in one item, and in one page of the report
 _OPEN = "imports"
+_ALL = "imports-of-a-week"  # the first parts of files
 _PROGRESS = "progress"
 _KEPT_FOR = timedelta(days=7)
 
@@ -52,6 +53,7 @@ class Import:
     mode: str = "update"
     allow_opt_in: bool = False
     country: str = ""
+    file_name: str = ""
     opt_out_chunks: int = 0  # the last ones: numbers that are opted out, though no row of theirs is good
     part_of: str = ""  # the import of the file's first part
     row_offset: int = 0
@@ -82,7 +84,18 @@ class Import:
         return self.chunks_done >= self.chunks - self.opt_out_chunks
 
 
-_FACTS = ("created_by", "rows", "rejected", "errors", "chunks", "opt_out_chunks", "mode", "allow_opt_in", "country")
+_FACTS = (
+    "created_by",
+    "rows",
+    "rejected",
+    "errors",
+    "chunks",
+    "opt_out_chunks",
+    "mode",
+    "allow_opt_in",
+    "country",
+    "file_name",
+)
 _FACTS_OF_A_PART = ("part_of", "row_offset", "parts", "other_channels", "left_out")
 _COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
 
@@ -125,6 +138,7 @@ class ImportRepository:
             mode=options.mode.value,
             allow_opt_in=options.allow_opt_in,
             country=options.country,
+            file_name=options.file_name,
             part_of=part.of,
             row_offset=part.row_offset,
             parts=part.parts,
@@ -141,6 +155,8 @@ class ImportRepository:
             facts = {name: getattr(new, name) for name in (*_FACTS, *_FACTS_OF_A_PART)}
             if not new.finished:
                 self._model(_OPEN, import_id, expires_at=expires_at).save()
+            if not part.of:
+                self._model(_ALL, import_id, expires_at=expires_at).save()
             self._model(
                 scope, _PROGRESS, body=json.dumps(facts), changed_at=now, chunks_done=0, expires_at=expires_at
             ).save()
@@ -232,6 +248,13 @@ class ImportRepository:
         row = self._row(import_id, _part("report", page))
         return [_row_error(*cells) for cells in unpacked(row.content)] if row and row.content else []
 
+    def latest(self, before: str, limit: int) -> Sequence[str]:
+        """Ids of up to `limit` imports, the latest first, that began before another; "" for all."""
+        model = self._model
+        earlier = model.name < before if before else None
+        with translated("imports"):
+            return [row.name for row in model.query(_ALL, earlier, limit=limit, scan_index_forward=False)]
+
     def open(self, limit: int) -> Sequence[str]:
         """Ids of imports that are not finished."""
         with translated("imports"):
@@ -265,7 +288,8 @@ def _client(cells: list[Any], now: datetime) -> Client:
 
 def _error_cells(error: RowError) -> list[Any]:
     values = {name: str(value) for name, value in error.values.items()}
-    return [error.row, error.field, json.dumps({"fault": error.fault.code, "values": values})]
+    told = {"fault": error.fault.code, "values": values, "value": error.value}
+    return [error.row, error.field, json.dumps(told)]
 
 
 def _row_error(row: int, field: str, told: str) -> RowError:
@@ -274,4 +298,4 @@ def _row_error(row: int, field: str, told: str) -> RowError:
     fault = Fault.__members__.get(str(stored.get("fault", "")).upper())
     if fault is None:
         return RowError(row, field, Fault.AS_TOLD, {"text": told})
-    return RowError(row, field, fault, stored["values"])
+    return RowError(row, field, fault, stored["values"], stored.get("value", ""))

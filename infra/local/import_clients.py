@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from chalicelib.domain.csv_cells import guarded
 from chalicelib.domain.csv_rows import rows_of, separator_of
 from chalicelib.domain.errors import FieldError, Invalid
 from chalicelib.domain.file_texts import text_of
@@ -127,7 +128,7 @@ def run(
         task = progress.add_task("imported", total=sum(part.rows for part in parts))
         first = ""
         for part in parts:
-            place = {"part_of": first, "row_offset": part.offset, "parts": len(parts)}
+            place = {"file_name": file.name[-200:], "part_of": first, "row_offset": part.offset, "parts": len(parts)}
             started = service.start(part.text, {**(options or {}), **place})
             first = first or started["id"]
         ended = _finished(service, first, len(parts) * _BOUND, _shown(progress, task))
@@ -161,8 +162,8 @@ def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -
     if report is not None:
         with report.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(("row", "field", "message"))
-            writer.writerows((one["row"], one["field"], one["message"]) for one in errors)
+            writer.writerow(("row", "field", "value", "message"))
+            writer.writerows((one["row"], one["field"], guarded(one["value"]), one["message"]) for one in errors)
     for one in errors[:_SHOWN]:
         console.print(f"row {one['row']}: {one['field']} {one['message']}", soft_wrap=True, markup=False)
     if len(errors) > _SHOWN:

@@ -119,6 +119,7 @@ async function upload(form) {
   for (const [number, part] of parts.entries()) {
     status.textContent = sending.replace("{n}", number + 1).replace("{all}", parts.length);
     const { place, page } = await send(form, part.text, {
+      file_name: form.elements.file.files[0].name.slice(-200),
       part_of: begun ? begun.split("/").at(-1) : "",
       row_offset: part.offset,
       parts: parts.length,

@@ -215,6 +215,61 @@ def test_an_import_says_which_country_numbers_without_a_code_are_of(
     assert list(reply.errors) == ["country"]
 
 
+def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campaign) -> None:
+    """Expects counts, which column is which field, and each problem with the value in its cell."""
+    text = "Mobile,Tag,Unsubscribed,Plan\n+79161234567,vip,yes,a\n12,vip,,b\n8 916 123-45-67,,,c\n"
+    reply = campaign.api.post("/api/clients/imports/check/", raw=text.encode(), headers=CSV)
+    assert reply.status == 200, reply.text
+    found = reply.json
+    errors = found.pop("errors")
+    assert found == {
+        "rows": 3,
+        "accepted": 1,
+        "rejected": 2,
+        "opted_out": 1,
+        "other_channels": 0,
+        "columns": {"phone_number": "Mobile", "tag": "Tag", "opted_out": "Unsubscribed"},
+        "left_out": ["Plan"],
+    }
+    assert [(one["row"], one["field"], one["value"]) for one in errors] == [
+        (3, "phone_number", "12"),
+        (4, "phone_number", "8 916 123-45-67"),
+    ]
+    campaign.world.run_for(60)
+    assert campaign.api.get("/api/clients").json["total"] == 0
+    assert campaign.api.get("/api/clients/imports/").json == {"rows": [], "next": None}
+
+
+def test_rejected_rows_keep_the_value_of_their_cell(campaign: Campaign) -> None:
+    """So that whoever puts them right finds them."""
+    found = _imported(campaign, "phone_number,tag\n12,a\n")
+    (row,) = campaign.api.get(f"/api/clients/imports/{found['id']}/rejected").json["rows"]
+    assert (row["row"], row["field"], row["value"]) == (2, "phone_number", "12")
+
+
+def test_imports_are_listed_with_who_and_when_and_the_files_name(campaign: Campaign) -> None:
+    """The latest first, page by page; a file of several parts is one, and says how many have come."""
+    for number in range(3):
+        _imported(campaign, f"phone_number\n+7916123456{number}\n", {"file_name": f"{number}.csv"})
+    first = _upload(campaign.api, "phone_number\n+79160000001\n", query={"file_name": "large.csv", "parts": "3"}).json
+    place = {"part_of": first["id"], "row_offset": "1"}
+    assert _upload(campaign.api, "phone_number\n+79160000002\n", query=place).status == 201
+    campaign.world.run_for(30)
+    seen: list[dict] = []
+    query: dict[str, str] = {"limit": "3"}
+    while True:
+        page = campaign.api.get("/api/clients/imports", query=query).json
+        seen += page["rows"]
+        if not page["next"]:
+            break
+        query["cursor"] = page["next"]
+    assert [one["file_name"] for one in seen] == ["large.csv", "2.csv", "1.csv", "0.csv"]
+    assert {one["created_by"] for one in seen} == {"admin"}
+    large = seen[0]
+    counts = ("rows", "created", "parts", "parts_received", "status")
+    assert [large[name] for name in counts] == [2, 2, 3, 2, "running"]
+
+
 # -- exporting
 
 

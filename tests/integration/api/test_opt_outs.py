@@ -122,7 +122,7 @@ def test_an_opt_out_wins_across_the_parts_of_a_file(
     assert client(campaign)["opted_out"] is True
     assert (found["rows"], found["accepted"], found["rejected"]) == (4, 3, 1)
     (error,) = campaign.api.get(f"/api/clients/imports/{found['id']}/rejected").json["rows"]
-    assert error == {"row": 5, "field": "phone_number", "message": "is the same as in row 3"}
+    assert error == {"row": 5, "field": "phone_number", "value": NUMBER, "message": "is the same as in row 3"}
 
 
 def test_who_is_opted_out_after_the_upload_stays_so(campaign: Campaign) -> None:
