@@ -47,6 +47,16 @@ def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
         "reason_code": None,
         "reason_detail": "",
         "attempts": [],
+        "delivery": {
+            "word": "pending",
+            "at": None,
+            "reason": "",
+            "reason_code": None,
+            "reason_detail": "",
+            "permanent": False,
+            "parts": None,
+            "price": "",
+        },
     }
     assert [attempt["outcome"] for attempt in row["attempts"]] == ["accepted"]
     assert row["start_date"] <= row["sent_at"]
