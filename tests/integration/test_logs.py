@@ -17,7 +17,7 @@ from tests.support.api import Api, new_api
 from tests.support.campaign import new_campaign
 from tests.support.full_run import TEXT, FullRun, captured, full_run
 
-FUNCTIONS = {"api", "tick", "report", "dispatcher", "sender"}
+FUNCTIONS = {"api", "tick", "report", "dispatcher", "sender", "receiver"}
 
 
 @pytest.fixture(scope="module")

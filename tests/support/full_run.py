@@ -16,13 +16,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
-from chalicelib.domain.messages import Outcome
+from chalicelib.domain.messages import Message, Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.observability import logger
 from chalicelib.queues import hints_for
 from tests.support.api import PASSWORD
 from tests.support.campaign import Campaign, new_campaign
+from tests.support.receipts import delivered, tell, undelivered
 from tests.support.world import World
 
 OK = Answer(Outcome.ACCEPTED)
@@ -33,6 +35,7 @@ LATER = Answer(Outcome.FAILED, Cause.http(503), 503, retry_after=600)
 THROTTLED = Answer(Outcome.THROTTLED, Cause.http(429), 429)
 BLOCKED = Answer(Outcome.BLOCKED, Cause.http(402), 402)
 TEXT = "the words of a mailing"
+WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
 
 
 @dataclass
@@ -76,7 +79,12 @@ def full_run() -> FullRun:
     with TemporaryDirectory() as directory, captured() as text:
         mail = {"report_to": "ops@example.com", "report_from": "reports@example.com"}
         with new_campaign(
-            **mail, mail_url=Path(directory).as_uri(), circuit_threshold=3, log_accepted=True
+            workers_of=WORKERS,
+            **mail,
+            mail_url=Path(directory).as_uri(),
+            circuit_threshold=3,
+            log_accepted=True,
+            gateway_receipts=True,
         ) as campaign:
             _everything(campaign, run)
             _look(campaign, run)
@@ -107,6 +115,17 @@ def _one_claim_turned_away(world: World) -> Iterator[None]:
         yield
 
 
+def _receipts(world: World, mailing_id: str, skipped: Message) -> None:
+    """Of each kind: what is applied, and what is dropped for each reason."""
+    sent = [row for row in world.rows(world.services.mailings.get(mailing_id)) if row.status is MessageStatus.SENT]
+    first, second, third, *_ = sent
+    tell(world, delivered(first), undelivered(second, reason="phone_unreachable"))
+    tell(world, delivered(third, phone="+79999999999"), delivered(skipped))
+    tell(world, {"message_id": "nonsense", "status": "delivered"}, {"message_id": first.message_id, "status": "?"})
+    tell(world, {"message_id": "nonsense", "status": "delivered"})
+    world.run_for(30)
+
+
 def _everything(campaign: Campaign, run: FullRun) -> None:
     world, api = campaign.world, campaign.api
     campaign.add_clients(30, tag="many")
@@ -124,7 +143,10 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
     world.gateway.script = trouble
     with _one_claim_turned_away(world):
         campaign.finish(_order(campaign, run, "many"))
-    campaign.finish(_order(campaign, run, "deaf"))
+    deaf = _order(campaign, run, "deaf")
+    campaign.finish(deaf)
+    [skipped, *_] = world.rows(world.services.mailings.get(deaf))
+    _receipts(world, run.mailings[0], skipped)
     world.gateway.script = lambda gateway_id, nth: OK
     assert api.patch("/api/gateway", {"rate": 2}).status == 200
     world.clock.sleep(2)  # until senders know of it

@@ -18,7 +18,7 @@ def tell(world: World, *receipts: dict[str, Any]) -> None:
 
 
 def delivered(message: Message, **more: Any) -> dict[str, Any]:
-    return {"message_id": message.message_id, "status": "delivered", "phone": message.phone_number, **more}
+    return {"message_id": message.message_id, "status": "delivered", "phone": message.phone_number} | more
 
 
 def undelivered(message: Message, **more: Any) -> dict[str, Any]:

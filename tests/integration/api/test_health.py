@@ -42,7 +42,7 @@ def test_it_is_ready_when_everything_answers(api: Api) -> None:
     assert (reply.status, reply.json) == (200, {"status": "ready", "circuit": "closed"})
     assert sorted(set(api.aws.calls)) == ["dynamodb.BatchGetItem", "sqs.GetQueueAttributes", "sqs.GetQueueUrl"]
     assert api.aws.calls.count("dynamodb.BatchGetItem") == 1
-    assert api.aws.calls.count("sqs.GetQueueAttributes") == 4
+    assert api.aws.calls.count("sqs.GetQueueAttributes") == 6
 
 
 def test_it_tells_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None:
@@ -104,7 +104,7 @@ def test_it_does_not_wait_for_one_hanging_call_after_the_other(api: Api) -> None
     api.aws.before = hang
     reply = api.get("/health/ready")
     assert reply.status == 503
-    assert reply.json["detail"].count("queue ") == 4
+    assert reply.json["detail"].count("queue ") == 6
     assert (api.clock.now() - started).total_seconds() <= 5
 
 

@@ -141,7 +141,7 @@ def test_queues_and_dead_letters_are_counted(troubled: Campaign) -> None:
     depths = scrape(troubled.api)["queue_messages"]
     assert depths[("send-dead", "visible")] == 1
     assert depths[("dispatch", "delayed")] == 1
-    assert len(depths) == 12
+    assert len(depths) == 18
 
 
 def test_the_circuit_and_the_rate_are_told(api: Api) -> None:

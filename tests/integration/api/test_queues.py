@@ -22,7 +22,7 @@ def _dead_letters(campaign: Campaign) -> list[dict]:
 
 
 def test_queues_say_how_much_they_hold(api: Api) -> None:
-    """All four, with what is delayed apart from what can be had."""
+    """All six, with what is delayed apart from what can be had."""
     api.services.queues["dispatch"].send(["{}"], delay=60)
     api.services.queues["send-dead"].send(["a", "b"])
     rows = {row.pop("name"): row for row in api.get("/api/queues/").json["rows"]}
@@ -32,6 +32,8 @@ def test_queues_say_how_much_they_hold(api: Api) -> None:
         "dispatch-dead": nothing,
         "send": nothing,
         "send-dead": nothing | {"visible": 2},
+        "receipts": nothing,
+        "receipts-dead": nothing,
     }
 
 

@@ -26,6 +26,7 @@ NO_PARAMETER = {
     "GATEWAY_LOCAL": "of emulators",
     "API_ADDRESS_PREFIX": "of LocalStack",
     "MAIL_URL": "SES on AWS",
+    "PUBLIC_URL": "the API's own on AWS",
 }
 
 
@@ -60,7 +61,7 @@ def test_every_function_is_told_what_concerns_sending() -> None:
     """Expects the same settings in all, so that no two reckon with other times."""
     functions = [one for one in built().values() if one.get("Type") == "AWS::Serverless::Function"]
     numbers = {environ for _, environ, kind in _VARIABLES if kind in (int, float)}
-    assert len(functions) == 5
+    assert len(functions) == 6
     for one in functions:
         assert set(one["Properties"]["Environment"]["Variables"]) >= numbers
 
