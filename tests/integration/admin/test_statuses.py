@@ -31,6 +31,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "rate_limit": ("rate_limit", 7),
     "on_unknown": ("on_unknown", "hold"),
     "late": ("late", "skip"),
+    "gateway": ("gateway", "default"),
 }
 INPUTS = {"segment": "clients.tag", "local_window": "local_window.from"}
 
@@ -108,8 +109,11 @@ def test_an_action_is_offered_and_done_on_a_page_if_the_table_says_so(
 
 
 @pytest.mark.parametrize("field", sorted(ALL_FIELDS))
-def test_a_field_is_changed_if_the_table_says_so(api: Api, browser: Browser, mailing: Mailing, field: str) -> None:
+def test_a_field_is_changed_if_the_table_says_so(
+    api: Api, browser: Browser, mailing: Mailing, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Expects the form to ask for it, and the API to take it, in the same states."""
+    monkeypatch.setattr(api.services.gateways, "several", True)  # which is what the form asks for a gateway by
     may = field in mailing.state.fields
     name, value = CHANGES[field]
     form = browser.get(f"/admin/mailings/{mailing.mailing_id}/edit")
