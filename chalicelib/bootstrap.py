@@ -225,7 +225,7 @@ def build(
         from .services.receiving.receiver import Receiver
 
         reader = Reader(gateways.by_name, links, clock)
-        return Receiver(reader, mailings, ledger, activity, receipt_queue, dispatch_queue, clock)
+        return Receiver(reader, mailings, ledger, activity, calls, receipt_queue, dispatch_queue, clock)
 
     def receipt_gate() -> ReceiptGate:
         from .services.receiving.gate import ReceiptGate

@@ -54,7 +54,25 @@ RATE = Family(
 CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Gateway calls by outcome")
 DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long gateway calls took")
 
-FAMILIES = (MAILINGS, MESSAGES, UNCOUNTED, OVERDUE, STALLED, UNHEARD, CLIENTS, QUEUE, CIRCUIT, RATE, CALLS, DURATION)
+DELIVERIES = Family(
+    "deliveries_total", "counter", ("word",), "Messages that were delivered or not, as the gateway's receipts say"
+)
+
+FAMILIES = (
+    MAILINGS,
+    MESSAGES,
+    UNCOUNTED,
+    OVERDUE,
+    STALLED,
+    UNHEARD,
+    CLIENTS,
+    QUEUE,
+    CIRCUIT,
+    RATE,
+    CALLS,
+    DURATION,
+    DELIVERIES,
+)
 
 
 def exposition(gauges: Gauges) -> str:
@@ -88,6 +106,7 @@ class _Collected(Collector):
         yield _family(CIRCUIT, {(state,): gauges.control.circuit == state for state in CIRCUITS})
         yield _family(RATE, {(): gauges.control.rate or 0})
         yield _family(CALLS, {(str(outcome),): count for outcome, count in gauges.calls.by_outcome.items()})
+        yield _family(DELIVERIES, {(word,): count for word, count in gauges.calls.by_word.items()})
         bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
         buckets = list(zip(bounds, gauges.calls.cumulated, strict=True))
         histogram = HistogramMetricFamily(_PREFIX + DURATION.name, DURATION.about)

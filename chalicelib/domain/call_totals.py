@@ -11,12 +11,15 @@ from .messages import LOOK_UPS, Attempt, Outcome
 
 BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # upper ones; what took longer has a place after them
 _MS = "ms"
+DELIVERED, UNDELIVERED = "delivered", "undelivered"
 _PLACES = *(f"within_{bound}" for bound in BOUNDS_MS), "longer"
 
 
 @dataclass(frozen=True, slots=True)
 class CallTotals:
-    """Counters by name: one for each outcome and each span of time, and the milliseconds of all calls together."""
+    """Counters by name: one for each outcome and each span of time, the milliseconds of all calls together, and what
+    receipts said.
+    """
 
     counters: Mapping[str, int]
 
@@ -33,6 +36,17 @@ class CallTotals:
     @property
     def by_outcome(self) -> dict[Outcome, int]:
         return {outcome: self.counters.get(outcome, 0) for outcome in Outcome if outcome not in LOOK_UPS}
+
+    @classmethod
+    def of_receipts(cls, delivered: int, undelivered: int) -> CallTotals:
+        """The totals of receipts, which are counted beside the calls."""
+        counters = {DELIVERED: delivered, UNDELIVERED: undelivered}
+        return cls({name: count for name, count in counters.items() if count})
+
+    @property
+    def by_word(self) -> dict[str, int]:
+        """Messages that receipts said were delivered, or were not."""
+        return {name: self.counters.get(name, 0) for name in (DELIVERED, UNDELIVERED)}
 
     @property
     def seconds(self) -> float:

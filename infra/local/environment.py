@@ -8,6 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chalicelib.config import KNOWS_ITS_ADDRESS
 from chalicelib.setting_checks import check_address
 from infra.local.emulator_access import Access
 
@@ -41,6 +42,14 @@ class LocalSettings:
     gateways: str = ""
     admin_username: str = "admin"
     admin_password: str = ""
+
+    def gateway_address(self, url: str) -> str:
+        """What others on this machine are told of the gateway: its address, or the name of a host that is none if it is
+        a real one that nobody gave an address.
+        """
+        if self.gateways:
+            return "//several"
+        return url.strip() or (f"//{self.gateway}" if self.gateway in KNOWS_ITS_ADDRESS else "")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> LocalSettings:

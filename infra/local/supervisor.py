@@ -62,7 +62,11 @@ class Run:
         self._url = url
         try:
             about_user = self._start(listener)
-            about = {"url": url, "username": self._local.admin_username, "gateway": self._address()}
+            about = {
+                "url": url,
+                "username": self._local.admin_username,
+                "gateway": self._local.gateway_address(os.environ.get("GATEWAY_URL", "")),
+            }
             write_private(self._directory.service_file, about)
             self._announce(url, about_user)
             while not self._stopping.wait(_WATCH_SECONDS):
@@ -215,12 +219,6 @@ class Run:
         return False
 
     # --- the terminal
-
-    def _address(self) -> str:
-        """What others on this machine are told of the gateway; a name of a host that is none if it is a real one."""
-        if self._local.gateways:
-            return "//several"
-        return os.environ.get("GATEWAY_URL", "")
 
     def _kind(self) -> str:
         """What is said of a gateway whose address nobody has set, or of several."""

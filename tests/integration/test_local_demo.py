@@ -15,6 +15,7 @@ from chalicelib.clock import SystemClock
 from infra.local import demo
 from infra.local.api_gateway import HttpFront
 from infra.local.data_directory import DataDirectory, write_private
+from infra.local.environment import LocalSettings
 from infra.local.loopback import listen
 from infra.local.web_server import WebServer
 
@@ -133,6 +134,15 @@ def test_real_people_are_left_alone(tmp_path: Path) -> None:
     """Expects a refusal when the gateway is not on this machine."""
     service = {"url": "http://127.0.0.1:1", "gateway": "https://sms.example.com"}
     write_private(DataDirectory(tmp_path).service_file, service)
+    with pytest.raises(demo.DemoError, match="to people"):
+        _run(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [{"gateway": "declared"}, {"gateway": "eum"}, {"gateways": "{}"}])
+def test_a_gateway_that_knows_its_own_address_is_a_real_one(tmp_path: Path, kind: dict[str, str]) -> None:
+    """Expects the demo to be refused though nobody has given an address."""
+    told = LocalSettings(**kind).gateway_address("")
+    write_private(DataDirectory(tmp_path).service_file, {"url": "http://127.0.0.1:1", "gateway": told})
     with pytest.raises(demo.DemoError, match="to people"):
         _run(tmp_path)
 

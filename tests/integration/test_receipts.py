@@ -64,6 +64,7 @@ def test_receipts_are_written_and_counted(world: World) -> None:
 
     assert words(world, mailing) == {"delivered": 1, "undelivered": 1, "pending": 1}
     assert counted(world, mailing) == {"delivered": 1, "undelivered": 1, "pending": 1}
+    assert world.services.gauges.read().calls.by_word == {"delivered": 1, "undelivered": 1}
     rows = {row.client_id: row for row in world.rows(mailing)}
     told, failed = rows[first.client_id].delivery, rows[second.client_id].delivery
     assert told is not None

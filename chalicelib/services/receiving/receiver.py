@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
+from ...domain.call_totals import CallTotals
 from ...domain.counters import WRITES, counters_of
 from ...domain.deliveries import Receipt, counted
 from ...domain.errors import NotFound, ServiceError, Unavailable
@@ -30,6 +31,7 @@ from ...observability import (
 )
 from ...queues import Queue, Unit, UnitKind
 from ...storage.activity import ActivityRepository
+from ...storage.call_totals import CallTotalsRepository
 from ...storage.ledger import Ledger, Written
 from ...storage.mailings import MailingRepository
 from ..message_metrics import measure_status
@@ -60,6 +62,7 @@ class _Batch:
     heard: Counter[Heard] = field(default_factory=Counter)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_doubt: set[str] = field(default_factory=set)
+    words: Counter[bool] = field(default_factory=Counter)  # how many were delivered, or were not
 
 
 class Receiver:
@@ -71,6 +74,7 @@ class Receiver:
         mailings: MailingRepository,
         ledger: Ledger,
         activity: ActivityRepository,
+        calls: CallTotalsRepository,
         receipt_queue: Queue,
         dispatch_queue: Queue,
         clock: SystemClock,
@@ -79,6 +83,7 @@ class Receiver:
         self._mailings = mailings
         self._ledger = ledger
         self._activity = activity
+        self._calls = calls
         self._receipt_queue = receipt_queue
         self._dispatch_queue = dispatch_queue
         self._clock = clock
@@ -157,6 +162,7 @@ class Receiver:
             batch.in_doubt.add(new.mailing_id)
         delivery = new.delivery
         if delivery is not None and delivery != old.delivery:
+            batch.words[delivery.delivered] += 1
             measure(MESSAGES_DELIVERED if delivery.delivered else MESSAGES_UNDELIVERED)
             if delivery.delivered and new.sent_at:
                 measure(DELIVERY_LAG, max(0, (delivery.at - new.sent_at) // timedelta(milliseconds=1)))
@@ -183,7 +189,10 @@ class Receiver:
                 logger.warning("receipts not counted", mailing_id=mailing_id, error=str(error))
                 batch.in_doubt.add(mailing_id)
             ended[MessageStatus.SENT] += max(0, changes[MessageStatus.SENT])
+        totals = CallTotals.of_receipts(batch.words[True], batch.words[False])
         try:
+            if totals.counters:
+                self._calls.add(totals)
             self._activity.add(ended, now)
         except ServiceError as error:
             logger.warning("activity not counted", error=str(error))
