@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chalicelib.api.mailings import MailingPatch
 from chalicelib.domain.clients import Client, ClientFields
-from chalicelib.domain.errors import Conflict, Invalid
+from chalicelib.domain.errors import Conflict, Invalid, Unavailable
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import OnUnknown, Segment
 from chalicelib.services.dispatching import completion, expansion
@@ -33,6 +33,7 @@ from tests.simulation.trouble import (
     Trouble,
     answer_to,
 )
+from tests.support.receipts import delivered, tell, undelivered
 from tests.support.world import World, new_world
 
 ZONES = ("UTC", "Europe/Moscow", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
@@ -45,6 +46,8 @@ SEGMENTS = {
     "operator": Segment((), ("916",)),
     "tag of operators": Segment(("new",), ("916", "903")),
 }
+# Seconds until what a killed receiver had is shown again, and its mailings are counted anew.
+RECEIPTS_SETTLED = 1200
 SENDERS = int(os.environ.get("SENDERS", "2"))
 
 
@@ -57,7 +60,9 @@ class ServiceMachine(RuleBasedStateMachine):
         self.rng = rng = random.Random(seed)
         self.recognises = rng.random() < 0.5
         self.several = rng.random() < 0.5
-        workers = {"tick": 1, "dispatcher": max(3, SENDERS // 5), "sender": SENDERS}
+        self.receipts = rng.random() < 0.5
+        self.lost = False  # units of work, which SQS does not lose; a count of receipts is such a unit
+        workers = {"tick": 1, "dispatcher": max(3, SENDERS // 5), "sender": SENDERS, "receiver": int(self.receipts)}
         self.world: World = self.stack.enter_context(
             new_world(
                 seed,
@@ -72,6 +77,8 @@ class ServiceMachine(RuleBasedStateMachine):
                 gateway_recognises_ids=self.recognises,
                 can_be_asked=True,
                 several=self.several,
+                gateway_receipts=self.receipts,
+                public_url="https://service.example" if self.receipts else "",
             )
         )
         if rng.random() < 0.5:
@@ -272,6 +279,31 @@ class ServiceMachine(RuleBasedStateMachine):
         one.down = how == "down"
         one.everybody = None if how in ("up", "down") else ANSWERS.get(how) or answer_to(int(how))
 
+    @precondition(lambda self: self.receipts and self.world.gateway.log)
+    @rule(
+        what=st.sampled_from(("delivered", "delivered", "undelivered", "permanent", "pending", "forged", "unreadable")),
+        many=st.sampled_from((1, 3, 20)),
+    )
+    def the_gateway_tells(self, what, many) -> None:
+        """What became of some of the messages that it took; or somebody who knows the address tells something else."""
+        with suppress(Unavailable):
+            if what == "forged":
+                rows = list(self.world.ledger_rows().values())
+                some = self.rng.sample(rows, min(many, len(rows)))
+                tell(self.world, *(delivered(row, phone="+79999999999") for row in some))
+                tell(self.world, {"message_id": "nobody's", "status": "delivered"})
+                return
+            if what == "unreadable":
+                tell(self.world, {"status": "?"})
+                return
+            taken = self.witness.taken()
+            some = self.rng.sample(taken, min(many, len(taken)))
+            self.witness.told(row.message_id for row in some)
+            if what == "permanent":
+                tell(self.world, *(undelivered(row, permanent=True, reason="number_invalid") for row in some))
+            else:
+                tell(self.world, *({**delivered(row), "status": what} for row in some))
+
     @rule(
         lost=st.sampled_from((0.0, 0.02)),
         error=st.sampled_from((0.0, 0.05)),
@@ -290,8 +322,14 @@ class ServiceMachine(RuleBasedStateMachine):
     def the_tables_change(self, capacity, conflicts, unprocessed) -> None:
         self.trouble.tables(SCARCE[capacity], conflicts=conflicts, unprocessed=unprocessed)
 
-    @rule(kind=st.sampled_from(("lose", "repeat", "shuffle", "delay")), queue=st.sampled_from(("send", "dispatch")))
+    @rule(
+        kind=st.sampled_from(("lose", "repeat", "shuffle", "delay")),
+        queue=st.sampled_from(("send", "dispatch", "receipts")),
+    )
     def the_queue_misbehaves(self, kind, queue) -> None:
+        if (kind, queue) == ("lose", "receipts"):
+            return
+        self.lost |= (kind, queue) == ("lose", "dispatch")
         getattr(self.trouble, kind)(queue)
         self.world.scheduler.wake_idle()
 
@@ -324,10 +362,13 @@ class ServiceMachine(RuleBasedStateMachine):
             self.trouble.heal()
             go_on(self.witness)
             let_all_end(self.witness)
+            if self.receipts:
+                self.world.run_for(RECEIPTS_SETTLED)
             self.witness.check_calls()
             self.witness.check_rates()
             self.witness.check_ledgers()
             self.witness.check_ended()
             self.witness.check_dead_letters()
+            self.witness.check_deliveries(counted=not self.lost)
         finally:
             self.stack.close()

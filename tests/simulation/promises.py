@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.clients import Client
+from chalicelib.domain.deliveries import Word, deliveries_of
 from chalicelib.domain.mailings import Mailing, OnUnknown
 from chalicelib.domain.messages import (
     LOOK_UPS,
@@ -73,6 +75,8 @@ class Witness:
     _accepted: Counter[int] = field(default_factory=Counter)
     _accepted_by: dict[int, str] = field(default_factory=dict)
     _sent: set[tuple[str, str]] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)  # messages that the gateway has told of
+    _arrived: set[tuple[str, str]] = field(default_factory=set)
 
     def expect(self, mailing: Mailing) -> Promised:
         """Note a mailing, and everybody who matches it."""
@@ -166,6 +170,10 @@ class Witness:
                 assert gateway_id_for(message_id_for(*key)) in self._accepted, "sent, and the gateway did not take it"
         assert self._sent <= sent, f"was sent, and is not any more: {self._sent - sent}"
         self._sent = sent
+        arrived = {row.key for row in self.world.ledger_rows().values() if row.delivery and row.delivery.delivered}
+        assert self._arrived <= arrived, f"was delivered, and is not any more: {self._arrived - arrived}"
+        assert arrived <= sent, "delivered, and not sent"
+        self._arrived = arrived
 
     def check_rates(self) -> None:
         """Promise 5: no second sees more calls than the rate that was in force a second before."""
@@ -224,7 +232,8 @@ class Witness:
         )
         assert outcomes.count(Outcome.ACCEPTED) <= 1
         assert Outcome.ACCEPTED not in outcomes[:-1], "called again after it was accepted"
-        assert (row.status == "sent") == (found or outcomes[-1:] == [Outcome.ACCEPTED])
+        accepted = found or outcomes[-1:] == [Outcome.ACCEPTED]
+        assert (row.status == "sent") == accepted or (row.status == "sent" and row.message_id in self._told)
         if taken(row.attempts) and row.status != "sent":
             assert row.status == "unknown", f"may have been sent, and is called {row.status}"
         if self._accepted[gateway_id_for(row.message_id)] > 1:
@@ -234,6 +243,30 @@ class Witness:
         if not self.world.workers.crashes and len(outcomes) < MAX_ATTEMPTS_KEPT:
             tried = self.world.gateway.tried[gateway_id_for(row.message_id)]
             assert len(outcomes) <= tried, f"{len(outcomes)} attempts, of which {tried} were made: {row}"
+
+    def taken(self) -> list[Message]:
+        """The messages that the gateway has accepted."""
+        rows = self.world.ledger_rows().values()
+        return [row for row in rows if self._accepted[gateway_id_for(row.message_id)]]
+
+    def told(self, message_ids: Iterable[str]) -> None:
+        """The gateway tells of these messages."""
+        self._told |= set(message_ids)
+
+    def check_deliveries(self, *, counted: bool) -> None:
+        """Promise 10, once nothing is left to do: only what was told is there, and it is counted."""
+        for promised in self.mailings.values():
+            rows = self.world.rows(promised.mailing)
+            assert {row.message_id for row in rows if row.delivery} <= self._told
+            if not counted:
+                continue
+            state, tally = self.world.services.statistics.detail(promised.mailing.mailing_id)
+            sent = sum(row.status == "sent" for row in rows)
+            now = self.world.clock.now()
+            found = deliveries_of(tally.counters, state.statistics.by_status["sent"], tally.last_sent_at, now)
+            assert sum(found.words.values()) == sent
+            words = Counter(row.delivery.delivered for row in rows if row.delivery)
+            assert (found.words[Word.DELIVERED], found.words[Word.UNDELIVERED]) == (words[True], words[False])
 
     def check_dead_letters(self) -> None:
         """Promise 8: what is on the dead-letter queue was given up for good."""
