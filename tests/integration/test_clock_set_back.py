@@ -51,7 +51,7 @@ def test_in_the_middle_of_a_mailing(world: World) -> None:
 
 def test_while_all_workers_are_restarted(world: World) -> None:
     """Expects leases and claims of workers that are gone to hold nobody up."""
-    world.gateway.latency = timedelta(seconds=2)
+    world.gateway.latency = timedelta(seconds=1)  # half of the messages are in hand then, and wait for their queue
     mailing = world.create_mailing(lasts=24 * 3600)
     world.run_for(3)
     for task in list(world.scheduler.tasks):

@@ -22,6 +22,7 @@ A world:
     scheduler.py         the clock, and tasks that take turns at every call and every sleep
     environments.py      the functions' execution environments: they poll, are killed, and begin anew
     threads.py           a lock, a queue and a pool for tasks that take turns
+    receipts.py          a gateway that tells what became of messages
     scripted_gateway.py  the gateway: answers as the test says, with latency and time limits
     turns.py             answers by the order of calls
     table_limits.py      DynamoDB that is busy: partitions that are used up, transactions in each other's way

@@ -120,7 +120,7 @@ class Dispatcher:
             logger.info("mailing expired before it could start", mailing_id=mailing.mailing_id, missed=missed)
             return
         running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now, buckets=buckets_for(clients))
-        begun = self._expander.taken(clients)
+        begun = self._expander.taken(mailing, clients)
         if self._mailings.launch(mailing, running, begun):
             late = now - max(mailing.start_at, mailing.created_at)
             measure(START_LATENESS, late / timedelta(milliseconds=1))

@@ -90,13 +90,15 @@ class Expander:
         self._clock = clock
         self._rng = rng
 
-    def taken(self, clients: int) -> list[ShardProgress]:
+    def taken(self, mailing: Mailing, clients: int) -> list[ShardProgress]:
         """The shards that whoever launches a mailing to about so many clients begins, with their leases.
 
-        Of a small mailing these are all; of others one, since all at once would keep the first messages waiting.
+        Of a small mailing these are all; of others one, since all at once would keep the first messages waiting. With a
+        rate it is one, too: nobody is hinted ahead of the feeder, which shares the rate among mailings.
         """
         owner, until = new_owner(self._rng), self._clock.now() + SHARD_LEASE
-        names = SHARDS if clients <= SMALL else SHARDS[:1]
+        rated = mailing.rate_limit or self._control.limit([mailing])
+        names = SHARDS if clients <= SMALL and not rated else SHARDS[:1]
         return [ShardProgress(name, owner=owner, lease_until=until) for name in names]
 
     def begin(self, mailing: Mailing, shards: Sequence[ShardProgress]) -> list[ShardProgress]:
