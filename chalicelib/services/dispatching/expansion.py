@@ -97,8 +97,8 @@ class Expander:
         rate it is one, too: nobody is hinted ahead of the feeder, which shares the rate among mailings.
         """
         owner, until = new_owner(self._rng), self._clock.now() + SHARD_LEASE
-        rated = mailing.rate_limit or self._control.limit([mailing])
-        names = SHARDS if clients <= SMALL and not rated else SHARDS[:1]
+        small = clients <= SMALL and not mailing.rate_limit and self._control.limit([mailing]) is None
+        names = SHARDS if small else SHARDS[:1]
         return [ShardProgress(name, owner=owner, lease_until=until) for name in names]
 
     def begin(self, mailing: Mailing, shards: Sequence[ShardProgress]) -> list[ShardProgress]:
