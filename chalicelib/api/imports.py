@@ -160,7 +160,7 @@ class ImportQuery(BaseModel):
         return FilePart(self.part_of, self.row_offset, self.parts)
 
 
-@routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge,))
+@routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge, NotFound))
 def import_clients(request: Request, query: ImportQuery, body: str) -> Created[ImportView]:
     """Import clients from CSV or JSON lines, as spreadsheets and other programs export them.
 

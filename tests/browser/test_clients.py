@@ -108,7 +108,12 @@ def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, director
     expect(page.locator("main")).to_contain_text("300 rows in the file")
     expect(page.locator("#progress .status")).to_have_text("finished", timeout=30_000)
     rows = [row.split("\t") for row in page.locator("tbody").inner_text().splitlines()]
-    assert [row[:2] for row in rows] == [["101", "phone_number"], ["101", "timezone"], ["251", "tag"]]
+    assert [row[:2] for row in rows] == [
+        ["101", "phone_number"],
+        ["101", "timezone"],
+        ["251", "tag"],
+        ["281", "phone_number"],
+    ]
     page.goto("/admin/clients?tag=imported")
     expect(page.locator("main")).to_contain_text("297 clients")
     with page.expect_download() as download:
@@ -124,8 +129,7 @@ def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Pat
     file = directory / "clients.csv"
     page.goto("/admin/clients/import")
     for content, told in (
-        ("phone_number,tag\n+79990000000,Привет".encode("cp1251"), "The file is not in UTF-8."),
-        (b"phone,name\n1,2\n", "the header has an unknown column: 'phone'"),
+        (b"one,two\n1,2\n", "must have a column phone_number"),
         (b"", "must have a column phone_number"),
     ):
         file.write_bytes(content)
