@@ -77,6 +77,8 @@ class Packaged:
             return self._named(reference["Ref"])
         if "Fn::GetAtt" in reference:
             return self._named(reference["Fn::GetAtt"][0])
+        if ":function:" in reference["Fn::Sub"]:
+            return in_stack({"Fn::Sub": reference["Fn::Sub"].partition(":function:")[2]})
         if ":ses:" in reference["Fn::Sub"]:
             return in_stack({"Fn::Sub": reference["Fn::Sub"].rpartition(":")[2]})
         ((logical_name, index),) = re.findall(r"^\$\{(\w+)\.Arn\}/index/(\w+)$", reference["Fn::Sub"])
