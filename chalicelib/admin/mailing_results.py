@@ -84,7 +84,7 @@ def reasons(tally: Tally) -> charts.Bars:
 
 
 def delivery(told: Deliveries) -> charts.Bars:
-    """What became of the messages that were sent, as receipts say."""
+    """How many of the sent messages reached the phone, according to receipts."""
     named = {status_name(word): count for word, count in told.words.items()}
     return charts.bars(_("Delivery"), _("Delivery"), named)
 
@@ -93,7 +93,7 @@ def undelivered(told: Deliveries) -> charts.Bars:
     """Why messages were not delivered."""
     named: Counter[str] = Counter()
     for (cause, permanent), count in told.why.items():
-        named[f"{reason(cause)} ({_('for good')})" if permanent else reason(cause)] += count
+        named[f"{reason(cause)} ({_('permanently')})" if permanent else reason(cause)] += count
     return charts.bars(_("Why not delivered"), _("Reason"), named)
 
 

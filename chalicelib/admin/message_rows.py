@@ -28,9 +28,9 @@ class Row:
 
     @property
     def status(self) -> str:
-        """Its status, or what became of it after it was sent."""
+        """Its status, or its delivery once a receipt has come."""
         told = self.message.delivery
-        return self.message.status if told is None else "delivered" if told.delivered else "undelivered"
+        return told.word if told else self.message.status
 
     @property
     def cause(self) -> Cause | None:

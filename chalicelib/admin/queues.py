@@ -146,7 +146,7 @@ def _queues(request: PageRequest) -> list[QueueRow]:
     texts = {
         "dispatch": (_("Preparing mailings"), _("Mailings that are about to start, and their recipients.")),
         "dispatch-dead": (_("Preparing mailings, failed"), _("Steps that failed every time. The log says why.")),
-        "receipts": (_("Receipts"), _("What the gateway says became of messages, waiting to be read.")),
+        "receipts": (_("Receipts"), _("Delivery reports from the gateway, waiting to be read.")),
         "receipts-dead": (_("Receipts, failed"), _("Receipts that failed every time. The log says why.")),
         "send": (_("Sending messages"), _("Messages waiting to be sent to the gateway.")),
         "send-dead": (_("Failed messages"), _("Messages that failed every time. They are listed below.")),

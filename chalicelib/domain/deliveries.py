@@ -51,6 +51,11 @@ class Delivery:
     price: str = ""
 
     @property
+    def word(self) -> Word:
+        """Delivered or undelivered."""
+        return Word.DELIVERED if self.delivered else Word.UNDELIVERED
+
+    @property
     def rank(self) -> int:
         """Which of two receipts is believed: the higher one, and of two alike the first."""
         return 3 if self.delivered else 2 if self.permanent else 1
@@ -92,7 +97,7 @@ def later(old: Delivery | None, new: Delivery | None) -> Delivery | None:
 def word_of(message: Message, now: datetime) -> Word | None:
     """What is known of a message's way to the phone, None if no gateway has it."""
     if message.delivery:
-        return Word.DELIVERED if message.delivery.delivered else Word.UNDELIVERED
+        return message.delivery.word
     if message.sent_at is None:
         return None
     return Word.NO_WORD if now - message.sent_at >= NO_WORD_AFTER else Word.PENDING
@@ -156,12 +161,6 @@ class Deliveries:
     def any(self) -> bool:
         """Whether any receipt came."""
         return bool(self.words[Word.DELIVERED] or self.words[Word.UNDELIVERED])
-
-    @property
-    def undelivered_share(self) -> float:
-        """The share of the messages of which the gateway told the end that was not delivered, from 0 to 1."""
-        told = self.words[Word.DELIVERED] + self.words[Word.UNDELIVERED]
-        return self.words[Word.UNDELIVERED] / told if told else 0.0
 
 
 def deliveries_of(counters: Counter[str], sent: int, last_sent_at: datetime | None, now: datetime) -> Deliveries:

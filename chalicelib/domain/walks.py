@@ -56,7 +56,8 @@ class Walk:
                 counters.update([WAITING] if row.status is MessageStatus.WAITING else [])
                 continue
             counters.update(counters_of(row))
-            counters.update(counted_delivery(row))
+            if row.delivery:
+                counters.update(counted_delivery(row))
             if row.sent_at:
                 sent.append(row.sent_at)
         tally = Tally(counters, min(sent, default=None), max(sent, default=None))

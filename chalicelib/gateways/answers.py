@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # what may be stored and shown of an answer
 _MOST = 100  # of a list, that are looked at
 
 
@@ -26,6 +28,12 @@ def found_at(content: Any, way: str) -> list[str | int | float]:
     """The texts and numbers at a way such as `messages.*.status`; no place of it may be missing."""
     found = _at(content, way)
     return [one for one in found if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""]
+
+
+def first_at(content: Any, way: str | None) -> str | int | float:
+    """The first text or number at a way; "" if there is none, or no way."""
+    found = found_at(content, way) if way else []
+    return found[0] if found else ""
 
 
 def is_empty_list(content: Any, way: str) -> bool:

@@ -7,7 +7,6 @@ own examples. What no rule knows is never taken for success.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -15,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
-from .answers import found_at, is_empty_list, json_of, words_of
+from .answers import CODE, found_at, is_empty_list, json_of, words_of
 from .declaration_checks import faults
 
 MAX_DECLARATION = 20_000  # bytes
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # what may be stored and shown of an answer
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Template = Annotated[str, StringConstraints(max_length=500)]
@@ -77,7 +75,7 @@ class Asking(Part):
 
 
 def _is_one_of(code: str, codes: Sequence[str]) -> bool:
-    if not _CODE.fullmatch(code):
+    if not CODE.fullmatch(code):
         return False
     return any(code.startswith(known[:-1]) if known.endswith("*") else code == known for known in codes)
 

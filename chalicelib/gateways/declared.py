@@ -19,20 +19,18 @@ from ..domain.deliveries import Receipt
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from .answers import found_at
+from .answers import first_at
 from .base import Answer, Callback, Capabilities, Outgoing
 from .declaration import OUTCOMES, Asking, Auth, Declaration, Rule
 from .declared_receipts import is_signed_by_twilio, receipts_of
 from .http_adapter import HttpAdapter, retry_after_of, shown
 from .placeholders import PLACEHOLDER, Values, fill, fill_tree
-from .receipts import content_of
+from .receipts import AMOUNT, content_of, parts_of
 from .tokens import GatewayToken
 from .transport import Reply, Request
 
 _READY_MADE = Path(__file__).parent / "declarations"
-_PRICE = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,8})?")
 _REFERENCE = re.compile(r"[!-~]{1,100}")
-_MOST_PARTS = 99
 _HIDDEN = "***"
 
 
@@ -152,16 +150,16 @@ class DeclaredGateway(HttpAdapter):
             cause = Cause(Reason.ANSWER_NOT_DECLARED, str(reply.status))
             return Answer(Outcome.UNKNOWN, cause, reply.status, retry_after)
         outcome = OUTCOMES[rule.outcome]
-        said = str(_first(content, answer.words)) if outcome is Outcome.BLOCKED else ""
+        said = str(first_at(content, answer.words)) if outcome is Outcome.BLOCKED else ""
         return Answer(
             outcome,
             _cause(rule, code, reply.status),
             reply.status,
             retry_after,
             said,
-            reference=_matching(_REFERENCE, _first(content, answer.reference)),
-            price=_matching(_PRICE, _first(content, answer.price)),
-            parts=_count(_first(content, answer.parts)),
+            reference=_matching(_REFERENCE, first_at(content, answer.reference)),
+            price=_matching(AMOUNT, first_at(content, answer.price)),
+            parts=parts_of(first_at(content, answer.parts)),
         )
 
     def shown_request(self, message: Outgoing) -> str:
@@ -199,18 +197,8 @@ def _cause(rule: Rule, code: str, status: int) -> Cause | None:
     return Cause(Reason.GATEWAY_ANSWER, code) if code else Cause.http(status)
 
 
-def _first(content: Any, way: str | None) -> str | int | float:
-    found = found_at(content, way) if way else []
-    return found[0] if found else ""
-
-
 def _matching(pattern: re.Pattern[str], value: str | int | float) -> str:
     return str(value) if pattern.fullmatch(str(value)) else ""
-
-
-def _count(value: str | int | float) -> int | None:
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MOST_PARTS else None
 
 
 def _readable(request: Request) -> Any:

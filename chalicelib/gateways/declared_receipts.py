@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from base64 import b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from ..domain.deliveries import Receipt, Word
 from ..domain.reasons import Cause, Reason
-from .answers import found_at
+from .answers import CODE, first_at
 from .base import Callback
 from .receipts import moment_of, number_of, parts_of, price_of
 
@@ -24,7 +23,6 @@ _WORDS = {
     "temporary": Word.UNDELIVERED,
     "permanent": Word.UNDELIVERED,
 }
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _MOST = 1000  # receipts of one callback
 
 
@@ -40,7 +38,7 @@ def singles_of(receiving: Receiving, content: Any) -> list[Any]:
 
 def rule_of(receiving: Receiving, single: Any) -> ReceiptRule | None:
     """The first rule that fits a receipt; none of an unknown code, which is no word that anything was delivered."""
-    code, detail = _text(single, receiving.code), _text(single, receiving.detail)
+    code, detail = str(first_at(single, receiving.code)), str(first_at(single, receiving.detail))
     return next((rule for rule in receiving.rules if rule.fits(code, detail)), None)
 
 
@@ -51,7 +49,7 @@ def receipts_of(receiving: Receiving, content: Any, now: datetime) -> list[Recei
         told = single
         if receiving.each and isinstance(content, dict) and "message_id" in content:
             told = {"message_id": content["message_id"], **single}
-        if message_id := _text(told, receiving.message_id):
+        if message_id := str(first_at(told, receiving.message_id)):
             receipts.append(_receipt(receiving, told, message_id, now))
     return receipts
 
@@ -59,30 +57,20 @@ def receipts_of(receiving: Receiving, content: Any, now: datetime) -> list[Recei
 def _receipt(receiving: Receiving, told: Any, message_id: str, now: datetime) -> Receipt:
     rule = rule_of(receiving, told)
     word = _WORDS[rule.word] if rule else Word.PENDING
-    code = _text(told, receiving.detail) or _text(told, receiving.code)
+    code = str(first_at(told, receiving.detail)) or str(first_at(told, receiving.code))
     cause = (
-        Cause(Reason(rule.reason), code if _CODE.fullmatch(code) else "") if rule and word is Word.UNDELIVERED else None
+        Cause(Reason(rule.reason), code if CODE.fullmatch(code) else "") if rule and word is Word.UNDELIVERED else None
     )
     return Receipt(
         message_id,
         word,
-        moment_of(_value(told, receiving.at), now),
+        moment_of(first_at(told, receiving.at), now),
         cause,
         rule is not None and rule.word == "permanent",
-        number_of(_value(told, receiving.phone)),
-        parts_of(_value(told, receiving.parts)),
-        price_of(_value(told, receiving.price), _value(told, receiving.currency)),
+        number_of(first_at(told, receiving.phone)),
+        parts_of(first_at(told, receiving.parts)),
+        price_of(first_at(told, receiving.price), first_at(told, receiving.currency)),
     )
-
-
-def _value(content: Any, way: str | None) -> str | int | float | None:
-    found = found_at(content, way) if way else []
-    return found[0] if found else None
-
-
-def _text(content: Any, way: str | None) -> str:
-    value = _value(content, way)
-    return "" if value is None else str(value)
 
 
 def is_signed_by_twilio(callback: Callback, token: str) -> bool:

@@ -11,11 +11,12 @@ from urllib.parse import parse_qsl
 from .base import Callback
 
 _NUMBER = re.compile(r"\+?[1-9][0-9]{6,14}")
-_AMOUNT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,8})?")
+AMOUNT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,8})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _MILLISECONDS = 10**11  # a number of seconds since 1970 is below, one of milliseconds above
 _LATEST = 4102444800  # 2100
 _FIELDS = 200
+_MOST_PARTS = 99
 
 
 def content_of(callback: Callback) -> Any:
@@ -60,13 +61,13 @@ def number_of(told: object) -> str:
 def parts_of(told: object) -> int | None:
     """A number of SMS parts."""
     text = str(told) if isinstance(told, int | str) else ""
-    return int(text) if re.fullmatch(r"[1-9][0-9]?", text) else None
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MOST_PARTS else None
 
 
 def price_of(told: object, currency: object) -> str:
     """An amount of money with its currency, such as "0.00645 USD", "" if none is told."""
     text = f"{told:.8f}" if isinstance(told, float) else str(told if isinstance(told, int | str) else "")
-    if not _AMOUNT.fullmatch(text):
+    if not AMOUNT.fullmatch(text):
         return ""
     amount = f"{abs(float(text)):.8f}".rstrip("0").rstrip(".")
     return f"{amount} {currency}" if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else amount

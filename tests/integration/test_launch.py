@@ -25,8 +25,8 @@ def is_expansion(call: Call) -> bool:
     return call.operation == "sqs.SendMessageBatch" and b"expand" in call.body
 
 
-def test_a_page_goes_ahead_of_all_shards(world: World) -> None:
-    """So that the first message is sent while the others are still being expanded."""
+def noted(world: World) -> list[Call]:
+    """The calls that will have been made."""
     calls: list[Call] = []
     others = world.aws.before
 
@@ -35,6 +35,12 @@ def test_a_page_goes_ahead_of_all_shards(world: World) -> None:
         others(call)
 
     world.aws.before = note
+    return calls
+
+
+def test_a_page_goes_ahead_of_all_shards(world: World) -> None:
+    """So that the first message is sent while the others are still being expanded."""
+    calls = noted(world)
     mailing = world.create_mailing()
     world.run_until_finished(mailing, limit=30)
     written = [place for place, call in enumerate(calls) if call.operation == "dynamodb.BatchExecuteStatement"]
@@ -64,19 +70,6 @@ def test_a_page_that_cannot_be_read_holds_up_nothing(world: World) -> None:
     assert failed
     assert world.counts(mailing) == {"total": 300, "sent": 300}
     assert set(world.gateway.calls().values()) == {1}
-
-
-def noted(world: World) -> list[Call]:
-    """The calls that will have been made."""
-    calls: list[Call] = []
-    others = world.aws.before
-
-    def note(call: Call) -> None:
-        calls.append(call)
-        others(call)
-
-    world.aws.before = note
-    return calls
 
 
 def hints(calls: list[Call]) -> list[list[str]]:
