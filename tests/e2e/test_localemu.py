@@ -36,6 +36,8 @@ OUTSIDE: dict[tuple[str, str, str], dict[str, Any]] = {
     ("sender", "sqs", "purge_queue"): {"QueueUrl": f"{QUEUE}{NAME}-send"},
     ("dispatcher", "secretsmanager", "get_secret_value"): {"SecretId": f"{NAME}/gateway-token"},
     ("dispatcher", "dynamodb", "scan"): {"TableName": f"{NAME}-users"},
+    ("receiver", "dynamodb", "get_item"): {"TableName": f"{NAME}-users", "Key": KEY},
+    ("receiver", "dynamodb", "scan"): {"TableName": f"{NAME}-clients"},
     ("report", "dynamodb", "query"): {
         "TableName": f"{NAME}-users",
         "KeyConditionExpression": "#k = :k",
