@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable
 
 from infra.account import Account
@@ -13,10 +12,6 @@ from infra.artifacts import Artifacts
 from infra.deploy import EXPECTED, DeployError, pause, refused, say, stack_name
 from infra.retained import Kept
 from infra.stack import Stack
-
-# An emulator's event source ends with its last poll, which takes as long as it gathers a batch (app.py: up to 5 s).
-_POLLS_END = 60.0  # seconds
-_LOOK = 0.2  # seconds
 
 
 def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str], bool]) -> None:
@@ -35,8 +30,6 @@ def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str]
             f"First deploy with DELETION_PROTECTION=false"
         )
     stack.delete()
-    if account.emulated:
-        _await_last_polls(account, name)
     found = kept.found()
     if data:
         for one in found:
@@ -52,20 +45,6 @@ def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str]
     if artifacts.exists():
         say(f"  {'AWS::S3::Bucket':<27} {artifacts.bucket}")
     say(f"To delete that too, for good: make destroy STAGE={stage} DATA=delete")
-
-
-def _await_last_polls(account: Account, name: str) -> None:
-    """Wait until a removed stack's event sources are gone, as AWS's CloudFormation does and LocalStack's does not.
-
-    One that is left refuses that of the next stack. DeployError if they stay.
-    """
-    functions = account.client("lambda")
-    for _ in range(int(_POLLS_END / _LOOK)):
-        left = functions.list_event_source_mappings()["EventSourceMappings"]
-        if not any(f":{name}-" in one["FunctionArn"] for one in left):
-            return
-        time.sleep(_LOOK)
-    raise DeployError(f"{name} is removed, but {account.endpoint} still polls its queues after {_POLLS_END:.0f} s")
 
 
 def asked(question: str) -> bool:
