@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
+from ..domain.file_texts import FileText
 from ..domain.imports import COLUMNS, MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
 from ..web.fields import query_integer
 from ..web.paging import PageQuery
@@ -47,9 +48,13 @@ def show_import(request: PageRequest) -> Page:
 @pages.post("/admin/clients/import", shows=show_import, consumes=CSV, max_bytes=MAX_CSV)
 def import_clients(request: PageRequest, query: PartQuery) -> Redirect:
     """Begin to import a file, or a part of one."""
+    file = request.file or FileText("", "")
     try:
         started = request.services.imports.start(
-            request.text, request.principal.username, ImportOptions(file_name=query.file_name), query.part()
+            file.text,
+            request.principal.username,
+            ImportOptions(file_name=query.file_name, encoding=file.encoding),
+            query.part(),
         )
     except Invalid as error:
         raise Invalid.of("file", Fault.AS_TOLD, text=_about_the_file(error)) from error

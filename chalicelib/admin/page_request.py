@@ -14,6 +14,7 @@ from chalice.app import Request as ChaliceRequest
 from ..bootstrap import Services
 from ..domain.clients import check_timezone
 from ..domain.errors import Invalid
+from ..domain.file_texts import FileText
 from ..domain.users import Role
 from ..web.request import Request
 from . import languages, sessions
@@ -33,7 +34,7 @@ class PageRequest(Request):
     zone_name: str = "UTC"
     session: Session | None = None
     form: Form = field(default_factory=Form)
-    text: str = ""  # the body, where a page takes another kind than a form
+    file: FileText | None = None  # the body, where a page takes another kind than a form
 
     @property
     def is_admin(self) -> bool:

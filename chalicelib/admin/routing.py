@@ -94,7 +94,7 @@ class Pages:
     ) -> Callable[[Handler], Handler]:
         """Serve a change. If it fails, the page `shows` is shown again with what was entered.
 
-        With another `consumes` the body is `request.text`, and the CSRF token comes in the header X-CSRF-Token.
+        With another `consumes` the body is `request.file`, and the CSRF token comes in the header X-CSRF-Token.
         """
         return self._register("POST", path, roles, shows, consumes, max_bytes)
 
@@ -212,7 +212,7 @@ def _read(route: Route, request: PageRequest) -> PageRequest:
         request = request.with_form(forms.read(request.body))
     else:
         request = replace(
-            request, text=parsing.read_file(request.body, route.max_bytes, request.header("content-type") or "")
+            request, file=parsing.read_file(request.body, route.max_bytes, request.header("content-type") or "")
         )
     # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
     if request.session is not None and route.roles is not None:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from ..domain.errors import NotFound
+from ..domain.file_texts import FileText
+from ..domain.import_columns import columns_told
 from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, ClientFile, FilePart, ImportOptions, Mode, RowError
 from ..services.imported_files import ImportedFile
 from ..web.clients import Country
@@ -18,6 +20,8 @@ from ..web.request import Request
 from .routing import Created, Routes
 
 routes = Routes("clients")
+MOST_COLUMNS = 500  # that a request may tell of
+Separator = Literal["", ",", ";", "\t", "|"]
 
 
 class ImportView(View):
@@ -25,8 +29,9 @@ class ImportView(View):
 
     `opted_out` counts the clients whom the file opts out, new ones and rejected rows among them, `opted_in_again` those
     whom it opts in. `opt_outs_kept` counts clients who stayed opted out although the file said otherwise, because
-    `allow_opt_in` was not set, or because they were opted out after the file was uploaded. `left_out` names the columns
-    that no field is, `other_channels` counts Pinpoint's rows of mail and push, which are no `rows`.
+    `allow_opt_in` was not set, or because they were opted out after the file was uploaded. `columns` says by the name
+    of each column which field it is, "" if it is left out; `left_out` names those. `other_channels` counts Pinpoint's
+    rows of mail and push, which are no `rows`. `encoding` and `separator` are those that the file was read with.
     """
 
     id: str
@@ -43,6 +48,9 @@ class ImportView(View):
     opted_in_again: int
     opt_outs_kept: int
     other_channels: int
+    encoding: str
+    separator: str
+    columns: dict[str, str]
     left_out: list[str]
     parts: int
     parts_received: int
@@ -66,6 +74,9 @@ class ImportView(View):
             opted_in_again=one.opted_in_again,
             opt_outs_kept=one.opt_outs_kept,
             other_channels=one.other_channels,
+            encoding=one.first.encoding,
+            separator=one.first.separator,
+            columns=dict(one.first.columns),
             left_out=list(one.left_out),
             parts=one.first.parts,
             parts_received=len(one.parts),
@@ -105,8 +116,9 @@ class ImportPage(View):
 
 
 class ImportCheck(View):
-    """What an import would do with a file. `columns` says which column is taken for which field, `left_out` names the
-    others, `opted_out` counts the clients with an opt-out. `errors` has the first 200 problems.
+    """What an import would do with a file. `columns` says by the name of each column which field it is taken for, "" if
+    it is left out; `left_out` names those. `encoding` and `separator` are those that the file was read with.
+    `opted_out` counts the clients with an opt-out. `errors` has the first 200 problems.
     """
 
     rows: int
@@ -114,18 +126,22 @@ class ImportCheck(View):
     rejected: int
     opted_out: int
     other_channels: int
+    encoding: str
+    separator: str
     columns: dict[str, str]
     left_out: list[str]
     errors: list[RowErrorView]
 
     @classmethod
-    def of(cls, file: ClientFile) -> ImportCheck:
+    def of(cls, file: ClientFile, encoding: str) -> ImportCheck:
         return cls(
             rows=file.rows,
             accepted=file.rows - file.rejected,
             rejected=file.rejected,
             opted_out=sum(client.opted_out for client in file.clients) + len(file.opt_outs),
             other_channels=file.other_channels,
+            encoding=encoding,
+            separator=file.separator,
             columns=dict(file.columns),
             left_out=list(file.left_out),
             errors=[RowErrorView.of(one) for one in file.errors[:MAX_LIMIT]],
@@ -138,9 +154,15 @@ class ImportQuery(BaseModel):
     false opt in somebody who had opted out. `country` is that of numbers without a country code (ISO 3166, two
     letters; the setting DEFAULT_COUNTRY if it is absent).
 
+    Each `column` says which field a column is: a field (or `subscribed`, which is the opposite of `opted_out`), a colon
+    and the column's name as it stands in the file, such as `phone_number:Mobile`; `:Plan` leaves the column Plan out.
+    Columns that are not told of are taken by their names. `separator` is the sign between values, if what is found is
+    wrong.
+
     A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
     the `id` of the first part, and `row_offset` what is added to a row's number to have that in the whole file. Later
-    parts have the first one's `mode`, `allow_opt_in`, `country` and `file_name`, which is shown in the list of imports.
+    parts have the first one's `mode`, `allow_opt_in`, `country`, columns and `file_name`, which is shown in the list of
+    imports.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -149,19 +171,29 @@ class ImportQuery(BaseModel):
     allow_opt_in: Literal["true", "false"] = "false"
     country: Country = ""
     file_name: StrictStr = Field(default="", max_length=200)
+    column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
+    separator: Separator = ""
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
 
-    def options(self) -> ImportOptions:
-        return ImportOptions(self.mode, self.allow_opt_in == "true", self.country, self.file_name)
+    def options(self, encoding: str) -> ImportOptions:
+        return ImportOptions(
+            mode=self.mode,
+            allow_opt_in=self.allow_opt_in == "true",
+            country=self.country,
+            file_name=self.file_name,
+            columns=columns_told(self.column),
+            separator=self.separator,
+            encoding=encoding,
+        )
 
     def part(self) -> FilePart:
         return FilePart(self.part_of, self.row_offset, self.parts)
 
 
 @routes.route("POST", "/api/clients/imports", consumes=CSV, max_bytes=MAX_CSV, errors=(TooLarge, NotFound))
-def import_clients(request: Request, query: ImportQuery, body: str) -> Created[ImportView]:
+def import_clients(request: Request, query: ImportQuery, body: FileText) -> Created[ImportView]:
     """Import clients from CSV or JSON lines, as spreadsheets and other programs export them.
 
     The encoding (UTF-8, UTF-16, Windows-1251, Windows-1252; `charset` of the content type overrules what is found) and
@@ -174,14 +206,17 @@ def import_clients(request: Request, query: ImportQuery, body: str) -> Created[I
     are written in the background, about 100,000 in half a minute; the answer says how many rows were rejected.
     Importing the same file again changes nothing.
     """
-    started = request.services.imports.start(body, request.principal.username, query.options(), query.part())
+    started = request.services.imports.start(
+        body.text, request.principal.username, query.options(body.encoding), query.part()
+    )
     return Created(ImportView.of(ImportedFile([started])), f"/api/clients/imports/{started.import_id}")
 
 
 @routes.route("POST", "/api/clients/imports/check", consumes=CSV, max_bytes=MAX_CSV, errors=(NotFound, TooLarge))
-def check_import(request: Request, query: ImportQuery, body: str) -> ImportCheck:
+def check_import(request: Request, query: ImportQuery, body: FileText) -> ImportCheck:
     """Check a file without importing it (a dry run): what an import with the same query would take and reject."""
-    return ImportCheck.of(request.services.imports.check(body, query.options(), query.part()))
+    found = request.services.imports.check(body.text, query.options(body.encoding), query.part())
+    return ImportCheck.of(found, body.encoding)
 
 
 @routes.route("GET", "/api/clients/imports")

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from .. import __version__
 from ..domain.errors import Forbidden, Invalid, Malformed, ServiceError, Unauthenticated, Unavailable
+from ..domain.file_texts import FileText
 from ..web import parsing, problems
 from ..web.request import EVERYBODY, Text
 from .routing import Created, Header, Operation
@@ -122,7 +123,7 @@ def _operation(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict
         "responses": {**_good(operation, refs), **_bad(operation)},
         "security": [] if operation.roles is None else _SECURITY,
     }
-    if operation.body_type is str:
+    if operation.body_type is FileText:
         body: dict[str, Any] = {operation.consumes: {"schema": {"type": "string"}}}
     elif operation.body_type is not None:
         ref = refs[operation.body_type, "validation"]

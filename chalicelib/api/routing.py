@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from .. import bootstrap
 from ..domain.errors import Forbidden, ServiceError
 from ..domain.faults import Fault
+from ..domain.file_texts import FileText
 from ..domain.users import Role
 from ..observability import logger, name_user
 from ..web import parsing, problems
@@ -198,7 +199,7 @@ def _body(operation: Operation, request: Request) -> Any:
     if operation.body_may_be_empty and not raw.strip():
         return parsing.validate(operation.body_type, {})  # whatever its content type: curl and forms always send one
     parsing.check_content_type(request.header("content-type") or parsing.JSON, operation.consumes)
-    if operation.body_type is str:
+    if operation.body_type is FileText:
         return parsing.read_file(raw, operation.max_bytes, request.header("content-type") or "")
     return parsing.validate(operation.body_type, parsing.read_json(raw))
 

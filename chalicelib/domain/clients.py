@@ -162,13 +162,14 @@ def check_tag(tag: str, field: str = "tag") -> str:
 
 
 @lru_cache(maxsize=1)
-def _timezones() -> frozenset[str]:
+def timezones() -> frozenset[str]:
+    """The names of all IANA time zones."""
     return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 def check_timezone(name: str, field: str = "timezone") -> str:
     """The name of an IANA time zone. Raises Invalid if there is no such time zone."""
-    if name not in _timezones():
+    if name not in timezones():
         raise Invalid.of(field, Fault.TIME_ZONE)
     return name
 

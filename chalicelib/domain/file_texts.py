@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .errors import Invalid
 from .faults import Fault
@@ -29,8 +30,15 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "
 _CYRILLIC = re.compile("[\u0401-\u0491\u2116\xab\xbb\u2013\u2014]")  # letters, and signs beside them
 
 
-def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> tuple[str, str]:
-    """The text of a file, unpacked if it is compressed with gzip, and the name of its encoding.
+class FileText(NamedTuple):
+    """The text of a file, and the name of the encoding that it was in."""
+
+    text: str
+    encoding: str
+
+
+def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> FileText:
+    """The text of a file, unpacked if it is compressed with gzip.
 
     `encoding` is taken instead of what would be found out. Raises Invalid if it is another kind of file, if it is not
     in that encoding, or if more than `most` bytes come out of it.
@@ -47,7 +55,7 @@ def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> tuple[str, 
     text = text.lstrip("\ufeff")
     if "\x00" in text:
         raise Invalid.of("file", Fault.NOT_A_TEXT_FILE, kind="a binary file")
-    return text, name
+    return FileText(text, name)
 
 
 def encoding_of(raw: bytes) -> str:

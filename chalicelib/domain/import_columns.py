@@ -52,11 +52,13 @@ NAMES: Mapping[str, Sequence[str]] = {
         "abgemeldet",
     ),
 }
-# Columns that say the opposite.
-SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
+# A column that says the opposite of opted_out, and Pinpoint's that says what kind of address a row has.
+SUBSCRIBED, CHANNEL = "subscribed", "channel"
+COLUMN_FIELDS = (*CLIENT_FIELDS, SUBSCRIBED, CHANNEL)
+_SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
 # Of an export of ours; they say what was, not what is to be.
 IGNORED = frozenset({"id", "created at", "updated at"})
-_MAX_NAME, _MOST_LEFT_OUT = 80, 50  # characters, and columns, that are told
+_MAX_NAME = 80  # characters that are told
 _CHANNEL = ("channeltype", "channel type")
 
 _YES = "true yes 1 1.0 y t on да д истина wahr ja vrai oui verdadero sí si sim vero tak ano так all x"
@@ -80,17 +82,24 @@ _SUBSCRIBED_FLAGS: Mapping[str, bool] = {
 class Columns:
     """Where each field stands, by its place in the row, and what is left out."""
 
-    names: Sequence[str]
+    header: Sequence[str]
     places: Mapping[str, int]
     subscribed: Sequence[int] = ()  # that say the opposite of opted_out
     channel: int | None = None
-    left_out: Sequence[str] = ()
-    header: Sequence[str] = ()
 
     @property
-    def by_field(self) -> dict[str, str]:
-        """The name of each field's column, as the file has it."""
-        return {field: self.header[place].strip() for field, place in self.places.items()}
+    def names(self) -> dict[str, str]:
+        """By the name of each column, as the file has it, its field, or "" if it is left out."""
+        used = {place: field for field, place in self.places.items()} | dict.fromkeys(self.subscribed, SUBSCRIBED)
+        if self.channel is not None:
+            used[self.channel] = CHANNEL
+        named = [(name, used.get(place, "")) for place, name in enumerate(self.header) if name]
+        return dict(named) | {name: field for name, field in named if field}
+
+    @property
+    def left_out(self) -> list[str]:
+        """The columns that no field is, but for those that an export of ours has besides."""
+        return [name[:_MAX_NAME] for name, field in self.names.items() if not field and _plain(name) not in IGNORED]
 
     def values(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field."""
@@ -120,29 +129,68 @@ def flag_of(cell: str, words: Mapping[str, bool]) -> bool | None:
     return words[word]
 
 
-def columns_of(header: Sequence[str]) -> Columns:
-    """Which column is what. Raises Invalid if none has numbers, or two columns have the same name of ours."""
-    names = [_plain(name) for name in header]
-    while names and not names[-1]:
-        names.pop()
+def columns_told(texts: Sequence[str]) -> dict[str, str]:
+    """By the name of a column its field, of texts such as `phone_number:Mobile` and, for one left out, `:Plan`.
+
+    Raises Invalid if one is no such text, or names no field.
+    """
+    told: dict[str, str] = {}
+    for text in texts:
+        field, colon, name = text.partition(":")
+        if not colon or not name.strip():
+            raise Invalid.of("column", Fault.COLUMN_RULE)
+        if field and field not in COLUMN_FIELDS:
+            raise Invalid.of("column", Fault.NOT_A_CHOICE, allowed=", ".join(COLUMN_FIELDS))
+        told[name.strip()] = field
+    return told
+
+
+def columns_of(header: Sequence[str], told: Mapping[str, str] | None = None, *, all_there: bool = True) -> Columns:
+    """Which column is what: as `told` by the names of columns, the others by their spelling.
+
+    Raises Invalid if none has numbers, if two columns have the same name of ours, or if a field is told of two columns,
+    or of one that is not there if `all_there`.
+    """
+    header = [name.strip("\ufeff ").strip() for name in header]
+    while header and not _plain(header[-1]):
+        header.pop()
+    fields, errors = _as_told(header, told or {}, all_there)
+    free = ["" if place in fields else _plain(name) for place, name in enumerate(header)]
     ours = [name.replace("_", " ") for name in CLIENT_FIELDS]
-    errors = [
+    errors += [
         FieldError("header", Fault.COLUMN_TWICE, {"name": name.replace(" ", "_")})
         for name in ours
-        if names.count(name) > 1
+        if free.count(name) > 1
     ]
-    places = {field: place for field, known in NAMES.items() if (place := _first(names, known)) is not None}
+    for field, known in (*NAMES.items(), (CHANNEL, _CHANNEL)):
+        place = _first(free, known)
+        if place is not None and field not in fields.values():
+            fields[place] = field
+    fields |= {place: SUBSCRIBED for place, name in enumerate(free) if name in _SUBSCRIBED}
+    places = {field: place for place, field in fields.items() if field in NAMES}
     if "phone_number" not in places:
         errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(CLIENT_FIELDS)}))
     if errors:
         raise Invalid(*errors)
-    subscribed = [place for place, name in enumerate(names) if name in SUBSCRIBED]
-    channel = _first(names, _CHANNEL)
-    used = {*places.values(), *subscribed, channel}
-    left_out = [
-        header[place].strip()[:80] for place, name in enumerate(names) if place not in used and name not in IGNORED
-    ]
-    return Columns(names, places, subscribed, channel, [name for name in left_out if name], header)
+    subscribed = [place for place, field in fields.items() if field == SUBSCRIBED]
+    channel = next((place for place, field in fields.items() if field == CHANNEL), None)
+    return Columns(header, places, subscribed, channel)
+
+
+def _as_told(
+    header: Sequence[str], told: Mapping[str, str], all_there: bool
+) -> tuple[dict[int, str], list[FieldError]]:
+    """The field of each column that is told of, the first of its name, and what is wrong with that."""
+    fields: dict[int, str] = {}
+    errors: list[FieldError] = []
+    for name, field in told.items():
+        if name in header:
+            if field and field != SUBSCRIBED and field in fields.values():
+                errors.append(FieldError("header", Fault.FIELD_TWICE, {"name": field}))
+            fields[header.index(name)] = field
+        elif field and all_there:
+            errors.append(FieldError("column", Fault.NO_SUCH_COLUMN, {"name": repr(name[:_MAX_NAME])}))
+    return fields, errors
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> int | None:

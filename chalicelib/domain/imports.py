@@ -11,12 +11,13 @@ from enum import StrEnum
 
 from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client
 from .csv_cells import unguarded
-from .csv_rows import Row, is_blank, rows_of
+from .csv_rows import Row, is_blank, rows_of, separator_of
 from .errors import FieldError, Invalid
 from .faults import Fault
 from .import_columns import Columns, columns_of
 from .json_rows import is_json_lines, json_rows
 from .phone_numbers import normalize_phone
+from .zone_names import zone_named
 
 COLUMNS = CLIENT_FIELDS
 MAX_ROWS = 200_000
@@ -57,6 +58,9 @@ class ImportOptions:
     allow_opt_in: bool = False
     country: str = ""  # of numbers without a country code
     file_name: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of a column, "" to leave it out
+    separator: str = ""  # of values, if it is not to be found out
+    encoding: str = ""  # that the file was in
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class ClientFile:
     rejected: int = 0
     other_channels: int = 0  # rows of addresses of mail or push, which Pinpoint has beside numbers
     left_out: Sequence[str] = ()  # columns that no field is
-    columns: Mapping[str, str] = field(default_factory=dict)  # by field, the name of its column
+    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
+    separator: str = ""  # "" of JSON lines
 
     def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str]) -> None:
         """Note what is wrong with a row."""
@@ -114,10 +119,12 @@ def read_clients(
     counts wherever it stands, also in a row that is rejected. `earlier` tells which numbers stand in which rows of the
     file's parts before this one.
     """
-    lines = json_rows(text) if is_json_lines(text) else rows_of(text)
-    columns = _columns(lines)
-    found = ClientFile(left_out=columns.left_out, columns=columns.by_field)
     options = options or ImportOptions()
+    separator = "" if is_json_lines(text) else options.separator or separator_of(text)
+    lines = rows_of(text, separator) if separator else json_rows(text)
+    # A later part of JSON lines may lack a field that the first one has.
+    columns = columns_of(_header(lines), options.columns, all_there=not row_offset)
+    found = ClientFile(left_out=columns.left_out, columns=columns.names, separator=separator)
     opted_out: dict[str, None] = {}
     for place, cells in lines:
         if isinstance(cells, list) and is_blank(cells):
@@ -156,6 +163,8 @@ def _read_row(
     values.pop("opted_out", None)
     if re.fullmatch(r"[0-9]{3}\.0", values.get("operator", "")):  # as pandas writes it
         values["operator"] = values["operator"][:3]
+    if values.get("timezone"):
+        values["timezone"] = zone_named(values["timezone"])
     errors: tuple[FieldError, ...] = ()
     out: bool | None = None
     try:
@@ -207,16 +216,16 @@ def _number(values: Mapping[str, str], country: str) -> set[str]:
         return set()
 
 
-def _columns(lines: Iterator[tuple[int, Row]]) -> Columns:
+def _header(lines: Iterator[tuple[int, Row]]) -> list[str]:
     header = next((cells for _, cells in lines if not (isinstance(cells, list) and is_blank(cells))), [])
     if isinstance(header, FieldError):
         raise Invalid(FieldError("header", header.fault, header.values))
-    return columns_of(header)
+    return header
 
 
 def _check(values: Mapping[str, str], columns: Columns, cells: list[str]) -> None:
-    if any(cell.strip() for cell in cells[len(columns.names) :]):
-        raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns.names))
+    if any(cell.strip() for cell in cells[len(columns.header) :]):
+        raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns.header))
     for name, value in values.items():
         if len(value) > _MAX_CELL:
             raise Invalid.of(name, Fault.CELL_TOO_LONG, most=_MAX_CELL)

@@ -85,7 +85,15 @@ class ImportService:
         if part.of:
             first = self.get(part.of)
             part = replace(part, of=first.file_id, parts=first.parts)
-            options = ImportOptions(Mode(first.mode), first.allow_opt_in, first.country, first.file_name)
+            options = ImportOptions(
+                mode=Mode(first.mode),
+                allow_opt_in=first.allow_opt_in,
+                country=first.country,
+                file_name=first.file_name,
+                columns=first.columns,
+                separator=first.separator,
+                encoding=first.encoding,
+            )
         options = replace(options, country=options.country or self._default_country)
         if options.country:
             check_country(options.country)

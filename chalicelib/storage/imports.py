@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,6 +60,9 @@ class Import:
     parts: int = 1
     other_channels: int = 0  # rows of Pinpoint that are addresses of mail or push
     left_out: Sequence[str] = ()  # columns
+    encoding: str = ""
+    separator: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
 
     @property
     def accepted(self) -> int:
@@ -97,6 +100,7 @@ _FACTS = (
     "file_name",
 )
 _FACTS_OF_A_PART = ("part_of", "row_offset", "parts", "other_channels", "left_out")
+_FACTS_OF_READING = ("encoding", "separator", "columns")
 _COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
 
 
@@ -144,6 +148,9 @@ class ImportRepository:
             parts=part.parts,
             other_channels=file.other_channels,
             left_out=file.left_out,
+            encoding=options.encoding,
+            separator=file.separator,
+            columns=file.columns,
         )
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         scope = _scope(import_id)
@@ -152,7 +159,7 @@ class ImportRepository:
                 for kind, parts in (("chunk", chunks), ("report", reports)):
                     for number, rows in enumerate(parts):
                         batch.save(self._model(scope, _part(kind, number), content=packed(rows), expires_at=expires_at))
-            facts = {name: getattr(new, name) for name in (*_FACTS, *_FACTS_OF_A_PART)}
+            facts = {name: getattr(new, name) for name in (*_FACTS, *_FACTS_OF_A_PART, *_FACTS_OF_READING)}
             if not new.finished:
                 self._model(_OPEN, import_id, expires_at=expires_at).save()
             if not part.of:

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ..domain.errors import FieldError, Invalid, Malformed
 from ..domain.faults import Fault
-from ..domain.file_texts import text_of
+from ..domain.file_texts import FileText, text_of
 from .problems import TooLarge, UnsupportedMedia
 
 M = TypeVar("M", bound=BaseModel)
@@ -80,7 +80,7 @@ def read_text(raw: bytes, limit: int) -> str:
         raise Malformed(Fault.BODY_NOT_UTF8, place=error.start) from error
 
 
-def read_file(raw: bytes, limit: int, content_type: str) -> str:
+def read_file(raw: bytes, limit: int, content_type: str) -> FileText:
     """An uploaded file as text, whose charset is found out unless the content type says one other than UTF-8.
 
     Raises TooLarge if it has more than `limit` bytes, packed or not, and Invalid if it is no text.
@@ -89,7 +89,7 @@ def read_file(raw: bytes, limit: int, content_type: str) -> str:
         raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
     charset = re.search(r"charset=\"?([A-Za-z0-9_.:-]{1,40})", content_type, re.IGNORECASE)
     told = charset[1].lower() if charset else ""
-    return text_of(raw, "" if told in ("utf-8", "utf8") else told, MOST_UNPACKED)[0]
+    return text_of(raw, "" if told in ("utf-8", "utf8") else told, MOST_UNPACKED)
 
 
 def read_json(raw: bytes) -> Any:

@@ -228,7 +228,9 @@ def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campa
         "rejected": 2,
         "opted_out": 1,
         "other_channels": 0,
-        "columns": {"phone_number": "Mobile", "tag": "Tag", "opted_out": "Unsubscribed"},
+        "encoding": "utf-8",
+        "separator": ",",
+        "columns": {"Mobile": "phone_number", "Tag": "tag", "Unsubscribed": "opted_out", "Plan": ""},
         "left_out": ["Plan"],
     }
     assert [(one["row"], one["field"], one["value"]) for one in errors] == [
@@ -238,6 +240,27 @@ def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campa
     campaign.world.run_for(60)
     assert campaign.api.get("/api/clients").json["total"] == 0
     assert campaign.api.get("/api/clients/imports/").json == {"rows": [], "next": None}
+
+
+def test_columns_and_a_separator_can_be_told(campaign: Campaign) -> None:
+    """In a check and in an import, also for the parts after the first; the answer says what the file was read with."""
+    text = "Mobile|Plan|Kind\n+79161234567|золото|b\n"
+    query = [("column", "tag:Plan"), ("separator", "|")]
+    raw = text.encode("cp1251")
+    checked = campaign.api.post("/api/clients/imports/check", raw=raw, headers=CSV, query=query).json
+    told = {"Mobile": "phone_number", "Plan": "tag", "Kind": ""}
+    assert [checked[name] for name in ("encoding", "separator", "columns")] == ["cp1251", "|", told]
+    first = campaign.api.post("/api/clients/imports", raw=raw, headers=CSV, query=[*query, ("parts", "2")]).json
+    assert [first[name] for name in ("encoding", "separator", "columns")] == ["cp1251", "|", told]
+    place = {"part_of": first["id"], "row_offset": "1"}
+    assert _upload(campaign.api, "Mobile|Plan|Kind\n+79161234568|gold|b\n", query=place).status == 201
+    campaign.world.run_for(30)
+    assert {number: one["tag"] for number, one in _clients(campaign.api).items()} == {
+        "+79161234567": "золото",
+        "+79161234568": "gold",
+    }
+    reply = _upload(campaign.api, text, query=[("column", "name:Plan")])
+    assert (reply.status, list(reply.errors)) == (422, ["column"])
 
 
 def test_rejected_rows_keep_the_value_of_their_cell(campaign: Campaign) -> None:

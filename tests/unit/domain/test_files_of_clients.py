@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.file_texts import text_of
+from chalicelib.domain.import_columns import columns_told
 from chalicelib.domain.imports import ClientFile, ImportOptions, read_clients
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -228,3 +231,100 @@ def test_blank_rows_and_empty_columns_are_passed_over() -> None:
     file = case("23_blank_and_trailing.csv")
     assert numbers(file) == ["+79160230001", "+79160230003"]
     assert [(error.row, error.field) for error in file.errors] == [(8, "row"), (9, "phone_number")]
+
+
+ZONES_OF_CASE = {
+    **{"europe/moscow": "Europe/Moscow", "Europe\\Moscow": "Europe/Moscow", "utc": "UTC", "Z": "UTC"},
+    **{"GMT+3": "Etc/GMT-3", "UTC+3": "Etc/GMT-3", "+03:00": "Etc/GMT-3"},
+}
+NO_ZONES = ["MSK", "Russian Standard Time", "Moscow", "(UTC+03:00) Moscow", "3", "europe_slash_moscow"]
+
+
+def test_time_zones_come_in_the_spellings_of_peoples_files() -> None:
+    """Names in any case and offsets are understood; what could mean several zones is refused with what to write."""
+    rows = list(csv.reader(io.StringIO((CASES / "34_timezones.csv").read_text("utf-8"))))[1:]
+    file = case("34_timezones.csv")
+    assert [error.value for error in file.errors] == NO_ZONES
+    assert {error.fault for error in file.errors} == {Fault.TIME_ZONE}
+    expected = [ZONES_OF_CASE.get(zone.strip(), zone.strip()) for _, zone in rows if zone not in NO_ZONES]
+    assert [client.timezone for client in file.clients] == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "zone"),
+    [
+        ("UTC-5", "Etc/GMT+5"),
+        ("gmt \u22123", "Etc/GMT+3"),
+        ("-0800", "Etc/GMT+8"),
+        ("UTC+14:00", "Etc/GMT-14"),
+        ("UTC+0", "UTC"),
+        ("america/new york", "America/New_York"),
+        ("UTC+15", None),
+        ("UTC+05:30", None),
+        ("+3", None),
+    ],
+)
+def test_an_offset_from_utc_is_the_zone_that_always_has_it(cell: str, zone: str | None) -> None:
+    """Its sign is never the other way round, and half an hour is never left out."""
+    file = read(f"phone_number,timezone\n+79161234567,{cell}\n")
+    assert [client.timezone for client in file.clients] == ([zone] if zone else [])
+
+
+# -- which column is which field
+
+
+def mapped(text: str, *told: str, separator: str = "") -> ClientFile:
+    return read_clients(text, NOW, ImportOptions(columns=columns_told(told), separator=separator))
+
+
+def test_a_column_can_be_told() -> None:
+    """Any column can be any field, and a field that is told of is taken from no other column."""
+    text = "Mobile,Other number,Plan,Tag\n+79160000001,+79160000002,gold,vip\n"
+    file = mapped(text, "phone_number:Other number", "tag:Plan")
+    assert [(one.phone_number, one.tag) for one in file.clients] == [("+79160000002", "gold")]
+    assert file.columns == {"Mobile": "", "Other number": "phone_number", "Plan": "tag", "Tag": ""}
+    assert file.left_out == ["Mobile", "Tag"]
+
+
+def test_a_column_can_be_left_out() -> None:
+    """Its name may have a colon; what is said in it does not count."""
+    file = mapped("phone_number,opted_out,x:y\n+79160000001,yes,1\n", ":opted_out", ":x:y")
+    assert [one.opted_out for one in file.clients] == [False]
+    assert file.left_out == ["opted_out", "x:y"]
+
+
+def test_a_column_can_be_told_to_say_who_is_subscribed() -> None:
+    """The opposite of opted_out."""
+    (client,) = mapped("phone_number,Newsletter\n+79160000001,no\n", "subscribed:Newsletter").clients
+    assert client.opted_out
+
+
+@pytest.mark.parametrize(
+    ("told", "field", "fault"),
+    [
+        ("phone_number", "column", Fault.COLUMN_RULE),
+        ("phone_number:", "column", Fault.COLUMN_RULE),
+        ("name:Plan", "column", Fault.NOT_A_CHOICE),
+        ("tag:Plam", "column", Fault.NO_SUCH_COLUMN),
+        (":Mobile", "header", Fault.NO_PHONE_NUMBER_COLUMN),
+    ],
+)
+def test_a_column_that_is_told_wrongly_is_named(told: str, field: str, fault: Fault) -> None:
+    """A typing error must not import a file without that column."""
+    with pytest.raises(Invalid) as caught:
+        mapped("Mobile,Plan\n+79160000001,x\n", told)
+    assert [(error.field, error.fault) for error in caught.value.errors] == [(field, fault)]
+
+
+def test_a_field_is_told_of_one_column_only() -> None:
+    """Which of two is meant cannot be known."""
+    with pytest.raises(Invalid) as caught:
+        mapped("Mobile,Plan,Kind\n+79160000001,x,y\n", "tag:Plan", "tag:Kind")
+    assert [error.fault for error in caught.value.errors] == [Fault.FIELD_TWICE]
+
+
+def test_a_separator_can_be_told() -> None:
+    """Where the header misleads."""
+    text = "phone_number|tag,kind\n+79160000001|a,b\n"
+    file = mapped(text, "tag:tag,kind", separator="|")
+    assert ([one.tag for one in file.clients], file.separator) == (["a,b"], "|")

@@ -1,0 +1,38 @@
+"""Time zones as people's files write them: in any case, with spaces, or as an offset from UTC."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from .clients import timezones
+
+_OFFSET = re.compile(r"(?:(?:UTC|GMT) ?([+-])([0-9]{1,2})(?::?00)?|([+-])([0-9]{2}):?00)", re.IGNORECASE)
+_ZERO = ("z", "zulu")
+
+
+def zone_named(text: str) -> str:
+    """The IANA name of the zone that a cell means; the text as it is if it is not clear which one is meant.
+
+    An offset of whole hours is the zone that always has it. What depends on who reads it, such as MSK or CST, a city's
+    name alone, or a number alone, is not guessed.
+    """
+    text = text.strip().replace("\u2212", "-")
+    known = _by_lower_case().get(re.sub(r"\s+", "_", text.replace("\\", "/")).lower())
+    if known:
+        return known
+    if text.lower() in _ZERO:
+        return "UTC"
+    found = _OFFSET.fullmatch(text)
+    if not found:
+        return text
+    sign, hours = found[1] or found[3], int(found[2] or found[4])
+    # By POSIX's rule these names have the sign the other way round.
+    name = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}" if hours else "UTC"
+    return name if name in timezones() else text
+
+
+@lru_cache(maxsize=1)
+def _by_lower_case() -> dict[str, str]:
+    """All names; of two that differ in their case alone, the one with more small letters."""
+    return {name.lower(): name for name in sorted(timezones())}
