@@ -221,11 +221,14 @@ def build(
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
 
     def receiver() -> Receiver:
+        from .services.receiving.numbers import Numbers
         from .services.receiving.reader import Reader
         from .services.receiving.receiver import Receiver
 
         reader = Reader(gateways.by_name, links, clock)
-        return Receiver(reader, mailings, ledger, activity, calls, receipt_queue, dispatch_queue, clock)
+        return Receiver(
+            reader, Numbers(clients, backoff), mailings, ledger, activity, calls, receipt_queue, dispatch_queue, clock
+        )
 
     def receipt_gate() -> ReceiptGate:
         from .services.receiving.gate import ReceiptGate

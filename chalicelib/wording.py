@@ -13,6 +13,7 @@ from .domain.reasons import Cause, Reason
 
 REASONS: Final = {
     Reason.OPTED_OUT: "opted out",
+    Reason.MARKED_UNREACHABLE: "too many messages to this number were lost",
     Reason.CLIENT_REMOVED: "the client was deleted",
     Reason.OUTSIDE_LOCAL_WINDOW: "outside the client's local hours",
     Reason.LOCAL_WINDOW_TOO_LATE: "the mailing ends before the client's local hours begin",

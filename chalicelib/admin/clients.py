@@ -171,6 +171,13 @@ def opt_in(request: PageRequest, client_id: str) -> Redirect:
     return Redirect(f"/admin/clients/{client_id}", flash=_("The client has opted in again."))
 
 
+@pages.post("/admin/clients/{client_id}/reachable")
+def mark_reachable(request: PageRequest, client_id: str) -> Redirect:
+    """Let an unreachable client get mailings again."""
+    request.services.clients.mark_reachable(client_id)
+    return Redirect(f"/admin/clients/{client_id}", flash=_("The client gets mailings again."))
+
+
 @pages.get("/admin/clients/{client_id}/delete")
 def confirm_delete(request: PageRequest, client_id: str) -> Page:
     """Ask whether to delete a client."""

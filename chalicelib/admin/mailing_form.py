@@ -72,6 +72,7 @@ def shown(
         "rate_limit": str(mailing.rate_limit) if mailing and mailing.rate_limit else "",
         "on_unknown": str(mailing.on_unknown if mailing else default),
         "late": str(mailing.late if mailing else Late.RUN),
+        "include_unreachable": "on" if mailing and mailing.include_unreachable else "",
         "gateway": mailing.gateway if mailing else "",
     }
 
@@ -129,6 +130,7 @@ def _ordered(form: Form) -> dict[str, Any]:
         },
         "local_window": {**window, "policy": policy} if any(window.values()) else None,
         "late": form.text("late"),
+        "include_unreachable": form.flag("include_unreachable"),
         "gateway": form.text("gateway") or None,
     }
 
@@ -141,6 +143,7 @@ def _kept(mailing: Mailing) -> dict[str, Any]:
         "clients": {"tag": list(mailing.segment.tags) or None, "operator": list(mailing.segment.operators) or None},
         "local_window": {**hours, "policy": str(window.policy)} if window else None,
         "late": str(mailing.late),
+        "include_unreachable": mailing.include_unreachable,
         "gateway": mailing.gateway or None,
     }
 

@@ -137,6 +137,7 @@ def status_name(name: str) -> str:
         "missing": _("the gateway does not know it"),
         "unclear": _("no clear answer"),
         "opted-out": _("opted out"),
+        "unreachable": _("unreachable"),
         "delivered": _("delivered"),
         "undelivered": _("not delivered"),
         "pending": _("on its way"),
@@ -185,4 +186,5 @@ def field_name(name: str) -> str:
         "on_unknown": _("If it is unknown whether a message was sent"),
         "gateway": _("Gateway"),
         "late": _("If the start is missed by more than 5 minutes"),
+        "include_unreachable": _("Also to unreachable clients"),
     }.get(name, name)

@@ -89,6 +89,12 @@ def change_client(request: Request, query: CountryQuery, client_id: str, body: C
     return ClientView.of(request.services.clients.revise(client_id, body.over, query.country))
 
 
+@routes.route("POST", "/api/clients/{client_id}/reachable", errors=(NotFound, Conflict))
+def mark_reachable(request: Request, client_id: str) -> ClientView:
+    """Let an unreachable client get mailings again."""
+    return ClientView.of(request.services.clients.mark_reachable(client_id))
+
+
 @routes.route("DELETE", "/api/clients/{client_id}", errors=(NotFound, Conflict))
 def delete_client(request: Request, client_id: str) -> None:
     """Delete a client. The messages sent to them are kept."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import StrictBool
+
 from ..bootstrap import Services
 from ..domain.errors import Conflict, NotFound
 from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
@@ -37,6 +39,7 @@ class MailingPatch(Body):
     rate_limit: Rate | None = None
     on_unknown: OnUnknown = OnUnknown.RETRY
     late: Late = Late.RUN
+    include_unreachable: StrictBool = False
     gateway: GatewayName | None = None
 
     def over(self, mailing: Mailing) -> MailingFields:
@@ -50,6 +53,7 @@ class MailingPatch(Body):
             "rate_limit": mailing.rate_limit,
             "on_unknown": mailing.on_unknown,
             "late": mailing.late,
+            "include_unreachable": mailing.include_unreachable,
             "gateway": mailing.gateway or None,
         }
         merged |= {name: getattr(self, name) for name in self.model_fields_set}
@@ -65,6 +69,7 @@ class MailingPatch(Body):
             rate_limit=merged["rate_limit"],
             local_window=window,
             late=merged["late"],
+            include_unreachable=merged["include_unreachable"],
             gateway=merged["gateway"] or "",
         )
 
@@ -112,6 +117,7 @@ class MailingView(View):
     rate_limit: int | None
     on_unknown: OnUnknown
     late: Late
+    include_unreachable: bool
     gateway: str | None
     status: MailingStatus
     counts: CountsView
@@ -134,6 +140,7 @@ class MailingView(View):
             rate_limit=mailing.rate_limit,
             on_unknown=mailing.on_unknown,
             late=mailing.late,
+            include_unreachable=mailing.include_unreachable,
             gateway=mailing.gateway or None,
             status=mailing.status,
             counts=CountsView(**state.statistics.counts()),

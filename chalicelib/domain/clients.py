@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,6 +18,9 @@ from .phone_numbers import normalize_phone
 SHARD_COUNT = 16
 SHARDS = tuple(f"{number:02d}" for number in range(SHARD_COUNT))
 MAX_TAG_LENGTH = 64
+# After so many messages within so long that could not be delivered for good, a client is marked as unreachable.
+LOST_AT_MOST = 3
+LOST_WITHIN = timedelta(days=90)
 
 _OPERATOR = re.compile(r"[0-9]{3}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
@@ -45,6 +48,14 @@ CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
 OPTIONAL_FIELDS = frozenset(CLIENT_FIELDS) - {"phone_number"}
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A message that a gateway says could not be delivered for good, by its mailing, and when that was."""
+
+    mailing_id: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client(ClientFields):
     """One entry of the directory. `operator` is the 3-digit code, or "" if it is not known."""
@@ -55,6 +66,9 @@ class Client(ClientFields):
     updated_at: datetime
     # Whether the number was ever changed: the id is then not the one that follows from the number.
     renumbered: bool = False
+    # The latest of the messages to their number that were lost, and whether there were too many of them.
+    lost: tuple[Lost, ...] = ()
+    unreachable: bool = False
 
     @property
     def shard(self) -> str:
@@ -66,8 +80,31 @@ class Client(ClientFields):
         return ClientFields(**{name: getattr(self, name) for name in CLIENT_FIELDS})
 
     def in_place_of(self, old: Client) -> Client:
-        """The existing client with these fields, with the same id and creation time."""
-        return replace(self, client_id=old.client_id, created_at=old.created_at, renumbered=old.renumbered)
+        """The existing client with these fields, with the same id and creation time.
+
+        What is known of their number goes when they have another one.
+        """
+        known = old if self.phone_number == old.phone_number else self
+        return replace(
+            self,
+            client_id=old.client_id,
+            created_at=old.created_at,
+            renumbered=old.renumbered,
+            lost=known.lost,
+            unreachable=known.unreachable,
+        )
+
+    def losing(self, lost: Lost) -> Client:
+        """The client with one more message lost, which may be one too many. The same message counts once."""
+        if any(one.mailing_id == lost.mailing_id for one in self.lost):
+            return self
+        latest = tuple(sorted((*self.lost, lost), key=lambda one: one.at)[-LOST_AT_MOST:])
+        too_many = len(latest) == LOST_AT_MOST and latest[-1].at - latest[0].at <= LOST_WITHIN
+        return replace(self, lost=latest, unreachable=self.unreachable or too_many)
+
+    def reachable(self) -> Client:
+        """The client with nothing held against their number: something was delivered, or a person says so."""
+        return replace(self, lost=(), unreachable=False)
 
 
 def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_opt_in: bool) -> Client:
@@ -83,11 +120,15 @@ def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_op
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What is needed to reach a client: their number now, the clock they live by, and whether they want to be."""
+    """What is needed to reach a client: their number now, the clock they live by, and whether they want to be.
+
+    `unreachable` says that too much was lost on the way to that number.
+    """
 
     phone_number: str
     timezone: str
     opted_out: bool
+    unreachable: bool = False
 
 
 def masked_phone(phone_number: str) -> str:

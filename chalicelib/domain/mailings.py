@@ -99,6 +99,7 @@ class Mailing:
     finished_at: datetime | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
+    include_unreachable: bool = False  # whether it also goes to clients to whom too much was lost
     gateway: str = ""  # that it goes to, by the name that people know; by the routes if it names none
     # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
     # done it. REDRIVING stands there once for everyone who puts back single messages.

@@ -18,6 +18,7 @@ class Reason(StrEnum):
 
     # Of a message that is not sent, or not yet.
     OPTED_OUT = "opted_out"
+    MARKED_UNREACHABLE = "marked_unreachable"
     CLIENT_REMOVED = "client_removed"
     OUTSIDE_LOCAL_WINDOW = "outside_local_window"
     LOCAL_WINDOW_TOO_LATE = "local_window_too_late"

@@ -62,7 +62,18 @@ class State:
 
 
 ALL_FIELDS = frozenset(
-    {"text", "segment", "start_at", "end_at", "local_window", "rate_limit", "on_unknown", "late", "gateway"}
+    {
+        "text",
+        "segment",
+        "start_at",
+        "end_at",
+        "local_window",
+        "rate_limit",
+        "on_unknown",
+        "late",
+        "include_unreachable",
+        "gateway",
+    }
 )
 
 # Of a mailing that has begun text and segment stay: some clients have got it already. The end of one that has finished

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.clients import Client, ClientFields, is_client_id, new_client
@@ -66,6 +66,11 @@ class ClientService:
         """Opt a client out, or in again. Messages being sent still arrive. Raises Conflict as `change` does."""
         return self.revise(client_id, lambda client: replace(client.fields, opted_out=opted_out))
 
+    def mark_reachable(self, client_id: str) -> Client:
+        """Let an unreachable client get mailings again. Raises Conflict if others change them meanwhile."""
+        old = self.get(client_id)
+        return self._clients.change(old, replace(old.reachable(), updated_at=self._later(old)))
+
     def change(self, client_id: str, fields: ClientFields, country: str = "") -> Client:
         """Set all fields of a client, whose id stays.
 
@@ -78,8 +83,11 @@ class ClientService:
         old = self.get(client_id)
         country = country or self._default_country
         new = new_client(fields_of(old), self._clock.now(), country, stored=old.phone_number)
-        later = max(new.updated_at, old.updated_at + timedelta(milliseconds=1))
-        return self._clients.change(old, replace(new.in_place_of(old), updated_at=later))
+        return self._clients.change(old, replace(new.in_place_of(old), updated_at=self._later(old)))
+
+    def _later(self, old: Client) -> datetime:
+        """A moment that no change of theirs had before."""
+        return max(self._clock.now(), old.updated_at + timedelta(milliseconds=1))
 
     def delete(self, client_id: str) -> None:
         """Delete a client. Their rows in the ledger are kept."""

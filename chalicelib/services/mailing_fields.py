@@ -27,6 +27,7 @@ class MailingFields:
     rate_limit: int | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
+    include_unreachable: bool = False
     gateway: str = ""
 
     def over(self, mailing: Mailing) -> Mailing:
@@ -41,6 +42,7 @@ class MailingFields:
             rate_limit=self.rate_limit,
             local_window=self.local_window,
             late=self.late,
+            include_unreachable=self.include_unreachable,
             gateway=self.gateway,
         )
 
@@ -61,6 +63,7 @@ class MailingFields:
             created_by=created_by,
             local_window=self.local_window,
             late=self.late,
+            include_unreachable=self.include_unreachable,
             gateway=self.gateway,
         )
 

@@ -68,7 +68,11 @@ class PreviewService:
         for part in self._clients.counts(mailing.segment):
             if part.timezone not in known:
                 known[part.timezone] = left_out(mailing.local_window, part.timezone, start, mailing.end_at)
-            reason = Reason.OPTED_OUT if part.opted_out else known[part.timezone]
+            reason = known[part.timezone]
+            if part.opted_out:
+                reason = Reason.OPTED_OUT
+            elif part.unreachable and not mailing.include_unreachable:
+                reason = Reason.MARKED_UNREACHABLE
             matching[part.timezone, part.operator] += part.count
             if reason:
                 reasons[reason] += part.count

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client
+from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Lost
 from .dynamodb import Item
-from .models import ClientModel, from_ms
+from .models import ClientModel, from_ms, to_ms
 
 
 def is_client(item: Item) -> bool:
@@ -30,6 +30,8 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
         created_at=client.created_at,
         updated_at=client.updated_at,
         renumbered=client.renumbered or None,
+        lost=lost_text(client) or None,
+        unreachable=client.unreachable or None,
     )
 
 
@@ -42,7 +44,19 @@ def client_of(item: Item) -> Client:
         created_at=from_ms(float(item["created_at"]["N"])),
         updated_at=from_ms(float(item["updated_at"]["N"])),
         renumbered="renumbered" in item,
+        lost=tuple(_lost(text) for text in item["lost"]["S"].split()) if "lost" in item else (),
+        unreachable="unreachable" in item,
     )
+
+
+def lost_text(client: Client) -> str:
+    """The messages to a client that were lost, as one text, "" if there are none."""
+    return " ".join(f"{one.mailing_id}:{to_ms(one.at)}" for one in client.lost)
+
+
+def _lost(text: str) -> Lost:
+    mailing_id, _, at = text.partition(":")
+    return Lost(mailing_id, from_ms(float(at)))
 
 
 def _value(attribute: dict[str, Any]) -> Any:

@@ -20,7 +20,7 @@ from .client_changes import ClientChanges
 from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
-from .client_rows import client_of, is_client, row_of
+from .client_rows import client_of, is_client, lost_text, row_of
 from .client_upserts import Also, ClientUpserts
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
@@ -28,7 +28,7 @@ from .models import Tables
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
-_CONTACT = ("client_id", "phone_number", "timezone", "opted_out")
+_CONTACT = ("client_id", "phone_number", "timezone", "opted_out", "unreachable")
 
 
 class ClientRepository:
@@ -83,7 +83,9 @@ class ClientRepository:
     def _contacts(self, client_ids: Sequence[str], consistent: bool) -> dict[str, Contact]:
         items = self._read(client_ids, consistent=consistent, names=_CONTACT)
         return {
-            item["client_id"]["S"]: Contact(item["phone_number"]["S"], item["timezone"]["S"], item["opted_out"]["BOOL"])
+            item["client_id"]["S"]: Contact(
+                item["phone_number"]["S"], item["timezone"]["S"], item["opted_out"]["BOOL"], "unreachable" in item
+            )
             for item in items
         }
 
@@ -179,7 +181,7 @@ class ClientRepository:
         if old is None:
             free: Condition = self._model.client_id.does_not_exist() | self._model.freed.exists()
             return free
-        # All fields that counters and numbers depend on, and the time of the last change.
+        # All fields that counters and numbers depend on, the time of the last change, and what is noted without it.
         unchanged: Condition = (
             (self._model.updated_at == old.updated_at)
             & (self._model.phone_number == old.phone_number)
@@ -187,6 +189,8 @@ class ClientRepository:
             & (self._model.operator == old.operator)
             & (self._model.timezone == old.timezone)
             & (self._model.opted_out == old.opted_out)
+            & (self._model.lost == lost_text(old) if old.lost else self._model.lost.does_not_exist())
+            & (self._model.unreachable.exists() if old.unreachable else self._model.unreachable.does_not_exist())
         )
         return unchanged
 

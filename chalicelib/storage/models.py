@@ -114,6 +114,8 @@ class ClientModel(Row):
     created_at = MomentAttribute()
     updated_at = MomentAttribute()
     renumbered = BooleanAttribute(null=True)
+    lost = UnicodeAttribute(null=True)
+    unreachable = BooleanAttribute(null=True)
     # Of what is no client: whom an alias leads to, that who was here is gone, and that the id is free again.
     alias_of = UnicodeAttribute(null=True)
     gone = BooleanAttribute(null=True)
@@ -175,6 +177,7 @@ class MailingModel(Row):
     window_policy = UnicodeAttribute(null=True)
     late = UnicodeAttribute(null=True)
     gateway = UnicodeAttribute(null=True)
+    include_unreachable = BooleanAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)

@@ -16,17 +16,19 @@ from .dynamodb import translated
 from .models import Tables
 
 _LOOK = 5000  # counters of tags; each tag has a few
+_REACHED, _OPTED_OUT, _UNREACHABLE = "012"  # of how a counter names whether clients get mailings
 Change = tuple[Client | None, Client | None]  # a client before and after
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:
-    """How many clients share tag, operator, time zone and opt-out."""
+    """How many clients share tag, operator, time zone, opt-out and, of those who want messages, being unreachable."""
 
     tag: str
     operator: str
     timezone: str
     opted_out: bool
+    unreachable: bool
     count: int
 
 
@@ -51,8 +53,7 @@ def moves_of(changes: Iterable[Change], nonce: str) -> Moves:
     for pair in changes:
         for client, change in zip(pair, (-1, 1), strict=True):
             if client:
-                opted_out = "1" if client.opted_out else "0"
-                parts = (client.tag, client.operator, client.timezone, opted_out, nonce)
+                parts = (client.tag, client.operator, client.timezone, _standing(client), nonce)
                 moves.details[KEY_SEPARATOR.join(parts)] += change
                 for name in (_total_of("all"), _total_of("tag", client.tag), _total_of("operator", client.operator)):
                     moves.totals[name + nonce] += change
@@ -79,9 +80,9 @@ class SegmentCounters:
                 for name, count in self._details.read(prefix):
                     sums[name.rpartition(KEY_SEPARATOR)[0]] += count
         for name, count in sums.items():
-            tag, operator, timezone, opted_out = name.split(KEY_SEPARATOR)
+            tag, operator, timezone, standing = name.split(KEY_SEPARATOR)
             if count and (not segment.operators or operator in segment.operators):
-                yield SegmentCount(tag, operator, timezone, opted_out == "1", count)
+                yield SegmentCount(tag, operator, timezone, standing == _OPTED_OUT, standing == _UNREACHABLE, count)
 
     def count(self, segment: Segment) -> int:
         """How many clients a segment has, opted-out ones included."""
@@ -107,6 +108,10 @@ def _prefixes(segment: Segment) -> list[str]:
         return [""]
     tail = segment.operators[0] + KEY_SEPARATOR if len(segment.operators) == 1 else ""
     return [tag + KEY_SEPARATOR + tail for tag in segment.tags]
+
+
+def _standing(client: Client) -> str:
+    return _OPTED_OUT if client.opted_out else _UNREACHABLE if client.unreachable else _REACHED
 
 
 def _total_of(kind: str, value: str = "") -> str:

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
 
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
@@ -94,6 +94,11 @@ class MailingBody(Body):
         "ids, `ask` if it can be asked, else `hold`.",
     )
     late: Late = Late.RUN
+    include_unreachable: StrictBool = Field(
+        default=False,
+        description="Whether it also goes to clients marked as unreachable: three messages to their number were lost "
+        "for good within 90 days.",
+    )
     gateway: GatewayName | None = None
 
     def fields(self) -> MailingFields:
@@ -106,6 +111,7 @@ class MailingBody(Body):
             rate_limit=self.rate_limit,
             local_window=self.local_window.window() if self.local_window else None,
             late=self.late,
+            include_unreachable=self.include_unreachable,
             gateway=self.gateway or "",
         )
 

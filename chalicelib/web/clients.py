@@ -74,7 +74,11 @@ class ClientPatch(ClientBody):
 
 
 class ClientView(View):
-    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown."""
+    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown.
+
+    `unreachable` clients get no mailings, unless these say otherwise: three messages to their number were lost for good
+    within 90 days.
+    """
 
     id: str
     phone_number: str
@@ -82,6 +86,7 @@ class ClientView(View):
     tag: str
     timezone: str
     opted_out: bool
+    unreachable: bool
     created_at: MomentOut
     updated_at: MomentOut
 
@@ -91,6 +96,7 @@ class ClientView(View):
         return cls(
             id=client.client_id,
             **{**said, "operator": client.operator or None},
+            unreachable=client.unreachable,
             created_at=client.created_at,
             updated_at=client.updated_at,
         )

@@ -28,7 +28,7 @@ from tests.contract.calls import permissions_for
 from tests.contract.packaged import PARAMETERS, Permission
 from tests.support.api import Api, new_api
 from tests.support.aws import Call
-from tests.support.receipts import delivered, tell
+from tests.support.receipts import delivered, tell, undelivered
 from tests.support.world import START, World, new_world
 
 # SES, which the functions use on AWS.
@@ -86,7 +86,7 @@ def _recorded_world() -> Iterator[tuple[World, Recorder]]:
 
 
 def _receipts(world: World) -> None:
-    """One comes too early and goes back, one settles an unknown outcome, and the others are applied."""
+    """One comes too early and goes back, one settles an unknown outcome, one says that nothing reaches a number."""
     world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     world.gateway.latency = timedelta(seconds=1.5)
     mailing = world.create_mailing(tag="late", lasts=7200, on_unknown=OnUnknown.HOLD)
@@ -96,7 +96,8 @@ def _receipts(world: World) -> None:
             break
     tell(world, delivered(early[0]))
     world.run_until_finished(mailing, limit=600)
-    tell(world, *(delivered(row) for row in world.rows(mailing)))
+    lost, *rows = [row for row in world.rows(mailing) if row.key != early[0].key]
+    tell(world, *(delivered(row) for row in rows), undelivered(lost, permanent=True))
     world.run_for(120)
 
 

@@ -19,7 +19,7 @@ def test_requests_and_answers_have_every_field() -> None:
     assert tuple(ClientBody.model_fields) == tuple(ClientPatch.model_fields) == CLIENT_FIELDS
     assert {name for name, one in ClientBody.model_fields.items() if not one.is_required()} == OPTIONAL_FIELDS
     assert not any(one.is_required() for one in ClientPatch.model_fields.values())
-    assert set(ClientView.model_fields) == {*CLIENT_FIELDS, "id", "created_at", "updated_at"}
+    assert set(ClientView.model_fields) == {*CLIENT_FIELDS, "id", "unreachable", "created_at", "updated_at"}
 
 
 def test_the_table_and_csv_have_every_field() -> None:

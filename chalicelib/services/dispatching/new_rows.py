@@ -37,6 +37,8 @@ def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Me
     )
     if client.opted_out:
         return replace(row, status=MessageStatus.SKIPPED, cause=Cause(Reason.OPTED_OUT))
+    if client.unreachable and not mailing.include_unreachable:
+        return replace(row, status=MessageStatus.SKIPPED, cause=Cause(Reason.MARKED_UNREACHABLE))
     if closing := closing_status(mailing, now):
         return replace(row, status=closing, cause=Cause(Reason.NOT_DISPATCHED))
     if changes := deferral(mailing, row, now):

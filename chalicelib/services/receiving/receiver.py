@@ -35,6 +35,7 @@ from ...storage.call_totals import CallTotalsRepository
 from ...storage.ledger import Ledger, Written
 from ...storage.mailings import MailingRepository
 from ..message_metrics import measure_status
+from .numbers import Numbers
 from .reader import Reader, again
 from .received import ReceiptItem
 
@@ -62,6 +63,7 @@ class _Batch:
     heard: Counter[Heard] = field(default_factory=Counter)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_doubt: set[str] = field(default_factory=set)
+    numbers: dict[MessageKey, tuple[Message, list[_Told]]] = field(default_factory=dict)  # what is said of them
     words: Counter[bool] = field(default_factory=Counter)  # how many were delivered, or were not
 
 
@@ -71,6 +73,7 @@ class Receiver:
     def __init__(
         self,
         reader: Reader,
+        numbers: Numbers,
         mailings: MailingRepository,
         ledger: Ledger,
         activity: ActivityRepository,
@@ -80,6 +83,7 @@ class Receiver:
         clock: SystemClock,
     ) -> None:
         self._reader = reader
+        self._numbers = numbers
         self._mailings = mailings
         self._ledger = ledger
         self._activity = activity
@@ -110,6 +114,8 @@ class Receiver:
                 logger.warning("receipts not applied, will be retried", error=str(error), count=len(waiting))
                 break
         batch.failed |= {told.item.item for pairs in waiting.values() for told in pairs}
+        for message in self._numbers.note([message for message, _ in batch.numbers.values()]):
+            batch.failed |= {told.item.item for told in batch.numbers[message.key][1]}
         self._see_again(batch)
         self._count(batch)
         _measure(batch)
@@ -129,10 +135,12 @@ class Receiver:
         applied = self._ledger.update(changes)
         left: defaultdict[MessageKey, list[_Told]] = defaultdict(list)
         for (old, new), ours in zip(changes, applied.written, strict=True):
+            pairs = waiting[new.key]
             if ours:
                 self._note(old, new, batch)
+                if _is_of_number(old, new):
+                    batch.numbers[new.key] = (new, pairs)
                 continue
-            pairs = waiting[new.key]
             if ours is Written.REFUSED:
                 left[new.key] = pairs
             else:
@@ -147,6 +155,8 @@ class Receiver:
                     batch.early.append(told)
                 if heard is Heard.KNOWN and told.item.receive_count > 1:  # whoever had it may not have counted it
                     batch.in_doubt.add(key[0])
+                    if _is_of_number(rows[key], rows[key]):
+                        batch.numbers.setdefault(key, (rows[key], waiting[key]))
         return left
 
     def _note(self, old: Message, new: Message, batch: _Batch) -> None:
@@ -207,6 +217,12 @@ class Receiver:
             self._dispatch_queue.send_each(units)
         except Unavailable as error:
             logger.warning("mailings not counted anew", error=str(error), count=len(wanted))
+
+
+def _is_of_number(old: Message, new: Message) -> bool:
+    """Whether a change says of the number that nothing reaches it, or that something does after all."""
+    was_lost = old.delivery is not None and old.delivery.permanent
+    return new.delivery is not None and (new.delivery.permanent or (was_lost and new.delivery.delivered))
 
 
 def _heard(

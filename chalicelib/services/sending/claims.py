@@ -157,7 +157,7 @@ class Claims:
                 return old.revised(now, **settled | waits)
         if old.ask:  # which reaches nobody, so that it may be done at any hour
             return None
-        if reason := _unreachable(contact):
+        if reason := _left_out(contact, job.mailing):
             return old.revised(now, **settled | _final(settled["attempts"], Cause(reason)))
         present = _present(old, contact)
         if changes := deferral(job.mailing, present, now):
@@ -347,11 +347,13 @@ def _new_claim(rng: random.Random) -> str:
     return f"{rng.getrandbits(40):x}"
 
 
-def _unreachable(contact: Contact | None) -> Reason | None:
-    """Why a client must not be called any more, None if they may; they opted out or were removed since dispatch."""
+def _left_out(contact: Contact | None, mailing: Mailing) -> Reason | None:
+    """Why a client is not called any more, None if they are; something may have happened to them since dispatch."""
     if contact is None:
         return Reason.CLIENT_REMOVED
-    return Reason.OPTED_OUT if contact.opted_out else None
+    if contact.opted_out:
+        return Reason.OPTED_OUT
+    return Reason.MARKED_UNREACHABLE if contact.unreachable and not mailing.include_unreachable else None
 
 
 def _present(message: Message, contact: Contact | None) -> Message:

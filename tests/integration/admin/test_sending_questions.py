@@ -300,6 +300,7 @@ HARMLESS = {
     "/admin/clients/{client_id}/edit": "changed again",
     "/admin/clients/{client_id}/opt-out": "opted in again",
     "/admin/clients/{client_id}/opt-in": "opted out again",
+    "/admin/clients/{client_id}/reachable": "it sends nothing, and what is lost marks them again",
     "/admin/clients/import": "a form with a file, which says first what is wrong with it",
     "/admin/settings/rate": "set again",
     "/admin/settings/hold": "closed again; it must be quick in an emergency",

@@ -31,6 +31,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "rate_limit": ("rate_limit", 7),
     "on_unknown": ("on_unknown", "hold"),
     "late": ("late", "skip"),
+    "include_unreachable": ("include_unreachable", True),
     "gateway": ("gateway", "default"),
 }
 INPUTS = {"segment": "clients.tag", "local_window": "local_window.from"}

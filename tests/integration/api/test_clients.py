@@ -41,6 +41,7 @@ def test_the_request_of_the_first_version_creates_a_client(api: Api) -> None:
     assert reply.json | {"id": "", "created_at": "", "updated_at": ""} == body | {
         "operator": "916",
         "opted_out": False,
+        "unreachable": False,
         "id": "",
         "created_at": "",
         "updated_at": "",
