@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from .clients import zone
@@ -98,6 +98,7 @@ class MailingLine:
     start_at: datetime
     counts: dict[str, int]
     sent_on_day: int | None  # None where its hours were not read
+    words: Counter[str] = field(default_factory=Counter)  # what is known of the sent ones; empty if nothing is
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,9 @@ class DailyReport:
     """What the report says, as it stood at `made_at`.
 
     `messages` counts the messages of all the day's mailings by status, also those sent on other days; `sent` counts by
-    hour what was sent in the day. `unlisted` mailings are counted, but not in `lines`; of `unread` ones, the smallest,
-    hours and reasons are missing. `cut` says that the day had more mailings than a report reads.
+    hour what was sent in the day. `words` counts what is known of the ways to the phones, if receipts tell it.
+    `unlisted` mailings are counted, but not in `lines`; of `unread` ones, the smallest, hours, reasons and words are
+    missing. `cut` says that the day had more mailings than a report reads.
     """
 
     day: Day
@@ -129,6 +131,7 @@ class DailyReport:
     unread: int = 0
     cut: bool = False
     other_reasons: int = 0
+    words: Counter[str] = field(default_factory=Counter)
 
     @property
     def complete(self) -> bool:

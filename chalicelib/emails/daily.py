@@ -15,6 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from ..domain.deliveries import Word
 from ..domain.reports import DailyReport
 from ..domain.statuses import COUNTED
 from ..wording import day_text, moment_text, reason_text
@@ -31,6 +32,12 @@ COLORS = {
     "skipped": "#0e7490",
 }
 _OTHER = "#000000"
+WORDS = {
+    Word.DELIVERED: "delivered",
+    Word.UNDELIVERED: "not delivered",
+    Word.PENDING: "on its way",
+    Word.NO_WORD: "no word",
+}
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -80,6 +87,7 @@ def _rendered(template: str, report: DailyReport) -> str:
             by_status=by_status,
             shares=shares([count for _, count in by_status]),
             length=length,
+            words=WORDS,
             colors={status: COLORS.get(status, _OTHER) for status in STATUSES},
         )
     )

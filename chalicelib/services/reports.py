@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import SystemClock
 from ..config import Settings
+from ..domain.deliveries import deliveries_of
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, Statistics
@@ -50,6 +51,7 @@ class _Sums:
 
     sent: Counter[datetime] = field(default_factory=Counter)
     causes: Counter[tuple[str, Cause]] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
 
 
 class ReportService:
@@ -150,6 +152,7 @@ class ReportService:
             unlisted=max(0, len(lines) - LISTED),
             unread=max(0, len(lines) - DETAILED),
             cut=cut,
+            words=+sums.words,
         )
 
     def _mailings_of(self, day: Day) -> tuple[list[Mailing], bool]:
@@ -176,14 +179,19 @@ class ReportService:
             sums.causes[str(status), cause] += count
         hours = {hour: count for hour, count in tally.by_hour.items() if day.start <= hour < day.end}
         sums.sent.update(hours)
-        return _line(mailing, sum(hours.values()), state)
+        told = deliveries_of(tally.counters, state.statistics.by_status["sent"], tally.last_sent_at, self._clock.now())
+        words = Counter({str(word): count for word, count in told.words.items() if count}) if told.any else Counter()
+        sums.words.update(words)
+        return _line(mailing, sum(hours.values()), state, words)
 
 
 def _importance(mailing: Mailing) -> tuple[bool, int, str]:
     return bool(mailing.final), -sum(count for _, count in mailing.final), mailing.mailing_id
 
 
-def _line(mailing: Mailing, sent_on_day: int | None, state: MailingState | None = None) -> MailingLine:
+def _line(
+    mailing: Mailing, sent_on_day: int | None, state: MailingState | None = None, words: Counter[str] | None = None
+) -> MailingLine:
     final = Counter(dict(mailing.final))
     statistics = state.statistics if state else Statistics(final.total(), final, dispatched=True)
     return MailingLine(
@@ -193,4 +201,5 @@ def _line(mailing: Mailing, sent_on_day: int | None, state: MailingState | None 
         start_at=mailing.start_at,
         counts=statistics.counts(),
         sent_on_day=sent_on_day,
+        words=words or Counter(),
     )

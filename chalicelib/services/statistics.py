@@ -10,7 +10,7 @@ from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries, deliveries_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import MailingState, is_mailing_id
+from ..domain.mailings import Mailing, MailingState, is_mailing_id
 from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..storage.mailings import MailingRepository
 from .receiving.links import ReceiptLinks
@@ -64,6 +64,15 @@ class StatisticsService:
         sent = state.statistics.by_status["sent"]
         told = deliveries_of(tally.counters, sent, tally.last_sent_at, self._clock.now())
         return told if told.any or (self._links.on and sent) else None
+
+    def told_of(self, mailing: Mailing) -> Deliveries | None:
+        """What receipts have told of a mailing in a list; None, without a look, if none are wanted or it never ran."""
+        if not self._links.on or mailing.launched_at is None:
+            return None
+        try:
+            return self.deliveries(*self._mailings.detail(mailing.mailing_id))
+        except NotFound:  # deleted since
+            return None
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """One mailing with all its counters. Raises NotFound if there is none."""

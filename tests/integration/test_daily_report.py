@@ -21,6 +21,7 @@ from chalicelib.services import reports
 from chalicelib.services.reports import ReportService
 from tests.factories import MailingFactory
 from tests.support.mailbox import html, plain, read_emails
+from tests.support.receipts import delivered, tell, undelivered
 from tests.support.turns import in_turn
 from tests.support.world import START, World, new_world
 
@@ -252,3 +253,26 @@ def test_a_mailing_that_is_deleted_is_in_no_report(world: World) -> None:
     assert world.services is not None
     world.services.mailings.delete(mailing.mailing_id)
     assert _service(world).make(Day.of(TODAY, "UTC")).mailings == {}
+
+
+def test_what_receipts_have_told_is_in_the_report(tmp_path: Path) -> None:
+    """Expects it in all, and beside its mailing; nothing about it where no receipt came."""
+    mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
+    workers = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
+    receipts = {"gateway_receipts": True, "public_url": "https://service.example"}
+    with new_world(workers_of=workers, **mail, **receipts) as world:
+        world.add_clients(4)
+        mailing = world.create_mailing()
+        world.run_until_finished(mailing)
+        assert "not delivered" not in plain(_sent_by(world, tmp_path))
+        first, second, third, _ = world.rows(mailing)
+        tell(world, delivered(first), delivered(second), undelivered(third))
+        world.run_for(20)
+        message = _sent_by(world, tmp_path)
+    text, page = plain(message), html(message)
+    for count, name in ((2, "delivered"), (1, "not delivered"), (1, "on its way")):
+        assert re.search(rf"^ +{count}  {name}$", text, re.MULTILINE)
+        assert re.search(rf">{name}</td><td[^>]*>{count}</td>", page)
+    told = "2 delivered, 1 not delivered, 1 on its way"
+    assert re.search(rf"4 messages, 4 sent on this day, 4 sent, {told}$", text, re.MULTILINE)
+    assert f"{mailing.mailing_id}, {told}" in page

@@ -1,0 +1,30 @@
+"""The list of mailings: a mailing that was sent, and half of it not delivered, looks like that."""
+
+from __future__ import annotations
+
+from tests.support.browsing import Browser, text_of
+from tests.support.campaign import new_campaign
+from tests.support.receipts import delivered, tell, undelivered
+
+WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
+
+
+def test_the_list_tells_what_became_of_messages() -> None:
+    """Expects nothing where no receipts are wanted."""
+    for wanted in (True, False):
+        with new_campaign(
+            workers_of=WORKERS, gateway_receipts=wanted, public_url="https://service.example"
+        ) as campaign:
+            world = campaign.world
+            world.add_clients(4)
+            mailing = world.create_mailing()
+            world.run_until_finished(mailing)
+            if wanted:
+                first, second, *_ = world.rows(mailing)
+                tell(world, delivered(first), undelivered(second))
+                world.run_for(20)
+            browser = Browser(campaign.api)
+            browser.sign_in()
+            listed = text_of(browser.get("/admin/mailings"))
+            assert "4 of 4 sent" in listed
+            assert ("delivered: 1 not delivered: 1" in listed) is wanted
