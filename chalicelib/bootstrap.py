@@ -60,6 +60,7 @@ from .storage.clients import ClientRepository
 from .storage.feeding_list import FeedingList
 from .storage.gateway_control import ControlRepository
 from .storage.heartbeats import HeartbeatRepository
+from .storage.import_mappings import ImportMappings
 from .storage.import_parts import ImportParts
 from .storage.imports import ImportRepository
 from .storage.leases import LeaseRepository
@@ -193,6 +194,7 @@ def build(
         clients,
         ImportRepository(tables, backoff),
         ImportParts(tables),
+        ImportMappings(tables),
         dispatch_queue,
         clock,
         rng,

@@ -12,7 +12,9 @@ MEDIA_TYPES = {
     "admin.css": "text/css; charset=utf-8",
     "admin.js": "text/javascript; charset=utf-8",
     "htmx.js": "text/javascript; charset=utf-8",
-    "transfers.js": "text/javascript; charset=utf-8",
+    "export.js": "text/javascript; charset=utf-8",
+    "files.js": "text/javascript; charset=utf-8",
+    "import.js": "text/javascript; charset=utf-8",
 }
 
 

@@ -94,7 +94,7 @@ def list_clients(request: PageRequest, query: ClientsQuery) -> Page:
 
 @pages.get("/admin/clients/export")
 def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
-    """Clients as CSV, page by page, as the API gives them; static/transfers.js makes one file of them."""
+    """Clients as CSV, page by page, as the API gives them; static/export.js makes one file of them."""
     return clients_csv(request, query, "/admin/clients/export")
 
 

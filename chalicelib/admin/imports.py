@@ -1,21 +1,24 @@
-"""/admin/clients/import: clients from CSV, with progress and what was rejected.
+"""/admin/clients/import: clients from files: which column is what, a check of all rows, the import and its progress.
 
-A browser sends a large file in parts, each an import of its own (static/transfers.js); one page shows them together.
+A browser sends the beginning of a file to be looked at, and then the file, a large one in parts (static/import.js).
+It is held until whoever has seen what would become of it starts it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
-from ..domain.file_texts import FileText
-from ..domain.imports import COLUMNS, MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
+from ..domain.file_samples import Reading
+from ..domain.import_columns import COLUMN_FIELDS, columns_told
+from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
 from ..web.fields import query_integer
+from ..web.imports import MOST_COLUMNS, Separator
 from ..web.paging import PageQuery
-from ..web.parsing import CSV, MAX_CSV
+from ..web.parsing import BYTES, CSV, MAX_CSV
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, wrong
@@ -23,6 +26,20 @@ from .texts import _, wrong
 pages = Pages()
 # Characters of a part: below what one request takes even where each has three bytes.
 PART = 1_200_000
+MAX_SAMPLE = 256 * 1024  # bytes; the script sends half of it at most
+# As people know them. The keys are those of `file_texts.ENCODINGS`.
+ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-16le": "UTF-16",
+    "utf-16be": "UTF-16 BE",
+    "cp1251": "Windows-1251",
+    "cp1252": "Windows-1252",
+    "koi8-r": "KOI8-R",
+    "ibm866": "DOS (866)",
+    "shift_jis": "Shift JIS",
+    "gb18030": "GB 18030",
+}
+Encoding = Literal["", "utf-8", "utf-16le", "utf-16be", "cp1251", "cp1252", "koi8-r", "ibm866", "shift_jis", "gb18030"]
 
 
 class PartQuery(BaseModel):
@@ -31,6 +48,9 @@ class PartQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file_name: StrictStr = Field(default="", max_length=200)
+    column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
+    separator: Separator = ""
+    encoding: Encoding = ""
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
@@ -38,27 +58,64 @@ class PartQuery(BaseModel):
     def part(self) -> FilePart:
         return FilePart(self.part_of, self.row_offset, self.parts)
 
+    def options(self) -> ImportOptions:
+        return ImportOptions(
+            file_name=self.file_name,
+            columns=columns_told(self.column),
+            separator=self.separator,
+            encoding=self.encoding or "utf-8",
+            hold=True,
+        )
+
+
+class LookQuery(BaseModel):
+    """How a file is to be read, if what is found out is wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    separator: Separator = ""
+    encoding: Encoding = ""
+
 
 @pages.get("/admin/clients/import")
 def show_import(request: PageRequest) -> Page:
     """Ask for a file."""
-    return Page("clients/import.html", {"columns": COLUMNS, "rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS})
+    return Page("clients/import.html", {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS})
+
+
+@pages.post("/admin/clients/import/look", consumes=BYTES, max_bytes=MAX_SAMPLE)
+def look_at_file(request: PageRequest, query: LookQuery) -> Page:
+    """The first rows of a file, and which column is which field: a part of the page that asks for a file."""
+    how = Reading(query.encoding, query.separator)
+    try:
+        sample = request.services.imports.look(request.body, request.principal.username, how)
+    except Invalid as error:
+        return Page("clients/look.html", {"problem": _about_the_file(error)}, status=422)
+    separators = {",": _("comma"), ";": _("semicolon"), "\t": _("tab"), "|": _("vertical bar")}
+    values = {"sample": sample, "encodings": ENCODINGS, "separators": separators, "fields": ("", *COLUMN_FIELDS)}
+    return Page("clients/look.html", values)
 
 
 @pages.post("/admin/clients/import", shows=show_import, consumes=CSV, max_bytes=MAX_CSV)
-def import_clients(request: PageRequest, query: PartQuery) -> Redirect:
-    """Begin to import a file, or a part of one."""
-    file = request.file or FileText("", "")
+def check_file(request: PageRequest, query: PartQuery) -> Redirect:
+    """Check a file, or a part of one, and hold it."""
+    imports, username = request.services.imports, request.principal.username
+    text = request.file.text if request.file else ""
+    options = query.options()
     try:
-        started = request.services.imports.start(
-            file.text,
-            request.principal.username,
-            ImportOptions(file_name=query.file_name, encoding=file.encoding),
-            query.part(),
-        )
+        started = imports.start(text, username, options, query.part())
     except Invalid as error:
         raise Invalid.of("file", Fault.AS_TOLD, text=_about_the_file(error)) from error
+    if not query.part_of:
+        imports.remember(username, started, options.columns)
     return Redirect(f"/admin/clients/imports/{started.import_id}")
+
+
+@pages.get("/admin/clients/imports")
+def list_imports(request: PageRequest, query: PageQuery) -> Page:
+    """The files of the last week, the latest first."""
+    files, after = request.services.imports.latest(query.place(), query.limit)
+    return Page("clients/imports.html", {"files": files, "first": not query.cursor, "next": query.following(after)})
 
 
 @pages.get("/admin/clients/imports/{import_id}")
@@ -70,11 +127,19 @@ def follow_import(request: PageRequest, query: PageQuery, import_id: str) -> Pag
         {
             "progress": request.services.imports.file(import_id),
             "import_id": import_id,
+            "encodings": ENCODINGS,
             "errors": errors,
             "first": not query.cursor,
             "next": query.following(after),
         },
     )
+
+
+@pages.post("/admin/clients/imports/{import_id}/start")
+def start_import(request: PageRequest, import_id: str) -> Redirect:
+    """Write what was checked."""
+    request.services.imports.release(import_id)
+    return Redirect(f"/admin/clients/imports/{import_id}")
 
 
 @pages.get("/admin/clients/imports/{import_id}/progress")

@@ -128,7 +128,7 @@ def find_message(request: PageRequest, mailing_id: str) -> Redirect:
 
 @pages.get("/admin/mailings/{mailing_id}/export")
 def export_messages(request: PageRequest, query: ExportQuery, mailing_id: str) -> Text:
-    """The ledger as CSV, page by page, as the API gives it; static/transfers.js makes one file of it."""
+    """The ledger as CSV, page by page, as the API gives it; static/export.js makes one file of it."""
     query = query.model_copy(update={"mailing": mailing_id})
     return messages_csv(request, query, f"/admin/mailings/{mailing_id}/export")
 

@@ -94,7 +94,8 @@ class Pages:
     ) -> Callable[[Handler], Handler]:
         """Serve a change. If it fails, the page `shows` is shown again with what was entered.
 
-        With another `consumes` the body is `request.file`, and the CSRF token comes in the header X-CSRF-Token.
+        With another `consumes` the body is `request.file`, or of bytes `request.body`, and the CSRF token comes in the
+        header X-CSRF-Token.
         """
         return self._register("POST", path, roles, shows, consumes, max_bytes)
 
@@ -210,6 +211,9 @@ def _read(route: Route, request: PageRequest) -> PageRequest:
     parsing.check_content_type(request.header("content-type") or forms.FORM, route.consumes)
     if route.consumes == forms.FORM:
         request = request.with_form(forms.read(request.body))
+    elif route.consumes == parsing.BYTES:
+        if len(request.body) > route.max_bytes:
+            raise problems.TooLarge(Fault.BODY_TOO_LARGE, bytes=len(request.body), limit=route.max_bytes)
     else:
         request = replace(
             request, file=parsing.read_file(request.body, route.max_bytes, request.header("content-type") or "")

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
-from ..domain.errors import NotFound
+from ..domain.errors import Conflict, NotFound
 from ..domain.file_texts import FileText
 from ..domain.import_columns import columns_told
 from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, ClientFile, FilePart, ImportOptions, Mode, RowError
-from ..services.imported_files import ImportedFile
+from ..services.imported_files import ImportedFile, Status
 from ..web.clients import Country
 from ..web.fields import MomentOut, View, query_integer
+from ..web.imports import MOST_COLUMNS, Separator
 from ..web.paging import MAX_LIMIT, PageQuery
 from ..web.parsing import CSV, MAX_CSV
 from ..web.problems import TooLarge
@@ -20,8 +21,17 @@ from ..web.request import Request
 from .routing import Created, Routes
 
 routes = Routes("clients")
-MOST_COLUMNS = 500  # that a request may tell of
-Separator = Literal["", ",", ";", "\t", "|"]
+
+
+class ExpectedCounts(View):
+    """What an import would do with the directory as it was when the file was checked; the names are an import's."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    opted_out: int = 0
+    opted_in_again: int = 0
+    opt_outs_kept: int = 0
 
 
 class ImportView(View):
@@ -32,11 +42,13 @@ class ImportView(View):
     `allow_opt_in` was not set, or because they were opted out after the file was uploaded. `columns` says by the name
     of each column which field it is, "" if it is left out; `left_out` names those. `other_channels` counts Pinpoint's
     rows of mail and push, which are no `rows`. `encoding` and `separator` are those that the file was read with.
+    `status` is `checked` if it is held and nothing is written yet, and `incomplete` if parts of the file have not come.
+    `expected` has what the check of a held import found.
     """
 
     id: str
     file_name: str
-    status: Literal["running", "finished"]
+    status: Status
     rows: int
     accepted: int
     rejected: int
@@ -54,6 +66,7 @@ class ImportView(View):
     left_out: list[str]
     parts: int
     parts_received: int
+    expected: ExpectedCounts
     created_by: str
     created_at: MomentOut
 
@@ -62,7 +75,7 @@ class ImportView(View):
         return cls(
             id=one.import_id,
             file_name=one.first.file_name,
-            status="finished" if one.finished else "running",
+            status=one.status,
             rows=one.rows,
             accepted=one.accepted,
             rejected=one.rejected,
@@ -80,6 +93,7 @@ class ImportView(View):
             left_out=list(one.left_out),
             parts=one.first.parts,
             parts_received=len(one.parts),
+            expected=ExpectedCounts(**{name: one.expected(name) for name in ExpectedCounts.model_fields}),
             created_by=one.created_by,
             created_at=one.created_at,
         )
@@ -116,9 +130,10 @@ class ImportPage(View):
 
 
 class ImportCheck(View):
-    """What an import would do with a file. `columns` says by the name of each column which field it is taken for, "" if
-    it is left out; `left_out` names those. `encoding` and `separator` are those that the file was read with.
-    `opted_out` counts the clients with an opt-out. `errors` has the first 200 problems.
+    """What an import would do with a file. `expected` has what would become of the directory. `columns` says by the
+    name of each column which field it is taken for, "" if it is left out; `left_out` names those. `encoding` and
+    `separator` are those that the file was read with. `opted_out` counts the clients with an opt-out in the file.
+    `errors` has the first 200 problems.
     """
 
     rows: int
@@ -126,6 +141,7 @@ class ImportCheck(View):
     rejected: int
     opted_out: int
     other_channels: int
+    expected: ExpectedCounts
     encoding: str
     separator: str
     columns: dict[str, str]
@@ -140,6 +156,7 @@ class ImportCheck(View):
             rejected=file.rejected,
             opted_out=sum(client.opted_out for client in file.clients) + len(file.opt_outs),
             other_channels=file.other_channels,
+            expected=ExpectedCounts(**file.expected),
             encoding=encoding,
             separator=file.separator,
             columns=dict(file.columns),
@@ -157,7 +174,7 @@ class ImportQuery(BaseModel):
     Each `column` says which field a column is: a field (or `subscribed`, which is the opposite of `opted_out`), a colon
     and the column's name as it stands in the file, such as `phone_number:Mobile`; `:Plan` leaves the column Plan out.
     Columns that are not told of are taken by their names. `separator` is the sign between values, if what is found is
-    wrong.
+    wrong. With `hold=true` the file is checked and kept, and nothing is written until the import is started.
 
     A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
     the `id` of the first part, and `row_offset` what is added to a row's number to have that in the whole file. Later
@@ -171,6 +188,7 @@ class ImportQuery(BaseModel):
     allow_opt_in: Literal["true", "false"] = "false"
     country: Country = ""
     file_name: StrictStr = Field(default="", max_length=200)
+    hold: Literal["true", "false"] = "false"
     column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
     separator: Separator = ""
     part_of: StrictStr = Field(default="", max_length=26)
@@ -186,6 +204,7 @@ class ImportQuery(BaseModel):
             columns=columns_told(self.column),
             separator=self.separator,
             encoding=encoding,
+            hold=self.hold == "true",
         )
 
     def part(self) -> FilePart:
@@ -230,6 +249,12 @@ def list_imports(request: Request, query: PageQuery) -> ImportPage:
 def read_import(request: Request, import_id: str) -> ImportView:
     """Read the progress of an import: of all parts of a file, if its first is asked for. It is kept for a week."""
     return ImportView.of(request.services.imports.file(import_id))
+
+
+@routes.route("POST", "/api/clients/imports/{import_id}/start", errors=(NotFound, Conflict))
+def start_import(request: Request, import_id: str) -> ImportView:
+    """Start writing a file that was uploaded with `hold=true`. If it was started before, nothing happens."""
+    return ImportView.of(request.services.imports.release(import_id))
 
 
 @routes.route("GET", "/api/clients/imports/{import_id}/rejected", errors=(NotFound,))

@@ -165,6 +165,7 @@ class Fault(Enum):
     LAST_ADMIN = "the last admin cannot be deleted or made an operator; make another user an admin first"
     CLIENT_CHANGED = "somebody else changed this client in the meantime; reload and make your change again"
     USER_CHANGED = "somebody else changed this user in the meantime; reload and make your change again"
+    IMPORT_INCOMPLETE = "only %(received)s of the file's %(parts)s parts have come; send the others, or the file again"
     MAILING_BEING_CHANGED = "somebody else is changing this mailing; try again"
     MAILING_CANNOT_BECOME = "this mailing is %(old)s and cannot become %(new)s"
     MAILING_NOT_DELETABLE = "this mailing is %(status)s; cancel it before you delete it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
 from collections.abc import Sequence
@@ -26,7 +27,19 @@ _KINDS: Sequence[tuple[bytes, str]] = (
     (b"SQLite format 3", "an SQLite database"),
     (b"PAR1", "a Parquet file"),
 )
-_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+# Names that Python and browsers both know.
+ENCODINGS = (
+    "utf-8",
+    "utf-16le",
+    "utf-16be",
+    "cp1251",
+    "cp1252",
+    "koi8-r",
+    "ibm866",
+    "shift_jis",
+    "gb18030",
+)
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "utf-16be"))
 _CYRILLIC = re.compile("[\u0401-\u0491\u2116\xab\xbb\u2013\u2014]")  # letters, and signs beside them
 
 
@@ -43,13 +56,22 @@ def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> FileText:
     `encoding` is taken instead of what would be found out. Raises Invalid if it is another kind of file, if it is not
     in that encoding, or if more than `most` bytes come out of it.
     """
-    raw = _unpacked(raw, most)
+    return _decoded(_unpacked(raw, most), encoding, whole=True)
+
+
+def text_of_sample(raw: bytes, encoding: str = "") -> FileText:
+    """The text of a piece of a file, which may end within a letter. Raises Invalid as `text_of` does."""
+    return _decoded(raw, encoding, whole=False)
+
+
+def _decoded(raw: bytes, encoding: str, *, whole: bool) -> FileText:
     for beginning, kind in _KINDS:
         if raw.startswith(beginning):
             raise Invalid.of("file", Fault.NOT_A_TEXT_FILE, kind=kind)
-    name = encoding or encoding_of(raw)
+    name = encoding or encoding_of(raw, whole=whole)
     try:
-        text = raw.decode(name)
+        cut = not whole and name in ENCODINGS
+        text = codecs.getincrementaldecoder(name)().decode(raw) if cut else raw.decode(name)
     except (UnicodeDecodeError, LookupError) as error:
         raise Invalid.of("file", Fault.NOT_IN_ENCODING, encoding=name) from error
     text = text.lstrip("\ufeff")
@@ -58,16 +80,16 @@ def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> FileText:
     return FileText(text, name)
 
 
-def encoding_of(raw: bytes) -> str:
+def encoding_of(raw: bytes, *, whole: bool = True) -> str:
     """The encoding that a text seems to be in: UTF-8 or UTF-16 if it can be, else Windows-1251 or Windows-1252."""
     for mark, name in _BOMS:
         if raw.startswith(mark):
             return name
     sample = raw[:4000]
     if sample.count(0) > len(sample) // 4:
-        return "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
+        return "utf-16le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16be"
     try:
-        raw.decode("utf-8")
+        codecs.getincrementaldecoder("utf-8")().decode(raw, final=whole)
     except UnicodeDecodeError:
         return _single_byte(raw)
     return "utf-8"

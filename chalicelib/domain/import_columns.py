@@ -59,6 +59,7 @@ _SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpoint
 # Of an export of ours; they say what was, not what is to be.
 IGNORED = frozenset({"id", "created at", "updated at"})
 _MAX_NAME = 80  # characters that are told
+_MAX_HEADER = 50_000  # characters; an import keeps them in one item
 _CHANNEL = ("channeltype", "channel type")
 
 _YES = "true yes 1 1.0 y t on да д истина wahr ja vrai oui verdadero sí si sim vero tak ano так all x"
@@ -151,10 +152,24 @@ def columns_of(header: Sequence[str], told: Mapping[str, str] | None = None, *, 
     Raises Invalid if none has numbers, if two columns have the same name of ours, or if a field is told of two columns,
     or of one that is not there if `all_there`.
     """
+    columns, errors = proposed(header, told or {}, all_there=all_there)
+    if "phone_number" not in columns.places:
+        errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(CLIENT_FIELDS)}))
+    if errors:
+        raise Invalid(*errors)
+    return columns
+
+
+def proposed(
+    header: Sequence[str], told: Mapping[str, str], *, all_there: bool = False
+) -> tuple[Columns, list[FieldError]]:
+    """Which column is what, and what is wrong with that; no column may have numbers yet."""
+    if sum(map(len, header)) > _MAX_HEADER:
+        raise Invalid.of("header", Fault.CELL_TOO_LONG, most=_MAX_HEADER)
     header = [name.strip("\ufeff ").strip() for name in header]
     while header and not _plain(header[-1]):
         header.pop()
-    fields, errors = _as_told(header, told or {}, all_there)
+    fields, errors = _as_told(header, told, all_there)
     free = ["" if place in fields else _plain(name) for place, name in enumerate(header)]
     ours = [name.replace("_", " ") for name in CLIENT_FIELDS]
     errors += [
@@ -168,13 +183,9 @@ def columns_of(header: Sequence[str], told: Mapping[str, str] | None = None, *, 
             fields[place] = field
     fields |= {place: SUBSCRIBED for place, name in enumerate(free) if name in _SUBSCRIBED}
     places = {field: place for place, field in fields.items() if field in NAMES}
-    if "phone_number" not in places:
-        errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(CLIENT_FIELDS)}))
-    if errors:
-        raise Invalid(*errors)
     subscribed = [place for place, field in fields.items() if field == SUBSCRIBED]
     channel = next((place for place, field in fields.items() if field == CHANNEL), None)
-    return Columns(header, places, subscribed, channel)
+    return Columns(header, places, subscribed, channel), errors
 
 
 def _as_told(

@@ -61,6 +61,7 @@ class ImportOptions:
     columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of a column, "" to leave it out
     separator: str = ""  # of values, if it is not to be found out
     encoding: str = ""  # that the file was in
+    hold: bool = False  # until they have seen what would become of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ClientFile:
     left_out: Sequence[str] = ()  # columns that no field is
     columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
     separator: str = ""  # "" of JSON lines
+    expected: Mapping[str, int] = field(default_factory=dict)  # what an import would do, if that was asked for
 
     def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str]) -> None:
         """Note what is wrong with a row."""

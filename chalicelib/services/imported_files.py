@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from ..storage.imports import Import
+from ..storage.import_progress import Import
+
+Status = Literal["checked", "incomplete", "running", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,19 @@ class ImportedFile:
     def finished(self) -> bool:
         """Whether all parts have come, and all their correct rows are written."""
         return len(self.parts) >= self.first.parts and all(part.finished for part in self.parts)
+
+    @property
+    def status(self) -> Status:
+        """ "checked" if nothing is written before somebody starts it, "incomplete" if parts are missing, else "running"
+        or "finished".
+        """
+        if len(self.parts) < self.first.parts:
+            return "incomplete"
+        return "finished" if self.finished else "checked" if self.first.held else "running"
+
+    def expected(self, count: str) -> int:
+        """What a check found of a count, such as "created"."""
+        return sum(part.expected.get(count, 0) for part in self.parts)
 
     @property
     def rows(self) -> int:

@@ -9,21 +9,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from ..clock import SystemClock
-from ..domain.errors import Malformed, NotFound, Unavailable
+from ..domain.clients import ClientFields, kept_client
+from ..domain.errors import Conflict, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.imports import ClientFile, FilePart, ImportOptions, Mode, RowError, read_clients
 from ..domain.phone_numbers import check_country
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
 from ..storage.clients import ClientRepository
+from ..storage.import_mappings import ImportMappings
 from ..storage.import_parts import ImportParts
-from ..storage.imports import REPORTED, Import, ImportRepository
+from ..storage.import_progress import Import
+from ..storage.imports import REPORTED, ImportRepository
 from ..storage.leases import new_owner
 from .imported_files import ImportedFile
+
+if TYPE_CHECKING:
+    from ..domain.file_samples import Reading, Sample
 
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
@@ -38,6 +45,7 @@ class ImportService:
         clients: ClientRepository,
         imports: ImportRepository,
         parts: ImportParts,
+        mappings: ImportMappings,
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
@@ -46,6 +54,7 @@ class ImportService:
         self._clients = clients
         self._imports = imports
         self._parts = parts
+        self._mappings = mappings
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
@@ -58,27 +67,76 @@ class ImportService:
         options: ImportOptions | None = None,
         part: FilePart | None = None,
     ) -> Import:
-        """Check a file and start writing its correct rows. Raises Invalid if its header has no column of clients.
+        """Check a file and, unless it is held, start writing its correct rows.
+
+        Raises Invalid if its header has no column of clients.
 
         A part after a file's first has the options of the first. Raises NotFound if there is no such import.
         """
         options, part, file = self._read(text, options or ImportOptions(), part or FilePart())
+        if options.hold:
+            file.expected = self._expected(file, options)
         now = self._clock.now()
         milliseconds = int(now.timestamp() * 1000)
         import_id = str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + self._rng.randbytes(10)))
         if not part.is_all:
             self._parts.add(part.of or import_id, import_id, part.row_offset, file, now)
         new = self._imports.create(import_id, file, created_by, now, options, part)
-        if not new.finished:
-            try:
-                self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])
-            except Unavailable as error:
-                logger.warning("import not finished, the next tick continues it", import_id=import_id, error=str(error))
+        if not (new.finished or new.held):
+            self._begin(new)
         return new
 
     def check(self, text: str, options: ImportOptions, part: FilePart | None = None) -> ClientFile:
         """What `start` would read, with nothing written. Raises Invalid and NotFound as it does."""
-        return self._read(text, options, part or FilePart())[2]
+        options, _part, file = self._read(text, options, part or FilePart())
+        file.expected = self._expected(file, options)
+        return file
+
+    def _expected(self, file: ClientFile, options: ImportOptions) -> Mapping[str, int]:
+        """What would become of the directory. Rejected rows only opt out."""
+        now = self._clock.now()
+        others = [kept_client(ClientFields(number, opted_out=True), now) for number in file.opt_outs]
+        only = dict.fromkeys(file.opt_outs, frozenset({"opted_out"}))
+        counted = self._clients.expected(file.clients, file.given, allow_opt_in=options.allow_opt_in)
+        counted["opted_out"] += self._clients.expected(others, only, allow_opt_in=False)["opted_out"]
+        return dict(counted)
+
+    def release(self, import_id: str) -> ImportedFile:
+        """Start writing a file that was held. Nothing happens if that was done before.
+
+        Raises NotFound as `get` does, and Conflict if parts of it have not come.
+        """
+        file = self.file(import_id)
+        if len(file.parts) < file.first.parts:
+            raise Conflict(Fault.IMPORT_INCOMPLETE, received=len(file.parts), parts=file.first.parts)
+        for part in reversed(file.parts):  # the first one last: it says whether the file is held
+            if part.held:
+                self._imports.release(part)
+        for part in file.parts:
+            if not part.finished:
+                self._begin(part)
+        return self.file(import_id)
+
+    def _begin(self, one: Import) -> None:
+        try:
+            self._dispatch.send([Unit(UnitKind.IMPORT, import_id=one.import_id).body()])
+        except Unavailable as error:
+            logger.warning("import not finished, the next tick continues it", import_id=one.import_id, error=str(error))
+
+    def look(self, raw: bytes, username: str, how: Reading) -> Sample:
+        """What a piece of a file seems to hold, with the columns as this user told of them the last time.
+
+        Raises Invalid if it is no text.
+        """
+        from ..domain.file_samples import sample_of  # only a page needs it
+
+        sample = sample_of(raw, how)
+        known = {} if how.columns is not None else self._mappings.find(username, sample.names)
+        return sample_of(raw, replace(how, columns=known)) if known else sample
+
+    def remember(self, username: str, started: Import, told: Mapping[str, str]) -> None:
+        """Keep what a user told of the columns, for the next file with the same ones."""
+        self._mappings.keep(username, list(started.columns), told, self._clock.now())
 
     def _read(self, text: str, options: ImportOptions, part: FilePart) -> tuple[ImportOptions, FilePart, ClientFile]:
         """A file's clients, and what holds for it."""
@@ -93,6 +151,7 @@ class ImportService:
                 columns=first.columns,
                 separator=first.separator,
                 encoding=first.encoding,
+                hold=first.held,
             )
         options = replace(options, country=options.country or self._default_country)
         if options.country:
@@ -152,7 +211,7 @@ class ImportService:
         """Write chunk after chunk until the deadline; another unit continues from there."""
         owner = new_owner(self._rng)
         at = self._imports.get(import_id)
-        if self._waits(at):
+        if at.held or self._waits(at):
             return
         while not at.finished:
             now = self._clock.now()

@@ -45,6 +45,24 @@ class ClientUpserts:
             result += self._upsert_some(clients[start : start + _AT_ONCE], given, allow_opt_in, also)
         return result
 
+    def expected(
+        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool
+    ) -> Counter[str]:
+        """What `upsert` would count, and how many it would opt out and in again. Nothing is written."""
+        result: Counter[str] = Counter()
+        for start in range(0, len(clients), _AT_ONCE):
+            some = {client.phone_number: client for client in clients[start : start + _AT_ONCE]}
+            places = self._numbers.find(some)
+            for number, client in some.items():
+                names = given.get(number, OPTIONAL_FIELDS)
+                old, new = _change(client, places[number], names, allow_opt_in)
+                same = old is not None and replace(new, updated_at=old.updated_at) == old
+                result["unchanged" if same else "changed" if old else "created"] += 1
+                result["opted_out"] += new.opted_out and not (old and old.opted_out)
+                result["opted_in_again"] += bool(old and old.opted_out and not new.opted_out)
+                result["opt_outs_kept"] += bool(old and new.opted_out and not client.opted_out and "opted_out" in names)
+        return result
+
     def _upsert_some(
         self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool, also: Also | None
     ) -> Counter[str]:

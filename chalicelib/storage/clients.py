@@ -205,6 +205,12 @@ class ClientRepository:
         """Add or change so many clients, each in the list once; see `ClientUpserts.upsert`."""
         return self._upserts.upsert(clients, given or {}, allow_opt_in, also)
 
+    def expected(
+        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], *, allow_opt_in: bool
+    ) -> Counter[str]:
+        """What `upsert` would do; see `ClientUpserts.expected`."""
+        return self._upserts.expected(clients, given, allow_opt_in)
+
     # -- many
 
     def counts(self, segment: Segment) -> Iterator[SegmentCount]:

@@ -1,13 +1,18 @@
-"""How the rows of an import are kept in items: in parts that fit one, compressed."""
+"""How the rows of an import are kept in items: in parts that fit one, compressed, each row as its cells."""
 
 from __future__ import annotations
 
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
+
+from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
+from ..domain.faults import Fault
+from ..domain.imports import RowError
 
 T = TypeVar("T")
 
@@ -28,3 +33,38 @@ def unpacked(content: str) -> list[list[Any]]:
     """The rows of a stored text."""
     rows: list[list[Any]] = json.loads(zlib.decompress(base64.b64decode(content)))
     return rows
+
+
+def client_cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
+    """The client's fields in their order, None for those that the file says nothing of."""
+    names = given.get(client.phone_number, frozenset(CLIENT_FIELDS))
+    return [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
+
+
+def opt_out_cells(phone_number: str) -> list[Any]:
+    """The fields of somebody who is opted out, and of whom nothing else is said."""
+    known = {"phone_number": phone_number, "opted_out": True}
+    return [known.get(name) for name in CLIENT_FIELDS]
+
+
+def client_of_cells(cells: list[Any], now: datetime) -> Client:
+    """The client of such fields, with the defaults of those that are None."""
+    # An older version may have written fewer cells.
+    given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
+    return kept_client(ClientFields(**given), now)
+
+
+def error_cells(error: RowError) -> list[Any]:
+    """What is wrong with a row."""
+    values = {name: str(value) for name, value in error.values.items()}
+    told = {"fault": error.fault.code, "values": values, "value": error.value}
+    return [error.row, error.field, json.dumps(told)]
+
+
+def row_error(row: int, field: str, told: str) -> RowError:
+    """What was stored of an error. An older version stored its sentence, which is told as it is."""
+    stored = json.loads(told) if told.startswith("{") else {}
+    fault = Fault.__members__.get(str(stored.get("fault", "")).upper())
+    if fault is None:
+        return RowError(row, field, Fault.AS_TOLD, {"text": told})
+    return RowError(row, field, fault, stored["values"], stored.get("value", ""))

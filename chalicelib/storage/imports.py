@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,13 +12,23 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
+from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.imports import ClientFile, FilePart, ImportOptions, RowError
 from .client_upserts import Also
 from .dynamodb import transact, translated, was_refused
-from .import_items import packed, parts_of, unpacked
+from .import_items import (
+    client_cells,
+    client_of_cells,
+    error_cells,
+    opt_out_cells,
+    packed,
+    parts_of,
+    row_error,
+    unpacked,
+)
+from .import_progress import COUNTS, FACTS, Import
 from .leases import held, is_free
 from .models import SettingModel, Tables, to_ms
 from .segments import Change
@@ -30,78 +39,6 @@ _OPEN = "imports"
 _ALL = "imports-of-a-week"  # the first parts of files
 _PROGRESS = "progress"
 _KEPT_FOR = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One import. `rows` were read from the file, `done` of the accepted ones are written."""
-
-    import_id: str
-    created_at: datetime
-    created_by: str
-    rows: int
-    rejected: int
-    errors: int
-    chunks: int
-    chunks_done: int = 0
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    opted_out: int = 0
-    opted_in_again: int = 0
-    opt_outs_kept: int = 0
-    mode: str = "update"
-    allow_opt_in: bool = False
-    country: str = ""
-    file_name: str = ""
-    opt_out_chunks: int = 0  # the last ones: numbers that are opted out, though no row of theirs is good
-    part_of: str = ""  # the import of the file's first part
-    row_offset: int = 0
-    parts: int = 1
-    other_channels: int = 0  # rows of Pinpoint that are addresses of mail or push
-    left_out: Sequence[str] = ()  # columns
-    encoding: str = ""
-    separator: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
-
-    @property
-    def accepted(self) -> int:
-        return self.rows - self.rejected
-
-    @property
-    def done(self) -> int:
-        return self.created + self.changed + self.unchanged
-
-    @property
-    def finished(self) -> bool:
-        return self.chunks_done >= self.chunks
-
-    @property
-    def file_id(self) -> str:
-        """The import of the file's first part."""
-        return self.part_of or self.import_id
-
-    @property
-    def only_opts_out(self) -> bool:
-        """Whether the next chunk is of numbers without a good row."""
-        return self.chunks_done >= self.chunks - self.opt_out_chunks
-
-
-_FACTS = (
-    "created_by",
-    "rows",
-    "rejected",
-    "errors",
-    "chunks",
-    "opt_out_chunks",
-    "mode",
-    "allow_opt_in",
-    "country",
-    "file_name",
-)
-_FACTS_OF_A_PART = ("part_of", "row_offset", "parts", "other_channels", "left_out")
-_FACTS_OF_READING = ("encoding", "separator", "columns")
-_COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
 
 
 class ImportRepository:
@@ -125,11 +62,11 @@ class ImportRepository:
         # Clients of one segment side by side move its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
         chunks: list[list[list[Any]]] = [
-            [_cells(client, file.given) for client in some] for some in parts_of(clients, CHUNK)
+            [client_cells(client, file.given) for client in some] for some in parts_of(clients, CHUNK)
         ]
-        opt_outs = [[_opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]
+        opt_outs = [[opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]
         chunks += opt_outs
-        reports = [[_error_cells(one) for one in part] for part in parts_of(file.errors, REPORTED)]
+        reports = [[error_cells(one) for one in part] for part in parts_of(file.errors, REPORTED)]
         new = Import(
             import_id=import_id,
             created_at=now,
@@ -151,6 +88,8 @@ class ImportRepository:
             encoding=options.encoding,
             separator=file.separator,
             columns=file.columns,
+            held=options.hold and bool(chunks),
+            expected=file.expected,
         )
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         scope = _scope(import_id)
@@ -159,13 +98,19 @@ class ImportRepository:
                 for kind, parts in (("chunk", chunks), ("report", reports)):
                     for number, rows in enumerate(parts):
                         batch.save(self._model(scope, _part(kind, number), content=packed(rows), expires_at=expires_at))
-            facts = {name: getattr(new, name) for name in (*_FACTS, *_FACTS_OF_A_PART, *_FACTS_OF_READING)}
-            if not new.finished:
+            facts = {name: getattr(new, name) for name in FACTS}
+            if not (new.finished or new.held):
                 self._model(_OPEN, import_id, expires_at=expires_at).save()
             if not part.of:
                 self._model(_ALL, import_id, expires_at=expires_at).save()
             self._model(
-                scope, _PROGRESS, body=json.dumps(facts), changed_at=now, chunks_done=0, expires_at=expires_at
+                scope,
+                _PROGRESS,
+                body=json.dumps(facts),
+                changed_at=now,
+                chunks_done=0,
+                held=new.held or None,
+                expires_at=expires_at,
             ).save()
         return new
 
@@ -182,8 +127,23 @@ class ImportRepository:
         if row is None or row.changed_at is None:
             return None
         facts: dict[str, Any] = json.loads(row.body or "{}")
-        facts |= {name: int(getattr(row, name) or 0) for name in _COUNTS}
-        return Import(import_id=import_id, created_at=row.changed_at, **facts)
+        facts |= {name: int(getattr(row, name) or 0) for name in COUNTS}
+        return Import(import_id=import_id, created_at=row.changed_at, held=bool(row.held), **facts)
+
+    def release(self, at: Import) -> None:
+        """Let an import go on that was held; nothing happens if it is not held any more."""
+        model = self._model
+        expires_at = to_ms(at.created_at + _KEPT_FOR) // 1000
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.update(
+                    model(_scope(at.import_id), _PROGRESS), actions=[model.held.remove()], condition=model.held.exists()
+                )
+                transaction.save(model(_OPEN, at.import_id, expires_at=expires_at))
+
+        with translated("imports"):
+            transact(self._backoff, run)
 
     def _row(self, import_id: str, name: str) -> SettingModel | None:
         with translated("imports"):
@@ -210,7 +170,7 @@ class ImportRepository:
         """The clients that are to be written next, and by number the fields given of each; none if they are written."""
         row = self._row(at.import_id, _part("chunk", at.chunks_done))
         rows = unpacked(row.content) if row and row.content else []
-        clients = [_client(cells, at.created_at) for cells in rows]
+        clients = [client_of_cells(cells, at.created_at) for cells in rows]
         given = [
             frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=True) if cell is not None)
             for cells in rows
@@ -253,7 +213,7 @@ class ImportRepository:
     def report(self, import_id: str, page: int) -> list[RowError]:
         """A page of what was rejected; empty after the last."""
         row = self._row(import_id, _part("report", page))
-        return [_row_error(*cells) for cells in unpacked(row.content)] if row and row.content else []
+        return [row_error(*cells) for cells in unpacked(row.content)] if row and row.content else []
 
     def latest(self, before: str, limit: int) -> Sequence[str]:
         """Ids of up to `limit` imports, the latest first, that began before another; "" for all."""
@@ -274,35 +234,3 @@ def _scope(import_id: str) -> str:
 
 def _part(kind: str, number: int) -> str:
     return f"{kind}#{number:05d}"
-
-
-def _cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
-    """The client's fields in their order, None for those that the file says nothing of."""
-    names = given.get(client.phone_number, frozenset(CLIENT_FIELDS))
-    return [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
-
-
-def _opt_out_cells(phone_number: str) -> list[Any]:
-    known = {"phone_number": phone_number, "opted_out": True}
-    return [known.get(name) for name in CLIENT_FIELDS]
-
-
-def _client(cells: list[Any], now: datetime) -> Client:
-    # An older version may have written fewer cells.
-    given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
-    return kept_client(ClientFields(**given), now)
-
-
-def _error_cells(error: RowError) -> list[Any]:
-    values = {name: str(value) for name, value in error.values.items()}
-    told = {"fault": error.fault.code, "values": values, "value": error.value}
-    return [error.row, error.field, json.dumps(told)]
-
-
-def _row_error(row: int, field: str, told: str) -> RowError:
-    """What was stored of an error. An older version stored its sentence, which is told as it is."""
-    stored = json.loads(told) if told.startswith("{") else {}
-    fault = Fault.__members__.get(str(stored.get("fault", "")).upper())
-    if fault is None:
-        return RowError(row, field, Fault.AS_TOLD, {"text": told})
-    return RowError(row, field, fault, stored["values"], stored.get("value", ""))

@@ -20,6 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 JSON = "application/json"
 MAX_JSON = 256 * 1024  # bytes
 CSV = "text/csv"
+BYTES = "application/octet-stream"  # which API Gateway hands on as it is
 # Lambda takes 6 MB, in which every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
 MAX_CSV = 5_000_000  # bytes
 _FILES = (

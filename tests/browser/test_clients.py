@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -89,54 +88,6 @@ def test_the_list_is_filtered_and_goes_on(page: Page, api: ApiCaller) -> None:
     expect(page.locator(".empty")).to_contain_text("No clients match these filters.")
     page.locator(".empty").get_by_role("link", name="Show all").click()
     expect(page.locator("tbody tr").first).to_be_visible()
-
-
-def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, directory: Path) -> None:
-    """Expects progress without a reload, rows numbered as in the file, and the good ones in the export."""
-    lines = ["phone_number;tag;timezone"]
-    lines += [f"+7997000{number:04d};imported;Europe/Moscow" for number in range(300)]
-    lines[100] = "12;imported;Mars/Olympus"
-    lines[250] = '+79970000249;"imported\nand broken";UTC'  # one row on two lines
-    lines[280] = "+79970000000;imported;UTC"  # the first row's number
-    file = directory / "clients.csv"
-    file.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
-    page.goto("/admin/clients/import")
-    page.locator("[data-upload]").evaluate("(form) => { form.dataset.most = 2000; }")
-    page.locator("#field-file").set_input_files(file)
-    page.get_by_role("button", name="Check and import").click()
-    page.wait_for_url("**/admin/clients/imports/*")
-    expect(page.locator("main")).to_contain_text("300 rows in the file")
-    expect(page.locator("#progress .status")).to_have_text("finished", timeout=30_000)
-    rows = [row.split("\t") for row in page.locator("tbody").inner_text().splitlines()]
-    assert [row[:2] for row in rows] == [
-        ["101", "phone_number"],
-        ["101", "timezone"],
-        ["251", "tag"],
-        ["281", "phone_number"],
-    ]
-    page.goto("/admin/clients?tag=imported")
-    expect(page.locator("main")).to_contain_text("297 clients")
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Export").click()
-    download.value.save_as(directory / "export.csv")
-    exported = (directory / "export.csv").read_text(encoding="utf-8").splitlines()
-    assert exported[0].startswith("id,phone_number")
-    assert len(set(exported)) == len(exported) == 298
-
-
-def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Path) -> None:
-    """Expects another encoding and other columns to be named, and the form to stay usable."""
-    file = directory / "clients.csv"
-    page.goto("/admin/clients/import")
-    for content, told in (
-        (b"one,two\n1,2\n", "must have a column phone_number"),
-        (b"", "must have a column phone_number"),
-    ):
-        file.write_bytes(content)
-        page.locator("#field-file").set_input_files(file)
-        page.get_by_role("button", name="Check and import").click()
-        expect(page.locator("#field-file-error")).to_contain_text(told)
-        expect(page.locator("#field-file")).to_be_focused()
 
 
 def test_the_directory_can_be_used_on_a_phone(window: Window, sign_in: Callable[..., Page], api: ApiCaller) -> None:

@@ -52,6 +52,11 @@ class Browser:
         given = {"Content-Type": "text/csv", "Origin": f"http://{self.host}"}
         return self._request("POST", path, raw, {**given, "HX-Request": "true", "X-CSRF-Token": token}, False)
 
+    def send_bytes(self, path: str, raw: bytes) -> Reply:
+        """A piece of a file, as our script sends it to be looked at."""
+        given = {"Content-Type": "application/octet-stream", "Origin": f"http://{self.host}", "X-CSRF-Token": self.csrf}
+        return self._request("POST", path, raw, {**given, "HX-Request": "true"}, False)
+
     def sign_in(self, role: Role = Role.ADMIN) -> Reply:
         """Sign in by the form."""
         answer = self.post("/admin/login", {"username": str(role), "password": PASSWORD})

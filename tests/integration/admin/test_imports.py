@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
+
+import pytest
 
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api, Reply
@@ -28,9 +31,27 @@ def rows_of(page: Reply) -> list[list[str]]:
     ]
 
 
-def test_a_file_is_followed_until_it_is_in(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the part that refreshes to ask again until all is written, and then not any more."""
-    path = begun(on_call, HEADER + "+79161234567,vip\n+79161234568,vip\n")
+def start(browser: Browser, path: str) -> None:
+    """Press the button that imports what was checked."""
+    assert browser.post(f"{path}/start").status == 200
+
+
+def test_a_file_is_checked_and_then_followed_until_it_is_in(campaign: Campaign, on_call: Browser) -> None:
+    """Expects what would change and a button with the number first, and then the part that refreshes until the end."""
+    campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+79161234567", tag="vip"))
+    path = begun(on_call, "Mobile,Tag,Plan\n+79161234567,vip,x\n+79161234568,vip,y\n12,,z\n", "file_name=June.csv")
+    campaign.world.run_for(60)
+    page = on_call.get(path)
+    told = text_of(page)
+    assert "June.csv" in told
+    assert "Nothing is imported yet." in told
+    assert "1 new 0 changed 1 unchanged 0 opted out 1 rejected" in told
+    assert "Mobile Phone number" in told
+    assert "Columns left out: Plan." in told
+    assert "Import 2 clients" in told
+    assert "hx-get" not in page.text
+    assert campaign.api.get("/api/clients").json["total"] == 1
+    start(on_call, path)
     page = on_call.get(path)
     assert "0 of 2 correct rows imported." in text_of(page)
     assert f'hx-get="{path}/progress"' in page.text
@@ -39,8 +60,98 @@ def test_a_file_is_followed_until_it_is_in(campaign: Campaign, on_call: Browser)
     assert "2 of 2 correct rows imported." in re.sub(r"<[^>]*>", "", part.text)
     assert "hx-get" not in part.text
     assert "<html" not in part.text
-    assert "All rows are correct." in text_of(on_call.get(path))
     assert "2 clients" in text_of(on_call.get("/admin/clients"))
+    start(on_call, path)  # once more changes nothing
+    assert "2 of 2 correct rows imported." in text_of(on_call.get(path))
+
+
+def look(browser: Browser, raw: bytes, query: str = "") -> Reply:
+    """What the page shows of the beginning of a file."""
+    return browser.send_bytes(f"/admin/clients/import/look?{query}", raw)
+
+
+def mapping(page: Reply) -> dict[str, tuple[str, str]]:
+    """By the name of each column, the field that is chosen and the one that its name says."""
+    selects = re.findall(r'data-column="([^"]*)" data-proposed="([^"]*)">(.*?)</select>', page.text, re.DOTALL)
+    chosen = r'value="([^"]*)" selected'
+    return {name: (re.findall(chosen, options)[0], by_name) for name, by_name, options in selects}
+
+
+def test_a_file_is_looked_at_first(browser: Browser) -> None:
+    """Expects encoding, separator, first rows, and a field for each column; each can be overruled."""
+    browser.get("/admin/clients/import")
+    raw = "Номер;Имя;Метка\n+79161234567;Анна;вип\n".encode("cp1251")
+    page = look(browser, raw)
+    assert page.status == 200
+    assert '<option value="cp1251" selected>' in page.text
+    assert '<option value=";" selected>' in page.text
+    assert "Анна" in page.text
+    assert mapping(page) == {
+        "Номер": ("phone_number", "phone_number"),
+        "Имя": ("", ""),
+        "Метка": ("tag", "tag"),
+    }
+    page = look(browser, raw, "encoding=koi8-r&separator=,")
+    assert '<option value="koi8-r" selected>' in page.text
+    assert len(mapping(page)) == 1
+    assert "Choose the column that has the phone numbers." in page.text
+    assert look(browser, raw, "encoding=hex").status == 422
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"), [(b"%PDF-1.7", "it is a PDF"), (b"phone_number\n" + b"\xff", "cp1252"), (b"", "")]
+)
+def test_what_is_seen_of_a_file_may_be_little(browser: Browser, raw: bytes, told: str) -> None:
+    """Expects another kind to be named; a piece that ends in the middle of a letter, or nothing, is no fault."""
+    browser.get("/admin/clients/import")
+    page = look(browser, raw)
+    assert page.status == (422 if "PDF" in told else 200)
+    assert told in page.text
+    cut = "phone_number,tag\n+79161234567,мир".encode()[:-1]
+    assert '<option value="utf-8" selected>' in look(browser, cut).text
+
+
+def test_a_sample_is_small_and_comes_from_our_own_page(browser: Browser) -> None:
+    """Expects a whole file to be refused, and 403 without the session's token."""
+    browser.get("/admin/clients/import")
+    assert look(browser, b"x" * 300_000).status == 413
+    browser.csrf = "0" * 64
+    assert look(browser, b"phone_number\n").status == 403
+
+
+def test_columns_that_a_user_told_of_are_remembered(browser: Browser, operators_browser: Browser) -> None:
+    """Expects them for the next file with the same columns in any order, of that user only, until told otherwise."""
+    text = "Mobile,Plan,Kind\n+79161234567,gold,b\n"
+    told = [("column", "tag:Plan")]
+    assert "Plan Tag" in text_of(browser.get(begun(browser, text, urlencode(told))))
+    again = b"Kind,Mobile,Plan\nb,+79161234567,gold\n"
+    assert mapping(look(browser, again))["Plan"] == ("tag", "")
+    operators_browser.get("/admin/clients/import")
+    assert mapping(look(operators_browser, again))["Plan"] == ("", "")
+    assert mapping(look(browser, b"Mobile,Plan\n+79161234567,gold\n"))["Plan"] == ("", "")
+    begun(browser, text)
+    assert mapping(look(browser, again))["Plan"] == ("", "")
+
+
+def test_a_part_that_never_came_is_told_and_nothing_is_imported(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the file to be shown as interrupted, without a button, and the start of it to be refused."""
+    first = begun(on_call, HEADER + "+79161234567,x\n", "parts=2&file_name=half.csv")
+    page = on_call.get(first)
+    assert "Part 1 of 2 is the last one that came." in text_of(page)
+    assert f"{first}/start" not in page.text
+    assert on_call.post(f"{first}/start").status == 409
+    assert [row[:2] for row in rows_of(on_call.get("/admin/clients/imports"))[1:]] == [["half.csv", "interrupted"]]
+    begun(on_call, HEADER + "+79161234568,x\n", f"part_of={first.rpartition('/')[2]}&row_offset=1")
+    start(on_call, first)
+    campaign.world.run_for(30)
+    assert campaign.api.get("/api/clients").json["total"] == 2
+    (row,) = rows_of(on_call.get("/admin/clients/imports"))[1:]
+    assert [row[0], row[1], *row[3:]] == ["half.csv", "finished", "admin", "2", "2", "0"]
+
+
+def test_imports_that_there_are_none_of_are_told(browser: Browser) -> None:
+    """Expects the way to the first one."""
+    assert "Nothing was imported in the last week." in text_of(browser.get("/admin/clients/imports"))
 
 
 def test_what_is_wrong_is_told_row_by_row(browser: Browser) -> None:
@@ -68,7 +179,9 @@ def test_the_parts_of_a_file_are_shown_as_one(browser: Browser) -> None:
     assert "4 rows in the file" in text_of(page)
     assert "3 rejected" in text_of(page)
     assert [row[0] for row in rows_of(page)[1:]] == ["2", "4", "5"]
-    assert f'hx-get="{first}/progress"' in page.text
+    assert "Import 1 client" in text_of(page)
+    start(browser, first)
+    assert f'hx-get="{first}/progress"' in browser.get(path).text
     found: list[str] = []
     path += "&limit=2"
     while path:

@@ -228,6 +228,14 @@ def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campa
         "rejected": 2,
         "opted_out": 1,
         "other_channels": 0,
+        "expected": {
+            "created": 1,
+            "changed": 0,
+            "unchanged": 0,
+            "opted_out": 1,
+            "opted_in_again": 0,
+            "opt_outs_kept": 0,
+        },
         "encoding": "utf-8",
         "separator": ",",
         "columns": {"Mobile": "phone_number", "Tag": "tag", "Unsubscribed": "opted_out", "Plan": ""},
@@ -263,6 +271,59 @@ def test_columns_and_a_separator_can_be_told(campaign: Campaign) -> None:
     assert (reply.status, list(reply.errors)) == (422, ["column"])
 
 
+def test_a_held_import_waits_until_it_is_started(campaign: Campaign) -> None:
+    """Expects nothing to be written before, what would change to be told, and whoever opts out meanwhile to stay so."""
+    for number in ("+79160000001", "+79160000002", "+79160000003"):
+        assert campaign.api.post("/api/clients", ClientBodyFactory(phone_number=number, tag="vip")).status == 201
+    campaign.world.run_for(5)
+    text = (
+        "phone_number,tag,opted_out\n+79160000001,vip,false\n+79160000002,gold,yes\n+79160000004,vip,\n"
+        "+79160000003,vip,\n+79160000003,vip,yes\n12,,\n"
+    )
+    query = {"hold": "true", "allow_opt_in": "true"}
+    held = _upload(campaign.api, text, query=query).json
+    assert held["status"] == "checked"
+    expected = {"created": 1, "changed": 2, "unchanged": 1, "opted_out": 2, "opted_in_again": 0, "opt_outs_kept": 0}
+    assert held["expected"] == expected
+    before = _clients(campaign.api)
+    campaign.world.run_for(300)
+    assert _clients(campaign.api) == before
+    client = before["+79160000001"]
+    assert campaign.api.request("PATCH", f"/api/clients/{client['id']}", {"opted_out": True}).status == 200
+    started = campaign.api.post(f"/api/clients/imports/{held['id']}/start", {})
+    assert (started.status, started.json["status"]) == (200, "running")
+    campaign.world.run_for(30)
+    found = campaign.api.get(f"/api/clients/imports/{held['id']}").json
+    assert (found["status"], found["opt_outs_kept"], found["done"]) == ("finished", 1, 4)
+    assert [one["opted_out"] for _, one in sorted(_clients(campaign.api).items())] == [True, True, True, False]
+    assert campaign.api.post(f"/api/clients/imports/{held['id']}/start", {}).json["status"] == "finished"
+
+
+@pytest.mark.parametrize("stop_at", range(1, 6))
+def test_a_start_that_was_cut_off_can_be_repeated(campaign: Campaign, stop_at: int) -> None:
+    """Expects every part in, wherever whoever started it died."""
+    first = _upload(campaign.api, "phone_number\n+79160000001\n", query={"hold": "true", "parts": "3"}).json["id"]
+    for number in (2, 3):
+        place = {"part_of": first, "row_offset": str(number - 1)}
+        assert _upload(campaign.api, f"phone_number\n+7916000000{number}\n", query=place).status == 201
+    usual, calls = campaign.world.aws.before, []
+
+    def crash(call: object) -> None:
+        if call.operation.endswith(("TransactWriteItems", "SendMessageBatch")):
+            calls.append(call)
+            if len(calls) == stop_at:
+                raise RuntimeError("the process died")
+        usual(call)
+
+    campaign.world.aws.before = crash
+    assert campaign.api.post(f"/api/clients/imports/{first}/start", {}).status == 500
+    campaign.world.aws.before = usual
+    campaign.api.post(f"/api/clients/imports/{first}/start", {})
+    campaign.world.run_for(300)
+    assert campaign.api.get(f"/api/clients/imports/{first}").json["status"] == "finished"
+    assert campaign.api.get("/api/clients").json["total"] == 3
+
+
 def test_rejected_rows_keep_the_value_of_their_cell(campaign: Campaign) -> None:
     """So that whoever puts them right finds them."""
     found = _imported(campaign, "phone_number,tag\n12,a\n")
@@ -290,7 +351,7 @@ def test_imports_are_listed_with_who_and_when_and_the_files_name(campaign: Campa
     assert {one["created_by"] for one in seen} == {"admin"}
     large = seen[0]
     counts = ("rows", "created", "parts", "parts_received", "status")
-    assert [large[name] for name in counts] == [2, 2, 3, 2, "running"]
+    assert [large[name] for name in counts] == [2, 2, 3, 2, "incomplete"]
 
 
 # -- exporting

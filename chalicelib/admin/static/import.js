@@ -1,0 +1,156 @@
+// Importing a file: its beginning is looked at by the server, and then all of it is sent, part by part, to be checked.
+"use strict";
+
+const HEAD = 65_536; // bytes; twice as much are sent at most
+
+// The bytes of a file, unpacked if it is compressed.
+async function bytesOf(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Its beginning and, if that has plain letters only, a piece from further down that tells its encoding.
+function sampleOf(bytes) {
+  const head = bytes.subarray(0, HEAD);
+  if (head.some((byte) => byte >= 0x80) || bytes.length <= HEAD) return head;
+  const place = bytes.findIndex((byte, at) => at >= HEAD && byte >= 0x80);
+  if (place < 0) return head;
+  const start = bytes.lastIndexOf(0x0a, place) + 1;
+  return new Blob([head.subarray(0, head.lastIndexOf(0x0a) + 1), bytes.subarray(start, start + HEAD)]);
+}
+
+async function post(form, url, body, type) {
+  return fetch(url, {
+    method: "POST",
+    body,
+    headers: { "Content-Type": type, "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value },
+  });
+}
+
+const parsed = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
+const tell = (form, text) => { form.querySelector("[data-status]").textContent = text; };
+
+function complain(form, text) {
+  tell(form, "");
+  const input = form.elements.file;
+  const note = form.querySelector("#field-file-error") ?? document.createElement("p");
+  note.className = "error";
+  note.id = "field-file-error";
+  note.textContent = text;
+  input.closest(".field").append(note);
+  input.closest(".field").classList.add("wrong");
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", "field-file-hint field-file-error");
+  input.focus();
+}
+
+function forgive(form) {
+  form.querySelector("#field-file-error")?.remove();
+  form.elements.file.closest(".field").classList.remove("wrong");
+  form.elements.file.removeAttribute("aria-invalid");
+  form.elements.file.setAttribute("aria-describedby", "field-file-hint");
+}
+
+// What was chosen below the file: encoding and separator, and the columns that are not as their names say.
+const chosen = (form) =>
+  [...form.querySelectorAll("[data-look]")].map((one) => [one.dataset.look, one.value]);
+const columns = (form) =>
+  [...form.querySelectorAll("[data-column]")]
+    .filter((one) => one.value !== one.dataset.proposed)
+    .map((one) => ["column", `${one.value}:${one.dataset.column}`]);
+
+// Ask what the file seems to be, and show it.
+async function look(form, how) {
+  forgive(form);
+  tell(form, form.dataset.looking);
+  form.bytes ??= await bytesOf(form.elements.file.files[0]);
+  const answer = await post(form, `${form.dataset.at}?${new URLSearchParams(how)}`, sampleOf(form.bytes), "application/octet-stream");
+  const away = answer.headers.get("HX-Redirect");
+  if (away) return location.assign(away); // nobody is signed in any more
+  const page = await parsed(answer);
+  const problem = page.querySelector("[data-problem]");
+  if (problem) {
+    if (!how.length) form.querySelector("[data-shown]").replaceChildren();
+    return complain(form, problem.textContent.trim());
+  }
+  if (!answer.ok) return complain(form, form.dataset.failed);
+  form.querySelector("[data-shown]").replaceChildren(...page.body.childNodes);
+  tell(form, form.dataset.looked);
+  return true;
+}
+
+// The id of the import that a part began; else the page that says what is wrong with it.
+async function send(form, text, query) {
+  const answer = await post(form, `${form.action}?${new URLSearchParams(query)}`, text, "text/csv");
+  const place = answer.headers.get("HX-Redirect");
+  return place ? { place } : { page: await parsed(answer) };
+}
+
+async function upload(form) {
+  const { most, none, large, sending, parts: mostParts } = form.dataset;
+  const [file] = form.elements.file.files;
+  if (!file) return complain(form, none);
+  if (!form.querySelector("[data-column]") && !(await look(form, []))) return;
+  forgive(form);
+  const how = Object.fromEntries(chosen(form));
+  let text;
+  try {
+    text = new TextDecoder(how.encoding, { fatal: true }).decode(form.bytes);
+  } catch {
+    return complain(form, form.dataset.encoding);
+  }
+  const parts = partsOf(text, Number(most), how.separator);
+  if (parts.length > Number(mostParts)) return complain(form, large);
+  let begun; // where the first part is followed
+  for (const [number, part] of parts.entries()) {
+    tell(form, sending.replace("{n}", number + 1).replace("{all}", parts.length));
+    const query = { ...how, file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
+    if (begun) query.part_of = begun.split("/").at(-1);
+    const { place, page } = await send(form, part.text, [...Object.entries(query), ...columns(form)]);
+    if (!place) {
+      const told = page.querySelector("#field-file-error") ?? page.querySelector(".problems, [role=alert]");
+      return complain(form, told ? told.textContent.trim() : form.dataset.failed);
+    }
+    if (!place.includes("/imports/")) return location.assign(place); // nobody is signed in any more
+    begun ??= place;
+  }
+  location.assign(begun);
+}
+
+// Do one thing at a time, and say so.
+async function busily(form, work) {
+  const button = form.querySelector("button");
+  button.disabled = true;
+  form.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch {
+    complain(form, form.dataset.failed);
+  } finally {
+    button.disabled = false;
+    form.removeAttribute("aria-busy");
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  // So that the same file can be chosen again after it was put right.
+  form.elements.file.addEventListener("click", (event) => { event.target.value = ""; });
+  form.addEventListener("change", (event) => {
+    if (event.target === form.elements.file) {
+      delete form.bytes;
+      form.querySelector("[data-shown]").replaceChildren();
+      if (event.target.files.length) busily(form, () => look(form, []));
+    } else if (event.target.dataset.look) {
+      const { id } = event.target;
+      busily(form, async () => {
+        if (await look(form, chosen(form))) document.getElementById(id)?.focus();
+      });
+    }
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busily(form, () => upload(form));
+  });
+}

@@ -1,0 +1,60 @@
+"""The first rows of a file, and what it seems to be: what people see before they import it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .csv_rows import is_blank, rows_of, separator_of
+from .errors import FieldError, Invalid
+from .file_texts import text_of_sample
+from .import_columns import Columns, proposed
+from .json_rows import is_json_lines, json_rows
+
+_ROWS, _MAX_CELL = 5, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is to be read; what is empty is found out. `columns` None: as their names say."""
+
+    encoding: str = ""
+    separator: str = ""
+    columns: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is found at the beginning of a file. `separator` is "" of JSON lines."""
+
+    encoding: str
+    separator: str
+    columns: Columns
+    by_name: Columns  # as they would be if nobody told of any
+    rows: Sequence[Sequence[str]]
+    errors: Sequence[FieldError]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the columns, each once."""
+        return list(self.columns.names)
+
+    def values(self, name: str) -> Sequence[str]:
+        """What stands in the first rows of a column."""
+        place = self.columns.header.index(name)
+        return [row[place] for row in self.rows if place < len(row) and row[place]]
+
+
+def sample_of(raw: bytes, how: Reading) -> Sample:
+    """What a piece of a file seems to be. Raises Invalid if it is no text, or its header cannot be read."""
+    text, encoding = text_of_sample(raw, how.encoding)
+    separator = "" if is_json_lines(text) else how.separator or separator_of(text)
+    lines = (row for _, row in (rows_of(text, separator) if separator else json_rows(text)))
+    rows = [row for row in itertools.islice(lines, 2 * _ROWS) if isinstance(row, FieldError) or not is_blank(row)]
+    header = rows.pop(0) if rows else []
+    if isinstance(header, FieldError):
+        raise Invalid(FieldError("header", header.fault, header.values))
+    columns, errors = proposed(header, how.columns or {})
+    shown = [[cell.strip()[:_MAX_CELL] for cell in row] for row in rows if isinstance(row, list)]
+    return Sample(encoding, separator, columns, proposed(header, {})[0], shown[:_ROWS], errors)

@@ -1,0 +1,43 @@
+"""Which columns a user took for which fields, for the next file with the same columns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from .dynamodb import translated
+from .models import SettingModel, Tables, to_ms
+
+_KEPT_FOR = timedelta(days=365)
+
+
+class ImportMappings:
+    """In the table of settings, where they are forgotten after a year without such a file."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model: type[SettingModel] = tables.settings
+
+    def find(self, username: str, header: Iterable[str]) -> Mapping[str, str]:
+        """By the name of a column its field, of those that the user told of; empty if there was no such file."""
+        model = self._model
+        with translated("imports"):
+            rows = list(model.query(_scope(username), model.name == _set_of(header)))
+        found: dict[str, str] = json.loads(rows[0].body or "{}") if rows else {}
+        return found
+
+    def keep(self, username: str, header: Iterable[str], told: Mapping[str, str], now: datetime) -> None:
+        """Keep what the user told of the columns of such a file, in the place of what they told before."""
+        expires_at = to_ms(now + _KEPT_FOR) // 1000
+        with translated("imports"):
+            self._model(_scope(username), _set_of(header), body=json.dumps(dict(told)), expires_at=expires_at).save()
+
+
+def _scope(username: str) -> str:
+    return f"import-columns#{username}"
+
+
+def _set_of(header: Iterable[str]) -> str:
+    """One name for the same columns in any order."""
+    return hashlib.sha256(json.dumps(sorted(set(header))).encode()).hexdigest()[:32]
