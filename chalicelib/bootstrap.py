@@ -15,7 +15,7 @@ from .clock import Backoff, SystemClock
 from .config import Settings
 from .domain.clients import ClientIds
 from .domain.gateway_paces import GatewayPaces
-from .domain.gateway_routes import ONLY, GatewayRoutes
+from .domain.gateway_routes import ONLY, ONLY_NAME, GatewayRoutes
 from .domain.messages import RetryPolicy
 from .gateways import create_gateway
 from .gateways.base import Gateway
@@ -76,7 +76,9 @@ if TYPE_CHECKING:
     from .emails.post import Post
     from .services.receiving.gate import ReceiptGate
     from .services.receiving.receiver import Receiver
+    from .services.replies import ReplyService
     from .services.trials import Tester, TrialService
+    from .storage.replies import ReplyRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Services:
     clients: ClientService
     mailings: MailingService
     messages: MessageService
+    replies: Callable[[], ReplyService]
     histories: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
@@ -222,14 +225,33 @@ def build(
 
     letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
 
+    def reply_repository() -> ReplyRepository:
+        from .storage.replies import ReplyRepository
+
+        return ReplyRepository(tables, backoff, retain)
+
+    def replies() -> ReplyService:
+        from .services.replies import ReplyService
+
+        return ReplyService(reply_repository(), clock)
+
     def receiver() -> Receiver:
         from .services.receiving.numbers import Numbers
         from .services.receiving.reader import Reader
         from .services.receiving.receiver import Receiver
+        from .services.receiving.replies import ReplyKeeper
 
-        reader = Reader(gateways.by_name, links, clock)
         return Receiver(
-            reader, Numbers(clients, backoff), mailings, ledger, activity, calls, receipt_queue, dispatch_queue, clock
+            Reader(gateways.by_name, links, clock, _of_topic(settings)),
+            Numbers(clients, backoff),
+            ReplyKeeper(reply_repository(), clients, ledger, clock),
+            mailings,
+            ledger,
+            activity,
+            calls,
+            receipt_queue,
+            dispatch_queue,
+            clock,
         )
 
     def receipt_gate() -> ReceiptGate:
@@ -254,6 +276,7 @@ def build(
             retain,
         ),
         messages=messages,
+        replies=cache(replies),
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
@@ -332,6 +355,16 @@ def _gateways(
     from .gateways.several import create_several  # which takes Pydantic, that a sender does not need otherwise
 
     return create_several(settings)
+
+
+def _of_topic(settings: Settings) -> str:
+    """The gateway that tells by a topic of AWS: the first of the kind `eum`, if there are several."""
+    if not settings.gateways:
+        return ONLY_NAME
+    from .gateways.several import SeveralGateways
+
+    told = SeveralGateways.parse(settings.gateways)
+    return next((one.name for one in told.gateways if one.kind == "eum"), ONLY_NAME)
 
 
 def _readiness(settings: Settings, tables: Tables, backoff: Backoff) -> ReadinessService:

@@ -97,6 +97,7 @@ RECEIPTS_DROPPED = Metric(
     "reason",
     ("never_sent", "no_message", "unreadable", "wrong_number"),
 )
+REPLIES_RECEIVED = Metric("RepliesReceived", COUNT, "Replies of people that were kept")
 MESSAGES_DELIVERED = Metric("MessagesDelivered", COUNT, "Messages that reached the phone, as receipts say")
 MESSAGES_UNDELIVERED = Metric("MessagesUndelivered", COUNT, "Messages that did not reach the phone, as receipts say")
 DELIVERY_LAG = Metric("DeliveryLag", MILLISECONDS, "Time from the gateway's acceptance to the phone, as receipts say")
@@ -131,6 +132,7 @@ METRICS = (
     GATEWAY_BLOCKED,
     RECEIPTS_RECEIVED,
     RECEIPTS_DROPPED,
+    REPLIES_RECEIVED,
     MESSAGES_DELIVERED,
     MESSAGES_UNDELIVERED,
     DELIVERY_LAG,

@@ -87,6 +87,7 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         observability.RECEIPTS_RECEIVED,
         observability.MESSAGES_DELIVERED,
         observability.MESSAGES_UNDELIVERED,
+        observability.REPLIES_RECEIVED,
     )
     delays = (observability.START_LATENESS, observability.DISPATCH_LAG, observability.CHECK_ROUND)
     late = [of_service(metric, "Maximum") for metric in delays]
@@ -97,7 +98,7 @@ def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
         ("Messages: parked, by reason", [of_service(parked, of=reason) for reason in parked.values]),
         ("Gateway: calls, failures, circuit", gateway),
         ("Gateway: milliseconds", [of_service(observability.GATEWAY_LATENCY, one, one) for one in percentiles]),
-        ("Receipts", [of_service(metric) for metric in receipts]),
+        ("Receipts, replies", [of_service(metric) for metric in receipts]),
         ("Receipts: dropped, by reason", [of_service(dropped, of=reason) for reason in dropped.values]),
         ("Receipts: milliseconds to the phone", lag),
         ("Largest delay, milliseconds", late),

@@ -1,4 +1,4 @@
-"""/gateway/receipts/: where gateways tell what became of messages."""
+"""/gateway/receipts/ and /gateway/replies/: where gateways tell what became of messages, and what people wrote back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
-from ..domain.deliveries import RECEIPTS_PATH
+from ..domain.deliveries import RECEIPTS_PATH, REPLIES_PATH
 from ..domain.errors import NotFound, Unavailable
 from ..gateways.base import Callback
 from ..web.parsing import read_text
@@ -23,15 +23,22 @@ class CallbackQuery(BaseModel, extra="allow"):
     message_id: str = ""
 
 
-def _take(request: Request, gateway: str, secret: str) -> Text:
-    callback = Callback(
+def _callback(request: Request, gateway: str) -> Callback:
+    return Callback(
         gateway=gateway,
         query=urlencode([(name, one) for name, all_ in request.query_values.items() for one in all_]),
         media_type=(request.header("content-type") or "")[:100],
         body=read_text(request.body, MAX_RECEIPT),
         signature=(request.header("x-twilio-signature") or "")[:100],
     )
-    return Text(request.services.receipt_gate().take(callback, secret), "text/plain")
+
+
+def _take(request: Request, gateway: str, secret: str) -> Text:
+    return Text(request.services.receipt_gate().take(_callback(request, gateway), secret), "text/plain")
+
+
+def _take_reply(request: Request, gateway: str, secret: str) -> Text:
+    return Text(*request.services.receipt_gate().take_reply(_callback(request, gateway), secret))
 
 
 _ROUTE = {"roles": None, "errors": (NotFound, Unavailable), "produces": "text/plain", "max_bytes": MAX_RECEIPT}
@@ -52,3 +59,17 @@ def take_receipt_of_query(request: Request, gateway: str, secret: str, query: Ca
     """The same for gateways that write everything into the address."""
     del query
     return _take(request, gateway, secret)
+
+
+@routes.route("POST", REPLIES_PATH + "/{gateway}/{secret}", **_ROUTE)  # type: ignore[arg-type]
+def take_reply(request: Request, gateway: str, secret: str, query: CallbackQuery) -> Text:
+    """Take what somebody wrote back: JSON or a form, as this gateway writes it. It is read in the background."""
+    del query
+    return _take_reply(request, gateway, secret)
+
+
+@routes.route("GET", REPLIES_PATH + "/{gateway}/{secret}", **_ROUTE)  # type: ignore[arg-type]
+def take_reply_of_query(request: Request, gateway: str, secret: str, query: CallbackQuery) -> Text:
+    """The same for gateways that write everything into the address."""
+    del query
+    return _take_reply(request, gateway, secret)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 # AWS tells the last of a message within 72 hours (End User Messaging SMS, "Event types for SMS"), and so do the others.
 NO_WORD_AFTER = timedelta(hours=73)
-RECEIPTS_PATH = "/gateway/receipts"  # of the addresses that gateways call
+# Of the addresses that gateways call.
+RECEIPTS_PATH = "/gateway/receipts"
+REPLIES_PATH = "/gateway/replies"
 
 
 class Word(StrEnum):

@@ -151,7 +151,7 @@ class Fault(Enum):
     # -- there is none
     NO_SUCH_CLIENT = "there is no client %(name)s"
     NO_SUCH_MAILING = "there is no mailing %(name)s"
-    NO_SUCH_RECEIPTS = "there are no receipts at this address"
+    NO_SUCH_RECEIPTS = "no gateway tells anything at this address"
     NO_SUCH_MESSAGE = "there is no message %(name)s"
     NO_SUCH_IMPORT = "there is no import %(name)s"
     NO_SUCH_USER = "there is no user %(name)s"

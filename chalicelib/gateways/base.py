@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..domain.clients import masked_phone
 from ..domain.deliveries import Receipt
 from ..domain.messages import Outcome, gateway_id_for
 from ..domain.reasons import Cause
 from ..domain.sending_rules import Obstacle
+
+if TYPE_CHECKING:
+    from ..domain.replies import Inbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,9 @@ class Capabilities:
         return self.can_be_asked or self.gives_receipts
 
 
+EMPTY_ANSWER = "", "text/plain"  # to whoever tells a reply
+
+
 class NotNow(Exception):
     """The message must not be sent after all."""
 
@@ -153,6 +159,18 @@ class Gateway(Protocol):
 
         Raises ValueError, KeyError or TypeError if it cannot be read at all.
         """
+        ...
+
+    @property
+    def reply_answer(self) -> tuple[str, str]:
+        """The body that it wants to be answered with when it tells a reply, and its media type.
+
+        Some send what they are answered to the person who wrote, so it says nothing.
+        """
+        ...
+
+    def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
+        """What people wrote, in a callback of the gateway. Raises as `read_receipts` does."""
         ...
 
     def shown_request(self, message: Outgoing) -> str:

@@ -10,20 +10,18 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
-from .answers import CODE, found_at, is_empty_list, json_of, words_of
+from .answers import found_at, is_empty_list, json_of, words_of
+from .declaration_callbacks import Code, Part, Receiving, Replying, Way, is_one_of
 from .declaration_checks import faults
 
 MAX_DECLARATION = 20_000  # bytes
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Template = Annotated[str, StringConstraints(max_length=500)]
-# A way into an answer: names of an object or places of a list, with dots between them; * is each of a list.
-Way = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|\*))*$", max_length=200)]
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,60}\*?$")]
 Status = Annotated[int, Field(ge=100, le=599)]
 Verdict = Literal["accepted", "refused", "failed", "throttled", "blocked", "unknown", "opted_out"]
 OUTCOMES: dict[Verdict, Outcome] = {
@@ -35,12 +33,6 @@ OUTCOMES: dict[Verdict, Outcome] = {
     "unknown": Outcome.UNKNOWN,
     "opted_out": Outcome.REFUSED,
 }
-
-
-class Part(BaseModel):
-    """The base of what a declaration is made of; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Auth(Part):
@@ -68,16 +60,10 @@ class Asking(Part):
 
     method: Literal["GET", "POST", "PUT"] = "POST"
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=500)]
-    query: dict[Name, Template] = {}
-    headers: dict[Name, Template] = {}
+    query: dict[Name, Template] = Field(default_factory=dict)
+    headers: dict[Name, Template] = Field(default_factory=dict)
     form: dict[str, Any] | None = None
     json_body: dict[str, Any] | None = Field(default=None, alias="json")
-
-
-def _is_one_of(code: str, codes: Sequence[str]) -> bool:
-    if not CODE.fullmatch(code):
-        return False
-    return any(code.startswith(known[:-1]) if known.endswith("*") else code == known for known in codes)
 
 
 class Condition(Part):
@@ -103,7 +89,7 @@ class Condition(Part):
         return self.empty is None or is_empty_list(content, self.empty)
 
     def _knows(self, code: str) -> bool:
-        return _is_one_of(code, self.code)
+        return is_one_of(code, self.code)
 
 
 class Rule(Condition):
@@ -184,59 +170,6 @@ class LookUp(Part):
     examples: Annotated[tuple[LookUpExample, ...], Field(min_length=2, max_length=100)]
 
 
-class ReceiptRule(Part):
-    """What a receipt with one of these codes means; with `detail` only if its detail is one of these, too.
-
-    `permanent`: no message will ever reach this number. `temporary`: this one did not.
-    """
-
-    code: Annotated[tuple[Code, ...], Field(min_length=1)]
-    detail: tuple[Code, ...] = ()
-    word: Literal["pending", "delivered", "temporary", "permanent"]
-    reason: Literal[
-        "not_delivered",
-        "phone_unreachable",
-        "number_invalid",
-        "blocked_by_carrier",
-        "taken_for_spam",
-        "validity_ended",
-    ] = "not_delivered"
-
-    def fits(self, code: str, detail: str) -> bool:
-        """Whether a receipt is meant."""
-        return _is_one_of(code, self.code) and (not self.detail or _is_one_of(detail, self.detail))
-
-
-class ReceiptExample(Part):
-    """A callback as the gateway's documentation shows it, `form` or `json`, and the words of its receipts."""
-
-    form: dict[str, str] | None = None
-    json_body: Any = Field(default=None, alias="json")
-    words: tuple[Literal["pending", "delivered", "temporary", "permanent"], ...]
-
-
-class Receiving(Part):
-    """Where things stand in a callback, or in each of the receipts that it has at `each`, and what it means.
-
-    `message_id` is the id that the gateway was given; `{receipt_url}` has it, too. `signature`: how callbacks are
-    signed. `reply` is the body that the gateway wants to be answered.
-    """
-
-    each: Way | None = None
-    message_id: Way = "message_id"
-    code: Way
-    detail: Way | None = None
-    phone: Way | None = None
-    at: Way | None = None
-    parts: Way | None = None
-    price: Way | None = None
-    currency: Way | None = None
-    signature: Literal["twilio"] | None = None
-    reply: Annotated[str, StringConstraints(max_length=100)] = ""
-    rules: Annotated[tuple[ReceiptRule, ...], Field(min_length=1, max_length=50)]
-    examples: Annotated[tuple[ReceiptExample, ...], Field(min_length=1, max_length=50)]
-
-
 class Capabilities(Part):
     """What the gateway says of itself. `counts`: whether its limits are of messages, or of the parts of their texts."""
 
@@ -257,6 +190,7 @@ class Declaration(Part):
     examples: Annotated[tuple[Example, ...], Field(min_length=1, max_length=100)]
     look_up: LookUp | None = None
     receipts: Receiving | None = None
+    replies: Replying | None = None
     capabilities: Capabilities = Capabilities()
 
     @model_validator(mode="after")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import FieldError
 from ..domain.faults import Fault
-from .answers import found_at, words_of
+from .answers import first_at, found_at, words_of
 from .declared_receipts import rule_of, singles_of
 from .placeholders import IN_HEADERS, NAMES, PLACEHOLDER, strings_in
 
 if TYPE_CHECKING:
-    from .declaration import Answering, Asking, Condition, Declaration, LookUp, Places, Receiving, Sample
+    from .declaration import Answering, Asking, Condition, Declaration, LookUp, Places, Sample
+    from .declaration_callbacks import Receiving, Replying
 
 
 def faults(declaration: Declaration) -> Iterator[FieldError]:
@@ -24,6 +25,8 @@ def faults(declaration: Declaration) -> Iterator[FieldError]:
         yield from _faults_of_look_up(declaration.look_up)
     if declaration.receipts:
         yield from _faults_of_receipts(declaration, declaration.receipts)
+    if declaration.replies:
+        yield from _faults_of_replies(declaration.replies)
 
 
 def _faults_of_request(declaration: Declaration) -> Iterator[FieldError]:
@@ -133,6 +136,22 @@ def _faults_of_receipts(declaration: Declaration, receiving: Receiving) -> Itera
     for name, way in ways.items():
         if way and name not in seen:
             yield FieldError(f"receipts.{name}", Fault.DECLARATION_POINTS_NOWHERE)
+
+
+def _faults_of_replies(replying: Replying) -> Iterator[FieldError]:
+    ways = {name: getattr(replying, name) for name in ("id", "phone", "text", "to", "at", "message_id")}
+    seen: set[str] = set()
+    for place, example in enumerate(replying.examples):
+        singles = singles_of(replying, example.form if example.form is not None else example.json_body)
+        seen |= {name for name, way in ways.items() if way and any(found_at(one, way) for one in singles)}
+        texts = tuple(str(first_at(one, replying.text)) for one in singles)
+        if texts != example.texts:
+            yield FieldError(
+                f"replies.examples.{place}", Fault.DECLARATION_EXAMPLE, {"outcome": ", ".join(texts) or "nothing"}
+            )
+    for name, way in ways.items():
+        if way and name not in seen:
+            yield FieldError(f"replies.{name}", Fault.DECLARATION_POINTS_NOWHERE)
 
 
 def _faults_of_reading(

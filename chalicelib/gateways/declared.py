@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_plus, urlencode
 
 from urllib3.util import parse_url
@@ -28,6 +28,9 @@ from .placeholders import PLACEHOLDER, Values, fill, fill_tree
 from .receipts import AMOUNT, content_of, parts_of
 from .tokens import GatewayToken
 from .transport import Reply, Request
+
+if TYPE_CHECKING:
+    from ..domain.replies import Inbound
 
 _READY_MADE = Path(__file__).parent / "declarations"
 _REFERENCE = re.compile(r"[!-~]{1,100}")
@@ -139,6 +142,21 @@ class DeclaredGateway(HttpAdapter):
         if receiving.signature and not is_signed_by_twilio(callback, self._token.get()):
             return []
         return receipts_of(receiving, content_of(callback), now)
+
+    @property
+    def reply_answer(self) -> tuple[str, str]:
+        """As the declaration says."""
+        body = self._declaration.replies.answer if self._declaration.replies else ""
+        return body, "text/xml" if body.startswith("<") else "text/plain"
+
+    def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
+        """What the declaration makes of a callback. One with a wrong signature has none."""
+        replying = self._declaration.replies
+        if replying is None or (replying.signature and not is_signed_by_twilio(callback, self._token.get())):
+            return []
+        from .replies import declared_replies  # only the receiver needs it
+
+        return declared_replies(replying, callback, now)
 
     def read(self, reply: Reply) -> Answer:
         """What the first rule says that fits the answer; unknown if none does."""

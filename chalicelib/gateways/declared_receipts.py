@@ -15,7 +15,7 @@ from .base import Callback
 from .receipts import moment_of, number_of, parts_of, price_of
 
 if TYPE_CHECKING:
-    from .declaration import ReceiptRule, Receiving
+    from .declaration_callbacks import ReceiptRule, Receiving, Replying
 
 _WORDS = {
     "pending": Word.PENDING,
@@ -26,8 +26,8 @@ _WORDS = {
 _MOST = 1000  # receipts of one callback
 
 
-def singles_of(receiving: Receiving, content: Any) -> list[Any]:
-    """The receipts in a callback, each as the ways lead into it. They all have the fields of the address."""
+def singles_of(receiving: Receiving | Replying, content: Any) -> list[Any]:
+    """The receipts or replies in a callback, each as the ways lead into it. They all have the fields of the address."""
     if receiving.each is None:
         return [content]
     found = content

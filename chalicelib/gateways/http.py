@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..domain.deliveries import Receipt, Word
 from ..domain.messages import Outcome
@@ -14,6 +14,9 @@ from .base import Answer, Callback, Capabilities, Outgoing
 from .http_adapter import HttpAdapter, shown
 from .receipts import content_of, moment_of, number_of, parts_of, price_of
 from .transport import Reply, Request
+
+if TYPE_CHECKING:
+    from ..domain.replies import Inbound
 
 _PATH = "/v1/send/"
 _MOST = 1000  # receipts of one callback
@@ -43,6 +46,12 @@ class HttpGateway(HttpAdapter):
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
         """As the contract says."""
         return receipts_in(callback, now)
+
+    def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
+        """As the contract says."""
+        from .replies import replies_in  # only the receiver needs it
+
+        return replies_in(callback, now)
 
     def shown_request(self, message: Outgoing) -> str:
         """The request line, the header that matters and the body; nothing of the gateway's address but the path."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import certifi
 from urllib3.exceptions import LocationParseError
@@ -20,9 +20,12 @@ from ..domain.deliveries import Receipt
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic
-from .base import Answer, Callback, Capabilities, LastLook, Outgoing, no_look
+from .base import EMPTY_ANSWER, Answer, Callback, Capabilities, LastLook, Outgoing, no_look
 from .tokens import GatewayToken, NoToken
 from .transport import Limits, NoAnswer, NotSent, Reply, Request, Transport
+
+if TYPE_CHECKING:
+    from ..domain.replies import Inbound
 
 # What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
@@ -102,6 +105,16 @@ class HttpAdapter(ABC):
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
         """This gateway gives none; see Gateway."""
+        del callback, now
+        return []
+
+    @property
+    def reply_answer(self) -> tuple[str, str]:
+        """Nothing; see Gateway."""
+        return EMPTY_ANSWER
+
+    def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
+        """This gateway tells none; see Gateway."""
         del callback, now
         return []
 

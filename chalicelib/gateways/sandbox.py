@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
 from ..domain.deliveries import Receipt
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from .base import Answer, Callback, Capabilities, LastLook, Outgoing, no_look
+from .base import EMPTY_ANSWER, Answer, Callback, Capabilities, LastLook, Outgoing, no_look
+
+if TYPE_CHECKING:
+    from ..domain.replies import Inbound
 
 _PLAYING = "+447700900"
 _KNOWN = 10_000  # messages whose calls are counted
@@ -67,6 +70,7 @@ class SandboxGateway:
         del settings
         self.capabilities = capabilities or Capabilities(recognises_ids=True, can_be_asked=True)
         self.receipt_reply = ""
+        self.reply_answer = EMPTY_ANSWER
         self._lock = Lock()
         self._calls: OrderedDict[int, int] = OrderedDict()
 
@@ -91,6 +95,12 @@ class SandboxGateway:
         """It sends nothing, so nothing is delivered."""
         del callback, now
         return []
+
+    def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
+        """By the contract of the kind http, so that replies can be tried by hand."""
+        from .replies import replies_in  # only the receiver needs it
+
+        return replies_in(callback, now)
 
     def shown_request(self, message: Outgoing) -> str:
         """Nothing: there is no request."""

@@ -28,7 +28,7 @@ from tests.contract.calls import permissions_for
 from tests.contract.packaged import PARAMETERS, Permission
 from tests.support.api import Api, new_api
 from tests.support.aws import Call
-from tests.support.receipts import delivered, tell, undelivered
+from tests.support.receipts import delivered, tell, undelivered, write_back
 from tests.support.world import START, World, new_world
 
 # SES, which the functions use on AWS.
@@ -98,6 +98,7 @@ def _receipts(world: World) -> None:
     world.run_until_finished(mailing, limit=600)
     lost, *rows = [row for row in world.rows(mailing) if row.key != early[0].key]
     tell(world, *(delivered(row) for row in rows), undelivered(lost, permanent=True))
+    write_back(world, {"id": "in-1", "phone": early[0].phone_number, "text": "Hi", "message_id": early[0].message_id})
     world.run_for(120)
 
 
@@ -301,6 +302,8 @@ def _use_queues(api: Api) -> None:
     assert api.get("/api/dead-letters").json["total"] == 3
     secret = services.receipt_links.secret("default")
     assert api.post(f"/gateway/receipts/default/{secret}", {"message_id": "m"}).status == 200
+    assert api.post(f"/gateway/replies/default/{secret}", {"phone": "+79161234599", "text": "Hi"}).status == 200
+    assert api.get("/api/replies").json["rows"] == []
     assert api.post("/api/dead-letters/redrive", {}).json["put_back"] == 1
     assert api.post("/api/dead-letters/discard", {"ids": ["none"]}).status == 200
     for method, path, body in (

@@ -17,8 +17,9 @@ OPERATIONS = [operation for routes in api.ROUTES for operation in routes.operati
 DOCS = ("/api/schema", "/api/docs", "/api/docs/swagger-ui.js", "/api/docs/swagger-ui.css", "/api/docs/start.js")
 OPEN = ("/", "/health", "/health/ready", *DOCS)
 # With a secret in their address instead.
-RECEIPTS = {(method, "/gateway/receipts/{gateway}/{secret}") for method in ("GET", "POST")}
-PUBLIC = {("POST", "/auth-token"), *(("GET", path) for path in OPEN), *RECEIPTS}
+CALLED_BY_GATEWAYS = ("/gateway/receipts/{gateway}/{secret}", "/gateway/replies/{gateway}/{secret}")
+CALLBACKS = {(method, path) for method in ("GET", "POST") for path in CALLED_BY_GATEWAYS}
+PUBLIC = {("POST", "/auth-token"), *(("GET", path) for path in OPEN), *CALLBACKS}
 
 
 @pytest.fixture(scope="module")

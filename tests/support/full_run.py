@@ -24,7 +24,7 @@ from chalicelib.observability import logger
 from chalicelib.queues import hints_for
 from tests.support.api import PASSWORD
 from tests.support.campaign import Campaign, new_campaign
-from tests.support.receipts import delivered, tell, undelivered
+from tests.support.receipts import delivered, tell, undelivered, write_back
 from tests.support.world import World
 
 OK = Answer(Outcome.ACCEPTED)
@@ -123,6 +123,7 @@ def _receipts(world: World, mailing_id: str, skipped: Message) -> None:
     tell(world, delivered(third, phone="+79999999999"), delivered(skipped))
     tell(world, {"message_id": "nonsense", "status": "delivered"}, {"message_id": first.message_id, "status": "?"})
     tell(world, {"message_id": "nonsense", "status": "delivered"})
+    write_back(world, {"id": "in-1", "phone": first.phone_number, "text": "Thanks"})
     world.run_for(30)
 
 

@@ -17,6 +17,13 @@ def tell(world: World, *receipts: dict[str, Any]) -> None:
     world.services.receipt_gate().take(Callback("default", "", "application/json", body), secret)
 
 
+def write_back(world: World, *replies: Any) -> None:
+    """The gateway calls with what people wrote, as the contract of the kind http has it."""
+    secret = world.services.receipt_links.secret("default")
+    body = json.dumps({"replies": list(replies)})
+    world.services.receipt_gate().take_reply(Callback("default", "", "application/json", body), secret)
+
+
 def delivered(message: Message, **more: Any) -> dict[str, Any]:
     return {"message_id": message.message_id, "status": "delivered", "phone": message.phone_number} | more
 

@@ -11,8 +11,10 @@ from chalicelib.domain.clients import masked_phone
 from chalicelib.domain.deliveries import Receipt
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
-from chalicelib.gateways.base import Answer, Callback, Capabilities, Outgoing
+from chalicelib.domain.replies import Inbound
+from chalicelib.gateways.base import EMPTY_ANSWER, Answer, Callback, Capabilities, Outgoing
 from chalicelib.gateways.http import receipts_in
+from chalicelib.gateways.replies import replies_in
 from tests.support.scheduler import VirtualClock
 
 OK = Answer(Outcome.ACCEPTED)
@@ -85,6 +87,12 @@ class ScriptedGateway:
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
         """As those of the kind http."""
         return receipts_in(callback, now)
+
+    reply_answer: tuple[str, str] = EMPTY_ANSWER
+
+    def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
+        """As those of the kind http."""
+        return replies_in(callback, now)
 
     def send(self, message: Outgoing, last_look: Callable[[], None] = lambda: None) -> Answer:
         """What the adapter answers; what `last_look` raises is the caller's."""

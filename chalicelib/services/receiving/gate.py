@@ -1,6 +1,6 @@
-"""The gate: what a gateway calls with a receipt goes to the receipt queue as it came, and the gateway is answered.
+"""The gate: receipts and replies go to the receipt queue as they came, and the gateway is answered.
 
-Reading it takes tables and time, and a gateway that waits calls again.
+Reading them takes tables and time, and a gateway that waits calls again.
 """
 
 from __future__ import annotations
@@ -30,9 +30,16 @@ class ReceiptGate:
         Raises NotFound if no such gateway gives receipts or the secret is wrong, and Unavailable if the queue does not
         take it: the gateway is to call again.
         """
+        return self._take("callback", callback, secret).receipt_reply
+
+    def take_reply(self, callback: Callback, secret: str) -> tuple[str, str]:
+        """The same with what people wrote. Returns the body of the answer, and its media type."""
+        return self._take("reply", callback, secret).reply_answer
+
+    def _take(self, kind: str, callback: Callback, secret: str) -> Gateway:
         if not self._links.on or callback.gateway not in self._gateways:
             raise NotFound(Fault.NO_SUCH_RECEIPTS)
         if not self._links.knows(callback.gateway, secret):
             raise NotFound(Fault.NO_SUCH_RECEIPTS)
-        self._receipt_queue.send([json.dumps({"callback": asdict(callback)}, separators=(",", ":"))])
-        return self._gateways[callback.gateway].receipt_reply
+        self._receipt_queue.send([json.dumps({kind: asdict(callback)}, separators=(",", ":"))])
+        return self._gateways[callback.gateway]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from ...config import Settings
-from ...domain.deliveries import RECEIPTS_PATH
+from ...domain.deliveries import RECEIPTS_PATH, REPLIES_PATH
 
 
 class ReceiptLinks:
@@ -34,6 +34,10 @@ class ReceiptLinks:
         Raises Unavailable if the key cannot be read.
         """
         return f"{self._base}{RECEIPTS_PATH}/{gateway}/{self.secret(gateway)}" if self._on and self._base else ""
+
+    def reply_url(self, gateway: str) -> str:
+        """The address for what people write back, which has the same secret; "" if there is none for receipts."""
+        return self.url(gateway).replace(RECEIPTS_PATH, REPLIES_PATH, 1)
 
     def url_for(self, gateway: str, message_id: str) -> str:
         """The address for one message, whose id comes back with the receipt."""

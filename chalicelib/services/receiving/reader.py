@@ -15,43 +15,58 @@ from ...domain.faults import Fault
 from ...domain.reasons import Cause
 from ...gateways import eum_events
 from ...gateways.base import Callback, Gateway
+from ...gateways.replies import reply_of_event
 from ...observability import logger
 from .links import ReceiptLinks
-from .received import ReceiptItem
+from .received import ReadItem, ReceiptItem
 
 
 class Reader:
     """Reads callbacks by the gateway that they are of, events of AWS, and receipts that are seen again."""
 
-    def __init__(self, gateways: Mapping[str, Gateway], links: ReceiptLinks, clock: SystemClock) -> None:
+    def __init__(
+        self, gateways: Mapping[str, Gateway], links: ReceiptLinks, clock: SystemClock, of_topic: str = ""
+    ) -> None:
+        """`of_topic` is the gateway whose topic of AWS the queue has."""
+        self._of_topic = of_topic
         self._gateways = gateways
         self._links = links
         self._clock = clock
 
-    def read(self, item: ReceiptItem) -> list[tuple[Receipt, int]]:
-        """The receipts of an item, and how often each came too early so far; none if nobody can read it."""
+    def read(self, item: ReceiptItem) -> ReadItem:
+        """What an item says; nothing if nobody can read it."""
         try:
             return self._read(item.body)
         except (Malformed, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             logger.warning("unreadable message on the receipt queue", item=item.item, error=type(error).__name__)
-            return []
+            return ReadItem()
 
-    def _read(self, body: str) -> list[tuple[Receipt, int]]:
+    def _read(self, body: str) -> ReadItem:
         values = json.loads(body)
         if "again" in values:
-            return [(_receipt(values["again"]), int(values["seen"]))]
+            return ReadItem([(_receipt(values["again"]), int(values["seen"]))])
         now = self._clock.now()
+        if "reply" in values:
+            told = Callback(**values["reply"])
+            told = replace(told, url=_with_query(self._links.reply_url(told.gateway), told))
+            return ReadItem(replies=self._gateways[told.gateway].read_replies(told, now))
         if "callback" in values:
             callback = Callback(**values["callback"])
             gateway = self._gateways[callback.gateway]
-            url = f"{self._links.url(callback.gateway)}?{callback.query}"
+            url = _with_query(self._links.url(callback.gateway), callback)
             receipts = gateway.read_receipts(replace(callback, url=url), now)
         else:
             if values.get("Type") == "Notification":  # a topic that does not deliver raw messages
                 values = json.loads(values["Message"])
+            if "inboundMessageId" in values:
+                return ReadItem(replies=reply_of_event(self._of_topic, values, now))
             receipts = eum_events.receipts_of(values, now)
         # No gateway's clock makes a message delivered tomorrow.
-        return [(replace(one, at=min(one.at, now)), 0) for one in receipts]
+        return ReadItem([(replace(one, at=min(one.at, now)), 0) for one in receipts])
+
+
+def _with_query(url: str, callback: Callback) -> str:
+    return f"{url}?{callback.query}" if callback.query else url
 
 
 def again(receipt: Receipt, seen: int) -> str:

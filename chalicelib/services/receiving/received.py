@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...domain.deliveries import Receipt
+    from ...domain.replies import Inbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +18,11 @@ class ReceiptItem:
     item: str
     body: str
     receive_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReadItem:
+    """What an item says: receipts, each with how often it came too early so far, or replies."""
+
+    receipts: Sequence[tuple[Receipt, int]] = ()
+    replies: Sequence[Inbound] = ()

@@ -19,6 +19,7 @@ from ...domain.deliveries import Receipt, counted
 from ...domain.errors import NotFound, ServiceError, Unavailable
 from ...domain.messages import Message, MessageKey, parse_message_id
 from ...domain.receiving import DROPPED, Heard, hear
+from ...domain.replies import Inbound
 from ...domain.statuses import MessageStatus
 from ...observability import (
     DELIVERY_LAG,
@@ -38,6 +39,7 @@ from ..message_metrics import measure_status
 from .numbers import Numbers
 from .reader import Reader, again
 from .received import ReceiptItem
+from .replies import ReplyKeeper
 
 _ROUNDS = 5  # of reading and writing what others have changed meanwhile
 _AGAIN_AFTER = (5, 15, 60, 300, 900)  # seconds; a claim that nobody ends is over by then
@@ -74,6 +76,7 @@ class Receiver:
         self,
         reader: Reader,
         numbers: Numbers,
+        replies: ReplyKeeper,
         mailings: MailingRepository,
         ledger: Ledger,
         activity: ActivityRepository,
@@ -84,6 +87,7 @@ class Receiver:
     ) -> None:
         self._reader = reader
         self._numbers = numbers
+        self._replies = replies
         self._mailings = mailings
         self._ledger = ledger
         self._activity = activity
@@ -97,10 +101,12 @@ class Receiver:
         """Apply the receipts of a batch. Returns the items that must stay on the queue."""
         batch = _Batch()
         waiting: defaultdict[MessageKey, list[_Told]] = defaultdict(list)
+        replies: list[tuple[Inbound, ReceiptItem]] = []
         for item in items:
-            receipts = self._reader.read(item)
-            batch.heard[Heard.UNREADABLE] += not receipts
-            for receipt, seen in receipts:
+            read = self._reader.read(item)
+            batch.heard[Heard.UNREADABLE] += not (read.receipts or read.replies)
+            replies += [(reply, item) for reply in read.replies]
+            for receipt, seen in read.receipts:
                 try:
                     waiting[parse_message_id(receipt.message_id)].append(_Told(receipt, seen, item))
                 except NotFound:
@@ -118,6 +124,7 @@ class Receiver:
             batch.failed |= {told.item.item for told in batch.numbers[message.key][1]}
         self._see_again(batch)
         self._count(batch)
+        batch.failed |= self._replies.keep(replies, deadline)
         _measure(batch)
         return sorted(batch.failed)
 

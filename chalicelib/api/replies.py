@@ -1,0 +1,67 @@
+"""/api/replies/: what people write back."""
+
+from __future__ import annotations
+
+from pydantic import Field, StrictStr
+
+from ..domain.replies import Keyword, Reply
+from ..web.fields import MomentOut, View
+from ..web.paging import PageQuery
+from ..web.request import Request
+from .routing import Routes
+
+routes = Routes("replies")
+
+
+class ReplyView(View):
+    """A reply. `client` is who had its number when it came, and `message` the message that it answers if the gateway
+    names it; else they are null. `to` is the number or name that it was sent to. `at` is when it was written as far as
+    the gateway says, `received_at` when it came. `keyword` is what it asks for if it is such a word alone; nothing acts
+    on it yet.
+    """
+
+    id: str
+    gateway: str
+    phone_number: str
+    text: str
+    to: str
+    at: MomentOut
+    received_at: MomentOut
+    keyword: Keyword | None
+    client: str | None
+    message: str | None
+
+    @classmethod
+    def of(cls, reply: Reply) -> ReplyView:
+        return cls(
+            id=reply.reply_id,
+            gateway=reply.gateway,
+            phone_number=reply.phone_number,
+            text=reply.text,
+            to=reply.to,
+            at=reply.at,
+            received_at=reply.received_at,
+            keyword=reply.keyword,
+            client=reply.client_id or None,
+            message=reply.message_id or None,
+        )
+
+
+class ReplyQuery(PageQuery):
+    """Replies of a client, or of everybody."""
+
+    client: StrictStr = Field(default="", max_length=100)
+
+
+class ReplyPage(View):
+    """A page of replies; `next` is the cursor of the next page."""
+
+    rows: list[ReplyView]
+    next: str | None
+
+
+@routes.route("GET", "/api/replies")
+def list_replies(request: Request, query: ReplyQuery) -> ReplyPage:
+    """List what people wrote back, the newest first. It is kept as long as messages are."""
+    rows, after = request.services.replies().list(query.client, query.place(), query.limit)
+    return ReplyPage(rows=[ReplyView.of(one) for one in rows], next=query.following(after))

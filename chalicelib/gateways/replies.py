@@ -1,0 +1,84 @@
+"""Replies as gateways tell them: by the contract of the kind http, by a declaration, and by a topic of AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..domain.replies import Inbound, plain, reference_of
+from .answers import first_at
+from .base import Callback
+from .declared_receipts import singles_of
+from .receipts import content_of, moment_of, number_of
+
+if TYPE_CHECKING:
+    from .declaration_callbacks import Replying
+
+_MOST = 1000  # replies of one callback
+_RECIPIENT = re.compile(r"[\w +.-]{1,30}")
+
+
+def replies_in(callback: Callback, now: datetime) -> list[Inbound]:
+    """The replies of a callback by the contract: one object, or a list of them under `replies`.
+
+    Raises ValueError, KeyError or TypeError if it cannot be read.
+    """
+    content = content_of(callback)
+    several = content.get("replies") if isinstance(content, dict) else content
+    singles = (several if isinstance(several, list) else [content])[:_MOST]
+    names = ("id", "phone", "text", "to", "at", "message_id")
+    return _known([_inbound(callback.gateway, one, [one.get(name) for name in names], now) for one in singles])
+
+
+def declared_replies(replying: Replying, callback: Callback, now: datetime) -> list[Inbound]:
+    """The replies of a callback, as the declaration says. Raises ValueError if it cannot be read."""
+    ways = (replying.id, replying.phone, replying.text, replying.to, replying.at, replying.message_id)
+    return _known(
+        [
+            _inbound(callback.gateway, one, [first_at(one, way) for way in ways], now)
+            for one in singles_of(replying, content_of(callback))
+        ]
+    )
+
+
+def reply_of_event(gateway: str, event: Mapping[str, Any], now: datetime) -> list[Inbound]:
+    """The reply in a message of AWS's two-way SMS. It has no time, and names the message before it by AWS's own id.
+
+    https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html
+    """
+    names = ("inboundMessageId", "originationNumber", "messageBody", "destinationNumber")
+    return _known([_inbound(gateway, event, [*(event[name] for name in names), None, None], now)])
+
+
+def _inbound(
+    gateway: str,
+    told: Any,
+    values: Sequence[object],
+    now: datetime,
+) -> Inbound | None:
+    """A reply; None if it has no number that a phone can have.
+
+    `values` are the gateway's id, the number of who wrote, the text, whom to, the time, and our id of the message that
+    is answered.
+    """
+    reference, phone, text, to, at, message_id = values
+    number = number_of(phone)
+    if not number or not isinstance(text, str | int | float):
+        return None
+    recipient = str(to) if isinstance(to, str | int) else ""
+    return Inbound(
+        gateway,
+        reference_of(reference, json.dumps(told, sort_keys=True, default=str)),
+        number,
+        plain(str(text)),
+        recipient if _RECIPIENT.fullmatch(recipient) else "",
+        moment_of(at, now),
+        str(message_id) if isinstance(message_id, str) else "",
+    )
+
+
+def _known(found: list[Inbound | None]) -> list[Inbound]:
+    return [one for one in found if one is not None]

@@ -1,0 +1,82 @@
+"""Replies of people, in the table of settings, where DynamoDB removes them when messages of their time go, too.
+
+One is three items of a transaction: what keeps it from being stored twice, its place in the list of all, and its place
+in the list of its client, if it has one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from pynamodb.transactions import TransactWrite
+
+from ..clock import Backoff
+from ..domain.replies import Keyword, Reply
+from .dynamodb import transact, translated
+from .models import SettingModel, Tables, from_ms, to_ms
+
+_ALL = "replies"
+_ONCE = "reply"
+
+
+class ReplyRepository:
+    """Keeps each reply once, for `retain`, for ever if that is nothing."""
+
+    def __init__(self, tables: Tables, backoff: Backoff, retain: timedelta) -> None:
+        self._model = tables.settings
+        self._connection = tables.connection
+        self._backoff = backoff
+        self._retain = retain
+
+    def add(self, reply: Reply) -> bool:
+        """Keep a reply; False if it is there already. Raises Unavailable."""
+        expires_at = to_ms(reply.received_at + self._retain) // 1000 if self._retain else None
+        lists = [_ALL, _scope(reply.client_id)] if reply.client_id else [_ALL]
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.save(
+                    self._model(f"{_ONCE}#{reply.reply_id}", _ONCE, expires_at=expires_at),
+                    condition=self._model.scope.does_not_exist(),
+                )
+                for scope in lists:
+                    transaction.save(self._model(scope, _name(reply), body=_body(reply), expires_at=expires_at))
+
+        with translated("replies"):
+            return not transact(self._backoff, run)
+
+    def page(self, client_id: str, before: str, limit: int, now: datetime) -> tuple[Sequence[Reply], str]:
+        """Up to `limit` replies, the newest first, those of a client if one is given; and where the next page begins.
+
+        `before` is where this one begins, "" at the start.
+        """
+        model = self._model
+        earlier = model.name < before if before else None
+        scope = _scope(client_id) if client_id else _ALL
+        with translated("replies"):
+            rows = list(model.query(scope, earlier, limit=limit + 1, scan_index_forward=False))
+        kept = [row for row in rows if not row.expires_at or row.expires_at > now.timestamp()]
+        return [_reply(row) for row in kept[:limit]], kept[limit - 1].name if len(kept) > limit else ""
+
+
+def _scope(client_id: str) -> str:
+    return f"{_ALL}#{client_id}"
+
+
+def _name(reply: Reply) -> str:
+    return f"{to_ms(reply.received_at):013d}#{reply.reply_id}"
+
+
+def _body(reply: Reply) -> str:
+    facts = asdict(reply) | {"at": to_ms(reply.at), "received_at": to_ms(reply.received_at)}
+    return json.dumps({name: value for name, value in facts.items() if value}, ensure_ascii=False)
+
+
+def _reply(row: SettingModel) -> Reply:
+    facts = {"text": "", "to": ""} | json.loads(row.body or "{}")
+    keyword = Keyword(facts["keyword"]) if "keyword" in facts else None
+    moments = {name: from_ms(facts[name]) for name in ("at", "received_at")}
+    return Reply(**facts | moments | {"keyword": keyword})
