@@ -15,10 +15,12 @@ from ..domain.faults import Fault
 from ..domain.file_samples import Reading
 from ..domain.import_columns import COLUMN_FIELDS, columns_told
 from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
+from ..web.exports import RejectedQuery, rejected_csv
 from ..web.fields import query_integer
 from ..web.imports import MOST_COLUMNS, Separator
 from ..web.paging import PageQuery
 from ..web.parsing import BYTES, CSV, MAX_CSV
+from ..web.request import Text
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, wrong
@@ -140,6 +142,12 @@ def start_import(request: PageRequest, import_id: str) -> Redirect:
     """Write what was checked."""
     request.services.imports.release(import_id)
     return Redirect(f"/admin/clients/imports/{import_id}")
+
+
+@pages.get("/admin/clients/imports/{import_id}/rejected")
+def export_rejected_rows(request: PageRequest, query: RejectedQuery, import_id: str) -> Text:
+    """The rejected rows as CSV, page by page; static/export.js makes one file of them."""
+    return rejected_csv(request, query, f"/admin/clients/imports/{import_id}/rejected", import_id, wrong)
 
 
 @pages.get("/admin/clients/imports/{import_id}/progress")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.errors import NotFound
-from ..web.exports import ClientExportQuery, MessageExportQuery, clients_csv, messages_csv
+from ..web.exports import ClientExportQuery, MessageExportQuery, RejectedQuery, clients_csv, messages_csv, rejected_csv
 from ..web.parsing import CSV
 from ..web.request import Request, Text
 from .routing import Header, Routes
@@ -28,3 +28,19 @@ def export_clients(request: Request, query: ClientExportQuery) -> Text:
 def export_messages(request: Request, query: MessageExportQuery) -> Text:
     """Get a page of a mailing's messages as CSV, in pages like the export of clients. A page may be short or empty."""
     return messages_csv(request, query, "/api/messages/export")
+
+
+@routes.route(
+    "GET",
+    "/api/clients/imports/{import_id}/rejected/export",
+    errors=(NotFound,),
+    produces=CSV,
+    answers=(_LINK, _NAME),
+)
+def export_rejected_rows(request: Request, query: RejectedQuery, import_id: str) -> Text:
+    """Get a page of the rejected rows of an import as CSV, as they stand in the file, with their numbers and problems.
+
+    Put right, they can be imported again: the columns `rejected_row` and `problem` are ignored then.
+    """
+    path = f"/api/clients/imports/{import_id}/rejected/export"
+    return rejected_csv(request, query, path, import_id, lambda error: error.message)

@@ -56,8 +56,9 @@ NAMES: Mapping[str, Sequence[str]] = {
 SUBSCRIBED, CHANNEL = "subscribed", "channel"
 COLUMN_FIELDS = (*CLIENT_FIELDS, SUBSCRIBED, CHANNEL)
 _SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
-# Of an export of ours; they say what was, not what is to be.
-IGNORED = frozenset({"id", "created at", "updated at"})
+# Of exports of ours; they say what was, not what is to be.
+REJECTED_COLUMNS = ("rejected_row", "problem")
+IGNORED = frozenset({"id", "created at", "updated at", "rejected row", "problem"})
 _MAX_NAME = 80  # characters that are told
 _MAX_HEADER = 50_000  # characters; an import keeps them in one item
 _CHANNEL = ("channeltype", "channel type")
@@ -87,6 +88,7 @@ class Columns:
     places: Mapping[str, int]
     subscribed: Sequence[int] = ()  # that say the opposite of opted_out
     channel: int | None = None
+    ignored: frozenset[int] = frozenset()  # of an export of ours
 
     @property
     def names(self) -> dict[str, str]:
@@ -100,7 +102,12 @@ class Columns:
     @property
     def left_out(self) -> list[str]:
         """The columns that no field is, but for those that an export of ours has besides."""
-        return [name[:_MAX_NAME] for name, field in self.names.items() if not field and _plain(name) not in IGNORED]
+        return [name[:_MAX_NAME] for name, field in self.names.items() if not field and not is_ignored(name)]
+
+    def is_blank(self, cells: Sequence[str]) -> bool:
+        """Whether nothing stands in a row but, at most, what an export of ours has said of it."""
+        said = (cell for place, cell in enumerate(cells) if place not in self.ignored)
+        return not any(cell.strip() for cell in said)
 
     def values(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field."""
@@ -185,7 +192,8 @@ def proposed(
     places = {field: place for place, field in fields.items() if field in NAMES}
     subscribed = [place for place, field in fields.items() if field == SUBSCRIBED]
     channel = next((place for place, field in fields.items() if field == CHANNEL), None)
-    return Columns(header, places, subscribed, channel), errors
+    ignored = frozenset(place for place, name in enumerate(header) if place not in fields and is_ignored(name))
+    return Columns(header, places, subscribed, channel, ignored), errors
 
 
 def _as_told(
@@ -202,6 +210,11 @@ def _as_told(
         elif field and all_there:
             errors.append(FieldError("column", Fault.NO_SUCH_COLUMN, {"name": repr(name[:_MAX_NAME])}))
     return fields, errors
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a column is one that an export of ours has besides a client's fields."""
+    return _plain(name) in IGNORED
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> int | None:

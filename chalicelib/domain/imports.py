@@ -24,6 +24,7 @@ MAX_ROWS = 200_000
 MOST_PARTS = 100
 MOST_ROWS_OF_A_FILE = 50_000_000
 _MAX_TOLD = 80  # characters of a cell that is told
+_MAX_KEPT, _MOST_KEPT = 500, 500  # characters of a cell, and cells of a row, that are kept of a rejected row
 _MAX_CELL = 200  # characters; no column has a longer value
 
 
@@ -41,6 +42,15 @@ class RowError:
     def message(self) -> str:
         """The sentence, in English."""
         return self.fault.sentence(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row as it stands in the file, as far as it could be read, and everything that is wrong with it."""
+
+    row: int
+    cells: Sequence[str]
+    errors: Sequence[RowError]
 
 
 class Mode(StrEnum):
@@ -92,6 +102,8 @@ class ClientFile:
     opt_outs: list[str] = field(default_factory=list)
     row_of: dict[str, int] = field(default_factory=dict)
     errors: list[RowError] = field(default_factory=list)
+    rejects: list[RejectedRow] = field(default_factory=list)
+    header: Sequence[str] = ()
     rows: int = 0
     rejected: int = 0
     other_channels: int = 0  # rows of addresses of mail or push, which Pinpoint has beside numbers
@@ -100,12 +112,13 @@ class ClientFile:
     separator: str = ""  # "" of JSON lines
     expected: Mapping[str, int] = field(default_factory=dict)  # what an import would do, if that was asked for
 
-    def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str]) -> None:
-        """Note what is wrong with a row."""
+    def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str], all_cells: Row) -> None:
+        """Note what is wrong with a row, by the fields in its cells, and what stands in all of them."""
         self.rejected += 1
-        for one in errors:
-            value = cells.get(one.field, "")[:_MAX_TOLD]
-            self.errors.append(RowError(row, one.field, one.fault, one.values, value))
+        told = [RowError(row, one.field, one.fault, one.values, cells.get(one.field, "")[:_MAX_TOLD]) for one in errors]
+        self.errors += told
+        kept = [cell[:_MAX_KEPT] for cell in all_cells[:_MOST_KEPT]] if isinstance(all_cells, list) else []
+        self.rejects.append(RejectedRow(row, kept, told))
 
 
 def read_clients(
@@ -126,10 +139,10 @@ def read_clients(
     lines = rows_of(text, separator) if separator else json_rows(text)
     # A later part of JSON lines may lack a field that the first one has.
     columns = columns_of(_header(lines), options.columns, all_there=not row_offset)
-    found = ClientFile(left_out=columns.left_out, columns=columns.names, separator=separator)
+    found = ClientFile(left_out=columns.left_out, columns=columns.names, separator=separator, header=columns.header)
     opted_out: dict[str, None] = {}
     for place, cells in lines:
-        if isinstance(cells, list) and is_blank(cells):
+        if isinstance(cells, list) and columns.is_blank(cells):
             continue
         if isinstance(cells, list) and columns.is_of_other_channel(cells):
             found.other_channels += 1
@@ -146,8 +159,8 @@ def read_clients(
             found.clients.append(client)
             found.given[client.phone_number] = given
         except Invalid as error:
-            found.reject(number, error.errors, columns.values(cells) if isinstance(cells, list) else {})
-    _leave_out(found, earlier(found.row_of))
+            found.reject(number, error.errors, columns.values(cells) if isinstance(cells, list) else {}, cells)
+    _leave_out(found, earlier(found.row_of), columns)
     _opt_out_all(found, opted_out)
     return found
 
@@ -188,15 +201,25 @@ def _read_row(
     return client, given | (OPTIONAL_FIELDS - {"opted_out"}) if options.mode is Mode.REPLACE else given
 
 
-def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
+def _leave_out(found: ClientFile, earlier: Mapping[str, int], columns: Columns) -> None:
     """Reject the rows whose numbers stand in earlier parts of the file."""
+    clients = {client.phone_number: client for client in found.clients} if earlier else {}
     for number, row in earlier.items():
         mine = found.row_of.pop(number)
         error = FieldError("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, {"row": row})
-        found.reject(mine, [error], {"phone_number": number})
+        found.reject(mine, [error], {"phone_number": number}, _cells_of(clients[number], found, columns))
     if earlier:
         found.clients = [client for client in found.clients if client.phone_number not in earlier]
         found.errors.sort(key=lambda error: error.row)
+        found.rejects.sort(key=lambda reject: reject.row)
+
+
+def _cells_of(client: Client, found: ClientFile, columns: Columns) -> list[str]:
+    """A row with the fields that it gave: what else it had is not known any more."""
+    given = found.given[client.phone_number] | {"phone_number"}
+    named = {place: name for name, place in columns.places.items() if name in given}
+    values = [str(getattr(client, named[place])) if place in named else "" for place in range(len(columns.header))]
+    return [value.lower() if value in ("True", "False") else value for value in values]
 
 
 def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:

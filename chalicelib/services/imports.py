@@ -6,10 +6,10 @@ import itertools
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ulid import ULID
 
@@ -17,7 +17,8 @@ from ..clock import SystemClock
 from ..domain.clients import ClientFields, kept_client
 from ..domain.errors import Conflict, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.imports import ClientFile, FilePart, ImportOptions, Mode, RowError, read_clients
+from ..domain.import_columns import is_ignored
+from ..domain.imports import ClientFile, FilePart, ImportOptions, Mode, RejectedRow, RowError, read_clients
 from ..domain.phone_numbers import check_country
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
@@ -32,6 +33,7 @@ from .imported_files import ImportedFile
 if TYPE_CHECKING:
     from ..domain.file_samples import Reading, Sample
 
+T = TypeVar("T")
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
 _AT_ONCE = 20  # unfinished imports that a tick looks at
@@ -131,12 +133,12 @@ class ImportService:
         from ..domain.file_samples import sample_of  # only a page needs it
 
         sample = sample_of(raw, how)
-        known = {} if how.columns is not None else self._mappings.find(username, sample.names)
+        known = {} if how.columns is not None else self._mappings.find(username, _own(sample.names))
         return sample_of(raw, replace(how, columns=known)) if known else sample
 
     def remember(self, username: str, started: Import, told: Mapping[str, str]) -> None:
         """Keep what a user told of the columns, for the next file with the same ones."""
-        self._mappings.keep(username, list(started.columns), told, self._clock.now())
+        self._mappings.keep(username, _own(started.columns), told, self._clock.now())
 
     def _read(self, text: str, options: ImportOptions, part: FilePart) -> tuple[ImportOptions, FilePart, ClientFile]:
         """A file's clients, and what holds for it."""
@@ -188,24 +190,16 @@ class ImportService:
     def rejected(self, import_id: str, cursor: str, limit: int) -> tuple[int, list[RowError], str]:
         """How many errors the file had, up to `limit` of them after a place, and the next place, "" at the end."""
         parts = self.file(import_id).parts
-        place = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([0-9]{1,4})", cursor or "0:0:0")
-        if not place:
-            raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
-        part, page, start = map(int, place.groups())
-        errors: list[RowError] = []
-        while part < len(parts) and len(errors) < limit:
-            some = self._imports.report(parts[part].import_id, page)
-            end = start + limit - len(errors)
-            errors += some[start:end]
-            if end < len(some):
-                start = end
-            elif some:
-                page, start = page + 1, 0
-            else:
-                part, page, start = part + 1, 0, 0
+        errors, (part, page, start) = _some(parts, cursor, limit, self._imports.report)
         total = sum(one.errors for one in parts)
         done = sum(one.errors for one in parts[:part]) + page * REPORTED + start
         return total, errors, f"{part}:{page}:{start}" if done < total else ""
+
+    def rejects(self, import_id: str, cursor: str, limit: int) -> tuple[Sequence[str], list[RejectedRow], str]:
+        """The header of a file, up to `limit` of its rejected rows after a place, and the next place, "" at the end."""
+        parts = self.file(import_id).parts
+        rows, (part, page, start) = _some(parts, cursor, limit, self._imports.rejects)
+        return parts[0].header, rows, f"{part}:{page}:{start}" if part < len(parts) else ""
 
     def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
         """Write chunk after chunk until the deadline; another unit continues from there."""
@@ -243,3 +237,33 @@ class ImportService:
         """Continue unfinished imports. A unit does nothing if another one is at work."""
         for import_id in self._imports.open(_AT_ONCE):
             self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])
+
+
+def _own(names: Iterable[str]) -> list[str]:
+    """The columns without those that an export of ours adds: rejected rows are the same kind of file."""
+    return [name for name in names if not is_ignored(name)]
+
+
+def _some(
+    parts: Sequence[Import], cursor: str, limit: int, read: Callable[[str, int], list[T]]
+) -> tuple[list[T], tuple[int, int, int]]:
+    """Up to `limit` entries of the pages that `read` knows of a file's parts, and the place after them.
+
+    Raises Malformed if the cursor is no place.
+    """
+    place = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([0-9]{1,4})", cursor or "0:0:0")
+    if not place:
+        raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
+    part, page, start = map(int, place.groups())
+    found: list[T] = []
+    while part < len(parts) and len(found) < limit:
+        some = read(parts[part].import_id, page)
+        end = start + limit - len(found)
+        found += some[start:end]
+        if end < len(some):
+            start = end
+        elif some:
+            page, start = page + 1, 0
+        else:
+            part, page, start = part + 1, 0, 0
+    return found, (part, page, start)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
 from ..domain.faults import Fault
-from ..domain.imports import RowError
+from ..domain.imports import RejectedRow, RowError
 
 T = TypeVar("T")
 
@@ -21,6 +21,21 @@ def parts_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """The items in lists of so many."""
     rest = iter(items)
     while part := list(islice(rest, size)):
+        yield part
+
+
+def parts_by_size(rows: Iterable[list[Any]], most_rows: int, most_characters: int) -> Iterator[list[list[Any]]]:
+    """The rows in lists of at most so many rows, and of so many characters unless one alone has more."""
+    part: list[list[Any]] = []
+    size = 0
+    for row in rows:
+        length = len(json.dumps(row, ensure_ascii=False).encode())
+        if part and (len(part) >= most_rows or size + length > most_characters):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += length
+    if part:
         yield part
 
 
@@ -68,3 +83,13 @@ def row_error(row: int, field: str, told: str) -> RowError:
     if fault is None:
         return RowError(row, field, Fault.AS_TOLD, {"text": told})
     return RowError(row, field, fault, stored["values"], stored.get("value", ""))
+
+
+def reject_cells(one: RejectedRow) -> list[Any]:
+    """A rejected row, and what is wrong with it."""
+    return [one.row, list(one.cells), [error_cells(error) for error in one.errors]]
+
+
+def rejected_row(row: int, cells: list[str], errors: list[list[Any]]) -> RejectedRow:
+    """What was kept of a rejected row."""
+    return RejectedRow(row, cells, [row_error(*error) for error in errors])

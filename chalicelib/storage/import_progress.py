@@ -38,6 +38,7 @@ class Import:
     encoding: str = ""
     separator: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
+    header: Sequence[str] = ()
     held: bool = False  # until somebody who has seen what would become of it starts it
     expected: Mapping[str, int] = field(default_factory=dict)  # the counts of one that is, or was, held
 

@@ -15,7 +15,7 @@ from ..clock import Backoff
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
-from ..domain.imports import ClientFile, FilePart, ImportOptions, RowError
+from ..domain.imports import ClientFile, FilePart, ImportOptions, RejectedRow, RowError
 from .client_upserts import Also
 from .dynamodb import transact, translated, was_refused
 from .import_items import (
@@ -24,7 +24,10 @@ from .import_items import (
     error_cells,
     opt_out_cells,
     packed,
+    parts_by_size,
     parts_of,
+    reject_cells,
+    rejected_row,
     row_error,
     unpacked,
 )
@@ -35,6 +38,7 @@ from .segments import Change
 
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
 REPORTED = 1_000  # errors in one item, and in one page of the report
+_MAX_REJECTS = 200_000  # bytes of rejected rows in one item, before they are compressed
 _OPEN = "imports"
 _ALL = "imports-of-a-week"  # the first parts of files
 _PROGRESS = "progress"
@@ -67,6 +71,7 @@ class ImportRepository:
         opt_outs = [[opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]
         chunks += opt_outs
         reports = [[error_cells(one) for one in part] for part in parts_of(file.errors, REPORTED)]
+        rejects = list(parts_by_size(map(reject_cells, file.rejects), REPORTED, _MAX_REJECTS))
         new = Import(
             import_id=import_id,
             created_at=now,
@@ -88,6 +93,7 @@ class ImportRepository:
             encoding=options.encoding,
             separator=file.separator,
             columns=file.columns,
+            header=file.header,
             held=options.hold and bool(chunks),
             expected=file.expected,
         )
@@ -95,7 +101,7 @@ class ImportRepository:
         scope = _scope(import_id)
         with translated("imports"):
             with self._model.batch_write() as batch:
-                for kind, parts in (("chunk", chunks), ("report", reports)):
+                for kind, parts in (("chunk", chunks), ("report", reports), ("rejects", rejects)):
                     for number, rows in enumerate(parts):
                         batch.save(self._model(scope, _part(kind, number), content=packed(rows), expires_at=expires_at))
             facts = {name: getattr(new, name) for name in FACTS}
@@ -214,6 +220,11 @@ class ImportRepository:
         """A page of what was rejected; empty after the last."""
         row = self._row(import_id, _part("report", page))
         return [row_error(*cells) for cells in unpacked(row.content)] if row and row.content else []
+
+    def rejects(self, import_id: str, page: int) -> list[RejectedRow]:
+        """A page of the rejected rows as they stand in the file; empty after the last."""
+        row = self._row(import_id, _part("rejects", page))
+        return [rejected_row(*cells) for cells in unpacked(row.content)] if row and row.content else []
 
     def latest(self, before: str, limit: int) -> Sequence[str]:
         """Ids of up to `limit` imports, the latest first, that began before another; "" for all."""

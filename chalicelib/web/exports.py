@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -12,6 +13,8 @@ from pydantic import BeforeValidator, Field, StrictStr
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.deliveries import word_of
+from ..domain.import_columns import REJECTED_COLUMNS
+from ..domain.imports import RowError
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..wording import reason_text
@@ -59,6 +62,12 @@ class MessageExportQuery(PageQuery):
     status: MessageStatus | None = None
 
 
+class RejectedQuery(PageQuery):
+    """How many rejected rows are wanted, at most."""
+
+    limit: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=1_000)] = 500  # a row may have 10 KB
+
+
 def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
     """A page of clients, which leads to the next one at this path."""
     clients, after = request.services.clients.list(query.segment(), query.place(), query.limit)
@@ -71,6 +80,29 @@ def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text
     now = request.services.clock.now()
     cells = (_message_cells(message, now) for message in found.rows)
     return _page(request, query, path, "messages", _MESSAGE_COLUMNS, cells, found.cursor)
+
+
+def rejected_csv(
+    request: Request, query: RejectedQuery, path: str, import_id: str, told: Callable[[RowError], str]
+) -> Text:
+    """A page of an import's rejected rows, which leads to the next one at this path; `told` words what is wrong."""
+    header, rejected, after = request.services.imports.rejects(import_id, query.place(), query.limit)
+    # Those of an earlier such file are not written twice.
+    own = [place for place, name in enumerate(header) if name not in REJECTED_COLUMNS]
+    columns = [*REJECTED_COLUMNS, *(header[place] for place in own)]
+    cells = (
+        [
+            str(one.row),
+            guarded("; ".join(f"{error.field} {told(error)}" for error in one.errors)),
+            *(_as_it_was(one.cells[place]) if place < len(one.cells) else "" for place in own),
+        ]
+        for one in rejected
+    )
+    return _page(request, query, path, "rejected", columns, cells, after)
+
+
+def _as_it_was(cell: str) -> str:
+    return cell if re.fullmatch(r"\+?[0-9]*", cell) else guarded(cell)
 
 
 def _page(

@@ -7,7 +7,7 @@ const percent = new Intl.NumberFormat(language, { style: "percent" });
 async function download(link, tell) {
   const pages = [];
   let rows = 0;
-  for (let next = `${link.href}${link.href.includes("?") ? "&" : "?"}limit=5000`; next; ) {
+  for (let next = `${link.href}${link.href.includes("?") ? "&" : "?"}limit=${link.dataset.limit ?? 5000}`; next; ) {
     const answer = await fetch(next);
     if (!answer.ok || !answer.headers.get("Content-Type").startsWith("text/csv")) throw new Error("no CSV");
     const page = await answer.text();

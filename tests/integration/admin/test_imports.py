@@ -149,6 +149,21 @@ def test_a_part_that_never_came_is_told_and_nothing_is_imported(campaign: Campai
     assert [row[0], row[1], *row[3:]] == ["half.csv", "finished", "admin", "2", "2", "0"]
 
 
+def test_rejected_rows_are_downloaded_in_the_language_of_the_page(browser: Browser) -> None:
+    """Expects a button, and a file with what is wrong; there is none where nothing was rejected."""
+    path = begun(browser, HEADER + "12,vip\n")
+    assert f'href="{path}/rejected" data-download="rejected.csv"' in browser.get(path).text
+    browser.post("/admin/preferences", {"language": "ru"})
+    answer = browser.get(f"{path}/rejected")
+    assert answer.headers["content-type"].startswith("text/csv")
+    header, row = answer.text.splitlines()
+    assert header == "rejected_row,problem,phone_number,tag"
+    assert row.startswith('2,"phone_number должен')
+    assert row.endswith(",12,vip")
+    fine = begun(browser, HEADER + "+79161234567,vip\n")
+    assert "/rejected" not in browser.get(fine).text
+
+
 def test_imports_that_there_are_none_of_are_told(browser: Browser) -> None:
     """Expects the way to the first one."""
     assert "Nothing was imported in the last week." in text_of(browser.get("/admin/clients/imports"))

@@ -354,6 +354,48 @@ def test_imports_are_listed_with_who_and_when_and_the_files_name(campaign: Campa
     assert [large[name] for name in counts] == [2, 2, 3, 2, "incomplete"]
 
 
+def test_rejected_rows_can_be_put_right_and_imported_again(campaign: Campaign) -> None:
+    """Expects each as it stands in the file, with its number and what is wrong, over parts and pages."""
+    text = 'Name;Mobile;Tag\r\n"Ann;a";12;=1+1\r\nBob;+79160000001;vip\r\n;;\r\nCid;+79160000001;vip\r\n'
+    query = {"parts": "2", "file_name": "x.csv"}
+    first = _upload(campaign.api, text, query=query).json["id"]
+    part = 'Name;Mobile;Tag\r\nDan;+79160000001;late\r\nEve;13;\r\nFay;+79160000009;"open\r\nnot read;1;2\r\n'
+    assert _upload(campaign.api, part, query={"part_of": first, "row_offset": "4"}).status == 201
+    campaign.world.run_for(30)
+    path = f"/api/clients/imports/{first}/rejected/export/"
+    rows = _exported(campaign.api, path, limit=2)
+    assert rows == _exported(campaign.api, path)
+    assert [[row[name] for name in ("rejected_row", "Name", "Mobile", "Tag")] for row in rows] == [
+        ["2", "Ann;a", "12", "'=1+1"],
+        ["5", "Cid", "+79160000001", "vip"],
+        ["6", "", "+79160000001", "late"],
+        ["7", "Eve", "13", ""],
+        ["8", "", "", ""],
+    ]
+    assert rows[0]["problem"].startswith("phone_number ")
+    assert "quotation mark" in rows[4]["problem"]
+    corrected = campaign.api.get(path).text.replace(",12,", ",+79160000002,").replace(",13,", ",+79160000003,")
+    found = _imported(campaign, corrected)
+    assert [found[name] for name in ("rows", "created", "rejected", "left_out")] == [4, 2, 1, ["Name"]]
+    assert _clients(campaign.api)["+79160000002"]["tag"] == "=1+1"
+    (again,) = _exported(campaign.api, f"/api/clients/imports/{found['id']}/rejected/export")
+    assert list(again) == ["rejected_row", "problem", "Name", "Mobile", "Tag"]
+    assert campaign.api.get("/api/clients/imports/nothing/rejected/export").status == 404
+    assert campaign.api.get(path, query={"cursor": "x"}).status == 400
+
+
+def test_many_wide_rejected_rows_fit_their_items(campaign: Campaign) -> None:
+    """Expects them all to be kept: a row's cells are cut, and an item has as many rows as it can hold."""
+    header = "phone_number," + ",".join(f"c{n}" for n in range(40))
+    lines = [f"{n}," + ",".join(f"{n * 7919 + cell}" * 20 for cell in range(40)) for n in range(200)]
+    lines.append("1," + "x" * 100_000)
+    found = _upload(campaign.api, "\n".join([header, *lines])).json
+    rows = _exported(campaign.api, f"/api/clients/imports/{found['id']}/rejected/export")
+    assert [row["phone_number"] for row in rows] == [*map(str, range(200)), "1"]
+    assert rows[7]["c39"] == lines[7].split(",")[-1]
+    assert rows[-1]["c0"] == "x" * 500
+
+
 # -- exporting
 
 
