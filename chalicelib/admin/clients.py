@@ -32,6 +32,7 @@ from .texts import _
 
 pages = Pages()
 _TAGS = 12  # that are offered
+_REPLIES = 5  # on a client's page
 _EXCERPT = 120  # characters of a mailing's text
 
 
@@ -132,9 +133,17 @@ def show_client(request: PageRequest, query: PageQuery, client_id: str) -> Page:
         raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
     values = {"history": [Sent(*entry) for entry in history.entries], "next": query.following(history.cursor)}
     clock: datetime | None = request.now.astimezone(zone(client.timezone)) if client else None
+    replies = request.services.replies().latest_of(client_id, _REPLIES) if request.services.receipt_links.on else []
     return Page(
         "clients/client.html",
-        {**values, "client": client, "client_id": client_id, "first": not query.cursor, "clock_there": clock},
+        {
+            **values,
+            "client": client,
+            "client_id": client_id,
+            "first": not query.cursor,
+            "clock_there": clock,
+            "replies": replies,
+        },
     )
 
 

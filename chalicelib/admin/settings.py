@@ -49,6 +49,7 @@ def _page(request: PageRequest, query: SettingsQuery, trial: Trial | None = None
         "gateway": gateway or request.services.gateways.names[0],
         "gateways": request.services.gateways.names,
         "key": secrets.token_hex(16),
+        "reply_url": _reply_url(request, gateway or request.services.gateways.names[0]),
     }
     return Page("settings/page.html", {**values, "max_rate": MAX_RATE, "first": not query.cursor, **_report(request)})
 
@@ -115,6 +116,11 @@ def send_report(request: PageRequest) -> Redirect:
 def _gateway(request: PageRequest) -> str | None:
     """The gateway that a form is for, if there are several."""
     return request.form.text("gateway") or None
+
+
+def _reply_url(request: PageRequest, gateway: str) -> str:
+    """Where the gateway is to tell what people write back; it holds a secret, which is for administrators."""
+    return request.services.receipt_links.reply_url(gateway) if request.is_admin else ""
 
 
 def _control(request: PageRequest) -> GatewayControlService:

@@ -1,0 +1,65 @@
+"""/admin/replies: what people write back, on a page of its own, on their client's, and the address for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.domain.users import Role
+from tests.support.api import PASSWORD
+from tests.support.browsing import Browser, text_of
+from tests.support.campaign import Campaign, new_campaign
+from tests.support.receipts import write_back
+
+WORKERS = {"tick": 1, "dispatcher": 1, "sender": 1, "receiver": 1}
+STRANGER = "+447700900123"
+
+
+@pytest.fixture
+def campaign() -> Iterator[Campaign]:
+    with new_campaign(workers_of=WORKERS, gateway_receipts=True, public_url="https://service.example") as made:
+        made.world.services.accounts.create("operator", PASSWORD, Role.OPERATOR)
+        yield made
+
+
+def _browser(campaign: Campaign, role: Role = Role.ADMIN) -> Browser:
+    made = Browser(campaign.api)
+    made.sign_in(role)
+    return made
+
+
+def _write(campaign: Campaign, phone: str, text: str, **more: str) -> None:
+    write_back(campaign.world, {"phone": phone, "text": text, "to": "+12125550101", **more})
+    campaign.world.run_for(20)
+
+
+def test_replies_stand_on_their_page_and_on_their_clients(campaign: Campaign) -> None:
+    browser = _browser(campaign)
+    assert "There are no replies yet." in browser.get("/admin/replies").text
+    (client,) = campaign.add_clients(1, phone_number="+79161234567")
+    _write(campaign, "+79161234567", "stop")
+    _write(campaign, STRANGER, "<b>Who</b> is this?")
+    page = browser.get("/admin/replies")
+    shown = text_of(page)
+    assert shown.index("<b>Who</b> is this?") < shown.index("STOP")  # the newest first
+    assert "&lt;b&gt;Who" in page.text
+    assert "+79161234567" not in page.text  # numbers are masked
+    assert STRANGER not in page.text
+    assert f"/admin/clients/{client}" in page.text
+    only = text_of(browser.get(f"/admin/replies?client={client}"))
+    assert "STOP" in only
+    assert "is this?" not in only
+    assert "STOP" in text_of(browser.get(f"/admin/clients/{client}"))
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.OPERATOR])
+def test_the_address_with_its_secret_is_for_administrators(campaign: Campaign, role: Role) -> None:
+    url = campaign.world.services.receipt_links.reply_url("default")
+    assert url.startswith("https://service.example/gateway/replies/default/")
+    page = _browser(campaign, role).get("/admin/settings").text
+    assert (url in page) == (role is Role.ADMIN)
+
+
+def test_where_they_are_off_the_page_says_so(browser: Browser) -> None:
+    assert "GATEWAY_RECEIPTS" in browser.get("/admin/replies").text
