@@ -63,6 +63,16 @@ def played_receipt(phone_number: str) -> dict[str, Any] | None:
     return RECEIPTS.get(ending if len(ending) == 3 else "", {"status": "delivered"})
 
 
+# What is written back from these numbers, once a message was accepted.
+REPLIES = {"011": "STOP", "012": "Thanks, I will come. Is there parking?"}
+
+
+def played_reply(phone_number: str) -> str:
+    """What is written back from a number, "" for nothing."""
+    ending = phone_number.removeprefix(_PLAYING)
+    return REPLIES.get(ending, "") if ending != phone_number else ""
+
+
 class SandboxGateway:
     """Accepts what no number of a play says otherwise of; it recognises ids, and can be asked."""
 
