@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 from pydantic import Field, StrictStr
 
+from ..domain.attributes import PREFIX, Value, value_of, word_of
 from ..domain.clients import (
     MAX_TAG_LENGTH,
     OPTIONAL_FIELDS,
@@ -28,11 +31,12 @@ from ..web.request import Text
 from .forms import Form
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
-from .texts import _
+from .texts import _, wrong
 
 pages = Pages()
 _TAGS = 12  # that are offered
 _REPLIES = 5  # on a client's page
+_MAX_LINE = 80  # characters that are told
 _EXCERPT = 120  # characters of a mailing's text
 
 
@@ -111,13 +115,14 @@ def find_client(request: PageRequest) -> Redirect:
 @pages.get("/admin/clients/new")
 def new_client(request: PageRequest) -> Page:
     """Ask for a new client."""
-    return Page("clients/edit.html", {"client": None, "zone": request.zone_name, "operator": ""})
+    return Page("clients/edit.html", {"client": None, "zone": request.zone_name, "operator": "", "attributes": ""})
 
 
 @pages.post("/admin/clients/new", shows=new_client)
 def create_client(request: PageRequest) -> Redirect:
     """Add a client."""
-    client = request.services.clients.create(_entered(request.form))
+    with _of_the_form():
+        client = request.services.clients.create(_entered(request.form))
     return Redirect(f"/admin/clients/{client.client_id}", flash=_("The client was added."))
 
 
@@ -153,13 +158,16 @@ def edit_client(request: PageRequest, client_id: str) -> Page:
     client = request.services.clients.get(client_id)
     # An operator that came from the number goes with it, when the number changes.
     operator = "" if client.operator == operator_of(client.phone_number) else client.operator
-    return Page("clients/edit.html", {"client": client, "zone": client.timezone, "operator": operator})
+    attributes = "\n".join(f"{name}: {word_of(value)}" for name, value in client.attributes.items())
+    values = {"client": client, "zone": client.timezone, "operator": operator, "attributes": attributes}
+    return Page("clients/edit.html", values)
 
 
 @pages.post("/admin/clients/{client_id}/edit", shows=edit_client)
 def change_client(request: PageRequest, client_id: str) -> Redirect:
     """Set all fields."""
-    request.services.clients.change(client_id, _entered(request.form))
+    with _of_the_form():
+        request.services.clients.change(client_id, _entered(request.form))
     return Redirect(f"/admin/clients/{client_id}", flash=_("Changes saved."))
 
 
@@ -206,4 +214,33 @@ def _entered(form: Form) -> ClientFields:
     for one in fields(ClientFields):
         if one.name in OPTIONAL_FIELDS:
             values[one.name] = form.flag(one.name) if one.default is False else form.text(one.name) or one.default
+    values["attributes"] = _entered_attributes(form)
     return form.into(ClientBody, values).fields()
+
+
+def _entered_attributes(form: Form) -> dict[str, Value]:
+    """The attributes that stand in the form, one to a line. Raises Invalid if a line is none."""
+    values: dict[str, Value] = {}
+    for line in form.text("attributes").splitlines():
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if line.strip():
+            if not colon or not name or not value:
+                raise Invalid.of("attributes", Fault.ATTRIBUTE_LINE, line=line.strip()[:_MAX_LINE])
+            values[name] = value_of(value)
+    return values
+
+
+@contextmanager
+def _of_the_form() -> Iterator[None]:
+    """Tell what is wrong with an attribute at the field that all of them have."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(*map(_at_the_field, error.errors)) from error
+
+
+def _at_the_field(error: FieldError) -> FieldError:
+    name = error.field.removeprefix(PREFIX)
+    if name == error.field:
+        return error
+    return FieldError("attributes", Fault.AS_TOLD, {"text": f"{name}: {wrong(error)}"})

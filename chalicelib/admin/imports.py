@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
+from ..domain.attributes import attribute_for
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.file_samples import Reading
@@ -95,6 +96,7 @@ def look_at_file(request: PageRequest, query: LookQuery) -> Page:
         return Page("clients/look.html", {"problem": _about_the_file(error)}, status=422)
     separators = {",": _("comma"), ";": _("semicolon"), "\t": _("tab"), "|": _("vertical bar")}
     values = {"sample": sample, "encodings": ENCODINGS, "separators": separators, "fields": ("", *COLUMN_FIELDS)}
+    values["attribute_for"] = attribute_for
     return Page("clients/look.html", values)
 
 

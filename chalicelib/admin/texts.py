@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import wording
+from ..domain.attributes import PREFIX
 from ..domain.errors import FieldError, Invalid, ServiceError
 from ..domain.faults import Fault
 from ..domain.gateway_control import GatewayChange, GatewayControl
@@ -161,11 +162,14 @@ def worker_name(name: str) -> str:
 
 def field_name(name: str) -> str:
     """The label of a field, for the list of what is wrong."""
+    if name.startswith(PREFIX):
+        return _("Attribute %(name)s") % {"name": name.removeprefix(PREFIX)}
     return {
         "phone_number": _("Phone number"),
         "operator": _("Operator"),
         "tag": _("Tag"),
         "timezone": _("Time zone"),
+        "attributes": _("Attributes"),
         "opted_out": _("Opted out"),
         "subscribed": _("Subscribed (the opposite of opted out)"),
         "channel": _("Kind of address (only SMS is imported)"),

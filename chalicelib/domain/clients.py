@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from .attributes import NONE as NO_ATTRIBUTES
+from .attributes import PREFIX, Attributes, Value, attributes_of
 from .errors import FieldError, Invalid
 from .faults import Fault
 from .phone_numbers import normalize_phone
@@ -22,6 +25,7 @@ MAX_TAG_LENGTH = 64
 LOST_AT_MOST = 3
 LOST_WITHIN = timedelta(days=90)
 
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
 _OPERATOR = re.compile(r"[0-9]{3}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 MOST_GENERATIONS = 100  # of ids of one number; one more for each time that somebody changed to it
@@ -42,6 +46,8 @@ class ClientFields:
     tag: str = ""
     timezone: str = "UTC"
     opted_out: bool = False
+    language: str = ""  # as BCP 47 has it in short, such as ru or pt-BR; "" if it is not known
+    attributes: Mapping[str, Value] = NO_ATTRIBUTES
 
 
 CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
@@ -61,6 +67,7 @@ class Client(ClientFields):
     """One entry of the directory. `operator` is the 3-digit code, or "" if it is not known."""
 
     operator: str = ""
+    attributes: Attributes = NO_ATTRIBUTES
     client_id: str = ""  # until they are added, for it is not made of the number alone
     created_at: datetime
     updated_at: datetime
@@ -110,9 +117,14 @@ class Client(ClientFields):
 def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_opt_in: bool) -> Client:
     """An existing client with the fields that a row sets; the others stay.
 
+    `given` names each field that is set, or single attributes as `attributes.first_name`; if those would be too many or
+    too large together with the client's others, the client's stay as they were.
     Nobody is opted in unless that is allowed, and nobody who was changed after the file came: that was the later word.
     """
     kept = {name: getattr(old, name) for name in OPTIONAL_FIELDS - given}
+    if "attributes" not in given and any(name.startswith(PREFIX) for name in given):
+        together = row.attributes.over(old.attributes)
+        kept["attributes"] = old.attributes if together.fault else together
     if old.opted_out and not (allow_opt_in and old.updated_at <= row.updated_at):
         kept["opted_out"] = True
     return replace(row.in_place_of(old), **kept)
@@ -122,13 +134,16 @@ def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_op
 class Contact:
     """What is needed to reach a client: their number now, the clock they live by, and whether they want to be.
 
-    `unreachable` says that too much was lost on the way to that number.
+    `unreachable` says that too much was lost on the way to that number. Language and attributes are there only if they
+    were asked for.
     """
 
     phone_number: str
     timezone: str
     opted_out: bool
     unreachable: bool = False
+    language: str = ""
+    attributes: Attributes = NO_ATTRIBUTES
 
 
 def masked_phone(phone_number: str) -> str:
@@ -215,6 +230,15 @@ def check_timezone(name: str, field: str = "timezone") -> str:
     return name
 
 
+def check_language(text: str, field: str = "language") -> str:
+    """The code of a language in its usual form, such as pt-BR for pt_br. Raises Invalid if it is no such code."""
+    found = _LANGUAGE.fullmatch(text.strip())
+    if not found:
+        raise Invalid.of(field, Fault.LANGUAGE)
+    language, script, region = (part or "" for part in found.groups())
+    return "-".join(part for part in (language.lower(), script.title(), region.upper()) if part)
+
+
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
     """The time zone with this name."""
@@ -222,11 +246,14 @@ def zone(name: str) -> ZoneInfo:
 
 
 # The rule of each field that has one, which answers the value as it is kept.
-_RULES: Mapping[str, Callable[[str], str]] = {
+_RULES: Mapping[str, Callable[[Any], object]] = {
     "operator": check_operator,
     "tag": check_tag,
     "timezone": check_timezone,
+    "language": check_language,
+    "attributes": attributes_of,
 }
+_MAY_BE_EMPTY = ("operator", "language")
 
 
 def new_client(given: ClientFields, now: datetime, country: str = "", stored: str = "") -> Client:
@@ -239,7 +266,7 @@ def new_client(given: ClientFields, now: datetime, country: str = "", stored: st
     errors: list[FieldError] = []
     rules = {"phone_number": lambda text: text if text and text == stored else normalize_phone(text, country), **_RULES}
     for name, rule in rules.items():
-        if name == "operator" and not values[name]:
+        if name in _MAY_BE_EMPTY and not values[name]:
             continue
         try:
             values[name] = rule(values[name])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .attributes import PREFIX, column_attribute
 from .clients import CLIENT_FIELDS
 from .errors import FieldError, Invalid
 from .faults import Fault
@@ -40,6 +41,7 @@ NAMES: Mapping[str, Sequence[str]] = {
     ),
     "operator": ("operator", "оператор", "код оператора"),
     "tag": ("tag", "тег", "метка"),
+    "language": ("language", "demographic locale", "язык", "sprache", "idioma", "langue"),
     "timezone": ("timezone", "time zone", "timezone id", "demographic timezone", "tz", "часовой пояс", "zeitzone"),
     "opted_out": (
         "opted out",
@@ -54,7 +56,7 @@ NAMES: Mapping[str, Sequence[str]] = {
 }
 # A column that says the opposite of opted_out, and Pinpoint's that says what kind of address a row has.
 SUBSCRIBED, CHANNEL = "subscribed", "channel"
-COLUMN_FIELDS = (*CLIENT_FIELDS, SUBSCRIBED, CHANNEL)
+COLUMN_FIELDS = (*NAMES, SUBSCRIBED, CHANNEL)
 _SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
 # Of exports of ours; they say what was, not what is to be.
 REJECTED_COLUMNS = ("rejected_row", "problem")
@@ -89,11 +91,14 @@ class Columns:
     subscribed: Sequence[int] = ()  # that say the opposite of opted_out
     channel: int | None = None
     ignored: frozenset[int] = frozenset()  # of an export of ours
+    repeated: Sequence[tuple[str, int]] = ()  # further columns of an attribute
 
     @property
     def names(self) -> dict[str, str]:
         """By the name of each column, as the file has it, its field, or "" if it is left out."""
-        used = {place: field for field, place in self.places.items()} | dict.fromkeys(self.subscribed, SUBSCRIBED)
+        used = {place: field for field, place in (*self.places.items(), *self.repeated)} | dict.fromkeys(
+            self.subscribed, SUBSCRIBED
+        )
         if self.channel is not None:
             used[self.channel] = CHANNEL
         named = [(name, used.get(place, "")) for place, name in enumerate(self.header) if name]
@@ -111,7 +116,11 @@ class Columns:
 
     def values(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field."""
-        return {field: cells[place] for field, place in self.places.items() if place < len(cells)}
+        values = {field: cells[place] for field, place in self.places.items() if place < len(cells)}
+        for field, place in self.repeated:
+            if place < len(cells) and cells[place].strip():
+                values[field] = ", ".join(cell for cell in (values.get(field, ""), cells[place]) if cell.strip())
+        return values
 
     def is_of_other_channel(self, cells: Sequence[str]) -> bool:
         """Whether a row of Pinpoint is no phone number, but an address of mail or push."""
@@ -147,9 +156,10 @@ def columns_told(texts: Sequence[str]) -> dict[str, str]:
         field, colon, name = text.partition(":")
         if not colon or not name.strip():
             raise Invalid.of("column", Fault.COLUMN_RULE)
-        if field and field not in COLUMN_FIELDS:
+        attribute = column_attribute(field) if field.startswith(PREFIX) else ""
+        if field and field not in COLUMN_FIELDS and not attribute:
             raise Invalid.of("column", Fault.NOT_A_CHOICE, allowed=", ".join(COLUMN_FIELDS))
-        told[name.strip()] = field
+        told[name.strip()] = PREFIX + attribute if attribute else field
     return told
 
 
@@ -161,7 +171,7 @@ def columns_of(header: Sequence[str], told: Mapping[str, str] | None = None, *, 
     """
     columns, errors = proposed(header, told or {}, all_there=all_there)
     if "phone_number" not in columns.places:
-        errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(CLIENT_FIELDS)}))
+        errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(NAMES)}))
     if errors:
         raise Invalid(*errors)
     return columns
@@ -189,11 +199,20 @@ def proposed(
         if place is not None and field not in fields.values():
             fields[place] = field
     fields |= {place: SUBSCRIBED for place, name in enumerate(free) if name in _SUBSCRIBED}
-    places = {field: place for place, field in fields.items() if field in NAMES}
+    for place, name in enumerate(header):
+        if place not in fields and column_attribute(name):
+            fields[place] = PREFIX + column_attribute(name)
+    repeated: list[tuple[str, int]] = []
+    places: dict[str, int] = {}
+    for place, field in sorted(fields.items()):
+        if field.startswith(PREFIX) and field in places:
+            repeated.append((field, place))
+        elif field in NAMES or field.startswith(PREFIX):
+            places[field] = place
     subscribed = [place for place, field in fields.items() if field == SUBSCRIBED]
     channel = next((place for place, field in fields.items() if field == CHANNEL), None)
     ignored = frozenset(place for place, name in enumerate(header) if place not in fields and is_ignored(name))
-    return Columns(header, places, subscribed, channel, ignored), errors
+    return Columns(header, places, subscribed, channel, ignored, repeated), errors
 
 
 def _as_told(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from .attributes import PREFIX, value_of
 from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client
 from .csv_cells import unguarded
 from .csv_rows import Row, is_blank, rows_of, separator_of
@@ -112,6 +113,12 @@ class ClientFile:
     separator: str = ""  # "" of JSON lines
     expected: Mapping[str, int] = field(default_factory=dict)  # what an import would do, if that was asked for
 
+    @property
+    def attribute_names(self) -> set[str]:
+        """The attributes that any row sets."""
+        distinct = frozenset().union(*set(self.given.values()))
+        return {name.removeprefix(PREFIX) for name in distinct if name.startswith(PREFIX)}
+
     def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str], all_cells: Row) -> None:
         """Note what is wrong with a row, by the fields in its cells, and what stands in all of them."""
         self.rejected += 1
@@ -174,7 +181,11 @@ def _read_row(
     """
     if isinstance(cells, FieldError):
         raise Invalid(cells)
-    values = {name: unguarded(cell.strip()) for name, cell in columns.values(cells).items()}
+    stripped = {name: cell.strip() for name, cell in columns.values(cells).items()}
+    attributes = {
+        name.removeprefix(PREFIX): value_of(cell) for name, cell in stripped.items() if cell and name.startswith(PREFIX)
+    }
+    values = {name: unguarded(cell) for name, cell in stripped.items() if not name.startswith(PREFIX)}
     values.pop("opted_out", None)
     if re.fullmatch(r"[0-9]{3}\.0", values.get("operator", "")):  # as pandas writes it
         values["operator"] = values["operator"][:3]
@@ -190,9 +201,9 @@ def _read_row(
         opted_out |= dict.fromkeys(_number(values, options.country))
     _check(values, columns, cells)
     texts = {name: value for name, value in values.items() if value}
-    given = frozenset(texts) | ({"opted_out"} if out is not None else set())
+    given = frozenset((*texts, *(PREFIX + name for name in attributes))) | ({"opted_out"} if out is not None else set())
     try:
-        fields = ClientFields(**{"phone_number": "", **texts}, opted_out=bool(out))
+        fields = ClientFields(**{"phone_number": "", **texts}, opted_out=bool(out), attributes=attributes)
         client = new_client(fields, now, options.country)
     except Invalid as error:
         raise Invalid(*error.errors, *errors) from error

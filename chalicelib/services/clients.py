@@ -34,7 +34,9 @@ class ClientService:
 
     def create(self, fields: ClientFields, country: str = "") -> Client:
         """Add a client. Raises Invalid with each wrong field, and Conflict if the number is taken."""
-        return self._clients.create(new_client(fields, self._clock.now(), country or self._default_country))
+        client = new_client(fields, self._clock.now(), country or self._default_country)
+        self._clients.attribute_names.learn(client.attributes)
+        return self._clients.create(client)
 
     def get(self, client_id: str) -> Client:
         """The client with this id. Raises NotFound if there is none."""
@@ -83,6 +85,7 @@ class ClientService:
         old = self.get(client_id)
         country = country or self._default_country
         new = new_client(fields_of(old), self._clock.now(), country, stored=old.phone_number)
+        self._clients.attribute_names.learn(new.attributes)
         return self._clients.change(old, replace(new.in_place_of(old), updated_at=self._later(old)))
 
     def _later(self, old: Client) -> datetime:
@@ -98,6 +101,10 @@ class ClientService:
         if not _CURSOR.fullmatch(cursor):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         return self._clients.list(segment, cursor, limit)
+
+    def attribute_names(self, most: int | None = None) -> Sequence[str]:
+        """The names of all attributes that clients ever had, or the oldest of them, in a fixed order."""
+        return self._clients.attribute_names.all()[:most]
 
     def counts(self, segment: Segment) -> Sequence[SegmentCount]:
         """How many clients a segment has, by tag, operator, time zone and opt-out. Reads no client."""

@@ -76,6 +76,7 @@ class ImportService:
         A part after a file's first has the options of the first. Raises NotFound if there is no such import.
         """
         options, part, file = self._read(text, options or ImportOptions(), part or FilePart())
+        self._clients.attribute_names.learn(file.attribute_names)
         if options.hold:
             file.expected = self._expected(file, options)
         now = self._clock.now()

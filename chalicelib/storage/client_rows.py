@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Lost
+from ..domain.attributes import NONE, Attributes
+from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Contact, Lost
 from .dynamodb import Item
 from .models import ClientModel, from_ms, to_ms
+
+_LATER = ("language", "attributes")  # which clients without them have not
 
 
 def is_client(item: Item) -> bool:
@@ -26,7 +29,9 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
         shard=client.shard,
         tag_key=KEY_SEPARATOR.join((client.tag, client.operator, client.client_id)),
         operator_key=KEY_SEPARATOR.join((client.operator, client.client_id)),
-        **{name: getattr(client, name) for name in CLIENT_FIELDS},
+        **{name: getattr(client, name) for name in CLIENT_FIELDS if name not in _LATER},
+        language=client.language or None,
+        attributes=client.attributes.text or None,
         created_at=client.created_at,
         updated_at=client.updated_at,
         renumbered=client.renumbered or None,
@@ -38,6 +43,8 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
 def client_of(item: Item) -> Client:
     """The client of an item. What an older version did not write has its default."""
     given = {name: _value(item[name]) for name in CLIENT_FIELDS if name in item}
+    if "attributes" in given:
+        given["attributes"] = Attributes(given["attributes"])
     return Client(
         **given,
         client_id=item["client_id"]["S"],
@@ -46,6 +53,18 @@ def client_of(item: Item) -> Client:
         renumbered="renumbered" in item,
         lost=tuple(_lost(text) for text in item["lost"]["S"].split()) if "lost" in item else (),
         unreachable="unreachable" in item,
+    )
+
+
+def contact_of(item: Item) -> Contact:
+    """What an item says of how to reach a client; language and attributes are there if they were read."""
+    return Contact(
+        item["phone_number"]["S"],
+        item["timezone"]["S"],
+        item["opted_out"]["BOOL"],
+        "unreachable" in item,
+        item["language"]["S"] if "language" in item else "",
+        Attributes(item["attributes"]["S"]) if "attributes" in item else NONE,
     )
 
 

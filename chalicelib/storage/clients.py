@@ -16,11 +16,12 @@ from ..domain.clients import Client, ClientIds, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
+from .attribute_names import AttributeNames
 from .client_changes import ClientChanges
 from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
-from .client_rows import client_of, is_client, lost_text, row_of
+from .client_rows import client_of, contact_of, is_client, lost_text, row_of
 from .client_upserts import Also, ClientUpserts
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
@@ -29,6 +30,7 @@ from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
 _CONTACT = ("client_id", "phone_number", "timezone", "opted_out", "unreachable")
+_PERSONAL = ("language", "attributes")
 
 
 class ClientRepository:
@@ -46,6 +48,7 @@ class ClientRepository:
         self._walks = ClientWalks(tables, dynamodb, self._lists)
         self._key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
         self._numbers = ClientNumbers(tables, dynamodb, backoff, self._key.ids)
+        self.attribute_names = AttributeNames(tables, backoff)
         self.changes = ClientChanges(tables, backoff.clock, rng)
         self._connection = tables.connection
         self._backoff = backoff
@@ -69,25 +72,24 @@ class ClientRepository:
         """The clients with these ids, as far as they exist."""
         return {client.client_id: client for client in map(client_of, self._read(client_ids, consistent=True))}
 
-    def contacts(self, client_ids: Iterable[str], consistent: bool = False) -> dict[str, Contact]:
+    def contacts(
+        self, client_ids: Iterable[str], consistent: bool = False, *, personal: bool = False
+    ) -> dict[str, Contact]:
         """How to reach each of the clients that there are.
 
         The cheapest read may lag a second behind the last change, in what it finds of a client. A client is missing
-        only if there is none: those that it does not find are looked for again, consistently.
+        only if there is none: those that it does not find are looked for again, consistently. With `personal` each has
+        language and attributes too.
         """
+        names = (*_CONTACT, *_PERSONAL) if personal else _CONTACT
         wanted = list(dict.fromkeys(client_ids))
-        found = self._contacts(wanted, consistent)
+        found = self._contacts(wanted, consistent, names)
         missing = [client_id for client_id in wanted if client_id not in found]
-        return found if consistent or not missing else found | self._contacts(missing, True)
+        return found if consistent or not missing else found | self._contacts(missing, True, names)
 
-    def _contacts(self, client_ids: Sequence[str], consistent: bool) -> dict[str, Contact]:
-        items = self._read(client_ids, consistent=consistent, names=_CONTACT)
-        return {
-            item["client_id"]["S"]: Contact(
-                item["phone_number"]["S"], item["timezone"]["S"], item["opted_out"]["BOOL"], "unreachable" in item
-            )
-            for item in items
-        }
+    def _contacts(self, client_ids: Sequence[str], consistent: bool, names: Sequence[str]) -> dict[str, Contact]:
+        items = self._read(client_ids, consistent=consistent, names=names)
+        return {item["client_id"]["S"]: contact_of(item) for item in items}
 
     def _read(self, client_ids: Iterable[str], *, consistent: bool, names: Sequence[str] = ()) -> Iterator[Item]:
         keys: list[Item] = [{"client_id": {"S": client_id}} for client_id in dict.fromkeys(client_ids)]

@@ -10,11 +10,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
+from ..domain.attributes import Attributes
 from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
 from ..domain.faults import Fault
 from ..domain.imports import RejectedRow, RowError
 
 T = TypeVar("T")
+_ATTRIBUTES = CLIENT_FIELDS.index("attributes")
 
 
 def parts_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -53,7 +55,17 @@ def unpacked(content: str) -> list[list[Any]]:
 def client_cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
     """The client's fields in their order, None for those that the file says nothing of."""
     names = given.get(client.phone_number, frozenset(CLIENT_FIELDS))
-    return [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
+    cells = [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
+    if "attributes" in names:
+        cells[_ATTRIBUTES] = client.attributes.text
+    elif client.attributes:
+        cells[_ATTRIBUTES] = [client.attributes.text]  # beside those that an existing client has
+    return cells
+
+
+def attributes_cell(cells: list[Any]) -> Any:
+    """What is kept of a client's attributes: a text, or a list with it if the client's others stay; None of none."""
+    return cells[_ATTRIBUTES] if len(cells) > _ATTRIBUTES else None
 
 
 def opt_out_cells(phone_number: str) -> list[Any]:
@@ -66,7 +78,9 @@ def client_of_cells(cells: list[Any], now: datetime) -> Client:
     """The client of such fields, with the defaults of those that are None."""
     # An older version may have written fewer cells.
     given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
-    return kept_client(ClientFields(**given), now)
+    text = given.pop("attributes", "")
+    attributes = Attributes(text[0] if isinstance(text, list) else text)
+    return kept_client(ClientFields(**given, attributes=attributes), now)
 
 
 def error_cells(error: RowError) -> list[Any]:

@@ -12,6 +12,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.attributes import PREFIX
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
@@ -19,6 +20,7 @@ from ..domain.imports import ClientFile, FilePart, ImportOptions, RejectedRow, R
 from .client_upserts import Also
 from .dynamodb import transact, translated, was_refused
 from .import_items import (
+    attributes_cell,
     client_cells,
     client_of_cells,
     error_cells,
@@ -37,6 +39,7 @@ from .models import SettingModel, Tables, to_ms
 from .segments import Change
 
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
+_CHUNK_BYTES = 280_000  # of clients in one item, before they are compressed: attributes may not let themselves be
 REPORTED = 1_000  # errors in one item, and in one page of the report
 _MAX_REJECTS = 200_000  # bytes of rejected rows in one item, before they are compressed
 _OPEN = "imports"
@@ -65,9 +68,8 @@ class ImportRepository:
         """Keep what a file holds; the progress comes last, so that half an import is none."""
         # Clients of one segment side by side move its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
-        chunks: list[list[list[Any]]] = [
-            [client_cells(client, file.given) for client in some] for some in parts_of(clients, CHUNK)
-        ]
+        cells = (client_cells(client, file.given) for client in clients)
+        chunks = list(parts_by_size(cells, CHUNK, _CHUNK_BYTES))
         opt_outs = [[opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]
         chunks += opt_outs
         reports = [[error_cells(one) for one in part] for part in parts_of(file.errors, REPORTED)]
@@ -178,9 +180,12 @@ class ImportRepository:
         rows = unpacked(row.content) if row and row.content else []
         clients = [client_of_cells(cells, at.created_at) for cells in rows]
         given = [
-            frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=True) if cell is not None)
+            frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None)
             for cells in rows
         ]
+        for number, client in enumerate(clients):
+            if isinstance(attributes_cell(rows[number]), list):  # those that the file names, beside what there is
+                given[number] = given[number] - {"attributes"} | {PREFIX + name for name in client.attributes}
         return clients, {client.phone_number: names for client, names in zip(clients, given, strict=True)}
 
     def counting(self, at: Import) -> Also:

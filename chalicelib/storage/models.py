@@ -111,6 +111,8 @@ class ClientModel(Row):
     tag = UnicodeAttribute()
     timezone = UnicodeAttribute()
     opted_out = BooleanAttribute()
+    language = UnicodeAttribute(null=True)
+    attributes = UnicodeAttribute(null=True)  # as JSON
     created_at = MomentAttribute()
     updated_at = MomentAttribute()
     renumbered = BooleanAttribute(null=True)

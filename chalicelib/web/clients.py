@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, WithJsonSchema
 
+from ..domain.attributes import MAX_NAME, MOST_ATTRIBUTES, MOST_BYTES, Value, check_name, check_value
 from ..domain.clients import (
     CLIENT_FIELDS,
     MAX_TAG_LENGTH,
     Client,
     ClientFields,
+    check_language,
     check_tag,
     check_timezone,
     operator_of,
 )
+from ..domain.errors import Invalid
 from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
 from ..domain.phone_numbers import MAX_LENGTH, check_shape, normalize_phone
-from .fields import Body, MomentOut, OperatorCode, View, by_rule, example
+from .fields import Body, MomentOut, OperatorCode, View, by_rule, example, refused
 from .paging import PageQuery
 
 # Whether it exists is checked where its country is known.
@@ -26,6 +29,11 @@ PhoneNumber = Annotated[StrictStr, by_rule(check_shape), Field(max_length=MAX_LE
 InternationalNumber = Annotated[
     StrictStr, by_rule(normalize_phone), Field(max_length=MAX_LENGTH, examples=["+79161234567"])
 ]
+_LANGUAGE = "The language that the client reads, as BCP 47 has it in short (`ru`, `pt-BR`); empty if it is not known."
+_ATTRIBUTES = (
+    "What else is known of the client: up to 30 texts, numbers, yes or no (`true`, `false`) and dates (`2026-03-02`) "
+    "by name, together at most 1,024 bytes as JSON in UTF-8. Names are of small letters, digits and underscores."
+)
 Country = Annotated[StrictStr, Field(pattern="^([A-Z]{2})?$", examples=["DE"])]
 Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
 TimeZone = Annotated[StrictStr, by_rule(check_timezone), Field(max_length=64, examples=["Europe/Moscow"])]
@@ -41,6 +49,28 @@ class CountryQuery(BaseModel):
     country: Country = ""
 
 
+def _attribute_value(value: object) -> Value | None:
+    try:
+        return check_value(value)
+    except Invalid as error:
+        raise refused(error.errors[0].fault, **error.errors[0].values) from error
+
+
+Language = Annotated[
+    StrictStr,
+    by_rule(lambda text: check_language(text) if text else ""),
+    Field(max_length=20, examples=["ru"]),
+]
+_VALUE_SCHEMA = [{"type": "string", "maxLength": MOST_BYTES}, {"type": "number"}, {"type": "boolean"}]
+AttributeName = Annotated[StrictStr, by_rule(check_name), Field(max_length=MAX_NAME, examples=["first_name"])]
+AttributeValue = Annotated[Any, BeforeValidator(_attribute_value), WithJsonSchema({"anyOf": _VALUE_SCHEMA})]
+AttributeChange = Annotated[
+    Any,
+    BeforeValidator(lambda value: None if value is None else _attribute_value(value)),
+    WithJsonSchema({"anyOf": [*_VALUE_SCHEMA, {"type": "null"}]}),
+]
+
+
 class ClientBody(Body):
     """A client. `operator` is 3 digits, as a string or a number. If it is absent or null, it is taken from a +7
     number.
@@ -53,6 +83,10 @@ class ClientBody(Body):
     tag: Tag = ""
     timezone: TimeZone = "UTC"
     opted_out: StrictBool = False
+    language: Language = Field(default="", description=_LANGUAGE)
+    attributes: dict[AttributeName, AttributeValue] = Field(
+        default={}, description=_ATTRIBUTES, max_length=MOST_ATTRIBUTES
+    )
 
     def fields(self) -> ClientFields:
         return ClientFields(**self.model_dump())
@@ -64,13 +98,20 @@ class ClientPatch(ClientBody):
     model_config = example({"tag": "vip"})
 
     phone_number: PhoneNumber = ""
+    attributes: dict[AttributeName, AttributeChange] = Field(
+        default={},
+        description=f"{_ATTRIBUTES} Those that are not named stay as they are; null takes one away.",
+        max_length=MOST_ATTRIBUTES,
+    )
 
     def over(self, client: Client) -> ClientFields:
         """The client's fields with these in their place. An operator that came from the number follows the number."""
         current = client.fields
         if "phone_number" in self.model_fields_set and client.operator == operator_of(client.phone_number):
             current = replace(current, operator=None)
-        return replace(current, **self.model_dump(exclude_unset=True))
+        changed = {**client.attributes, **self.attributes}
+        attributes = {name: value for name, value in changed.items() if value is not None}
+        return replace(current, **{**self.model_dump(exclude_unset=True), "attributes": attributes})
 
 
 class ClientView(View):
@@ -86,6 +127,8 @@ class ClientView(View):
     tag: str
     timezone: str
     opted_out: bool
+    language: str
+    attributes: dict[str, AttributeValue]
     unreachable: bool
     created_at: MomentOut
     updated_at: MomentOut
@@ -95,7 +138,7 @@ class ClientView(View):
         said = {name: getattr(client, name) for name in CLIENT_FIELDS}
         return cls(
             id=client.client_id,
-            **{**said, "operator": client.operator or None},
+            **{**said, "operator": client.operator or None, "attributes": dict(client.attributes)},
             unreachable=client.unreachable,
             created_at=client.created_at,
             updated_at=client.updated_at,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import BeforeValidator, Field, StrictStr
 
+from ..domain.attributes import MOST_NAMES, PREFIX, cell_of
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.deliveries import word_of
@@ -26,7 +27,9 @@ from .request import Request, Text
 
 # Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
 MAX_ROWS = 5_000
-_CLIENT_COLUMNS = ("id", *CLIENT_FIELDS, "created_at", "updated_at")
+_MOST_CLIENTS = 3_000  # on a page: with all attributes a row may have 1,900 bytes
+_SAID = tuple(name for name in CLIENT_FIELDS if name != "attributes")
+_CLIENT_COLUMNS = ("id", *_SAID, "created_at", "updated_at")
 _MESSAGE_COLUMNS = (
     "id",
     "client",
@@ -49,9 +52,12 @@ RowLimit = Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_ROW
 
 
 class ClientExportQuery(ClientQuery):
-    """The filters of the list of clients."""
+    """The filters of the list of clients. `attributes` is how many of all attributes have a column: the link to the
+    next page has it, so that all pages have the same columns.
+    """
 
     limit: RowLimit = 1_000
+    attributes: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_NAMES)] | None = None
 
 
 class MessageExportQuery(PageQuery):
@@ -70,8 +76,15 @@ class RejectedQuery(PageQuery):
 
 def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
     """A page of clients, which leads to the next one at this path."""
-    clients, after = request.services.clients.list(query.segment(), query.place(), query.limit)
-    return _page(request, query, path, "clients", _CLIENT_COLUMNS, map(_client_cells, clients), after)
+    limit = min(query.limit, _MOST_CLIENTS)
+    clients, after = request.services.clients.list(query.segment(), query.place(), limit)
+    names = request.services.clients.attribute_names(query.attributes)
+    # All pages have the columns of the first.
+    query = query.model_copy(update={"attributes": len(names)})
+    query.model_fields_set.add("attributes")
+    columns = (*_CLIENT_COLUMNS, *(PREFIX + name for name in names))
+    cells = (_client_cells(client, names) for client in clients)
+    return _page(request, query, path, "clients", columns, cells, after)
 
 
 def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text:
@@ -123,9 +136,10 @@ def _page(
     return Text(write_rows([*header, *rows]), f"{CSV}; charset=utf-8", headers)
 
 
-def _client_cells(client: Client) -> list[str]:
-    said = [_cell(name, getattr(client, name)) for name in CLIENT_FIELDS]
-    return [client.client_id, *said, _moment(client.created_at), _moment(client.updated_at)]
+def _client_cells(client: Client, names: Sequence[str]) -> list[str]:
+    said = [_cell(name, getattr(client, name)) for name in _SAID]
+    noted = [cell_of(client.attributes[name]) if name in client.attributes else "" for name in names]
+    return [client.client_id, *said, _moment(client.created_at), _moment(client.updated_at), *noted]
 
 
 def _cell(name: str, value: str | bool) -> str:

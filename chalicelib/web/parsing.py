@@ -136,8 +136,8 @@ def validate(model: type[M], values: Any) -> M:
 def _field_errors(errors: Iterable[ErrorDetails]) -> list[FieldError]:
     found: list[FieldError] = []
     for error in errors:
-        # A part in angle brackets names a branch of a union, no field.
-        parts = [str(part)[:_MAX_NAME] for part in error["loc"] if not str(part).startswith("<")]
+        # A part in angle brackets names a branch of a union, no field; [key] says that a name is wrong, no value.
+        parts = [str(part)[:_MAX_NAME] for part in error["loc"] if not str(part).startswith("<") and part != "[key]"]
         fault, values = _fault(error)
         found.append(FieldError(".".join(parts) or "body", fault, values))
     return found[:_MAX_ERRORS]

@@ -31,6 +31,6 @@ def test_the_table_and_csv_have_every_field() -> None:
 def test_the_form_and_the_page_of_a_client_have_every_field() -> None:
     """Expects an input with a label, and the value on the page."""
     form, page = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("edit.html", "client.html"))
-    assert tuple(re.findall(r'ui\.(?:text_field|checkbox)\("(\w+)"', form)) == CLIENT_FIELDS
+    assert tuple(re.findall(r'ui\.(?:text_field|text_area|checkbox)\("(\w+)"', form)) == CLIENT_FIELDS
     assert [name for name in CLIENT_FIELDS if f"client.{name}" not in page] == []
     assert [name for name in CLIENT_FIELDS if texts.field_name(name) == name] == []

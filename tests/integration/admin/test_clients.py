@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -117,6 +118,42 @@ def test_a_client_is_added(browser: Browser, api: Api) -> None:
         "opted_out": True,
     }
     assert "opted out" in text_of(page)
+
+
+def test_a_language_and_attributes_are_entered_and_shown(browser: Browser, api: Api) -> None:
+    """Expects each kind of value to be what was entered, on the page, in the list, and in the form again."""
+    lines = "first_name: Anna: the first\n\nage: 30\nvip: true\ncode: '30\n  born:1996-02-29 "
+    page = browser.post("/admin/clients/new", entered(language="PT_br", attributes=lines))
+    assert "Language pt-BR" in text_of(page)
+    assert "age 30" in text_of(page)
+    assert "vip yes" in text_of(page)
+    values = {"first_name": "Anna: the first", "age": 30, "vip": True, "code": "30", "born": "1996-02-29"}
+    client = api.get(f"/api/clients/{ID}").json
+    assert (client["language"], client["attributes"]) == ("pt-BR", values)
+    assert "pt-BR" in text_of(browser.get("/admin/clients"))
+    form = browser.get(f"/admin/clients/{ID}/edit").text
+    shown = form.partition('name="attributes"')[2].partition(">")[2].partition("</textarea>")[0]
+    browser.post(f"/admin/clients/{ID}/edit", entered(language="pt-BR", attributes=html.unescape(shown)))
+    assert api.get(f"/api/clients/{ID}").json["attributes"] == values
+    browser.post(f"/admin/clients/{ID}/edit", entered(language="", attributes=""))
+    assert api.get(f"/api/clients/{ID}").json["attributes"] == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("first_name Anna", "must be written as NAME: VALUE, each on a line of its own, not as first_name Anna"),
+        ("First Name: Anna", "First Name: must have a name of small letters"),
+        ("a: " + "x" * 1024, "must have at most 1,024 bytes together"),
+    ],
+)
+def test_what_is_wrong_with_attributes_is_told_at_their_field(browser: Browser, lines: str, told: str) -> None:
+    """Expects the form again with what was entered."""
+    page = browser.post("/admin/clients/new", entered(attributes=lines))
+    assert page.status == 422
+    assert told in text_of(page)
+    assert 'id="field-attributes-error"' in page.text
+    assert lines in page.text
 
 
 def test_everything_that_is_wrong_is_told_beside_its_field(browser: Browser) -> None:

@@ -77,6 +77,14 @@ def mapping(page: Reply) -> dict[str, tuple[str, str]]:
     return {name: (re.findall(chosen, options)[0], by_name) for name, by_name, options in selects}
 
 
+def test_a_column_may_become_an_attribute(browser: Browser) -> None:
+    """Expects every column to be offered as one, and one of an export of ours to be proposed as such."""
+    page = look(browser, b"phone_number,First Name,attributes.age,1\n+79161234567,Anna,30,x\n").text
+    assert '<option value="attributes.first_name">Attribute first_name</option>' in page
+    assert '<option value="attributes.age" selected>Attribute age</option>' in page
+    assert "attributes.1" not in page
+
+
 def test_a_file_is_looked_at_first(browser: Browser) -> None:
     """Expects encoding, separator, first rows, and a field for each column; each can be overruled."""
     browser.get("/admin/clients/import")

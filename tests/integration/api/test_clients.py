@@ -42,6 +42,8 @@ def test_the_request_of_the_first_version_creates_a_client(api: Api) -> None:
         "operator": "916",
         "opted_out": False,
         "unreachable": False,
+        "language": "",
+        "attributes": {},
         "id": "",
         "created_at": "",
         "updated_at": "",

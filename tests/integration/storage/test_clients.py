@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.clients import SHARDS, Client, Contact
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
@@ -124,6 +125,17 @@ def test_it_is_known_how_to_reach_clients(store: Store, consistent: bool) -> Non
     unknown = ClientFactory().client_id
     found = store.clients.contacts([one.client_id for one in [*inside, *outside, inside[0]]] + [unknown], consistent)
     assert found == {client.client_id: contact(client) for client in [*inside, *outside]}
+
+
+def test_a_sender_reads_language_and_attributes_only_if_it_wants_them(store: Store) -> None:
+    """Expects nothing of either in the plain read, which is what every message costs."""
+    attributes = attributes_of({"first_name": "Anna", "vip": True})
+    store.clients.upsert([ClientFactory(language="ru", attributes=attributes)])
+    ((client,), _) = store.clients.list(Segment(), "", 9)
+    assert (client.language, client.attributes) == ("ru", attributes)
+    assert store.clients.contacts([client.client_id]) == {client.client_id: contact(client)}
+    personal = replace(contact(client), language="ru", attributes=attributes)
+    assert store.clients.contacts([client.client_id], personal=True) == {client.client_id: personal}
 
 
 def test_nobody_is_said_to_be_gone_by_a_read_that_lags(faulty: Store) -> None:
