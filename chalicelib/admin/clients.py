@@ -49,16 +49,16 @@ class ClientsQuery(PageQuery):
     def segment(self) -> Segment:
         """The segment. Raises Invalid with the wrong field."""
         errors: list[FieldError] = []
+        found: dict[str, tuple[str, ...]] = {}
         for name, value, check in (("tag", self.tag, check_tag), ("operator", self.operator.strip(), check_operator)):
             try:
-                if value:
-                    check(value, name)
+                checked = check(value, name) if value else ""
+                found[name] = (checked,) if checked else ()
             except Invalid as error:
                 errors += error.errors
         if errors:
             raise Invalid(*errors)
-        operator = self.operator.strip()
-        return Segment((self.tag.strip(),) if self.tag.strip() else (), (operator,) if operator else ())
+        return Segment(found["tag"], found["operator"])
 
     @property
     def filters(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ LOST_AT_MOST = 3
 LOST_WITHIN = timedelta(days=90)
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
+# They make one sign of several: in Persian and Indian words, in emoji of families, and in flags of regions.
+_JOINERS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
 _OPERATOR = re.compile(r"[0-9]{3}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 MOST_GENERATIONS = 100  # of ids of one number; one more for each time that somebody changed to it
@@ -208,13 +211,23 @@ def check_operator(code: str, field: str = "operator") -> str:
 
 
 def check_tag(tag: str, field: str = "tag") -> str:
-    """The tag without surrounding spaces. Raises Invalid if it is too long or holds control characters."""
-    tag = tag.strip()
+    """The tag as it is kept, so that what people type is what matches: in NFC, with plain spaces, none around it, and
+    without signs that cannot be seen. Raises Invalid if it is too long or holds control characters.
+    """
+    tag = unicodedata.normalize("NFC", "".join(map(_as_typed, tag))).strip()
     if len(tag) > MAX_TAG_LENGTH:
         raise Invalid.of(field, Fault.TOO_LONG, most=MAX_TAG_LENGTH)
-    if not tag.isprintable():
+    if not all(one.isprintable() or one in _JOINERS for one in tag):
         raise Invalid.of(field, Fault.CONTROL_CHARACTERS)
     return tag
+
+
+def _as_typed(sign: str) -> str:
+    """A sign of a tag: a plain space for any other, "" for one that only a computer sees."""
+    if sign.isprintable() or sign in _JOINERS:
+        return sign
+    category = unicodedata.category(sign)
+    return " " if category == "Zs" else "" if category == "Cf" else sign
 
 
 @lru_cache(maxsize=1)

@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.domain.clients import (
+    KEY_SEPARATOR,
     SHARDS,
     ClientFields,
     ClientIds,
@@ -50,7 +53,7 @@ def test_an_operator_has_three_digits(code: str) -> None:
     assert refusal(check_operator, code, "clients.operator") == ["clients.operator"]
 
 
-@pytest.mark.parametrize("tag", ["a" * 65, "a\x00b", "a\nb", "a\x1fb", "\ud800", "a\u200bb"])
+@pytest.mark.parametrize("tag", ["a" * 65, "a\x00b", "a\nb", "a\x1fb", "\ud800", "a\u2028b", "a\ue000"])
 def test_a_tag_is_short_and_printable(tag: str) -> None:
     """A separator of index keys can be in none."""
     assert refusal(check_tag, tag, "clients.tag") == ["clients.tag"]
@@ -68,6 +71,38 @@ def test_a_time_zone_of_the_database_is_taken(name: str) -> None:
     """And can be used."""
     assert check_timezone(name) == name
     assert START.astimezone(zone(name)).tzinfo is zone(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("Cafe\u0301", "Café"),
+        ("VIP\u00a0tag", "VIP tag"),
+        ("日本語\u3000全角", "日本語 全角"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("\ufeff\u200evip\u200b", "vip"),
+        ("a\u200bb", "ab"),
+        ("e\u00ad\u0301", "é"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("👨\u200d👩\u200d👧 family", "👨\u200d👩\u200d👧 family"),
+        ("\u00a0 \u200b", ""),
+        ("VIP", "VIP"),
+    ],
+)
+def test_a_tag_matches_what_people_type(typed: str, kept: str) -> None:
+    """Expects one form for what looks the same, and the joiners that make words and emoji what they are."""
+    assert check_tag(typed) == kept == check_tag(kept)
+
+
+@given(st.text(max_size=70))
+def test_a_tag_stays_as_it_is_kept(text: str) -> None:
+    """Expects nothing more to change, whatever was typed, and no sign in it that indexes use."""
+    try:
+        kept = check_tag(text)
+    except Invalid:
+        return
+    assert check_tag(kept) == kept
+    assert KEY_SEPARATOR not in kept
 
 
 @pytest.mark.parametrize(

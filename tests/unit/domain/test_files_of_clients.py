@@ -240,6 +240,28 @@ ZONES_OF_CASE = {
 NO_ZONES = ["MSK", "Russian Standard Time", "Moscow", "(UTC+03:00) Moscow", "3", "europe_slash_moscow"]
 
 
+def test_tags_are_what_people_see_in_their_files() -> None:
+    """Expects the two spellings of a word to be one, spaces to be plain, and what cannot be seen to be gone."""
+    file = case("33_tags.csv")
+    assert [client.tag for client in file.clients] == [
+        *("=SUM(A1)", "=SUM(A1)", "'x", "'x", "-5%", "@home", "NBSP tag"),
+        *(
+            "👨\u200d👩\u200d👧 family",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "Café",
+            "Café",
+            "VIP",
+            "vip",
+            "я" * 64,
+        ),
+        *('comma, quote " semi;', "lead tab", "softhyphen", "日本語 全角", "'=y", "|pipe"),
+    ]
+    assert [(one.row, one.field, one.fault) for one in file.errors] == [
+        (16, "tag", Fault.TOO_LONG),
+        (18, "tag", Fault.CONTROL_CHARACTERS),
+    ]
+
+
 def test_time_zones_come_in_the_spellings_of_peoples_files() -> None:
     """Names in any case and offsets are understood; what could mean several zones is refused with what to write."""
     rows = list(csv.reader(io.StringIO((CASES / "34_timezones.csv").read_text("utf-8"))))[1:]
