@@ -14,8 +14,10 @@ from ..domain.attributes import attribute_for
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.file_samples import Reading
+from ..domain.file_texts import text_of
 from ..domain.import_columns import COLUMN_FIELDS, columns_told
 from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
+from ..web import parsing
 from ..web.exports import RejectedQuery, rejected_csv
 from ..web.fields import query_integer
 from ..web.imports import MOST_COLUMNS, Separator
@@ -29,6 +31,8 @@ from .texts import _, wrong
 pages = Pages()
 # Characters of a part: below what one request takes even where each has three bytes.
 PART = 1_200_000
+PIECE = 3_000_000  # bytes of a workbook's rows in one answer; Lambda's has 6 MB, in which line breaks count twice
+MAX_BODY = 10_000_000  # bytes; who sends more than a workbook may have is told so
 MAX_SAMPLE = 256 * 1024  # bytes; the script sends half of it at most
 # As people know them. The keys are those of `file_texts.ENCODINGS`.
 ENCODINGS = {
@@ -80,10 +84,20 @@ class LookQuery(BaseModel):
     encoding: Encoding = ""
 
 
+class WorkbookQuery(BaseModel):
+    """Which piece of a workbook's rows is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=parsing.MOST_UNPACKED)] = 0
+
+
 @pages.get("/admin/clients/import")
 def show_import(request: PageRequest) -> Page:
     """Ask for a file."""
-    return Page("clients/import.html", {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS})
+    return Page(
+        "clients/import.html", {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS, "workbook": parsing.MAX_WORKBOOK}
+    )
 
 
 @pages.post("/admin/clients/import/look", consumes=BYTES, max_bytes=MAX_SAMPLE)
@@ -98,6 +112,20 @@ def look_at_file(request: PageRequest, query: LookQuery) -> Page:
     values = {"sample": sample, "encodings": ENCODINGS, "separators": separators, "fields": ("", *COLUMN_FIELDS)}
     values["attribute_for"] = attribute_for
     return Page("clients/look.html", values)
+
+
+@pages.post("/admin/clients/import/workbook", consumes=BYTES, max_bytes=MAX_BODY)
+def read_workbook(request: PageRequest, query: WorkbookQuery) -> Text | Page:
+    """A piece of an Excel workbook as CSV: whole rows from a place in its bytes on, nothing after the last."""
+    try:
+        parsing.check_workbook(request.body)
+        raw = text_of(request.body, most=parsing.MOST_UNPACKED).text.encode()
+    except Invalid as error:
+        return Page("clients/look.html", {"problem": _about_the_file(error)}, status=422)
+    end = query.start + PIECE
+    if end < len(raw):
+        end = raw.rfind(b"\n", query.start, end) + 1 or end
+    return Text(raw[query.start : end].decode(errors="replace"), f"{CSV}; charset=utf-8")
 
 
 @pages.post("/admin/clients/import", shows=show_import, consumes=CSV, max_bytes=MAX_CSV)

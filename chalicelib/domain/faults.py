@@ -120,6 +120,9 @@ class Fault(Enum):
     NOT_A_TEXT_FILE = "must be a text file (CSV), but it is %(kind)s; save the list as “CSV UTF-8”"
     NOT_A_JSON_LINE = "must be a JSON object on a line of its own"
     NOT_IN_ENCODING = "is not in the encoding %(encoding)s"
+    WORKBOOK_TOO_LARGE = (
+        "is an Excel workbook of more than %(most)s bytes; save the list as “CSV UTF-8”, which may have any size"
+    )
     FILE_TOO_LARGE = "has more than %(most)s bytes when it is unpacked; split it into smaller files"
     UNREADABLE_CSV = "cannot be read: %(what)s"
     COLUMN_RULE = "must be a field, a colon and the name of a column, such as phone_number:Mobile"

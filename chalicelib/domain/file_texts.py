@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from .errors import Invalid
 from .faults import Fault
+from .workbooks import csv_of_workbook, is_workbook
 
 MAX_TEXT = 100_000_000  # bytes that may come out of a compressed file
 # What other files begin with.
 _KINDS: Sequence[tuple[bytes, str]] = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook (.xlsx)"),
+    (b"PK\x03\x04", "a ZIP archive"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
     (b"%PDF", "a PDF"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
@@ -51,12 +52,15 @@ class FileText(NamedTuple):
 
 
 def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> FileText:
-    """The text of a file, unpacked if it is compressed with gzip.
+    """The text of a file, unpacked if it is compressed with gzip; of an Excel workbook, its rows as CSV.
 
     `encoding` is taken instead of what would be found out. Raises Invalid if it is another kind of file, if it is not
     in that encoding, or if more than `most` bytes come out of it.
     """
-    return _decoded(_unpacked(raw, most), encoding, whole=True)
+    raw = _unpacked(raw, most)
+    if is_workbook(raw):
+        return FileText(csv_of_workbook(raw, most), "utf-8")
+    return _decoded(raw, encoding, whole=True)
 
 
 def text_of_sample(raw: bytes, encoding: str = "") -> FileText:

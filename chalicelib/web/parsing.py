@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from ..domain.errors import FieldError, Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.file_texts import FileText, text_of
+from ..domain.workbooks import is_workbook
 from .problems import TooLarge, UnsupportedMedia
 
 M = TypeVar("M", bound=BaseModel)
@@ -23,6 +24,7 @@ CSV = "text/csv"
 BYTES = "application/octet-stream"  # which API Gateway hands on as it is
 # Lambda takes 6 MB, in which every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
 MAX_CSV = 5_000_000  # bytes
+MAX_WORKBOOK = 4_400_000  # bytes, which have a third more in what Lambda takes
 _FILES = (
     CSV,
     "text/plain",
@@ -30,6 +32,7 @@ _FILES = (
     "application/x-ndjson",
     "application/jsonl",
     "application/gzip",
+    BYTES,
 )
 MOST_UNPACKED = 25_000_000  # bytes of such a file that comes compressed
 _MAX_DIGITS = 400  # of a number in JSON; any double has fewer
@@ -88,9 +91,16 @@ def read_file(raw: bytes, limit: int, content_type: str) -> FileText:
     """
     if len(raw) > limit:
         raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
+    check_workbook(raw)
     charset = re.search(r"charset=\"?([A-Za-z0-9_.:-]{1,40})", content_type, re.IGNORECASE)
     told = charset[1].lower() if charset else ""
     return text_of(raw, "" if told in ("utf-8", "utf8") else told, MOST_UNPACKED)
+
+
+def check_workbook(raw: bytes) -> None:
+    """Raises Invalid if a file is a workbook that is too large to be sent to Lambda."""
+    if len(raw) > MAX_WORKBOOK and is_workbook(raw):
+        raise Invalid.of("file", Fault.WORKBOOK_TOO_LARGE, most=MAX_WORKBOOK)
 
 
 def read_json(raw: bytes) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.support.workbooks import workbook
+
 
 def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, directory: Path) -> None:
     """Expects progress without a reload, rows numbered as in the file, and the good ones in the export."""
@@ -102,3 +104,21 @@ def test_an_encoding_is_found_by_letters_that_stand_far_below(page: Page, direct
     expect(page.get_by_label("Encoding")).to_have_value("cp1251")
     page.get_by_role("button", name="Check all rows").click()
     expect(page.get_by_role("button", name="Import 5,001 clients")).to_be_visible(timeout=30_000)
+
+
+def test_a_workbook_is_imported_like_any_other_list(page: Page, directory: Path) -> None:
+    """Expects its columns to be shown, and what is no list to be named."""
+    file = directory / "list.xlsx"
+    file.write_bytes(workbook([["Mobile", "Kind"], *([79940000000 + n, "мир"] for n in range(30))]))
+    page.goto("/admin/clients/import")
+    page.locator("#field-file").set_input_files(file)
+    expect(page.get_by_role("combobox", name="Mobile")).to_have_value("phone_number")
+    expect(page.locator("[data-shown]")).to_contain_text("мир")
+    page.get_by_role("button", name="Check all rows").click()
+    page.get_by_role("button", name="Import 30 clients").click()
+    expect(page.locator("#progress .status")).to_have_text("finished", timeout=30_000)
+    page.goto("/admin/clients/import")
+    file = directory / "other.xlsx"
+    file.write_bytes(b"PK\x03\x04")
+    page.locator("#field-file").set_input_files(file)
+    expect(page.locator("#field-file-error")).to_contain_text("it is a ZIP archive")

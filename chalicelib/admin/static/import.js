@@ -11,6 +11,29 @@ async function bytesOf(file) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// The rows of an Excel workbook as CSV, which the server makes of it, piece by piece; nothing if it cannot.
+async function rowsOfWorkbook(form, bytes) {
+  if (bytes.length > Number(form.dataset.largest)) return complain(form, form.dataset.workbookLarge);
+  const pieces = [];
+  for (let start = 0; ; ) {
+    const answer = await post(form, `${form.dataset.workbook}?start=${start}`, bytes, "application/octet-stream");
+    if (!answer.ok) {
+      const problem = (await parsed(answer)).querySelector("[data-problem]");
+      return complain(form, problem ? problem.textContent.trim() : form.dataset.failed);
+    }
+    const piece = new Uint8Array(await answer.arrayBuffer());
+    if (!piece.length) return new Uint8Array(await new Blob(pieces).arrayBuffer());
+    pieces.push(piece);
+    start += piece.length;
+  }
+}
+
+// What is read of a file: its bytes, and of an archive, which a workbook is, its rows.
+async function readable(form, file) {
+  const bytes = await bytesOf(file);
+  return bytes[0] === 0x50 && bytes[1] === 0x4b ? rowsOfWorkbook(form, bytes) : bytes;
+}
+
 // Its beginning and, if that has plain letters only, a piece from further down that tells its encoding.
 function sampleOf(bytes) {
   const head = bytes.subarray(0, HEAD);
@@ -65,7 +88,8 @@ const columns = (form) =>
 async function look(form, how) {
   forgive(form);
   tell(form, form.dataset.looking);
-  form.bytes ??= await bytesOf(form.elements.file.files[0]);
+  form.bytes ??= await readable(form, form.elements.file.files[0]);
+  if (!form.bytes) return;
   const answer = await post(form, `${form.dataset.at}?${new URLSearchParams(how)}`, sampleOf(form.bytes), "application/octet-stream");
   const away = answer.headers.get("HX-Redirect");
   if (away) return location.assign(away); // nobody is signed in any more

@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chalicelib.admin import imports
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api, Reply
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import Campaign
+from tests.support.workbooks import workbook
 
 HEADER = "phone_number,tag\n"
 
@@ -125,6 +127,23 @@ def test_a_sample_is_small_and_comes_from_our_own_page(browser: Browser) -> None
     assert look(browser, b"x" * 300_000).status == 413
     browser.csrf = "0" * 64
     assert look(browser, b"phone_number\n").status == 403
+
+
+def test_a_workbook_becomes_csv_piece_by_piece(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects whole rows, each once, and nothing after the last; what is no workbook is named."""
+    monkeypatch.setattr(imports, "PIECE", 50)
+    browser.get("/admin/clients/import")
+    raw = workbook([["phone_number", "tag"], *([79160000000 + n, "мир"] for n in range(9))])
+    whole = ""
+    for _ in range(20):
+        answer = browser.send_bytes(f"/admin/clients/import/workbook?start={len(whole.encode())}", raw)
+        assert answer.status == 200
+        assert answer.text == "" or answer.text.endswith("\n")
+        whole += answer.text
+    assert whole.splitlines() == ["phone_number,tag", *(f"{79160000000 + n},мир" for n in range(9))]
+    answer = browser.send_bytes("/admin/clients/import/workbook", b"PK\x03\x04")
+    assert answer.status == 422
+    assert "it is a ZIP archive" in answer.text
 
 
 def test_columns_that_a_user_told_of_are_remembered(browser: Browser, operators_browser: Browser) -> None:

@@ -11,11 +11,13 @@ import pytest
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
+from chalicelib.web import parsing
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api, Reply
 from tests.support.campaign import Campaign
 from tests.support.scheduler import Crash
 from tests.support.turns import in_turn
+from tests.support.workbooks import workbook
 
 CSV = {"Content-Type": "text/csv"}
 HEADER = "phone_number,operator,tag,timezone,opted_out\r\n"
@@ -137,6 +139,21 @@ def test_what_is_no_file_of_clients_is_refused(api: Api, text: str | bytes, stat
     assert reply.status == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     assert api.queued_units() == []
+
+
+def test_a_workbook_is_imported(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects its rows as they would be of CSV; one that is too large for AWS is told what to do, before it is read."""
+    raw = workbook([["Mobile", "Tag"], [79161234567.0, "vip"], ["12", "x"]])
+    headers = {"Content-Type": "application/octet-stream"}
+    reply = campaign.api.post("/api/clients/imports", raw=raw, headers=headers)
+    assert reply.status == 201, reply.text
+    campaign.world.run_for(30)
+    assert _clients(campaign.api)["+79161234567"]["tag"] == "vip"
+    assert _errors(campaign.api, reply.json["id"]) == [(3, "phone_number")]
+    monkeypatch.setattr(parsing, "MAX_WORKBOOK", len(raw) - 1)
+    reply = campaign.api.post("/api/clients/imports", raw=raw, headers=headers)
+    assert (reply.status, list(reply.errors)) == (422, ["file"])
+    assert "CSV UTF-8" in reply.text
 
 
 def test_json_is_not_taken_for_a_file(api: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from chalicelib.domain.faults import Fault
 from chalicelib.domain.file_texts import text_of
 from chalicelib.domain.import_columns import columns_told
 from chalicelib.domain.imports import ClientFile, ImportOptions, read_clients
+from tests.support.workbooks import workbook
 
 CASES = Path(__file__).parents[2] / "cases"
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -24,6 +26,14 @@ def read(raw: bytes | str, country: str = "") -> ClientFile:
     """What a file holds."""
     text, _ = text_of(raw.encode() if isinstance(raw, str) else raw)
     return read_clients(text, NOW, ImportOptions(country=country))
+
+
+def zipped(name: str) -> bytes:
+    """A ZIP archive with one file, which has nothing that anybody could read."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "no")
+    return file.getvalue()
 
 
 def case(name: str, country: str = "") -> ClientFile:
@@ -93,6 +103,8 @@ def test_gzip_is_unpacked_within_bounds() -> None:
     ("raw", "kind"),
     [
         (b"PK\x03\x04xl/", "ZIP"),
+        (zipped("xl/workbook.xml"), "damaged Excel"),
+        (zipped("a.csv"), "a ZIP archive"),
         (b"%PDF-1.7", "PDF"),
         (b"\xd0\xcf\x11\xe0", "xls"),
         (b"\x1f\x8bno", "gzip"),
@@ -106,6 +118,40 @@ def test_another_kind_of_file_is_named(raw: bytes, kind: str) -> None:
     (error,) = caught.value.errors
     assert error.fault is Fault.NOT_A_TEXT_FILE
     assert kind in str(error.values["kind"])
+
+
+def test_a_workbook_is_read_with_its_row_numbers() -> None:
+    """Expects the sheet that is shown, numbers with all digits, yes and no, and cells with commas and line breaks."""
+    rows = [
+        [],
+        ["phone_number", "operator", "tag", "opted_out"],
+        [79160000001.0, 916, 'a, "b"', True],
+        [None],
+        [79160000002, None, "мир & Co <x>", False],
+        [79160000003, None, "two\nlines", None],
+        ["12", None, None, None],
+    ]
+    file = read(workbook(rows, hidden={"Old": [["phone_number"], ["+79169999999"]]}))
+    assert [(one.phone_number, one.operator, one.opted_out) for one in file.clients] == [
+        ("+79160000001", "916", True),
+        ("+79160000002", "916", False),
+    ]
+    assert [one.tag for one in file.clients] == ['a, "b"', "мир & Co <x>"]
+    assert [error.row for error in file.errors] == [6, 7]  # a tag may have no line break
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused() -> None:
+    """Expects both: XML that would fill the memory, and rows that would."""
+    raw = workbook([["phone_number"], *[["+79160000001"]] * 1000])
+    with pytest.raises(Invalid) as caught:
+        text_of(raw, most=5_000)
+    assert caught.value.errors[0].fault is Fault.FILE_TOO_LARGE
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * 201_000_000)
+    with pytest.raises(Invalid) as caught:
+        text_of(bomb.getvalue())
+    assert caught.value.errors[0].fault is Fault.FILE_TOO_LARGE
 
 
 def test_an_unclosed_quotation_mark_is_named_with_what_was_not_read() -> None:
