@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from chalicelib.domain.csv_cells import guarded
 from chalicelib.domain.csv_rows import rows_of, separator_of
-from chalicelib.domain.errors import FieldError, Invalid
+from chalicelib.domain.errors import Invalid
 from chalicelib.domain.file_texts import text_of
 from chalicelib.domain.json_rows import is_json_lines
 from infra.local.api_client import CallFailed, RunningService
@@ -42,13 +42,16 @@ class Part:
     offset: int
 
 
-def parts_of(text: str) -> Iterator[Part]:
-    """The file in parts that the API takes at once. A row that spans several lines stays whole."""
+def parts_of(text: str, unread: list[dict[str, Any]] | None = None) -> Iterator[Part]:
+    """The file in parts that the API takes at once. A row that spans several lines stays whole.
+
+    What cannot be read as a row is added to `unread`, as the API tells of rejected rows, and stays empty in its part.
+    """
     if is_json_lines(text):
         yield from _parts_of_json_lines(text)
         return
     delimiter = separator_of(text)
-    lines = iter(_rows(text, delimiter))
+    lines = iter(_rows(text, delimiter, [] if unread is None else unread))
     header_at, header = next(((number, cells) for number, cells in lines if any(map(str.strip, cells))), (1, []))
     first = header_at + 1
     while rows := list(_some(lines)):
@@ -69,12 +72,14 @@ def _parts_of_json_lines(text: str) -> Iterator[Part]:
         yield Part("".join(some), len(some), start)
 
 
-def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows with their numbers. Raises Invalid if a quotation mark is never closed."""
+def _rows(text: str, delimiter: str, unread: list[dict[str, Any]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows with their numbers; in place of what cannot be read one without cells, so that others keep theirs."""
     for number, cells in rows_of(text, delimiter):
-        if not isinstance(cells, list):
-            raise Invalid(FieldError(f"row {number}", cells.fault, cells.values))
-        yield number, cells
+        if isinstance(cells, list):
+            yield number, cells
+        else:
+            unread.append({"row": number, "field": cells.field, "value": "", "message": cells.message})
+            yield number, []
 
 
 def _some(lines: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
@@ -118,7 +123,8 @@ def run(
 ) -> bool:
     """Import a file; whether every row was good. CallFailed where it cannot go on, with what was done so far kept."""
     try:
-        parts = list(parts_of(text_of(file.read_bytes())[0]))
+        unread: list[dict[str, Any]] = []
+        parts = list(parts_of(text_of(file.read_bytes()).text, unread))
     except (OSError, Invalid) as error:
         raise CallFailed(f"{file}: {error}") from error
     service = Service.found(environ, "import")
@@ -132,7 +138,8 @@ def run(
             started = service.start(part.text, {**(options or {}), **place})
             first = first or started["id"]
         ended = _finished(service, first, len(parts) * _BOUND, _shown(progress, task))
-    errors = list(service.rejected(first))
+    errors = sorted([*service.rejected(first), *unread], key=lambda error: int(error["row"]))
+    ended["rejected"] += len(unread)
     counts = ", ".join(f"{ended[name]} {name.replace('_', ' ')}" for name in _OUTCOMES)
     console.print(f"{file.name}: {counts}, {time.monotonic() - began:.1f} s", soft_wrap=True)
     _tell(console, errors, report)

@@ -79,6 +79,20 @@ def test_a_large_file_goes_in_parts_with_its_own_row_numbers(
     assert [(row[0], row[1]) for row in found[1:]] == [("6", "phone_number"), ("20", "tag"), ("47", "phone_number")]
 
 
+def test_a_quotation_mark_that_is_never_closed_stops_nothing(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expects its row to be named with the lines that were not read, all others to be in and to keep their numbers."""
+    monkeypatch.setattr(import_clients, "ROWS_AT_ONCE", 2)
+    rows = ["+79160000001;a", '+79160000002;"b', "+79160000003;c", '+79160000004;"d"', "+79160000005;e", "12;f"]
+    complete, output = _run(tmp_path, HEADER + "\n".join(rows), tmp_path / "report.csv")
+    assert not complete
+    assert "2 created, 0 changed, 0 unchanged, 2 rejected" in output
+    assert "row 3: row has a quotation mark that is never closed, so 2 lines after it were not read" in output
+    found = list(csv.reader((tmp_path / "report.csv").read_text("utf-8").splitlines()))
+    assert [row[0] for row in found[1:]] == ["3", "5"]
+
+
 def test_many_rejected_rows_do_not_flood_the_screen(api: Api, tmp_path: Path) -> None:
     """Expects the first of them, and how to get the others."""
     output = _run(tmp_path, HEADER + "1;x\r\n" * 300)[1]
