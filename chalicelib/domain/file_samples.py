@@ -11,6 +11,7 @@ from .errors import FieldError, Invalid
 from .file_texts import text_of_sample
 from .import_columns import Columns, proposed
 from .json_rows import is_json_lines, json_rows
+from .listmonk_rows import unfolded
 
 _ROWS, _MAX_CELL = 5, 60
 
@@ -50,7 +51,7 @@ def sample_of(raw: bytes, how: Reading) -> Sample:
     """What a piece of a file seems to be. Raises Invalid if it is no text, or its header cannot be read."""
     text, encoding = text_of_sample(raw, how.encoding)
     separator = "" if is_json_lines(text) else how.separator or separator_of(text)
-    lines = (row for _, row in (rows_of(text, separator) if separator else json_rows(text)))
+    lines = (row for _, row in (unfolded(rows_of(text, separator)) if separator else json_rows(text)))
     rows = [row for row in itertools.islice(lines, 2 * _ROWS) if isinstance(row, FieldError) or not is_blank(row)]
     header = rows.pop(0) if rows else []
     if isinstance(header, FieldError):

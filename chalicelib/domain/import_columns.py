@@ -15,9 +15,9 @@ from .faults import Fault
 NAMES: Mapping[str, Sequence[str]] = {
     "phone_number": (
         *(
+            "mobile phone number",
             "phone number",
             "msisdn",
-            "mobile phone number",
             "mobile phone",
             "mobile number",
             "mobile",
@@ -38,11 +38,15 @@ NAMES: Mapping[str, Sequence[str]] = {
         *("контактный телефон", "telefonnummer", "mobilnummer", "handynummer", "handy", "telefon", "mobiltelefon"),
         *("teléfono móvil", "móvil", "celular", "teléfono", "telefono", "cellulare", "téléphone portable", "téléphone"),
         *("numéro de téléphone", "telefone", "número de telefone", "номер телефону", "手机", "电话"),
+        *("traits phone", "context traits phone"),
     ),
     "operator": ("operator", "оператор", "код оператора"),
     "tag": ("tag", "тег", "метка"),
-    "language": ("language", "demographic locale", "язык", "sprache", "idioma", "langue"),
-    "timezone": ("timezone", "time zone", "timezone id", "demographic timezone", "tz", "часовой пояс", "zeitzone"),
+    "language": ("language", "demographic locale", "context locale", "язык", "sprache", "idioma", "langue"),
+    "timezone": (
+        *("timezone", "time zone", "timezone id", "demographic timezone", "context timezone", "tz", "часовой пояс"),
+        "zeitzone",
+    ),
     "opted_out": (
         "opted out",
         "optout",
@@ -229,6 +233,11 @@ def _as_told(
         elif field and all_there:
             errors.append(FieldError("column", Fault.NO_SUCH_COLUMN, {"name": repr(name[:_MAX_NAME])}))
     return fields, errors
+
+
+def is_field(name: str) -> bool:
+    """Whether a column of this name is taken for a field of a client."""
+    return any(_plain(name) in known for known in NAMES.values())
 
 
 def is_ignored(name: str) -> bool:

@@ -17,6 +17,7 @@ from .errors import FieldError, Invalid
 from .faults import Fault
 from .import_columns import Columns, columns_of
 from .json_rows import is_json_lines, json_rows
+from .listmonk_rows import unfolded
 from .phone_numbers import normalize_phone
 from .zone_names import zone_named
 
@@ -143,7 +144,7 @@ def read_clients(
     """
     options = options or ImportOptions()
     separator = "" if is_json_lines(text) else options.separator or separator_of(text)
-    lines = rows_of(text, separator) if separator else json_rows(text)
+    lines = unfolded(rows_of(text, separator)) if separator else json_rows(text)
     # A later part of JSON lines may lack a field that the first one has.
     columns = columns_of(_header(lines), options.columns, all_there=not row_offset)
     found = ClientFile(left_out=columns.left_out, columns=columns.names, separator=separator, header=columns.header)

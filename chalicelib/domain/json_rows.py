@@ -10,7 +10,7 @@ from .errors import FieldError
 from .faults import Fault
 
 _DEPTH = 8
-_MOST_COLUMNS = 500
+MOST_COLUMNS = 500
 
 
 def is_json_lines(text: str) -> bool:
@@ -22,7 +22,7 @@ def json_rows(text: str) -> Iterator[tuple[int, list[str] | FieldError]]:
     """First the names of all fields, as number 0; then each line's values with its number."""
     lines = [(number, _read(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     names = list(dict.fromkeys(name for _, values in lines if isinstance(values, dict) for name in values))
-    names = names[:_MOST_COLUMNS]
+    names = names[:MOST_COLUMNS]
     yield 0, names
     for number, values in lines:
         yield number, values if isinstance(values, FieldError) else [values.get(name, "") for name in names]
@@ -33,13 +33,14 @@ def _read(line: str) -> dict[str, str] | FieldError:
         values = json.loads(line)
     except (ValueError, RecursionError):
         return FieldError("row", Fault.NOT_A_JSON_LINE)
-    return dict(_flat(values, "", _DEPTH)) if isinstance(values, dict) else FieldError("row", Fault.NOT_A_JSON_LINE)
+    return dict(flat(values)) if isinstance(values, dict) else FieldError("row", Fault.NOT_A_JSON_LINE)
 
 
-def _flat(values: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, str]]:
+def flat(values: Mapping[str, Any], path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, str]]:
+    """The fields of an object by their paths, as the texts of cells."""
     for name, value in values.items():
         if isinstance(value, dict) and depth:
-            yield from _flat(value, f"{path}{name}.", depth - 1)
+            yield from flat(value, f"{path}{name}.", depth - 1)
         else:
             yield path + name, _cell(value)
 

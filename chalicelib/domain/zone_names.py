@@ -18,7 +18,8 @@ def zone_named(text: str) -> str:
     name alone, or a number alone, is not guessed.
     """
     text = text.strip().replace("\u2212", "-")
-    known = _by_lower_case().get(re.sub(r"\s+", "_", text.replace("\\", "/")).lower())
+    spelled = re.sub(r"\s+", "_", text.replace("\\", "/")).lower()
+    known = _by_lower_case().get(spelled.replace("_slash_", "/").replace("_hyphen_", "-"))  # as HubSpot spells them
     if known:
         return known
     if text.lower() in _ZERO:
