@@ -120,8 +120,12 @@ def run(
     file: Path,
     report: Path | None = None,
     options: Mapping[str, str] | None = None,
+    begun: str = "",
 ) -> bool:
-    """Import a file; whether every row was good. CallFailed where it cannot go on, with what was done so far kept."""
+    """Import a file, or the parts of it that an import which has `begun` lacks; whether every row was good.
+
+    CallFailed where it cannot go on, with what was done so far kept.
+    """
     try:
         unread: list[dict[str, Any]] = []
         parts = list(parts_of(text_of(file.read_bytes()).text, unread))
@@ -132,10 +136,14 @@ def run(
     columns = (TextColumn("imported"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("imported", total=sum(part.rows for part in parts))
-        first = ""
-        for part in parts:
+        first = begun
+        for part in parts[_received(service, begun, len(parts)) :]:
             place = {"file_name": file.name[-200:], "part_of": first, "row_offset": part.offset, "parts": len(parts)}
-            started = service.start(part.text, {**(options or {}), **place})
+            try:
+                started = service.start(part.text, {**(options or {}), **place})
+            except CallFailed as error:
+                hint = f"; the rows so far are imported, go on with --continue {first}" if first else ""
+                raise CallFailed(f"{error}{hint}") from error
             first = first or started["id"]
         ended = _finished(service, first, len(parts) * _BOUND, _shown(progress, task))
     errors = sorted([*service.rejected(first), *unread], key=lambda error: int(error["row"]))
@@ -144,6 +152,16 @@ def run(
     console.print(f"{file.name}: {counts}, {time.monotonic() - began:.1f} s", soft_wrap=True)
     _tell(console, errors, report)
     return not errors
+
+
+def _received(service: Service, import_id: str, parts: int) -> int:
+    """How many parts of a file an import has, which come one after the other. CallFailed if it is of another file."""
+    if not import_id:
+        return 0
+    at = service.progress(import_id)
+    if at["parts"] != parts:
+        raise CallFailed(f"import {import_id} is of a file with {at['parts']} parts, and this one has {parts}")
+    return int(at["parts_received"])
 
 
 def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:
@@ -188,10 +206,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--allow-opt-in", action="store_true", help="let opted_out=false opt people in again")
     parser.add_argument("--country", default="", help="of numbers without a country code, such as DE")
+    parser.add_argument("--continue", dest="begun", default="", metavar="ID", help="go on with an interrupted import")
     given = parser.parse_args(arguments)
     options = {"mode": given.mode, "allow_opt_in": str(given.allow_opt_in).lower(), "country": given.country}
     try:
-        return 0 if run(Console(highlight=False), os.environ, given.file, given.report, options) else 1
+        return 0 if run(Console(highlight=False), os.environ, given.file, given.report, options, given.begun) else 1
     except CallFailed as error:
         sys.stderr.write(f"import: {error}\n")
         return 2

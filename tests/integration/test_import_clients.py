@@ -93,6 +93,34 @@ def test_a_quotation_mark_that_is_never_closed_stops_nothing(
     assert [row[0] for row in found[1:]] == ["3", "5"]
 
 
+def test_an_interrupted_import_is_gone_on_with(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects the error to say how, only what is missing to be sent, and all rows to be counted once."""
+    monkeypatch.setattr(import_clients, "ROWS_AT_ONCE", 2)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    file = tmp_path / "clients.csv"
+    file.write_text(HEADER + "".join(f"+7916000000{n};vip\n" for n in range(5)), "utf-8")
+    usual, sent = import_clients.Service.start, []
+
+    def cut_off(self: import_clients.Service, text: str, query: dict[str, Any]) -> dict[str, Any]:
+        sent.append(query["row_offset"])
+        if len(sent) == 2:
+            raise CallFailed("the connection broke")
+        return usual(self, text, query)
+
+    monkeypatch.setattr(import_clients.Service, "start", cut_off)
+    with pytest.raises(CallFailed, match="--continue ") as caught:
+        import_clients.run(Console(file=io.StringIO()), {"DATA_DIR": str(tmp_path)}, file)
+    begun = str(caught.value).rpartition(" ")[2]
+    assert api.get(f"/api/clients/imports/{begun}").json["status"] == "incomplete"
+    assert import_clients.main([str(file), "--continue", begun]) == 0
+    assert sent == [0, 2, 2, 4]
+    found = api.get(f"/api/clients/imports/{begun}").json
+    assert [found[name] for name in ("status", "rows", "created")] == ["finished", 5, 5]
+    other = tmp_path / "other.csv"
+    other.write_text(HEADER + "+79160000009;vip\n", "utf-8")
+    assert import_clients.main([str(other), "--continue", begun]) == 2
+
+
 def test_many_rejected_rows_do_not_flood_the_screen(api: Api, tmp_path: Path) -> None:
     """Expects the first of them, and how to get the others."""
     output = _run(tmp_path, HEADER + "1;x\r\n" * 300)[1]
