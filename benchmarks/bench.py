@@ -37,6 +37,7 @@ from benchmarks import (
     peer,
     plots,
     punctuality,
+    receipts,
     sending_walls,
     start,
     walls,
@@ -262,11 +263,20 @@ def at_once(options: Options) -> Part:
     return found, walls.report(found)
 
 
+def hearing(options: Options) -> Part:
+    """Receipts: how soon they are answered, and what they take from a mailing beside them."""
+    with gateway.running() as target, tempfile.TemporaryDirectory() as directory:
+        calls = 50 if options.short else 500
+        found = receipts.measure(target, Path(directory), options.messages // 2, options.runs, calls)
+    return found, receipts.report(found)
+
+
 PARTS: dict[str, Callable[[Options], Part]] = {
     "job": job,
     "cpu": processor,
     "api": requests_of_the_api,
     "punctuality": punctual,
+    "receipts": hearing,
     "start": starting,
     "growth": growing,
     "cost": money,

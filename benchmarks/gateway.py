@@ -1,8 +1,8 @@
 """A stand-in for the gateway, in a process of its own: answers every message after a latency and remembers when.
 
 `python -m benchmarks.gateway` prints the ports of the gateway and of its control, and serves until its end. Control, by
-GET: `/config?latency_ms=20`, `/reset`, `/stats` (received, unique, first and last arrival in Unix time), `/log` (of
-every call [id, time, accepted]).
+GET: `/config?latency_ms=20`, `/reset`, `/stats` (received, unique, first and last arrival in Unix time, the latest
+address for receipts), `/log` (of every call [id, time, accepted]).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class State:
 
     latency: float = 0.02
     calls: list[tuple[int, float, bool]] = field(default_factory=list)
+    receipt_url: str = ""  # of the latest message
 
     def stats(self) -> dict[str, Any]:
         ids = [number for number, _, accepted in self.calls if accepted]
@@ -43,6 +44,7 @@ class State:
             "duplicates_accepted": len(ids) - len(set(ids)),
             "first": min(moments, default=None),
             "last": max(moments, default=None),
+            "receipt_url": self.receipt_url,
         }
 
 
@@ -71,6 +73,8 @@ class Connection(asyncio.Protocol):
         number = int(head.split(b" ", 2)[1].rpartition(b"/")[2])
         message = json.loads(body)
         good = message["id"] == number and isinstance(message["phone"], int) and b"authorization: bearer " in head
+        _, _, url = head.partition(b"x-receipt-url: ")
+        self._state.receipt_url = url.split(b"\r\n", 1)[0].decode()
         self._state.calls.append((number, time.time(), good))
         asyncio.get_running_loop().call_later(self._state.latency, self._answer, _OK if good else _BAD)
 
