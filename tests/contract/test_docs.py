@@ -24,7 +24,7 @@ from chalicelib.gateways import GATEWAYS
 from chalicelib.gateways.declaration import OUTCOMES, Declaration
 from chalicelib.gateways.declared import read_declaration, ready_made
 from chalicelib.gateways.placeholders import OF_A_MESSAGE, OF_THE_GATEWAY
-from chalicelib.gateways.sandbox import PLAYED, RECEIPTS
+from chalicelib.gateways.sandbox import PLAYED, RECEIPTS, REPLIES
 from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
@@ -95,7 +95,7 @@ def test_the_page_of_gateways_tells_of_every_kind_declaration_and_placeholder() 
     assert list(_rows("gateways.md", "| `{")) == [[f"`{{{name}}}`", what] for name, what in placeholders.items()]
     assert set(OUTCOMES) <= set(first)
     assert [row[0] for row in _rows("gateways.md", "| +44")] == [
-        f"+447700900{ending}" for ending in (*PLAYED, *RECEIPTS)
+        f"+447700900{ending}" for ending in (*PLAYED, *RECEIPTS, *REPLIES)
     ]
     assert Declaration.parse(page.split("```json\n")[1].split("```")[0]).name == "acme"
     counts = {row[0].strip("`"): row[-1] for row in _rows("gateways.md", "| `")}
