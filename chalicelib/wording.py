@@ -15,6 +15,9 @@ REASONS: Final = {
     Reason.OPTED_OUT: "opted out",
     Reason.MARKED_UNREACHABLE: "too many messages to this number were lost",
     Reason.CLIENT_REMOVED: "the client was deleted",
+    Reason.VALUE_MISSING: "the text needs a value that the client does not have",
+    Reason.TEXT_TOO_LONG: "the text would be longer than 10 SMS",
+    Reason.TEXT_EMPTY: "the text would be empty",
     Reason.OUTSIDE_LOCAL_WINDOW: "outside the client's local hours",
     Reason.LOCAL_WINDOW_TOO_LATE: "the mailing ends before the client's local hours begin",
     Reason.WINDOW_CLOSED: "the mailing ended before it was sent",
@@ -62,6 +65,8 @@ REASONS: Final = {
 }
 DETAILED: Final = {
     Reason.ATTEMPTS_USED_UP: "all attempts failed (%(detail)s), last: %(last)s",
+    Reason.VALUE_MISSING: "the client has no %(detail)s, which the text needs",
+    Reason.TEXT_TOO_LONG: "the text would be %(detail)s SMS long, more than 10",
     Reason.HTTP: "HTTP %(detail)s",
     Reason.GATEWAY_CODE: "HTTP 200 with code %(detail)s",
     Reason.NOT_DELIVERED: "not delivered: %(detail)s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import Late, Mailing, OnUnknown
+from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody
 from . import local_times, page_request
@@ -20,7 +20,10 @@ from .texts import _, wrong
 
 _ONE_OF_MANY = re.compile(r"(clients\.(?:tag|operator))\.([0-9]+)")
 _LASTS = timedelta(hours=12)
-_SOUND: Mapping[str, Any] = {"text": "x", "clients": {}, "local_window": None, "rate_limit": None}
+_SOUND: Mapping[str, Any] = {
+    **{"text": "x", "clients": {}, "local_window": None, "rate_limit": None, "on_unknown": None, "late": Late.RUN},
+    **{"texts": None, "missing": Missing.SKIP, "gateway": None},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,17 @@ def shown(
         "late": str(mailing.late if mailing else Late.RUN),
         "include_unreachable": "on" if mailing and mailing.include_unreachable else "",
         "gateway": mailing.gateway if mailing else "",
+        "missing": str(mailing.missing if mailing else Missing.SKIP),
+        **_shown_texts(mailing.texts if mailing else ()),
+    }
+
+
+def _shown_texts(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
+    places: list[tuple[str, str]] = [*texts, ("", ""), ("", "")]
+    return {
+        f"texts.{place}.{name}": value
+        for place, pair in enumerate(places[:MOST_LANGUAGES])
+        for name, value in zip(("language", "text"), pair, strict=True)
     }
 
 
@@ -131,8 +145,20 @@ def _ordered(form: Form) -> dict[str, Any]:
         "local_window": {**window, "policy": policy} if any(window.values()) else None,
         "late": form.text("late"),
         "include_unreachable": form.flag("include_unreachable"),
+        "texts": _texts(form) or None,
+        "missing": form.text("missing") or str(Missing.SKIP),
         "gateway": form.text("gateway") or None,
     }
+
+
+def _texts(form: Form) -> dict[str, str]:
+    """The texts in other languages; one without a language or without a text is left to the check."""
+    found: dict[str, str] = {}
+    for place in range(MOST_LANGUAGES):
+        language, text = form.text(f"texts.{place}.language"), form.raw(f"texts.{place}.text")
+        if language or text.strip():
+            found[language] = text
+    return found
 
 
 def _kept(mailing: Mailing) -> dict[str, Any]:
@@ -144,6 +170,8 @@ def _kept(mailing: Mailing) -> dict[str, Any]:
         "local_window": {**hours, "policy": str(window.policy)} if window else None,
         "late": str(mailing.late),
         "include_unreachable": mailing.include_unreachable,
+        "texts": dict(mailing.texts) or None,
+        "missing": str(mailing.missing),
         "gateway": mailing.gateway or None,
     }
 
@@ -163,6 +191,8 @@ def _errors(form: Form, values: Mapping[str, Any]) -> list[FieldError]:
 
 def _placed(error: FieldError, values: Mapping[str, Any]) -> FieldError:
     """The error at the field that a person sees: of many values in one field it says which."""
+    if error.field.startswith("texts"):
+        return replace(error, field="texts")
     if match := _ONE_OF_MANY.fullmatch(error.field):
         value = values["clients"][match[1].partition(".")[2]][int(match[2])]
         return FieldError(

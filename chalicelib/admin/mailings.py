@@ -14,7 +14,7 @@ from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Mailing
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.sms import sms_parts
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
@@ -182,6 +182,7 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "tags": request.services.clients.tags(_TAGS),
         "max_rate": MAX_RATE,
         "max_text": MAX_TEXT_LENGTH,
+        "max_languages": MOST_LANGUAGES,
     }
     return Page("mailings/form.html", values)
 

@@ -198,4 +198,6 @@ def field_name(name: str) -> str:
         "gateway": _("Gateway"),
         "late": _("If the start is missed by more than 5 minutes"),
         "include_unreachable": _("Also to unreachable clients"),
+        "texts": _("Other languages"),
+        "missing": _("If a client has no such value"),
     }.get(name, name)

@@ -9,10 +9,21 @@ from pydantic import StrictBool
 from ..bootstrap import Services
 from ..domain.errors import Conflict, NotFound
 from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
-from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment
+from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
-from ..web.bodies import EndTime, GatewayName, LocalWindowBody, MailingBody, MailingText, Rate, SegmentBody, StartTime
+from ..web.bodies import (
+    EndTime,
+    GatewayName,
+    LocalWindowBody,
+    MailingBody,
+    MailingText,
+    Rate,
+    SegmentBody,
+    StartTime,
+    Texts,
+    texts_of,
+)
 from ..web.fields import Body, MomentOut, View, example
 from ..web.paging import PageQuery
 from ..web.request import Request
@@ -40,6 +51,8 @@ class MailingPatch(Body):
     on_unknown: OnUnknown = OnUnknown.RETRY
     late: Late = Late.RUN
     include_unreachable: StrictBool = False
+    texts: Texts | None = None
+    missing: Missing = Missing.SKIP
     gateway: GatewayName | None = None
 
     def over(self, mailing: Mailing) -> MailingFields:
@@ -54,6 +67,8 @@ class MailingPatch(Body):
             "on_unknown": mailing.on_unknown,
             "late": mailing.late,
             "include_unreachable": mailing.include_unreachable,
+            "texts": dict(mailing.texts),
+            "missing": mailing.missing,
             "gateway": mailing.gateway or None,
         }
         merged |= {name: getattr(self, name) for name in self.model_fields_set}
@@ -70,6 +85,8 @@ class MailingPatch(Body):
             local_window=window,
             late=merged["late"],
             include_unreachable=merged["include_unreachable"],
+            texts=texts_of(merged["texts"]),
+            missing=merged["missing"],
             gateway=merged["gateway"] or "",
         )
 
@@ -118,6 +135,8 @@ class MailingView(View):
     on_unknown: OnUnknown
     late: Late
     include_unreachable: bool
+    texts: dict[str, str]
+    missing: Missing
     gateway: str | None
     status: MailingStatus
     counts: CountsView
@@ -141,6 +160,8 @@ class MailingView(View):
             on_unknown=mailing.on_unknown,
             late=mailing.late,
             include_unreachable=mailing.include_unreachable,
+            texts=dict(mailing.texts),
+            missing=mailing.missing,
             gateway=mailing.gateway or None,
             status=mailing.status,
             counts=CountsView(**state.statistics.counts()),

@@ -6,8 +6,8 @@ from collections import Counter
 
 from ..domain.errors import NotFound
 from ..domain.reasons import Cause, Reason
-from ..domain.sms import SmsParts
-from ..services.previews import Preview
+from ..domain.sms import SmsParts, part_count
+from ..services.previews import Preview, Sample
 from ..web.bodies import MailingBody
 from ..web.fields import MomentOut, View
 from ..web.request import Request
@@ -16,6 +16,7 @@ from .costs import CostView
 from .routing import Routes
 
 routes = Routes("mailing")
+_EXAMPLES = 10  # of a sample
 
 
 class LeftOutView(View):
@@ -84,8 +85,56 @@ class WindowView(View):
     long_enough: bool
 
 
+class ExampleView(View):
+    """What one client would get; with a reason if they would get nothing after all."""
+
+    text: str
+    parts: int
+    reason: str
+    reason_code: Reason | None
+
+
+class SampleView(View):
+    """The texts of the first `looked_at` clients, up to 100; ten of them are `examples`.
+
+    `missing` counts those who lack a value, by its name. `least`, `typical` and `most` are SMS parts; null if nobody of
+    them gets anything.
+    """
+
+    looked_at: int
+    missing: dict[str, int]
+    least: int | None
+    typical: int | None
+    most: int | None
+    examples: list[ExampleView]
+
+    @classmethod
+    def of(cls, sample: Sample) -> SampleView:
+        parts = sample.parts
+        return cls(
+            looked_at=len(sample.texts),
+            missing=dict(sample.missing),
+            least=parts[0] if parts else None,
+            typical=parts[len(parts) // 2] if parts else None,
+            most=parts[-1] if parts else None,
+            examples=[
+                ExampleView(
+                    text=one.text,
+                    parts=part_count(one.text),
+                    reason=reason_text(one.cause),
+                    reason_code=one.cause.reason if one.cause else None,
+                )
+                for one in sample.texts[:_EXAMPLES]
+            ],
+        )
+
+
 class PreviewView(View):
-    """How many clients match now, how many of them get the message, what it costs, and whether there is enough time."""
+    """How many clients match now, how many of them get the message, what it costs, and whether there is enough time.
+
+    `sample` is null if everybody gets the same text; otherwise `text` is the text before values are put in, and
+    `sms_parts` an estimate.
+    """
 
     matching: int
     recipients: int
@@ -93,6 +142,7 @@ class PreviewView(View):
     by_timezone: list[TimeZoneView]
     by_operator: list[OperatorView]
     text: TextView
+    sample: SampleView | None
     sms_parts: int
     window: WindowView
     cost: CostView
@@ -118,7 +168,8 @@ class PreviewView(View):
                 for code, count in sorted(operators.items())
             ],
             text=TextView.of(preview.sms),
-            sms_parts=preview.sms.parts * recipients,
+            sample=SampleView.of(preview.sample) if preview.sample else None,
+            sms_parts=preview.parts,
             window=_window(preview),
             cost=CostView.of_draft(preview.matching.total(), recipients),
         )

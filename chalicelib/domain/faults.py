@@ -42,6 +42,12 @@ class Fault(Enum):
     HALF_A_CHARACTER = "must not contain an incomplete character (a lone surrogate)"
     CONTROL_CHARACTERS = "must not contain control characters"
     CONTROL_CHARACTERS_IN_TEXT = "must not contain control characters other than line breaks and tabs"
+    PLACEHOLDER = "has %(text)s, which is no placeholder: write {{name}}, {{name|words instead}} or {{#name}}…{{/name}}"
+    PLACEHOLDER_OPEN = "has a placeholder that is never closed with }}: %(text)s"
+    TOO_MANY_PLACEHOLDERS = "must have at most %(most)s placeholders"
+    SECTION_IN_SECTION = "has {{#%(name)s}} inside {{#%(outer)s}}; close that one first"
+    SECTION_OPEN = "has {{#%(name)s}} without {{/%(name)s}}"
+    SECTION_NOT_OPENED = "has {{/%(name)s}} without {{#%(name)s}} before it"
     NOT_ONE_LINE = "must be one line without control characters"
     # A text that is told as it is: of the library that reads bodies, or already in the language of who asks.
     AS_TOLD = "%(text)s"

@@ -13,10 +13,12 @@ from .errors import Conflict, FieldError, Invalid
 from .faults import Fault
 from .local_window import LocalWindow
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
+from .templates import OPENING, check_template
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MOST_PARTS = 49  # that such a text makes: if it is all emoji, 33 of them fit one part
 MAX_SEGMENT_VALUES = 50
+MOST_LANGUAGES = 10  # besides that of `text`: all texts together fit into an item of the table many times
 MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
 REDRIVING = "redriving"  # stands in Mailing.reopening while single messages are put back
@@ -47,6 +49,18 @@ class OnUnknown(StrEnum):
     RETRY = "retry"
     ASK = "ask"
     HOLD = "hold"
+
+
+class Missing(StrEnum):
+    """What happens to a message whose text needs a value that the client has not.
+
+    The client is skipped, the text is sent with nothing in the value's place, or the message fails, for a person to
+    give the value and retry it.
+    """
+
+    SKIP = "skip"
+    SEND_EMPTY = "send_empty"
+    REFUSE = "refuse"
 
 
 class Late(StrEnum):
@@ -100,6 +114,8 @@ class Mailing:
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
     include_unreachable: bool = False  # whether it also goes to clients to whom too much was lost
+    texts: tuple[tuple[str, str], ...] = ()  # by language, for clients whose language it is; the others get `text`
+    missing: Missing = Missing.SKIP
     gateway: str = ""  # that it goes to, by the name that people know; by the routes if it names none
     # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
     # done it. REDRIVING stands there once for everyone who puts back single messages.
@@ -116,6 +132,16 @@ class Mailing:
     def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
         """The history with one more status."""
         return (*self.history, (now, status))[-MAX_HISTORY:]
+
+    @property
+    def personal(self) -> bool:
+        """Whether not everybody gets the same text."""
+        return bool(self.texts) or OPENING in self.text
+
+    def text_in(self, language: str) -> str:
+        """The text for who reads a language such as pt-BR: in it, or in pt, or else `text`."""
+        texts = dict(self.texts)
+        return texts.get(language) or texts.get(language.partition("-")[0]) or self.text
 
     @property
     def state(self) -> State:
@@ -246,17 +272,17 @@ def is_mailing_id(text: str) -> bool:
     return len(text) == 26 and text.isalnum() and text.isascii()
 
 
-def check_text(text: str) -> list[FieldError]:
+def check_text(text: str, field: str = "text") -> list[FieldError]:
     """The errors of a mailing's text."""
     if not text.strip():
-        return [FieldError("text", Fault.EMPTY)]
+        return [FieldError(field, Fault.EMPTY)]
     if len(text) > MAX_TEXT_LENGTH:
-        return [FieldError("text", Fault.TOO_LONG, {"most": MAX_TEXT_LENGTH})]
+        return [FieldError(field, Fault.TOO_LONG, {"most": MAX_TEXT_LENGTH})]
     if any(ord(character) < 32 and character not in "\n\r\t" for character in text) or "\x7f" in text:
-        return [FieldError("text", Fault.CONTROL_CHARACTERS_IN_TEXT)]
+        return [FieldError(field, Fault.CONTROL_CHARACTERS_IN_TEXT)]
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        return [FieldError("text", Fault.HALF_A_CHARACTER)]
-    return []
+        return [FieldError(field, Fault.HALF_A_CHARACTER)]
+    return check_template(text, field)
 
 
 def check_window(start_at: datetime, end_at: datetime, now: datetime) -> list[FieldError]:

@@ -20,6 +20,9 @@ class Reason(StrEnum):
     OPTED_OUT = "opted_out"
     MARKED_UNREACHABLE = "marked_unreachable"
     CLIENT_REMOVED = "client_removed"
+    VALUE_MISSING = "value_missing"
+    TEXT_TOO_LONG = "text_too_long"
+    TEXT_EMPTY = "text_empty"
     OUTSIDE_LOCAL_WINDOW = "outside_local_window"
     LOCAL_WINDOW_TOO_LATE = "local_window_too_late"
     WINDOW_CLOSED = "window_closed"
@@ -83,11 +86,13 @@ _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 _SMALL_CODE = re.compile(r"-?[0-9]{1,2}")
 # How many different details a reason may have where messages are counted by it; without an entry none.
 _DECLARED_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # of those that the gateway's declaration knows
+_NAME = re.compile(r"[^\W\d_]\w{0,39}")
 _COUNTED_DETAILS = {
     Reason.HTTP: _HTTP_STATUS,
     Reason.GATEWAY_CODE: _SMALL_CODE,
     Reason.GATEWAY_ANSWER: _DECLARED_CODE,
     Reason.ANSWER_NOT_DECLARED: _HTTP_STATUS,
+    Reason.VALUE_MISSING: _NAME,  # of the few that the mailing's texts have
 }
 _NAME_THE_STATUS = frozenset({Reason.HTTP, Reason.GATEWAY_CODE, Reason.ANSWER_UNCLEAR, Reason.ANSWER_NOT_DECLARED})
 

@@ -72,6 +72,8 @@ ALL_FIELDS = frozenset(
         "on_unknown",
         "late",
         "include_unreachable",
+        "texts",
+        "missing",
         "gateway",
     }
 )

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -270,14 +270,21 @@ class GatewayControlService:
         return self._paces.of(mailing, self.state(since), self._clock.now())
 
     def book(
-        self, mailing: Mailing, wanted: int, *, beside_others: bool = False, beside_gateways: bool = False
+        self,
+        mailing: Mailing,
+        wanted: int,
+        *,
+        text: str = "",
+        beside_others: bool = False,
+        beside_gateways: bool = False,
     ) -> Booking | None:
         """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep.
 
+        `text` is the longest of theirs, if not everybody gets the mailing's: the others then have a little more time.
         `beside_others` says that the same sender has messages which keep no pace, `beside_gateways` that it has some
         for other gateways.
         """
-        paces = self.paces(mailing)
+        paces = self.paces(replace(mailing, text=text) if text else mailing)
         if not paces:
             return None
         now, control = self._clock.now(), self.state()

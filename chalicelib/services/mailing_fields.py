@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow
-from ..domain.mailings import Late, Mailing, OnUnknown, Segment, check_text, check_window
+from ..domain.mailings import Late, Mailing, Missing, OnUnknown, Segment, check_text, check_window
 from ..domain.statuses import MailingStatus, MessageStatus
 
 _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
@@ -28,6 +28,8 @@ class MailingFields:
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
     include_unreachable: bool = False
+    texts: tuple[tuple[str, str], ...] = ()
+    missing: Missing = Missing.SKIP
     gateway: str = ""
 
     def over(self, mailing: Mailing) -> Mailing:
@@ -43,6 +45,8 @@ class MailingFields:
             local_window=self.local_window,
             late=self.late,
             include_unreachable=self.include_unreachable,
+            texts=self.texts,
+            missing=self.missing,
             gateway=self.gateway,
         )
 
@@ -64,6 +68,8 @@ class MailingFields:
             local_window=self.local_window,
             late=self.late,
             include_unreachable=self.include_unreachable,
+            texts=self.texts,
+            missing=self.missing,
             gateway=self.gateway,
         )
 

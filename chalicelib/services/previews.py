@@ -11,12 +11,38 @@ from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.forecasts import Forecast, forecast, left_out
 from ..domain.mailings import Mailing, OnUnknown, is_mailing_id
-from ..domain.reasons import Reason
+from ..domain.personal_texts import PersonalText, text_for
+from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
 from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
+
+SAMPLED = 100  # clients; as many as one call reads
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the first clients that a mailing reaches would get, if not everybody gets the same.
+
+    `missing` counts those of them who lack a value, by its name; `parts` are their SMS parts, in order.
+    """
+
+    texts: tuple[PersonalText, ...]
+
+    @property
+    def missing(self) -> Counter[str]:
+        return Counter(name for one in self.texts for name in one.missing)
+
+    @property
+    def left_out(self) -> Counter[Cause]:
+        """Who of them would get nothing, and why."""
+        return Counter(one.cause for one in self.texts if one.cause)
+
+    @property
+    def parts(self) -> list[int]:
+        return sorted(sms_parts(one.text).parts for one in self.texts if one.cause is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +56,19 @@ class Preview:
     starts_at: datetime
     ends_at: datetime
     forecast: Forecast
+    sample: Sample | None = None
+
+    @property
+    def parts(self) -> int:
+        """The SMS parts of all messages: exact if everybody gets the same, else by the average of the sample."""
+        people = self.reached.total()
+        if self.sample and (counted := self.sample.parts):
+            return round(sum(counted) / len(counted) * people)
+        return self.sms.parts * people
 
 
 class PreviewService:
-    """Reads the segment's counters and no client, so that a preview costs the same for millions."""
+    """Reads the segment's counters and no client but a sample, so that a preview costs the same for millions."""
 
     def __init__(
         self,
@@ -84,4 +119,12 @@ class PreviewService:
         gateways = self._control.state().rate
         rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
-        return Preview(matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan)
+        sample = self._sample(mailing) if mailing.personal else None
+        return Preview(matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan, sample)
+
+    def _sample(self, mailing: Mailing) -> Sample:
+        found, _ = self._clients.list(mailing.segment, "", SAMPLED)
+        contacts = self._clients.contacts((client.client_id for client in found), personal=True).values()
+        also = mailing.include_unreachable
+        reached = [one for one in contacts if not one.opted_out and (also or not one.unreachable)]
+        return Sample(tuple(text_for(mailing, contact) for contact in reached))

@@ -11,7 +11,7 @@ from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import Late, Mailing, MailingState, OnUnknown, Segment, ShardProgress, Sleep, Statistics
+from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment, ShardProgress, Sleep, Statistics
 from ..domain.statuses import MailingStatus
 from .models import MailingModel, from_ms, to_ms
 
@@ -62,6 +62,8 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         window_policy=str(window.policy) if window else None,
         late=str(mailing.late),
         include_unreachable=mailing.include_unreachable or None,
+        texts=dict(mailing.texts) or None,
+        missing=None if mailing.missing is Missing.SKIP else str(mailing.missing),
         gateway=mailing.gateway or None,
         reopening=list(mailing.reopening) or None,
         final=dict(mailing.final) or None,
@@ -95,6 +97,8 @@ def mailing_of(row: MailingModel) -> Mailing:
         local_window=_window(row),
         late=Late(row.late or Late.RUN),
         include_unreachable=bool(row.include_unreachable),
+        texts=tuple(sorted(row.texts.attribute_values.items())) if row.texts else (),
+        missing=Missing(row.missing or Missing.SKIP),
         gateway=row.gateway or "",
         reopening=tuple(row.reopening or ()),
         final=_counts(row.final.attribute_values) if row.final else (),

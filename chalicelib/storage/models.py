@@ -180,6 +180,8 @@ class MailingModel(Row):
     late = UnicodeAttribute(null=True)
     gateway = UnicodeAttribute(null=True)
     include_unreachable = BooleanAttribute(null=True)
+    texts: MapAttribute[str, str] = MapAttribute(null=True)
+    missing = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
 
+from ..domain.clients import check_language
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, Late, OnUnknown, Segment, check_text
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, Missing, OnUnknown, Segment, check_text
 from ..services.mailing_fields import MailingFields
 from .clients import InternationalNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
@@ -25,12 +27,31 @@ def _text(text: str) -> str:
 
 
 MailingText = Annotated[StrictStr, by_rule(_text), Field(min_length=1, max_length=MAX_TEXT_LENGTH, examples=["Hello"])]
+LanguageCode = Annotated[StrictStr, by_rule(check_language), Field(min_length=2, max_length=20, examples=["ru"])]
+Texts = Annotated[
+    dict[LanguageCode, MailingText],
+    Field(
+        max_length=MOST_LANGUAGES,
+        description="The text by language, for clients whose `language` it is (`pt` also for who reads `pt-BR`, unless "
+        "there is a text for that). All others get `text`.",
+        examples=[{"ru": "Здравствуйте"}],
+    ),
+]
+MISSING = (
+    "What happens if the text needs a value that a client does not have: the client is skipped, the text is sent "
+    "without it, or the message fails."
+)
 GatewayName = Annotated[StrictStr, Field(min_length=1, max_length=20, examples=["default"])]
 Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
 # Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
 _START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
 StartTime = Annotated[Moment, Field(examples=[_START])]
 EndTime = Annotated[Moment, Field(examples=[_END])]
+
+
+def texts_of(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Texts by language as a mailing has them."""
+    return tuple(sorted((given or {}).items()))
 
 
 class SegmentBody(Body):
@@ -99,6 +120,8 @@ class MailingBody(Body):
         description="Whether it also goes to clients marked as unreachable: three messages to their number were lost "
         "for good within 90 days.",
     )
+    texts: Texts | None = None
+    missing: Missing = Field(default=Missing.SKIP, description=MISSING)
     gateway: GatewayName | None = None
 
     def fields(self) -> MailingFields:
@@ -112,6 +135,8 @@ class MailingBody(Body):
             local_window=self.local_window.window() if self.local_window else None,
             late=self.late,
             include_unreachable=self.include_unreachable,
+            texts=texts_of(self.texts),
+            missing=self.missing,
             gateway=self.gateway or "",
         )
 

@@ -39,6 +39,12 @@ class Job:
     paces: frozenset[str] = frozenset()
     choices: tuple[str, ...] = ()
     gateway: str = ""
+    text: str = ""  # that this client gets, if not everybody gets the mailing's
+
+    @property
+    def words(self) -> str:
+        """What is sent."""
+        return self.text or self.mailing.text
 
 
 Result = tuple[Job, Attempt | Obstacle]  # an attempt, or why there was none

@@ -105,7 +105,7 @@ class Caller:
         try:
             until = valid_until(job.mailing, message.timezone, started)
             told_at = self._links.url_for(shown(job.gateway), message.message_id) if self._links else ""
-            outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text, until, told_at)
+            outgoing = Outgoing.of(message.message_id, message.phone_number, job.words, until, told_at)
             answer = self._lines[job.gateway].gateway.send(outgoing, last_look)
         except (NotNow, Unavailable):
             raise
@@ -130,7 +130,7 @@ class Caller:
         if started >= calls.latest:
             raise NotNow(Obstacle.NO_TIME_LEFT)
         calls.note_sent(job)
-        outgoing = Outgoing.of(message.message_id, message.phone_number, job.mailing.text)
+        outgoing = Outgoing.of(message.message_id, message.phone_number, job.words)
         try:
             answer = self._lines[job.gateway].gateway.look_up(outgoing)
         except Exception as error:  # as above

@@ -17,8 +17,10 @@ from ...domain.errors import Malformed
 from ...domain.gateway_control import OPEN_AT_MOST, PROBES
 from ...domain.mailings import Mailing
 from ...domain.messages import PARK_AFTER, PARKED_AT_MOST, Attempt, Message, MessageKey, RetryPolicy, judge, taken
+from ...domain.personal_texts import PersonalText, text_for
 from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import deferral, obstacle
+from ...domain.sms import part_count
 from ...domain.statuses import MessageStatus
 from ...observability import logger
 from ...queues import Hint
@@ -82,11 +84,14 @@ class Claims:
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
         now = self._clock.now()  # before the clients are read: a claim says when they were as it has them
-        contacts = self._clients.contacts(job.message.client_id for job in jobs)
+        personal = any(job.mailing.personal for job in jobs)
+        contacts = self._clients.contacts((job.message.client_id for job in jobs), personal=personal)
         for job in jobs:
-            new = self._without_call(job, contacts.get(job.message.client_id), now)
+            contact = contacts.get(job.message.client_id)
+            text = text_for(job.mailing, contact) if contact and job.mailing.personal else None
+            new = self._without_call(job, contact, text, now)
             if new is None:
-                ready.append(job)
+                ready.append(replace(job, text=text.text) if text else job)
             else:
                 changes.append((job, new))
         ready, waiting = self._in_turn(ready, batch, now)
@@ -141,8 +146,13 @@ class Claims:
             return message.due_at is None or message.due_at <= now
         return is_over(message.due_at, now, PARKED_AT_MOST)  # the ledger gives it back when it is due
 
-    def _without_call(self, job: Job, contact: Contact | None, now: datetime) -> Message | None:
-        """The row of a message that is not to be sent now, or None if it is. `contact` is that of the client now."""
+    def _without_call(
+        self, job: Job, contact: Contact | None, text: PersonalText | None, now: datetime
+    ) -> Message | None:
+        """The row of a message that is not to be sent now, or None if it is.
+
+        `contact` is that of the client now, `text` what they get if not everybody gets the same.
+        """
         old = job.message
         settled: dict[str, Any] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
         if old.status is MessageStatus.SENDING:
@@ -159,6 +169,8 @@ class Claims:
             return None
         if reason := _left_out(contact, job.mailing):
             return old.revised(now, **settled | _final(settled["attempts"], Cause(reason)))
+        if text and text.cause and text.status:
+            return old.revised(now, **settled | _final(settled["attempts"], text.cause, text.status))
         present = _present(old, contact)
         if changes := deferral(job.mailing, present, now):
             if changes["status"] is not MessageStatus.WAITING:
@@ -255,7 +267,10 @@ class Claims:
         others = any(job.mailing.rate_limit is None for job in through)
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
             own = [job for job in through if job.mailing.mailing_id == mailing_id]
-            booking = control.book(own[0].mailing, len(own), beside_others=others, beside_gateways=crowded)
+            heaviest = max(own, key=lambda job: part_count(job.words)).words if own[0].mailing.personal else ""
+            booking = control.book(
+                own[0].mailing, len(own), text=heaviest, beside_others=others, beside_gateways=crowded
+            )
             if booking is None:
                 ready += own
                 continue

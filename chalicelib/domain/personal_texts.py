@@ -1,0 +1,60 @@
+"""The text that one client gets of a mailing: in their language, with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .attributes import Value
+from .clients import Contact
+from .mailings import Mailing, Missing
+from .reasons import Cause, Reason
+from .sms import sms_parts
+from .statuses import MessageStatus
+from .templates import template_of
+
+# Phones put ten parts together reliably; nothing is ever cut.
+MOST_PARTS_EACH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalText:
+    """What a client gets, or why they get nothing: `cause`, and the status that the message has then.
+
+    `missing` names the values that are not there, whatever the mailing says of that.
+    """
+
+    text: str
+    missing: tuple[str, ...] = ()
+    status: MessageStatus | None = None
+    cause: Cause | None = None
+
+
+def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
+    """The text of a mailing for a client. `contact` has language and attributes."""
+    template = template_of(mailing.text_in(contact.language))
+    values = values_of(contact)
+    missing = template.missing(values)
+    text = template.render(values)
+    if missing and mailing.missing is not Missing.SEND_EMPTY:
+        status = MessageStatus.FAILED if mailing.missing is Missing.REFUSE else MessageStatus.SKIPPED
+        return PersonalText(text, missing, status, Cause(Reason.VALUE_MISSING, missing[0]))
+    parts = sms_parts(text).parts
+    if parts > MOST_PARTS_EACH:
+        return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_TOO_LONG, str(parts)))
+    if not text.strip():
+        return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_EMPTY))
+    return PersonalText(text, missing)
+
+
+def values_of(contact: Contact) -> Mapping[str, str]:
+    """What a text may name of a client: the attributes, and `phone_number`, `timezone` and `language`."""
+    own = {"phone_number": contact.phone_number, "timezone": contact.timezone, "language": contact.language}
+    return {**{name: word_of(value) for name, value in contact.attributes.items()}, **own}
+
+
+def word_of(value: Value) -> str:
+    """A value as people read it. No is no value, so that a section appears only for who has a yes."""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return str(value)

@@ -1,0 +1,196 @@
+"""Mailings whose text knows the person: what each client is sent, and what becomes of who lacks a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.attributes import Attributes
+from chalicelib.domain.clients import Client
+from chalicelib.domain.mailings import Mailing, Missing
+from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.sms import part_count
+from chalicelib.gateways.base import Answer
+from tests.support.world import World, new_world
+
+SECOND = timedelta(seconds=1)
+HELLO = "Hello {{first_name}}!"
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with new_world() as world:
+        yield world
+
+
+def person(world: World, tag: str = "vip", *, language: str = "", **values: Any) -> Client:
+    """One client of a tag of their own or of others, with these attributes."""
+    place = person.__dict__["n"] = person.__dict__.get("n", 0) + 1
+    number = f"9{place % 100:02d}"
+    [client] = world.add_clients(1, tag=tag, operator=number, language=language, attributes=Attributes.of(values))
+    return client
+
+
+def texts(world: World) -> dict[str, str]:
+    """What each number was sent last."""
+    return {call.phone_number: call.text for call in world.gateway.log}
+
+
+def test_everybody_gets_their_own_text(world: World) -> None:
+    anna = person(world, first_name="Anna", city="Riga", points=12, vip=True)
+    bob = person(world, first_name="{{city}}", city="%(x)s", vip=False)
+    text = "Hi {{first_name}}{{#city}} in {{city}}{{/city}}: {{points|no}} points{{#vip}}, dear guest{{/vip}}."
+    mailing = world.create_mailing(text=text)
+    world.run_until_finished(mailing)
+    assert texts(world) == {
+        anna.phone_number: "Hi Anna in Riga: 12 points, dear guest.",
+        bob.phone_number: "Hi {{city}} in %(x)s: no points.",
+    }
+
+
+def test_the_text_is_in_the_language_of_the_client(world: World) -> None:
+    """Expects the whole code first, then its first part, then the text for all others."""
+    languages = ("ru", "pt", "pt-BR", "ru-RU", "de", "")
+    clients = {language: person(world, language=language, name="X") for language in languages}
+    mailing = world.create_mailing(
+        text="en {{name}}", texts=(("pt", "pt {{name}}"), ("pt-BR", "br {{name}}"), ("ru", "ru"))
+    )
+    world.run_until_finished(mailing)
+    sent = texts(world)
+    assert {language: sent[client.phone_number] for language, client in clients.items()} == {
+        "ru": "ru", "ru-RU": "ru", "pt": "pt X", "pt-BR": "br X", "de": "en X", "": "en X",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "status", "sent"),
+    [(Missing.SKIP, "skipped", None), (Missing.SEND_EMPTY, "sent", "Hello !"), (Missing.REFUSE, "failed", None)],
+)
+def test_who_lacks_a_value_is_treated_as_the_mailing_says(
+    world: World, missing: Missing, status: str, sent: str | None
+) -> None:
+    """Expects the others to get theirs, and the row to name the value."""
+    anna, nobody = person(world, first_name="Anna"), person(world)
+    mailing = world.create_mailing(text=HELLO, missing=missing)
+    preview = world.services.previews.ordered(mailing.mailing_id)
+    assert preview.sample is not None
+    assert preview.sample.missing == {"first_name": 1}
+    world.run_until_finished(mailing)
+    rows = {row.phone_number: row for row in world.rows(mailing)}
+    assert rows[nobody.phone_number].status == status
+    assert texts(world).get(nobody.phone_number) == sent
+    assert texts(world)[anna.phone_number] == "Hello Anna!"
+    if sent is None:
+        assert rows[nobody.phone_number].cause == Cause(Reason.VALUE_MISSING, "first_name")
+        detail = world.services.statistics.detail(mailing.mailing_id)[1]
+        assert {str(cause): count for (_, cause), count in detail.by_cause.items()} == {"value_missing:first_name": 1}
+
+
+def test_who_is_given_the_value_gets_the_message_by_a_retry(world: World) -> None:
+    nobody = person(world)
+    mailing = world.create_mailing(text=HELLO, missing=Missing.REFUSE)
+    world.run_until_finished(mailing)
+    assert world.counts(mailing) == {"total": 1, "failed": 1}
+    client = world.services.clients.get(nobody.client_id)
+    fields = replace(client.fields, attributes={"first_name": "Bob"})
+    world.services.clients.change(client.client_id, fields)
+    world.services.mailings.retry_failed(mailing.mailing_id)
+    world.run_until_finished(mailing)
+    assert texts(world) == {nobody.phone_number: "Hello Bob!"}
+    assert world.counts(mailing) == {"total": 1, "sent": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "reason"),
+    [
+        ("x" * 200, "{{v}}" * 9, Reason.TEXT_TOO_LONG),
+        ("x" * 160, "{{v}}" * 9, None),
+        (" ", "{{v|}}", Reason.TEXT_EMPTY),
+    ],
+)
+def test_a_text_that_comes_out_too_long_or_empty_is_refused_for_that_person(
+    world: World, value: str, text: str, reason: Reason | None
+) -> None:
+    """Expects it never to be cut, and ten parts to be sent."""
+    person(world, v=value)
+    mailing = world.create_mailing(text=text, missing=Missing.SEND_EMPTY)
+    world.run_until_finished(mailing)
+    [row] = world.rows(mailing)
+    assert (row.cause and row.cause.reason) == reason
+    assert row.status == ("failed" if reason else "sent")
+    assert [part_count(call.text) for call in world.gateway.log] == ([] if reason else [10])
+
+
+def test_the_preview_shows_what_is_sent(world: World) -> None:
+    for name in ("Anna", "Bob", "Владимир", "x" * 160):
+        person(world, first_name=name)
+    mailing = world.create_mailing(text=HELLO, starts_in=60)
+    preview = world.services.previews.ordered(mailing.mailing_id)
+    assert preview.sample is not None
+    assert preview.sample.parts == [1, 1, 1, 2]
+    assert preview.parts == 5
+    world.run_until_finished(mailing)
+    assert sorted(one.text for one in preview.sample.texts) == sorted(texts(world).values())
+
+
+def test_a_message_that_may_have_been_taken_is_not_called_skipped(world: World) -> None:
+    """Expects unknown if the value goes away after a call whose outcome nobody knows."""
+    anna = person(world, first_name="Anna")
+    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
+    mailing = world.create_mailing(text=HELLO, lasts=600)
+    world.run_for(3)
+    client = world.services.clients.get(anna.client_id)
+    world.services.clients.change(client.client_id, replace(client.fields, attributes={}))
+    world.run_until_finished(mailing)
+    assert world.counts(mailing) == {"total": 1, "unknown": 1}
+
+
+def test_a_rate_in_parts_holds_for_texts_of_different_lengths() -> None:
+    """Expects no second with more parts than the rate, but for one message."""
+    rate = 10
+    with new_world(counts_parts=True) as world:
+        world.services.gateway_control.set_rate(rate, "tester")
+        for place in range(40):
+            person(world, words="See you tomorrow at nine. " * (1 if place % 3 else 15))
+        mailing = world.create_mailing(text="{{words}}", lasts=86_400)
+        world.run_until_finished(mailing, 120)
+        calls = [(call.at, part_count(call.text)) for call in world.gateway.log]
+    assert len(calls) == 40
+    for start, _ in calls:
+        within = [parts for at, parts in calls if start <= at < start + SECOND]
+        assert sum(within) - max(within) < rate
+
+
+def test_a_plain_mailing_reads_no_more_of_clients_than_before(world: World) -> None:
+    """Expects language and attributes to be asked for only where a text may need them."""
+    person(world, first_name="Anna")
+    asked: list[bool] = []
+    before = world.aws.before
+
+    def note(call: Any) -> None:
+        before(call)
+        if call.operation == "dynamodb.BatchGetItem":
+            asked.append(b"attributes" in call.body)
+
+    world.aws.before = note
+    world.run_until_finished(world.create_mailing())
+    assert asked
+    assert not any(asked)
+    world.run_until_finished(world.create_mailing(text=HELLO))
+    assert any(asked)
+
+
+def _mailing(world: World, mailing: Mailing) -> Mailing:
+    return world.services.mailings.get(mailing.mailing_id)
+
+
+def test_a_mailing_keeps_its_texts(world: World) -> None:
+    person(world)
+    fields: dict[str, Any] = {"texts": (("de", "Hallo"), ("ru", "Привет")), "missing": Missing.REFUSE}
+    kept = _mailing(world, world.create_mailing(starts_in=60, **fields))
+    assert (kept.texts, kept.missing) == (fields["texts"], fields["missing"])
