@@ -15,7 +15,7 @@ from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
-from ..domain.sms import sms_parts
+from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import MailingStatus
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
@@ -200,6 +200,7 @@ def _previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
         "recipients": recipients,
         "matching": preview.matching.total(),
         "sms": sms,
+        "simpler": simpler(text),
         "left": MAX_TEXT_LENGTH - len(text),
         "zones": charts.bars(_("Recipients by time zone"), _("Time zone"), zones, most=8),
         "room": max(0, sms.units_per_part * sms.parts - sms.units),

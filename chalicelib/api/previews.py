@@ -6,7 +6,7 @@ from collections import Counter
 
 from ..domain.errors import NotFound
 from ..domain.reasons import Cause, Reason
-from ..domain.sms import SmsParts, part_count
+from ..domain.sms import SmsParts, part_count, simpler
 from ..services.previews import Preview, Sample
 from ..web.bodies import MailingBody
 from ..web.fields import MomentOut, View
@@ -45,7 +45,7 @@ class OperatorView(View):
 
 class TextView(View):
     """The text as SMS. `units` are septets (GSM-7) or 16-bit code units (UCS-2); `forcing` has the characters that
-    make it UCS-2.
+    make it UCS-2. `simpler` is the text in fewer parts, with plain quotes, dashes and spaces; null if there is none.
     """
 
     encoding: str
@@ -54,9 +54,10 @@ class TextView(View):
     units_per_part: int
     parts: int
     forcing: str
+    simpler: str | None
 
     @classmethod
-    def of(cls, sms: SmsParts) -> TextView:
+    def of(cls, sms: SmsParts, text: str) -> TextView:
         return cls(
             encoding=sms.encoding,
             characters=sms.characters,
@@ -64,6 +65,7 @@ class TextView(View):
             units_per_part=sms.units_per_part,
             parts=sms.parts,
             forcing=sms.forcing,
+            simpler=simpler(text),
         )
 
 
@@ -167,7 +169,7 @@ class PreviewView(View):
                 OperatorView(operator=code or None, matching=count, recipients=operators_reached[code])
                 for code, count in sorted(operators.items())
             ],
-            text=TextView.of(preview.sms),
+            text=TextView.of(preview.sms, preview.text),
             sample=SampleView.of(preview.sample) if preview.sample else None,
             sms_parts=preview.parts,
             window=_window(preview),

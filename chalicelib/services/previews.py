@@ -56,6 +56,7 @@ class Preview:
     starts_at: datetime
     ends_at: datetime
     forecast: Forecast
+    text: str = ""
     sample: Sample | None = None
 
     @property
@@ -120,7 +121,9 @@ class PreviewService:
         rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
         sample = self._sample(mailing) if mailing.personal else None
-        return Preview(matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan, sample)
+        return Preview(
+            matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan, mailing.text, sample
+        )
 
     def _sample(self, mailing: Mailing) -> Sample:
         found, _ = self._clients.list(mailing.segment, "", SAMPLED)

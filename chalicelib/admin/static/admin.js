@@ -19,14 +19,14 @@ for (const input of document.querySelectorAll("[data-zones]")) {
   input.setAttribute("list", list.id);
 }
 
-// What only a script can do, such as adding a suggested value to a field of many lines.
+// What only a script can do, such as adding a suggested value to a field of many lines, or a better text.
 for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-add]");
+  const button = event.target.closest("[data-add], [data-set]");
   if (!button) return;
   const field = document.getElementById(button.dataset.to);
-  const lines = field.value.split("\n").filter((line) => line.trim() && line.trim() !== button.dataset.add);
-  field.value = [...lines, button.dataset.add].join("\n");
+  const { add, set } = button.dataset;
+  field.value = set ?? [...field.value.split("\n").filter((line) => line.trim() && line.trim() !== add), add].join("\n");
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.domain.sms import sms_parts
+from chalicelib.domain.sms import simpler, sms_parts
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,18 @@ def test_what_costs_the_short_alphabet_is_named() -> None:
     """Expects each foreign character once, in the order of the text."""
     assert sms_parts("Caf\u00e9 “quoted” – “more”").forcing == "“”–"
     assert sms_parts("Hello").forcing == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("a" * 80 + "“Sale” – 5\u00a0% off… don’t wait\u200b", "a" * 80 + '"Sale" - 5 % off... don\'t wait'),
+        ("«Sale»", None),  # one part either way
+        ("a" * 80 + "«Ж»", None),  # another alphabet: nothing is gained
+        ("a" * 200, None),
+        ("a" * 156 + "…", "a" * 156 + "..."),
+        ("a" * 160 + "\u00ad", "a" * 160),
+    ],
+)
+def test_look_alikes_are_replaced_if_that_makes_fewer_parts(text: str, result: str | None) -> None:
+    assert simpler(text) == result
