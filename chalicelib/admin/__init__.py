@@ -52,6 +52,7 @@ from . import (
     settings,
     signing_in,
     static_files,
+    trials,
     users,
 )
 from .routing import Pages
@@ -71,6 +72,7 @@ PAGES: tuple[Pages, ...] = (
     queues.pages,
     replies.pages,
     settings.pages,
+    trials.pages,
     users.pages,
     account.pages,
 )

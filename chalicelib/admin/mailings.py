@@ -183,6 +183,7 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "max_rate": MAX_RATE,
         "max_text": MAX_TEXT_LENGTH,
         "max_languages": MOST_LANGUAGES,
+        "test_key": secrets.token_urlsafe(16),
     }
     return Page("mailings/form.html", values)
 

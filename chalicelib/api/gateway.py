@@ -34,7 +34,7 @@ _EXAMPLE: dict[str, Any] = {
     "answer": {"rules": [{"status": [201], "has": "id", "outcome": "accepted"}]},
     "examples": [{"status": 201, "body": {"id": "m-1"}, "outcome": "accepted"}],
 }
-_KEY = Header(
+KEY = Header(
     "Idempotency-Key",
     "A key for this request. Repeating it within 24 hours sends no second message.",
     {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
@@ -267,7 +267,7 @@ def check_declaration(request: Request, body: DeclarationBody) -> DeclarationVie
     return DeclarationView(name=declaration.name, request=gateway.shown_request(example))
 
 
-@routes.route("POST", "/api/gateway/try", reads=(_KEY,), errors=(Conflict, TooManyRequests))
+@routes.route("POST", "/api/gateway/try", reads=(KEY,), errors=(Conflict, TooManyRequests))
 def try_gateway(request: Request, body: TrialBody) -> TrialView:
     """Send one test message to a number of your own, and see what the gateway answers.
 

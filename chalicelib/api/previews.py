@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..domain.errors import NotFound
+from ..domain.errors import Conflict, NotFound, TooManyRequests
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, part_count, simpler
 from ..services.previews import Preview, Sample
-from ..web.bodies import MailingBody
+from ..web.bodies import MailingBody, MailingTestBody
 from ..web.fields import MomentOut, View
 from ..web.request import Request
 from ..wording import reason_text
 from .costs import CostView
+from .gateway import KEY, TrialView
 from .routing import Routes
 
 routes = Routes("mailing")
@@ -201,6 +202,21 @@ def _window(preview: Preview) -> WindowView:
 def preview_draft(request: Request, body: MailingBody) -> PreviewView:
     """Preview a mailing without creating it: whom it reaches, its SMS parts and whether there is enough time."""
     return PreviewView.of(request.services.previews.draft(body.fields()))
+
+
+@routes.route("POST", "/api/mailing/test", reads=(KEY,), errors=(Conflict, TooManyRequests))
+def test_mailing(request: Request, body: MailingTestBody) -> TrialView:
+    """Send the text of a mailing to a number of your own, as its owner would get it, before it is sent to anybody.
+
+    If the number is no client's, values are those of the first client. It counts in no statistics; otherwise as
+    `/api/gateway/try/`.
+    """
+    fields = body.mailing.fields()
+    text = request.services.previews.text_for_number(fields, body.phone_number)
+    username, key = request.principal.username, request.header("idempotency-key")
+    trial = request.services.trials().send(body.phone_number, text, username, key, fields.gateway or None)
+    line = request.services.gateways.named(fields.gateway or None)
+    return TrialView.of(trial, line.control.state())
 
 
 @routes.route("GET", "/api/mailing/{mailing_id}/preview", errors=(NotFound,))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..clock import SystemClock
-from ..domain.errors import NotFound
+from ..domain.clients import Client, Contact
+from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.forecasts import Forecast, forecast, left_out
 from ..domain.mailings import Mailing, OnUnknown, is_mailing_id
 from ..domain.personal_texts import PersonalText, text_for
+from ..domain.phone_numbers import normalize_phone
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
+from ..wording import reason_text
 from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
 
@@ -125,9 +129,30 @@ class PreviewService:
             matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan, mailing.text, sample
         )
 
+    def text_for_number(self, fields: MailingFields, phone_number: str) -> str:
+        """What the owner of a number would get of a mailing: who is no client, with the values of one who would get it.
+
+        Raises Invalid if the number is none, or if they would get nothing.
+        """
+        number = normalize_phone(phone_number)
+        mailing = fields.ordered("", "", self._clock.now(), OnUnknown.HOLD)
+        if not mailing.personal:
+            return mailing.text
+        place = self._clients.find(number)
+        ids = [place.client.client_id] if place.client else [one.client_id for one in self._first(mailing)]
+        contacts = self._clients.contacts(ids, personal=True).values() or [Contact(number, "UTC", opted_out=False)]
+        texts = [text_for(mailing, contact) for contact in contacts]
+        text = next((one for one in texts if one.cause is None), texts[0])
+        if text.cause:
+            raise Invalid.of("phone_number", Fault.AS_TOLD, text=reason_text(text.cause))
+        return text.text
+
+    def _first(self, mailing: Mailing) -> Sequence[Client]:
+        return self._clients.list(mailing.segment, "", SAMPLED)[0]
+
     def _sample(self, mailing: Mailing) -> Sample:
-        found, _ = self._clients.list(mailing.segment, "", SAMPLED)
-        contacts = self._clients.contacts((client.client_id for client in found), personal=True).values()
+        ids = (client.client_id for client in self._first(mailing))
+        contacts = self._clients.contacts(ids, personal=True).values()
         also = mailing.include_unreachable
         reached = [one for one in contacts if not one.opted_out and (also or not one.unreachable)]
         return Sample(tuple(text_for(mailing, contact) for contact in reached))

@@ -163,6 +163,13 @@ class ReportBody(Body):
     day: DateIn | None = None
 
 
+class MailingTestBody(Body):
+    """A mailing, and the number of your own that is to get its text."""
+
+    phone_number: InternationalNumber
+    mailing: MailingBody
+
+
 class TrialBody(Body):
     """A test message."""
 

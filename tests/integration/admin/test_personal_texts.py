@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from chalicelib.domain.messages import Outcome
+from chalicelib.services.trials import Trial
 from tests.factories import MailingBodyFactory
 from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
@@ -96,3 +98,43 @@ def test_the_preview_by_request_has_the_sample(api: Api, clients: None) -> None:
         ("Hello ", "value_missing"),
     }
     assert api.post("/api/mailing/preview", {**body, "text": "Hello", "texts": None}).json["sample"] is None
+
+
+@pytest.fixture
+def sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Number and text of each test message that was sent."""
+    messages: list[tuple[str, str]] = []
+
+    def send(message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
+        messages.append((phone_number, text))
+        return Trial(message_id, "", Outcome.ACCEPTED, 1)
+
+    monkeypatch.setattr(api.services.trials()._tester, "send", send)
+    return messages
+
+
+def test_a_test_message_has_what_its_owner_would_get(api: Api, clients: None, sent: list[tuple[str, str]]) -> None:
+    """Expects a client's own values, those of another for a stranger, and no message for who would get none."""
+    mailing = MailingBodyFactory(clients={}, text=HELLO, missing="refuse")
+    for number, status in (("+79160000000", 200), ("+447700900123", 200), ("+79160000001", 422), ("123", 422)):
+        reply = api.post("/api/mailing/test", {"phone_number": number, "mailing": mailing})
+        assert reply.status == status, reply.text
+        if status == 422:
+            assert [one["field"] for one in reply.json["errors"]] == ["phone_number"]
+    assert sent[0] == ("+79160000000", "Hello <b>Anna</b>")
+    assert len(sent) == 2
+    assert api.get("/api/mailing").json["rows"] == []
+
+
+def test_the_form_sends_a_test_message_once(browser: Browser, clients: None, sent: list[tuple[str, str]]) -> None:
+    """Expects the same key to send nothing more, and a text with a fault to be refused, whatever stands for it."""
+    form = browser.get("/admin/mailings/new").text
+    [key] = re.findall(r'name="test_key" value="([^"]+)"', form)
+    fields = {"text": HELLO, "test_number": "+79160000000", "test_key": key, **WINDOW}
+    for _ in range(2):
+        page = browser.post("/admin/mailings/test", fields)
+        assert "accepted" in page.text
+    assert sent == [("+79160000000", "Hello <b>Anna</b>")]
+    refused = browser.post("/admin/mailings/test", {**fields, "text": "{{#a}}", "test_key": "another-key-of-a-test"})
+    assert "has {{#a}} without {{/a}}" in refused.text
+    assert len(sent) == 1

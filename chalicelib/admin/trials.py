@@ -1,0 +1,46 @@
+"""A mailing's text, sent to one number before it is sent to anybody."""
+
+from __future__ import annotations
+
+import secrets
+
+from ..domain.errors import Invalid, ServiceError
+from ..services.trials import Trial
+from ..web.bodies import TrialBody
+from . import mailing_form
+from .page_request import PageRequest
+from .routing import Page, Pages
+from .texts import told, wrong
+
+pages = Pages()
+
+
+@pages.post("/admin/mailings/test")
+def send_test(request: PageRequest) -> Page:
+    """Send what stands in the form to a number, as its owner would get it, and show what came of it."""
+    trial, problem, key = None, "", request.form.text("test_key")
+    try:
+        trial = _sent(request, key)
+    except Invalid as error:
+        problem = wrong(error.errors[0])
+    except ServiceError as error:
+        problem = told(error)
+    # The same key again if nothing was sent: a button that is pressed twice sends one message.
+    return Page(
+        "mailings/test.html",
+        {"trial": trial, "problem": problem, "key": secrets.token_urlsafe(16) if trial or not key else key},
+    )
+
+
+def _sent(request: PageRequest, key: str) -> Trial:
+    entered = mailing_form.read(request.form, request.zone_name)
+    if errors := [one for one in entered.errors if one.field in ("text", "texts")]:
+        raise Invalid(*errors)
+    fields = entered.sound(request.now)
+    number = request.form.text("test_number")
+    text = request.services.previews.text_for_number(fields, number)
+    gateway = fields.gateway or None
+    body = request.form.into(TrialBody, {"phone_number": number, "text": text, "gateway": gateway})
+    return request.services.trials().send(
+        body.phone_number, body.text, request.principal.username, key or None, body.gateway
+    )
