@@ -42,7 +42,7 @@ class Fault(Enum):
     HALF_A_CHARACTER = "must not contain an incomplete character (a lone surrogate)"
     CONTROL_CHARACTERS = "must not contain control characters"
     CONTROL_CHARACTERS_IN_TEXT = "must not contain control characters other than line breaks and tabs"
-    PLACEHOLDER = "has %(text)s, which is no placeholder: write {{name}}, {{name|words instead}} or {{#name}}…{{/name}}"
+    PLACEHOLDER = "has %(text)s, which is no placeholder: that is a name in double braces, such as {{first_name}}"
     PLACEHOLDER_OPEN = "has a placeholder that is never closed with }}: %(text)s"
     TOO_MANY_PLACEHOLDERS = "must have at most %(most)s placeholders"
     SECTION_IN_SECTION = "has {{#%(name)s}} inside {{#%(outer)s}}; close that one first"

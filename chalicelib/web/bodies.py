@@ -96,10 +96,13 @@ class LocalWindowBody(Body):
         return cls.model_validate({**hours, "policy": window.policy})
 
 
+MAILING_EXAMPLE = {"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END}
+
+
 class MailingBody(Body):
     """A mailing: one text for a group of clients, sent between `start_time` and `end_time`. It starts automatically."""
 
-    model_config = example({"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END})
+    model_config = example(MAILING_EXAMPLE)
 
     text: MailingText
     clients: SegmentBody
@@ -165,6 +168,8 @@ class ReportBody(Body):
 
 class MailingTestBody(Body):
     """A mailing, and the number of your own that is to get its text."""
+
+    model_config = example({"phone_number": "+447700900001", "mailing": MAILING_EXAMPLE})
 
     phone_number: InternationalNumber
     mailing: MailingBody

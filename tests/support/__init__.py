@@ -32,6 +32,7 @@ A world:
     full_run.py          a run in which every function works, with the logs it has written
     emf.py               the metrics in these logs
     mailbox.py           the e-mails that were sent
+    workbooks.py         small Excel workbooks
 
 Processes of this machine:
     emulator.py          the embedded emulator alone

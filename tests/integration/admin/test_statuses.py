@@ -32,9 +32,11 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "on_unknown": ("on_unknown", "hold"),
     "late": ("late", "skip"),
     "include_unreachable": ("include_unreachable", True),
+    "texts": ("texts", {"ru": "Something else"}),
+    "missing": ("missing", "refuse"),
     "gateway": ("gateway", "default"),
 }
-INPUTS = {"segment": "clients.tag", "local_window": "local_window.from"}
+INPUTS = {"texts": "texts.0.language", "segment": "clients.tag", "local_window": "local_window.from"}
 
 
 @pytest.fixture(params=ROWS, ids=ROW_IDS)

@@ -90,6 +90,7 @@ def test_the_texts_parts_are_counted(api: Api) -> None:
         "units_per_part": 160,
         "parts": 1,
         "forcing": "",
+        "simpler": None,
     }
 
 
