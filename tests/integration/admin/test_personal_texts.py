@@ -31,8 +31,9 @@ def test_the_preview_shows_texts_and_what_is_missing(browser: Browser, clients: 
     assert page.status == 200
     assert "&lt;b&gt;Anna&lt;/b&gt;" in page.text
     told = re.sub("<[^>]*>", "", page.text)
-    assert "1 of the first 2 have no first_name." in told
-    assert "the client has no first_name, which the text needs" in told
+    assert "1 of the first 2 will not get it: the client has no first_name, which the text needs." in told
+    sent_anyway = browser.post("/admin/mailings/preview", {"text": HELLO, "missing": "send_empty", **WINDOW})
+    assert "1 of the first 2 have no first_name." in re.sub("<[^>]*>", "", sent_anyway.text)
     assert "{{" not in told
 
 
