@@ -21,7 +21,7 @@ from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import OnUnknown, Segment
 from chalicelib.services.dispatching import completion, expansion
 from tests.simulation.ending import go_on, let_all_end
-from tests.simulation.promises import Promised, Witness
+from tests.simulation.promises import PERSONAL, Promised, Witness
 from tests.simulation.trouble import (
     ACCOUNT,
     ANSWERS,
@@ -107,7 +107,8 @@ class ServiceMachine(RuleBasedStateMachine):
     def _add_people(self, count: int) -> None:
         for number in range(count):
             zone, operator = self.rng.choice(ZONES), self.rng.choice(OPERATORS)
-            fields = ClientFields(f"+7916{number:07d}", operator, TAGS[number % 2], zone)
+            pet = {"pet": f"{{{{cat}}}} {number}"} if number % 3 else {}
+            fields = ClientFields(f"+7916{number:07d}", operator, TAGS[number % 2], zone, attributes=pet)
             client = self.world.services.clients.create(fields)
             self.witness.people.note(client.client_id, client, self.world.clock.now())
 
@@ -134,7 +135,7 @@ class ServiceMachine(RuleBasedStateMachine):
         )
 
     def _order(self, segment: str, starts_in: float, lasts: float, **fields: Any) -> None:
-        text = f"{segment} {len(self.witness.mailings)}"
+        text = f"{segment} {len(self.witness.mailings)}" + self.rng.choice(("", "", PERSONAL))
         if self.several:
             fields["gateway"] = self.rng.choice(("", "", "", "default", "other"))
         window = {"starts_in": starts_in, "lasts": lasts}
@@ -202,14 +203,14 @@ class ServiceMachine(RuleBasedStateMachine):
     # -- people
 
     @rule(
-        how=st.sampled_from(("tag", "operator", "zone", "number", "opted out", "opted in")),
+        how=st.sampled_from(("tag", "operator", "zone", "number", "pet", "opted out", "opted in")),
         many=st.sampled_from((1, 1, 5, 20)),
     )
     def people_change(self, how, many) -> None:
         for client in self._some_people(many):
             self._change(client, how)
 
-    @rule(how=st.sampled_from(("tag", "tag", "operator", "zone", "number", "number", "opted out", "opted in")))
+    @rule(how=st.sampled_from(("tag", "tag", "operator", "zone", "number", "number", "pet", "opted out", "opted in")))
     def people_keep_changing(self, how) -> None:
         """One after the other, each at any point of the workers' own steps."""
 
@@ -225,12 +226,13 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _change(self, old: Client, how: str) -> None:
         old = self.witness.people.latest(old.client_id)
-        fields = ClientFields(old.phone_number, old.operator, old.tag, old.timezone, old.opted_out)
+        fields = old.fields
         changes: dict[str, dict[str, Any]] = {
             "tag": {"tag": self.rng.choice(TAGS)},
             "operator": {"operator": self.rng.choice(OPERATORS)},
             "zone": {"timezone": self.rng.choice(ZONES)},
             "number": {"phone_number": f"+7926{next(self.numbers):07d}"},
+            "pet": {"attributes": {"pet": f"dog {next(self.numbers)}"}},
             "opted out": {"opted_out": True},
             "opted in": {"opted_out": False},
         }

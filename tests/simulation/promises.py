@@ -32,6 +32,16 @@ CHANGE_WITHIN = timedelta(seconds=1)  # of an opt-out, a time zone, a number, a 
 NOT_OF_THE_MESSAGE = (401, 402, 403, 404, 407, 429)
 SAME_REFUSALS = 20  # messages refused in a row with one answer, which were not meant
 
+PERSONAL = " to {{phone_number}} and {{pet|nobody}}"
+TEXT_WITHIN = timedelta(seconds=60)  # a text is made when the message is claimed
+
+
+def text_of(text: str, phone_number: str, client: Client) -> str:
+    """What a client gets of a mailing of the simulation, by another way than the service's."""
+    if not text.endswith(PERSONAL):
+        return text
+    return f"{text.removesuffix(PERSONAL)} to {phone_number} and {client.attributes.get('pet', 'nobody')}"
+
 
 @dataclass(repr=False)
 class Promised:
@@ -141,7 +151,6 @@ class Witness:
         self._read = len(self.world.gateway.log)
 
     def _check_moment(self, call: GatewayCall, promised: Promised) -> None:
-        assert call.text == promised.mailing.text
         assert call.at >= promised.mailing.start_at - self.skew, "called before the start"
         assert call.at < promised.end_at(call.at) + self.skew, "called after the end of the window"
         for since, until in promised.stopped:
@@ -151,6 +160,8 @@ class Witness:
     def _check_person(self, call: GatewayCall, promised: Promised, client_id: str) -> None:
         versions = self.people.between(client_id, call.at - CHANGE_WITHIN, call.at)
         assert any(call.phone_number == one.phone_number for one in versions), "called at another number"
+        known = self.people.between(client_id, call.at - TEXT_WITHIN, call.at)
+        assert call.text in {text_of(promised.mailing.text, call.phone_number, one) for one in known}, "another text"
         assert not all(one.opted_out for one in versions), "called though they have opted out"
         hours = promised.mailing.local_window
         if hours:
