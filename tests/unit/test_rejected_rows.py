@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.imports import RowError
-from chalicelib.storage.imports import _error_cells, _row_error
+from chalicelib.storage.import_items import error_cells, row_error
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,11 @@ from chalicelib.storage.imports import _error_cells, _row_error
 )
 def test_a_rejected_row_is_read_as_it_was_stored(error: RowError) -> None:
     """So that its page can say it in the language of whoever looks."""
-    row, field, told = _error_cells(error)
-    assert _row_error(row, field, told) == error
+    row, field, told = error_cells(error)
+    assert row_error(row, field, told) == error
 
 
 @pytest.mark.parametrize("told", ["must have at most 64 characters", '{"fault": "from_the_future", "values": {}}'])
 def test_what_another_version_stored_is_told_as_it_is(told: str) -> None:
     """It is in English then."""
-    assert _row_error(2, "tag", told).message == told
+    assert row_error(2, "tag", told).message == told
