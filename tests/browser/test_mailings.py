@@ -40,11 +40,11 @@ def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCal
     page.get_by_role("link", name="Mailings").click()
     page.get_by_role("link", name="Create a mailing").first.click()
     preview = page.get_by_role("complementary")
-    page.get_by_label("Text").fill("Hello")
+    page.get_by_label("Text", exact=True).fill("Hello")
     page.get_by_role("button", name=re.compile(TAG)).click()
     expect(preview).to_contain_text("200 people will get it")
     expect(preview).to_contain_text("1 SMS each, 5 characters (GSM-7); 200 in total")
-    page.get_by_label("Text").fill("Привет " * 20)
+    page.get_by_label("Text", exact=True).fill("Привет " * 20)
     expect(preview).to_contain_text("3 SMS each, 140 characters (UCS-2)")
     page.get_by_label("Start (Europe/Moscow)").fill(local(timedelta(hours=2)))
     page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=3)))
@@ -64,7 +64,7 @@ def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCal
 def test_errors_stand_beside_their_fields_and_nothing_is_lost(page: Page) -> None:
     """Expects the focus on a list of what is wrong, which leads to the fields, and all that was entered."""
     page.goto("/admin/mailings/new")
-    page.get_by_label("Text").fill("Do not lose this")
+    page.get_by_label("Text", exact=True).fill("Do not lose this")
     page.get_by_label("Operators").fill("916 12x")
     page.get_by_label("End (Europe/Moscow)").fill("2020-01-01T10:00")
     page.get_by_role("button", name="Create mailing").click()
@@ -75,20 +75,20 @@ def test_errors_stand_beside_their_fields_and_nothing_is_lost(page: Page) -> Non
     expect(page.get_by_label("Operators")).to_be_focused()
     expect(page.get_by_label("Operators")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("End (Europe/Moscow)")).to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_label("Text")).to_have_value("Do not lose this")
+    expect(page.get_by_label("Text", exact=True)).to_have_value("Do not lose this")
 
 
 def test_an_hour_that_the_clocks_show_twice_is_chosen(window: Window, sign_in: Callable[..., Page]) -> None:
     """Expects the question to appear with the error, and the answer to be kept."""
     page = sign_in(window.open(zone="America/New_York"))
     page.goto("/admin/mailings/new")
-    page.get_by_label("Text").fill("Halloween is over")
+    page.get_by_label("Text", exact=True).fill("Halloween is over")
     page.get_by_label("Start (America/New_York)").fill("2035-11-04T01:30")
     page.get_by_label("End (America/New_York)").fill("2035-11-04T09:00")
     page.get_by_role("button", name="Create mailing").click()
     expect(page.get_by_role("alert")).to_contain_text("comes twice in America/New_York")
     page.get_by_label("Which of the two?").select_option(label="the second time, UTC-0500")
-    page.get_by_label("Text").fill("Halloween is really over")
+    page.get_by_label("Text", exact=True).fill("Halloween is really over")
     page.get_by_role("button", name="Create mailing").click()
     page.get_by_role("button", name=re.compile("Schedule for")).click()  # it goes to all
     mailing = mailing_of(page)
@@ -137,7 +137,7 @@ def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> 
     mailing = order(api, TAG, starts_in=7200, lasts=7200, text="To be copied")
     page.goto(f"/admin/mailings/{mailing}")
     page.get_by_role("link", name="Copy").click()
-    expect(page.get_by_label("Text")).to_have_value("To be copied")
+    expect(page.get_by_label("Text", exact=True)).to_have_value("To be copied")
     page.get_by_label("Start (Europe/Moscow)").fill(local(timedelta(hours=2)))
     page.get_by_label("End (Europe/Moscow)").fill(local(timedelta(hours=3)))
     page.get_by_role("button", name="Create mailing").click()
@@ -145,7 +145,7 @@ def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> 
     copy = mailing_of(page)
     assert copy != mailing
     page.get_by_role("link", name="Edit", exact=True).click()
-    page.get_by_label("Text").fill("A better text")
+    page.get_by_label("Text", exact=True).fill("A better text")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".flash")).to_have_text("Changes saved.")
     assert api.call("GET", f"/api/mailing/{copy}")["text"] == "A better text"
