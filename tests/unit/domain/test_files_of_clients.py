@@ -110,6 +110,7 @@ def test_gzip_is_unpacked_within_bounds() -> None:
         (b"\x1f\x8bno", "gzip"),
         (b"number\0tag\n", "bin"),
     ],
+    ids=["cut off", "damaged", "archive", "pdf", "old Excel", "gzip", "binary"],  # an archive has the time in it
 )
 def test_another_kind_of_file_is_named(raw: bytes, kind: str) -> None:
     """And what to do."""
