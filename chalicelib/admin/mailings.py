@@ -53,8 +53,9 @@ def list_mailings(request: PageRequest, query: ListQuery) -> Page:
     totals = service.totals()
     mailings, after = service.list(query.status, query.place(), query.limit)
     values = {
-        "states": [service.with_counts(mailing) for mailing in mailings],
-        "told": {one.mailing_id: request.services.statistics.told_of(one) for one in mailings},
+        "listed": [
+            request.services.statistics.with_deliveries(one) or (service.with_counts(one), None) for one in mailings
+        ],
         "total": totals.get(query.status, 0) if query.status else sum(totals.values()),
         "statuses": [
             (str(one), f"{status_name(str(one))} ({formats.number(totals.get(one, 0))})") for one in MailingStatus

@@ -65,14 +65,18 @@ class StatisticsService:
         told = deliveries_of(tally.counters, sent, tally.last_sent_at, self._clock.now())
         return told if told.any or (self._links.on and sent) else None
 
-    def told_of(self, mailing: Mailing) -> Deliveries | None:
-        """What receipts have told of a mailing in a list; None, without a look, if none are wanted or it never ran."""
+    def with_deliveries(self, mailing: Mailing) -> tuple[MailingState, Deliveries | None] | None:
+        """A mailing of a list with its counts and what receipts have told, in one read.
+
+        None, without a look, if no receipts are wanted or it never ran; None also if it was deleted since.
+        """
         if not self._links.on or mailing.launched_at is None:
             return None
         try:
-            return self.deliveries(*self._mailings.detail(mailing.mailing_id))
+            state, tally = self._mailings.detail(mailing.mailing_id)
         except NotFound:  # deleted since
             return None
+        return state, self.deliveries(state, tally)
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """One mailing with all its counters. Raises NotFound if there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -18,7 +17,6 @@ from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer, Callback
 from chalicelib.services.receiving.received import ReceiptItem
 from tests.support.receipts import delivered, tell, undelivered
-from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
 
 WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 2}
@@ -176,21 +174,11 @@ def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) 
     with new_world(workers_of={**WORKERS, "receiver": 0}, gateway_recognises_ids=False, **ON) as world:
         mailing, rows = sent(world, 5)
         tell(world, *(delivered(row) for row in rows[:3]), undelivered(rows[3]))
-        calls = 0
-
-        def crash(call: object) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == cut:
-                raise Crash
-
         [body] = world.bodies(world.settings.receipt_queue)
-        before, world.aws.before = world.aws.before, crash
         deadline = world.clock.now() + timedelta(seconds=60)
-        with suppress(Crash):
+        with world.killed_at(cut) as calls:
             world.services.receiver().receive([ReceiptItem("1", body)], deadline)
-        assert calls == cut
-        world.aws.before = before
+        assert len(calls) == cut
         world.services.receiver().receive([ReceiptItem("1", body, receive_count=2)], deadline)
         world.run_for(300)
         assert words(world, mailing) == counted(world, mailing) == {"delivered": 3, "undelivered": 1, "pending": 1}

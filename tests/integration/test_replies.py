@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +14,6 @@ from chalicelib.domain.replies import MAX_TEXT, Keyword, Reply
 from chalicelib.gateways.base import Callback
 from chalicelib.services.receiving.received import ReceiptItem
 from tests.support.receipts import delivered, tell, write_back
-from tests.support.scheduler import Crash
 from tests.support.world import World, new_world
 
 WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 2}
@@ -158,20 +156,10 @@ def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) 
         [client] = world.add_clients(1)
         write_back(world, said(client.phone_number), said(NOBODY, id="in-2"))
         [body] = world.bodies(world.settings.receipt_queue)
-        calls = 0
-
-        def crash(call: object) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == cut:
-                raise Crash
-
-        before, world.aws.before = world.aws.before, crash
         deadline = world.clock.now() + timedelta(seconds=60)
-        with suppress(Crash):
+        with world.killed_at(cut) as calls:
             world.services.receiver().receive([ReceiptItem("1", body)], deadline)
-        assert calls == cut
-        world.aws.before = before
+        assert len(calls) == cut
         assert world.services.receiver().receive([ReceiptItem("1", body, receive_count=2)], deadline) == []
         assert len(kept(world)) == 2
         assert len(kept(world, client.client_id)) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -32,7 +32,7 @@ from infra.provision import provision
 from tests.support.aws import InProcessAws
 from tests.support.client_ids import new_client_with_id
 from tests.support.environments import TIMEOUTS, Environments
-from tests.support.scheduler import Scheduler, VirtualClock
+from tests.support.scheduler import Crash, Scheduler, VirtualClock
 from tests.support.scripted_gateway import ScriptedGateway, beside
 from tests.support.table_limits import TableLimits
 from tests.support.threads import InlineExecutor, TurnLock
@@ -164,6 +164,26 @@ class World:
             for message in queue["messages"]:
                 for name in ("visible_at", "sent_at", "first_receive_at"):
                     message[name] = message[name] and message[name] - span.total_seconds()
+
+    @contextmanager
+    def killed_at(self, cut: int) -> Iterator[list[object]]:
+        """What is done meanwhile is killed at its call of AWS with this number, counted from 1, if it makes so many.
+
+        Yields the calls, that one among them.
+        """
+        calls: list[object] = []
+
+        def crash(call: object) -> None:
+            calls.append(call)
+            if len(calls) == cut:
+                raise Crash
+
+        before, self.aws.before = self.aws.before, crash
+        try:
+            with suppress(Crash):
+                yield calls
+        finally:
+            self.aws.before = before
 
     def bodies(self, queue: str) -> list[str]:
         """What is on a queue, taken from it."""

@@ -267,7 +267,11 @@ class Claims:
         others = any(job.mailing.rate_limit is None for job in through)
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
             own = [job for job in through if job.mailing.mailing_id == mailing_id]
-            heaviest = max(own, key=lambda job: part_count(job.words)).words if own[0].mailing.personal else ""
+            heaviest = (
+                max(own, key=lambda job: part_count(job.words)).words
+                if own[0].mailing.personal and control.counts_parts
+                else ""
+            )
             booking = control.book(
                 own[0].mailing, len(own), text=heaviest, beside_others=others, beside_gateways=crowded
             )
