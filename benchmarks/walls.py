@@ -21,7 +21,7 @@ from ministack.services import dynamodb as engine
 from benchmarks.figures import table
 from benchmarks.mailing import AWS_SECONDS, WORKERS, new_clients
 from benchmarks.progress import say
-from chalicelib.domain.clients import SHARDS, shard_of
+from chalicelib.domain.client_ids import SHARDS, shard_of
 from chalicelib.domain.mailings import Mailing, ShardProgress
 from chalicelib.domain.messages import Message
 from chalicelib.domain.statuses import MailingStatus, MessageStatus

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .aws_clients import aws_client
 from .clock import Backoff, SystemClock
 from .config import Settings
-from .domain.clients import ClientIds
+from .domain.client_ids import ClientIds
 from .domain.gateway_paces import GatewayPaces
 from .domain.gateway_routes import ONLY, ONLY_NAME, GatewayRoutes
 from .domain.messages import RetryPolicy

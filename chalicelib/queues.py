@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .clock import Backoff
 from .domain.buckets import by_bucket
-from .domain.clients import is_client_id
+from .domain.client_ids import is_client_id
 from .domain.errors import Malformed, Unavailable
 from .domain.faults import Fault
 from .domain.messages import HINT_SIZE, MessageKey

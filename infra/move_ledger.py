@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from chalicelib.aws_clients import aws_client
 from chalicelib.config import Settings
 from chalicelib.domain.buckets import bucket_of, buckets_for
-from chalicelib.domain.clients import SHARDS, shard_of
+from chalicelib.domain.client_ids import SHARDS, shard_of
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MessageStatus

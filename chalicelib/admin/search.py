@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..domain.clients import is_client_id
+from ..domain.client_ids import is_client_id
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import is_mailing_id

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from itertools import groupby
 
-from .clients import SHARD_COUNT, SHARDS, shard_of
+from .client_ids import SHARD_COUNT, SHARDS, shard_of
 
 # Messages of a bucket on the average. Ids are evenly spread, so that one bucket in eight has more than twelve, which is
 # what 1 KB holds: fewer would leave more room unused, with more too many buckets would cost a second unit.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,12 +13,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from .attributes import NONE as NO_ATTRIBUTES
 from .attributes import PREFIX, Attributes, Value, attributes_of
+from .client_ids import shard_of
 from .errors import FieldError, Invalid
 from .faults import Fault
 from .phone_numbers import normalize_phone
 
-SHARD_COUNT = 16
-SHARDS = tuple(f"{number:02d}" for number in range(SHARD_COUNT))
 MAX_TAG_LENGTH = 64
 # After so many messages within so long that could not be delivered for good, a client is marked as unreachable.
 LOST_AT_MOST = 3
@@ -30,9 +27,6 @@ _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2
 # They make one sign of several: in Persian and Indian words, in emoji of families, and in flags of regions.
 _JOINERS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
 _OPERATOR = re.compile(r"[0-9]{3}")
-_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-MOST_GENERATIONS = 100  # of ids of one number; one more for each time that somebody changed to it
-_KEY_LENGTHS = range(16, 65)  # bytes; BLAKE2b takes no more, and fewer could be guessed
 # Separates the parts of an index key; no tag can hold it, as control characters are refused.
 KEY_SEPARATOR = "\x1f"
 
@@ -152,50 +146,6 @@ class Contact:
 def masked_phone(phone_number: str) -> str:
     """A number in E.164 form with all but its first and its last two digits hidden: enough to recognise it by."""
     return phone_number[:2] + "*" * (len(phone_number) - 4) + phone_number[-2:]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientIds:
-    """The ids of one installation's clients: whoever lacks its key cannot tell an id's number, nor a number's id.
-
-    Raises ValueError if the key has fewer than 16 bytes or more than 64.
-    """
-
-    key: bytes = field(repr=False)
-    unkeyed: bool = False  # whether there may be clients from the time before there was a key
-
-    def __post_init__(self) -> None:
-        if len(self.key) not in _KEY_LENGTHS:
-            raise ValueError("a key of client ids has 16 to 64 bytes")
-
-    def id_for(self, phone_number: str, generation: int = 0) -> str:
-        """The id of who is added with a number in E.164 form: 80 bits of keyed BLAKE2b in base 32, 16 characters.
-
-        So a second client with the number is noticed, and an import can be repeated. An id stays when the number
-        changes; who is added with that number then has the id of the next generation.
-        """
-        return _hashed(phone_number, generation, self.key)
-
-
-def unkeyed_id_for(phone_number: str, generation: int = 0) -> str:
-    """The id that a client was given before there were keys. Nobody new gets one."""
-    return _hashed(phone_number, generation, b"")
-
-
-def _hashed(phone_number: str, generation: int, key: bytes) -> str:
-    text = f"{phone_number}#{generation}" if generation else phone_number
-    digest = hashlib.blake2b(text.encode(), digest_size=10, key=key, person=b"ms-client").digest()
-    return base64.b32encode(digest).decode().lower()
-
-
-def shard_of(client_id: str) -> str:
-    """The one of the 16 shards that the client belongs to, "00" to "15"."""
-    return SHARDS[_BASE32.index(client_id[0]) % SHARD_COUNT]
-
-
-def is_client_id(text: str) -> bool:
-    """Whether the text could be a client's id."""
-    return len(text) == 16 and all(character in _BASE32 for character in text)
 
 
 def operator_of(phone_number: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 
 from .buckets import PER_BUCKET, buckets_for
-from .clients import SHARD_COUNT
+from .client_ids import SHARD_COUNT
 from .counters import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
 from .mailings import MailingState
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
-from .clients import is_client_id
+from .client_ids import is_client_id
 from .deliveries import Delivery
 from .errors import NotFound
 from .faults import Fault

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from .clients import SHARDS
+from .client_ids import SHARDS
 from .counters import Tally, counters_of
 from .deadlines import is_over
 from .deliveries import counted as counted_delivery

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..clock import SystemClock
-from ..domain.clients import Client, ClientFields, is_client_id, new_client
+from ..domain.client_ids import is_client_id
+from ..domain.clients import Client, ClientFields, new_client
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Segment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from ..domain.clients import is_client_id
+from ..domain.client_ids import is_client_id
 from ..domain.errors import NotFound
 from ..domain.history import Happening, History, client_events, mailing_events, message_events
 from ..domain.mailings import is_mailing_id

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..domain.clients import SHARDS, is_client_id
+from ..domain.client_ids import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.history import Step, timeline_of

@@ -14,7 +14,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..clock import Backoff
-from ..domain.clients import MOST_GENERATIONS, Client, ClientIds, unkeyed_id_for
+from ..domain.client_ids import MOST_GENERATIONS, ClientIds, unkeyed_id_for
+from ..domain.clients import Client
 from ..domain.errors import Unavailable
 from ..domain.mailings import Segment
 from .client_lists import ClientLists

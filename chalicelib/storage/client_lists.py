@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..domain.clients import KEY_SEPARATOR, SHARDS, Client
+from ..domain.client_ids import SHARDS
+from ..domain.clients import KEY_SEPARATOR, Client
 from ..domain.mailings import Segment
 from .client_rows import client_of
 from .dynamodb import translated

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..clock import Backoff
-from ..domain.clients import MOST_GENERATIONS, Client, ClientIds, unkeyed_id_for
+from ..domain.client_ids import MOST_GENERATIONS, ClientIds, unkeyed_id_for
+from ..domain.clients import Client
 from ..domain.errors import Conflict
 from ..domain.faults import Fault
 from .client_key import is_unkeyed

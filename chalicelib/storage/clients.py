@@ -12,7 +12,8 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import Client, ClientIds, Contact
+from ..domain.client_ids import ClientIds
+from ..domain.clients import Client, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Segment

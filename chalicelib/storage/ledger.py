@@ -8,7 +8,7 @@ from typing import Any
 
 from ..clock import Backoff
 from ..domain.buckets import PER_BUCKET, bucket_of
-from ..domain.clients import SHARDS, shard_of
+from ..domain.client_ids import SHARDS, shard_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.messages import Message, MessageKey, parse_message_id

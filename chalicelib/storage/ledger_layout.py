@@ -11,7 +11,7 @@ from typing import Any
 
 from ..clock import Backoff
 from ..domain.buckets import bucket_of
-from ..domain.clients import shard_of
+from ..domain.client_ids import shard_of
 from ..domain.errors import Unavailable
 from .bucket_rows import Place
 from .dynamodb import Item, read_items

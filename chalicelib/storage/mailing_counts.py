@@ -13,7 +13,7 @@ from typing import Any
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.operand import Path
 
-from ..domain.clients import SHARDS
+from ..domain.client_ids import SHARDS
 from ..domain.counters import WORK
 from ..domain.deliveries import is_of_delivery
 from ..domain.mailings import MailingState

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ..domain.clients import SHARDS
+from ..domain.client_ids import SHARDS
 from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault

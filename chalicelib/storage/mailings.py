@@ -12,7 +12,8 @@ from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import KEY_SEPARATOR, SHARDS
+from ..domain.client_ids import SHARDS
+from ..domain.clients import KEY_SEPARATOR
 from ..domain.counters import Tally
 from ..domain.errors import NotFound, Unavailable
 from ..domain.idempotency import OrderedMailing, RequestKey

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from chalice.app import Request, Response
 
-from ..domain.clients import is_client_id
+from ..domain.client_ids import is_client_id
 from ..domain.errors import NotFound
 from ..domain.mailings import is_mailing_id
 from ..domain.messages import parse_message_id

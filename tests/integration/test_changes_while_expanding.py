@@ -12,7 +12,8 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.clients import SHARDS, Client, ClientFields
+from chalicelib.domain.client_ids import SHARDS
+from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.services.dispatching import expansion
 from chalicelib.services.mailing_fields import MailingFields

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.clients import SHARDS
+from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.walks import Walk
 from chalicelib.queues import Unit, UnitKind

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from chalicelib.domain.clients import SHARDS
+from chalicelib.domain.client_ids import SHARDS
 from tests.support.aws import Call
 from tests.support.world import World, new_world
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.clients import Client, ClientFields, ClientIds, new_client, unkeyed_id_for
+from chalicelib.domain.client_ids import ClientIds, unkeyed_id_for
+from chalicelib.domain.clients import Client, ClientFields, new_client
 
 # The number makes the clients of benchmarks/budget.json take as many hints as those that it was measured with.
 CLIENT_IDS = ClientIds(b"the tests' key, no secret 309")

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.domain.clients import SHARDS, Client
+from chalicelib.domain.client_ids import SHARDS
+from chalicelib.domain.clients import Client
 from chalicelib.storage.client_rows import row_of
 from chalicelib.storage.models import Tables
 from chalicelib.storage.segments import moves_of

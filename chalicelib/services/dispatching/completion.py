@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.clients import SHARDS
+from ...domain.client_ids import SHARDS
 from ...domain.counters import DOUBTS, Tally
 from ...domain.mailings import REDRIVING, Mailing, MailingState
 from ...domain.recounts import RECOUNT_AFTER, is_quiet, may_be_over

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.buckets import buckets_for
-from ...domain.clients import SHARDS
+from ...domain.client_ids import SHARDS
 from ...domain.errors import NotFound, Unavailable
 from ...domain.gateway_control import CIRCUITS
 from ...domain.heartbeats import STALLED_AFTER

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from ...clock import SystemClock
 from ...config import Settings
-from ...domain.clients import SHARDS, Client, shard_of
+from ...domain.client_ids import SHARDS, shard_of
+from ...domain.clients import Client
 from ...domain.counters import counters_of
 from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing, ShardProgress

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...config import Settings
-from ...domain.clients import SHARDS
+from ...domain.client_ids import SHARDS
 from ...domain.counters import DOUBTS
 from ...domain.deadlines import is_over
 from ...domain.mailings import MailingState, Sleep

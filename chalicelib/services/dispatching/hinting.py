@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.clients import SHARDS
+from ...domain.client_ids import SHARDS
 from ...domain.deadlines import is_over
 from ...domain.mailings import Mailing, MailingState, ShardProgress
 from ...domain.messages import PARKED_AT_MOST, Message

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.clients import SHARDS
+from ...domain.client_ids import SHARDS
 from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing
 from ...domain.walks import Walk, next_lap, summed

@@ -16,7 +16,7 @@ from moto import mock_aws
 from chalicelib.aws_clients import aws_client
 from chalicelib.clock import Backoff
 from chalicelib.config import Settings
-from chalicelib.domain.clients import ClientIds
+from chalicelib.domain.client_ids import ClientIds
 from chalicelib.domain.messages import Message
 from chalicelib.storage.clients import ClientRepository
 from chalicelib.storage.gateway_control import ControlRepository

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.clock import Backoff
 from chalicelib.domain.buckets import buckets_for
-from chalicelib.domain.clients import shard_of
+from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Message
 from chalicelib.domain.statuses import MessageStatus

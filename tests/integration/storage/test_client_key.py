@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import Client, ClientIds, unkeyed_id_for
+from chalicelib.domain.client_ids import ClientIds, unkeyed_id_for
+from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, Unavailable
 from chalicelib.domain.mailings import Segment
 from chalicelib.storage.client_key import PLACE, ids_of

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.clients import SHARDS, Client
+from chalicelib.domain.client_ids import SHARDS
+from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
 from chalicelib.storage import client_numbers

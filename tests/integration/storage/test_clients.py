@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.attributes import attributes_of
-from chalicelib.domain.clients import SHARDS, Client, Contact
+from chalicelib.domain.client_ids import SHARDS
+from chalicelib.domain.clients import Client, Contact
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.mailings import Segment
 from chalicelib.storage.client_changes import place_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import shard_of
+from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason

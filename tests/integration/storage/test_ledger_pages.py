@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.clients import SHARDS, shard_of
+from chalicelib.domain.client_ids import SHARDS, shard_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause

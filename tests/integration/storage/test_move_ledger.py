@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.clients import shard_of
+from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Attempt, Message

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from chalicelib.domain.buckets import PER_BUCKET, bucket_of, buckets_for, by_bucket
-from chalicelib.domain.clients import SHARDS, shard_of
+from chalicelib.domain.client_ids import SHARDS, shard_of
 
 
 def ids(count: int) -> list[str]:

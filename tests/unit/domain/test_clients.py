@@ -10,20 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.client_ids import SHARDS, ClientIds, is_client_id, shard_of, unkeyed_id_for
 from chalicelib.domain.clients import (
     KEY_SEPARATOR,
-    SHARDS,
     ClientFields,
-    ClientIds,
     check_operator,
     check_tag,
     check_timezone,
-    is_client_id,
     masked_phone,
     new_client,
     operator_of,
-    shard_of,
-    unkeyed_id_for,
     zone,
 )
 from chalicelib.domain.errors import Invalid
