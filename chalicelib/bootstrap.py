@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from .services.receiving.gate import ReceiptGate
     from .services.receiving.receiver import Receiver
     from .services.replies import ReplyService
+    from .services.text_templates import TemplateService
     from .services.trials import Tester, TrialService
     from .storage.replies import ReplyRepository
 
@@ -94,6 +95,7 @@ class Services:
     mailings: MailingService
     messages: MessageService
     replies: Callable[[], ReplyService]
+    templates: Callable[[], TemplateService]
     histories: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
@@ -235,6 +237,12 @@ def build(
 
         return ReplyService(reply_repository(), clock)
 
+    def templates() -> TemplateService:
+        from .services.text_templates import TemplateService
+        from .storage.text_templates import TemplateRepository
+
+        return TemplateService(TemplateRepository(tables, backoff), clock, rng)
+
     def receiver() -> Receiver:
         from .services.receiving.numbers import Numbers
         from .services.receiving.reader import Reader
@@ -277,6 +285,7 @@ def build(
         ),
         messages=messages,
         replies=cache(replies),
+        templates=cache(templates),
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),

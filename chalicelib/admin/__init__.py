@@ -52,6 +52,7 @@ from . import (
     settings,
     signing_in,
     static_files,
+    text_templates,
     trials,
     users,
 )
@@ -72,6 +73,7 @@ PAGES: tuple[Pages, ...] = (
     queues.pages,
     replies.pages,
     settings.pages,
+    text_templates.pages,
     trials.pages,
     users.pages,
     account.pages,

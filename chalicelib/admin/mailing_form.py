@@ -12,6 +12,7 @@ from typing import Any
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown
+from ..domain.text_templates import TemplateLink
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody
 from . import local_times, page_request
@@ -77,12 +78,19 @@ def shown(
         "late": str(mailing.late if mailing else Late.RUN),
         "include_unreachable": "on" if mailing and mailing.include_unreachable else "",
         "gateway": mailing.gateway if mailing else "",
+        "template": linked(mailing.template) if mailing and mailing.template else "",
         "missing": str(mailing.missing if mailing else Missing.SKIP),
-        **_shown_texts(mailing.texts if mailing else ()),
+        **shown_texts(mailing.texts if mailing else ()),
     }
 
 
-def _shown_texts(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
+def linked(link: TemplateLink) -> str:
+    """A version of a template as the form has it."""
+    return f"{link.template_id} {link.version}"
+
+
+def shown_texts(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What stands in the fields of texts in other languages, two of which are empty."""
     places: list[tuple[str, str]] = [*texts, ("", ""), ("", "")]
     return {
         f"texts.{place}.{name}": value
@@ -145,13 +153,13 @@ def _ordered(form: Form) -> dict[str, Any]:
         "local_window": {**window, "policy": policy} if any(window.values()) else None,
         "late": form.text("late"),
         "include_unreachable": form.flag("include_unreachable"),
-        "texts": _texts(form) or None,
+        "texts": texts_in(form) or None,
         "missing": form.text("missing") or str(Missing.SKIP),
         "gateway": form.text("gateway") or None,
     }
 
 
-def _texts(form: Form) -> dict[str, str]:
+def texts_in(form: Form) -> dict[str, str]:
     """The texts in other languages; one without a language or without a text is left to the check."""
     found: dict[str, str] = {}
     for place in range(MOST_LANGUAGES):
@@ -185,11 +193,11 @@ def _errors(form: Form, values: Mapping[str, Any]) -> list[FieldError]:
     try:
         form.into(MailingBody, values).fields()
     except Invalid as error:
-        return [_placed(one, values) for one in error.errors]
+        return [at_its_field(one, values) for one in error.errors]
     return []
 
 
-def _placed(error: FieldError, values: Mapping[str, Any]) -> FieldError:
+def at_its_field(error: FieldError, values: Mapping[str, Any]) -> FieldError:
     """The error at the field that a person sees: of many values in one field it says which."""
     if error.field.startswith("texts"):
         return replace(error, field="texts")

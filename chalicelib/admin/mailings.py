@@ -28,6 +28,7 @@ from .texts import _, status_name
 
 pages = Pages()
 _TAGS = 20  # that are suggested
+_TEMPLATES = 100  # that can be chosen in the form; the others by their pages
 
 
 class ListQuery(PageQuery):
@@ -39,11 +40,12 @@ class ListQuery(PageQuery):
 
 
 class NewQuery(BaseModel):
-    """The mailing that the new one is to be like."""
+    """The mailing that the new one is to be like, or the template that it is to have the text of."""
 
     model_config = ConfigDict(extra="forbid")
 
     like: str = ""
+    template: str = ""
 
 
 @pages.get("/admin/mailings")
@@ -79,7 +81,14 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
     shown = mailing_form.shown(
         model, request.zone_name, request.now, request.services.mailings.on_unknown(), again=True
     )
-    return _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
+    if query.template:
+        template = request.services.templates().listed(query.template)
+        shown |= {"text": template.text, **mailing_form.shown_texts(template.texts)}
+        shown["template"] = mailing_form.linked(template.link)
+    page = _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
+    # What was entered would be lost by choosing another template.
+    offered = ([], "") if request.form.submitted else request.services.templates().list("", _TEMPLATES)
+    return replace(page, values={**page.values, "templates": offered, "template": query.template})
 
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
@@ -90,7 +99,7 @@ def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
     """
     if sending_question.goes_back(request):
         return _filled_in(request, _new_form(request, query))
-    fields = mailing_form.read(request.form, request.zone_name).fields()
+    fields = _linked(request, mailing_form.read(request.form, request.zone_name).fields())
     if asked := sending_question.question(request, fields, "/admin/mailings/new"):
         return asked
     username = request.principal.username
@@ -104,6 +113,15 @@ def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
             raise
         return _with_new_key(request, query)
     return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing was created."))
+
+
+def _linked(request: PageRequest, fields: MailingFields) -> MailingFields:
+    """The fields with the template that the form was begun with, if its texts are still those."""
+    template_id, _space, version = request.form.text("template").partition(" ")
+    if not template_id:
+        return fields
+    link = request.services.templates().behind(template_id, version, fields.text, fields.texts)
+    return replace(fields, template=link)
 
 
 def _with_new_key(request: PageRequest, query: NewQuery) -> Page:
@@ -126,7 +144,7 @@ def preview_mailing(request: PageRequest) -> Page:
         wrong |= {one.field for one in error.errors}
         entered = mailing_form.Entered(entered.values, (*entered.errors, *error.errors))
         preview = request.services.previews.draft(entered.sound(request.now))
-    return Page("mailings/preview.html", {"wrong": wrong, **_previewed(request, preview)})
+    return Page("mailings/preview.html", {"wrong": wrong, **previewed(request, preview)})
 
 
 @pages.get("/admin/mailings/{mailing_id}/edit")
@@ -155,7 +173,7 @@ def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
                 Fault.AS_TOLD,
                 text=_("The mailing was changed or has started in the meantime. Check it and make your changes again."),
             )
-        return mailing_form.read(request.form, request.zone_name, before).fields()
+        return _linked(request, mailing_form.read(request.form, request.zone_name, before).fields())
 
     if sending_question.goes_back(request):
         return _filled_in(request, _edit_form(request, mailing_id))
@@ -189,7 +207,8 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
     return Page("mailings/form.html", values)
 
 
-def _previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
+def previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
+    """What the preview of a form shows."""
     zones: Counter[str] = Counter()
     for (zone_name, _operator), count in preview.reached.items():
         zones[zone_name] += count

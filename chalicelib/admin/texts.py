@@ -174,6 +174,7 @@ def field_name(name: str) -> str:
         "subscribed": _("Subscribed (the opposite of opted out)"),
         "channel": _("Kind of address (only SMS is imported)"),
         "file": _("File"),
+        "name": _("Name"),
         "username": _("Username"),
         "role": _("Role"),
         "current_password": _("Current password"),

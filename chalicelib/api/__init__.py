@@ -21,6 +21,7 @@ from . import (
     replies,
     reports,
     statistics,
+    templates,
     users,
 )
 from .routing import Routes
@@ -35,6 +36,7 @@ ROUTES: tuple[Routes, ...] = (
     mailing_actions.routes,
     statistics.routes,
     previews.routes,
+    templates.routes,
     messages.routes,
     queues.routes,
     gateway.routes,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import StrictBool
+from pydantic import StrictBool, field_validator
 
 from ..bootstrap import Services
 from ..domain.errors import Conflict, NotFound
 from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment
 from ..domain.statuses import MailingStatus
+from ..domain.text_templates import TemplateLink, TextTemplate
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import (
     EndTime,
@@ -21,13 +22,16 @@ from ..web.bodies import (
     Rate,
     SegmentBody,
     StartTime,
+    TemplateGiven,
     Texts,
+    one_source,
     texts_of,
 )
 from ..web.fields import Body, MomentOut, View, example
 from ..web.paging import PageQuery
 from ..web.request import Request
 from .routing import Created, Header, Routes
+from .templates import template_of
 
 routes = Routes("mailing")
 _IDEMPOTENCY_KEY = Header(
@@ -42,6 +46,7 @@ class MailingPatch(Body):
 
     model_config = example({"text": "Hello again"})
 
+    template: TemplateGiven = None
     text: MailingText = ""
     clients: SegmentBody = SegmentBody()
     start_time: StartTime = None  # type: ignore[assignment]
@@ -55,8 +60,10 @@ class MailingPatch(Body):
     missing: Missing = Missing.SKIP
     gateway: GatewayName | None = None
 
-    def over(self, mailing: Mailing) -> MailingFields:
-        """The mailing's fields with these in their place."""
+    _one_source = field_validator("text", "texts")(one_source)
+
+    def over(self, mailing: Mailing, template: TextTemplate | None) -> MailingFields:
+        """The mailing's fields with these in their place, and the texts of a template."""
         merged: dict[str, Any] = {
             "text": mailing.text,
             "clients": None,
@@ -76,7 +83,7 @@ class MailingPatch(Body):
         if "local_window" in self.model_fields_set:
             window = self.local_window.window() if self.local_window else None
         return MailingFields(
-            text=merged["text"],
+            text=template.text if template else merged["text"],
             segment=self.clients.segment() if "clients" in self.model_fields_set else mailing.segment,
             start_at=merged["start_time"],
             end_at=merged["end_time"],
@@ -85,10 +92,23 @@ class MailingPatch(Body):
             local_window=window,
             late=merged["late"],
             include_unreachable=merged["include_unreachable"],
-            texts=texts_of(merged["texts"]),
+            texts=template.texts if template else texts_of(merged["texts"]),
             missing=merged["missing"],
             gateway=merged["gateway"] or "",
+            template=template.link if template else None,
         )
+
+
+class TemplateLinkView(View):
+    """The version of a template that a mailing's texts are copied from, and the name that it had then."""
+
+    id: str
+    version: int
+    name: str
+
+    @classmethod
+    def of(cls, link: TemplateLink) -> TemplateLinkView:
+        return cls(id=link.template_id, version=link.version, name=link.name)
 
 
 class SegmentView(View):
@@ -138,6 +158,7 @@ class MailingView(View):
     texts: dict[str, str]
     missing: Missing
     gateway: str | None
+    template: TemplateLinkView | None
     status: MailingStatus
     counts: CountsView
     created_by: str
@@ -163,6 +184,7 @@ class MailingView(View):
             texts=dict(mailing.texts),
             missing=mailing.missing,
             gateway=mailing.gateway or None,
+            template=TemplateLinkView.of(mailing.template) if mailing.template else None,
             status=mailing.status,
             counts=CountsView(**state.statistics.counts()),
             created_by=mailing.created_by,
@@ -202,7 +224,8 @@ def create_mailing(request: Request, body: MailingBody) -> Created[MailingView]:
     username = request.principal.username
     key = request.header("idempotency-key")
     request_key = RequestKey.of(key, username, body.model_dump_json()) if key is not None else None
-    mailing = request.services.mailings.create(body.fields(), username, request_key)
+    fields = body.fields(template_of(request.services, body.template))
+    mailing = request.services.mailings.create(fields, username, request_key)
     return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
 
 
@@ -227,7 +250,8 @@ def read_mailing(request: Request, mailing_id: str) -> MailingView:
 @routes.route("PUT", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def replace_mailing(request: Request, mailing_id: str, body: MailingBody) -> MailingView:
     """Set all fields of a mailing that has not started."""
-    return view_of(request.services, request.services.mailings.change(mailing_id, body.fields()))
+    fields = body.fields(template_of(request.services, body.template))
+    return view_of(request.services, request.services.mailings.change(mailing_id, fields))
 
 
 @routes.route("PATCH", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
@@ -239,7 +263,9 @@ def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> Mai
     new `end_time` takes effect immediately. Messages that had expired are then sent automatically, or by a retry if
     the mailing has finished.
     """
-    return view_of(request.services, request.services.mailings.revise(mailing_id, body.over))
+    template = template_of(request.services, body.template)
+    changed = request.services.mailings.revise(mailing_id, lambda old: body.over(old, template))
+    return view_of(request.services, changed)
 
 
 @routes.route("DELETE", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))

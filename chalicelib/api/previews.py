@@ -15,6 +15,7 @@ from ..wording import reason_text
 from .costs import CostView
 from .gateway import KEY, TrialView
 from .routing import Routes
+from .templates import template_of
 
 routes = Routes("mailing")
 _EXAMPLES = 10  # of a sample
@@ -201,7 +202,8 @@ def _window(preview: Preview) -> WindowView:
 @routes.route("POST", "/api/mailing/preview")
 def preview_draft(request: Request, body: MailingBody) -> PreviewView:
     """Preview a mailing without creating it: whom it reaches, its SMS parts and whether there is enough time."""
-    return PreviewView.of(request.services.previews.draft(body.fields()))
+    fields = body.fields(template_of(request.services, body.template))
+    return PreviewView.of(request.services.previews.draft(fields))
 
 
 @routes.route("POST", "/api/mailing/test", reads=(KEY,), errors=(Conflict, TooManyRequests))
@@ -211,7 +213,7 @@ def test_mailing(request: Request, body: MailingTestBody) -> TrialView:
     If the number is no client's, values are those of the first client. It counts in no statistics; otherwise as
     `/api/gateway/try/`.
     """
-    fields = body.mailing.fields()
+    fields = body.mailing.fields(template_of(request.services, body.mailing.template))
     text = request.services.previews.text_for_number(fields, body.phone_number)
     username, key = request.principal.username, request.header("idempotency-key")
     trial = request.services.trials().send(body.phone_number, text, username, key, fields.gateway or None)

@@ -104,6 +104,9 @@ class Fault(Enum):
     TOO_MANY_ATTRIBUTE_NAMES = "must not have new names, because there are %(most)s different ones; use those"
     NO_ID_OF_A_MAILING = "is not a mailing ID"
     NO_ID_OF_A_CLIENT = "is not a client ID"
+    TEXT_AND_TEMPLATE = "must not be given with a template, which has texts of its own"
+    NOT_A_TEMPLATE = "is not the ID of a template, or the template was deleted"
+    NOT_A_VERSION = "is not a version of this template"
     NOBODY_TO_SEND_TO = "match no client, and the mailing would start right away; choose other clients or a later start"
     TRIAL_UNHEARD = (
         "a test message was sent with this key, and what came of it is not known; send another with a new key"
@@ -169,6 +172,7 @@ class Fault(Enum):
     NO_SUCH_MAILING = "there is no mailing %(name)s"
     NO_SUCH_RECEIPTS = "no gateway tells anything at this address"
     NO_SUCH_MESSAGE = "there is no message %(name)s"
+    NO_SUCH_TEMPLATE = "there is no template %(name)s"
     NO_SUCH_IMPORT = "there is no import %(name)s"
     NO_SUCH_USER = "there is no user %(name)s"
     NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - a name
@@ -181,6 +185,8 @@ class Fault(Enum):
     LAST_ADMIN = "the last admin cannot be deleted or made an operator; make another user an admin first"
     CLIENT_CHANGED = "somebody else changed this client in the meantime; reload and make your change again"
     USER_CHANGED = "somebody else changed this user in the meantime; reload and make your change again"
+    TEMPLATE_NAME_TAKEN = "another template already has this name; choose another one"
+    TEMPLATE_CHANGED = "somebody else changed this template in the meantime; reload and make your change again"
     IMPORT_INCOMPLETE = "only %(received)s of the file's %(parts)s parts have come; send the others, or the file again"
     MAILING_BEING_CHANGED = "somebody else is changing this mailing; try again"
     MAILING_CANNOT_BECOME = "this mailing is %(old)s and cannot become %(new)s"

@@ -14,6 +14,7 @@ from .faults import Fault
 from .local_window import LocalWindow
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
 from .templates import OPENING, check_template
+from .text_templates import TemplateLink
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MOST_PARTS = 49  # that such a text makes: if it is all emoji, 33 of them fit one part
@@ -117,6 +118,7 @@ class Mailing:
     texts: tuple[tuple[str, str], ...] = ()  # by language, for clients whose language it is; the others get `text`
     missing: Missing = Missing.SKIP
     gateway: str = ""  # that it goes to, by the name that people know; by the routes if it names none
+    template: TemplateLink | None = None  # that text and texts were copied from, as long as they are the same
     # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
     # done it. REDRIVING stands there once for everyone who puts back single messages.
     reopening: tuple[str, ...] = ()

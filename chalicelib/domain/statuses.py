@@ -75,6 +75,7 @@ ALL_FIELDS = frozenset(
         "texts",
         "missing",
         "gateway",
+        "template",
     }
 )
 

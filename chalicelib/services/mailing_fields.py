@@ -11,6 +11,7 @@ from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow
 from ..domain.mailings import Late, Mailing, Missing, OnUnknown, Segment, check_text, check_window
 from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.text_templates import TemplateLink
 
 _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
 
@@ -31,9 +32,11 @@ class MailingFields:
     texts: tuple[tuple[str, str], ...] = ()
     missing: Missing = Missing.SKIP
     gateway: str = ""
+    template: TemplateLink | None = None
 
     def over(self, mailing: Mailing) -> Mailing:
-        """The mailing with these fields."""
+        """The mailing with these fields. It is no more from its template if its text is another."""
+        same = (self.text, self.texts) == (mailing.text, mailing.texts)
         return replace(
             mailing,
             text=self.text,
@@ -48,6 +51,7 @@ class MailingFields:
             texts=self.texts,
             missing=self.missing,
             gateway=self.gateway,
+            template=self.template or (mailing.template if same else None),
         )
 
     def ordered(self, mailing_id: str, created_by: str, now: datetime, on_unknown: OnUnknown) -> Mailing:
@@ -71,6 +75,7 @@ class MailingFields:
             texts=self.texts,
             missing=self.missing,
             gateway=self.gateway,
+            template=self.template,
         )
 
 

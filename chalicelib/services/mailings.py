@@ -86,8 +86,18 @@ class MailingService:
             mailing = fields.ordered(
                 earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown(fields.gateway)
             )
+            if mailing.template:
+                mailing = self._as_copied(mailing)
         self._launch_soon(mailing, now)
         return mailing
+
+    def _as_copied(self, mailing: Mailing) -> Mailing:
+        """A mailing that was ordered earlier with what its template had then."""
+        try:
+            then = self._mailings.get(mailing.mailing_id)
+        except NotFound:  # deleted since
+            return mailing
+        return replace(mailing, text=then.text, texts=then.texts, template=then.template)
 
     def _check_reach(self, segment: Segment, start_at: datetime, now: datetime) -> None:
         if start_at <= now and not self._clients.count(segment):

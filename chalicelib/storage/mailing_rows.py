@@ -13,6 +13,7 @@ from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment, ShardProgress, Sleep, Statistics
 from ..domain.statuses import MailingStatus
+from ..domain.text_templates import TemplateLink
 from .models import MailingModel, from_ms, to_ms
 
 META = "META"
@@ -65,6 +66,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         texts=dict(mailing.texts) or None,
         missing=None if mailing.missing is Missing.SKIP else str(mailing.missing),
         gateway=mailing.gateway or None,
+        template=_template_told(mailing.template) if mailing.template else None,
         reopening=list(mailing.reopening) or None,
         final=dict(mailing.final) or None,
         history=[f"{to_ms(at)} {status}" for at, status in mailing.history] or None,
@@ -100,6 +102,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         texts=tuple(sorted(row.texts.attribute_values.items())) if row.texts else (),
         missing=Missing(row.missing or Missing.SKIP),
         gateway=row.gateway or "",
+        template=_template(row.template) if row.template else None,
         reopening=tuple(row.reopening or ()),
         final=_counts(row.final.attribute_values) if row.final else (),
         history=tuple(_change(text) for text in row.history or ()),
@@ -110,6 +113,15 @@ def mailing_of(row: MailingModel) -> Mailing:
 
 def _counts(stored: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((name, int(count)) for name, count in stored.items()))
+
+
+def _template_told(link: TemplateLink) -> str:
+    return f"{link.template_id} {link.version} {link.name}"
+
+
+def _template(text: str) -> TemplateLink:
+    template_id, version, name = text.split(" ", 2)
+    return TemplateLink(template_id, int(version), name)
 
 
 def _change(text: str) -> tuple[datetime, MailingStatus]:

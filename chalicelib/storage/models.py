@@ -182,6 +182,7 @@ class MailingModel(Row):
     include_unreachable = BooleanAttribute(null=True)
     texts: MapAttribute[str, str] = MapAttribute(null=True)
     missing = UnicodeAttribute(null=True)
+    template = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)

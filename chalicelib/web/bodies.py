@@ -7,13 +7,24 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from ..domain.clients import check_language
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, Missing, OnUnknown, Segment, check_text
+from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate, check_template_name
 from ..services.mailing_fields import MailingFields
 from .clients import InternationalNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
@@ -47,6 +58,61 @@ Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
 _START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
 StartTime = Annotated[Moment, Field(examples=[_START])]
 EndTime = Annotated[Moment, Field(examples=[_END])]
+
+
+TemplateName = Annotated[
+    StrictStr,
+    by_rule(check_template_name),
+    Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Order has come"]),
+]
+Version = Annotated[StrictInt, Field(ge=1, le=999_999, examples=[1])]
+
+
+class TemplateBody(Body):
+    """A text that is kept under a name, which no other template has, for mailings to be made from."""
+
+    model_config = example({"name": "Order has come", "text": "Hello {{first_name|friend}}, your order has come"})
+
+    name: TemplateName
+    text: MailingText
+    texts: Texts | None = None
+
+
+class TemplateChangeBody(TemplateBody):
+    """What the next version of a template is to have. `version` is the one that you have read and changed."""
+
+    model_config = example({"name": "Order has come", "text": "Your order has come", "version": 1})
+
+    version: Version
+
+
+class TemplateRef(Body):
+    """A version of a template; the newest one if `version` is null or absent."""
+
+    id: StrictStr = Field(min_length=1, max_length=100)
+    version: Version | None = None
+
+
+TemplateGiven = Annotated[
+    TemplateRef | None,
+    Field(
+        description="The template that the mailing's text and texts are copied from; if it is there, they must not be.",
+        examples=[None],
+    ),
+]
+
+
+def one_source(value: Any, info: ValidationInfo) -> Any:
+    """A validator of `text` and `texts` in a body that may have a `template`, which must stand before them.
+
+    Raises if there is a text and a template, or neither. A template that is wrong has an error of its own.
+    """
+    template = info.data.get("template")
+    if template and value is not None:
+        raise refused(Fault.TEXT_AND_TEMPLATE)
+    if info.field_name == "text" and value is None and template is None and "template" in info.data:
+        raise refused(Fault.REQUIRED)
+    return value
 
 
 def texts_of(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
@@ -104,7 +170,8 @@ class MailingBody(Body):
 
     model_config = example(MAILING_EXAMPLE)
 
-    text: MailingText
+    template: TemplateGiven = None
+    text: MailingText | None = Field(default=None, validate_default=True, description="Required without a template.")
     clients: SegmentBody
     start_time: StartTime
     end_time: EndTime
@@ -127,9 +194,12 @@ class MailingBody(Body):
     missing: Missing = Field(default=Missing.SKIP, description=MISSING)
     gateway: GatewayName | None = None
 
-    def fields(self) -> MailingFields:
+    _one_source = field_validator("text", "texts")(one_source)
+
+    def fields(self, template: TextTemplate | None = None) -> MailingFields:
+        """The fields of the mailing, with the texts of its template if there is one."""
         return MailingFields(
-            text=self.text,
+            text=template.text if template else self.text or "",
             segment=self.clients.segment(),
             start_at=self.start_time,
             end_at=self.end_time,
@@ -138,9 +208,10 @@ class MailingBody(Body):
             local_window=self.local_window.window() if self.local_window else None,
             late=self.late,
             include_unreachable=self.include_unreachable,
-            texts=texts_of(self.texts),
+            texts=template.texts if template else texts_of(self.texts),
             missing=self.missing,
             gateway=self.gateway or "",
+            template=template.link if template else None,
         )
 
 

@@ -227,6 +227,7 @@ def record_api() -> dict[str, set[Permission]]:
             _use_users(api)
             _use_clients(api)
             _use_mailings(api)
+            _use_templates(api)
             _use_queues(api)
             assert api.post("/api/reports/daily", {}).status == 200
     return {"api": recorder.used["api"]}
@@ -284,6 +285,16 @@ def _use_mailings(api: Api) -> None:
     assert api.post(f"/api/mailing/{first}/cancel").status == 200
     assert api.delete(f"/api/mailing/{first}").status == 204
     assert api.get(f"/api/mailing/{second}").status == 200
+
+
+def _use_templates(api: Api) -> None:
+    """One is created, renamed, listed, read and deleted."""
+    body = {"name": "Greeting", "text": "Hello"}
+    path = f"/api/templates/{api.post('/api/templates', body).json['id']}"
+    assert api.put(path, {**body, "name": "Welcome", "version": 1}).status == 200
+    for target in ("/api/templates", path, f"{path}/versions", f"{path}/versions/1"):
+        assert api.get(target).status == 200
+    assert api.delete(path).status == 204
 
 
 def _use_queues(api: Api) -> None:

@@ -37,7 +37,9 @@ class Filled:
         (message,) = campaign.api.get("/api/messages", query={"mailing": mailing, "limit": 1}).json["rows"]
         file = b"phone_number\nnobody\n"
         imported = campaign.api.post("/api/clients/imports", raw=file, headers={"Content-Type": "text/csv"}).json
+        template = campaign.api.post("/api/templates", {"name": "Greeting", "text": "Hello"}).json
         self.parameters = {
+            "template_id": template["id"],
             "client_id": message["client"],
             "mailing_id": mailing,
             "message_id": message["id"],

@@ -315,6 +315,9 @@ HARMLESS = {
     "/admin/account/password": "a form that wants the present password",
     "/admin/mailings/new": "asks itself if it has to",
     "/admin/mailings/{mailing_id}/edit": "asks itself if it has to",
+    "/admin/templates/new": "deleted again",
+    "/admin/templates/preview": "it changes nothing",
+    "/admin/templates/{template_id}/edit": "changed again, for the version before is kept",
 }
 
 
@@ -332,5 +335,6 @@ def test_everything_that_sends_or_cannot_be_undone_has_a_question() -> None:
     unasked = {path for path in actions if path not in pages} | {
         "/admin/login", "/admin/preferences", "/admin/clients/new", "/admin/clients/{client_id}/edit",
         "/admin/clients/import", "/admin/users", "/admin/mailings/new", "/admin/mailings/{mailing_id}/edit",
+        "/admin/templates/new", "/admin/templates/{template_id}/edit",
     }  # fmt: skip
     assert unasked == set(HARMLESS)

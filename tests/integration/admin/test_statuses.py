@@ -35,6 +35,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "texts": ("texts", {"ru": "Something else"}),
     "missing": ("missing", "refuse"),
     "gateway": ("gateway", "default"),
+    "template": ("template", {"id": ""}),  # of one that the test makes
 }
 INPUTS = {"texts": "texts.0.language", "segment": "clients.tag", "local_window": "local_window.from"}
 
@@ -119,6 +120,8 @@ def test_a_field_is_changed_if_the_table_says_so(
     monkeypatch.setattr(api.services.gateways, "several", True)  # which is what the form asks for a gateway by
     may = field in mailing.state.fields
     name, value = CHANGES[field]
+    if field == "template":
+        value = {"id": api.post("/api/templates", {"name": "Greeting", "text": "Something else"}).json["id"]}
     form = browser.get(f"/admin/mailings/{mailing.mailing_id}/edit")
     assert form.status == 200
     assert (f'name="{INPUTS.get(field, name)}"' in form.text) is may

@@ -42,7 +42,13 @@ def send(campaign: Campaign, operation: str, **options: Any) -> Any:
     user = UserBodyFactory()
     assert campaign.api.post("/api/users/", user).status == 201
     ordered = campaign.give_up(1) if operation == "retry_mailing" else campaign.order(starts_in=timedelta(days=1))
-    known = {"client_id": client_id, "username": user["username"], "mailing_id": ordered}
+    template = campaign.api.post("/api/templates/", {"name": "Kept", "text": "Hello"}).json["id"]
+    known = {
+        "client_id": client_id,
+        "username": user["username"],
+        "mailing_id": ordered,
+        "template_id": template,
+    }
     method, path, _ = BODIES[operation]
     return campaign.api.request(method, path.format(**known), **options)
 

@@ -1,0 +1,74 @@
+"""Templates: texts that are kept under a name, in versions, for mailings to be made from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from .clients import MAX_TAG_LENGTH, check_tag
+from .errors import Invalid
+from .faults import Fault
+
+MAX_NAME_LENGTH = MAX_TAG_LENGTH
+ID_BYTES = 10  # so that an id is longer than a client's, and shorter than a mailing's
+_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateLink:
+    """Where the text of a mailing is from: a version of a template, and the name that it had."""
+
+    template_id: str
+    version: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """One version of a template, which never changes; the next one takes the next number, from 1 on.
+
+    `deleted`: the template is in no list any more. What was made of it keeps its copy.
+    """
+
+    template_id: str
+    version: int
+    name: str
+    text: str
+    texts: tuple[tuple[str, str], ...]  # by language, as a mailing has them
+    changed_at: datetime
+    changed_by: str
+    deleted: bool = False
+
+    @property
+    def link(self) -> TemplateLink:
+        return TemplateLink(self.template_id, self.version, self.name)
+
+    def says(self, name: str, text: str, texts: tuple[tuple[str, str], ...]) -> bool:
+        """Whether it has just this in it."""
+        return (self.name, self.text, self.texts) == (name, text, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntry:
+    """A template in the list: its newest version, of whose text only the beginning is told."""
+
+    template_id: str
+    version: int
+    name: str
+    begins: str
+    changed_at: datetime
+    changed_by: str
+
+
+def is_template_id(text: str) -> bool:
+    """Whether the text could be a template's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_template_name(name: str, field: str = "name") -> str:
+    """The name as it is kept, which is as tags are. Raises Invalid if nothing is left, or if it is too long."""
+    name = check_tag(name, field)
+    if not name:
+        raise Invalid.of(field, Fault.EMPTY)
+    return name
