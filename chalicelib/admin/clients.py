@@ -31,6 +31,7 @@ from ..web.request import Text
 from .forms import Form
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
+from .search import FIELD, client_of
 from .texts import _, wrong
 
 pages = Pages()
@@ -105,10 +106,14 @@ def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
 
 @pages.post("/admin/clients/find", shows=list_clients)
 def find_client(request: PageRequest) -> Redirect:
-    """Go to the client with a phone number, or to what was sent to it. The number appears in no address."""
-    client_id, client = request.services.clients.find(request.form.raw("phone_number"))
-    if client is None and not request.services.messages.history(client_id, None, "", 1).entries:
-        raise Invalid.of("phone_number", Fault.AS_TOLD, text=_("belongs to no client, and nothing was ever sent to it"))
+    """Go to the client with a phone number or an ID, or to what was sent to it. The number appears in no address."""
+    client_id = client_of(request.services.clients, request.form.text(FIELD))
+    try:
+        request.services.clients.get(client_id)
+    except NotFound:
+        if not request.services.messages.history(client_id, None, "", 1).entries:
+            text = _("belongs to no client, and nothing was ever sent to it")
+            raise Invalid.of(FIELD, Fault.AS_TOLD, text=text) from None
     return Redirect(f"/admin/clients/{client_id}")
 
 

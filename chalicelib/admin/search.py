@@ -1,4 +1,4 @@
-"""What somebody types to find something: a phone number, or an id. A number is turned into an id at once."""
+"""What somebody types to find something: a phone number, or an id. Numbers are turned into ids at once."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ FIELD = "sought"
 
 
 def client_of(clients: ClientService, sought: str) -> str:
-    """The client that a number, its own id or a message's id belongs to. Raises Invalid if it is none of these."""
-    if is_client_id(sought.lower()):
-        return sought.lower()
+    """The client that a number, an external id, their own id or a message's id belongs to.
+
+    If several clients could be meant, the one who has the number comes before the one with the external id. Raises
+    Invalid if it is none of these.
+    """
     if is_message_id(sought):
         return parse_message_id(sought)[1]
     try:
-        return clients.find(sought)[0]
-    except Invalid as error:
-        raise Invalid.of(
-            FIELD, Fault.AS_TOLD, text=_("is not a phone number such as +79161234567, and not an ID")
-        ) from error
+        client_id, client = clients.find(sought)
+    except Invalid:
+        client_id, client = sought.lower() if is_client_id(sought.lower()) else "", None
+    if client is None and (known := clients.find_external(sought)):
+        return known.client_id
+    if not client_id:
+        raise Invalid.of(FIELD, Fault.AS_TOLD, text=_("is not a phone number such as +79161234567, and not an ID"))
+    return client_id
 
 
 def place_of(clients: ClientService, sought: str) -> str:
-    """The page of the message of that id, or of the messages of that mailing, client or number; Invalid as above."""
+    """The page of the message of that id, or of the messages of that mailing or client; Invalid as above."""
     if is_message_id(sought):
         return f"/admin/messages/{sought}"
     if is_mailing_id(sought):

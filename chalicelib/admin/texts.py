@@ -12,10 +12,10 @@ from typing import Any
 
 from .. import wording
 from ..domain.attributes import PREFIX
+from ..domain.client_files import RowError
 from ..domain.errors import FieldError, Invalid, ServiceError
 from ..domain.faults import Fault
 from ..domain.gateway_control import GatewayChange, GatewayControl
-from ..domain.imports import RowError
 from ..domain.reasons import Cause, Reason
 from . import formats
 from .languages import DEFAULT, language
@@ -170,6 +170,8 @@ def field_name(name: str) -> str:
         "tag": _("Tag"),
         "timezone": _("Time zone"),
         "attributes": _("Attributes"),
+        "external_id": _("External ID"),
+        "user_id": _("External ID that several may share"),
         "opted_out": _("Opted out"),
         "subscribed": _("Subscribed (the opposite of opted out)"),
         "channel": _("Kind of address (only SMS is imported)"),

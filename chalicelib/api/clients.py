@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..domain.clients import Client
 from ..domain.errors import Conflict, NotFound
-from ..web.clients import ClientBody, ClientPatch, ClientQuery, ClientView, CountryQuery, PhoneNumber
+from ..web.clients import ClientBody, ClientListQuery, ClientPatch, ClientView, CountryQuery, PhoneNumber
 from ..web.fields import Body, View, example
 from ..web.request import Request
 from .routing import Created, Routes
@@ -51,9 +51,13 @@ def create_client(request: Request, query: CountryQuery, body: ClientBody) -> Cr
 
 
 @routes.route("GET", "/api/clients")
-def list_clients(request: Request, query: ClientQuery) -> ClientPage:
-    """List clients, all or those with certain tags and operators."""
+def list_clients(request: Request, query: ClientListQuery) -> ClientPage:
+    """List clients, all or those with certain tags and operators, or the one with an external id."""
     segment = query.segment()
+    if query.external_id is not None:
+        found = request.services.clients.find_external(query.external_id)
+        rows = [ClientView.of(found)] if found and segment.matches(found.tag, found.operator) else []
+        return ClientPage(total=len(rows), rows=rows, next=None)
     clients, after = request.services.clients.list(segment, query.place(), query.limit)
     return ClientPage(
         total=request.services.clients.count(segment),

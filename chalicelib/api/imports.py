@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
+from ..domain.client_files import ClientFile, RowError
 from ..domain.errors import Conflict, NotFound
 from ..domain.file_texts import FileText
 from ..domain.import_columns import columns_told
-from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, ClientFile, FilePart, ImportOptions, Mode, RowError
+from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode
 from ..services.imported_files import ImportedFile, Status
 from ..web.clients import Country
 from ..web.fields import MomentOut, View, query_integer

@@ -19,6 +19,8 @@ from .faults import Fault
 from .phone_numbers import normalize_phone
 
 MAX_TAG_LENGTH = 64
+MAX_EXTERNAL_ID = 128  # characters
+SHARED_ID = "user_id"  # the attribute of clients whose external id another one has
 # After so many messages within so long that could not be delivered for good, a client is marked as unreachable.
 LOST_AT_MOST = 3
 LOST_WITHIN = timedelta(days=90)
@@ -45,6 +47,7 @@ class ClientFields:
     opted_out: bool = False
     language: str = ""  # as BCP 47 has it in short, such as ru or pt-BR; "" if it is not known
     attributes: Mapping[str, Value] = NO_ATTRIBUTES
+    external_id: str = ""  # in the system of whoever runs this; "" if it has none for them
 
 
 CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
@@ -127,6 +130,18 @@ def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_op
     return replace(row.in_place_of(old), **kept)
 
 
+def sharing_its_id(row: Client, given: frozenset[str]) -> tuple[Client, frozenset[str]]:
+    """A row whose external id another client has: without it, and with it as the attribute `user_id`, if there is room.
+
+    Also the fields that it sets then; an existing client keeps their external id.
+    """
+    together = row.attributes.over({SHARED_ID: row.external_id})
+    given -= {"external_id"}
+    if together.fault:
+        return replace(row, external_id=""), given
+    return replace(row, external_id="", attributes=together), given | {PREFIX + SHARED_ID}
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """What is needed to reach a client: their number now, the clock they live by, and whether they want to be.
@@ -186,6 +201,18 @@ def timezones() -> frozenset[str]:
     return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
+def check_external_id(text: str, field: str = "external_id") -> str:
+    """An id of another system as it is kept: in NFC, without spaces around it. Raises Invalid if it is too long, or has
+    signs that cannot be seen.
+    """
+    text = unicodedata.normalize("NFC", text).strip()
+    if len(text) > MAX_EXTERNAL_ID:
+        raise Invalid.of(field, Fault.TOO_LONG, most=MAX_EXTERNAL_ID)
+    if not text.isprintable():
+        raise Invalid.of(field, Fault.CONTROL_CHARACTERS)
+    return text
+
+
 def check_timezone(name: str, field: str = "timezone") -> str:
     """The name of an IANA time zone. Raises Invalid if there is no such time zone."""
     if name not in timezones():
@@ -215,6 +242,7 @@ _RULES: Mapping[str, Callable[[Any], object]] = {
     "timezone": check_timezone,
     "language": check_language,
     "attributes": attributes_of,
+    "external_id": check_external_id,
 }
 _MAY_BE_EMPTY = ("operator", "language")
 

@@ -143,6 +143,8 @@ class Fault(Enum):
     WRONG_NUMBER_OF_VALUES = "has %(given)s values, but the header has %(named)s columns"
     CELL_TOO_LONG = "has more than %(most)s characters"
     NUMBER_IN_ANOTHER_ROW = "is the same as in row %(row)s"
+    EXTERNAL_ID_IN_ANOTHER_ROW = "is also in row %(row)s, with another phone number"
+    EXTERNAL_ID_OF_ANOTHER = "belongs to another client"
 
     # -- the request cannot be read
     BODY_EMPTY = "the body is empty; send a JSON object"
@@ -180,6 +182,7 @@ class Fault(Enum):
 
     # -- it cannot be done now
     PHONE_NUMBER_TAKEN = "another client already has this phone number"
+    EXTERNAL_ID_TAKEN = "another client already has this external_id"
     PHONE_NUMBER_WORN_OUT = "this phone number has moved between clients too often and can no longer be used"
     USERNAME_TAKEN = "this username is taken; choose another one"
     LAST_ADMIN = "the last admin cannot be deleted or made an operator; make another user an admin first"

@@ -42,6 +42,8 @@ NAMES: Mapping[str, Sequence[str]] = {
     ),
     "operator": ("operator", "оператор", "код оператора"),
     "tag": ("tag", "тег", "метка"),
+    # HubSpot calls it Record ID.
+    "external_id": ("external id", "externalid", "record id", "внешний id", "внешний идентификатор"),
     "language": ("language", "demographic locale", "context locale", "язык", "sprache", "idioma", "langue"),
     "timezone": (
         *("timezone", "time zone", "timezone id", "demographic timezone", "context timezone", "tz", "часовой пояс"),
@@ -58,9 +60,11 @@ NAMES: Mapping[str, Sequence[str]] = {
         "abgemeldet",
     ),
 }
+# A column of ids of users who may have several numbers: the first of them has it as external id.
+SHARED = "user_id"
 # A column that says the opposite of opted_out, and Pinpoint's that says what kind of address a row has.
 SUBSCRIBED, CHANNEL = "subscribed", "channel"
-COLUMN_FIELDS = (*NAMES, SUBSCRIBED, CHANNEL)
+COLUMN_FIELDS = (*NAMES, SHARED, SUBSCRIBED, CHANNEL)
 _SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
 # Of exports of ours; they say what was, not what is to be.
 REJECTED_COLUMNS = ("rejected_row", "problem")
@@ -68,6 +72,7 @@ IGNORED = frozenset({"id", "created at", "updated at", "rejected row", "problem"
 _MAX_NAME = 80  # characters that are told
 _MAX_HEADER = 50_000  # characters; an import keeps them in one item
 _CHANNEL = ("channeltype", "channel type")
+_SHARED = ("user userid", "userid", "external user id", "external userid")  # of Pinpoint, Segment, OneSignal
 
 _YES = "true yes 1 1.0 y t on да д истина wahr ja vrai oui verdadero sí si sim vero tak ano так all x"
 _NO = "false no 0 0.0 n f off нет н ложь falsch nein faux non falso não nao ні nie ne none active"
@@ -198,7 +203,7 @@ def proposed(
         for name in ours
         if free.count(name) > 1
     ]
-    for field, known in (*NAMES.items(), (CHANNEL, _CHANNEL)):
+    for field, known in (*NAMES.items(), (SHARED, _SHARED), (CHANNEL, _CHANNEL)):
         place = _first(free, known)
         if place is not None and field not in fields.values():
             fields[place] = field
@@ -211,7 +216,7 @@ def proposed(
     for place, field in sorted(fields.items()):
         if field.startswith(PREFIX) and field in places:
             repeated.append((field, place))
-        elif field in NAMES or field.startswith(PREFIX):
+        elif field in (*NAMES, SHARED) or field.startswith(PREFIX):
             places[field] = place
     subscribed = [place for place, field in fields.items() if field == SUBSCRIBED]
     channel = next((place for place, field in fields.items() if field == CHANNEL), None)

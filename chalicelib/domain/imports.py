@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from .attributes import PREFIX, value_of
-from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, Client, ClientFields, new_client
+from .client_files import ClientFile
+from .clients import CLIENT_FIELDS, OPTIONAL_FIELDS, SHARED_ID, Client, ClientFields, new_client, sharing_its_id
 from .csv_cells import unguarded
 from .csv_rows import Row, is_blank, rows_of, separator_of
 from .errors import FieldError, Invalid
 from .faults import Fault
-from .import_columns import Columns, columns_of
+from .import_columns import SHARED, Columns, columns_of
 from .json_rows import is_json_lines, json_rows
 from .listmonk_rows import unfolded
 from .phone_numbers import normalize_phone
@@ -25,34 +25,8 @@ COLUMNS = CLIENT_FIELDS
 MAX_ROWS = 200_000
 MOST_PARTS = 100
 MOST_ROWS_OF_A_FILE = 50_000_000
-_MAX_TOLD = 80  # characters of a cell that is told
-_MAX_KEPT, _MOST_KEPT = 500, 500  # characters of a cell, and cells of a row, that are kept of a rejected row
+_ID = "id:"
 _MAX_CELL = 200  # characters; no column has a longer value
-
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """A problem with a field of a row. Rows are counted as in a spreadsheet: the header is row 1."""
-
-    row: int
-    field: str
-    fault: Fault
-    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    value: str = ""  # what stands in the cell, or the beginning of it
-
-    @property
-    def message(self) -> str:
-        """The sentence, in English."""
-        return self.fault.sentence(self.values)
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A row as it stands in the file, as far as it could be read, and everything that is wrong with it."""
-
-    row: int
-    cells: Sequence[str]
-    errors: Sequence[RowError]
 
 
 class Mode(StrEnum):
@@ -93,42 +67,6 @@ class FilePart:
         return self.parts == 1 and not self.of
 
 
-@dataclass(slots=True)
-class ClientFile:
-    """What a file holds: the clients of its good rows, and of each bad row everything that is wrong."""
-
-    clients: list[Client] = field(default_factory=list)
-    # By phone number, the fields that are set of an existing client; the others stay.
-    given: dict[str, frozenset[str]] = field(default_factory=dict)
-    # Numbers that an opt-out stands at, but no good row: they are opted out all the same.
-    opt_outs: list[str] = field(default_factory=list)
-    row_of: dict[str, int] = field(default_factory=dict)
-    errors: list[RowError] = field(default_factory=list)
-    rejects: list[RejectedRow] = field(default_factory=list)
-    header: Sequence[str] = ()
-    rows: int = 0
-    rejected: int = 0
-    other_channels: int = 0  # rows of addresses of mail or push, which Pinpoint has beside numbers
-    left_out: Sequence[str] = ()  # columns that no field is
-    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
-    separator: str = ""  # "" of JSON lines
-    expected: Mapping[str, int] = field(default_factory=dict)  # what an import would do, if that was asked for
-
-    @property
-    def attribute_names(self) -> set[str]:
-        """The attributes that any row sets."""
-        distinct = frozenset().union(*set(self.given.values()))
-        return {name.removeprefix(PREFIX) for name in distinct if name.startswith(PREFIX)}
-
-    def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str], all_cells: Row) -> None:
-        """Note what is wrong with a row, by the fields in its cells, and what stands in all of them."""
-        self.rejected += 1
-        told = [RowError(row, one.field, one.fault, one.values, cells.get(one.field, "")[:_MAX_TOLD]) for one in errors]
-        self.errors += told
-        kept = [cell[:_MAX_KEPT] for cell in all_cells[:_MOST_KEPT]] if isinstance(all_cells, list) else []
-        self.rejects.append(RejectedRow(row, kept, told))
-
-
 def read_clients(
     text: str,
     now: datetime,
@@ -140,7 +78,7 @@ def read_clients(
 
     Of several rows with one phone number the first is good, so that the same file always says the same; but an opt-out
     counts wherever it stands, also in a row that is rejected. `earlier` tells which numbers stand in which rows of the
-    file's parts before this one.
+    file's parts before this one, and which external ids, by the keys of `places_of`.
     """
     options = options or ImportOptions()
     separator = "" if is_json_lines(text) else options.separator or separator_of(text)
@@ -160,23 +98,20 @@ def read_clients(
             raise Invalid.of("body", Fault.TOO_MANY_ROWS, most=MAX_ROWS)
         number = place + row_offset
         try:
-            client, given = _read_row(cells, columns, options, now, opted_out)
-            first = found.row_of.setdefault(client.phone_number, number)
-            if first != number:
-                raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=first)
-            found.clients.append(client)
-            found.given[client.phone_number] = given
+            _take(found, number, *_read_row(cells, columns, options, now, opted_out))
         except Invalid as error:
             found.reject(number, error.errors, columns.values(cells) if isinstance(cells, list) else {}, cells)
-    _leave_out(found, earlier(found.row_of), columns)
+    _leave_out(found, earlier(places_of(found)))
     _opt_out_all(found, opted_out)
     return found
 
 
 def _read_row(
     cells: Row, columns: Columns, options: ImportOptions, now: datetime, opted_out: dict[str, None]
-) -> tuple[Client, frozenset[str]]:
-    """The client of a row, and the fields that it sets. Raises Invalid with everything that is wrong.
+) -> tuple[Client, frozenset[str], bool]:
+    """The client of a row, the fields that it sets, and whether others may have its external id.
+
+    Raises Invalid with everything that is wrong.
 
     A number that it opts out is added to `opted_out`, whatever else is wrong. No mode opts anybody in without a word.
     """
@@ -188,6 +123,10 @@ def _read_row(
     }
     values = {name: unguarded(cell) for name, cell in stripped.items() if not name.startswith(PREFIX)}
     values.pop("opted_out", None)
+    shared = values.pop(SHARED, "")
+    if shared and values.get("external_id"):
+        attributes.setdefault(SHARED_ID, shared)
+        shared = ""
     if re.fullmatch(r"[0-9]{3}\.0", values.get("operator", "")):  # as pandas writes it
         values["operator"] = values["operator"][:3]
     if values.get("timezone"):
@@ -201,7 +140,7 @@ def _read_row(
     if out:
         opted_out |= dict.fromkeys(_number(values, options.country))
     _check(values, columns, cells)
-    texts = {name: value for name, value in values.items() if value}
+    texts = {name: value for name, value in (*values.items(), ("external_id", shared)) if value}
     given = frozenset((*texts, *(PREFIX + name for name in attributes))) | ({"opted_out"} if out is not None else set())
     try:
         fields = ClientFields(**{"phone_number": "", **texts}, opted_out=bool(out), attributes=attributes)
@@ -210,28 +149,47 @@ def _read_row(
         raise Invalid(*error.errors, *errors) from error
     if errors:
         raise Invalid(*errors)
-    return client, given | (OPTIONAL_FIELDS - {"opted_out"}) if options.mode is Mode.REPLACE else given
+    if options.mode is Mode.REPLACE:
+        given |= OPTIONAL_FIELDS - {"opted_out"}
+    return client, given, bool(shared)
 
 
-def _leave_out(found: ClientFile, earlier: Mapping[str, int], columns: Columns) -> None:
-    """Reject the rows whose numbers stand in earlier parts of the file."""
-    clients = {client.phone_number: client for client in found.clients} if earlier else {}
-    for number, row in earlier.items():
-        mine = found.row_of.pop(number)
-        error = FieldError("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, {"row": row})
-        found.reject(mine, [error], {"phone_number": number}, _cells_of(clients[number], found, columns))
-    if earlier:
-        found.clients = [client for client in found.clients if client.phone_number not in earlier]
-        found.errors.sort(key=lambda error: error.row)
-        found.rejects.sort(key=lambda reject: reject.row)
+def _take(found: ClientFile, row: int, client: Client, given: frozenset[str], shares: bool) -> None:
+    """Add a good row. Raises Invalid if its number, or an id that is not to be shared, stands in a row before it."""
+    number, external_id = client.phone_number, client.external_id
+    if number in found.row_of:
+        raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=found.row_of[number])
+    if external_id in found.row_of_id:
+        if not shares:
+            raise Invalid.of("external_id", Fault.EXTERNAL_ID_IN_ANOTHER_ROW, row=found.row_of_id[external_id])
+        client, given = sharing_its_id(client, given)
+    elif external_id:
+        found.row_of_id[external_id] = row
+    if shares:
+        found.sharing.add(number)
+    found.row_of[number] = row
+    found.clients.append(client)
+    found.given[number] = given
 
 
-def _cells_of(client: Client, found: ClientFile, columns: Columns) -> list[str]:
-    """A row with the fields that it gave: what else it had is not known any more."""
-    given = found.given[client.phone_number] | {"phone_number"}
-    named = {place: name for name, place in columns.places.items() if name in given}
-    values = [str(getattr(client, named[place])) if place in named else "" for place in range(len(columns.header))]
-    return [value.lower() if value in ("True", "False") else value for value in values]
+def places_of(file: ClientFile) -> dict[str, int]:
+    """The rows of a file by their phone numbers, and by their external ids with `id:` in front."""
+    return file.row_of | {_ID + external_id: row for external_id, row in file.row_of_id.items()}
+
+
+def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
+    """Reject the rows whose numbers or external ids stand in earlier parts of the file."""
+    errors: dict[str, FieldError] = {}
+    for place, client in enumerate(found.clients if earlier else ()):
+        number, of_id = client.phone_number, earlier.get(_ID + client.external_id)
+        if number in earlier:
+            errors[number] = FieldError("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, {"row": earlier[number]})
+        elif of_id and number in found.sharing:
+            found.row_of_id.pop(client.external_id)
+            found.clients[place], found.given[number] = sharing_its_id(client, found.given[number])
+        elif of_id:
+            errors[number] = FieldError("external_id", Fault.EXTERNAL_ID_IN_ANOTHER_ROW, {"row": of_id})
+    found.reject_clients(errors)
 
 
 def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..clock import SystemClock
 from ..domain.client_ids import is_client_id
-from ..domain.clients import Client, ClientFields, new_client
+from ..domain.clients import Client, ClientFields, check_external_id, new_client
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
@@ -34,7 +34,7 @@ class ClientService:
         self._default_country = default_country
 
     def create(self, fields: ClientFields, country: str = "") -> Client:
-        """Add a client. Raises Invalid with each wrong field, and Conflict if the number is taken."""
+        """Add a client. Raises Invalid with each wrong field, and Conflict if the number or external id is taken."""
         client = new_client(fields, self._clock.now(), country or self._default_country)
         self._clients.attribute_names.learn(client.attributes)
         return self._clients.create(client)
@@ -65,6 +65,13 @@ class ClientService:
             return place.client.client_id, place.client
         return place.former or place.free, None
 
+    def find_external(self, external_id: str) -> Client | None:
+        """Who has an external id, if anybody has; nobody has what is none."""
+        try:
+            return self._clients.find_external(check_external_id(external_id))
+        except Invalid:
+            return None
+
     def opt_out(self, client_id: str, opted_out: bool) -> Client:
         """Opt a client out, or in again. Messages being sent still arrive. Raises Conflict as `change` does."""
         return self.revise(client_id, lambda client: replace(client.fields, opted_out=opted_out))
@@ -77,7 +84,7 @@ class ClientService:
     def change(self, client_id: str, fields: ClientFields, country: str = "") -> Client:
         """Set all fields of a client, whose id stays.
 
-        Raises Conflict if the number is taken, or others change the client meanwhile.
+        Raises Conflict if the number or external id is taken, or others change the client meanwhile.
         """
         return self.revise(client_id, lambda _: fields, country)
 

@@ -62,7 +62,7 @@ class ImportedFile:
 
     @property
     def rejected(self) -> int:
-        return sum(part.rejected for part in self.parts)
+        return sum(part.rejected + part.rejected_later for part in self.parts)
 
     @property
     def other_channels(self) -> int:

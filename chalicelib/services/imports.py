@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 from ulid import ULID
 
 from ..clock import SystemClock
+from ..domain.client_files import ClientFile, RejectedRow, RowError, rejected_row
 from ..domain.clients import ClientFields, kept_client
-from ..domain.errors import Conflict, Malformed, NotFound, Unavailable
+from ..domain.errors import Conflict, FieldError, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.import_columns import is_ignored
-from ..domain.imports import ClientFile, FilePart, ImportOptions, Mode, RejectedRow, RowError, read_clients
+from ..domain.imports import FilePart, ImportOptions, Mode, read_clients
 from ..domain.phone_numbers import check_country
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
@@ -26,7 +27,7 @@ from ..storage.clients import ClientRepository
 from ..storage.import_mappings import ImportMappings
 from ..storage.import_parts import ImportParts
 from ..storage.import_progress import Import
-from ..storage.imports import REPORTED, ImportRepository
+from ..storage.imports import Chunk, ImportRepository
 from ..storage.leases import new_owner
 from .imported_files import ImportedFile
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..domain.file_samples import Reading, Sample
 
 T = TypeVar("T")
+_TAKEN = FieldError("external_id", Fault.EXTERNAL_ID_OF_ANOTHER)
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
 _AT_ONCE = 20  # unfinished imports that a tick looks at
@@ -96,11 +98,14 @@ class ImportService:
         return file
 
     def _expected(self, file: ClientFile, options: ImportOptions) -> Mapping[str, int]:
-        """What would become of the directory. Rejected rows only opt out."""
+        """What would become of the directory. Rejected rows only opt out, also those that are rejected here."""
         now = self._clock.now()
         others = [kept_client(ClientFields(number, opted_out=True), now) for number in file.opt_outs]
         only = dict.fromkeys(file.opt_outs, frozenset({"opted_out"}))
-        counted = self._clients.expected(file.clients, file.given, allow_opt_in=options.allow_opt_in)
+        counted = self._clients.expected(
+            file.clients, file.given, allow_opt_in=options.allow_opt_in, sharing=file.sharing
+        )
+        file.reject_clients(dict.fromkeys(counted.taken, _TAKEN))
         counted["opted_out"] += self._clients.expected(others, only, allow_opt_in=False)["opted_out"]
         return dict(counted)
 
@@ -191,16 +196,14 @@ class ImportService:
     def rejected(self, import_id: str, cursor: str, limit: int) -> tuple[int, list[RowError], str]:
         """How many errors the file had, up to `limit` of them after a place, and the next place, "" at the end."""
         parts = self.file(import_id).parts
-        errors, (part, page, start) = _some(parts, cursor, limit, self._imports.report)
-        total = sum(one.errors for one in parts)
-        done = sum(one.errors for one in parts[:part]) + page * REPORTED + start
-        return total, errors, f"{part}:{page}:{start}" if done < total else ""
+        errors, after = _some(parts, cursor, limit, self._imports.report)
+        return sum(one.errors + one.rejected_later for one in parts), errors, after
 
     def rejects(self, import_id: str, cursor: str, limit: int) -> tuple[Sequence[str], list[RejectedRow], str]:
         """The header of a file, up to `limit` of its rejected rows after a place, and the next place, "" at the end."""
         parts = self.file(import_id).parts
-        rows, (part, page, start) = _some(parts, cursor, limit, self._imports.rejects)
-        return parts[0].header, rows, f"{part}:{page}:{start}" if part < len(parts) else ""
+        rows, after = _some(parts, cursor, limit, self._imports.rejects)
+        return parts[0].header, rows, after
 
     def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
         """Write chunk after chunk until the deadline; another unit continues from there."""
@@ -217,15 +220,19 @@ class ImportService:
                 return
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):
                 return
-            clients, given = self._imports.chunk(at)
+            chunk = self._imports.chunk(at)
             outcome = self._clients.upsert(
-                clients, given, allow_opt_in=at.allow_opt_in, also=self._imports.counting(at)
+                chunk.clients,
+                chunk.given,
+                allow_opt_in=at.allow_opt_in,
+                also=self._imports.counting(at),
+                sharing=chunk.sharing,
             )
-            self._imports.advance(at, Counter() if at.only_opts_out else outcome)
+            self._imports.advance(at, Counter() if at.only_opts_out else outcome, _rejected(at, chunk, outcome.taken))
             at = self._imports.get(import_id)
         if at.allow_opt_in and at.parts > 1:
             self.go_on()  # with the part that waits for this one
-        logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rejected)
+        logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rows - at.accepted)
 
     def _waits(self, at: Import) -> bool:
         """Whether an earlier part of the file comes first: who it opts in, a later part may opt out again."""
@@ -245,10 +252,17 @@ def _own(names: Iterable[str]) -> list[str]:
     return [name for name in names if not is_ignored(name)]
 
 
-def _some(
-    parts: Sequence[Import], cursor: str, limit: int, read: Callable[[str, int], list[T]]
-) -> tuple[list[T], tuple[int, int, int]]:
-    """Up to `limit` entries of the pages that `read` knows of a file's parts, and the place after them.
+def _rejected(at: Import, chunk: Chunk, numbers: Iterable[str]) -> list[RejectedRow]:
+    """The rows of a chunk with these numbers, whose external ids other clients have."""
+    clients = {client.phone_number: client for client in chunk.clients}
+    return [
+        rejected_row(chunk.row_of[number], clients[number], chunk.given[number], _TAKEN, at.header, at.columns)
+        for number in sorted(numbers, key=lambda number: chunk.row_of[number])
+    ]
+
+
+def _some(parts: Sequence[Import], cursor: str, limit: int, read: Callable[[str, int], list[T]]) -> tuple[list[T], str]:
+    """Up to `limit` entries of the pages that `read` knows of a file's parts, and the place after them, "" at the end.
 
     Raises Malformed if the cursor is no place.
     """
@@ -257,14 +271,12 @@ def _some(
         raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
     part, page, start = map(int, place.groups())
     found: list[T] = []
-    while part < len(parts) and len(found) < limit:
-        some = read(parts[part].import_id, page)
-        end = start + limit - len(found)
-        found += some[start:end]
-        if end < len(some):
-            start = end
-        elif some:
-            page, start = page + 1, 0
-        else:
-            part, page, start = part + 1, 0, 0
-    return found, (part, page, start)
+    while part < len(parts):
+        there = read(parts[part].import_id, page)
+        some = there[start : start + limit - len(found)]
+        found += some
+        start += len(some)
+        if start < len(there):
+            return found, f"{part}:{page}:{start}"
+        part, page, start = (part, page + 1, 0) if there else (part + 1, 0, 0)
+    return found, ""

@@ -1,8 +1,8 @@
 """How clients are laid out in their table: from items to what they say and back.
 
 Besides clients it holds items without any key of an index, so that no list, count or export has them: an alias, where
-somebody's number is looked for that they were not added with; what keeps the place of somebody who is gone
-(`client_numbers`); and the key that the ids are made with (`client_key`).
+somebody's number is looked for that they were not added with, or their external id (`external_ids`); what keeps the
+place of somebody who is gone (`client_numbers`); and the key that the ids are made with (`client_key`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Contact, Lost
 from .dynamodb import Item
 from .models import ClientModel, from_ms, to_ms
 
-_LATER = ("language", "attributes")  # which clients without them have not
+_LATER = ("language", "attributes", "external_id")  # which clients without them have not
 
 
 def is_client(item: Item) -> bool:
@@ -32,6 +32,7 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
         **{name: getattr(client, name) for name in CLIENT_FIELDS if name not in _LATER},
         language=client.language or None,
         attributes=client.attributes.text or None,
+        external_id=client.external_id or None,
         created_at=client.created_at,
         updated_at=client.updated_at,
         renumbered=client.renumbered or None,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.clients import OPTIONAL_FIELDS, Client, in_place_of_row
+from ..domain.clients import OPTIONAL_FIELDS, Client, ClientFields, in_place_of_row, kept_client, sharing_its_id
 from ..domain.errors import Unavailable
+from . import external_ids
 from .client_numbers import ClientNumbers, Place
 from .dynamodb import TRIES
+from .external_ids import ExternalIds
 from .segments import Change, moves_of
 
 # May add one action of its own to the transaction that makes these changes.
@@ -21,101 +23,161 @@ _ACTIONS = 100  # in a transaction; DynamoDB takes no more
 _AT_ONCE = 100  # clients that are read and changed together
 
 
+class Upserted(Counter[str]):
+    """How many clients were created, changed and so on; `taken` are the numbers of rows that were left out, because
+    another client has their external id.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What holds for rows, by their phone numbers.
+
+    `given` says which fields of an existing client change; all if it says nothing. Without `allow_opt_in` whoever has
+    opted out stays so. Who is `sharing` an external id with another client is added without it, not left out.
+    """
+
+    given: Mapping[str, frozenset[str]]
+    allow_opt_in: bool
+    sharing: Set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What becomes of a row: of who has its number now, somebody new; None stands for nobody.
+
+    `taken`: another client has its external id. It is left out then, but for an opt-out.
+    """
+
+    row: Client
+    old: Client | None
+    new: Client | None
+    taken: bool = False
+    opt_out_kept: bool = False
+
+    @property
+    def changes_nothing(self) -> bool:
+        if self.old is None or self.new is None:
+            return self.new is None
+        return replace(self.new, updated_at=self.old.updated_at) == self.old
+
+
 class ClientUpserts:
     """Adds and changes clients by their numbers; `write` makes a group of changes, or none of them."""
 
-    def __init__(self, numbers: ClientNumbers, write: Callable[..., bool], backoff: Backoff) -> None:
+    def __init__(
+        self, numbers: ClientNumbers, external_ids: ExternalIds, write: Callable[..., bool], backoff: Backoff
+    ) -> None:
         self._numbers = numbers
+        self._external_ids = external_ids
         self._write = write
         self._backoff = backoff
 
-    def upsert(
-        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool, also: Also | None
-    ) -> Counter[str]:
+    def upsert(self, clients: Sequence[Client], rows: Rows, also: Also | None) -> Upserted:
         """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
 
-        By phone number, `given` says which fields of an existing client change; all if it says nothing. Without
-        `allow_opt_in` whoever has opted out stays so, which is counted as opt_outs_kept if the row says otherwise.
+        Whoever stays opted out although the row says otherwise is counted as opt_outs_kept. A row whose external id
+        another client has opts out, if it says so, and does nothing else.
 
         What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
         the same. Raises Unavailable if others change the same clients again and again meanwhile.
         """
-        result: Counter[str] = Counter()
+        result = Upserted()
         for start in range(0, len(clients), _AT_ONCE):
-            result += self._upsert_some(clients[start : start + _AT_ONCE], given, allow_opt_in, also)
+            self._upsert_some(clients[start : start + _AT_ONCE], rows, also, result)
         return result
 
-    def expected(
-        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool
-    ) -> Counter[str]:
+    def expected(self, clients: Sequence[Client], rows: Rows) -> Upserted:
         """What `upsert` would count, and how many it would opt out and in again. Nothing is written."""
-        result: Counter[str] = Counter()
+        result = Upserted()
         for start in range(0, len(clients), _AT_ONCE):
             some = {client.phone_number: client for client in clients[start : start + _AT_ONCE]}
-            places = self._numbers.find(some)
-            for number, client in some.items():
-                names = given.get(number, OPTIONAL_FIELDS)
-                old, new = _change(client, places[number], names, allow_opt_in)
-                same = old is not None and replace(new, updated_at=old.updated_at) == old
-                result["unchanged" if same else "changed" if old else "created"] += 1
-                result["opted_out"] += new.opted_out and not (old and old.opted_out)
-                result["opted_in_again"] += bool(old and old.opted_out and not new.opted_out)
-                result["opt_outs_kept"] += bool(old and new.opted_out and not client.opted_out and "opted_out" in names)
+            for number, step in self._steps(some, rows):
+                old, new = step.old, step.new
+                if step.taken:
+                    result.taken.append(number)
+                else:
+                    result["unchanged" if step.changes_nothing else "changed" if old else "created"] += 1
+                result["opted_out"] += bool(new and new.opted_out and not (old and old.opted_out))
+                result["opted_in_again"] += bool(old and new and old.opted_out and not new.opted_out)
+                result["opt_outs_kept"] += step.opt_out_kept
         return result
 
-    def _upsert_some(
-        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], allow_opt_in: bool, also: Also | None
-    ) -> Counter[str]:
+    def _upsert_some(self, clients: Sequence[Client], rows: Rows, also: Also | None, result: Upserted) -> None:
         left = {client.phone_number: client for client in clients}
-        result: Counter[str] = Counter()
-        kept: set[str] = set()
         for tries in range(1, TRIES + 1):
-            places = self._numbers.find(left)
-            changes: list[Change] = []
-            for number, client in left.items():
-                names = given.get(number, OPTIONAL_FIELDS)
-                old, new = _change(client, places[number], names, allow_opt_in)
-                if old and new.opted_out and not client.opted_out and "opted_out" in names:
-                    kept.add(number)
-                if old and replace(new, updated_at=old.updated_at) == old:
-                    result[_came_about(old, client)] += 1
-                else:
-                    changes.append((old, new))
-            refused: list[str] = []
+            steps = dict(self._steps(left, rows))
+            changes = [(step.old, step.new) for step in steps.values() if not step.changes_nothing]
+            refused: set[str] = set()
             for group in _transactions(changes):
-                if self._write(group, also=also):
-                    result.update("changed" if old else "created" for old, _ in group)
+                if not self._write(group, also=also):
+                    refused |= {new.phone_number for _, new in group if new}
+            for number, step in steps.items():
+                if number in refused:
+                    continue
+                if step.taken:
+                    result.taken.append(number)
+                elif step.old and step.changes_nothing:
+                    result[_came_about(step.old, step.row)] += 1
                 else:
-                    refused += [new.phone_number for _, new in group if new]
+                    result["changed" if step.old else "created"] += 1
+                if step.opt_out_kept:
+                    result["opt_outs_kept"] += 1
             if not refused:
-                result["opt_outs_kept"] += len(kept)
-                return result
-            left = {number: left[number] for number in refused}
+                return
+            left = {number: client for number, client in left.items() if number in refused}
             self._backoff.wait(tries)
         raise Unavailable("the clients are being changed by others; try again")
 
+    def _steps(self, left: Mapping[str, Client], rows: Rows) -> Iterator[tuple[str, _Step]]:
+        """What becomes of rows, by their numbers."""
+        places = self._numbers.find(left)
+        owners = self._external_ids.owners(row.external_id for row in left.values() if row.external_id)
+        for number, row in left.items():
+            place, names = places[number], rows.given.get(number, OPTIONAL_FIELDS)
+            taken = owners.get(row.external_id) not in (None, place.client.client_id if place.client else place.free)
+            if taken and number in rows.sharing:
+                taken, (row, names) = False, sharing_its_id(row, names)
+            yield number, _refused(row, place, names) if taken else _step(row, place, names, rows.allow_opt_in)
 
-def _change(client: Client, place: Place, given: frozenset[str], allow_opt_in: bool) -> tuple[Client | None, Client]:
-    """Who has the client's number now, and what becomes of them."""
-    if place.client:
-        return place.client, in_place_of_row(client, place.client, given, allow_opt_in=allow_opt_in)
-    return None, replace(client, client_id=place.free)
+
+def _step(row: Client, place: Place, names: frozenset[str], allow_opt_in: bool) -> _Step:
+    if place.client is None:
+        return _Step(row, None, replace(row, client_id=place.free))
+    new = in_place_of_row(row, place.client, names, allow_opt_in=allow_opt_in)
+    return _Step(row, place.client, new, opt_out_kept=new.opted_out and not row.opted_out and "opted_out" in names)
+
+
+def _refused(row: Client, place: Place, names: frozenset[str]) -> _Step:
+    """A row whose external id another client has."""
+    if not (row.opted_out and "opted_out" in names):
+        return _Step(row, place.client, place.client, taken=True)
+    opted_out = kept_client(ClientFields(row.phone_number, opted_out=True), row.updated_at)
+    return replace(_step(opted_out, place, frozenset({"opted_out"}), False), taken=True)
 
 
 def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
     """The changes in groups that fit a transaction each.
 
-    Every client is an action, every counter that moves, the note in the log, and what somebody may add.
+    Every client is an action, every counter that moves, every external id that is given or freed, the note in the log,
+    and what somebody may add. No transaction has two actions for the same external id.
     """
     group: list[Change] = []
     counters: set[str] = set()
+    ids: set[str] = set()
     for change in changes:
-        touched = moves_of([change], "").names()
-        if len(group) + 3 + len(counters | touched) > _ACTIONS:
+        touched, touched_ids = moves_of([change], "").names(), external_ids.touched(*change)
+        actions = len(group) + 3 + len(counters | touched) + len(ids | touched_ids)
+        if actions > _ACTIONS or ids & touched_ids:
             yield group
-            group, counters = [], set()
+            group, counters, ids = [], set(), set()
         group.append(change)
         counters |= touched
+        ids |= touched_ids
     if group:
         yield group
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +22,10 @@ from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
 from .client_rows import client_of, contact_of, is_client, lost_text, row_of
-from .client_upserts import Also, ClientUpserts
+from .client_upserts import Also, ClientUpserts, Rows, Upserted
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
+from .external_ids import ExternalIds
 from .models import Tables
 from .segments import Change, SegmentCount, SegmentCounters, moves_of
 
@@ -49,12 +49,13 @@ class ClientRepository:
         self._walks = ClientWalks(tables, dynamodb, self._lists)
         self._key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
         self._numbers = ClientNumbers(tables, dynamodb, backoff, self._key.ids)
+        self._external_ids = ExternalIds(tables, dynamodb, backoff)
         self.attribute_names = AttributeNames(tables, backoff)
         self.changes = ClientChanges(tables, backoff.clock, rng)
         self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
-        self._upserts = ClientUpserts(self._numbers, self.write, backoff)
+        self._upserts = ClientUpserts(self._numbers, self._external_ids, self.write, backoff)
 
     def installation_key(self) -> bytes:
         """The key of this installation. Raises Unavailable if it cannot be read, or is damaged or lost."""
@@ -101,8 +102,14 @@ class ClientRepository:
         """Who has a number in E.164 form; else who had it last, if known, and the id that the next one with it gets."""
         return self._numbers.find([phone_number])[phone_number]
 
+    def find_external(self, external_id: str) -> Client | None:
+        """Who has an external id now, if anybody has."""
+        owner = self._external_ids.owners([external_id]).get(external_id, "") if external_id else ""
+        client = self.get_many([owner]).get(owner) if owner else None
+        return client if client and client.external_id == external_id else None
+
     def create(self, client: Client) -> Client:
-        """Add a client, and return them with their id. Raises Conflict if their number is taken."""
+        """Add a client, and return them with their id. Raises Conflict if their number or external id is taken."""
         place = self._numbers.likely_place(client.phone_number)
         for tries in range(1, TRIES + 1):
             if place.client:
@@ -110,6 +117,7 @@ class ClientRepository:
             client = replace(client, client_id=place.free)
             if self.write([(None, client)]):
                 return client
+            self._refuse_taken(client)
             place = self.find(client.phone_number)
             self._backoff.wait(tries)
         raise Unavailable("others want the same number; try again")
@@ -121,6 +129,7 @@ class ClientRepository:
         """
         if new.phone_number == old.phone_number:
             if not self.write([(old, new)]):
+                self._refuse_taken(new)
                 raise _changed()
             return new
         new = replace(new, renumbered=True)
@@ -130,10 +139,15 @@ class ClientRepository:
                 raise _taken()
             if self.write([(old, new)], alias=place.free):
                 return new
+            self._refuse_taken(new)
             if self.get_many([old.client_id]).get(old.client_id) != old:
                 raise _changed()
             self._backoff.wait(tries)
         raise Unavailable("others want the same number; try again")
+
+    def _refuse_taken(self, client: Client) -> None:
+        if self._external_ids.is_taken(client):
+            raise Conflict(Fault.EXTERNAL_ID_TAKEN)
 
     def delete(self, client: Client) -> None:
         """Delete a client. Raises Conflict if somebody changed them in the meantime."""
@@ -158,6 +172,7 @@ class ClientRepository:
                     if new and alias:
                         leads: list[Any] = [self._model.alias_of.set(new.client_id), self._model.freed.remove()]
                         transaction.update(self._model(alias), actions=leads, condition=self._unchanged(None))
+                    self._external_ids.move(transaction, old, new)
                 self.changes.note(transaction, changes)
                 self._segments.move(transaction, moves)
                 if also:
@@ -192,6 +207,11 @@ class ClientRepository:
             & (self._model.operator == old.operator)
             & (self._model.timezone == old.timezone)
             & (self._model.opted_out == old.opted_out)
+            & (
+                self._model.external_id == old.external_id
+                if old.external_id
+                else self._model.external_id.does_not_exist()
+            )
             & (self._model.lost == lost_text(old) if old.lost else self._model.lost.does_not_exist())
             & (self._model.unreachable.exists() if old.unreachable else self._model.unreachable.does_not_exist())
         )
@@ -204,15 +224,21 @@ class ClientRepository:
         *,
         allow_opt_in: bool = True,
         also: Also | None = None,
-    ) -> Counter[str]:
+        sharing: Set[str] = frozenset(),
+    ) -> Upserted:
         """Add or change so many clients, each in the list once; see `ClientUpserts.upsert`."""
-        return self._upserts.upsert(clients, given or {}, allow_opt_in, also)
+        return self._upserts.upsert(clients, Rows(given or {}, allow_opt_in, sharing), also)
 
     def expected(
-        self, clients: Sequence[Client], given: Mapping[str, frozenset[str]], *, allow_opt_in: bool
-    ) -> Counter[str]:
+        self,
+        clients: Sequence[Client],
+        given: Mapping[str, frozenset[str]],
+        *,
+        allow_opt_in: bool,
+        sharing: Set[str] = frozenset(),
+    ) -> Upserted:
         """What `upsert` would do; see `ClientUpserts.expected`."""
-        return self._upserts.expected(clients, given, allow_opt_in)
+        return self._upserts.expected(clients, Rows(given, allow_opt_in, sharing))
 
     # -- many
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
 from ..domain.attributes import Attributes
+from ..domain.client_files import ClientFile, RejectedRow, RowError
 from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
 from ..domain.faults import Fault
-from ..domain.imports import RejectedRow, RowError
 
 T = TypeVar("T")
 _ATTRIBUTES = CLIENT_FIELDS.index("attributes")
+_EXTERNAL_ID = CLIENT_FIELDS.index("external_id")
 
 
 def parts_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -52,15 +53,24 @@ def unpacked(content: str) -> list[list[Any]]:
     return rows
 
 
-def client_cells(client: Client, given: Mapping[str, frozenset[str]]) -> list[Any]:
+def client_cells(client: Client, file: ClientFile) -> list[Any]:
     """The client's fields in their order, None for those that the file says nothing of."""
-    names = given.get(client.phone_number, frozenset(CLIENT_FIELDS))
+    names = file.given.get(client.phone_number, frozenset(CLIENT_FIELDS))
     cells = [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
     if "attributes" in names:
         cells[_ATTRIBUTES] = client.attributes.text
     elif client.attributes:
         cells[_ATTRIBUTES] = [client.attributes.text]  # beside those that an existing client has
+    if client.external_id:  # with the row that is rejected if another client has it; 0 if that is no reason to
+        row = 0 if client.phone_number in file.sharing else file.row_of.get(client.phone_number, 0)
+        cells[_EXTERNAL_ID] = [client.external_id, row]
     return cells
+
+
+def row_of_cells(cells: list[Any]) -> int | None:
+    """The row that is to be rejected if another client has its external id; 0 if that is no reason to, None without."""
+    given = cells[_EXTERNAL_ID] if len(cells) > _EXTERNAL_ID else None
+    return given[1] if isinstance(given, list) else None
 
 
 def attributes_cell(cells: list[Any]) -> Any:
@@ -79,6 +89,8 @@ def client_of_cells(cells: list[Any], now: datetime) -> Client:
     # An older version may have written fewer cells.
     given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
     text = given.pop("attributes", "")
+    if "external_id" in given:
+        given["external_id"] = given["external_id"][0] if given["external_id"] else ""
     attributes = Attributes(text[0] if isinstance(text, list) else text)
     return kept_client(ClientFields(**given, attributes=attributes), now)
 

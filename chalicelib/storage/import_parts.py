@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from ..domain.imports import ClientFile
+from ..domain.client_files import ClientFile
+from ..domain.imports import places_of
 from .dynamodb import translated
 from .import_items import packed, parts_of, unpacked
 from .models import SettingModel, Tables, to_ms
@@ -25,9 +26,9 @@ class ImportParts:
         self._model: type[SettingModel] = tables.settings
 
     def add(self, file_id: str, import_id: str, row_offset: int, file: ClientFile, now: datetime) -> None:
-        """Note a part and the numbers that stand in it; a part that comes again takes the place of the first."""
+        """Note a part and the numbers and ids that stand in it; one that comes again takes the place of the first."""
         expires_at = to_ms(now + _KEPT_FOR) // 1000
-        rows = [[number, row] for number, row in file.row_of.items()]
+        rows = [[key, row] for key, row in places_of(file).items()]
         with translated("imports"), self._model.batch_write() as batch:
             for place, some in enumerate(parts_of(rows, _NUMBERS)):
                 name = f"numbers#{_place(row_offset)}#{place:03d}"
@@ -43,14 +44,14 @@ class ImportParts:
             rows = model.query(_scope(file_id), model.name.startswith("part#"), limit=_MOST_PARTS, consistent_read=True)
             return [row.content or "" for row in rows]
 
-    def earlier_rows(self, file_id: str, row_offset: int, numbers: Iterable[str]) -> dict[str, int]:
-        """In which rows of the parts before this one those of the numbers stand that stand there."""
-        model, wanted = self._model, set(numbers)
+    def earlier_rows(self, file_id: str, row_offset: int, keys: Iterable[str]) -> dict[str, int]:
+        """In which rows of the parts before this one those of the keys of `places_of` stand that stand there."""
+        model, wanted = self._model, set(keys)
         found: dict[str, int] = {}
         with translated("imports"):
             before = model.name.between("numbers#", f"numbers#{_place(row_offset)}")
             for item in model.query(_scope(file_id), before, consistent_read=True):
-                found |= {number: row for number, row in unpacked(item.content or "") if number in wanted}
+                found |= {key: row for key, row in unpacked(item.content or "") if key in wanted}
         return found
 
 

@@ -25,6 +25,8 @@ class Import:
     opted_out: int = 0
     opted_in_again: int = 0
     opt_outs_kept: int = 0
+    rejected_later: int = 0  # rows, when they were to be written: another client had come to have their external id
+    later_pages: int = 0  # of the report and of the rejected rows, with these
     mode: str = "update"
     allow_opt_in: bool = False
     country: str = ""
@@ -40,11 +42,13 @@ class Import:
     columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
     header: Sequence[str] = ()
     held: bool = False  # until somebody who has seen what would become of it starts it
+    report_pages: int = 0  # without those
+    reject_pages: int = 0
     expected: Mapping[str, int] = field(default_factory=dict)  # the counts of one that is, or was, held
 
     @property
     def accepted(self) -> int:
-        return self.rows - self.rejected
+        return self.rows - self.rejected - self.rejected_later
 
     @property
     def done(self) -> int:
@@ -65,6 +69,9 @@ class Import:
         return self.chunks_done >= self.chunks - self.opt_out_chunks
 
 
-COUNTS = ("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept")
+COUNTS = (
+    *("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept"),
+    *("rejected_later", "later_pages"),
+)
 # What never changes of an import, and is kept as one text.
 FACTS = tuple(one.name for one in fields(Import) if one.name not in (*COUNTS, "import_id", "created_at", "held"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,11 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.attributes import PREFIX
+from ..domain.client_files import ClientFile, RejectedRow, RowError
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
-from ..domain.imports import ClientFile, FilePart, ImportOptions, RejectedRow, RowError
+from ..domain.imports import FilePart, ImportOptions
 from .client_upserts import Also
 from .dynamodb import transact, translated, was_refused
 from .import_items import (
@@ -31,6 +33,7 @@ from .import_items import (
     reject_cells,
     rejected_row,
     row_error,
+    row_of_cells,
     unpacked,
 )
 from .import_progress import COUNTS, FACTS, Import
@@ -46,6 +49,20 @@ _OPEN = "imports"
 _ALL = "imports-of-a-week"  # the first parts of files
 _PROGRESS = "progress"
 _KEPT_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Clients that are to be written, and by number the fields given of each.
+
+    `row_of` has the rows that are rejected if another client has their external id, by number; those of `sharing` are
+    written without it.
+    """
+
+    clients: Sequence[Client]
+    given: Mapping[str, frozenset[str]]
+    row_of: Mapping[str, int]
+    sharing: Set[str]
 
 
 class ImportRepository:
@@ -68,7 +85,7 @@ class ImportRepository:
         """Keep what a file holds; the progress comes last, so that half an import is none."""
         # Clients of one segment side by side move its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
-        cells = (client_cells(client, file.given) for client in clients)
+        cells = (client_cells(client, file) for client in clients)
         chunks = list(parts_by_size(cells, CHUNK, _CHUNK_BYTES))
         opt_outs = [[opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]
         chunks += opt_outs
@@ -82,6 +99,8 @@ class ImportRepository:
             rejected=file.rejected,
             errors=len(file.errors),
             chunks=len(chunks),
+            report_pages=len(reports),
+            reject_pages=len(rejects),
             opt_out_chunks=len(opt_outs),
             mode=options.mode.value,
             allow_opt_in=options.allow_opt_in,
@@ -174,8 +193,8 @@ class ImportRepository:
                 return False
         return True
 
-    def chunk(self, at: Import) -> tuple[list[Client], dict[str, frozenset[str]]]:
-        """The clients that are to be written next, and by number the fields given of each; none if they are written."""
+    def chunk(self, at: Import) -> Chunk:
+        """The clients that are to be written next; none if they are written."""
         row = self._row(at.import_id, _part("chunk", at.chunks_done))
         rows = unpacked(row.content) if row and row.content else []
         clients = [client_of_cells(cells, at.created_at) for cells in rows]
@@ -186,7 +205,13 @@ class ImportRepository:
         for number, client in enumerate(clients):
             if isinstance(attributes_cell(rows[number]), list):  # those that the file names, beside what there is
                 given[number] = given[number] - {"attributes"} | {PREFIX + name for name in client.attributes}
-        return clients, {client.phone_number: names for client, names in zip(clients, given, strict=True)}
+        row_of = {client.phone_number: row_of_cells(cells) for client, cells in zip(clients, rows, strict=True)}
+        return Chunk(
+            clients,
+            {client.phone_number: names for client, names in zip(clients, given, strict=True)},
+            {number: row for number, row in row_of.items() if row},
+            {number for number, row in row_of.items() if row == 0},
+        )
 
     def counting(self, at: Import) -> Also:
         """Counts who is opted out and in again in the transactions that do it: a repeat could not tell any more."""
@@ -201,8 +226,11 @@ class ImportRepository:
 
         return count
 
-    def advance(self, at: Import, outcome: Counter[str]) -> None:
-        """Note that the next chunk is written; nothing happens if somebody else has noted it."""
+    def advance(self, at: Import, outcome: Counter[str], rejected: Sequence[RejectedRow] = ()) -> None:
+        """Note that the next chunk is written, but for some rows; nothing happens if somebody else has noted it."""
+        pages = list(parts_by_size(map(reject_cells, rejected), REPORTED, _MAX_REJECTS))
+        expires_at = to_ms(at.created_at + _KEPT_FOR) // 1000
+        outcome = outcome + Counter(rejected_later=len(rejected), later_pages=len(pages))
         model = self._model
         scope = _scope(at.import_id)
 
@@ -214,6 +242,13 @@ class ImportRepository:
                     actions=[model.chunks_done.set(at.chunks_done + 1), *counted],
                     condition=model.chunks_done == at.chunks_done,
                 )
+                for number, rows in enumerate(pages, at.later_pages):
+                    errors = [cells for *_, told in rows for cells in told]
+                    for name, content in (
+                        (_part("report", at.report_pages + number), errors),
+                        (_part("rejects", at.reject_pages + number), rows),
+                    ):
+                        transaction.save(model(scope, name, content=packed(content), expires_at=expires_at))
                 transaction.delete(model(scope, _part("chunk", at.chunks_done)))
                 if at.chunks_done + 1 == at.chunks:
                     transaction.delete(model(_OPEN, at.import_id))

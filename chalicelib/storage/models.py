@@ -113,6 +113,7 @@ class ClientModel(Row):
     opted_out = BooleanAttribute()
     language = UnicodeAttribute(null=True)
     attributes = UnicodeAttribute(null=True)  # as JSON
+    external_id = UnicodeAttribute(null=True)
     created_at = MomentAttribute()
     updated_at = MomentAttribute()
     renumbered = BooleanAttribute(null=True)
@@ -124,6 +125,16 @@ class ClientModel(Row):
     freed = BooleanAttribute(null=True)
     by_tag = ClientByTag()
     by_operator = ClientByOperator()
+
+
+class ExternalIdModel(Row):
+    """An item in the table of clients that leads from an external id to its client."""
+
+    class Meta:
+        table_name = "clients"
+
+    client_id = UnicodeAttribute(hash_key=True)
+    alias_of = UnicodeAttribute()
 
 
 class MailingByStatus(GlobalSecondaryIndex["MailingModel"]):
@@ -352,6 +363,8 @@ class SettingModel(Row):
     changed = NumberAttribute(null=True)
     unchanged = NumberAttribute(null=True)
     opt_outs_kept = NumberAttribute(null=True)
+    rejected_later = NumberAttribute(null=True)
+    later_pages = NumberAttribute(null=True)
     opted_out = NumberAttribute(null=True)
     opted_in_again = NumberAttribute(null=True)
     # What ended in an hour, by status
@@ -369,6 +382,7 @@ class Tables:
     """The models bound to the tables of one resource prefix."""
 
     clients: type[ClientModel]
+    external_ids: type[ExternalIdModel]
     mailings: type[MailingModel]
     ledger: type[BucketModel]
     users: type[UserModel]
@@ -390,13 +404,14 @@ def bind(settings: Settings, dynamodb: Any) -> Tables:
     """
     tables = Tables(
         _bind(ClientModel, settings.clients_table),
+        _bind(ExternalIdModel, settings.clients_table),
         _bind(MailingModel, settings.mailings_table),
         _bind(BucketModel, settings.ledger_table),
         _bind(UserModel, settings.users_table),
         _bind(SettingModel, settings.settings_table),
         Connection(),
     )
-    models = (tables.clients, tables.mailings, tables.ledger, tables.users, tables.settings)
+    models = (tables.clients, tables.external_ids, tables.mailings, tables.ledger, tables.users, tables.settings)
     for connection in (tables.connection, *(model._get_connection().connection for model in models)):
         connection._client = dynamodb
     return tables

@@ -10,9 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from ..domain.attributes import MAX_NAME, MOST_ATTRIBUTES, MOST_BYTES, Value, check_name, check_value
 from ..domain.clients import (
     CLIENT_FIELDS,
+    MAX_EXTERNAL_ID,
     MAX_TAG_LENGTH,
     Client,
     ClientFields,
+    check_external_id,
     check_language,
     check_tag,
     check_timezone,
@@ -33,6 +35,10 @@ _LANGUAGE = "The language that the client reads, as BCP 47 has it in short (`ru`
 _ATTRIBUTES = (
     "What else is known of the client: up to 30 texts, numbers, yes or no (`true`, `false`) and dates (`2026-03-02`) "
     "by name, together at most 1,024 bytes as JSON in UTF-8. Names are of small letters, digits and underscores."
+)
+_EXTERNAL_ID = (
+    "The id that your own system has for the client, which no other client may have; empty if it has none. It is kept "
+    "in NFC, without spaces around it."
 )
 Country = Annotated[StrictStr, Field(pattern="^([A-Z]{2})?$", examples=["DE"])]
 Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
@@ -61,6 +67,7 @@ Language = Annotated[
     by_rule(lambda text: check_language(text) if text else ""),
     Field(max_length=20, examples=["ru"]),
 ]
+ExternalId = Annotated[StrictStr, by_rule(check_external_id), Field(max_length=MAX_EXTERNAL_ID, examples=["crm-1042"])]
 _VALUE_SCHEMA = [{"type": "string", "maxLength": MOST_BYTES}, {"type": "number"}, {"type": "boolean"}]
 AttributeName = Annotated[StrictStr, by_rule(check_name), Field(max_length=MAX_NAME, examples=["first_name"])]
 AttributeValue = Annotated[Any, BeforeValidator(_attribute_value), WithJsonSchema({"anyOf": _VALUE_SCHEMA})]
@@ -87,6 +94,7 @@ class ClientBody(Body):
     attributes: dict[AttributeName, AttributeValue] = Field(
         default={}, description=_ATTRIBUTES, max_length=MOST_ATTRIBUTES
     )
+    external_id: ExternalId = Field(default="", description=_EXTERNAL_ID)
 
     def fields(self) -> ClientFields:
         return ClientFields(**self.model_dump())
@@ -129,6 +137,7 @@ class ClientView(View):
     opted_out: bool
     language: str
     attributes: dict[str, AttributeValue]
+    external_id: str
     unreachable: bool
     created_at: MomentOut
     updated_at: MomentOut
@@ -153,3 +162,9 @@ class ClientQuery(PageQuery):
 
     def segment(self) -> Segment:
         return Segment.checked(tuple(self.tag), tuple(self.operator))
+
+
+class ClientListQuery(ClientQuery):
+    """`external_id` finds the one client who has it, if they also have one of the tags and operators."""
+
+    external_id: ExternalId | None = None

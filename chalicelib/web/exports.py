@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 from pydantic import BeforeValidator, Field, StrictStr
 
 from ..domain.attributes import MOST_NAMES, PREFIX, cell_of
+from ..domain.client_files import RowError
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.deliveries import word_of
 from ..domain.import_columns import REJECTED_COLUMNS
-from ..domain.imports import RowError
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..wording import reason_text

@@ -178,10 +178,12 @@ def _a_stalled_mailing(world: World) -> None:
 
 
 def _an_import(world: World) -> None:
-    """Of one client that changes and one that is new."""
+    """Of one client that changes and one that is new, with external ids that are given, and changed again."""
     (client,), _ = world.services.clients.list(Segment(), "", 1)
-    world.services.imports.start(f"phone_number,tag\n{client.phone_number},changed\n+442079460000,new\n", "tester")
-    world.run_for(60)
+    for ids in ("ab", "cd"):
+        rows = f"{client.phone_number},changed,{ids[0]}\n+442079460000,new,{ids[1]}\n"
+        world.services.imports.start(f"phone_number,tag,external_id\n{rows}", "tester")
+        world.run_for(60)
     assert world.services.clients.count(Segment(("changed", "new"))) == 2
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.domain.client_files import RowError
 from chalicelib.domain.faults import Fault
-from chalicelib.domain.imports import RowError
 from chalicelib.storage.import_items import error_cells, row_error
 
 

@@ -10,9 +10,17 @@ from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.exceptions import AttributeDeserializationError
 from pynamodb.models import Model
 
-from chalicelib.storage.models import BucketModel, ClientModel, MailingModel, Row, SettingModel, UserModel
+from chalicelib.storage.models import (
+    BucketModel,
+    ClientModel,
+    ExternalIdModel,
+    MailingModel,
+    Row,
+    SettingModel,
+    UserModel,
+)
 
-MODELS = [BucketModel, ClientModel, MailingModel, SettingModel, UserModel]
+MODELS = [BucketModel, ClientModel, ExternalIdModel, MailingModel, SettingModel, UserModel]
 SAMPLES: dict[str, Any] = {
     "UnicodeAttribute": {"S": "text"},
     "NumberAttribute": {"N": "7"},

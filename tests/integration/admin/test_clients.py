@@ -87,23 +87,50 @@ def test_the_list_has_pages_that_keep_the_filter(browser: Browser, api: Api) -> 
 def test_a_client_is_found_by_a_number_however_it_is_written(browser: Browser, api: Api) -> None:
     """Expects the client's page, and no number in its address."""
     add(api)
-    answer = browser.post("/admin/clients/find", {"phone_number": " 8 (916) 123-45-67 "}, follow=False)
+    answer = browser.post("/admin/clients/find", {"sought": " 8 (916) 123-45-67 "}, follow=False)
     assert answer.headers["location"] == f"/admin/clients/{ID}"
     assert NUMBER in browser.get(answer.headers["location"]).text
 
 
 @pytest.mark.parametrize(
     ("number", "told"),
-    [("+79160000000", "belongs to no client"), ("12", "must be an international number"), ("", "must be an internat")],
+    [("+79160000000", "belongs to no client"), ("12", "is not a phone number"), ("", "is not a phone number")],
 )
 def test_a_number_that_is_not_found_stays_in_its_field(browser: Browser, api: Api, number: str, told: str) -> None:
     """Expects the list with the reason beside the field."""
     add(api)
-    page = browser.post("/admin/clients/find", {"phone_number": number})
+    page = browser.post("/admin/clients/find", {"sought": number})
     assert page.status == 422
     assert told in text_of(page)
     assert f'value="{number}"' in page.text
     assert "1 client" in text_of(page)
+
+
+def test_a_client_is_found_by_an_external_id(browser: Browser, api: Api) -> None:
+    """On the page of clients and on that of messages, whatever the id looks like; a number comes before an id."""
+    add(api)
+    page = browser.post(f"/admin/clients/{ID}/edit", entered(external_id="  crm 17/b "))
+    assert "crm 17/b" in text_of(page)
+    other = api.post("/api/clients", {"phone_number": "+79160000001", "external_id": NUMBER}).json["id"]
+    for sought, found in (("crm 17/b", ID), (NUMBER, ID)):
+        answer = browser.post("/admin/clients/find", {"sought": sought}, follow=False)
+        assert answer.headers["location"] == f"/admin/clients/{found}"
+        answer = browser.post("/admin/messages/find", {"sought": sought}, follow=False)
+        assert answer.headers["location"] == f"/admin/messages?client={found}"
+    for external_id in ("abcdefghijklmnop", "12"):  # as ids of ours look, and what is no number
+        api.patch(f"/api/clients/{other}", {"external_id": external_id})
+        answer = browser.post("/admin/clients/find", {"sought": external_id}, follow=False)
+        assert answer.headers["location"] == f"/admin/clients/{other}"
+
+
+def test_an_external_id_that_is_taken_is_told_on_the_form(browser: Browser, api: Api) -> None:
+    """Expects the form with what was entered."""
+    add(api)
+    api.post("/api/clients", {"phone_number": "+79160000001", "external_id": "crm-1"})
+    page = browser.post(f"/admin/clients/{ID}/edit", entered(external_id="crm-1"))
+    assert page.status == 409
+    assert "another client already has this external_id" in text_of(page)
+    assert 'value="crm-1"' in page.text
 
 
 def test_a_client_is_added(browser: Browser, api: Api) -> None:
@@ -194,7 +221,7 @@ def test_another_number_leaves_the_client_the_same(browser: Browser, api: Api) -
     assert "+79267654321" in text_of(page)
     client = api.get(f"/api/clients/{ID}").json
     assert (client["phone_number"], client["operator"]) == ("+79267654321", "926")
-    assert "+79267654321" in text_of(browser.post("/admin/clients/find", {"phone_number": "+7 926 765-43-21"}))
+    assert "+79267654321" in text_of(browser.post("/admin/clients/find", {"sought": "+7 926 765-43-21"}))
 
 
 def test_a_client_opts_out_and_in(browser: Browser, api: Api) -> None:
@@ -241,11 +268,11 @@ def test_the_page_of_a_client_shows_every_mailing_to_it(campaign: Campaign, on_c
     number = "+79267654321"
     campaign.api.patch(f"/api/clients/{client_id}", {"phone_number": number})
     for one in (former, number):  # it follows the client, and who had a number is found by it
-        page = on_call.post("/admin/clients/find", {"phone_number": one})
+        page = on_call.post("/admin/clients/find", {"sought": one})
         assert number in text_of(page)
         assert "the first one" in page.text
     on_call.post(f"/admin/clients/{client_id}/delete")
-    page = on_call.post("/admin/clients/find", {"phone_number": number})
+    page = on_call.post("/admin/clients/find", {"sought": number})
     assert "Deleted client" in text_of(page)
     assert "the first one" in page.text
 

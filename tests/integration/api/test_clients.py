@@ -10,7 +10,7 @@ from chalicelib.api.mailings import MailingQuery
 from chalicelib.api.messages import MessageQuery
 from chalicelib.domain.clients import ClientFields, kept_client, new_client
 from chalicelib.web import paging
-from chalicelib.web.clients import ClientQuery
+from chalicelib.web.clients import ClientListQuery
 from chalicelib.web.paging import PageQuery
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api
@@ -44,6 +44,7 @@ def test_the_request_of_the_first_version_creates_a_client(api: Api) -> None:
         "unreachable": False,
         "language": "",
         "attributes": {},
+        "external_id": "",
         "id": "",
         "created_at": "",
         "updated_at": "",
@@ -237,7 +238,7 @@ def test_reading_clients_scans_no_table(api: Api) -> None:
 @pytest.mark.parametrize("place", ["", "99|", "00|1:" + "x" * 5000, "\x00", "a/b", "0" * 26 + ":-1"])
 def test_a_forged_cursor_is_refused(api: Api, path: str, place: str) -> None:
     """Expects 400 also for a place that nobody was given, with the checksum that belongs to it."""
-    models = {"clients": ClientQuery, "mailing": MailingQuery, "messages": MessageQuery, "users": PageQuery}
+    models = {"clients": ClientListQuery, "mailing": MailingQuery, "messages": MessageQuery, "users": PageQuery}
     query = models[path.rpartition("/")[2]]()
     forged = paging.encode(place, query._scope)
     if place:

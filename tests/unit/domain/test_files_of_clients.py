@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.domain.client_files import ClientFile
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.file_texts import text_of
 from chalicelib.domain.import_columns import columns_told
-from chalicelib.domain.imports import ClientFile, ImportOptions, read_clients
+from chalicelib.domain.imports import ImportOptions, read_clients
 from tests.support.workbooks import workbook
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -185,7 +186,8 @@ def test_pinpoints_endpoints_are_read_from_csv_and_json_lines() -> None:
         assert (file.rows, file.other_channels, file.errors) == (2, others, [])
         assert [client.opted_out for client in file.clients] == [False, True]
         assert file.clients[0].timezone == "Europe/Moscow"
-        assert "User.UserId" in file.left_out
+        assert file.columns["User.UserId"] == "user_id"
+        assert [client.external_id for client in file.clients] == ["u1", "u2"]
 
 
 def test_a_line_that_is_no_json_object_is_rejected_by_its_number() -> None:
@@ -217,9 +219,11 @@ def test_hubspot_brevo_segment_and_outlook_are_read_by_their_headers() -> None:
     assert numbers(hubspot) == ["+79160100021", "+79160100022"]
     assert [client.timezone for client in hubspot.clients] == ["Europe/Moscow", "UTC"]
     assert "Phone Number" in hubspot.left_out
+    assert [client.external_id for client in hubspot.clients] == ["101", "102"]
     assert numbers(case("04_brevo.csv")) == ["+79160100023", "+33612345678"]
     segment = case("09_segment.jsonl")
     assert numbers(segment) == ["+79160100026", "+79160100027"]
+    assert [client.external_id for client in segment.clients] == ["s1", "s2"]
     assert (segment.clients[0].timezone, segment.clients[0].language) == ("Europe/Moscow", "ru-RU")
     outlook = case("11_outlook.csv")
     assert numbers(outlook) == ["+79160100028", "+79160100029"]
