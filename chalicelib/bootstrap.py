@@ -22,6 +22,7 @@ from .gateways.base import Gateway
 from .queues import Queue
 from .services.accounts import AccountService
 from .services.at_once import AtOnce
+from .services.audiences import Audiences
 from .services.clients import ClientService
 from .services.dead_letters import DeadLetters
 from .services.dispatching.checks import Checker
@@ -152,6 +153,7 @@ def build(
     mailings = MailingRepository(tables, dynamodb, backoff)
     retain = timedelta(days=settings.retain_days)
     ledger = Ledger(tables, dynamodb, backoff, retain)
+    audiences = Audiences(clients, ledger)
     calls = CallTotalsRepository(tables, dynamodb)
     activity = ActivityRepository(tables)
     heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
@@ -276,7 +278,7 @@ def build(
         clients=ClientService(clients, clock, settings.default_country),
         mailings=MailingService(
             mailings,
-            clients,
+            audiences,
             dispatch_queue,
             clock,
             rng,
@@ -290,7 +292,7 @@ def build(
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
-        previews=PreviewService(clients, mailings, throttle, clock),
+        previews=PreviewService(clients, audiences, throttle, clock),
         imports=imports,
         dead_letters=letters,
         queues=queues,
@@ -302,9 +304,9 @@ def build(
         trials=trials,
         feeder=feeder,
         dispatcher=Dispatcher(
-            clients,
+            audiences,
             mailings,
-            Expander(settings, clients, mailings, ledger, throttle, send_queue, at_once, clock, rng),
+            Expander(settings, clients, audiences, mailings, ledger, throttle, send_queue, at_once, clock, rng),
             feeder,
             Checker(mailings, CheckSlices(tables), feeder, zones, throttle, dispatch_queue, at_once, clock),
             Completion(

@@ -46,7 +46,7 @@ def _question(action: str) -> Callable[[PageRequest, str], Page]:
 
 def _people(request: PageRequest, state: MailingState, action: str) -> People:
     if action == "launch":
-        preview = request.services.previews.ordered(state.mailing.mailing_id)
+        preview = request.services.previews.ordered(state.mailing)
         return People(preview.matching.total(), 0, preview.reached.total())
     if state.mailing.launched_at is None:
         count = request.services.clients.count(state.mailing.segment)

@@ -29,7 +29,7 @@ def question(request: PageRequest, fields: MailingFields, path: str, before: Mai
     meanwhile, the page is shown again and says so. Of a mailing that is changed `before` is how it was; if whom it goes
     to and when it starts stay, nothing is asked. Raises Invalid if the window is over.
     """
-    everybody = not fields.segment.tags and not fields.segment.operators
+    everybody = fields.segment.is_everybody
     at_once = fields.start_at <= request.now + SOON and (before is None or before.status is MailingStatus.SCHEDULED)
     if before and (before.segment, before.start_at) == (fields.segment, fields.start_at):
         return None

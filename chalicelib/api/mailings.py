@@ -28,6 +28,7 @@ from ..web.bodies import (
     texts_of,
 )
 from ..web.fields import Body, MomentOut, View, example
+from ..web.filters import FilterBody
 from ..web.paging import PageQuery
 from ..web.request import Request
 from .routing import Created, Header, Routes
@@ -116,10 +117,15 @@ class SegmentView(View):
 
     tag: str | list[str] | None
     operator: str | list[str] | None
+    filter: FilterBody | None
 
     @classmethod
     def of(cls, segment: Segment) -> SegmentView:
-        return cls(tag=_echo(segment.tags), operator=_echo(segment.operators))
+        return cls(
+            tag=_echo(segment.tags),
+            operator=_echo(segment.operators),
+            filter=FilterBody.of(segment.filter) if segment.filter else None,
+        )
 
 
 def _echo(values: tuple[str, ...]) -> str | list[str] | None:

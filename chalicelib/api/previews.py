@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pydantic import StrictStr
+
 from ..domain.errors import Conflict, NotFound, TooManyRequests
+from ..domain.mailings import Segment
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, part_count, simpler
-from ..services.previews import Preview, Sample
+from ..services.previews import Counting, Preview, Sample
+from ..web import headcounts
 from ..web.bodies import MailingBody, MailingTestBody
 from ..web.fields import MomentOut, View
 from ..web.request import Request
@@ -133,8 +137,35 @@ class SampleView(View):
         )
 
 
+class CountingView(View):
+    """How far the clients of a filter are counted: `looked_at` of about `of`. Send `next` as `counted` to count on;
+    null once all are.
+    """
+
+    looked_at: int
+    of: int
+    next: str | None
+
+    @classmethod
+    def of_preview(cls, counting: Counting, segment: Segment) -> CountingView:
+        return cls(
+            looked_at=counting.headcount.looked_at,
+            of=max(counting.total, counting.headcount.looked_at),
+            next=headcounts.written(counting.headcount, segment),
+        )
+
+
+class PreviewBody(MailingBody):
+    """A mailing to preview. `counted` is `counting.next` of the answer before, if the filter's clients are many."""
+
+    counted: StrictStr | None = None
+
+
 class PreviewView(View):
     """How many clients match now, how many of them get the message, what it costs, and whether there is enough time.
+
+    With a filter some 5,000 clients are looked at, after those of the answers before: until `counting.next` is null all
+    numbers are those so far. `counting` is null without a filter.
 
     `sample` is null if everybody gets the same text; otherwise `text` is the text before values are put in, and
     `sms_parts` an estimate.
@@ -150,9 +181,10 @@ class PreviewView(View):
     sms_parts: int
     window: WindowView
     cost: CostView
+    counting: CountingView | None
 
     @classmethod
-    def of(cls, preview: Preview) -> PreviewView:
+    def of(cls, preview: Preview, segment: Segment) -> PreviewView:
         zones, zones_reached = _sums(preview.matching, 0), _sums(preview.reached, 0)
         operators, operators_reached = _sums(preview.matching, 1), _sums(preview.reached, 1)
         recipients = preview.reached.total()
@@ -176,6 +208,7 @@ class PreviewView(View):
             sms_parts=preview.parts,
             window=_window(preview),
             cost=CostView.of_draft(preview.matching.total(), recipients),
+            counting=CountingView.of_preview(preview.counting, segment) if preview.counting else None,
         )
 
 
@@ -200,10 +233,11 @@ def _window(preview: Preview) -> WindowView:
 
 
 @routes.route("POST", "/api/mailing/preview")
-def preview_draft(request: Request, body: MailingBody) -> PreviewView:
+def preview_draft(request: Request, body: PreviewBody) -> PreviewView:
     """Preview a mailing without creating it: whom it reaches, its SMS parts and whether there is enough time."""
     fields = body.fields(template_of(request.services, body.template))
-    return PreviewView.of(request.services.previews.draft(fields))
+    so_far = headcounts.read(body.counted, fields.segment)
+    return PreviewView.of(request.services.previews.draft(fields, so_far), fields.segment)
 
 
 @routes.route("POST", "/api/mailing/test", reads=(KEY,), errors=(Conflict, TooManyRequests))
@@ -224,4 +258,5 @@ def test_mailing(request: Request, body: MailingTestBody) -> TrialView:
 @routes.route("GET", "/api/mailing/{mailing_id}/preview", errors=(NotFound,))
 def preview_mailing(request: Request, mailing_id: str) -> PreviewView:
     """Preview an existing mailing as if it started now, or at its later start, with today's clients."""
-    return PreviewView.of(request.services.previews.ordered(mailing_id))
+    mailing = request.services.mailings.get(mailing_id)
+    return PreviewView.of(request.services.previews.ordered(mailing), mailing.segment)

@@ -102,6 +102,17 @@ class Fault(Enum):
     ATTRIBUTE_LINE = "must be written as NAME: VALUE, each on a line of its own, not as %(line)s"
     ATTRIBUTES_TOO_LARGE = "must have at most %(most)s bytes together"
     TOO_MANY_ATTRIBUTE_NAMES = "must not have new names, because there are %(most)s different ones; use those"
+    FILTER_KIND = "must have exactly one of %(allowed)s"
+    FILTER_COMPARISON = "must compare the attribute by exactly one of %(allowed)s"
+    FILTER_NOT_HERE = "does not belong to a condition on %(name)s"
+    FILTER_TOO_DEEP = "is nested too deeply; at most %(most)s levels are allowed"
+    FILTER_BETWEEN = "must be a list of two values, the least and the greatest"
+    FILTER_ORDER = 'must be a number, a date such as 2026-03-02, or an object such as {"today": -30}'
+    FILTER_TODAY = 'must be an object such as {"today": -30}, with a whole number of days up to %(most)s'
+    FILTER_NO_MAILING = "asks about the mailing %(name)s, which does not exist"
+    FILTER_FORGOTTEN = (
+        "asks about the mailing %(name)s, whose messages are removed soon; it must start on %(day)s or before"
+    )
     NO_ID_OF_A_MAILING = "is not a mailing ID"
     NO_ID_OF_A_CLIENT = "is not a client ID"
     TEXT_AND_TEMPLATE = "must not be given with a template, which has texts of its own"
@@ -186,6 +197,9 @@ class Fault(Enum):
     PHONE_NUMBER_WORN_OUT = "this phone number has moved between clients too often and can no longer be used"
     USERNAME_TAKEN = "this username is taken; choose another one"
     LAST_ADMIN = "the last admin cannot be deleted or made an operator; make another user an admin first"
+    MAILING_ASKED_ABOUT = (
+        "another mailing goes to clients by what became of this one; it can be deleted after %(until)s"
+    )
     CLIENT_CHANGED = "somebody else changed this client in the meantime; reload and make your change again"
     USER_CHANGED = "somebody else changed this user in the meantime; reload and make your change again"
     TEMPLATE_NAME_TAKEN = "another template already has this name; choose another one"

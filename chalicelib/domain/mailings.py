@@ -11,6 +11,8 @@ from .clients import check_operator, check_tag
 from .deadlines import APART, is_over
 from .errors import Conflict, FieldError, Invalid
 from .faults import Fault
+from .filter_checks import checked_filter
+from .filters import Filter, Node
 from .local_window import LocalWindow
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
 from .templates import OPENING, check_template
@@ -73,13 +75,17 @@ class Late(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A filter over clients: any of the tags and any of the operators; none given means all."""
+    """Some of the clients: with any of the tags and any of the operators, none given means all, and as a filter says.
+
+    Tags and operators say where in the table to look, and are counted; a filter looks at each client there.
+    """
 
     tags: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    filter: Filter | None = None
 
     @classmethod
-    def checked(cls, tags: tuple[str, ...], operators: tuple[str, ...]) -> Segment:
+    def checked(cls, tags: tuple[str, ...], operators: tuple[str, ...], node: Node | None = None) -> Segment:
         """A segment with checked values, each once. Raises Invalid with the wrong field."""
         for name, values in (("clients.tag", tags), ("clients.operator", operators)):
             if len(values) > MAX_SEGMENT_VALUES:
@@ -87,10 +93,16 @@ class Segment:
         return cls(
             tuple(dict.fromkeys(check_tag(tag, "clients.tag") for tag in tags)),
             tuple(dict.fromkeys(check_operator(code, "clients.operator") for code in operators)),
+            None if node is None else checked_filter(node),
         )
 
+    @property
+    def is_everybody(self) -> bool:
+        """Whether nobody is left out."""
+        return self == Segment()
+
     def matches(self, tag: str, operator: str) -> bool:
-        """Whether a client with that tag and operator belongs to it."""
+        """Whether a client with that tag and operator belongs to it, if its filter says so too."""
         return (not self.tags or tag in self.tags) and (not self.operators or operator in self.operators)
 
 
@@ -128,6 +140,8 @@ class Mailing:
     history: tuple[tuple[datetime, MailingStatus], ...] = ()
     # When its end was last moved to a later time, if it had begun then: what the earlier end expired may come back.
     widened_at: datetime | None = None
+    # Until when others go to clients by what became of it, so that it must not be deleted.
+    asked_until: datetime | None = None
     # Into how many buckets each shard of its ledger is divided (domain.buckets), from its launch on.
     buckets: int = 1
 

@@ -19,8 +19,9 @@ from ..domain.mailings import Mailing, MailingState, OnUnknown, Segment, Statist
 from ..domain.statuses import Action, MailingStatus, Stage
 from ..observability import MAILINGS_CREATED, logger, measure
 from ..queues import MAX_DELAY, Queue, Unit, UnitKind
-from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
+from .asked_mailings import check_not_asked, keep_asked
+from .audiences import Audiences
 from .gateways import Gateways
 from .mailing_fields import MailingFields, check_changeable, check_fields, check_kept, widened
 from .mailing_log import tell_change
@@ -28,6 +29,9 @@ from .mailing_log import tell_change
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
 REQUESTS_KEPT = timedelta(hours=24)  # that a request's key is remembered
+_EXPANDED_WITHIN = timedelta(
+    days=1
+)  # from the start: so long the messages of the mailings that it asks about are needed
 _TRIES = 5
 _CURSOR = re.compile(r"|([0-9A-Z]{26}):([0-9]{1,15})")  # a mailing's id, and its start where the list is sorted by it
 
@@ -38,7 +42,7 @@ class MailingService:
     def __init__(
         self,
         mailings: MailingRepository,
-        clients: ClientRepository,
+        audiences: Audiences,
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
@@ -46,7 +50,7 @@ class MailingService:
         retain: timedelta,
     ) -> None:
         self._mailings = mailings
-        self._clients = clients
+        self._audiences = audiences
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
@@ -71,6 +75,7 @@ class MailingService:
         if earlier is None:
             check_fields(fields, now)
             self._check_gateway(fields)
+            self._keep_asked(fields, now)
             self._check_reach(fields.segment, fields.start_at, now)
             mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown(fields.gateway))
             if request is None:
@@ -100,8 +105,12 @@ class MailingService:
         return replace(mailing, text=then.text, texts=then.texts, template=then.template)
 
     def _check_reach(self, segment: Segment, start_at: datetime, now: datetime) -> None:
-        if start_at <= now and not self._clients.count(segment):
+        if start_at <= now and self._audiences.has_nobody(segment, now):
             raise Invalid.of("clients", Fault.NOBODY_TO_SEND_TO)
+
+    def _keep_asked(self, fields: MailingFields, now: datetime) -> None:
+        for asked in keep_asked(self._mailings, fields, self._retain, now):
+            self._launch_soon(asked, now)  # what was to launch it was for its earlier revision
 
     def _new_id(self, now: datetime) -> str:
         milliseconds = int(now.timestamp() * 1000)
@@ -172,6 +181,12 @@ class MailingService:
             check_kept(old, new, self._retain)
             if (new.on_unknown, new.gateway) != (old.on_unknown, old.gateway):
                 self._check_gateway(fields)
+            if (new.start_at, new.end_at, new.segment) != (
+                old.start_at,
+                old.end_at,
+                old.segment,
+            ) and not old.launched_at:
+                self._keep_asked(fields, now)
             if new.start_at != old.start_at or new.segment != old.segment:
                 self._check_reach(new.segment, new.start_at, now)
             return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)
@@ -201,6 +216,7 @@ class MailingService:
         for _ in range(_TRIES):
             mailing = self.get(mailing_id)
             mailing.check(Action.DELETE)
+            check_not_asked(mailing, self._clock.now())
             if self._mailings.mark_deleted(mailing):
                 logger.info("mailing deleted", mailing_id=mailing_id)
                 self._hint(Unit(UnitKind.PURGE, mailing_id))
@@ -216,7 +232,7 @@ class MailingService:
             old.check(Action.LAUNCH)
             if old.end_at <= now:
                 raise Conflict(Fault.WINDOW_CLOSED)
-            if not self._clients.count(old.segment):
+            if self._audiences.has_nobody(old.segment, now):
                 raise Conflict(Fault.MAILING_MATCHES_NOBODY)
             return replace(old, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..clock import SystemClock
 from ..domain.clients import Client, Contact
-from ..domain.errors import Invalid, NotFound
+from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.forecasts import Forecast, forecast, left_out
-from ..domain.mailings import Mailing, OnUnknown, is_mailing_id
+from ..domain.mailings import Mailing, OnUnknown
 from ..domain.personal_texts import PersonalText, text_for
 from ..domain.phone_numbers import normalize_phone
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
-from ..storage.mailings import MailingRepository
+from ..storage.segments import SegmentCount
 from ..wording import reason_text
+from .audiences import Audiences, Headcount
 from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
 
@@ -50,6 +51,23 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Counting:
+    """How far the clients of a filtered segment are counted: of `total`, who have its tags and operators."""
+
+    headcount: Headcount
+    total: int
+
+    @property
+    def is_over(self) -> bool:
+        return not self.headcount.shard
+
+    def about(self, count: int) -> int:
+        """How many there are of what was counted `count` times so far, if the rest is like it."""
+        looked_at = self.headcount.looked_at
+        return count if self.is_over or not looked_at else round(count * max(self.total, looked_at) / looked_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """The preview of a mailing. The counters have everyone who matches, and those of them who would get the message."""
 
@@ -62,6 +80,7 @@ class Preview:
     forecast: Forecast
     text: str = ""
     sample: Sample | None = None
+    counting: Counting | None = None
 
     @property
     def parts(self) -> int:
@@ -78,34 +97,40 @@ class PreviewService:
     def __init__(
         self,
         clients: ClientRepository,
-        mailings: MailingRepository,
+        audiences: Audiences,
         control: Throttle,
         clock: SystemClock,
     ) -> None:
         self._clients = clients
-        self._mailings = mailings
+        self._audiences = audiences
         self._control = control
         self._clock = clock
 
-    def draft(self, fields: MailingFields) -> Preview:
-        """The preview of a mailing that does not exist yet. Raises Invalid with each wrong field."""
+    def draft(self, fields: MailingFields, so_far: Headcount | None = None) -> Preview:
+        """The preview of a mailing that does not exist yet. Raises Invalid with each wrong field.
+
+        If its clients have to be looked at, some 5,000 are, after those of the headcount `so_far`.
+        """
         now = self._clock.now()
         check_fields(fields, now)
-        return self._preview(fields.ordered("", "", now, OnUnknown.HOLD), now)
+        return self._preview(fields.ordered("", "", now, OnUnknown.HOLD), now, so_far)
 
-    def ordered(self, mailing_id: str) -> Preview:
-        """The preview of a mailing, as if it started now with today's clients. Raises NotFound if there is none."""
-        if not is_mailing_id(mailing_id):
-            raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
-        return self._preview(self._mailings.get(mailing_id), self._clock.now())
+    def ordered(self, mailing: Mailing) -> Preview:
+        """The preview of a mailing, as if it started now with today's clients."""
+        return self._preview(mailing, self._clock.now())
 
-    def _preview(self, mailing: Mailing, now: datetime) -> Preview:
+    def _preview(self, mailing: Mailing, now: datetime, so_far: Headcount | None = None) -> Preview:
         start = max(mailing.start_at, now)
         matching: Counter[tuple[str, str]] = Counter()
         reached: Counter[tuple[str, str]] = Counter()
         reasons: Counter[Reason] = Counter()
         known: dict[str, Reason | None] = {}
-        for part in self._clients.counts(mailing.segment):
+        counting = None
+        parts: Iterable[SegmentCount] = self._clients.counts(mailing.segment)
+        if mailing.segment.filter:
+            counting = self._counted(mailing, so_far, now)
+            parts = counting.headcount.counts()
+        for part in parts:
             if part.timezone not in known:
                 known[part.timezone] = left_out(mailing.local_window, part.timezone, start, mailing.end_at)
             reason = known[part.timezone]
@@ -124,10 +149,13 @@ class PreviewService:
         gateways = self._control.state().rate
         rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
-        sample = self._sample(mailing) if mailing.personal else None
-        return Preview(
-            matching, reached, reasons, sms_parts(mailing.text), start, mailing.end_at, plan, mailing.text, sample
-        )
+        sample = self._sample(mailing, now) if mailing.personal else None
+        sms, text = sms_parts(mailing.text), mailing.text
+        return Preview(matching, reached, reasons, sms, start, mailing.end_at, plan, text, sample, counting)
+
+    def _counted(self, mailing: Mailing, so_far: Headcount | None, now: datetime) -> Counting:
+        headcount = self._audiences.count(mailing.segment, so_far or Headcount(), now)
+        return Counting(headcount, self._clients.count(mailing.segment))
 
     def text_for_number(self, fields: MailingFields, phone_number: str) -> str:
         """What the owner of a number would get of a mailing: who is no client, with the values of one who would get it.
@@ -139,7 +167,11 @@ class PreviewService:
         if not mailing.personal:
             return mailing.text
         place = self._clients.find(number)
-        ids = [place.client.client_id] if place.client else [one.client_id for one in self._first(mailing)]
+        ids = (
+            [place.client.client_id]
+            if place.client
+            else [one.client_id for one in self._first(mailing, self._clock.now())]
+        )
         contacts = self._clients.contacts(ids, personal=True).values() or [Contact(number, "UTC", opted_out=False)]
         texts = [text_for(mailing, contact) for contact in contacts]
         text = next((one for one in texts if one.cause is None), texts[0])
@@ -147,11 +179,11 @@ class PreviewService:
             raise Invalid.of("phone_number", Fault.AS_TOLD, text=reason_text(text.cause))
         return text.text
 
-    def _first(self, mailing: Mailing) -> Sequence[Client]:
-        return self._clients.list(mailing.segment, "", SAMPLED)[0]
+    def _first(self, mailing: Mailing, now: datetime) -> Sequence[Client]:
+        return self._audiences.first(mailing.segment, SAMPLED, now)
 
-    def _sample(self, mailing: Mailing) -> Sample:
-        ids = (client.client_id for client in self._first(mailing))
+    def _sample(self, mailing: Mailing, now: datetime) -> Sample:
+        ids = (client.client_id for client in self._first(mailing, now))
         contacts = self._clients.contacts(ids, personal=True).values()
         also = mailing.include_unreachable
         reached = [one for one in contacts if not one.opted_out and (also or not one.unreachable)]

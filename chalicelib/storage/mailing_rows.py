@@ -10,6 +10,7 @@ from ..domain.client_ids import SHARDS
 from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
+from ..domain.filters import Filter
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment, ShardProgress, Sleep, Statistics
 from ..domain.statuses import MailingStatus
@@ -48,6 +49,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         text=mailing.text,
         tags=list(mailing.segment.tags),
         operators=list(mailing.segment.operators),
+        filter=mailing.segment.filter.text if mailing.segment.filter else None,
         start_at=mailing.start_at,
         end_at=mailing.end_at,
         on_unknown=str(mailing.on_unknown),
@@ -57,6 +59,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         updated_at=mailing.updated_at,
         launched_at=mailing.launched_at,
         widened_at=mailing.widened_at,
+        asked_until=mailing.asked_until,
         finished_at=mailing.finished_at,
         window_from=window.start.isoformat("minutes") if window else None,
         window_until=window.until.isoformat("minutes") if window else None,
@@ -84,7 +87,7 @@ def mailing_of(row: MailingModel) -> Mailing:
     return Mailing(
         mailing_id=row.mailing_id,
         text=row.text or "",
-        segment=Segment(tuple(row.tags or ()), tuple(row.operators or ())),
+        segment=Segment(tuple(row.tags or ()), tuple(row.operators or ()), Filter(row.filter) if row.filter else None),
         start_at=row.start_at,
         end_at=row.end_at,
         status=MailingStatus(row.status or ""),
@@ -107,6 +110,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         final=_counts(row.final.attribute_values) if row.final else (),
         history=tuple(_change(text) for text in row.history or ()),
         widened_at=row.widened_at,
+        asked_until=row.asked_until,
         buckets=int(row.buckets or 1),
     )
 

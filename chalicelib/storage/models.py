@@ -174,6 +174,7 @@ class MailingModel(Row):
     text = UnicodeAttribute(null=True)
     tags: ListAttribute[str] = ListAttribute(null=True)
     operators: ListAttribute[str] = ListAttribute(null=True)
+    filter = UnicodeAttribute(null=True)  # as JSON
     start_at = MomentAttribute(null=True)
     end_at = MomentAttribute(null=True)
     on_unknown = UnicodeAttribute(null=True)
@@ -184,6 +185,7 @@ class MailingModel(Row):
     launched_at = MomentAttribute(null=True)
     widened_at = MomentAttribute(null=True)
     buckets = NumberAttribute(null=True)
+    asked_until = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
     window_from = UnicodeAttribute(null=True)
     window_until = UnicodeAttribute(null=True)

@@ -28,6 +28,7 @@ from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate, check_templat
 from ..services.mailing_fields import MailingFields
 from .clients import InternationalNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
+from .filters import FILTER_EXAMPLE, FilterBody
 
 
 def _text(text: str) -> str:
@@ -121,15 +122,18 @@ def texts_of(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
 
 
 class SegmentBody(Body):
-    """Whom a mailing goes to: clients with any of these tags and any of these operators. An absent field means all;
-    {} is everybody.
+    """Whom a mailing goes to: clients with any of these tags and any of these operators, who meet the filter. An
+    absent field means all; {} is everybody.
     """
 
     tag: OneOrMore[Tag] | None = None
     operator: OneOrMore[OperatorCode] | None = None
+    filter: FilterBody | None = Field(default=None, examples=[FILTER_EXAMPLE])
 
     def segment(self) -> Segment:
-        return Segment.checked(_values(self.tag), _values(self.operator))
+        return Segment.checked(
+            _values(self.tag), _values(self.operator), None if self.filter is None else self.filter.node()
+        )
 
 
 def _values(given: str | list[str] | None) -> tuple[str, ...]:

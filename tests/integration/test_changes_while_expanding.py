@@ -12,8 +12,11 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client, ClientFields
+from chalicelib.domain.filter_checks import checked_filter
+from chalicelib.domain.filters import Filter
 from chalicelib.domain.mailings import Mailing, Segment
 from chalicelib.services.dispatching import expansion
 from chalicelib.services.mailing_fields import MailingFields
@@ -35,11 +38,13 @@ def world() -> Iterator[World]:
         yield made
 
 
-def order(world: World, **fields: object) -> Mailing:
+def order(world: World, wanted: Filter | None = None, **fields: object) -> Mailing:
     """A mailing to either tag, so slow that its counts can be looked at before it ends."""
     now = world.clock.now()
     window = {"start_at": now, "end_at": now + timedelta(hours=1), "rate_limit": 1}
-    return world.services.mailings.create(MailingFields("Hello", Segment(("a", "b")), **window | fields), "tester")
+    return world.services.mailings.create(
+        MailingFields("Hello", Segment(("a", "b"), (), wanted), **window | fields), "tester"
+    )
 
 
 def tagged(world: World, client: Client, tag: str) -> None:
@@ -99,6 +104,24 @@ def test_who_is_moved_within_the_segment_has_one_row(world: World, old: str, new
     mailing = order(world)
     expect_each_once(world, mailing, clients)
     assert len(waiting) < EACH / 2
+
+
+def test_who_is_moved_and_not_left_by_the_filter_has_no_row(world: World) -> None:
+    """Met in the index or in the log of changed clients: the filter is asked in both."""
+    wanted = attributes_of({"wanted": True})
+    clients = world.add_clients(EACH, tag="a", attributes=wanted) + world.add_clients(EACH, tag="b", attributes=wanted)
+    unwanted = world.add_clients(EACH, tag="b", operator="925")
+    waiting = [client for pair in zip(clients[EACH:], unwanted, strict=True) for client in pair]
+
+    def move(seen: int) -> None:
+        for _ in range(min(len(waiting), 4 if seen > 2 else 0)):
+            client = waiting.pop()
+            world.services.clients.change(client.client_id, replace(client.fields, tag="a"))
+
+    at_pages(world, move)
+    mailing = order(world, checked_filter({"attribute": "wanted", "equal": True}))
+    expect_each_once(world, mailing, clients)
+    assert len(waiting) < EACH
 
 
 def test_who_leaves_the_segment_and_comes_back_has_a_row(world: World) -> None:

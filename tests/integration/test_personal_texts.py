@@ -77,7 +77,7 @@ def test_who_lacks_a_value_is_treated_as_the_mailing_says(
     """Expects the others to get theirs, and the row to name the value."""
     anna, nobody = person(world, first_name="Anna"), person(world)
     mailing = world.create_mailing(text=HELLO, missing=missing)
-    preview = world.services.previews.ordered(mailing.mailing_id)
+    preview = world.services.previews.ordered(mailing)
     assert preview.sample is not None
     assert preview.sample.missing == {"first_name": 1}
     world.run_until_finished(mailing)
@@ -130,7 +130,7 @@ def test_the_preview_shows_what_is_sent(world: World) -> None:
     for name in ("Anna", "Bob", "Владимир", "x" * 160):
         person(world, first_name=name)
     mailing = world.create_mailing(text=HELLO, starts_in=60)
-    preview = world.services.previews.ordered(mailing.mailing_id)
+    preview = world.services.previews.ordered(mailing)
     assert preview.sample is not None
     assert preview.sample.parts == [1, 1, 1, 2]
     assert preview.parts == 5

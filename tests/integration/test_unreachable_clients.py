@@ -58,7 +58,7 @@ def test_three_lost_for_good_and_mailings_leave_the_client_out(world: World) -> 
     mailing, [first, second] = messages(world)
     assert (first.status, first.cause and first.cause.reason) == ("skipped", Reason.MARKED_UNREACHABLE)
     assert second.status == "sent"
-    preview = world.services.previews.ordered(mailing.mailing_id)
+    preview = world.services.previews.ordered(mailing)
     assert preview.left_out == {Reason.MARKED_UNREACHABLE: 1}
     assert preview.reached.total() == 1
 
@@ -67,7 +67,7 @@ def test_a_mailing_may_go_to_them_too_and_one_delivery_lifts_the_mark(world: Wor
     lose(world, 3)
     mailing, [first, _] = messages(world, include_unreachable=True)
     assert first.status == "sent"
-    assert not world.services.previews.ordered(mailing.mailing_id).left_out
+    assert not world.services.previews.ordered(mailing).left_out
     tell(world, undelivered(first, permanent=True))
     world.run_for(20)
     tell(world, delivered(first))  # after all
@@ -142,4 +142,4 @@ def test_a_receiver_that_is_killed_anywhere_notes_the_loss_once(cut: int) -> Non
         client = first_client(world)
         assert (client.unreachable, len(client.lost)) == (True, 3)
         mailing = world.create_mailing(starts_in=3600)
-        assert world.services.previews.ordered(mailing.mailing_id).left_out == {Reason.MARKED_UNREACHABLE: 1}
+        assert world.services.previews.ordered(mailing).left_out == {Reason.MARKED_UNREACHABLE: 1}

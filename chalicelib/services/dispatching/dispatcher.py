@@ -24,8 +24,8 @@ from ...observability import (
     measure,
 )
 from ...queues import Queue, Unit, UnitKind
-from ...storage.clients import ClientRepository
 from ...storage.mailings import MailingRepository
+from ..audiences import Audiences
 from ..gateways import Throttle
 from ..imports import ImportService
 from .checks import AHEAD, Checker
@@ -45,7 +45,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        clients: ClientRepository,
+        audiences: Audiences,
         mailings: MailingRepository,
         expander: Expander,
         feeder: Feeder,
@@ -58,7 +58,7 @@ class Dispatcher:
         dispatch_queue: Queue,
         clock: SystemClock,
     ) -> None:
-        self._clients = clients
+        self._audiences = audiences
         self._mailings = mailings
         self._expander = expander
         self._feeder = feeder
@@ -110,7 +110,7 @@ class Dispatcher:
         early = mailing.start_at - now
         if early > _EARLY:
             return  # SQS delays by 15 minutes at most; the tick sends another unit
-        clients = self._clients.count(mailing.segment)
+        clients = self._audiences.at_most(mailing.segment, now)
         if early > timedelta(0):
             self._clock.sleep(early.total_seconds())
             now = self._clock.now()

@@ -27,6 +27,7 @@ from ...storage.leases import new_owner
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ..at_once import AtOnce
+from ..audiences import Audiences
 from ..gateways import Throttle
 from ..message_metrics import measure_status
 from .feeder_budgets import AHEAD
@@ -73,6 +74,7 @@ class Expander:
         self,
         settings: Settings,
         clients: ClientRepository,
+        audiences: Audiences,
         mailings: MailingRepository,
         ledger: Ledger,
         control: Throttle,
@@ -83,6 +85,7 @@ class Expander:
     ) -> None:
         self._little = settings.queue_high_water // 4
         self._clients = clients
+        self._audiences = audiences
         self._mailings = mailings
         self._ledger = ledger
         self._control = control
@@ -212,7 +215,12 @@ class Expander:
         if shard.cursor.startswith(_IN_LOG):
             return (), shard.cursor
         size = PAGE if shard.cursor else FIRST_PAGE
-        return self._clients.walk(mailing.segment, shard.shard, shard.cursor, size)
+        clients, cursor = self._clients.walk(mailing.segment, shard.shard, shard.cursor, size)
+        return self._members(mailing, clients), cursor
+
+    def _members(self, mailing: Mailing, clients: Sequence[Client]) -> Sequence[Client]:
+        """Those whom the mailing's filter leaves, as things stood at its launch, however often they are met."""
+        return self._audiences.members(mailing.segment, clients, mailing.launched_at or mailing.created_at)
 
     def _late(self, mailing: Mailing, pages: Sequence[_Page], now: datetime) -> list[Message]:
         """Rows for some of those who were changed meanwhile, of the shards whose index is read; moves their cursors."""
@@ -271,7 +279,7 @@ class Expander:
         changed = {one for change in changes for one in change.client_ids if shard_of(one) in shards}
         found = self._clients.get_many(changed).values() if changed else ()
         clients = [client for client in found if mailing.segment.matches(client.tag, client.operator)]
-        rows = new_rows(mailing, clients, now, direct=0)
+        rows = new_rows(mailing, self._members(mailing, clients), now, direct=0)
         there = self._ledger.read([row.key for row in rows]) if rows else {}
         return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""
 

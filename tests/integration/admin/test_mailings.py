@@ -133,7 +133,7 @@ def test_a_mailing_is_ordered_in_the_operators_zone(planner: Browser, api: Api) 
     )
     made = api.get(f"/api/mailing/{mailing_id}").json
     assert made["text"] == "Hello\nthere"
-    assert made["clients"] == {"tag": ["vip", "regular"], "operator": ["916", "925"]}
+    assert made["clients"] == {"tag": ["vip", "regular"], "operator": ["916", "925"], "filter": None}
     assert (made["start_time"], made["end_time"]) == ("2026-03-02T12:00:00.000Z", "2026-03-02T18:30:00.000Z")
     assert made["local_window"] == {"from": "09:00", "until": "21:00", "policy": "skip"}
     assert (made["rate_limit"], made["on_unknown"], made["late"]) == (250, "hold", "skip")
@@ -144,7 +144,7 @@ def test_empty_fields_mean_everybody_at_any_hour(planner: Browser, api: Api) -> 
     """Expects no filter, no hours and no rate."""
     mailing_id = create(planner, clients__tag="", step="send", told="later 4")
     made = api.get(f"/api/mailing/{mailing_id}").json
-    assert made["clients"] == {"tag": None, "operator": None}
+    assert made["clients"] == {"tag": None, "operator": None, "filter": None}
     assert (made["local_window"], made["rate_limit"]) == (None, None)
 
 

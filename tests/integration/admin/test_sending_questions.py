@@ -65,7 +65,10 @@ def test_a_mailing_that_starts_at_once_is_asked_about(planner: Browser, api: Api
     reply = answered(planner, page, "send")
     (mailing,) = made(api)
     assert (reply.status, reply.headers["location"]) == (303, f"/admin/mailings/{mailing['id']}")
-    assert (mailing["text"], mailing["clients"]) == ("Sale <today>\nonly", {"tag": "vip", "operator": None})
+    assert (mailing["text"], mailing["clients"]) == (
+        "Sale <today>\nonly",
+        {"tag": "vip", "operator": None, "filter": None},
+    )
     assert (mailing["rate_limit"], mailing["on_unknown"]) == (250, "hold")
     assert answered(planner, page, "send").status == 303
     assert len(made(api)) == 1
@@ -80,7 +83,7 @@ def test_a_mailing_to_all_is_asked_about_whenever_it_starts(planner: Browser, ap
     assert "Schedule for 28 people" in text
     assert made(api) == []
     assert answered(planner, page, "send").status == 303
-    assert made(api)[0]["clients"] == {"tag": None, "operator": None}
+    assert made(api)[0]["clients"] == {"tag": None, "operator": None, "filter": None}
 
 
 def test_a_start_within_the_minute_is_at_once(planner: Browser, api: Api) -> None:
