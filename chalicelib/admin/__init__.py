@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from . import (
     account,
+    chosen_clients,
     clients,
     history,
     imports,
@@ -66,6 +67,7 @@ PAGES: tuple[Pages, ...] = (
     mailings.pages,
     mailing_actions.pages,
     clients.pages,
+    chosen_clients.pages,
     imports.pages,
     mailing_page.pages,
     messages.pages,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
+from urllib.parse import urlencode
 
 from pydantic import Field, StrictStr
 
@@ -28,6 +29,7 @@ from ..web.clients import ClientBody
 from ..web.exports import ClientExportQuery, clients_csv
 from ..web.paging import PageQuery
 from ..web.request import Text
+from .client_actions import labels
 from .forms import Form
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
@@ -66,6 +68,21 @@ class ClientsQuery(PageQuery):
         """What narrows the list, as it stands in its address."""
         return {name: value for name, value in (("tag", self.tag), ("operator", self.operator)) if value}
 
+    @property
+    def here(self) -> str:
+        """The address of this page of the list."""
+        return self._with("/admin/clients")
+
+    @property
+    def chosen(self) -> str:
+        """The address that takes what is to be done with clients of this page."""
+        return self._with("/admin/clients/chosen")
+
+    def _with(self, path: str) -> str:
+        place = {"cursor": self.cursor} if self.cursor else {}
+        values = urlencode({**self.filters, **place})
+        return f"{path}?{values}" if values else path
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -84,6 +101,7 @@ class Sent:
 def list_clients(request: PageRequest, query: ClientsQuery) -> Page:
     """Show the clients of a segment, all of them by default."""
     values = {"query": query, "first": not query.cursor, "found": [], "total": 0, "next": None, "tags": ()}
+    values["labels"] = labels()
     try:
         segment = query.segment()
     except Invalid as error:

@@ -45,6 +45,10 @@ class ClientService:
             raise NotFound(Fault.NO_SUCH_CLIENT, name=repr(client_id[:80]))
         return self._clients.get(client_id)
 
+    def get_many(self, client_ids: Sequence[str]) -> dict[str, Client]:
+        """The clients with these ids, as far as they exist, in no order."""
+        return self._clients.get_many(filter(is_client_id, client_ids))
+
     def find(self, phone_number: str, country: str = "") -> tuple[str, Client | None]:
         """Returns a client's id and the client with a phone number in any common form. Raises Invalid if it is not a
         number.

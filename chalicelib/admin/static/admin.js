@@ -61,6 +61,30 @@ document.addEventListener("click", async (event) => {
   dialog.showModal();
 });
 
+// Rows of a list that are selected, and buttons that say how many of them they are for.
+for (const form of document.querySelectorAll("[data-choice]")) {
+  const language = document.documentElement.lang;
+  const form_of = new Intl.PluralRules(language);
+  const all = form.querySelector("[name=all]");
+  const rows = [...form.querySelectorAll("[name=id]")];
+  const tell = () => {
+    const count = rows.filter((row) => row.checked).length;
+    all.checked = count === rows.length;
+    all.indeterminate = count > 0 && count < rows.length;
+    form.querySelector("[data-chosen]").textContent = count ? count.toLocaleString(language) : "";
+    for (const { dataset, firstChild } of form.querySelectorAll("[data-none]")) {
+      const text = { one: dataset.one, few: dataset.few }[form_of.select(count)] ?? dataset.many;
+      firstChild.data = count ? text.replace("{}", count.toLocaleString(language)) : dataset.none;
+    }
+  };
+  if (all.checked) for (const row of rows) row.checked = true;
+  form.addEventListener("change", (event) => {
+    if (event.target === all) for (const row of rows) row.checked = all.checked;
+    tell();
+  });
+  window.addEventListener("pageshow", tell);
+}
+
 // Parts that follow what happens: not where nobody looks, at once when somebody does again, and honest when they cannot.
 const live = (event) => event.detail.elt.matches?.("[data-live]");
 document.addEventListener("htmx:beforeRequest", (event) => {

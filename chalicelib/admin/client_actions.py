@@ -1,0 +1,111 @@
+"""What can be done with many clients at once, each by the service's own methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..domain.clients import Client
+from ..domain.errors import ServiceError, Unavailable
+from ..services.clients import ClientService
+from . import formats
+from .routing import told
+from .texts import _, ngettext
+
+_MOST_TOLD = 80  # characters of what is no id
+Text = Callable[[int], str]  # the form of a text for so many, with %(n)s in the place of the number
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What can be done with clients: `change` does it to one, and returns False if there was nothing to do.
+
+    `done` and `same` tell how many were changed and how many needed no change. If there is a `question`, it is asked
+    before, with the `warning`.
+    """
+
+    change: Callable[[ClientService, Client], bool]
+    label: Text
+    done: Text
+    same: Text | None = None
+    question: Text | None = None
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A client who was not changed, by what they are known by, and why."""
+
+    client_id: str
+    name: str
+    reason: str
+
+
+def labels() -> Mapping[str, Sequence[str]]:
+    """By action what its button says of one, of few, and of many clients, with {} for their number."""
+    return {name: [action.label(n).replace("%(n)s", "{}") for n in (1, 2, 5)] for name, action in actions().items()}
+
+
+def actions() -> dict[str, Action]:
+    """By the value of its button."""
+    return {
+        "opt-out": Action(
+            _opt_out,
+            lambda n: ngettext("Opt out %(n)s person", "Opt out %(n)s people", n),
+            lambda n: ngettext("%(n)s client was opted out.", "%(n)s clients were opted out.", n),
+            lambda n: ngettext("%(n)s had opted out already.", "%(n)s had opted out already.", n),
+            lambda n: ngettext("Opt out %(n)s person?", "Opt out %(n)s people?", n),
+            _("They will get no more mailings until they are opted in again, one by one or by an import."),
+        ),
+        "delete": Action(
+            _delete,
+            lambda n: ngettext("Delete %(n)s person", "Delete %(n)s people", n),
+            lambda n: ngettext("%(n)s client was deleted.", "%(n)s clients were deleted.", n),
+            None,
+            lambda n: ngettext("Delete %(n)s person?", "Delete %(n)s people?", n),
+            _(
+                "They will get no more mailings, not even messages that are waiting now. Messages already sent are "
+                "kept. To keep the clients but send them nothing, opt them out instead."
+            ),
+        ),
+    }
+
+
+def _opt_out(clients: ClientService, client: Client) -> bool:
+    if not client.opted_out:
+        clients.opt_out(client.client_id, True)
+    return not client.opted_out
+
+
+def _delete(clients: ClientService, client: Client) -> bool:
+    clients.delete(client.client_id)
+    return True
+
+
+def carry_out(clients: ClientService, action: Action, client_ids: Sequence[str]) -> tuple[int, int, list[Refused]]:
+    """How many were changed, how many needed no change, and who was not changed.
+
+    If a table does not answer, nobody else is tried.
+    """
+    changed = same = 0
+    refused: list[Refused] = []
+    down: ServiceError | None = None
+    for client_id in client_ids:
+        name = client_id[:_MOST_TOLD]
+        try:
+            if down:
+                raise down
+            client = clients.get(client_id)
+            name = client.phone_number
+            if action.change(clients, client):
+                changed += 1
+            else:
+                same += 1
+        except ServiceError as error:
+            down = error if isinstance(error, Unavailable) else None
+            refused.append(Refused(client_id, name, told(error)))
+    return changed, same, refused
+
+
+def counted(text: Text, count: int) -> str:
+    return text(count) % {"n": formats.number(count)}

@@ -1,0 +1,144 @@
+"""Many clients at once: selected on a page of the list, asked about, changed, and named if that failed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from chalicelib.storage.dynamodb import TRIES
+from tests.support.api import Api, Reply
+from tests.support.aws import Call
+from tests.support.browsing import Browser, text_of
+
+NUMBERS = [f"+7916123450{place}" for place in range(5)]
+PATH = "/admin/clients/chosen"
+
+
+def add(api: Api, **fields: object) -> list[str]:
+    """Their ids, in the order of their numbers."""
+    return [str(api.post("/api/clients", {"phone_number": one, **fields}).json["id"]) for one in NUMBERS]
+
+
+def press(browser: Browser, action: str, *client_ids: str, query: str = "", **values: str) -> Reply:
+    """Select clients and press a button."""
+    return browser.post(PATH + query, {"action": action, "id": list(client_ids), **values})
+
+
+def left(api: Api) -> dict[str, bool]:
+    """Who is there, and whether they opted out."""
+    return {row["phone_number"]: row["opted_out"] for row in api.get("/api/clients").json["rows"]}
+
+
+def confirmed(browser: Browser, question: Reply) -> Reply:
+    """What follows if a question is answered with yes."""
+    form = re.search(
+        r'<form class="action" method="post" action="(/admin/clients/chosen[^"]*)">(.*?)</form>', question.text, re.S
+    )
+    assert form
+    values = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[2]))
+    return browser.post(form[1].replace("&amp;", "&"), values)
+
+
+@pytest.mark.parametrize(
+    ("action", "button", "told"),
+    [
+        ("opt-out", "Opt out 2 people", "2 clients were opted out."),
+        ("delete", "Delete 2 people", "2 clients were deleted."),
+    ],
+)
+def test_what_is_not_easily_undone_is_asked_first(
+    browser: Browser, api: Api, action: str, button: str, told: str
+) -> None:
+    """Expects how many and who, the way back with the focus, and nothing done before the answer."""
+    ids = add(api, tag="vip")
+    question = press(browser, action, ids[0], ids[3], query="?tag=vip")
+    assert question.status == 200
+    assert f"{button}?" in text_of(question)
+    assert f">{button}</button>" in question.text
+    assert [one for one in NUMBERS if one in question.text] == [NUMBERS[0], NUMBERS[3]]
+    assert re.search(r'<a [^>]*href="/admin/clients\?tag=vip"[^>]*autofocus', question.text)
+    assert left(api) == dict.fromkeys(NUMBERS, False)
+    page = confirmed(browser, question)
+    assert told in text_of(page)
+    assert 'value="vip"' in page.text  # the list that they came from
+    expected = dict.fromkeys(NUMBERS, False) | {NUMBERS[0]: True, NUMBERS[3]: True}
+    assert left(api) == (
+        expected if action == "opt-out" else {one: False for one, gone in expected.items() if not gone}
+    )
+
+
+def test_all_of_a_page_are_selected_by_one_box(browser: Browser, api: Api) -> None:
+    """Expects the list to have it, with everybody of the page; who is selected twice counts once."""
+    ids = add(api)
+    box = re.search(r'name="all" value="([^"]+)"', browser.get("/admin/clients").text)
+    assert box
+    assert set(box[1].split()) == set(ids)
+    question = press(browser, "delete", ids[0], all=box[1])
+    assert "Delete 5 people?" in text_of(question)
+    assert "5 clients were deleted." in text_of(confirmed(browser, question))
+    assert left(api) == {}
+
+
+def test_who_could_not_be_changed_is_named_with_the_reason(browser: Browser, api: Api) -> None:
+    """Expects the others to be changed, and those who are so already to be counted by themselves."""
+    ids = add(api)
+    api.patch(f"/api/clients/{ids[1]}", {"opted_out": True})
+    question = press(browser, "opt-out", *ids[:3])
+    api.delete(f"/api/clients/{ids[2]}")
+    page = text_of(confirmed(browser, question))
+    assert "1 client was opted out. 1 had opted out already. 1 was not changed:" in page
+    assert f"there is no client '{ids[2]}'" in page
+
+
+def test_if_a_table_does_not_answer_nobody_else_is_tried(browser: Browser, api: Api) -> None:
+    """Expects everybody from there on to be told of, without a word of what lies behind."""
+    ids = add(api)
+    question = press(browser, "delete", *ids)
+    writes: list[str] = []
+
+    def refuse(call: Call) -> None:
+        if call.operation == "dynamodb.TransactWriteItems":
+            writes.append(call.operation)
+            raise EndpointConnectionError(endpoint_url="https://dynamodb.example")
+
+    api.aws.before = refuse
+    page = confirmed(browser, question)
+    assert "0 clients were deleted. 5 were not changed:" in text_of(page)
+    assert "dynamodb" not in page.text
+    assert len(writes) < 2 * TRIES  # of the first
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"action": "delete"}, "Select at least one client."),
+        ({"action": "delete", "all": " ".join(f"a{place}" for place in range(101))}, "Select at most 100 clients."),
+    ],
+)
+def test_what_cannot_be_done_is_told_on_the_list(browser: Browser, api: Api, values: dict[str, str], told: str) -> None:
+    """Expects 422 and the list, with nobody changed."""
+    add(api)
+    page = browser.post(PATH, values)
+    assert page.status == 422
+    assert told in text_of(page)
+    assert "+79161234500" in page.text
+    assert len(left(api)) == 5
+
+
+def test_what_was_selected_stays_so_if_something_was_wrong(browser: Browser, api: Api) -> None:
+    """Expects the same boxes checked."""
+    ids = add(api)
+    page = press(browser, "explode", ids[1])
+    assert "the form cannot be read" in text_of(page)
+    assert re.findall(r'name="id" value="(\w+)"[^>]* checked', page.text) == [ids[1]]
+
+
+def test_the_page_says_what_can_be_found_by_what(browser: Browser) -> None:
+    """Expects the whole number or external id, and the filters beside them."""
+    page = text_of(browser.get("/admin/clients"))
+    assert "Phone number or external ID" in page
+    assert "The whole one. Parts of it, and names, cannot be searched for." in page
+    assert "Tag" in page
+    assert "Operator" in page
