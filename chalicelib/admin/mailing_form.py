@@ -80,6 +80,7 @@ def shown(
         "gateway": mailing.gateway if mailing else "",
         "template": linked(mailing.template) if mailing and mailing.template else "",
         "missing": str(mailing.missing if mailing else Missing.SKIP),
+        "forget_values": "" if mailing is None or mailing.keep_values else "on",
         **shown_texts(mailing.texts if mailing else ()),
     }
 
@@ -155,6 +156,7 @@ def _ordered(form: Form) -> dict[str, Any]:
         "include_unreachable": form.flag("include_unreachable"),
         "texts": texts_in(form) or None,
         "missing": form.text("missing") or str(Missing.SKIP),
+        "keep_values": not form.flag("forget_values"),
         "gateway": form.text("gateway") or None,
     }
 
@@ -180,6 +182,7 @@ def _kept(mailing: Mailing) -> dict[str, Any]:
         "include_unreachable": mailing.include_unreachable,
         "texts": dict(mailing.texts) or None,
         "missing": str(mailing.missing),
+        "keep_values": mailing.keep_values,
         "gateway": mailing.gateway or None,
     }
 

@@ -9,13 +9,14 @@ from pydantic import Field, StrictStr
 from ..domain.clients import masked_phone
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
+from ..domain.sent_texts import NoText
 from ..domain.statuses import MessageStatus
 from ..web.paging import PageQuery
 from . import search
 from .message_rows import Row, named_statuses
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
-from .texts import _
+from .texts import _, text_unknown
 
 pages = Pages()
 
@@ -64,4 +65,5 @@ def show_message(request: PageRequest, message_id: str) -> Page:
     story = request.services.messages.story(message_id)
     calls = sum(step.attempt is not None for step in story.steps)
     values = {"story": story, "message": story.message, "phone": masked_phone(story.message.phone_number)}
-    return Page("messages/message.html", {**values, "calls": calls})
+    no_text = text_unknown(story.text) if isinstance(story.text, NoText) else ""
+    return Page("messages/message.html", {**values, "no_text": no_text, "calls": calls})

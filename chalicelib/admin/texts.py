@@ -17,6 +17,7 @@ from ..domain.errors import FieldError, Invalid, ServiceError
 from ..domain.faults import Fault
 from ..domain.gateway_control import GatewayChange, GatewayControl
 from ..domain.reasons import Cause, Reason
+from ..domain.sent_texts import NoText
 from . import formats
 from .languages import DEFAULT, language
 
@@ -151,6 +152,16 @@ def status_name(name: str) -> str:
     }.get(name, name)
 
 
+def text_unknown(why: NoText) -> str:
+    """Why it cannot be told what somebody was sent."""
+    return {
+        NoText.NOT_CALLED: _("The gateway was not called."),
+        NoText.NOT_KEPT: _("It is not known, because the values that it was made with are not kept."),
+        NoText.TOO_LARGE: _("It is not known, because the values that it was made with were too large to be kept."),
+        NoText.SENDER_STOPPED: _("It is not known, because the sender stopped before it saved the result."),
+    }[why]
+
+
 def worker_name(name: str) -> str:
     """The name of a kind of worker, as people read it."""
     return {
@@ -203,4 +214,5 @@ def field_name(name: str) -> str:
         "include_unreachable": _("Also to unreachable clients"),
         "texts": _("Other languages"),
         "missing": _("If a client has no such value"),
+        "keep_values": _("Keep no values"),
     }.get(name, name)

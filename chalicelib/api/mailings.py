@@ -59,11 +59,12 @@ class MailingPatch(Body):
     include_unreachable: StrictBool = False
     texts: Texts | None = None
     missing: Missing = Missing.SKIP
+    keep_values: StrictBool = True
     gateway: GatewayName | None = None
 
     _one_source = field_validator("text", "texts")(one_source)
 
-    def over(self, mailing: Mailing, template: TextTemplate | None) -> MailingFields:
+    def over(self, mailing: Mailing, template: TextTemplate | None = None) -> MailingFields:
         """The mailing's fields with these in their place, and the texts of a template."""
         merged: dict[str, Any] = {
             "text": mailing.text,
@@ -77,6 +78,7 @@ class MailingPatch(Body):
             "include_unreachable": mailing.include_unreachable,
             "texts": dict(mailing.texts),
             "missing": mailing.missing,
+            "keep_values": mailing.keep_values,
             "gateway": mailing.gateway or None,
         }
         merged |= {name: getattr(self, name) for name in self.model_fields_set}
@@ -97,6 +99,7 @@ class MailingPatch(Body):
             missing=merged["missing"],
             gateway=merged["gateway"] or "",
             template=template.link if template else None,
+            keep_values=merged["keep_values"],
         )
 
 
@@ -163,6 +166,7 @@ class MailingView(View):
     include_unreachable: bool
     texts: dict[str, str]
     missing: Missing
+    keep_values: bool
     gateway: str | None
     template: TemplateLinkView | None
     status: MailingStatus
@@ -189,6 +193,7 @@ class MailingView(View):
             include_unreachable=mailing.include_unreachable,
             texts=dict(mailing.texts),
             missing=mailing.missing,
+            keep_values=mailing.keep_values,
             gateway=mailing.gateway or None,
             template=TemplateLinkView.of(mailing.template) if mailing.template else None,
             status=mailing.status,

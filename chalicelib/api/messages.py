@@ -12,6 +12,7 @@ from ..domain.gateway_routes import shown
 from ..domain.history import Step
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Reason
+from ..domain.sent_texts import NoText
 from ..domain.statuses import MessageStatus
 from ..services.messages import MessageStory
 from ..web.fields import MomentOut, View
@@ -118,6 +119,22 @@ class MessageView(View):
         )
 
 
+class MessageDetailView(MessageView):
+    """One message. `text` is what the gateway was given, by the last call that it may have taken, or else by the last;
+    null if that cannot be told, and then `text_unknown` says why: `not_called`, `not_kept` (the mailing keeps no
+    values), `too_large` (they have more than 300 bytes), or `sender_stopped` (in the middle of that call).
+    """
+
+    text: str | None
+    text_unknown: NoText | None
+
+    @classmethod
+    def detailed(cls, message: Message, text: str | NoText, now: datetime) -> MessageDetailView:
+        known = not isinstance(text, NoText)
+        values = MessageView.of(message, now).__dict__
+        return cls(**values, text=text if known else None, text_unknown=None if known else NoText(text))
+
+
 class StepView(View):
     """A new status of a message. `waited_ms` is the time since the previous step ended, in milliseconds; `until` is
     when a step still in progress ends at the latest. A finished gateway call has an `attempt`.
@@ -197,9 +214,10 @@ def list_messages(request: Request, query: MessageQuery) -> MessagePage:
 
 
 @routes.route("GET", "/api/messages/{message_id}", errors=(NotFound,))
-def read_message(request: Request, message_id: str) -> MessageView:
-    """Read one message with its attempts."""
-    return MessageView.of(request.services.messages.get(message_id), request.services.clock.now())
+def read_message(request: Request, message_id: str) -> MessageDetailView:
+    """Read one message with its attempts, and the text as it was sent."""
+    message, text = request.services.messages.sent(message_id)
+    return MessageDetailView.detailed(message, text, request.services.clock.now())
 
 
 @routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))

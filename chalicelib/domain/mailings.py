@@ -130,6 +130,7 @@ class Mailing:
     texts: tuple[tuple[str, str], ...] = ()  # by language, for clients whose language it is; the others get `text`
     missing: Missing = Missing.SKIP
     gateway: str = ""  # that it goes to, by the name that people know; by the routes if it names none
+    keep_values: bool = True  # those that a text was made with, so that it can be made again afterwards
     template: TemplateLink | None = None  # that text and texts were copied from, as long as they are the same
     # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
     # done it. REDRIVING stands there once for everyone who puts back single messages.
@@ -156,8 +157,16 @@ class Mailing:
 
     def text_in(self, language: str) -> str:
         """The text for who reads a language such as pt-BR: in it, or in pt, or else `text`."""
+        return self.text_by(self.language_for(language))
+
+    def language_for(self, language: str) -> str:
+        """Which of the texts by language that is, "" for `text`."""
         texts = dict(self.texts)
-        return texts.get(language) or texts.get(language.partition("-")[0]) or self.text
+        return next((one for one in (language, language.partition("-")[0]) if texts.get(one)), "")
+
+    def text_by(self, key: str) -> str:
+        """One of the texts by language, `text` for ""."""
+        return dict(self.texts)[key] if key else self.text
 
     @property
     def state(self) -> State:

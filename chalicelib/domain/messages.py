@@ -113,6 +113,8 @@ class Message:
     gateway: str = ""
     # What became of it, as the gateway said later. Only messages that were sent have it.
     delivery: Delivery | None = None
+    # What its text was made with, as far as that is kept (domain/sent_texts.py).
+    values: tuple[str, ...] | None = None
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""

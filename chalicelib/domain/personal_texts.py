@@ -9,6 +9,7 @@ from .attributes import Value
 from .clients import Contact
 from .mailings import Mailing, Missing
 from .reasons import Cause, Reason
+from .sent_texts import values_kept
 from .sms import sms_parts
 from .statuses import MessageStatus
 from .templates import template_of
@@ -21,13 +22,15 @@ MOST_PARTS_EACH = 10
 class PersonalText:
     """What a client gets, or why they get nothing: `cause`, and the status that the message has then.
 
-    `missing` names the values that are not there, whatever the mailing says of that.
+    `missing` names the values that are not there, whatever the mailing says of that; `kept` is what is kept with the
+    message, so that its text can be made again.
     """
 
     text: str
     missing: tuple[str, ...] = ()
     status: MessageStatus | None = None
     cause: Cause | None = None
+    kept: tuple[str, ...] | None = None
 
 
 def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
@@ -44,7 +47,7 @@ def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
         return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_TOO_LONG, str(parts)))
     if not text.strip():
         return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_EMPTY))
-    return PersonalText(text, missing)
+    return PersonalText(text, missing, kept=values_kept(mailing, contact.language, values))
 
 
 def values_of(contact: Contact) -> Mapping[str, str]:

@@ -76,6 +76,7 @@ ALL_FIELDS = frozenset(
         "missing",
         "gateway",
         "template",
+        "keep_values",
     }
 )
 

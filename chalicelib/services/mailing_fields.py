@@ -33,6 +33,7 @@ class MailingFields:
     missing: Missing = Missing.SKIP
     gateway: str = ""
     template: TemplateLink | None = None
+    keep_values: bool = True
 
     def over(self, mailing: Mailing) -> Mailing:
         """The mailing with these fields. It is no more from its template if its text is another."""
@@ -52,6 +53,7 @@ class MailingFields:
             missing=self.missing,
             gateway=self.gateway,
             template=self.template or (mailing.template if same else None),
+            keep_values=self.keep_values,
         )
 
     def ordered(self, mailing_id: str, created_by: str, now: datetime, on_unknown: OnUnknown) -> Mailing:
@@ -76,6 +78,7 @@ class MailingFields:
             missing=self.missing,
             gateway=self.gateway,
             template=self.template,
+            keep_values=self.keep_values,
         )
 
 

@@ -12,6 +12,7 @@ from ..domain.faults import Fault
 from ..domain.history import Step, timeline_of
 from ..domain.mailings import Mailing, is_mailing_id
 from ..domain.messages import Message, MessageKey, gateway_id_for
+from ..domain.sent_texts import NoText, text_sent
 from ..domain.statuses import MessageStatus
 from ..gateways.base import Outgoing
 from ..storage.ledger import Ledger
@@ -53,6 +54,7 @@ class MessageStory:
     gateway_id: int
     steps: tuple[Step, ...]
     request: str
+    text: str | NoText  # as it was sent
 
 
 class MessageService:
@@ -67,14 +69,22 @@ class MessageService:
         """The message with this id. Raises NotFound if there is none."""
         return self._ledger.get(message_id)
 
+    def sent(self, message_id: str) -> tuple[Message, str | NoText]:
+        """The message with this id, and the text as it was sent. Raises NotFound if there is none."""
+        message = self._ledger.get(message_id)
+        return message, text_sent(self._mailings.get(message.mailing_id), message)
+
     def story(self, message_id: str) -> MessageStory:
         """The message with this id, its mailing, timeline and request. Raises NotFound if there is none."""
         message = self._ledger.get(message_id)
         mailing = self._mailings.get(message.mailing_id)
         gateway_id = gateway_id_for(message_id)
-        outgoing = Outgoing.of(message_id, message.phone_number, mailing.text)
-        request = self._gateways.of(message, mailing).shown_request(outgoing)
-        return MessageStory(message, mailing, gateway_id, timeline_of(message), request)
+        text = text_sent(mailing, message)
+        shown = mailing.text if isinstance(text, NoText) else text
+        request = self._gateways.of(message, mailing).shown_request(
+            Outgoing.of(message_id, message.phone_number, shown)
+        )
+        return MessageStory(message, mailing, gateway_id, timeline_of(message), request, text)
 
     def of(self, wanted: Iterable[MessageKey]) -> dict[MessageKey, Message]:
         """The messages with these keys, as far as they exist."""

@@ -3,7 +3,7 @@
 A line has these values, separated by commas; what is empty at its end is left out:
 
     client, number without its plus, zone, status with revision, created, updated, claim, sent, attempts,
-    lease until, retry at, due at, cause, forgiven, hinted, how many older attempts stand elsewhere
+    lease until, retry at, due at, cause, forgiven, hinted, how many older attempts stand elsewhere, values
 
 What a receipt said follows `sent` after a slash: d for delivered, u for undelivered for good, t for undelivered this
 time, with the moment of it; and if they were told, separated by slashes, cause, parts and price.
@@ -11,8 +11,9 @@ time, with the moment of it; and if they were told, separated by slashes, cause,
 Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
 moment, its milliseconds, its outcome, its cause, the HTTP status and which of several gateways it went to, separated by
 slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. After `hinted` stand other marks,
-and after an @ which of several gateways a claim is for. Older attempts of a bucket that would be too large stand in an
-item of their own (storage/older_attempts.py), whose number is the bucket's `older`.
+and after an @ which of several gateways a claim is for. The values that a text was made with have an = before them and
+slashes between them; an ! stands for those that are too large to be kept. Older attempts of a bucket that would be too
+large stand in an item of their own (storage/older_attempts.py), whose number is the bucket's `older`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ _OUTCOMES = {
     Outcome.MISSING: "n",
     Outcome.UNCLEAR: "x",
 }
+# Of values, which are mostly no ASCII, only what has a meaning in a line is quoted.
+_SIGNS = {ord(sign): quote(sign, safe="") for sign in ("%", ",", "/", *map(chr, range(32)))}
 _STATUS_OF = {letter: status for status, letter in _STATUSES.items()}
 _OUTCOME_OF = {letter: outcome for outcome, letter in _OUTCOMES.items()}
 
@@ -211,13 +214,14 @@ def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int)
         _base36(message.forgiven) if message.forgiven else "",
         ("h" if message.hinted else "") + ("a" if message.ask else "") + claimed_for,
         _base36(left_out) if left_out else "",
+        _values_text(message.values),
     )
     return ",".join(values).rstrip(",")
 
 
 def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Message:
     values = line.split(",")
-    values += [""] * (15 - len(values))
+    values += [""] * (17 - len(values))
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
     lease, retry, due, cause, forgiven, flags = values[9:15]
     flags, _, gateway = flags.partition("@") if "@" in flags else (flags, "", "")
@@ -243,6 +247,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         cause=_cause(cause),
         forgiven=int(forgiven, 36) if forgiven else 0,
         delivery=_delivery(delivery, since) if delivery else None,
+        values=_values(values[16]),
     )
 
 
@@ -269,7 +274,19 @@ def _delivery(text: str, since: int) -> Delivery:
 
 def _left_out(line: str) -> int:
     values = line.split(",")
-    return int(values[15], 36) if len(values) > 15 else 0
+    return int(values[15], 36) if len(values) > 15 and values[15] else 0
+
+
+def _values_text(values: tuple[str, ...] | None) -> str:
+    if values is None:
+        return ""
+    return "=" + "/".join(one.translate(_SIGNS) for one in values) if values else "!"
+
+
+def _values(text: str) -> tuple[str, ...] | None:
+    if not text:
+        return None
+    return tuple(unquote(one) for one in text[1:].split("/")) if text[0] == "=" else ()
 
 
 def attempts_text(attempts: Iterable[Attempt], since: int) -> str:

@@ -196,6 +196,7 @@ class MailingModel(Row):
     texts: MapAttribute[str, str] = MapAttribute(null=True)
     missing = UnicodeAttribute(null=True)
     template = UnicodeAttribute(null=True)
+    keep_values = BooleanAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)

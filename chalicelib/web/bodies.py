@@ -53,6 +53,10 @@ MISSING = (
     "What happens if the text needs a value that a client does not have: the client is skipped, the text is sent "
     "without it, or the message fails."
 )
+KEEP_VALUES = (
+    "Whether the values that each text was made with are kept with its message (at most 300 bytes), so that it can be "
+    "told afterwards what exactly somebody was sent."
+)
 GatewayName = Annotated[StrictStr, Field(min_length=1, max_length=20, examples=["default"])]
 Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
 # Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
@@ -196,6 +200,7 @@ class MailingBody(Body):
     )
     texts: Texts | None = None
     missing: Missing = Field(default=Missing.SKIP, description=MISSING)
+    keep_values: StrictBool = Field(default=True, description=KEEP_VALUES)
     gateway: GatewayName | None = None
 
     _one_source = field_validator("text", "texts")(one_source)
@@ -216,6 +221,7 @@ class MailingBody(Body):
             missing=self.missing,
             gateway=self.gateway or "",
             template=template.link if template else None,
+            keep_values=self.keep_values,
         )
 
 

@@ -14,6 +14,7 @@ from chalicelib.domain.clients import Client
 from chalicelib.domain.mailings import Mailing, Missing
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.sent_texts import NoText
 from chalicelib.domain.sms import part_count
 from chalicelib.gateways.base import Answer
 from tests.support.world import World, new_world
@@ -194,3 +195,61 @@ def test_a_mailing_keeps_its_texts(world: World) -> None:
     fields: dict[str, Any] = {"texts": (("de", "Hallo"), ("ru", "Привет")), "missing": Missing.REFUSE}
     kept = _mailing(world, world.create_mailing(starts_in=60, **fields))
     assert (kept.texts, kept.missing) == (fields["texts"], fields["missing"])
+
+
+def history(world: World, mailing: Mailing) -> dict[str, str | NoText]:
+    """What can be read afterwards, by number."""
+    return {row.phone_number: world.services.messages.sent(row.message_id)[1] for row in world.rows(mailing)}
+
+
+def test_afterwards_everybodys_text_can_be_read(world: World) -> None:
+    """Expects what the gateway was given, whatever became of the client since, and nothing for who got nothing."""
+    anna = person(world, first_name="Anna, the/first%", language="ru")
+    bob, nobody = person(world, first_name="Bob"), person(world)
+    mailing = world.create_mailing(text=HELLO, texts=(("ru", "Привет, {{first_name}}"),))
+    world.run_until_finished(mailing)
+    for client in (anna, bob):
+        now = world.services.clients.get(client.client_id)
+        world.services.clients.change(client.client_id, replace(now.fields, attributes={}, language=""))
+    assert history(world, mailing) == {**texts(world), nobody.phone_number: NoText.NOT_CALLED}
+    assert history(world, mailing)[anna.phone_number] == "Привет, Anna, the/first%"
+
+
+def test_the_text_is_that_of_the_call_that_may_have_been_taken(world: World) -> None:
+    """Expects no later call that the gateway refused for certain to stand in its place."""
+    anna = person(world, first_name="Anna")
+    unknown, refused = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER)), Answer(Outcome.REFUSED, Cause.http(400), 400)
+    world.gateway.script = lambda gateway_id, nth: unknown if nth == 1 else refused
+    mailing = world.create_mailing(text=HELLO)
+    world.scheduler.run_until(world.clock.now() + 60 * SECOND, lambda: bool(world.gateway.log))
+    client = world.services.clients.get(anna.client_id)
+    world.services.clients.change(client.client_id, replace(client.fields, attributes={"first_name": "Ann"}))
+    world.run_until_finished(mailing)
+    assert [call.text for call in world.gateway.log] == ["Hello Anna!", "Hello Ann!"]
+    assert world.counts(mailing) == {"total": 1, "unknown": 1}
+    assert history(world, mailing) == {anna.phone_number: "Hello Anna!"}
+
+
+def test_a_mailing_may_keep_no_values(world: World) -> None:
+    """Expects nothing of them in the ledger; and none of what is too large, which the row says."""
+    anna = person(world, first_name="Anna")
+    forgetful = world.create_mailing(text=HELLO, keep_values=False)
+    world.run_until_finished(forgetful)
+    assert history(world, forgetful) == {anna.phone_number: NoText.NOT_KEPT}
+    assert not any("Anna" in str(item) for item in world.ledger_items())
+    long = person(world, tag="long", first_name="x" * 301)
+    mailing = world.create_mailing(text=HELLO, tag="long")
+    world.run_until_finished(mailing)
+    assert history(world, mailing) == {long.phone_number: NoText.TOO_LARGE}
+
+
+def test_keeping_values_takes_no_call(world: World) -> None:
+    """Expects as many calls of the tables as of a mailing that keeps none."""
+    person(world, first_name="Anna")
+    calls = []
+    for keep in (True, False, True, False):
+        before = len(world.aws.calls)
+        world.run_until_finished(world.create_mailing(text=HELLO, keep_values=keep))
+        ledger = [one for one in world.aws.calls[before:] if one.endswith("BatchExecuteStatement")]
+        calls.append(len(ledger))
+    assert calls[0] == calls[1] == calls[2] == calls[3]

@@ -22,6 +22,7 @@ from chalicelib.domain.messages import (
     taken,
 )
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.sent_texts import NoText, telling
 from tests.simulation.people import People, matches
 from tests.support.scripted_gateway import GatewayCall
 from tests.support.world import World
@@ -219,6 +220,9 @@ class Witness:
     def check_ended(self) -> None:
         """Promises 1, 2, 3, 6 and 8, once nothing is left to do."""
         calls = self.world.gateway.calls()
+        texts: defaultdict[int, list[str]] = defaultdict(list)
+        for call in self.world.gateway.log:
+            texts[call.gateway_id].append(call.text)
         for promised in self.mailings.values():
             mailing = self.world.services.mailings.get(promised.mailing.mailing_id)
             assert mailing.status in ("finished", "cancelled", "expired"), f"{mailing.status}: {self.story(promised)}"
@@ -229,6 +233,7 @@ class Witness:
             assert not missing, f"without a row: {missing}"
             for row in rows:
                 self._check_row(row, calls[gateway_id_for(row.message_id)])
+                self._check_text(row, texts[gateway_id_for(row.message_id)])
             recount = Counter(str(row.status) for row in rows)
             counted = self.world.services.mailings.state(mailing.mailing_id).statistics.counts()
             assert {name: count for name, count in counted.items() if count and name != "total"} == dict(recount)
@@ -254,6 +259,22 @@ class Witness:
         if not self.world.workers.crashes and len(outcomes) < MAX_ATTEMPTS_KEPT:
             tried = self.world.gateway.tried[gateway_id_for(row.message_id)]
             assert len(outcomes) <= tried, f"{len(outcomes)} attempts, of which {tried} were made: {row}"
+
+    def _check_text(self, row: Message, given: list[str]) -> None:
+        """What can be read afterwards is what the gateway was given."""
+        text = self.world.services.messages.sent(row.message_id)[1]
+        call = telling(row.attempts)
+        if text is NoText.NOT_CALLED:
+            assert not given, "called, and it is not known with what"
+        elif text is NoText.SENDER_STOPPED:
+            assert call is not None
+            assert call.cause == Cause(Reason.SENDER_STOPPED)
+        else:
+            assert not isinstance(text, NoText), f"not known: {text}"
+            if call and call.outcome is Outcome.ACCEPTED:
+                assert text == given[-1], "accepted with another text"
+            elif call and call.outcome is Outcome.UNKNOWN:
+                assert text in given, "called with another text"
 
     def taken(self) -> list[Message]:
         """The messages that the gateway has accepted."""

@@ -40,6 +40,7 @@ class Job:
     choices: tuple[str, ...] = ()
     gateway: str = ""
     text: str = ""  # that this client gets, if not everybody gets the mailing's
+    kept: tuple[str, ...] | None = None  # of what it was made with
 
     @property
     def words(self) -> str:

@@ -91,7 +91,7 @@ class Claims:
             text = text_for(job.mailing, contact) if contact and job.mailing.personal else None
             new = self._without_call(job, contact, text, now)
             if new is None:
-                ready.append(replace(job, text=text.text) if text else job)
+                ready.append(replace(job, text=text.text, kept=text.kept) if text else job)
             else:
                 changes.append((job, new))
         ready, waiting = self._in_turn(ready, batch, now)

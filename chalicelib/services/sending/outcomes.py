@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from ...domain.messages import (
 from ...domain.reasons import Reason
 from ...domain.recounts import RECOUNT_AFTER, may_be_over
 from ...domain.sending_rules import Obstacle
+from ...domain.sent_texts import telling
 from ...domain.statuses import TERMINAL, MessageStatus
 from ...observability import logger
 from ...queues import Hint, Queue, Unit, UnitKind
@@ -148,6 +150,8 @@ class Outcomes:
         control = self._lines[job.gateway].control
         free = self._is_free(message, result, control, probe=job.gateway in batch.probed)
         message = message.with_attempt(result, free=free)
+        if job.mailing.personal and telling(message.attempts) is result:
+            message = replace(message, values=job.kept)
         if (result.outcome in _NOT_OF_THE_MESSAGE and free) or control.is_same_refusal(result):
             aside = _ASIDE + asides.get(job.gateway, 0.0)
             verdict = Verdict(MessageStatus.QUEUED, result.cause, self._rng.uniform(aside / 3, aside))

@@ -128,6 +128,20 @@ def test_the_request_is_shown_without_secrets(on_call: Browser, given_up: dict[s
     assert re.search(r"\+7\*{8}\d\d", page)
 
 
+def test_the_page_of_a_message_has_its_text(on_call: Browser, campaign: Campaign, given_up: dict[str, str]) -> None:
+    """Expects it as it was sent, and a sentence if it is not known."""
+    page = text_of(on_call.get(f"/admin/messages/{given_up['id']}"))
+    assert "Text as sent The first <i>mailing</i>" in page
+    (client,) = campaign.add_clients(1, attributes={"first_name": "Anna"}, tag="named")
+    for keep, told in ((True, "Text as sent Hello Anna"), (False, "the values that it was made with are not kept")):
+        mailing = campaign.order(clients={"tag": "named"}, text="Hello {{first_name}}", keep_values=keep)
+        campaign.finish(mailing)
+        assert told in text_of(on_call.get(f"/admin/messages/{mailing}-{client}"))
+        assert ("Values of the texts are not kept" in text_of(on_call.get(f"/admin/mailings/{mailing}"))) is not keep
+        copied = on_call.get(f"/admin/mailings/new?like={mailing}").text
+        assert bool(re.search(r'name="forget_values" type="checkbox" value="true" checked', copied)) is not keep
+
+
 def test_a_message_that_is_none_is_not_found(on_call: Browser) -> None:
     """Expects a page that says so."""
     for message_id in ("nothing", f"{'0' * 26}-{client_id_for('+79160000000')}"):

@@ -35,9 +35,15 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "texts": ("texts", {"ru": "Something else"}),
     "missing": ("missing", "refuse"),
     "gateway": ("gateway", "default"),
+    "keep_values": ("keep_values", False),
     "template": ("template", {"id": ""}),  # of one that the test makes
 }
-INPUTS = {"texts": "texts.0.language", "segment": "clients.tag", "local_window": "local_window.from"}
+INPUTS = {
+    "keep_values": "forget_values",
+    "texts": "texts.0.language",
+    "segment": "clients.tag",
+    "local_window": "local_window.from",
+}
 
 
 @pytest.fixture(params=ROWS, ids=ROW_IDS)

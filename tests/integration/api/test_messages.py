@@ -60,7 +60,8 @@ def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
     }
     assert [attempt["outcome"] for attempt in row["attempts"]] == ["accepted"]
     assert row["start_date"] <= row["sent_at"]
-    assert campaign.api.get(f"/api/messages/{row['id']}/").json == row
+    text = campaign.api.get(f"/api/mailing/{mailing_id}").json["text"]
+    assert campaign.api.get(f"/api/messages/{row['id']}/").json == {**row, "text": text, "text_unknown": None}
 
 
 def test_a_failed_message_says_why(campaign: Campaign) -> None:
@@ -234,3 +235,15 @@ def test_a_clients_history_costs_the_same_however_many_mailings_and_messages_the
     assert at_few == [("dynamodb.Query", 100), ("dynamodb.BatchGetItem", 100)]
     add()
     assert cost() == at_few
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_text_as_it_was_sent_can_be_read(campaign: Campaign, keep: bool) -> None:
+    """Expects it to be known unless the mailing keeps no values, which it says and copies of it do."""
+    (client,) = campaign.add_clients(1, attributes={"first_name": "Anna"})
+    mailing_id = campaign.order(text="Hello {{first_name}}", keep_values=keep)
+    assert campaign.api.get(f"/api/mailing/{mailing_id}").json["keep_values"] is keep
+    path = f"/api/messages/{mailing_id}-{client}"
+    campaign.finish(mailing_id)
+    told = campaign.api.get(path).json
+    assert (told["text"], told["text_unknown"]) == (("Hello Anna", None) if keep else (None, "not_kept"))
