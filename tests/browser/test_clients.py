@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -66,7 +67,7 @@ def test_a_client_is_found_by_number_with_all_that_was_sent(page: Page, api: Api
     page.goto("/admin/clients")
     page.get_by_role("textbox", name="Phone number").fill("+79990009999")
     page.keyboard.press("Enter")
-    expect(page.locator("#field-phone_number-error")).to_be_visible()
+    expect(page.locator("#field-sought-error")).to_be_visible()
     expect(page.get_by_role("textbox", name="Phone number")).to_have_value("+79990009999")
 
 
@@ -103,3 +104,34 @@ def test_the_directory_can_be_used_on_a_phone(window: Window, sign_in: Callable[
         "all => all.filter((one) => one.getBoundingClientRect().height < 24).map((one) => one.outerHTML)"
     )
     assert small == []
+
+
+def test_clients_are_selected_by_keyboard_on_a_phone_and_the_buttons_say_how_many(
+    window: Window, page: Page, api: ApiCaller
+) -> None:
+    """Expects all of a page by one box, a question whose way back has the focus, and the list afterwards."""
+    ids = [
+        api.call("POST", "/api/clients", {"phone_number": f"+7999000445{n}", "tag": "chosen"})["id"] for n in range(3)
+    ]
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/admin/clients?tag=chosen")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    everybody = page.get_by_role("checkbox", name="Select all on this page")
+    everybody.focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Delete 3 people")).to_be_visible()
+    page.get_by_role("checkbox", name="Select +79990004451").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Opt out 2 people")).to_be_visible()
+    expect(everybody).not_to_be_checked()
+    page.get_by_role("button", name="Delete 2 people").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Delete 2 people?")
+    expect(page.get_by_role("link", name="Back")).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("button", name="Delete 2 people")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".flash")).to_have_text("2 clients were deleted.")
+    expect(page).to_have_url(re.compile(r"/admin/clients\?tag=chosen$"))
+    assert [row["id"] for row in api.call("GET", "/api/clients?tag=chosen")["rows"]] == [ids[1]]
