@@ -15,7 +15,7 @@ from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown
 from ..domain.text_templates import TemplateLink
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody
-from . import local_times, page_request
+from . import filter_form, local_times, page_request
 from .forms import Form
 from .texts import _, wrong
 
@@ -66,6 +66,7 @@ def shown(
         "text": mailing.text if mailing else "",
         "clients.tag": "\n".join(mailing.segment.tags) if mailing else "",
         "clients.operator": " ".join(mailing.segment.operators) if mailing else "",
+        **filter_form.shown(mailing.segment.filter if mailing else None),
         "start_time": local_times.shown(start, zone_name),
         "start_time_fold": local_times.fold_of(start, zone_name),
         "end_time": local_times.shown(end, zone_name),
@@ -125,7 +126,7 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
         if before and allowed is not None and name not in allowed:
             value = getattr(before, name)
         values[name] = value
-    errors += _errors(form, values)
+    errors += _errors(form, values) + filter_form.errors(form)
     times = [datetime.fromisoformat(values[name]) for name in ("start_time", "end_time")]
     if times[1] <= times[0] and not {error.field for error in errors} & {"start_time", "end_time"}:
         errors.append(FieldError("end_time", Fault.END_BEFORE_START))
@@ -150,6 +151,7 @@ def _ordered(form: Form) -> dict[str, Any]:
         "clients": {
             "tag": [line.strip() for line in form.raw("clients.tag").split("\n") if line.strip()] or None,
             "operator": re.findall(r"[^\s,;]+", form.raw("clients.operator")) or None,
+            "filter": filter_form.read(form),
         },
         "local_window": {**window, "policy": policy} if any(window.values()) else None,
         "late": form.text("late"),
@@ -176,7 +178,11 @@ def _kept(mailing: Mailing) -> dict[str, Any]:
     hours = {"from": window.start.isoformat("minutes"), "until": window.until.isoformat("minutes")} if window else {}
     return {
         "text": mailing.text,
-        "clients": {"tag": list(mailing.segment.tags) or None, "operator": list(mailing.segment.operators) or None},
+        "clients": {
+            "tag": list(mailing.segment.tags) or None,
+            "operator": list(mailing.segment.operators) or None,
+            "filter": mailing.segment.filter.node if mailing.segment.filter else None,
+        },
         "local_window": {**hours, "policy": str(window.policy)} if window else None,
         "late": str(mailing.late),
         "include_unreachable": mailing.include_unreachable,
@@ -196,7 +202,7 @@ def _errors(form: Form, values: Mapping[str, Any]) -> list[FieldError]:
     try:
         form.into(MailingBody, values).fields()
     except Invalid as error:
-        return [at_its_field(one, values) for one in error.errors]
+        return [filter_form.at_its_row(form, at_its_field(one, values)) for one in error.errors]
     return []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -11,22 +12,24 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..domain.costs import estimate
-from ..domain.errors import Conflict, Invalid
+from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import MailingStatus
-from ..services.mailing_fields import MailingFields
+from ..services.mailing_fields import MailingFields, missed_by
 from ..services.previews import Preview
+from ..web import headcounts
 from ..web.fields import query_integer
 from ..web.paging import MAX_LIMIT, PageQuery
-from . import charts, formats, local_times, mailing_form, sending_question
+from . import charts, filter_form, formats, local_times, mailing_form, sending_question
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, status_name
 
 pages = Pages()
+_MAILINGS = 20  # the newest, that a condition may ask about
 _TAGS = 20  # that are suggested
 _TEMPLATES = 100  # that can be chosen in the form; the others by their pages
 
@@ -40,11 +43,12 @@ class ListQuery(PageQuery):
 
 
 class NewQuery(BaseModel):
-    """The mailing that the new one is to be like, or the template that it is to have the text of."""
+    """The mailing that the new one is to be like, or go to those whom it `missed`; or the template of its text."""
 
     model_config = ConfigDict(extra="forbid")
 
     like: str = ""
+    missed: str = ""
     template: str = ""
 
 
@@ -78,6 +82,9 @@ def new_mailing(request: PageRequest, query: NewQuery) -> Page:
 
 def _new_form(request: PageRequest, query: NewQuery) -> Page:
     model = request.services.mailings.get(query.like) if query.like else None
+    if query.missed:
+        missed = request.services.mailings.get(query.missed)
+        model = replace(missed, segment=missed_by(missed.mailing_id))
     shown = mailing_form.shown(
         model, request.zone_name, request.now, request.services.mailings.on_unknown(), again=True
     )
@@ -139,12 +146,24 @@ def preview_mailing(request: PageRequest) -> Page:
     entered = mailing_form.read(request.form, request.zone_name)
     wrong = set(entered.wrong)
     try:
-        preview = request.services.previews.draft(entered.sound(request.now))
+        preview = _counted_on(request, entered.sound(request.now))
     except Invalid as error:  # the window is over, which needs the clock to see
         wrong |= {one.field for one in error.errors}
         entered = mailing_form.Entered(entered.values, (*entered.errors, *error.errors))
         preview = request.services.previews.draft(entered.sound(request.now))
-    return Page("mailings/preview.html", {"wrong": wrong, **previewed(request, preview)})
+    values = {"wrong": wrong, **previewed(request, preview), "count_on": None}
+    if preview.counting:
+        segment = entered.sound(request.now).segment
+        values["count_on"] = headcounts.written(preview.counting.headcount, segment)
+    return Page("mailings/preview.html", values)
+
+
+def _counted_on(request: PageRequest, fields: MailingFields) -> Preview:
+    """The preview of a draft, whose clients are counted on from where the page had come, if it is of this segment."""
+    so_far = None
+    with suppress(Malformed):
+        so_far = headcounts.read(request.form.text("counted"), fields.segment)
+    return request.services.previews.draft(fields, so_far)
 
 
 @pages.get("/admin/mailings/{mailing_id}/edit")
@@ -199,12 +218,25 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "allowed": mailing.state.fields if mailing else None,
         "choices": lambda text: local_times.choices(text, zone_name),
         "tags": request.services.clients.tags(_TAGS),
+        **_conditions(request),
         "max_rate": MAX_RATE,
         "max_text": MAX_TEXT_LENGTH,
         "max_languages": MOST_LANGUAGES,
         "test_key": secrets.token_urlsafe(16),
     }
     return Page("mailings/form.html", values)
+
+
+def _conditions(request: PageRequest) -> dict[str, Any]:
+    """What the rows of conditions offer."""
+    mailings, _after = request.services.mailings.list(None, "", _MAILINGS)
+    choices = filter_form.choices(request.services.clients.attribute_names(), mailings)
+    return {
+        "condition_choices": choices,
+        "condition_hows": filter_form.hows(),
+        "condition_rows": filter_form.rows_shown,
+        "known_conditions": {value for _title, options in choices for value, _text in options},
+    }
 
 
 def previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:

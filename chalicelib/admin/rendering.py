@@ -12,6 +12,7 @@ from .. import __version__
 from ..domain.reports import excerpt
 from ..domain.statuses import IN_TROUBLE, TERMINAL, MessageStatus
 from . import assets, formats, texts
+from .filter_form import in_words
 from .languages import LANGUAGES
 from .page_request import PageRequest
 from .texts import _
@@ -71,6 +72,7 @@ def environment() -> Environment:
     made.filters["span"] = span
     made.filters["pace"] = formats.pace
     made.filters["excerpt"] = excerpt
+    made.globals["conditions_of"] = in_words
     return made
 
 

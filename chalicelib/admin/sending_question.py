@@ -37,6 +37,9 @@ def question(request: PageRequest, fields: MailingFields, path: str, before: Mai
         return None
     preview = request.services.previews.draft(fields)
     matching, people = preview.matching.total(), preview.reached.total()
+    counting = preview.counting
+    if counting and not counting.is_over:
+        matching, people = counting.about(matching), counting.about(people)
     if at_once and not matching:
         return None  # it is refused, beside the field
     told = _told(request)
@@ -48,6 +51,7 @@ def question(request: PageRequest, fields: MailingFields, path: str, before: Mai
         "at_once": at_once,
         "everybody": everybody,
         "people": people,
+        "estimated": bool(counting and not counting.is_over),
         "preview": preview,
         "sms": sms_parts(fields.text),
         "kept": [(name, one) for name, given in request.form.values.items() if name not in _OWN for one in given],

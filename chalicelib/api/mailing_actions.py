@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import StrictBool
 
 from ..domain.errors import Conflict, NotFound
+from ..domain.faults import Fault
+from ..services.mailing_fields import MailingFields, missed_by
+from ..web.bodies import EndTime, StartTime
 from ..web.fields import Body, example
 from ..web.request import Request
-from .mailings import MailingView, view_of
-from .routing import Routes
+from .mailings import IDEMPOTENCY_KEY, MailingView, created, view_of
+from .routing import Created, Routes
 
 routes = Routes("mailing")
 _ERRORS = (NotFound, Conflict)
@@ -20,6 +25,36 @@ class RetryBody(Body):
     model_config = example({"unknown": False})
 
     unknown: StrictBool = False
+
+
+class MissedBody(Body):
+    """When a mailing to those who got nothing is sent: from `start_time`, right away if that has passed, to `end_time`.
+
+    With `unknown` it also goes to those whose messages have an unknown outcome; they may get both.
+    """
+
+    model_config = example({"start_time": "2099-03-02T09:00:00+03:00", "end_time": "2099-03-02T18:00:00+03:00"})
+
+    start_time: StartTime
+    end_time: EndTime
+    unknown: StrictBool = False
+
+
+@routes.route("POST", "/api/mailing/{mailing_id}/missed", reads=(IDEMPOTENCY_KEY,), errors=_ERRORS)
+def create_mailing_to_missed(request: Request, mailing_id: str, body: MissedBody) -> Created[MailingView]:
+    """Create a mailing like an ended one, to exactly those whom that did not reach: their messages failed, expired or
+    were cancelled. `Idempotency-Key` works as it does for other mailings.
+    """
+    ended = request.services.mailings.get(mailing_id)
+    if not ended.status.ended:
+        raise Conflict(Fault.MAILING_NOT_ENDED, status=ended.status)
+    fields = replace(
+        MailingFields.of(ended),
+        segment=missed_by(mailing_id, unknown=body.unknown),
+        start_at=body.start_time,
+        end_at=body.end_time,
+    )
+    return created(request, fields, f"{mailing_id} {body.model_dump_json()}")
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/launch", errors=_ERRORS)

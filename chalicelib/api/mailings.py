@@ -35,7 +35,7 @@ from .routing import Created, Header, Routes
 from .templates import template_of
 
 routes = Routes("mailing")
-_IDEMPOTENCY_KEY = Header(
+IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     "A key for this request. Repeating it within 24 hours creates no second mailing.",
     {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
@@ -225,19 +225,23 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
     return MailingView.of(services.mailings.with_counts(mailing))
 
 
-@routes.route("POST", "/api/mailing", reads=(_IDEMPOTENCY_KEY,))
+def created(request: Request, fields: MailingFields, asked: str) -> Created[MailingView]:
+    """A new mailing, or the one that was created with the same key for what is `asked`."""
+    username = request.principal.username
+    key = request.header("idempotency-key")
+    request_key = RequestKey.of(key, username, asked) if key is not None else None
+    mailing = request.services.mailings.create(fields, username, request_key)
+    return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
+
+
+@routes.route("POST", "/api/mailing", reads=(IDEMPOTENCY_KEY,))
 def create_mailing(request: Request, body: MailingBody) -> Created[MailingView]:
     """Create a mailing. It starts automatically at its `start_time`, or right away if that has passed.
 
     Send the header `Idempotency-Key` to be able to repeat the request safely for 24 hours: you get the same answer
     and only one mailing is created. The same key with another body is refused.
     """
-    username = request.principal.username
-    key = request.header("idempotency-key")
-    request_key = RequestKey.of(key, username, body.model_dump_json()) if key is not None else None
-    fields = body.fields(template_of(request.services, body.template))
-    mailing = request.services.mailings.create(fields, username, request_key)
-    return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
+    return created(request, body.fields(template_of(request.services, body.template)), body.model_dump_json())
 
 
 @routes.route("GET", "/api/mailing")

@@ -208,6 +208,7 @@ class Fault(Enum):
     MAILING_BEING_CHANGED = "somebody else is changing this mailing; try again"
     MAILING_CANNOT_BECOME = "this mailing is %(old)s and cannot become %(new)s"
     MAILING_NOT_DELETABLE = "this mailing is %(status)s; cancel it before you delete it"
+    MAILING_NOT_ENDED = "this mailing is %(status)s; only of an ended mailing it is known whom it did not reach"
     MAILING_NOT_LAUNCHABLE = "this mailing is %(status)s; only a scheduled mailing can be started"
     MAILING_NOT_RESUMABLE = "this mailing is %(status)s; only a paused mailing can be resumed"
     MAILING_NOT_RETRIABLE = "this mailing is %(status)s; only a finished mailing can be retried"

@@ -13,6 +13,7 @@ from ..domain.mailings import Late, Mailing, Missing, OnUnknown, Segment, check_
 from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.text_templates import TemplateLink
 
+MISSED = (MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELLED)
 _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}
 
 
@@ -34,6 +35,11 @@ class MailingFields:
     gateway: str = ""
     template: TemplateLink | None = None
     keep_values: bool = True
+
+    @classmethod
+    def of(cls, mailing: Mailing) -> MailingFields:
+        """The fields that a mailing has."""
+        return cls(**{one.name: getattr(mailing, one.name) for one in dataclass_fields(cls)})
 
     def over(self, mailing: Mailing) -> Mailing:
         """The mailing with these fields. It is no more from its template if its text is another."""
@@ -80,6 +86,16 @@ class MailingFields:
             template=self.template,
             keep_values=self.keep_values,
         )
+
+
+def missed_by(mailing_id: str, *, unknown: bool = False) -> Segment:
+    """Those whom a mailing did not reach for certain: their messages failed, expired or were cancelled.
+
+    With `unknown` also those of whom nobody knows.
+    """
+    statuses = [str(one) for one in MISSED]
+    node = {"mailing": mailing_id, "status": [*statuses, *([str(MessageStatus.UNKNOWN)] if unknown else [])]}
+    return Segment.checked((), (), node)
 
 
 def check_fields(fields: MailingFields, now: datetime) -> None:

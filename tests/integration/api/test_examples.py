@@ -31,9 +31,12 @@ NEEDS_NO_BODY = [
 
 @pytest.fixture
 def reporting(tmp_path: Path) -> Iterator[Campaign]:
-    """A service that can send reports, too."""
-    with new_campaign(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri()) as made:
+    """A service that can send reports, too, and keeps messages for ever: the examples are of a year far ahead."""
+    with new_campaign(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri(), retain_days=0) as made:
         yield made
+
+
+OF_ENDED = ("retry_mailing", "create_mailing_to_missed")
 
 
 def send(campaign: Campaign, operation: str, **options: Any) -> Any:
@@ -41,7 +44,7 @@ def send(campaign: Campaign, operation: str, **options: Any) -> Any:
     (client_id,) = campaign.add_clients(1)
     user = UserBodyFactory()
     assert campaign.api.post("/api/users/", user).status == 201
-    ordered = campaign.give_up(1) if operation == "retry_mailing" else campaign.order(starts_in=timedelta(days=1))
+    ordered = campaign.give_up(1) if operation in OF_ENDED else campaign.order(starts_in=timedelta(days=1))
     template = campaign.api.post("/api/templates/", {"name": "Kept", "text": "Hello"}).json["id"]
     known = {
         "client_id": client_id,
