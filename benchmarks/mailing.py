@@ -98,7 +98,7 @@ def new_clients(count: int, now: datetime, operators: int = 1) -> Iterator[Clien
     """So many clients with the tag, by turns of so many operators."""
     for number in range(count):
         phone = f"+79{number % operators:02d}{number:07d}"
-        yield new_client_with_id(ClientFields(phone, tag=TAG), now)
+        yield new_client_with_id(ClientFields(phone, tags=(TAG,)), now)
 
 
 def _functions() -> dict[str, Function]:

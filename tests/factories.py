@@ -73,10 +73,13 @@ class ClientFactory(factory.Factory[Client]):
     class Meta:
         model = Client
 
+    class Params:
+        tag = "vip"
+
     phone_number = factory.Sequence(lambda number: f"+79{10 + number % 90:02d}{number:07d}")
     client_id = factory.LazyAttribute(lambda made: client_id_for(made.phone_number))
     operator = factory.LazyAttribute(lambda made: operator_of(made.phone_number))
-    tag = "vip"
+    tags = factory.LazyAttribute(lambda made: (made.tag,) if made.tag else ())
     timezone = FuzzyChoice(["UTC", "Europe/Moscow", "Asia/Vladivostok", "America/New_York"])
     opted_out = False
     created_at = START

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -12,12 +12,10 @@ from pydantic import Field, StrictStr
 
 from ..domain.attributes import PREFIX, Value, value_of, word_of
 from ..domain.clients import (
-    MAX_TAG_LENGTH,
     OPTIONAL_FIELDS,
     Client,
     ClientFields,
     check_operator,
-    check_tag,
     operator_of,
     zone,
 )
@@ -25,6 +23,7 @@ from ..domain.errors import FieldError, Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, Segment
 from ..domain.messages import Message
+from ..domain.tags import MAX_TAG_LENGTH, cell_of, check_tag, tags_of
 from ..web.clients import ClientBody
 from ..web.exports import ClientExportQuery, clients_csv
 from ..web.paging import PageQuery
@@ -138,7 +137,8 @@ def find_client(request: PageRequest) -> Redirect:
 @pages.get("/admin/clients/new")
 def new_client(request: PageRequest) -> Page:
     """Ask for a new client."""
-    return Page("clients/edit.html", {"client": None, "zone": request.zone_name, "operator": "", "attributes": ""})
+    values = {"client": None, "zone": request.zone_name, "operator": "", "tags": "", "attributes": ""}
+    return Page("clients/edit.html", values)
 
 
 @pages.post("/admin/clients/new", shows=new_client)
@@ -182,7 +182,14 @@ def edit_client(request: PageRequest, client_id: str) -> Page:
     # An operator that came from the number goes with it, when the number changes.
     operator = "" if client.operator == operator_of(client.phone_number) else client.operator
     attributes = "\n".join(f"{name}: {word_of(value)}" for name, value in client.attributes.items())
-    values = {"client": client, "zone": client.timezone, "operator": operator, "attributes": attributes}
+    tags = cell_of(client.tags, ", ")
+    values = {
+        "client": client,
+        "zone": client.timezone,
+        "operator": operator,
+        "tags": tags,
+        "attributes": attributes,
+    }
     return Page("clients/edit.html", values)
 
 
@@ -237,7 +244,7 @@ def _entered(form: Form) -> ClientFields:
     for one in fields(ClientFields):
         if one.name in OPTIONAL_FIELDS:
             values[one.name] = form.flag(one.name) if one.default is False else form.text(one.name) or one.default
-    values["attributes"] = _entered_attributes(form)
+    values |= {"tags": tags_of(form.text("tags")), "attributes": _entered_attributes(form)}
     return form.into(ClientBody, values).fields()
 
 
@@ -255,7 +262,7 @@ def _entered_attributes(form: Form) -> dict[str, Value]:
 
 @contextmanager
 def _of_the_form() -> Iterator[None]:
-    """Tell what is wrong with an attribute at the field that all of them have."""
+    """Tell what is wrong with a tag or an attribute at the field that all of them have."""
     try:
         yield
     except Invalid as error:
@@ -263,6 +270,8 @@ def _of_the_form() -> Iterator[None]:
 
 
 def _at_the_field(error: FieldError) -> FieldError:
+    if error.field.startswith("tags."):
+        return replace(error, field="tags")
     name = error.field.removeprefix(PREFIX)
     if name == error.field:
         return error

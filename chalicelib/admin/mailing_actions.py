@@ -22,11 +22,15 @@ ASKED = (Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CANCEL, Action.DELET
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """How many people an action concerns: `all` match or have a message, `sent` got it, `open` may still get it."""
+    """How many people an action concerns: `all` match or have a message, `sent` got it, `open` may still get it.
+
+    If they are not `exact` they are at most so many.
+    """
 
     all: int
     sent: int
     open: int
+    exact: bool = True
 
 
 def actions_of(mailing: Mailing) -> list[str]:
@@ -47,10 +51,10 @@ def _question(action: str) -> Callable[[PageRequest, str], Page]:
 def _people(request: PageRequest, state: MailingState, action: str) -> People:
     if action == "launch":
         preview = request.services.previews.ordered(state.mailing)
-        return People(preview.matching.total(), 0, preview.reached.total())
+        return People(preview.matching.total(), 0, preview.reached.total(), preview.exact)
     if state.mailing.launched_at is None:
-        count = request.services.clients.count(state.mailing.segment)
-        return People(count, 0, count)
+        total = request.services.clients.total(state.mailing.segment)
+        return People(total.count, 0, total.count, total.exact)
     counts = state.statistics.counts()
     return People(counts["total"], counts["sent"], counts["queued"] + counts["waiting"])
 

@@ -179,6 +179,7 @@ def field_name(name: str) -> str:
         "phone_number": _("Phone number"),
         "operator": _("Operator"),
         "tag": _("Tag"),
+        "tags": _("Tags"),
         "timezone": _("Time zone"),
         "attributes": _("Attributes"),
         "external_id": _("External ID"),

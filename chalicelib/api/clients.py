@@ -13,9 +13,14 @@ routes = Routes("clients")
 
 
 class ClientPage(View):
-    """A page of clients; `next` is the cursor of the next page."""
+    """A page of clients; `next` is the cursor of the next page.
+
+    If `total_is_exact` is false, `total` is the most that there may be: of several tags, who has more than one of them
+    is counted with each. They are in the rows once all the same.
+    """
 
     total: int
+    total_is_exact: bool
     rows: list[ClientView]
     next: str | None
 
@@ -56,11 +61,13 @@ def list_clients(request: Request, query: ClientListQuery) -> ClientPage:
     segment = query.segment()
     if query.external_id is not None:
         found = request.services.clients.find_external(query.external_id)
-        rows = [ClientView.of(found)] if found and segment.matches(found.tag, found.operator) else []
-        return ClientPage(total=len(rows), rows=rows, next=None)
+        rows = [ClientView.of(found)] if found and segment.matches(found) else []
+        return ClientPage(total=len(rows), total_is_exact=True, rows=rows, next=None)
     clients, after = request.services.clients.list(segment, query.place(), query.limit)
+    total = request.services.clients.total(segment)
     return ClientPage(
-        total=request.services.clients.count(segment),
+        total=total.count,
+        total_is_exact=total.exact,
         rows=[ClientView.of(client) for client in clients],
         next=query.following(after),
     )

@@ -167,10 +167,14 @@ class PreviewView(View):
     With a filter some 5,000 clients are looked at, after those of the answers before: until `counting.next` is null all
     numbers are those so far. `counting` is null without a filter.
 
+    If `exact` is false, the numbers of clients are at most so many: of several tags, who has more than one of them is
+    counted with each, though they get one message. Up to 1,000 clients are always counted exactly.
+
     `sample` is null if everybody gets the same text; otherwise `text` is the text before values are put in, and
     `sms_parts` an estimate.
     """
 
+    exact: bool
     matching: int
     recipients: int
     left_out: list[LeftOutView]
@@ -189,6 +193,7 @@ class PreviewView(View):
         operators, operators_reached = _sums(preview.matching, 1), _sums(preview.reached, 1)
         recipients = preview.reached.total()
         return cls(
+            exact=preview.exact,
             matching=preview.matching.total(),
             recipients=recipients,
             left_out=[

@@ -12,6 +12,7 @@ from .csv_rows import Row
 from .errors import FieldError
 from .faults import Fault
 from .import_columns import SHARED
+from .tags import cell_of
 
 _MAX_TOLD = 80  # characters of a cell that is told
 _MAX_KEPT, _MOST_KEPT = 500, 500  # characters of a cell, and cells of a row, that are kept of a rejected row
@@ -111,7 +112,8 @@ def rejected_row(
     """A row that was good once, with what it gave: what else it had is not known any more."""
     cells = [""] * len(header)
     for place, field_name in enumerate(columns.get(name, "") for name in header):
-        if field_name in given or field_name == "phone_number" or (field_name == SHARED and client.external_id):
+        known = "tags" if field_name == "tag" else field_name
+        if known in given or field_name == "phone_number" or (field_name == SHARED and client.external_id):
             cells[place] = _cell(client, field_name)
             given -= {field_name}  # of two columns the first
     return RejectedRow(row, cells, [RowError.of(row, error, _cell(client, error.field))])
@@ -120,5 +122,7 @@ def rejected_row(
 def _cell(client: Client, field_name: str) -> str:
     if field_name.startswith(PREFIX):
         return word_of(client.attributes[field_name.removeprefix(PREFIX)])
+    if field_name == "tags":
+        return cell_of(client.tags)
     value = client.external_id if field_name == SHARED else getattr(client, field_name)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,8 +17,8 @@ from .client_ids import shard_of
 from .errors import FieldError, Invalid
 from .faults import Fault
 from .phone_numbers import normalize_phone
+from .tags import check_tags
 
-MAX_TAG_LENGTH = 64
 MAX_EXTERNAL_ID = 128  # characters
 SHARED_ID = "user_id"  # the attribute of clients whose external id another one has
 # After so many messages within so long that could not be delivered for good, a client is marked as unreachable.
@@ -26,8 +26,6 @@ LOST_AT_MOST = 3
 LOST_WITHIN = timedelta(days=90)
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
-# They make one sign of several: in Persian and Indian words, in emoji of families, and in flags of regions.
-_JOINERS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
 _OPERATOR = re.compile(r"[0-9]{3}")
 # Separates the parts of an index key; no tag can hold it, as control characters are refused.
 KEY_SEPARATOR = "\x1f"
@@ -42,12 +40,17 @@ class ClientFields:
 
     phone_number: str
     operator: str | None = None
-    tag: str = ""
+    tags: tuple[str, ...] = ()
     timezone: str = "UTC"
     opted_out: bool = False
     language: str = ""  # as BCP 47 has it in short, such as ru or pt-BR; "" if it is not known
     attributes: Mapping[str, Value] = NO_ATTRIBUTES
     external_id: str = ""  # in the system of whoever runs this; "" if it has none for them
+
+    @property
+    def tag(self) -> str:
+        """The first tag, "" if there is none."""
+        return self.tags[0] if self.tags else ""
 
 
 CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
@@ -175,26 +178,6 @@ def check_operator(code: str, field: str = "operator") -> str:
     return code
 
 
-def check_tag(tag: str, field: str = "tag") -> str:
-    """The tag as it is kept, so that what people type is what matches: in NFC, with plain spaces, none around it, and
-    without signs that cannot be seen. Raises Invalid if it is too long or holds control characters.
-    """
-    tag = unicodedata.normalize("NFC", "".join(map(_as_typed, tag))).strip()
-    if len(tag) > MAX_TAG_LENGTH:
-        raise Invalid.of(field, Fault.TOO_LONG, most=MAX_TAG_LENGTH)
-    if not all(one.isprintable() or one in _JOINERS for one in tag):
-        raise Invalid.of(field, Fault.CONTROL_CHARACTERS)
-    return tag
-
-
-def _as_typed(sign: str) -> str:
-    """A sign of a tag: a plain space for any other, "" for one that only a computer sees."""
-    if sign.isprintable() or sign in _JOINERS:
-        return sign
-    category = unicodedata.category(sign)
-    return " " if category == "Zs" else "" if category == "Cf" else sign
-
-
 @lru_cache(maxsize=1)
 def timezones() -> frozenset[str]:
     """The names of all IANA time zones."""
@@ -238,7 +221,7 @@ def zone(name: str) -> ZoneInfo:
 # The rule of each field that has one, which answers the value as it is kept.
 _RULES: Mapping[str, Callable[[Any], object]] = {
     "operator": check_operator,
-    "tag": check_tag,
+    "tags": check_tags,
     "timezone": check_timezone,
     "language": check_language,
     "attributes": attributes_of,

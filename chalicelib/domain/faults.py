@@ -96,6 +96,7 @@ class Fault(Enum):
     OPERATOR = "must be a 3-digit code, such as 916"
     TIME_ZONE = "must be an IANA time zone, such as Europe/Moscow"
     LANGUAGE = "must be the code of a language, such as ru or pt-BR"
+    TAG_NOT_AMONG_TAGS = "must be one of tags, if both are given"
     ATTRIBUTE_NAME = "must have a name of small letters, digits and _ that begins with a letter, such as first_name"
     ATTRIBUTE_VALUE = "must be a text, a number, true or false"
     ATTRIBUTE_NUMBER = "must be a number of at most 15 digits; give a longer one as a text"

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .attributes import check_name, check_value
-from .clients import check_language, check_operator, check_tag, check_timezone
+from .clients import check_language, check_operator, check_timezone
 from .errors import FieldError, Invalid
 from .faults import Fault
 from .filters import COMPARISONS, Filter, Node, is_today, order_of
 from .statuses import MessageStatus
+from .tags import check_tag
 
 FIELD = "clients.filter"
 MOST_LEVELS = 5

@@ -30,7 +30,7 @@ class Filtered(Protocol):
     @property
     def client_id(self) -> str: ...
     @property
-    def tag(self) -> str: ...
+    def tags(self) -> tuple[str, ...]: ...
     @property
     def operator(self) -> str: ...
     @property
@@ -119,7 +119,7 @@ def _test(node: Node) -> Test:
 
 
 def _tagged(values: Collection[str]) -> Test:
-    return lambda client, _: client.tag in values
+    return lambda client, _: any(tag in values for tag in client.tags or ("",))
 
 
 def _of_operator(values: Collection[str]) -> Test:

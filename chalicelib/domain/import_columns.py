@@ -44,6 +44,7 @@ NAMES: Mapping[str, Sequence[str]] = {
     "tag": ("tag", "тег", "метка"),
     # HubSpot calls it Record ID.
     "external_id": ("external id", "externalid", "record id", "внешний id", "внешний идентификатор"),
+    "tags": ("tags", "теги", "метки"),
     "language": ("language", "demographic locale", "context locale", "язык", "sprache", "idioma", "langue"),
     "timezone": (
         *("timezone", "time zone", "timezone id", "demographic timezone", "context timezone", "tz", "часовой пояс"),
@@ -197,7 +198,7 @@ def proposed(
         header.pop()
     fields, errors = _as_told(header, told, all_there)
     free = ["" if place in fields else _plain(name) for place, name in enumerate(header)]
-    ours = [name.replace("_", " ") for name in CLIENT_FIELDS]
+    ours = [name.replace("_", " ") for name in ("tag", *CLIENT_FIELDS)]
     errors += [
         FieldError("header", Fault.COLUMN_TWICE, {"name": name.replace(" ", "_")})
         for name in ours

@@ -19,6 +19,7 @@ from .import_columns import SHARED, Columns, columns_of
 from .json_rows import is_json_lines, json_rows
 from .listmonk_rows import unfolded
 from .phone_numbers import normalize_phone
+from .tags import check_tag, check_tags, led_by, tags_of
 from .zone_names import zone_named
 
 COLUMNS = CLIENT_FIELDS
@@ -26,7 +27,8 @@ MAX_ROWS = 200_000
 MOST_PARTS = 100
 MOST_ROWS_OF_A_FILE = 50_000_000
 _ID = "id:"
-_MAX_CELL = 200  # characters; no column has a longer value
+_MAX_CELL = 200  # characters; no other column than that of all tags has a longer value
+_MAX_TAGS = 20_000  # characters; a list as JSON may have each as its code
 
 
 class Mode(StrEnum):
@@ -140,10 +142,16 @@ def _read_row(
     if out:
         opted_out |= dict.fromkeys(_number(values, options.country))
     _check(values, columns, cells)
-    texts = {name: value for name, value in (*values.items(), ("external_id", shared)) if value}
-    given = frozenset((*texts, *(PREFIX + name for name in attributes))) | ({"opted_out"} if out is not None else set())
+    tags: tuple[str, ...] = ()
     try:
-        fields = ClientFields(**{"phone_number": "", **texts}, opted_out=bool(out), attributes=attributes)
+        tags = _tags(values.pop("tag", ""), values.pop("tags", ""))
+    except Invalid as error:
+        errors += error.errors
+    texts = {name: value for name, value in (*values.items(), ("external_id", shared)) if value}
+    given = frozenset((*texts, *(PREFIX + name for name in attributes)))
+    given |= {name for name, said in (("tags", tags), ("opted_out", out is not None)) if said}
+    try:
+        fields = ClientFields(**{"phone_number": "", **texts}, tags=tags, opted_out=bool(out), attributes=attributes)
         client = new_client(fields, now, options.country)
     except Invalid as error:
         raise Invalid(*error.errors, *errors) from error
@@ -192,6 +200,12 @@ def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
     found.reject_clients(errors)
 
 
+def _tags(first: str, all_of_them: str) -> tuple[str, ...]:
+    """The tags of a row, by the cells of the columns `tag` and `tags`. Raises Invalid with what is wrong of either."""
+    tag = check_tag(first)
+    return check_tags(led_by(tag, check_tags(tags_of(all_of_them)) if all_of_them else [tag]))
+
+
 def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:
     """Let every opt-out count that stands anywhere in the file."""
     opted_out = set(numbers)
@@ -222,5 +236,6 @@ def _check(values: Mapping[str, str], columns: Columns, cells: list[str]) -> Non
     if any(cell.strip() for cell in cells[len(columns.header) :]):
         raise Invalid.of("row", Fault.WRONG_NUMBER_OF_VALUES, given=len(cells), named=len(columns.header))
     for name, value in values.items():
-        if len(value) > _MAX_CELL:
-            raise Invalid.of(name, Fault.CELL_TOO_LONG, most=_MAX_CELL)
+        most = _MAX_TAGS if name == "tags" else _MAX_CELL
+        if len(value) > most:
+            raise Invalid.of(name, Fault.CELL_TOO_LONG, most=most)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from .clients import check_operator, check_tag
+from .clients import ClientFields, check_operator
 from .deadlines import APART, is_over
 from .errors import Conflict, FieldError, Invalid
 from .faults import Fault
@@ -15,6 +15,7 @@ from .filter_checks import checked_filter
 from .filters import Filter, Node
 from .local_window import LocalWindow
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
+from .tags import check_tag
 from .templates import OPENING, check_template
 from .text_templates import TemplateLink
 
@@ -101,9 +102,16 @@ class Segment:
         """Whether nobody is left out."""
         return self == Segment()
 
-    def matches(self, tag: str, operator: str) -> bool:
-        """Whether a client with that tag and operator belongs to it, if its filter says so too."""
-        return (not self.tags or tag in self.tags) and (not self.operators or operator in self.operators)
+    def first_tag_of(self, client: ClientFields) -> str | None:
+        """The first of its tags that a client has, "" of who has none; None if they have none of its tags."""
+        theirs = client.tags or ("",)
+        return next((tag for tag in self.tags if tag in theirs), None)
+
+    def matches(self, client: ClientFields) -> bool:
+        """Whether a client belongs to it by any of their tags and by operator, if its filter says so too."""
+        return (not self.tags or self.first_tag_of(client) is not None) and (
+            not self.operators or client.operator in self.operators
+        )
 
 
 @dataclass(frozen=True, slots=True)

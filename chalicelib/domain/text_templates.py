@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from .clients import MAX_TAG_LENGTH, check_tag
 from .errors import Invalid
 from .faults import Fault
+from .tags import MAX_TAG_LENGTH, check_tag
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH
 ID_BYTES = 10  # so that an id is longer than a client's, and shorter than a mailing's

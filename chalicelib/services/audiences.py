@@ -78,7 +78,7 @@ class Audiences:
         return not headcount.parts and not headcount.shard
 
     def count(self, segment: Segment, so_far: Headcount, now: datetime) -> Headcount:
-        """Go on counting a filtered segment, with some 5,000 clients more."""
+        """Go on counting a segment by looking at its clients, at some 5,000 more of them."""
         parts, looked_at, shard, cursor = Counter(so_far.parts), 0, so_far.shard, so_far.cursor
         while shard and looked_at < AT_ONCE:
             clients, cursor = self._clients.walk(segment, shard, cursor, _PAGE)

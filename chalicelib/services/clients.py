@@ -15,7 +15,7 @@ from ..domain.faults import Fault
 from ..domain.mailings import Segment
 from ..domain.phone_numbers import normalize_phone
 from ..storage.clients import ClientRepository
-from ..storage.segments import SegmentCount
+from ..storage.segments import Total
 
 # A shard, and within it the number of an index range and the last key that was read there.
 _STORED = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -118,12 +118,12 @@ class ClientService:
         """The names of all attributes that clients ever had, or the oldest of them, in a fixed order."""
         return self._clients.attribute_names.all()[:most]
 
-    def counts(self, segment: Segment) -> Sequence[SegmentCount]:
-        """How many clients a segment has, by tag, operator, time zone and opt-out. Reads no client."""
-        return list(self._clients.counts(segment))
+    def total(self, segment: Segment) -> Total:
+        """How many clients a segment has, opted-out ones included, and whether that is exact."""
+        return self._clients.total(segment)
 
     def count(self, segment: Segment) -> int:
-        """How many clients a segment has, opted-out ones included."""
+        """How many clients a segment has at most; see `total`."""
         return self._clients.count(segment)
 
     def tags(self, most: int) -> Sequence[tuple[str, int]]:

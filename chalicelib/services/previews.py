@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,13 +18,14 @@ from ..domain.phone_numbers import normalize_phone
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, sms_parts
 from ..storage.clients import ClientRepository
-from ..storage.segments import SegmentCount
+from ..storage.segments import SegmentCounts
 from ..wording import reason_text
 from .audiences import Audiences, Headcount
 from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
 
 SAMPLED = 100  # clients; as many as one call reads
+_FEW = 1_000  # clients; so many are looked at if the counters say only how many there are at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ class Counting:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The preview of a mailing. The counters have everyone who matches, and those of them who would get the message."""
+    """The preview of a mailing. The counters have everyone who matches, and those of them who would get the message.
+
+    If they are not `exact` they are at most so many: who has several of the segment's tags is counted with each.
+    """
 
     matching: Counter[tuple[str, str]]  # by time zone and operator
     reached: Counter[tuple[str, str]]
@@ -81,6 +85,7 @@ class Preview:
     text: str = ""
     sample: Sample | None = None
     counting: Counting | None = None
+    exact: bool = True
 
     @property
     def parts(self) -> int:
@@ -125,12 +130,13 @@ class PreviewService:
         reached: Counter[tuple[str, str]] = Counter()
         reasons: Counter[Reason] = Counter()
         known: dict[str, Reason | None] = {}
-        counting = None
-        parts: Iterable[SegmentCount] = self._clients.counts(mailing.segment)
+        counting, counts = None, self._clients.counts(mailing.segment)
         if mailing.segment.filter:
             counting = self._counted(mailing, so_far, now)
-            parts = counting.headcount.counts()
-        for part in parts:
+            counts = SegmentCounts(counting.headcount.counts())
+        elif not counts.exact and sum(part.count for part in counts.parts) <= _FEW:
+            counts = SegmentCounts(self._audiences.count(mailing.segment, Headcount(), now).counts())
+        for part in counts.parts:
             if part.timezone not in known:
                 known[part.timezone] = left_out(mailing.local_window, part.timezone, start, mailing.end_at)
             reason = known[part.timezone]
@@ -150,8 +156,8 @@ class PreviewService:
         rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
         sample = self._sample(mailing, now) if mailing.personal else None
-        sms, text = sms_parts(mailing.text), mailing.text
-        return Preview(matching, reached, reasons, sms, start, mailing.end_at, plan, text, sample, counting)
+        sms, text, end = sms_parts(mailing.text), mailing.text, mailing.end_at
+        return Preview(matching, reached, reasons, sms, start, end, plan, text, sample, counting, counts.exact)
 
     def _counted(self, mailing: Mailing, so_far: Headcount | None, now: datetime) -> Counting:
         headcount = self._audiences.count(mailing.segment, so_far or Headcount(), now)

@@ -1,4 +1,4 @@
-"""The log of changed clients: whose tag, operator, number or time zone changed in the last day, and in which order."""
+"""The log of changed clients: whose tags, operator, number or time zone changed in the last day, and in which order."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ class ClientChanges:
 
 def is_logged(old: Client, new: Client) -> bool:
     """Whether a change is noted: what indexes, senders and local hours do not depend on is not."""
-    before = (old.tag, old.operator, old.phone_number, old.timezone)
-    return before != (new.tag, new.operator, new.phone_number, new.timezone)
+    before = (old.tags, old.operator, old.phone_number, old.timezone)
+    return before != (new.tags, new.operator, new.phone_number, new.timezone)
 
 
 def place_of(moment: datetime) -> str:

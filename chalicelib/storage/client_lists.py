@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..clock import Backoff
 from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR, Client
 from ..domain.mailings import Segment
-from .client_rows import client_of
-from .dynamodb import translated
+from .client_rows import client_of, is_client
+from .dynamodb import Item, read_items, translated
 from .models import Tables
+from .tag_items import Met, met
+
+LAST, NEXT = "\x7f", "0"  # after every character of an operator or id; before every character of an id
+FIRST = "\x01"  # before every key, none of which is empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,10 @@ class Range:
 
 
 def ranges_of(segment: Segment) -> list[Range]:
-    """The stretches that make up a segment. Each client of the segment is in exactly one of them."""
+    """The stretches that make up a segment, one for each of its tags if there are any.
+
+    A client is in those of all their tags, and otherwise in one.
+    """
     if segment.tags:
         if len(segment.operators) == 1:
             tail = segment.operators[0] + KEY_SEPARATOR
@@ -42,9 +51,10 @@ def ranges_of(segment: Segment) -> list[Range]:
 class ClientLists:
     """Pages of segments. What a page shows may lag behind the last change, mostly by less than a second."""
 
-    def __init__(self, tables: Tables, dynamodb: Any) -> None:
+    def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
         self._table = tables.clients.Meta.table_name
         self._dynamodb = dynamodb
+        self._backoff = backoff
 
     def page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of a shard of the segment after the cursor ("" at the start), and the next cursor.
@@ -57,38 +67,47 @@ class ClientLists:
         clients: list[Client] = []
         while position < len(ranges) and len(clients) < limit:
             part = ranges[position]
-            found, left = self._query(part, shard, last, limit - len(clients))
-            clients += (client for client in found if not part.operators or client.operator in part.operators)
+            low = last + NEXT if last else part.prefix or FIRST
+            found, left = self.between(segment, part.index, shard, low, part.prefix + LAST, limit - len(clients))
+            # Who has several of the tags is shown at the first of them.
+            here = segment.tags[position] if segment.tags else None
+            clients += (one.client for one in found if one.client and here in (None, segment.first_tag_of(one.client)))
             if left:
                 # Narrowed ranges may give few of what they read: give back what there is, the caller asks on.
                 return clients, f"{position}:{left}"
             position, last = position + 1, ""
         return clients, f"{position}:" if position < len(ranges) else ""
 
-    def _query(self, part: Range, shard: str, last: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` clients after the index key, and the last one's index key, "" at the end.
+    def between(
+        self, segment: Segment, index: str, shard: str, low: str, high: str, limit: int
+    ) -> tuple[list[Met], str]:
+        """Up to `limit` clients of an index whose keys lie between two, and the last one's key, "" at the end.
 
         Past PynamoDB, whose rows take five times as long to make: dispatch reads every client of every mailing here.
+        Who is met by a further tag is read from the table. Whoever is not of the segment comes without the client.
         """
-        sort_key = index_key(part.index)
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": part.index,
-            "KeyConditionExpression": "#shard = :shard",
-            "ExpressionAttributeNames": {"#shard": "shard"},
-            "ExpressionAttributeValues": {":shard": {"S": shard}},
-            "Limit": limit,
-        }
-        if part.prefix:
-            request["KeyConditionExpression"] += f" AND begins_with({sort_key}, :prefix)"
-            request["ExpressionAttributeValues"][":prefix"] = {"S": part.prefix}
-        if last:
-            client_id = last.rpartition(KEY_SEPARATOR)[2]
-            request["ExclusiveStartKey"] = {"shard": {"S": shard}, sort_key: {"S": last}, "client_id": {"S": client_id}}
         with translated("clients"):
-            answer = self._dynamodb.query(**request)
+            answer = self._dynamodb.query(
+                TableName=self._table,
+                IndexName=index,
+                KeyConditionExpression=f"#shard = :shard AND {index_key(index)} BETWEEN :low AND :high",
+                ExpressionAttributeNames={"#shard": "shard"},
+                ExpressionAttributeValues={":shard": {"S": shard}, ":low": {"S": low}, ":high": {"S": high}},
+                Limit=limit,
+            )
+        found = [met(item) for item in answer["Items"]]
+        further = self._read(one.client_id for one in found if one.client is None)
+        if further:
+            found = [one if one.client else one._replace(client=further.get(one.client_id)) for one in found]
         left = answer.get("LastEvaluatedKey")
-        return [client_of(item) for item in answer["Items"]], left[sort_key]["S"] if left else ""
+        return [
+            one if one.client and segment.matches(one.client) else one._replace(client=None) for one in found
+        ], left[index_key(index)]["S"] if left else ""
+
+    def _read(self, client_ids: Iterable[str]) -> dict[str, Client]:
+        keys: list[Item] = [{"client_id": {"S": client_id}} for client_id in dict.fromkeys(client_ids)]
+        items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=True) if keys else ()
+        return {item["client_id"]["S"]: client_of(item) for item in items if is_client(item)}
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""

@@ -1,8 +1,9 @@
 """How clients are laid out in their table: from items to what they say and back.
 
-Besides clients it holds items without any key of an index, so that no list, count or export has them: an alias, where
-somebody's number is looked for that they were not added with, or their external id (`external_ids`); what keeps the
-place of somebody who is gone (`client_numbers`); and the key that the ids are made with (`client_key`).
+Besides clients it holds an item for each further tag of a client, which only the index by tag has (`tag_items`). Others
+are without any key of an index, so that no list, count or export has them: an alias, where somebody's number is looked
+for that they were not added with, or their external id (`external_ids`); what keeps the place of somebody who is gone
+(`client_numbers`); and the key that the ids are made with (`client_key`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Contact, Lost
 from .dynamodb import Item
 from .models import ClientModel, from_ms, to_ms
 
-_LATER = ("language", "attributes", "external_id")  # which clients without them have not
+_LATER = ("tags", "language", "attributes", "external_id")  # which clients without them have not
 
 
 def is_client(item: Item) -> bool:
@@ -30,6 +31,8 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
         tag_key=KEY_SEPARATOR.join((client.tag, client.operator, client.client_id)),
         operator_key=KEY_SEPARATOR.join((client.operator, client.client_id)),
         **{name: getattr(client, name) for name in CLIENT_FIELDS if name not in _LATER},
+        tag=client.tag,
+        tags=tags_text(client) or None,
         language=client.language or None,
         attributes=client.attributes.text or None,
         external_id=client.external_id or None,
@@ -46,6 +49,10 @@ def client_of(item: Item) -> Client:
     given = {name: _value(item[name]) for name in CLIENT_FIELDS if name in item}
     if "attributes" in given:
         given["attributes"] = Attributes(given["attributes"])
+    if "tags" in given:
+        given["tags"] = tuple(given["tags"].split(KEY_SEPARATOR))
+    elif tag := item["tag"]["S"]:
+        given["tags"] = (tag,)
     return Client(
         **given,
         client_id=item["client_id"]["S"],
@@ -67,6 +74,11 @@ def contact_of(item: Item) -> Contact:
         item["language"]["S"] if "language" in item else "",
         Attributes(item["attributes"]["S"]) if "attributes" in item else NONE,
     )
+
+
+def tags_text(client: Client) -> str:
+    """All tags of a client as one text, "" if they have but one: that stands by itself."""
+    return KEY_SEPARATOR.join(client.tags) if len(client.tags) > 1 else ""
 
 
 def lost_text(client: Client) -> str:

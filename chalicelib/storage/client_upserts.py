@@ -16,6 +16,7 @@ from .client_numbers import ClientNumbers, Place
 from .dynamodb import TRIES
 from .external_ids import ExternalIds
 from .segments import Change, moves_of
+from .tag_items import changes_of
 
 # May add one action of its own to the transaction that makes these changes.
 Also = Callable[[TransactWrite, Sequence[Change]], None]
@@ -163,19 +164,23 @@ def _refused(row: Client, place: Place, names: frozenset[str]) -> _Step:
 def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
     """The changes in groups that fit a transaction each.
 
-    Every client is an action, every counter that moves, every external id that is given or freed, the note in the log,
-    and what somebody may add. No transaction has two actions for the same external id.
+    Every client is an action, every item of a further tag, every counter that moves, every external id that is given or
+    freed, the note in the log, and what somebody may add. No transaction has two actions for the same external id. A
+    change of twenty tags into twenty others fits by itself.
     """
     group: list[Change] = []
+    items = 0
     counters: set[str] = set()
     ids: set[str] = set()
     for change in changes:
         touched, touched_ids = moves_of([change], "").names(), external_ids.touched(*change)
-        actions = len(group) + 3 + len(counters | touched) + len(ids | touched_ids)
-        if actions > _ACTIONS or ids & touched_ids:
+        of_change = 1 + sum(map(len, changes_of(*change)))
+        actions = items + of_change + 2 + len(counters | touched) + len(ids | touched_ids)
+        if group and (actions > _ACTIONS or ids & touched_ids):
             yield group
-            group, counters, ids = [], set(), set()
+            group, items, counters, ids = [], 0, set(), set()
         group.append(change)
+        items += of_change
         counters |= touched
         ids |= touched_ids
     if group:

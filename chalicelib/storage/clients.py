@@ -21,13 +21,14 @@ from .client_changes import ClientChanges
 from .client_key import ClientKey
 from .client_lists import ClientLists
 from .client_numbers import ClientNumbers, Place
-from .client_rows import client_of, contact_of, is_client, lost_text, row_of
+from .client_rows import client_of, contact_of, is_client, lost_text, row_of, tags_text
 from .client_upserts import Also, ClientUpserts, Rows, Upserted
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
 from .external_ids import ExternalIds
 from .models import Tables
-from .segments import Change, SegmentCount, SegmentCounters, moves_of
+from .segments import Change, SegmentCounters, SegmentCounts, Total, moves_of
+from .tag_items import write as write_tags
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
 _CONTACT = ("client_id", "phone_number", "timezone", "opted_out", "unreachable")
@@ -45,8 +46,8 @@ class ClientRepository:
         self._table = tables.clients.Meta.table_name
         self._dynamodb = dynamodb
         self._segments = SegmentCounters(tables)
-        self._lists = ClientLists(tables, dynamodb)
-        self._walks = ClientWalks(tables, dynamodb, self._lists)
+        self._lists = ClientLists(tables, dynamodb, backoff)
+        self._walks = ClientWalks(self._lists)
         self._key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
         self._numbers = ClientNumbers(tables, dynamodb, backoff, self._key.ids)
         self._external_ids = ExternalIds(tables, dynamodb, backoff)
@@ -169,6 +170,7 @@ class ClientRepository:
                         transaction.save(row_of(self._model, new), condition=self._unchanged(old))
                     elif old:
                         self._remove(transaction, old)
+                    write_tags(transaction, self._model, old, new)
                     if new and alias:
                         leads: list[Any] = [self._model.alias_of.set(new.client_id), self._model.freed.remove()]
                         transaction.update(self._model(alias), actions=leads, condition=self._unchanged(None))
@@ -204,6 +206,7 @@ class ClientRepository:
             (self._model.updated_at == old.updated_at)
             & (self._model.phone_number == old.phone_number)
             & (self._model.tag == old.tag)
+            & (self._model.tags == tags_text(old) if tags_text(old) else self._model.tags.does_not_exist())
             & (self._model.operator == old.operator)
             & (self._model.timezone == old.timezone)
             & (self._model.opted_out == old.opted_out)
@@ -242,13 +245,17 @@ class ClientRepository:
 
     # -- many
 
-    def counts(self, segment: Segment) -> Iterator[SegmentCount]:
+    def counts(self, segment: Segment) -> SegmentCounts:
         """The counts that make up a segment, by tag, operator, time zone and opt-out. Reads no client."""
         return self._segments.counts(segment)
 
+    def total(self, segment: Segment) -> Total:
+        """How many clients a segment has, opted-out ones included, and whether that is exact. Reads no client."""
+        return self._segments.total(segment)
+
     def count(self, segment: Segment) -> int:
-        """How many clients a segment has, opted-out ones included. Reads no client."""
-        return self._segments.count(segment)
+        """How many clients a segment has at most; see `total`. It is 0 only if there is none."""
+        return self._segments.total(segment).count
 
     def tags(self, most: int) -> Sequence[tuple[str, int]]:
         """Up to `most` tags with how many clients they have, the largest first. Reads no client."""

@@ -16,7 +16,7 @@ from ..domain.clients import CLIENT_FIELDS, Client, ClientFields, kept_client
 from ..domain.faults import Fault
 
 T = TypeVar("T")
-_ATTRIBUTES = CLIENT_FIELDS.index("attributes")
+_TAGS, _ATTRIBUTES = CLIENT_FIELDS.index("tags"), CLIENT_FIELDS.index("attributes")
 _EXTERNAL_ID = CLIENT_FIELDS.index("external_id")
 
 
@@ -57,6 +57,8 @@ def client_cells(client: Client, file: ClientFile) -> list[Any]:
     """The client's fields in their order, None for those that the file says nothing of."""
     names = file.given.get(client.phone_number, frozenset(CLIENT_FIELDS))
     cells = [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
+    if "tags" in names and len(client.tags) < 2:
+        cells[_TAGS] = client.tag  # as versions write it that know of one tag only
     if "attributes" in names:
         cells[_ATTRIBUTES] = client.attributes.text
     elif client.attributes:
@@ -88,11 +90,16 @@ def client_of_cells(cells: list[Any], now: datetime) -> Client:
     """The client of such fields, with the defaults of those that are None."""
     # An older version may have written fewer cells.
     given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
+    tags = given.pop("tags", ())
     text = given.pop("attributes", "")
     if "external_id" in given:
         given["external_id"] = given["external_id"][0] if given["external_id"] else ""
     attributes = Attributes(text[0] if isinstance(text, list) else text)
-    return kept_client(ClientFields(**given, attributes=attributes), now)
+    return kept_client(ClientFields(**given, tags=_tags(tags), attributes=attributes), now)
+
+
+def _tags(cell: str | list[str]) -> tuple[str, ...]:
+    return tuple(cell) if not isinstance(cell, str) else (cell,) if cell else ()
 
 
 def error_cells(error: RowError) -> list[Any]:

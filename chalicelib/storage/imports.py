@@ -84,7 +84,7 @@ class ImportRepository:
     ) -> Import:
         """Keep what a file holds; the progress comes last, so that half an import is none."""
         # Clients of one segment side by side move its counters together.
-        clients = sorted(file.clients, key=lambda one: (one.tag, one.operator, one.timezone, one.opted_out))
+        clients = sorted(file.clients, key=lambda one: (one.tags, one.operator, one.timezone, one.opted_out))
         cells = (client_cells(client, file) for client in clients)
         chunks = list(parts_by_size(cells, CHUNK, _CHUNK_BYTES))
         opt_outs = [[opt_out_cells(number) for number in some] for some in parts_of(file.opt_outs, CHUNK)]

@@ -108,7 +108,8 @@ class ClientModel(Row):
     operator_key = UnicodeAttribute()
     phone_number = UnicodeAttribute()
     operator = UnicodeAttribute()
-    tag = UnicodeAttribute()
+    tag = UnicodeAttribute()  # the first
+    tags = UnicodeAttribute(null=True)  # all, if there are several
     timezone = UnicodeAttribute()
     opted_out = BooleanAttribute()
     language = UnicodeAttribute(null=True)

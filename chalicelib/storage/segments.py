@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pynamodb.transactions import TransactWrite
@@ -16,6 +16,7 @@ from .dynamodb import translated
 from .models import Tables
 
 _LOOK = 5000  # counters of tags; each tag has a few
+_FURTHER = "+"  # in the names of counters of clients who have the tag, but not as their first
 _REACHED, _OPTED_OUT, _UNREACHABLE = "012"  # of how a counter names whether clients get mailings
 Change = tuple[Client | None, Client | None]  # a client before and after
 
@@ -33,10 +34,30 @@ class SegmentCount:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentCounts:
+    """The counts of a segment. If they are not `exact` they are at most so many: who has several of its tags is counted
+    with each.
+    """
+
+    parts: Sequence[SegmentCount]
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many clients a segment has; at most so many if that is not `exact`, as in SegmentCounts."""
+
+    count: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Moves:
     """By how much changes of clients move the counters: of segments in all detail, and of what lists are narrowed by.
 
-    The latter are there so that the total of a list costs the same however many clients and segments there are.
+    The latter are there so that the total of a list costs the same however many clients and segments there are. In the
+    details each client is once, with their first tag. A further tag has but one counter: its name begins as that of the
+    tag's total and goes on with the details, so that one read has the total of a tag.
     """
 
     details: Counter[str]
@@ -57,6 +78,8 @@ def moves_of(changes: Iterable[Change], nonce: str) -> Moves:
                 moves.details[KEY_SEPARATOR.join(parts)] += change
                 for name in (_total_of("all"), _total_of("tag", client.tag), _total_of("operator", client.operator)):
                     moves.totals[name + nonce] += change
+                for tag in client.tags[1:]:
+                    moves.totals[_further(tag) + KEY_SEPARATOR.join(parts[1:])] += change
     return moves
 
 
@@ -72,25 +95,39 @@ class SegmentCounters:
         self._details.move(transaction, moves.details)
         self._totals.move(transaction, moves.totals)
 
-    def counts(self, segment: Segment) -> Iterator[SegmentCount]:
+    def counts(self, segment: Segment) -> SegmentCounts:
         """The counts that make up a segment, by tag, operator, time zone and opt-out."""
-        sums: Counter[str] = Counter()
+        sums: Counter[tuple[str, ...]] = Counter()
+        further: Counter[tuple[str, ...]] = Counter()
         with translated("clients"):
             for prefix in _prefixes(segment):
                 for name, count in self._details.read(prefix):
-                    sums[name.rpartition(KEY_SEPARATOR)[0]] += count
-        for name, count in sums.items():
-            tag, operator, timezone, standing = name.split(KEY_SEPARATOR)
-            if count and (not segment.operators or operator in segment.operators):
-                yield SegmentCount(tag, operator, timezone, standing == _OPTED_OUT, standing == _UNREACHABLE, count)
+                    sums[tuple(name.split(KEY_SEPARATOR)[:4])] += count
+            for tag in segment.tags:
+                for name, count in self._totals.read(_further(tag)):
+                    further[tag, *name.split(KEY_SEPARATOR)[3:6]] += count
+        of_first, of_further = (
+            [
+                SegmentCount(tag, operator, timezone, standing == _OPTED_OUT, standing == _UNREACHABLE, count)
+                for (tag, operator, timezone, standing), count in counted.items()
+                if count and (not segment.operators or operator in segment.operators)
+            ]
+            for counted in (sums, further)
+        )
+        return SegmentCounts(of_first + of_further, exact=len(segment.tags) < 2 or not of_further)
 
-    def count(self, segment: Segment) -> int:
+    def total(self, segment: Segment) -> Total:
         """How many clients a segment has, opted-out ones included."""
         if segment.tags and segment.operators:
-            return sum(part.count for part in self.counts(segment))
+            counts = self.counts(segment)
+            return Total(sum(part.count for part in counts.parts), counts.exact)
         names = [_total_of("tag", tag) for tag in segment.tags] or [_total_of("operator", o) for o in segment.operators]
+        sums: Counter[bool] = Counter()  # by whether it is of further tags
         with translated("clients"):
-            return sum(count for name in names or [_total_of("all")] for _, count in self._totals.read(name))
+            for name in names or [_total_of("all")]:
+                for counter, count in self._totals.read(name):
+                    sums[counter.startswith(_FURTHER, len(name))] += count
+        return Total(sums.total(), exact=len(segment.tags) < 2 or not sums[True])
 
     def tags(self, most: int) -> list[tuple[str, int]]:
         """Up to `most` tags with their clients, the largest first, among as many as one look can bear."""
@@ -112,6 +149,10 @@ def _prefixes(segment: Segment) -> list[str]:
 
 def _standing(client: Client) -> str:
     return _OPTED_OUT if client.opted_out else _UNREACHABLE if client.unreachable else _REACHED
+
+
+def _further(tag: str) -> str:
+    return _total_of("tag", tag) + _FURTHER + KEY_SEPARATOR
 
 
 def _total_of(kind: str, value: str = "") -> str:

@@ -11,18 +11,17 @@ from ..domain.attributes import MAX_NAME, MOST_ATTRIBUTES, MOST_BYTES, Value, ch
 from ..domain.clients import (
     CLIENT_FIELDS,
     MAX_EXTERNAL_ID,
-    MAX_TAG_LENGTH,
     Client,
     ClientFields,
     check_external_id,
     check_language,
-    check_tag,
     check_timezone,
     operator_of,
 )
 from ..domain.errors import Invalid
 from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
 from ..domain.phone_numbers import MAX_LENGTH, check_shape, normalize_phone
+from ..domain.tags import MAX_TAG_LENGTH, MOST_TAGS, check_tag, led_by
 from .fields import Body, MomentOut, OperatorCode, View, by_rule, example, refused
 from .paging import PageQuery
 
@@ -32,6 +31,7 @@ InternationalNumber = Annotated[
     StrictStr, by_rule(normalize_phone), Field(max_length=MAX_LENGTH, examples=["+79161234567"])
 ]
 _LANGUAGE = "The language that the client reads, as BCP 47 has it in short (`ru`, `pt-BR`); empty if it is not known."
+_TAGS = "Up to 20 tags, each once, together at most 1,024 bytes in UTF-8."
 _ATTRIBUTES = (
     "What else is known of the client: up to 30 texts, numbers, yes or no (`true`, `false`) and dates (`2026-03-02`) "
     "by name, together at most 1,024 bytes as JSON in UTF-8. Names are of small letters, digits and underscores."
@@ -80,14 +80,15 @@ AttributeChange = Annotated[
 
 class ClientBody(Body):
     """A client. `operator` is 3 digits, as a string or a number. If it is absent or null, it is taken from a +7
-    number.
+    number. `tag` is short for `tags` with one; if both are given, `tags` must contain `tag`, which becomes the first.
     """
 
-    model_config = example({"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow"})
+    model_config = example({"phone_number": "+79161234567", "tags": ["vip", "news"], "timezone": "Europe/Moscow"})
 
     phone_number: PhoneNumber
     operator: OperatorCode | None = None
     tag: Tag = ""
+    tags: list[Tag] = Field(default=[], description=_TAGS, max_length=MOST_TAGS)
     timezone: TimeZone = "UTC"
     opted_out: StrictBool = False
     language: Language = Field(default="", description=_LANGUAGE)
@@ -97,7 +98,13 @@ class ClientBody(Body):
     external_id: ExternalId = Field(default="", description=_EXTERNAL_ID)
 
     def fields(self) -> ClientFields:
-        return ClientFields(**self.model_dump())
+        """The fields. Raises Invalid if `tag` is not among `tags`."""
+        return ClientFields(**{**self.model_dump(exclude={"tag"}), "tags": self.all_tags})
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags that `tag` and `tags` say together. Raises Invalid as `fields` does."""
+        return led_by(self.tag, self.tags if "tags" in self.model_fields_set else [self.tag])
 
 
 class ClientPatch(ClientBody):
@@ -119,11 +126,14 @@ class ClientPatch(ClientBody):
             current = replace(current, operator=None)
         changed = {**client.attributes, **self.attributes}
         attributes = {name: value for name, value in changed.items() if value is not None}
-        return replace(current, **{**self.model_dump(exclude_unset=True), "attributes": attributes})
+        tags = self.all_tags if self.model_fields_set & {"tag", "tags"} else client.tags
+        said = self.model_dump(exclude_unset=True, exclude={"tag"})
+        return replace(current, **{**said, "tags": tags, "attributes": attributes})
 
 
 class ClientView(View):
-    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown.
+    """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown. `tag` is the first of
+    `tags`, empty if there is none.
 
     `unreachable` clients get no mailings, unless these say otherwise: three messages to their number were lost for good
     within 90 days.
@@ -133,6 +143,7 @@ class ClientView(View):
     phone_number: str
     operator: str | None
     tag: str
+    tags: list[str]
     timezone: str
     opted_out: bool
     language: str
@@ -147,6 +158,7 @@ class ClientView(View):
         said = {name: getattr(client, name) for name in CLIENT_FIELDS}
         return cls(
             id=client.client_id,
+            tag=client.tag,
             **{**said, "operator": client.operator or None, "attributes": dict(client.attributes)},
             unreachable=client.unreachable,
             created_at=client.created_at,
@@ -155,7 +167,7 @@ class ClientView(View):
 
 
 class ClientQuery(PageQuery):
-    """`tag` and `operator` may be given several times: any of them."""
+    """`tag` and `operator` may be given several times: any of them. A client is found by any of their tags."""
 
     tag: list[Tag] = Field(default=[], max_length=MAX_SEGMENT_VALUES)
     operator: list[OperatorCode] = Field(default=[], max_length=MAX_SEGMENT_VALUES)

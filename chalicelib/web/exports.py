@@ -18,6 +18,7 @@ from ..domain.deliveries import word_of
 from ..domain.import_columns import REJECTED_COLUMNS
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
+from ..domain.tags import cell_of as cell_of_tags
 from ..wording import reason_text
 from .clients import ClientQuery
 from .fields import query_integer
@@ -27,8 +28,10 @@ from .request import Request, Text
 
 # Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
 MAX_ROWS = 5_000
-_MOST_CLIENTS = 3_000  # on a page: with all attributes a row may have 1,900 bytes
-_SAID = tuple(name for name in CLIENT_FIELDS if name != "attributes")
+_MOST_CLIENTS = 1_500  # on a page: with all tags and attributes a row may have 3,900 bytes
+_SAID = tuple(
+    name for one in CLIENT_FIELDS if one != "attributes" for name in (("tag", "tags") if one == "tags" else (one,))
+)
 _CLIENT_COLUMNS = ("id", *_SAID, "created_at", "updated_at")
 _MESSAGE_COLUMNS = (
     "id",
@@ -137,7 +140,7 @@ def _page(
 
 
 def _client_cells(client: Client, names: Sequence[str]) -> list[str]:
-    said = [_cell(name, getattr(client, name)) for name in _SAID]
+    said = [_cell(name, cell_of_tags(client.tags) if name == "tags" else getattr(client, name)) for name in _SAID]
     noted = [cell_of(client.attributes[name]) if name in client.attributes else "" for name in names]
     return [client.client_id, *said, _moment(client.created_at), _moment(client.updated_at), *noted]
 

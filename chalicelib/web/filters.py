@@ -15,9 +15,9 @@ from pydantic import (
 )
 
 from ..domain.attributes import MAX_NAME, MOST_BYTES
-from ..domain.clients import MAX_TAG_LENGTH
 from ..domain.filter_checks import MOST_DAYS
 from ..domain.filters import Filter
+from ..domain.tags import MAX_TAG_LENGTH
 from .fields import Body, OneOrMore, OperatorCode
 
 _TODAY = {

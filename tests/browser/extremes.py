@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.clients import MAX_TAG_LENGTH
 from chalicelib.domain.gateway_control import MAX_REASON
 from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH
 from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
+from chalicelib.domain.tags import MAX_TAG_LENGTH
 from chalicelib.domain.users import MAX_USERNAME_LENGTH
 from chalicelib.queues import Hint
 from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until

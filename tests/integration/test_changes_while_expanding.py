@@ -48,7 +48,7 @@ def order(world: World, wanted: Filter | None = None, **fields: object) -> Maili
 
 
 def tagged(world: World, client: Client, tag: str) -> None:
-    fields = ClientFields(client.phone_number, client.operator, tag, client.timezone, client.opted_out)
+    fields = ClientFields(client.phone_number, client.operator, (tag,), client.timezone, client.opted_out)
     world.services.clients.change(client.client_id, fields)
 
 
@@ -95,7 +95,7 @@ def test_who_is_moved_within_the_segment_has_one_row(world: World, old: str, new
         some = [waiting.pop() for _ in range(min(len(waiting), 3))] if seen > 2 else []
         if by == "import":
             now = world.clock.now()
-            world.services.clients._clients.upsert([replace(client, tag=new, updated_at=now) for client in some])
+            world.services.clients._clients.upsert([replace(client, tags=(new,), updated_at=now) for client in some])
         else:
             for client in some:
                 tagged(world, client, new)
@@ -116,7 +116,7 @@ def test_who_is_moved_and_not_left_by_the_filter_has_no_row(world: World) -> Non
     def move(seen: int) -> None:
         for _ in range(min(len(waiting), 4 if seen > 2 else 0)):
             client = waiting.pop()
-            world.services.clients.change(client.client_id, replace(client.fields, tag="a"))
+            world.services.clients.change(client.client_id, replace(client.fields, tags=("a",)))
 
     at_pages(world, move)
     mailing = order(world, checked_filter({"attribute": "wanted", "equal": True}))

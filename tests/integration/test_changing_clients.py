@@ -28,7 +28,7 @@ def world() -> Iterator[World]:
 def correct(world: World, client: Client, **fields: str) -> Client:
     """Correct some fields of a client."""
     present = world.services.clients.get(client.client_id)
-    old = ClientFields(present.phone_number, present.operator, present.tag, present.timezone, present.opted_out)
+    old = ClientFields(present.phone_number, present.operator, present.tags, present.timezone, present.opted_out)
     return world.services.clients.change(client.client_id, replace(old, **fields))
 
 

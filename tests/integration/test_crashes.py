@@ -55,7 +55,7 @@ class Points:
 def prepared(**points: object) -> Iterator[tuple[World, Points]]:
     """A world with a few clients, in which workers take turns in the same order every time."""
     with new_world(seed=1, max_attempts=3) as world:
-        clients = [new_client_with_id(ClientFields(phone, "916", "vip"), world.clock.now()) for phone in PHONES]
+        clients = [new_client_with_id(ClientFields(phone, "916", ("vip",)), world.clock.now()) for phone in PHONES]
         assert len({client.shard for client in clients}) == 3 == 2 + len({client.shard for client in clients[2:]})
         world.services.clients._clients.upsert(clients)
         world.scheduler.switching = 0.0

@@ -34,7 +34,9 @@ def world() -> Iterator[World]:
 def neighbours(world: World, count: int) -> list[Client]:
     """So many clients of one shard, whom one hint is for."""
     now = world.clock.now()
-    anybody = (new_client_with_id(ClientFields(f"+7916{number:07d}", tag="all"), now) for number in itertools.count())
+    anybody = (
+        new_client_with_id(ClientFields(f"+7916{number:07d}", tags=("all",)), now) for number in itertools.count()
+    )
     chosen = list(itertools.islice((client for client in anybody if client.shard == "07"), count))
     world.services.clients._clients.upsert(chosen)
     return chosen

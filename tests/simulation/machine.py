@@ -37,12 +37,13 @@ from tests.support.receipts import delivered, tell, undelivered
 from tests.support.world import World, new_world
 
 ZONES = ("UTC", "Europe/Moscow", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
-TAGS = ("vip", "new")
+TAGS = ("vip", "new", "old")
 OPERATORS = ("916", "903")
 SEGMENTS = {
     "vip": Segment(("vip",)),
     "new": Segment(("new",)),
     "both": Segment(("vip", "new")),
+    "two tags of an operator": Segment(("new", "vip"), ("903",)),
     "operator": Segment((), ("916",)),
     "tag of operators": Segment(("new",), ("916", "903")),
 }
@@ -108,7 +109,7 @@ class ServiceMachine(RuleBasedStateMachine):
         for number in range(count):
             zone, operator = self.rng.choice(ZONES), self.rng.choice(OPERATORS)
             pet = {"pet": f"{{{{cat}}}} {number}"} if number % 3 else {}
-            fields = ClientFields(f"+7916{number:07d}", operator, TAGS[number % 2], zone, attributes=pet)
+            fields = ClientFields(f"+7916{number:07d}", operator, self._some_tags(), zone, attributes=pet)
             client = self.world.services.clients.create(fields)
             self.witness.people.note(client.client_id, client, self.world.clock.now())
 
@@ -220,6 +221,9 @@ class ServiceMachine(RuleBasedStateMachine):
 
         self.world.scheduler.spawn(f"{PEOPLE} {how}", change)
 
+    def _some_tags(self) -> tuple[str, ...]:
+        return tuple(self.rng.sample(TAGS, self.rng.choice((1, 1, 2, 3))))
+
     def _some_people(self, many: int) -> list[Client]:
         everybody = self.witness.people.now()
         return self.rng.sample(everybody, min(many, len(everybody)))
@@ -228,7 +232,7 @@ class ServiceMachine(RuleBasedStateMachine):
         old = self.witness.people.latest(old.client_id)
         fields = old.fields
         changes: dict[str, dict[str, Any]] = {
-            "tag": {"tag": self.rng.choice(TAGS)},
+            "tag": {"tags": self._some_tags()},
             "operator": {"operator": self.rng.choice(OPERATORS)},
             "zone": {"timezone": self.rng.choice(ZONES)},
             "number": {"phone_number": f"+7926{next(self.numbers):07d}"},
@@ -240,7 +244,7 @@ class ServiceMachine(RuleBasedStateMachine):
             return
         self.changing.add(old.client_id)
         new = replace(fields, **changes[how])
-        self.witness.begin_change(old, replace(old, tag=new.tag, operator=new.operator))
+        self.witness.begin_change(old, replace(old, tags=new.tags, operator=new.operator))
         self.witness.end_change(self.world.services.clients.change(old.client_id, new))
         self.changing.remove(old.client_id)
 

@@ -46,6 +46,6 @@ class People:
 
 def matches(client: Client, segment: Segment) -> bool:
     """Whether a client is in a segment."""
-    return (not segment.tags or client.tag in segment.tags) and (
+    return (not segment.tags or any(tag in segment.tags for tag in client.tags)) and (
         not segment.operators or client.operator in segment.operators
     )

@@ -15,7 +15,9 @@ _ENDED = ("finished", "cancelled", "expired")
 def add_clients(run: Run, count: int, tag: str = "many", first: int = 0) -> None:
     """Put so many clients into the directory, whose numbers go on from the first; who is there gets the new tag."""
     now = datetime.now(UTC)
-    clients = [new_client(ClientFields(f"+7916{number:07d}", tag=tag), now) for number in range(first, first + count)]
+    clients = [
+        new_client(ClientFields(f"+7916{number:07d}", tags=(tag,)), now) for number in range(first, first + count)
+    ]
     with run.services() as services:
         services.clients._clients.upsert(clients)
 

@@ -64,14 +64,16 @@ class World:
         both: dict[str, Gateway] = {"": self.gateway, self.other.name: self.other}
         return both, GatewayRoutes.of([Route("", tuple((name, 1) for name in both))])
 
-    def add_clients(self, count: int, *, tag: str = "vip", operator: str = "916", **fields: Any) -> list[Client]:
-        """Put so many clients of a tag into the directory."""
+    def add_clients(
+        self, count: int, *, tag: str = "vip", further: tuple[str, ...] = (), operator: str = "916", **fields: Any
+    ) -> list[Client]:
+        """Put so many clients of a tag, who may have further ones, into the directory."""
         clients = [
             new_client_with_id(
                 ClientFields(
                     phone_number=f"+7{operator}{abs(hash_of(tag)) % 1000:03d}{number:04d}",
                     operator=operator,
-                    tag=tag,
+                    tags=(tag, *further) if tag else (),
                     **fields,
                 ),
                 self.clock.now(),

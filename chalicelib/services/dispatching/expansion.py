@@ -278,7 +278,7 @@ class Expander:
         changes, following = self._clients.changes.page(after or place_of(began - LAG), _CHANGES)
         changed = {one for change in changes for one in change.client_ids if shard_of(one) in shards}
         found = self._clients.get_many(changed).values() if changed else ()
-        clients = [client for client in found if mailing.segment.matches(client.tag, client.operator)]
+        clients = [client for client in found if mailing.segment.matches(client)]
         rows = new_rows(mailing, self._members(mailing, clients), now, direct=0)
         there = self._ledger.read([row.key for row in rows]) if rows else {}
         return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""

@@ -26,7 +26,7 @@ def add(api: Api, **fields: object) -> str:
 
 def entered(**fields: str) -> dict[str, str]:
     """What is entered into the form of a client."""
-    return {"phone_number": NUMBER, "operator": "", "tag": "vip", "timezone": "Europe/Moscow", **fields}
+    return {"phone_number": NUMBER, "operator": "", "tags": "vip", "timezone": "Europe/Moscow", **fields}
 
 
 def test_an_empty_directory_says_what_to_do_next(browser: Browser) -> None:
@@ -185,7 +185,7 @@ def test_what_is_wrong_with_attributes_is_told_at_their_field(browser: Browser, 
 
 def test_everything_that_is_wrong_is_told_beside_its_field(browser: Browser) -> None:
     """Expects one message at each field, and the input kept."""
-    wrong = {"phone_number": "12", "operator": "9", "tag": "x\x01", "timezone": "Mars/Olympus"}
+    wrong = {"phone_number": "12", "operator": "9", "tags": "vip, x\x01", "timezone": "Mars/Olympus"}
     page = browser.post("/admin/clients/new", entered(**wrong))
     assert page.status == 422
     for name in wrong:
@@ -207,7 +207,7 @@ def test_a_client_is_changed(browser: Browser, api: Api) -> None:
     """Expects the form with what is, and then what was entered."""
     add(api)
     assert 'value="Asia/Tokyo"' in browser.get(f"/admin/clients/{ID}/edit").text
-    page = browser.post(f"/admin/clients/{ID}/edit", entered(tag="gold", operator="999"))
+    page = browser.post(f"/admin/clients/{ID}/edit", entered(tags="gold", operator="999"))
     assert "Changes saved." in text_of(page)
     client = api.get(f"/api/clients/{ID}").json
     assert (client["tag"], client["operator"], client["opted_out"]) == ("gold", "999", False)

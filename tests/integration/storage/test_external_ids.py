@@ -69,7 +69,7 @@ def test_of_two_who_want_an_id_at_once_one_gets_it(faulty: Store) -> None:
             faulty.clients.create(first)
 
     faulty.aws.before = meddle
-    result = faulty.clients.upsert([second, replace(ClientFactory(), tag="other")])
+    result = faulty.clients.upsert([second, replace(ClientFactory(), tags=("other",))])
     assert (result, result.taken) == (Counter(created=1), [second.phone_number])
     with pytest.raises(Conflict) as caught:
         faulty.clients.create(third)

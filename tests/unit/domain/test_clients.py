@@ -15,7 +15,6 @@ from chalicelib.domain.clients import (
     KEY_SEPARATOR,
     ClientFields,
     check_operator,
-    check_tag,
     check_timezone,
     masked_phone,
     new_client,
@@ -23,6 +22,7 @@ from chalicelib.domain.clients import (
     zone,
 )
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.tags import check_tag
 from tests.factories import START, ClientFactory
 
 
@@ -184,7 +184,7 @@ def test_what_can_be_no_id_is_recognised(text: str) -> None:
 
 def test_a_new_client_has_checked_fields() -> None:
     """Its operator comes from the number unless it is given: numbers are ported."""
-    fields: dict[str, Any] = {"tag": " vip ", "timezone": "Europe/Moscow", "opted_out": True}
+    fields: dict[str, Any] = {"tags": (" vip ", "vip", ""), "timezone": "Europe/Moscow", "opted_out": True}
     made = new_client(ClientFields("8 916 123-45-67", **fields), START)
     expected = ClientFactory(
         phone_number="+79161234567", operator="916", tag="vip", timezone="Europe/Moscow", opted_out=True
@@ -198,9 +198,9 @@ def test_every_wrong_field_of_a_new_client_is_named() -> None:
     """In one answer, not one after the other."""
 
     def make() -> None:
-        new_client(ClientFields("", operator="9", tag="\n\x00", timezone=""), START)
+        new_client(ClientFields("", operator="9", tags=("\n\x00",), timezone=""), START)
 
-    assert refusal(make) == ["phone_number", "operator", "tag", "timezone"]
+    assert refusal(make) == ["phone_number", "operator", "tags", "timezone"]
 
 
 @pytest.mark.parametrize(("number", "masked"), [("+79161234567", "+7********67"), ("+1234567", "+1****67")])

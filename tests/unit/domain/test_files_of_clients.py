@@ -204,7 +204,8 @@ def test_exports_of_other_programs_are_read_by_their_headers() -> None:
     """And columns that no field is are left out, and named."""
     mailchimp = case("02_mailchimp.csv", "US")
     assert numbers(mailchimp) == ["+79160100003", "+12125550147"]
-    assert {"Email Address", "TAGS"} <= set(mailchimp.left_out)
+    assert [client.tags for client in mailchimp.clients] == [("VIP", "Blog"), ()]
+    assert {"Email Address", "NOTES"} <= set(mailchimp.left_out)
     onesignal = case("06_onesignal.csv")
     assert [client.opted_out for client in onesignal.clients] == [False, True]
     google = case("10_google_contacts.csv")

@@ -71,15 +71,15 @@ def not_of(nodes: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 TREES = LEAVES | inner(LEAVES | inner(LEAVES | not_of(LEAVES)))
 CLIENTS = st.builds(
-    lambda tag, operator, language, zone, age, day: replace(
+    lambda tags, operator, language, zone, age, day: replace(
         CLIENT,
-        tag=tag,
+        tags=tags,
         operator=operator,
         language=language,
         timezone=zone,
         attributes=attributes_of({name: one for name, one in (("age", age), ("day", day)) if one is not None}),
     ),
-    st.sampled_from(TAGS),
+    st.lists(st.sampled_from([one for one in TAGS if one]), unique=True).map(tuple),
     st.sampled_from(OPERATORS),
     st.sampled_from(["", "ru", "pt", "pt-BR"]),
     st.sampled_from(ZONES),
@@ -106,7 +106,9 @@ def naive(node: dict[str, Any], client: Client, facts: Facts) -> bool:
         return naive_attribute(node, client)
     ((kind, wanted),) = node.items()
     wanted = wanted if isinstance(wanted, list) else [wanted]
-    mine = {"tag": client.tag, "operator": client.operator, "language": client.language, "timezone": client.timezone}
+    if kind == "tag":
+        return not set(client.tags or [""]).isdisjoint(wanted)
+    mine = {"operator": client.operator, "language": client.language, "timezone": client.timezone}
     return mine[kind] in wanted or (kind == "language" and client.language == "pt-BR" and "pt" in wanted)
 
 

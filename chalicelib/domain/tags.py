@@ -1,0 +1,85 @@
+"""Tags: a person's own labels of clients, by which mailings choose whom they go to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import unicodedata
+from collections.abc import Sequence
+
+from .errors import Invalid
+from .faults import Fault
+
+MAX_TAG_LENGTH = 64  # characters
+MOST_TAGS = 20  # of a client
+MOST_BYTES = 1024  # of all tags of a client together, in UTF-8
+# They make one sign of several: in Persian and Indian words, in emoji of families, and in flags of regions.
+_JOINERS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
+_SEPARATORS = ";|,"  # in a cell, the first one that is in it
+
+
+def check_tag(tag: str, field: str = "tag") -> str:
+    """The tag as it is kept, so that what people type is what matches: in NFC, with plain spaces, none around it, and
+    without signs that cannot be seen. Raises Invalid if it is too long or holds control characters.
+    """
+    tag = unicodedata.normalize("NFC", "".join(map(_as_typed, tag))).strip()
+    if len(tag) > MAX_TAG_LENGTH:
+        raise Invalid.of(field, Fault.TOO_LONG, most=MAX_TAG_LENGTH)
+    if not all(one.isprintable() or one in _JOINERS for one in tag):
+        raise Invalid.of(field, Fault.CONTROL_CHARACTERS)
+    return tag
+
+
+def check_tags(tags: Sequence[str], field: str = "tags") -> tuple[str, ...]:
+    """The tags as they are kept, each once, in their order; empty ones are none. Raises Invalid as `check_tag` does, or
+    if there are too many.
+    """
+    kept = tuple(dict.fromkeys(tag for tag in (check_tag(one, field) for one in tags) if tag))
+    if len(kept) > MOST_TAGS:
+        raise Invalid.of(field, Fault.TOO_MANY_VALUES, most=MOST_TAGS)
+    if sum(len(tag.encode()) for tag in kept) > MOST_BYTES:
+        raise Invalid.of(field, Fault.ATTRIBUTES_TOO_LARGE, most=MOST_BYTES)
+    return kept
+
+
+def led_by(first: str, tags: Sequence[str], field: str = "tag") -> tuple[str, ...]:
+    """All tags of somebody of whom both the first and all are said. Raises Invalid if the first is not among all."""
+    if not first:
+        return tuple(tags)
+    if first not in tags:
+        raise Invalid.of(field, Fault.TAG_NOT_AMONG_TAGS)
+    return tuple(dict.fromkeys((first, *tags)))
+
+
+def tags_of(cell: str) -> list[str]:
+    """The tags in a cell or a field: a list as JSON, or separated by semicolons, else by bars, else by commas.
+
+    A tag may stand in quotation marks, as Mailchimp writes them.
+    """
+    if cell.startswith("["):
+        try:
+            listed = json.loads(cell)
+        except (ValueError, RecursionError):
+            listed = None
+        if isinstance(listed, list) and all(isinstance(one, str | int | float) for one in listed):
+            return [str(one) for one in listed]
+    separator = next((one for one in _SEPARATORS if one in cell and not cell.startswith('"')), ",")
+    try:
+        rows = list(csv.reader([cell], delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error:
+        rows = [cell.split(separator)]
+    return [tag.strip() for row in rows for tag in row if tag.strip()]
+
+
+def cell_of(tags: Sequence[str], between: str = "; ") -> str:
+    """Tags as one text that `tags_of` reads: separated, or a list as JSON if that could be misread."""
+    text = between.join(tags)
+    return text if tags_of(text) == list(tags) else json.dumps(list(tags), ensure_ascii=False)
+
+
+def _as_typed(sign: str) -> str:
+    """A sign of a tag: a plain space for any other, "" for one that only a computer sees."""
+    if sign.isprintable() or sign in _JOINERS:
+        return sign
+    category = unicodedata.category(sign)
+    return " " if category == "Zs" else "" if category == "Cf" else sign

@@ -1,0 +1,62 @@
+"""Further tags of clients: an item for each, in the index by tag only.
+
+A client's own item stands in that index by their first tag. These items say nothing but where else a client stands
+there; they are written and removed in the transaction that changes the client, and the index may lag behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pynamodb.transactions import TransactWrite
+
+from ..domain.clients import KEY_SEPARATOR, Client
+from .client_rows import client_of, is_client
+from .dynamodb import Item
+from .models import ClientModel
+
+_MARK = "#tag#"  # between a client's id and their tag
+
+
+class Met(NamedTuple):
+    """What an index shows of a client in one place. `client` is None of an item of a tag, until the client is read."""
+
+    client_id: str
+    operator: str
+    client: Client | None
+
+
+def met(item: Item) -> Met:
+    """What an item of an index shows."""
+    if is_client(item):
+        client = client_of(item)
+        return Met(client.client_id, client.operator, client)
+    _, operator, client_id = item["tag_key"]["S"].split(KEY_SEPARATOR)
+    return Met(client_id, operator, None)
+
+
+def changes_of(old: Client | None, new: Client | None) -> tuple[Sequence[str], Mapping[str, str]]:
+    """The keys of the items that go when a client changes, and of those that are written with their places."""
+    before, after = _items(old), _items(new)
+    gone = [key for key in before if key not in after]
+    return gone, {key: place for key, place in after.items() if before.get(key) != place}
+
+
+def write(transaction: TransactWrite, model: type[ClientModel], old: Client | None, new: Client | None) -> None:
+    """Let the transaction that changes a client change the items of their further tags; see `changes_of`."""
+    gone, written = changes_of(old, new)
+    for key in gone:
+        transaction.delete(model(key))
+    for key, place in written.items():
+        shard = new.shard if new else ""
+        transaction.update(model(key), actions=[model.shard.set(shard), model.tag_key.set(place)])
+
+
+def _items(client: Client | None) -> dict[str, str]:
+    if client is None:
+        return {}
+    return {
+        f"{client.client_id}{_MARK}{tag}": KEY_SEPARATOR.join((tag, client.operator, client.client_id))
+        for tag in client.tags[1:]
+    }
