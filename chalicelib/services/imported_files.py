@@ -65,6 +65,11 @@ class ImportedFile:
         return sum(part.rejected + part.rejected_later for part in self.parts)
 
     @property
+    def rejected_later(self) -> int:
+        """Rows among these that were rejected when they were to be written, after the file was checked."""
+        return sum(part.rejected_later for part in self.parts)
+
+    @property
     def other_channels(self) -> int:
         """Rows that are addresses of mail or push, and no numbers."""
         return sum(part.other_channels for part in self.parts)

@@ -79,6 +79,20 @@ def mapping(page: Reply) -> dict[str, tuple[str, str]]:
     return {name: (re.findall(chosen, options)[0], by_name) for name, by_name, options in selects}
 
 
+def test_who_takes_an_external_id_after_the_check_is_told_of(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the part that follows the import to say that the page has more rejected rows now, and lead to them."""
+    path = begun(on_call, "phone_number,external_id\n+79161234567,crm-1\n+79161234568,crm-2\n")
+    campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+79161234569", external_id="crm-2"))
+    start(on_call, path)
+    campaign.world.run_for(30)
+    part = on_call.get(f"{path}/progress")
+    assert "1 row was rejected after the check, because another client has its external ID now." in part.text
+    assert f'href="{path}"' in part.text
+    page = on_call.get(path)
+    assert "1 of 1 correct row imported." in text_of(page)
+    assert rows_of(page) == [["3", "external_id", "crm-2", "belongs to another client"]]
+
+
 def test_a_column_may_become_an_attribute(browser: Browser) -> None:
     """Expects every column to be offered as one, and one of an export of ours to be proposed as such."""
     page = look(browser, b"phone_number,First Name,attributes.age,1\n+79161234567,Anna,30,x\n").text
