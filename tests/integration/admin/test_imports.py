@@ -90,7 +90,7 @@ def test_who_takes_an_external_id_after_the_check_is_told_of(campaign: Campaign,
     assert f'href="{path}"' in part.text
     page = on_call.get(path)
     assert "1 of 1 correct row imported." in text_of(page)
-    assert rows_of(page) == [["3", "external_id", "crm-2", "belongs to another client"]]
+    assert rows_of(page)[1:] == [["3", "external_id", "crm-2", "belongs to another client"]]
 
 
 def test_a_column_may_become_an_attribute(browser: Browser) -> None:
