@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..domain.errors import Invalid, Malformed
 from ..domain.faults import Fault
-from .client_actions import Action, actions, carry_out, counted
+from ..domain.tags import check_tag
+from .client_actions import WITH_A_TAG, Action, actions, carry_out, counted
 from .clients import ClientsQuery, list_clients
 from .forms import Form
 from .page_request import PageRequest
@@ -15,6 +16,7 @@ from .texts import _
 
 pages = Pages()
 MOST = 100
+TAG = "chosen_tag"  # the field
 SHOWN = 10  # whose numbers stand in a question
 
 
@@ -22,8 +24,8 @@ SHOWN = 10  # whose numbers stand in a question
 def change_chosen(request: PageRequest, query: ClientsQuery) -> Page | Redirect:
     """Change the selected clients. What they would not easily undo is asked first."""
     client_ids = _chosen(request.form)
-    known = actions()
     name = request.form.text("action")
+    known = actions(_tag(request.form) if name in WITH_A_TAG else "")
     if name not in known:
         raise Malformed(Fault.FORM_UNREADABLE)
     action = known[name]
@@ -46,6 +48,14 @@ def _chosen(form: Form) -> list[str]:
     if len(client_ids) > MOST:
         raise Invalid.of("id", Fault.AS_TOLD, text=_("Select at most %(most)s clients.", most=MOST))
     return client_ids
+
+
+def _tag(form: Form) -> str:
+    """The tag that is added or removed. Raises Invalid if there is none, or it is no tag."""
+    tag = check_tag(form.text(TAG), TAG)
+    if not tag:
+        raise Invalid.of(TAG, Fault.REQUIRED)
+    return tag
 
 
 def _question(request: PageRequest, query: ClientsQuery, name: str, action: Action, client_ids: Sequence[str]) -> Page:

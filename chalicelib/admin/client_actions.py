@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..domain.clients import Client
+from ..domain.clients import Client, ClientFields
 from ..domain.errors import ServiceError, Unavailable
 from ..services.clients import ClientService
 from . import formats
 from .routing import told
 from .texts import _, ngettext
 
+WITH_A_TAG = ("add-tag", "remove-tag")
 _MOST_TOLD = 80  # characters of what is no id
 Text = Callable[[int], str]  # the form of a text for so many, with %(n)s in the place of the number
 
@@ -46,9 +47,21 @@ def labels() -> Mapping[str, Sequence[str]]:
     return {name: [action.label(n).replace("%(n)s", "{}") for n in (1, 2, 5)] for name, action in actions().items()}
 
 
-def actions() -> dict[str, Action]:
-    """By the value of its button."""
+def actions(tag: str = "") -> dict[str, Action]:
+    """By the value of its button; `tag` is that of the actions `WITH_A_TAG`."""
     return {
+        "add-tag": Action(
+            lambda clients, client: _set_tag(clients, client, tag, True),
+            lambda n: ngettext("Add the tag to %(n)s person", "Add the tag to %(n)s people", n),
+            lambda n: ngettext("%(n)s client got the tag.", "%(n)s clients got the tag.", n),
+            lambda n: ngettext("%(n)s had it already.", "%(n)s had it already.", n),
+        ),
+        "remove-tag": Action(
+            lambda clients, client: _set_tag(clients, client, tag, False),
+            lambda n: ngettext("Remove the tag from %(n)s person", "Remove the tag from %(n)s people", n),
+            lambda n: ngettext("%(n)s client lost the tag.", "%(n)s clients lost the tag.", n),
+            lambda n: ngettext("%(n)s did not have it.", "%(n)s did not have it.", n),
+        ),
         "opt-out": Action(
             _opt_out,
             lambda n: ngettext("Opt out %(n)s person", "Opt out %(n)s people", n),
@@ -69,6 +82,19 @@ def actions() -> dict[str, Action]:
             ),
         ),
     }
+
+
+def _set_tag(clients: ClientService, client: Client, tag: str, there: bool) -> bool:
+    """Let a client have a tag, behind their others, or not have it."""
+    if (tag in client.tags) is there:
+        return False
+
+    def changed(now: Client) -> ClientFields:
+        others = tuple(one for one in now.tags if one != tag)
+        return replace(now.fields, tags=(*others, tag) if there else others)
+
+    clients.revise(client.client_id, changed)
+    return True
 
 
 def _opt_out(clients: ClientService, client: Client) -> bool:

@@ -124,6 +124,12 @@ def test_clients_are_selected_by_keyboard_on_a_phone_and_the_buttons_say_how_man
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Opt out 2 people")).to_be_visible()
     expect(everybody).not_to_be_checked()
+    page.locator("fieldset").get_by_role("textbox", name="Tag").fill("regulars")
+    page.keyboard.press("Enter")  # which presses no button
+    page.get_by_role("button", name="Add the tag to 2 people").click()
+    expect(page.locator(".flash")).to_have_text("2 clients got the tag.")
+    for n in (0, 2):
+        page.get_by_role("checkbox", name=f"Select +7999000445{n}").check()
     page.get_by_role("button", name="Delete 2 people").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Delete 2 people?")

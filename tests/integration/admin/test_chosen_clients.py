@@ -69,6 +69,47 @@ def test_what_is_not_easily_undone_is_asked_first(
     )
 
 
+def tags(api: Api) -> dict[str, list[str]]:
+    """What tags everybody has, in their order."""
+    return {row["phone_number"]: row["tags"] for row in api.get("/api/clients").json["rows"]}
+
+
+def test_a_tag_is_added_to_many_and_removed_from_many(browser: Browser, api: Api) -> None:
+    """Expects no question, the other tags as they were, and those counted who needed no change."""
+    ids = add(api, tags=["news"])
+    page = press(browser, "add-tag", *ids[:2], chosen_tag=" vip ")
+    assert "2 clients got the tag." in text_of(page)
+    page = press(browser, "add-tag", *ids[1:3], chosen_tag="vip")
+    assert "1 client got the tag. 1 had it already." in text_of(page)
+    assert tags(api) == {one: ["news", "vip"] if one in NUMBERS[:3] else ["news"] for one in NUMBERS}
+    page = press(browser, "remove-tag", *ids[2:], chosen_tag="vip")
+    assert "1 client lost the tag. 2 did not have it." in text_of(page)
+    page = press(browser, "remove-tag", *ids, chosen_tag="news")
+    assert "5 clients lost the tag." in text_of(page)
+    assert tags(api) == {one: ["vip"] if one in NUMBERS[:2] else [] for one in NUMBERS}
+    assert all(row["operator"] == "916" for row in api.get("/api/clients").json["rows"])
+
+
+def test_who_has_too_many_tags_for_one_more_is_named(browser: Browser, api: Api) -> None:
+    """Expects the others to get it."""
+    ids = add(api)
+    api.patch(f"/api/clients/{ids[0]}", {"tags": [f"tag{n}" for n in range(20)]})
+    page = text_of(press(browser, "add-tag", *ids[:2], chosen_tag="vip"))
+    assert "1 client got the tag. 1 was not changed:" in page
+    assert f"{NUMBERS[0]} Tags: must have at most 20 values" in page
+
+
+@pytest.mark.parametrize(("tag", "told"), [("", "is required"), ("x" * 65, "must have at most 64 characters")])
+def test_what_is_no_tag_is_told_beside_its_field(browser: Browser, api: Api, tag: str, told: str) -> None:
+    """Expects the list with what was selected and entered."""
+    ids = add(api)
+    page = press(browser, "add-tag", ids[0], chosen_tag=tag)
+    assert page.status == 422
+    assert re.search(rf'id="field-chosen_tag-error">{told}', page.text)
+    assert re.findall(r'name="id" value="(\w+)"[^>]* checked', page.text) == [ids[0]]
+    assert f'value="{tag}"' in page.text
+
+
 def test_all_of_a_page_are_selected_by_one_box(browser: Browser, api: Api) -> None:
     """Expects the list to have it, with everybody of the page; who is selected twice counts once."""
     ids = add(api)
