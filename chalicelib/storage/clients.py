@@ -43,6 +43,7 @@ class ClientRepository:
     ) -> None:
         """`ids` are those of the installation, unless they are given."""
         self._model = tables.clients
+        self._tag_items = tables.tag_items
         self._table = tables.clients.Meta.table_name
         self._dynamodb = dynamodb
         self._segments = SegmentCounters(tables)
@@ -170,7 +171,7 @@ class ClientRepository:
                         transaction.save(row_of(self._model, new), condition=self._unchanged(old))
                     elif old:
                         self._remove(transaction, old)
-                    write_tags(transaction, self._model, old, new)
+                    write_tags(transaction, self._tag_items, old, new)
                     if new and alias:
                         leads: list[Any] = [self._model.alias_of.set(new.client_id), self._model.freed.remove()]
                         transaction.update(self._model(alias), actions=leads, condition=self._unchanged(None))

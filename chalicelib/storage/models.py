@@ -138,6 +138,17 @@ class ExternalIdModel(Row):
     alias_of = UnicodeAttribute()
 
 
+class TagItemModel(Row):
+    """An item in the table of clients for a further tag of one; only the index by tag has it."""
+
+    class Meta:
+        table_name = "clients"
+
+    client_id = UnicodeAttribute(hash_key=True)  # with the tag after it
+    shard = UnicodeAttribute()
+    tag_key = UnicodeAttribute()
+
+
 class MailingByStatus(GlobalSecondaryIndex["MailingModel"]):
     class Meta:
         index_name = "by_status"
@@ -387,6 +398,7 @@ class Tables:
 
     clients: type[ClientModel]
     external_ids: type[ExternalIdModel]
+    tag_items: type[TagItemModel]
     mailings: type[MailingModel]
     ledger: type[BucketModel]
     users: type[UserModel]
@@ -409,13 +421,15 @@ def bind(settings: Settings, dynamodb: Any) -> Tables:
     tables = Tables(
         _bind(ClientModel, settings.clients_table),
         _bind(ExternalIdModel, settings.clients_table),
+        _bind(TagItemModel, settings.clients_table),
         _bind(MailingModel, settings.mailings_table),
         _bind(BucketModel, settings.ledger_table),
         _bind(UserModel, settings.users_table),
         _bind(SettingModel, settings.settings_table),
         Connection(),
     )
-    models = (tables.clients, tables.external_ids, tables.mailings, tables.ledger, tables.users, tables.settings)
+    of_clients = (tables.clients, tables.external_ids, tables.tag_items)
+    models = (*of_clients, tables.mailings, tables.ledger, tables.users, tables.settings)
     for connection in (tables.connection, *(model._get_connection().connection for model in models)):
         connection._client = dynamodb
     return tables

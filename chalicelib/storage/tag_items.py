@@ -14,7 +14,7 @@ from pynamodb.transactions import TransactWrite
 from ..domain.clients import KEY_SEPARATOR, Client
 from .client_rows import client_of, is_client
 from .dynamodb import Item
-from .models import ClientModel
+from .models import TagItemModel
 
 _MARK = "#tag#"  # between a client's id and their tag
 
@@ -43,14 +43,13 @@ def changes_of(old: Client | None, new: Client | None) -> tuple[Sequence[str], M
     return gone, {key: place for key, place in after.items() if before.get(key) != place}
 
 
-def write(transaction: TransactWrite, model: type[ClientModel], old: Client | None, new: Client | None) -> None:
+def write(transaction: TransactWrite, model: type[TagItemModel], old: Client | None, new: Client | None) -> None:
     """Let the transaction that changes a client change the items of their further tags; see `changes_of`."""
     gone, written = changes_of(old, new)
     for key in gone:
         transaction.delete(model(key))
     for key, place in written.items():
-        shard = new.shard if new else ""
-        transaction.update(model(key), actions=[model.shard.set(shard), model.tag_key.set(place)])
+        transaction.save(model(key, shard=new.shard if new else "", tag_key=place))
 
 
 def _items(client: Client | None) -> dict[str, str]:

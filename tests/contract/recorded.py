@@ -178,11 +178,11 @@ def _a_stalled_mailing(world: World) -> None:
 
 
 def _an_import(world: World) -> None:
-    """Of one client that changes and one that is new, with external ids that are given, and changed again."""
+    """Of one client that changes and one that is new, with tags and external ids that are given, and changed again."""
     (client,), _ = world.services.clients.list(Segment(), "", 1)
     for ids in ("ab", "cd"):
-        rows = f"{client.phone_number},changed,{ids[0]}\n+442079460000,new,{ids[1]}\n"
-        world.services.imports.start(f"phone_number,tag,external_id\n{rows}", "tester")
+        rows = f"{client.phone_number},changed;{ids},{ids[0]}\n+442079460000,new;{ids},{ids[1]}\n"
+        world.services.imports.start(f"phone_number,tags,external_id\n{rows}", "tester")
         world.run_for(60)
     assert world.services.clients.count(Segment(("changed", "new"))) == 2
 

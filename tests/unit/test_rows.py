@@ -17,10 +17,11 @@ from chalicelib.storage.models import (
     MailingModel,
     Row,
     SettingModel,
+    TagItemModel,
     UserModel,
 )
 
-MODELS = [BucketModel, ClientModel, ExternalIdModel, MailingModel, SettingModel, UserModel]
+MODELS = [BucketModel, ClientModel, ExternalIdModel, MailingModel, SettingModel, TagItemModel, UserModel]
 SAMPLES: dict[str, Any] = {
     "UnicodeAttribute": {"S": "text"},
     "NumberAttribute": {"N": "7"},
