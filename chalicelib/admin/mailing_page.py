@@ -166,6 +166,7 @@ def _look(request: PageRequest, mailing_id: str) -> Shown:
 def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
     state, tally = shown.state, shown.tally
     told = request.services.statistics.deliveries(state, tally)
+    parts = request.services.statistics.parts(state, tally)
     return {
         "shown": shown,
         "mailing": state.mailing,
@@ -180,6 +181,7 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "outcomes": mailing_results.outcomes(shown.progress.counts),
         "reasons": mailing_results.reasons(tally),
         "told": told,
+        "sent_parts": sum((parts or {}).values()),
         "delivery": mailing_results.delivery(told) if told else None,
         "undelivered": mailing_results.undelivered(told) if told else None,
         "events": mailing_results.events(request, state.mailing, tally),

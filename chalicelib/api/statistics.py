@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import date
 
 from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries
@@ -105,13 +107,22 @@ class DeliveriesView(View):
         )
 
 
+class PartsView(View):
+    """How many SMS parts were sent in a day (UTC)."""
+
+    day: date
+    parts: int
+
+
 class MailingStatisticsView(View):
     """The results of a mailing in detail.
 
     They are exact once the mailing has finished; while it runs, they are a few seconds behind. `by_reason` has the
     messages that were not sent and those that wait. `rate` is in messages per second, from the first to the last sent
     message. `maybe_twice` is how many people may have got the message twice, because it was sent again when it was
-    unclear whether the gateway had sent it; it is 0 if the gateway recognises ids. `delivery` is null if no
+    unclear whether the gateway had sent it; it is 0 if the gateway recognises ids. `sms_parts` are those of the texts
+    that were sent, counted by this service (null if they were not counted); the gateway's own count is in `delivery`.
+    `delivery` is null if no
     receipts are wanted and none came.
     """
 
@@ -124,12 +135,20 @@ class MailingStatisticsView(View):
     last_sent_at: MomentOut | None
     rate: float | None
     maybe_twice: int
+    sms_parts: int | None
+    sms_parts_by_day: list[PartsView]
     delivery: DeliveriesView | None
     cost: CostView
 
     @classmethod
     def of(
-        cls, state: MailingState, tally: Tally, told: Deliveries | None, *, ids_recognised: bool
+        cls,
+        state: MailingState,
+        tally: Tally,
+        told: Deliveries | None,
+        parts: Mapping[date, int] | None,
+        *,
+        ids_recognised: bool,
     ) -> MailingStatisticsView:
         reasons = [
             ReasonView(
@@ -151,6 +170,8 @@ class MailingStatisticsView(View):
             last_sent_at=tally.last_sent_at,
             rate=round(tally.rate, 3) if tally.rate is not None else None,
             maybe_twice=0 if ids_recognised else tally.maybe_twice,
+            sms_parts=None if parts is None else sum(parts.values()),
+            sms_parts_by_day=[PartsView(day=day, parts=count) for day, count in sorted((parts or {}).items())],
             delivery=DeliveriesView.of(told) if told else None,
             cost=CostView.of_mailing(state, tally),
         )
@@ -177,6 +198,7 @@ def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatist
     """Read the results of a mailing in detail."""
     state, tally = request.services.statistics.detail(mailing_id)
     told = request.services.statistics.deliveries(state, tally)
+    parts = request.services.statistics.parts(state, tally)
     return MailingStatisticsView.of(
-        state, tally, told, ids_recognised=request.services.gateways.capabilities().recognises_ids
+        state, tally, told, parts, ids_recognised=request.services.gateways.capabilities().recognises_ids
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from .deliveries import is_of_delivery
 from .messages import Message
@@ -21,6 +21,7 @@ DOUBTS = SEPARATOR.join(("work", "doubts"))
 WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS, DOUBTS})
 # Messages that were called for again after the gateway may have taken them.
 REPEATED = SEPARATOR.join(("repeated", "all"))
+_PARTS = "parts"
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CAUSE = Cause(Reason.OTHER)
@@ -36,7 +37,7 @@ def counters_of(message: Message) -> list[str]:
         return []
     repeated = [REPEATED] if message.may_be_twice else []
     if message.status is MessageStatus.SENT:
-        return ["sent", _period_of(message), *repeated]
+        return ["sent", _period_of(message), *repeated, *_parts_of(message)]
     cause = message.cause.counted if message.cause else _NO_CAUSE
     names = [str(message.status), SEPARATOR.join(("reason", message.status, str(cause)))]
     if message.status in IN_TROUBLE:
@@ -49,6 +50,14 @@ def _period_of(message: Message) -> str:
     at = message.sent_at or message.updated_at
     kind = next(kind for kind, until in _UNTIL.items() if at - message.created_at < until)
     return SEPARATOR.join((kind, str((at - _EPOCH) // _WIDTHS[kind])))
+
+
+def _parts_of(message: Message) -> list[str]:
+    """The counter of SMS parts of its day, once for each; those of texts that all get alike follow from how many."""
+    if not message.parts:
+        return []
+    day = ((message.sent_at or message.updated_at) - _EPOCH) // _WIDTHS["day"]
+    return [SEPARATOR.join((_PARTS, str(day)))] * message.parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,19 @@ class Tally:
             if status == MessageStatus.SENT:
                 hours[at if kind == "day" else _floor(at, _HOUR)] += count
         return hours
+
+    def parts_by_day(self, each: int | None) -> Mapping[date, int]:
+        """The SMS parts that were sent in each day (UTC). `each` are those of a text that everybody gets, else None."""
+        days: Counter[date] = Counter()
+        if each is not None:
+            for at, count in self.by_hour.items():
+                days[at.date()] += count * each
+            return days
+        for name, count in self.counters.items():
+            kind, _, day = name.partition(SEPARATOR)
+            if kind == _PARTS:
+                days[(_EPOCH + int(day) * _WIDTHS["day"]).date()] += count
+        return +days
 
     @property
     def course(self) -> Course:

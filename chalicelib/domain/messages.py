@@ -115,6 +115,8 @@ class Message:
     delivery: Delivery | None = None
     # What its text was made with, as far as that is kept (domain/sent_texts.py).
     values: tuple[str, ...] | None = None
+    # SMS parts of its text, if not everybody gets the same; 0 if it was not claimed yet.
+    parts: int = 0
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
         """The attempts with that of a sender that claimed the message and never said what came of it."""

@@ -23,7 +23,7 @@ class PersonalText:
     """What a client gets, or why they get nothing: `cause`, and the status that the message has then.
 
     `missing` names the values that are not there, whatever the mailing says of that; `kept` is what is kept with the
-    message, so that its text can be made again.
+    message, so that its text can be made again; `parts` are the SMS parts of what is sent.
     """
 
     text: str
@@ -31,6 +31,7 @@ class PersonalText:
     status: MessageStatus | None = None
     cause: Cause | None = None
     kept: tuple[str, ...] | None = None
+    parts: int = 0
 
 
 def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
@@ -47,7 +48,7 @@ def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
         return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_TOO_LONG, str(parts)))
     if not text.strip():
         return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_EMPTY))
-    return PersonalText(text, missing, kept=values_kept(mailing, contact.language, values))
+    return PersonalText(text, missing, kept=values_kept(mailing, contact.language, values), parts=parts)
 
 
 def values_of(contact: Contact) -> Mapping[str, str]:

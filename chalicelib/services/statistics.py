@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from ..clock import SystemClock
 from ..domain.counters import Tally
@@ -11,6 +13,7 @@ from ..domain.deliveries import Deliveries, deliveries_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, is_mailing_id
+from ..domain.sms import part_count
 from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..storage.mailings import MailingRepository
 from .receiving.links import ReceiptLinks
@@ -77,6 +80,16 @@ class StatisticsService:
         except NotFound:  # deleted since
             return None
         return state, self.deliveries(state, tally)
+
+    @staticmethod
+    def parts(state: MailingState, tally: Tally) -> Mapping[date, int] | None:
+        """The SMS parts that a mailing sent in each day (UTC), by this service's own count of what it gave the gateway.
+
+        None if they were not counted: of a personal text by an older version.
+        """
+        mailing = state.mailing
+        days = tally.parts_by_day(None if mailing.personal else part_count(mailing.text))
+        return days if days or not state.statistics.by_status["sent"] else None
 
     def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
         """One mailing with all its counters. Raises NotFound if there is none."""

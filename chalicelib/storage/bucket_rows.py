@@ -9,11 +9,12 @@ What a receipt said follows `sent` after a slash: d for delivered, u for undeliv
 time, with the moment of it; and if they were told, separated by slashes, cause, parts and price.
 
 Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
-moment, its milliseconds, its outcome, its cause, the HTTP status and which of several gateways it went to, separated by
-slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. After `hinted` stand other marks,
-and after an @ which of several gateways a claim is for. The values that a text was made with have an = before them and
-slashes between them; an ! stands for those that are too large to be kept. Older attempts of a bucket that would be too
-large stand in an item of their own (storage/older_attempts.py), whose number is the bucket's `older`.
+moment, its milliseconds, its outcome, its cause, the HTTP status and which of several gateways it went to, separated
+by slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. After `hinted` stand other
+marks, after a p the SMS parts of a text that not everybody gets, and after an @ which of several gateways a claim is
+for. The values that a text was made with have an = before them and slashes between them; an ! stands for those that
+are too large to be kept. Older attempts of a bucket that would be too large stand in an item of their own
+(storage/older_attempts.py), whose number is the bucket's `older`.
 """
 
 from __future__ import annotations
@@ -196,7 +197,9 @@ _KEY_BYTES = 60  # of an item's key, with the names
 
 
 def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int) -> str:
-    claimed_for = f"@{message.gateway}" if message.gateway and message.status is MessageStatus.SENDING else ""
+    marks = ("h" if message.hinted else "") + ("a" if message.ask else "")
+    marks += f"p{message.parts}" if message.parts else ""
+    marks += f"@{message.gateway}" if message.gateway and message.status is MessageStatus.SENDING else ""
     values = (
         message.client_id,
         message.phone_number.removeprefix("+"),
@@ -212,7 +215,7 @@ def _line(message: Message, since: int, zones: Mapping[str, int], left_out: int)
         _after(message.due_at, since),
         _quoted(message.cause),
         _base36(message.forgiven) if message.forgiven else "",
-        ("h" if message.hinted else "") + ("a" if message.ask else "") + claimed_for,
+        marks,
         _base36(left_out) if left_out else "",
         _values_text(message.values),
     )
@@ -225,6 +228,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
     client, number, zone, state, created, updated, claim, sent, attempts = values[:9]
     lease, retry, due, cause, forgiven, flags = values[9:15]
     flags, _, gateway = flags.partition("@") if "@" in flags else (flags, "", "")
+    flags, _, parts = flags.partition("p")
     sent, _, delivery = sent.partition("/")
     return Message(
         mailing_id=mailing_id,
@@ -248,6 +252,7 @@ def _message(line: str, mailing_id: str, since: int, zones: list[str]) -> Messag
         forgiven=int(forgiven, 36) if forgiven else 0,
         delivery=_delivery(delivery, since) if delivery else None,
         values=_values(values[16]),
+        parts=int(parts or 0),
     )
 
 

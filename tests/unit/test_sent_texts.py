@@ -43,7 +43,9 @@ def in_the_ledger(message: Message) -> Message:
 def sent(mailing: Mailing, contact: Contact) -> tuple[str, Message]:
     """What the gateway is given, and the message that it has accepted."""
     text = text_for(mailing, contact)
-    row = MessageFactory(mailing_id=mailing.mailing_id, attempts=(AttemptFactory(),), values=text.kept)
+    row = MessageFactory(
+        mailing_id=mailing.mailing_id, attempts=(AttemptFactory(),), values=text.kept, parts=text.parts, hinted=True
+    )
     return text.text, row
 
 

@@ -41,6 +41,7 @@ class Job:
     gateway: str = ""
     text: str = ""  # that this client gets, if not everybody gets the mailing's
     kept: tuple[str, ...] | None = None  # of what it was made with
+    parts: int = 0  # SMS parts of that text
 
     @property
     def words(self) -> str:

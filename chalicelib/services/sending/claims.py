@@ -91,7 +91,7 @@ class Claims:
             text = text_for(job.mailing, contact) if contact and job.mailing.personal else None
             new = self._without_call(job, contact, text, now)
             if new is None:
-                ready.append(replace(job, text=text.text, kept=text.kept) if text else job)
+                ready.append(replace(job, text=text.text, kept=text.kept, parts=text.parts) if text else job)
             else:
                 changes.append((job, new))
         ready, waiting = self._in_turn(ready, batch, now)
@@ -330,6 +330,7 @@ class Claims:
             attempts=old.with_lost_attempt(now) if old.status is MessageStatus.SENDING else old.attempts,
             claim=_new_claim(self._rng),
             gateway=job.gateway,
+            parts=job.parts or old.parts,
             lease_until=now + timedelta(seconds=self._settings.claim_lease),
             retry_at=None,
             due_at=None,

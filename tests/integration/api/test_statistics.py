@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+import pytest
+
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.sms import part_count
 from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.storage.mailing_rows import tally_of
 from chalicelib.wording import reason_text
+from tests.factories import START
 from tests.support.api import Api
 from tests.support.campaign import Campaign
 
@@ -170,3 +174,23 @@ def test_statistics_of_no_mailing_are_not_found(api: Api) -> None:
     assert api.get("/api/mailing/1/stats").status == 404
     overview = api.get("/api/mailing/stats").json
     assert (overview["total"], overview["messages"]["total"], len(overview["by_status"])) == (0, 0, len(MailingStatus))
+
+
+@pytest.mark.parametrize("text", ["{{words}}", "x" * 161])
+def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, text: str) -> None:
+    """Expects just what the gateway was given and accepted, before and after the recount, by day."""
+    for number, length in enumerate((10, 160, 161, 1000)):
+        campaign.add_clients(1, attributes={"words": "y" * length}, tag="vip", phone_number=f"+7916000000{number}")
+    campaign.add_clients(2)  # who get nothing of a personal text
+    mailing_id = campaign.order(text=text)
+    assert _stats(campaign.api, mailing_id)["sms_parts"] == 0
+    campaign.finish(mailing_id)
+    stats = _stats(campaign.api, mailing_id)
+    given = sum(part_count(call.text) for call in campaign.world.gateway.log)
+    assert given == (1 + 1 + 2 + 7 if text == "{{words}}" else 2 * 6)
+    assert stats["sms_parts"] == given
+    assert stats["sms_parts_by_day"] == [{"day": START.date().isoformat(), "parts": given}]
+    state, tally = campaign.world.services.mailings._mailings.detail(mailing_id)
+    running = tally_of(campaign.world.services.mailings._mailings._parts(mailing_id))
+    assert running.parts_by_day(None) == tally.parts_by_day(None)
+    assert state.mailing.final

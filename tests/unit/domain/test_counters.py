@@ -45,6 +45,15 @@ def test_a_sent_message_is_counted_by_its_hour_and_later_by_its_day() -> None:
     assert tally.by_hour == {NOON.replace(minute=0): 2, _at(3, 12): 1, _at(10): 1}
 
 
+def test_parts_are_counted_by_day_and_only_of_what_was_sent() -> None:
+    """Expects those of a text that everybody gets to follow from how many were sent."""
+    sent = [replace(_sent(**after), parts=parts) for after, parts in (({"minutes": 1}, 2), ({"days": 1}, 10))]
+    tally = _tally(*sent, _message(MessageStatus.FAILED, parts=3), _sent(minutes=2))
+    assert tally.parts_by_day(None) == {_at(2).date(): 2, _at(3).date(): 10}
+    assert tally.parts_by_day(4) == {_at(2).date(): 8, _at(3).date(): 4}
+    assert tally.by_status == {"sent": 3, "failed": 1}
+
+
 @pytest.mark.parametrize(
     ("spans", "width", "starts"),
     [
