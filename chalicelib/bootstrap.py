@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from .services.receiving.gate import ReceiptGate
     from .services.receiving.receiver import Receiver
     from .services.replies import ReplyService
+    from .services.saved_segments import SegmentService
     from .services.text_templates import TemplateService
     from .services.trials import Tester, TrialService
     from .storage.replies import ReplyRepository
@@ -97,6 +98,7 @@ class Services:
     messages: MessageService
     replies: Callable[[], ReplyService]
     templates: Callable[[], TemplateService]
+    segments: Callable[[], SegmentService]
     histories: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
@@ -245,6 +247,12 @@ def build(
 
         return TemplateService(TemplateRepository(tables, backoff), clock, rng)
 
+    def segments() -> SegmentService:
+        from .services.saved_segments import SegmentService
+        from .storage.saved_segments import SavedSegments
+
+        return SegmentService(SavedSegments(tables), clock)
+
     def receiver() -> Receiver:
         from .services.receiving.numbers import Numbers
         from .services.receiving.reader import Reader
@@ -288,6 +296,7 @@ def build(
         messages=messages,
         replies=cache(replies),
         templates=cache(templates),
+        segments=cache(segments),
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),

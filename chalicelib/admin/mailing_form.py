@@ -11,7 +11,7 @@ from typing import Any
 
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown
+from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown, Segment
 from ..domain.text_templates import TemplateLink
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody
@@ -64,9 +64,7 @@ def shown(
     window = mailing.local_window if mailing else None
     return {
         "text": mailing.text if mailing else "",
-        "clients.tag": "\n".join(mailing.segment.tags) if mailing else "",
-        "clients.operator": " ".join(mailing.segment.operators) if mailing else "",
-        **filter_form.shown(mailing.segment.filter if mailing else None),
+        **shown_clients(mailing.segment if mailing else Segment()),
         "start_time": local_times.shown(start, zone_name),
         "start_time_fold": local_times.fold_of(start, zone_name),
         "end_time": local_times.shown(end, zone_name),
@@ -89,6 +87,15 @@ def shown(
 def linked(link: TemplateLink) -> str:
     """A version of a template as the form has it."""
     return f"{link.template_id} {link.version}"
+
+
+def shown_clients(segment: Segment) -> dict[str, str]:
+    """What stands in the fields about clients."""
+    return {
+        "clients.tag": "\n".join(segment.tags),
+        "clients.operator": " ".join(segment.operators),
+        **filter_form.shown(segment.filter),
+    }
 
 
 def shown_texts(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -148,11 +155,7 @@ def _ordered(form: Form) -> dict[str, Any]:
     policy = form.text("local_window.policy") or "defer"
     return {
         "text": form.raw("text"),
-        "clients": {
-            "tag": [line.strip() for line in form.raw("clients.tag").split("\n") if line.strip()] or None,
-            "operator": re.findall(r"[^\s,;]+", form.raw("clients.operator")) or None,
-            "filter": filter_form.read(form),
-        },
+        "clients": clients_in(form),
         "local_window": {**window, "policy": policy} if any(window.values()) else None,
         "late": form.text("late"),
         "include_unreachable": form.flag("include_unreachable"),
@@ -160,6 +163,15 @@ def _ordered(form: Form) -> dict[str, Any]:
         "missing": form.text("missing") or str(Missing.SKIP),
         "keep_values": not form.flag("forget_values"),
         "gateway": form.text("gateway") or None,
+    }
+
+
+def clients_in(form: Form) -> dict[str, Any]:
+    """Whom the mailing goes to, as the API takes it."""
+    return {
+        "tag": [line.strip() for line in form.raw("clients.tag").split("\n") if line.strip()] or None,
+        "operator": re.findall(r"[^\s,;]+", form.raw("clients.operator")) or None,
+        "filter": filter_form.read(form),
     }
 
 

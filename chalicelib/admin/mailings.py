@@ -43,12 +43,13 @@ class ListQuery(PageQuery):
 
 
 class NewQuery(BaseModel):
-    """The mailing that the new one is to be like, or go to those whom it `missed`; or the template of its text."""
+    """What a new mailing begins with: another one, those whom one `missed`, a saved segment, a template."""
 
     model_config = ConfigDict(extra="forbid")
 
     like: str = ""
     missed: str = ""
+    segment: str = ""
     template: str = ""
 
 
@@ -92,10 +93,20 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
         template = request.services.templates().listed(query.template)
         shown |= {"text": template.text, **mailing_form.shown_texts(template.texts)}
         shown["template"] = mailing_form.linked(template.link)
+    if query.segment:
+        shown |= mailing_form.shown_clients(request.services.segments().get(query.segment).segment)
     page = _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
-    # What was entered would be lost by choosing another template.
-    offered = ([], "") if request.form.submitted else request.services.templates().list("", _TEMPLATES)
-    return replace(page, values={**page.values, "templates": offered, "template": query.template})
+    # What was entered would be lost by choosing others.
+    chosen: dict[str, Any] = {
+        "template": query.template,
+        "segment": query.segment,
+        "templates": ([], ""),
+        "segments": [],
+    }
+    if not request.form.submitted:
+        chosen |= {"templates": request.services.templates().list("", _TEMPLATES)}
+        chosen |= {"segments": request.services.segments().all()}
+    return replace(page, values={**page.values, **chosen})
 
 
 @pages.post("/admin/mailings/new", shows=new_mailing)

@@ -188,6 +188,7 @@ class Fault(Enum):
     NO_SUCH_MESSAGE = "there is no message %(name)s"
     NO_SUCH_TEMPLATE = "there is no template %(name)s"
     NO_SUCH_IMPORT = "there is no import %(name)s"
+    NO_SUCH_SEGMENT = "there is no saved segment %(name)s"
     NO_SUCH_USER = "there is no user %(name)s"
     NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - a name
     NO_SUCH_FILE = "there is no such file"
@@ -196,6 +197,8 @@ class Fault(Enum):
     PHONE_NUMBER_TAKEN = "another client already has this phone number"
     EXTERNAL_ID_TAKEN = "another client already has this external_id"
     PHONE_NUMBER_WORN_OUT = "this phone number has moved between clients too often and can no longer be used"
+    SEGMENT_NAME_TAKEN = "another saved segment has this name; choose another one"
+    TOO_MANY_SEGMENTS = "there are %(most)s saved segments, and no more may be; delete one first"
     USERNAME_TAKEN = "this username is taken; choose another one"
     LAST_ADMIN = "the last admin cannot be deleted or made an operator; make another user an admin first"
     MAILING_ASKED_ABOUT = (

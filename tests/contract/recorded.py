@@ -230,6 +230,7 @@ def record_api() -> dict[str, set[Permission]]:
             _use_clients(api)
             _use_mailings(api)
             _use_templates(api)
+            _use_segments(api)
             _use_queues(api)
             assert api.post("/api/reports/daily", {}).status == 200
     return {"api": recorder.used["api"]}
@@ -295,6 +296,15 @@ def _use_templates(api: Api) -> None:
     path = f"/api/templates/{api.post('/api/templates', body).json['id']}"
     assert api.put(path, {**body, "name": "Welcome", "version": 1}).status == 200
     for target in ("/api/templates", path, f"{path}/versions", f"{path}/versions/1"):
+        assert api.get(target).status == 200
+    assert api.delete(path).status == 204
+
+
+def _use_segments(api: Api) -> None:
+    """One is saved, changed, listed, read and deleted."""
+    path = f"/api/segments/{api.post('/api/segments', {'name': 'All', 'clients': {}}).json['id']}"
+    assert api.put(path, {"clients": {"tag": "vip"}}).status == 200
+    for target in ("/api/segments", path):
         assert api.get(target).status == 200
     assert api.delete(path).status == 204
 

@@ -38,8 +38,10 @@ class Filled:
         file = b"phone_number\nnobody\n"
         imported = campaign.api.post("/api/clients/imports", raw=file, headers={"Content-Type": "text/csv"}).json
         template = campaign.api.post("/api/templates", {"name": "Greeting", "text": "Hello"}).json
+        segment = campaign.api.post("/api/segments", {"name": "All", "clients": {}}).json
         self.parameters = {
             "template_id": template["id"],
+            "segment_id": segment["id"],
             "client_id": message["client"],
             "mailing_id": mailing,
             "message_id": message["id"],

@@ -51,6 +51,7 @@ def send(campaign: Campaign, operation: str, **options: Any) -> Any:
         "username": user["username"],
         "mailing_id": ordered,
         "template_id": template,
+        "segment_id": campaign.api.post("/api/segments", {"name": "All", "clients": {}}).json["id"],
     }
     method, path, _ = BODIES[operation]
     return campaign.api.request(method, path.format(**known), **options)

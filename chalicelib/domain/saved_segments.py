@@ -1,0 +1,45 @@
+"""Segments that are kept under a name, for mailings to begin with. A mailing has its own copy of one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from .errors import Invalid
+from .faults import Fault
+from .mailings import Segment
+from .tags import MAX_TAG_LENGTH, check_tag
+
+MAX_NAME_LENGTH = MAX_TAG_LENGTH
+MOST_SEGMENTS = 200  # a list that a person can still choose from, and one page of the API
+_ID = re.compile("[0-9a-f]{20}")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSegment:
+    """A segment with its name, which is the only one of this name in whatever case."""
+
+    name: str
+    segment: Segment
+    changed_at: datetime
+    changed_by: str
+
+    @property
+    def segment_id(self) -> str:
+        """Made of the name: 80 bits of BLAKE2b in hexadecimal digits."""
+        return hashlib.blake2b(self.name.casefold().encode(), digest_size=10, person=b"ms-segment").hexdigest()
+
+
+def is_segment_id(text: str) -> bool:
+    """Whether the text could be the id of a saved segment."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_segment_name(name: str, field: str = "name") -> str:
+    """The name as it is kept, as tags are. Raises Invalid if nothing is left, or if it is too long."""
+    name = check_tag(name, field)
+    if not name:
+        raise Invalid.of(field, Fault.EMPTY)
+    return name

@@ -1,0 +1,53 @@
+"""Saved segments: keeping who mailings go to under names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..clock import SystemClock
+from ..domain.errors import Conflict, NotFound
+from ..domain.faults import Fault
+from ..domain.mailings import Segment
+from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment, is_segment_id
+from ..storage.saved_segments import SavedSegments
+
+
+class SegmentService:
+    """Create, read, list, change and delete saved segments. Mailings keep their own copies."""
+
+    def __init__(self, segments: SavedSegments, clock: SystemClock) -> None:
+        self._segments = segments
+        self._clock = clock
+
+    def create(self, name: str, segment: Segment, username: str) -> SavedSegment:
+        """Keep a segment under a name. Raises Conflict if the name is taken, or if there are too many."""
+        if len(self._segments.all()) >= MOST_SEGMENTS:
+            raise Conflict(Fault.TOO_MANY_SEGMENTS, most=MOST_SEGMENTS)
+        saved = SavedSegment(name, segment, self._now(), username)
+        self._segments.put(saved, new=True)
+        return saved
+
+    def change(self, segment_id: str, segment: Segment, username: str) -> SavedSegment:
+        """Replace what is kept under a name. Raises NotFound if there is no such segment."""
+        saved = SavedSegment(self.get(segment_id).name, segment, self._now(), username)
+        self._segments.put(saved, new=False)
+        return saved
+
+    def get(self, segment_id: str) -> SavedSegment:
+        """The segment with this id. Raises NotFound if there is none."""
+        if not is_segment_id(segment_id):
+            raise NotFound(Fault.NO_SUCH_SEGMENT, name=repr(segment_id[:80]))
+        return self._segments.get(segment_id)
+
+    def delete(self, segment_id: str) -> None:
+        """Remove a segment. Raises NotFound if there is none."""
+        self._segments.delete(self.get(segment_id).segment_id)
+
+    def all(self) -> list[SavedSegment]:
+        """All saved segments, by their names."""
+        return self._segments.all()
+
+    def _now(self) -> datetime:
+        """In whole milliseconds, as tables keep a moment."""
+        now = self._clock.now()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,0 +1,31 @@
+"""The bodies of saved segments, as read from requests and forms."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictStr
+
+from ..domain.saved_segments import MAX_NAME_LENGTH, check_segment_name
+from .bodies import SegmentBody
+from .fields import Body, by_rule, example
+
+SegmentName = Annotated[
+    StrictStr, by_rule(check_segment_name), Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Old friends"])
+]
+
+
+class SegmentChangeBody(Body):
+    """What a saved segment is to have."""
+
+    model_config = example({"clients": {"tag": "vip"}})
+
+    clients: SegmentBody
+
+
+class SegmentCreateBody(SegmentChangeBody):
+    """A segment and its name, which no other segment has, in whatever case."""
+
+    model_config = example({"name": "Old friends", "clients": {"tag": "vip"}})
+
+    name: SegmentName

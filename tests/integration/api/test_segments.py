@@ -1,0 +1,86 @@
+"""/api/segments/: segments that are kept under names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.domain import saved_segments
+from chalicelib.services import saved_segments as service
+from tests.factories import MailingBodyFactory
+from tests.support.api import Api
+
+CLIENTS = {"tag": ["vip", "gold"], "operator": "916", "filter": {"attribute": "age", "greater": 50}}
+
+
+def saved(api: Api, name: str = "Old friends", **clients: Any) -> dict[str, Any]:
+    answer = api.post("/api/segments/", {"name": name, "clients": clients or CLIENTS})
+    assert answer.status == 201, answer.text
+    made: dict[str, Any] = answer.json
+    assert answer.headers["location"].endswith(f"/api/segments/{made['id']}")
+    return made
+
+
+def test_what_was_saved_goes_with_a_mailing(api: Api) -> None:
+    """Expects the answer's `clients` to be just what a mailing takes."""
+    made = saved(api)
+    read = api.get(f"/api/segments/{made['id']}/").json
+    assert read == made
+    assert (read["name"], read["clients"], read["changed_by"]) == ("Old friends", CLIENTS, "admin")
+    mailing = api.post(
+        "/api/mailing",
+        MailingBodyFactory(clients=read["clients"], start_time="2099-01-01T00:00Z", end_time="2099-01-02T00:00Z"),
+    )
+    assert mailing.status == 201, mailing.text
+    assert mailing.json["clients"] == CLIENTS
+
+
+def test_they_are_listed_by_name_changed_and_deleted(api: Api) -> None:
+    second, first = saved(api, "b", tag="x"), saved(api, "A", tag="y")
+    answer = api.get("/api/segments/").json
+    assert ([one["id"] for one in answer["rows"]], answer["total"]) == ([first["id"], second["id"]], 2)
+    changed = api.put(f"/api/segments/{first['id']}/", {"clients": {"operator": "903"}}).json
+    assert changed["clients"] == {"tag": None, "operator": "903", "filter": None}
+    assert api.get(f"/api/segments/{first['id']}/").json == changed
+    assert api.delete(f"/api/segments/{first['id']}/").status == 204
+    for method in ("get", "delete"):
+        assert getattr(api, method)(f"/api/segments/{first['id']}/").status == 404
+    assert api.put(f"/api/segments/{first['id']}/", {"clients": {}}).status == 404
+    assert [one["id"] for one in api.get("/api/segments/").json["rows"]] == [second["id"]]
+
+
+def test_a_name_is_there_once(api: Api) -> None:
+    saved(api, "Old  friends")
+    answer = api.post("/api/segments/", {"name": " OLD  FRIENDS ", "clients": {}})
+    assert (answer.status, answer.json["code"]) == (409, "segment_name_taken")
+
+
+def test_there_are_only_so_many(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_SEGMENTS", 2)
+    saved(api, "a"), saved(api, "b")
+    answer = api.post("/api/segments/", {"name": "c", "clients": {}})
+    assert (answer.status, answer.json["code"]) == (409, "too_many_segments")
+    assert saved_segments.MOST_SEGMENTS == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": " ", "clients": {}}, "name"),
+        ({"name": "x" * 65, "clients": {}}, "name"),
+        ({"name": "x"}, "clients"),
+        ({"name": "x", "clients": {"filter": {"all": []}}}, "clients.filter.all"),
+        ({"name": "x", "clients": {"filter": {"any": [{"tag": 5}]}}}, "clients.filter.any.0.tag"),
+    ],
+)
+def test_what_is_wrong_is_named(api: Api, body: dict[str, Any], field: str) -> None:
+    answer = api.post("/api/segments/", body)
+    assert answer.status == 422, answer.text
+    assert [one["field"] for one in answer.json["errors"]] == [field]
+    assert api.get("/api/segments/").json["total"] == 0
+
+
+@pytest.mark.parametrize("segment_id", ["x", "0" * 20, "0" * 21, "..", "%2e"])
+def test_an_id_that_is_none_is_not_found(api: Api, segment_id: str) -> None:
+    assert api.get(f"/api/segments/{segment_id}/").status == 404
