@@ -61,7 +61,7 @@ def preview_template(request: PageRequest) -> Page:
     """Preview the text in the form as all clients would get it; this changes nothing."""
     entered = mailing_form.read(request.form, request.zone_name)
     preview = request.services.previews.draft(entered.sound(request.now))
-    return Page("text_templates/preview.html", {"wrong": entered.wrong, **previewed(request, preview)})
+    return Page("text_templates/preview.html", {**previewed(request, preview), "wrong": entered.wrong, "recipients": 0})
 
 
 @pages.get("/admin/templates/{template_id}")

@@ -91,7 +91,7 @@ def test_the_preview_shows_the_text_and_no_window(browser: Browser, template: di
     page = browser.post("/admin/templates/preview", {"name": "x", "text": "Hello {{first_name|friend}}"})
     assert page.status == 200
     assert "Hello friend" in page.text
-    for word in ("start", "person", "AWS"):
+    for word in ("start", "person", "AWS", "total"):
         assert word not in page.text
     assert "Enter a text that can be sent." in browser.post("/admin/templates/preview", {"text": "{{#a}}"}).text
 
