@@ -18,6 +18,7 @@ from ..domain.file_texts import text_of
 from ..domain.import_columns import COLUMN_FIELDS, columns_told
 from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
 from ..web import parsing
+from ..web.clients import Tag
 from ..web.exports import RejectedQuery, rejected_csv
 from ..web.fields import query_integer
 from ..web.imports import MOST_COLUMNS, Separator
@@ -58,6 +59,7 @@ class PartQuery(BaseModel):
     column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
     separator: Separator = ""
     encoding: Encoding = ""
+    add_tag: Tag = ""
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
@@ -71,6 +73,7 @@ class PartQuery(BaseModel):
             columns=columns_told(self.column),
             separator=self.separator,
             encoding=self.encoding or "utf-8",
+            add_tag=self.add_tag,
             hold=True,
         )
 

@@ -12,7 +12,7 @@ from ..domain.file_texts import FileText
 from ..domain.import_columns import columns_told
 from ..domain.imports import MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode
 from ..services.imported_files import ImportedFile, Status
-from ..web.clients import Country
+from ..web.clients import Country, Tag
 from ..web.fields import MomentOut, View, query_integer
 from ..web.imports import MOST_COLUMNS, Separator
 from ..web.paging import MAX_LIMIT, PageQuery
@@ -175,12 +175,13 @@ class ImportQuery(BaseModel):
     Each `column` says which field a column is: a field (or `subscribed`, which is the opposite of `opted_out`), a colon
     and the column's name as it stands in the file, such as `phone_number:Mobile`; `:Plan` leaves the column Plan out.
     Columns that are not told of are taken by their names. `separator` is the sign between values, if what is found is
-    wrong. With `hold=true` the file is checked and kept, and nothing is written until the import is started.
+    wrong. Everybody in the file gets the tag `add_tag` besides those that they have. With `hold=true` the file is
+    checked and kept, and nothing is written until the import is started.
 
     A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
     the `id` of the first part, and `row_offset` what is added to a row's number to have that in the whole file. Later
-    parts have the first one's `mode`, `allow_opt_in`, `country`, columns and `file_name`, which is shown in the list of
-    imports.
+    parts have the first one's `mode`, `allow_opt_in`, `country`, `add_tag`, columns and `file_name`, which is shown in
+    the list of imports.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -188,6 +189,7 @@ class ImportQuery(BaseModel):
     mode: Mode = Mode.UPDATE
     allow_opt_in: Literal["true", "false"] = "false"
     country: Country = ""
+    add_tag: Tag = ""
     file_name: StrictStr = Field(default="", max_length=200)
     hold: Literal["true", "false"] = "false"
     column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
@@ -201,6 +203,7 @@ class ImportQuery(BaseModel):
             mode=self.mode,
             allow_opt_in=self.allow_opt_in == "true",
             country=self.country,
+            add_tag=self.add_tag,
             file_name=self.file_name,
             columns=columns_told(self.column),
             separator=self.separator,

@@ -61,6 +61,7 @@ class ClientFile:
     row_of_id: dict[str, int] = field(default_factory=dict)  # by external id
     # Numbers whose external id others may have too: if they do, it becomes an attribute of theirs.
     sharing: set[str] = field(default_factory=set)
+    may_be_refused: bool = False  # each row, when it is written, even if it has no external id
     errors: list[RowError] = field(default_factory=list)
     rejects: list[RejectedRow] = field(default_factory=list)
     header: Sequence[str] = ()

@@ -50,6 +50,7 @@ class ImportOptions:
     separator: str = ""  # of values, if it is not to be found out
     encoding: str = ""  # that the file was in
     hold: bool = False  # until they have seen what would become of it
+    add_tag: str = ""  # that everybody in the file gets, besides the tags that they have
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,13 @@ def read_clients(
     lines = unfolded(rows_of(text, separator)) if separator else json_rows(text)
     # A later part of JSON lines may lack a field that the first one has.
     columns = columns_of(_header(lines), options.columns, all_there=not row_offset)
-    found = ClientFile(left_out=columns.left_out, columns=columns.names, separator=separator, header=columns.header)
+    found = ClientFile(
+        may_be_refused=bool(options.add_tag),
+        left_out=columns.left_out,
+        columns=columns.names,
+        separator=separator,
+        header=columns.header,
+    )
     opted_out: dict[str, None] = {}
     for place, cells in lines:
         if isinstance(cells, list) and columns.is_blank(cells):

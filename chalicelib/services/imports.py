@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ..domain.file_samples import Reading, Sample
 
 T = TypeVar("T")
-_TAKEN = FieldError("external_id", Fault.EXTERNAL_ID_OF_ANOTHER)
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
 _STOP_BEFORE = timedelta(seconds=20)  # of the deadline
 _AT_ONCE = 20  # unfinished imports that a tick looks at
@@ -103,9 +102,13 @@ class ImportService:
         others = [kept_client(ClientFields(number, opted_out=True), now) for number in file.opt_outs]
         only = dict.fromkeys(file.opt_outs, frozenset({"opted_out"}))
         counted = self._clients.expected(
-            file.clients, file.given, allow_opt_in=options.allow_opt_in, sharing=file.sharing
+            file.clients,
+            file.given,
+            allow_opt_in=options.allow_opt_in,
+            sharing=file.sharing,
+            add_tag=options.add_tag,
         )
-        file.reject_clients(dict.fromkeys(counted.taken, _TAKEN))
+        file.reject_clients(counted.refused)
         counted["opted_out"] += self._clients.expected(others, only, allow_opt_in=False)["opted_out"]
         return dict(counted)
 
@@ -160,6 +163,7 @@ class ImportService:
                 separator=first.separator,
                 encoding=first.encoding,
                 hold=first.held,
+                add_tag=first.add_tag,
             )
         options = replace(options, country=options.country or self._default_country)
         if options.country:
@@ -227,8 +231,9 @@ class ImportService:
                 allow_opt_in=at.allow_opt_in,
                 also=self._imports.counting(at),
                 sharing=chunk.sharing,
+                add_tag="" if at.only_opts_out else at.add_tag,
             )
-            self._imports.advance(at, Counter() if at.only_opts_out else outcome, _rejected(at, chunk, outcome.taken))
+            self._imports.advance(at, Counter() if at.only_opts_out else outcome, _rejected(at, chunk, outcome.refused))
             at = self._imports.get(import_id)
         if at.allow_opt_in and at.parts > 1:
             self.go_on()  # with the part that waits for this one
@@ -252,12 +257,12 @@ def _own(names: Iterable[str]) -> list[str]:
     return [name for name in names if not is_ignored(name)]
 
 
-def _rejected(at: Import, chunk: Chunk, numbers: Iterable[str]) -> list[RejectedRow]:
-    """The rows of a chunk with these numbers, whose external ids other clients have."""
+def _rejected(at: Import, chunk: Chunk, refused: Mapping[str, FieldError]) -> list[RejectedRow]:
+    """The rows of a chunk with these numbers, which were left out."""
     clients = {client.phone_number: client for client in chunk.clients}
     return [
-        rejected_row(chunk.row_of[number], clients[number], chunk.given[number], _TAKEN, at.header, at.columns)
-        for number in sorted(numbers, key=lambda number: chunk.row_of[number])
+        rejected_row(chunk.row_of[number], clients[number], chunk.given[number], refused[number], at.header, at.columns)
+        for number in sorted(refused, key=lambda number: chunk.row_of[number])
     ]
 
 

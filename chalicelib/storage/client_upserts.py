@@ -10,7 +10,9 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.clients import OPTIONAL_FIELDS, Client, ClientFields, in_place_of_row, kept_client, sharing_its_id
-from ..domain.errors import Unavailable
+from ..domain.errors import FieldError, Invalid, Unavailable
+from ..domain.faults import Fault
+from ..domain.tags import check_tags
 from . import external_ids
 from .client_numbers import ClientNumbers, Place
 from .dynamodb import TRIES
@@ -22,16 +24,17 @@ from .tag_items import changes_of
 Also = Callable[[TransactWrite, Sequence[Change]], None]
 _ACTIONS = 100  # in a transaction; DynamoDB takes no more
 _AT_ONCE = 100  # clients that are read and changed together
+_TAKEN = FieldError("external_id", Fault.EXTERNAL_ID_OF_ANOTHER)
 
 
 class Upserted(Counter[str]):
-    """How many clients were created, changed and so on; `taken` are the numbers of rows that were left out, because
-    another client has their external id.
+    """How many clients were created, changed and so on; `refused` has, by their numbers, rows that were left out, and
+    why.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.taken: list[str] = []
+        self.refused: dict[str, FieldError] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +42,27 @@ class Rows:
     """What holds for rows, by their phone numbers.
 
     `given` says which fields of an existing client change; all if it says nothing. Without `allow_opt_in` whoever has
-    opted out stays so. Who is `sharing` an external id with another client is added without it, not left out.
+    opted out stays so. Who is `sharing` an external id with another client is added without it, not left out. All get
+    the tag `add_tag` besides their others, if it is not empty; who has no room for it is left out.
     """
 
     given: Mapping[str, frozenset[str]]
     allow_opt_in: bool
     sharing: Set[str]
+    add_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
     """What becomes of a row: of who has its number now, somebody new; None stands for nobody.
 
-    `taken`: another client has its external id. It is left out then, but for an opt-out.
+    With a `fault` it is left out, but for an opt-out.
     """
 
     row: Client
     old: Client | None
     new: Client | None
-    taken: bool = False
+    fault: FieldError | None = None
     opt_out_kept: bool = False
 
     @property
@@ -99,8 +104,8 @@ class ClientUpserts:
             some = {client.phone_number: client for client in clients[start : start + _AT_ONCE]}
             for number, step in self._steps(some, rows):
                 old, new = step.old, step.new
-                if step.taken:
-                    result.taken.append(number)
+                if step.fault:
+                    result.refused[number] = step.fault
                 else:
                     result["unchanged" if step.changes_nothing else "changed" if old else "created"] += 1
                 result["opted_out"] += bool(new and new.opted_out and not (old and old.opted_out))
@@ -120,8 +125,8 @@ class ClientUpserts:
             for number, step in steps.items():
                 if number in refused:
                     continue
-                if step.taken:
-                    result.taken.append(number)
+                if step.fault:
+                    result.refused[number] = step.fault
                 elif step.old and step.changes_nothing:
                     result[_came_about(step.old, step.row)] += 1
                 else:
@@ -143,7 +148,21 @@ class ClientUpserts:
             taken = owners.get(row.external_id) not in (None, place.client.client_id if place.client else place.free)
             if taken and number in rows.sharing:
                 taken, (row, names) = False, sharing_its_id(row, names)
-            yield number, _refused(row, place, names) if taken else _step(row, place, names, rows.allow_opt_in)
+            if taken:
+                yield number, _refused(row, place, names, _TAKEN)
+                continue
+            step = _step(row, place, names, rows.allow_opt_in)
+            try:
+                yield number, _tagged(step, rows.add_tag)
+            except Invalid as error:
+                yield number, _refused(row, place, names, error.errors[0])
+
+
+def _tagged(step: _Step, tag: str) -> _Step:
+    """The step with one more tag for who is new then. Raises Invalid if they have too many."""
+    if not tag or step.new is None or tag in step.new.tags:
+        return step
+    return replace(step, new=replace(step.new, tags=check_tags((*step.new.tags, tag))))
 
 
 def _step(row: Client, place: Place, names: frozenset[str], allow_opt_in: bool) -> _Step:
@@ -153,12 +172,12 @@ def _step(row: Client, place: Place, names: frozenset[str], allow_opt_in: bool) 
     return _Step(row, place.client, new, opt_out_kept=new.opted_out and not row.opted_out and "opted_out" in names)
 
 
-def _refused(row: Client, place: Place, names: frozenset[str]) -> _Step:
-    """A row whose external id another client has."""
+def _refused(row: Client, place: Place, names: frozenset[str], fault: FieldError) -> _Step:
+    """A row that is left out: it may only opt out."""
     if not (row.opted_out and "opted_out" in names):
-        return _Step(row, place.client, place.client, taken=True)
+        return _Step(row, place.client, place.client, fault=fault)
     opted_out = kept_client(ClientFields(row.phone_number, opted_out=True), row.updated_at)
-    return replace(_step(opted_out, place, frozenset({"opted_out"}), False), taken=True)
+    return replace(_step(opted_out, place, frozenset({"opted_out"}), False), fault=fault)
 
 
 def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:

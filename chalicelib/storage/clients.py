@@ -229,9 +229,10 @@ class ClientRepository:
         allow_opt_in: bool = True,
         also: Also | None = None,
         sharing: Set[str] = frozenset(),
+        add_tag: str = "",
     ) -> Upserted:
         """Add or change so many clients, each in the list once; see `ClientUpserts.upsert`."""
-        return self._upserts.upsert(clients, Rows(given or {}, allow_opt_in, sharing), also)
+        return self._upserts.upsert(clients, Rows(given or {}, allow_opt_in, sharing, add_tag), also)
 
     def expected(
         self,
@@ -240,9 +241,10 @@ class ClientRepository:
         *,
         allow_opt_in: bool,
         sharing: Set[str] = frozenset(),
+        add_tag: str = "",
     ) -> Upserted:
         """What `upsert` would do; see `ClientUpserts.expected`."""
-        return self._upserts.expected(clients, Rows(given, allow_opt_in, sharing))
+        return self._upserts.expected(clients, Rows(given, allow_opt_in, sharing, add_tag))
 
     # -- many
 

@@ -63,14 +63,19 @@ def client_cells(client: Client, file: ClientFile) -> list[Any]:
         cells[_ATTRIBUTES] = client.attributes.text
     elif client.attributes:
         cells[_ATTRIBUTES] = [client.attributes.text]  # beside those that an existing client has
-    if client.external_id:  # with the row that is rejected if another client has it; 0 if that is no reason to
+    if client.external_id or file.may_be_refused:  # with the row that may be rejected; 0 if it is not for this id
         row = 0 if client.phone_number in file.sharing else file.row_of.get(client.phone_number, 0)
         cells[_EXTERNAL_ID] = [client.external_id, row]
     return cells
 
 
+def is_given(name: str, cell: Any) -> bool:
+    """Whether a cell says something of a field of an existing client."""
+    return cell is not None and not (name == "external_id" and isinstance(cell, list) and not cell[0])
+
+
 def row_of_cells(cells: list[Any]) -> int | None:
-    """The row that is to be rejected if another client has its external id; 0 if that is no reason to, None without."""
+    """The row that may have to be rejected; 0 if another client's external id is no reason to, None without one."""
     given = cells[_EXTERNAL_ID] if len(cells) > _EXTERNAL_ID else None
     return given[1] if isinstance(given, list) else None
 

@@ -29,6 +29,7 @@ class Import:
     later_pages: int = 0  # of the report and of the rejected rows, with these
     mode: str = "update"
     allow_opt_in: bool = False
+    add_tag: str = ""
     country: str = ""
     file_name: str = ""
     opt_out_chunks: int = 0  # the last ones: numbers that are opted out, though no row of theirs is good

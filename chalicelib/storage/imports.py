@@ -26,6 +26,7 @@ from .import_items import (
     client_cells,
     client_of_cells,
     error_cells,
+    is_given,
     opt_out_cells,
     packed,
     parts_by_size,
@@ -55,8 +56,8 @@ _KEPT_FOR = timedelta(days=7)
 class Chunk:
     """Clients that are to be written, and by number the fields given of each.
 
-    `row_of` has the rows that are rejected if another client has their external id, by number; those of `sharing` are
-    written without it.
+    `row_of` has the rows that may be rejected, by number: if another client has their external id, or if they have no
+    room for a tag; those of `sharing` are written without the id.
     """
 
     clients: Sequence[Client]
@@ -104,6 +105,7 @@ class ImportRepository:
             opt_out_chunks=len(opt_outs),
             mode=options.mode.value,
             allow_opt_in=options.allow_opt_in,
+            add_tag=options.add_tag,
             country=options.country,
             file_name=options.file_name,
             part_of=part.of,
@@ -199,7 +201,7 @@ class ImportRepository:
         rows = unpacked(row.content) if row and row.content else []
         clients = [client_of_cells(cells, at.created_at) for cells in rows]
         given = [
-            frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None)
+            frozenset(name for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if is_given(name, cell))
             for cells in rows
         ]
         for number, client in enumerate(clients):

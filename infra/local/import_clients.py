@@ -206,9 +206,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--allow-opt-in", action="store_true", help="let opted_out=false opt people in again")
     parser.add_argument("--country", default="", help="of numbers without a country code, such as DE")
+    parser.add_argument(
+        "--add-tag", default="", help="that everybody in the file gets, besides the tags that they have"
+    )
     parser.add_argument("--continue", dest="begun", default="", metavar="ID", help="go on with an interrupted import")
     given = parser.parse_args(arguments)
-    options = {"mode": given.mode, "allow_opt_in": str(given.allow_opt_in).lower(), "country": given.country}
+    options = {
+        "mode": given.mode,
+        "allow_opt_in": str(given.allow_opt_in).lower(),
+        "country": given.country,
+        "add_tag": given.add_tag,
+    }
     try:
         return 0 if run(Console(highlight=False), os.environ, given.file, given.report, options, given.begun) else 1
     except CallFailed as error:

@@ -130,7 +130,7 @@ async function upload(form) {
   let begun; // where the first part is followed
   for (const [number, part] of parts.entries()) {
     tell(form, sending.replace("{n}", number + 1).replace("{all}", parts.length));
-    const query = { ...how, file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
+    const query = { ...how, add_tag: form.elements.add_tag.value.trim(), file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
     if (begun) query.part_of = begun.split("/").at(-1);
     const { place, page } = await send(form, part.text, [...Object.entries(query), ...columns(form)]);
     if (!place) {

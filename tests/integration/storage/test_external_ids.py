@@ -45,7 +45,7 @@ def test_who_exchange_their_ids_in_one_import_both_stay_as_they_were(store: Stor
     """Neither is free when the rows are read; nobody loses theirs."""
     a, b = (store.clients.create(ClientFactory(external_id=one)) for one in "ab")
     result = store.clients.upsert([changed(a, "b"), changed(b, "a")])
-    assert (result, sorted(result.taken)) == (Counter(), sorted([a.phone_number, b.phone_number]))
+    assert (result, sorted(result.refused)) == (Counter(), sorted([a.phone_number, b.phone_number]))
     assert held(store, "a", "b") == [a.phone_number, b.phone_number]
 
 
@@ -53,8 +53,8 @@ def test_an_id_that_is_given_up_in_the_same_import_is_free_for_the_next_one(stor
     """Expects the row of whoever wants it to be left out: it belonged to another client when the rows were read."""
     a, b = (store.clients.create(ClientFactory(external_id=one)) for one in ("a", ""))
     rows = [changed(a, "c"), changed(b, "a")]
-    assert store.clients.upsert(rows).taken == [b.phone_number]
-    assert store.clients.upsert(rows).taken == []
+    assert store.clients.upsert(rows).refused.keys() == {b.phone_number}
+    assert not store.clients.upsert(rows).refused
     assert held(store, "a", "c") == [b.phone_number, a.phone_number]
 
 
@@ -70,7 +70,7 @@ def test_of_two_who_want_an_id_at_once_one_gets_it(faulty: Store) -> None:
 
     faulty.aws.before = meddle
     result = faulty.clients.upsert([second, replace(ClientFactory(), tags=("other",))])
-    assert (result, result.taken) == (Counter(created=1), [second.phone_number])
+    assert (result, list(result.refused)) == (Counter(created=1), [second.phone_number])
     with pytest.raises(Conflict) as caught:
         faulty.clients.create(third)
     assert caught.value.fault is Fault.EXTERNAL_ID_TAKEN
@@ -83,7 +83,7 @@ def test_a_lost_answer_gives_nobody_an_id_twice(faulty: Store) -> None:
     clients = [ClientFactory(external_id=str(place)) for place in range(30)]
     faulty.aws.lose_answers("dynamodb.TransactWriteItems")
     result = faulty.clients.upsert(clients)
-    assert (result, result.taken) == (Counter(created=30), [])
+    assert (result, list(result.refused)) == (Counter(created=30), [])
     assert held(faulty, "0", "29") == [clients[0].phone_number, clients[29].phone_number]
 
 
@@ -94,7 +94,7 @@ def test_a_shared_id_that_is_taken_becomes_an_attribute(store: Store) -> None:
     new = ClientFactory(external_id="a")
     numbers = {new.phone_number, owner.phone_number}
     result = store.clients.upsert([new, changed(owner, "a")], sharing=numbers)
-    assert (result, result.taken) == (Counter(created=1, changed=1), [])
+    assert (result, list(result.refused)) == (Counter(created=1, changed=1), [])
     found = {one.phone_number: one for one in store.clients.list(Segment(), "", 10)[0]}
     assert {number: (found[number].external_id, dict(found[number].attributes)) for number in numbers} == {
         new.phone_number: ("", {"user_id": "a"}),
