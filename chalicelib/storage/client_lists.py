@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,11 @@ class ClientLists:
             found, left = self.between(segment, part.index, shard, low, part.prefix + LAST, limit - len(clients))
             # Who has several of the tags is shown at the first of them.
             here = segment.tags[position] if segment.tags else None
-            clients += (one.client for one in found if one.client and here in (None, segment.first_tag_of(one.client)))
+            clients += (
+                one.client
+                for one in found
+                if one.client and segment.matches(one.client) and here in (None, segment.first_tag_of(one.client))
+            )
             if left:
                 # Narrowed ranges may give few of what they read: give back what there is, the caller asks on.
                 return clients, f"{position}:{left}"
@@ -84,7 +88,8 @@ class ClientLists:
         """Up to `limit` clients of an index whose keys lie between two, and the last one's key, "" at the end.
 
         Past PynamoDB, whose rows take five times as long to make: dispatch reads every client of every mailing here.
-        Who is met by a further tag is read from the table. Whoever is not of the segment comes without the client.
+        Who is met by a further tag is read from the table, and comes without the client if they are not of the segment
+        any more.
         """
         with translated("clients"):
             answer = self._dynamodb.query(
@@ -96,18 +101,22 @@ class ClientLists:
                 Limit=limit,
             )
         found = [met(item) for item in answer["Items"]]
-        further = self._read(one.client_id for one in found if one.client is None)
-        if further:
+        wanted = [one.client_id for one in found if one.client is None]
+        if wanted:
+            further = self._members(segment, wanted, consistent=False)
+            # The cheaper read may lag behind the index.
+            missing = [one for one in wanted if one not in further]
+            further |= self._members(segment, missing, consistent=True)
             found = [one if one.client else one._replace(client=further.get(one.client_id)) for one in found]
         left = answer.get("LastEvaluatedKey")
-        return [
-            one if one.client and segment.matches(one.client) else one._replace(client=None) for one in found
-        ], left[index_key(index)]["S"] if left else ""
+        return found, left[index_key(index)]["S"] if left else ""
 
-    def _read(self, client_ids: Iterable[str]) -> dict[str, Client]:
+    def _members(self, segment: Segment, client_ids: Sequence[str], *, consistent: bool) -> dict[str, Client]:
+        """Those of the clients who belong to the segment."""
         keys: list[Item] = [{"client_id": {"S": client_id}} for client_id in dict.fromkeys(client_ids)]
-        items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=True) if keys else ()
-        return {item["client_id"]["S"]: client_of(item) for item in items if is_client(item)}
+        items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=consistent)
+        clients = [client_of(item) for item in items if is_client(item)]
+        return {client.client_id: client for client in clients if segment.matches(client)}
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""

@@ -140,6 +140,25 @@ def test_what_an_index_still_shows_is_left_out(faulty: Store) -> None:
     assert [one for shard in SHARDS for one in walked(faulty, Segment(("b",)), shard, 1)] == [stays]
 
 
+def test_nobody_is_left_out_by_a_read_that_lags_behind_the_index(faulty: Store) -> None:
+    """Who is not found, or without the tag, is looked for again, consistently; nobody else is."""
+    clients = [faulty.clients.create(ClientFactory(tags=("a", "b"))) for _ in range(3)]
+    read: list[tuple[bool, int]] = []
+
+    def partly(operation: str, request: dict[str, Any]) -> None:
+        if operation == "dynamodb.BatchGetItem":
+            (wanted,) = request["RequestItems"].values()
+            read.append((wanted["ConsistentRead"], len(wanted["Keys"])))
+            if not wanted["ConsistentRead"]:
+                for key in wanted["Keys"]:
+                    key["client_id"]["S"] = key["client_id"]["S"].replace(clients[1].client_id, "not there yet")
+
+    faulty.aws.partly = partly
+    found = [one for shard in SHARDS for one in walked(faulty, Segment(("b",)), shard, 9)]
+    assert {one.client_id for one in found} == {one.client_id for one in clients}
+    assert sum(count for consistent, count in read if consistent) == 1
+
+
 def test_two_who_change_the_tags_of_a_client_do_not_overwrite_each_other(store: Store) -> None:
     """Also if the first one stays."""
     client = store.clients.create(ClientFactory(tags=("a", "b")))
