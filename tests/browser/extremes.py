@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chalicelib.bootstrap import Services
+from chalicelib.domain.attributes import MAX_NAME
 from chalicelib.domain.gateway_control import MAX_REASON
-from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH
+from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH, MOST_LANGUAGES
 from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
@@ -23,6 +25,8 @@ MIXED = f"{HEBREW} {FAMILY} <b>&amp; "
 WIDE = "W" * 5000  # the widest letter, without a place to break it
 LONGEST_ZONE = "America/Argentina/ComodRivadavia"
 LONGEST_USERNAME = "W" * MAX_USERNAME_LENGTH
+ATTRIBUTE = "w" * MAX_NAME
+LANGUAGES = [f"{letter}aa-Latn-001" for letter in "abcdefghijklmnopqrstuvwxyz"[:MOST_LANGUAGES]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,17 @@ class Extremes:
 def fill(run: LocalRun, api: ApiCaller) -> Extremes:
     """Make it all; the circuit is closed in the end, and nothing is being sent."""
     clients = _clients(api)
-    mailing = _mailing(api, {"tag": _tags()}, _wide_and_mixed(MAX_TEXT_LENGTH))
+    tags = {"tag": _tags()}
+    template = _templates(api)
+    later = _mailing(api, tags, starts_in=1, text=MIXED)
+    mailing = _mailing(api, {**tags, "filter": {"any": _conditions(later)}}, template={"id": template})
     wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["status"] == "finished")
     many = [f"{number:02d}{WIDE}"[:MAX_TAG_LENGTH] for number in range(MAX_SEGMENT_VALUES)]
-    _mailing(api, {"tag": many}, MIXED, starts_in=1)
-    _mailing(api, {"tag": _tags()}, MIXED, starts_in=1)
+    _mailing(api, {"tag": many}, starts_in=1, text=MIXED)
+    wide, mixed = _tags()
+    rows = {"any": _conditions(later)}
+    of_rows = _segment(api, wide, {"tag": many, "filter": rows})
+    of_levels = _segment(api, mixed, {"tag": many, "filter": {"any": [{"not": rows}]}})
     with run.services() as services:
         causes = [Cause(Reason.OTHER, text[:200]) for text in (MIXED * 9, WIDE)]
         message, _ = give_up(services, mailing, causes)
@@ -61,6 +71,9 @@ def fill(run: LocalRun, api: ApiCaller) -> Extremes:
             "import_id": _import(api),
             "username": LONGEST_USERNAME,
             "token_id": token_id,
+            "template_id": template,
+            "segment_id": of_rows,
+            "levels_id": of_levels,
         }
     )
 
@@ -75,17 +88,50 @@ def _wide_and_mixed(length: int) -> str:
 
 
 def _clients(api: ApiCaller) -> list[str]:
+    facts = {"timezone": LONGEST_ZONE, "language": LANGUAGES[0], "attributes": {ATTRIBUTE: WIDE[:200]}}
     bodies = [
-        {"phone_number": f"+431555000000{number:03d}", "tag": tag, "timezone": LONGEST_ZONE, "opted_out": number > 5}
+        {"phone_number": f"+431555000000{number:03d}", "tag": tag, "opted_out": number > 5, **facts}
         for number, tag in enumerate(_tags() * 4)
     ]
     return [api.call("POST", "/api/clients", body)["id"] for body in bodies]
 
 
-def _mailing(api: ApiCaller, segment: dict[str, list[str]], text: str, starts_in: int = 0) -> str:
+def _templates(api: ApiCaller) -> str:
+    """Two, of which the one with the longest texts had another name before."""
+    personal = f"{{{{{ATTRIBUTE}|{WIDE[:100]}}}}} {MIXED * 9}"
+    texts = dict.fromkeys(LANGUAGES, _wide_and_mixed(MAX_TEXT_LENGTH)) | {LANGUAGES[0]: personal}
+    wide, mixed = _tags()
+    api.call("POST", "/api/templates", {"name": mixed[:-1], "text": personal})
+    made = api.call("POST", "/api/templates", {"name": mixed, "text": WIDE[:MAX_TEXT_LENGTH]})
+    newer = {"name": wide, "text": _wide_and_mixed(MAX_TEXT_LENGTH), "texts": texts, "version": made["version"]}
+    return str(api.call("PUT", f"/api/templates/{made['id']}", newer)["id"])
+
+
+def _conditions(mailing: str) -> list[dict[str, Any]]:
+    """As many as a form has rows for; the clients meet the first one."""
+    named = {"attribute": ATTRIBUTE}
+    return [
+        {**named, "exists": True},
+        {**named, "begins_with": WIDE[:500]},
+        {**named, "one_of": [WIDE[:200], MIXED.strip()]},
+        {**named, "between": [{"today": -36_525}, {"today": 0}]},
+        {"not": {"tag": _tags()}},
+        {"tag": _tags()},
+        {"language": LANGUAGES},
+        {"timezone": [LONGEST_ZONE]},
+        {"mailing": mailing, "status": ["sent"]},
+        {"not": {"mailing": mailing}},
+    ]
+
+
+def _segment(api: ApiCaller, name: str, clients: dict[str, Any]) -> str:
+    return str(api.call("POST", "/api/segments", {"name": name, "clients": clients})["id"])
+
+
+def _mailing(api: ApiCaller, segment: dict[str, Any], *, starts_in: int = 0, **text: object) -> str:
     starts = datetime.now(UTC) + timedelta(days=starts_in)
     times = {"start_time": starts.isoformat(), "end_time": (starts + timedelta(days=400)).isoformat()}
-    return str(api.call("POST", "/api/mailing", {"text": text, "clients": segment, **times})["id"])
+    return str(api.call("POST", "/api/mailing", {**text, "clients": segment, **times})["id"])
 
 
 def give_up(services: Services, mailing_id: str, causes: Sequence[Cause]) -> list[Message]:

@@ -19,7 +19,12 @@ PATTERNS = [
     for route in pages.routes
     if route.method == "GET" and not route.path.startswith("/admin/static/")
 ]
-PATTERNS.append("/admin/mailings/new?like={mailing_id}")  # the whole form, with the longest values in it
+# The whole form, with the longest values in it.
+PATTERNS += [
+    "/admin/mailings/new?like={mailing_id}",
+    "/admin/mailings/new?template={template_id}&segment={segment_id}",
+    "/admin/mailings/new?segment={levels_id}",
+]
 # What everybody may see, and what stands in front of signing in.
 OUTSIDE = ["/admin/login"]
 # What reaches over the edge, but for what scrolls in a frame of its own or is there for screen readers only.
