@@ -1,4 +1,4 @@
-"""The log of changed clients: whose tags, operator, number or time zone changed in the last day, and in which order."""
+"""The log of changed clients: of whom what mailings ask about changed in the last day, and in which order."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .dynamodb import translated
 from .models import SettingModel, Tables, to_ms
 from .segments import Change
 
+_LOGGED = ("tags", "operator", "phone_number", "timezone", "language", "attributes")
 _SCOPE = "changed-clients"
 _READERS = "changed-clients-read"
 _KEPT_FOR = timedelta(days=1)
@@ -79,9 +80,8 @@ class ClientChanges:
 
 
 def is_logged(old: Client, new: Client) -> bool:
-    """Whether a change is noted: what indexes, senders and local hours do not depend on is not."""
-    before = (old.tags, old.operator, old.phone_number, old.timezone)
-    return before != (new.tags, new.operator, new.phone_number, new.timezone)
+    """Whether a change is noted: what indexes, filters, senders and local hours do not depend on is not."""
+    return any(getattr(old, name) != getattr(new, name) for name in _LOGGED)
 
 
 def place_of(moment: datetime) -> str:

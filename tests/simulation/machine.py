@@ -15,6 +15,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.api.mailings import MailingPatch
+from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.errors import Conflict, Invalid, Unavailable
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
@@ -46,6 +47,11 @@ SEGMENTS = {
     "two tags of an operator": Segment(("new", "vip"), ("903",)),
     "operator": Segment((), ("916",)),
     "tag of operators": Segment(("new",), ("916", "903")),
+    "a dog": Segment.checked((), (), {"attribute": "pet", "begins_with": "dog"}),
+    "no pet": Segment.checked(("new", "vip"), (), {"attribute": "pet", "exists": False}),
+    "no vip of two zones": Segment.checked(
+        (), ("916",), {"all": [{"not": {"tag": "vip"}}, {"timezone": ["UTC", "Asia/Kolkata"]}]}
+    ),
 }
 # Seconds until what a killed receiver had is shown again, and its mailings are counted anew.
 RECEIPTS_SETTLED = 1200
@@ -244,7 +250,8 @@ class ServiceMachine(RuleBasedStateMachine):
             return
         self.changing.add(old.client_id)
         new = replace(fields, **changes[how])
-        self.witness.begin_change(old, replace(old, tags=new.tags, operator=new.operator))
+        asked = {name: getattr(new, name) for name in ("tags", "operator", "timezone")}
+        self.witness.begin_change(old, replace(old, **asked, attributes=attributes_of(new.attributes)))
         self.witness.end_change(self.world.services.clients.change(old.client_id, new))
         self.changing.remove(old.client_id)
 

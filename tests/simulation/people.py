@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chalicelib.domain.clients import Client
+from chalicelib.domain.filters import Node
 from chalicelib.domain.mailings import Segment
 
 
@@ -46,6 +47,26 @@ class People:
 
 def matches(client: Client, segment: Segment) -> bool:
     """Whether a client is in a segment."""
+    if segment.filter and not met(segment.filter.node, client):
+        return False
     return (not segment.tags or any(tag in segment.tags for tag in client.tags)) and (
         not segment.operators or client.operator in segment.operators
     )
+
+
+def met(node: Node, client: Client) -> bool:
+    """Whether a client meets a condition, of the few kinds that mailings have here."""
+    match node:
+        case {"all": nodes}:
+            return all(met(one, client) for one in nodes)
+        case {"not": inner}:
+            return not met(inner, client)
+        case {"tag": tags}:
+            return not set(tags).isdisjoint(client.tags)
+        case {"timezone": zones}:
+            return client.timezone in zones
+        case {"begins_with": text}:
+            return str(client.attributes.get("pet", "")).startswith(text)
+        case {"exists": wanted}:
+            return ("pet" in client.attributes) is wanted
+    raise AssertionError(node)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ministack.services import dynamodb as emulated_dynamodb
 
+from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.client_files import ClientFile
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client
@@ -173,6 +174,8 @@ def test_a_change_of_any_tag_is_logged() -> None:
     client = ClientFactory(tags=("a", "b"))
     assert is_logged(client, replace(client, tags=("a",)))
     assert is_logged(client, replace(client, tags=("b", "a")))
+    assert is_logged(client, replace(client, attributes=attributes_of({"age": 3})))
+    assert is_logged(client, replace(client, language="ru"))
     assert not is_logged(client, replace(client, opted_out=True))
 
 
