@@ -146,8 +146,45 @@ def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> 
     assert copy != mailing
     page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("Text", exact=True).fill("A better text")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".flash")).to_have_text("Changes saved.")
     assert api.call("GET", f"/api/mailing/{copy}")["text"] == "A better text"
     for one in (mailing, copy):
         api.call("DELETE", f"/api/mailing/{one}")
+
+
+def test_a_mailing_starts_with_a_saved_group_and_a_template(page: Page, api: ApiCaller) -> None:
+    """Expects a group to be saved where its conditions are entered, and a form that has both afterwards."""
+    page.goto("/admin/templates/new")
+    page.get_by_label("Name").fill("Browser greeting")
+    page.get_by_label("Text", exact=True).fill("Hello {{first_name|friend}}")
+    expect(page.get_by_role("complementary")).to_contain_text("Hello friend")
+    page.get_by_role("button", name="Create template").click()
+    expect(page.locator(".flash")).to_have_text("The template was created.")
+    page.goto("/admin/mailings/new")
+    page.get_by_label("Tags").fill(TAG)
+    page.get_by_text("More conditions").click()
+    condition = page.get_by_role("group", name="Condition 1")
+    condition.get_by_label("What", exact=True).select_option("Tag")
+    condition.get_by_label("How it is compared").select_option("is not")
+    condition.get_by_label("With what").fill("blocked, bounced")
+    page.get_by_label("Name of the group").fill("Browser friends")
+    page.get_by_role("button", name="Save group").click()
+    expect(page.locator("#segment-saved")).to_contain_text("Saved as Browser friends.")
+    page.goto("/admin/mailings/new")
+    page.get_by_label("Start with a saved group").select_option("Browser friends")
+    page.get_by_label("Start from a template").select_option("Browser greeting")
+    page.get_by_role("button", name="Use").click()
+    expect(page.get_by_label("Text", exact=True)).to_have_value("Hello {{first_name|friend}}")
+    expect(page.get_by_label("Tags")).to_have_value(TAG)
+    expect(condition.get_by_label("With what")).to_have_value("blocked, bounced")
+    expect(page.get_by_role("complementary")).to_contain_text("200 people will get it")
+    page.goto("/admin/segments")
+    page.get_by_role("link", name="Delete Browser friends").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Its clients stay, and so do mailings to it.")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Delete Browser friends")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".flash")).to_contain_text("The group was deleted.")
+    assert "Browser friends" not in [row["name"] for row in api.call("GET", "/api/segments")["rows"]]
