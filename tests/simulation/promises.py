@@ -272,9 +272,9 @@ class Witness:
         else:
             assert not isinstance(text, NoText), f"not known: {text}"
             if call and call.outcome is Outcome.ACCEPTED:
-                assert text == given[-1], "accepted with another text"
+                assert text == given[-1], f"accepted with another text: {text!r} {given} {row}"
             elif call and call.outcome is Outcome.UNKNOWN:
-                assert text in given, "called with another text"
+                assert text in given, f"called with another text: {text!r} {given} {row}"
 
     def taken(self) -> list[Message]:
         """The messages that the gateway has accepted."""
