@@ -51,9 +51,11 @@ demo: $(STAMP) ## Send a mailing to 1,000 clients of a running `make run`
 	@exec $(BIN)/python -m infra.local.demo
 
 import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
+	@test -n "$(FILE)" || { echo "Say which file: make import FILE=clients.csv" >&2; exit 2; }
 	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
 
 trace: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=…) of a running `make run`
+	@test -n "$(ID)" || { echo "Say what to trace: make trace ID=… (of a mailing, a message or a client)" >&2; exit 2; }
 	@exec $(BIN)/python -m infra.local.trace "$(ID)"
 
 report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)

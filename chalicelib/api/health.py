@@ -8,7 +8,7 @@ from .. import __version__
 from ..domain.gateway_control import Circuit
 from ..web.fields import View
 from ..web.request import Request
-from .routing import Routes
+from .routing import Routes, SeeOther
 
 routes = Routes("service")
 
@@ -18,6 +18,8 @@ class Index(View):
 
     service: str
     version: str
+    admin: str
+    docs: str
     api: dict[str, str]
     health: str
 
@@ -46,15 +48,23 @@ RESOURCES = {
     "clients": "/api/clients/",
     "mailing": "/api/mailing/",
     "messages": "/api/messages/",
+    "segments": "/api/segments/",
+    "templates": "/api/templates/",
+    "replies": "/api/replies/",
 }
 
 
 @routes.route("GET", "/", roles=None)
 def read_index(request: Request) -> Index:
-    """List the main addresses of the service."""
+    """List the main addresses of the service. A browser is sent to the admin UI."""
+    admin = request.link("/admin")
+    if "text/html" in (request.header("accept") or ""):
+        raise SeeOther(admin)
     return Index(
         service="Message Service",
         version=__version__,
+        admin=admin,
+        docs=request.link("/api/docs/"),
         api={name: request.link(path) for name, path in RESOURCES.items()},
         health=request.link("/health"),
     )

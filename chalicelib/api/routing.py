@@ -30,6 +30,10 @@ _Headers = dict[str, str | list[str]]
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+class SeeOther(Exception):
+    """What is asked for is at another address, whose path the exception has, with the stage's prefix."""
+
+
 @dataclass(frozen=True, slots=True)
 class Created(Generic[T]):
     """The answer 201: what was created, and the path where it is."""
@@ -162,6 +166,8 @@ def _view(operation: Operation, blueprint: Blueprint) -> Callable[..., Response]
         def answered() -> Response:
             try:
                 return _answer(operation, raw, path)
+            except SeeOther as other:
+                return Response(body="", headers={**_HEADERS, "Location": str(other)}, status_code=303)
             except Exception as error:  # the boundary of a request
                 return _refusal(operation, error)
 

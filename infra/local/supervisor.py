@@ -233,6 +233,7 @@ class Run:
         emulator = self._emulator.endpoint if self._emulator is not None else local.endpoint_url
         gateway = f"{self._sandbox.url}/ (sandbox)" if self._sandbox is not None else local.gateway_url or self._kind()
         lines = {
+            "Admin": f"{url}/admin/",
             "API": f"{url}/api/",
             "Docs": f"{url}/api/docs/",
             "Gateway": gateway,

@@ -36,6 +36,17 @@ def test_it_lives_whatever_happens_behind_it(api: Api) -> None:
     assert api.aws.calls == []
 
 
+def test_the_root_sends_a_browser_to_the_admin_ui_and_tells_a_program_the_addresses(api: Api) -> None:
+    browser = api.get("/", token="", headers={"Accept": "text/html,application/xhtml+xml"})
+    assert (browser.status, browser.headers["location"], browser.text) == (303, "/admin", "")
+    told = api.get("/", token="").json
+    assert (told["admin"], told["docs"]) == ("/admin", "/api/docs/")
+    for path in (told["docs"], told["health"]):
+        assert api.get(path, token="").status == 200
+    for path in told["api"].values():
+        assert api.get(path).status in (200, 405), path
+
+
 def test_it_is_ready_when_everything_answers(api: Api) -> None:
     """Without a token; all tables are asked at once, and every queue."""
     reply = api.get("/health/ready", token="")
