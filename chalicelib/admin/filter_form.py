@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from ..domain.attributes import value_of, word_of
@@ -16,6 +17,7 @@ from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.filters import Filter, Node, is_today
 from ..domain.mailings import Mailing
+from ..domain.reports import excerpt
 from ..domain.statuses import MessageStatus
 from ..services.mailing_fields import MISSED
 from .forms import Form
@@ -256,14 +258,17 @@ def choices(attributes: Sequence[str], mailings: Sequence[Mailing]) -> list[tupl
     ]
 
 
-def in_words(wanted: Filter | None) -> list[str]:
-    """The conditions of a filter, a line each; a filter of more levels is told as it is written."""
+def in_words(wanted: Filter | None, texts: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The conditions of a filter, a line each; a filter of more levels is told as it is written.
+
+    `texts` are those of the mailings that it asks about, by their ids.
+    """
     if wanted is None:
         return []
     how, conditions = _conditions(wanted.node)
     if conditions is None:
         return [wanted.text]
-    names = dict(choices((), ())[0][1])
+    names = dict(choices((), ())[0][1]) | {_MAILING + one: f"“{excerpt(text)}”" for one, text in texts.items()}
     words = dict(hows())
     lines = [
         " ".join(filter(None, (names.get(one.what) or one.what.partition(":")[2], words[one.how], one.value)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from ..domain.costs import PRICES, cost_of
 from ..domain.counters import Tally
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import MailingState
+from ..domain.mailings import Mailing, MailingState
 from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
 from ..domain.sms import sms_parts
@@ -29,6 +30,7 @@ from .search import client_of
 from .texts import _, ngettext
 
 pages = Pages()
+_ASKED = 5  # mailings: each costs a read
 MOVED = "mailing-moved"  # the event in the page that has its other parts read again
 
 
@@ -163,6 +165,15 @@ def _look(request: PageRequest, mailing_id: str) -> Shown:
     return Shown(state, tally, progress_of(state, tally, request.now))
 
 
+def _asked(request: PageRequest, mailing: Mailing) -> dict[str, str]:
+    """The texts of some of the mailings that its filter asks about, as far as they exist."""
+    found: dict[str, str] = {}
+    for mailing_id in sorted(mailing.segment.filter.mailings)[:_ASKED] if mailing.segment.filter else ():
+        with suppress(NotFound):
+            found[mailing_id] = request.services.mailings.get(mailing_id).text
+    return found
+
+
 def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
     state, tally = shown.state, shown.tally
     told = request.services.statistics.deliveries(state, tally)
@@ -171,6 +182,7 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "shown": shown,
         "mailing": state.mailing,
         "actions": actions_of(state.mailing),
+        "asked": _asked(request, state.mailing),
         "progress": shown.progress,
         "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else tally.maybe_twice,
         "retriable": shown.retriable(request),

@@ -177,6 +177,7 @@ def test_those_who_got_nothing_get_another_one(campaign: Campaign, on_call: Brow
     missed = {one["client"] for one in campaign.api.get(f"/api/messages?mailing={ended}&status=failed").json["rows"]}
     page = on_call.get(f"/admin/mailings/{ended}")
     assert f"/admin/mailings/new?missed={ended}" in page.text
+    text = campaign.api.get(f"/api/mailing/{ended}").json["text"]
     form = on_call.get(f"/admin/mailings/new?missed={ended}")
     assert f'value="mailing:{ended}" selected' in form.text
     assert '<option value="missed" selected' in form.text
@@ -186,6 +187,7 @@ def test_those_who_got_nothing_get_another_one(campaign: Campaign, on_call: Brow
     assert answer.status == 201, answer.text
     assert answer.json["clients"]["filter"] == {"mailing": ended, "status": ["failed", "expired", "cancelled"]}
     assert campaign.api.post(f"/api/mailing/{ended}/missed", window, headers=key).json["id"] == answer.json["id"]
+    assert f"“{text}” did not reach them" in text_of(on_call.get(f"/admin/mailings/{answer.json['id']}"))
     campaign.finish(answer.json["id"])
     rows = campaign.api.get(f"/api/messages?mailing={answer.json['id']}").json["rows"]
     assert {(one["client"], one["status"]) for one in rows} == {(one, "sent") for one in missed}
