@@ -75,6 +75,7 @@ from .storage.walks import WalkRepository
 
 if TYPE_CHECKING:
     from .emails.post import Post
+    from .services.prices import PriceService
     from .services.receiving.gate import ReceiptGate
     from .services.receiving.receiver import Receiver
     from .services.replies import ReplyService
@@ -99,6 +100,7 @@ class Services:
     replies: Callable[[], ReplyService]
     templates: Callable[[], TemplateService]
     segments: Callable[[], SegmentService]
+    prices: Callable[[], PriceService]
     histories: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
@@ -253,6 +255,12 @@ def build(
 
         return SegmentService(SavedSegments(tables), clock)
 
+    def prices() -> PriceService:
+        from .services.prices import PriceService
+        from .storage.prices import PriceRepository
+
+        return PriceService(PriceRepository(tables), clock)
+
     def receiver() -> Receiver:
         from .services.receiving.numbers import Numbers
         from .services.receiving.reader import Reader
@@ -297,11 +305,12 @@ def build(
         replies=cache(replies),
         templates=cache(templates),
         segments=cache(segments),
+        prices=cache(prices),
         histories=HistoryService(mailings, clients, messages),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
-        previews=PreviewService(clients, audiences, throttle, clock),
+        previews=PreviewService(clients, audiences, throttle, clock, lambda: prices().get()),
         imports=imports,
         dead_letters=letters,
         queues=queues,

@@ -18,6 +18,7 @@ from ..web.request import Request
 from ..wording import reason_text
 from .costs import CostView
 from .gateway import KEY, TrialView
+from .prices import PriceEstimateView
 from .routing import Routes
 from .templates import template_of
 
@@ -185,6 +186,7 @@ class PreviewView(View):
     sms_parts: int
     window: WindowView
     cost: CostView
+    price: PriceEstimateView | None
     counting: CountingView | None
 
     @classmethod
@@ -213,6 +215,7 @@ class PreviewView(View):
             sms_parts=preview.parts,
             window=_window(preview),
             cost=CostView.of_draft(preview.matching.total(), recipients),
+            price=PriceEstimateView.of(preview.price) if preview.price else None,
             counting=CountingView.of_preview(preview.counting, segment) if preview.counting else None,
         )
 

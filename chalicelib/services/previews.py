@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,9 @@ from ..domain.forecasts import Forecast, forecast, left_out
 from ..domain.mailings import Mailing, OnUnknown
 from ..domain.personal_texts import PersonalText, text_for
 from ..domain.phone_numbers import normalize_phone
+from ..domain.prices import PriceEstimate, PriceList, estimate
 from ..domain.reasons import Cause, Reason
-from ..domain.sms import SmsParts, sms_parts
+from ..domain.sms import SmsParts, part_count, sms_parts
 from ..storage.clients import ClientRepository
 from ..storage.segments import SegmentCounts
 from ..wording import reason_text
@@ -85,6 +86,7 @@ class Preview:
     text: str = ""
     sample: Sample | None = None
     counting: Counting | None = None
+    price: PriceEstimate | None = None
     exact: bool = True
 
     @property
@@ -105,11 +107,13 @@ class PreviewService:
         audiences: Audiences,
         control: Throttle,
         clock: SystemClock,
+        prices: Callable[[], PriceList] = PriceList,
     ) -> None:
         self._clients = clients
         self._audiences = audiences
         self._control = control
         self._clock = clock
+        self._prices = prices
 
     def draft(self, fields: MailingFields, so_far: Headcount | None = None) -> Preview:
         """The preview of a mailing that does not exist yet. Raises Invalid with each wrong field.
@@ -155,9 +159,18 @@ class PreviewService:
         gateways = self._control.state().rate
         rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
-        sample = self._sample(mailing, now) if mailing.personal else None
+        prices = self._prices()
+        contacts = self._contacts(mailing, now) if mailing.personal or prices.prices else ()
+        sample = Sample(tuple(text_for(mailing, one) for one in contacts)) if mailing.personal else None
         sms, text, end = sms_parts(mailing.text), mailing.text, mailing.end_at
-        return Preview(matching, reached, reasons, sms, start, end, plan, text, sample, counting, counts.exact)
+        parts = (
+            [0 if one.cause else part_count(one.text) for one in sample.texts]
+            if sample
+            else [sms.parts] * len(contacts)
+        )
+        numbers = (one.phone_number for one in contacts)
+        price = estimate(prices, zip(numbers, parts, strict=True), reached.total())
+        return Preview(matching, reached, reasons, sms, start, end, plan, text, sample, counting, price, counts.exact)
 
     def _counted(self, mailing: Mailing, so_far: Headcount | None, now: datetime) -> Counting:
         headcount = self._audiences.count(mailing.segment, so_far or Headcount(), now)
@@ -188,9 +201,9 @@ class PreviewService:
     def _first(self, mailing: Mailing, now: datetime) -> Sequence[Client]:
         return self._audiences.first(mailing.segment, SAMPLED, now)
 
-    def _sample(self, mailing: Mailing, now: datetime) -> Sample:
+    def _contacts(self, mailing: Mailing, now: datetime) -> list[Contact]:
+        """Of the first clients those whom the mailing reaches."""
         ids = (client.client_id for client in self._first(mailing, now))
         contacts = self._clients.contacts(ids, personal=True).values()
         also = mailing.include_unreachable
-        reached = [one for one in contacts if not one.opted_out and (also or not one.unreachable)]
-        return Sample(tuple(text_for(mailing, contact) for contact in reached))
+        return [one for one in contacts if not one.opted_out and (also or not one.unreachable)]

@@ -231,6 +231,8 @@ def record_api() -> dict[str, set[Permission]]:
             _use_mailings(api)
             _use_templates(api)
             _use_segments(api)
+            assert api.put("/api/prices", {"currency": "EUR", "prices": [{"prefix": "+7", "price": "1"}]}).status == 200
+            assert api.get("/api/prices/export").status == 200
             _use_queues(api)
             assert api.post("/api/reports/daily", {}).status == 200
     return {"api": recorder.used["api"]}

@@ -1,0 +1,32 @@
+"""The price list of the gateway: what people put, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..clock import SystemClock
+from ..domain.prices import Entry, PriceList, entries_of, price_list
+from ..storage.prices import PriceRepository
+
+
+class PriceService:
+    """Reads and replaces the price list."""
+
+    def __init__(self, prices: PriceRepository, clock: SystemClock) -> None:
+        self._prices = prices
+        self._clock = clock
+
+    def get(self) -> PriceList:
+        """The price list, an empty one if there is none."""
+        return self._prices.get()
+
+    def put(self, entries: Sequence[Entry], username: str, *, first_row: int = 0) -> PriceList:
+        """Replace the list. Raises Invalid with each wrong entry, and changes nothing then."""
+        made = price_list(entries, self._clock.now(), username, first_row=first_row)
+        self._prices.put(made)
+        return made
+
+    def put_csv(self, text: str, username: str) -> PriceList:
+        """Replace the list by that of a CSV file. Raises Invalid as `put` does, with the rows of the file."""
+        entries, first_row = entries_of(text)
+        return self.put(entries, username, first_row=first_row)

@@ -1,0 +1,37 @@
+"""The price list of the gateway, in one item of the table of settings."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from ..domain.prices import PriceList
+from .dynamodb import translated
+from .models import SettingModel, Tables
+
+_SCOPE, _NAME = "prices", "list"
+
+
+class PriceRepository:
+    """Keeps the price list; the last one that was put is the one that counts."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model: type[SettingModel] = tables.settings
+
+    def get(self) -> PriceList:
+        """The price list, an empty one if none was put."""
+        with translated("prices"):
+            rows: Any = list(self._model.query(_SCOPE, self._model.name == _NAME))
+        if not rows:
+            return PriceList()
+        body = json.loads(rows[0].body)
+        prices = {prefix: Decimal(price) for prefix, price in body["prices"].items()}
+        return PriceList(body["currency"], prices, rows[0].changed_at, rows[0].changed_by or "")
+
+    def put(self, prices: PriceList) -> None:
+        """Keep a list in the place of the one before."""
+        texts = {prefix: str(price) for prefix, price in prices.prices.items()}
+        body = json.dumps({"currency": prices.currency, "prices": texts}, separators=(",", ":"))
+        with translated("prices"):
+            self._model(_SCOPE, _NAME, body=body, changed_at=prices.changed_at, changed_by=prices.changed_by).save()

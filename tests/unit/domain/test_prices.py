@@ -1,0 +1,77 @@
+"""The price list: the longest beginning of a number counts, and a wrong row is named."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.faults import Fault
+from chalicelib.domain.prices import MOST_PRICES, PriceList, entries_of, estimate, price_list
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+LIST = price_list([("+7", "2", "EUR"), ("7916", "1.5", "eur"), ("49", "0,075", "EUR")], NOW, "admin")
+
+
+@pytest.mark.parametrize(
+    ("number", "price"),
+    [("+79161234567", "1.5"), ("+79251234567", "2"), ("+4915112345678", "0.075"), ("+14155550100", None)],
+)
+def test_the_longest_beginning_counts(number: str, price: str | None) -> None:
+    assert LIST.of(number) == (None if price is None else Decimal(price))
+
+
+@given(st.dictionaries(st.from_regex("[1-9][0-9]{0,5}", fullmatch=True), st.decimals(0, 999, places=3), max_size=30))
+def test_a_list_as_csv_says_the_same(prices: dict[str, Decimal]) -> None:
+    made = price_list([(prefix, str(price), "EUR") for prefix, price in prices.items()], NOW, "admin")
+    entries, first_row = entries_of(made.csv)
+    assert price_list(entries, NOW, "admin", first_row=first_row) == made
+
+
+def test_columns_come_in_any_order_and_separated_as_spreadsheets_do() -> None:
+    entries, first_row = entries_of("\ufeffCurrency;note;PRICE;prefix\nEUR;x;0,5;7\n;;;\nEUR;;1;49\n".lstrip("\ufeff"))
+    assert (entries, first_row) == ([("7", "0,5", "EUR"), ("49", "1", "EUR")], 2)
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "fault"),
+    [
+        (("x", "1", "EUR"), "prefix", Fault.PRICE_PREFIX),
+        (("7", "1", "EUR"), "prefix", Fault.GIVEN_TWICE),
+        (("8", "-1", "EUR"), "price", Fault.PRICE),
+        (("8", "1e3", "EUR"), "price", Fault.PRICE),
+        (("8", "1", "euro"), "currency", Fault.CURRENCY),
+        (("8", "1", "USD"), "currency", Fault.CURRENCIES),
+    ],
+)
+def test_a_wrong_row_is_named(entry: tuple[str, str, str], field: str, fault: Fault) -> None:
+    with pytest.raises(Invalid) as raised:
+        price_list([("7", "1", "EUR"), entry], NOW, "admin", first_row=2)
+    assert [(one.field, one.fault) for one in raised.value.errors] == [(f"prices.3.{field}", fault)]
+
+
+@pytest.mark.parametrize("text", ["prefix,price\n7,1\n", "7,1,EUR\n", "phone_number\n"])
+def test_a_file_without_the_columns_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        entries_of(text)
+    assert raised.value.errors[0].fault is Fault.PRICE_HEADER
+
+
+def test_there_are_only_so_many() -> None:
+    rows = [(str(place + 1), "1", "EUR") for place in range(MOST_PRICES + 1)]
+    price_list(rows[1:], NOW, "admin")
+    with pytest.raises(Invalid):
+        price_list(rows, NOW, "admin")
+
+
+def test_a_mailing_is_estimated_from_a_sample() -> None:
+    """Expects parts times price, and numbers without a price to count as nothing and be counted."""
+    sample = [("+79161234567", 2), ("+79251234567", 1), ("+14155550100", 3), ("+4915112345678", 0)]
+    found = estimate(LIST, sample, 4000)
+    assert found
+    assert (found.amount, found.currency, found.looked_at, found.unpriced) == (Decimal("5000.00"), "EUR", 4, 1)
+    assert estimate(PriceList(), sample, 4000) is None
