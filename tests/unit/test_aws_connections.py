@@ -164,7 +164,7 @@ def test_where_nobody_listens_there_is_no_endpoint(raw: RawServer, monkeypatch: 
         client.list_tables()
 
 
-@pytest.mark.parametrize("broken", [OK[:40], b"HTTP/1.1 500 -\r\nContent-Length: 0\r\n\r\n"])
+@pytest.mark.parametrize("broken", [OK[:40], b"HTTP/1.1 500 -\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"])
 def test_what_passes_is_tried_again_as_often_as_was_said(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch, broken: bytes
 ) -> None:
