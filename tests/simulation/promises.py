@@ -273,7 +273,8 @@ class Witness:
             assert not isinstance(text, NoText), f"not known: {text}"
             if call and call.outcome is Outcome.ACCEPTED:
                 assert text == given[-1], f"accepted with another text: {text!r} {given} {row}"
-            elif call and call.outcome is Outcome.UNKNOWN:
+            elif call and call.outcome is Outcome.UNKNOWN and (given or call.cause != Cause(Reason.SENDER_STOPPED)):
+                # A sender that stopped before its call gave the gateway nothing; its text is the only one there is.
                 assert text in given, f"called with another text: {text!r} {given} {row}"
 
     def taken(self) -> list[Message]:
