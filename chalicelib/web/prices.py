@@ -23,7 +23,7 @@ class PriceListBody(Body):
     model_config = example({"currency": "EUR", "prices": [{"prefix": "+49", "price": "0.075"}]})
 
     currency: Annotated[StrictStr, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
-    prices: list[PriceBody] = Field(max_length=MOST_PRICES)
+    prices: list[PriceBody] = Field(max_length=MOST_PRICES, examples=[[{"prefix": "+49", "price": "0.075"}]])
 
     def entries(self) -> list[Entry]:
         return [(one.prefix, one.price, self.currency) for one in self.prices]

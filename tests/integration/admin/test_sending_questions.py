@@ -299,7 +299,6 @@ HARMLESS = {
     "/admin/mailings/test": "it goes to one number that was just typed, and only with a script",
     "/admin/mailings/{mailing_id}/find": "it changes nothing",
     "/admin/clients/find": "it changes nothing",
-    "/admin/prices": "put again",
     "/admin/segments/save": "it sends nothing, and can be deleted",
     "/admin/clients/chosen": "it asks itself if it has to",
     "/admin/messages/find": "it changes nothing",
