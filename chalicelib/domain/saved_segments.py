@@ -7,10 +7,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from .errors import Invalid
-from .faults import Fault
 from .mailings import Segment
-from .tags import MAX_TAG_LENGTH, check_tag
+from .tags import MAX_TAG_LENGTH
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH
 MOST_SEGMENTS = 200  # a list that a person can still choose from, and one page of the API
@@ -35,11 +33,3 @@ class SavedSegment:
 def is_segment_id(text: str) -> bool:
     """Whether the text could be the id of a saved segment."""
     return _ID.fullmatch(text) is not None
-
-
-def check_segment_name(name: str, field: str = "name") -> str:
-    """The name as it is kept, as tags are. Raises Invalid if nothing is left, or if it is too long."""
-    name = check_tag(name, field)
-    if not name:
-        raise Invalid.of(field, Fault.EMPTY)
-    return name

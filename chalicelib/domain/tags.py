@@ -30,6 +30,14 @@ def check_tag(tag: str, field: str = "tag") -> str:
     return tag
 
 
+def check_name(name: str, field: str = "name") -> str:
+    """A name as it is kept, which is as tags are. Raises Invalid as `check_tag` does, or if nothing is left."""
+    name = check_tag(name, field)
+    if not name:
+        raise Invalid.of(field, Fault.EMPTY)
+    return name
+
+
 def check_tags(tags: Sequence[str], field: str = "tags") -> tuple[str, ...]:
     """The tags as they are kept, each once, in their order; empty ones are none. Raises Invalid as `check_tag` does, or
     if there are too many.

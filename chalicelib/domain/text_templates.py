@@ -6,9 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from .errors import Invalid
-from .faults import Fault
-from .tags import MAX_TAG_LENGTH, check_tag
+from .tags import MAX_TAG_LENGTH
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH
 ID_BYTES = 10  # so that an id is longer than a client's, and shorter than a mailing's
@@ -64,11 +62,3 @@ class TemplateEntry:
 def is_template_id(text: str) -> bool:
     """Whether the text could be a template's id."""
     return _ID.fullmatch(text) is not None
-
-
-def check_template_name(name: str, field: str = "name") -> str:
-    """The name as it is kept, which is as tags are. Raises Invalid if nothing is left, or if it is too long."""
-    name = check_tag(name, field)
-    if not name:
-        raise Invalid.of(field, Fault.EMPTY)
-    return name

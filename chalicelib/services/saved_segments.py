@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from ..clock import SystemClock
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
@@ -23,13 +21,13 @@ class SegmentService:
         """Keep a segment under a name. Raises Conflict if the name is taken, or if there are too many."""
         if len(self._segments.all()) >= MOST_SEGMENTS:
             raise Conflict(Fault.TOO_MANY_SEGMENTS, most=MOST_SEGMENTS)
-        saved = SavedSegment(name, segment, self._now(), username)
+        saved = SavedSegment(name, segment, self._clock.now(), username)
         self._segments.put(saved, new=True)
         return saved
 
     def change(self, segment_id: str, segment: Segment, username: str) -> SavedSegment:
         """Replace what is kept under a name. Raises NotFound if there is no such segment."""
-        saved = SavedSegment(self.get(segment_id).name, segment, self._now(), username)
+        saved = SavedSegment(self.get(segment_id).name, segment, self._clock.now(), username)
         self._segments.put(saved, new=False)
         return saved
 
@@ -46,8 +44,3 @@ class SegmentService:
     def all(self) -> list[SavedSegment]:
         """All saved segments, by their names."""
         return self._segments.all()
-
-    def _now(self) -> datetime:
-        """In whole milliseconds, as tables keep a moment."""
-        now = self._clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)

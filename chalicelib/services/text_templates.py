@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, NotFound
@@ -28,7 +27,7 @@ class TemplateService:
     def create(self, name: str, text: str, texts: Texts, username: str) -> TextTemplate:
         """Keep a text under a name. Raises Conflict if another template has this name."""
         template_id = self._rng.randbytes(ID_BYTES).hex()
-        template = TextTemplate(template_id, 1, name, text, texts, self._now(), username)
+        template = TextTemplate(template_id, 1, name, text, texts, self._clock.now(), username)
         self._templates.add(template)
         return template
 
@@ -48,7 +47,7 @@ class TemplateService:
             name=name,
             text=text,
             texts=texts,
-            changed_at=self._now(),
+            changed_at=self._clock.now(),
             changed_by=username,
         )
         self._templates.change(old, new)
@@ -59,7 +58,7 @@ class TemplateService:
 
         Raises NotFound if there is no such template, and Conflict if somebody else is changing it.
         """
-        if not self._templates.delete(self.listed(template_id), username, self._now()):
+        if not self._templates.delete(self.listed(template_id), username, self._clock.now()):
             raise Conflict(Fault.TEMPLATE_CHANGED)
 
     def get(self, template_id: str) -> TextTemplate:
@@ -110,11 +109,6 @@ class TemplateService:
         except NotFound:
             return None
         return found.link if (found.text, found.texts) == (text, texts) else None
-
-    def _now(self) -> datetime:
-        """In whole milliseconds, as tables keep a moment."""
-        now = self._clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _checked(template_id: str) -> str:

@@ -24,7 +24,8 @@ from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, Missing, OnUnknown, Segment, check_text
-from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate, check_template_name
+from ..domain.tags import check_name
+from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate
 from ..services.mailing_fields import MailingFields
 from .clients import InternationalNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
@@ -67,7 +68,7 @@ EndTime = Annotated[Moment, Field(examples=[_END])]
 
 TemplateName = Annotated[
     StrictStr,
-    by_rule(check_template_name),
+    by_rule(check_name),
     Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Order has come"]),
 ]
 Version = Annotated[StrictInt, Field(ge=1, le=999_999, examples=[1])]

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import Field, StrictStr
 
-from ..domain.saved_segments import MAX_NAME_LENGTH, check_segment_name
+from ..domain.saved_segments import MAX_NAME_LENGTH
+from ..domain.tags import check_name
 from .bodies import SegmentBody
 from .fields import Body, by_rule, example
 
 SegmentName = Annotated[
-    StrictStr, by_rule(check_segment_name), Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Old friends"])
+    StrictStr, by_rule(check_name), Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Old friends"])
 ]
 
 
