@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from .faults import Fault
 
 MOST_PRICES = 3000  # together about 60 KB, which a form and an item hold
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_PREFIX = re.compile(r"\+?([0-9]{1,15})")
+_PREFIX = re.compile(r"[0-9]{1,15}")
 _PRICE = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,6})?")
 _COLUMNS = ("prefix", "price", "currency")
 Entry = tuple[str, str, str]  # as the columns have them
@@ -47,52 +47,54 @@ class PriceList:
         return write_rows([_COLUMNS, *self.entries])
 
 
-def price_list(entries: Sequence[Entry], now: datetime, username: str, *, first_row: int = 1) -> PriceList:
-    """The list of these entries. Raises Invalid with each wrong one, as `prices.3.price` counted from `first_row`."""
+def price_list(entries: Mapping[int, Entry], now: datetime, username: str) -> PriceList:
+    """The list of these entries, by their rows. Raises Invalid with what is wrong, as `prices.3.price`."""
     errors: list[FieldError] = []
     prices: dict[str, Decimal] = {}
-    currencies: list[str] = []
+    common = ""  # the currency of the first row
     if len(entries) > MOST_PRICES:
         raise Invalid.of("prices", Fault.TOO_MANY_VALUES, most=MOST_PRICES)
-    for row, entry in enumerate(entries, first_row):
+    for row, entry in entries.items():
         prefix, price, currency = (unguarded(cell.strip()) for cell in entry)
-        digits = _PREFIX.fullmatch(prefix)
-        for name, wrong, fault in (
-            ("prefix", not digits, Fault.PRICE_PREFIX),
-            ("prefix", bool(digits) and digits[1] in prices, Fault.GIVEN_TWICE),  # type: ignore[index]
-            ("price", not _PRICE.fullmatch(price), Fault.PRICE),
-            ("currency", not _CURRENCY.fullmatch(currency.upper()), Fault.CURRENCY),
-            ("currency", currency.upper() not in (currencies or [currency.upper()])[:1], Fault.CURRENCIES),
-        ):
-            if wrong and FieldError(f"prices.{row}.{name}", Fault.CURRENCY) not in errors:
-                errors.append(FieldError(f"prices.{row}.{name}", fault))
-        if digits and _PRICE.fullmatch(price):
-            prices[digits[1]] = Decimal(price.replace(",", "."))
-        currencies.append(currency.upper())
+        prefix, currency = prefix.removeprefix("+"), currency.upper()
+        common = common or currency
+        faults = {
+            "prefix": Fault.GIVEN_TWICE if prefix in prices else _wrong(_PREFIX, prefix, Fault.PRICE_PREFIX),
+            "price": _wrong(_PRICE, price, Fault.PRICE),
+            "currency": _wrong(_CURRENCY, currency, Fault.CURRENCY)
+            or (Fault.CURRENCIES if currency != common else None),
+        }
+        errors += (FieldError(f"prices.{row}.{name}", fault) for name, fault in faults.items() if fault)
+        if not (faults["prefix"] or faults["price"]):
+            prices[prefix] = Decimal(price.replace(",", "."))
     if errors:
         raise Invalid(*errors[:100])
-    return PriceList(currencies[0] if currencies else "", prices, now, username)
+    return PriceList(common, prices, now, username)
 
 
-def entries_of(text: str) -> tuple[list[Entry], int]:
-    """The entries of a CSV file whose header names `prefix`, `price` and `currency`, and the row of the first one.
+def _wrong(pattern: re.Pattern[str], cell: str, fault: Fault) -> Fault | None:
+    return None if pattern.fullmatch(cell) else fault
+
+
+def entries_of(text: str) -> dict[int, Entry]:
+    """The entries of a CSV file whose header names `prefix`, `price` and `currency`, by their rows in the file.
 
     Raises Invalid if it has no such header, or cannot be read.
     """
     rows = [(number, cells) for number, cells in rows_of(text) if not isinstance(cells, list) or not is_blank(cells)]
     if not rows:
-        return [], 2
+        return {}
     header = [cell.strip().lower() for cell in rows[0][1]] if isinstance(rows[0][1], list) else []
     if any(name not in header for name in _COLUMNS):
         raise Invalid.of("prices", Fault.PRICE_HEADER)
     places = [header.index(name) for name in _COLUMNS]
-    found: list[Entry] = []
-    for _number, cells in rows[1:]:
+    found: dict[int, Entry] = {}
+    for number, cells in rows[1:]:
         if not isinstance(cells, list):
             raise Invalid(cells)
         padded = [*cells, *[""] * len(header)]
-        found.append((padded[places[0]], padded[places[1]], padded[places[2]]))
-    return found, 2
+        found[number] = (padded[places[0]], padded[places[1]], padded[places[2]])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

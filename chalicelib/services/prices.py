@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from ..clock import SystemClock
 from ..domain.prices import Entry, PriceList, entries_of, price_list
@@ -20,13 +20,12 @@ class PriceService:
         """The price list, an empty one if there is none."""
         return self._prices.get()
 
-    def put(self, entries: Sequence[Entry], username: str, *, first_row: int = 0) -> PriceList:
-        """Replace the list. Raises Invalid with each wrong entry, and changes nothing then."""
-        made = price_list(entries, self._clock.now(), username, first_row=first_row)
+    def put(self, entries: Mapping[int, Entry], username: str) -> PriceList:
+        """Replace the list by entries, by their rows. Raises Invalid with each wrong one, and changes nothing then."""
+        made = price_list(entries, self._clock.now(), username)
         self._prices.put(made)
         return made
 
     def put_csv(self, text: str, username: str) -> PriceList:
         """Replace the list by that of a CSV file. Raises Invalid as `put` does, with the rows of the file."""
-        entries, first_row = entries_of(text)
-        return self.put(entries, username, first_row=first_row)
+        return self.put(entries_of(text), username)

@@ -25,5 +25,5 @@ class PriceListBody(Body):
     currency: Annotated[StrictStr, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
     prices: list[PriceBody] = Field(max_length=MOST_PRICES, examples=[[{"prefix": "+49", "price": "0.075"}]])
 
-    def entries(self) -> list[Entry]:
-        return [(one.prefix, one.price, self.currency) for one in self.prices]
+    def entries(self) -> dict[int, Entry]:
+        return {place: (one.prefix, one.price, self.currency) for place, one in enumerate(self.prices)}

@@ -14,7 +14,7 @@ from chalicelib.domain.faults import Fault
 from chalicelib.domain.prices import MOST_PRICES, PriceList, entries_of, estimate, price_list
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-LIST = price_list([("+7", "2", "EUR"), ("7916", "1.5", "eur"), ("49", "0,075", "EUR")], NOW, "admin")
+LIST = price_list({1: ("+7", "2", "EUR"), 2: ("7916", "1.5", "eur"), 3: ("49", "0,075", "EUR")}, NOW, "admin")
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,15 @@ def test_the_longest_beginning_counts(number: str, price: str | None) -> None:
 
 @given(st.dictionaries(st.from_regex("[1-9][0-9]{0,5}", fullmatch=True), st.decimals(0, 999, places=3), max_size=30))
 def test_a_list_as_csv_says_the_same(prices: dict[str, Decimal]) -> None:
-    made = price_list([(prefix, str(price), "EUR") for prefix, price in prices.items()], NOW, "admin")
-    entries, first_row = entries_of(made.csv)
-    assert price_list(entries, NOW, "admin", first_row=first_row) == made
+    made = price_list(
+        {place: (prefix, str(prices[prefix]), "EUR") for place, prefix in enumerate(prices)}, NOW, "admin"
+    )
+    assert price_list(entries_of(made.csv), NOW, "admin") == made
 
 
 def test_columns_come_in_any_order_and_separated_as_spreadsheets_do() -> None:
-    entries, first_row = entries_of("\ufeffCurrency;note;PRICE;prefix\nEUR;x;0,5;7\n;;;\nEUR;;1;49\n".lstrip("\ufeff"))
-    assert (entries, first_row) == ([("7", "0,5", "EUR"), ("49", "1", "EUR")], 2)
+    entries = entries_of("\ufeffCurrency;note;PRICE;prefix\nEUR;x;0,5;7\n;;;\nEUR;;1;49\n".lstrip("\ufeff"))
+    assert entries == {2: ("7", "0,5", "EUR"), 4: ("49", "1", "EUR")}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_columns_come_in_any_order_and_separated_as_spreadsheets_do() -> None:
 )
 def test_a_wrong_row_is_named(entry: tuple[str, str, str], field: str, fault: Fault) -> None:
     with pytest.raises(Invalid) as raised:
-        price_list([("7", "1", "EUR"), entry], NOW, "admin", first_row=2)
+        price_list({2: ("7", "1", "EUR"), 3: entry}, NOW, "admin")
     assert [(one.field, one.fault) for one in raised.value.errors] == [(f"prices.3.{field}", fault)]
 
 
@@ -62,8 +63,8 @@ def test_a_file_without_the_columns_is_refused(text: str) -> None:
 
 
 def test_there_are_only_so_many() -> None:
-    rows = [(str(place + 1), "1", "EUR") for place in range(MOST_PRICES + 1)]
-    price_list(rows[1:], NOW, "admin")
+    rows = {place: (str(place), "1", "EUR") for place in range(MOST_PRICES + 1)}
+    price_list({place: one for place, one in rows.items() if place}, NOW, "admin")
     with pytest.raises(Invalid):
         price_list(rows, NOW, "admin")
 
