@@ -36,7 +36,7 @@ def _with_trouble(campaign: Campaign) -> str:
     campaign.world.gateway.script = script
     campaign.add_clients(4, opted_out=True)
     campaign.add_clients(60)
-    mailing_id = campaign.order(on_unknown="hold")
+    mailing_id = campaign.order(on_unknown="hold", rate_limit=20)  # so that sending takes time, whatever the ids are
     campaign.finish(mailing_id)
     campaign.world.gateway.script = lambda gateway_id, nth: ACCEPTED
     return mailing_id
