@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
@@ -44,48 +45,25 @@ class MailingFields:
     def over(self, mailing: Mailing) -> Mailing:
         """The mailing with these fields. It is no more from its template if its text is another."""
         same = (self.text, self.texts) == (mailing.text, mailing.texts)
-        return replace(
-            mailing,
-            text=self.text,
-            segment=self.segment,
-            start_at=_whole_ms(self.start_at),
-            end_at=_whole_ms(self.end_at),
-            on_unknown=self.on_unknown or mailing.on_unknown,
-            rate_limit=self.rate_limit,
-            local_window=self.local_window,
-            late=self.late,
-            include_unreachable=self.include_unreachable,
-            texts=self.texts,
-            missing=self.missing,
-            gateway=self.gateway,
-            template=self.template or (mailing.template if same else None),
-            keep_values=self.keep_values,
-        )
+        template = self.template or (mailing.template if same else None)
+        return replace(mailing, **self._values(mailing.on_unknown) | {"template": template})
 
     def ordered(self, mailing_id: str, created_by: str, now: datetime, on_unknown: OnUnknown) -> Mailing:
         """A new mailing with these fields, and `on_unknown` if they do not say what to do then."""
         return Mailing(
             mailing_id=mailing_id,
-            text=self.text,
-            segment=self.segment,
-            start_at=_whole_ms(self.start_at),
-            end_at=_whole_ms(self.end_at),
             status=MailingStatus.SCHEDULED,
             revision=1,
             created_at=now,
             updated_at=now,
-            on_unknown=self.on_unknown or on_unknown,
-            rate_limit=self.rate_limit,
             created_by=created_by,
-            local_window=self.local_window,
-            late=self.late,
-            include_unreachable=self.include_unreachable,
-            texts=self.texts,
-            missing=self.missing,
-            gateway=self.gateway,
-            template=self.template,
-            keep_values=self.keep_values,
+            **self._values(on_unknown),
         )
+
+    def _values(self, on_unknown: OnUnknown) -> dict[str, Any]:
+        values = {one.name: getattr(self, one.name) for one in dataclass_fields(self)}
+        moments = {"start_at": _whole_ms(self.start_at), "end_at": _whole_ms(self.end_at)}
+        return values | moments | {"on_unknown": self.on_unknown or on_unknown}
 
 
 def missed_by(mailing_id: str, *, unknown: bool = False) -> Segment:
