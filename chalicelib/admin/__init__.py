@@ -46,6 +46,7 @@ from . import (
     mailing_page,
     mailings,
     messages,
+    missing,
     overview,
     preferences,
     prices,
@@ -83,4 +84,5 @@ PAGES: tuple[Pages, ...] = (
     trials.pages,
     users.pages,
     account.pages,
+    missing.pages,
 )

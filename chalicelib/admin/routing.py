@@ -127,10 +127,22 @@ class Pages:
     def blueprint(self) -> Blueprint:
         """The routes for Chalice."""
         blueprint = Blueprint(__name__)
-        for route in self.routes:
+        pages = {route.path for route in self.routes if route.method == "GET"}
+        # The address of a change stays in the browser if the change fails: whoever opens it again gets a page, too.
+        missing = [
+            replace(route, method="GET", handler=no_such_page, roles=None)
+            for route in self.routes
+            if route.path not in pages
+        ]
+        for route in [*self.routes, *missing]:
             register = blueprint.route(route.path, methods=[route.method], content_types=["*/*"])
             register(_view(route, blueprint))
         return blueprint
+
+
+def no_such_page(request: PageRequest, **path: str) -> Page:
+    """The page of an address that has none; raises NotFound."""
+    raise NotFound(Fault.NO_SUCH_PAGE)
 
 
 def _view(route: Route, blueprint: Blueprint) -> Callable[..., Response]:

@@ -197,6 +197,7 @@ class Fault(Enum):
     NO_SUCH_USER = "there is no user %(name)s"
     NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - a name
     NO_SUCH_FILE = "there is no such file"
+    NO_SUCH_PAGE = "there is no page at this address; it may be an old one"
 
     # -- it cannot be done now
     PHONE_NUMBER_TAKEN = "another client already has this phone number"

@@ -21,6 +21,7 @@ from chalicelib.services.accounts import AccountService
 from infra.account import Account
 from infra.deploy import EXPECTED, DeployError, Options, await_health, deploy, refused, say
 from infra.local.data_directory import DataDirectory
+from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES
 from infra.package import ROOT
 from infra.parameters import Parameters
 
@@ -28,13 +29,27 @@ STAGE = "local"
 HERE = Path(__file__).parent
 _SCRAPER = "prometheus"
 _SANDBOX = "http://gateway:9100"
+_ERRORS = {
+    400: "BAD_REQUEST_PARAMETERS",
+    413: "REQUEST_TOO_LARGE",
+    502: "INTEGRATION_FAILURE",
+    504: "INTEGRATION_TIMEOUT",
+}
 
 
 def proxy_configuration(url: str) -> str:
     """nginx's configuration for the API at `url`."""
     parts = urlsplit(url)
     template = (HERE / "nginx.conf").read_text(encoding="utf-8")
-    return template.replace("@EMULATOR@", parts.netloc).replace("@API@", parts.path.rstrip("/"))
+    filled = template.replace("@EMULATOR@", parts.netloc).replace("@API@", parts.path.rstrip("/"))
+    return filled.replace("@ERRORS@", "\n        ".join(_error_page(*one) for one in _ERRORS.items()))
+
+
+def _error_page(status: int, name: str) -> str:
+    """What nginx answers itself, in the service's shape and not as a page of HTML."""
+    body = GATEWAY_RESPONSES[name].body.decode()
+    answer = f"default_type {CONTENT_TYPE}; return {status} '{body}';"
+    return f"error_page {status} @{name};\n        location @{name} {{ {answer} }}"
 
 
 def scrape_token(accounts: AccountService) -> str:
@@ -74,7 +89,7 @@ def main() -> int:
         write_settings(directory, url, token, options.given("GATEWAY_URL"))
     except EXPECTED as error:
         return refused(f"Not deployed: {error}")
-    say("Ready: http://127.0.0.1:8000/api/docs/ (Prometheus on port 9090, Grafana on 3000)")
+    say("Ready: http://127.0.0.1:8000/ (Prometheus on port 9090, Grafana on 3000)")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import requests
@@ -14,6 +15,60 @@ _TIMEOUT = 60.0  # seconds for each call
 
 class CallFailed(Exception):
     """The service is not there, or refuses; the text is for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the service is, who may use it, and the address of its gateway as far as it is known."""
+
+    url: str
+    username: str
+    password: str
+    gateway: str = ""
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str]) -> Self:
+        """What the running service wrote down, or what the environment says; CallFailed if that is not enough."""
+        data_dir = environ.get("DATA_DIR") or ".local"
+        directory = DataDirectory(data_dir, make=False)
+        running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
+        url = environ.get("API_URL") or running.get("url")
+        url = url or (f"http://127.0.0.1:{environ['PORT']}" if environ.get("PORT") else "")
+        if not url:
+            raise CallFailed(
+                f"nothing is running in DATA_DIR {data_dir}: start `make run` in another terminal, "
+                "or set API_URL and API_TOKEN"
+            )
+        username = environ.get("ADMIN_USERNAME") or running.get("username") or "admin"
+        password = environ.get("ADMIN_PASSWORD") or (known.get("password") if known.get("username") == username else "")
+        if not password:
+            raise CallFailed(
+                f"the password of {username} is not known here: set ADMIN_PASSWORD, as `make run` has it, or API_TOKEN "
+                "with API_URL"
+            )
+        return cls(url.rstrip("/"), username, password, running.get("gateway") or "")
+
+    def token(self, name: str) -> str:
+        """A new token, which is called `name`. CallFailed, with what to do, if the password is another."""
+        credentials = {"username": self.username, "password": self.password, "name": name}
+        try:
+            issued: str = RunningService(self.url, "").call("POST", "/auth-token", json=credentials)["token"]
+        except Refused as error:
+            if error.status != requests.codes.unauthorized:
+                raise
+            raise CallFailed(
+                f"{self.url} does not take the password that is known for {self.username}: set ADMIN_PASSWORD to the "
+                "one that the service has"
+            ) from error
+        return issued
+
+
+class Refused(CallFailed):
+    """The service answered, with a status that is no success."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class RunningService:
@@ -33,27 +88,20 @@ class RunningService:
         """
         if environ.get("API_URL") and environ.get("API_TOKEN"):
             return cls(environ["API_URL"], environ["API_TOKEN"])
-        data_dir = environ.get("DATA_DIR") or ".local"
-        directory = DataDirectory(data_dir, make=False)
-        running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
-        url = environ.get("API_URL") or running.get("url")
-        if not url:
-            raise CallFailed(
-                f"nothing is running in DATA_DIR {data_dir}: start `make run`, or set API_URL and API_TOKEN"
-            )
-        username = environ.get("ADMIN_USERNAME") or running.get("username") or "admin"
-        password = environ.get("ADMIN_PASSWORD") or known.get("password") or ""
-        credentials = {"username": username, "password": password, "name": name}
-        return cls(url, cls(url, "").call("POST", "/auth-token", json=credentials)["token"])
+        target = Target.found(environ)
+        return cls(target.url, target.token(name))
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """The answer's body; CallFailed with the service's own words where it refuses."""
+        """The answer's body; Refused, with the service's own words, if it refuses."""
         try:
             answer = self._session.request(method, self._url + path, timeout=_TIMEOUT, **options)
             value: dict[str, Any] = answer.json()
         except (requests.RequestException, ValueError) as error:
-            raise CallFailed(f"{self._url} does not answer as the service would: {type(error).__name__}") from error
+            raise CallFailed(
+                f"nothing answers at {self._url} as the service would: is `make run` still running?"
+            ) from error
         if not answer.ok:
             errors = "; ".join(f"{one['field']} {one['message']}" for one in value.get("errors", []))
-            raise CallFailed(f"{method} {path}: {answer.status_code} {errors or value.get('detail', '')}")
+            told = f"{method} {path}: {answer.status_code} {errors or value.get('detail', '')}"
+            raise Refused(told, answer.status_code)
         return value

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chalicelib.domain.statuses import MailingStatus
-from infra.local.data_directory import DataDirectory, read_json
+from infra.local.api_client import CallFailed, Target
 
 CLIENTS = 1000
 _THREADS = 4
@@ -30,36 +29,13 @@ _ENDED = {str(status) for status in MailingStatus if status.ended}
 _OK, _CREATED, _CONFLICT = 200, 201, 409
 
 
-class DemoError(Exception):
-    """The demo cannot go on; the text is for the person at the terminal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the service is and who may use it."""
-
-    url: str
-    username: str
-    password: str
-
-    @classmethod
-    def found(cls, environ: Mapping[str, str]) -> Target:
-        """What the running service wrote down, or what the environment says; DemoError if that is not enough."""
-        data_dir = environ.get("DATA_DIR") or ".local"
-        directory = DataDirectory(data_dir, make=False)
-        service = read_json(directory.service_file) or {}
-        url = service.get("url") or (f"http://127.0.0.1:{environ['PORT']}" if environ.get("PORT") else "")
-        if not url:
-            raise DemoError(f"nothing is running in DATA_DIR {data_dir}; start it with `make run` in another terminal")
-        gateway = urlsplit(service.get("gateway") or "").hostname
-        if gateway not in {None, "127.0.0.1", "localhost", "::1"}:
-            raise DemoError(f"the gateway is {gateway}: the demo would send {CLIENTS} messages to people")
-        known = read_json(directory.admin_file) or {}
-        username = environ.get("ADMIN_USERNAME") or service.get("username") or "admin"
-        password = environ.get("ADMIN_PASSWORD") or (known.get("password") if known.get("username") == username else "")
-        if not password:
-            raise DemoError(f"the password of {username} is not known; set the ADMIN_PASSWORD that `make run` has")
-        return cls(url, username, password)
+def target(environ: Mapping[str, str]) -> Target:
+    """The service to use; CallFailed if there is none, or if its gateway would send to people."""
+    found = Target.found(environ)
+    gateway = urlsplit(found.gateway).hostname
+    if gateway not in {None, "127.0.0.1", "localhost", "::1"}:
+        raise CallFailed(f"the gateway is {gateway}: the demo would send {CLIENTS} messages to people")
+    return found
 
 
 class Api:
@@ -68,13 +44,10 @@ class Api:
     def __init__(self, target: Target) -> None:
         self._url = target.url
         self._local = threading.local()
-        self._headers: dict[str, str] = {}
-        login = {"username": target.username, "password": target.password}
-        token = self.call("POST", "/auth-token/", login, _OK, _CREATED)["token"]
-        self._headers = {"Authorization": f"Token {token}"}
+        self._headers = {"Authorization": f"Token {target.token('demo')}"}
 
     def call(self, method: str, path: str, body: Any, *expected: int) -> dict[str, Any]:
-        """The answer of a call; DemoError where it has none of the expected statuses."""
+        """The answer of a call; CallFailed if it has none of the expected statuses."""
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -82,9 +55,9 @@ class Api:
         try:
             answer = session.request(method, self._url + path, json=body, headers=self._headers, timeout=_TIMEOUT)
         except requests.RequestException as error:
-            raise DemoError(f"nothing answers at {self._url}: is `make run` still running?") from error
+            raise CallFailed(f"nothing answers at {self._url}: is `make run` still running?") from error
         if answer.status_code not in expected:
-            raise DemoError(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
+            raise CallFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
         value = answer.json()
         return {"status_code": answer.status_code, **value} if isinstance(value, dict) else {}
 
@@ -100,7 +73,7 @@ def create_clients(api: Api, tag: str, count: int) -> None:
             body = {"phone_number": f"+7999{phone:07d}", "tag": tag, "timezone": "Europe/Moscow"}
             if api.call("POST", "/api/clients/", body, _CREATED, _CONFLICT)["status_code"] == _CREATED:
                 return
-        raise DemoError("no free phone number was found")
+        raise CallFailed("no free phone number was found")
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(create, range(count)))
@@ -127,7 +100,7 @@ def watch(api: Api, mailing_id: str, show: Callable[[int], None]) -> dict[str, A
         if mailing.get("status") in _ENDED:
             return mailing
         if time.monotonic() > deadline:
-            raise DemoError(f"mailing {mailing_id} has not finished within {_BOUND:.0f} s")
+            raise CallFailed(f"mailing {mailing_id} has not finished within {_BOUND:.0f} s")
         time.sleep(_POLL)
 
 
@@ -137,8 +110,8 @@ def sent(mailing: Mapping[str, Any]) -> int:
 
 
 def run(console: Console, environ: Mapping[str, str], count: int = CLIENTS) -> None:
-    """The whole demo; DemoError if it cannot go on."""
-    api = Api(Target.found(environ))
+    """The whole demo; CallFailed if it cannot go on."""
+    api = Api(target(environ))
     tag = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     began = time.monotonic()
     create_clients(api, tag, count)
@@ -157,14 +130,14 @@ def run(console: Console, environ: Mapping[str, str], count: int = CLIENTS) -> N
         soft_wrap=True,
     )
     if done != count:
-        raise DemoError(f"{count - done} messages were not sent: {mailing.get('counts')}")
+        raise CallFailed(f"{count - done} messages were not sent: {mailing.get('counts')}")
 
 
 def main() -> int:
     """Exit code 1, with one line that says why, if not everything was sent."""
     try:
         run(Console(highlight=False), os.environ)
-    except DemoError as error:
+    except CallFailed as error:
         sys.stderr.write(f"make demo: {error}\n")
         return 1
     except KeyboardInterrupt:

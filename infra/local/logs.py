@@ -35,5 +35,11 @@ def rotate(path: Path, limit: int = LIMIT) -> bool:
     return True
 
 
+def kept(path: Path) -> list[Path]:
+    """The files that there are of a log, the oldest first."""
+    files = [*(_older(path, number) for number in range(KEPT, 0, -1)), path]
+    return [file for file in files if file.exists()]
+
+
 def _older(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")

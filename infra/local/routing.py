@@ -15,13 +15,20 @@ class Match:
 
 
 class RouteTable:
-    """The routes of an app. A literal segment wins over a parameter; one trailing slash is optional everywhere."""
+    """The routes of an app. A literal segment wins over a parameter; one trailing slash is optional everywhere.
+
+    A parameter as `{name+}`, the last of its route, takes what no other route does.
+    """
 
     def __init__(self, routes: Iterable[str]) -> None:
         self._by_length: dict[int, list[tuple[str, list[str]]]] = {}
+        self._rests: list[tuple[str, str]] = []
         for route in routes:
             segments = route.split("/")[1:]
-            self._by_length.setdefault(len(segments), []).append((route, segments))
+            if segments[-1].endswith("+}"):
+                self._rests.append((route, route.removesuffix(segments[-1])))
+            else:
+                self._by_length.setdefault(len(segments), []).append((route, segments))
         for candidates in self._by_length.values():
             candidates.sort(key=lambda candidate: [_is_parameter(segment) for segment in candidate[1]])
 
@@ -34,6 +41,9 @@ class RouteTable:
             parameters = _parameters(pattern, segments)
             if parameters is not None:
                 return Match(route, parameters)
+        for route, start in self._rests:
+            if path.startswith(start) and len(path) > len(start):
+                return Match(route, {route[len(start) + 1 : -2]: path[len(start) :]})
         return None
 
 

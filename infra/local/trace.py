@@ -17,8 +17,8 @@ from chalicelib.domain.reasons import Cause
 from chalicelib.wording import reason_text
 from infra.local.api_client import CallFailed, RunningService
 from infra.local.data_directory import DataDirectory
+from infra.local.logs import kept
 
-_LOGS = ("service.log.1", "service.log")
 _USUAL = {"level", "location", "message", "timestamp", "service", "function", "request_id", "exception", "stack_trace"}
 _IDS = ("mailing_id", "message_id", "client_id")
 
@@ -72,10 +72,7 @@ def _event_line(event: Mapping[str, Any]) -> Line:
 
 def log_lines(directory: Path, about: str) -> Iterator[Line]:
     """What the log files say about an id."""
-    for name in _LOGS:
-        path = directory / name
-        if not path.exists():
-            continue
+    for path in kept(directory / "service.log"):
         with path.open(encoding="utf-8", errors="replace") as file:
             for text in file:
                 if about in text and text.startswith("{"):

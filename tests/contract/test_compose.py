@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from infra.compose.__main__ import main, write_settings
-from infra.local.demo import DemoError, Target
+from infra.local.api_client import CallFailed, Target
+from infra.local.demo import target
 from tests.support.programs import compose, program
 
 ROOT = Path(__file__).parents[2]
@@ -162,10 +163,10 @@ def test_the_demo_finds_the_service_and_spares_a_real_gateway(services: Services
     assert environment["DATA_DIR"] == "/settings"
     found = {"DATA_DIR": str(tmp_path), "ADMIN_PASSWORD": "secret"}
     write_settings(tmp_path, API, "the-token", sandbox)
-    assert Target.found(found) == Target("http://proxy:8000", "admin", "secret")
+    assert target(found) == Target("http://proxy:8000", "admin", "secret")
     write_settings(tmp_path, API, "the-token", "https://gateway.example.com")
-    with pytest.raises(DemoError, match=r"gateway\.example\.com"):
-        Target.found(found)
+    with pytest.raises(CallFailed, match=r"gateway\.example\.com"):
+        target(found)
 
 
 def test_the_deploy_container_never_deploys_to_aws(

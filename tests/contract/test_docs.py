@@ -29,6 +29,7 @@ from chalicelib.observability import METRICS
 from chalicelib.web import problems
 from chalicelib.wording import DETAILED, REASONS
 from infra.alarms import RUNBOOK, alarms
+from infra.local.gateway_responses import GATEWAY_RESPONSES
 from infra.metrics import FUNCTIONS, INDEXES, TABLES
 from infra.parameters import table
 from tests.contract import marked_texts
@@ -43,6 +44,16 @@ def test_every_problem_is_in_the_table_of_errors() -> None:
     rows = [line for line in lines if line.startswith("| `/problems/")]
     known = [*problems.PROBLEMS.values(), problems.UNEXPECTED]
     assert rows == [f"| `{one.uri}` | {int(one.status)} | {one.title} | {one.meaning} |" for one in known]
+
+
+def test_what_api_gateway_answers_itself_is_in_its_table() -> None:
+    """Expects each code once, with its status and detail."""
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("| code | status | `detail` |\n")[2]
+    rows = text.partition("\n\n")[0].splitlines()[1:]
+    told = dict.fromkeys(
+        f"| `{one.code}` | {one.status} | {one.detail} |" for one in GATEWAY_RESPONSES.values() if one.code
+    )
+    assert rows == list(told)
 
 
 def test_every_reason_is_in_its_table() -> None:

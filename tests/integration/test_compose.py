@@ -86,3 +86,17 @@ def test_prometheus_gets_a_token_of_its_own_and_the_last_one_counts() -> None:
         with pytest.raises(Unauthenticated):
             accounts.authenticate(first)
         assert api.request("GET", "/metrics", token=second).status == 200
+
+
+def test_what_the_proxy_answers_itself_has_the_services_shape(proxy: str, tmp_path: Path) -> None:
+    """Expects problems and no pages of HTML, for a body that is too large and for a stage that is not there."""
+    large = requests.post(f"{proxy}/api/clients/imports", data=b"x" * 10_500_000, timeout=10)
+    with proxy_to("http://127.0.0.1:9", tmp_path) as url:
+        gone = requests.get(f"{url}/health", timeout=10)
+    for answer, status, kind in ((large, 413, "too-large"), (gone, 502, "unexpected")):
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert (answer.status_code, answer.json()["status"], answer.json()["type"]) == (
+            status,
+            status,
+            f"/problems/{kind}",
+        )

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from chalicelib import admin
+from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
 
 PLAIN = [
@@ -99,3 +100,16 @@ def test_a_file_that_is_none_of_ours_is_not_found(stranger: Browser) -> None:
     """Expects 404, whatever the name."""
     for name in ("secrets.txt", "..%2Frouting.py", "admin.css.py"):
         assert stranger.get(f"/admin/static/{name}").status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/nothing", "/admin/nothing/at/all/", "/admin/mailings/x/y/z", "/admin/settings/hold"]
+)
+def test_an_unknown_address_is_a_page(path: str, browser: Browser, api: Api) -> None:
+    """Expects words instead of a document for programs, with the navigation if somebody is signed in."""
+    for one, navigation in ((browser, True), (Browser(api), False)):
+        page = one.get(path)
+        assert page.status == 404
+        assert page.headers["content-type"].startswith("text/html")
+        assert "there is no page at this address" in text_of(page).lower()
+        assert ("<nav" in page.text) == navigation

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, CORSConfig, Response
 
+from chalicelib.web.problems import PROBLEMS, UNEXPECTED
 from infra.local.api_gateway import HttpFront
 from infra.local.gateway_responses import GATEWAY_RESPONSES
 from tests.support.clocks import FrozenClock
+
+KINDS = {kind.uri: kind.title for kind in (*PROBLEMS.values(), UNEXPECTED)}
 
 
 class Reply:
@@ -70,7 +73,7 @@ def front(app: Chalice) -> Front:
 def _assert_problem(reply: Reply, status: int) -> None:
     assert reply.status == status
     assert reply.headers["content-type"] == "application/problem+json"
-    assert set(reply.json) == {"type", "title", "status", "detail"}
+    assert set(reply.json) == {"type", "title", "status", "detail"} | ({"code"} if status < 500 else set())
     assert reply.json["status"] == status
 
 
@@ -262,9 +265,10 @@ def test_requests_of_several_threads_are_kept_apart(app: Chalice) -> None:
 
 
 def test_every_gateway_response_is_a_problem() -> None:
-    """Expects the whole table in RFC 9457's shape."""
+    """Expects the whole table in the service's own shape, of kinds that it has itself."""
     for response in GATEWAY_RESPONSES.values():
         problem = json.loads(response.body)
-        assert (problem["type"], problem["status"]) == ("about:blank", response.status)
-        assert problem["title"]
+        assert problem["type"] in KINDS
+        assert (problem["title"], problem["status"]) == (KINDS[problem["type"]], response.status)
         assert problem["detail"]
+        assert ("code" in problem) == (response.status < 500)

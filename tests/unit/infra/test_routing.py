@@ -6,7 +6,9 @@ import pytest
 
 from infra.local.routing import RouteTable
 
-TABLE = RouteTable(["/", "/api/users", "/api/users/{name}", "/api/users/me", "/api/{kind}/all", "/{page}"])
+TABLE = RouteTable(
+    ["/", "/api/users", "/api/users/{name}", "/api/users/me", "/api/{kind}/all", "/{page}", "/pages/{proxy+}"]
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,9 @@ TABLE = RouteTable(["/", "/api/users", "/api/users/{name}", "/api/users/me", "/a
         ("/api/users/all", "/api/users/{name}", {"name": "all"}),
         ("/api/things/all", "/api/{kind}/all", {"kind": "things"}),
         ("/about", "/{page}", {"page": "about"}),
+        ("/pages/a", "/pages/{proxy+}", {"proxy": "a"}),
+        ("/pages/a/b//c", "/pages/{proxy+}", {"proxy": "a/b//c"}),
+        ("/pages/", "/{page}", {"page": "pages"}),
     ],
 )
 def test_a_path_finds_its_route(path: str, route: str, parameters: dict[str, str]) -> None:
