@@ -16,6 +16,7 @@ from .config import Settings
 from .domain.client_ids import ClientIds
 from .domain.gateway_paces import GatewayPaces
 from .domain.gateway_routes import ONLY, ONLY_NAME, GatewayRoutes
+from .domain.heartbeats import Worker
 from .domain.messages import RetryPolicy
 from .gateways import create_gateway
 from .gateways.base import Gateway
@@ -53,6 +54,7 @@ from .services.sending.delivery import Delivery
 from .services.sending.mailing_cache import MailingCache
 from .services.sending.outcomes import Outcomes
 from .services.sending.table_pace import TablePace
+from .services.sending_states import SendingStateService
 from .services.statistics import StatisticsService
 from .storage.activity import ActivityRepository
 from .storage.call_totals import CallTotalsRepository
@@ -70,6 +72,7 @@ from .storage.mailings import MailingRepository
 from .storage.models import Tables, bind
 from .storage.readiness import TableProbe
 from .storage.reports import ReportRepository
+from .storage.sending_states import SendingStateRepository
 from .storage.users import UserRepository
 from .storage.walks import WalkRepository
 
@@ -111,6 +114,7 @@ class Services:
     queues: dict[str, Queue]
     gateway_control: GatewayControlService
     heartbeats: Heartbeats
+    sending: SendingStateService
     readiness: ReadinessService
     reports: ReportService
     tester: Callable[[], Tester]
@@ -316,6 +320,13 @@ def build(
         queues=queues,
         gateway_control=gateways.first.control,
         heartbeats=heartbeats,
+        sending=SendingStateService(
+            SendingStateRepository(tables, dynamodb, backoff, list(gateways.lines)),
+            mailings,
+            heartbeats,
+            {Worker.SENDER: send_queue, Worker.DISPATCHER: dispatch_queue},
+            clock,
+        ),
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
         tester=tester,

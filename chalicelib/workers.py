@@ -22,6 +22,7 @@ def tick(event: dict[str, Any], context: Any) -> None:
     with invocation("tick", context.aws_request_id):
         services = get_services()
         services.dispatcher.tick(_deadline(services, context))
+        services.sending.expect_workers()
         services.heartbeats.beat(Worker.TICK)  # last: one that fails every time does not work
 
 
@@ -36,6 +37,7 @@ def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
     """Carry out units of the dispatch queue. What is not a unit stays until the queue moves it to its dead letters."""
     with invocation("dispatcher", context.aws_request_id):
         services = get_services()
+        services.heartbeats.worked(Worker.DISPATCHER)  # first: it may feed the send queue for minutes
         return _answer(
             [record["messageId"] for record in event["Records"] if not _carried_out(record, services, context)]
         )
@@ -74,7 +76,9 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
     ]
     with invocation("sender", context.aws_request_id):
         services = get_services()
-        return _answer(services.delivery.deliver(received, _deadline(services, context)))
+        failed = services.delivery.deliver(received, _deadline(services, context))
+        services.heartbeats.worked(Worker.SENDER)  # last: one that fails every time does not work
+        return _answer(failed)
 
 
 def receive(event: dict[str, Any], context: Any) -> BatchAnswer:

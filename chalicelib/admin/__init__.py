@@ -31,6 +31,9 @@ How to add a page:
   `static/admin.js` by `data-` attributes, bars as `<progress>`, charts as SVG: `charts.columns(name, title, series,
   buckets)` and `charts.bars(title, label, counts)` in code, and in the template `{% import "charts.html" as charts with
   context %}` and `{{ charts.columns(chart) }}` or `{{ charts.bars(chart) }}`.
+- Every page says whether anything is sent (`ui.sending_line`). A page with a part that moves has
+  `{% set moves = true %}` at its top, and that part brings `{{ ui.sending_line(true) }}` along when it is asked for
+  by itself, so that both are of one moment.
 - A link that opens the confirmation in front of the page: `<a href=… data-dialog>`, to a page which also stands alone.
 """
 
@@ -53,6 +56,7 @@ from . import (
     queues,
     replies,
     saved_segments,
+    sending_states,
     settings,
     signing_in,
     static_files,
@@ -75,6 +79,7 @@ PAGES: tuple[Pages, ...] = (
     mailing_page.pages,
     messages.pages,
     history.pages,
+    sending_states.pages,
     queues.pages,
     replies.pages,
     settings.pages,

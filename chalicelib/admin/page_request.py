@@ -13,8 +13,9 @@ from chalice.app import Request as ChaliceRequest
 
 from ..bootstrap import Services
 from ..domain.clients import check_timezone
-from ..domain.errors import Invalid
+from ..domain.errors import Invalid, Unavailable
 from ..domain.file_texts import FileText
+from ..domain.sending_states import Sending
 from ..domain.users import Role
 from ..web.request import Request
 from . import languages, sessions
@@ -62,6 +63,13 @@ class PageRequest(Request):
             return base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode()[:_MAX_FLASH]
         except (binascii.Error, ValueError):
             return ""
+
+    def sending(self) -> Sending | None:
+        """Whether anything is being sent; None if it cannot be told, which is no reason to show no page."""
+        try:
+            return self.services.sending.look()
+        except Unavailable:
+            return None
 
     def local(self, moment: datetime) -> datetime:
         """A moment in the operator's zone."""

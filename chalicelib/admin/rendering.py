@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ def render(template: str, request: PageRequest, values: Mapping[str, Any]) -> st
         "asset": lambda name: request.link(assets.path_of(name)),
         "languages": LANGUAGES,
         "now": request.now,
+        "sending": cache(request.sending),
         "version": __version__,
         "status_name": texts.status_name,
         "worker_name": texts.worker_name,

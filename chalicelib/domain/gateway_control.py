@@ -74,6 +74,8 @@ class GatewayControl:
     trips: int = 0
     troubled: tuple[str, ...] = ()  # ids of messages that failed since one was answered, as far as senders have told
     held: bool = False
+    held_by: str = ""
+    held_at: datetime | None = None
     # Why the circuit is what it is: an operator's own words, or the cause for the service with the gateway's own words.
     reason: str = ""
     cause: Cause | None = None
@@ -207,6 +209,8 @@ class GatewayControl:
             refused=(),
             refusal=None,
             held=False,
+            held_by="",
+            held_at=None,
             reason=reason,
             cause=None,
             revision=self.revision + 1,
@@ -219,6 +223,8 @@ class GatewayControl:
         return replace(
             self,
             held=True,
+            held_by=by,
+            held_at=now,
             opened_at=self.opened_at or now,
             reason=reason,
             cause=None,

@@ -27,27 +27,33 @@ class Worker(StrEnum):
     TICK = "tick"
 
 
-# Within which one that works has been heard of again. Lambda starts senders and dispatchers when there is work, so only
-# processes that are there all the time promise that; the tick comes every minute everywhere, and one of them may fail.
+# Within which one that is there all the time has been heard of again; the tick comes every minute, and may fail once.
 HEARD_WITHIN = {
     Worker.SENDER: timedelta(seconds=35),
     Worker.DISPATCHER: timedelta(seconds=35),
     Worker.TICK: timedelta(seconds=180),
 }
+# Lambda starts senders and dispatchers when there is work. If work waits, and none was heard of in the first span, the
+# tick expects one within the second: longer than a sender may take for its batch, and one that is new to begin.
+EXPECTED_AFTER, EXPECTED_WITHIN = timedelta(seconds=15), timedelta(seconds=45)
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A worker was heard of at a moment; if it has not been again by `until`, it does not work."""
+    """A worker was heard of at a moment, None if it never was; if it has not been again by `until`, it does not work.
+
+    Without `until` it is waited for by nobody: it comes when there is work. `worked_at` is when it last had some.
+    """
 
     worker: Worker
-    at: datetime
-    until: datetime
+    at: datetime | None
+    until: datetime | None
+    worked_at: datetime | None = None
 
 
 def silent(beats: Iterable[Heartbeat], now: datetime) -> list[Heartbeat]:
     """Those that should have been heard of again and were not."""
-    return [beat for beat in beats if is_over(beat.until, now, HEARD_WITHIN[beat.worker])]
+    return [beat for beat in beats if beat.until and is_over(beat.until, now, HEARD_WITHIN[beat.worker])]
 
 
 def is_stalled(state: MailingState, tally: Tally, control: GatewayControl, now: datetime) -> bool:

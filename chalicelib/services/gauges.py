@@ -80,7 +80,7 @@ class GaugeService:
             control=control,
             calls=self._calls.read(),
             stalled=sum(is_stalled(state, tally, control, now) for state, tally in under_way),
-            unheard={beat.worker: (now - beat.at).total_seconds() for beat in self._heartbeats.read()},
+            unheard={beat.worker: (now - beat.at).total_seconds() for beat in self._heartbeats.read() if beat.at},
         )
 
     def _under_way(self) -> list[str]:

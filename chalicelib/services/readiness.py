@@ -47,7 +47,8 @@ class ReadinessService:
         try:
             control, beats = self._probe.ask()
             for beat in heartbeats.silent(beats, began):
-                silent.append(f"{beat.worker}, last seen {beat.at:%Y-%m-%d %H:%M:%S} UTC")
+                seen = f"last seen {beat.at:%Y-%m-%d %H:%M:%S} UTC" if beat.at else "never seen"
+                silent.append(f"{beat.worker}, {seen}")
         except NotReady as error:
             silent += error.parts
         except Unavailable:

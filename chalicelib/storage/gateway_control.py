@@ -35,7 +35,7 @@ class ControlRepository:
     is the one."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, name: str = "") -> None:
-        self._control = f"{_CONTROL}-{name}" if name else _CONTROL
+        self._control = control_place(name)[1]
         self._changes = f"{_CHANGES}-{name}" if name else _CHANGES
         self._model = tables.settings
         self._dynamodb = dynamodb
@@ -174,6 +174,8 @@ def _row(model: type[SettingModel], name: str, control: GatewayControl) -> Setti
         trips=control.trips,
         troubled=list(control.troubled),
         held=control.held,
+        owner=control.held_by or None,
+        began_at=control.held_at,
         revision=control.revision,
         changed_by=control.changed_by,
         changed_at=control.changed_at,
@@ -188,9 +190,9 @@ def _row(model: type[SettingModel], name: str, control: GatewayControl) -> Setti
     )
 
 
-def control_place() -> tuple[str, str]:
-    """The key of the control's item."""
-    return _SCOPE, _CONTROL
+def control_place(name: str = "") -> tuple[str, str]:
+    """The key of the control's item; of several gateways `name` is the one."""
+    return _SCOPE, f"{_CONTROL}-{name}" if name else _CONTROL
 
 
 def control_of(row: SettingModel) -> GatewayControl:
@@ -203,6 +205,8 @@ def control_of(row: SettingModel) -> GatewayControl:
         trips=int(row.trips or 0),
         troubled=tuple(row.troubled or ()),
         held=bool(row.held),
+        held_by=row.owner or "",
+        held_at=row.began_at,
         revision=int(row.revision or 0),
         changed_by=row.changed_by or "",
         changed_at=row.changed_at,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
 
 from ..domain.heartbeats import Heartbeat, Worker
-from .dynamodb import translated
+from .dynamodb import Item, translated, was_refused
 from .models import SettingModel, Tables
 
 SCOPE = "heartbeats"
@@ -18,12 +22,29 @@ class HeartbeatRepository:
         self._model = tables.settings
 
     def write(self, beat: Heartbeat) -> None:
-        """Note that a worker was heard of."""
+        """Note that a worker was heard of; when it last worked stays if the heartbeat does not say."""
         model = self._model
+        until = model.lease_until
+        actions: list[Action] = [until.set(beat.until) if beat.until else until.remove()]
+        if beat.at:
+            actions.append(model.changed_at.set(beat.at))
+        if beat.worked_at:
+            actions.append(model.began_at.set(beat.worked_at))
         with translated("settings"):
-            model(SCOPE, str(beat.worker)).update(
-                actions=[model.changed_at.set(beat.at), model.lease_until.set(beat.until)]
-            )
+            model(SCOPE, str(beat.worker)).update(actions=actions)
+
+    def expect(self, worker: Worker, silent_since: datetime, until: datetime) -> None:
+        """Wait for a worker until then, unless it was heard of after `silent_since`, or is waited for already."""
+        model = self._model
+        quiet = model.changed_at.does_not_exist() | (model.changed_at < silent_since)
+        with translated("settings"):
+            try:
+                model(SCOPE, str(worker)).update(
+                    actions=[model.lease_until.set(until)], condition=model.lease_until.does_not_exist() & quiet
+                )
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
 
     def read(self) -> Sequence[Heartbeat]:
         """The last one of each kind of worker."""
@@ -31,10 +52,15 @@ class HeartbeatRepository:
             return heartbeats_of(self._model.query(SCOPE))
 
 
+def heartbeat_places() -> list[Item]:
+    """The keys of these items."""
+    return [{"scope": {"S": SCOPE}, "name": {"S": str(worker)}} for worker in Worker]
+
+
 def heartbeats_of(rows: Iterable[SettingModel]) -> list[Heartbeat]:
     """The heartbeats that stand in items of this scope."""
     return [
-        Heartbeat(Worker(row.name), row.changed_at, row.lease_until)
+        Heartbeat(Worker(row.name), row.changed_at, row.lease_until, row.began_at)
         for row in rows
-        if row.scope == SCOPE and row.changed_at and row.lease_until and row.name in set(Worker)
+        if row.scope == SCOPE and row.name in set(Worker)
     ]

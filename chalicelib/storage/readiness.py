@@ -7,11 +7,11 @@ from typing import Any
 
 from ..domain.errors import NotReady, Unavailable
 from ..domain.gateway_control import GatewayControl
-from ..domain.heartbeats import Heartbeat, Worker
+from ..domain.heartbeats import Heartbeat
 from .client_key import PLACE, ids_of
 from .dynamodb import Item, translated
 from .gateway_control import control_of, control_place
-from .heartbeats import SCOPE, heartbeats_of
+from .heartbeats import heartbeat_places, heartbeats_of
 from .models import Tables
 
 _NOBODY = {"S": "readiness"}  # a key that no row has: what counts is that the table answers
@@ -30,13 +30,12 @@ class TableProbe:
         """
         tables = self._tables
         scope, name = control_place()
-        workers = [{"scope": {"S": SCOPE}, "name": {"S": str(worker)}} for worker in Worker]
         wanted: dict[Any, list[Item]] = {
             tables.clients: [{"client_id": {"S": PLACE}}],
             tables.mailings: [{"mailing_id": _NOBODY, "part": _NOBODY}],
             tables.ledger: [{"ledger_key": _NOBODY, "bucket_no": {"N": "0"}}],
             tables.users: [{"key": _NOBODY}],
-            tables.settings: [{"scope": {"S": scope}, "name": {"S": name}}, *workers],
+            tables.settings: [{"scope": {"S": scope}, "name": {"S": name}}, *heartbeat_places()],
         }
         request = {model.Meta.table_name: {"Keys": keys} for model, keys in wanted.items()}
         with translated("tables"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -16,7 +18,7 @@ from chalicelib.gateways.base import Answer
 from chalicelib.observability import MAILINGS_STALLED, invocation
 from tests.factories import START
 from tests.support.browsing import Browser, text_of
-from tests.support.campaign import OK, Campaign, new_campaign
+from tests.support.campaign import BROKEN, OK, Campaign, new_campaign
 from tests.support.emf import emitted
 from tests.support.full_run import captured
 
@@ -179,6 +181,93 @@ def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
         service.world.run_for(20)
         assert told(service) == {0}
     service.finish(mailing_id)
+
+
+def test_senders_that_come_when_there_is_work_are_waited_for_only_then(service: Campaign) -> None:
+    """Expects an idle service to miss nobody, and senders that do not take what waits to be told of in two minutes."""
+    service.send(3)
+    service.world.run_for(1200)
+    assert state(service) == {"state": "idle", "since": None, "running": 0, "paused": [], "silent": []}
+    freeze(service, "sender")
+    service.add_clients(3)
+    mailing_id = service.order()
+    service.world.run_for(10)
+    assert state(service)["state"] == "waiting"
+    service.world.run_for(110)
+    told = state(service)
+    assert (told["state"], [one["worker"] for one in told["silent"]]) == ("silent", ["sender"])
+    assert told["since"] == told["silent"][0]["seen_at"] < "2026-03-02T09:01"
+    assert service.api.get("/health/ready").status == 503
+    freeze(service, "sender", frozen=False)
+    service.world.run_for(11)
+    assert (state(service)["silent"], service.api.get("/health/ready").status) == ([], 200)
+    service.finish(mailing_id)
+
+
+def test_senders_that_never_came_are_told_of(service: Campaign) -> None:
+    """Expects no time of when they were last seen, and a word on every page."""
+    freeze(service, "sender")
+    service.add_clients(1)
+    service.order()
+    service.world.run_for(130)
+    assert state(service)["silent"] == [{"worker": "sender", "seen_at": None}]
+    assert "sender, never seen" in service.api.get("/health/ready").json["detail"]
+    browser = Browser(service.api)
+    browser.sign_in()
+    for path in ("/admin", "/admin/clients"):
+        assert "The message sender has not been seen yet. Nothing may be sent." in text_of(browser.get(path))
+
+
+def test_who_paused_sending_stands_on_every_page(service: Campaign) -> None:
+    """Expects name, time and reason, also after somebody else has changed the rate; a mailing's page repeats it."""
+    browser = Browser(service.api)
+    browser.sign_in()
+    assert "Nothing to send." in text_of(browser.get("/admin/clients"))
+    service.add_clients(9)
+    mailing_id = service.order(rate_limit=1)
+    service.world.run_for(3)
+    assert "Messages are being sent." in text_of(browser.get("/admin/clients"))
+    service.world.services.gateway_control.hold("olga", "wrong number")
+    service.world.run_for(10)
+    service.api.patch("/api/gateway", {"rate": 7})
+    told = state(service)
+    assert (told["state"], told["paused"][0]["by"], told["paused"][0]["reason"]) == ("held", "olga", "wrong number")
+    line = text_of(browser.get("/admin/clients"))
+    assert "Sending is paused by olga since 2 Mar 2026, 09:00" in line
+    assert "wrong number" in line
+    assert "paused by olga" in browser.get("/admin/sending").text
+    assert text_of(browser.get(f"/admin/mailings/{mailing_id}")).count("Sending is paused by olga") == 2
+    service.api.post("/api/gateway/close", {})
+    service.world.run_for(3)
+    assert state(service)["state"] == "sending"
+
+
+def test_the_gateways_trouble_is_told_with_its_beginning(service: Campaign) -> None:
+    """Expects it on any page while the circuit is open, and not after it is closed."""
+    service.world.gateway.script = lambda gateway_id, nth: BROKEN
+    service.add_clients(20)
+    service.order()
+    service.world.run_for(60)
+    told = state(service)
+    assert (told["state"], told["since"] is not None, told["paused"][0]["circuit"]) == ("trouble", True, "open")
+    browser = Browser(service.api)
+    browser.sign_in()
+    assert "the gateway has been in trouble since 2 Mar 2026, 09:00" in text_of(browser.get("/admin/clients"))
+
+
+def test_a_page_says_so_if_it_cannot_know(service: Campaign) -> None:
+    """Expects the page, and that it is not known whether anything is sent."""
+    browser = Browser(service.api)
+    browser.sign_in()
+    with mock.patch.object(service.world.services.sending, "look", side_effect=Unavailable("settings")):
+        assert "It is not known whether messages are being sent" in text_of(browser.get("/admin/account"))
+
+
+def state(campaign: Campaign) -> dict[str, Any]:
+    """What /api/sending says."""
+    reply = campaign.api.get("/api/sending")
+    assert reply.status == 200, reply.text
+    return dict(reply.json)
 
 
 @pytest.mark.parametrize(("later", "told"), [(0, False), (34, False), (36, True), (-3600, True)])

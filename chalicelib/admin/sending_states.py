@@ -1,0 +1,15 @@
+"""/admin/sending: the line on every page that says whether anything is being sent."""
+
+from __future__ import annotations
+
+from .page_request import PageRequest
+from .routing import Page, Pages
+
+pages = Pages()
+
+
+@pages.get("/admin/sending")
+def show_sending(request: PageRequest) -> Page:
+    """The line by itself, for pages of which nothing else moves."""
+    del request
+    return Page("sending/now.html")
