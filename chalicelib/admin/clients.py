@@ -39,7 +39,6 @@ pages = Pages()
 _TAGS = 12  # that are offered
 _REPLIES = 5  # on a client's page
 _MAX_LINE = 80  # characters that are told
-_EXCERPT = 120  # characters of a mailing's text
 
 
 class ClientsQuery(PageQuery):
@@ -89,11 +88,6 @@ class Sent:
 
     mailing: Mailing
     message: Message
-
-    @property
-    def excerpt(self) -> str:
-        text = self.mailing.text
-        return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT].rstrip()}…"
 
 
 @pages.get("/admin/clients")

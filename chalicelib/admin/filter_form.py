@@ -17,7 +17,6 @@ from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.filters import Filter, Node, is_today
 from ..domain.mailings import Mailing
-from ..domain.reports import excerpt
 from ..domain.statuses import MessageStatus
 from ..services.mailing_fields import MISSED
 from .forms import Form
@@ -254,21 +253,21 @@ def choices(attributes: Sequence[str], mailings: Sequence[Mailing]) -> list[tupl
     return [
         (_("Clients"), list(names.items())),
         (_("Attributes"), [(_ATTRIBUTE + name, name) for name in attributes]),
-        (_("Earlier mailings"), [(_MAILING + one.mailing_id, one.text) for one in mailings]),
+        (_("Earlier mailings"), [(_MAILING + one.mailing_id, one.title) for one in mailings]),
     ]
 
 
-def in_words(wanted: Filter | None, texts: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+def in_words(wanted: Filter | None, titles: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """The conditions of a filter, a line each; a filter of more levels is told as it is written.
 
-    `texts` are those of the mailings that it asks about, by their ids.
+    `titles` are those of the mailings that it asks about, by their ids.
     """
     if wanted is None:
         return []
     how, conditions = _conditions(wanted.node)
     if conditions is None:
         return [wanted.text]
-    names = dict(choices((), ())[0][1]) | {_MAILING + one: f"“{excerpt(text)}”" for one, text in texts.items()}
+    names = dict(choices((), ())[0][1]) | {_MAILING + one: f"“{title}”" for one, title in titles.items()}
     words = dict(hows())
     lines = [
         " ".join(filter(None, (names.get(one.what) or one.what.partition(":")[2], words[one.how], one.value)))

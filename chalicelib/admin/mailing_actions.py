@@ -1,4 +1,4 @@
-"""/admin/mailings/{id}/launch, pause, resume, cancel, delete: the question with the number of people; the action."""
+"""/admin/mailings/{id}/schedule, launch, pause and so on: the question with the number of people; the action."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .texts import _
 
 pages = Pages()
 # What has a question and a button at the head of a mailing; the others stand beside what they are about.
-ASKED = (Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CANCEL, Action.DELETE)
+ASKED = (Action.SCHEDULE, Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CANCEL, Action.DELETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def _question(action: str) -> Callable[[PageRequest, str], Page]:
 
 
 def _people(request: PageRequest, state: MailingState, action: str) -> People:
-    if action == "launch":
+    if action in ("schedule", "launch"):
         preview = request.services.previews.ordered(state.mailing)
         return People(preview.matching.total(), 0, preview.reached.total(), preview.exact)
     if state.mailing.launched_at is None:
@@ -61,10 +61,11 @@ def _people(request: PageRequest, state: MailingState, action: str) -> People:
 
 def _act(action: str) -> Callable[[PageRequest, str], Redirect]:
     def act(request: PageRequest, mailing_id: str) -> Redirect:
-        if action in ("launch", "resume"):
+        if action in ("schedule", "launch", "resume"):
             _check_people(request, mailing_id, action)
         getattr(request.services.mailings, action)(mailing_id)
         told = {
+            "schedule": _("The mailing was scheduled."),
             "launch": _("The mailing is starting now."),
             "pause": _("The mailing was paused."),
             "resume": _("The mailing was resumed."),

@@ -23,7 +23,7 @@ _ONE_OF_MANY = re.compile(r"(clients\.(?:tag|operator))\.([0-9]+)")
 _LASTS = timedelta(hours=12)
 _SOUND: Mapping[str, Any] = {
     **{"text": "x", "clients": {}, "local_window": None, "rate_limit": None, "on_unknown": None, "late": Late.RUN},
-    **{"texts": None, "missing": Missing.SKIP, "gateway": None},
+    **{"name": None, "texts": None, "missing": Missing.SKIP, "gateway": None},
 }
 
 
@@ -63,6 +63,7 @@ def shown(
         start, end = mailing.start_at, mailing.end_at
     window = mailing.local_window if mailing else None
     return {
+        "name": mailing.name if mailing else "",
         "text": mailing.text if mailing else "",
         **shown_clients(mailing.segment if mailing else Segment()),
         "start_time": local_times.shown(start, zone_name),
@@ -129,9 +130,10 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
             errors += error.errors
             values[name] = "2100-01-01T00:00:00Z"
     values |= _kept(before) if before and "text" not in (allowed or ()) else _ordered(form)
-    for name, value in (("rate_limit", _rate(form)), ("on_unknown", form.text("on_unknown"))):
+    others = (("name", form.text("name") or None), ("rate_limit", _rate(form)), ("on_unknown", form.text("on_unknown")))
+    for name, value in others:
         if before and allowed is not None and name not in allowed:
-            value = getattr(before, name)
+            value = getattr(before, name) or None
         values[name] = value
     errors += _errors(form, values) + filter_form.errors(form)
     times = [datetime.fromisoformat(values[name]) for name in ("start_time", "end_time")]

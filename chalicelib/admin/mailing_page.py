@@ -166,11 +166,11 @@ def _look(request: PageRequest, mailing_id: str) -> Shown:
 
 
 def _asked(request: PageRequest, mailing: Mailing) -> dict[str, str]:
-    """The texts of some of the mailings that its filter asks about, as far as they exist."""
+    """The titles of some of the mailings that its filter asks about, as far as they exist."""
     found: dict[str, str] = {}
     for mailing_id in sorted(mailing.segment.filter.mailings)[:_ASKED] if mailing.segment.filter else ():
         with suppress(NotFound):
-            found[mailing_id] = request.services.mailings.get(mailing_id).text
+            found[mailing_id] = request.services.mailings.get(mailing_id).title
     return found
 
 

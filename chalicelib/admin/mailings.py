@@ -18,6 +18,7 @@ from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import MailingStatus
+from ..domain.text_templates import MAX_NAME_LENGTH
 from ..services.mailing_fields import MailingFields, missed_by
 from ..services.previews import Preview
 from ..web import headcounts
@@ -231,6 +232,7 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "tags": request.services.clients.tags(_TAGS),
         **_conditions(request),
         "max_rate": MAX_RATE,
+        "max_name": MAX_NAME_LENGTH,
         "max_text": MAX_TEXT_LENGTH,
         "max_languages": MOST_LANGUAGES,
         "test_key": secrets.token_urlsafe(16),

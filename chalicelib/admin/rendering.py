@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..domain.reports import excerpt
+from ..domain.excerpts import excerpt
 from ..domain.statuses import IN_TROUBLE, TERMINAL, MessageStatus
 from . import assets, formats, texts
 from .filter_form import in_words

@@ -115,6 +115,7 @@ def _catalog(language: str) -> catalogs.NullTranslations:
 def status_name(name: str) -> str:
     """The state of a mailing, a message or another thing, as people read it."""
     return {
+        "draft": _("draft"),
         "scheduled": _("scheduled"),
         "running": _("running"),
         "paused": _("paused"),

@@ -57,9 +57,15 @@ def create_mailing_to_missed(request: Request, mailing_id: str, body: MissedBody
     return created(request, fields, f"{mailing_id} {body.model_dump_json()}")
 
 
+@routes.route("POST", "/api/mailing/{mailing_id}/schedule", errors=_ERRORS)
+def schedule_mailing(request: Request, mailing_id: str) -> MailingView:
+    """Schedule a draft: it starts automatically at its `start_time`, or right away if that has passed."""
+    return view_of(request.services, request.services.mailings.schedule(mailing_id))
+
+
 @routes.route("POST", "/api/mailing/{mailing_id}/launch", errors=_ERRORS)
 def launch_mailing(request: Request, mailing_id: str) -> MailingView:
-    """Start a scheduled mailing now, before its `start_time`."""
+    """Start a scheduled mailing or a draft now, before its `start_time`."""
     return view_of(request.services, request.services.mailings.launch(mailing_id))
 
 

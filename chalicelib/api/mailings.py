@@ -18,7 +18,9 @@ from ..web.bodies import (
     GatewayName,
     LocalWindowBody,
     MailingBody,
+    MailingName,
     MailingText,
+    NewMailingBody,
     Rate,
     SegmentBody,
     StartTime,
@@ -47,6 +49,7 @@ class MailingPatch(Body):
 
     model_config = example({"text": "Hello again"})
 
+    name: MailingName | None = None
     template: TemplateGiven = None
     text: MailingText = ""
     clients: SegmentBody = SegmentBody()
@@ -67,6 +70,7 @@ class MailingPatch(Body):
     def over(self, mailing: Mailing, template: TextTemplate | None = None) -> MailingFields:
         """The mailing's fields with these in their place, and the texts of a template."""
         merged: dict[str, Any] = {
+            "name": mailing.name or None,
             "text": mailing.text,
             "clients": None,
             "start_time": mailing.start_at,
@@ -90,6 +94,7 @@ class MailingPatch(Body):
             segment=self.clients.segment() if "clients" in self.model_fields_set else mailing.segment,
             start_at=merged["start_time"],
             end_at=merged["end_time"],
+            name=merged["name"] or "",
             on_unknown=merged["on_unknown"],
             rate_limit=merged["rate_limit"],
             local_window=window,
@@ -152,9 +157,10 @@ class CountsView(View):
 
 
 class MailingView(View):
-    """A mailing in an answer."""
+    """A mailing in an answer; `name` is the beginning of its text if it was given none."""
 
     id: str
+    name: str
     text: str
     clients: SegmentView
     start_time: MomentOut
@@ -182,6 +188,7 @@ class MailingView(View):
         mailing = state.mailing
         return cls(
             id=mailing.mailing_id,
+            name=mailing.title,
             text=mailing.text,
             clients=SegmentView.of(mailing.segment),
             start_time=mailing.start_at,
@@ -225,23 +232,25 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
     return MailingView.of(services.mailings.with_counts(mailing))
 
 
-def created(request: Request, fields: MailingFields, asked: str) -> Created[MailingView]:
+def created(request: Request, fields: MailingFields, asked: str, *, draft: bool = False) -> Created[MailingView]:
     """A new mailing, or the one that was created with the same key for what is `asked`."""
     username = request.principal.username
     key = request.header("idempotency-key")
     request_key = RequestKey.of(key, username, asked) if key is not None else None
-    mailing = request.services.mailings.create(fields, username, request_key)
+    mailing = request.services.mailings.create(fields, username, request_key, draft=draft)
     return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
 
 
 @routes.route("POST", "/api/mailing", reads=(IDEMPOTENCY_KEY,))
-def create_mailing(request: Request, body: MailingBody) -> Created[MailingView]:
-    """Create a mailing. It starts automatically at its `start_time`, or right away if that has passed.
+def create_mailing(request: Request, body: NewMailingBody) -> Created[MailingView]:
+    """Create a mailing. It starts automatically at its `start_time`, or right away if that has passed; a draft waits
+    until it is scheduled or launched.
 
     Send the header `Idempotency-Key` to be able to repeat the request safely for 24 hours: you get the same answer
     and only one mailing is created. The same key with another body is refused.
     """
-    return created(request, body.fields(template_of(request.services, body.template)), body.model_dump_json())
+    fields = body.fields(template_of(request.services, body.template))
+    return created(request, fields, body.model_dump_json(), draft=body.draft)
 
 
 @routes.route("GET", "/api/mailing")
@@ -273,8 +282,8 @@ def replace_mailing(request: Request, mailing_id: str, body: MailingBody) -> Mai
 def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> MailingView:
     """Change some fields of a mailing.
 
-    All fields can be changed until it starts. After that, `end_time` and `rate_limit` can be changed while it is
-    running, also `on_unknown` while it is paused, and `end_time` once it has finished, so that it can be retried. A
+    All fields can be changed until it starts. After that, `name`, `end_time` and `rate_limit` can be changed while it
+    is running, also `on_unknown` while it is paused, and `end_time` once it has finished, so that it can be retried. A
     new `end_time` takes effect immediately. Messages that had expired are then sent automatically, or by a retry if
     the mailing has finished.
     """

@@ -127,6 +127,7 @@ class MailingStatisticsView(View):
     """
 
     mailing: str
+    name: str
     status: MailingStatus
     by_status: CountsView
     by_reason: list[ReasonView]
@@ -162,6 +163,7 @@ class MailingStatisticsView(View):
         ]
         return cls(
             mailing=state.mailing.mailing_id,
+            name=state.mailing.title,
             status=state.mailing.status,
             by_status=CountsView(**state.statistics.counts()),
             by_reason=sorted(reasons, key=lambda one: (-one.count, one.status, one.reason)),

@@ -10,6 +10,7 @@ from enum import StrEnum
 from .clients import ClientFields, check_operator
 from .deadlines import APART, is_over
 from .errors import Conflict, FieldError, Invalid
+from .excerpts import excerpt
 from .faults import Fault
 from .filter_checks import checked_filter
 from .filters import Filter, Node
@@ -32,6 +33,7 @@ MAX_HISTORY = 30  # changes of status that are kept; a mailing has few, unless s
 
 # What a person is told who may not do it. The others change the status by themselves, and say which step is refused.
 _REFUSED = {
+    Action.SCHEDULE: Fault.MAILING_NO_DRAFT,
     Action.LAUNCH: Fault.MAILING_NOT_LAUNCHABLE,
     Action.RESUME: Fault.MAILING_NOT_RESUMABLE,
     Action.RETRY: Fault.MAILING_NOT_RETRIABLE,
@@ -127,6 +129,7 @@ class Mailing:
     revision: int
     created_at: datetime
     updated_at: datetime
+    name: str = ""  # "" if it has none; people see `title`
     on_unknown: OnUnknown = OnUnknown.RETRY
     rate_limit: int | None = None
     created_by: str = ""
@@ -157,6 +160,11 @@ class Mailing:
     def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
         """The history with one more status."""
         return (*self.history, (now, status))[-MAX_HISTORY:]
+
+    @property
+    def title(self) -> str:
+        """What people know it by: its name, or the beginning of its text."""
+        return self.name or excerpt(self.text)
 
     @property
     def personal(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,10 +12,8 @@ from .mailings import Mailing
 from .reasons import Cause
 from .statuses import MailingStatus
 
-_EXCERPT = 60  # characters of a mailing's text
 _HOUR = timedelta(hours=1)
 _CATCH_UP = timedelta(hours=12)  # a report that could not be sent for longer is left out
-_NUMBER = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){6,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +78,12 @@ def concerns(mailing: Mailing, day: Day) -> bool:
     return begun < day.end and (mailing.finished_at or day.end) >= day.start
 
 
-def excerpt(text: str) -> str:
-    """The beginning of a text on one line, without what cannot be printed and without anybody's phone number."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    line = _NUMBER.sub("[number]", line)
-    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
-
-
 @dataclass(frozen=True, slots=True)
 class MailingLine:
     """One mailing in the report. `counts` are its messages by status up to now, `total` among them."""
 
     mailing_id: str
-    text: str
+    name: str
     status: MailingStatus
     start_at: datetime
     counts: dict[str, int]

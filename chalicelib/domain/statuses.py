@@ -10,6 +10,7 @@ from enum import StrEnum
 class Action(StrEnum):
     """What a person can do with a mailing. Changing its fields is none of these: `State.fields` says which."""
 
+    SCHEDULE = "schedule"
     LAUNCH = "launch"
     PAUSE = "pause"
     RESUME = "resume"
@@ -20,7 +21,7 @@ class Action(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a mailing has come: it waits for its start, it has work to do, or it has ended."""
+    """How far a mailing has come: it waits for a person or its start, it has work to do, or it has ended."""
 
     AHEAD = "ahead"
     UNDER_WAY = "under way"
@@ -30,6 +31,7 @@ class Stage(StrEnum):
 class MailingStatus(StrEnum):
     """The state of a mailing."""
 
+    DRAFT = "draft"
     SCHEDULED = "scheduled"
     RUNNING = "running"
     PAUSED = "paused"
@@ -63,6 +65,7 @@ class State:
 
 ALL_FIELDS = frozenset(
     {
+        "name",
         "text",
         "segment",
         "start_at",
@@ -84,6 +87,12 @@ ALL_FIELDS = frozenset(
 # is moved so that it can be retried. Of one that was cancelled everybody who matches still gets a row, so that it is
 # known who did not get it.
 STATES: Mapping[MailingStatus, State] = {
+    MailingStatus.DRAFT: State(
+        Stage.AHEAD,
+        actions=(Action.SCHEDULE, Action.LAUNCH, Action.DELETE),
+        fields=ALL_FIELDS,
+        leads_to=frozenset({MailingStatus.SCHEDULED}),
+    ),
     MailingStatus.SCHEDULED: State(
         Stage.AHEAD,
         actions=(Action.LAUNCH, Action.PAUSE, Action.CANCEL, Action.DELETE),
@@ -95,14 +104,14 @@ STATES: Mapping[MailingStatus, State] = {
     MailingStatus.RUNNING: State(
         Stage.UNDER_WAY,
         actions=(Action.PAUSE, Action.CANCEL, Action.REDRIVE),
-        fields=frozenset({"end_at", "rate_limit"}),
+        fields=frozenset({"name", "end_at", "rate_limit"}),
         leads_to=frozenset({MailingStatus.FINISHED, MailingStatus.PAUSED, MailingStatus.CANCELLED}),
         expands=True,
     ),
     MailingStatus.PAUSED: State(
         Stage.UNDER_WAY,
         actions=(Action.RESUME, Action.CANCEL, Action.REDRIVE),
-        fields=frozenset({"end_at", "rate_limit", "on_unknown"}),
+        fields=frozenset({"name", "end_at", "rate_limit", "on_unknown"}),
         leads_to=frozenset(
             {
                 MailingStatus.SCHEDULED,

@@ -26,6 +26,7 @@ class MailingFields:
     segment: Segment
     start_at: datetime
     end_at: datetime
+    name: str = ""
     on_unknown: OnUnknown | None = None  # as the gateway allows
     rate_limit: int | None = None
     local_window: LocalWindow | None = None
@@ -48,11 +49,18 @@ class MailingFields:
         template = self.template or (mailing.template if same else None)
         return replace(mailing, **self._values(mailing.on_unknown) | {"template": template})
 
-    def ordered(self, mailing_id: str, created_by: str, now: datetime, on_unknown: OnUnknown) -> Mailing:
+    def ordered(
+        self,
+        mailing_id: str,
+        created_by: str,
+        now: datetime,
+        on_unknown: OnUnknown,
+        status: MailingStatus = MailingStatus.SCHEDULED,
+    ) -> Mailing:
         """A new mailing with these fields, and `on_unknown` if they do not say what to do then."""
         return Mailing(
             mailing_id=mailing_id,
-            status=MailingStatus.SCHEDULED,
+            status=status,
             revision=1,
             created_at=now,
             updated_at=now,

@@ -64,20 +64,24 @@ class MailingService:
             return OnUnknown.RETRY
         return OnUnknown.ASK if capabilities.tells_later else OnUnknown.HOLD
 
-    def create(self, fields: MailingFields, created_by: str, request: RequestKey | None = None) -> Mailing:
-        """Create a mailing, which starts automatically. Raises Invalid with each wrong field.
+    def create(
+        self, fields: MailingFields, created_by: str, request: RequestKey | None = None, *, draft: bool = False
+    ) -> Mailing:
+        """Create a mailing, which starts automatically unless it is a draft. Raises Invalid with each wrong field.
 
         A request repeated with the same key gets the first answer again. Raises Invalid if the key was used for a
         different request.
         """
         now = self._clock.now()
+        status = MailingStatus.DRAFT if draft else MailingStatus.SCHEDULED
         earlier = self._mailings.ordered_by(request, now) if request else None
         if earlier is None:
             check_fields(fields, now)
             self._check_gateway(fields)
             self._keep_asked(fields, now)
-            self._check_reach(fields.segment, fields.start_at, now)
-            mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown(fields.gateway))
+            if not draft:
+                self._check_reach(fields.segment, fields.start_at, now)
+            mailing = fields.ordered(self._new_id(now), created_by, now, self.on_unknown(fields.gateway), status)
             if request is None:
                 self._mailings.create(mailing)
             else:
@@ -89,7 +93,7 @@ class MailingService:
             if request is None or earlier.fingerprint != request.fingerprint:
                 raise Invalid.of(KEY_FIELD, Fault.KEY_USED)
             mailing = fields.ordered(
-                earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown(fields.gateway)
+                earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown(fields.gateway), status
             )
             if mailing.template:
                 mailing = self._as_copied(mailing)
@@ -187,7 +191,7 @@ class MailingService:
                 old.segment,
             ) and not old.launched_at:
                 self._keep_asked(fields, now)
-            if new.start_at != old.start_at or new.segment != old.segment:
+            if old.status is not MailingStatus.DRAFT and (new.start_at, new.segment) != (old.start_at, old.segment):
                 self._check_reach(new.segment, new.start_at, now)
             return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)
 
@@ -225,16 +229,40 @@ class MailingService:
 
     # -- steering
 
+    def schedule(self, mailing_id: str, revision: int | None = None) -> Mailing:
+        """Let a draft start automatically, right away if its start has passed.
+
+        Raises Conflict if it is no draft, if its end has passed, if it would start now and nobody matches, or if it is
+        of another revision than is given.
+        """
+
+        def scheduled(old: Mailing, now: datetime) -> Mailing:
+            old.check(Action.SCHEDULE)
+            if revision not in (None, old.revision):
+                raise Conflict(Fault.MAILING_BEING_CHANGED)
+            self._check_ready(old, now, old.start_at)
+            return old.moved_to(MailingStatus.SCHEDULED, now)
+
+        new = self._apply(mailing_id, scheduled)
+        self._launch_soon(new, self._clock.now())
+        return new
+
+    def _check_ready(self, mailing: Mailing, now: datetime, start_at: datetime) -> None:
+        if mailing.end_at <= now:
+            raise Conflict(Fault.WINDOW_CLOSED)
+        if start_at <= now and self._audiences.has_nobody(mailing.segment, now):
+            raise Conflict(Fault.MAILING_MATCHES_NOBODY)
+        if mailing.status is MailingStatus.DRAFT:
+            self._keep_asked(MailingFields.of(mailing), now)
+
     def launch(self, mailing_id: str) -> Mailing:
-        """Start a scheduled mailing now. Raises Conflict if it is not scheduled."""
+        """Start a scheduled mailing or a draft now. Raises Conflict if it is neither."""
 
         def launched(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.LAUNCH)
-            if old.end_at <= now:
-                raise Conflict(Fault.WINDOW_CLOSED)
-            if self._audiences.has_nobody(old.segment, now):
-                raise Conflict(Fault.MAILING_MATCHES_NOBODY)
-            return replace(old, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
+            self._check_ready(old, now, now)
+            ready = old.moved_to(MailingStatus.SCHEDULED, now) if old.status is MailingStatus.DRAFT else old
+            return replace(ready, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
 
         new = self._apply(mailing_id, launched)
         self._launch_soon(new, self._clock.now())

@@ -16,7 +16,7 @@ from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState, Statistics
 from ..domain.reasons import Cause
-from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns, excerpt
+from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetable, concerns
 from ..domain.statuses import MailingStatus
 from ..observability import REPORTS_SENT, logger, measure
 from ..storage.activity import ActivityRepository
@@ -196,7 +196,7 @@ def _line(
     statistics = state.statistics if state else Statistics(final.total(), final, dispatched=True)
     return MailingLine(
         mailing_id=mailing.mailing_id,
-        text=excerpt(mailing.text),
+        name=mailing.title,
         status=mailing.status,
         start_at=mailing.start_at,
         counts=statistics.counts(),

@@ -46,6 +46,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         kind=KIND,
         status=str(mailing.status),
         revision=mailing.revision,
+        name=mailing.name or None,
         text=mailing.text,
         tags=list(mailing.segment.tags),
         operators=list(mailing.segment.operators),
@@ -87,6 +88,7 @@ def mailing_of(row: MailingModel) -> Mailing:
     assert row.updated_at  # noqa: S101
     return Mailing(
         mailing_id=row.mailing_id,
+        name=row.name or "",
         text=row.text or "",
         segment=Segment(tuple(row.tags or ()), tuple(row.operators or ()), Filter(row.filter) if row.filter else None),
         start_at=row.start_at,

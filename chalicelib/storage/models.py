@@ -183,6 +183,7 @@ class MailingModel(Row):
     kind = UnicodeAttribute(null=True)
     status = UnicodeAttribute(null=True)
     revision = NumberAttribute(null=True)
+    name = UnicodeAttribute(null=True)
     text = UnicodeAttribute(null=True)
     tags: ListAttribute[str] = ListAttribute(null=True)
     operators: ListAttribute[str] = ListAttribute(null=True)

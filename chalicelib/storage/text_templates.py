@@ -14,8 +14,8 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.errors import Conflict, NotFound
+from ..domain.excerpts import excerpt
 from ..domain.faults import Fault
-from ..domain.reports import excerpt
 from ..domain.text_templates import TemplateEntry, TextTemplate
 from .dynamodb import transact, translated
 from .models import SettingModel, Tables

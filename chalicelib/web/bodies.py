@@ -171,6 +171,11 @@ class LocalWindowBody(Body):
         return cls.model_validate({**hours, "policy": window.policy})
 
 
+MailingName = Annotated[
+    StrictStr,
+    by_rule(check_name),
+    Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Spring sale"]),
+]
 MAILING_EXAMPLE = {"text": "Hello", "clients": {"tag": "vip"}, "start_time": _START, "end_time": _END}
 
 
@@ -179,6 +184,9 @@ class MailingBody(Body):
 
     model_config = example(MAILING_EXAMPLE)
 
+    name: MailingName | None = Field(
+        default=None, description="What people know it by. The default is the beginning of its text."
+    )
     template: TemplateGiven = None
     text: MailingText | None = Field(default=None, validate_default=True, description="Required without a template.")
     clients: SegmentBody
@@ -213,6 +221,7 @@ class MailingBody(Body):
             segment=self.clients.segment(),
             start_at=self.start_time,
             end_at=self.end_time,
+            name=self.name or "",
             on_unknown=self.on_unknown,
             rate_limit=self.rate_limit,
             local_window=self.local_window.window() if self.local_window else None,
@@ -224,6 +233,14 @@ class MailingBody(Body):
             template=template.link if template else None,
             keep_values=self.keep_values,
         )
+
+
+class NewMailingBody(MailingBody):
+    """A mailing, which starts automatically between `start_time` and `end_time` unless it is a draft."""
+
+    draft: StrictBool = Field(
+        default=False, description="Whether it is a draft: nothing is sent until it is scheduled or launched."
+    )
 
 
 def _date(value: Any) -> date:

@@ -23,6 +23,7 @@ ROWS += [(status, False) for status in NOT_LAUNCHED]
 ROW_IDS = [f"{status}-{'' if launched else 'not-'}launched" for status, launched in ROWS]
 # A value of each field that is another one than the factory's, by the field's name in the API and in the form.
 CHANGES: dict[str, tuple[str, Any]] = {
+    "name": ("name", "Spring sale"),
     "text": ("text", "Something else"),
     "segment": ("clients", {"tag": "vip"}),
     "start_at": ("start_time", (START + timedelta(minutes=1)).isoformat()),

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.domain.reports import Day, Timetable, concerns, excerpt
+from chalicelib.domain.excerpts import excerpt
+from chalicelib.domain.reports import Day, Timetable, concerns
 from chalicelib.domain.statuses import MailingStatus
 from tests.factories import MailingFactory
 

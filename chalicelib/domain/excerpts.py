@@ -1,0 +1,15 @@
+"""How a text is told in one line."""
+
+from __future__ import annotations
+
+import re
+
+_EXCERPT = 60  # characters of a mailing's text
+_NUMBER = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){6,}")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text on one line, without what cannot be printed and without anybody's phone number."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = _NUMBER.sub("[number]", line)
+    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
