@@ -14,6 +14,8 @@ LOCALEMU := .venv-localemu
 FUNCTIONS := .venv-functions
 PEER_VENV := .venv-peer
 STAMP := $(VENV)/.requirements
+GENERATED := tests/generated
+NPM := $(GENERATED)/node_modules
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links
 SOURCES := app.py chalicelib infra tests benchmarks
 
@@ -39,10 +41,16 @@ $(STAMP): requirements-dev.txt
 	  $(PYTHON) -m venv --clear $(VENV) || { echo "python3-venv is missing: on Debian or Ubuntu, apt install python3-venv" >&2; exit 1; }; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< && cp $< $@; }
 
-# Their packages would start a service of their own, which nobody asked for.
+# Each program and its package: only what is missing is installed, as somebody else's Node.js excludes Debian's npm. Their
+# packages would start a service of their own, which nobody asked for.
+PROGRAMS := prometheus:prometheus promtool:prometheus nginx:nginx-light docker-compose:docker-compose chromium:chromium node:nodejs npm:npm
 programs: ## Install the programs that tests start and that are not there (Debian, Ubuntu; as root)
-	@command -v prometheus promtool nginx docker-compose chromium >/dev/null && test "$$(command -v prometheus promtool nginx docker-compose chromium | wc -l)" = 5 || { \
-	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prometheus nginx-light docker-compose chromium; }
+	@missing="$$(for one in $(PROGRAMS); do command -v "$${one%:*}" >/dev/null || echo "$${one#*:}"; done)"; test -z "$$missing" || { \
+	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+
+# What makes and checks TypeScript's types of the API. Without npm only those tests are not run, and in CI they fail.
+$(NPM)/.package-lock.json: $(GENERATED)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $(GENERATED) --ignore-scripts --no-audit --no-fund --loglevel error && touch $@; fi
 
 run: $(STAMP) ## Run the whole service on this machine (PORT, DATA_DIR, GATEWAY_URL ...: see README)
 	@exec $(BIN)/python -m infra.local
@@ -65,7 +73,7 @@ report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=202
 # has what mostly waits.
 TESTS := tests/simulation tests/e2e tests/browser tests/integration tests/contract tests/unit
 
-test: $(STAMP) ## Run the tests that everyone needs: unit, contract, integration, end to end (five minutes)
+test: $(STAMP) $(NPM)/.package-lock.json ## Run the tests that everyone needs: unit, contract, integration, end to end (five minutes)
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof" $(TESTS)
 
 # The second command: on two real LocalStacks, one of which gets other code, and on LocalEmu with IAM enforced; all without
@@ -182,6 +190,7 @@ lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-checkov.txt requirements-checkov.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-peer.txt requirements-peer.in
 	$(MAKE) $(LOCALSTACK)/.requirements
+	npm install --prefix $(GENERATED) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	for name in localstack localemu functions; do \
 	  PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(LOCALSTACK)/bin/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-$$name.txt requirements-$$name.in || exit 1; \
 	done
@@ -199,5 +208,5 @@ secrets: $(STAMP) ## Look for secrets in what is committed
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --disable-plugin KeywordDetector --exclude-lines '$(ALPHABETS)' --exclude-secrets '$(MAILING_ID)'
 
 clean: ## Remove what can be made again; data in .local/ stays
-	rm -rf $(VENV) $(CHECKOV) $(PEER_VENV) $(LOCALSTACK) $(LOCALEMU) $(FUNCTIONS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	rm -rf $(VENV) $(NPM) $(CHECKOV) $(PEER_VENV) $(LOCALSTACK) $(LOCALEMU) $(FUNCTIONS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -66,8 +66,10 @@ def document(operations: Iterable[Operation], server: str = "/") -> dict[str, An
     known = list(operations)
     refs, definitions = models_json_schema(_models(known), ref_template=REF)
     schemas: dict[str, Any] = tidy(definitions.get("$defs", {}))
-    patches = [refs[one.body_type, "validation"] for one in known if one.method == "PATCH"]
-    drop_defaults(schemas, map(model_of, patches))
+    bodies = [one for one in known if (one.body_type, "validation") in refs]
+    for partial in (True, False):  # a PATCH leaves out what it does not change, so nothing is told there
+        names = [model_of(refs[one.body_type, "validation"]) for one in bodies if (one.method == "PATCH") == partial]
+        drop_defaults(schemas, names, told=not partial)
     paths: dict[str, dict[str, Any]] = {}
     for operation in known:
         # A slash at the end is optional when served; with it, paths read as they always did.
@@ -124,7 +126,8 @@ def _operation(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict
         "security": [] if operation.roles is None else _SECURITY,
     }
     if operation.body_type is FileText:
-        body: dict[str, Any] = {operation.consumes: {"schema": {"type": "string"}}}
+        # Not as the text of some kind that a file may be: generated clients send bytes, and some know no other type.
+        body: dict[str, Any] = {parsing.BYTES: {"schema": {"type": "string", "format": "binary"}}}
     elif operation.body_type is not None:
         ref = refs[operation.body_type, "validation"]
         body = {parsing.JSON: {"schema": ref, "example": schemas[model_of(ref)]["examples"][0]}}

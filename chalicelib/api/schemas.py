@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -33,10 +34,11 @@ def tidy_parameter(schema: Schema) -> Schema:
     return tidied
 
 
-def drop_defaults(schemas: dict[str, Schema], names: Iterable[str]) -> None:
-    """Take every default out of these schemas, and of all that they refer to.
+def drop_defaults(schemas: dict[str, Schema], names: Iterable[str], *, told: bool) -> None:
+    """Take every default out of these schemas, and of all that they refer to; `told`: say it in the description.
 
-    Generated clients send a default as if it had been set: in a PATCH it would change what nobody meant to change.
+    Some generated clients send a default as if it had been set: in a PATCH it would change what nobody meant to change.
+    Others make a field with a default one that must be given.
     """
     seen: set[str] = set()
     left = list(names)
@@ -46,7 +48,10 @@ def drop_defaults(schemas: dict[str, Schema], names: Iterable[str]) -> None:
             continue
         seen.add(name)
         for one in walk(schemas[name]):
-            one.pop("default", None)
+            default = one.pop("default", None)
+            if told and default is not None:
+                by_default = f"Default: `{json.dumps(default)}`."
+                one["description"] = " ".join(filter(None, (one.get("description"), by_default)))
             if "$ref" in one:
                 left.append(model_of(one))
 

@@ -46,9 +46,9 @@ def example(values: dict[str, Any]) -> ConfigDict:
 
 
 class View(BaseModel):
-    """The base of answers."""
+    """The base of answers, in which every field is always there."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 def refused(fault: Fault, **values: object) -> PydanticCustomError:

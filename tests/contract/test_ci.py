@@ -199,6 +199,18 @@ def test_the_locks_name_no_index_and_no_machine() -> None:
         assert all(re.fullmatch(r"[a-z0-9._-]+==[^\s;]+( ; .+)? \\", pin) for pin in pins)
 
 
+def test_the_lock_of_npm_has_hashes_and_no_index() -> None:
+    """Expects each package of the tests' TypeScript by version and hash, wherever they are installed from."""
+    folder = ROOT / "tests" / "generated"
+    lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
+    root, *packages = lock["packages"].values()
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    assert root["devDependencies"] == wanted
+    assert all(re.fullmatch(r"[\d.]+", version) for version in wanted.values())
+    assert packages
+    assert all("resolved" not in one and one["integrity"].startswith("sha512-") for one in packages)
+
+
 def test_the_zip_has_the_versions_that_the_tests_run_with() -> None:
     """Expects each pin of requirements.txt in requirements-dev.txt too."""
     pinned = [

@@ -1,8 +1,11 @@
-"""A client that is generated from the API's description, against the running service."""
+"""Clients that are generated from the API's description, type-checked, and against the running service."""
 
 from __future__ import annotations
 
 import importlib
+import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,22 +17,69 @@ from typing import Any
 import pytest
 
 from tests.support.local_run import ROOT, LocalRun
+from tests.support.programs import program
 
 PACKAGE = "generated_client"
+OPENAPI = ROOT / "docs/openapi.json"
+SOURCES = ROOT / "tests/generated"
+PYTHON = Path(sys.executable).parent
+IMPORT = 'import type { paths } from "./schema.js";\n'
+# A body of a POST that a document sends, with the type that the address takes.
+SENT = 'export const body%d: NonNullable<paths["%s"]["post"]["requestBody"]>["content"]["application/json"] = %s;\n'
+CURL = re.compile(r"""^ "?\$URL(/[^ "?]*)[^']*'Content-Type: application/json'[^']*-d '([^']+)'""")
+
+
+def done(*command: str | Path, cwd: Path) -> str:
+    """What a command prints; it has to end well."""
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
+    return ended.stdout
+
+
+def npm(name: str) -> str:
+    """A program that a package of npm brings."""
+    return program(str(SOURCES / "node_modules/.bin" / name))
+
+
+@pytest.fixture(scope="module")
+def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the package that openapi-python-client makes of docs/openapi.json, and what uses it."""
+    place = tmp_path_factory.mktemp("python")
+    for name in ("job.py", "mypy.ini"):
+        shutil.copy(SOURCES / name, place)
+    options = ("--path", OPENAPI, "--output-path", place / PACKAGE, "--meta", "none")
+    said = done(PYTHON / "openapi-python-client", "generate", *options, cwd=place)
+    assert "WARNING" not in said, said  # such as an endpoint that was left out
+    return place
+
+
+@pytest.fixture(scope="module")
+def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the types that openapi-typescript makes of docs/openapi.json, and what uses them, compiled."""
+    place = tmp_path_factory.mktemp("typescript")
+    for name in ("job.ts", "tsconfig.json", "package.json"):
+        shutil.copy(SOURCES / name, place)
+    (place / "node_modules").symlink_to(SOURCES / "node_modules")
+    done(npm("openapi-typescript"), OPENAPI, "-o", "schema.ts", cwd=place)
+    sent = [SENT % (number, path, body) for number, (path, body) in enumerate(told())]
+    (place / "told.ts").write_text(IMPORT + "".join(sent), encoding="utf-8")
+    done(npm("tsc"), "--project", place, cwd=place)
+    return place
+
+
+def told() -> list[tuple[str | Any, ...]]:
+    """The bodies that the documents send with curl, and where to."""
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    calls = [call for file in documents for call in file.read_text(encoding="utf-8").split("curl -s")]
+    return [found.groups() for call in calls if (found := CURL.match(call))]
 
 
 @pytest.fixture
-def generated(tmp_path: Path) -> Iterator[Path]:
-    """The package that openapi-python-client makes of docs/openapi.json, importable."""
-    command = [
-        Path(sys.executable).with_name("openapi-python-client"),
-        *("generate", "--path", ROOT / "docs/openapi.json", "--output-path", tmp_path / PACKAGE, "--meta", "none"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    sys.path.insert(0, str(tmp_path))
-    yield tmp_path / PACKAGE
-    sys.path.remove(str(tmp_path))
+def generated(python_client: Path) -> Iterator[None]:
+    """The package, importable."""
+    sys.path.insert(0, str(python_client))
+    yield
+    sys.path.remove(str(python_client))
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
@@ -111,3 +161,30 @@ def test_a_change_of_the_text_alone_sends_the_text_alone(run: LocalRun) -> None:
     assert changed.role == models.Role.ADMIN
     assert call(client, "gateway.hold_gateway", body=models.ReasonBody()).circuit == "held"
     assert call(client, "gateway.close_gateway", body=models.ReasonBody()).circuit == "closed"
+
+
+def test_the_python_client_and_what_uses_it_pass_mypy(python_client: Path) -> None:
+    """Every endpoint and model, strictly."""
+    done(PYTHON / "mypy", "--config-file", "mypy.ini", "--cache-dir", ".mypy", PACKAGE, "job.py", cwd=python_client)
+
+
+def test_what_the_documents_send_has_the_types_of_typescript(typescript_client: Path) -> None:
+    """README's first steps among it, as they stand there; the compiler has looked at each."""
+    sent = [path for path, _ in told()]
+    assert {"/auth-token/", "/api/clients/", "/api/mailing/", "/api/dead-letters/redrive/"} <= set(sent)
+    assert (typescript_client / "told.js").read_text(encoding="utf-8").count("export const body") == len(sent)
+
+
+def test_the_main_job_is_done_by_both_clients(python_client: Path, typescript_client: Path, run: LocalRun) -> None:
+    """Signed in, a client made, a file checked and imported, a mailing ordered and changed, a mistake refused."""
+    by_python = done(sys.executable, "job.py", run.url, run.password, cwd=python_client)
+    by_typescript = done(program("node"), "job.js", run.url, run.password, cwd=typescript_client)
+    for said in (by_python, by_typescript):
+        assert json.loads(said) == {
+            "operator": "916",
+            "expected": 2,
+            "created": 2,
+            "rejected": ["4 phone_number"],
+            "mailing": ["Hello", "Hello again", "scheduled"],
+            "problem": [422, "phone_number"],
+        }

@@ -17,7 +17,7 @@ def program(name: str, *others: str) -> str:
     for one in (name, *others):
         if found := shutil.which(one):
             return found
-    reason = f"{name} is not installed, and this test needs it: make programs (as root, on Debian or Ubuntu)"
+    reason = f"{name} is not installed, and this test needs it: make programs test (as root, on Debian or Ubuntu)"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
