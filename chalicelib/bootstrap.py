@@ -25,6 +25,7 @@ from .services.accounts import AccountService
 from .services.at_once import AtOnce
 from .services.audiences import Audiences
 from .services.clients import ClientService
+from .services.contacts import Contacts
 from .services.dead_letters import DeadLetters
 from .services.dispatching.checks import Checker
 from .services.dispatching.closing import Closer
@@ -47,6 +48,7 @@ from .services.overviews import OverviewService
 from .services.previews import PreviewService
 from .services.readiness import ReadinessService
 from .services.receiving.links import ReceiptLinks
+from .services.recipients import RecipientFiles
 from .services.reports import ReportService
 from .services.sending.calls import Caller
 from .services.sending.claims import Claims
@@ -71,6 +73,7 @@ from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
 from .storage.models import Tables, bind
 from .storage.readiness import TableProbe
+from .storage.recipients import RecipientRepository
 from .storage.reports import ReportRepository
 from .storage.sending_states import SendingStateRepository
 from .storage.users import UserRepository
@@ -110,6 +113,7 @@ class Services:
     overviews: OverviewService
     previews: PreviewService
     imports: ImportService
+    recipients: RecipientFiles
     dead_letters: DeadLetters
     queues: dict[str, Queue]
     gateway_control: GatewayControlService
@@ -161,7 +165,9 @@ def build(
     mailings = MailingRepository(tables, dynamodb, backoff)
     retain = timedelta(days=settings.retain_days)
     ledger = Ledger(tables, dynamodb, backoff, retain)
-    audiences = Audiences(clients, ledger)
+    recipients = RecipientRepository(tables, dynamodb, backoff, clients)
+    audiences = Audiences(clients, ledger, recipients)
+    contacts = Contacts(clients, recipients)
     calls = CallTotalsRepository(tables, dynamodb)
     activity = ActivityRepository(tables)
     heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
@@ -210,11 +216,13 @@ def build(
         ImportRepository(tables, backoff),
         ImportParts(tables),
         ImportMappings(tables),
+        recipients,
         dispatch_queue,
         clock,
         rng,
         settings.default_country,
     )
+    recipient_files = RecipientFiles(imports, recipients, clock)
     reports = ReportService(
         settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng
     )
@@ -299,6 +307,7 @@ def build(
         mailings=MailingService(
             mailings,
             audiences,
+            recipient_files,
             dispatch_queue,
             clock,
             rng,
@@ -314,8 +323,9 @@ def build(
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
-        previews=PreviewService(clients, audiences, throttle, clock, lambda: prices().get()),
+        previews=PreviewService(clients, audiences, contacts, recipient_files, throttle, clock, lambda: prices().get()),
         imports=imports,
+        recipients=recipient_files,
         dead_letters=letters,
         queues=queues,
         gateway_control=gateways.first.control,
@@ -341,6 +351,7 @@ def build(
             Completion(
                 mailings,
                 ledger,
+                recipients,
                 activity,
                 Closer(mailings, ledger, activity, timedelta(seconds=settings.claim_lease), clock),
                 walker,
@@ -356,7 +367,7 @@ def build(
         ),
         delivery=Delivery(
             settings,
-            Claims(settings, policy, clients, ledger, states, gateways, table_pace, clock, rng),
+            Claims(settings, policy, contacts, ledger, states, gateways, table_pace, clock, rng),
             Outcomes(
                 policy,
                 mailings,
@@ -372,7 +383,7 @@ def build(
                 rng,
             ),
             gateways,
-            Caller(settings, clients, states, gateways, clock, executor, links),
+            Caller(settings, contacts, states, gateways, clock, executor, links),
             table_pace,
             send_queue,
             clock,

@@ -15,7 +15,7 @@ from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.file_samples import Reading
 from ..domain.file_texts import text_of
-from ..domain.import_columns import COLUMN_FIELDS, columns_told
+from ..domain.import_columns import COLUMN_FIELDS, FIELDS_FOR_MAILING, columns_told
 from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
 from ..web import parsing
 from ..web.clients import Tag
@@ -50,6 +50,9 @@ ENCODINGS = {
 Encoding = Literal["", "utf-8", "utf-16le", "utf-16be", "cp1251", "cp1252", "koi8-r", "ibm866", "shift_jis", "gb18030"]
 
 
+ForMailing = Literal["", "true"]
+
+
 class PartQuery(BaseModel):
     """Which part of a file comes: the import of its first part, what comes before its rows, and of how many it is."""
 
@@ -60,6 +63,7 @@ class PartQuery(BaseModel):
     separator: Separator = ""
     encoding: Encoding = ""
     add_tag: Tag = ""
+    for_mailing: ForMailing = ""
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1
@@ -74,7 +78,8 @@ class PartQuery(BaseModel):
             separator=self.separator,
             encoding=self.encoding or "utf-8",
             add_tag=self.add_tag,
-            hold=True,
+            for_mailing=bool(self.for_mailing),
+            hold=not self.for_mailing,  # which changes nothing in the directory
         )
 
 
@@ -85,6 +90,15 @@ class LookQuery(BaseModel):
 
     separator: Separator = ""
     encoding: Encoding = ""
+    for_mailing: ForMailing = ""
+
+
+class ImportPageQuery(BaseModel):
+    """Whether the file is of clients, or of numbers for one mailing only."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    for_mailing: ForMailing = ""
 
 
 class WorkbookQuery(BaseModel):
@@ -96,23 +110,23 @@ class WorkbookQuery(BaseModel):
 
 
 @pages.get("/admin/clients/import")
-def show_import(request: PageRequest) -> Page:
+def show_import(request: PageRequest, query: ImportPageQuery) -> Page:
     """Ask for a file."""
-    return Page(
-        "clients/import.html", {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS, "workbook": parsing.MAX_WORKBOOK}
-    )
+    sizes = {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS, "workbook": parsing.MAX_WORKBOOK}
+    return Page("clients/import.html", {**sizes, "for_mailing": query.for_mailing})
 
 
 @pages.post("/admin/clients/import/look", consumes=BYTES, max_bytes=MAX_SAMPLE)
 def look_at_file(request: PageRequest, query: LookQuery) -> Page:
     """The first rows of a file, and which column is which field: a part of the page that asks for a file."""
-    how = Reading(query.encoding, query.separator)
+    how = Reading(query.encoding, query.separator, for_mailing=bool(query.for_mailing))
     try:
         sample = request.services.imports.look(request.body, request.principal.username, how)
     except Invalid as error:
         return Page("clients/look.html", {"problem": _about_the_file(error)}, status=422)
+    usable = FIELDS_FOR_MAILING if query.for_mailing else COLUMN_FIELDS
     separators = {",": _("comma"), ";": _("semicolon"), "\t": _("tab"), "|": _("vertical bar")}
-    values = {"sample": sample, "encodings": ENCODINGS, "separators": separators, "fields": ("", *COLUMN_FIELDS)}
+    values = {"sample": sample, "encodings": ENCODINGS, "separators": separators, "fields": ("", *usable)}
     values["attribute_for"] = attribute_for
     return Page("clients/look.html", values)
 

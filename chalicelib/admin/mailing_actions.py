@@ -53,6 +53,9 @@ def _people(request: PageRequest, state: MailingState, action: str) -> People:
         preview = request.services.previews.ordered(state.mailing)
         return People(preview.matching.total(), 0, preview.reached.total(), preview.exact)
     if state.mailing.launched_at is None:
+        if file_id := state.mailing.segment.recipients:
+            count = request.services.recipients.get(file_id).count
+            return People(count, 0, count)
         total = request.services.clients.total(state.mailing.segment)
         return People(total.count, 0, total.count, total.exact)
     counts = state.statistics.counts()

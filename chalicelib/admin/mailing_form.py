@@ -95,6 +95,7 @@ def shown_clients(segment: Segment) -> dict[str, str]:
     return {
         "clients.tag": "\n".join(segment.tags),
         "clients.operator": " ".join(segment.operators),
+        "clients.recipients": segment.recipients,
         **filter_form.shown(segment.filter),
     }
 
@@ -174,6 +175,7 @@ def clients_in(form: Form) -> dict[str, Any]:
         "tag": [line.strip() for line in form.raw("clients.tag").split("\n") if line.strip()] or None,
         "operator": re.findall(r"[^\s,;]+", form.raw("clients.operator")) or None,
         "filter": filter_form.read(form),
+        "recipients": form.text("clients.recipients") or None,
     }
 
 
@@ -196,6 +198,7 @@ def _kept(mailing: Mailing) -> dict[str, Any]:
             "tag": list(mailing.segment.tags) or None,
             "operator": list(mailing.segment.operators) or None,
             "filter": mailing.segment.filter.node if mailing.segment.filter else None,
+            "recipients": mailing.segment.recipients or None,
         },
         "local_window": {**hours, "policy": str(window.policy)} if window else None,
         "late": str(mailing.late),

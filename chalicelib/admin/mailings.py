@@ -15,7 +15,8 @@ from ..domain.costs import estimate
 from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing, Segment
+from ..domain.recipient_files import RecipientFile
 from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import MailingStatus
 from ..domain.text_templates import MAX_NAME_LENGTH
@@ -44,7 +45,7 @@ class ListQuery(PageQuery):
 
 
 class NewQuery(BaseModel):
-    """What a new mailing begins with: another one, those whom one `missed`, a saved segment, a template."""
+    """What a new mailing begins with: another one, those whom one `missed`, a saved segment, a template, a file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,6 +53,7 @@ class NewQuery(BaseModel):
     missed: str = ""
     segment: str = ""
     template: str = ""
+    recipients: str = ""
 
 
 @pages.get("/admin/mailings")
@@ -86,7 +88,7 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
     model = request.services.mailings.get(query.like) if query.like else None
     if query.missed:
         missed = request.services.mailings.get(query.missed)
-        model = replace(missed, segment=missed_by(missed.mailing_id))
+        model = replace(missed, segment=missed_by(missed))
     shown = mailing_form.shown(
         model, request.zone_name, request.now, request.services.mailings.on_unknown(), again=True
     )
@@ -96,6 +98,8 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
         shown["template"] = mailing_form.linked(template.link)
     if query.segment:
         shown |= mailing_form.shown_clients(request.services.segments().get(query.segment).segment)
+    if query.recipients:
+        shown |= mailing_form.shown_clients(Segment(recipients=query.recipients))
     page = _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
     # What was entered would be lost by choosing others.
     chosen: dict[str, Any] = {
@@ -231,6 +235,7 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "choices": lambda text: local_times.choices(text, zone_name),
         "tags": request.services.clients.tags(_TAGS),
         **_conditions(request),
+        "file": _file(request, shown["clients.recipients"]),
         "max_rate": MAX_RATE,
         "max_name": MAX_NAME_LENGTH,
         "max_text": MAX_TEXT_LENGTH,
@@ -238,6 +243,14 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "test_key": secrets.token_urlsafe(16),
     }
     return Page("mailings/form.html", values)
+
+
+def _file(request: PageRequest, file_id: str) -> RecipientFile | None:
+    """The file of numbers that the mailing in the form goes to."""
+    file_id = request.form.text("clients.recipients") or file_id
+    with suppress(Invalid):
+        return request.services.recipients.get(file_id) if file_id else None
+    return None
 
 
 def _conditions(request: PageRequest) -> dict[str, Any]:

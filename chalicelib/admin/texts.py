@@ -204,6 +204,7 @@ def field_name(name: str) -> str:
         "local_window": _("Client's local hours"),
         "clients.tag": _("Tags"),
         "clients.operator": _("Operators"),
+        "clients.recipients": _("File of numbers"),
         "start_time": _("Start"),
         "end_time": _("End"),
         "local_window.from": _("From"),

@@ -44,7 +44,8 @@ class ImportView(View):
     of each column which field it is, "" if it is left out; `left_out` names those. `other_channels` counts Pinpoint's
     rows of mail and push, which are no `rows`. `encoding` and `separator` are those that the file was read with.
     `status` is `checked` if it is held and nothing is written yet, and `incomplete` if parts of the file have not come.
-    `expected` has what the check of a held import found.
+    `expected` has what the check of a held import found. With `for_mailing` its rows are for one mailing, and no
+    clients: all of them are `created`.
     """
 
     id: str
@@ -67,6 +68,7 @@ class ImportView(View):
     left_out: list[str]
     parts: int
     parts_received: int
+    for_mailing: bool
     expected: ExpectedCounts
     created_by: str
     created_at: MomentOut
@@ -94,6 +96,7 @@ class ImportView(View):
             left_out=list(one.left_out),
             parts=one.first.parts,
             parts_received=len(one.parts),
+            for_mailing=one.first.for_mailing,
             expected=ExpectedCounts(**{name: one.expected(name) for name in ExpectedCounts.model_fields}),
             created_by=one.created_by,
             created_at=one.created_at,
@@ -175,7 +178,9 @@ class ImportQuery(BaseModel):
     Each `column` says which field a column is: a field (or `subscribed`, which is the opposite of `opted_out`), a colon
     and the column's name as it stands in the file, such as `phone_number:Mobile`; `:Plan` leaves the column Plan out.
     Columns that are not told of are taken by their names. `separator` is the sign between values, if what is found is
-    wrong. Everybody in the file gets the tag `add_tag` besides those that they have. With `hold=true` the file is
+    wrong. With `for_mailing=true` the numbers are for one mailing only, which names the import as its
+    `clients.recipients`: no client is added or changed, and columns that are no field become values for its text.
+    Everybody in the file gets the tag `add_tag` besides those that they have. With `hold=true` the file is
     checked and kept, and nothing is written until the import is started.
 
     A file that is too large for one upload comes in `parts`, each with the header, one after the other: `part_of` is
@@ -190,6 +195,7 @@ class ImportQuery(BaseModel):
     allow_opt_in: Literal["true", "false"] = "false"
     country: Country = ""
     add_tag: Tag = ""
+    for_mailing: Literal["true", "false"] = "false"
     file_name: StrictStr = Field(default="", max_length=200)
     hold: Literal["true", "false"] = "false"
     column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
@@ -204,6 +210,7 @@ class ImportQuery(BaseModel):
             allow_opt_in=self.allow_opt_in == "true",
             country=self.country,
             add_tag=self.add_tag,
+            for_mailing=self.for_mailing == "true",
             file_name=self.file_name,
             columns=columns_told(self.column),
             separator=self.separator,

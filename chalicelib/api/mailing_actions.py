@@ -50,7 +50,7 @@ def create_mailing_to_missed(request: Request, mailing_id: str, body: MissedBody
         raise Conflict(Fault.MAILING_NOT_ENDED, status=ended.status)
     fields = replace(
         MailingFields.of(ended),
-        segment=missed_by(mailing_id, unknown=body.unknown),
+        segment=missed_by(ended, unknown=body.unknown),
         start_at=body.start_time,
         end_at=body.end_time,
     )

@@ -126,6 +126,7 @@ class SegmentView(View):
     tag: str | list[str] | None
     operator: str | list[str] | None
     filter: FilterBody | None
+    recipients: str | None
 
     @classmethod
     def of(cls, segment: Segment) -> SegmentView:
@@ -133,6 +134,7 @@ class SegmentView(View):
             tag=_echo(segment.tags),
             operator=_echo(segment.operators),
             filter=FilterBody.of(segment.filter) if segment.filter else None,
+            recipients=segment.recipients or None,
         )
 
 

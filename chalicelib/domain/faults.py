@@ -124,6 +124,12 @@ class Fault(Enum):
     TEXT_AND_TEMPLATE = "must not be given with a template, which has texts of its own"
     NOT_A_TEMPLATE = "is not the ID of a template, or the template was deleted"
     NOT_A_VERSION = "is not a version of this template"
+    RECIPIENTS_NARROWED = "is a file of its own, which tag and operator cannot narrow; leave them out"
+    NO_SUCH_RECIPIENTS = "is no file that was uploaded for a mailing in the last 7 days; upload it again"
+    RECIPIENTS_NOT_READY = "is a file that is not read to its end; wait until its status is finished"
+    RECIPIENTS_USED = "is a file that the mailing %(name)s has; upload it again for another mailing"
+    RECIPIENTS_FORGOTTEN = "must be %(until)s or earlier: until then the file of numbers is kept"
+    RECIPIENTS_NOT_SAVED = "is a file for one mailing, which no saved group can have; choose it in the mailing"
     NOBODY_TO_SEND_TO = "match no client, and the mailing would start right away; choose other clients or a later start"
     TRIAL_UNHEARD = (
         "a test message was sent with this key, and what came of it is not known; send another with a new key"

@@ -23,6 +23,7 @@ class Reading:
     encoding: str = ""
     separator: str = ""
     columns: Mapping[str, str] | None = None
+    for_mailing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def sample_of(raw: bytes, how: Reading) -> Sample:
     header = rows.pop(0) if rows else []
     if isinstance(header, FieldError):
         raise Invalid(FieldError("header", header.fault, header.values))
-    columns, errors = proposed(header, how.columns or {})
+    columns, errors = proposed(header, how.columns or {}, for_mailing=how.for_mailing)
     shown = [[cell.strip()[:_MAX_CELL] for cell in row] for row in rows if isinstance(row, list)]
-    return Sample(encoding, separator, columns, proposed(header, {})[0], shown[:_ROWS], errors)
+    return Sample(
+        encoding, separator, columns, proposed(header, {}, for_mailing=how.for_mailing)[0], shown[:_ROWS], errors
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .attributes import PREFIX, column_attribute
+from .attributes import PREFIX, attribute_for, column_attribute
 from .clients import CLIENT_FIELDS
 from .errors import FieldError, Invalid
 from .faults import Fault
@@ -66,6 +66,8 @@ SHARED = "user_id"
 # A column that says the opposite of opted_out, and Pinpoint's that says what kind of address a row has.
 SUBSCRIBED, CHANNEL = "subscribed", "channel"
 COLUMN_FIELDS = (*NAMES, SHARED, SUBSCRIBED, CHANNEL)
+# Of a file for one mailing only. All its other columns are values that the mailing's text can name.
+FIELDS_FOR_MAILING = ("phone_number", "language", "timezone", "opted_out", SUBSCRIBED, CHANNEL)
 _SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
 # Of exports of ours; they say what was, not what is to be.
 REJECTED_COLUMNS = ("rejected_row", "problem")
@@ -173,13 +175,19 @@ def columns_told(texts: Sequence[str]) -> dict[str, str]:
     return told
 
 
-def columns_of(header: Sequence[str], told: Mapping[str, str] | None = None, *, all_there: bool = True) -> Columns:
+def columns_of(
+    header: Sequence[str],
+    told: Mapping[str, str] | None = None,
+    *,
+    all_there: bool = True,
+    for_mailing: bool = False,
+) -> Columns:
     """Which column is what: as `told` by the names of columns, the others by their spelling.
 
     Raises Invalid if none has numbers, if two columns have the same name of ours, or if a field is told of two columns,
     or of one that is not there if `all_there`.
     """
-    columns, errors = proposed(header, told or {}, all_there=all_there)
+    columns, errors = proposed(header, told or {}, all_there=all_there, for_mailing=for_mailing)
     if "phone_number" not in columns.places:
         errors.append(FieldError("header", Fault.NO_PHONE_NUMBER_COLUMN, {"names": ", ".join(NAMES)}))
     if errors:
@@ -188,15 +196,22 @@ def columns_of(header: Sequence[str], told: Mapping[str, str] | None = None, *, 
 
 
 def proposed(
-    header: Sequence[str], told: Mapping[str, str], *, all_there: bool = False
+    header: Sequence[str], told: Mapping[str, str], *, all_there: bool = False, for_mailing: bool = False
 ) -> tuple[Columns, list[FieldError]]:
-    """Which column is what, and what is wrong with that; no column may have numbers yet."""
+    """Which column is what, and what is wrong with that; no column may have numbers yet.
+
+    In a file `for_mailing` only, all columns are attributes that are none of FIELDS_FOR_MAILING.
+    """
+    usable = FIELDS_FOR_MAILING if for_mailing else COLUMN_FIELDS
     if sum(map(len, header)) > _MAX_HEADER:
         raise Invalid.of("header", Fault.CELL_TOO_LONG, most=_MAX_HEADER)
     header = [name.strip("\ufeff ").strip() for name in header]
     while header and not _plain(header[-1]):
         header.pop()
     fields, errors = _as_told(header, told, all_there)
+    if wrong := [field for field in fields.values() if field and field not in usable and not field.startswith(PREFIX)]:
+        errors.append(FieldError("column", Fault.NOT_A_CHOICE, {"allowed": ", ".join(usable)}))
+        fields = {place: field for place, field in fields.items() if field not in wrong}
     free = ["" if place in fields else _plain(name) for place, name in enumerate(header)]
     ours = [name.replace("_", " ") for name in ("tag", *CLIENT_FIELDS)]
     errors += [
@@ -206,12 +221,13 @@ def proposed(
     ]
     for field, known in (*NAMES.items(), (SHARED, _SHARED), (CHANNEL, _CHANNEL)):
         place = _first(free, known)
-        if place is not None and field not in fields.values():
+        if place is not None and field not in fields.values() and field in usable:
             fields[place] = field
     fields |= {place: SUBSCRIBED for place, name in enumerate(free) if name in _SUBSCRIBED}
     for place, name in enumerate(header):
-        if place not in fields and column_attribute(name):
-            fields[place] = PREFIX + column_attribute(name)
+        attribute = attribute_for(name) if for_mailing and not is_ignored(name) else _attribute_named(name)
+        if place not in fields and attribute:
+            fields[place] = attribute
     repeated: list[tuple[str, int]] = []
     places: dict[str, int] = {}
     for place, field in sorted(fields.items()):
@@ -223,6 +239,11 @@ def proposed(
     channel = next((place for place, field in fields.items() if field == CHANNEL), None)
     ignored = frozenset(place for place, name in enumerate(header) if place not in fields and is_ignored(name))
     return Columns(header, places, subscribed, channel, ignored, repeated), errors
+
+
+def _attribute_named(column: str) -> str:
+    name = column_attribute(column)
+    return PREFIX + name if name else ""
 
 
 def _as_told(

@@ -50,6 +50,7 @@ class ImportOptions:
     separator: str = ""  # of values, if it is not to be found out
     encoding: str = ""  # that the file was in
     hold: bool = False  # until they have seen what would become of it
+    for_mailing: bool = False  # whether its rows are for one mailing only, with all their columns, and no clients
     add_tag: str = ""  # that everybody in the file gets, besides the tags that they have
 
 
@@ -87,7 +88,7 @@ def read_clients(
     separator = "" if is_json_lines(text) else options.separator or separator_of(text)
     lines = unfolded(rows_of(text, separator)) if separator else json_rows(text)
     # A later part of JSON lines may lack a field that the first one has.
-    columns = columns_of(_header(lines), options.columns, all_there=not row_offset)
+    columns = columns_of(_header(lines), options.columns, all_there=not row_offset, for_mailing=options.for_mailing)
     found = ClientFile(
         may_be_refused=bool(options.add_tag),
         left_out=columns.left_out,

@@ -80,16 +80,22 @@ class Late(StrEnum):
 class Segment:
     """Some of the clients: with any of the tags and any of the operators, none given means all, and as a filter says.
 
-    Tags and operators say where in the table to look, and are counted; a filter looks at each client there.
+    Tags and operators say where in the table to look, and are counted; a filter looks at each client there. Or the
+    people of a file that came for one mailing only: `recipients` is the import that it came with.
     """
 
     tags: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     filter: Filter | None = None
+    recipients: str = ""
 
     @classmethod
-    def checked(cls, tags: tuple[str, ...], operators: tuple[str, ...], node: Node | None = None) -> Segment:
+    def checked(
+        cls, tags: tuple[str, ...], operators: tuple[str, ...], node: Node | None = None, recipients: str = ""
+    ) -> Segment:
         """A segment with checked values, each once. Raises Invalid with the wrong field."""
+        if recipients and (tags or operators):
+            raise Invalid.of("clients.recipients", Fault.RECIPIENTS_NARROWED)
         for name, values in (("clients.tag", tags), ("clients.operator", operators)):
             if len(values) > MAX_SEGMENT_VALUES:
                 raise Invalid.of(name, Fault.TOO_MANY_VALUES, most=MAX_SEGMENT_VALUES)
@@ -97,7 +103,13 @@ class Segment:
             tuple(dict.fromkeys(check_tag(tag, "clients.tag") for tag in tags)),
             tuple(dict.fromkeys(check_operator(code, "clients.operator") for code in operators)),
             None if node is None else checked_filter(node),
+            recipients,
         )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether counters know how many clients it has; else they are looked at to be counted."""
+        return self.filter is None and not self.recipients
 
     @property
     def is_everybody(self) -> bool:

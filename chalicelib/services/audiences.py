@@ -14,6 +14,7 @@ from ..domain.mailings import Segment
 from ..domain.statuses import MessageStatus
 from ..storage.clients import ClientRepository
 from ..storage.ledger import Ledger
+from ..storage.recipients import RecipientRepository
 from ..storage.segments import SegmentCount
 
 _PAGE = 500  # clients
@@ -39,9 +40,26 @@ class Headcount:
 class Audiences:
     """Finds and counts the clients of segments."""
 
-    def __init__(self, clients: ClientRepository, ledger: Ledger) -> None:
+    def __init__(self, clients: ClientRepository, ledger: Ledger, recipients: RecipientRepository) -> None:
         self._clients = clients
         self._ledger = ledger
+        self._recipients = recipients
+
+    def walk(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
+        """Up to `limit` clients of a shard, in the order of ids, whom its filter may leave out; and the next cursor.
+
+        Those of a file of recipients are as the directory knows them, with what the file says of them.
+        """
+        if segment.recipients:
+            return self._recipients.walk(segment.recipients, shard, cursor, limit)
+        return self._clients.walk(segment, shard, cursor, limit)
+
+    def total(self, segment: Segment) -> int:
+        """How many clients a segment has at most, before a filter; it is 0 only if there is none."""
+        if segment.recipients:
+            file = self._recipients.find(segment.recipients)
+            return file.count if file else 0
+        return self._clients.count(segment)
 
     def members(self, segment: Segment, clients: Sequence[Client], now: datetime) -> Sequence[Client]:
         """Those of a segment's clients, found by tags and operators, whom its filter leaves."""
@@ -60,10 +78,10 @@ class Audiences:
 
         Of a filtered one a sample is looked at: ids are evenly spread, so that the first ones are as good as any.
         """
-        count = self._clients.count(segment)
+        count = self.total(segment)
         if segment.filter is None or not count:
             return count
-        sample, cursor = self._clients.walk(segment, SHARDS[0], "", _PAGE)
+        sample, cursor = self.walk(segment, SHARDS[0], "", _PAGE)
         found = len(self.members(segment, sample, now))
         if not cursor and len(sample) == count:
             return found
@@ -73,7 +91,7 @@ class Audiences:
     def has_nobody(self, segment: Segment, now: datetime) -> bool:
         """Whether a segment is known to have no clients. If there are too many to look at all, it is not known."""
         if segment.filter is None:
-            return not self._clients.count(segment)
+            return not self.total(segment)
         headcount = self.count(segment, Headcount(), now)
         return not headcount.parts and not headcount.shard
 
@@ -81,7 +99,7 @@ class Audiences:
         """Go on counting a segment by looking at its clients, at some 5,000 more of them."""
         parts, looked_at, shard, cursor = Counter(so_far.parts), 0, so_far.shard, so_far.cursor
         while shard and looked_at < AT_ONCE:
-            clients, cursor = self._clients.walk(segment, shard, cursor, _PAGE)
+            clients, cursor = self.walk(segment, shard, cursor, _PAGE)
             looked_at += len(clients)
             for one in self.members(segment, clients, now):
                 parts[one.operator, one.timezone, one.opted_out, one.unreachable and not one.opted_out] += 1
@@ -92,13 +110,19 @@ class Audiences:
     def first(self, segment: Segment, limit: int, now: datetime) -> Sequence[Client]:
         """The first clients of a segment, up to `limit`, of so many as may be looked at."""
         if segment.filter is None:
-            return self._clients.list(segment, "", limit)[0]
+            return self._some(segment, "", limit)[0]
         found: list[Client] = []
         cursor, looked_at = "", 0
         while len(found) < limit and looked_at < AT_ONCE:
-            clients, cursor = self._clients.list(segment, cursor, _PAGE)
+            clients, cursor = self._some(segment, cursor, _PAGE)
             looked_at += len(clients)
             found += self.members(segment, clients, now)
             if not cursor:
                 break
         return found[:limit]
+
+    def _some(self, segment: Segment, cursor: str, limit: int) -> tuple[Sequence[Client], str]:
+        """Clients of all shards; of a file only its first ones."""
+        if segment.recipients:
+            return self._recipients.first(segment.recipients, limit), ""
+        return self._clients.list(segment, cursor, limit)

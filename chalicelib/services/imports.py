@@ -23,12 +23,14 @@ from ..domain.imports import FilePart, ImportOptions, Mode, read_clients
 from ..domain.phone_numbers import check_country
 from ..observability import logger
 from ..queues import HOPS, Queue, Unit, UnitKind
+from ..storage.client_upserts import Upserted
 from ..storage.clients import ClientRepository
 from ..storage.import_mappings import ImportMappings
 from ..storage.import_parts import ImportParts
 from ..storage.import_progress import Import
 from ..storage.imports import Chunk, ImportRepository
 from ..storage.leases import new_owner
+from ..storage.recipients import RecipientRepository
 from .imported_files import ImportedFile
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class ImportService:
         imports: ImportRepository,
         parts: ImportParts,
         mappings: ImportMappings,
+        recipients: RecipientRepository,
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
@@ -58,6 +61,7 @@ class ImportService:
         self._imports = imports
         self._parts = parts
         self._mappings = mappings
+        self._recipients = recipients
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
@@ -77,7 +81,8 @@ class ImportService:
         A part after a file's first has the options of the first. Raises NotFound if there is no such import.
         """
         options, part, file = self._read(text, options or ImportOptions(), part or FilePart())
-        self._clients.attribute_names.learn(file.attribute_names)
+        if not options.for_mailing:
+            self._clients.attribute_names.learn(file.attribute_names)
         if options.hold:
             file.expected = self._expected(file, options)
         now = self._clock.now()
@@ -98,6 +103,8 @@ class ImportService:
 
     def _expected(self, file: ClientFile, options: ImportOptions) -> Mapping[str, int]:
         """What would become of the directory. Rejected rows only opt out, also those that are rejected here."""
+        if options.for_mailing:
+            return {}
         now = self._clock.now()
         others = [kept_client(ClientFields(number, opted_out=True), now) for number in file.opt_outs]
         only = dict.fromkeys(file.opt_outs, frozenset({"opted_out"}))
@@ -142,12 +149,14 @@ class ImportService:
         from ..domain.file_samples import sample_of  # only a page needs it
 
         sample = sample_of(raw, how)
-        known = {} if how.columns is not None else self._mappings.find(username, _own(sample.names))
+        names = _own(sample.names, for_mailing=how.for_mailing)
+        known = {} if how.columns is not None else self._mappings.find(username, names)
         return sample_of(raw, replace(how, columns=known)) if known else sample
 
     def remember(self, username: str, started: Import, told: Mapping[str, str]) -> None:
         """Keep what a user told of the columns, for the next file with the same ones."""
-        self._mappings.keep(username, _own(started.columns), told, self._clock.now())
+        names = _own(started.columns, for_mailing=started.for_mailing)
+        self._mappings.keep(username, names, told, self._clock.now())
 
     def _read(self, text: str, options: ImportOptions, part: FilePart) -> tuple[ImportOptions, FilePart, ClientFile]:
         """A file's clients, and what holds for it."""
@@ -163,6 +172,7 @@ class ImportService:
                 separator=first.separator,
                 encoding=first.encoding,
                 hold=first.held,
+                for_mailing=first.for_mailing,
                 add_tag=first.add_tag,
             )
         options = replace(options, country=options.country or self._default_country)
@@ -225,19 +235,32 @@ class ImportService:
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):
                 return
             chunk = self._imports.chunk(at)
-            outcome = self._clients.upsert(
-                chunk.clients,
-                chunk.given,
-                allow_opt_in=at.allow_opt_in,
-                also=self._imports.counting(at),
-                sharing=chunk.sharing,
-                add_tag="" if at.only_opts_out else at.add_tag,
-            )
+            outcome = self._add_recipients(at, chunk) if at.for_mailing else self._upsert(at, chunk)
             self._imports.advance(at, Counter() if at.only_opts_out else outcome, _rejected(at, chunk, outcome.refused))
             at = self._imports.get(import_id)
         if at.allow_opt_in and at.parts > 1:
             self.go_on()  # with the part that waits for this one
         logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rows - at.accepted)
+
+    def _upsert(self, at: Import, chunk: Chunk) -> Upserted:
+        return self._clients.upsert(
+            chunk.clients,
+            chunk.given,
+            allow_opt_in=at.allow_opt_in,
+            also=self._imports.counting(at),
+            sharing=chunk.sharing,
+            add_tag="" if at.only_opts_out else at.add_tag,
+        )
+
+    def _add_recipients(self, at: Import, chunk: Chunk) -> Upserted:
+        """Add rows of a file for one mailing, beside the directory; all of them count as new."""
+        if at.only_opts_out:
+            self._recipients.opt_out(at.file_id, [client.phone_number for client in chunk.clients])
+        else:
+            self._recipients.add(at.file_id, chunk.clients, chunk.given)
+        outcome = Upserted()
+        outcome.update(created=len(chunk.clients), opted_out=sum(client.opted_out for client in chunk.clients))
+        return outcome
 
     def _waits(self, at: Import) -> bool:
         """Whether an earlier part of the file comes first: who it opts in, a later part may opt out again."""
@@ -252,9 +275,12 @@ class ImportService:
             self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])
 
 
-def _own(names: Iterable[str]) -> list[str]:
-    """The columns without those that an export of ours adds: rejected rows are the same kind of file."""
-    return [name for name in names if not is_ignored(name)]
+def _own(names: Iterable[str], *, for_mailing: bool) -> list[str]:
+    """The columns without those that an export of ours adds: rejected rows are the same kind of file.
+
+    Those of a file for one mailing are other columns: they become values, no fields.
+    """
+    return [name for name in names if not is_ignored(name)] + ["for a mailing:"] * for_mailing
 
 
 def _rejected(at: Import, chunk: Chunk, refused: Mapping[str, FieldError]) -> list[RejectedRow]:

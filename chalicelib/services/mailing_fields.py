@@ -74,14 +74,14 @@ class MailingFields:
         return values | moments | {"on_unknown": self.on_unknown or on_unknown}
 
 
-def missed_by(mailing_id: str, *, unknown: bool = False) -> Segment:
+def missed_by(mailing: Mailing, *, unknown: bool = False) -> Segment:
     """Those whom a mailing did not reach for certain: their messages failed, expired or were cancelled.
 
     With `unknown` also those of whom nobody knows.
     """
     statuses = [str(one) for one in MISSED]
-    node = {"mailing": mailing_id, "status": [*statuses, *([str(MessageStatus.UNKNOWN)] if unknown else [])]}
-    return Segment.checked((), (), node)
+    node = {"mailing": mailing.mailing_id, "status": [*statuses, *([str(MessageStatus.UNKNOWN)] if unknown else [])]}
+    return Segment.checked((), (), node, mailing.segment.recipients)
 
 
 def check_fields(fields: MailingFields, now: datetime) -> None:

@@ -25,6 +25,7 @@ from .audiences import Audiences
 from .gateways import Gateways
 from .mailing_fields import MailingFields, check_changeable, check_fields, check_kept, widened
 from .mailing_log import tell_change
+from .recipients import RecipientFiles
 
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
@@ -43,6 +44,7 @@ class MailingService:
         self,
         mailings: MailingRepository,
         audiences: Audiences,
+        recipients: RecipientFiles,
         dispatch: Queue,
         clock: SystemClock,
         rng: random.Random,
@@ -51,6 +53,7 @@ class MailingService:
     ) -> None:
         self._mailings = mailings
         self._audiences = audiences
+        self._recipients = recipients
         self._dispatch = dispatch
         self._clock = clock
         self._rng = rng
@@ -78,6 +81,7 @@ class MailingService:
         if earlier is None:
             check_fields(fields, now)
             self._check_gateway(fields)
+            self._recipients.check(fields.segment, fields.end_at)
             self._keep_asked(fields, now)
             if not draft:
                 self._check_reach(fields.segment, fields.start_at, now)
@@ -183,6 +187,7 @@ class MailingService:
             check_changeable(old, new)
             check_fields(fields, now)
             check_kept(old, new, self._retain)
+            self._recipients.check(new.segment, new.end_at, mailing_id)
             if (new.on_unknown, new.gateway) != (old.on_unknown, old.gateway):
                 self._check_gateway(fields)
             if (new.start_at, new.end_at, new.segment) != (

@@ -22,8 +22,10 @@ from ..storage.clients import ClientRepository
 from ..storage.segments import SegmentCounts
 from ..wording import reason_text
 from .audiences import Audiences, Headcount
+from .contacts import Contacts
 from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
+from .recipients import RecipientFiles
 
 SAMPLED = 100  # clients; as many as one call reads
 _FEW = 1_000  # clients; so many are looked at if the counters say only how many there are at most
@@ -105,12 +107,16 @@ class PreviewService:
         self,
         clients: ClientRepository,
         audiences: Audiences,
+        contacts: Contacts,
+        recipients: RecipientFiles,
         control: Throttle,
         clock: SystemClock,
         prices: Callable[[], PriceList] = PriceList,
     ) -> None:
         self._clients = clients
         self._audiences = audiences
+        self._known_contacts = contacts
+        self._recipients = recipients
         self._control = control
         self._clock = clock
         self._prices = prices
@@ -122,6 +128,8 @@ class PreviewService:
         """
         now = self._clock.now()
         check_fields(fields, now)
+        if fields.segment.recipients:
+            self._recipients.get(fields.segment.recipients)
         return self._preview(fields.ordered("", "", now, OnUnknown.HOLD), now, so_far)
 
     def ordered(self, mailing: Mailing) -> Preview:
@@ -134,11 +142,13 @@ class PreviewService:
         reached: Counter[tuple[str, str]] = Counter()
         reasons: Counter[Reason] = Counter()
         known: dict[str, Reason | None] = {}
-        counting, counts = None, self._clients.counts(mailing.segment)
-        if mailing.segment.filter:
+        counting, counts = None, SegmentCounts(())
+        if mailing.segment.is_counted:
+            counts = self._clients.counts(mailing.segment)
+        else:
             counting = self._counted(mailing, so_far, now)
             counts = SegmentCounts(counting.headcount.counts())
-        elif not counts.exact and sum(part.count for part in counts.parts) <= _FEW:
+        if not counts.exact and sum(part.count for part in counts.parts) <= _FEW:
             counts = SegmentCounts(self._audiences.count(mailing.segment, Headcount(), now).counts())
         for part in counts.parts:
             if part.timezone not in known:
@@ -174,7 +184,7 @@ class PreviewService:
 
     def _counted(self, mailing: Mailing, so_far: Headcount | None, now: datetime) -> Counting:
         headcount = self._audiences.count(mailing.segment, so_far or Headcount(), now)
-        return Counting(headcount, self._clients.count(mailing.segment))
+        return Counting(headcount, self._audiences.total(mailing.segment))
 
     def text_for_number(self, fields: MailingFields, phone_number: str) -> str:
         """What the owner of a number would get of a mailing: who is no client, with the values of one who would get it.
@@ -185,13 +195,9 @@ class PreviewService:
         mailing = fields.ordered("", "", self._clock.now(), OnUnknown.HOLD)
         if not mailing.personal:
             return mailing.text
-        place = self._clients.find(number)
-        ids = (
-            [place.client.client_id]
-            if place.client
-            else [one.client_id for one in self._first(mailing, self._clock.now())]
-        )
-        contacts = self._clients.contacts(ids, personal=True).values() or [Contact(number, "UTC", opted_out=False)]
+        client = None if mailing.segment.recipients else self._clients.find(number).client
+        clients = [client] if client else self._first(mailing, self._clock.now())
+        contacts = self._reaching(mailing, clients) or [Contact(number, "UTC", opted_out=False)]
         texts = [text_for(mailing, contact) for contact in contacts]
         text = next((one for one in texts if one.cause is None), texts[0])
         if text.cause:
@@ -203,7 +209,10 @@ class PreviewService:
 
     def _contacts(self, mailing: Mailing, now: datetime) -> list[Contact]:
         """Of the first clients those whom the mailing reaches."""
-        ids = (client.client_id for client in self._first(mailing, now))
-        contacts = self._clients.contacts(ids, personal=True).values()
+        contacts = self._reaching(mailing, self._first(mailing, now))
         also = mailing.include_unreachable
         return [one for one in contacts if not one.opted_out and (also or not one.unreachable)]
+
+    def _reaching(self, mailing: Mailing, clients: Sequence[Client]) -> list[Contact]:
+        wanted = [(mailing, one.client_id) for one in clients]
+        return list(self._known_contacts.of(wanted, personal=True).values())

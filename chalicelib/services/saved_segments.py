@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..clock import SystemClock
-from ..domain.errors import Conflict, NotFound
+from ..domain.errors import Conflict, Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
 from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment, is_segment_id
@@ -18,7 +18,11 @@ class SegmentService:
         self._clock = clock
 
     def create(self, name: str, segment: Segment, username: str) -> SavedSegment:
-        """Keep a segment under a name. Raises Conflict if the name is taken, or if there are too many."""
+        """Keep a segment under a name. Raises Conflict if the name is taken, or if there are too many.
+
+        Raises Invalid if it is a file of recipients: that is for one mailing.
+        """
+        _check(segment)
         if len(self._segments.all()) >= MOST_SEGMENTS:
             raise Conflict(Fault.TOO_MANY_SEGMENTS, most=MOST_SEGMENTS)
         saved = SavedSegment(name, segment, self._clock.now(), username)
@@ -26,7 +30,8 @@ class SegmentService:
         return saved
 
     def change(self, segment_id: str, segment: Segment, username: str) -> SavedSegment:
-        """Replace what is kept under a name. Raises NotFound if there is no such segment."""
+        """Replace what is kept under a name. Raises NotFound if there is no such segment, and Invalid as `create`."""
+        _check(segment)
         saved = SavedSegment(self.get(segment_id).name, segment, self._clock.now(), username)
         self._segments.put(saved, new=False)
         return saved
@@ -44,3 +49,8 @@ class SegmentService:
     def all(self) -> list[SavedSegment]:
         """All saved segments, by their names."""
         return self._segments.all()
+
+
+def _check(segment: Segment) -> None:
+    if segment.recipients:
+        raise Invalid.of("clients.recipients", Fault.RECIPIENTS_NOT_SAVED)

@@ -104,6 +104,15 @@ class ClientRepository:
         """Who has a number in E.164 form; else who had it last, if known, and the id that the next one with it gets."""
         return self._numbers.find([phone_number])[phone_number]
 
+    def with_numbers(self, phone_numbers: Sequence[str]) -> dict[str, Client]:
+        """The clients with these numbers in E.164 form, as far as there are any, by number."""
+        places = self._numbers.find(phone_numbers) if phone_numbers else {}
+        return {number: place.client for number, place in places.items() if place.client}
+
+    def usual_id(self, phone_number: str) -> str:
+        """The id that a client with a number in E.164 form usually has; of who had another number before, it is not."""
+        return self._key.ids().id_for(phone_number)
+
     def find_external(self, external_id: str) -> Client | None:
         """Who has an external id now, if anybody has."""
         owner = self._external_ids.owners([external_id]).get(external_id, "") if external_id else ""

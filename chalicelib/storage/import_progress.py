@@ -45,6 +45,7 @@ class Import:
     held: bool = False  # until somebody who has seen what would become of it starts it
     report_pages: int = 0  # without those
     reject_pages: int = 0
+    for_mailing: bool = False  # its rows are for one mailing only, and no clients
     expected: Mapping[str, int] = field(default_factory=dict)  # the counts of one that is, or was, held
 
     @property

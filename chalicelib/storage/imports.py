@@ -106,6 +106,7 @@ class ImportRepository:
             mode=options.mode.value,
             allow_opt_in=options.allow_opt_in,
             add_tag=options.add_tag,
+            for_mailing=options.for_mailing,
             country=options.country,
             file_name=options.file_name,
             part_of=part.of,

@@ -15,7 +15,8 @@ from ..clock import Backoff
 from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR
 from ..domain.counters import Tally
-from ..domain.errors import NotFound, Unavailable
+from ..domain.errors import Invalid, NotFound, Unavailable
+from ..domain.faults import Fault
 from ..domain.idempotency import OrderedMailing, RequestKey
 from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing, MailingState, ShardProgress, Sleep
@@ -40,6 +41,7 @@ from .mailing_rows import (
     tally_of,
 )
 from .models import MailingModel, Tables
+from .recipients import claim, claims, owner_of
 
 _CLOSING = "closing"
 
@@ -61,20 +63,29 @@ class MailingRepository:
     # -- what was ordered
 
     def create(self, mailing: Mailing) -> None:
-        """Add a mailing under its new id."""
+        """Add a mailing under its new id. Raises Invalid if another one has its file of recipients."""
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
+                claim(transaction, self._settings, mailing)
 
         with translated("mailings"):
-            transact(self._backoff, run)  # refused only where a lost answer was repeated: the id is new
+            if transact(self._backoff, run):  # else only where a lost answer was repeated: the id is new
+                self._refuse_used(mailing)
+
+    def _refuse_used(self, mailing: Mailing) -> None:
+        """Raises Invalid if another mailing has taken its file of recipients meanwhile."""
+        owner = owner_of(self._settings, mailing.segment.recipients) if claims(mailing) else mailing.mailing_id
+        if owner != mailing.mailing_id:
+            raise Invalid.of("clients.recipients", Fault.RECIPIENTS_USED, name=owner)
 
     def create_once(self, mailing: Mailing, request: RequestKey, kept_until: datetime) -> OrderedMailing | None:
         """Like `create` if the request's key is new; else returns the mailing created with it, and adds nothing.
 
-        Mailing and key are written in one transaction, so that neither exists without the other.
+        Mailing and key are written in one transaction, so that neither exists without the other. Raises Invalid as
+        `create` does.
         """
 
         def run() -> None:
@@ -82,12 +93,14 @@ class MailingRepository:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._requests.keep(transaction, request, mailing, kept_until)
                 self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
+                claim(transaction, self._settings, mailing)
 
         with translated("mailings"):
             if not transact(self._backoff, run):
                 return None
         earlier = self.ordered_by(request, mailing.created_at)
         if earlier is None:
+            self._refuse_used(mailing)
             raise Unavailable("the request's key ran out this moment; try again")
         return None if earlier.mailing_id == mailing.mailing_id else earlier
 
@@ -185,6 +198,8 @@ class MailingRepository:
                 counts[str(old.status)] -= 1
                 self._counters.spread(transaction, counts, new.mailing_id)
                 self._messages.spread(transaction, _ended_messages(old, new), new.mailing_id)
+                if new.segment != old.segment:
+                    claim(transaction, self._settings, new)
 
         with translated("mailings"):
             return not transact(self._backoff, run) or self._is_ours(new)
@@ -220,6 +235,13 @@ class MailingRepository:
         with translated("mailings"):
             rows = self._model.query(mailing_id, self._model.part == META, consistent_read=True)
             return any(row.status == DELETED for row in rows)
+
+    def file_of_deleted(self, mailing_id: str) -> str:
+        """The file of recipients that a marked mailing has for itself, "" if it has none."""
+        with translated("mailings"):
+            rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
+        file_id = rows[0].recipients or "" if rows else ""
+        return file_id if file_id and owner_of(self._settings, file_id) == mailing_id else ""
 
     def deleted(self, limit: int) -> Sequence[str]:
         """Ids of mailings that are marked."""

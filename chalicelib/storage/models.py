@@ -188,6 +188,7 @@ class MailingModel(Row):
     tags: ListAttribute[str] = ListAttribute(null=True)
     operators: ListAttribute[str] = ListAttribute(null=True)
     filter = UnicodeAttribute(null=True)  # as JSON
+    recipients = UnicodeAttribute(null=True)  # the import of a file of recipients
     start_at = MomentAttribute(null=True)
     end_at = MomentAttribute(null=True)
     on_unknown = UnicodeAttribute(null=True)

@@ -126,18 +126,26 @@ def texts_of(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((given or {}).items()))
 
 
+RecipientsId = Annotated[StrictStr, Field(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+
+
 class SegmentBody(Body):
     """Whom a mailing goes to: clients with any of these tags and any of these operators, who meet the filter. An
-    absent field means all; {} is everybody.
+    absent field means all; {} is everybody. Or to a file of numbers for this mailing only: `recipients` is the id of an
+    import with `for_mailing=true`, without tag and operator.
     """
 
     tag: OneOrMore[Tag] | None = None
     operator: OneOrMore[OperatorCode] | None = None
     filter: FilterBody | None = Field(default=None, examples=[FILTER_EXAMPLE])
+    recipients: RecipientsId | None = Field(default=None, examples=[None])
 
     def segment(self) -> Segment:
         return Segment.checked(
-            _values(self.tag), _values(self.operator), None if self.filter is None else self.filter.node()
+            _values(self.tag),
+            _values(self.operator),
+            None if self.filter is None else self.filter.node(),
+            self.recipients or "",
         )
 
 

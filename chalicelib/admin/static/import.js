@@ -84,13 +84,16 @@ const columns = (form) =>
     .filter((one) => one.value !== one.dataset.proposed)
     .map((one) => ["column", `${one.value}:${one.dataset.column}`]);
 
+// What holds for the whole upload: whether the numbers are for one mailing only.
+const always = (form) => [...new URLSearchParams(form.dataset.always ?? "")];
+
 // Ask what the file seems to be, and show it.
 async function look(form, how) {
   forgive(form);
   tell(form, form.dataset.looking);
   form.bytes ??= await readable(form, form.elements.file.files[0]);
   if (!form.bytes) return;
-  const answer = await post(form, `${form.dataset.at}?${new URLSearchParams(how)}`, sampleOf(form.bytes), "application/octet-stream");
+  const answer = await post(form, `${form.dataset.at}?${new URLSearchParams([...how, ...always(form)])}`, sampleOf(form.bytes), "application/octet-stream");
   const away = answer.headers.get("HX-Redirect");
   if (away) return location.assign(away); // nobody is signed in any more
   const page = await parsed(answer);
@@ -130,9 +133,9 @@ async function upload(form) {
   let begun; // where the first part is followed
   for (const [number, part] of parts.entries()) {
     tell(form, sending.replace("{n}", number + 1).replace("{all}", parts.length));
-    const query = { ...how, add_tag: form.elements.add_tag.value.trim(), file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
+    const query = { ...how, add_tag: form.elements.add_tag?.value.trim() ?? "", file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
     if (begun) query.part_of = begun.split("/").at(-1);
-    const { place, page } = await send(form, part.text, [...Object.entries(query), ...columns(form)]);
+    const { place, page } = await send(form, part.text, [...Object.entries(query), ...always(form), ...columns(form)]);
     if (!place) {
       const told = page.querySelector("#field-file-error") ?? page.querySelector(".problems, [role=alert]");
       return complain(form, told ? told.textContent.trim() : form.dataset.failed);

@@ -19,6 +19,7 @@ from ...queues import Unit, UnitKind
 from ...storage.activity import ActivityRepository
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
+from ...storage.recipients import RecipientRepository
 from .closing import Closer
 from .feeder import Feeder
 from .ledger_walks import Walker
@@ -39,6 +40,7 @@ class Completion:
         self,
         mailings: MailingRepository,
         ledger: Ledger,
+        recipients: RecipientRepository,
         activity: ActivityRepository,
         closer: Closer,
         walker: Walker,
@@ -47,6 +49,7 @@ class Completion:
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
+        self._recipients = recipients
         self._activity = activity
         self._closer = closer
         self._walker = walker
@@ -210,11 +213,14 @@ class Completion:
     # -- removing
 
     def purge(self, mailing_id: str, deadline: datetime) -> None:
-        """Delete the ledger and the parts of a deleted mailing. The tick repeats this until it is done."""
+        """Delete ledger, recipients and parts of a deleted mailing. The tick repeats this until it is done."""
         if not self._mailings.is_deleted(mailing_id):
             return
+        file_id = self._mailings.file_of_deleted(mailing_id)
         for shard in SHARDS:
-            while self._ledger.delete_page(mailing_id, shard):
+            while self._ledger.delete_page(mailing_id, shard) or (
+                file_id and self._recipients.delete(file_id, shard, _PAGE)
+            ):
                 if self._clock.now() >= deadline - _STOP_BEFORE:
                     return
         self._walker.clear(mailing_id)

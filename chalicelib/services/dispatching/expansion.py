@@ -215,7 +215,7 @@ class Expander:
         if shard.cursor.startswith(_IN_LOG):
             return (), shard.cursor
         size = PAGE if shard.cursor else FIRST_PAGE
-        clients, cursor = self._clients.walk(mailing.segment, shard.shard, shard.cursor, size)
+        clients, cursor = self._audiences.walk(mailing.segment, shard.shard, shard.cursor, size)
         return self._members(mailing, clients), cursor
 
     def _members(self, mailing: Mailing, clients: Sequence[Client]) -> Sequence[Client]:
@@ -223,7 +223,12 @@ class Expander:
         return self._audiences.members(mailing.segment, clients, mailing.launched_at or mailing.created_at)
 
     def _late(self, mailing: Mailing, pages: Sequence[_Page], now: datetime) -> list[Message]:
-        """Rows for some of those who were changed meanwhile, of the shards whose index is read; moves their cursors."""
+        """Rows for some of those who were changed meanwhile, of the shards whose index is read; moves their cursors.
+
+        Nothing moves in a file of recipients.
+        """
+        if mailing.segment.recipients:
+            return []
         reading = {page.shard.shard: page for page in pages if not page.cursor or page.cursor.startswith(_IN_LOG)}
         if not reading:
             return []

@@ -100,7 +100,9 @@ class ZoneChanges:
 
 
 def _waiting_for_hours(mailings: Iterable[Mailing]) -> list[Mailing]:
-    return [one for one in mailings if one.local_window and one.local_window.policy is WindowPolicy.DEFER]
+    """Those to the people of a file are left out: their senders look where the client of a number lives."""
+    windows = ((one, one.local_window) for one in mailings if not one.segment.recipients)
+    return [one for one, window in windows if window and window.policy is WindowPolicy.DEFER]
 
 
 def _moved(mailing: Mailing, row: Message, contact: Contact, now: datetime) -> Message | None:

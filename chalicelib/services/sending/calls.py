@@ -21,7 +21,7 @@ from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import Obstacle, deferral, obstacle, valid_until
 from ...gateways.base import Answer, NotNow, Outgoing
 from ...observability import logger
-from ...storage.clients import ClientRepository
+from ..contacts import Contacts
 from ..gateway_control import HORIZON
 from ..gateways import Gateways
 from ..receiving.links import ReceiptLinks
@@ -47,14 +47,14 @@ class Caller:
     def __init__(
         self,
         settings: Settings,
-        clients: ClientRepository,
+        contacts: Contacts,
         states: MailingCache,
         gateways: Gateways,
         clock: SystemClock,
         executor: Executor | None = None,
         links: ReceiptLinks | None = None,
     ) -> None:
-        self._clients = clients
+        self._contacts = contacts
         self._states = states
         self._lines = gateways.lines
         self._clock = clock
@@ -207,7 +207,7 @@ class Caller:
         message, now = job.message, self._clock.now()
         if since < calls.client_known_at.get(message.key, message.updated_at) <= now:
             return
-        contact = self._clients.contacts([message.client_id], consistent=True).get(message.client_id)
+        contact = self._contacts.of([(job.mailing, message.client_id)], consistent=True).get(message.key)
         if contact is None or contact.opted_out:
             raise NotNow(Obstacle.CLIENT_UNREACHABLE)
         if (contact.phone_number, contact.timezone) != (message.phone_number, message.timezone):

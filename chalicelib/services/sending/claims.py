@@ -24,8 +24,8 @@ from ...domain.sms import part_count
 from ...domain.statuses import MessageStatus
 from ...observability import logger
 from ...queues import Hint
-from ...storage.clients import ClientRepository
 from ...storage.ledger import Ledger, Written
+from ..contacts import Contacts
 from ..gateway_control import Booking, Permit
 from ..gateways import Gateways
 from .batch import Batch, Job, Received
@@ -46,7 +46,7 @@ class Claims:
         self,
         settings: Settings,
         policy: RetryPolicy,
-        clients: ClientRepository,
+        contacts: Contacts,
         ledger: Ledger,
         states: MailingCache,
         gateways: Gateways,
@@ -56,7 +56,7 @@ class Claims:
     ) -> None:
         self._settings = settings
         self._policy = policy
-        self._clients = clients
+        self._contacts = contacts
         self._ledger = ledger
         self._states = states
         self._gateways = gateways
@@ -85,9 +85,9 @@ class Claims:
         ready: list[Job] = []
         now = self._clock.now()  # before the clients are read: a claim says when they were as it has them
         personal = any(job.mailing.personal for job in jobs)
-        contacts = self._clients.contacts((job.message.client_id for job in jobs), personal=personal)
+        contacts = self._contacts.of(((job.mailing, job.message.client_id) for job in jobs), personal=personal)
         for job in jobs:
-            contact = contacts.get(job.message.client_id)
+            contact = contacts.get(job.message.key)
             text = text_for(job.mailing, contact) if contact and job.mailing.personal else None
             new = self._without_call(job, contact, text, now)
             if new is None:
@@ -383,9 +383,9 @@ def _present(message: Message, contact: Contact | None) -> Message:
     return replace(message, phone_number=contact.phone_number, timezone=contact.timezone)
 
 
-def _at_present(message: Message, contacts: Mapping[str, Contact]) -> Message:
+def _at_present(message: Message, contacts: Mapping[MessageKey, Contact]) -> Message:
     """The row of a message that is sent now or later, as `_present`; one that ended keeps what it was sent by."""
-    return message if message.status.terminal else _present(message, contacts.get(message.client_id))
+    return message if message.status.terminal else _present(message, contacts.get(message.key))
 
 
 def _final(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 
 from chalicelib.admin import imports
 from tests.factories import ClientBodyFactory
+from tests.integration.admin.test_mailings import entered
 from tests.support.api import Api, Reply
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import Campaign
@@ -297,3 +299,48 @@ def test_an_export_leads_from_page_to_page(browser: Browser, api: Api) -> None:
 def test_nobody_exports_without_a_session(stranger: Browser) -> None:
     """Expects the form to sign in, and no client."""
     assert "/admin/login" in stranger.get("/admin/clients/export", follow=False).headers["location"]
+
+
+def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: Browser) -> None:
+    """Expects no client, the values that the text can name, exact counts, and a message to each number."""
+    page = on_call.get("/admin/clients/import?for_mailing=true")
+    assert "No client is added or changed." in text_of(page)
+    assert 'data-always="for_mailing=true"' in page.text
+    looked = look(on_call, b"phone,Code,Tag\n+79161234567,A-1,x\n", "for_mailing=true")
+    assert mapping(looked) == {
+        "phone": ("phone_number", "phone_number"),
+        "Code": ("attributes.code", "attributes.code"),
+        "Tag": ("attributes.tag", "attributes.tag"),
+    }
+    path = begun(
+        on_call, "phone,Code\n+79161234567,A-1\n+79161234568,A-2\n12,x\n", "for_mailing=true&file_name=Codes.csv"
+    )
+    campaign.world.run_for(10)
+    page = on_call.get(path)
+    assert "2 numbers for the mailing 1 rejected" in text_of(page)
+    assert "Write the mailing to 2 numbers" in text_of(page)
+    form = on_call.get(f"/admin/mailings/new?recipients={path.split('/')[-1]}")
+    assert "To 2 numbers of a file: Codes.csv" in text_of(form)
+    assert "{{code}}" in text_of(form)
+    assert campaign.api.get("/api/clients").json["total"] == 0
+    file = {"clients.recipients": path.rpartition("/")[2], "clients.tag": ""}
+    ordered = entered(text="{{code}}", **file)
+    preview = on_call.post("/admin/mailings/preview", ordered).text
+    assert "<strong>2</strong> people will get it" in preview
+    assert "A-1" in preview
+    made = on_call.post("/admin/mailings/new", ordered)
+    assert "Clients a file of numbers" in text_of(made)
+    (mailing,) = campaign.api.get("/api/mailing").json["rows"]
+    assert mailing["clients"]["recipients"] == file["clients.recipients"]
+    assert "a file of numbers" in text_of(on_call.get("/admin/mailings"))
+    assert "Codes.csv" in text_of(on_call.get(f"/admin/mailings/{mailing['id']}/edit"))
+    assert "2 people" in text_of(on_call.get(f"/admin/mailings/{mailing['id']}/cancel"))
+    campaign.world.clock.move_to(campaign.world.clock.now() + timedelta(hours=3))
+    campaign.world.run_for(120)
+    assert {call.phone_number: call.text for call in campaign.world.gateway.log} == {
+        "+79161234567": "A-1",
+        "+79161234568": "A-2",
+    }
+    later = {"start_time": "2026-03-03T15:00", "end_time": "2026-03-03T15:30"}
+    again = on_call.post("/admin/mailings/new", ordered | later)
+    assert "upload it again for another mailing" in again.text
