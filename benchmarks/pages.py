@@ -70,7 +70,8 @@ def patterns() -> list[str]:
     """Every page, as its route is written."""
     routes = [route for pages in admin.PAGES for route in pages.routes]
     found = [route.path for route in routes if route.method == "GET" and "/static/" not in route.path]
-    return [path for path in found if not path.endswith("/export")]  # a file of a thousand rows is no page
+    # A file of a thousand rows is no page, and neither is what is not there.
+    return [path for path in found if not path.endswith(("/export", "+}"))]
 
 
 def visit(stack: Stack, parameters: Mapping[str, str]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ class Query:
     legend: str
 
     def over(self, interval: str) -> str:
-        """The expression as Grafana sends it where rates are taken over an interval such as 1m."""
-        return self.expression.replace("$__rate_interval", interval)
+        """The expression as Grafana sends it for all stages, if rates are taken over an interval such as 1m."""
+        return self.expression.replace("$__rate_interval", interval).replace("$__range", "1h").replace("$stage", ".*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,13 @@ class Panel:
     y: int
     width: int
     height: int
+    colours: Mapping[str, str]  # by the name of a series
+
+
+def annotations() -> list[Query]:
+    """What is marked in every graph."""
+    known = json.loads(DASHBOARD.read_text(encoding="utf-8"))["annotations"]["list"]
+    return [Query(one["expr"], one["titleFormat"]) for one in known]
 
 
 def panels() -> list[Panel]:
@@ -48,4 +56,12 @@ def _panel(one: dict[str, Any]) -> Panel:
         y=place["y"],
         width=place["w"],
         height=place["h"],
+        colours=dict(_colours(one["fieldConfig"]["overrides"])),
     )
+
+
+def _colours(overrides: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for one in overrides:
+        for change in one["properties"]:
+            if change["id"] == "color":
+                yield one["matcher"]["options"], change["value"]["fixedColor"]

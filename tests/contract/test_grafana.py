@@ -8,8 +8,12 @@ from typing import Any
 
 import yaml
 
+from chalicelib import admin
 from chalicelib.api.exposition import FAMILIES
-from infra.dashboard import DASHBOARD, panels
+from chalicelib.domain.gateway_control import CIRCUITS
+from chalicelib.domain.messages import Outcome
+from chalicelib.domain.statuses import COUNTED, MailingStatus
+from infra.dashboard import DASHBOARD, annotations, panels
 
 PROVISIONING = DASHBOARD.parents[1] / "provisioning"
 BOARD: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
@@ -52,3 +56,53 @@ def test_what_people_look_for_first_is_there() -> None:
     """Expects mailings, rate, outcome, latency, queues, dead letters and circuit by name."""
     titles = {panel.title for panel in panels()}
     assert titles >= {"Mailings", "Rate", "Outcome", "Latency of the gateway", "Queues", "Dead letters", "Circuit"}
+    assert titles >= {"Success rate", "Time left"}
+
+
+def test_a_colour_means_the_same_everywhere_and_nothing_is_left_to_chance() -> None:
+    """Expects what went well in green, what failed in red, what nobody knows in amber, what waits in grey."""
+    colours = {panel.title: panel.colours for panel in panels()}
+    assert set(colours["Mailings"]) == set(MailingStatus)
+    assert set(colours["Messages"]) == {"queued", *COUNTED}
+    assert set(colours["Outcome"]) == set(Outcome)
+    assert set(colours["Circuit"]) == set(CIRCUITS)
+    amber, grey = "#e0a128", "#8e8e8e"
+    meant = {
+        "Mailings": {"finished": "green", "paused": amber, "scheduled": grey, "cancelled": "red"},
+        "Messages": {"sent": "green", "failed": "red", "unknown": amber, "waiting": grey},
+        "Outcome": {"accepted": "green", "refused": "red", "unknown": amber},
+        "Deliveries": {"delivered": "green", "undelivered": "red"},
+        "Circuit": {"closed": "green", "open": "red", "held": amber},
+    }
+    for title, wanted in meant.items():
+        assert wanted.items() <= colours[title].items()
+        assert len(set(colours[title].values())) == len(colours[title]) or title == "Mailings"
+    (circuit,) = (one for one in BOARD["panels"] if one["title"] == "Circuit")
+    assert circuit["options"]["colorMode"] == "background"
+
+
+def test_every_expression_is_of_the_chosen_stage() -> None:
+    """Expects each metric to be asked for with the variable, and the variables to come from labels of the targets."""
+    queries = [*(query for panel in panels() for query in panel.queries), *annotations()]
+    for query in queries:
+        metrics = re.findall(r"(?:message_service_\w+|\bup)(\{[^}]*\})?", query.expression)
+        assert metrics
+        assert all('stage=~"$stage"' in labels for labels in metrics), query.expression
+    (target,) = yaml.safe_load((DASHBOARD.parents[2] / "compose" / "targets.yml").read_text(encoding="utf-8"))
+    assert {one["name"] for one in BOARD["templating"]["list"]} == set(target["labels"]) == {"stage", "ui"}
+
+
+def test_links_lead_to_pages_of_the_admin_ui() -> None:
+    """Expects each, of the dashboard and of its panels, to be a page that there is, at the address of the stage."""
+    pages = {route.path for each in admin.PAGES for route in each.routes if route.method == "GET"}
+    links = [one["url"] for one in BOARD["links"]]
+    links += [link["url"] for panel in BOARD["panels"] for link in panel.get("links", ())]
+    assert len(links) > 10
+    assert {url.removeprefix("${ui}").partition("?")[0].rstrip("/") for url in links} <= pages
+    assert all(url.startswith("${ui}/") for url in links)
+
+
+def test_it_is_marked_when_sending_stops() -> None:
+    """Expects an annotation over the time for which the circuit is not closed."""
+    (stops,) = annotations()
+    assert set(re.findall(r'state=~"([^"]+)"', stops.expression)) == {"open|held"}

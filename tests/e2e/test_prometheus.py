@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from infra.dashboard import Query, panels
+from infra.dashboard import Query, annotations, panels
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, local_runs, wait_until
 from tests.support.orders import add_clients, order, statuses, wait_for_end
@@ -47,6 +47,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             mailing_id = order(api, rate_limit=100)
             wait_for_end(api, mailing_id)
             wait_until(lambda: prometheus.query('message_service_mailings{status="finished"} == 1'))
+            api.call("POST", "/api/gateway/hold/", {})
+            wait_until(lambda: prometheus.query('message_service_gateway_circuit{state="held"} == 1'))
             yield Watched(api, mailing_id, gateway, prometheus)
         api.close()
     gateway.stop()
@@ -76,3 +78,11 @@ def test_what_is_stored_is_what_happened(watched: Watched) -> None:
 def test_every_panel_of_the_dashboard_has_data(watched: Watched, title: str, query: Query) -> None:
     """Each expression, as Grafana sends it, is one that Prometheus knows and gives a number for some of the run."""
     assert watched.prometheus.values(query.over("10s"), 300), title
+
+
+def test_a_stop_of_sending_is_marked(watched: Watched) -> None:
+    """From the moment at which it was paused, with the state and the stage for its text."""
+    (stops,) = annotations()
+    (marked,) = watched.prometheus.query(stops.over("10s"))
+    assert (marked["metric"]["state"], marked["metric"]["stage"]) == ("held", "test")
+    assert marked["metric"]["ui"].startswith("http://127.0.0.1:")

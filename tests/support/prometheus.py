@@ -87,7 +87,8 @@ def prometheus_of(run: LocalRun, token: str, directory: Path, every: int = 3) ->
     configuration["global"] |= {"scrape_interval": f"{every}s", "scrape_timeout": f"{every}s"}
     directory.mkdir()
     (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
-    (directory / "targets.yml").write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{run.port}"]}]), encoding="utf-8")
+    target = {"targets": [f"127.0.0.1:{run.port}"], "labels": {"stage": "test", "ui": run.url}}
+    (directory / "targets.yml").write_text(yaml.safe_dump([target]), encoding="utf-8")
     (directory / "token").write_text(token, encoding="utf-8")
     command = [
         program("prometheus"),
