@@ -100,7 +100,7 @@ def test_a_mailing_is_sent_by_keyboard_alone(
 def test_the_question_fits_every_screen(
     window: Window, session: StorageState, viewport: dict[str, int], language: str, button: str
 ) -> None:
-    """Expects nothing to run off, nothing that axe calls serious, and both buttons in sight."""
+    """Expects nothing to run off, nothing that axe calls moderate or worse, and both buttons in sight."""
     cookies = [one for one in session["cookies"] if one["name"] != "language"]
     page = window.open(storage_state={**session, "cookies": cookies}, viewport=viewport, language=language)
     fill_in(page, "The same for everybody, on a phone and on a laptop")
