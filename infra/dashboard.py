@@ -36,7 +36,7 @@ class Panel:
     colours: Mapping[str, str]  # by the name of a series
 
 
-def annotations() -> list[Query]:
+def marks() -> list[Query]:
     """What is marked in every graph."""
     known = json.loads(DASHBOARD.read_text(encoding="utf-8"))["annotations"]["list"]
     return [Query(one["expr"], one["titleFormat"]) for one in known]

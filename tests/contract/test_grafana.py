@@ -13,7 +13,7 @@ from chalicelib.api.exposition import FAMILIES
 from chalicelib.domain.gateway_control import CIRCUITS
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.statuses import COUNTED, MailingStatus
-from infra.dashboard import DASHBOARD, annotations, panels
+from infra.dashboard import DASHBOARD, marks, panels
 
 PROVISIONING = DASHBOARD.parents[1] / "provisioning"
 BOARD: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
@@ -83,7 +83,7 @@ def test_a_colour_means_the_same_everywhere_and_nothing_is_left_to_chance() -> N
 
 def test_every_expression_is_of_the_chosen_stage() -> None:
     """Expects each metric to be asked for with the variable, and the variables to come from labels of the targets."""
-    queries = [*(query for panel in panels() for query in panel.queries), *annotations()]
+    queries = [*(query for panel in panels() for query in panel.queries), *marks()]
     for query in queries:
         metrics = re.findall(r"(?:message_service_\w+|\bup)(\{[^}]*\})?", query.expression)
         assert metrics
@@ -104,5 +104,5 @@ def test_links_lead_to_pages_of_the_admin_ui() -> None:
 
 def test_it_is_marked_when_sending_stops() -> None:
     """Expects an annotation over the time for which the circuit is not closed."""
-    (stops,) = annotations()
+    (stops,) = marks()
     assert set(re.findall(r'state=~"([^"]+)"', stops.expression)) == {"open|held"}

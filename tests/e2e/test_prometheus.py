@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from infra.dashboard import Query, annotations, panels
+from infra.dashboard import Query, marks, panels
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, local_runs, wait_until
 from tests.support.orders import add_clients, order, statuses, wait_for_end
@@ -82,7 +82,7 @@ def test_every_panel_of_the_dashboard_has_data(watched: Watched, title: str, que
 
 def test_a_stop_of_sending_is_marked(watched: Watched) -> None:
     """From the moment at which it was paused, with the state and the stage for its text."""
-    (stops,) = annotations()
+    (stops,) = marks()
     (marked,) = watched.prometheus.query(stops.over("10s"))
     assert (marked["metric"]["state"], marked["metric"]["stage"]) == ("held", "test")
     assert marked["metric"]["ui"].startswith("http://127.0.0.1:")
