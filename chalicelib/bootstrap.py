@@ -24,6 +24,7 @@ from .queues import Queue
 from .services.accounts import AccountService
 from .services.at_once import AtOnce
 from .services.audiences import Audiences
+from .services.audit import AuditService
 from .services.clients import ClientService
 from .services.contacts import Contacts
 from .services.dead_letters import DeadLetters
@@ -59,6 +60,7 @@ from .services.sending.table_pace import TablePace
 from .services.sending_states import SendingStateService
 from .services.statistics import StatisticsService
 from .storage.activity import ActivityRepository
+from .storage.audit import AuditLog
 from .storage.call_totals import CallTotalsRepository
 from .storage.check_slices import CheckSlices
 from .storage.clients import ClientRepository
@@ -100,6 +102,7 @@ class Services:
     gateway: Gateway
     gateways: Gateways
     accounts: AccountService
+    audit: AuditService
     clients: ClientService
     mailings: MailingService
     messages: MessageService
@@ -170,6 +173,7 @@ def build(
     contacts = Contacts(clients, recipients)
     calls = CallTotalsRepository(tables, dynamodb)
     activity = ActivityRepository(tables)
+    audit = AuditLog(tables, backoff)
     heartbeats = Heartbeats(HeartbeatRepository(tables), clock)
     dispatch_queue = Queue(sqs, settings.dispatch_queue, backoff)
     send_queue = Queue(sqs, settings.send_queue, backoff)
@@ -224,7 +228,7 @@ def build(
     )
     recipient_files = RecipientFiles(imports, recipients, clock)
     reports = ReportService(
-        settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng
+        settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng, audit
     )
     messages = MessageService(ledger, mailings, gateways)
     table_pace = TablePace()
@@ -241,9 +245,9 @@ def build(
         from .services.trials import TrialService
         from .storage.trials import TrialRepository
 
-        return TrialService(TrialRepository(tables), tester(), clock)
+        return TrialService(TrialRepository(tables), tester(), clock, audit)
 
-    letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff)
+    letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff, audit)
 
     def reply_repository() -> ReplyRepository:
         from .storage.replies import ReplyRepository
@@ -265,13 +269,13 @@ def build(
         from .services.saved_segments import SegmentService
         from .storage.saved_segments import SavedSegments
 
-        return SegmentService(SavedSegments(tables), clock)
+        return SegmentService(SavedSegments(tables, backoff), clock)
 
     def prices() -> PriceService:
         from .services.prices import PriceService
         from .storage.prices import PriceRepository
 
-        return PriceService(PriceRepository(tables), clock)
+        return PriceService(PriceRepository(tables, backoff), clock)
 
     def receiver() -> Receiver:
         from .services.receiving.numbers import Numbers
@@ -303,6 +307,7 @@ def build(
         gateway=gateways.first.gateway,
         gateways=gateways,
         accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
+        audit=AuditService(audit, clock),
         clients=ClientService(clients, clock, settings.default_country),
         mailings=MailingService(
             mailings,
@@ -319,7 +324,7 @@ def build(
         templates=cache(templates),
         segments=cache(segments),
         prices=cache(prices),
-        histories=HistoryService(mailings, clients, messages),
+        histories=HistoryService(mailings, clients, messages, audit),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),

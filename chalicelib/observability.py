@@ -165,9 +165,18 @@ def measure(metric: Metric, value: float = 1, of: str = "") -> None:
         values.append(value)
 
 
+_user: ContextVar[str] = ContextVar("user", default="")
+
+
 def name_user(username: str) -> None:
-    """Let the further records of this invocation say who asked."""
+    """Let the further records of this invocation say who asked, and its changes be theirs in the audit log."""
     logger.thread_safe_append_keys(username=username)
+    _user.set(username)
+
+
+def asking_user() -> str:
+    """Who asked for what this invocation does, "" if nobody did: the service works by itself."""
+    return _user.get()
 
 
 @contextmanager
@@ -177,6 +186,7 @@ def invocation(function: str, request_id: str = "") -> Iterator[None]:
     Functions of one process may be invoked at the same time, in threads of their own: nothing is shared.
     """
     token = _measured.set({})
+    nobody = _user.set("")
     keys = {"function": function, "request_id": request_id}
     logger.thread_safe_append_keys(**{name: value for name, value in keys.items() if value})
     try:
@@ -185,6 +195,7 @@ def invocation(function: str, request_id: str = "") -> Iterator[None]:
         logger.thread_safe_clear_keys()
         _flush(_measured.get() or {})
         _measured.reset(token)
+        _user.reset(nobody)
 
 
 def _flush(measured: _Measured) -> None:

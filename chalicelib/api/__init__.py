@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    audit,
     auth,
     clients,
     docs,
@@ -43,6 +44,7 @@ ROUTES: tuple[Routes, ...] = (
     segments.routes,
     prices.routes,
     messages.routes,
+    audit.routes,
     queues.routes,
     gateway.routes,
     sending.routes,

@@ -9,11 +9,11 @@ from ..web.request import Request, Text
 from .routing import Header, Routes
 
 routes = Routes("exports")
-_LINK = Header("Link", 'The next page, as `<…>; rel="next"`; absent on the last one.')
-_NAME = Header("Content-Disposition", "A name for the file.")
+LINK = Header("Link", 'The next page, as `<…>; rel="next"`; absent on the last one.')
+NAME = Header("Content-Disposition", "A name for the file.")
 
 
-@routes.route("GET", "/api/clients/export", produces=CSV, answers=(_LINK, _NAME))
+@routes.route("GET", "/api/clients/export", produces=CSV, answers=(LINK, NAME))
 def export_clients(request: Request, query: ClientExportQuery) -> Text:
     """Get a page of clients as CSV.
 
@@ -24,7 +24,7 @@ def export_clients(request: Request, query: ClientExportQuery) -> Text:
     return clients_csv(request, query, "/api/clients/export")
 
 
-@routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(_LINK, _NAME))
+@routes.route("GET", "/api/messages/export", errors=(NotFound,), produces=CSV, answers=(LINK, NAME))
 def export_messages(request: Request, query: MessageExportQuery) -> Text:
     """Get a page of a mailing's messages as CSV, in pages like the export of clients. A page may be short or empty."""
     return messages_csv(request, query, "/api/messages/export")
@@ -35,7 +35,7 @@ def export_messages(request: Request, query: MessageExportQuery) -> Text:
     "/api/clients/imports/{import_id}/rejected/export",
     errors=(NotFound,),
     produces=CSV,
-    answers=(_LINK, _NAME),
+    answers=(LINK, NAME),
 )
 def export_rejected_rows(request: Request, query: RejectedQuery, import_id: str) -> Text:
     """Get a page of the rejected rows of an import as CSV, as they stand in the file, with their numbers and problems.

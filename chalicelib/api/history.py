@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
+from ..domain.audit import AuditAction
 from ..domain.errors import NotFound
 from ..domain.history import Happening, HistoryEvent
 from ..domain.messages import Outcome, message_id_for
 from ..domain.reasons import Reason
-from ..web.fields import MomentOut, View
+from ..web.fields import Flag, MomentOut, View
 from ..web.request import Request
 from ..wording import reason_text
+from .audit import ChangeView
 from .routing import Routes
 
 routes = Routes("trace")
@@ -19,7 +23,8 @@ routes = Routes("trace")
 class TraceEventView(View):
     """An event; fields that do not apply are null. `status` is the status of the message, or else of the mailing.
 
-    `until` is when a waiting message is due, `number` counts the attempts of a message, and `by` is the user.
+    `until` is when a waiting message is due, `number` counts the attempts of a message, and `by` is the user. What
+    a user did has its `action`, the `changes` of fields, and the `count` of messages, as the audit log has them.
     """
 
     at: MomentOut
@@ -37,10 +42,13 @@ class TraceEventView(View):
     reason_detail: str | None
     until: MomentOut | None
     by: str | None
+    action: AuditAction | None
+    changes: list[ChangeView]
+    count: int | None
 
     @classmethod
     def of(cls, event: HistoryEvent) -> TraceEventView:
-        mailing, client = event.mailing_id, event.client_id
+        mailing, client, act = event.mailing_id, event.client_id, event.act
         return cls(
             at=event.at,
             what=event.what,
@@ -57,14 +65,25 @@ class TraceEventView(View):
             reason_detail=event.cause.detail or None if event.cause else None,
             until=event.until,
             by=event.by or None,
+            action=act.action if act else None,
+            changes=[ChangeView.of(change) for change in act.changes] if act else [],
+            count=act.count if act else None,
         )
+
+
+class TraceQuery(BaseModel):
+    """Whether the history of a mailing has the events of its messages, too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    messages: Flag = True
 
 
 class TraceView(View):
     """The history of a mailing, a message or a client, the earliest event first.
 
     `complete` is false if not everything is shown: for a mailing, up to 50 messages, failed ones first; for a client,
-    up to 50 of the newest mailings. The log has what the tables do not keep, such as who paused a mailing.
+    up to 50 of the newest mailings. What users did is kept for two years. The log has what the tables do not keep.
     """
 
     id: str
@@ -74,9 +93,9 @@ class TraceView(View):
 
 
 @routes.route("GET", "/api/trace/{about}", errors=(NotFound,))
-def read_trace(request: Request, about: str) -> TraceView:
+def read_trace(request: Request, query: TraceQuery, about: str) -> TraceView:
     """Read the full history of a mailing, a message or a client, by its id."""
-    history = request.services.histories.of(about)
+    history = request.services.histories.of(about, messages=query.messages)
     return TraceView.model_validate(
         {
             "id": about,

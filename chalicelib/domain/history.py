@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from .audit import Act, AuditEntry, AuditObject
 from .clients import Client
 from .counters import Tally
 from .mailings import Mailing
@@ -72,6 +73,7 @@ class Happening(StrEnum):
     MESSAGE = "message"  # came into another status
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
+    ACT = "act"  # anything else that a user did
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class HistoryEvent:
     cause: Cause | None = None
     until: datetime | None = None
     by: str = ""
+    act: Act | None = None  # of the user, with what it changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,21 @@ def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[His
     if tally is not None and tally.first_sent_at and tally.last_sent_at:
         yield replace(event, at=tally.first_sent_at, what=Happening.FIRST_SENT, by="")
         yield replace(event, at=tally.last_sent_at, what=Happening.LAST_SENT, by="")
+
+
+def with_acts(events: Iterable[HistoryEvent], entries: Iterable[AuditEntry]) -> Iterator[HistoryEvent]:
+    """Events of a mailing or a client with who did them, and what else users did to it."""
+    left = list(entries)
+    for event in events:
+        own = next((one for one in left if one.at == event.at), None)
+        if own:
+            left.remove(own)
+        yield replace(event, by=own.by, act=own.act) if own else event
+    for entry in left:
+        about = entry.act.object_id
+        event = HistoryEvent(entry.at, Happening.ACT, by=entry.by, act=entry.act)
+        is_mailing = entry.act.object is AuditObject.MAILING
+        yield replace(event, mailing_id=about) if is_mailing else replace(event, client_id=about)
 
 
 def message_events(message: Message) -> Iterator[HistoryEvent]:

@@ -125,7 +125,7 @@ class AccountService:
         """Revoke a token. Raises NotFound if the user has no token with that id."""
         for token in self._users.tokens(username):
             if token.token_id == token_id:
-                self._users.revoke(token.token_hash)
+                self._users.sign_out(username, token.token_hash, token.name)
                 return
         raise NotFound(Fault.NO_SUCH_TOKEN)
 
@@ -138,7 +138,7 @@ class AccountService:
 
     def revoke_secret(self, secret: str) -> None:
         """Revoke the token of a secret."""
-        self._users.revoke(_hash(secret))
+        self._users.sign_out(secret.rpartition(".")[0], _hash(secret))
 
     # -- users
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..clock import Backoff
+from ..domain.audit import Act, AuditAction, AuditObject
 from ..domain.errors import Conflict, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.mailings import REDRIVING, Mailing, MailingState
@@ -16,6 +17,7 @@ from ..domain.messages import MessageKey
 from ..domain.reasons import Cause, Reason
 from ..domain.statuses import IN_TROUBLE, Action, MailingStatus, MessageStatus
 from ..queues import Hint, Queue, QueueMessage, hints_for
+from ..storage.audit import AuditLog
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .requeueing import put_back, requeued
@@ -53,7 +55,13 @@ class DeadLetters:
     """The dead-letter queue of the send queue, and the rows of the ledger that its letters are about."""
 
     def __init__(
-        self, mailings: MailingRepository, ledger: Ledger, dead_letters: Queue, send_queue: Queue, backoff: Backoff
+        self,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        dead_letters: Queue,
+        send_queue: Queue,
+        backoff: Backoff,
+        audit: AuditLog,
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
@@ -61,6 +69,7 @@ class DeadLetters:
         self._send_queue = send_queue
         self._backoff = backoff
         self._clock = backoff.clock
+        self._audit = audit
 
     def list(self, limit: int = 100) -> list[DeadLetter]:
         """Up to 1000 of the dead letters, in no order. Others cannot see them for a moment."""
@@ -100,6 +109,7 @@ class DeadLetters:
                 left += messages.values()
                 continue
             count += again
+            self._note(AuditAction.RETRIED, mailing_id, again)
             settled += len(letters) - again - len(kept)
             staying = {message.item for client_id in kept for message in letters[client_id]}
             for item in staying:
@@ -112,10 +122,19 @@ class DeadLetters:
     def discard(self, items: Collection[str]) -> int:
         """Delete dead letters without retrying them. The rows in the ledger are kept."""
         found = self._dead_letters.receive(_LOOK, _HIDE)
-        gone = [message.receipt for message in found if message.item in items]
-        self._dead_letters.delete(gone)
+        gone = [message for message in found if message.item in items]
+        self._dead_letters.delete([message.receipt for message in gone])
         self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in items])
+        about = Counter(letter.about[0] if letter.about else "" for one in gone for letter in _letters(one))
+        for mailing_id, count in about.items():
+            self._note(AuditAction.DISCARDED, mailing_id, count)
         return len(gone)
+
+    def _note(self, action: AuditAction, mailing_id: str, count: int) -> None:
+        """Keep in the audit log how many failed messages of a mailing a user retried or discarded."""
+        if count:
+            kind = AuditObject.MAILING if mailing_id else AuditObject.FAILED_MESSAGES
+            self._audit.put(Act(action, kind, mailing_id, count=count))
 
     def put_back(self, mailing_id: str, client_ids: Collection[str], *, unknown: bool = False) -> tuple[int, set[str]]:
         """Queue a mailing's failed messages again, and those of unknown outcome. Raises Conflict if it sends no more.

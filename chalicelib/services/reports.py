@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import SystemClock
 from ..config import Settings
+from ..domain.audit import Act, AuditAction, AuditObject
 from ..domain.deliveries import deliveries_of
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
@@ -20,6 +21,7 @@ from ..domain.reports import DailyReport, Day, MailingLine, ReasonLine, Timetabl
 from ..domain.statuses import MailingStatus
 from ..observability import REPORTS_SENT, logger, measure
 from ..storage.activity import ActivityRepository
+from ..storage.audit import AuditLog
 from ..storage.leases import new_owner
 from ..storage.mailings import MailingRepository
 from ..storage.reports import ReportRepository
@@ -66,6 +68,7 @@ class ReportService:
         post: Callable[[], Post],
         clock: SystemClock,
         rng: random.Random,
+        audit: AuditLog,
     ) -> None:
         self._sender = settings.report_from
         self._recipients = settings.report_recipients
@@ -76,6 +79,7 @@ class ReportService:
         self._post = post
         self._clock = clock
         self._rng = rng
+        self._audit = audit
 
     def send_due(self) -> SentReport | None:
         """Send the report that is due, once, or return None if none is due.
@@ -104,7 +108,9 @@ class ReportService:
         today = self._timetable.today(now)
         if day is not None and day > today:
             raise Conflict(Fault.DAY_NOT_BEGUN, day=day)
-        return self._send(self.make(Day.of(day or today, self._timetable.timezone)))
+        sent = self._send(self.make(Day.of(day or today, self._timetable.timezone)))
+        self._audit.put(Act(AuditAction.SENT, AuditObject.REPORT, name=str(sent.report.day.on)))
+        return sent
 
     def _send_once(self, report: DailyReport, owner: str) -> SentReport:
         from ..emails.post import NotSent

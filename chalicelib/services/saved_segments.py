@@ -26,14 +26,15 @@ class SegmentService:
         if len(self._segments.all()) >= MOST_SEGMENTS:
             raise Conflict(Fault.TOO_MANY_SEGMENTS, most=MOST_SEGMENTS)
         saved = SavedSegment(name, segment, self._clock.now(), username)
-        self._segments.put(saved, new=True)
+        self._segments.put(saved, None)
         return saved
 
     def change(self, segment_id: str, segment: Segment, username: str) -> SavedSegment:
         """Replace what is kept under a name. Raises NotFound if there is no such segment, and Invalid as `create`."""
         _check(segment)
-        saved = SavedSegment(self.get(segment_id).name, segment, self._clock.now(), username)
-        self._segments.put(saved, new=False)
+        old = self.get(segment_id)
+        saved = SavedSegment(old.name, segment, self._clock.now(), username)
+        self._segments.put(saved, old)
         return saved
 
     def get(self, segment_id: str) -> SavedSegment:
@@ -44,7 +45,7 @@ class SegmentService:
 
     def delete(self, segment_id: str) -> None:
         """Remove a segment. Raises NotFound if there is none."""
-        self._segments.delete(self.get(segment_id).segment_id)
+        self._segments.delete(self.get(segment_id))
 
     def all(self) -> list[SavedSegment]:
         """All saved segments, by their names."""

@@ -15,14 +15,18 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from ..clock import SystemClock
 from ..config import Settings
+from ..domain.audit import Act, AuditAction, AuditObject, Change
+from ..domain.clients import masked_phone
 from ..domain.errors import Conflict, Invalid, TooManyRequests, Unavailable
 from ..domain.faults import Fault
+from ..domain.gateway_routes import shown
 from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from ..gateways.base import Answer, Outgoing
 from ..observability import logger
 from ..queues import TRIAL
+from ..storage.audit import AuditLog
 from ..storage.trials import TrialRepository
 from .gateways import Gateways
 
@@ -148,10 +152,11 @@ def _lambda_client() -> Any:
 class TrialService:
     """A few test messages a minute. They keep no pace and heed no circuit, and the ledger does not know them."""
 
-    def __init__(self, trials: TrialRepository, tester: Tester, clock: SystemClock) -> None:
+    def __init__(self, trials: TrialRepository, tester: Tester, clock: SystemClock, audit: AuditLog) -> None:
         self._trials = trials
         self._tester = tester
         self._clock = clock
+        self._audit = audit
 
     def send(self, phone_number: str, text: str, by: str, key: str | None = None, gateway: str | None = None) -> Trial:
         """Send a test message, also if sending is paused.
@@ -180,4 +185,7 @@ class TrialService:
             raise
         if request:
             self._trials.end(request, json.dumps(trial.stored()))
+        name = shown(gateway or "")
+        to = Change("phone_number", None, masked_phone(phone_number))
+        self._audit.put(Act(AuditAction.SENT, AuditObject.GATEWAY, name, name, (to,), 1))
         return trial

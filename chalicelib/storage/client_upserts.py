@@ -20,7 +20,7 @@ from .external_ids import ExternalIds
 from .segments import Change, moves_of
 from .tag_items import changes_of
 
-# May add one action of its own to the transaction that makes these changes.
+# May add an action of its own to the transaction that makes these changes.
 Also = Callable[[TransactWrite, Sequence[Change]], None]
 _ACTIONS = 100  # in a transaction; DynamoDB takes no more
 _AT_ONCE = 100  # clients that are read and changed together

@@ -11,12 +11,14 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.audit_acts import client_act
 from ..domain.client_ids import ClientIds
 from ..domain.clients import Client, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.mailings import Segment
 from .attribute_names import AttributeNames
+from .audit import AuditLog
 from .client_changes import ClientChanges
 from .client_key import ClientKey
 from .client_lists import ClientLists
@@ -57,6 +59,7 @@ class ClientRepository:
         self._connection = tables.connection
         self._backoff = backoff
         self._rng = rng
+        self._audit = AuditLog(tables, backoff)
         self._upserts = ClientUpserts(self._numbers, self._external_ids, self.write, backoff)
 
     def installation_key(self) -> bytes:
@@ -126,7 +129,7 @@ class ClientRepository:
             if place.client:
                 raise _taken()
             client = replace(client, client_id=place.free)
-            if self.write([(None, client)]):
+            if self.write([(None, client)], also=self._note):
                 return client
             self._refuse_taken(client)
             place = self.find(client.phone_number)
@@ -139,7 +142,7 @@ class ClientRepository:
         Also raises Conflict if somebody changed the client since `old` was read.
         """
         if new.phone_number == old.phone_number:
-            if not self.write([(old, new)]):
+            if not self.write([(old, new)], also=self._note):
                 self._refuse_taken(new)
                 raise _changed()
             return new
@@ -148,7 +151,7 @@ class ClientRepository:
             place = self.find(new.phone_number)
             if place.client:
                 raise _taken()
-            if self.write([(old, new)], alias=place.free):
+            if self.write([(old, new)], alias=place.free, also=self._note):
                 return new
             self._refuse_taken(new)
             if self.get_many([old.client_id]).get(old.client_id) != old:
@@ -162,14 +165,18 @@ class ClientRepository:
 
     def delete(self, client: Client) -> None:
         """Delete a client. Raises Conflict if somebody changed them in the meantime."""
-        if not self.write([(client, None)]):
+        if not self.write([(client, None)], also=self._note):
             raise _changed()
+
+    def _note(self, transaction: TransactWrite, changes: Sequence[Change]) -> None:
+        for old, new in changes:
+            self._audit.note(transaction, client_act(old, new), new.updated_at if new else None)
 
     def write(self, changes: Sequence[Change], alias: str = "", also: Also | None = None) -> bool:
         """Make all changes (before, after) or, where one of the befores is not so any more, none: False then.
 
         `alias` is the free id that is to lead to the one client of the changes, whose number changes. `also` may add
-        one action to the transaction.
+        actions to the transaction.
         """
         moves = moves_of(changes, str(self._rng.randrange(_COUNTER_SHARDS)))
 

@@ -11,11 +11,14 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.audit_acts import gateway_act
 from ..domain.deadlines import APART
 from ..domain.errors import Unavailable
 from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
+from ..domain.gateway_routes import shown
 from ..domain.pace import Pace, Spacing, Taken, book
 from ..domain.reasons import Cause, parse_with_words
+from .audit import AuditLog
 from .dynamodb import Item, read_items, transact, translated, was_refused
 from .models import SettingModel, Tables, from_ms, to_ms
 
@@ -41,6 +44,8 @@ class ControlRepository:
         self._dynamodb = dynamodb
         self._connection = tables.connection
         self._backoff = backoff
+        self._audit = AuditLog(tables, backoff)
+        self._name = name
 
     def read(self) -> GatewayControl:
         """The control as it stands."""
@@ -55,7 +60,8 @@ class ControlRepository:
         """
         model = self._model
         unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
-        trail = [_change_row(model, self._changes, new.revision, change) for change in new.changes_since(old)]
+        changes = new.changes_since(old)
+        trail = [_change_row(model, self._changes, new.revision, change) for change in changes]
         with translated("settings"):
             if not trail:
                 return self._save(_row(model, self._control, new), unchanged)
@@ -65,6 +71,9 @@ class ControlRepository:
                     transaction.save(_row(model, self._control, new), condition=unchanged)
                     for row in trail:
                         transaction.save(row)
+                    for change in changes:
+                        if change.by:
+                            self._audit.note(transaction, gateway_act(shown(self._name), change), change.at)
 
             return not transact(self._backoff, run)
 

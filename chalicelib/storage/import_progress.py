@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
+from ..domain.audit import Act, AuditAction, AuditObject
+
 
 @dataclass(frozen=True, slots=True)
 class Import:
@@ -64,6 +66,11 @@ class Import:
     def file_id(self) -> str:
         """The import of the file's first part."""
         return self.part_of or self.import_id
+
+    @property
+    def act(self) -> Act:
+        """What the audit log says of it when it begins."""
+        return Act(AuditAction.IMPORTED, AuditObject.CLIENTS, self.file_id, self.file_name, count=self.rows)
 
     @property
     def only_opts_out(self) -> bool:

@@ -19,6 +19,7 @@ from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.imports import FilePart, ImportOptions
+from .audit import AuditLog
 from .client_upserts import Also
 from .dynamodb import transact, translated, was_refused
 from .import_items import (
@@ -73,6 +74,7 @@ class ImportRepository:
         self._model = tables.settings
         self._connection = tables.connection
         self._backoff = backoff
+        self._audit = AuditLog(tables, backoff)
 
     def create(
         self,
@@ -142,6 +144,8 @@ class ImportRepository:
                 held=new.held or None,
                 expires_at=expires_at,
             ).save()
+        if not new.held:
+            self._audit.put(new.act)
         return new
 
     def get(self, import_id: str) -> Import:
@@ -171,6 +175,7 @@ class ImportRepository:
                     model(_scope(at.import_id), _PROGRESS), actions=[model.held.remove()], condition=model.held.exists()
                 )
                 transaction.save(model(_OPEN, at.import_id, expires_at=expires_at))
+                self._audit.note(transaction, at.act)
 
         with translated("imports"):
             transact(self._backoff, run)

@@ -12,6 +12,7 @@ from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.audit_acts import mailing_act
 from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR
 from ..domain.counters import Tally
@@ -21,6 +22,7 @@ from ..domain.idempotency import OrderedMailing, RequestKey
 from ..domain.local_window import WindowPolicy
 from ..domain.mailings import Mailing, MailingState, ShardProgress, Sleep
 from ..domain.statuses import MailingStatus
+from .audit import AuditLog
 from .counters import Counters
 from .dynamodb import Item, read_items, transact, translated, was_refused
 from .idempotency import Requests
@@ -59,6 +61,7 @@ class MailingRepository:
         self._backoff = backoff
         self._counts = MailingCounts(tables)
         self._requests = Requests(tables)
+        self._audit = AuditLog(tables, backoff)
 
     # -- what was ordered
 
@@ -70,6 +73,7 @@ class MailingRepository:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
                 claim(transaction, self._settings, mailing)
+                self._audit.note(transaction, mailing_act(None, mailing), mailing.created_at)
 
         with translated("mailings"):
             if transact(self._backoff, run):  # else only where a lost answer was repeated: the id is new
@@ -94,6 +98,7 @@ class MailingRepository:
                 self._requests.keep(transaction, request, mailing, kept_until)
                 self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
                 claim(transaction, self._settings, mailing)
+                self._audit.note(transaction, mailing_act(None, mailing), mailing.created_at)
 
         with translated("mailings"):
             if not transact(self._backoff, run):
@@ -200,6 +205,7 @@ class MailingRepository:
                 self._messages.spread(transaction, _ended_messages(old, new), new.mailing_id)
                 if new.segment != old.segment:
                     claim(transaction, self._settings, new)
+                self._audit.note(transaction, mailing_act(old, new), new.updated_at)
 
         with translated("mailings"):
             return not transact(self._backoff, run) or self._is_ours(new)
@@ -226,6 +232,7 @@ class MailingRepository:
                 )
                 self._counters.spread(transaction, Counter({str(mailing.status): -1}), mailing.mailing_id)
                 self._messages.spread(transaction, _ended_messages(mailing, None), mailing.mailing_id)
+                self._audit.note(transaction, mailing_act(mailing, None))
 
         with translated("mailings"):
             return not transact(self._backoff, run) or self.is_deleted(mailing.mailing_id)

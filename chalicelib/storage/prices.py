@@ -6,8 +6,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from pynamodb.transactions import TransactWrite
+
+from ..clock import Backoff
+from ..domain.audit_acts import prices_act
 from ..domain.prices import PriceList
-from .dynamodb import translated
+from .audit import AuditLog
+from .dynamodb import transact, translated
 from .models import SettingModel, Tables
 
 _SCOPE, _NAME = "prices", "list"
@@ -16,8 +21,11 @@ _SCOPE, _NAME = "prices", "list"
 class PriceRepository:
     """Keeps the price list; the last one that was put is the one that counts."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model: type[SettingModel] = tables.settings
+        self._connection = tables.connection
+        self._backoff = backoff
+        self._audit = AuditLog(tables, backoff)
 
     def get(self) -> PriceList:
         """The price list, an empty one if none was put."""
@@ -33,5 +41,13 @@ class PriceRepository:
         """Keep a list in the place of the one before."""
         texts = {prefix: str(price) for prefix, price in prices.prices.items()}
         body = json.dumps({"currency": prices.currency, "prices": texts}, separators=(",", ":"))
+        row = self._model(_SCOPE, _NAME, body=body, changed_at=prices.changed_at, changed_by=prices.changed_by)
+        act = prices_act(self.get(), prices)
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.save(row)
+                self._audit.note(transaction, act, prices.changed_at)
+
         with translated("prices"):
-            self._model(_SCOPE, _NAME, body=body, changed_at=prices.changed_at, changed_by=prices.changed_by).save()
+            transact(self._backoff, run)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pynamodb.exceptions import PutError
+from pynamodb.transactions import TransactWrite
 
+from ..clock import Backoff
+from ..domain.audit_acts import segment_act
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
 from ..domain.filters import Filter
 from ..domain.mailings import Segment
 from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment
-from .dynamodb import translated, was_refused
+from .audit import AuditLog
+from .dynamodb import transact, translated
 from .models import SettingModel, Tables
 
 _SCOPE = "segments"
@@ -21,8 +24,11 @@ _SCOPE = "segments"
 class SavedSegments:
     """Keeps segments by their ids, which are made of their names."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model: type[SettingModel] = tables.settings
+        self._connection = tables.connection
+        self._backoff = backoff
+        self._audit = AuditLog(tables, backoff)
 
     def all(self) -> list[SavedSegment]:
         """All saved segments, by their names."""
@@ -38,25 +44,35 @@ class SavedSegments:
             raise NotFound(Fault.NO_SUCH_SEGMENT, name=repr(segment_id[:80]))
         return _segment(rows[0])
 
-    def put(self, saved: SavedSegment, *, new: bool) -> None:
-        """Keep a segment. Raises Conflict if it is `new` and there is one of its name, or not and there is none."""
+    def put(self, saved: SavedSegment, old: SavedSegment | None) -> None:
+        """Keep a segment in the place of `old`. Raises Conflict if that is None and there is one of its name, and
+        NotFound if there is no such segment any more.
+        """
         there = self._model.scope.exists()
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.save(self._row(saved), condition=there if old else ~there)
+                self._audit.note(transaction, segment_act(old, saved), saved.changed_at)
+
         with translated("segments"):
-            try:
-                self._row(saved).save(condition=~there if new else there)
+            if not transact(self._backoff, run):
                 return
-            except PutError as error:
-                if not was_refused(error):
-                    raise
-        if not new:
+        if old:
             raise NotFound(Fault.NO_SUCH_SEGMENT, name=saved.segment_id)
         if self.get(saved.segment_id) != saved:  # or the answer to the first try was lost
             raise Conflict(Fault.SEGMENT_NAME_TAKEN)
 
-    def delete(self, segment_id: str) -> None:
+    def delete(self, saved: SavedSegment) -> None:
         """Remove a segment, if it is there."""
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.delete(self._model(_SCOPE, saved.segment_id))
+                self._audit.note(transaction, segment_act(saved, None))
+
         with translated("segments"):
-            self._model(_SCOPE, segment_id).delete()
+            transact(self._backoff, run)
 
     def _row(self, saved: SavedSegment) -> SettingModel:
         segment = saved.segment

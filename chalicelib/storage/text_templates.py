@@ -13,10 +13,12 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.audit_acts import template_act
 from ..domain.errors import Conflict, NotFound
 from ..domain.excerpts import excerpt
 from ..domain.faults import Fault
 from ..domain.text_templates import TemplateEntry, TextTemplate
+from .audit import AuditLog
 from .dynamodb import transact, translated
 from .models import SettingModel, Tables
 
@@ -31,6 +33,7 @@ class TemplateRepository:
         self._model = tables.settings
         self._connection = tables.connection
         self._backoff = backoff
+        self._audit = AuditLog(tables, backoff)
 
     def add(self, template: TextTemplate) -> None:
         """Keep the first version of a new template. Raises Conflict if its name is taken."""
@@ -38,6 +41,7 @@ class TemplateRepository:
         def run(transaction: TransactWrite) -> None:
             self._save(transaction, template)
             transaction.save(self._named(template), condition=self._model.scope.does_not_exist())
+            self._audit.note(transaction, template_act(None, template), template.changed_at)
 
         if not self._done(run, template):
             raise Conflict(Fault.TEMPLATE_NAME_TAKEN)
@@ -52,6 +56,7 @@ class TemplateRepository:
                 transaction.delete(self._named(old), condition=self._is(old))
             free = self._model.scope.does_not_exist() if renamed else self._is(old)
             transaction.save(self._named(new), condition=free)
+            self._audit.note(transaction, template_act(old, new), new.changed_at)
 
         if not self._done(run, new):
             latest = self.latest(old.template_id)
@@ -66,6 +71,7 @@ class TemplateRepository:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.delete(self._named(template), condition=self._is(template))
                 transaction.save(mark)
+                self._audit.note(transaction, template_act(template, None), now)
 
         with translated("templates"):
             refused = transact(self._backoff, run)

@@ -13,9 +13,12 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
+from ..domain.audit import Act, AuditAction, AuditObject
+from ..domain.audit_acts import user_act
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
 from ..domain.users import Role, Token, User
+from .audit import AuditLog
 from .counters import Counters
 from .dynamodb import read_items, transact, translated, was_refused
 from .models import Tables, UserModel, from_ms, to_ms
@@ -40,6 +43,7 @@ class UserRepository:
         self._counters = Counters(tables, "users")
         self._connection = tables.connection
         self._backoff = backoff
+        self._audit = AuditLog(tables, backoff)
 
     # -- users
 
@@ -81,6 +85,7 @@ class UserRepository:
                 elif old:
                     transaction.delete(self._model(f"user#{old.username}"), condition=unchanged)
                 self._counters.move(transaction, counts, keep=str(Role.ADMIN))
+                self._audit.note(transaction, user_act(old, new))
 
         with translated("users"):
             return transact(self._backoff, run)
@@ -111,16 +116,24 @@ class UserRepository:
 
     def add_token(self, token: Token) -> None:
         """Keep a new token."""
+        row = self._model(
+            f"token#{token.token_hash}",
+            group=f"tokens#{token.username}",
+            username=token.username,
+            token_id=token.token_id,
+            token_name=token.name,
+            created_at=token.created_at,
+            expires_at=to_ms(token.expires_at) // 1000,
+        )
+        act = Act(AuditAction.SIGNED_IN, AuditObject.USER, token.username, token.name)
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.save(row)
+                self._audit.note(transaction, act, by=token.username)
+
         with translated("users"):
-            self._model(
-                f"token#{token.token_hash}",
-                group=f"tokens#{token.username}",
-                username=token.username,
-                token_id=token.token_id,
-                token_name=token.name,
-                created_at=token.created_at,
-                expires_at=to_ms(token.expires_at) // 1000,
-            ).save()
+            transact(self._backoff, run)
 
     def token(self, token_hash: str) -> Token | None:
         """The token of that hash, if it is there. One that has run out may be there still."""
@@ -146,6 +159,18 @@ class UserRepository:
         """Forget a token; nothing happens if it is unknown."""
         with translated("users"):
             self._model(f"token#{token_hash}").delete()
+
+    def sign_out(self, username: str, token_hash: str, name: str = "") -> None:
+        """Forget one of a user's tokens because they asked for it; `name` is the token's."""
+        act = Act(AuditAction.SIGNED_OUT, AuditObject.USER, username, name)
+
+        def run() -> None:
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.delete(self._model(f"token#{token_hash}"))
+                self._audit.note(transaction, act)
+
+        with translated("users"):
+            transact(self._backoff, run)
 
     # -- tries to sign in
 

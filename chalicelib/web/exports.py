@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from pydantic import BeforeValidator, Field, StrictStr
 
 from ..domain.attributes import MOST_NAMES, PREFIX, cell_of
+from ..domain.audit import Act, AuditAction, AuditEntry, AuditObject, Value
 from ..domain.client_files import RowError
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
@@ -20,6 +21,7 @@ from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..domain.tags import cell_of as cell_of_tags
 from ..wording import reason_text
+from .audit import AuditQuery
 from .clients import ClientQuery
 from .fields import query_integer
 from .paging import PageQuery
@@ -50,6 +52,7 @@ _MESSAGE_COLUMNS = (
     "parts",
     "price",
 )
+_AUDIT_COLUMNS = ("at", "user", "action", "object", "object_id", "name", "changes", "count")
 
 RowLimit = Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MAX_ROWS)]
 
@@ -71,6 +74,12 @@ class MessageExportQuery(PageQuery):
     status: MessageStatus | None = None
 
 
+class AuditExportQuery(AuditQuery):
+    """The filters of the audit log."""
+
+    limit: RowLimit = 1_000
+
+
 class RejectedQuery(PageQuery):
     """How many rejected rows are wanted, at most."""
 
@@ -87,6 +96,7 @@ def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
     query.model_fields_set.add("attributes")
     columns = (*_CLIENT_COLUMNS, *(PREFIX + name for name in names))
     cells = (_client_cells(client, names) for client in clients)
+    _note(request, query, Act(AuditAction.EXPORTED, AuditObject.CLIENTS))
     return _page(request, query, path, "clients", columns, cells, after)
 
 
@@ -95,6 +105,7 @@ def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text
     found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
     now = request.services.clock.now()
     cells = (_message_cells(message, now) for message in found.rows)
+    _note(request, query, Act(AuditAction.EXPORTED, AuditObject.MAILING, query.mailing))
     return _page(request, query, path, "messages", _MESSAGE_COLUMNS, cells, found.cursor)
 
 
@@ -115,6 +126,19 @@ def rejected_csv(
         for one in rejected
     )
     return _page(request, query, path, "rejected", columns, cells, after)
+
+
+def audit_csv(request: Request, query: AuditExportQuery, path: str) -> Text:
+    """A page of the audit log, which leads to the next one at this path."""
+    entries, after = request.services.audit.list(query.wanted, query.place(), query.limit)
+    _note(request, query, Act(AuditAction.EXPORTED, AuditObject.AUDIT))
+    return _page(request, query, path, "audit", _AUDIT_COLUMNS, map(_audit_cells, entries), after)
+
+
+def _note(request: Request, query: PageQuery, act: Act) -> None:
+    """Keep in the audit log that an export began."""
+    if not query.cursor:
+        request.services.audit.put(act)
 
 
 def _as_it_was(cell: str) -> str:
@@ -170,6 +194,27 @@ def _message_cells(message: Message, now: datetime) -> list[str]:
         str(told.parts or "") if told else "",
         told.price if told else "",
     ]
+
+
+def _audit_cells(entry: AuditEntry) -> list[str]:
+    act = entry.act
+    changes = (f"{one.field}: {_told(one.old)} → {_told(one.new)}" for one in act.changes)
+    return [
+        _moment(entry.at),
+        guarded(entry.by),
+        act.action,
+        act.object,
+        act.object_id,
+        guarded(act.name),
+        guarded("; ".join(changes)),
+        "" if act.count is None else str(act.count),
+    ]
+
+
+def _told(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def _moment(moment: datetime | None) -> str:
