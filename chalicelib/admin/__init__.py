@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from . import (
     account,
+    audit,
     chosen_clients,
     clients,
     history,
@@ -88,6 +89,7 @@ PAGES: tuple[Pages, ...] = (
     prices.pages,
     trials.pages,
     users.pages,
+    audit.pages,
     account.pages,
     missing.pages,
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ConfigDict
+
 from ..domain.history import Happening, HistoryEvent
 from ..domain.messages import message_id_for
+from ..web.fields import Flag
+from .audit import action_names
 from .page_request import PageRequest
 from .routing import Page, Pages
 from .texts import _
@@ -11,15 +15,25 @@ from .texts import _
 pages = Pages()
 
 
+class HistoryQuery(BaseModel):
+    """Whether the history of a mailing shows the events of its messages, too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    messages: Flag = False
+
+
 @pages.get("/admin/trace/{about}")
-def show_history(request: PageRequest, about: str) -> Page:
+def show_history(request: PageRequest, query: HistoryQuery, about: str) -> Page:
     """Show the history of an id, the earliest event first."""
-    history = request.services.histories.of(about)
+    history = request.services.histories.of(about, messages=query.messages)
     values = {
         "history": history,
         "about": about,
         "section": f"{history.kind}s",
         "names": _names(),
+        "actions": action_names(),
+        "messages": query.messages,
         "message_of": message_of,
     }
     return Page("history.html", values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ def environment() -> Environment:
     made.filters["span"] = span
     made.filters["pace"] = formats.pace
     made.filters["excerpt"] = excerpt
+    made.filters["moment"] = datetime.fromisoformat
     made.globals["conditions_of"] = in_words
     return made
 

@@ -21,6 +21,7 @@ class AuditAction(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     DELETED = "deleted"
+    SCHEDULED = "scheduled"
     LAUNCHED = "launched"
     PAUSED = "paused"
     RESUMED = "resumed"

@@ -23,7 +23,11 @@ if TYPE_CHECKING:  # senders need none of them
     from .text_templates import TextTemplate
     from .users import User
 
-_BECAME = {MailingStatus.PAUSED: AuditAction.PAUSED, MailingStatus.CANCELLED: AuditAction.CANCELLED}
+_BECAME = {
+    MailingStatus.PAUSED: AuditAction.PAUSED,
+    MailingStatus.CANCELLED: AuditAction.CANCELLED,
+    MailingStatus.SCHEDULED: AuditAction.SCHEDULED,
+}
 _CIRCUIT = {"held": AuditAction.PAUSED, "closed": AuditAction.RESUMED}
 
 
@@ -34,20 +38,21 @@ def mailing_act(old: Mailing | None, new: Mailing | None) -> Act | None:
     changes = tuple(differences(_of_mailing(old), _of_mailing(new))) if old and new else ()
     if old and new and not changes:
         return None
-    return Act(_action(old, new), AuditObject.MAILING, one.mailing_id, excerpt(one.text), changes)
+    return Act(_action(old, new), AuditObject.MAILING, one.mailing_id, excerpt(one.title), changes)
 
 
 def _action(old: Mailing | None, new: Mailing | None) -> AuditAction:
     if old is None or new is None:
         return _plain_action(old, new)
+    if new.status is MailingStatus.SCHEDULED and new.start_at == new.updated_at < old.start_at:
+        return AuditAction.LAUNCHED
     if new.status is not old.status:
         if old.status.ended:
             return AuditAction.RETRIED
         if old.status is MailingStatus.PAUSED and new.status is not MailingStatus.CANCELLED:
             return AuditAction.RESUMED
         return _BECAME.get(new.status, AuditAction.CHANGED)
-    launched = new.start_at == new.updated_at < old.start_at
-    return AuditAction.LAUNCHED if launched else AuditAction.CHANGED
+    return AuditAction.CHANGED
 
 
 def _plain_action(old: object | None, new: object | None) -> AuditAction:
@@ -63,6 +68,7 @@ def _of_mailing(mailing: Mailing | None) -> dict[str, Value]:
     window, template = mailing.local_window, mailing.template
     return {
         "status": mailing.status.value,
+        "name": mailing.name,
         "text": mailing.text,
         **{f"texts.{language}": text for language, text in mailing.texts},
         **_of_segment(mailing.segment),
@@ -85,6 +91,7 @@ def _of_segment(segment: Segment) -> dict[str, Value]:
         "clients.tag": list(segment.tags),
         "clients.operator": list(segment.operators),
         "clients.filter": segment.filter.text if segment.filter else None,
+        "clients.recipients": segment.recipients,
     }
 
 

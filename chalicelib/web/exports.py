@@ -77,7 +77,7 @@ class MessageExportQuery(PageQuery):
 class AuditExportQuery(AuditQuery):
     """The filters of the audit log."""
 
-    limit: RowLimit = 1_000
+    limit: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=1_000)] = 500  # a row may have some KB
 
 
 class RejectedQuery(PageQuery):
