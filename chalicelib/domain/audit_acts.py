@@ -14,7 +14,6 @@ from .audit import Act, AuditAction, AuditObject, Change, Value, differences
 from .clients import Client, masked_phone
 from .gateway_control import GatewayChange, Setting
 from .mailings import Mailing, Segment
-from .reports import excerpt
 from .statuses import MailingStatus
 
 if TYPE_CHECKING:  # senders need none of them
@@ -38,7 +37,7 @@ def mailing_act(old: Mailing | None, new: Mailing | None) -> Act | None:
     changes = tuple(differences(_of_mailing(old), _of_mailing(new))) if old and new else ()
     if old and new and not changes:
         return None
-    return Act(_action(old, new), AuditObject.MAILING, one.mailing_id, excerpt(one.title), changes)
+    return Act(_action(old, new), AuditObject.MAILING, one.mailing_id, one.title, changes)
 
 
 def _action(old: Mailing | None, new: Mailing | None) -> AuditAction:
