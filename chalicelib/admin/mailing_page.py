@@ -16,8 +16,9 @@ from ..domain.faults import Fault
 from ..domain.mailings import Mailing, MailingState
 from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
+from ..domain.results import result_of
 from ..domain.sms import sms_parts
-from ..domain.statuses import Action, MailingStatus, MessageStatus
+from ..domain.statuses import MailingStatus, MessageStatus
 from ..web.exports import MessageExportQuery, messages_csv
 from ..web.paging import PageQuery
 from ..web.request import Text
@@ -71,12 +72,6 @@ class Shown:
         """Whether certainly no message has this status, so that the ledger need not be searched."""
         counts = self.progress.counts
         return not counts["total"] or (self.over and bool(status) and not counts.get(status))
-
-    def retriable(self, request: PageRequest) -> bool:
-        """Whether failed messages can be retried."""
-        mailing, counts = self.state.mailing, self.progress.counts
-        open_ = mailing.may(Action.RETRY) and mailing.end_at > request.now
-        return open_ and bool(counts["failed"] + counts["unknown"] + self.expired)
 
     @property
     def expired(self) -> int:
@@ -185,7 +180,7 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "asked": _asked(request, state.mailing),
         "progress": shown.progress,
         "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else tally.maybe_twice,
-        "retriable": shown.retriable(request),
+        "result": result_of(state, tally, request.now),
         "cost": cost_of(state, tally),
         "prices_of": formats.day(PRICES.as_of),
         "region": PRICES.region,

@@ -12,11 +12,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..domain.costs import estimate
+from ..domain.counters import Tally
 from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing, Segment
 from ..domain.recipient_files import RecipientFile
+from ..domain.results import result_of
 from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import MailingStatus
 from ..domain.text_templates import MAX_NAME_LENGTH
@@ -64,7 +66,10 @@ def list_mailings(request: PageRequest, query: ListQuery) -> Page:
     mailings, after = service.list(query.status, query.place(), query.limit)
     values = {
         "listed": [
-            request.services.statistics.with_deliveries(one) or (service.with_counts(one), None) for one in mailings
+            (state, told, result_of(state, Tally(), request.now))
+            for state, told in (
+                request.services.statistics.with_deliveries(one) or (service.with_counts(one), None) for one in mailings
+            )
         ],
         "total": totals.get(query.status, 0) if query.status else sum(totals.values()),
         "statuses": [

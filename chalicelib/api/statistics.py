@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
 from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries
 from ..domain.errors import NotFound
 from ..domain.mailings import MailingState
+from ..domain.progress import progress_of
 from ..domain.reasons import Reason
+from ..domain.results import Help, Result, Standing, result_of
 from ..domain.statuses import MailingStatus, MessageStatus
 from ..services.statistics import StatusOverview
 from ..web.fields import MomentOut, View
@@ -18,6 +20,7 @@ from ..web.request import Request
 from ..wording import reason_text
 from .costs import CostView
 from .mailings import CountsView
+from .reasons import reasoned
 from .routing import Routes
 
 routes = Routes("mailing")
@@ -114,16 +117,53 @@ class PartsView(View):
     parts: int
 
 
+class ResultView(View):
+    """The result in one look. `got`, `missed`, `unknown` (whether they got it) and `open` (they still may) are people,
+    and add up to `total`.
+
+    `standing` is `ahead` before the mailing has begun, then `running` or `paused`; once it is over, `reached` if nobody
+    is left whom it could reach, `partly` if some did not get it, `nobody` if nobody did, and `stopped` if it was
+    cancelled or could not start. `reason` says why most of those who missed it did, and `because_of_it` how many these
+    are. `help` is the one action that helps now: `resume`, `retry`, or `missed` (a mailing to those who got nothing).
+    """
+
+    standing: Standing
+    total: int
+    got: int
+    missed: int
+    unknown: int
+    open: int
+    reason: str
+    reason_code: Reason | None
+    reason_detail: str
+    because_of_it: int
+    help: Help | None
+
+    @classmethod
+    def of(cls, result: Result) -> ResultView:
+        return cls(
+            standing=result.standing,
+            total=result.total,
+            got=result.got,
+            missed=result.missed,
+            unknown=result.unknown,
+            open=result.open,
+            **reasoned(result.cause),
+            because_of_it=result.caused,
+            help=result.help,
+        )
+
+
 class MailingStatisticsView(View):
     """The results of a mailing in detail.
 
     They are exact once the mailing has finished; while it runs, they are a few seconds behind. `by_reason` has the
-    messages that were not sent and those that wait. `rate` is in messages per second, from the first to the last sent
-    message. `maybe_twice` is how many people may have got the message twice, because it was sent again when it was
-    unclear whether the gateway had sent it; it is 0 if the gateway recognises ids. `sms_parts` are those of the texts
-    that were sent, counted by this service (null if they were not counted); the gateway's own count is in `delivery`.
-    `delivery` is null if no
-    receipts are wanted and none came.
+    messages that were not sent and those that wait. `rate` is in messages per second: while the mailing runs, of the
+    last minute; once it has finished, from the first to the last sent message without pauses. `seconds_left` is how
+    long the rest takes at that rate, null if it is not known. `maybe_twice` is how many people may have got the message
+    twice, because it was sent again when it was unclear whether the gateway had sent it; it is 0 if the gateway
+    recognises ids. `sms_parts` are those of the texts that were sent, counted by this service (null if they were not
+    counted); the gateway's own count is in `delivery`. `delivery` is null if no receipts are wanted and none came.
     """
 
     mailing: str
@@ -134,7 +174,9 @@ class MailingStatisticsView(View):
     by_hour: list[HourView]
     first_sent_at: MomentOut | None
     last_sent_at: MomentOut | None
+    result: ResultView
     rate: float | None
+    seconds_left: int | None
     maybe_twice: int
     sms_parts: int | None
     sms_parts_by_day: list[PartsView]
@@ -148,9 +190,11 @@ class MailingStatisticsView(View):
         tally: Tally,
         told: Deliveries | None,
         parts: Mapping[date, int] | None,
+        now: datetime,
         *,
         ids_recognised: bool,
     ) -> MailingStatisticsView:
+        progress = progress_of(state, tally, now)
         reasons = [
             ReasonView(
                 status=status,
@@ -170,7 +214,9 @@ class MailingStatisticsView(View):
             by_hour=[HourView(hour=hour, sent=sent) for hour, sent in sorted(tally.by_hour.items())],
             first_sent_at=tally.first_sent_at,
             last_sent_at=tally.last_sent_at,
-            rate=round(tally.rate, 3) if tally.rate is not None else None,
+            result=ResultView.of(result_of(state, tally, now)),
+            rate=round(progress.rate, 3) if progress.rate is not None else None,
+            seconds_left=round(progress.left.total_seconds()) if progress.left is not None else None,
             maybe_twice=0 if ids_recognised else tally.maybe_twice,
             sms_parts=None if parts is None else sum(parts.values()),
             sms_parts_by_day=[PartsView(day=day, parts=count) for day, count in sorted((parts or {}).items())],
@@ -202,5 +248,10 @@ def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatist
     told = request.services.statistics.deliveries(state, tally)
     parts = request.services.statistics.parts(state, tally)
     return MailingStatisticsView.of(
-        state, tally, told, parts, ids_recognised=request.services.gateways.capabilities().recognises_ids
+        state,
+        tally,
+        told,
+        parts,
+        request.services.clock.now(),
+        ids_recognised=request.services.gateways.capabilities().recognises_ids,
     )

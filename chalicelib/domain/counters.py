@@ -22,6 +22,9 @@ WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS, DOUBTS})
 # Messages that were called for again after the gateway may have taken them.
 REPEATED = SEPARATOR.join(("repeated", "all"))
 _PARTS = "parts"
+# What ended in each of the last minutes, however old the mailing is: its rate of now. Earlier minutes are removed.
+LATELY = "n"
+_LATELY_KEPT = 2  # minutes
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CAUSE = Cause(Reason.OTHER)
@@ -153,11 +156,21 @@ class Tally:
         return Counter({name: count for name, count in self.counters.items() if is_of_delivery(name)})
 
     @property
-    def rate(self) -> float | None:
-        """Messages a second between the first and the last that was sent; None if that is no time."""
-        if self.first_sent_at is None or self.last_sent_at is None or self.last_sent_at <= self.first_sent_at:
-            return None
-        return (self.counters["sent"] - 1) / (self.last_sent_at - self.first_sent_at).total_seconds()
+    def lately(self) -> Mapping[datetime, int]:
+        """How many messages were sent, failed or became unknown in each of the last minutes, as it was counted."""
+        return {
+            _EPOCH + int(name.partition(SEPARATOR)[2]) * _WIDTHS["m"]: count
+            for name, count in self.counters.items()
+            if name.startswith(LATELY + SEPARATOR)
+        }
+
+
+def lately_of(changes: Counter[str], now: datetime) -> tuple[Counter[str], list[str]]:
+    """What changes of counters add to those of the last minutes, and the names of those that are over."""
+    minute = (now - _EPOCH) // _WIDTHS["m"]
+    ended = sum(max(0, changes[name]) for name in ("sent", *IN_TROUBLE))
+    old = [f"{LATELY}{SEPARATOR}{minute - back}" for back in range(_LATELY_KEPT, 2 * _LATELY_KEPT)]
+    return (Counter({f"{LATELY}{SEPARATOR}{minute}": ended}), old) if ended else (Counter(), [])
 
 
 def _floor(at: datetime, width: timedelta) -> datetime:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from .counters import Tally
 from .mailings import Mailing, MailingState
 from .reasons import Cause, Reason
 from .statuses import MailingStatus, MessageStatus
 
+_MINUTE = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One look at a mailing. `counts` are its messages by status, with their `total`.
 
-    `rate` is what ended lately, in messages a second, and `left` how long the rest takes at that rate: None if nothing
-    moves, or it is not known yet. Both are estimates. `asleep` messages wait for their clients' own hours.
+    `rate` is in messages a second: what ended in the last minute, or of an ended mailing what it sent in the time in
+    which it ran, without pauses. `left` is how long the rest takes at that rate, an estimate. Both are None if nothing
+    moves, or it is not known yet. `asleep` messages wait for their clients' own hours.
     """
 
     mailing: Mailing
@@ -49,19 +53,46 @@ def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:
     counts = state.statistics.counts()
     sleeping = asleep(state, tally)
     running = state.mailing.status is MailingStatus.RUNNING
-    rate = _rate(tally, state.mailing.launched_at or now, now) if running else None
+    rate = _rate_of_now(state.mailing, tally, now) if running else _rate_of_all(state.mailing, tally)
     rest = counts["queued"] + counts["waiting"] - sleeping
-    left = timedelta(seconds=rest / rate) if rate and state.statistics.dispatched else None
+    left = timedelta(seconds=rest / rate) if rate and running and state.statistics.dispatched else None
     late = left is not None and now + left > state.mailing.end_at
     return Progress(state.mailing, counts, state.statistics.dispatched, sleeping, rate, left, late)
 
 
-def _rate(tally: Tally, launched_at: datetime, now: datetime) -> float | None:
-    """What ended in this period and the one before it: minutes at first, later longer ones, which jump less."""
-    course = tally.course
-    last = max((at for at in course.periods if at <= now), default=None)
-    if last is None:
+def _rate_of_now(mailing: Mailing, tally: Tally, now: datetime) -> float | None:
+    """What ended in the last minute, or since the mailing was started or resumed; None if nothing ever did."""
+    if not tally.by_status.total():
         return None
-    before = last + (now - last) // course.width * course.width - course.width
-    ended = sum(counts.total() for at, counts in course.periods.items() if at >= before)
-    return ended / max(1.0, (now - max(before, launched_at)).total_seconds())
+    began = max((at for at, status in mailing.history if status is MailingStatus.RUNNING), default=mailing.launched_at)
+    since = max(now - _MINUTE, min(began or now, now))
+    ended = sum(count * _share(at, since, began or since, now) for at, count in tally.lately.items())
+    return ended / max(1.0, (now - since).total_seconds())
+
+
+def _share(minute: datetime, since: datetime, began: datetime, now: datetime) -> float:
+    """How much of what ended in a minute ended after `since`, if it came evenly once the mailing ran."""
+    end = min(minute + _MINUTE, now)
+    ran = end - max(minute, began)
+    if ran <= timedelta(0):
+        return 1.0 if minute <= now < minute + _MINUTE else 0.0
+    return max(0.0, min(1.0, (end - max(minute, since)) / ran))
+
+
+def _rate_of_all(mailing: Mailing, tally: Tally) -> float | None:
+    """What an ended mailing sent a second between the first and the last that was sent, while it ran."""
+    first, last = tally.first_sent_at, tally.last_sent_at
+    if not mailing.final or first is None or last is None:
+        return None
+    ran = last - first - _stood_still(mailing, first, last)
+    return (tally.counters["sent"] - 1) / ran.total_seconds() if ran > timedelta(0) else None
+
+
+def _stood_still(mailing: Mailing, first: datetime, last: datetime) -> timedelta:
+    """For how long of a span it did not run: it was paused, or over until it was retried."""
+    still = timedelta(0)
+    steps = [*mailing.history, (last, mailing.status)]
+    for (at, status), (until, _) in pairwise(steps):
+        if status is not MailingStatus.RUNNING:
+            still += max(timedelta(0), min(until, last) - max(at, first))
+    return still

@@ -14,7 +14,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.operand import Path
 
 from ..domain.client_ids import SHARDS
-from ..domain.counters import WORK
+from ..domain.counters import WORK, lately_of
 from ..domain.deliveries import is_of_delivery
 from ..domain.mailings import MailingState
 from .dynamodb import translated, was_refused
@@ -33,7 +33,9 @@ class MailingCounts:
         """Add to the counters, once, even if an answer is lost and botocore repeats the call."""
         model = self._model
         sent = [model.first_sent_at.set(model.first_sent_at | now), model.last_sent_at.set(now)]
-        self._add(mailing_id, changes, now, sent if changes["sent"] > 0 else [])
+        lately, old = lately_of(changes, now)
+        also = [*(sent if changes["sent"] > 0 else []), *(Path([name]).remove() for name in old)]
+        self._add(mailing_id, Counter({**changes, **lately}), now, also)
 
     def align(self, state: MailingState, rows: Sequence[MailingModel], now: datetime) -> None:
         """Bring the running counters of an ended mailing, whose parts these are, to its final ones."""

@@ -88,7 +88,8 @@ def test_mailings_are_listed_with_their_window_and_counts(campaign: Campaign, on
     assert "2 mailings" in page
     assert re.search("The second one admin scheduled 2 Mar 2026, 21:00 until 2 Mar 2026, 22:00 vip b 916 \u2013 ", page)
     assert re.search(
-        r"The first one admin finished 2 Mar 2026, 18:00 until 2 Mar 2026, 19:00 vip 5 of 7 sent 2 failed", page
+        r"The first one admin finished 2 Mar 2026, 18:00 until 2 Mar 2026, 19:00 vip 5 of 7 people got it. 2 did not.",
+        page,
     )
     assert page.index("The second one") < page.index("The first one")
 

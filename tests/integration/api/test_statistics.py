@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.counters import LATELY
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.sms import part_count
@@ -76,6 +77,8 @@ def test_running_counters_come_to_what_the_recount_says(campaign: Campaign) -> N
     mailing_id = _with_trouble(campaign)
     mailings = campaign.world.services.mailings._mailings
     running = tally_of(mailings._parts(mailing_id)).counters
+    lately = [name for name in running if name.startswith(LATELY)]
+    assert sum(running.pop(name) for name in lately) > 0  # the rate of now is nothing that stays
     assert +running == mailings.detail(mailing_id)[1].counters
 
 
@@ -194,3 +197,19 @@ def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, tex
     running = tally_of(campaign.world.services.mailings._mailings._parts(mailing_id))
     assert running.parts_by_day(None) == tally.parts_by_day(None)
     assert state.mailing.final
+
+
+def test_the_result_is_told_in_values(campaign: Campaign) -> None:
+    """Expects people who add up, the reason of most who missed it, what helps, and the rate of now while it runs."""
+    mailing_id = _with_trouble(campaign)
+    result = _stats(campaign.api, mailing_id)["result"]
+    counted = [result[name] for name in ("got", "missed", "unknown", "open")]
+    assert (sum(counted), result["open"], result["standing"]) == (result["total"], 0, "partly")
+    assert (result["reason_code"], result["help"]) in {("http", "retry"), ("opted_out", "retry")}
+    campaign.add_clients(30, tag="slow")
+    mailing_id = campaign.order(clients={"tag": "slow"}, rate_limit=1)
+    campaign.world.run_for(15)
+    stats = _stats(campaign.api, mailing_id)
+    assert stats["result"]["standing"] == "running"
+    assert stats["rate"] == pytest.approx(0.9, abs=0.2)
+    assert stats["seconds_left"] == pytest.approx(stats["result"]["open"] / stats["rate"], abs=1)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.counters import Tally, counters_of
+from chalicelib.domain.counters import Tally, counters_of, lately_of
 from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
@@ -102,8 +102,11 @@ def test_what_was_not_sent_is_counted_by_its_reason() -> None:
     assert tally.by_cause == {("failed", Cause.http(400)): 2, ("waiting", Cause(Reason.OUTSIDE_LOCAL_WINDOW)): 1}
 
 
-def test_the_rate_is_that_between_the_first_and_the_last() -> None:
-    """Expects 11 messages in 10 s to be one a second, and no rate for a single one."""
-    assert Tally(Counter(sent=11), NOON, NOON + timedelta(seconds=10)).rate == 1
-    assert Tally(Counter(sent=1), NOON, NOON).rate is None
-    assert Tally().rate is None
+def test_what_ended_lately_is_counted_by_the_minute_and_forgotten() -> None:
+    """Expects what waits not to count, what is put back to take nothing away, and old minutes to be named."""
+    minute = int(NOON.timestamp()) // 60
+    changes, old = lately_of(Counter({"sent": 5, "failed": 2, "waiting": 3, "unknown": -1}), NOON)
+    assert (changes, old) == ({f"n|{minute}": 7}, [f"n|{minute - 2}", f"n|{minute - 3}"])
+    assert lately_of(Counter(waiting=3), NOON) == (Counter(), [])
+    assert Tally(changes).lately == {NOON: 7}
+    assert not Tally(changes).course.periods

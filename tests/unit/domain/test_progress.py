@@ -14,6 +14,7 @@ from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, MailingFactory
 
 MINUTE = timedelta(minutes=1)
+RUNNING = MailingStatus.RUNNING
 
 
 def progress(counters: dict[str, int], total: int, after: timedelta, **fields: object) -> Progress:
@@ -27,17 +28,45 @@ def progress(counters: dict[str, int], total: int, after: timedelta, **fields: o
 
 
 def minute(number: int) -> str:
-    """The counter of what was sent in a minute since START."""
-    return f"m|{int(START.timestamp()) // 60 + number}"
+    """The counter of what ended in a minute since START."""
+    return f"n|{int(START.timestamp()) // 60 + number}"
 
 
-def test_the_rate_is_that_of_this_minute_and_the_one_before() -> None:
-    """Expects a slow beginning to be forgotten, and the rest to be divided by what is fast now."""
+def test_the_rate_is_that_of_the_last_minute() -> None:
+    """Expects a slow beginning to be forgotten, and half of the minute before to count half a minute after it."""
     counters = {"sent": 1020, minute(0): 20, minute(8): 600, minute(9): 300, minute(1): 100}
-    seen = progress(counters, 1920, 9.5 * MINUTE)
-    assert seen.rate == pytest.approx(900 / 90)
-    assert seen.left == timedelta(seconds=90)
+    seen = progress(counters, 1620, 9.5 * MINUTE)
+    assert seen.rate == pytest.approx(600 / 60)
+    assert seen.left == timedelta(seconds=60)
     assert not seen.late
+
+
+def test_a_pause_is_no_part_of_the_rate() -> None:
+    """Expects one that was resumed ten seconds ago to go as fast as in these ten seconds."""
+    resumed = START + 5 * MINUTE
+    history = ((START, RUNNING), (START + MINUTE, MailingStatus.PAUSED), (resumed, RUNNING))
+    seen = progress({"sent": 150, minute(5): 50}, 250, 5 * MINUTE + timedelta(seconds=10), history=history)
+    assert (seen.rate, seen.left) == (pytest.approx(5), timedelta(seconds=20))
+
+
+def test_the_rate_of_an_ended_mailing_is_that_of_the_time_in_which_it_ran() -> None:
+    """Expects neither a pause nor the days until it was retried to count, and the same rate ever after."""
+    history = (
+        (START, RUNNING),
+        (START + MINUTE, MailingStatus.PAUSED),
+        (START + 9 * MINUTE, RUNNING),
+        (START + 10 * MINUTE, MailingStatus.FINISHED),
+        (START + 100 * MINUTE, RUNNING),
+        (START + 101 * MINUTE, MailingStatus.FINISHED),
+    )
+    fields = {"status": MailingStatus.FINISHED, "history": history, "final": (("sent", 181),)}
+    for later in (0, 5000):
+        mailing = MailingFactory(launched_at=START, start_at=START, **fields)
+        tally = Tally(Counter(sent=181), START, START + 101 * MINUTE)
+        state = MailingState(mailing, statistics=Statistics(181, tally.by_status, True))
+        seen = progress_of(state, tally, START + (101 + later) * MINUTE)
+        assert (seen.rate, seen.left) == (pytest.approx(1), None)
+    assert progress_of(state, Tally(Counter(sent=1), START, START), START).rate is None
 
 
 def test_a_mailing_that_has_just_begun_is_measured_from_its_launch() -> None:
@@ -47,7 +76,7 @@ def test_a_mailing_that_has_just_begun_is_measured_from_its_launch() -> None:
 
 def test_failures_bring_a_mailing_forward_too() -> None:
     """Expects what failed to count as done, in rate and bar."""
-    seen = progress({"sent": 5, "failed": 5, minute(0): 5, minute(0) + "|failed": 5}, 20, timedelta(seconds=10))
+    seen = progress({"sent": 5, "failed": 5, minute(0): 10}, 20, timedelta(seconds=10))
     assert (seen.done, seen.rate) == (10, pytest.approx(1))
 
 

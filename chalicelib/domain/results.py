@@ -1,0 +1,117 @@
+"""The result of a mailing in one look: whom it reached, whom it did not and why, and what would help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from .counters import Tally
+from .mailings import MailingState
+from .reasons import Cause, Reason
+from .statuses import Action, MailingStatus
+
+_MISSED = ("failed", "expired", "cancelled", "skipped")
+
+
+class Standing(StrEnum):
+    """How a mailing stands for the people it is for."""
+
+    AHEAD = "ahead"  # it has not begun
+    RUNNING = "running"
+    PAUSED = "paused"
+    REACHED = "reached"  # it is over, and nobody is left whom it could reach
+    PARTLY = "partly"  # it is over, and some did not get it
+    NOBODY = "nobody"  # it is over, and nobody got it
+    STOPPED = "stopped"  # it was cancelled, or its end passed before it could start
+
+
+class Help(StrEnum):
+    """The one thing that a person may want to do."""
+
+    RESUME = "resume"
+    RETRY = "retry"
+    MISSED = "missed"  # a mailing to those who got nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Counts of people: `got` it, `missed` it for good, `unknown` whether they did, and `open` ones who still may.
+
+    They add up to `total`. `cause` is why most of those who missed it did, None if that is not known, and
+    `caused` how many these are.
+    """
+
+    standing: Standing
+    total: int
+    got: int
+    missed: int
+    unknown: int
+    open: int
+    cause: Cause | None
+    caused: int
+    help: Help | None
+
+
+def result_of(state: MailingState, tally: Tally, now: datetime) -> Result:
+    """The result of a mailing, from its counters; without a tally the causes are not known."""
+    counts = state.statistics.counts()
+    missed = sum(counts[name] for name in _MISSED)
+    cause, caused = _cause(tally)
+    return Result(
+        standing=_standing(state, counts),
+        total=counts["total"],
+        got=counts["sent"],
+        missed=missed,
+        unknown=counts["unknown"],
+        open=counts["queued"] + counts["waiting"],
+        cause=cause if missed else None,
+        caused=min(caused, missed),
+        help=_help(state, counts, now),
+    )
+
+
+def _standing(state: MailingState, counts: dict[str, int]) -> Standing:
+    mailing = state.mailing
+    if mailing.status in (MailingStatus.CANCELLED, MailingStatus.EXPIRED):
+        return Standing.STOPPED
+    if mailing.launched_at is None:
+        return Standing.AHEAD
+    if not mailing.status.ended:
+        return Standing.PAUSED if mailing.status is MailingStatus.PAUSED else Standing.RUNNING
+    if counts["total"] and not counts["sent"]:
+        return Standing.NOBODY
+    # Who is skipped did not want it, or could not get it: nothing is left to be done for them.
+    left = counts["total"] - counts["sent"] - counts["skipped"]
+    return Standing.PARTLY if left else Standing.REACHED
+
+
+def _help(state: MailingState, counts: dict[str, int], now: datetime) -> Help | None:
+    mailing = state.mailing
+    if mailing.may(Action.RESUME):
+        return Help.RESUME
+    if may_be_retried(state, now):
+        return Help.RETRY
+    if mailing.status.ended and mailing.final and counts["failed"] + counts["expired"] + counts["cancelled"]:
+        return Help.MISSED
+    return None
+
+
+def may_be_retried(state: MailingState, now: datetime) -> bool:
+    """Whether messages of an ended mailing can be retried, and there are any."""
+    mailing, counts = state.mailing, state.statistics.counts()
+    troubled = counts["failed"] + counts["unknown"] + (counts["expired"] if mailing.widened_at else 0)
+    return mailing.may(Action.RETRY) and mailing.end_at > now and bool(troubled)
+
+
+def _cause(tally: Tally) -> tuple[Cause | None, int]:
+    """Why most missed it, and how many these are."""
+    causes: Counter[Cause] = Counter()
+    for (status, cause), count in tally.by_cause.items():
+        if status in _MISSED:
+            causes[cause] += count
+    if not causes:
+        return None, 0
+    cause, count = min(causes.items(), key=lambda one: (-one[1], str(one[0])))
+    return (None, 0) if cause.reason is Reason.OTHER else (cause, count)
