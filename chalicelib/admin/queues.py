@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict
 
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..queues import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
 from . import formats, texts
+from .failed_groups import LetterQuery, groups_of
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, ngettext
 
 pages = Pages()
 SHOWN = 100  # dead letters; SQS gives them out in no order and has no pages
-MOST = 1000  # that are put back at once
+MOST = 1000  # that are looked at, and retried or discarded at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class LetterRow:
 
     @property
     def phone(self) -> str:
-        return masked(self.message.phone_number) if self.message else ""
+        return self.message.phone_number if self.message else ""
 
     @property
     def open(self) -> bool:
@@ -68,30 +67,33 @@ class Meant:
         return cls(failed, unknown, len(statuses) - failed - unknown, foreign)
 
 
-class LetterQuery(BaseModel):
-    """The dead letter to act on; "" means all, or all that are shown if they are discarded."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str = ""
-
-
 @pages.get("/admin/queues")
-def show_queues(request: PageRequest) -> Page:
-    """Show the queues and the failed messages."""
-    letters = _letters(request)
-    total = max(request.services.queues["send-dead"].depths().visible, len(letters))
+def show_queues(request: PageRequest, query: LetterQuery) -> Page:
+    """Show the queues and the failed messages, in groups, and each of those that the query means."""
+    found = _letters(request)
+    meant = [letter for letter in found if query.takes(letter)]
+    groups = groups_of(found, request.services.mailings)
+    titles = {one.query.mailing: one.mailing.title if one.mailing else one.query.mailing for one in groups}
     return Page(
         "queues/page.html",
         {
             "queues": _queues(request),
-            "letters": letters,
-            "total": total,
-            "oldest": _oldest(letters),
+            "query": query,
+            "groups": [group for group in groups if _within(group.query, query)],
+            "titles": titles,
+            "reasons": {one.query.reason: texts.reason(one.cause) or one.query.reason for one in groups},
+            "letters": _rows(request, meant[:SHOWN]),
+            "meant": len(meant),
+            "total": max(request.services.queues["send-dead"].depths().visible, len(found)),
+            "oldest": found[0].given_up_at if found else None,
             "shown": SHOWN,
             "most": MOST,
         },
     )
+
+
+def _within(group: LetterQuery, query: LetterQuery) -> bool:
+    return query.mailing in ("", group.mailing) and query.reason in ("", group.reason)
 
 
 @pages.get("/admin/queues/depths")
@@ -103,10 +105,11 @@ def show_depths(request: PageRequest) -> Page:
 @pages.get("/admin/queues/redrive")
 def confirm_redrive(request: PageRequest, query: LetterQuery) -> Page | Redirect:
     """Ask what to retry, and say how many messages that is."""
-    letters = [row for row in _letters(request, MOST) if query.id in ("", row.letter.item)]
+    letters = [letter for letter in _letters(request) if query.takes(letter)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
-    return Page("queues/redrive.html", {"meant": Meant.of(letters), "id": query.id, "most": MOST})
+    ids = _ids(letters) if query.address else []
+    return Page("queues/redrive.html", {"meant": Meant.of(_rows(request, letters)), "ids": ids, "most": MOST})
 
 
 @pages.post("/admin/queues/redrive")
@@ -121,10 +124,11 @@ def redrive(request: PageRequest) -> Redirect:
 @pages.get("/admin/queues/discard")
 def confirm_discard(request: PageRequest, query: LetterQuery) -> Page | Redirect:
     """Ask whether to discard."""
-    letters = [row for row in _letters(request) if query.id in ("", row.letter.item)]
+    letters = [letter for letter in _letters(request) if query.takes(letter)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
-    return Page("queues/discard.html", {"letters": letters})
+    values = {"ids": _ids(letters), "count": len(letters), "first": _rows(request, letters[:1])[0]}
+    return Page("queues/discard.html", values)
 
 
 @pages.post("/admin/queues/discard")
@@ -135,11 +139,6 @@ def discard(request: PageRequest) -> Redirect:
         "%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", count, n=formats.number(count)
     )
     return Redirect("/admin/queues", flash=text)
-
-
-def masked(phone_number: str) -> str:
-    """A number of which only the beginning and the end can be read."""
-    return f"{phone_number[:4]}•••{phone_number[-2:]}"
 
 
 def _queues(request: PageRequest) -> list[QueueRow]:
@@ -161,15 +160,19 @@ def _gone() -> str:
     return _("This message is no longer there, or somebody else is working on it.")
 
 
-def _letters(request: PageRequest, most: int = SHOWN) -> list[LetterRow]:
-    """Up to so many, the oldest first."""
-    letters = sorted(request.services.dead_letters.list(most), key=lambda letter: letter.given_up_at)
+def _letters(request: PageRequest) -> list[DeadLetter]:
+    """Up to MOST, the oldest first."""
+    return sorted(request.services.dead_letters.list(MOST), key=lambda letter: letter.given_up_at)
+
+
+def _rows(request: PageRequest, letters: Sequence[DeadLetter]) -> list[LetterRow]:
     messages = request.services.messages.of(letter.about for letter in letters if letter.about)
     return [LetterRow(letter, messages.get(letter.about) if letter.about else None) for letter in letters]
 
 
-def _oldest(letters: list[LetterRow]) -> datetime | None:
-    return letters[0].letter.given_up_at if letters else None
+def _ids(letters: Iterable[DeadLetter]) -> list[str]:
+    """The ids of letters, each once: one may be about several messages."""
+    return list(dict.fromkeys(letter.item for letter in letters))
 
 
 def _told(redriven: Redriven) -> str:

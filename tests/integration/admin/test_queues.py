@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from tests.support.api import Api
@@ -40,21 +41,45 @@ def test_an_empty_dead_letter_queue_says_what_it_is_for(browser: Browser) -> Non
     """Expects a word on what comes here, and no buttons."""
     page = text_of(browser.get("/admin/queues"))
     assert "There are no failed messages" in page
-    assert "Retry all" not in page
+    assert "Retry" not in page
 
 
-def test_dead_letters_are_shown_with_reason_and_a_masked_number(campaign: Campaign, on_call: Browser) -> None:
-    """Expects links to message and mailing, the body, and no phone number."""
+def test_dead_letters_are_shown_with_reason_and_number(campaign: Campaign, on_call: Browser) -> None:
+    """Expects each message by its number, with its status and reason, and the mailing by what people know it by."""
     campaign.give_up(2)
     page = on_call.get("/admin/queues")
     text = text_of(page)
     assert "2 messages, the oldest failed on 2 Mar 2026, 09:0" in text
-    assert text.count(" all attempts failed (3), last: HTTP 500 Show ") == 2
-    assert re.search(r"\+791•••\d\d failed", text)
-    assert not re.search(r"\+7\d{10}", page.text)
+    assert text.count(" all attempts failed (3), last: HTTP 500 Retry Discard") == 2
+    assert len(re.findall(r"\+7\d{10} failed", text)) == 2
     assert page.text.count('href="/admin/messages/') == 2
-    assert page.text.count('href="/admin/mailings/') == 2
-    assert "client_id" in text
+    assert page.text.count('href="/admin/mailings/') == 1
+
+
+def test_failed_messages_stand_in_groups_of_a_mailing_and_a_reason(campaign: Campaign, on_call: Browser) -> None:
+    """Expects each group with its number on its buttons, and its own messages, and no others, to be acted on."""
+    campaign.give_up(2)
+    mailing_id = campaign.api.get("/api/dead-letters").json["rows"][0]["mailing"]
+    campaign.world.services.queues["send-dead"].send(["poison"])
+    page = on_call.get("/admin/queues")
+    text = text_of(page)
+    assert "HTTP 500 2 2 Mar 2026" in text
+    assert "Retry 2 messages Discard 2 messages" in text
+    assert "Retry 3 messages Discard 3 messages" in text
+    (group,) = set(re.findall(r'href="(/admin/queues/redrive\?mailing=[^"]*)"', page.text))
+    group = html.unescape(group)
+    assert mailing_id in group
+    narrowed = text_of(on_call.get(group.replace("/redrive", "")))
+    assert narrowed.count(" Retry Discard") == 2
+    assert "poison" not in narrowed
+    question = on_call.get(group)
+    assert "Retry 2 messages?" in text_of(question)
+    meant = re.findall(r'name="id" value="([^"]+)"', question.text)
+    assert "2 messages are being retried." in text_of(on_call.post("/admin/queues/redrive", {"id": meant}))
+    question = on_call.get("/admin/queues/discard?mailing=-")
+    meant = re.findall(r'name="id" value="([^"]+)"', question.text)
+    assert "1 failed message was discarded." in text_of(on_call.post("/admin/queues/discard", {"id": meant}))
+    assert "There are no failed messages" in text_of(on_call.get("/admin/queues"))
 
 
 def test_one_dead_letter_is_put_back(campaign: Campaign, on_call: Browser) -> None:

@@ -1,0 +1,96 @@
+"""Failed messages in groups: those of one mailing that failed for one reason."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from ..domain.errors import NotFound
+from ..domain.mailings import Mailing
+from ..domain.reasons import Cause
+from ..services.dead_letters import DeadLetter
+from ..services.mailings import MailingService
+
+_NAMED = 50  # mailings whose names are looked for
+NONE = "-"  # in the place of a mailing's id and of a reason, if there is none
+
+
+class LetterQuery(BaseModel):
+    """Which dead letters are meant: the one with an id, or those of a mailing and of a reason; "" for any."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: StrictStr = Field(default="", max_length=100)
+    mailing: StrictStr = Field(default="", max_length=100)
+    reason: StrictStr = Field(default="", max_length=200)
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether a letter is meant."""
+        wanted = ((self.id, letter.item), (self.mailing, mailing_of(letter)), (self.reason, reason_of(letter)))
+        return all(one in ("", value) for one, value in wanted)
+
+    @property
+    def address(self) -> str:
+        """The query as it stands in an address, "" if it takes all."""
+        given = {name: value for name, value in self.model_dump().items() if value}
+        return f"?{urlencode(given)}" if given else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The failed messages of a mailing that failed for one reason. `mailing` is None if it is gone, or nobody's."""
+
+    query: LetterQuery
+    mailing: Mailing | None
+    cause: Cause | None
+    count: int
+    oldest: datetime
+
+    @property
+    def ours(self) -> bool:
+        """Whether they are messages of this service, which can be retried."""
+        return self.query.mailing != NONE
+
+
+def mailing_of(letter: DeadLetter) -> str:
+    """The mailing that a letter is about."""
+    return letter.about[0] if letter.about else NONE
+
+
+def reason_of(letter: DeadLetter) -> str:
+    """Why it failed, as statistics count it: what ended the last attempt."""
+    return str(letter.cause.counted) if letter.cause else NONE
+
+
+def groups_of(letters: Iterable[DeadLetter], mailings: MailingService) -> list[Group]:
+    """The groups of letters, the largest first."""
+    found: defaultdict[tuple[str, str], list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        found[mailing_of(letter), reason_of(letter)].append(letter)
+    largest = sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
+    known = _named([mailing_id for (mailing_id, _), _ in largest], mailings)
+    return [
+        Group(
+            LetterQuery(mailing=mailing_id, reason=reason),
+            known.get(mailing_id),
+            some[0].cause.counted if some[0].cause else None,
+            len(some),
+            min(letter.given_up_at for letter in some),
+        )
+        for (mailing_id, reason), some in largest
+    ]
+
+
+def _named(mailing_ids: Sequence[str], mailings: MailingService) -> dict[str, Mailing]:
+    known: dict[str, Mailing] = {}
+    for mailing_id in list(dict.fromkeys(mailing_ids))[:_NAMED]:
+        try:
+            known[mailing_id] = mailings.get(mailing_id)
+        except NotFound:  # deleted, or of no message of this service
+            continue
+    return known
