@@ -42,6 +42,7 @@ from __future__ import annotations
 from . import (
     account,
     audit,
+    calendar,
     chosen_clients,
     clients,
     history,
@@ -74,6 +75,7 @@ PAGES: tuple[Pages, ...] = (
     overview.pages,
     mailings.pages,
     mailing_actions.pages,
+    calendar.pages,
     clients.pages,
     chosen_clients.pages,
     imports.pages,

@@ -70,6 +70,7 @@ def environment() -> Environment:
     made.filters["number"] = formats.number
     made.filters["dollars"] = formats.dollars
     made.filters["clock"] = formats.clock
+    made.filters["day"] = formats.day
     made.filters["span"] = span
     made.filters["pace"] = formats.pace
     made.filters["excerpt"] = excerpt

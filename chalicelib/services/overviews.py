@@ -21,6 +21,7 @@ from .heartbeats import Heartbeats
 
 SHOWN = 10  # mailings under way, each of which costs a read
 NEXT = 5
+MOST_STARTING = 200  # mailings of a status in a calendar
 _HOUR = timedelta(hours=1)
 
 
@@ -100,6 +101,19 @@ class OverviewService:
             if room := SHOWN - len(found):
                 found += self._mailings.list(status, None, room)[0]
         return [mailing.mailing_id for mailing in found]
+
+    def starting(self, since: datetime, until: datetime) -> tuple[list[Mailing], bool]:
+        """The mailings that start from `since` and before `until`, the earliest first, and whether there are more.
+
+        Up to `MOST_STARTING` of each status.
+        """
+        found: list[Mailing] = []
+        more = False
+        for status in MailingStatus:
+            some = self._mailings.starting(status, since, until, MOST_STARTING + 1)
+            more = more or len(some) > MOST_STARTING
+            found += some[:MOST_STARTING]
+        return sorted(found, key=lambda one: (one.start_at, one.mailing_id)), more
 
     def last_hours(self, count: int) -> list[tuple[datetime, Counter[str]]]:
         """How many messages ended in each of the last hours, this one among them, by status; the earliest first."""

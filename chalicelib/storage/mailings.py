@@ -297,6 +297,13 @@ class MailingRepository:
             for row in self._model.query(str(status), condition, index_name="by_status"):
                 yield mailing_of(row)
 
+    def starting(self, status: MailingStatus, since: datetime, until: datetime, limit: int) -> Sequence[Mailing]:
+        """Up to `limit` mailings of a status that start from `since` and before `until`, the earliest first."""
+        condition = self._model.start_at.between(since, until - timedelta(milliseconds=1))
+        with translated("mailings"):
+            rows = self._model.query(str(status), condition, index_name="by_status", limit=limit)
+            return [mailing_of(row) for row in rows]
+
     def ids_with_status(self, status: MailingStatus) -> Iterator[tuple[str, bool]]:
         """The ids of all mailings of a status, each with whether its messages may wait for their clients' hours."""
         names = ["mailing_id", "part", "window_policy"]

@@ -43,6 +43,7 @@ def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCal
     page.get_by_label("Text", exact=True).fill("Hello")
     page.get_by_role("button", name=re.compile(TAG)).click()
     expect(preview).to_contain_text("200 people will get it")
+    expect(preview.get_by_role("status").first).to_have_text("200 people will get it")  # for who does not see it
     expect(preview).to_contain_text("1 SMS each, 5 characters (GSM-7); 200 in total")
     page.get_by_label("Text", exact=True).fill("Привет " * 20)
     expect(preview).to_contain_text("3 SMS each, 140 characters (UCS-2)")

@@ -106,6 +106,14 @@ document.addEventListener("htmx:afterSwap", () => {
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
 });
 
+// What a part says changes often; it is read out only if it is something else than the last time.
+document.addEventListener("htmx:afterSwap", () => {
+  const said = document.querySelector("[data-said]");
+  const saying = document.querySelector("[data-saying]");
+  const text = said?.textContent.trim().replace(/\s+/g, " ");
+  if (saying && text && saying.textContent !== text) saying.textContent = text;
+});
+
 // Twice clicked is once sent.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;

@@ -1,0 +1,84 @@
+"""The calendar: mailings on the days on which they start, as the clocks of whoever looks show them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.services import overviews
+from tests.factories import MailingBodyFactory
+from tests.support.api import Api
+from tests.support.browsing import Browser, text_of
+
+
+def _order(api: Api, text: str, **starts_in: float) -> str:
+    answer = api.post("/api/mailing", MailingBodyFactory(text=text, starts_in=timedelta(**starts_in)))
+    assert answer.status == 201
+    return str(answer.json["id"])
+
+
+def _day(page: str, day: str) -> str:
+    """What stands in the cell of a day."""
+    return page.partition(f'<time datetime="{day}"')[2].partition("calendar-day")[0]
+
+
+def test_a_mailing_stands_on_the_day_of_its_start(api: Api, browser: Browser) -> None:
+    """Expects its time, its text, its status and the way to it, in the month and in the week; today is marked."""
+    mailing_id = _order(api, "Spring sale", days=2)
+    for span in ("", "?span=week", "?span=month&day=2026-03-31"):
+        page = browser.get(f"/admin/calendar{span}")
+        assert page.status == 200
+        if "day" in span or span == "":
+            assert "March 2026" in text_of(page)
+            assert page.text.count('class="calendar-day"') == 42
+        cell = _day(page.text, "2026-03-04")
+        assert "Spring sale" in cell
+        assert f"/admin/mailings/{mailing_id}" in cell
+        assert "scheduled" in cell
+        assert "Spring sale" not in _day(page.text, "2026-03-03")
+    assert 'datetime="2026-03-02" aria-current="date"' in page.text
+
+
+def test_a_day_is_that_of_the_clocks_of_whoever_looks(api: Api, browser: Browser) -> None:
+    """Expects a mailing of the late evening in UTC to stand on the next day in Tokyo."""
+    _order(api, "Late", hours=13)  # 22:00 UTC
+    assert "Late" in _day(browser.get("/admin/calendar").text, "2026-03-02")
+    browser.post("/admin/preferences", {"zone": "Asia/Tokyo"})
+    cell = _day(browser.get("/admin/calendar").text, "2026-03-03")
+    assert "Late" in cell
+    assert "07:00" in cell
+
+
+def test_other_months_and_weeks_are_a_step_away(browser: Browser) -> None:
+    """Expects links to the span before and after, as far as dates are taken."""
+    page = browser.get("/admin/calendar?day=2026-01-31")
+    assert "span=month&amp;day=2025-12-01" in page.text
+    assert "span=month&amp;day=2026-02-01" in page.text
+    assert "No mailings start in these days." in text_of(page)
+    page = browser.get("/admin/calendar?span=week&day=2026-03-02")
+    assert "span=week&amp;day=2026-02-23" in page.text
+    assert "span=week&amp;day=2026-03-09" in page.text
+    assert 'rel="prev"' not in browser.get("/admin/calendar?day=2000-01-15").text
+    assert 'rel="next"' not in browser.get("/admin/calendar?day=2199-12-15").text
+
+
+@pytest.mark.parametrize("query", ["day=1999-12-31", "day=tomorrow", "span=year", "day=2026-02-30", "other=1"])
+def test_what_is_no_day_is_refused(browser: Browser, query: str) -> None:
+    """Expects a page that says so."""
+    assert browser.get(f"/admin/calendar?{query}").status == 422
+
+
+def test_a_full_day_leads_to_its_week(api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects four of a day in the month, how many more there are, and all in the week; and that it says if it cannot
+    show all of them."""
+    for number in range(6):
+        _order(api, f"Mailing number {number}", days=1, minutes=number)
+    cell = _day(browser.get("/admin/calendar").text, "2026-03-03")
+    assert [f"Mailing number {number}" in cell for number in range(6)] == [True] * 4 + [False] * 2
+    assert "span=week&amp;day=2026-03-03" in cell
+    assert "and 2 more" in cell
+    cell = _day(browser.get("/admin/calendar?span=week").text, "2026-03-03")
+    assert all(f"Mailing number {number}" in cell for number in range(6))
+    monkeypatch.setattr(overviews, "MOST_STARTING", 5)
+    assert "too many mailings" in text_of(browser.get("/admin/calendar"))
