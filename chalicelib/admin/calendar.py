@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from ..domain.counters import Tally
 from ..domain.mailings import MailingState
 from ..domain.reports import Day
+from ..domain.results import result_of
 from ..domain.statuses import UNDER_WAY
 from ..services.overviews import SHOWN
 from ..web.bodies import DateIn
@@ -76,6 +78,7 @@ def show_calendar(request: PageRequest, query: CalendarQuery) -> Page:
         "today": today,
         "chart": _chart({day: some for day, some in by_day.items() if first <= day < after}),
         "incomplete": more,
+        "result_of": lambda state: result_of(state, Tally(), request.now),
     }
     return Page("mailings/calendar.html", values)
 
