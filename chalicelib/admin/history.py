@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from ..domain.history import Happening, HistoryEvent
-from ..domain.messages import message_id_for
+from ..domain.history import Happening, History, HistoryEvent
+from ..domain.messages import message_id_for, parse_message_id
 from ..web.fields import Flag
 from .audit import action_names
+from .message_rows import number_of
 from .page_request import PageRequest
 from .routing import Page, Pages
 from .texts import _
@@ -31,12 +32,21 @@ def show_history(request: PageRequest, query: HistoryQuery, about: str) -> Page:
         "history": history,
         "about": about,
         "section": f"{history.kind}s",
+        "name": _name(request, history, about),
         "names": _names(),
         "actions": action_names(),
         "messages": query.messages,
         "message_of": message_of,
     }
     return Page("history.html", values)
+
+
+def _name(request: PageRequest, history: History, about: str) -> str:
+    """What people know a mailing, a client or a message by: the number, of a message, too."""
+    if history.kind == "mailing":
+        return request.services.mailings.get(about).title
+    client_id = parse_message_id(about)[1] if history.kind == "message" else about
+    return number_of(request.services.clients, client_id)
 
 
 def message_of(event: HistoryEvent) -> str:

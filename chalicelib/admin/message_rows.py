@@ -1,4 +1,4 @@
-"""Rows of the ledger as lists show them: with the number masked, and the moment that matters."""
+"""Rows of the ledger as lists show them, with the moment that matters, and how people are called."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..domain.clients import masked_phone
 from ..domain.mailings import Mailing
 from ..domain.messages import Message
 from ..domain.reasons import Cause
 from ..domain.statuses import MessageStatus
+from ..services.clients import ClientService
 from .formats import number
-from .texts import status_name
+from .texts import _, status_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def phone(self) -> str:
-        return masked_phone(self.message.phone_number)
+        return self.message.phone_number
 
     @property
     def status(self) -> str:
@@ -43,6 +43,12 @@ class Row:
         """When it came into its status."""
         told = self.message.delivery
         return told.at if told else self.message.sent_at or self.message.updated_at
+
+
+def number_of(clients: ClientService, client_id: str) -> str:
+    """The phone number of a client, which is what people know them by, or the word for one who was deleted."""
+    found = clients.get_many([client_id]).get(client_id)
+    return found.phone_number if found else _("a deleted client")
 
 
 def rows_of(messages: Iterable[Message]) -> list[Row]:

@@ -6,14 +6,13 @@ from typing import Literal
 
 from pydantic import Field, StrictStr
 
-from ..domain.clients import masked_phone
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.sent_texts import NoText
 from ..domain.statuses import MessageStatus
 from ..web.paging import PageQuery
 from . import search
-from .message_rows import Row, named_statuses
+from .message_rows import Row, named_statuses, number_of
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, text_unknown
@@ -43,7 +42,8 @@ def list_messages(request: PageRequest, query: MessagesQuery) -> Page:
     )
     rows = [Row(message, found.mailings.get(message.mailing_id)) for message in found.rows]
     values = {"rows": rows, "total": found.total, "next": query.following(found.cursor), "first": not query.cursor}
-    return Page("messages/list.html", {**values, "query": query, "statuses": named_statuses()})
+    who = number_of(request.services.clients, query.client) if query.client else ""
+    return Page("messages/list.html", {**values, "query": query, "who": who, "statuses": named_statuses()})
 
 
 @pages.post("/admin/messages/find", shows=list_messages)
@@ -64,6 +64,6 @@ def show_message(request: PageRequest, message_id: str) -> Page:
     """Show the history of one message, with the request to the gateway and its answers."""
     story = request.services.messages.story(message_id)
     calls = sum(step.attempt is not None for step in story.steps)
-    values = {"story": story, "message": story.message, "phone": masked_phone(story.message.phone_number)}
+    values = {"story": story, "message": story.message, "phone": story.message.phone_number}
     no_text = text_unknown(story.text) if isinstance(story.text, NoText) else ""
     return Page("messages/message.html", {**values, "no_text": no_text, "calls": calls})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, StrictStr
 
-from ..domain.clients import masked_phone
 from ..web.paging import PageQuery
+from .message_rows import number_of
 from .page_request import PageRequest
 from .routing import Page, Pages
 
@@ -25,8 +25,9 @@ def list_replies(request: PageRequest, query: RepliesQuery) -> Page:
     return Page(
         "replies/list.html",
         {
-            "rows": [(masked_phone(reply.phone_number), reply) for reply in rows],
+            "rows": rows,
             "client": query.client,
+            "who": number_of(request.services.clients, query.client) if query.client else "",
             "on": request.services.settings.gateway_receipts,
             "next": query.following(after),
             "first": not query.cursor,

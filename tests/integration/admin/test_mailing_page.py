@@ -59,7 +59,7 @@ def rows(page: Reply) -> list[str]:
 
 
 def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call: Browser, troubled: str) -> None:
-    """Expects counts, reasons, course, timeline and cost; the text escaped; nobody's whole number."""
+    """Expects counts, reasons, course, timeline and cost; the text escaped; everybody by their numbers."""
     page = on_call.get(f"/admin/mailings/{troubled}")
     text = text_of(page)
     for told in (
@@ -78,7 +78,7 @@ def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call:
         assert re.search(rf"2 Mar 2026, \d\d:\d\d:\d\d {event}", text), event
     assert re.search(r"Total \$0\.000\d Estimated \$0\.000\d", text)
     assert "<b>you" not in page.text
-    assert not NUMBER.search(page.text)
+    assert len(set(NUMBER.findall(page.text))) == 10
 
 
 def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, on_call: Browser) -> None:
@@ -162,7 +162,7 @@ def test_the_ledger_can_be_narrowed_to_a_status(on_call: Browser, troubled: str)
     """Expects the rows of that status with their reason, a link to each message, and the counts beside the choices."""
     page = on_call.get(f"/admin/mailings/{troubled}?status=failed")
     assert len(rows(page)) == 2
-    assert all(re.fullmatch(r"\+7\*+\d\d failed 2 Mar 2026, \S+ 1 HTTP 400", row) for row in rows(page))
+    assert all(re.fullmatch(r"\+7\d{10} failed 2 Mar 2026, \S+ 1 HTTP 400", row) for row in rows(page))
     assert len(re.findall(rf'href="/admin/messages/{troubled}-', page.text)) == 2
     assert '<option value="failed" selected>failed (2)</option>' in page.text
     assert len(rows(on_call.get(f"/admin/mailings/{troubled}?status="))) == 10
