@@ -18,11 +18,12 @@ from chalicelib.api.mailings import MailingPatch
 from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.errors import Conflict, Invalid, Unavailable
+from chalicelib.domain.imports import ImportOptions
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import OnUnknown, Segment
 from chalicelib.services.dispatching import completion, expansion
 from tests.simulation.ending import go_on, let_all_end
-from tests.simulation.promises import PERSONAL, Promised, Witness
+from tests.simulation.promises import PERSONAL, FileRow, Promised, Witness
 from tests.simulation.trouble import (
     ACCOUNT,
     ANSWERS,
@@ -53,6 +54,7 @@ SEGMENTS = {
         (), ("916",), {"all": [{"not": {"tag": "vip"}}, {"timezone": ["UTC", "Asia/Kolkata"]}]}
     ),
 }
+A_FILE = "a file"  # of numbers, for one mailing only
 # Seconds until what a killed receiver had is shown again, and its mailings are counted anew.
 RECEIPTS_SETTLED = 1200
 SENDERS = int(os.environ.get("SENDERS", "2"))
@@ -107,7 +109,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.changing: set[str] = set()
         self.numbers = counting()
         self._add_people(rng.randint(8, 24) * max(1, SENDERS // 5))
-        for segment, starts_in in (("both", 0.0), (rng.choice(tuple(SEGMENTS)), 3.3)):
+        for segment, starts_in in (("both", 0.0), (rng.choice((*SEGMENTS, A_FILE, A_FILE, A_FILE)), 3.3)):
             on_unknown = rng.choice(tuple(OnUnknown))
             self._order(segment, starts_in, rng.choice((900.0, 7200.0)), on_unknown=on_unknown)
 
@@ -122,7 +124,7 @@ class ServiceMachine(RuleBasedStateMachine):
     # -- steps
 
     @rule(
-        segment=st.sampled_from(tuple(SEGMENTS)),
+        segment=st.sampled_from((*SEGMENTS, A_FILE)),
         starts_in=st.sampled_from((0.0, 0.0, 0.0, 3.3, 70.0, 400.0)),
         lasts=st.sampled_from((20.0, 120.0, 900.0, 7200.0, 90000.0)),
         window=st.sampled_from((None, None, None, ("defer", 9, 18), ("skip", 9, 18), ("defer", 22, 5))),
@@ -146,11 +148,26 @@ class ServiceMachine(RuleBasedStateMachine):
         if self.several:
             fields["gateway"] = self.rng.choice(("", "", "", "default", "other"))
         window = {"starts_in": starts_in, "lasts": lasts}
+        whom, file = self._file() if segment == A_FILE else (SEGMENTS[segment], {})
         try:
-            mailing = self.world.create_mailing(text=text, segment=SEGMENTS[segment], **window, **fields)
+            mailing = self.world.create_mailing(text=text, segment=whom, **window, **fields)
         except Invalid:  # nobody matches, and it would start now
             return
-        self.witness.expect(mailing)
+        self.witness.expect(mailing, file)
+
+    def _file(self) -> tuple[Segment, dict[str, FileRow]]:
+        """Numbers of clients, of nobody, and some that clients come to have."""
+        numbers = {client.phone_number for client in self._some_people(8)} | {f"+7926{n:07d}" for n in range(6)}
+        rows = [
+            FileRow(number, self.rng.choice(("", *ZONES)), f"{{{{cow}}}} {place}")
+            for place, number in enumerate(sorted(numbers))
+        ]
+        text = "phone_number,timezone,pet\n" + "".join(f"{row.number},{row.zone},{row.pet}\n" for row in rows)
+        imports = self.world.services.imports
+        started = imports.start(text, "tester", ImportOptions(for_mailing=True))
+        imports.carry_out(started.import_id, 0, self.world.clock.now() + timedelta(minutes=5))
+        id_of = self.world.services.clients._clients.usual_id
+        return Segment(recipients=started.import_id), {id_of(row.number): row for row in rows}
 
     def _some(self, data: st.DataObject) -> Promised:
         return data.draw(st.sampled_from(list(self.witness.mailings.values())))

@@ -34,6 +34,23 @@ class People:
         """Everybody who matches a segment now."""
         return {client.client_id for client in self.now() if matches(client, segment)}
 
+    def with_number(self, number: str, since: datetime, until: datetime) -> list[Client | None]:
+        """Whoever had a number in that span, one after the other, and None if it was nobody's at some time in it."""
+        spans: list[tuple[datetime, datetime | None, Client]] = []
+        for versions in self._versions.values():
+            ends = [at for at, _ in versions[1:]] + [None]
+            for (begins, client), end in zip(versions, ends, strict=True):
+                if client and client.phone_number == number and begins <= until and (end is None or end > since):
+                    spans.append((begins, end, client))
+        found: list[Client | None] = []
+        covered = since
+        for begins, end, client in sorted(spans, key=lambda span: span[0]):
+            if begins > covered:
+                found.append(None)
+            found.append(client)
+            covered = until if end is None else max(covered, end)
+        return found if covered >= until else [*found, None]
+
     def between(self, client_id: str, since: datetime, until: datetime) -> list[Client]:
         """How a client was in that span: one version, or more if they changed in it."""
         versions = self._versions[client_id]

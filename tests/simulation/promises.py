@@ -44,6 +44,15 @@ def text_of(text: str, phone_number: str, client: Client) -> str:
     return f"{text.removesuffix(PERSONAL)} to {phone_number} and {client.attributes.get('pet', 'nobody')}"
 
 
+@dataclass(frozen=True)
+class FileRow:
+    """A row of a file that is for one mailing only: a number, and what the file says of it."""
+
+    number: str
+    zone: str
+    pet: str
+
+
 @dataclass(repr=False)
 class Promised:
     """What the test knows of one mailing: who must get it and who may, and when it was stopped and let go on."""
@@ -54,6 +63,7 @@ class Promised:
     stopped: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     ends: list[tuple[datetime, datetime]] = field(default_factory=list)  # since when its end is when
     expanded: bool = False
+    file: dict[str, FileRow] = field(default_factory=dict)  # by the ids of its rows, if it goes to a file
     told_to_repeat: bool = False  # somebody had what is unknown sent again
 
     def __repr__(self) -> str:
@@ -89,12 +99,16 @@ class Witness:
     _told: set[str] = field(default_factory=set)  # messages that the gateway has told of
     _arrived: set[tuple[str, str]] = field(default_factory=set)
 
-    def expect(self, mailing: Mailing) -> Promised:
-        """Note a mailing, and everybody who matches it."""
-        promised = Promised(mailing, ends=[(mailing.created_at, mailing.end_at)])
+    def expect(self, mailing: Mailing, file: dict[str, FileRow]) -> Promised:
+        """Note a mailing, and everybody who matches it: in a file, if it is for one, whoever changes meanwhile."""
+        promised = Promised(mailing, ends=[(mailing.created_at, mailing.end_at)], file=file)
+        if file:
+            promised.must, promised.may, promised.expanded = set(file), set(file), True
+            self._name(promised)
         self.mailings[mailing.mailing_id] = promised
         self.rates[mailing.mailing_id].append((mailing.created_at, mailing.rate_limit))
-        self._follow(promised)
+        if not file:
+            self._follow(promised)
         return promised
 
     def _follow(self, promised: Promised) -> None:
@@ -159,6 +173,9 @@ class Witness:
             assert not late, f"called {call.at - since} after it was stopped"
 
     def _check_person(self, call: GatewayCall, promised: Promised, client_id: str) -> None:
+        if promised.file:
+            self._check_number(call, promised, promised.file[client_id])
+            return
         versions = self.people.between(client_id, call.at - CHANGE_WITHIN, call.at)
         assert any(call.phone_number == one.phone_number for one in versions), "called at another number"
         known = self.people.between(client_id, call.at - TEXT_WITHIN, call.at)
@@ -169,6 +186,20 @@ class Witness:
             nearby = (call.at, call.at - self.skew, call.at + self.skew)
             allowed = any(hours.allows(at, one.timezone) for at in nearby for one in versions)
             assert allowed, f"called at a wrong hour: {[one.timezone for one in versions]}"
+
+    def _check_number(self, call: GatewayCall, promised: Promised, row: FileRow) -> None:
+        """The number and the values are the file's; who has the number now may have opted out."""
+        assert call.phone_number == row.number, "called at another number"
+        text = promised.mailing.text
+        expected = f"{text.removesuffix(PERSONAL)} to {row.number} and {row.pet}" if text.endswith(PERSONAL) else text
+        assert call.text == expected, "another text"
+        owners = self.people.with_number(row.number, call.at - CHANGE_WITHIN, call.at)
+        assert not all(one and one.opted_out for one in owners), "called though they have opted out"
+        if hours := promised.mailing.local_window:
+            zones = [row.zone] if row.zone else [one.timezone if one else "UTC" for one in owners]
+            nearby = (call.at, call.at - self.skew, call.at + self.skew)
+            allowed = any(hours.allows(at, zone) for at in nearby for zone in zones)
+            assert allowed, f"called at a wrong hour: {zones}"
 
     def check_rows(self) -> None:
         """Promises 1 and 3, in the midst of everything: rows are of those who matched, sent means that the gateway took
