@@ -51,6 +51,7 @@ from .services.readiness import ReadinessService
 from .services.receiving.links import ReceiptLinks
 from .services.recipients import RecipientFiles
 from .services.reports import ReportService
+from .services.sending.budgets import Budgets
 from .services.sending.calls import Caller
 from .services.sending.claims import Claims
 from .services.sending.delivery import Delivery
@@ -78,6 +79,7 @@ from .storage.readiness import TableProbe
 from .storage.recipients import RecipientRepository
 from .storage.reports import ReportRepository
 from .storage.sending_states import SendingStateRepository
+from .storage.spending import SpendingRepository
 from .storage.users import UserRepository
 from .storage.walks import WalkRepository
 
@@ -110,6 +112,7 @@ class Services:
     templates: Callable[[], TemplateService]
     segments: Callable[[], SegmentService]
     prices: Callable[[], PriceService]
+    spending: SpendingRepository
     histories: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
@@ -232,6 +235,8 @@ def build(
     )
     messages = MessageService(ledger, mailings, gateways)
     table_pace = TablePace()
+    spending = SpendingRepository(tables)
+    budgets = Budgets(mailings, spending, lambda: prices().get(), states, gateways, clock, rng)
 
     # Who tries the gateway needs what these import; most processes never do.
     @cache
@@ -318,12 +323,14 @@ def build(
             rng,
             gateways,
             retain,
+            lambda: prices(),
         ),
         messages=messages,
         replies=cache(replies),
         templates=cache(templates),
         segments=cache(segments),
         prices=cache(prices),
+        spending=spending,
         histories=HistoryService(mailings, clients, messages, audit),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
@@ -372,7 +379,7 @@ def build(
         ),
         delivery=Delivery(
             settings,
-            Claims(settings, policy, contacts, ledger, states, gateways, table_pace, clock, rng),
+            Claims(settings, policy, contacts, ledger, states, gateways, table_pace, budgets, clock, rng),
             Outcomes(
                 policy,
                 mailings,
@@ -384,6 +391,7 @@ def build(
                 letters,
                 dead_letters,
                 dispatch_queue,
+                budgets,
                 clock,
                 rng,
             ),

@@ -52,6 +52,7 @@ RETRY = "retry"  # of a message that waits for its next attempt, whatever the la
 COUNT, MILLISECONDS, NO_UNIT = "Count", "Milliseconds", "None"
 
 MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were created")
+BUDGET_NOTICES = Metric("BudgetNotices", COUNT, "Mailings that had used up 80 % of their budget, or were paused for it")
 MAILINGS_UNDER_WAY = Metric("MailingsUnderWay", NO_UNIT, "Running and paused mailings that a tick found")
 MAILINGS_UNCHECKED = Metric(
     "MailingsUnchecked", NO_UNIT, "Mailings under way that nobody has looked at since the last tick: it is behind"
@@ -109,6 +110,7 @@ REPORTS_SENT = Metric("ReportsSent", COUNT, "Daily reports that were sent")
 
 METRICS = (
     MAILINGS_CREATED,
+    BUDGET_NOTICES,
     MAILINGS_UNDER_WAY,
     MAILINGS_UNCHECKED,
     CHECK_ROUND,

@@ -169,6 +169,12 @@ def _of_mailings() -> list[Alarm]:
             of_service(observability.MAILINGS_STALLED, "Maximum"),
             0,
         ),
+        Alarm(
+            "budget",
+            "A mailing has used up 80 % of its budget, or was paused because too little is left",
+            of_service(observability.BUDGET_NOTICES, "Sum"),
+            0,
+        ),
         # With very many mailings a round takes more than a minute, and every other tick finds some left over.
         Alarm(
             "tick-behind",

@@ -23,7 +23,7 @@ _ONE_OF_MANY = re.compile(r"(clients\.(?:tag|operator))\.([0-9]+)")
 _LASTS = timedelta(hours=12)
 _SOUND: Mapping[str, Any] = {
     **{"text": "x", "clients": {}, "local_window": None, "rate_limit": None, "on_unknown": None, "late": Late.RUN},
-    **{"name": None, "texts": None, "missing": Missing.SKIP, "gateway": None},
+    **{"name": None, "texts": None, "missing": Missing.SKIP, "gateway": None, "budget": None},
 }
 
 
@@ -80,6 +80,7 @@ def shown(
         "gateway": mailing.gateway if mailing else "",
         "template": linked(mailing.template) if mailing and mailing.template else "",
         "missing": str(mailing.missing if mailing else Missing.SKIP),
+        "budget": "" if mailing is None or mailing.budget is None else f"{mailing.budget:f}",
         "forget_values": "" if mailing is None or mailing.keep_values else "on",
         **shown_texts(mailing.texts if mailing else ()),
     }
@@ -136,6 +137,10 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
         if before and allowed is not None and name not in allowed:
             value = getattr(before, name) or None
         values[name] = value
+    budget = form.text("budget").replace(",", ".")
+    if before and allowed is not None and "budget" not in allowed:
+        budget = "" if before.budget is None else f"{before.budget:f}"
+    values["budget"] = budget or None
     errors += _errors(form, values) + filter_form.errors(form)
     times = [datetime.fromisoformat(values[name]) for name in ("start_time", "end_time")]
     if times[1] <= times[0] and not {error.field for error in errors} & {"start_time", "end_time"}:

@@ -176,6 +176,8 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
     return {
         "shown": shown,
         "mailing": state.mailing,
+        "spending": state.spending,
+        "currency": request.services.prices().get().currency if state.spending else "",
         "actions": actions_of(state.mailing),
         "asked": _asked(request, state.mailing),
         "progress": shown.progress,

@@ -245,6 +245,7 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
         "max_name": MAX_NAME_LENGTH,
         "max_text": MAX_TEXT_LENGTH,
         "max_languages": MOST_LANGUAGES,
+        "currency": request.services.prices().get().currency,
         "test_key": secrets.token_urlsafe(16),
     }
     return Page("mailings/form.html", values)

@@ -6,12 +6,14 @@ import re
 import secrets
 from urllib.parse import quote
 
+from ..domain.budgets import Purse, Spending
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
+from ..domain.gateway_control import GatewayControl
 from ..domain.statuses import MailingStatus
 from ..services.gateway_control import MAX_RATE, GatewayControlService
 from ..services.trials import Trial
-from ..web.bodies import ReportBody, TrialBody
+from ..web.bodies import GatewayBudgetBody, ReportBody, TrialBody
 from ..web.paging import PageQuery
 from ..web.request import ADMINS
 from . import formats
@@ -43,6 +45,7 @@ def _page(request: PageRequest, query: SettingsQuery, trial: Trial | None = None
         "control": control.state(),
         "pace": control.state().pace(request.now),
         "counts_parts": control.counts_parts,
+        **_money(request, control.state(), gateway or request.services.gateways.names[0]),
         "changes": changes,
         "next": query.following(after),
         "trial": trial,
@@ -62,6 +65,17 @@ def set_rate(request: PageRequest) -> Redirect:
         raise Invalid.of("rate", Fault.AS_TOLD, text=_("must be a whole number, or empty for no limit"))
     _control(request).set_rate(int(given) if given else None, request.principal.username)
     return Redirect(_back(request), flash=_("The rate was changed. It takes effect within seconds."))
+
+
+@pages.post("/admin/settings/budget", shows=show_settings)
+def set_month_budget(request: PageRequest) -> Redirect:
+    """Set what the messages of each month may cost; an empty field is no limit."""
+    given = request.form.text("month_budget").replace(",", ".")
+    body = request.form.into(GatewayBudgetBody, {"month_budget": given or None})
+    if body.amount is not None:
+        request.services.prices().check_there_are_some("month_budget")
+    _control(request).set_month_budget(body.amount, request.principal.username)
+    return Redirect(_back(request), flash=_("The budget was changed. It takes effect within seconds."))
 
 
 @pages.post("/admin/settings/hold", shows=show_settings)
@@ -111,6 +125,16 @@ def send_report(request: PageRequest) -> Redirect:
         people=", ".join(sent.recipients),
     )
     return Redirect("/admin/settings", flash=text)
+
+
+def _money(request: PageRequest, control: GatewayControl, gateway: str) -> dict[str, object]:
+    """The budget of the month, if there is one, and the currency."""
+    spending = None
+    if control.month_budget is not None:
+        line = request.services.gateways.named(gateway)
+        spent = request.services.spending.spent(Purse.of_month(line.name, request.now))
+        spending = Spending(control.month_budget, spent)
+    return {"currency": request.services.prices().get().currency, "spending": spending}
 
 
 def _gateway(request: PageRequest) -> str | None:

@@ -218,4 +218,6 @@ def field_name(name: str) -> str:
         "texts": _("Other languages"),
         "missing": _("If a client has no such value"),
         "keep_values": _("Keep no values"),
+        "budget": _("Budget"),
+        "month_budget": _("Budget of each month"),
     }.get(name, name)

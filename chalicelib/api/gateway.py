@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from ..domain.budgets import Purse
 from ..domain.errors import Conflict, Invalid, TooManyRequests
 from ..domain.faults import Fault
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
@@ -18,7 +20,7 @@ from ..gateways.base import Outgoing
 from ..services.gateway_control import MAX_RATE
 from ..services.gateways import Line
 from ..services.trials import Trial
-from ..web.bodies import GatewayName, TrialBody
+from ..web.bodies import GatewayName, Money, TrialBody
 from ..web.fields import Body, MomentOut, View, by_rule, example
 from ..web.paging import PageQuery
 from ..web.parsing import validate
@@ -52,7 +54,9 @@ class GatewayView(View):
     is no longer needed and becomes null. `circuit` is `closed` while messages are sent, `open` if sending is paused
     because the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says
     why, in the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the
-    gateway's own words, if any. `changed_by` is empty if the service made the last change.
+    gateway's own words, if any. `month_budget` is what the messages of each month (UTC) may cost at this gateway, by
+    the price list, null for no limit; `month_spent` is what has gone of it. `changed_by` is empty if the service made
+    the last change.
     """
 
     gateway: str
@@ -60,6 +64,8 @@ class GatewayView(View):
     rate: int | None
     rate_counts: Literal["messages", "parts"]
     pace: float | None
+    month_budget: str | None
+    month_spent: str | None
     circuit: Circuit
     opened_at: MomentOut | None
     retry_at: MomentOut | None
@@ -79,6 +85,8 @@ class GatewayView(View):
             rate=control.rate,
             rate_counts="parts" if counts_parts else "messages",
             pace=None if pace is None else round(pace, 1),
+            month_budget=None if control.month_budget is None else f"{control.month_budget:f}",
+            month_spent=_spent(line, control, request),
             circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,
@@ -88,18 +96,26 @@ class GatewayView(View):
         )
 
 
+def _spent(line: Line, control: GatewayControl, request: Request) -> str | None:
+    if control.month_budget is None:
+        return None
+    return f"{request.services.spending.spent(Purse.of_month(line.name, request.services.clock.now())):f}"
+
+
 def _why(cause: Cause | None, words: str) -> Reasoned:
     return {**reasoned(cause), "reason": circuit_text(cause, words)}
 
 
 class GatewayPatch(Body):
-    """The rate from now on, in messages or SMS parts as `rate_counts` says, or null for no limit. It takes effect
-    within seconds. `gateway` must be given if there are several.
+    """The rate from now on, in messages or SMS parts as `rate_counts` says, or null for no limit, and what the messages
+    of each month may cost, or null; what is absent stays. It takes effect within seconds. `gateway` must be given if
+    there are several.
     """
 
     model_config = example({"rate": 50})
 
-    rate: Annotated[StrictInt, Field(ge=1, le=MAX_RATE, examples=[50])] | None
+    rate: Annotated[StrictInt, Field(ge=1, le=MAX_RATE, examples=[50])] | None = None
+    month_budget: Money | None = None
     gateway: GatewayName | None = None
 
 
@@ -167,7 +183,9 @@ class TrialView(View):
 
 
 class GatewayChangeView(View):
-    """A changed setting. `by` is empty if the service changed it automatically; a rate of null means no limit."""
+    """A changed setting. `by` is empty if the service changed it automatically; a rate or a budget of null means no
+    limit.
+    """
 
     at: MomentOut
     by: str
@@ -184,10 +202,14 @@ class GatewayChangeView(View):
             at=change.at,
             by=change.by,
             setting=change.setting,
-            old=change.old,
-            new=change.new,
+            old=_value(change.old),
+            new=_value(change.new),
             **_why(change.cause, change.reason),
         )
+
+
+def _value(value: int | Decimal | str | None) -> int | str | None:
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 class GatewayChangePage(View):
@@ -221,12 +243,20 @@ def read_gateway(request: Request, query: GatewayQuery) -> GatewayView:
 
 @routes.route("PATCH", "/api/gateway")
 def change_gateway(request: Request, body: GatewayPatch) -> GatewayView:
-    """Set a gateway's rate."""
+    """Set a gateway's rate, and what its messages of a month may cost."""
     gateways = request.services.gateways
     if body.gateway is None and gateways.several:
         raise Invalid.of("gateway", Fault.REQUIRED)
     line = gateways.named(body.gateway)
-    return GatewayView.of(line, line.control.set_rate(body.rate, request.principal.username), request)
+    control, by = line.control.state(), request.principal.username
+    if "month_budget" in body.model_fields_set:
+        budget = Decimal(body.month_budget) if body.month_budget else None
+        if budget is not None:
+            request.services.prices().check_there_are_some("month_budget")
+        control = line.control.set_month_budget(budget, by)
+    if "rate" in body.model_fields_set:
+        control = line.control.set_rate(body.rate, by)
+    return GatewayView.of(line, control, request)
 
 
 @routes.route("POST", "/api/gateway/hold")

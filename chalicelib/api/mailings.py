@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from pydantic import StrictBool, field_validator
 
 from ..bootstrap import Services
+from ..domain.budgets import PausedFor
 from ..domain.errors import Conflict, NotFound
 from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment
@@ -20,6 +22,7 @@ from ..web.bodies import (
     MailingBody,
     MailingName,
     MailingText,
+    Money,
     NewMailingBody,
     Rate,
     SegmentBody,
@@ -63,6 +66,7 @@ class MailingPatch(Body):
     texts: Texts | None = None
     missing: Missing = Missing.SKIP
     keep_values: StrictBool = True
+    budget: Money | None = None
     gateway: GatewayName | None = None
 
     _one_source = field_validator("text", "texts")(one_source)
@@ -83,6 +87,7 @@ class MailingPatch(Body):
             "texts": dict(mailing.texts),
             "missing": mailing.missing,
             "keep_values": mailing.keep_values,
+            "budget": mailing.budget,
             "gateway": mailing.gateway or None,
         }
         merged |= {name: getattr(self, name) for name in self.model_fields_set}
@@ -105,6 +110,7 @@ class MailingPatch(Body):
             gateway=merged["gateway"] or "",
             template=template.link if template else None,
             keep_values=merged["keep_values"],
+            budget=Decimal(merged["budget"]) if merged["budget"] else None,
         )
 
 
@@ -175,6 +181,9 @@ class MailingView(View):
     texts: dict[str, str]
     missing: Missing
     keep_values: bool
+    budget: str | None
+    spent: str | None
+    paused_for: PausedFor | None
     gateway: str | None
     template: TemplateLinkView | None
     status: MailingStatus
@@ -203,6 +212,9 @@ class MailingView(View):
             texts=dict(mailing.texts),
             missing=mailing.missing,
             keep_values=mailing.keep_values,
+            budget=None if mailing.budget is None else f"{mailing.budget:f}",
+            spent=f"{state.spent:f}" if state.spending else None,
+            paused_for=mailing.paused_for,
             gateway=mailing.gateway or None,
             template=TemplateLinkView.of(mailing.template) if mailing.template else None,
             status=mailing.status,
@@ -284,10 +296,10 @@ def replace_mailing(request: Request, mailing_id: str, body: MailingBody) -> Mai
 def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> MailingView:
     """Change some fields of a mailing.
 
-    All fields can be changed until it starts. After that, `name`, `end_time` and `rate_limit` can be changed while it
-    is running, also `on_unknown` while it is paused, and `end_time` once it has finished, so that it can be retried. A
-    new `end_time` takes effect immediately. Messages that had expired are then sent automatically, or by a retry if
-    the mailing has finished.
+    All fields can be changed until it starts. After that, `name`, `end_time`, `rate_limit` and `budget` can be changed
+    while it is running, also `on_unknown` while it is paused, and `end_time` and `budget` once it has finished, so that
+    it can be retried. A new `end_time` takes effect immediately. Messages that had expired are then sent automatically,
+    or by a retry if the mailing has finished.
     """
     template = template_of(request.services, body.template)
     changed = request.services.mailings.revise(mailing_id, lambda old: body.over(old, template))

@@ -108,6 +108,8 @@ class Fault(Enum):
     PRICE_HEADER = "must have a header with the columns prefix, price and currency"
     CURRENCY = "must be the code of a currency, such as EUR"
     CURRENCIES = "must be the same in all rows"
+    BUDGET = "must be an amount of money such as 1500.00, more than 0 and at most %(most)s"
+    BUDGET_WITHOUT_PRICES = "needs a price list, which says what an SMS part costs; there is none"
     FILTER_KIND = "must have exactly one of %(allowed)s"
     FILTER_COMPARISON = "must compare the attribute by exactly one of %(allowed)s"
     FILTER_NOT_HERE = "does not belong to a condition on %(name)s"

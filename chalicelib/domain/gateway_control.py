@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
@@ -40,11 +41,12 @@ class Setting(StrEnum):
 
     RATE = "rate"
     CIRCUIT = "circuit"
+    MONTH_BUDGET = "month_budget"
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayChange:
-    """One setting that got another value. `by` is "" if the service did it; a rate of None is no limit.
+    """One setting that got another value. `by` is "" if the service did it; a rate or a budget of None is no limit.
 
     `cause` and `reason` are those of the control, if it is the circuit.
     """
@@ -52,8 +54,8 @@ class GatewayChange:
     at: datetime
     by: str
     setting: Setting
-    old: int | Circuit | None
-    new: int | Circuit | None
+    old: int | Decimal | Circuit | None
+    new: int | Decimal | Circuit | None
     reason: str = ""
     cause: Cause | None = None
 
@@ -69,6 +71,7 @@ class GatewayControl:
     """
 
     rate: int | None = None
+    month_budget: Decimal | None = None  # that all messages of a month may cost, in the currency of the price list
     retry_at: datetime | None = None
     opened_at: datetime | None = None
     trips: int = 0
@@ -152,6 +155,8 @@ class GatewayControl:
         changes = []
         if self.rate != old.rate:
             changes.append(GatewayChange(at, by, Setting.RATE, old.rate, self.rate))
+        if self.month_budget != old.month_budget:
+            changes.append(GatewayChange(at, by, Setting.MONTH_BUDGET, old.month_budget, self.month_budget))
         if self.circuit != old.circuit:
             changes.append(GatewayChange(at, by, Setting.CIRCUIT, old.circuit, self.circuit, self.reason, self.cause))
         return changes
@@ -236,6 +241,10 @@ class GatewayControl:
     def with_rate(self, rate: int | None, now: datetime, by: str) -> GatewayControl:
         """Another rate."""
         return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)
+
+    def with_month_budget(self, budget: Decimal | None, now: datetime, by: str) -> GatewayControl:
+        """Another budget of each month."""
+        return replace(self, month_budget=budget, revision=self.revision + 1, changed_by=by, changed_at=now)
 
     def noting(self, troubled: set[str], refused: set[str], refusal: Cause | None) -> GatewayControl:
         """Other messages in trouble, and others that were refused in a row with one answer."""

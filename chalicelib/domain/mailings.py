@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
+from .budgets import PausedFor, Spending
 from .clients import ClientFields, check_operator
 from .deadlines import APART, is_over
 from .errors import Conflict, FieldError, Invalid
@@ -155,6 +157,8 @@ class Mailing:
     gateway: str = ""  # that it goes to, by the name that people know; by the routes if it names none
     keep_values: bool = True  # those that a text was made with, so that it can be made again afterwards
     template: TemplateLink | None = None  # that text and texts were copied from, as long as they are the same
+    budget: Decimal | None = None  # that it may cost at the gateway, in the currency of the price list
+    paused_for: PausedFor | None = None  # if the service did it by itself
     # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
     # done it. REDRIVING stands there once for everyone who puts back single messages.
     reopening: tuple[str, ...] = ()
@@ -218,7 +222,12 @@ class Mailing:
         if status not in self.state.leads_to:
             raise Conflict(Fault.MAILING_CANNOT_BECOME, old=self.status, new=status)
         history = self.noted(status, now)
-        return replace(self, status=status, revision=self.revision + 1, updated_at=now, history=history)
+        revision = self.revision + 1
+        return replace(self, status=status, revision=revision, updated_at=now, history=history, paused_for=None)
+
+    def paused_by_service(self, why: PausedFor, now: datetime) -> Mailing:
+        """The mailing paused for a reason. Raises Conflict if it cannot be paused any more."""
+        return replace(self.moved_to(MailingStatus.PAUSED, now), paused_for=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +303,12 @@ class MailingState:
     progress_at: datetime | None = None
     doubtful: bool = False
     sleep: Sleep | None = None
+    spent: Decimal = Decimal(0)  # of its budget, if it has or had one
+
+    @property
+    def spending(self) -> Spending | None:
+        """Its budget and what has gone of it; None if it has none."""
+        return None if self.mailing.budget is None else Spending(self.mailing.budget, self.spent)
 
     def sleeps(self, now: datetime, until: datetime) -> bool:
         """Whether it is known without another look that no waiting message is due by then.

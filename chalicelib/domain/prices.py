@@ -36,6 +36,11 @@ class PriceList:
         found = (self.prices.get(digits[:length]) for length in range(len(digits), 0, -1))
         return next((price for price in found if price is not None), None)
 
+    def charged(self, phone_number: str, parts: int) -> Decimal:
+        """What a message costs at most: a number without a price counts as the dearest. Needs a list with prices."""
+        price = self.of(phone_number)
+        return (max(self.prices.values()) if price is None else price) * parts
+
     @property
     def entries(self) -> list[Entry]:
         """The prices in the order of their beginnings."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from .budgets import USED_UP
 from .local_window import WindowPolicy
 from .mailings import Mailing
 from .messages import Message
@@ -32,9 +33,11 @@ class Obstacle(StrEnum):
     FAULT = "fault"  # of ours; the log has it
 
 
-def obstacle(mailing: Mailing, now: datetime) -> Obstacle | None:
-    """Why the mailing may not send now; None if it may."""
-    if mailing.status is not MailingStatus.RUNNING:
+def obstacle(mailing: Mailing, now: datetime, *, paid: bool = False) -> Obstacle | None:
+    """Why the mailing may not send now; None if it may. What is `paid` was set aside of a budget before that was
+    used up, and is sent all the same.
+    """
+    if mailing.status is not MailingStatus.RUNNING and not (paid and mailing.paused_for in USED_UP):
         return Obstacle.MAILING_NOT_RUNNING
     if now >= mailing.end_at:
         return Obstacle.WINDOW_CLOSED

@@ -80,6 +80,7 @@ ALL_FIELDS = frozenset(
         "gateway",
         "template",
         "keep_values",
+        "budget",
     }
 )
 
@@ -104,14 +105,14 @@ STATES: Mapping[MailingStatus, State] = {
     MailingStatus.RUNNING: State(
         Stage.UNDER_WAY,
         actions=(Action.PAUSE, Action.CANCEL, Action.REDRIVE),
-        fields=frozenset({"name", "end_at", "rate_limit"}),
+        fields=frozenset({"name", "end_at", "rate_limit", "budget"}),
         leads_to=frozenset({MailingStatus.FINISHED, MailingStatus.PAUSED, MailingStatus.CANCELLED}),
         expands=True,
     ),
     MailingStatus.PAUSED: State(
         Stage.UNDER_WAY,
         actions=(Action.RESUME, Action.CANCEL, Action.REDRIVE),
-        fields=frozenset({"name", "end_at", "rate_limit", "on_unknown"}),
+        fields=frozenset({"name", "end_at", "rate_limit", "on_unknown", "budget"}),
         leads_to=frozenset(
             {
                 MailingStatus.SCHEDULED,
@@ -126,7 +127,7 @@ STATES: Mapping[MailingStatus, State] = {
     MailingStatus.FINISHED: State(
         Stage.ENDED,
         actions=(Action.RETRY, Action.REDRIVE, Action.DELETE),
-        fields=frozenset({"end_at"}),
+        fields=frozenset({"end_at", "budget"}),
         leads_to=frozenset({MailingStatus.RUNNING}),  # retrying what failed opens it again
     ),
     MailingStatus.CANCELLED: State(Stage.ENDED, actions=(Action.DELETE,), expands=True),

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 
 from ..clock import SystemClock
+from ..domain.budgets import check_budget
 from ..domain.deadlines import is_over
 from ..domain.errors import Invalid, Unavailable
 from ..domain.faults import Fault
@@ -328,6 +330,17 @@ class GatewayControlService:
             raise Invalid.of("rate", Fault.RATE, most=MAX_RATE)
         return self._update(
             lambda control: control.with_rate(rate, self._clock.now(), by) if control.rate != rate else None
+        )
+
+    def set_month_budget(self, budget: Decimal | None, by: str) -> GatewayControl:
+        """Set what the messages of each month may cost, None for no limit. It takes effect within seconds.
+
+        Raises Invalid if it is no amount of money.
+        """
+        if errors := check_budget(budget, "month_budget"):
+            raise Invalid(*errors)
+        return self._update(
+            lambda one: one.with_month_budget(budget, self._clock.now(), by) if one.month_budget != budget else None
         )
 
     def hold(self, by: str, reason: str = "") -> GatewayControl:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from ..domain.budgets import check_budget
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow
@@ -37,6 +39,7 @@ class MailingFields:
     gateway: str = ""
     template: TemplateLink | None = None
     keep_values: bool = True
+    budget: Decimal | None = None
 
     @classmethod
     def of(cls, mailing: Mailing) -> MailingFields:
@@ -86,7 +89,7 @@ def missed_by(mailing: Mailing, *, unknown: bool = False) -> Segment:
 
 def check_fields(fields: MailingFields, now: datetime) -> None:
     """Raises Invalid with each wrong field."""
-    errors = check_text(fields.text) + check_window(fields.start_at, fields.end_at, now)
+    errors = check_text(fields.text) + check_window(fields.start_at, fields.end_at, now) + check_budget(fields.budget)
     if errors:
         raise Invalid(*errors)
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from ulid import ULID
 
@@ -25,6 +26,7 @@ from .audiences import Audiences
 from .gateways import Gateways
 from .mailing_fields import MailingFields, check_changeable, check_fields, check_kept, widened
 from .mailing_log import tell_change
+from .prices import PriceService
 from .recipients import RecipientFiles
 
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
@@ -50,7 +52,9 @@ class MailingService:
         rng: random.Random,
         gateways: Gateways,
         retain: timedelta,
+        prices: Callable[[], PriceService],
     ) -> None:
+        self._prices = prices
         self._mailings = mailings
         self._audiences = audiences
         self._recipients = recipients
@@ -82,6 +86,7 @@ class MailingService:
             check_fields(fields, now)
             self._check_gateway(fields)
             self._recipients.check(fields.segment, fields.end_at)
+            self._check_budget(fields.budget)
             self._keep_asked(fields, now)
             if not draft:
                 self._check_reach(fields.segment, fields.start_at, now)
@@ -190,6 +195,8 @@ class MailingService:
             self._recipients.check(new.segment, new.end_at, mailing_id)
             if (new.on_unknown, new.gateway) != (old.on_unknown, old.gateway):
                 self._check_gateway(fields)
+            if new.budget != old.budget:
+                self._check_budget(new.budget)
             if (new.start_at, new.end_at, new.segment) != (
                 old.start_at,
                 old.end_at,
@@ -210,6 +217,10 @@ class MailingService:
             self._gateways.named(fields.gateway)  # raises Invalid if there is none
         if fields.on_unknown is OnUnknown.ASK and not self._gateways.capabilities(fields.gateway).tells_later:
             raise Invalid.of("on_unknown", Fault.GATEWAY_CANNOT_BE_ASKED)
+
+    def _check_budget(self, budget: Decimal | None) -> None:
+        if budget is not None:
+            self._prices().check_there_are_some("budget")
 
     def _follow_end(self, mailing: Mailing, now: datetime) -> None:
         """Start the work that a moved end needs, and schedule the mailing's end if the next tick comes too late."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..clock import SystemClock
+from ..domain.errors import Invalid
+from ..domain.faults import Fault
 from ..domain.prices import Entry, PriceList, entries_of, price_list
 from ..storage.prices import PriceRepository
 
@@ -19,6 +21,11 @@ class PriceService:
     def get(self) -> PriceList:
         """The price list, an empty one if there is none."""
         return self._prices.get()
+
+    def check_there_are_some(self, field: str) -> None:
+        """Raises Invalid, with this field, if there is no price list that a budget could be reckoned by."""
+        if not self.get().prices:
+            raise Invalid.of(field, Fault.BUDGET_WITHOUT_PRICES)
 
     def put(self, entries: Mapping[int, Entry], username: str) -> PriceList:
         """Replace the list by entries, by their rows. Raises Invalid with each wrong one, and changes nothing then."""

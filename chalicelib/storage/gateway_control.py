@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 from pynamodb.exceptions import PutError
@@ -12,6 +13,7 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.audit_acts import gateway_act
+from ..domain.budgets import from_millionths, to_millionths
 from ..domain.deadlines import APART
 from ..domain.errors import Unavailable
 from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
@@ -178,6 +180,7 @@ def _row(model: type[SettingModel], name: str, control: GatewayControl) -> Setti
         _SCOPE,
         name,
         rate=control.rate,
+        month_budget=None if control.month_budget is None else to_millionths(control.month_budget),
         retry_at=control.retry_at,
         opened_at=control.opened_at,
         trips=control.trips,
@@ -209,6 +212,7 @@ def control_of(row: SettingModel) -> GatewayControl:
     cause, reason = _why(row)
     return GatewayControl(
         rate=None if row.rate is None else int(row.rate),
+        month_budget=None if row.month_budget is None else from_millionths(int(row.month_budget)),
         retry_at=row.retry_at,
         opened_at=row.opened_at,
         trips=int(row.trips or 0),
@@ -249,9 +253,11 @@ def _change(row: SettingModel) -> GatewayChange:
     assert row.changed_at  # noqa: S101 - every change has it
     setting = Setting(row.setting or "")
 
-    def value(text: str | None) -> int | Circuit | None:
+    def value(text: str | None) -> int | Decimal | Circuit | None:
         if text is None:
             return None
+        if setting is Setting.MONTH_BUDGET:
+            return Decimal(text)
         return int(text) if setting is Setting.RATE else cast(Circuit, text)
 
     old, new = value(row.old_value), value(row.new_value)

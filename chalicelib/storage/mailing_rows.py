@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ..domain.budgets import PausedFor, from_millionths, to_millionths
 from ..domain.client_ids import SHARDS
 from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
@@ -19,6 +20,7 @@ from .models import MailingModel, from_ms, to_ms
 
 META = "META"
 FINAL = "FINAL"
+SPENT = "SPENT"
 KIND = "mailing"
 _SHARD = "SHARD#"
 DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
@@ -73,6 +75,8 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         gateway=mailing.gateway or None,
         template=_template_told(mailing.template) if mailing.template else None,
         keep_values=None if mailing.keep_values else False,
+        budget=None if mailing.budget is None else to_millionths(mailing.budget),
+        paused_for=str(mailing.paused_for) if mailing.paused_for else None,
         reopening=list(mailing.reopening) or None,
         final=dict(mailing.final) or None,
         history=[f"{to_ms(at)} {status}" for at, status in mailing.history] or None,
@@ -116,6 +120,8 @@ def mailing_of(row: MailingModel) -> Mailing:
         gateway=row.gateway or "",
         template=_template(row.template) if row.template else None,
         keep_values=row.keep_values is not False,
+        budget=None if row.budget is None else from_millionths(int(row.budget)),
+        paused_for=PausedFor(row.paused_for) if row.paused_for else None,
         reopening=tuple(row.reopening or ()),
         final=_counts(row.final.attribute_values) if row.final else (),
         history=tuple(_change(text) for text in row.history or ()),
@@ -209,4 +215,5 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
         total = by_status.total()
     statistics = Statistics(total, by_status, dispatched)
     sleep = next((Sleep(row.looked_at, row.due_at) for row in rows if row.looked_at), None)
-    return MailingState(mailing, progress, statistics, progress_at, tally.counters[DOUBTS] > 0, sleep)
+    spent = from_millionths(sum(int(row.spent or 0) for row in rows))
+    return MailingState(mailing, progress, statistics, progress_at, tally.counters[DOUBTS] > 0, sleep, spent)

@@ -168,7 +168,7 @@ class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
 
 
 class MailingModel(Row):
-    """All parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), FINAL (their end).
+    """The parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), SPENT, FINAL (the end).
 
     SHARD and STATS have a counter more for each reason and each hour, whose names domain.counters makes. Under
     `<mailing>#walks` a row for each shard says how far its ledger has been gone through.
@@ -211,6 +211,8 @@ class MailingModel(Row):
     missing = UnicodeAttribute(null=True)
     template = UnicodeAttribute(null=True)
     keep_values = BooleanAttribute(null=True)
+    budget = NumberAttribute(null=True)  # millionths of the currency, as `spent`
+    paused_for = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)
@@ -233,6 +235,8 @@ class MailingModel(Row):
     waiting = NumberAttribute(null=True)
     first_sent_at = MomentAttribute(null=True)
     last_sent_at = MomentAttribute(null=True)
+    # SPENT
+    spent = NumberAttribute(null=True)
     # SHARD#00, of the last look at all waiting messages
     looked_at = MomentAttribute(null=True)
     due_at = MomentAttribute(null=True)
@@ -344,8 +348,10 @@ class SettingModel(Row):
     owner = UnicodeAttribute(null=True)
     lease_until = MomentAttribute(null=True)
     body = UnicodeAttribute(null=True)
+    spent = NumberAttribute(null=True)  # of a month's budget, in millionths of the currency
     # The gateway's control
     rate = NumberAttribute(null=True)
+    month_budget = NumberAttribute(null=True)
     retry_at = MomentAttribute(null=True)
     opened_at = MomentAttribute(null=True)
     trips = NumberAttribute(null=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
@@ -54,12 +55,18 @@ MISSING = (
     "What happens if the text needs a value that a client does not have: the client is skipped, the text is sent "
     "without it, or the message fails."
 )
+BUDGET = (
+    "How much it may cost at the gateway, by the price list and in its currency: the mailing is paused before a "
+    "message that would cost more than is left. Calls without a clear answer count too, and a number without a price "
+    "costs as much as the dearest."
+)
 KEEP_VALUES = (
     "Whether the values that each text was made with are kept with its message (at most 300 bytes), so that it can be "
     "told afterwards what exactly somebody was sent."
 )
 GatewayName = Annotated[StrictStr, Field(min_length=1, max_length=20, examples=["default"])]
 Rate = Annotated[StrictInt, Field(ge=1, le=MAX_RATE)]
+Money = Annotated[StrictStr, Field(pattern=r"^[0-9]{1,10}([.][0-9]{1,6})?$", examples=["1500.00"])]
 # Far ahead, so that an example that is sent as it stands is taken, and sends nothing.
 _START, _END = "2099-03-02T09:00:00+03:00", "2099-03-02T18:00:00+03:00"
 StartTime = Annotated[Moment, Field(examples=[_START])]
@@ -218,6 +225,7 @@ class MailingBody(Body):
     texts: Texts | None = None
     missing: Missing = Field(default=Missing.SKIP, description=MISSING)
     keep_values: StrictBool = Field(default=True, description=KEEP_VALUES)
+    budget: Money | None = Field(default=None, description=BUDGET)
     gateway: GatewayName | None = None
 
     _one_source = field_validator("text", "texts")(one_source)
@@ -240,6 +248,7 @@ class MailingBody(Body):
             gateway=self.gateway or "",
             template=template.link if template else None,
             keep_values=self.keep_values,
+            budget=Decimal(self.budget) if self.budget else None,
         )
 
 
@@ -249,6 +258,18 @@ class NewMailingBody(MailingBody):
     draft: StrictBool = Field(
         default=False, description="Whether it is a draft: nothing is sent until it is scheduled or launched."
     )
+
+
+class GatewayBudgetBody(Body):
+    """What the messages of each month may cost at a gateway, null for no limit."""
+
+    model_config = example({"month_budget": "1500.00"})
+
+    month_budget: Money | None
+
+    @property
+    def amount(self) -> Decimal | None:
+        return Decimal(self.month_budget) if self.month_budget else None
 
 
 def _date(value: Any) -> date:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import time, timedelta
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -61,6 +62,7 @@ def record_workers() -> dict[str, set[Permission]]:
         _mailings_that_are_stopped(world)
         _more_than_a_tick_looks_at(world)
         _a_stalled_mailing(world)
+        _a_mailing_over_its_budget(world)
         _an_import(world)
         _receipts(world)
     return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender", "receiver")}
@@ -100,6 +102,16 @@ def _receipts(world: World) -> None:
     tell(world, *(delivered(row) for row in rows), undelivered(lost, permanent=True))
     write_back(world, {"id": "in-1", "phone": early[0].phone_number, "text": "Hi", "message_id": early[0].message_id})
     world.run_for(120)
+
+
+def _a_mailing_over_its_budget(world: World) -> None:
+    """It is paused by its sender."""
+    world.services.prices().put({0: ("7", "1", "RUB")}, "tester")
+    mailing = world.create_mailing(tag="late", budget=Decimal(5))
+    world.run_for(60)
+    assert world.status(mailing) == "paused"
+    world.services.mailings.cancel(mailing.mailing_id)
+    world.run_for(60)
 
 
 def _a_slow_mailing(world: World) -> None:

@@ -7,6 +7,7 @@ import random
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import time, timedelta
+from decimal import Decimal
 from itertools import count as counting
 from typing import Any
 from unittest import mock
@@ -104,6 +105,9 @@ class ServiceMachine(RuleBasedStateMachine):
         self.trouble.faults["twice"] = rng.choice((0.5, 0.0))
         self.trouble.install()
         self.trouble.tables(rng.choice(tuple(SCARCE.values())), conflicts=False, unprocessed=0.0)
+        self.world.services.prices().put({0: ("7", "1", "RUB"), 1: ("7926", "2.5", "RUB")}, "tester")
+        if rng.random() < 0.3:  # it is never reached, and set aside and given back all the same
+            self.world.services.gateway_control.set_month_budget(Decimal(10**6), "tester")
         self.witness = Witness(self.world)
         self.witness.rates[""].append((self.world.clock.now(), None))
         self.changing: set[str] = set()
@@ -147,7 +151,8 @@ class ServiceMachine(RuleBasedStateMachine):
         text = f"{segment} {len(self.witness.mailings)}" + self.rng.choice(("", "", PERSONAL))
         if self.several:
             fields["gateway"] = self.rng.choice(("", "", "", "default", "other"))
-        window = {"starts_in": starts_in, "lasts": lasts}
+        budget = self.rng.choice((None, None, Decimal(self.rng.randint(1, 40)) / 2))
+        window = {"starts_in": starts_in, "lasts": lasts, "budget": budget}
         whom, file = self._file() if segment == A_FILE else (SEGMENTS[segment], {})
         try:
             mailing = self.world.create_mailing(text=text, segment=whom, **window, **fields)
@@ -223,6 +228,15 @@ class ServiceMachine(RuleBasedStateMachine):
         with suppress(Conflict, Invalid):
             promised.mailing = self.world.services.mailings.revise(promised.mailing.mailing_id, change.over)
             promised.ends.append((self.world.clock.now(), promised.mailing.end_at))
+
+    @precondition(lambda self: self.witness.mailings)
+    @rule(data=st.data(), budget=st.sampled_from((None, "2", "10", "100")))
+    def change_budget(self, data, budget) -> None:
+        promised = self._some(data)
+        change = MailingPatch.model_validate({"budget": budget})
+        with suppress(Conflict):
+            new = self.world.services.mailings.revise(promised.mailing.mailing_id, change.over)
+            promised.budgets.append((self.world.clock.now(), new.budget))
 
     # -- people
 

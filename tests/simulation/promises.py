@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.deliveries import Word, deliveries_of
@@ -23,11 +24,14 @@ from chalicelib.domain.messages import (
 )
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.sent_texts import NoText, telling
+from chalicelib.domain.sms import part_count
 from tests.simulation.people import People, matches
 from tests.support.scripted_gateway import GatewayCall
 from tests.support.world import World
 
 PAUSE_WITHIN = timedelta(seconds=2)
+PRICES = {False: Decimal(1), True: Decimal("2.5")}  # of a part, by whether the number is one of the dear ones
+BUDGET_WITHIN = timedelta(seconds=60)  # what was set aside earlier may still be called for while its claim lasts
 CHANGE_WITHIN = timedelta(seconds=1)  # of an opt-out, a time zone, a number, a rate
 # Answers that say nothing of the message: they fail nobody.
 NOT_OF_THE_MESSAGE = (401, 402, 403, 404, 407, 429)
@@ -62,6 +66,8 @@ class Promised:
     may: set[str] = field(default_factory=set)
     stopped: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     ends: list[tuple[datetime, datetime]] = field(default_factory=list)  # since when its end is when
+    budgets: list[tuple[datetime, Decimal | None]] = field(default_factory=list)  # since when it may cost how much
+    cost: Decimal = Decimal(0)  # of what the gateway took
     expanded: bool = False
     file: dict[str, FileRow] = field(default_factory=dict)  # by the ids of its rows, if it goes to a file
     told_to_repeat: bool = False  # somebody had what is unknown sent again
@@ -101,7 +107,9 @@ class Witness:
 
     def expect(self, mailing: Mailing, file: dict[str, FileRow]) -> Promised:
         """Note a mailing, and everybody who matches it: in a file, if it is for one, whoever changes meanwhile."""
-        promised = Promised(mailing, ends=[(mailing.created_at, mailing.end_at)], file=file)
+        created = mailing.created_at
+        known = {"ends": [(created, mailing.end_at)], "budgets": [(created, mailing.budget)]}
+        promised = Promised(mailing, file=file, **known)
         if file:
             promised.must, promised.may, promised.expanded = set(file), set(file), True
             self._name(promised)
@@ -157,6 +165,7 @@ class Witness:
             self._check_person(call, promised, client_id)
             if call.outcome is Outcome.ACCEPTED:
                 self._accepted[call.gateway_id] += 1
+                self._check_budget(call, promised)
                 held = promised.mailing.on_unknown is not OnUnknown.RETRY and not promised.told_to_repeat
                 assert self._accepted[call.gateway_id] == 1 or not held, (
                     "accepted twice, though nobody repeats it unasked"
@@ -171,6 +180,19 @@ class Witness:
         for since, until in promised.stopped:
             late = call.at > since + PAUSE_WITHIN and (until is None or call.at < until)
             assert not late, f"called {call.at - since} after it was stopped"
+
+    def _check_budget(self, call: GatewayCall, promised: Promised) -> None:
+        """Promise 11: what the gateway took costs no more than the mailing may cost.
+
+        A budget that is lowered counts for what is set aside afterwards, within a second.
+        """
+        promised.cost += PRICES[call.phone_number.startswith("+7926")] * part_count(call.text)
+        before = [budget for since, budget in promised.budgets if since <= call.at - BUDGET_WITHIN][-1:]
+        lately = [budget for since, budget in promised.budgets if call.at - BUDGET_WITHIN < since <= call.at]
+        allowed = [*before, *lately]
+        assert None in allowed or promised.cost <= max(one for one in allowed if one is not None), (
+            f"the gateway took messages for {promised.cost}, of a budget of {allowed}"
+        )
 
     def _check_person(self, call: GatewayCall, promised: Promised, client_id: str) -> None:
         if promised.file:

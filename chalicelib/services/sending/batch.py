@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
+from ...domain.budgets import Purse
 from ...domain.counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from ...domain.mailings import Mailing
 from ...domain.messages import Attempt, Message, MessageKey
@@ -42,6 +44,8 @@ class Job:
     text: str = ""  # that this client gets, if not everybody gets the mailing's
     kept: tuple[str, ...] | None = None  # of what it was made with
     parts: int = 0  # SMS parts of that text
+    cost: Decimal = Decimal(0)  # that is set aside for it, of each of the budgets that it comes under
+    purses: tuple[Purse, ...] = ()
 
     @property
     def words(self) -> str:

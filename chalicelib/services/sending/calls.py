@@ -188,7 +188,7 @@ class Caller:
         service = self._lines[job.gateway].control
         control, paces = service.state(since), service.paces(state.mailing, since)
         now = self._clock.now()  # once everything is read
-        if in_the_way := obstacle(state.mailing, now):
+        if in_the_way := obstacle(state.mailing, now, paid=job.cost > 0):
             raise NotNow(in_the_way)
         if deferral(state.mailing, job.message, now):
             raise NotNow(Obstacle.OUTSIDE_LOCAL_WINDOW)

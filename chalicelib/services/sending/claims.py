@@ -29,6 +29,7 @@ from ..contacts import Contacts
 from ..gateway_control import Booking, Permit
 from ..gateways import Gateways
 from .batch import Batch, Job, Received
+from .budgets import Budgets
 from .mailing_cache import MailingCache
 from .table_pace import TablePace
 
@@ -51,10 +52,12 @@ class Claims:
         states: MailingCache,
         gateways: Gateways,
         pace: TablePace,
+        budgets: Budgets,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
         self._settings = settings
+        self._budgets = budgets
         self._policy = policy
         self._contacts = contacts
         self._ledger = ledger
@@ -95,6 +98,7 @@ class Claims:
             else:
                 changes.append((job, new))
         ready, waiting = self._in_turn(ready, batch, now)
+        ready = self._budgets.set_aside(ready, contacts, batch)
         changes += [(job, self._claimed(job, now)) for job in ready]
         changes += waiting
         return self._write([(job, _at_present(new, contacts)) for job, new in changes], batch)
@@ -341,6 +345,7 @@ class Claims:
         applied = self._ledger.update([(job.message, new) for job, new in changes])
         batch.count_units(applied.units)
         claimed: list[Job] = []
+        lost: list[Job] = []
         for (job, new), ours in zip(changes, applied.written, strict=True):
             if not ours:
                 if ours is Written.UNSURE and new.status is MessageStatus.SENDING:
@@ -349,6 +354,7 @@ class Claims:
                 # Where it was refused, another sender has it, and may yet stop.
                 span = _SOON if ours is Written.REFUSED else _LATER
                 batch.keep(job.received, new.key, self._rng.uniform(*span))
+                lost.append(job)
                 continue
             batch.count(job.message, new)
             if job.message.status is MessageStatus.SENDING:
@@ -359,6 +365,7 @@ class Claims:
             batch.told.append((new, None))
             if new.because(Reason.ATTEMPTS_USED_UP):
                 batch.dead.append((job.received, new.key, new.cause))
+        self._budgets.give_back(lost)
         return claimed
 
 

@@ -38,6 +38,7 @@ from ..dead_letters import DeadLetters
 from ..gateway_control import GatewayControlService
 from ..gateways import Gateways
 from .batch import Batch, Job, Result, calls_of
+from .budgets import Budgets
 from .mailing_cache import MailingCache
 
 RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
@@ -63,9 +64,11 @@ class Outcomes:
         letters: DeadLetters,
         dead_letters: Queue,
         dispatch_queue: Queue,
+        budgets: Budgets,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
+        self._budgets = budgets
         self._policy = policy
         self._mailings = mailings
         self._ledger = ledger
@@ -89,6 +92,7 @@ class Outcomes:
         """
         now = self._clock.now()
         batch.calls += [call for _, call in calls_of(done)]
+        self._budgets.settle(done)
         aside = self._asides(done)
         written = [(job, result, *self._after(job, result, now, aside, batch)) for job, result in done]
         applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)

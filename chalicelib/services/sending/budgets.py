@@ -1,0 +1,192 @@
+"""Budgets: what calls may cost is set aside before they are made, so that all senders together never go over."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ...clock import SystemClock
+from ...domain.budgets import PausedFor, Purse, Spending
+from ...domain.clients import Contact
+from ...domain.errors import Unavailable
+from ...domain.messages import Attempt, MessageKey, taken
+from ...domain.prices import PriceList
+from ...domain.sms import part_count
+from ...domain.statuses import MailingStatus
+from ...observability import BUDGET_NOTICES, logger, measure
+from ...storage.mailings import MailingRepository
+from ...storage.spending import SpendingRepository
+from ..gateways import Gateways
+from ..mailing_log import tell_change
+from .batch import Batch, Job, Result
+from .mailing_cache import MailingCache
+
+_TRIES = 3  # to set money aside, while other senders do so too
+_AGAIN = (1.0, 3.0)  # seconds until a message is seen again for which there was no money, or nobody could tell
+_PRICES_KNOWN_FOR = timedelta(minutes=1)
+_KEPT = 200  # budgets of which it is remembered how much was spent
+
+
+class Budgets:
+    """What senders know and do about money. A message that comes under no budget costs nothing here."""
+
+    def __init__(
+        self,
+        mailings: MailingRepository,
+        spending: SpendingRepository,
+        prices: Callable[[], PriceList],
+        states: MailingCache,
+        gateways: Gateways,
+        clock: SystemClock,
+        rng: random.Random,
+    ) -> None:
+        self._mailings = mailings
+        self._spending = spending
+        self._read_prices = prices
+        self._states = states
+        self._gateways = gateways
+        self._clock = clock
+        self._rng = rng
+        self._prices: tuple[datetime, PriceList] | None = None
+        self._known: OrderedDict[Purse, Decimal] = OrderedDict()
+
+    def set_aside(self, jobs: Sequence[Job], contacts: Mapping[MessageKey, Contact], batch: Batch) -> list[Job]:
+        """The jobs that there is money for, with what they cost. A mailing that has not enough left is paused.
+
+        A price is that of the number that the client has now, by message in `contacts`.
+        """
+        budgets = self._budgets_of(jobs)
+        if not budgets:
+            return list(jobs)
+        prices = self._price_list()
+        ready = [job for job in jobs if not _purses(job, budgets)]
+        paid: list[Job] = []
+        for job in jobs:
+            if purses := _purses(job, budgets):
+                number = contacts[job.message.key].phone_number
+                cost = prices.charged(number, job.parts or part_count(job.words)) if prices.prices else Decimal(0)
+                paid.append(replace(job, cost=cost, purses=purses))
+        if not prices.prices:
+            self._turn_away(paid, PausedFor.NO_PRICES, batch)
+            return ready
+        for purse, (budget, why) in budgets.items():
+            own = [job for job in paid if purse in job.purses]
+            got, used_up = self._paid(purse, own, budget)
+            missing = {job.message.key for job in own} - {job.message.key for job in got}
+            left = [job for job in own if job.message.key in missing]
+            # What was set aside for them before, of other budgets.
+            self.give_back(replace(job, purses=job.purses[: job.purses.index(purse)]) for job in left)
+            self._turn_away(left, why if used_up else None, batch)
+            paid = [job for job in paid if job.message.key not in missing]
+        return ready + paid
+
+    def give_back(self, jobs: Iterable[Job]) -> None:
+        """What was set aside for jobs that the gateway does not charge."""
+        amounts: defaultdict[Purse, Decimal] = defaultdict(Decimal)
+        for job in jobs:
+            for purse in job.purses:
+                amounts[purse] += job.cost
+        for purse, amount in amounts.items():
+            try:
+                if amount:
+                    self._spending.give_back(purse, amount)
+            except Unavailable as error:
+                logger.warning("money stays set aside", **_named(purse), error=str(error))
+
+    def settle(self, done: Iterable[Result]) -> None:
+        """Give back what was set aside for calls that were not made, or that the gateway did not take."""
+        self.give_back(job for job, result in done if not (isinstance(result, Attempt) and taken([result])))
+
+    def _budgets_of(self, jobs: Iterable[Job]) -> dict[Purse, tuple[Decimal, PausedFor]]:
+        """The budgets that jobs come under, those of mailings first; to ask what became of a message is free."""
+        found: dict[Purse, tuple[Decimal, PausedFor]] = {}
+        for job in jobs:
+            if job.mailing.budget is not None:
+                found[Purse(job.mailing.mailing_id)] = job.mailing.budget, PausedFor.BUDGET
+        now = self._clock.now()
+        for gateway in dict.fromkeys(job.gateway for job in jobs):
+            budget = self._gateways[gateway].control.state().month_budget
+            if budget is not None:
+                found[Purse.of_month(gateway, now)] = budget, PausedFor.MONTH_BUDGET
+        return found
+
+    def _paid(self, purse: Purse, jobs: Sequence[Job], budget: Decimal) -> tuple[Sequence[Job], bool]:
+        """The jobs that there is money for, and whether too little is left for the others."""
+        try:
+            for _ in range(_TRIES):
+                known = self._known.get(purse)
+                spent = self._spending.spent(purse) if known is None else known
+                paid = jobs[: Spending(budget, spent).affords(job.cost for job in jobs)]
+                if len(paid) < len(jobs) and known is not None:  # somebody may have given something back
+                    del self._known[purse]
+                    continue
+                if not paid:
+                    return (), bool(jobs)
+                amount = sum((job.cost for job in paid), Decimal(0))
+                after = self._spending.spend(purse, amount, budget)
+                if after is not None:
+                    self._remember(purse, after)
+                    self._notice(purse, Spending(budget, after), amount)
+                    return paid, len(paid) < len(jobs)
+                self._known.pop(purse, None)
+        except Unavailable as error:
+            logger.warning("money not set aside", **_named(purse), error=str(error))
+        return (), False  # others were quicker each time, or nobody can tell
+
+    def _remember(self, purse: Purse, spent: Decimal) -> None:
+        self._known[purse] = spent
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+
+    def _turn_away(self, jobs: Sequence[Job], why: PausedFor | None, batch: Batch) -> None:
+        """Have messages seen again, which are dropped then if their mailings are paused."""
+        for job in jobs:
+            batch.keep(job.received, job.message.key, self._rng.uniform(*_AGAIN))
+        if why:
+            for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in jobs):
+                self._pause(mailing_id, why)
+
+    def _notice(self, purse: Purse, now: Spending, amount: Decimal) -> None:
+        if now.nearly_used_up and not Spending(now.budget, now.spent - amount).nearly_used_up:
+            measure(BUDGET_NOTICES)
+            logger.warning("budget nearly used up", **_named(purse), spent=str(now.spent), budget=str(now.budget))
+
+    def _pause(self, mailing_id: str, why: PausedFor) -> None:
+        """Pause the mailing, if it still runs. Whoever comes second finds it paused."""
+        try:
+            state = self._states.refresh(mailing_id)
+            if state is None or state.mailing.status is not MailingStatus.RUNNING:
+                return
+            paused = state.mailing.paused_by_service(why, self._clock.now())
+            if self._mailings.change(state.mailing, paused):
+                tell_change(state.mailing, paused)
+                measure(BUDGET_NOTICES)
+                logger.warning("mailing paused by the service", mailing_id=mailing_id, why=str(why))
+            self._states.refresh(mailing_id)
+        except Unavailable as error:
+            logger.warning("mailing not paused", mailing_id=mailing_id, error=str(error))
+
+    def _price_list(self) -> PriceList:
+        now = self._clock.now()
+        if self._prices is None or not timedelta(0) <= now - self._prices[0] < _PRICES_KNOWN_FOR:
+            self._prices = (now, self._read_prices())
+        return self._prices[1]
+
+
+def _purses(job: Job, budgets: Mapping[Purse, object]) -> tuple[Purse, ...]:
+    """Which of the budgets a job comes under, in their order."""
+    if job.message.ask:
+        return ()
+    of_month, mailing_id = (True, job.gateway), job.mailing.mailing_id
+    return tuple(one for one in budgets if one.mailing_id == mailing_id or (bool(one.month), one.gateway) == of_month)
+
+
+def _named(purse: Purse) -> dict[str, Any]:
+    if purse.mailing_id:
+        return {"mailing_id": purse.mailing_id}
+    return {"gateway": purse.gateway or "default", "month": purse.month}

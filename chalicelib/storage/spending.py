@@ -1,0 +1,68 @@
+"""Spending: what is noted as spent of budgets; of mailings in their table, of months in that of settings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pynamodb.exceptions import UpdateError
+
+from ..domain.budgets import Purse, from_millionths, to_millionths
+from .dynamodb import translated, was_refused
+from .mailing_rows import SPENT
+from .models import MailingModel, SettingModel, Tables
+
+_MONTHS = "spent"
+
+
+class SpendingRepository:
+    """An item for each budget of which anything was spent."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._mailings: type[MailingModel] = tables.mailings
+        self._settings: type[SettingModel] = tables.settings
+
+    def spent(self, purse: Purse) -> Decimal:
+        """What is noted."""
+        with translated("spending"):
+            if purse.mailing_id:
+                mine = self._mailings.part == SPENT
+                found = [row.spent for row in self._mailings.query(purse.mailing_id, mine, consistent_read=True)]
+            else:
+                of_month = self._settings.name == _name(purse)
+                found = [row.spent for row in self._settings.query(_MONTHS, of_month, consistent_read=True)]
+        return from_millionths(sum(int(amount or 0) for amount in found))
+
+    def spend(self, purse: Purse, amount: Decimal, budget: Decimal) -> Decimal | None:
+        """Note that this is spent of a budget; None, and nothing is noted, if less is left.
+
+        Returns what is spent in all. A call that botocore repeats because its answer was lost may count twice, so that
+        never too little is noted.
+        """
+        most = to_millionths(budget - amount)
+        if most < 0:
+            return None
+        row = self._row(purse)
+        spent = type(row).spent
+        with translated("spending"):
+            try:
+                row.update([spent.add(to_millionths(amount))], condition=spent.does_not_exist() | (spent <= most))
+            except UpdateError as error:
+                if not was_refused(error):
+                    raise
+                return None
+        return from_millionths(int(row.spent or 0))
+
+    def give_back(self, purse: Purse, amount: Decimal) -> None:
+        """Take back what was noted by `spend` for calls that the gateway does not charge."""
+        row = self._row(purse)
+        with translated("spending"):
+            row.update([type(row).spent.add(-to_millionths(amount))])
+
+    def _row(self, purse: Purse) -> MailingModel | SettingModel:
+        if purse.mailing_id:
+            return self._mailings(purse.mailing_id, SPENT)
+        return self._settings(_MONTHS, _name(purse))
+
+
+def _name(purse: Purse) -> str:
+    return f"{purse.month} {purse.gateway}"
