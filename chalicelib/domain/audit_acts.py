@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from .attributes import PREFIX
@@ -80,6 +81,8 @@ def _of_mailing(mailing: Mailing | None) -> dict[str, Value]:
         "include_unreachable": mailing.include_unreachable,
         "missing": mailing.missing.value,
         "keep_values": mailing.keep_values,
+        "budget": None if mailing.budget is None else f"{mailing.budget:f}",
+        "paused_for": mailing.paused_for.value if mailing.paused_for else None,
         "gateway": mailing.gateway or None,
         "template": f"{template.name} ({template.version})" if template else None,
     }
@@ -153,8 +156,9 @@ def user_act(old: User | None, new: User | None) -> Act:
 
 def gateway_act(gateway: str, change: GatewayChange) -> Act:
     """What was done to a gateway, by its name as people know it."""
-    if change.setting is Setting.RATE:
-        changes = [Change("rate", change.old, change.new)]
+    if change.setting is not Setting.CIRCUIT:
+        old, new = (f"{one:f}" if isinstance(one, Decimal) else one for one in (change.old, change.new))
+        changes = [Change(str(change.setting), old, new)]
         return Act(AuditAction.CHANGED, AuditObject.GATEWAY, gateway, gateway, tuple(changes))
     changes = [Change("reason", None, change.reason)] if change.reason else []
     return Act(_CIRCUIT[str(change.new)], AuditObject.GATEWAY, gateway, gateway, tuple(changes))
