@@ -16,9 +16,9 @@ from ..domain.faults import Fault
 from ..domain.file_samples import Reading
 from ..domain.file_texts import text_of
 from ..domain.import_columns import COLUMN_FIELDS, FIELDS_FOR_MAILING, columns_told
-from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions
+from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode
 from ..web import parsing
-from ..web.clients import Tag
+from ..web.clients import Country, Tag
 from ..web.exports import RejectedQuery, rejected_csv
 from ..web.fields import query_integer
 from ..web.imports import MOST_COLUMNS, Separator
@@ -62,6 +62,8 @@ class PartQuery(BaseModel):
     column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
     separator: Separator = ""
     encoding: Encoding = ""
+    mode: Mode = Mode.UPDATE
+    country: Annotated[Country, BeforeValidator(str.upper)] = ""
     add_tag: Tag = ""
     for_mailing: ForMailing = ""
     part_of: StrictStr = Field(default="", max_length=26)
@@ -77,6 +79,8 @@ class PartQuery(BaseModel):
             columns=columns_told(self.column),
             separator=self.separator,
             encoding=self.encoding or "utf-8",
+            mode=self.mode,
+            country=self.country,
             add_tag=self.add_tag,
             for_mailing=bool(self.for_mailing),
             hold=not self.for_mailing,  # which changes nothing in the directory
@@ -113,7 +117,10 @@ class WorkbookQuery(BaseModel):
 def show_import(request: PageRequest, query: ImportPageQuery) -> Page:
     """Ask for a file."""
     sizes = {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS, "workbook": parsing.MAX_WORKBOOK}
-    return Page("clients/import.html", {**sizes, "for_mailing": query.for_mailing})
+    return Page(
+        "clients/import.html",
+        {**sizes, "for_mailing": query.for_mailing, "country": request.services.settings.default_country},
+    )
 
 
 @pages.post("/admin/clients/import/look", consumes=BYTES, max_bytes=MAX_SAMPLE)

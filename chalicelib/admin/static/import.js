@@ -84,6 +84,10 @@ const columns = (form) =>
     .filter((one) => one.value !== one.dataset.proposed)
     .map((one) => ["column", `${one.value}:${one.dataset.column}`]);
 
+// What was chosen for the whole import: the country of numbers, a tag for everybody and so on.
+const options = (form) =>
+  Object.fromEntries(["country", "mode", "add_tag"].filter((one) => form.elements[one]).map((one) => [one, form.elements[one].value.trim()]));
+
 // What holds for the whole upload: whether the numbers are for one mailing only.
 const always = (form) => [...new URLSearchParams(form.dataset.always ?? "")];
 
@@ -133,7 +137,7 @@ async function upload(form) {
   let begun; // where the first part is followed
   for (const [number, part] of parts.entries()) {
     tell(form, sending.replace("{n}", number + 1).replace("{all}", parts.length));
-    const query = { ...how, add_tag: form.elements.add_tag?.value.trim() ?? "", file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
+    const query = { ...how, ...options(form), file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
     if (begun) query.part_of = begun.split("/").at(-1);
     const { place, page } = await send(form, part.text, [...Object.entries(query), ...always(form), ...columns(form)]);
     if (!place) {

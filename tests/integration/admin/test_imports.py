@@ -53,7 +53,7 @@ def test_a_file_is_checked_and_then_followed_until_it_is_in(campaign: Campaign, 
     assert "Mobile Phone number" in told
     assert "Columns left out: Plan." in told
     assert "Import 2 clients" in told
-    assert "hx-get" not in page.text
+    assert f'hx-get="{path}' not in page.text
     assert campaign.api.get("/api/clients").json["total"] == 1
     start(on_call, path)
     page = on_call.get(path)
@@ -299,6 +299,22 @@ def test_an_export_leads_from_page_to_page(browser: Browser, api: Api) -> None:
 def test_nobody_exports_without_a_session(stranger: Browser) -> None:
     """Expects the form to sign in, and no client."""
     assert "/admin/login" in stranger.get("/admin/clients/export", follow=False).headers["location"]
+
+
+def test_the_page_asks_for_the_country_and_what_becomes_of_other_values(campaign: Campaign, on_call: Browser) -> None:
+    """Expects both to hold for the file, a country in small letters to be understood, and none that there is not."""
+    campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+491701234567", tag="vip"))
+    form = on_call.get("/admin/clients/import").text
+    assert 'name="country"' in form
+    assert '<option value="replace">' in form
+    path = begun(on_call, "phone\n0170 1234567\n", "country=de&mode=replace")
+    start(on_call, path)
+    campaign.world.run_for(30)
+    (client,) = campaign.api.get("/api/clients").json["rows"]
+    assert (client["phone_number"], client["tag"]) == ("+491701234567", "")
+    refused = on_call.upload("/admin/clients/import?country=XX", "phone\n0170 1234567\n")
+    assert refused.status == 422
+    assert "countr" in text_of(refused)
 
 
 def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: Browser) -> None:
