@@ -6,7 +6,7 @@ It is held until whoever has seen what would become of it starts it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
@@ -181,8 +181,7 @@ def follow_import(request: PageRequest, query: PageQuery, import_id: str) -> Pag
     return Page(
         "clients/imported.html",
         {
-            "progress": request.services.imports.file(import_id),
-            "import_id": import_id,
+            **_progress(request, import_id),
             "encodings": ENCODINGS,
             "errors": errors,
             "first": not query.cursor,
@@ -207,8 +206,15 @@ def export_rejected_rows(request: PageRequest, query: RejectedQuery, import_id: 
 @pages.get("/admin/clients/imports/{import_id}/progress")
 def follow_progress(request: PageRequest, import_id: str) -> Page:
     """The part of the page that is looked at again and again."""
-    values = {"progress": request.services.imports.file(import_id), "import_id": import_id}
-    return Page("clients/progress.html", values)
+    return Page("clients/progress.html", _progress(request, import_id))
+
+
+def _progress(request: PageRequest, import_id: str) -> dict[str, Any]:
+    """How far a file has come, and which mailing has it, if it is for one."""
+    file = request.services.imports.file(import_id)
+    used = file.first.for_mailing and file.finished and not file.first.part_of
+    mailing_id = request.services.recipients.get(import_id).mailing_id if used else ""
+    return {"progress": file, "import_id": import_id, "mailing_id": mailing_id}
 
 
 def _about_the_file(error: Invalid) -> str:

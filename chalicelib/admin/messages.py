@@ -66,4 +66,8 @@ def show_message(request: PageRequest, message_id: str) -> Page:
     calls = sum(step.attempt is not None for step in story.steps)
     values = {"story": story, "message": story.message, "phone": story.message.phone_number}
     no_text = text_unknown(story.text) if isinstance(story.text, NoText) else ""
-    return Page("messages/message.html", {**values, "no_text": no_text, "calls": calls})
+    # Who is in a file for one mailing need not be a client.
+    known = not story.mailing.segment.recipients or values["phone"] == number_of(
+        request.services.clients, story.message.client_id
+    )
+    return Page("messages/message.html", {**values, "no_text": no_text, "calls": calls, "known": known})

@@ -358,5 +358,8 @@ def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: B
         "+79161234568": "A-2",
     }
     later = {"start_time": "2026-03-03T15:00", "end_time": "2026-03-03T15:30"}
+    assert f'href="/admin/mailings/{mailing["id"]}"' in on_call.get(path).text
+    (row, *_) = campaign.api.get("/api/messages").json["rows"]
+    assert f"/admin/clients/{row['client']}" not in on_call.get(f"/admin/messages/{row['id']}").text
     again = on_call.post("/admin/mailings/new", ordered | later)
     assert "upload it again for another mailing" in again.text
