@@ -20,7 +20,7 @@ from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.recipient_files import RecipientFile
 from ..domain.results import result_of
 from ..domain.sms import simpler, sms_parts
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import Action, MailingStatus
 from ..domain.text_templates import MAX_NAME_LENGTH
 from ..services.mailing_fields import MailingFields, missed_by
 from ..services.previews import Preview
@@ -121,26 +121,30 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
 def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
-    """Create the mailing, after a question if it starts right away or goes to all.
+    """Keep the mailing as a draft, and lead to the page that asks whether to send it.
 
     A form that is sent again creates no second mailing, and a form that was changed since gets a new key.
     """
-    if sending_question.goes_back(request):
-        return _filled_in(request, _new_form(request, query))
     fields = _linked(request, mailing_form.read(request.form, request.zone_name).fields())
-    if asked := sending_question.question(request, fields, "/admin/mailings/new"):
-        return asked
     username = request.principal.username
     key = request.form.text("key")
     try:
         request_key = RequestKey.of(key, username, repr(fields)) if key else None
         with mailing_form.placed():
-            mailing = request.services.mailings.create(fields, username, request_key)
+            mailing = request.services.mailings.create(fields, username, request_key, draft=True)
     except Invalid as error:
         if all(one.field != KEY_FIELD for one in error.errors):
             raise
         return _with_new_key(request, query)
-    return Redirect(f"/admin/mailings/{mailing.mailing_id}", flash=_("The mailing was created."))
+    return _asked(request.services.mailings.get(mailing.mailing_id))
+
+
+def _asked(mailing: Mailing) -> Redirect:
+    """Where it is asked whether to send a draft; of one that was sent since, where that is seen."""
+    path = f"/admin/mailings/{mailing.mailing_id}"
+    if not mailing.may(Action.SCHEDULE):
+        return Redirect(path, flash=_("The mailing was created."))
+    return Redirect(f"{path}/{Action.SCHEDULE}", flash=_("Saved as a draft. Nothing has been sent yet."))
 
 
 def _linked(request: PageRequest, fields: MailingFields) -> MailingFields:
@@ -205,7 +209,10 @@ def _edit_form(request: PageRequest, mailing_id: str) -> Page | Redirect:
 
 @pages.post("/admin/mailings/{mailing_id}/edit", shows=edit_mailing)
 def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
-    """Change the mailing, unless somebody else did meanwhile; after a question if that would send it, or to all."""
+    """Change the mailing, unless somebody else did meanwhile; after a question if that would send it, or to all.
+
+    After a change of a draft it is asked whether to send it.
+    """
 
     def changed(before: Mailing) -> MailingFields:
         if str(before.revision) != request.form.text("revision"):
@@ -218,10 +225,12 @@ def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
     if sending_question.goes_back(request):
         return _filled_in(request, _edit_form(request, mailing_id))
     before = request.services.mailings.get(mailing_id)
-    if asked := sending_question.question(request, changed(before), f"/admin/mailings/{mailing_id}/edit", before):
+    if asked := sending_question.changing(request, changed(before), f"/admin/mailings/{mailing_id}/edit", before):
         return asked
     with mailing_form.placed():
-        request.services.mailings.revise(mailing_id, changed)
+        after = request.services.mailings.revise(mailing_id, changed)
+    if after.status is MailingStatus.DRAFT:
+        return _asked(after)
     return Redirect(f"/admin/mailings/{mailing_id}", flash=_("Changes saved."))
 
 

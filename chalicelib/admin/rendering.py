@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -19,11 +20,13 @@ from .texts import _
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # The messages of a mailing by status: what people look for first, then what is open, then how else messages ended.
 _FIRST = ("sent", *(str(status) for status in MessageStatus if status.in_trouble), "waiting", "queued")
 _COUNTED = (*_FIRST, *(name for name in TERMINAL if name not in _FIRST))
+_CELL = re.compile("<(tr|td|th)\\b")
 _OTHER_ENDINGS = tuple(name for name in TERMINAL if name not in ("sent", "failed"))
 
 
@@ -75,8 +78,27 @@ def environment() -> Environment:
     made.filters["pace"] = formats.pace
     made.filters["excerpt"] = excerpt
     made.filters["moment"] = datetime.fromisoformat
+    made.filters["named_cells"] = named_cells
     made.globals["conditions_of"] = in_words
     return made
+
+
+def named_cells(rows: Markup, columns: Sequence[str | list[str]]) -> Markup:
+    """The rows of a table with the name of its column at each cell, for screens on which a row is a card."""
+    from markupsafe import Markup, escape  # only who shows a page needs it
+
+    names = [column if isinstance(column, str) else column[0] for column in columns]
+    named = [f' data-label="{escape(name)}"' if name and "<" not in name else "" for name in names]
+    place = 0
+
+    def name(tag: re.Match[str]) -> str:
+        nonlocal place
+        if tag[1] == "tr":
+            place = -1
+        place += 1
+        return tag[0] if tag[1] == "tr" or place > len(named) else tag[0] + named[place - 1]
+
+    return Markup(_CELL.sub(name, rows))  # noqa: S704 - the rows as they were, and names that are escaped
 
 
 def span(duration: timedelta) -> str:

@@ -1,20 +1,25 @@
-"""The question before a mailing that starts at once or goes to all: how many people get it, and what."""
+"""The page before a mailing is sent or scheduled: how many people get it, and what, as their phones show it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+from ..domain.costs import estimate
 from ..domain.mailings import Mailing
 from ..domain.sms import sms_parts
-from ..domain.statuses import MailingStatus
+from ..domain.statuses import Action, MailingStatus
 from ..services.mailing_fields import MailingFields
+from ..services.previews import Preview
 from .page_request import PageRequest
 from .routing import Page
 
 SOON = timedelta(minutes=1)  # what starts within it starts at once: nobody could stop it any more
 _STEP, _SEND, _BACK = "step", "send", "edit"
-_TOLD = "told"  # what the page said when the button was pressed
+_TOLD, _REVISION = "told", "revision"  # what the page said when the button was pressed, and of which mailing
 _OWN = frozenset({"csrf", _STEP, _TOLD})
+_TEXTS = 3  # different ones that are shown of a personal text
 
 
 def goes_back(request: PageRequest) -> bool:
@@ -22,44 +27,77 @@ def goes_back(request: PageRequest) -> bool:
     return request.form.text(_STEP) == _BACK
 
 
-def question(request: PageRequest, fields: MailingFields, path: str, before: Mailing | None = None) -> Page | None:
-    """The page that has to be answered first; None if nothing is to be asked, or the answer was yes.
+def changing(request: PageRequest, fields: MailingFields, path: str, before: Mailing) -> Page | None:
+    """The page that has to be answered before a mailing is changed; None if nothing is to be asked, or the answer was
+    yes.
 
-    The people are counted anew with every answer: if they have become many more or fewer, or the start has come
-    meanwhile, the page is shown again and says so. Of a mailing that is changed `before` is how it was; if whom it goes
-    to and when it starts stay, nothing is asked. Raises Invalid if the window is over.
+    It is asked if a mailing that is no draft would then start at once or go to all, unless whom it goes to and when it
+    starts stay. Raises Invalid if the window is over.
     """
-    everybody = fields.segment.is_everybody
-    at_once = fields.start_at <= request.now + SOON and (before is None or before.status is MailingStatus.SCHEDULED)
-    if before and (before.segment, before.start_at) == (fields.segment, fields.start_at):
+    at_once = fields.start_at <= request.now + SOON and before.status is MailingStatus.SCHEDULED
+    if before.status is MailingStatus.DRAFT or (before.segment, before.start_at) == (fields.segment, fields.start_at):
         return None
-    if not everybody and not at_once:
+    if not fields.segment.is_everybody and not at_once:
         return None
     preview = request.services.previews.draft(fields)
+    if at_once and not preview.matching:
+        return None  # it is refused, beside the field
+    kept = [(name, one) for name, given in request.form.values.items() if name not in _OWN for one in given]
+    values = {"path": path, "back": None, "kept": kept, "mailing": before, "may": True, "edited": False}
+    return _page(request, fields, preview, values, at_once=at_once)
+
+
+def sending(request: PageRequest, mailing: Mailing, action: Action) -> Page | None:
+    """The page that has to be answered before a mailing is scheduled or launched; None if the answer was yes."""
+    if action is Action.LAUNCH:
+        mailing = replace(mailing, start_at=min(mailing.start_at, request.now))
+    at_once = mailing.start_at <= request.now + SOON
+    here = f"/admin/mailings/{mailing.mailing_id}"
+    values = {
+        "path": f"{here}/{action}",
+        "back": here if mailing.status is not MailingStatus.DRAFT else f"{here}/edit",
+        "kept": [(_REVISION, str(mailing.revision))],
+        "mailing": mailing,
+        "may": mailing.may(action),
+        "edited": request.form.text(_REVISION) not in ("", str(mailing.revision)),
+    }
+    preview = request.services.previews.ordered(mailing)
+    return _page(request, MailingFields.of(mailing), preview, values, at_once=at_once)
+
+
+def _page(
+    request: PageRequest, fields: MailingFields, preview: Preview, values: dict[str, Any], *, at_once: bool
+) -> Page | None:
+    """The page, unless what it says is what was answered with yes.
+
+    The people are counted anew with every answer: if they have become many more or fewer, if the start has come
+    meanwhile, or if somebody has changed the mailing, the page is shown again and says so.
+    """
     matching, people = preview.matching.total(), preview.reached.total()
     counting = preview.counting
-    if counting and not counting.is_over:
+    estimated = bool(counting and not counting.is_over)
+    if counting and estimated:
         matching, people = counting.about(matching), counting.about(people)
-    if at_once and not matching:
-        return None  # it is refused, beside the field
     told = _told(request)
-    if told is not None and told[0] == at_once and not changed_much(told[1], people):
+    if told and told[0] == at_once and not changed_much(told[1], people) and not values["edited"]:
         return None
-    values = {
-        "path": path,
+    sample = preview.sample.texts if preview.sample else ()
+    texts = list(dict.fromkeys(one.text for one in sample if not one.cause))[:_TEXTS]
+    asked = {
         "fields": fields,
         "at_once": at_once,
-        "everybody": everybody,
+        "everybody": fields.segment.is_everybody,
         "people": people,
-        "estimated": bool(counting and not counting.is_over),
+        "matching": matching,
+        "estimated": estimated,
         "preview": preview,
         "sms": sms_parts(fields.text),
-        "kept": [(name, one) for name, given in request.form.values.items() if name not in _OWN for one in given],
+        "texts": texts or [fields.text],
+        "cost": estimate(matching, people),
         "told": f"{'now' if at_once else 'later'} {people}",
         "before": told,
-        "mailing": before,
     }
-    return Page("mailings/send.html", values)
+    return Page("mailings/send.html", values | asked)
 
 
 def changed_much(told: int, people: int) -> bool:

@@ -254,16 +254,16 @@ class MailingService:
 
         def scheduled(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.SCHEDULE)
-            if revision not in (None, old.revision):
-                raise Conflict(Fault.MAILING_BEING_CHANGED)
-            self._check_ready(old, now, old.start_at)
+            self._check_ready(old, now, old.start_at, revision)
             return old.moved_to(MailingStatus.SCHEDULED, now)
 
         new = self._apply(mailing_id, scheduled)
         self._launch_soon(new, self._clock.now())
         return new
 
-    def _check_ready(self, mailing: Mailing, now: datetime, start_at: datetime) -> None:
+    def _check_ready(self, mailing: Mailing, now: datetime, start_at: datetime, revision: int | None) -> None:
+        if revision not in (None, mailing.revision):
+            raise Conflict(Fault.MAILING_BEING_CHANGED)
         if mailing.end_at <= now:
             raise Conflict(Fault.WINDOW_CLOSED)
         if start_at <= now and self._audiences.has_nobody(mailing.segment, now):
@@ -271,12 +271,12 @@ class MailingService:
         if mailing.status is MailingStatus.DRAFT:
             self._keep_asked(MailingFields.of(mailing), now)
 
-    def launch(self, mailing_id: str) -> Mailing:
-        """Start a scheduled mailing or a draft now. Raises Conflict if it is neither."""
+    def launch(self, mailing_id: str, revision: int | None = None) -> Mailing:
+        """Start a scheduled mailing or a draft now. Raises Conflict if it is neither, or as `schedule` does."""
 
         def launched(old: Mailing, now: datetime) -> Mailing:
             old.check(Action.LAUNCH)
-            self._check_ready(old, now, now)
+            self._check_ready(old, now, now, revision)
             ready = old.moved_to(MailingStatus.SCHEDULED, now) if old.status is MailingStatus.DRAFT else old
             return replace(ready, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
 

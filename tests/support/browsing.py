@@ -13,6 +13,7 @@ from chalicelib.domain.users import Role
 from tests.support.api import PASSWORD, Api, Reply
 
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 _TAG = re.compile(r"<[^>]*>")
 FORM = "application/x-www-form-urlencoded"
 
@@ -88,6 +89,12 @@ class Browser:
 def text_of(reply: Reply) -> str:
     """What a person reads on a page, in one line."""
     return re.sub(r"\s+", " ", unescape(_TAG.sub(" ", reply.text.partition("<body")[2].partition(">")[2]))).strip()
+
+
+def carried(page: Reply) -> dict[str, str]:
+    """What the first form of a page's own part sends along unseen."""
+    form = page.text.partition("<main")[2].partition("<footer")[0].partition("<form")[2].partition("</form")[0]
+    return {unescape(name): unescape(value) for name, value in _HIDDEN.findall(form)}
 
 
 def _pairs(query: str) -> list[tuple[str, str]] | None:

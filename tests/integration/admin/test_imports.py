@@ -12,7 +12,7 @@ from chalicelib.admin import imports
 from tests.factories import ClientBodyFactory
 from tests.integration.admin.test_mailings import entered
 from tests.support.api import Api, Reply
-from tests.support.browsing import Browser, text_of
+from tests.support.browsing import Browser, carried, text_of
 from tests.support.campaign import Campaign
 from tests.support.workbooks import workbook
 
@@ -347,6 +347,7 @@ def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: B
     made = on_call.post("/admin/mailings/new", ordered)
     assert "Clients a file of numbers" in text_of(made)
     (mailing,) = campaign.api.get("/api/mailing").json["rows"]
+    on_call.post(f"/admin/mailings/{mailing['id']}/schedule", carried(made) | {"step": "send"})
     assert mailing["clients"]["recipients"] == file["clients.recipients"]
     assert "a file of numbers" in text_of(on_call.get("/admin/mailings"))
     assert "Codes.csv" in text_of(on_call.get(f"/admin/mailings/{mailing['id']}/edit"))

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.admin.mailing_actions import actions_of
 from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, MailingFactory
-from tests.support.browsing import Browser, text_of
+from tests.support.browsing import Browser, carried, text_of
 from tests.support.campaign import Campaign
 
 
@@ -24,7 +24,8 @@ def question(browser: Browser, mailing_id: str, action: str) -> str:
 
 def act(browser: Browser, mailing_id: str, action: str) -> str:
     """Do it; answers where one is led."""
-    reply = browser.post(f"/admin/mailings/{mailing_id}/{action}", follow=False)
+    path = f"/admin/mailings/{mailing_id}/{action}"
+    reply = browser.post(path, carried(browser.get(path)) | {"step": "send"}, follow=False)
     assert reply.status == 303, text_of(reply)
     return reply.headers["location"]
 
@@ -51,9 +52,8 @@ def test_a_mailing_is_launched_after_a_question(campaign: Campaign, on_call: Bro
     campaign.add_clients(2, opted_out=True)
     mailing_id = campaign.order(text="Now or later", starts_in=timedelta(hours=3))
     asked = question(on_call, mailing_id, "launch")
-    assert (
-        "Start this mailing now? Now or later 5 people will get it. 2 more clients match but will not get it." in asked
-    )
+    assert "Send this mailing now? 5 people will get it 2 will not get it: opted out" in asked
+    assert "As people will get it Now or later" in asked
     assert status(campaign, mailing_id) == "scheduled"
     assert act(on_call, mailing_id, "launch") == f"/admin/mailings/{mailing_id}"
     campaign.finish(mailing_id)
@@ -125,6 +125,7 @@ def test_what_is_not_possible_any_more_is_told_at_the_question(campaign: Campaig
 @pytest.mark.parametrize(
     ("given", "launched", "actions"),
     [
+        ("draft", False, ["schedule", "launch", "delete"]),
         ("scheduled", False, ["launch", "pause", "cancel", "delete"]),
         ("running", True, ["pause", "cancel"]),
         ("paused", True, ["resume", "cancel"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
 
 import pytest
 
@@ -15,11 +14,10 @@ from chalicelib.gateways.base import Answer
 from tests.factories import ClientBodyFactory
 from tests.integration.admin.test_mailings import NEW, entered, revision
 from tests.support.api import Api, Reply
-from tests.support.browsing import Browser, text_of
+from tests.support.browsing import Browser, carried, text_of
 from tests.support.campaign import Campaign
 
 NOW = {"start_time": "2026-03-02T11:00"}  # Moscow's, an hour ago
-_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 
 @pytest.fixture
@@ -33,19 +31,16 @@ def planner(browser: Browser, api: Api) -> Browser:
     return browser
 
 
-def asked(browser: Browser, path: str = NEW, **fields: str) -> Reply:
-    """The question that comes after the form's button."""
-    key = {"key": fields.pop("key", "one-key-for-this-form")}
-    page = browser.post(path, entered(**fields) | key)
+def asked(browser: Browser, **fields: str) -> Reply:
+    """The page that comes after the form of a new mailing."""
+    page = browser.post(NEW, entered(**fields) | {"key": fields.get("key", "one-key-for-this-form")})
     assert page.status == 200, text_of(page)
     return page
 
 
-def answered(browser: Browser, page: Reply, step: str, path: str = NEW) -> Reply:
-    """What comes after one of the question's buttons, which sends what the page carries along."""
-    form = page.text.partition("<main")[2].partition("<footer")[0].partition("<form")[2]
-    carried = {unescape(name): unescape(value) for name, value in _HIDDEN.findall(form)}
-    return browser.post(path, carried | {"step": step}, follow=False)
+def answered(browser: Browser, page: Reply, path: str, step: str = "send") -> Reply:
+    """What comes after one of the page's buttons, which sends what the page carries along."""
+    return browser.post(path, carried(page) | {"step": step}, follow=False)
 
 
 def made(api: Api) -> list[dict]:
@@ -53,104 +48,143 @@ def made(api: Api) -> list[dict]:
     return list(api.get("/api/mailing").json["rows"])
 
 
-def test_a_mailing_that_starts_at_once_is_asked_about(planner: Browser, api: Api) -> None:
-    """Expects the number, the text, start and end, and no mailing; after the yes one mailing with all its fields."""
-    page = asked(planner, text="Sale <today>\nonly", **NOW, rate_limit="250", on_unknown="hold")
+def place(api: Api, action: str = "schedule") -> str:
+    """Where the newest mailing is sent."""
+    return f"/admin/mailings/{made(api)[0]['id']}/{action}"
+
+
+def test_a_new_mailing_is_a_draft_until_a_page_is_answered(planner: Browser, api: Api) -> None:
+    """Expects name, text, number, parts, start and end on the page, and nothing sent; after the yes it is."""
+    page = asked(planner, name="Spring sale", text="Sale <today>\nonly", **NOW, rate_limit="250", on_unknown="hold")
     text = text_of(page)
-    assert "Send this mailing now? 18 people will get it 2 will not get it: opted out" in text
-    assert "Sale <today> only" in text
-    assert "Start right away End 2 Mar 2026, 21:30" in text
-    assert "Send now to 18 people Back to the form" in text
-    assert made(api) == []
-    reply = answered(planner, page, "send")
+    assert "Saved as a draft. Nothing has been sent yet." in text
+    assert "Send this mailing now? Spring sale 18 people will get it 2 will not get it: opted out" in text
+    assert "As people will get it Sale <today> only Start right away End 2 Mar 2026, 21:30" in text
+    assert "SMS parts 1 per person, 18 in total" in text
+    assert "Send now to 18 people Back to the form Keep as a draft" in text
     (mailing,) = made(api)
-    assert (reply.status, reply.headers["location"]) == (303, f"/admin/mailings/{mailing['id']}")
-    assert (mailing["text"], mailing["clients"]) == (
-        "Sale <today>\nonly",
-        {"tag": "vip", "operator": None, "filter": None},
-    )
+    assert (mailing["status"], mailing["name"], mailing["text"]) == ("draft", "Spring sale", "Sale <today>\nonly")
     assert (mailing["rate_limit"], mailing["on_unknown"]) == (250, "hold")
-    assert answered(planner, page, "send").status == 303
+    assert api.queued_units() == []
+    reply = answered(planner, page, place(api))
+    assert (reply.status, reply.headers["location"]) == (303, f"/admin/mailings/{mailing['id']}")
+    assert [unit["kind"] for unit in api.queued_units()] == ["launch"]
+    assert answered(planner, page, place(api)).status == 409
     assert len(made(api)) == 1
 
 
-def test_a_mailing_to_all_is_asked_about_whenever_it_starts(planner: Browser, api: Api) -> None:
+def test_a_form_that_is_sent_again_after_its_mailing_was_leads_to_it(planner: Browser, api: Api) -> None:
+    """Expects no second mailing and no question about the first."""
+    answered(planner, asked(planner, **NOW), place(api))
+    again = planner.post(NEW, entered(**NOW) | {"key": "one-key-for-this-form"}, follow=False)
+    assert again.headers["location"] == f"/admin/mailings/{made(api)[0]['id']}"
+    assert len(made(api)) == 1
+
+
+def test_a_mailing_for_later_is_scheduled_by_the_page(planner: Browser, api: Api) -> None:
     """Expects to be told that it goes to everybody, and when."""
     page = asked(planner, clients__tag="")
     text = text_of(page)
     assert "Schedule this mailing? 28 people will get it It goes to all clients" in text
     assert "Start 2 Mar 2026, 15:00" in text
     assert "Schedule for 28 people" in text
-    assert made(api) == []
-    assert answered(planner, page, "send").status == 303
-    assert made(api)[0]["clients"] == {"tag": None, "operator": None, "filter": None}
+    assert answered(planner, page, place(api)).status == 303
+    assert (made(api)[0]["status"], made(api)[0]["clients"]["tag"]) == ("scheduled", None)
 
 
 def test_a_start_within_the_minute_is_at_once(planner: Browser, api: Api) -> None:
-    """Expects the same question: nobody could stop it any more."""
+    """Expects the button to say so: nobody could stop it any more."""
     api.pass_time(hours=2, minutes=59, seconds=30)
     assert "Send this mailing now?" in text_of(asked(planner))
 
 
-def test_a_mailing_to_some_at_a_later_time_is_not_asked_about(planner: Browser, api: Api) -> None:
-    """Expects it to be made by the form's button."""
-    assert planner.post(NEW, entered(), follow=False).status == 303
-    assert len(made(api)) == 1
-
-
-def test_the_way_back_leads_to_the_form_with_everything_in_it(planner: Browser, api: Api) -> None:
-    """Expects nothing to be ordered or lost, and the way back to have the focus on the question's page."""
-    page = asked(planner, text="Keep <this>", rate_limit="77", key="kept", **NOW)
-    assert re.findall(r'<button[^>]*value="(\w+)"[^>]*autofocus', page.text) == ["edit"]
-    back = answered(planner, page, "edit")
-    assert back.status == 200
-    assert "Keep &lt;this&gt;</textarea>" in back.text
-    for value in ("77", "2026-03-02T11:00", "kept"):
-        assert f'value="{value}"' in back.text
-    assert made(api) == []
+def test_the_way_back_leads_to_the_form_and_the_draft_to_its_page(planner: Browser, api: Api) -> None:
+    """Expects the way back to have the focus, all that was entered in the form, and the page after it again."""
+    page = asked(planner, text="Keep <this>", rate_limit="77", **NOW)
+    path = f"/admin/mailings/{made(api)[0]['id']}"
+    assert re.findall(r'href="([^"]*)" autofocus', page.text) == [f"{path}/edit"]
+    form = planner.get(f"{path}/edit")
+    assert "Keep &lt;this&gt;</textarea>" in form.text
+    assert 'value="77"' in form.text
+    kept = {"revision": revision(planner, made(api)[0]["id"])}
+    again = planner.post(f"{path}/edit", entered(text="Better", **NOW) | kept)
+    assert "Send this mailing now? 18 people will get it" in text_of(again)
+    assert "Better" in text_of(again)
+    assert "Check and send Start now Delete" in text_of(planner.get(path))
+    assert made(api)[0]["status"] == "draft"
 
 
 def test_the_people_are_counted_anew(planner: Browser, api: Api) -> None:
-    """Expects another question with both numbers if many more would get it, and none for a few."""
+    """Expects the page again with both numbers if many more would get it, and no question for a few."""
     page = asked(planner, **NOW)
-    api.post("/api/clients", ClientBodyFactory(tag="vip"))
-    assert answered(planner, page, "send").status == 303
-    page = asked(planner, key="another", **NOW)
-    for _ in range(2):
+    for _ in range(3):
         api.post("/api/clients", ClientBodyFactory(tag="vip"))
-    again = answered(planner, page, "send")
+    again = answered(planner, page, place(api))
     assert again.status == 200
     assert (
-        "The number of recipients changed from 19 to 21. Check and confirm again. Nothing has been sent yet."
+        "The number of recipients changed from 18 to 21. Check and confirm again. Nothing has been sent yet."
         in text_of(again)
     )
     assert "Send now to 21 people" in text_of(again)
-    assert len(made(api)) == 1
-    assert answered(planner, again, "send").status == 303
-    assert len(made(api)) == 2
+    assert made(api)[0]["status"] == "draft"
+    api.post("/api/clients", ClientBodyFactory(tag="vip"))
+    assert answered(planner, again, place(api)).status == 303
 
 
 def test_a_start_that_comes_meanwhile_is_asked_about_again(planner: Browser, api: Api) -> None:
     """Expects who was asked to schedule it not to send it at once."""
     page = asked(planner, clients__tag="")
     api.pass_time(hours=4)
-    again = answered(planner, page, "send")
+    again = answered(planner, page, place(api))
     assert "The start time has passed, so the mailing would be sent now." in text_of(again)
-    assert made(api) == []
-    assert answered(planner, again, "send").status == 303
+    assert made(api)[0]["status"] == "draft"
+    assert answered(planner, again, place(api)).status == 303
+
+
+def test_a_draft_that_somebody_changed_meanwhile_is_asked_about_again(planner: Browser, api: Api) -> None:
+    """Expects nobody to send a text that they have not seen."""
+    page = asked(planner, **NOW)
+    assert api.patch(f"/api/mailing/{made(api)[0]['id']}", {"text": "Another text"}).status == 200
+    again = answered(planner, page, place(api))
+    assert "Somebody changed this mailing in the meantime. Check it again. Nothing has been sent yet." in text_of(again)
+    assert "Another text" in text_of(again)
+    assert answered(planner, again, place(api)).status == 303
 
 
 @pytest.mark.parametrize("told", ["", "now", "now many", "later 18", "now 1"])
-def test_an_answer_to_another_question_is_none(planner: Browser, api: Api, told: str) -> None:
-    """Expects the question again, whatever a form says that it was asked."""
-    reply = planner.post(NEW, entered(**NOW) | {"step": "send", "told": told, "key": "k"}, follow=False)
+@pytest.mark.parametrize("action", ["schedule", "launch"])
+def test_an_answer_to_another_question_is_none(planner: Browser, api: Api, told: str, action: str) -> None:
+    """Expects the page again, whatever a form says that it was asked."""
+    asked(planner, **NOW)
+    reply = planner.post(place(api, action), {"step": "send", "told": told}, follow=False)
     assert "Send now to 18 people" in text_of(reply)
-    assert made(api) == []
+    assert made(api)[0]["status"] == "draft"
+
+
+def test_what_cannot_be_sent_has_no_button(planner: Browser, api: Api) -> None:
+    """Expects the reason on the page: nobody matches, or the end has passed."""
+    page = asked(planner, clients__tag="nobody", **NOW)
+    assert "No clients match, so it cannot be sent right away." in text_of(page)
+    assert 'value="send"' not in page.text
+    asked(planner, key="another", **NOW)
+    api.pass_time(hours=12)
+    page = planner.get(place(api))
+    reply = answered(planner, page, place(api))
+    assert reply.status == 409
+    assert "the end of this mailing has passed" in text_of(reply)
+
+
+def test_a_personal_text_is_shown_as_people_get_it(planner: Browser, api: Api) -> None:
+    """Expects the values of the first clients in it."""
+    body = ClientBodyFactory(tag="named", attributes={"first_name": "Anna"})
+    assert api.post("/api/clients", body).status == 201
+    page = asked(planner, text="Hello {{first_name}}", clients__tag="named", **NOW)
+    assert "As people will get it Hello Anna" in text_of(page)
 
 
 def test_a_change_that_sends_is_asked_about(planner: Browser, api: Api) -> None:
     """Expects a question if it then goes to all, or starts at once, and none for a change of the text."""
-    planner.post(NEW, entered())
+    answered(planner, asked(planner), place(api))
     (mailing,) = made(api)
     path = f"/admin/mailings/{mailing['id']}/edit"
     fields = entered(text="Better") | {"revision": revision(planner, mailing["id"])}
@@ -158,27 +192,28 @@ def test_a_change_that_sends_is_asked_about(planner: Browser, api: Api) -> None:
     kept = {"revision": revision(planner, mailing["id"])}
     page = planner.post(path, entered(clients__tag="") | kept)
     assert "Save this change? 28 people will get it It goes to all clients" in text_of(page)
-    back = answered(planner, page, "edit", path)
+    back = answered(planner, page, path, "edit")
     assert "Edit mailing" in text_of(back)
     page = planner.post(path, entered(**NOW) | kept)
     assert "Send now to 18 people" in text_of(page)
     assert made(api)[0]["start_time"] == mailing["start_time"]
-    assert answered(planner, page, "send", path).status == 303
+    assert answered(planner, page, path).status == 303
     assert made(api)[0]["start_time"] == "2026-03-02T08:00:00.000Z"
 
 
-def test_a_launch_counts_anew(planner: Browser, api: Api) -> None:
-    """Expects the number on the button, and to be asked again if it has grown much."""
-    planner.post(NEW, entered())
-    mailing_id = made(api)[0]["id"]
-    path = f"/admin/mailings/{mailing_id}/launch"
-    assert "Send now to 18 people" in text_of(planner.get(path))
+def test_a_scheduled_mailing_is_launched_by_the_same_page(planner: Browser, api: Api) -> None:
+    """Expects the number on the button, and the page again if it has grown much."""
+    answered(planner, asked(planner), place(api))
+    path = place(api, "launch")
+    page = planner.get(path)
+    assert "Send now to 18 people Back" in text_of(page)
     for _ in range(3):
         api.post("/api/clients", ClientBodyFactory(tag="vip"))
-    page = planner.post(path, {"people": "18"})
-    assert page.status == 409
-    assert "The number of recipients changed from 18 to 21. Check and confirm again." in text_of(page)
-    assert planner.post(path, {"people": "21"}, follow=False).status == 303
+    again = answered(planner, page, path)
+    assert "The number of recipients changed from 18 to 21. Check and confirm again." in text_of(again)
+    assert api.queued_units() == []
+    assert answered(planner, again, path).status == 303
+    assert [unit["kind"] for unit in api.queued_units()] == ["launch"]
 
 
 def test_the_questions_are_asked_in_russian_too(planner: Browser) -> None:
@@ -318,7 +353,7 @@ HARMLESS = {
     "/admin/users": "removed again",
     "/admin/users/{username}/role": "set again",
     "/admin/account/password": "a form that wants the present password",
-    "/admin/mailings/new": "asks itself if it has to",
+    "/admin/mailings/new": "it makes a draft, which is not sent",
     "/admin/mailings/{mailing_id}/edit": "asks itself if it has to",
     "/admin/templates/new": "deleted again",
     "/admin/templates/preview": "it changes nothing",

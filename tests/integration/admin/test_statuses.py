@@ -16,7 +16,7 @@ from chalicelib.emails.daily import message_for
 from chalicelib.queues import Hint
 from tests.factories import START, MailingFactory, MessageFactory
 from tests.support.api import Api, Reply
-from tests.support.browsing import Browser, text_of
+from tests.support.browsing import Browser, carried, text_of
 
 # Every row of the table: the status, and whether the mailing was launched.
 ROWS = [(status, status.stage is not Stage.AHEAD) for status in MailingStatus]
@@ -95,7 +95,7 @@ def by_page(browser: Browser, mailing: Mailing, action: Action) -> bool:
         return "1 message is being retried." in text_of(browser.post("/admin/queues/redrive"))
     asked = browser.get(path)
     assert asked.status == 200, text_of(asked)
-    done = browser.post(path, {"unknown": "on"}, follow=False)
+    done = browser.post(path, carried(asked) | {"unknown": "on", "step": "send"}, follow=False)
     assert done.status in (303, 409), text_of(done)
     return done.status == 303
 
