@@ -347,6 +347,7 @@ HARMLESS = {
     "/admin/clients/import/workbook": "it changes nothing",
     "/admin/clients/imports/{import_id}/start": "its page is the question, with what would change and the number",
     "/admin/settings/rate": "set again",
+    "/admin/settings/budget": "set again",
     "/admin/settings/hold": "closed again; it must be quick in an emergency",
     "/admin/settings/try": "it goes to one number that was just typed; Enter does not send it",
     "/admin/settings/report": "it goes to those who get it every day; Enter does not send it",
