@@ -96,7 +96,7 @@ def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
     query.model_fields_set.add("attributes")
     columns = (*_CLIENT_COLUMNS, *(PREFIX + name for name in names))
     cells = (_client_cells(client, names) for client in clients)
-    _note(request, query, Act(AuditAction.EXPORTED, AuditObject.CLIENTS))
+    _note(request, query, AuditObject.CLIENTS, lambda: request.services.clients.count(query.segment()))
     return _page(request, query, path, "clients", columns, cells, after)
 
 
@@ -105,7 +105,7 @@ def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text
     found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
     now = request.services.clock.now()
     cells = (_message_cells(message, now) for message in found.rows)
-    _note(request, query, Act(AuditAction.EXPORTED, AuditObject.MAILING, query.mailing))
+    _note(request, query, AuditObject.MAILING, lambda: found.total, query.mailing)
     return _page(request, query, path, "messages", _MESSAGE_COLUMNS, cells, found.cursor)
 
 
@@ -131,14 +131,20 @@ def rejected_csv(
 def audit_csv(request: Request, query: AuditExportQuery, path: str) -> Text:
     """A page of the audit log, which leads to the next one at this path."""
     entries, after = request.services.audit.list(query.wanted, query.place(), query.limit)
-    _note(request, query, Act(AuditAction.EXPORTED, AuditObject.AUDIT))
+    _note(request, query, AuditObject.AUDIT)
     return _page(request, query, path, "audit", _AUDIT_COLUMNS, map(_audit_cells, entries), after)
 
 
-def _note(request: Request, query: PageQuery, act: Act) -> None:
-    """Keep in the audit log that an export began."""
+def _note(
+    request: Request,
+    query: PageQuery,
+    what: AuditObject,
+    count: Callable[[], int | None] = lambda: None,
+    object_id: str = "",
+) -> None:
+    """Keep in the audit log that an export began, of about so many rows."""
     if not query.cursor:
-        request.services.audit.put(act)
+        request.services.audit.put(Act(AuditAction.EXPORTED, what, object_id, count=count()))
 
 
 def _as_it_was(cell: str) -> str:
