@@ -14,6 +14,7 @@ MEDIA_TYPES = {
     "htmx.js": "text/javascript; charset=utf-8",
     "export.js": "text/javascript; charset=utf-8",
     "files.js": "text/javascript; charset=utf-8",
+    "following.js": "text/javascript; charset=utf-8",
     "import.js": "text/javascript; charset=utf-8",
 }
 

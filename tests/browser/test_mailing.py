@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,33 @@ def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None
     expect(page.locator("#course-title")).to_have_text("Per minute")
     assert page.evaluate("window.same")
     assert page.locator("[hx-get]").count() == 0
+
+
+# A browser that allows notices and keeps what they say.
+_NOTICES = """
+window.noticed = [];
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { this.permission = "granted"; }
+  constructor(title, { body }) { window.noticed.push([title, body]); }
+};
+"""
+
+
+def test_the_tab_tells_how_far_a_mailing_is_and_a_notice_that_it_has_ended(page: Page, api: ApiCaller) -> None:
+    """Expects the share in the title, the notice after a click that allows it, and nothing more of either then."""
+    page.add_init_script(_NOTICES)
+    add_clients(api, "noticed", 30)
+    mailing_id = order(api, "noticed", rate_limit=4)
+    page.goto(f"/admin/mailings/{mailing_id}")
+    expect(page).to_have_title(re.compile(r"^\d+ % · .+ · Message Service$"))
+    page.get_by_role("button", name="Tell me when it has ended").click()
+    expect(page.get_by_role("button", name="Tell me when it has ended")).to_be_hidden()
+    assert page.evaluate("window.noticed") == []
+    expect(page.locator("#now .status")).to_have_text("finished", timeout=_UNTIL_SENT)
+    expect(page).not_to_have_title(re.compile("%"))
+    (noticed,) = page.evaluate("window.noticed")
+    assert noticed == [page.title(), "30 of 30 people got it."]
 
 
 def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiCaller) -> None:

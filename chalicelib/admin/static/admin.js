@@ -85,10 +85,14 @@ for (const form of document.querySelectorAll("[data-choice]")) {
   window.addEventListener("pageshow", tell);
 }
 
-// Parts that follow what happens: not where nobody looks, at once when somebody does again, and honest when they cannot.
+// Parts that follow what happens: where nobody looks only the tab's title, and seldom; at once when somebody does again, and honest when they cannot.
 const live = (event) => event.detail.elt.matches?.("[data-live]");
+const SELDOM = 20_000; // milliseconds
+let asked = 0;
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && live(event)) event.preventDefault();
+  if (!document.hidden || !live(event)) return;
+  if (event.detail.elt.matches("[data-done]") && Date.now() - asked > SELDOM) asked = Date.now();
+  else event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "refresh");
