@@ -1,4 +1,7 @@
-"""/admin/calendar: what is planned and what was sent, by the day of its start, in a month or a week."""
+"""/admin/calendar and /admin/mailings/compare: what is planned and was sent, by the day of its start.
+
+In a month or a week; and the mailings of any span of days beside each other.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from ..domain.counters import Tally
+from ..domain.errors import Invalid
+from ..domain.faults import Fault
 from ..domain.mailings import MailingState
 from ..domain.reports import Day
 from ..domain.results import result_of
@@ -27,6 +32,8 @@ _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
 _SHOWN_OF_MONTH = 4  # mailings of a day
 _SHOWN_OF_WEEK = 50
+_LONGEST = timedelta(days=366)  # of a span that is compared
+_BY_DAYS = timedelta(days=62)  # beyond that its chart has a column for each week
 _YEARS = range(2000, 2200)  # of which the query takes days
 
 
@@ -37,6 +44,15 @@ class CalendarQuery(BaseModel):
 
     span: Literal["month", "week"] = "month"
     day: Annotated[DateIn | None, BeforeValidator(lambda value: value or None)] = None
+
+
+class SpanQuery(BaseModel):
+    """The first and the last day, "" for the usual ones: a form sends empty fields too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[DateIn | None, BeforeValidator(lambda value: value or None)] = None
+    until: Annotated[DateIn | None, BeforeValidator(lambda value: value or None)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,36 @@ def show_calendar(request: PageRequest, query: CalendarQuery) -> Page:
         "result_of": lambda state: result_of(state, Tally(), request.now),
     }
     return Page("mailings/calendar.html", values)
+
+
+@pages.get("/admin/mailings/compare")
+def compare_mailings(request: PageRequest, query: SpanQuery) -> Page:
+    """Show the mailings that began in some days beside each other, the last 30 days by default."""
+    until = query.until or request.local(request.now).date()
+    since = query.since or max(date.min, until - timedelta(days=29))
+    if not timedelta(0) <= until - since < _LONGEST:
+        raise Invalid.of(
+            "until", Fault.AS_TOLD, text=_("must be at most a year after the first day, and not before it")
+        )
+    states, more = _states(request, since, until + _DAY)
+    step = _DAY if until - since < _BY_DAYS else _WEEK
+    begins = [since + number * step for number in range((until - since) // step + 1)]
+    by_step: dict[date, list[MailingState]] = {day: [] for day in begins}
+    for state in states:
+        by_step[begins[(request.local(state.mailing.start_at).date() - since) // step]].append(state)
+    values = {
+        "since": since,
+        "until": until,
+        "compared": [
+            (state, result_of(state, Tally(), request.now), state.statistics.counts())
+            for state in reversed(states)
+            if state.statistics.total
+        ],
+        "chart": _chart(by_step),
+        "shares": charts.shares,
+        "incomplete": more,
+    }
+    return Page("mailings/compare.html", values)
 
 
 def month_name(first: date) -> str:

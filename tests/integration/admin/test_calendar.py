@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from chalicelib.services import overviews
 from tests.factories import MailingBodyFactory
 from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
+from tests.support.campaign import Campaign
 
 
 def _order(api: Api, text: str, **starts_in: float) -> str:
@@ -82,3 +84,36 @@ def test_a_full_day_leads_to_its_week(api: Api, browser: Browser, monkeypatch: p
     assert all(f"Mailing number {number}" in cell for number in range(6))
     monkeypatch.setattr(overviews, "MOST_STARTING", 5)
     assert "too many mailings" in text_of(browser.get("/admin/calendar"))
+
+
+def test_mailings_are_compared_with_what_became_of_each(campaign: Campaign) -> None:
+    """Expects shares of people and the time taken, and a chart above them; only what has begun."""
+    browser = Browser(campaign.api)
+    browser.sign_in()
+    campaign.send(3, text="All of them")
+    campaign.give_up(1, text="Not all of them")
+    campaign.order(text="Not yet", starts_in=timedelta(days=1))
+    page = browser.get("/admin/mailings/compare?since=2026-03-01&until=2026-03-05")
+    rows = page.text.partition("<tbody>")[2].rpartition("</tbody>")[0]
+    rows = rows.rpartition("<tbody>")[2].split("</tr>")[:-1]
+    told = [re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", row)) for row in rows]
+    assert len(told) == 2
+    (everybody,) = (row for row in told if "All of them" in row)
+    (some,) = (row for row in told if "Not all of them" in row)
+    assert "finished" in everybody
+    assert "3 100.0 % 0.0 % 0.0 %" in everybody
+    assert "9 88.9 % 11.1 % 0.0 %" in some
+    assert "Not yet" not in page.text
+    assert "Messages, by the day" in page.text
+    empty = browser.get("/admin/mailings/compare?since=2025-12-01&until=2025-12-31")
+    assert "No mailing sent anything in these days." in text_of(empty)
+
+
+def test_a_long_span_is_compared_by_weeks_and_too_long_a_one_is_refused(browser: Browser) -> None:
+    """Expects a year at most, in its order; without days it is the last 30 of them."""
+    assert 'value="2026-02-01"' in browser.get("/admin/mailings/compare").text
+    assert browser.get("/admin/mailings/compare?since=2025-03-02&until=2026-03-02").status == 200
+    for query in ("since=2025-03-01&until=2026-03-02", "since=2026-03-03&until=2026-03-02"):
+        page = browser.get(f"/admin/mailings/compare?{query}")
+        assert page.status == 422
+        assert "at most a year after the first day" in text_of(page)

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from chalicelib import admin
+from chalicelib.admin import assets
 from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
 
@@ -83,9 +84,7 @@ def test_a_zone_that_is_none_is_told_beside_its_field(stranger: Browser) -> None
     assert "Times are in Asia/Tokyo." in text_of(page)
 
 
-@pytest.mark.parametrize(
-    "name", ["admin.css", "admin.js", "htmx.js", "export.js", "files.js", "following.js", "import.js"]
-)
+@pytest.mark.parametrize("name", sorted(assets.MEDIA_TYPES))
 def test_files_are_kept_by_the_browser_until_they_change(name: str, browser: Browser) -> None:
     """Expects the path in the page to carry a version, and the file to be kept for a year."""
     page = "/admin/clients/import" if name == "import.js" else "/admin/clients"
