@@ -38,7 +38,8 @@ class Request:
     @property
     def path(self) -> str:
         """The path as our routes have it, without the stage."""
-        return str(self.raw.path)
+        # Chalice does not know a parameter that takes all the rest.
+        return str(self.raw.path).replace("{proxy+}", (self.raw.uri_params or {}).get("proxy", ""))
 
     @property
     def address(self) -> str:

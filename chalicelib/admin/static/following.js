@@ -2,16 +2,16 @@
 "use strict";
 
 const NAME = document.title;
-const button = document.querySelector("[data-notify]");
+const asking = document.querySelector("[data-notify]");
 const state = () => document.getElementById("now").dataset;
 
 function tell() {
   const { done, over } = state();
   document.title = done ? `${done} · ${NAME}` : NAME;
-  if (button) button.hidden = over === "yes" || !("Notification" in window) || Notification.permission !== "default";
+  if (asking) asking.hidden = over === "yes" || !("Notification" in window) || Notification.permission !== "default";
 }
 
-button?.addEventListener("click", async () => {
+asking?.addEventListener("click", async () => {
   await Notification.requestPermission();
   tell();
 });

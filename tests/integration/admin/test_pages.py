@@ -114,3 +114,4 @@ def test_an_unknown_address_is_a_page(path: str, browser: Browser, api: Api) -> 
         assert page.headers["content-type"].startswith("text/html")
         assert "there is no page at this address" in text_of(page).lower()
         assert ("<nav" in page.text) == navigation
+        assert 'href="/admin/static/admin.css' in page.text
