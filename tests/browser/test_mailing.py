@@ -46,7 +46,7 @@ def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None
     expect(page.locator("#timeline + ol")).to_contain_text("Finished")
     expect(page.locator("#course-title")).to_have_text("Per minute")
     assert page.evaluate("window.same")
-    assert page.locator("[hx-get]").count() == 0
+    assert page.locator("main [hx-get]").count() == 0
 
 
 # A browser that allows notices and keeps what they say.
