@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.audit import MOST_CHANGES, MOST_CHARACTERS, AuditAction, Change, differences
 from chalicelib.domain.audit_acts import client_act, mailing_act, user_act
+from chalicelib.domain.budgets import PausedFor
 from chalicelib.domain.clients import CLIENT_FIELDS, Client
 from chalicelib.domain.filters import Filter
 from chalicelib.domain.local_window import LocalWindow
@@ -46,6 +48,8 @@ OTHERS: dict[str, Any] = {
     "keep_values": False,
     "template": TemplateLink("0" * 16, 1, "Greeting"),
     "name": "Spring",
+    "budget": Decimal("12.5"),
+    "paused_for": next(iter(PausedFor)),
 }
 CLIENTS_OTHERS: dict[str, Any] = {
     "phone_number": "+79161234568",
