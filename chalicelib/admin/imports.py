@@ -98,11 +98,12 @@ class LookQuery(BaseModel):
 
 
 class ImportPageQuery(BaseModel):
-    """Whether the file is of clients, or of numbers for one mailing only."""
+    """Whether the file is of clients, or of numbers for one mailing only; the import of a file that came in part."""
 
     model_config = ConfigDict(extra="forbid")
 
     for_mailing: ForMailing = ""
+    part_of: StrictStr = Field(default="", max_length=26)
 
 
 class WorkbookQuery(BaseModel):
@@ -115,11 +116,17 @@ class WorkbookQuery(BaseModel):
 
 @pages.get("/admin/clients/import")
 def show_import(request: PageRequest, query: ImportPageQuery) -> Page:
-    """Ask for a file."""
+    """Ask for a file, or once more for one of which parts have not come."""
+    begun = request.services.imports.file(query.part_of) if query.part_of else None
     sizes = {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS, "workbook": parsing.MAX_WORKBOOK}
     return Page(
         "clients/import.html",
-        {**sizes, "for_mailing": query.for_mailing, "country": request.services.settings.default_country},
+        {
+            **sizes,
+            "for_mailing": begun.first.for_mailing if begun else query.for_mailing,
+            "country": request.services.settings.default_country,
+            "begun": begun,
+        },
     )
 
 

@@ -45,6 +45,43 @@ def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, director
     assert len(set(exported)) == len(exported) == 298
 
 
+def test_an_upload_that_was_interrupted_is_gone_on_with(page: Page, directory: Path) -> None:
+    """Expects only the missing parts to be sent, and another file to be refused."""
+    lines = ["phone_number,tag"] + [f"+7997100{number:04d},halves" for number in range(300)]
+    file, other = directory / "halves.csv", directory / "other.csv"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    other.write_text("\n".join(lines[:150]), encoding="utf-8")
+    smaller = "(form) => { form.dataset.most = 2000; }"
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "row_offset=" in request.url else None)
+
+    page.goto("/admin/clients/import")
+    page.locator("[data-upload]").evaluate(smaller)
+    page.locator("#field-file").set_input_files(file)
+    expect(page.get_by_role("combobox", name="tag", exact=True)).to_have_value("tag")
+    page.route("**/admin/clients/import?*part_of=*", lambda route: route.fulfill(body=""))
+    page.get_by_role("button", name="Check all rows").click()
+    expect(page.locator("#field-file-error")).to_contain_text("The connection was lost.")
+    page.unroute("**/admin/clients/import?*part_of=*")
+
+    page.goto("/admin/clients/imports")
+    page.get_by_role("link", name="halves.csv").click()
+    page.get_by_role("link", name="Send the missing parts").click()
+    page.locator("[data-upload]").evaluate(smaller)
+    page.locator("#field-file").set_input_files(other)
+    expect(page.get_by_role("combobox", name="tag", exact=True)).to_have_value("tag")
+    page.get_by_role("button", name="Check all rows").click()
+    expect(page.locator("#field-file-error")).to_contain_text("This is another file.")
+    sent.clear()
+    page.locator("#field-file").set_input_files(file)
+    expect(page.get_by_role("combobox", name="tag", exact=True)).to_have_value("tag")
+    page.get_by_role("button", name="Check all rows").click()
+    page.wait_for_url("**/admin/clients/imports/*")
+    expect(page.locator("#progress")).to_contain_text("300 new")
+    assert sent
+    assert all("row_offset=0&" not in url for url in sent)
+
+
 def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Path) -> None:
     """Expects another encoding and other columns to be named, and the form to stay usable."""
     page.goto("/admin/clients/import")

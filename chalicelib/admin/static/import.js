@@ -134,8 +134,12 @@ async function upload(form) {
   }
   const parts = partsOf(text, Number(most), how.separator);
   if (parts.length > Number(mostParts)) return complain(form, large);
-  let begun; // where the first part is followed
+  const come = new Set((form.dataset.come ?? "").split(" ").filter(Boolean).map(Number)); // of a file that came in part
+  const same = [...come].every((offset) => parts.some((part) => part.offset === offset));
+  if (come.size && !(same && parts.length === Number(form.dataset.all))) return complain(form, form.dataset.other);
+  let begun = form.dataset.begun; // where the first part is followed
   for (const [number, part] of parts.entries()) {
+    if (come.has(part.offset)) continue;
     tell(form, sending.replace("{n}", number + 1).replace("{all}", parts.length));
     const query = { ...how, ...options(form), file_name: file.name.slice(-200), row_offset: part.offset, parts: parts.length };
     if (begun) query.part_of = begun.split("/").at(-1);
