@@ -252,7 +252,7 @@ def build(
 
         return TrialService(TrialRepository(tables), tester(), clock, audit)
 
-    letters = DeadLetters(mailings, ledger, dead_letters, send_queue, backoff, audit)
+    letters = DeadLetters(mailings, ledger, activity, dead_letters, send_queue, backoff, audit)
 
     def reply_repository() -> ReplyRepository:
         from .storage.replies import ReplyRepository
@@ -370,7 +370,7 @@ def build(
                 feeder,
                 clock,
             ),
-            Reopener(mailings, ledger, walker, feeder, clock),
+            Reopener(mailings, ledger, activity, letters, walker, feeder, clock),
             throttle,
             imports,
             zones,

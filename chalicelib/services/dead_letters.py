@@ -17,6 +17,7 @@ from ..domain.messages import MessageKey
 from ..domain.reasons import Cause, Reason
 from ..domain.statuses import IN_TROUBLE, Action, MailingStatus, MessageStatus
 from ..queues import Hint, Queue, QueueMessage, hints_for
+from ..storage.activity import ActivityRepository
 from ..storage.audit import AuditLog
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
@@ -58,6 +59,7 @@ class DeadLetters:
         self,
         mailings: MailingRepository,
         ledger: Ledger,
+        activity: ActivityRepository,
         dead_letters: Queue,
         send_queue: Queue,
         backoff: Backoff,
@@ -65,6 +67,7 @@ class DeadLetters:
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
+        self._activity = activity
         self._dead_letters = dead_letters
         self._send_queue = send_queue
         self._backoff = backoff
@@ -130,6 +133,20 @@ class DeadLetters:
             self._note(AuditAction.DISCARDED, mailing_id, count)
         return len(gone)
 
+    def settle(self, mailing_id: str) -> None:
+        """Delete the letters of a mailing's messages that are not failed or unknown any more: it was retried.
+
+        Of up to 1000 letters at a time. Others cannot see them for a moment.
+        """
+        found = self._dead_letters.receive(_LOOK, _HIDE)
+        about = {message.item: [one.about for one in _letters(message)] for message in found}
+        mine = {item: keys for item, keys in about.items() if all(key and key[0] == mailing_id for key in keys)}
+        rows = self._ledger.read(key for keys in mine.values() for key in keys if key)
+        open_ = {row.key for row in rows.values() if row.status in IN_TROUBLE}
+        settled = {item for item, keys in mine.items() if not any(key in open_ for key in keys)}
+        self._dead_letters.delete([message.receipt for message in found if message.item in settled])
+        self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in settled])
+
     def _note(self, action: AuditAction, mailing_id: str, count: int) -> None:
         """Keep in the audit log how many failed messages of a mailing a user retried or discarded."""
         if count:
@@ -152,7 +169,7 @@ class DeadLetters:
             return 0, kept  # the mailing is not opened for nothing
         self._open(state)
         now = self._clock.now()
-        count = put_back(self._mailings, self._ledger, [(row, requeued(row, now)) for row in rows], now)
+        count = put_back(self._mailings, self._ledger, self._activity, [(row, requeued(row, now)) for row in rows], now)
         self._change(mailing_id, _without_mark)
         self._send_queue.send(hints_for(mailing_id, [row.client_id for row in rows], state.mailing.buckets))
         return count, kept

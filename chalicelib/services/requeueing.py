@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ..domain.counters import WRITES, counters_of
+from ..domain.errors import Unavailable
 from ..domain.messages import Message
 from ..domain.reasons import Cause, Reason
 from ..domain.statuses import MessageStatus
 from ..observability import logger
+from ..storage.activity import ActivityRepository
 from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 
@@ -24,7 +26,9 @@ def requeued(row: Message, now: datetime) -> Message:
     )
 
 
-def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Change], now: datetime) -> int:
+def put_back(
+    mailings: MailingRepository, ledger: Ledger, activity: ActivityRepository, changes: Sequence[Change], now: datetime
+) -> int:
     """Put each second in the place of its first, an ended message. Answers how many were as they had been read.
 
     Counts first: should this stop in between, a message is counted as open that is not, rather than twice.
@@ -41,6 +45,11 @@ def put_back(mailings: MailingRepository, ledger: Ledger, changes: Sequence[Chan
     undone = Counter({name: -count for name, count in _moved(missed).items()})
     undone[WRITES] = applied.units[mailing_id]
     mailings.add_counts(mailing_id, undone, now)
+    ours = [old for (old, _), written in zip(changes, applied.written, strict=True) if written]
+    try:
+        activity.take_back([(old.updated_at, str(old.status)) for old in ours], now)
+    except Unavailable as error:
+        logger.warning("activity not counted", error=str(error), count=done)
     return done
 
 

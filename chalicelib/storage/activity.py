@@ -1,11 +1,11 @@
-"""Activity: how many messages of all mailings ended in which hour, and which mailings sent something in which day.
+"""Activity: how many messages ended in which hour and still stand so, and which mailings sent something in which day.
 
 One item an hour, to which every batch adds; and one for each day and mailing, written when the mailing ends.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -40,6 +40,18 @@ class ActivityRepository:
         with translated("settings"):
             self._model(_SCOPE, f"{now.astimezone(UTC):{_NAME}}").update(actions=[*actions, expires_at])
 
+    def take_back(self, ended: Iterable[tuple[datetime, str]], now: datetime) -> None:
+        """Take messages that have another status now off the hours in which they came to the one they had."""
+        hours: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for at, status in ended:
+            if status in TERMINAL and now - at < _KEPT:
+                hours[f"{at.astimezone(UTC):{_NAME}}"][status] += 1
+        expires_at = self._model.expires_at.set(to_ms(now + _KEPT) // 1000)
+        with translated("settings"):
+            for name, counts in sorted(hours.items()):
+                actions = [Path([status]).add(-count) for status, count in sorted(counts.items())]
+                self._model(_SCOPE, name).update(actions=[*actions, expires_at])
+
     def note_days(self, mailing_id: str, sent_at: Iterable[datetime], now: datetime) -> None:
         """Note that a mailing sent messages in the days (UTC) of these moments; those of 40 days ago are forgotten."""
         scopes = {f"{moment:{_DAY_SCOPE}}" for moment in sent_at if moment > now - _DAY_KEPT}
@@ -65,7 +77,7 @@ class ActivityRepository:
             rows = list(self._model.query(_SCOPE, self._model.name >= f"{since.astimezone(UTC):{_NAME}}"))
         return {
             datetime.strptime(row.name, _NAME).replace(tzinfo=UTC): Counter(
-                {status: int(count) for status in TERMINAL if (count := getattr(row, status, None))}
+                {status: int(count) for status in TERMINAL if (count := getattr(row, status, None) or 0) > 0}
             )
             for row in rows
         }

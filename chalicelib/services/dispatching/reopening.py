@@ -15,8 +15,10 @@ from ...domain.sending_rules import closing_status, deferral
 from ...domain.statuses import IN_TROUBLE, MessageStatus
 from ...domain.walks import Walk
 from ...queues import Unit, UnitKind
+from ...storage.activity import ActivityRepository
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
+from ..dead_letters import DeadLetters
 from ..requeueing import put_back, requeued
 from .feeder import Feeder
 from .ledger_walks import Walker
@@ -34,10 +36,19 @@ class Reopener:
     """What stands in Mailing.reopening is put back; until it is, the mailing does not end by itself."""
 
     def __init__(
-        self, mailings: MailingRepository, ledger: Ledger, walker: Walker, feeder: Feeder, clock: SystemClock
+        self,
+        mailings: MailingRepository,
+        ledger: Ledger,
+        activity: ActivityRepository,
+        letters: DeadLetters,
+        walker: Walker,
+        feeder: Feeder,
+        clock: SystemClock,
     ) -> None:
         self._mailings = mailings
         self._ledger = ledger
+        self._activity = activity
+        self._letters = letters
         self._walker = walker
         self._feeder = feeder
         self._clock = clock
@@ -67,9 +78,8 @@ class Reopener:
             if closing_status(current, now) is not None:
                 return replace(walk, done=True)
             rows, after = self._ledger.trouble_page(current.mailing_id, walk.cursor, _PAGE)
-            put_back(
-                self._mailings, self._ledger, [(row, requeued(row, now)) for row in rows if row.status in statuses], now
-            )
+            changes = [(row, requeued(row, now)) for row in rows if row.status in statuses]
+            put_back(self._mailings, self._ledger, self._activity, changes, now)
             return replace(walk, cursor=after, done=not after)
 
         about = replace(unit, shard=_TROUBLE, lap=0)
@@ -78,6 +88,7 @@ class Reopener:
             or self._walker.is_done(mailing.mailing_id, _TROUBLE, name)
         ):
             return
+        self._letters.settle(mailing.mailing_id)
         if self._unmark(mailing, statuses):
             self._feeder.restart(state)
             self._walker.send(unit, "")  # for what else there may be
@@ -101,7 +112,7 @@ class Reopener:
         now = self._clock.now()
         rows, after = self._ledger.page(mailing.mailing_id, walk.shard, walk.cursor, _PAGE)
         changes = [(row, new) for row in rows if (new := revived(mailing, row, now))]
-        put_back(self._mailings, self._ledger, changes, now)
+        put_back(self._mailings, self._ledger, self._activity, changes, now)
         return replace(walk, cursor=after, done=not after)
 
     def _unmark(self, mailing: Mailing, statuses: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from ...domain.errors import NotFound, ServiceError, Unavailable
 from ...domain.messages import Message, MessageKey, parse_message_id
 from ...domain.receiving import DROPPED, Heard, hear
 from ...domain.replies import Inbound
-from ...domain.statuses import MessageStatus
+from ...domain.statuses import TERMINAL
 from ...observability import (
     DELIVERY_LAG,
     MESSAGES_DELIVERED,
@@ -66,6 +66,7 @@ class _Batch:
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_doubt: set[str] = field(default_factory=set)
     numbers: dict[MessageKey, tuple[Message, list[_Told]]] = field(default_factory=dict)  # what is said of them
+    over: list[tuple[datetime, str]] = field(default_factory=list)  # statuses that messages had, and since when
     words: Counter[bool] = field(default_factory=Counter)  # how many were delivered, or were not
 
 
@@ -174,6 +175,7 @@ class Receiver:
                 counts[name] += sign * count
         if new.status is not old.status:  # the mailing may have ended, and its final counts say otherwise
             measure_status(new)
+            batch.over.append((old.updated_at, str(old.status)))
             counts.subtract(counters_of(old))
             counts.update(counters_of(new))
             batch.in_doubt.add(new.mailing_id)
@@ -205,12 +207,13 @@ class Receiver:
             except ServiceError as error:
                 logger.warning("receipts not counted", mailing_id=mailing_id, error=str(error))
                 batch.in_doubt.add(mailing_id)
-            ended[MessageStatus.SENT] += max(0, changes[MessageStatus.SENT])
+            ended.update({status: changes[status] for status in TERMINAL if changes[status] > 0})
         totals = CallTotals.of_receipts(batch.words[True], batch.words[False])
         try:
             if totals.counters:
                 self._calls.add(totals)
             self._activity.add(ended, now)
+            self._activity.take_back(batch.over, now)
         except ServiceError as error:
             logger.warning("activity not counted", error=str(error))
         self._have_recounted(batch.in_doubt, now)

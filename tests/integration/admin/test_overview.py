@@ -153,3 +153,25 @@ def test_a_look_costs_the_same_however_much_there_is(campaign: Campaign, on_call
     assert not [name for name in calls if "Scan" in name or "Update" in name or "Put" in name]
     assert sum(count for name, count in calls.items() if name.startswith("dynamodb.")) <= 20
     assert sum(count for name, count in calls.items() if name.startswith("sqs.")) <= 8
+
+
+def test_what_was_sent_later_is_not_failed(campaign: Campaign, on_call: Browser) -> None:
+    """Expects failed messages to leave the figures of the day and the list as soon as they are retried and sent."""
+    other = campaign.give_up(1, lasts=timedelta(hours=9))
+    mailing_id = campaign.give_up(3, lasts=timedelta(hours=9))
+    assert ("Sent today 16 Failed today 4" in now(on_call), dead(campaign)) == (True, 4)
+    campaign.world.run_for(4000)  # in another hour
+    assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {}).status == 200
+    campaign.finish(mailing_id)
+    assert ("Sent today 19 Failed today 1" in now(on_call), dead(campaign)) == (True, 1)
+    hours = campaign.world.services.overviews.last_hours(24)
+    assert sum(counts["failed"] for _, counts in hours) == 1
+    letters = campaign.api.post("/api/dead-letters/redrive", {}).json
+    assert letters["put_back"] == 1
+    campaign.finish(other)
+    assert ("Sent today 20 Failed today 0" in now(on_call), dead(campaign)) == (True, 0)
+
+
+def dead(campaign: Campaign) -> int:
+    """How many messages the list of failed ones has."""
+    return int(campaign.world.services.queues["send-dead"].depths().visible)
