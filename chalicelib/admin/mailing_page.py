@@ -18,7 +18,7 @@ from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
 from ..domain.results import result_of
 from ..domain.sms import sms_parts
-from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.statuses import MessageStatus
 from ..web.exports import MessageExportQuery, messages_csv
 from ..web.paging import PageQuery
 from ..web.request import Text
@@ -32,7 +32,6 @@ from .texts import _, ngettext
 
 pages = Pages()
 _ASKED = 5  # mailings: each costs a read
-MOVED = "mailing-moved"  # the event in the page that has its other parts read again
 
 
 class LedgerQuery(PageQuery):
@@ -47,10 +46,14 @@ class ExportQuery(MessageExportQuery):
     mailing: StrictStr = ""
 
 
-class NowQuery(PageQuery):
-    """The status that the page shows now."""
+class NowQuery(LedgerQuery):
+    """What the page shows: `listed` is "1" if recipients are among it."""
 
-    shown: MailingStatus | None = None
+    listed: Literal["1", ""] = ""
+
+    @property
+    def _scope(self) -> str:
+        return LedgerQuery(status=self.status)._scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +86,33 @@ class Shown:
 def show_mailing(request: PageRequest, query: LedgerQuery, mailing_id: str) -> Page:
     """Show one mailing with a page of its ledger."""
     shown = _look(request, mailing_id)
-    messages: list[Message] = []
-    after = ""
-    if not shown.empty(query.status):
-        status = query.status or None
-        messages, after = request.services.messages.list(mailing_id, status, query.place(), query.limit)
-    values = {"rows": rows_of(messages), "query": query, "next": query.following(after), "first": not query.cursor}
-    sms = sms_parts(shown.state.mailing.text)
-    statuses = named_statuses(shown.progress.counts)
-    return Page("mailings/page.html", {**_values(request, shown), **values, "sms": sms, "statuses": statuses})
+    values = {**_values(request, shown), **_people(request, shown, query), "sms": sms_parts(shown.state.mailing.text)}
+    return Page("mailings/page.html", values)
 
 
 @pages.get("/admin/mailings/{mailing_id}/now")
 def show_now(request: PageRequest, query: NowQuery, mailing_id: str) -> Page:
-    """The part of the page that is looked at every few seconds."""
+    """Everything on the page that moves, as it is at one moment; it is looked at every few seconds."""
     shown = _look(request, mailing_id)
-    moved = query.shown is not None and query.shown is not shown.state.mailing.status
-    headers = {"HX-Trigger": MOVED} if moved else {}
-    return Page("mailings/now.html", _values(request, shown), headers=headers)
+    values = {**_values(request, shown), **_people(request, shown, query), "listed": query.listed}
+    return Page("mailings/moving.html", values)
 
 
-@pages.get("/admin/mailings/{mailing_id}/course")
-def show_course(request: PageRequest, mailing_id: str) -> Page:
-    """The part of the page that is looked at now and then: charts, timeline, cost."""
-    return Page("mailings/results.html", _values(request, _look(request, mailing_id)))
+def _people(request: PageRequest, shown: Shown, query: LedgerQuery) -> Mapping[str, Any]:
+    """A page of the ledger."""
+    messages: list[Message] = []
+    after = ""
+    if not shown.empty(query.status):
+        status = query.status or None
+        mailing_id = shown.state.mailing.mailing_id
+        messages, after = request.services.messages.list(mailing_id, status, query.place(), query.limit)
+    return {
+        "rows": rows_of(messages),
+        "query": query,
+        "next": query.following(after),
+        "first": not query.cursor,
+        "statuses": named_statuses(shown.progress.counts),
+    }
 
 
 @pages.post("/admin/mailings/{mailing_id}/find", shows=show_mailing)
@@ -194,6 +200,5 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "delivery": mailing_results.delivery(told) if told else None,
         "undelivered": mailing_results.undelivered(told) if told else None,
         "events": mailing_results.events(request, state.mailing, tally),
-        "moved": MOVED,
         "shares": charts.shares,
     }

@@ -25,25 +25,22 @@ def show_overview(request: PageRequest) -> Page:
     begun = any(now.mailings.values())
     clients = None if begun else request.services.clients.count(Segment())
     values = {
-        "now": now,
-        "chart": _chart(request) if begun else None,
+        **_moving(request, now),
         "begun": begun,
         "clients": clients,
-        "shares": charts.shares,
     }
     return Page("overview/page.html", values)
 
 
 @pages.get("/admin/overview/now")
 def show_now(request: PageRequest) -> Page:
-    """The part of the page that is looked at every few seconds."""
-    return Page("overview/now.html", {"now": _now(request), "shares": charts.shares})
+    """Everything on the page that moves, as it is at one moment; it is looked at every few seconds."""
+    return Page("overview/now.html", _moving(request, _now(request)))
 
 
-@pages.get("/admin/overview/hours")
-def show_hours(request: PageRequest) -> Page:
-    """The part of the page that is looked at now and then."""
-    return Page("overview/hours.html", {"chart": _chart(request)})
+def _moving(request: PageRequest, now: Overview) -> dict[str, object]:
+    begun = any(now.mailings.values())
+    return {"now": now, "chart": _chart(request) if begun else None, "shares": charts.shares}
 
 
 def _now(request: PageRequest) -> Overview:

@@ -49,9 +49,9 @@ def test_a_running_mailing_moves_by_itself(page: Page, running: str) -> None:
 def test_what_was_opened_stays_open(page: Page, running: str) -> None:
     """Expects the chart's table to survive the next look, which has newer numbers."""
     page.get_by_text("Show as a table").click()
-    page.evaluate("document.querySelector('#hours figure').dataset.old = 'yes'")
-    page.evaluate("htmx.trigger('#hours', 'refresh')")
-    expect(page.locator("#hours figure[data-old]")).to_have_count(0, timeout=PATIENCE)
+    page.evaluate("document.querySelector('#now figure').dataset.old = 'yes'")
+    page.evaluate("htmx.trigger('#now', 'refresh')")
+    expect(page.locator("#now figure[data-old]")).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_role("table", name="The last 24 hours")).to_be_visible()
 
 

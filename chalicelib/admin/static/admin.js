@@ -88,23 +88,35 @@ for (const form of document.querySelectorAll("[data-choice]")) {
 // Parts that follow what happens: where nobody looks only the tab's title, and seldom; at once when somebody does again, and honest when they cannot.
 const live = (event) => event.detail.elt.matches?.("[data-live]");
 const SELDOM = 20_000; // milliseconds
+const PATIENCE = 5000; // milliseconds, after which a page that gets no answer says so
 let asked = 0;
+let waitingSince = null; // for an answer
+const tellAge = (stale) => {
+  document.querySelector("[data-stale]").hidden = !stale;
+  document.body.classList.toggle("out-of-date", stale);
+};
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (!document.hidden || !live(event)) return;
-  if (event.detail.elt.matches("[data-done]") && Date.now() - asked > SELDOM) asked = Date.now();
+  if (!live(event)) return;
+  if (!document.hidden) waitingSince ??= performance.now();
+  else if (event.detail.elt.matches("[data-done]") && Date.now() - asked > SELDOM) asked = Date.now();
   else event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
+  waitingSince = null;
   if (!document.hidden) for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "refresh");
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  const note = document.querySelector("[data-stale]");
-  if (note && live(event)) note.hidden = event.detail.successful;
+  if (!live(event) || !event.detail.successful) return;
+  waitingSince = null;
+  tellAge(false);
 });
+setInterval(() => {
+  if (waitingSince !== null && performance.now() - waitingSince > PATIENCE) tellAge(true);
+}, 500);
 // What was opened stays open. (The focus stays by itself on what has an id.)
 let opened = [];
-document.addEventListener("htmx:beforeSwap", (event) => {
-  opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+document.addEventListener("htmx:beforeSwap", () => {
+  opened = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
 });
 document.addEventListener("htmx:afterSwap", () => {
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");

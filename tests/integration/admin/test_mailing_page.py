@@ -119,24 +119,41 @@ def test_only_what_can_be_done_is_offered(
 
 
 def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call: Browser) -> None:
-    """Expects a part that is read again, tells the rest of the page when the status moves, and then stops."""
+    """Expects everything that moves in one part, with one time, the page of recipients too; at the end it stops."""
     mailing_id = order(campaign, "followed", 40, rate_limit=1)
     campaign.world.run_for(20)
     path = f"/admin/mailings/{mailing_id}"
-    page = on_call.get(path)
-    assert f'hx-get="{path}/now?shown=running"' in page.text
+    page = on_call.get(f"{path}?status=sent&limit=3")
+    asked = re.search(r'hx-get="([^"]*/now[^"]*)"', page.text)
+    assert asked
     assert "Latest message sent" in text_of(page)
-    part = on_call.get(f"{path}/now?shown=running", headers={"HX-Request": "true"})
+    assert page.text.count("Updated ") == 1
+    again = asked[1].replace("&amp;", "&")
+    part = on_call.get(again, headers={"HX-Request": "true"})
     assert "<html" not in part.text
-    assert "hx-trigger" not in part.headers
     assert re.search(r"<strong>1\d</strong>", part.text)
+    assert set(re.findall(r'id="([a-z]+)"[^>]* hx-swap-oob="true"', part.text)) == {"sending", "course", "people"}
+    assert (part.text.count("Updated "), part.text.count('class="phone"')) == (1, 3)
     campaign.finish(mailing_id)
-    part = on_call.get(f"{path}/now?shown=running", headers={"HX-Request": "true"})
-    assert part.headers["hx-trigger"] == "mailing-moved"
+    part = on_call.get(again, headers={"HX-Request": "true"})
     assert f'hx-get="{path}' not in part.text
-    course = on_call.get(f"{path}/course", headers={"HX-Request": "true"})
-    assert "hx-get" not in course.text
-    assert "Finished" in course.text
+    assert "Finished" in part.text
+
+
+def test_recipients_appear_when_the_mailing_starts(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the whole section with its filter in the place of the word that there are none yet."""
+    mailing_id = order(
+        campaign, "soon", 2, start_time=campaign.api.ahead(minutes=5), end_time=campaign.api.ahead(hours=5)
+    )
+    page = on_call.get(f"/admin/mailings/{mailing_id}")
+    assert "No recipients yet." in text_of(page)
+    campaign.finish(mailing_id)
+    asked = re.search(r'hx-get="([^"]*/now[^"]*)"', page.text)
+    assert asked
+    part = on_call.get(asked[1].replace("&amp;", "&"), headers={"HX-Request": "true"}).text
+    assert re.search(r'<section id="recipients"[^>]* hx-swap-oob="true"', part)
+    assert part.count('class="phone"') == 2
+    assert part.count("hx-swap-oob") == 3
 
 
 def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, on_call: Browser) -> None:
@@ -272,6 +289,6 @@ def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign,
 
 def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:
     """Expects 404 for every part of it."""
-    for path in ("", "/now", "/course", "/retry"):
+    for path in ("", "/now", "/retry"):
         assert on_call.get(f"/admin/mailings/{'0' * 26}{path}").status == 404
     assert on_call.post(f"/admin/mailings/{'0' * 26}/find", {"sought": "+79161234567"}).status == 404

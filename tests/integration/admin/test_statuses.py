@@ -145,7 +145,7 @@ def test_every_page_and_every_answer_knows_a_mailing_of_any_status(
 ) -> None:
     """Expects no page to fail, also of a status of which nothing else than its row in the table is known."""
     path = f"/admin/mailings/{mailing.mailing_id}"
-    pages = [path, f"{path}/now", f"{path}/course", f"{path}/export"]
+    pages = [path, f"{path}/now", f"{path}/export"]
     pages += ["/admin", "/admin/overview/now", "/admin/mailings"]
     pages += [f"/admin/mailings?status={mailing.status}", f"/admin/mailings/new?like={mailing.mailing_id}"]
     pages += [f"/admin/trace/{mailing.mailing_id}", "/admin/messages", "/admin/queues", "/admin/settings/close"]
