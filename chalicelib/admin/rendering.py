@@ -44,6 +44,7 @@ def render(template: str, request: PageRequest, values: Mapping[str, Any]) -> st
         "status_name": texts.status_name,
         "worker_name": texts.worker_name,
         "field_name": texts.field_name,
+        "change_name": texts.change_name,
     }
     return environment().get_template(template).render({**common, **values})
 

@@ -172,6 +172,21 @@ def worker_name(name: str) -> str:
     }.get(name, name)
 
 
+def change_name(name: str) -> str:
+    """The label of a field that changed, in the log of actions: the form asks some of them the other way round."""
+    if name.startswith("texts."):
+        return _("Text (%(language)s)", language=name.removeprefix("texts."))
+    return {
+        "status": _("Status"),
+        "keep_values": _("Values are kept"),
+        "unreachable": _("Unreachable"),
+        "clients.filter": _("Conditions"),
+        "clients.recipients": _("File of numbers"),
+        "template": _("Template"),
+        "password": _("Password"),
+    }.get(name) or field_name(name)
+
+
 def field_name(name: str) -> str:
     """The label of a field, for the list of what is wrong."""
     if name.startswith(PREFIX):
