@@ -23,6 +23,7 @@ from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.gateways.base import Answer, LastLook, Outgoing
+from chalicelib.services.contacts import Contacts
 from chalicelib.services.gateway_control import GatewayControlService
 from chalicelib.services.gateways import Gateways, Line
 from chalicelib.services.sending.batch import Job, Received
@@ -62,7 +63,7 @@ class Tables:
         self._reading("control")
         return GatewayControl(rate=self.rate)
 
-    def contacts(self, client_ids: Iterable[str], *, consistent: bool = False) -> dict[str, Contact]:
+    def contacts(self, client_ids: Iterable[str], consistent: bool, *, personal: bool) -> dict[str, Contact]:
         assert consistent
         self._reading("client")
         return {client_id: Contact("+79161234567", "UTC", False) for client_id in client_ids}
@@ -91,7 +92,8 @@ def calling(tables: Tables, gateway: RecordingGateway) -> Caller:
     repository: Any = tables
     control = GatewayControlService(repository, 5, clock, random.Random(1), GatewayPaces())
     gateways = Gateways([Line("", gateway, control)], GatewayRoutes())  # type: ignore[arg-type]
-    return Caller(Settings.from_environment({}), repository, MailingCache(repository, clock), gateways, clock)
+    contacts = Contacts(repository, repository)
+    return Caller(Settings.from_environment({}), contacts, MailingCache(repository, clock), gateways, clock)
 
 
 def job_for(mailing: Mailing, claimed_at: datetime, turn: datetime | None, paces: frozenset[str]) -> Job:
