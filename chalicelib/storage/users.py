@@ -13,7 +13,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
-from ..domain.audit import Act, AuditAction, AuditObject
+from ..domain.audit import Act, AuditAction, AuditObject, Change
 from ..domain.audit_acts import user_act
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
@@ -125,7 +125,8 @@ class UserRepository:
             created_at=token.created_at,
             expires_at=to_ms(token.expires_at) // 1000,
         )
-        act = Act(AuditAction.SIGNED_IN, AuditObject.USER, token.username, token.name)
+        called = (Change("token", None, token.name),) if token.name else ()
+        act = Act(AuditAction.SIGNED_IN, AuditObject.USER, token.username, token.username, called)
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:

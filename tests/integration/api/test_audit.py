@@ -123,6 +123,7 @@ def test_users_and_their_tokens_are_told_without_secrets(api: Api) -> None:
         ("changed", "admin"),
         ("created", "admin"),
     ]
+    assert page.json["rows"][3]["name"] == "maria"
     assert page.json["rows"][4]["changes"] == [
         {"field": "role", "old": "operator", "new": "admin"},
         {"field": "password", "old": None, "new": None},
