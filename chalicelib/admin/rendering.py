@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from .. import __version__
 from ..domain.excerpts import excerpt
@@ -79,6 +80,7 @@ def environment() -> Environment:
     made.filters["pace"] = formats.pace
     made.filters["excerpt"] = excerpt
     made.filters["moment"] = datetime.fromisoformat
+    made.filters["asked"] = lambda query: urlencode(query, doseq=True)
     made.filters["named_cells"] = named_cells
     made.globals["conditions_of"] = in_words
     return made

@@ -22,7 +22,7 @@ from ..observability import logger, name_user
 from ..web import parsing, problems
 from ..web.instrumentation import served
 from ..web.request import EVERYBODY, Text
-from . import forms, languages, page_request, rendering, sessions, texts
+from . import forms, kept_forms, languages, page_request, rendering, sessions, texts
 from .page_request import PageRequest
 from .texts import _
 
@@ -67,10 +67,6 @@ class Route:
     shows: Handler | None
     consumes: str
     max_bytes: int
-
-
-class SignInNeeded(Exception):
-    """The page is for users only, and nobody is signed in."""
 
 
 class Pages:
@@ -159,24 +155,64 @@ def _answer(route: Route, raw: ChaliceRequest, path: dict[str, str]) -> Response
     request = page_request.begin(raw, bootstrap.get_services())
     with languages.speaking(request.language):
         try:
-            request = _identified(route, request)
-            _check_role(route, request)
-            return _response(request, _outcome(route, request, path))
-        except SignInNeeded:
-            return _response(request, _to_sign_in(request))
+            if (known := _identified(route, request)) is None:
+                return _response(*_unknown(route, request, path))
+            _check_role(route, known)
+            return _response(known, _outcome(route, known, path))
         except Exception as error:  # the boundary of a request
             return _response(request, _refusal(route, error))
 
 
-def _identified(route: Route, request: PageRequest) -> PageRequest:
-    """The request with its session, if any. Raises SignInNeeded if the page needs one."""
+def _identified(route: Route, request: PageRequest) -> PageRequest | None:
+    """The request with its session, if any; None if the page needs one."""
     session = sessions.find(request, request.cookies.get(sessions.COOKIE, ""))
     if session is None:
         if route.roles is None:
             return request
-        raise SignInNeeded
+        return None
     name_user(session.principal.username)
     return request.signed_in(session)
+
+
+def _unknown(route: Route, request: PageRequest, path: dict[str, str]) -> tuple[PageRequest, Page | Redirect]:
+    """What a request without a session gets: the form to sign in, with all that was written if it sent a form.
+
+    After signing in the form is shown again and nothing else is done: who signs in need not be who wrote it. A part of
+    a page is not left for it, so that what is being written there stays.
+    """
+    if request.partial and route.consumes == forms.FORM:
+        return request, Page("ended.html", status=401, headers={"HX-Trigger": "session-ended"})
+    if route.method == "GET" or route.shows is None or route.consumes != forms.FORM:
+        return request, _to_sign_in(request)
+    sessions.check_origin(request)
+    form = forms.read(request.body)
+    if not (values := kept_forms.kept(form)):
+        return request, _to_sign_in(request)
+    again = {"kept": [(name, one) for name, given in values.items() for one in given], "next": ""}
+    if kept_forms.NAME not in form.values:
+        return request, Page("login.html", again, status=401)
+    try:
+        session, cookie = sessions.begin(request, form.text(kept_forms.NAME), form.raw(kept_forms.PASSWORD))
+    except ServiceError as error:
+        told_form = replace(form, problem=told(error))
+        status = int(problems.problem_type(error).status)
+        return request, Page("login.html", {**again, "form": told_form}, status=status)
+    request = request.signed_in(session)
+    _check_role(route, request)
+    page = _again(route, request.with_form(form), path, _("You are signed in again. Nothing was saved or sent yet."))
+    return request, replace(page, headers={**page.headers, "Set-Cookie": cookie}) if page else _to_sign_in(request)
+
+
+def _again(route: Route, request: PageRequest, path: dict[str, str], problem: str) -> Page | None:
+    """The page of a form with what was written in it, instead of doing what it was sent for; None if it has none."""
+    form = kept_forms.shown_again(request.form, problem)
+    if route.shows is None or not form.values or request.partial:
+        return None
+    try:
+        page = _called(route.shows, request.with_form(form), path)
+    except ServiceError:
+        return None
+    return replace(page, values={**page.values, "form": form}) if isinstance(page, Page) else None
 
 
 def _check_role(route: Route, request: PageRequest) -> None:
@@ -190,6 +226,18 @@ def _outcome(route: Route, request: PageRequest, path: dict[str, str]) -> Page |
         result = _called(route.handler, request, path)
         return result
     request = _read(route, request)
+    # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
+    if request.session is not None and route.roles is not None:
+        token = request.header(sessions.CSRF_HEADER) or request.form.raw(forms.CSRF_FIELD)
+        try:
+            sessions.check_csrf(request.session, token)
+        except Forbidden:
+            problem = _(
+                "You signed in again after this page was opened. Nothing was saved or sent: check it, and try again."
+            )
+            if page := _again(route, request, path, problem):
+                return replace(page, status=403)
+            raise
     try:
         result = _called(route.handler, request, path)
     except (NotFound, Forbidden):
@@ -230,10 +278,6 @@ def _read(route: Route, request: PageRequest) -> PageRequest:
         request = replace(
             request, file=parsing.read_file(request.body, route.max_bytes, request.header("content-type") or "")
         )
-    # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
-    if request.session is not None and route.roles is not None:
-        token = request.header(sessions.CSRF_HEADER) or request.form.raw(forms.CSRF_FIELD)
-        sessions.check_csrf(request.session, token)
     return request
 
 

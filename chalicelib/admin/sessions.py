@@ -14,6 +14,7 @@ from ..web.request import Request
 
 COOKIE = "session"
 CSRF_HEADER = "x-csrf-token"
+_TOKEN_NAME = "admin UI"  # noqa: S105 - how the token is called in lists
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -34,6 +35,13 @@ def cookies(request: Request) -> dict[str, str]:
     """The request's cookies. (The standard library's parser drops all where one of another service is odd.)"""
     pairs = (part.partition("=") for part in (request.header("cookie") or "").split(";"))
     return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def begin(request: Request, username: str, password: str) -> tuple[Session, str]:
+    """A new session, and its Set-Cookie header. Raises Unauthenticated, or TooManyRequests after many wrong ones."""
+    accounts = request.services.accounts
+    secret = accounts.issue_token(username[:256], password[:1024], request.address, _TOKEN_NAME).secret
+    return Session(accounts.authenticate(secret), secret), cookie(request, COOKIE, secret)
 
 
 def find(request: Request, secret: str) -> Session | None:

@@ -13,7 +13,6 @@ from .texts import _
 
 pages = Pages()
 _OURS = re.compile(r"/admin(/[A-Za-z0-9_/-]{0,200})?")
-_TOKEN_NAME = "admin UI"  # noqa: S105 - how the token is called in lists
 
 
 class SignInQuery(BaseModel):
@@ -32,11 +31,7 @@ def show_sign_in(request: PageRequest, query: SignInQuery) -> Page:
 def sign_in(request: PageRequest, query: SignInQuery) -> Redirect:
     """Begin a session."""
     form = request.form
-    accounts = request.services.accounts
-    issued = accounts.issue_token(
-        form.text("username")[:256], form.raw("password")[:1024], request.address, _TOKEN_NAME
-    )
-    cookie = sessions.cookie(request, sessions.COOKIE, issued.secret)
+    _session, cookie = sessions.begin(request, form.text("username"), form.raw("password"))
     return Redirect(query.next if _OURS.fullmatch(query.next) else "/admin", cookies=(cookie,))
 
 

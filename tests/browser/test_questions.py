@@ -104,7 +104,7 @@ def test_the_question_fits_every_screen(
     cookies = [one for one in session["cookies"] if one["name"] != "language"]
     page = window.open(storage_state={**session, "cookies": cookies}, viewport=viewport, language=language)
     fill_in(page, "The same for everybody, on a phone and on a laptop")
-    page.locator("#mailing .actions button").click()
+    page.locator(".beside > .actions button").click()
     for one in (page.get_by_role("button", name=re.compile(button)), page.locator("#back")):
         expect(one).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]

@@ -105,6 +105,11 @@ document.addEventListener("visibilitychange", () => {
   waitingSince = null;
   if (!document.hidden) for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "refresh");
 });
+// A session that has ended is told on the page, which is not left: something may be written on it.
+document.addEventListener("session-ended", () => {
+  waitingSince = null;
+  for (const note of document.querySelectorAll("[data-ended]")) note.hidden = false;
+});
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!live(event) || !event.detail.successful) return;
   waitingSince = null;

@@ -97,10 +97,11 @@ def test_a_page_sends_strangers_to_sign_in(route: Route, stranger: Browser) -> N
         assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/admin/login")
 
 
-def test_a_part_of_a_page_sends_the_whole_browser_to_sign_in(stranger: Browser) -> None:
-    """Expects htmx to be told to leave the page, instead of showing the form in a part of it."""
+def test_a_part_of_a_page_says_that_the_session_has_ended(stranger: Browser) -> None:
+    """Expects the page to be told, and not to be left: somebody may be writing on it."""
     answer = stranger.get("/admin", headers={"HX-Request": "true"}, follow=False)
-    assert (answer.status, answer.headers["hx-redirect"]) == (200, "/admin/login")
+    assert (answer.status, answer.headers["hx-trigger"]) == (401, "session-ended")
+    assert "hx-redirect" not in answer.headers
 
 
 @pytest.mark.parametrize("route", [one for one in CHANGES if one.roles is not None], ids=_name)
