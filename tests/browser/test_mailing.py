@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.campaigns import add_clients, finish, order, refusing
+from tests.browser.conftest import Window
 from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, wait_until
 
@@ -84,9 +85,8 @@ def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiC
     page.goto(f"/admin/mailings/{mailing_id}")
     page.get_by_text("Show as a table").click()
     page.get_by_role("link", name="Pause").focus()
-    for part in ("course", "now"):
-        with page.expect_response(lambda answer, part=part: f"/{part}" in answer.url):
-            page.evaluate(f"htmx.trigger('#{part}', 'refresh')")
+    with page.expect_response(lambda answer: "/now" in answer.url):
+        page.evaluate("htmx.trigger('#now', 'refresh')")
     expect(page.locator("#course-numbers")).to_have_attribute("open", "")
     expect(page.get_by_role("link", name="Pause")).to_be_focused()
     api.call("POST", f"/api/mailing/{mailing_id}/cancel")
@@ -147,3 +147,20 @@ def test_what_failed_is_sent_again_after_a_question(page: Page, api: ApiCaller, 
     expect(page.locator("#now .status").first).to_have_text("finished", timeout=_UNTIL_SENT)
     expect(page.locator("#timeline + ol")).to_contain_text("Reopened to retry failed messages")
     assert (tile(page, "sent"), tile(page, "failed")) == ("5", "0")
+
+
+def test_a_page_that_gets_no_answer_says_so_and_goes_on(page: Page, api: ApiCaller, window: Window) -> None:
+    """Expects the word after five seconds, everything that moves in grey, and both gone with the next answer."""
+    add_clients(api, "unanswered", 5)
+    mailing_id = order(api, "unanswered", rate_limit=1)
+    api.call("POST", f"/api/mailing/{mailing_id}/pause")
+    page.goto(f"/admin/mailings/{mailing_id}")
+    note = page.get_by_text("These figures are out of date")
+    page.route("**/now?*", lambda route: route.fulfill(status=403, body="no"))
+    expect(note).to_be_visible(timeout=20_000)
+    expect(page.locator("body")).to_have_class("out-of-date")
+    page.unroute("**/now?*")
+    expect(note).to_be_hidden(timeout=20_000)
+    expect(page.locator("body")).not_to_have_class("out-of-date")
+    window.complaints.clear()
+    api.call("POST", f"/api/mailing/{mailing_id}/cancel")

@@ -86,7 +86,8 @@ for (const form of document.querySelectorAll("[data-choice]")) {
 }
 
 // Parts that follow what happens: where nobody looks only the tab's title, and seldom; at once when somebody does again, and honest when they cannot.
-const live = (event) => event.detail.elt.matches?.("[data-live]");
+// An event after the answer names what stands there now, its request who asked.
+const live = ({ detail }) => (detail.requestConfig?.elt ?? detail.elt).matches?.("[data-live]");
 const SELDOM = 20_000; // milliseconds
 const PATIENCE = 5000; // milliseconds, after which a page that gets no answer says so
 let asked = 0;
