@@ -14,7 +14,12 @@ def test_the_clients_of_a_form_are_saved_and_chosen_again(browser: Browser, api:
     answer = browser.post("/admin/segments/save", values)
     assert "Saved as Old &lt;friends&gt;." in answer.text
     (made,) = api.get("/api/segments/").json["rows"]
-    expected = {"tag": ["vip", "gold"], "operator": "916", "filter": {"attribute": "age", "greater": 50}}
+    expected = {
+        "tag": ["vip", "gold"],
+        "operator": "916",
+        "filter": {"attribute": "age", "greater": 50},
+        "recipients": None,
+    }
     assert (made["name"], made["clients"]) == ("Old <friends>", expected)
 
     assert f'<option value="{made["id"]}">Old &lt;friends&gt;</option>' in browser.get("/admin/mailings/new").text

@@ -33,7 +33,7 @@ def test_the_request_of_the_first_version_orders_a_mailing(api: Api) -> None:
     assert reply.status == 201
     wanted = {
         "text": "Hello",
-        "clients": {"tag": "vip", "operator": "916", "filter": None},
+        "clients": {"tag": "vip", "operator": "916", "filter": None, "recipients": None},
         "start_time": "2026-03-02T09:00:00.000Z",
         "end_time": "2026-03-02T10:00:00.000Z",
         "local_window": None,
@@ -61,7 +61,7 @@ def test_every_field_is_answered_as_it_was_given(api: Api) -> None:
     }
     mailing = _ordered(api, **fields)
     expected = fields | {
-        "clients": {"tag": ["vip", "new"], "operator": ["916", "903"], "filter": None},
+        "clients": {"tag": ["vip", "new"], "operator": ["916", "903"], "filter": None, "recipients": None},
         "start_time": "2026-03-02T12:00:00.000Z",
         "end_time": "2026-03-02T13:00:00.500Z",
     }
@@ -77,7 +77,12 @@ def test_a_mailing_for_later_is_left_to_the_tick(api: Api) -> None:
 @pytest.mark.parametrize("clients", [{}, {"tag": None, "operator": None}])
 def test_a_segment_without_values_is_everybody(api: Api, clients: dict) -> None:
     """Expects it to be answered as null for both."""
-    assert _ordered(api, clients=clients)["clients"] == {"tag": None, "operator": None, "filter": None}
+    assert _ordered(api, clients=clients)["clients"] == {
+        "tag": None,
+        "operator": None,
+        "filter": None,
+        "recipients": None,
+    }
 
 
 def test_put_sets_every_field(api: Api) -> None:

@@ -11,7 +11,7 @@ from chalicelib.services import saved_segments as service
 from tests.factories import MailingBodyFactory
 from tests.support.api import Api
 
-CLIENTS = {"tag": ["vip", "gold"], "operator": "916", "filter": {"attribute": "age", "greater": 50}}
+CLIENTS = {"tag": ["vip", "gold"], "operator": "916", "filter": {"attribute": "age", "greater": 50}, "recipients": None}
 
 
 def saved(api: Api, name: str = "Old friends", **clients: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_they_are_listed_by_name_changed_and_deleted(api: Api) -> None:
     answer = api.get("/api/segments/").json
     assert ([one["id"] for one in answer["rows"]], answer["total"]) == ([first["id"], second["id"]], 2)
     changed = api.put(f"/api/segments/{first['id']}/", {"clients": {"operator": "903"}}).json
-    assert changed["clients"] == {"tag": None, "operator": "903", "filter": None}
+    assert changed["clients"] == {"tag": None, "operator": "903", "filter": None, "recipients": None}
     assert api.get(f"/api/segments/{first['id']}/").json == changed
     assert api.delete(f"/api/segments/{first['id']}/").status == 204
     for method in ("get", "delete"):
