@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from ..domain.client_files import RowError
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.deliveries import word_of
+from ..domain.errors import NotFound
 from ..domain.import_columns import REJECTED_COLUMNS
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
@@ -51,6 +53,7 @@ _MESSAGE_COLUMNS = (
     "delivery_reason_code",
     "parts",
     "price",
+    "mailing",
 )
 _AUDIT_COLUMNS = ("at", "user", "action", "object", "object_id", "name", "changes", "count")
 
@@ -104,7 +107,10 @@ def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text
     """A page of messages, which leads to the next one at this path."""
     found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
     now = request.services.clock.now()
-    cells = (_message_cells(message, now) for message in found.rows)
+    title = ""
+    with suppress(NotFound):  # then there are no messages
+        title = guarded(request.services.mailings.get(query.mailing).title)
+    cells = ([*_message_cells(message, now), title] for message in found.rows)
     _note(request, query, AuditObject.MAILING, lambda: found.total, query.mailing)
     return _page(request, query, path, "messages", _MESSAGE_COLUMNS, cells, found.cursor)
 

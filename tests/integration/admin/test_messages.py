@@ -61,7 +61,8 @@ def test_messages_are_narrowed_and_paged(on_call: Browser, given_up: dict[str, s
     while path:
         page = on_call.get(path)
         seen += re.findall(r'href="/admin/messages/([^"?]+)"', page.text)
-        assert "Only the mailing" in text_of(page)
+        assert "Only the mailing The first <i>mailing</i> " in text_of(page)
+        assert given_up["mailing"] not in text_of(page)
         following = re.search(r'rel="next" href="([^"]+)"', page.text)
         path = f"{following[1]}&limit=1".replace("&amp;", "&") if following else ""
     assert len(seen) == len(set(seen)) == 2

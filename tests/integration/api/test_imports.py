@@ -470,12 +470,13 @@ def test_a_mailings_messages_are_exported(campaign: Campaign) -> None:
     """Expects every message once with what became of it, or those of one status."""
     refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
     campaign.world.gateway.script = in_turn([refused, accepted, accepted])
-    mailing_id = campaign.send(30)
+    mailing_id = campaign.send(30, text="=1+1")
     counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]
     rows = _exported(campaign.api, "/api/messages/export", mailing=mailing_id, limit=7)
     assert len({row["id"] for row in rows}) == len(rows) == 30
     failed = [row for row in rows if row["status"] == "failed"]
     assert len(failed) == counts["failed"] == 10
+    assert {row["mailing"] for row in rows} == {"'=1+1"}
     assert {(row["reason"], row["attempts"], row["sent_at"]) for row in failed} == {("HTTP 400", "1", "")}
     only = _exported(campaign.api, "/api/messages/export", mailing=mailing_id, status="failed", limit=2)
     assert sorted(row["id"] for row in only) == sorted(row["id"] for row in failed)
