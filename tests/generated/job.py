@@ -19,7 +19,7 @@ from generated_client.api.clients import (
 )
 from generated_client.api.mailing import change_mailing, create_mailing
 from generated_client.client import AuthenticatedClient, Client
-from generated_client.models import ClientBody, Credentials, MailingBody, MailingPatch, Mode, Problem, SegmentBody
+from generated_client.models import ClientBody, Credentials, MailingPatch, Mode, NewMailingBody, Problem, SegmentBody
 from generated_client.types import File
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def main(url: str, password: str) -> None:
         imported = answer(read_import.sync(imported.id, client=api))
     rejected = answer(list_rejected_rows.sync(imported.id, client=api))
     start = datetime.now(UTC) + timedelta(days=1)
-    order = MailingBody(
+    order = NewMailingBody(
         text="Hello", clients=SegmentBody(tag="python"), start_time=start, end_time=start + timedelta(hours=1)
     )
     mailing = answer(create_mailing.sync(client=api, body=order, idempotency_key="python"))
