@@ -131,6 +131,7 @@ def _a_mailing_with_trouble(world: World) -> None:
     world.gateway.script = lambda gateway_id, nth: failed if gateway_id == bad or nth == 1 else accepted
     world.run_until_finished(mailing, limit=1800)
     world.gateway.script = lambda gateway_id, nth: accepted
+    world.services.queues["send-dead"].send(["a letter of somebody else, which stays"])
     world.services.mailings.retry_failed(mailing.mailing_id)
     _lose_one_answer(world)
     with mock.patch.object(older_attempts, "UNIT", 1):
