@@ -101,7 +101,7 @@ def test_patch_changes_what_it_names(api: Api) -> None:
     api.pass_time(minutes=1)
     reply = api.patch(f"/api/mailing/{mailing['id']}", {"text": "Changed", "local_window": None})
     assert reply.status == 200
-    different = {"text": "Changed", "local_window": None, "updated_at": "2026-03-02T09:01:00.000Z"}
+    different = {"name": "Changed", "text": "Changed", "local_window": None, "updated_at": "2026-03-02T09:01:00.000Z"}
     assert reply.json == mailing | different
 
 
