@@ -188,7 +188,7 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "asked": _asked(request, state.mailing),
         "progress": shown.progress,
         "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else tally.maybe_twice,
-        "result": result_of(state, tally, request.now),
+        "result": result_of(state, tally, request.now, told),
         "cost": cost_of(state, tally),
         "prices_of": formats.day(PRICES.as_of),
         "region": PRICES.region,

@@ -66,7 +66,7 @@ def list_mailings(request: PageRequest, query: ListQuery) -> Page:
     mailings, after = service.list(query.status, query.place(), query.limit)
     values = {
         "listed": [
-            (state, told, result_of(state, Tally(), request.now))
+            (state, told, result_of(state, Tally(), request.now, told))
             for state, told in (
                 request.services.statistics.with_deliveries(one) or (service.with_counts(one), None) for one in mailings
             )

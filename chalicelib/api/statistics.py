@@ -119,7 +119,7 @@ class PartsView(View):
 
 class ResultView(View):
     """The result in one look. `got`, `missed`, `unknown` (whether they got it) and `open` (they still may) are people,
-    and add up to `total`.
+    and add up to `total`. Who was sent it got it, unless a receipt says that it did not reach their phone.
 
     `standing` is `ahead` before the mailing has begun, then `running` or `paused`; once it is over, `reached` if nobody
     is left whom it could reach, `partly` if some did not get it, `nobody` if nobody did, and `stopped` if it was
@@ -214,7 +214,7 @@ class MailingStatisticsView(View):
             by_hour=[HourView(hour=hour, sent=sent) for hour, sent in sorted(tally.by_hour.items())],
             first_sent_at=tally.first_sent_at,
             last_sent_at=tally.last_sent_at,
-            result=ResultView.of(result_of(state, tally, now)),
+            result=ResultView.of(result_of(state, tally, now, told)),
             rate=round(progress.rate, 3) if progress.rate is not None else None,
             seconds_left=round(progress.left.total_seconds()) if progress.left is not None else None,
             maybe_twice=0 if ids_recognised else tally.maybe_twice,

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .counters import Tally
+from .deliveries import Deliveries, Word
 from .mailings import MailingState
 from .reasons import Cause, Reason
 from .statuses import Action, MailingStatus
@@ -54,15 +55,21 @@ class Result:
     help: Help | None
 
 
-def result_of(state: MailingState, tally: Tally, now: datetime) -> Result:
-    """The result of a mailing, from its counters; without a tally the causes are not known."""
+def result_of(state: MailingState, tally: Tally, now: datetime, told: Deliveries | None = None) -> Result:
+    """The result of a mailing, from its counters; without a tally the causes are not known.
+
+    Who was sent it got it, unless receipts have `told` that it did not reach their phone.
+    """
     counts = state.statistics.counts()
-    missed = sum(counts[name] for name in _MISSED)
+    undelivered = min(told.words[Word.UNDELIVERED], counts["sent"]) if told else 0
+    missed = sum(counts[name] for name in _MISSED) + undelivered
     cause, caused = _cause(tally)
+    if undelivered > caused:
+        cause, caused = Cause(Reason.NOT_DELIVERED), undelivered
     return Result(
-        standing=_standing(state, counts),
+        standing=_standing(state, counts, undelivered),
         total=counts["total"],
-        got=counts["sent"],
+        got=counts["sent"] - undelivered,
         missed=missed,
         unknown=counts["unknown"],
         open=counts["queued"] + counts["waiting"],
@@ -72,7 +79,7 @@ def result_of(state: MailingState, tally: Tally, now: datetime) -> Result:
     )
 
 
-def _standing(state: MailingState, counts: dict[str, int]) -> Standing:
+def _standing(state: MailingState, counts: dict[str, int], undelivered: int) -> Standing:
     mailing = state.mailing
     if mailing.status in (MailingStatus.CANCELLED, MailingStatus.EXPIRED):
         return Standing.STOPPED
@@ -80,10 +87,11 @@ def _standing(state: MailingState, counts: dict[str, int]) -> Standing:
         return Standing.AHEAD
     if not mailing.status.ended:
         return Standing.PAUSED if mailing.status is MailingStatus.PAUSED else Standing.RUNNING
-    if counts["total"] and not counts["sent"]:
+    got = counts["sent"] - undelivered
+    if counts["total"] and not got:
         return Standing.NOBODY
     # Who is skipped did not want it, or could not get it: nothing is left to be done for them.
-    left = counts["total"] - counts["sent"] - counts["skipped"]
+    left = counts["total"] - got - counts["skipped"]
     return Standing.PARTLY if left else Standing.REACHED
 
 

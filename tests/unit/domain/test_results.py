@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.counters import Tally
+from chalicelib.domain.deliveries import Deliveries, Word
 from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.results import Result, result_of
@@ -17,14 +18,14 @@ from tests.factories import START, MailingFactory
 LATER = START + timedelta(hours=2)
 
 
-def result(counters: dict[str, int], total: int = 10, **fields: object) -> Result:
+def result(counters: dict[str, int], total: int = 10, told: Deliveries | None = None, **fields: object) -> Result:
     """The result of a mailing that may send until an hour from START."""
     given = {"status": MailingStatus.FINISHED, "launched_at": START, "end_at": START + timedelta(hours=1)}
     given["final"] = tuple((name, count) for name, count in counters.items() if "|" not in name)
     mailing = MailingFactory(**{**given, **fields})
     tally = Tally(Counter(counters))
     at = LATER if fields.get("end_at") is None else START
-    return result_of(MailingState(mailing, statistics=Statistics(total, tally.by_status, True)), tally, at)
+    return result_of(MailingState(mailing, statistics=Statistics(total, tally.by_status, True)), tally, at, told)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,24 @@ def test_one_that_has_not_begun_has_no_result() -> None:
     """Expects it to be ahead, whatever its status."""
     assert result({}, 0, status=MailingStatus.SCHEDULED, launched_at=None).standing == "ahead"
     assert result({}, 0, status=MailingStatus.EXPIRED, launched_at=None).standing == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("undelivered", "counters", "standing", "cause"),
+    [
+        (0, {"sent": 10}, "reached", None),
+        (3, {"sent": 10}, "partly", (Reason.NOT_DELIVERED, 3)),
+        (10, {"sent": 10}, "nobody", (Reason.NOT_DELIVERED, 10)),
+        (1, {"sent": 8, "failed": 2, "reason|failed|http:500": 2}, "partly", (Reason.HTTP, 2)),
+    ],
+)
+def test_who_was_sent_it_and_did_not_get_it_missed_it(
+    undelivered: int, counters: dict[str, int], standing: str, cause: tuple[Reason, int] | None
+) -> None:
+    """Expects what receipts have told to count, and to be the cause if it is that of most."""
+    words = {Word.DELIVERED: counters["sent"] - undelivered, Word.UNDELIVERED: undelivered}
+    told = Deliveries(counters["sent"], {**dict.fromkeys(Word, 0), **words}, {}, {}, 0, {})
+    found = result(counters, told=told)
+    assert (found.standing, found.got) == (standing, counters["sent"] - undelivered)
+    assert (found.cause and (found.cause.reason, found.caused)) == cause
+    assert found.got + found.missed + found.unknown + found.open == found.total
