@@ -157,8 +157,9 @@ def _answer(route: Route, raw: ChaliceRequest, path: dict[str, str]) -> Response
         try:
             if (known := _identified(route, request)) is None:
                 return _response(*_unknown(route, request, path))
-            _check_role(route, known)
-            return _response(known, _outcome(route, known, path))
+            request = known  # a refusal is shown to them, too
+            _check_role(route, request)
+            return _response(request, _outcome(route, request, path))
         except Exception as error:  # the boundary of a request
             return _response(request, _refusal(route, error))
 

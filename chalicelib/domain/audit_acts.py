@@ -161,7 +161,9 @@ def gateway_act(gateway: str, change: GatewayChange) -> Act:
         changes = [Change(str(change.setting), old, new)]
         return Act(AuditAction.CHANGED, AuditObject.GATEWAY, gateway, gateway, tuple(changes))
     changes = [Change("reason", None, change.reason)] if change.reason else []
-    return Act(_CIRCUIT[str(change.new)], AuditObject.GATEWAY, gateway, gateway, tuple(changes))
+    return Act(
+        _CIRCUIT.get(str(change.new), AuditAction.CHANGED), AuditObject.GATEWAY, gateway, gateway, tuple(changes)
+    )
 
 
 def template_act(old: TextTemplate | None, new: TextTemplate | None) -> Act:

@@ -338,14 +338,14 @@ def test_a_change_does_not_undo_that_of_another(planner: Browser, api: Api) -> N
     assert api.get(f"/api/mailing/{mailing_id}").json["text"] == "Theirs"
 
 
-def test_of_a_running_mailing_only_name_end_and_rate_are_changed(campaign: Campaign, on_call: Browser) -> None:
-    """Expects three fields, whatever is sent to others; of a paused one another, and of a cancelled one none."""
+def test_of_a_running_mailing_only_name_end_rate_and_budget_are_changed(campaign: Campaign, on_call: Browser) -> None:
+    """Expects four fields, whatever is sent to others; of a paused one another, and of a cancelled one none."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1)
     campaign.world.run_for(5)
     path = f"/admin/mailings/{mailing_id}/edit"
     names = re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text)
-    assert names == ["name", "end_time", "rate_limit"]
+    assert names == ["name", "end_time", "rate_limit", "budget"]
     sent = {"rate_limit": "2", "end_time": "2026-03-02T19:00", "text": "Smuggled", "zone": "UTC"}
     assert on_call.post(path, sent | {"revision": revision(on_call, mailing_id)}, follow=False).status == 303
     changed = campaign.api.get(f"/api/mailing/{mailing_id}").json
@@ -353,13 +353,13 @@ def test_of_a_running_mailing_only_name_end_and_rate_are_changed(campaign: Campa
     assert changed["text"] != "Smuggled"
     campaign.api.post(f"/api/mailing/{mailing_id}/pause")
     names = re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text)
-    assert names == ["name", "end_time", "rate_limit", "on_unknown"]
+    assert names == ["name", "end_time", "rate_limit", "budget", "on_unknown"]
     campaign.api.post(f"/api/mailing/{mailing_id}/cancel")
     assert on_call.get(path, follow=False).headers["location"] == f"/admin/mailings/{mailing_id}"
 
 
 def test_the_end_of_a_finished_mailing_is_moved_and_the_rest_tried_again(campaign: Campaign, on_call: Browser) -> None:
-    """Expects one field, and then the way to send to those for whom there was no time."""
+    """Expects end and budget, and then the way to send to those for whom there was no time."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1, end_time=campaign.api.ahead(seconds=20))
     campaign.world.run_for(30)
@@ -370,7 +370,7 @@ def test_the_end_of_a_finished_mailing_is_moved_and_the_rest_tried_again(campaig
     assert "This mailing has finished. Set a later end to retry messages that failed or expired." in text_of(
         on_call.get(path)
     )
-    assert re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text) == ["end_time"]
+    assert re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text) == ["end_time", "budget"]
     sent = {"end_time": "2026-03-02T19:00", "zone": "UTC", "revision": revision(on_call, mailing_id)}
     assert on_call.post(path, sent, follow=False).status == 303
     assert 'id="retry"' in on_call.get(f"/admin/mailings/{mailing_id}").text

@@ -46,12 +46,12 @@ def test_a_request_is_authenticated_by_one_consistent_read(api: Api) -> None:
 
 
 def test_a_page_of_the_admin_ui_is_authenticated_by_the_same_read(api: Api) -> None:
-    """Expects one read for the session of a page that asks for nothing else."""
+    """Expects one read for the session of a page; two more tell whether anything is being sent, as on every page."""
     browser = Browser(api)
     browser.sign_in()
     api.aws.calls.clear()
     assert browser.get("/admin/clients/import").status == 200
-    assert api.aws.calls == [READ]
+    assert api.aws.calls == [READ, "dynamodb.BatchGetItem", "dynamodb.Query"]
 
 
 def test_an_unknown_user_takes_the_same_calls_as_a_known_one(api: Api) -> None:

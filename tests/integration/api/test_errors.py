@@ -17,7 +17,7 @@ def expect_problem(reply: Reply, status: int) -> None:
     assert "Traceback" not in reply.text
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/api/nothing/", "/api/clients/x/y/z", "/api/%00", "/admin/../etc"])
+@pytest.mark.parametrize("path", ["/nothing", "/api/nothing/", "/api/clients/x/y/z", "/api/%00", "/api/../etc"])
 def test_an_unknown_route_is_a_404(api: Api, path: str) -> None:
     """As a problem document, with and without a slash."""
     expect_problem(api.get(path), 404)
