@@ -98,9 +98,12 @@ class LookQuery(BaseModel):
 
 
 class ImportPageQuery(BaseModel):
-    """Whether the file is of clients, or of numbers for one mailing only; the import of a file that came in part."""
+    """Whether the file is of clients, or of numbers for one mailing only; the import of a file that came in part.
 
-    model_config = ConfigDict(extra="forbid")
+    The page is also shown when a part of a file is refused, whose query says more.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     for_mailing: ForMailing = ""
     part_of: StrictStr = Field(default="", max_length=26)

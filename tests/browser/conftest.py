@@ -5,6 +5,7 @@ The tests share the service: each makes what it looks at, under tags and names o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.local_run import ApiCaller, LocalRun, local_runs
 
 PHONE = {"width": 360, "height": 740}
 _LEFT = ("htmx:afterRequest", "htmx:sendAbort")  # who leaves a page ends its requests, of which htmx tells each twice
+_REFUSED = re.compile(r"status of 4|Status Error Code 4")  # a refusal, as the browser and htmx tell it
 LAPTOP = {"width": 1280, "height": 800}
 _PATIENCE = 10_000  # milliseconds that a page may take for what a test waits for
 
@@ -84,7 +86,7 @@ class Window:
             "console",
             lambda line: (
                 self.complaints.append(f"{page.url}: {line.text}")
-                if line.type == "error" and "status of 4" not in line.text and line.text not in _LEFT
+                if line.type == "error" and not _REFUSED.search(line.text) and line.text not in _LEFT
                 else None
             ),
         )

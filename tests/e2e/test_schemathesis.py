@@ -27,5 +27,5 @@ def test_the_service_answers_as_its_description_says(api: ApiCaller, run: LocalR
         *("--seed", "1", "--max-examples", "10", "--exclude-checks", NOT_IN_A_SCHEMA),
         *("--exclude-operation-id", SIGNS_OUT, "--phases", "examples,coverage,fuzzing", "--no-color"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=run.data_dir)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False, cwd=run.data_dir)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
