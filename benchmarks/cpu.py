@@ -22,6 +22,7 @@ from benchmarks.stubbed_aws import StubbedAws
 from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
+from chalicelib.domain.attributes import Attributes
 from chalicelib.domain.mailings import Segment
 from chalicelib.observability import logger
 from chalicelib.queues import Unit
@@ -34,6 +35,7 @@ from tests.support.client_index import ClientIndex
 
 MESSAGES = 10_000
 RUNS = 5
+PLAIN, PERSONAL = "Hello", "Hello {{first_name}}, {{points}} points in {{city}}"
 BATCH = 10  # hints
 
 
@@ -45,8 +47,10 @@ class Cpu:
     delivery: float
 
 
-def measure(count: int, gateway_url: str, profile: cProfile.Profile | None = None, profiled: str = "") -> Cpu:
-    """Dispatch a mailing to so many clients, then deliver it."""
+def measure(
+    count: int, gateway_url: str, profile: cProfile.Profile | None = None, profiled: str = "", text: str = PLAIN
+) -> Cpu:
+    """Dispatch a mailing to so many clients, who have the values of either text, then deliver it."""
     aws = StubbedAws()
     settings = Settings(gateway_url=gateway_url, gateway_token="bench", queue_high_water=2 * count)  # noqa: S106
     with aws.installed():
@@ -54,7 +58,7 @@ def measure(count: int, gateway_url: str, profile: cProfile.Profile | None = Non
         provision(settings, clients["dynamodb"], clients["sqs"])
         tables = bind(settings, clients["dynamodb"])
         services = build(settings, tables=tables, client_ids=CLIENT_IDS, **clients)
-        _fill(aws, tables, services, count)
+        _fill(aws, tables, services, count, text)
         spent: dict[str, float] = {}
         for name, work in (("dispatch", _dispatch), ("delivery", _deliver)):
             began = time.process_time() - aws.answering
@@ -67,13 +71,14 @@ def measure(count: int, gateway_url: str, profile: cProfile.Profile | None = Non
     return Cpu(**spent)
 
 
-def _fill(aws: StubbedAws, tables: Tables, services: Services, count: int) -> None:
+def _fill(aws: StubbedAws, tables: Tables, services: Services, count: int, text: str) -> None:
     """The directory, and a mailing to all of it."""
     now = services.clock.now()
-    everybody = list(mailing.new_clients(count, now))
+    values: dict[str, str | float | bool] = {"first_name": "Anna", "points": 12, "city": "Riga"}
+    everybody = list(mailing.new_clients(count, now, attributes=Attributes.of(values)))
     services.clients._clients.upsert(everybody[:1])  # the counters say that there is somebody
     ClientIndex(aws, tables, everybody)
-    services.mailings.create(MailingFields("Hello", Segment((mailing.TAG,)), now, now + timedelta(hours=1)), "bench")
+    services.mailings.create(MailingFields(text, Segment((mailing.TAG,)), now, now + timedelta(hours=1)), "bench")
 
 
 def _taken(services: Services, name: str) -> list[str]:
@@ -123,17 +128,27 @@ def main(arguments: list[str]) -> None:
             measure(MESSAGES, target.url, profile, arguments[1])
             pstats.Stats(profile).sort_stats("cumulative").print_stats(100)
             return
-        runs = []
+        runs: list[Cpu] = []
+        more: list[float] = []
         for number in range(RUNS):
-            runs.append(measure(int(arguments[0]) if arguments else MESSAGES, target.url))
+            # One text right after the other, so that both find the same machine.
+            plain, personal = (
+                measure(int(arguments[0]) if arguments else MESSAGES, target.url, text=text)
+                for text in (PLAIN, PERSONAL)
+            )
+            runs.append(plain)
+            more.append(100 * (personal.delivery / plain.delivery - 1))
             sys.stdout.write(
-                f"run {number + 1}: dispatch {runs[-1].dispatch:.3f}, delivery {runs[-1].delivery:.3f} ms\n"
+                f"run {number + 1}: dispatch {plain.dispatch:.3f}, delivery {plain.delivery:.3f} ms, "
+                f"with three values {personal.delivery:.3f} ms\n"
             )
             sys.stdout.flush()
         for name in ("dispatch", "delivery"):
             values = [getattr(one, name) for one in runs]
             median = statistics.median(values)
             sys.stdout.write(f"{name}: {median:.3f} ms of CPU a message ({min(values):.3f} to {max(values):.3f})\n")
+        told = f"{statistics.median(more):+.1f} % ({min(more):+.1f} to {max(more):+.1f})"
+        sys.stdout.write(f"delivery of a text with three values of the client: {told}\n")
 
 
 if __name__ == "__main__":

@@ -94,11 +94,11 @@ def run(count: int, operators: int = 1) -> Measured:
         return measured
 
 
-def new_clients(count: int, now: datetime, operators: int = 1) -> Iterator[Client]:
-    """So many clients with the tag, by turns of so many operators."""
+def new_clients(count: int, now: datetime, operators: int = 1, **fields: Any) -> Iterator[Client]:
+    """So many clients with the tag, by turns of so many operators, and with other fields that are alike for all."""
     for number in range(count):
         phone = f"+79{number % operators:02d}{number:07d}"
-        yield new_client_with_id(ClientFields(phone, tags=(TAG,)), now)
+        yield new_client_with_id(ClientFields(phone, tags=(TAG,), **fields), now)
 
 
 def _functions() -> dict[str, Function]:
