@@ -323,7 +323,7 @@ def build(
             rng,
             gateways,
             retain,
-            lambda: prices(),
+            prices,
         ),
         messages=messages,
         replies=cache(replies),

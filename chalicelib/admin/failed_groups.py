@@ -17,7 +17,7 @@ from ..services.dead_letters import DeadLetter
 from ..services.mailings import MailingService
 
 _NAMED = 50  # mailings whose names are looked for
-NONE = "-"  # in the place of a mailing's id and of a reason, if there is none
+NONE = "-"  # stands for a missing mailing id or reason
 
 
 class LetterQuery(BaseModel):
@@ -43,7 +43,7 @@ class LetterQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The failed messages of a mailing that failed for one reason. `mailing` is None if it is gone, or nobody's."""
+    """The failed messages of a mailing that failed for one reason. `mailing` is None if it is not there."""
 
     query: LetterQuery
     mailing: Mailing | None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..domain.budgets import written
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown, Segment
@@ -80,7 +81,7 @@ def shown(
         "gateway": mailing.gateway if mailing else "",
         "template": linked(mailing.template) if mailing and mailing.template else "",
         "missing": str(mailing.missing if mailing else Missing.SKIP),
-        "budget": "" if mailing is None or mailing.budget is None else f"{mailing.budget:f}",
+        "budget": written(mailing.budget if mailing else None) or "",
         "forget_values": "" if mailing is None or mailing.keep_values else "on",
         **shown_texts(mailing.texts if mailing else ()),
     }
@@ -137,10 +138,10 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
         if before and allowed is not None and name not in allowed:
             value = getattr(before, name) or None
         values[name] = value
-    budget = form.text("budget").replace(",", ".")
+    budget = form.text("budget").replace(",", ".") or None
     if before and allowed is not None and "budget" not in allowed:
-        budget = "" if before.budget is None else f"{before.budget:f}"
-    values["budget"] = budget or None
+        budget = written(before.budget)
+    values["budget"] = budget
     errors += _errors(form, values) + filter_form.errors(form)
     times = [datetime.fromisoformat(values[name]) for name in ("start_time", "end_time")]
     if times[1] <= times[0] and not {error.field for error in errors} & {"start_time", "end_time"}:

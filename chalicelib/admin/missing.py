@@ -1,4 +1,4 @@
-"""Every other address below /admin/: a page that says that there is none."""
+"""All other addresses under /admin/: a page that says nothing is there."""
 
 from __future__ import annotations
 

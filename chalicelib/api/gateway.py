@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from ..domain.budgets import Purse
+from ..domain.budgets import Purse, written
 from ..domain.errors import Conflict, Invalid, TooManyRequests
 from ..domain.faults import Fault
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
@@ -85,7 +85,7 @@ class GatewayView(View):
             rate=control.rate,
             rate_counts="parts" if counts_parts else "messages",
             pace=None if pace is None else round(pace, 1),
-            month_budget=None if control.month_budget is None else f"{control.month_budget:f}",
+            month_budget=written(control.month_budget),
             month_spent=_spent(line, control, request),
             circuit=control.circuit,
             opened_at=control.opened_at,
@@ -99,7 +99,7 @@ class GatewayView(View):
 def _spent(line: Line, control: GatewayControl, request: Request) -> str | None:
     if control.month_budget is None:
         return None
-    return f"{request.services.spending.spent(Purse.of_month(line.name, request.services.clock.now())):f}"
+    return written(request.services.spending.spent(Purse.of_month(line.name, request.services.clock.now())))
 
 
 def _why(cause: Cause | None, words: str) -> Reasoned:
@@ -209,7 +209,7 @@ class GatewayChangeView(View):
 
 
 def _value(value: int | Decimal | str | None) -> int | str | None:
-    return f"{value:f}" if isinstance(value, Decimal) else value
+    return written(value) if isinstance(value, Decimal) else value
 
 
 class GatewayChangePage(View):

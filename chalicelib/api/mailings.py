@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import StrictBool, field_validator
 
 from ..bootstrap import Services
-from ..domain.budgets import PausedFor
+from ..domain.budgets import PausedFor, written
 from ..domain.errors import Conflict, NotFound
 from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment
@@ -212,8 +212,8 @@ class MailingView(View):
             texts=dict(mailing.texts),
             missing=mailing.missing,
             keep_values=mailing.keep_values,
-            budget=None if mailing.budget is None else f"{mailing.budget:f}",
-            spent=f"{state.spent:f}" if state.spending else None,
+            budget=written(mailing.budget),
+            spent=written(state.spent if state.spending else None),
             paused_for=mailing.paused_for,
             gateway=mailing.gateway or None,
             template=TemplateLinkView.of(mailing.template) if mailing.template else None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .attributes import PREFIX
 from .audit import Act, AuditAction, AuditObject, Change, Value, differences
+from .budgets import written
 from .clients import Client, masked_phone
 from .gateway_control import GatewayChange, Setting
 from .mailings import Mailing, Segment
@@ -81,7 +82,7 @@ def _of_mailing(mailing: Mailing | None) -> dict[str, Value]:
         "include_unreachable": mailing.include_unreachable,
         "missing": mailing.missing.value,
         "keep_values": mailing.keep_values,
-        "budget": None if mailing.budget is None else f"{mailing.budget:f}",
+        "budget": written(mailing.budget),
         "paused_for": mailing.paused_for.value if mailing.paused_for else None,
         "gateway": mailing.gateway or None,
         "template": f"{template.name} ({template.version})" if template else None,
@@ -157,7 +158,7 @@ def user_act(old: User | None, new: User | None) -> Act:
 def gateway_act(gateway: str, change: GatewayChange) -> Act:
     """What was done to a gateway, by its name as people know it."""
     if change.setting is not Setting.CIRCUIT:
-        old, new = (f"{one:f}" if isinstance(one, Decimal) else one for one in (change.old, change.new))
+        old, new = (written(one) if isinstance(one, Decimal) else one for one in (change.old, change.new))
         changes = [Change(str(change.setting), old, new)]
         return Act(AuditAction.CHANGED, AuditObject.GATEWAY, gateway, gateway, tuple(changes))
     changes = [Change("reason", None, change.reason)] if change.reason else []

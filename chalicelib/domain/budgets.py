@@ -74,6 +74,11 @@ def check_budget(amount: Decimal | None, field: str = "budget") -> list[FieldErr
     return [FieldError(field, Fault.BUDGET, {"most": f"{MOST_MONEY:,f}"})]
 
 
+def written(amount: Decimal | None) -> str | None:
+    """An amount as the API, forms and logs have it, such as 1500.50; None if there is none."""
+    return None if amount is None else f"{amount:f}"
+
+
 def to_millionths(amount: Decimal) -> int:
     """An amount as the tables keep it."""
     return int(amount / _UNIT)
