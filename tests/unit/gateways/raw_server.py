@@ -17,6 +17,7 @@ class RawServer:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.before_handshake: Callable[[socket.socket], None] = lambda connection: None
+        self.instead_of_handshake: Callable[[socket.socket], None] | None = None
         self.answer: Iterable[bytes] = []
         self.reset_at_end = False
         self.requests: list[bytes] = []
@@ -51,7 +52,10 @@ class RawServer:
                 connection.settimeout(_BOUND)
                 try:
                     self.before_handshake(connection)
-                    if self._tls:
+                    # Not followed by a handshake: `wrap_socket` leaks its socket if the other side is gone already.
+                    if self.instead_of_handshake:
+                        self.instead_of_handshake(connection)
+                    elif self._tls:
                         with self._tls.wrap_socket(connection, server_side=True) as secure:
                             self._talk(secure)
                     else:

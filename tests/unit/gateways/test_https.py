@@ -62,7 +62,7 @@ def test_a_handshake_that_fails_is_a_failure(
     secure: RawServer, certificate: Path, trouble: Callable[[socket.socket], None]
 ) -> None:
     """Nothing was sent, so nothing can have been taken."""
-    secure.before_handshake = trouble
+    secure.instead_of_handshake = trouble
     assert send(secure.url, certificate).outcome is Outcome.FAILED
     assert secure.requests == []
 
