@@ -12,8 +12,9 @@ from ...domain.budgets import Purse
 from ...domain.counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from ...domain.mailings import Mailing
 from ...domain.messages import Attempt, Message, MessageKey
-from ...domain.reasons import Cause
+from ...domain.reasons import Cause, Reason
 from ...domain.sending_rules import Obstacle
+from ...domain.statuses import MessageStatus
 from ..message_metrics import measure_status
 
 
@@ -67,11 +68,23 @@ def calls_of(done: Sequence[Result]) -> list[tuple[str, Attempt]]:
 
 @dataclass(slots=True)
 class Batch:
-    """What has come of a batch so far."""
+    """What has come of a batch so far: what the steps of delivery leave for those after them.
+
+    | what | left by | for |
+    |---|---|---|
+    | `kept` | every step | `Delivery`, which answers the queue at the end |
+    | `dead` | `Claims`, `Outcomes.record` | `Outcomes.bury` |
+    | `counts` | every step that writes rows | `Outcomes.count` |
+    | `calls` | `Outcomes.record` | `Outcomes.count`, and the metrics |
+    | `told` | `Claims.take`, `Outcomes.record` | the log, `batch_log.tell` |
+    | `probed` | `Claims.take` | the calls, and what is learnt from their answers |
+    | `unsure` | `Claims.take` | `Outcomes.release` |
+    | `turned_away` | every step that writes rows | `TablePace.note` |
+    """
 
     # By item: after how many seconds which of its messages are to be seen again; None once the queue shows it again.
     kept: dict[str, tuple[Received, dict[MessageKey | None, float | None]]] = field(default_factory=dict)
-    # What no retry can cure, with the cause; no key and no cause where the item is no hint at all.
+    # What no retry can cure, with the cause; no key and no cause if the item is no hint at all.
     dead: list[tuple[Received, MessageKey | None, Cause | None]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     calls: list[Attempt] = field(default_factory=list)
@@ -85,6 +98,15 @@ class Batch:
     def keep(self, received: Received, key: MessageKey | None, delay: float | None) -> None:
         """See a message again; without a delay together with its item, when the queue shows that again."""
         self.kept.setdefault(received.item, (received, {}))[1][key] = delay
+
+    def note_written(self, job: Job, new: Message, attempt: Attempt | None = None) -> None:
+        """Note that a job's row was written, for this attempt if there was one; a claim is counted only."""
+        self.count(job.message, new)
+        if new.status is MessageStatus.SENDING:
+            return
+        self.told.append((new, attempt))
+        if new.because(Reason.ATTEMPTS_USED_UP):
+            self.dead.append((job.received, new.key, new.cause))
 
     def doubt(self, mailing_id: str) -> None:
         """Note a trace of a sender that was killed: what it had written last may not be counted."""

@@ -356,15 +356,11 @@ class Claims:
                 batch.keep(job.received, new.key, self._rng.uniform(*span))
                 lost.append(job)
                 continue
-            batch.count(job.message, new)
+            batch.note_written(job, new)
             if job.message.status is MessageStatus.SENDING:
                 batch.doubt(new.mailing_id)
             if new.status is MessageStatus.SENDING:
                 claimed.append(replace(job, message=new))
-                continue
-            batch.told.append((new, None))
-            if new.because(Reason.ATTEMPTS_USED_UP):
-                batch.dead.append((job.received, new.key, new.cause))
         self._budgets.give_back(lost)
         return claimed
 

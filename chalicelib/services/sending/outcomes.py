@@ -23,7 +23,6 @@ from ...domain.messages import (
     judge,
     parse_message_id,
 )
-from ...domain.reasons import Reason
 from ...domain.recounts import RECOUNT_AFTER, may_be_over
 from ...domain.sending_rules import Obstacle
 from ...domain.sent_texts import telling
@@ -98,20 +97,20 @@ class Outcomes:
         applied = self._ledger.update([(job.message, new) for job, _, new, _ in written], until=until)
         batch.count_units(applied.units)
         for (job, result, new, delay), ours in zip(written, applied.written, strict=True):
-            batch.told.append((new if ours else job.message, result if isinstance(result, Attempt) else None))
+            attempt = result if isinstance(result, Attempt) else None
+            if ours:
+                batch.note_written(job, new, attempt)
+                if delay is not None:
+                    batch.keep(job.received, new.key, delay)
+                continue
+            batch.told.append((job.message, attempt))
             if ours is Written.REFUSED:
                 logger.error("the claim expired before the outcome was saved", message_id=new.message_id)
-            elif not ours:
+            else:
                 batch.turned_away += 1
                 batch.keep(job.received, job.message.key, None)
                 self._unwritten.append((job.message, new))
                 logger.error("outcome not saved yet", message_id=new.message_id)
-            else:
-                batch.count(job.message, new)
-                if delay is not None:
-                    batch.keep(job.received, new.key, delay)
-                if new.because(Reason.ATTEMPTS_USED_UP):
-                    batch.dead.append((job.received, new.key, new.cause))
 
     def _asides(self, done: Sequence[Result]) -> Mapping[str, float]:
         """Seconds within which messages are tried again that a gateway had too many of, or that it did not look at."""
