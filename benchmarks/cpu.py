@@ -23,7 +23,7 @@ from chalicelib.aws_clients import aws_client
 from chalicelib.bootstrap import Services, build
 from chalicelib.config import Settings
 from chalicelib.domain.attributes import Attributes
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.observability import logger
 from chalicelib.queues import Unit
 from chalicelib.services.mailing_fields import MailingFields

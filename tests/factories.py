@@ -14,9 +14,10 @@ from factory.fuzzy import FuzzyChoice, FuzzyInteger, FuzzyText
 
 from chalicelib.domain.clients import Client, operator_of
 from chalicelib.domain.gateway_control import GatewayControl
-from chalicelib.domain.mailings import Mailing, Segment, ShardProgress
+from chalicelib.domain.mailings import Mailing, ShardProgress
 from chalicelib.domain.messages import Attempt, Message, Outcome, message_id_for
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.domain.users import Role, Token, User
 from chalicelib.gateways.base import Outgoing

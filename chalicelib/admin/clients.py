@@ -21,8 +21,9 @@ from ..domain.clients import (
 )
 from ..domain.errors import FieldError, Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import Mailing, Segment
+from ..domain.mailings import Mailing
 from ..domain.messages import Message
+from ..domain.segments import Segment
 from ..domain.tags import MAX_TAG_LENGTH, cell_of, check_tag, tags_of
 from ..web.clients import ClientBody
 from ..web.exports import ClientExportQuery, clients_csv

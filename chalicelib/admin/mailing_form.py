@@ -12,7 +12,8 @@ from typing import Any
 from ..domain.budgets import written
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown, Segment
+from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown
+from ..domain.segments import Segment
 from ..domain.text_templates import TemplateLink
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody

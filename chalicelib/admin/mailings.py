@@ -16,9 +16,10 @@ from ..domain.counters import Tally
 from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing, Segment
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.recipient_files import RecipientFile
 from ..domain.results import result_of
+from ..domain.segments import Segment
 from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import Action, MailingStatus
 from ..domain.text_templates import MAX_NAME_LENGTH

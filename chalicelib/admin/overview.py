@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from ..domain.mailings import Segment
 from ..domain.reports import Day
+from ..domain.segments import Segment
 from ..services.overviews import Overview
 from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series

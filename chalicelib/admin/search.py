@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..domain.client_ids import is_client_id
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import is_mailing_id
+from ..domain.mailing_ids import is_mailing_id
 from ..domain.messages import parse_message_id
 from ..services.clients import ClientService
 from .texts import _

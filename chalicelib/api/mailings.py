@@ -11,7 +11,8 @@ from ..bootstrap import Services
 from ..domain.budgets import PausedFor, written
 from ..domain.errors import Conflict, NotFound
 from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
-from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment
+from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown
+from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
 from ..domain.text_templates import TemplateLink, TextTemplate
 from ..services.mailing_fields import MailingFields

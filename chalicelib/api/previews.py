@@ -7,8 +7,8 @@ from collections import Counter
 from pydantic import StrictStr
 
 from ..domain.errors import Conflict, NotFound, TooManyRequests
-from ..domain.mailings import Segment
 from ..domain.reasons import Cause, Reason
+from ..domain.segments import Segment
 from ..domain.sms import SmsParts, part_count, simpler
 from ..services.previews import Counting, Preview, Sample
 from ..web import headcounts

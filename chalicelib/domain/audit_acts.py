@@ -15,7 +15,8 @@ from .audit import Act, AuditAction, AuditObject, Change, Value, differences
 from .budgets import written
 from .clients import Client, masked_phone
 from .gateway_control import GatewayChange, Setting
-from .mailings import Mailing, Segment
+from .mailings import Mailing
+from .segments import Segment
 from .statuses import MailingStatus
 
 if TYPE_CHECKING:  # senders need none of them

@@ -11,6 +11,7 @@ from .clients import check_language, check_operator, check_timezone
 from .errors import FieldError, Invalid
 from .faults import Fault
 from .filters import COMPARISONS, Filter, Node, is_today, order_of
+from .mailing_ids import is_mailing_id
 from .statuses import MessageStatus
 from .tags import check_tag
 
@@ -152,7 +153,7 @@ def _beginning(value: Any, path: str) -> str:
 
 
 def _mailing_id(value: Any, path: str) -> str:
-    if not (isinstance(value, str) and len(value) == 26 and value.isalnum() and value.isascii()):
+    if not (isinstance(value, str) and is_mailing_id(value)):
         raise Invalid.of(path, Fault.NO_ID_OF_A_MAILING)
     return value
 

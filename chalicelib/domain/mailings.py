@@ -9,22 +9,18 @@ from decimal import Decimal
 from enum import StrEnum
 
 from .budgets import PausedFor, Spending
-from .clients import ClientFields, check_operator
 from .deadlines import APART, is_over
-from .errors import Conflict, FieldError, Invalid
+from .errors import Conflict, FieldError
 from .excerpts import excerpt
 from .faults import Fault
-from .filter_checks import checked_filter
-from .filters import Filter, Node
 from .local_window import LocalWindow
+from .segments import Segment
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
-from .tags import check_tag
 from .templates import OPENING, check_template
 from .text_templates import TemplateLink
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MOST_PARTS = 49  # that such a text makes: if it is all emoji, 33 of them fit one part
-MAX_SEGMENT_VALUES = 50
 MOST_LANGUAGES = 10  # besides that of `text`: all texts together fit into an item of the table many times
 MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
@@ -76,58 +72,6 @@ class Late(StrEnum):
 
     RUN = "run"
     SKIP = "skip"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Some of the clients: with any of the tags and any of the operators, none given means all, and as a filter says.
-
-    Tags and operators say where in the table to look, and are counted; a filter looks at each client there. Or the
-    people of a file that came for one mailing only: `recipients` is the import that it came with.
-    """
-
-    tags: tuple[str, ...] = ()
-    operators: tuple[str, ...] = ()
-    filter: Filter | None = None
-    recipients: str = ""
-
-    @classmethod
-    def checked(
-        cls, tags: tuple[str, ...], operators: tuple[str, ...], node: Node | None = None, recipients: str = ""
-    ) -> Segment:
-        """A segment with checked values, each once. Raises Invalid with the wrong field."""
-        if recipients and (tags or operators):
-            raise Invalid.of("clients.recipients", Fault.RECIPIENTS_NARROWED)
-        for name, values in (("clients.tag", tags), ("clients.operator", operators)):
-            if len(values) > MAX_SEGMENT_VALUES:
-                raise Invalid.of(name, Fault.TOO_MANY_VALUES, most=MAX_SEGMENT_VALUES)
-        return cls(
-            tuple(dict.fromkeys(check_tag(tag, "clients.tag") for tag in tags)),
-            tuple(dict.fromkeys(check_operator(code, "clients.operator") for code in operators)),
-            None if node is None else checked_filter(node),
-            recipients,
-        )
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether counters know how many clients it has; else they are looked at to be counted."""
-        return self.filter is None and not self.recipients
-
-    @property
-    def is_everybody(self) -> bool:
-        """Whether nobody is left out."""
-        return self == Segment()
-
-    def first_tag_of(self, client: ClientFields) -> str | None:
-        """The first of its tags that a client has, "" of who has none; None if they have none of its tags."""
-        theirs = client.tags or ("",)
-        return next((tag for tag in self.tags if tag in theirs), None)
-
-    def matches(self, client: ClientFields) -> bool:
-        """Whether a client belongs to it by any of their tags and by operator, if its filter says so too."""
-        return (not self.tags or self.first_tag_of(client) is not None) and (
-            not self.operators or client.operator in self.operators
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,11 +277,6 @@ class MailingState:
     def next_to_feed(self) -> ShardProgress | None:
         """The shard that has been fed least; None if all are fed."""
         return next(iter(self.to_feed), None)
-
-
-def is_mailing_id(text: str) -> bool:
-    """Whether the text could be a mailing's id, a ULID."""
-    return len(text) == 26 and text.isalnum() and text.isascii()
 
 
 def check_text(text: str, field: str = "text") -> list[FieldError]:

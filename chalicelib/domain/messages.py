@@ -15,7 +15,8 @@ from .client_ids import is_client_id
 from .deliveries import Delivery
 from .errors import NotFound
 from .faults import Fault
-from .mailings import OnUnknown, is_mailing_id
+from .mailing_ids import is_mailing_id
+from .mailings import OnUnknown
 from .reasons import Cause, Reason
 from .statuses import MessageStatus
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from .mailings import Segment
+from .segments import Segment
 from .tags import MAX_TAG_LENGTH
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH

@@ -10,7 +10,7 @@ from datetime import datetime
 from ..domain.client_ids import SHARDS
 from ..domain.clients import Client
 from ..domain.filters import Facts, Filter
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from ..domain.statuses import MessageStatus
 from ..storage.clients import ClientRepository
 from ..storage.ledger import Ledger

@@ -12,8 +12,8 @@ from ..domain.client_ids import is_client_id
 from ..domain.clients import Client, ClientFields, check_external_id, new_client
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import Segment
 from ..domain.phone_numbers import normalize_phone
+from ..domain.segments import Segment
 from ..storage.clients import ClientRepository
 from ..storage.segments import Total
 

@@ -10,7 +10,8 @@ from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.gateway_control import GatewayControl
 from ..domain.heartbeats import is_stalled
-from ..domain.mailings import MailingState, Segment
+from ..domain.mailings import MailingState
+from ..domain.segments import Segment
 from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..queues import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository

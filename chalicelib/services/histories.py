@@ -8,7 +8,7 @@ from ..domain.audit import AuditEntry, AuditObject
 from ..domain.client_ids import is_client_id
 from ..domain.errors import NotFound
 from ..domain.history import Happening, History, client_events, mailing_events, message_events, with_acts
-from ..domain.mailings import is_mailing_id
+from ..domain.mailing_ids import is_mailing_id
 from ..domain.messages import parse_message_id
 from ..storage.audit import AuditLog
 from ..storage.clients import ClientRepository

@@ -12,7 +12,8 @@ from ..domain.budgets import check_budget
 from ..domain.errors import Conflict, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow
-from ..domain.mailings import Late, Mailing, Missing, OnUnknown, Segment, check_text, check_window
+from ..domain.mailings import Late, Mailing, Missing, OnUnknown, check_text, check_window
+from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus, MessageStatus
 from ..domain.text_templates import TemplateLink
 

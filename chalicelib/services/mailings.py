@@ -16,7 +16,9 @@ from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
-from ..domain.mailings import Mailing, MailingState, OnUnknown, Segment, Statistics, is_mailing_id
+from ..domain.mailing_ids import is_mailing_id
+from ..domain.mailings import Mailing, MailingState, OnUnknown, Statistics
+from ..domain.segments import Segment
 from ..domain.statuses import Action, MailingStatus, Stage
 from ..observability import MAILINGS_CREATED, logger, measure
 from ..queues import MAX_DELAY, Queue, Unit, UnitKind

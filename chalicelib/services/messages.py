@@ -10,7 +10,8 @@ from ..domain.client_ids import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.history import Step, timeline_of
-from ..domain.mailings import Mailing, is_mailing_id
+from ..domain.mailing_ids import is_mailing_id
+from ..domain.mailings import Mailing
 from ..domain.messages import Message, MessageKey, gateway_id_for
 from ..domain.sent_texts import NoText, text_sent
 from ..domain.statuses import MessageStatus

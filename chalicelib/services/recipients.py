@@ -8,8 +8,8 @@ from ..clock import SystemClock
 from ..domain.attributes import PREFIX
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import Segment
 from ..domain.recipient_files import TO_BE_USED_WITHIN, RecipientFile
+from ..domain.segments import Segment
 from ..storage.recipients import RecipientRepository
 from .imports import ImportService
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import Segment
 from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment, is_segment_id
+from ..domain.segments import Segment
 from ..storage.saved_segments import SavedSegments
 
 

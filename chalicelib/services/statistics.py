@@ -12,7 +12,8 @@ from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries, deliveries_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
-from ..domain.mailings import Mailing, MailingState, is_mailing_id
+from ..domain.mailing_ids import is_mailing_id
+from ..domain.mailings import Mailing, MailingState
 from ..domain.sms import part_count
 from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..storage.mailings import MailingRepository

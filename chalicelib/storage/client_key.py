@@ -17,7 +17,7 @@ from ..clock import Backoff
 from ..domain.client_ids import MOST_GENERATIONS, ClientIds, unkeyed_id_for
 from ..domain.clients import Client
 from ..domain.errors import Unavailable
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from .client_lists import ClientLists
 from .dynamodb import Item, read_items, translated
 from .models import Tables

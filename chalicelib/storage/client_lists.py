@@ -9,7 +9,7 @@ from typing import Any
 from ..clock import Backoff
 from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR, Client
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from .client_rows import client_of, is_client
 from .dynamodb import Item, read_items, translated
 from .models import Tables

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ..domain.clients import KEY_SEPARATOR, Client
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from .client_lists import FIRST, LAST, NEXT, ClientLists, Range, ranges_of
 from .tag_items import Met
 

@@ -16,7 +16,7 @@ from ..domain.client_ids import ClientIds
 from ..domain.clients import Client, Contact
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from .attribute_names import AttributeNames
 from .audit import AuditLog
 from .client_changes import ClientChanges

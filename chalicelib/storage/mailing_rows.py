@@ -13,7 +13,8 @@ from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.filters import Filter
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, Segment, ShardProgress, Sleep, Statistics
+from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, ShardProgress, Sleep, Statistics
+from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
 from ..domain.text_templates import TemplateLink
 from .models import MailingModel, from_ms, to_ms

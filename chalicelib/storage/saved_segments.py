@@ -12,8 +12,8 @@ from ..domain.audit_acts import segment_act
 from ..domain.errors import Conflict, NotFound
 from ..domain.faults import Fault
 from ..domain.filters import Filter
-from ..domain.mailings import Segment
 from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment
+from ..domain.segments import Segment
 from .audit import AuditLog
 from .dynamodb import transact, translated
 from .models import SettingModel, Tables

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pynamodb.transactions import TransactWrite
 
 from ..domain.clients import KEY_SEPARATOR, Client
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from .counters import Counters
 from .dynamodb import translated
 from .models import Tables

@@ -24,7 +24,8 @@ from ..domain.clients import check_language
 from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
-from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, Missing, OnUnknown, Segment, check_text
+from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, Missing, OnUnknown, check_text
+from ..domain.segments import Segment
 from ..domain.tags import check_name
 from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate
 from ..services.mailing_fields import MailingFields

@@ -19,8 +19,8 @@ from ..domain.clients import (
     operator_of,
 )
 from ..domain.errors import Invalid
-from ..domain.mailings import MAX_SEGMENT_VALUES, Segment
 from ..domain.phone_numbers import MAX_LENGTH, check_shape, normalize_phone
+from ..domain.segments import MAX_SEGMENT_VALUES, Segment
 from ..domain.tags import MAX_TAG_LENGTH, MOST_TAGS, check_tag, led_by
 from .fields import Body, MomentOut, OperatorCode, View, by_rule, example, refused
 from .paging import PageQuery

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from ..domain.clients import check_operator
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
-from ..domain.mailings import MAX_SEGMENT_VALUES
+from ..domain.segments import MAX_SEGMENT_VALUES
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from ..domain.mailings import Segment
+from ..domain.segments import Segment
 from ..services.audiences import Headcount
 from . import paging
 

@@ -10,7 +10,7 @@ from chalice.app import Request, Response
 
 from ..domain.client_ids import is_client_id
 from ..domain.errors import NotFound
-from ..domain.mailings import is_mailing_id
+from ..domain.mailing_ids import is_mailing_id
 from ..domain.messages import parse_message_id
 from ..observability import API_ERRORS, API_LATENCY, invocation, logger, measure
 

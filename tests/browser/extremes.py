@@ -10,9 +10,10 @@ from typing import Any
 from chalicelib.bootstrap import Services
 from chalicelib.domain.attributes import MAX_NAME
 from chalicelib.domain.gateway_control import MAX_REASON
-from chalicelib.domain.mailings import MAX_SEGMENT_VALUES, MAX_TEXT_LENGTH, MOST_LANGUAGES
+from chalicelib.domain.mailings import MAX_TEXT_LENGTH, MOST_LANGUAGES
 from chalicelib.domain.messages import Message
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.segments import MAX_SEGMENT_VALUES
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.domain.tags import MAX_TAG_LENGTH
 from chalicelib.domain.users import MAX_USERNAME_LENGTH

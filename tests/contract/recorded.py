@@ -15,9 +15,10 @@ from botocore.exceptions import ConnectionClosedError
 
 from chalicelib import workers
 from chalicelib.domain.local_window import LocalWindow
-from chalicelib.domain.mailings import Mailing, OnUnknown, Segment
+from chalicelib.domain.mailings import Mailing, OnUnknown
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.gateways.base import Answer
 from chalicelib.queues import Hint, Unit

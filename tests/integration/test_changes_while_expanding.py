@@ -17,7 +17,8 @@ from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.filter_checks import checked_filter
 from chalicelib.domain.filters import Filter
-from chalicelib.domain.mailings import Mailing, Segment
+from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.segments import Segment
 from chalicelib.services.dispatching import expansion
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call

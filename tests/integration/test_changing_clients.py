@@ -11,8 +11,8 @@ import pytest
 
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
-from chalicelib.domain.mailings import Segment
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.segments import Segment
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call
 from tests.support.world import World, new_world

@@ -11,7 +11,8 @@ import pytest
 from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.errors import Conflict, Invalid
 from chalicelib.domain.faults import Fault
-from chalicelib.domain.mailings import Mailing, Segment
+from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.segments import Segment
 from chalicelib.services import audiences
 from chalicelib.services.audiences import Headcount
 from chalicelib.services.mailing_fields import MailingFields

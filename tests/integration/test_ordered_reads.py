@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ministack.services import dynamodb as engine
 
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from infra.local.ordered_reads import OrderedReads
 from tests.support.aws import Call
 from tests.support.world import new_world

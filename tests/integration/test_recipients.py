@@ -13,9 +13,9 @@ from chalicelib.domain.errors import Invalid
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.imports import FilePart, ImportOptions
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
-from chalicelib.domain.mailings import Segment
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.domain.segments import Segment
 from chalicelib.gateways.base import Answer
 from chalicelib.services.audiences import Headcount
 from chalicelib.services.mailing_fields import MailingFields, missed_by

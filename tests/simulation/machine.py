@@ -21,7 +21,8 @@ from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.errors import Conflict, Invalid, Unavailable
 from chalicelib.domain.imports import ImportOptions
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
-from chalicelib.domain.mailings import OnUnknown, Segment
+from chalicelib.domain.mailings import OnUnknown
+from chalicelib.domain.segments import Segment
 from chalicelib.services.dispatching import completion, expansion
 from tests.simulation.ending import go_on, let_all_end
 from tests.simulation.promises import PERSONAL, FileRow, Promised, Witness

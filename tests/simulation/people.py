@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.filters import Node
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 
 
 @dataclass

@@ -20,8 +20,9 @@ from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.gateway_routes import GatewayRoutes, Route
-from chalicelib.domain.mailings import Mailing, Segment
+from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Message, MessageKey, gateway_id_for, message_id_for
+from chalicelib.domain.segments import Segment
 from chalicelib.gateways.base import Capabilities, Gateway
 from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.storage.bucket_rows import Place, bucket_of_item

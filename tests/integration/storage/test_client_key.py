@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.client_ids import ClientIds, unkeyed_id_for
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, Unavailable
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.storage.client_key import PLACE, ids_of
 from tests.factories import START, ClientFactory
 from tests.integration.storage.engines import Store, in_process

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.storage import client_numbers
 from tests.factories import START, ClientFactory
 from tests.integration.storage.engines import Store

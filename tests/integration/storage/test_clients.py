@@ -14,7 +14,7 @@ from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client, Contact
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.storage.client_changes import place_of
 from tests.factories import START, ClientFactory
 from tests.integration.storage.engines import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.integration.storage.engines import Store

@@ -14,7 +14,8 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
-from chalicelib.domain.mailings import Mailing, Segment
+from chalicelib.domain.mailings import Mailing
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus
 from chalicelib.storage.segments import Total
 from tests.factories import START, ClientFactory, MailingFactory

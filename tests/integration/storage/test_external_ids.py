@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.faults import Fault
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from tests.factories import START, ClientFactory
 from tests.integration.storage.engines import Store
 from tests.support.aws import Call

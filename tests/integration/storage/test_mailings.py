@@ -12,7 +12,8 @@ import pytest
 from chalicelib.domain.counters import Tally
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
-from chalicelib.domain.mailings import Late, Mailing, OnUnknown, Segment
+from chalicelib.domain.mailings import Late, Mailing, OnUnknown
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus
 from tests.factories import START, MailingFactory
 from tests.integration.storage.engines import Store

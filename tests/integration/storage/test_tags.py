@@ -15,7 +15,7 @@ from chalicelib.domain.client_files import ClientFile
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.tags import MOST_TAGS
 from chalicelib.storage.client_changes import is_logged
 from chalicelib.storage.import_items import client_cells, client_of_cells

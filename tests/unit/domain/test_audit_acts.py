@@ -16,7 +16,8 @@ from chalicelib.domain.budgets import PausedFor
 from chalicelib.domain.clients import CLIENT_FIELDS, Client
 from chalicelib.domain.filters import Filter
 from chalicelib.domain.local_window import LocalWindow
-from chalicelib.domain.mailings import Late, Mailing, Missing, OnUnknown, Segment
+from chalicelib.domain.mailings import Late, Mailing, Missing, OnUnknown
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus
 from chalicelib.domain.text_templates import TemplateLink
 from chalicelib.domain.users import Role, User

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.domain.errors import Conflict, Invalid
-from chalicelib.domain.mailings import MAX_TEXT_LENGTH, Segment, Statistics, check_text, check_window, is_mailing_id
+from chalicelib.domain.mailing_ids import is_mailing_id
+from chalicelib.domain.mailings import MAX_TEXT_LENGTH, Statistics, check_text, check_window
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import COUNTED, MailingStatus
 from tests.factories import START, MailingFactory
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.clients import ClientFields
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.faults import Fault
-from chalicelib.domain.mailings import Segment
+from chalicelib.domain.segments import Segment
 from chalicelib.domain.tags import cell_of, check_tags, led_by, tags_of
 
 
