@@ -24,7 +24,7 @@ SOURCES := app.py chalicelib infra tests benchmarks
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs run demo import trace report test simulate kills mutants scale bench cpu cost pages cold screenshots openapi lint types imports check format package template deploy rollback destroy lock audit secrets localstack proof clean
+.PHONY: help setup programs run demo import history report test simulate kills mutants scale bench cpu cost pages cold screenshots openapi lint types imports check format package template deploy rollback destroy lock audit secrets localstack proof clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,9 +62,9 @@ import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
 	@test -n "$(FILE)" || { echo "Say which file: make import FILE=clients.csv" >&2; exit 2; }
 	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
 
-trace: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=…) of a running `make run`
-	@test -n "$(ID)" || { echo "Say what to trace: make trace ID=… (of a mailing, a message or a client)" >&2; exit 2; }
-	@exec $(BIN)/python -m infra.local.trace "$(ID)"
+history: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=…) of a running `make run`
+	@test -n "$(ID)" || { echo "Say whose history: make history ID=… (of a mailing, a message or a client)" >&2; exit 2; }
+	@exec $(BIN)/python -m infra.local.history "$(ID)"
 
 report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
 	@exec $(BIN)/python -m infra.local.report $(DAY)

@@ -1,4 +1,4 @@
-"""Queries of CloudWatch Logs Insights that the stack saves: what `make trace` tells here, in the console of AWS."""
+"""Queries of CloudWatch Logs Insights that the stack saves: what `make history` tells here, in the console of AWS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPE = "AWS::Logs::QueryDefinition"
 # The keys of the service's records; what a record has beside them is in @message.
 _FIELDS = "message, function, route, method, status, duration_ms, username"
 _FIELDS += ", mailing_id, message_id, client_id, request_id"
-_TRACE = f"""fields @timestamp, {_FIELDS}, @message
+_HISTORY = f"""fields @timestamp, {_FIELDS}, @message
 | filter @message like "{{{{id}}}}"
 | sort @timestamp asc
 | limit 10000"""
@@ -25,7 +25,7 @@ def saved_queries() -> dict[str, Any]:
     parameter = {"Name": "id", "Description": "The id of a mailing, a message, a client or a request"}
     return {
         "Resources": {
-            "TraceQuery": _query("trace", _TRACE, [parameter]),
+            "HistoryQuery": _query("history", _HISTORY, [parameter]),
             "TroubleQuery": _query("trouble", _TROUBLE, []),
         }
     }

@@ -1,4 +1,4 @@
-"""/admin/trace/: the full history of a mailing, a message or a client."""
+"""/admin/history/: the full history of a mailing, a message or a client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HistoryQuery(BaseModel):
     messages: Flag = False
 
 
-@pages.get("/admin/trace/{about}")
+@pages.get("/admin/history/{about}")
 def show_history(request: PageRequest, query: HistoryQuery, about: str) -> Page:
     """Show the history of an id, the earliest event first."""
     history = request.services.histories.of(about, messages=query.messages)

@@ -1,4 +1,4 @@
-"""/api/trace/: the full history of a mailing, a message or a client."""
+"""/api/history/: the full history of a mailing, a message or a client."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..wording import reason_text
 from .audit import ChangeView
 from .routing import Routes
 
-routes = Routes("trace")
+routes = Routes("history")
 
 
-class TraceEventView(View):
+class HistoryEventView(View):
     """An event; fields that do not apply are null. `status` is the status of the message, or else of the mailing.
 
     `until` is when a waiting message is due, `number` counts the attempts of a message, and `by` is the user. What
@@ -47,7 +47,7 @@ class TraceEventView(View):
     count: int | None
 
     @classmethod
-    def of(cls, event: HistoryEvent) -> TraceEventView:
+    def of(cls, event: HistoryEvent) -> HistoryEventView:
         mailing, client, act = event.mailing_id, event.client_id, event.act
         return cls(
             at=event.at,
@@ -71,7 +71,7 @@ class TraceEventView(View):
         )
 
 
-class TraceQuery(BaseModel):
+class HistoryQuery(BaseModel):
     """Whether the history of a mailing has the events of its messages, too."""
 
     model_config = ConfigDict(extra="forbid")
@@ -79,7 +79,7 @@ class TraceQuery(BaseModel):
     messages: Flag = True
 
 
-class TraceView(View):
+class HistoryView(View):
     """The history of a mailing, a message or a client, the earliest event first.
 
     `complete` is false if not everything is shown: for a mailing, up to 50 messages, failed ones first; for a client,
@@ -89,18 +89,18 @@ class TraceView(View):
     id: str
     kind: Literal["mailing", "message", "client"]
     complete: bool
-    events: list[TraceEventView]
+    events: list[HistoryEventView]
 
 
-@routes.route("GET", "/api/trace/{about}", errors=(NotFound,))
-def read_trace(request: Request, query: TraceQuery, about: str) -> TraceView:
+@routes.route("GET", "/api/history/{about}", errors=(NotFound,))
+def read_history(request: Request, query: HistoryQuery, about: str) -> HistoryView:
     """Read the full history of a mailing, a message or a client, by its id."""
     history = request.services.histories.of(about, messages=query.messages)
-    return TraceView.model_validate(
+    return HistoryView.model_validate(
         {
             "id": about,
             "kind": history.kind,
             "complete": history.complete,
-            "events": [TraceEventView.of(event) for event in history.events],
+            "events": [HistoryEventView.of(event) for event in history.events],
         }
     )

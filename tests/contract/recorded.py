@@ -298,7 +298,7 @@ def _use_mailings(api: Api) -> None:
         assert api.get("/api/messages", query=query).status == 200
     assert api.get("/api/mailing/stats").status == api.get(f"/api/mailing/{first}/stats").status == 200
     assert api.get("/api/messages/export", query={"mailing": first}).status == 200
-    assert api.get(f"/api/trace/{first}").status == api.get(f"/api/trace/{client['id']}").status == 200
+    assert api.get(f"/api/history/{first}").status == api.get(f"/api/history/{client['id']}").status == 200
     api.post(f"/api/mailing/{first}/pause")
     api.post(f"/api/mailing/{first}/resume")
     assert api.post(f"/api/mailing/{first}/cancel").status == 200

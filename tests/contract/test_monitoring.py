@@ -175,7 +175,7 @@ def test_the_saved_queries_read_the_logs_of_all_functions(packaged: Packaged) ->
         assert {in_stack(one) for one in query["LogGroupNames"]} == functions
     asked = {name: set(re.findall(r"{{(\w+)}}", query["QueryString"])) for name, query in queries.items()}
     known = {name: {one["Name"] for one in query.get("Parameters", [])} for name, query in queries.items()}
-    assert asked == known == {"TraceQuery": {"id"}, "TroubleQuery": set()}
+    assert asked == known == {"HistoryQuery": {"id"}, "TroubleQuery": set()}
 
 
 def test_the_saved_queries_ask_for_keys_that_records_have(packaged: Packaged) -> None:

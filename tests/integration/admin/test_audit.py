@@ -53,12 +53,12 @@ def test_days_are_those_of_the_reader(api: Api, browser: Browser) -> None:
 def test_the_history_of_a_mailing_is_its_own(api: Api, browser: Browser) -> None:
     """Expects its own events with who did them, and those of its messages on request only."""
     mailing_id = change_a_mailing(api)
-    page = browser.get(f"/admin/trace/{mailing_id}")
+    page = browser.get(f"/admin/history/{mailing_id}")
     assert "Mailing created" in text_of(page)
     assert "Mailing changed" in text_of(page)
     assert "by admin Text: Hello → Hello again" in text_of(page)
-    assert f'href="/admin/trace/{mailing_id}?messages=true"' in page.text
-    assert browser.get(f"/admin/trace/{mailing_id}?messages=true").status == 200
+    assert f'href="/admin/history/{mailing_id}?messages=true"' in page.text
+    assert browser.get(f"/admin/history/{mailing_id}?messages=true").status == 200
 
 
 def test_an_operator_has_no_log(operators_browser: Browser) -> None:

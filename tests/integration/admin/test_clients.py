@@ -282,10 +282,10 @@ def test_the_trace_tells_all_in_order(campaign: Campaign, on_call: Browser) -> N
     (client_id,) = campaign.add_clients(1)
     mailing_id = campaign.order()
     campaign.finish(mailing_id)
-    told = text_of(on_call.get(f"/admin/trace/{client_id}"))
+    told = text_of(on_call.get(f"/admin/history/{client_id}"))
     places = [told.index(one) for one in ("Client added", "Message created", "Gateway call 1")]
     assert places == sorted(places)
-    assert "Mailing created" in text_of(on_call.get(f"/admin/trace/{mailing_id}"))
+    assert "Mailing created" in text_of(on_call.get(f"/admin/history/{mailing_id}"))
     (message,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
-    assert "Gateway call 1" in text_of(on_call.get(f"/admin/trace/{message['id']}"))
-    assert on_call.get("/admin/trace/nothing").status == 404
+    assert "Gateway call 1" in text_of(on_call.get(f"/admin/history/{message['id']}"))
+    assert on_call.get("/admin/history/nothing").status == 404

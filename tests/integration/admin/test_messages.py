@@ -108,7 +108,7 @@ def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str])
     ]
     assert steps.index("Message created") < steps.index("Gateway call 1")
     assert steps.rindex("all attempts failed (3), last: HTTP 503") > steps.index("Gateway call 3")
-    for path in (f"trace/{given_up['id']}", f"clients/{given_up['client']}", f"mailings/{given_up['mailing']}"):
+    for path in (f"history/{given_up['id']}", f"clients/{given_up['client']}", f"mailings/{given_up['mailing']}"):
         assert f'href="/admin/{path}"' in page.text
     assert f">{given_up['client']}<" not in page.text
     assert "<i>mailing" not in page.text

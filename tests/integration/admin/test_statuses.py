@@ -148,7 +148,7 @@ def test_every_page_and_every_answer_knows_a_mailing_of_any_status(
     pages = [path, f"{path}/now", f"{path}/export"]
     pages += ["/admin", "/admin/overview/now", "/admin/mailings"]
     pages += [f"/admin/mailings?status={mailing.status}", f"/admin/mailings/new?like={mailing.mailing_id}"]
-    pages += [f"/admin/trace/{mailing.mailing_id}", "/admin/messages", "/admin/queues", "/admin/settings/close"]
+    pages += [f"/admin/history/{mailing.mailing_id}", "/admin/messages", "/admin/queues", "/admin/settings/close"]
     assert {page: answer.status for page in pages if (answer := browser.get(page)).status != 200} == {}
     assert re.search(rf'class="status status-[a-z]+">{mailing.status}<', browser.get(path).text)
     named = f"/api/mailing/{mailing.mailing_id}"
@@ -157,7 +157,7 @@ def test_every_page_and_every_answer_knows_a_mailing_of_any_status(
         f"{named}/stats",
         "/api/mailing",
         "/api/mailing/stats",
-        f"/api/trace/{mailing.mailing_id}",
+        f"/api/history/{mailing.mailing_id}",
         "/metrics",
     ]
     assert {target: answer.status for target in asked if (answer := api.get(target)).status != 200} == {}

@@ -54,7 +54,7 @@ def test_each_step_of_a_mailing_has_its_action(api: Api) -> None:
         assert api.post(f"/api/mailing/{mailing_id}/{step}/").status == 200
     told = [row["action"] for row in entries(api, object="mailing", id=mailing_id)]
     assert told == ["cancelled", "launched", "resumed", "paused", "created"]
-    history = api.get(f"/api/trace/{mailing_id}/", query={"messages": "false"}).json
+    history = api.get(f"/api/history/{mailing_id}/", query={"messages": "false"}).json
     assert [(one["action"], one["by"]) for one in history["events"] if one["action"]] == [
         (action, "admin") for action in reversed(told)
     ]
@@ -95,7 +95,7 @@ def test_what_is_personal_of_a_client_is_not_kept(api: Api) -> None:
         "external_id": (None, None),
         "attributes.first_name": (None, None),
     }
-    told = api.get(f"/api/trace/{client_id}/").json["events"]
+    told = api.get(f"/api/history/{client_id}/").json["events"]
     assert [one["action"] for one in told] == ["created", "opted_out", "deleted"]
 
 

@@ -70,7 +70,7 @@ def test_a_draft_is_launched_before_its_start(campaign: Campaign) -> None:
     mailing_id = draft(campaign.api, starts_in=LATER, lasts=timedelta(hours=3))["id"]
     assert step(campaign.api, mailing_id, "launch") == 200
     campaign.finish(mailing_id, limit=30)
-    history = campaign.api.get(f"/api/trace/{mailing_id}").json["events"]
+    history = campaign.api.get(f"/api/history/{mailing_id}").json["events"]
     assert [one["status"] for one in history if one["what"] == "mailing"] == ["scheduled", "running", "finished"]
 
 

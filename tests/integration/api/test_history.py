@@ -1,4 +1,4 @@
-"""/api/trace/: everything about a mailing, a message or a client, in order."""
+"""/api/history/: everything about a mailing, a message or a client, in order."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.support.campaign import Campaign
 OK, BROKEN = Answer(Outcome.ACCEPTED, http_status=200), Answer(Outcome.FAILED, Cause.http(503), 503)
 
 
-def trace(campaign: Campaign, about: str) -> dict[str, Any]:
+def history(campaign: Campaign, about: str) -> dict[str, Any]:
     """The history of an id; its events are in order, and hold no phone number and no text."""
-    reply = campaign.api.get(f"/api/trace/{about}")
+    reply = campaign.api.get(f"/api/history/{about}")
     assert reply.status == 200, reply.text
     moments = [datetime.fromisoformat(event["at"]) for event in reply.json["events"]]
     assert moments == sorted(moments)
@@ -45,7 +45,7 @@ def tried_twice(campaign: Campaign) -> dict[str, Any]:
 
 def test_a_message_is_told_from_its_order_to_its_end(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
     """Each attempt with outcome, status and duration, between what happened to its mailing."""
-    found = trace(campaign, tried_twice["id"])
+    found = history(campaign, tried_twice["id"])
     assert (found["id"], found["kind"], found["complete"]) == (tried_twice["id"], "message", True)
     own = [event for event in found["events"] if event["message"] == tried_twice["id"]]
     assert told(own, "what", "status", "number", "outcome", "duration_ms", "http_status", "reason") == [
@@ -64,7 +64,7 @@ def test_a_message_is_told_from_its_order_to_its_end(campaign: Campaign, tried_t
 
 def test_a_client_is_told_with_its_messages(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
     """Those of all mailings; what happened to the mailings is left to their own histories."""
-    found = trace(campaign, tried_twice["client"])
+    found = history(campaign, tried_twice["client"])
     assert (found["kind"], found["complete"]) == ("client", True)
     assert [what for (what,) in told(found["events"], "what")] == [
         "client created",
@@ -78,7 +78,7 @@ def test_a_client_is_told_with_its_messages(campaign: Campaign, tried_twice: dic
 def test_the_messages_of_a_client_that_was_removed_are_told(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
     """And a client that never was is not found."""
     assert campaign.api.delete(f"/api/clients/{tried_twice['client']}").status == 204
-    found = trace(campaign, tried_twice["client"])
+    found = history(campaign, tried_twice["client"])
     assert [what for (what,) in told(found["events"], "what")].count("attempt") == 2
 
 
@@ -89,7 +89,7 @@ def test_a_mailing_is_told_with_its_states_and_messages(campaign: Campaign) -> N
     for step in ("pause", "resume"):
         assert campaign.api.post(f"/api/mailing/{mailing_id}/{step}").status == 200
     campaign.finish(mailing_id)
-    found = trace(campaign, mailing_id)
+    found = history(campaign, mailing_id)
     assert (found["kind"], found["complete"]) == ("mailing", True)
     states = [status for what, status in told(found["events"], "what", "status") if what == "mailing"]
     assert states == ["paused", "scheduled", "running", "finished"]
@@ -109,7 +109,7 @@ def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
 
     campaign.world.gateway.script = script
     mailing_id = campaign.send(SHOWN + 10)
-    found = trace(campaign, mailing_id)
+    found = history(campaign, mailing_id)
     assert found["complete"] is False
     assert len({event["client"] for event in found["events"] if event["client"]}) == SHOWN
     ends = [status for what, status in told(found["events"], "what", "status") if what == "message"]
@@ -119,4 +119,4 @@ def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
 @pytest.mark.parametrize("about", ["nobody", "0" * 26, "a" * 16, f"{'0' * 26}-{'a' * 16}"])
 def test_what_is_not_there_is_not_found(api: Api, about: str) -> None:
     """Whatever it looks like."""
-    assert api.get(f"/api/trace/{about}").status == 404
+    assert api.get(f"/api/history/{about}").status == 404

@@ -91,7 +91,7 @@ def test_an_emulator_gets_no_alarm_that_it_cannot_make() -> None:
     left = without_unknown(template)
     gone = set(template["Resources"]) - set(left["Resources"])
     alarms = [one for one in left["Resources"].values() if one.get("Type") == "AWS::CloudWatch::Alarm"]
-    assert {"TraceQuery", "TroubleQuery"} <= gone
+    assert {"HistoryQuery", "TroubleQuery"} <= gone
     assert alarms
     assert not [one for one in alarms if "Metrics" in one["Properties"]]
     assert not [name for name in gone if f"${{{name}." in str(left)]

@@ -1,4 +1,4 @@
-"""`make trace ID=…`: everything about a mailing, a message or a client, from the ledger and the logs of DATA_DIR."""
+"""`make history ID=…`: everything about a mailing, a message or a client, from the ledger and the logs of DATA_DIR."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(environ: Mapping[str, str], about: str) -> tuple[list[Line], str]:
     directory = DataDirectory(environ.get("DATA_DIR") or ".local", make=False)
     logged = list(log_lines(directory.path, about))
     try:
-        found = RunningService.found(environ, "trace").call("GET", f"/api/trace/{about}")
+        found = RunningService.found(environ, "history").call("GET", f"/api/history/{about}")
     except CallFailed as error:
         if not logged:
             raise
@@ -133,18 +133,18 @@ def _joined(parts: list[str | None]) -> str:
 
 def main() -> int:
     """Exit code 0 where something is known of the id."""
-    parser = argparse.ArgumentParser(prog="trace", description=__doc__)
+    parser = argparse.ArgumentParser(prog="history", description=__doc__)
     parser.add_argument("id", help="the id of a mailing, a message or a client")
     given = parser.parse_args()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads the first lines only, with `head`, wants no traceback
     try:
         lines, note = run(os.environ, given.id)
     except CallFailed as error:
-        sys.stderr.write(f"trace: {error}\n")
+        sys.stderr.write(f"history: {error}\n")
         return 1
     sys.stdout.writelines(line.text() + "\n" for line in lines)
     if note:
-        sys.stderr.write(f"trace: {note}\n")
+        sys.stderr.write(f"history: {note}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`make trace`: one command tells everything about a mailing, a message or a client, in order."""
+"""`make history`: one command tells everything about a mailing, a message or a client, in order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.local_run import BOUND, ROOT, ApiCaller, LocalRun
 from tests.support.orders import add_clients, order, wait_for_end
 
 
-def make_trace(data_dir: Path, about: str) -> subprocess.CompletedProcess[str]:
+def history_of(data_dir: Path, about: str) -> subprocess.CompletedProcess[str]:
     """What the command writes."""
-    command = [sys.executable, "-m", "infra.local.trace", about]
+    command = [sys.executable, "-m", "infra.local.history", about]
     environ = {"DATA_DIR": str(data_dir), "PATH": "/usr/bin:/bin"}
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=BOUND, check=False)
 
@@ -42,7 +42,7 @@ def sent(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> dict[str, str
 
 def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str, str]) -> None:
     """Requests and changes from the log, attempts from ledger and log, each once; and from the log alone afterwards."""
-    told = {kind: make_trace(run.data_dir, about) for kind, about in sent.items()}
+    told = {kind: history_of(run.data_dir, about) for kind, about in sent.items()}
     assert {done.returncode for done in told.values()} == {0}
     mailing = steps(told["mailing"].stdout)
     wanted = ["request POST /api/mailing", "request POST /api/mailing/{mailing_id}/pause", "mailing paused"]
@@ -58,7 +58,7 @@ def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str
     assert [step.split()[0] for step in message] == ["written", "attempt", "attempt", "message"]
     assert any("attempt 2" in step for step in steps(told["client"].stdout))
     run.end()
-    alone = make_trace(run.data_dir, sent["message"])
+    alone = history_of(run.data_dir, sent["message"])
     assert alone.returncode == 0
     assert "from the log alone" in alone.stderr
     assert len([step for step in steps(alone.stdout) if step.startswith("attempt")]) == 2
@@ -66,6 +66,6 @@ def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str
 
 def test_what_nobody_knows_is_said(run: LocalRun, sent: dict[str, str]) -> None:
     """With a reason and an exit code."""
-    done = make_trace(run.data_dir, "0" * 26)
+    done = history_of(run.data_dir, "0" * 26)
     assert (done.returncode, done.stdout) == (1, "")
     assert "404" in done.stderr
