@@ -304,7 +304,7 @@ def build(
     def receipt_gate() -> ReceiptGate:
         from .services.receiving.gate import ReceiptGate
 
-        return ReceiptGate(gateways.by_name, links, receipt_queue)
+        return ReceiptGate(gateways.by_name, links, receipt_queue, clock)
 
     return Services(
         settings=settings,

@@ -15,6 +15,7 @@ from .routing import Routes
 
 routes = Routes("gateway")
 MAX_RECEIPT = 64 * 1024  # bytes of a callback
+MAX_SIGNATURE = 2000  # characters; a token with its claims has some 500
 
 
 class CallbackQuery(BaseModel, extra="allow"):
@@ -29,7 +30,7 @@ def _callback(request: Request, gateway: str) -> Callback:
         query=urlencode([(name, one) for name, all_ in request.query_values.items() for one in all_]),
         media_type=(request.header("content-type") or "")[:100],
         body=read_text(request.body, MAX_RECEIPT),
-        signature=(request.header("x-twilio-signature") or "")[:100],
+        signature=(request.header("x-twilio-signature") or request.header("authorization") or "")[:MAX_SIGNATURE],
     )
 
 

@@ -76,7 +76,8 @@ class Callback:
     """A request in which a gateway tells what became of messages, as it came.
 
     `query` is what stands after the question mark of its address, `media_type` the Content-Type of its body.
-    `signature` is the gateway's of the whole, made for this `url`, if it signs.
+    `signature` is the gateway's of the whole, made for this `url`, if it signs. `received_at` is when it came, in
+    seconds since 1970; 0 if nobody noted it.
     """
 
     gateway: str
@@ -85,6 +86,7 @@ class Callback:
     body: str
     url: str = ""
     signature: str = ""
+    received_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,15 @@ class Capabilities:
 
     `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits are of the SMS parts of
     texts, not of messages. `can_be_asked`: it can say whether it has taken a message, by `look_up`.
-    `gives_receipts`: it says later what became of a message, by `read_receipts`.
+    `gives_receipts`: it says later what became of a message, by `read_receipts`. `has_one_address`: it tells receipts
+    and replies at one address.
     """
 
     recognises_ids: bool = False
     counts_parts: bool = False
     can_be_asked: bool = False
     gives_receipts: bool = False
+    has_one_address: bool = False
 
     @property
     def tells_later(self) -> bool:

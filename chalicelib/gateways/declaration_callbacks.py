@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from .answers import CODE
+from .signatures import Signature
 
 # A way into an answer: names of an object or places of a list, with dots between them; * is each of a list.
 Way = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|\*))*$", max_length=200)]
@@ -74,7 +75,7 @@ class Receiving(Part):
     parts: Way | None = None
     price: Way | None = None
     currency: Way | None = None
-    signature: Literal["twilio"] | None = None
+    signature: Signature | None = None
     reply: Annotated[str, StringConstraints(max_length=100)] = ""
     rules: Annotated[tuple[ReceiptRule, ...], Field(min_length=1, max_length=50)]
     examples: Annotated[tuple[ReceiptExample, ...], Field(min_length=1, max_length=50)]
@@ -93,7 +94,7 @@ class Replying(Part):
 
     Without an `id` what is told twice in the same words is one reply. `message_id` is the id that the gateway was given
     of the message that is answered. `answer` is what the gateway wants to be answered with, as XML if it begins with <:
-    it may go to whoever wrote.
+    it may go to whoever wrote. `at_receipts`: receipts and replies come at one address, that of either.
     """
 
     each: Way | None = None
@@ -103,6 +104,7 @@ class Replying(Part):
     to: Way | None = None
     at: Way | None = None
     message_id: Way | None = None
-    signature: Literal["twilio"] | None = None
+    signature: Signature | None = None
+    at_receipts: bool = False
     answer: Annotated[str, StringConstraints(max_length=100)] = ""
     examples: Annotated[tuple[ReplyExample, ...], Field(min_length=1, max_length=50)]

@@ -99,7 +99,7 @@ def _faults_of_examples(declaration: Declaration) -> Iterator[FieldError]:
 def _faults_of_look_up(look_up: LookUp) -> Iterator[FieldError]:
     path, answer = "look_up.", look_up.answer
     templates = [*_templates("look_up.request", look_up.request)]
-    yield from _faults_of_templates("look_up.request", templates, ("message_id", "gateway_id"))
+    yield from _faults_of_templates("look_up.request", templates, ("message_id", "short_id", "gateway_id"))
     for place, rule in enumerate(answer.rules):
         if rule.code and answer.code is None:
             yield FieldError(f"{path}answer.rules.{place}.code", Fault.DECLARATION_NO_CODE)
@@ -114,7 +114,8 @@ def _faults_of_receipts(declaration: Declaration, receiving: Receiving) -> Itera
     used = {
         name for _, template in _templates("request", declaration.request) for name in PLACEHOLDER.findall(template)
     }
-    if not used & {"receipt_url", "message_id"} or (receiving.message_id == "message_id" and "receipt_url" not in used):
+    named = {"receipt_url"} if receiving.message_id == "message_id" else {"receipt_url", "message_id", "short_id"}
+    if not used & named:
         yield FieldError("request", Fault.DECLARATION_LEAVES_OUT, {"name": "{receipt_url}"})
     if not any(rule.word == "delivered" for rule in receiving.rules):
         yield FieldError("receipts.rules", Fault.DECLARATION_NO_SUCCESS)

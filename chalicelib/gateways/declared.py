@@ -22,10 +22,11 @@ from ..domain.reasons import Cause, Reason
 from .answers import first_at
 from .base import Answer, Callback, Capabilities, Outgoing
 from .declaration import OUTCOMES, Asking, Auth, Declaration, Rule
-from .declared_receipts import is_signed_by_twilio, receipts_of
+from .declared_receipts import receipts_of
 from .http_adapter import HttpAdapter, retry_after_of, shown
 from .placeholders import PLACEHOLDER, Values, fill, fill_tree
 from .receipts import AMOUNT, content_of, parts_of
+from .signatures import Signature, is_signed
 from .tokens import GatewayToken
 from .transport import Reply, Request
 
@@ -92,6 +93,7 @@ class DeclaredGateway(HttpAdapter):
             counts_parts=said.counts == "parts",
             can_be_asked=self._declaration.look_up is not None,
             gives_receipts=self._receipts and self._declaration.receipts is not None,
+            has_one_address=bool(self._declaration.replies and self._declaration.replies.at_receipts),
         )
 
     def request(self, message: Outgoing, token: str) -> Request:
@@ -139,9 +141,16 @@ class DeclaredGateway(HttpAdapter):
         receiving = self._declaration.receipts
         if receiving is None:
             return []
-        if receiving.signature and not is_signed_by_twilio(callback, self._token.get()):
+        if not self._may_be_believed(receiving.signature, callback, now):
             return []
         return receipts_of(receiving, content_of(callback), now)
+
+    def _may_be_believed(self, signature: Signature | None, callback: Callback, now: datetime) -> bool:
+        """Whether a callback is signed, if its gateway signs and there is a key: Twilio's is the token."""
+        if signature is None:
+            return True
+        key = self._token.get() if signature == "twilio" else self._token.signature()
+        return is_signed(signature, callback, key, now) if key else signature != "twilio"
 
     @property
     def reply_answer(self) -> tuple[str, str]:
@@ -152,7 +161,7 @@ class DeclaredGateway(HttpAdapter):
     def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
         """What the declaration makes of a callback. One with a wrong signature has none."""
         replying = self._declaration.replies
-        if replying is None or (replying.signature and not is_signed_by_twilio(callback, self._token.get())):
+        if replying is None or not self._may_be_believed(replying.signature, callback, now):
             return []
         from .replies import declared_replies  # only the receiver needs it
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-from base64 import b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from ..domain.deliveries import Receipt, Word
 from ..domain.reasons import Cause, Reason
 from .answers import CODE, first_at
-from .base import Callback
 from .receipts import moment_of, number_of, parts_of, price_of
+from .short_ids import long_id_of
 
 if TYPE_CHECKING:
     from .declaration_callbacks import ReceiptRule, Receiving, Replying
@@ -50,7 +47,7 @@ def receipts_of(receiving: Receiving, content: Any, now: datetime) -> list[Recei
         if receiving.each and isinstance(content, dict) and "message_id" in content:
             told = {"message_id": content["message_id"], **single}
         if message_id := str(first_at(told, receiving.message_id)):
-            receipts.append(_receipt(receiving, told, message_id, now))
+            receipts.append(_receipt(receiving, told, long_id_of(message_id), now))
     return receipts
 
 
@@ -71,14 +68,3 @@ def _receipt(receiving: Receiving, told: Any, message_id: str, now: datetime) ->
         parts_of(first_at(told, receiving.parts)),
         price_of(first_at(told, receiving.price), first_at(told, receiving.currency)),
     )
-
-
-def is_signed_by_twilio(callback: Callback, token: str) -> bool:
-    """Whether Twilio made a callback: HMAC-SHA1 over its address and the fields of the form in their order.
-
-    https://www.twilio.com/docs/usage/security#validating-requests
-    """
-    fields = sorted(set(parse_qsl(callback.body, keep_blank_values=True)))
-    text = callback.url + "".join(name + value for name, value in fields)
-    made = b64encode(hmac.new(token.encode(), text.encode(), "sha1").digest()).decode()
-    return hmac.compare_digest(made, callback.signature)

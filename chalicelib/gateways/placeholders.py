@@ -13,6 +13,7 @@ from typing import Any
 
 from ..domain.sms import UCS_2, sms_parts
 from .base import Outgoing
+from .short_ids import short_id_of
 
 PLACEHOLDER = re.compile(r"\{([a-z_0-9]+)\}")
 # Of a message, besides {token}, {account} and {sender}, which are the gateway's.
@@ -22,6 +23,7 @@ OF_A_MESSAGE: Mapping[str, str] = {
     "text": "the text",
     "text_ucs2_hex": "the text in UTF-16, big-endian, as hexadecimal digits",
     "message_id": "the message's id: 43 letters, digits and a hyphen",
+    "short_id": "the message's id in 35 letters, digits, hyphens and underlines",
     "gateway_id": "the message's id as a number of 63 bits",
     "validity_milliseconds": "how long the gateway may go on trying",
     "validity_seconds": "the same in seconds",
@@ -71,6 +73,7 @@ _MAKE: Mapping[str, Callable[[Values], str | int]] = {
     "text": lambda values: values.message.text,
     "text_ucs2_hex": lambda values: values.message.text.encode("utf-16-be").hex(),
     "message_id": lambda values: values.message.message_id,
+    "short_id": lambda values: short_id_of(values.message.message_id),
     "gateway_id": lambda values: values.message.gateway_id,
     "validity_milliseconds": lambda values: values.validity // timedelta(milliseconds=1),
     "validity_seconds": lambda values: values.validity // timedelta(seconds=1),

@@ -40,6 +40,7 @@ def declared_replies(replying: Replying, callback: Callback, now: datetime) -> l
         [
             _inbound(callback.gateway, one, [first_at(one, way) for way in ways], now)
             for one in singles_of(replying, content_of(callback))
+            if not replying.at_receipts or first_at(one, replying.text)  # else it is a receipt
         ]
     )
 

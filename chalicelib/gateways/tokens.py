@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Settings
 from ..domain.reasons import Cause, Reason
@@ -37,7 +37,8 @@ class GatewayToken:
     ) -> None:
         self._secret = settings.gateway_token_secret
         self._name = settings.gateway_name
-        self._set = _own(settings.gateway_token, self._name) if settings.gateway_token else ""
+        self._set = _own(settings.gateway_token, self._name)
+        self._key_set = _own(settings.gateway_token, self._name, "signature")
         self._make_provider = provider or _secrets_manager
         self._clock = clock
         self._provider: BaseProvider | None = None
@@ -58,6 +59,15 @@ class GatewayToken:
                 token = self._read(fresh=True)
             return token
 
+    def signature(self) -> str:
+        """The key of its callbacks' signatures, "" if there is none. Raises NoToken if the secret cannot be read."""
+        if not self._secret:
+            return self._key_set
+        with self._lock:
+            if self._failure and self._rests():
+                raise NoToken(Cause(self._failure))
+            return _own(self._content(fresh=bool(self._failure)), self._name, "signature")
+
     def refuse(self, token: str) -> None:
         """Take note of a 401: the secret is read once more before it is used again, for it may have been changed."""
         with self._lock:
@@ -68,7 +78,14 @@ class GatewayToken:
         return self._tried_at is not None and self._clock() - self._tried_at < REST
 
     def _read(self, *, fresh: bool) -> str:
-        """From Powertools' cache, or from the secret itself."""
+        token = _own(self._content(fresh=fresh), self._name)
+        if not token or not all("!" <= character <= "~" for character in token):
+            self._fail(Reason.TOKEN_SECRET_INVALID, None)
+        self._failure = None
+        return token
+
+    def _content(self, *, fresh: bool) -> str:
+        """What the secret holds, from Powertools' cache or from the secret itself; "" if it is no text."""
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
         if fresh:
@@ -78,29 +95,29 @@ class GatewayToken:
             content = self._provider.get(self._secret, max_age=MAX_AGE, force_fetch=fresh)
         except GetParameterError as error:
             self._fail(Reason.TOKEN_SECRET_UNREADABLE, error)
-        token = _own(content, self._name) if isinstance(content, str) else ""
-        if not token or not all("!" <= character <= "~" for character in token):
-            self._fail(Reason.TOKEN_SECRET_INVALID, None)
-        self._failure = None
-        return token
+        return content if isinstance(content, str) else ""
 
     def _fail(self, failure: Reason, cause: Exception | None) -> None:
         self._failure, self._tried_at = failure, self._clock()
         raise NoToken(Cause(failure)) from cause
 
 
-def _own(content: str, name: str) -> str:
-    """The token in what a secret holds: all of it, or that of a gateway's name if there are several gateways.
+def _own(content: str, name: str, part: Literal["token", "signature"] = "token") -> str:
+    """The token, or the key of signatures, in what a secret holds: of a gateway's name if there are several gateways.
 
-    These share one secret, a JSON object of tokens by name: no right has to be given for a gateway that is added.
+    These share one secret, a JSON object by name: no right has to be given for a gateway that is added. Each of them is
+    a token, or an object of `token` and `signature`.
     """
-    if not name:
-        return content.strip()
+    found: Any = content.strip()
     try:
-        token = json.loads(content)[name]
+        if name:
+            found = json.loads(found)[name]
+        elif found.startswith("{"):
+            found = json.loads(found)
+        found = found.get(part) if isinstance(found, dict) else (found if part == "token" else "")
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return token.strip() if isinstance(token, str) else ""
+    return found.strip() if isinstance(found, str) else ""
 
 
 def _secrets_manager() -> BaseProvider:

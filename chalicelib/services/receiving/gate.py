@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from ...clock import SystemClock
 from ...domain.errors import NotFound
 from ...domain.faults import Fault
 from ...gateways.base import Callback, Gateway
@@ -19,10 +20,13 @@ from .links import ReceiptLinks
 class ReceiptGate:
     """Takes callbacks of gateways."""
 
-    def __init__(self, gateways: Mapping[str, Gateway], links: ReceiptLinks, receipt_queue: Queue) -> None:
+    def __init__(
+        self, gateways: Mapping[str, Gateway], links: ReceiptLinks, receipt_queue: Queue, clock: SystemClock
+    ) -> None:
         self._gateways = gateways
         self._links = links
         self._receipt_queue = receipt_queue
+        self._clock = clock
 
     def take(self, callback: Callback, secret: str) -> str:
         """Put a callback on the queue. Returns what the gateway wants to be answered.
@@ -41,5 +45,6 @@ class ReceiptGate:
             raise NotFound(Fault.NO_SUCH_RECEIPTS)
         if not self._links.knows(callback.gateway, secret):
             raise NotFound(Fault.NO_SUCH_RECEIPTS)
-        self._receipt_queue.send([json.dumps({kind: asdict(callback)}, separators=(",", ":"))])
+        came = replace(callback, received_at=self._clock.now().timestamp())
+        self._receipt_queue.send([json.dumps({kind: asdict(came)}, separators=(",", ":"))])
         return self._gateways[callback.gateway]

@@ -46,23 +46,32 @@ class Reader:
         if "again" in values:
             return ReadItem([(_receipt(values["again"]), int(values["seen"]))])
         now = self._clock.now()
-        if "reply" in values:
-            told = Callback(**values["reply"])
-            told = replace(told, url=_with_query(self._links.reply_url(told.gateway), told))
-            return ReadItem(replies=self._gateways[told.gateway].read_replies(told, now))
         if "callback" in values:
             callback = Callback(**values["callback"])
-            gateway = self._gateways[callback.gateway]
-            url = _with_query(self._links.url(callback.gateway), callback)
-            receipts = gateway.read_receipts(replace(callback, url=url), now)
-        else:
-            if values.get("Type") == "Notification":  # a topic that does not deliver raw messages
-                values = json.loads(values["Message"])
-            if "inboundMessageId" in values:
-                return ReadItem(replies=reply_of_event(self._of_topic, values, now))
-            receipts = eum_events.receipts_of(values, now)
-        # No gateway's clock makes a message delivered tomorrow.
-        return ReadItem([(replace(one, at=min(one.at, now)), 0) for one in receipts])
+            return self._told(callback, self._links.url(callback.gateway), now, reply=False)
+        if "reply" in values:
+            callback = Callback(**values["reply"])
+            return self._told(callback, self._links.reply_url(callback.gateway), now, reply=True)
+        if values.get("Type") == "Notification":  # a topic that does not deliver raw messages
+            values = json.loads(values["Message"])
+        if "inboundMessageId" in values:
+            return ReadItem(replies=reply_of_event(self._of_topic, values, now))
+        return ReadItem(_seen_first(eum_events.receipts_of(values, now), now))
+
+    def _told(self, callback: Callback, url: str, now: datetime, *, reply: bool) -> ReadItem:
+        """What a callback says, which came at this address."""
+        gateway = self._gateways[callback.gateway]
+        callback = replace(callback, url=_with_query(url, callback))
+        one_address = gateway.capabilities.has_one_address
+        replies = gateway.read_replies(callback, now) if reply or one_address else []
+        if replies or (reply and not one_address):
+            return ReadItem(replies=replies)
+        return ReadItem(_seen_first(gateway.read_receipts(callback, now), now))
+
+
+def _seen_first(receipts: list[Receipt], now: datetime) -> list[tuple[Receipt, int]]:
+    """Receipts that have not been seen before. No gateway's clock makes a message delivered tomorrow."""
+    return [(replace(one, at=min(one.at, now)), 0) for one in receipts]
 
 
 def _with_query(url: str, callback: Callback) -> str:

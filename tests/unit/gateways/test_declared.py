@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from base64 import b64encode
@@ -25,6 +26,7 @@ from chalicelib.gateways import create_gateway
 from chalicelib.gateways.base import Answer, Outgoing
 from chalicelib.gateways.declaration import MAX_DECLARATION, OUTCOMES, Declaration, Example, LookUpExample
 from chalicelib.gateways.declared import DeclaredGateway, read_declaration, ready_made
+from chalicelib.gateways.short_ids import short_id_of
 from chalicelib.gateways.transport import Reply, Request
 from tests.unit.gateways.raw_server import RawServer
 
@@ -191,7 +193,8 @@ def test_smsc_is_told_hours_and_minutes() -> None:
     """https://smsc.ru/api/http/send/sms/"""
     sent = form(asked("smsc", "Привет"))
     assert (sent["login"], sent["psw"], sent["phones"], sent["mes"]) == ("AC-1", TOKEN, "+79161234567", "Привет")
-    assert (sent["valid"], sent["id"], sent["fmt"]) == ("01:30", str(2**53 + 1), "3")
+    assert (sent["valid"], sent["id"], sent["fmt"]) == ("01:30", short_id_of(MESSAGE_ID), "3")
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,40}", sent["id"])  # what SMSC takes as an id
 
 
 def test_exolve_gets_a_number_without_plus() -> None:
@@ -312,7 +315,7 @@ def test_a_gateway_is_asked_as_its_documentation_says(raw: RawServer, name: str,
     assert str(answer.outcome) == example.outcome
     assert answer.http_status == example.status
     asked = raw.requests[0].decode()
-    assert MESSAGE_ID in asked or str(2**53 + 1) in asked
+    assert MESSAGE_ID in asked or short_id_of(MESSAGE_ID) in asked
     assert "Hello" not in asked
 
 

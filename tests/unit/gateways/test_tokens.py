@@ -152,3 +152,27 @@ def test_without_a_token_nothing_is_called(secrets: Secrets, server: FaultyGatew
     answer = send()
     assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause(Reason.TOKEN_SECRET_UNREADABLE))
     assert server.heard == []
+
+
+def test_a_token_may_have_a_key_of_signatures_beside_it(secrets: Secrets) -> None:
+    secrets.holds(SecretString='{"token": "abc", "signature": "key"}')
+    token = secrets.token()
+    assert (token.get(), token.signature()) == ("abc", "key")
+    several = GatewayToken(
+        Settings(gateway_token='{"a": {"token": "x", "signature": "y"}, "b": "z"}', gateway_name="a", gateway="sandbox")
+    )
+    assert (several.get(), several.signature()) == ("x", "y")
+    plain = GatewayToken(Settings(gateway_token="abc", gateway="sandbox"))
+    assert (plain.get(), plain.signature()) == ("abc", "")
+
+
+@pytest.mark.parametrize("content", ['{"token": 1, "signature": 2}', "{}", "{", '{"token": null}'])
+def test_a_token_that_is_no_text_is_none(content: str) -> None:
+    token = GatewayToken(Settings(gateway_token=content, gateway="sandbox"))
+    assert (token.get(), token.signature()) == ("", "")
+
+
+def test_a_key_of_signatures_that_cannot_be_read_is_told(secrets: Secrets) -> None:
+    secrets.breaks("AccessDeniedException")
+    with pytest.raises(NoToken):
+        secrets.token().signature()
