@@ -54,7 +54,7 @@ def create_mailing_to_missed(request: Request, mailing_id: str, body: MissedBody
         start_at=body.start_time,
         end_at=body.end_time,
     )
-    return created(request, fields, f"{mailing_id} {body.model_dump_json()}")
+    return created(request, fields, f"{mailing_id} {body.content()}")
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/schedule", errors=_ERRORS)

@@ -265,7 +265,7 @@ def create_mailing(request: Request, body: NewMailingBody) -> Created[MailingVie
     and only one mailing is created. The same key with another body is refused.
     """
     fields = body.fields(template_of(request.services, body.template))
-    return created(request, fields, body.model_dump_json(), draft=body.draft)
+    return created(request, fields, body.content(), draft=body.draft)
 
 
 @routes.route("GET", "/api/mailing")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib.web.bodies import NewMailingBody
 from tests.factories import ClientBodyFactory, MailingBodyFactory, UserBodyFactory
 from tests.support.api import Api, Reply
 from tests.support.aws import Call
@@ -58,6 +59,31 @@ def test_the_order_of_fields_does_not_matter(api: Api) -> None:
     body = MailingBodyFactory()
     first = _order(api, body)
     assert _order(api, dict(reversed(body.items()))).text == first.text
+
+
+def test_a_default_that_is_written_out_says_nothing_new(api: Api) -> None:
+    """Expects a body with defaults to be the same as one without them."""
+    body = MailingBodyFactory()
+    first = _order(api, body)
+    spelled_out = {
+        **body,
+        "late": "run",
+        "draft": False,
+        "texts": None,
+        "clients": {**body["clients"], "operator": None},
+    }
+    assert _order(api, spelled_out).text == first.text
+
+
+def test_a_request_is_known_again_after_a_version_that_adds_a_field() -> None:
+    """Expects a body to have the same content as one of a model with one more field that has a default."""
+
+    class LaterBody(NewMailingBody):
+        later: int = 3
+
+    body = MailingBodyFactory()
+    assert LaterBody(**body).content() == NewMailingBody(**body).content()
+    assert LaterBody(**body, later=4).content() != NewMailingBody(**body).content()
 
 
 def test_another_body_under_the_key_is_refused(api: Api) -> None:
