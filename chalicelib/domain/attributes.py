@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
 from .csv_cells import guarded, unguarded
 from .errors import FieldError, Invalid
@@ -64,6 +65,10 @@ class Attributes(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         return self._read()[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping; the inherited one raises for what is not there, and this is asked for each message."""
+        return self._read().get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())

@@ -137,6 +137,8 @@ class Mailing:
 
     def language_for(self, language: str) -> str:
         """Which of the texts by language that is, "" for `text`."""
+        if not self.texts:
+            return ""
         texts = dict(self.texts)
         return next((one for one in (language, language.partition("-")[0]) if texts.get(one)), "")
 

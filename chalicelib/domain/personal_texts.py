@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .attributes import Value
@@ -10,7 +10,7 @@ from .clients import Contact
 from .mailings import Mailing, Missing
 from .reasons import Cause, Reason
 from .sent_texts import values_kept
-from .sms import sms_parts
+from .sms import part_count
 from .statuses import MessageStatus
 from .templates import template_of
 
@@ -37,13 +37,12 @@ class PersonalText:
 def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
     """The text of a mailing for a client. `contact` has language and attributes."""
     template = template_of(mailing.text_in(contact.language))
-    values = values_of(contact)
-    missing = template.missing(values)
-    text = template.render(values)
+    values = values_of(contact, template.names)
+    text, missing = template.fill(values)
     if missing and mailing.missing is not Missing.SEND_EMPTY:
         status = MessageStatus.FAILED if mailing.missing is Missing.REFUSE else MessageStatus.SKIPPED
         return PersonalText(text, missing, status, Cause(Reason.VALUE_MISSING, missing[0]))
-    parts = sms_parts(text).parts
+    parts = part_count(text)
     if parts > MOST_PARTS_EACH:
         return PersonalText(text, missing, MessageStatus.FAILED, Cause(Reason.TEXT_TOO_LONG, str(parts)))
     if not text.strip():
@@ -51,10 +50,11 @@ def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
     return PersonalText(text, missing, kept=values_kept(mailing, contact.language, values), parts=parts)
 
 
-def values_of(contact: Contact) -> Mapping[str, str]:
+def values_of(contact: Contact, names: Iterable[str]) -> Mapping[str, str]:
     """What a text may name of a client: the attributes, and `phone_number`, `timezone` and `language`."""
     own = {"phone_number": contact.phone_number, "timezone": contact.timezone, "language": contact.language}
-    return {**{name: word_of(value) for name, value in contact.attributes.items()}, **own}
+    known = contact.attributes
+    return {name: own[name] if name in own else word_of(known.get(name, "")) for name in names}
 
 
 def word_of(value: Value) -> str:

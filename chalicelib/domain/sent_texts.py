@@ -32,13 +32,14 @@ class NoText(StrEnum):
 
 
 def values_kept(mailing: Mailing, language: str, values: Mapping[str, str]) -> tuple[str, ...] | None:
-    """What is to be kept with a message to who reads this language and has these values; None for nothing."""
+    """What is to be kept with a message to who reads this language and has these values; None for nothing.
+
+    The values are those that the text asks for, in the order of their names.
+    """
     if not mailing.keep_values:
         return None
-    key = mailing.language_for(language)
-    names = sorted(template_of(mailing.text_by(key)).names)
-    kept = (key, *(values.get(name, "") for name in names))
-    return kept if sum(len(one.encode()) for one in kept) <= MOST_BYTES else TOO_LARGE
+    kept = (mailing.language_for(language), *values.values())
+    return kept if len("".join(kept).encode()) <= MOST_BYTES else TOO_LARGE
 
 
 def telling(attempts: Sequence[Attempt]) -> Attempt | None:
@@ -63,4 +64,4 @@ def text_sent(mailing: Mailing, message: Message) -> str | NoText:
         return NoText.TOO_LARGE
     key, *values = message.values
     template = template_of(mailing.text_by(key))
-    return template.render(dict(zip(sorted(template.names), values, strict=True)))
+    return template.fill(dict(zip(template.names, values, strict=True)))[0]

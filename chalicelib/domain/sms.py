@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,9 @@ _EXTENDED = frozenset("\f^{}\\[~]|€")  # an escape comes before each of these
 GSM_7, UCS_2 = "GSM-7", "UCS-2"
 # Septets, or code units of 16 bits, that fit one message, and each part of several: those carry a header of 6 bytes.
 _SINGLE, _PART = {GSM_7: 160, UCS_2: 70}, {GSM_7: 153, UCS_2: 67}
+# What every character of takes one unit, so that its parts follow from its length.
+_ALL_BASIC, _ALL_GSM_7 = (re.compile(f"[{re.escape(''.join(some))}]*") for some in (_BASIC, _BASIC | _EXTENDED))
+_PAIRS = re.compile("[\U00010000-\U0010ffff]")  # of code units
 _FORCING_SHOWN = 10
 # What word processors put in the place of what the alphabet has, and what is not seen at all.
 _LOOK_ALIKES = str.maketrans(
@@ -75,8 +79,14 @@ def simpler(text: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def part_count(text: str) -> int:
-    """How many parts a text makes, remembered: it is asked for each message of a mailing, again and again."""
-    return sms_parts(text).parts
+    """How many parts a text makes. It is asked for each message, so that most texts are not gone through in Python."""
+    if _ALL_BASIC.fullmatch(text):
+        encoding = GSM_7
+    elif _PAIRS.search(text) or _ALL_GSM_7.fullmatch(text):
+        return sms_parts(text).parts
+    else:
+        encoding = UCS_2
+    return 1 if len(text) <= _SINGLE[encoding] else -(-len(text) // _PART[encoding])
 
 
 def _packed(sizes: Iterable[int], room: int) -> int:

@@ -8,9 +8,10 @@ section. A value is put in as it is, and what stands in it means nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from .errors import FieldError
 from .faults import Fault
@@ -23,82 +24,57 @@ _INSIDE = re.compile(r"\s*([#/]?)\s*([^\W\d_]\w{0,39})\s*(?:\|([^{}|]*))?", re.D
 FIELDS = frozenset({"phone_number", "operator", "tag", "timezone", "language", "external_id"})
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """Words that everybody gets as they are."""
+class Piece(NamedTuple):
+    """Words that everybody gets, or, with a `name`, a value, which the words take the place of if there is none.
+
+    `needed` is a value that nothing may take the place of. What stands `within` a section appears only if there is a
+    value of that name.
+    """
 
     words: str
+    name: str = ""
+    needed: bool = False
+    within: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
-    """A value by its name; `default` takes its place if there is none, None if nothing may."""
-
-    name: str
-    default: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """What appears only if there is a value of that name."""
-
-    name: str
-    parts: tuple[Literal | Placeholder, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Template:
-    """A text, read. It has placeholders, or it is one literal."""
+    """A text, read once for all who get it."""
 
-    parts: tuple[Literal | Placeholder | Section, ...]
+    pieces: tuple[Piece, ...]
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether everybody gets the same."""
-        return all(isinstance(part, Literal) for part in self.parts)
+        return not self.names
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of all values that it asks for."""
-        return frozenset(_names(self.parts))
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all values that it asks for, in their order."""
+        return tuple(sorted({name for piece in self.pieces for name in (piece.name, piece.within) if name}))
 
-    def missing(self, values: Mapping[str, str]) -> tuple[str, ...]:
-        """The names of values that it cannot do without and that are not there, in their order."""
-        shown = _shown(self.parts, values)
-        wanted = [one.name for one in shown if isinstance(one, Placeholder) and one.default is None]
-        return tuple(dict.fromkeys(name for name in wanted if not values.get(name)))
+    def fill(self, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+        """The text for who has these values, and the names of those that it cannot do without and that are not there.
 
-    def render(self, values: Mapping[str, str]) -> str:
-        """The text for who has these values; what is missing is left empty."""
-        return "".join(
-            part.words if isinstance(part, Literal) else values.get(part.name) or part.default or ""
-            for part in _shown(self.parts, values)
-        )
-
-
-def _names(parts: Iterable[Literal | Placeholder | Section]) -> Iterable[str]:
-    for part in parts:
-        if not isinstance(part, Literal):
-            yield part.name
-        if isinstance(part, Section):
-            yield from _names(part.parts)
-
-
-def _shown(
-    parts: Iterable[Literal | Placeholder | Section], values: Mapping[str, str]
-) -> Iterable[Literal | Placeholder]:
-    for part in parts:
-        if not isinstance(part, Section):
-            yield part
-        elif values.get(part.name):
-            yield from part.parts
+        What is missing is left empty.
+        """
+        shown: list[str] = []
+        missing: dict[str, None] = {}
+        for words, name, needed, within in self.pieces:
+            if within and not values.get(within):
+                continue
+            value = values.get(name) if name else words
+            if needed and not value:
+                missing[name] = None
+            shown.append(value or words)
+        return "".join(shown), tuple(missing)
 
 
 @lru_cache(maxsize=256)
 def template_of(text: str) -> Template:
     """The template that a text is. What cannot be read, in an older text, stands for itself."""
     template, faults = _read(text) if OPENING in text else (None, ())
-    return Template((Literal(text),)) if template is None or faults else template
+    return Template((Piece(text),)) if template is None or faults else template
 
 
 def check_template(text: str, field: str = "text") -> list[FieldError]:
@@ -134,37 +110,33 @@ class _Reader:
 
     def __init__(self) -> None:
         self.faults: _Faults = []
-        self._parts: list[Literal | Placeholder | Section] = []
-        self._inner: list[Literal | Placeholder] = []
+        self._pieces: list[Piece] = []
         self._section = ""
 
     def literal(self, words: str) -> None:
         if OPENING in words:
             self.faults.append((Fault.PLACEHOLDER_OPEN, {"text": words[words.index(OPENING) :][:60]}))
         if words:
-            self._add(Literal(words))
+            self._pieces.append(Piece(words, within=self._section))
 
     def tag(self, sign: str, name: str, default: str | None) -> None:
         if sign == "#":
             if self._section:
                 self.faults.append((Fault.SECTION_IN_SECTION, {"name": name, "outer": self._section}))
             self._section = name
+            self._pieces.append(Piece("", within=name))  # so that its name is asked for, even if nothing is in it
         elif sign == "/":
             self._close(name)
         else:
-            self._add(Placeholder(name, None if default is None else default.strip()))
+            self._pieces.append(Piece((default or "").strip(), name, default is None, self._section))
 
     def end(self) -> Template:
         if self._section:
             self.faults.append((Fault.SECTION_OPEN, {"name": self._section}))
-        return Template(tuple(self._parts))
+        return Template(tuple(self._pieces))
 
     def _close(self, name: str) -> None:
         if name != self._section:
             self.faults.append((Fault.SECTION_NOT_OPENED, {"name": name}))
             return
-        self._parts.append(Section(name, tuple(self._inner)))
-        self._inner, self._section = [], ""
-
-    def _add(self, part: Literal | Placeholder) -> None:
-        (self._inner if self._section else self._parts).append(part)
+        self._section = ""

@@ -28,11 +28,12 @@ class Received:
     receive_count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """A message to deliver, as its row was last read or written; `not_before` is its turn in the `paces` it keeps.
+    """A message to deliver, as its row was last read or written; claiming it adds the rest, step by step.
 
-    `choices` are the gateways that it may go to, of which `gateway` is the one that it goes to now.
+    `not_before` is its turn in the `paces` it keeps. `choices` are the gateways that it may go to, of which `gateway`
+    is the one that it goes to now.
     """
 
     received: Received

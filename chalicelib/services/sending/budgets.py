@@ -69,8 +69,10 @@ class Budgets:
         for job in jobs:
             if purses := _purses(job, budgets):
                 number = contacts[job.message.key].phone_number
-                cost = prices.charged(number, job.parts or part_count(job.words)) if prices.prices else Decimal(0)
-                paid.append(replace(job, cost=cost, purses=purses))
+                if prices.prices:
+                    job.cost = prices.charged(number, job.parts or part_count(job.words))
+                job.purses = purses
+                paid.append(job)
         if not prices.prices:
             self._turn_away(paid, PausedFor.NO_PRICES, batch)
             return ready

@@ -93,10 +93,12 @@ class Claims:
             contact = contacts.get(job.message.key)
             text = text_for(job.mailing, contact) if contact and job.mailing.personal else None
             new = self._without_call(job, contact, text, now)
-            if new is None:
-                ready.append(replace(job, text=text.text, kept=text.kept, parts=text.parts) if text else job)
-            else:
+            if new is not None:
                 changes.append((job, new))
+                continue
+            if text:
+                job.text, job.kept, job.parts = text.text, text.kept, text.parts
+            ready.append(job)
         ready, waiting = self._in_turn(ready, batch, now)
         ready = self._budgets.set_aside(ready, contacts, batch)
         changes += [(job, self._claimed(job, now)) for job in ready]
@@ -196,7 +198,8 @@ class Claims:
             for job in turned_away:
                 other = self._another(job)
                 if other is not None:
-                    elsewhere[other].append(replace(job, gateway=other))
+                    job.gateway = other
+                    elsewhere[other].append(job)
                 else:
                     waiting.append((job, self._parked(job, now, Reason.CIRCUIT_OPEN, self._open_until(job, now))))
             ready += asking
@@ -218,7 +221,8 @@ class Claims:
                 again_at = now + timedelta(seconds=self._rng.uniform(*_GONE))
                 waiting.append((job, self._parked(job, now, Reason.GATEWAY_GONE, again_at)))
                 continue
-            groups[choices[0]].append(replace(job, choices=choices, gateway=choices[0]) if choices != ("",) else job)
+            job.choices, job.gateway = choices, choices[0]
+            groups[choices[0]].append(job)
         return groups
 
     def _let_through(
@@ -282,8 +286,9 @@ class Claims:
             if booking is None:
                 ready += own
                 continue
-            turns = zip(own, booking.moments, strict=False)
-            ready += [replace(job, not_before=at, paces=booking.paces) for job, at in turns]
+            for job, at in zip(own, booking.moments, strict=False):
+                job.not_before, job.paces = at, booking.paces
+                ready.append(job)
             left = self._put_back(own[len(booking.moments) :], booking, batch, now)
             waiting += [
                 (job, self._parked(job, now, Reason.RATE_LIMIT, self._turn_at(job, booking.after))) for job in left
@@ -360,7 +365,8 @@ class Claims:
             if job.message.status is MessageStatus.SENDING:
                 batch.doubt(new.mailing_id)
             if new.status is MessageStatus.SENDING:
-                claimed.append(replace(job, message=new))
+                job.message = new
+                claimed.append(job)
         self._budgets.give_back(lost)
         return claimed
 
@@ -381,7 +387,7 @@ def _left_out(contact: Contact | None, mailing: Mailing) -> Reason | None:
 
 def _present(message: Message, contact: Contact | None) -> Message:
     """The message with the number and the time zone that the client has now: either may have been corrected."""
-    if contact is None:
+    if contact is None or (message.phone_number, message.timezone) == (contact.phone_number, contact.timezone):
         return message
     return replace(message, phone_number=contact.phone_number, timezone=contact.timezone)
 

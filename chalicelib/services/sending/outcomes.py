@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -153,14 +152,14 @@ class Outcomes:
         control = self._lines[job.gateway].control
         free = self._is_free(message, result, control, probe=job.gateway in batch.probed)
         message = message.with_attempt(result, free=free)
-        if job.mailing.personal and telling(message.attempts) is result:
-            message = replace(message, values=job.kept)
         if (result.outcome in _NOT_OF_THE_MESSAGE and free) or control.is_same_refusal(result):
             aside = _ASIDE + asides.get(job.gateway, 0.0)
             verdict = Verdict(MessageStatus.QUEUED, result.cause, self._rng.uniform(aside / 3, aside))
         else:
             verdict = judge(message.attempts, message.forgiven, self._policy, job.mailing.on_unknown, self._rng)
         changes = {"status": verdict.status, "cause": verdict.cause, "lease_until": None, "ask": verdict.ask}
+        if job.mailing.personal and telling(message.attempts) is result:
+            changes["values"] = job.kept
         delay = verdict.delay
         if delay is None:
             sent_at = now if verdict.status is MessageStatus.SENT else None

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chalicelib.domain.sms import simpler, sms_parts
+from chalicelib.domain.sms import part_count, simpler, sms_parts
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,15 @@ from chalicelib.domain.sms import simpler, sms_parts
 def test_parts_are_counted_as_they_are_sent(text: str, encoding: str, units: int, parts: int) -> None:
     """Expects 160 or 70 units alone, 153 or 67 in each of several, and no character in two of them."""
     counted = sms_parts(text)
+    assert part_count(text) == parts
     assert (counted.encoding, counted.units, counted.parts, counted.characters) == (encoding, units, parts, len(text))
+
+
+@given(st.text(st.sampled_from("aZ @€[\\]^{|}~-\nпç“\t😀") | st.characters(), max_size=400))
+def test_the_quick_count_is_the_same(text: str) -> None:
+    """Expects it of every alphabet, and of texts around the lengths at which a part is full."""
+    for some in (text, text * 4):
+        assert part_count(some) == sms_parts(some).parts
 
 
 def test_what_costs_the_short_alphabet_is_named() -> None:

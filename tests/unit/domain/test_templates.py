@@ -37,17 +37,22 @@ NASTY = st.sampled_from(
 )
 def test_a_text_becomes_what_the_person_gets(text: str, result: str) -> None:
     assert check_template(text) == []
-    assert template_of(text).render(ANNA) == result
-    assert template_of(text).missing(ANNA) == ()
+    assert template_of(text).fill(ANNA) == (result, ())
 
 
 def test_what_is_missing_is_named_once_and_left_empty() -> None:
     """Expects neither what has words instead, nor what stands in a section that does not appear."""
     template = template_of("{{b}} {{a}} {{b}} {{c|none}}{{#d}}{{e}}{{/d}}")
-    assert template.missing({"a": ""}) == ("b", "a")
-    assert template.missing({"d": "yes", "a": "1", "b": "2"}) == ("e",)
-    assert template.render({}) == "   none"
-    assert template.names == {"a", "b", "c", "d", "e"}
+    assert template.fill({"a": ""}) == ("   none", ("b", "a"))
+    assert template.fill({"d": "yes", "a": "1", "b": "2"}) == ("2 1 2 none", ("e",))
+    assert template.names == ("a", "b", "c", "d", "e")
+
+
+def test_a_section_with_nothing_in_it_asks_for_its_value() -> None:
+    """Expects the name among those whose values are kept: rows that were written have it there."""
+    template = template_of("Hello{{#city}}{{/city}}")
+    assert (template.names, template.plain) == (("city",), False)
+    assert template.fill({}) == ("Hello", ())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,7 @@ def test_what_is_no_placeholder_is_told(text: str, fault: Fault) -> None:
     """Expects the fault at the text; and the text as it stands, if somebody had ordered it before there were any."""
     first, *_ = check_template(text)
     assert (first.field, first.fault) == ("text", fault)
-    assert template_of(text).render(ANNA) == text
+    assert template_of(text).fill(ANNA) == (text, ())
     assert template_of(text).plain
 
 
@@ -89,14 +94,14 @@ def test_the_most_placeholders_are_read() -> None:
 def test_a_value_is_never_interpreted(values: dict[str, str], names: list[str], words: str) -> None:
     """Expects exactly the values, between exactly the words, whatever stands in them."""
     text = words.join("{{" + name + "}}" for name in names)
-    assert template_of(text).render(values) == words.join(values.get(name, "") for name in names)
+    assert template_of(text).fill(values)[0] == words.join(values.get(name, "") for name in names)
 
 
 @given(st.text(alphabet="{}#/|ab \n", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Expects no text to be left half: without a fault nothing of a placeholder is in what people get."""
     faults = check_template(text)
-    rendered = template_of(text).render({})
+    rendered, _ = template_of(text).fill({})
     if faults:
         assert rendered == text
     else:
