@@ -21,7 +21,7 @@ from benchmarks.progress import Progress
 from benchmarks.stubbed_aws import Stopwatch, StubbedAws
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.costs import Usage
-from infra.local import ordered_reads, remembered_parses
+from infra.local import ministack_patches
 from tests.support.client_ids import new_client_with_id
 from tests.support.client_index import ClientIndex
 from tests.support.world import World, new_world
@@ -185,7 +185,6 @@ def _send(world: World, measured: Measured) -> None:
 
 def quiet() -> None:
     """Let nothing be logged, a terminal's lines would be measured too, and the emulator answer as in `make run`."""
-    ordered_reads.install()
-    remembered_parses.install()
+    ministack_patches.install(queues=False)
     logging.disable(logging.CRITICAL)
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"

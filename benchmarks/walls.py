@@ -25,7 +25,7 @@ from chalicelib.domain.client_ids import SHARDS, shard_of
 from chalicelib.domain.mailings import Mailing, ShardProgress
 from chalicelib.domain.messages import Message
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
-from infra.local import ordered_reads, remembered_parses
+from infra.local import ministack_patches
 from tests.support.aws import Call
 from tests.support.capacity import Capacity
 from tests.support.world import World, new_world
@@ -38,8 +38,7 @@ _OF_LAMBDA = ("sqs.ReceiveMessage", "sqs.DeleteMessageBatch")  # which takes the
 @contextmanager
 def a_world(**options: Any) -> Iterator[tuple[World, list[Callable[[Call], None]]]]:
     """A service whose calls take their time, and who is to be told of each of them."""
-    ordered_reads.install()
-    remembered_parses.install()
+    ministack_patches.install(queues=False)
     watchers: list[Callable[[Call], None]] = []
     workers = options.pop("workers_of", WORKERS | {"dispatcher": DISPATCHERS})
     with new_world(seed=1, workers_of=workers, sender_batch=None, threads=True, **options) as world:

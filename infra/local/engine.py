@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.local import ordered_reads, prompt_receives, remembered_parses, steady_time
+from infra.local import ministack_patches
+from infra.local.steady_time import show_again
 
 Answer = tuple[int, dict[str, str], bytes]
 Table = dict[str, Any]
@@ -63,11 +64,7 @@ class Engine:
         self._dynamodb, self._sqs, self._secrets = dynamodb, sqs, secretsmanager
         self._modules: dict[str, Any] = {"dynamodb": dynamodb, "sqs": sqs, "secretsmanager": secretsmanager}
         self._persistence, self._responses = persistence, responses
-        ordered_reads.install()
-        prompt_receives.install()
-        steady_time.install()
-        if remembers:
-            remembered_parses.install()
+        ministack_patches.install(parses=remembers)
         self._set, self._remove = dynamodb._set_item, dynamodb._remove_item
         self._store_token = dynamodb._txn_token_store
         self._thread = threading.get_ident()
@@ -196,7 +193,7 @@ class Engine:
         """Have the queues as a text of `queues` says."""
         self._sqs.load_persisted_state(self._value(text))
         for queue in self._sqs._queues.values():
-            steady_time.show_again(queue["messages"], self._sqs.time.time())
+            show_again(queue["messages"], self._sqs.time.time())
 
     def restore_of_ministack(self, name: str, state: Any) -> None:
         """Take over what MiniStack itself has saved for one of the services."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 _LARGE = 16  # items; smaller partitions are read as they are
@@ -18,15 +17,6 @@ _ORDERS = "\0orders"  # in what the engine derives of a table and forgets by its
 Values = tuple[Any, ...]  # what a partition is sorted by
 Entry = tuple[Values, str, str]  # with the item's own keys
 Answer = tuple[int, dict[str, str], bytes]
-
-
-@cache
-def install() -> None:
-    """Take effect for this process, however often it is asked."""
-    from ministack.services import dynamodb as engine
-
-    reads = OrderedReads(engine)
-    engine._query, engine._set_item, engine._remove_item = reads.query, reads.set_item, reads.remove_item
 
 
 class OrderedReads:

@@ -6,7 +6,6 @@ By itself MiniStack looks at the queue ten times a second, so that a message wai
 from __future__ import annotations
 
 import asyncio
-from functools import cache
 from typing import Any
 
 
@@ -37,12 +36,3 @@ class Bell:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
-
-
-@cache
-def install() -> None:
-    """Take effect for the queues of this process, however often it is asked."""
-    from ministack.services import sqs
-
-    bell = Bell()
-    sqs.asyncio = sqs.esm_wake = bell

@@ -8,11 +8,11 @@ depends on its text and the types of its parameters; answers and data stay exact
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-_KEPT = 500
+KEPT = 500  # texts
 _SET_LITERAL = "<<"  # whether its members are equal depends on their values
 
 Parse = Callable[[str, list[dict[str, Any]] | None], dict[str, Any]]
@@ -20,26 +20,16 @@ Token = tuple[str, str]
 Build = Callable[[list[Any]], Any]
 
 
-@cache
-def install() -> None:
-    """Take effect for this process, however often it is asked."""
-    from ministack.services import _dynamodb_keywords, dynamodb
-
-    dynamodb.parse_partiql_statement = remembering(_dynamodb_keywords.parse_statement)
-    dynamodb._tokenize = tokenizing(dynamodb._tokenize)
-    dynamodb._condition_syntax_error = lru_cache(maxsize=_KEPT)(dynamodb._condition_syntax_error)
-
-
 def tokenizing(tokenize: Callable[[str], list[Token]]) -> Callable[[str], list[Token]]:
     """The same tokens of an expression, which is taken apart once, and not for each item that it is held against."""
-    known = lru_cache(maxsize=_KEPT)(lambda text: tuple(tokenize(text)))
+    known = lru_cache(maxsize=KEPT)(lambda text: tuple(tokenize(text)))
     return lambda text: list(known(text))
 
 
 def remembering(parse: Parse) -> Parse:
     """The same parser, which knows what it has parsed before."""
 
-    @lru_cache(maxsize=_KEPT)
+    @lru_cache(maxsize=KEPT)
     def shape(text: str, types: tuple[str, ...]) -> Build:
         places = [{name: _Unread()} for name in types]
         parsed = parse(text, places)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 LONGEST = 930.0  # seconds that a message can be hidden: the longest delay, and half a minute
@@ -26,14 +25,6 @@ class SteadyTime:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)
-
-
-@cache
-def install() -> None:
-    """Take effect for the queues of this process, however often it is asked."""
-    from ministack.services import sqs
-
-    sqs.time = SteadyTime()
 
 
 def show_again(messages: list[dict[str, Any]], now: float) -> None:

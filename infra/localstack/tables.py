@@ -14,7 +14,7 @@ import threading
 
 import uvloop
 
-from infra.local import ordered_reads, remembered_parses
+from infra.local import ministack_patches
 from infra.local.asgi_server import create_server
 from infra.local.loopback import listen
 
@@ -31,8 +31,7 @@ def main() -> int:
     os.environ |= {"SFTP_ENABLED": "0", "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     import ministack.app
 
-    ordered_reads.install()
-    remembered_parses.install()
+    ministack_patches.install(queues=False)
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     server = create_server(ministack.app.app, lifespan=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

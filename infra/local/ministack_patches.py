@@ -1,0 +1,68 @@
+"""What is changed of MiniStack, from outside and nowhere else: a module for each fault, and here where it is put.
+
+docs/upstream.md tells each fault with its cause, so that it can be offered to MiniStack. The patches know MiniStack's
+insides, so they fit one release; tests/contract/test_ministack_patches.py says what to look at before another is taken.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+
+from infra.local.ordered_reads import OrderedReads
+from infra.local.prompt_receives import Bell
+from infra.local.remembered_parses import KEPT, remembering, tokenizing
+from infra.local.steady_time import SteadyTime
+
+RELEASE = "1.5.33"
+# What is replaced, by MiniStack's module.
+REPLACED = {
+    "ministack.services.dynamodb": (
+        "_query",
+        "_set_item",
+        "_remove_item",
+        "parse_partiql_statement",
+        "_tokenize",
+        "_condition_syntax_error",
+    ),
+    "ministack.services.sqs": ("asyncio", "esm_wake", "time"),
+}
+
+
+def install(*, reads: bool = True, parses: bool = True, queues: bool = True) -> None:
+    """Take effect for this process, however often it is asked; what is already there stays.
+
+    `reads`: a query looks only at its part of a partition; `parses`: a statement is parsed once; `queues`: a receive
+    that waits is woken, and delays do not follow a clock that is set back.
+    """
+    if reads:
+        _order_reads()
+    if parses:
+        _remember_parses()
+    if queues:
+        _mend_queues()
+
+
+@cache
+def _order_reads() -> None:
+    from ministack.services import dynamodb
+
+    ordered = OrderedReads(dynamodb)
+    dynamodb._query, dynamodb._set_item, dynamodb._remove_item = ordered.query, ordered.set_item, ordered.remove_item
+
+
+@cache
+def _remember_parses() -> None:
+    from ministack.services import dynamodb
+
+    dynamodb.parse_partiql_statement = remembering(dynamodb.parse_partiql_statement)
+    dynamodb._tokenize = tokenizing(dynamodb._tokenize)
+    dynamodb._condition_syntax_error = lru_cache(maxsize=KEPT)(dynamodb._condition_syntax_error)
+
+
+@cache
+def _mend_queues() -> None:
+    from ministack.services import sqs
+
+    bell = Bell()
+    sqs.asyncio = sqs.esm_wake = bell
+    sqs.time = SteadyTime()
