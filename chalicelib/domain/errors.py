@@ -39,9 +39,12 @@ class ServiceError(Exception):
     """The parent of every error that a service raises on purpose. str() is its sentence, in English."""
 
     def __init__(self, fault: Fault, **values: object) -> None:
-        super().__init__(fault.sentence(values))
+        super().__init__(fault)
         self.fault = fault
         self.values = values
+
+    def __str__(self) -> str:
+        return self.fault.sentence(self.values)
 
 
 class Malformed(ServiceError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import Invalid
 from .faults import Fault
+from .number_plans import Plan, plan_of, split
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -33,12 +34,16 @@ _EXTENSION = re.compile(
 )
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUNK = re.compile(r"\(\s*0\s*\)")
-# Without a plus these may be mobiles of China or Germany as well as numbers of North America.
-_OF_TWO_COUNTRIES = re.compile(r"1[3-9][0-9]{9}")
+# Without a plus these may be mobiles of China or Germany as well as numbers of North America, or begin with what is
+# dialled at home in Russia or Belarus.
+_OF_TWO_COUNTRIES = re.compile(r"1[3-9][0-9]{9}|80[0-9]{9}")
 _ALLOWED = re.compile(r"\+?[0-9() .\-/]+")
 _RUSSIAN = re.compile(r"[78][0-9]{10}")
-_OF_FILMS = range(7_700_900_000, 7_700_901_000)
+_OF_FILMS = re.compile(r"\+447700900[0-9]{3}")
 _SIGNS = str.maketrans("", "", " ()-\u00a0")
+_BLANKS = str.maketrans("\t\r", "  ")
+_NO_DIGIT = re.compile(r"[^0-9]")
+_SHORTEST = 7  # digits of a number, if there may be two
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -87,7 +92,7 @@ def cleaned(text: str) -> str:
     """
     if len(text) > MAX_LENGTH:
         raise _refused(Fault.PHONE_NUMBER)
-    written = "".join(map(_plain, text)).strip()
+    written = (text.translate(_BLANKS) if text.isascii() else "".join(map(_plain, text))).strip()
     formula = _FORMULA.fullmatch(written)
     written = (formula[1] if formula else written).strip(_QUOTES + " ")
     if _SCIENTIFIC.fullmatch(written):
@@ -96,14 +101,18 @@ def cleaned(text: str) -> str:
     whole = _FLOAT.fullmatch(written)
     written = whole[1] if whole else written
     _check_one(written)
-    written = re.sub(r"\(\s*\+\s*([0-9]+)\s*\)", r"+\1", written, count=1)
-    written = re.sub(r"\+\s+", "+", written)
+    if "+" in written:
+        written = re.sub(r"\(\s*\+\s*([0-9]+)\s*\)", r"+\1", written, count=1)
+        written = re.sub(r"\+\s+", "+", written)
     if not _ALLOWED.fullmatch(written):
         raise _refused(Fault.PHONE_LETTERS if any(map(str.isalpha, written)) else Fault.PHONE_NUMBER)
-    digits = len(re.sub(r"[^0-9]", "", written))
-    if digits < 4 or digits > 20:
+    if not 4 <= len(_digits(written)) <= 20:
         raise _refused(Fault.PHONE_NUMBER)
     return written
+
+
+def _digits(written: str) -> str:
+    return _NO_DIGIT.sub("", written)
 
 
 def _plain(character: str) -> str:
@@ -138,11 +147,11 @@ def _without_scheme(written: str) -> str:
 
 def _check_one(written: str) -> None:
     """Raises Invalid if there are two numbers, or an extension."""
-    pieces = [re.sub(r"[^0-9]", "", piece) for piece in _SEPARATOR.split(written)]
-    groups = [re.sub(r"[^0-9]", "", group) for group in written.split()]
-    if sum(len(piece) >= 7 for piece in pieces) > 1 or sum(len(group) >= 7 for group in groups) > 1:
-        raise _refused(Fault.PHONE_TWO_NUMBERS)
-    if re.search(r"[0-9].*\+", written):
+    if len(_digits(written)) >= 2 * _SHORTEST:
+        for parts in (_SEPARATOR.split(written), written.split()):
+            if sum(len(_digits(part)) >= _SHORTEST for part in parts) > 1:
+                raise _refused(Fault.PHONE_TWO_NUMBERS)
+    if "+" in written[1:] and re.search(r"[0-9].*\+", written):
         raise _refused(Fault.PHONE_TWO_NUMBERS)
     if _EXTENSION.search(written):
         raise _refused(Fault.PHONE_EXTENSION)
@@ -150,22 +159,28 @@ def _check_one(written: str) -> None:
 
 def _international(written: str) -> str:
     """A number that begins with its country's code."""
-    if re.sub(r"[^0-9]", "", written).startswith("00"):  # +007 and the like
-        return _international("+" + re.sub(r"[^0-9]", "", written)[2:])
+    if _digits(written).startswith("00"):  # +007 and the like
+        return _international("+" + _digits(written)[2:])
     if _TRUNK.search(written):  # a 0 that is dialled at home only, but belongs to some numbers of Italy
         read = (_parsed(_TRUNK.sub("", written), ""), _parsed(written, ""))
         return _e164(_chosen([number for number in read if number]))
+    found = split(written) if _E164.fullmatch(written) else None
+    if found and found[0].is_plain(found[1]):
+        if found[0].has(found[1]) or _OF_FILMS.fullmatch(written):
+            return written
+        raise _invalid(*found)
     number = _parsed(written, "", valid=False)
     if number is None:
         raise _refused(Fault.PHONE_NUMBER)
     if not _is_valid(number):
-        raise _invalid(number)
+        plan, national = split(_e164(number)) or (None, "")
+        raise _invalid(plan, national) if plan else _refused(Fault.PHONE_DOES_NOT_EXIST, code=f"+{number.country_code}")
     return _e164(number)
 
 
 def _national(written: str, country: str) -> str:
     """A number without a plus."""
-    digits = re.sub(r"[^0-9]", "", written)
+    digits = _digits(written)
     if country:
         read = [_parsed(written, country), _parsed("+" + digits, "") if _begins_with(digits, country) else None]
         if any(read):
@@ -175,8 +190,11 @@ def _national(written: str, country: str) -> str:
     if digits.startswith("810") and country in ("", "RU") and len(digits) > 12:  # the way abroad from Russia
         return _international("+" + digits[3:])
     if _RUSSIAN.fullmatch(digits) and country in ("", "RU"):
-        number = _parsed(f"+7{digits[1:]}", "")
-        if number:
+        plan, national = plan_of("7"), digits[1:]
+        if plan and plan.is_plain(national):
+            if plan.has(national):
+                return "+7" + national
+        elif number := _parsed("+7" + national, ""):
             return _e164(number)
         if digits.startswith("7"):
             return _international("+" + digits)
@@ -222,7 +240,7 @@ def _is_valid(number: PhoneNumber) -> bool:
     import phonenumbers
 
     # Ofcom keeps these for films; the sandbox lets them play parts (docs/gateways.md).
-    if number.country_code == 44 and number.national_number in _OF_FILMS:
+    if number.country_code == 44 and _OF_FILMS.fullmatch(_e164(number)):
         return True
     return bool(phonenumbers.is_valid_number(number))
 
@@ -239,45 +257,23 @@ def _quick(text: str, country: str) -> str:
     The same as the library says, in a twentieth of the time: most numbers of an import are these.
     """
     plain = text.translate(_SIGNS)
-    if country in ("", "RU") and _RUSSIAN.fullmatch(plain) and _is_mobile("7", plain[1:]):
-        return "+7" + plain[1:]
+    if country in ("", "RU") and _RUSSIAN.fullmatch(plain):
+        plan = plan_of("7")
+        return "+7" + plain[1:] if plan and plan.has_mobile(plain[1:]) else ""
     if _E164.fullmatch(plain) and "(" not in text:
-        for length in (1, 2, 3):
-            if _is_mobile(plain[1 : 1 + length], plain[1 + length :]):
-                return plain
+        found = split(plain)
+        return plain if found and found[0].has_mobile(found[1]) else ""
     return ""
 
 
-def _is_mobile(code: str, national: str) -> bool:
-    """Whether it is a mobile of the country that has the code first, and could not be meant otherwise."""
-    mobile, prefix = _mobiles(code)
-    return mobile is not None and bool(mobile.fullmatch(national)) and not (prefix and prefix.match(national))
-
-
-@lru_cache(maxsize=1024)
-def _mobiles(code: str) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-    """How mobiles of a country are made, and what is dialled before them at home."""
-    import phonenumbers
-
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
-    plan = phonenumbers.PhoneMetadata.metadata_for_region(regions[0], None) if regions else None
-    if plan is None or plan.mobile is None or not plan.mobile.national_number_pattern:
-        return None, None
-    prefix = plan.national_prefix_for_parsing
-    return re.compile(plan.mobile.national_number_pattern), re.compile(prefix) if prefix else None
-
-
-def _invalid(number: PhoneNumber) -> Invalid:
-    """What is wrong with an international number that does not exist."""
-    import phonenumbers
-
-    code = f"+{number.country_code}"
-    if number.country_code == 7 and len(str(number.national_number)) != 10:
+def _invalid(plan: Plan, national: str) -> Invalid:
+    """What is wrong with an international number that does not exist, by the digits after its country's code."""
+    code, length = f"+{plan.code}", len(national)
+    if plan.code == "7" and length != 10:
         return _refused(Fault.RUSSIAN_PHONE_NUMBER)
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+    if length < min(plan.lengths) and length not in plan.at_home:
         return _refused(Fault.PHONE_TOO_SHORT, code=code)
-    if reason == phonenumbers.ValidationResult.TOO_LONG:
+    if length > max(plan.lengths):
         return _refused(Fault.PHONE_TOO_LONG, code=code)
     return _refused(Fault.PHONE_DOES_NOT_EXIST, code=code)
 

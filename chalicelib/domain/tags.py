@@ -6,6 +6,7 @@ import csv
 import json
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from .errors import Invalid
 from .faults import Fault
@@ -18,6 +19,7 @@ _JOINERS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
 _SEPARATORS = ";|,"  # in a cell, the first one that is in it
 
 
+@lru_cache(maxsize=4096)  # a file has a few, in each row
 def check_tag(tag: str, field: str = "tag") -> str:
     """The tag as it is kept, so that what people type is what matches: in NFC, with plain spaces, none around it, and
     without signs that cannot be seen. Raises Invalid if it is too long or holds control characters.

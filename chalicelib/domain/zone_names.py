@@ -1,4 +1,4 @@
-"""Time zones as people's files write them: in any case, with spaces, or as an offset from UTC."""
+"""Time zones as people's files write them: in any case, with spaces, by Windows' names, or as an offset from UTC."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def zone_named(text: str) -> str:
     known = _by_lower_case().get(spelled.replace("_slash_", "/").replace("_hyphen_", "-"))  # as HubSpot spells them
     if known:
         return known
+    of_windows = _of_windows().get(text.lower())
+    if of_windows:
+        return of_windows
     if text.lower() in _ZERO:
         return "UTC"
     found = _OFFSET.fullmatch(text)
@@ -37,3 +40,11 @@ def zone_named(text: str) -> str:
 def _by_lower_case() -> dict[str, str]:
     """All names; of two that differ in their case alone, the one with more small letters."""
     return {name.lower(): name for name in sorted(timezones())}
+
+
+@lru_cache(maxsize=1)
+def _of_windows() -> dict[str, str]:
+    """Windows' names, as exports of Outlook and Exchange have them, with the zone of each by Unicode's CLDR."""
+    from tzlocal.windows_tz import win_tz  # only files need it
+
+    return {name.lower(): zone for name, zone in win_tz.items() if " " in name and zone in timezones()}

@@ -316,11 +316,12 @@ def test_blank_rows_and_empty_columns_are_passed_over() -> None:
 
 
 ZONES_OF_CASE = {
+    "Russian Standard Time": "Europe/Moscow",
     **{"europe/moscow": "Europe/Moscow", "Europe\\Moscow": "Europe/Moscow", "utc": "UTC", "Z": "UTC"},
     "europe_slash_moscow": "Europe/Moscow",
     **{"GMT+3": "Etc/GMT-3", "UTC+3": "Etc/GMT-3", "+03:00": "Etc/GMT-3"},
 }
-NO_ZONES = ["MSK", "Russian Standard Time", "Moscow", "(UTC+03:00) Moscow", "3"]
+NO_ZONES = ["MSK", "Moscow", "(UTC+03:00) Moscow", "3"]
 
 
 def test_tags_are_what_people_see_in_their_files() -> None:
@@ -365,13 +366,17 @@ def test_time_zones_come_in_the_spellings_of_peoples_files() -> None:
         ("UTC+0", "UTC"),
         ("america/new york", "America/New_York"),
         ("america_slash_port_hyphen_au_hyphen_prince", "America/Port-au-Prince"),
+        ("Russian Standard Time", "Europe/Moscow"),
+        ("pacific standard time", "America/Los_Angeles"),
+        ("Standard Time", None),
+        ("UTC-02", "Etc/GMT+2"),
         ("UTC+15", None),
         ("UTC+05:30", None),
         ("+3", None),
     ],
 )
 def test_an_offset_from_utc_is_the_zone_that_always_has_it(cell: str, zone: str | None) -> None:
-    """Its sign is never the other way round, and half an hour is never left out."""
+    """Its sign is never the other way round, and half an hour is never left out. Windows' names are understood."""
     file = read(f"phone_number,timezone\n+79161234567,{cell}\n")
     assert [client.timezone for client in file.clients] == ([zone] if zone else [])
 
