@@ -1,4 +1,4 @@
-"""`python -m benchmarks.checks`: CPU time of checking a file of clients, whose numbers are good or bad in several ways."""
+"""`python -m benchmarks.checks`: CPU time of checking a file of clients, with good numbers or bad ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main() -> int:
     for kind in KINDS:
         measure(kind, 100)
     for kind in KINDS:
-        print(f"{kind}: {measure(kind, ROWS):.1f} s of CPU time for {ROWS:,} rows")
+        sys.stdout.write(f"{kind}: {measure(kind, ROWS):.1f} s of CPU time for {ROWS:,} rows\n")
     return 0
 
 
