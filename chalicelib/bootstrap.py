@@ -280,7 +280,7 @@ def build(
         from .services.prices import PriceService
         from .storage.prices import PriceRepository
 
-        return PriceService(PriceRepository(tables, backoff), clock)
+        return PriceService(PriceRepository(tables, backoff), clock, gateways.names)
 
     def receiver() -> Receiver:
         from .services.receiving.numbers import Numbers
@@ -335,7 +335,9 @@ def build(
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
         overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
-        previews=PreviewService(clients, audiences, contacts, recipient_files, throttle, clock, lambda: prices().get()),
+        previews=PreviewService(
+            clients, audiences, contacts, recipient_files, throttle, clock, lambda: prices().get(), gateways.shares
+        ),
         imports=imports,
         recipients=recipient_files,
         dead_letters=letters,

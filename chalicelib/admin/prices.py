@@ -1,4 +1,4 @@
-"""/admin/prices: what the gateway charges, as a list that can be changed in place."""
+"""/admin/prices: what gateways charge, as a list that can be changed in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ pages = Pages()
 def show_prices(request: PageRequest) -> Page:
     """Show the price list as CSV, in the form in which it can be changed."""
     prices = request.services.prices().get()
-    return Page("prices/page.html", {"prices": prices, "most": MOST_PRICES})
+    return Page(
+        "prices/page.html", {"prices": prices, "most": MOST_PRICES, "gateways": request.services.gateways.names}
+    )
 
 
 @pages.post("/admin/prices", shows=show_prices, roles=ADMINS)

@@ -1,4 +1,4 @@
-"""/api/prices/: what the gateway charges, by how numbers begin."""
+"""/api/prices/: what gateways charge, by how numbers begin."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ MAX_CSV = 256 * 1024  # bytes; the longest list has a quarter of it
 
 
 class PriceView(View):
-    """The price of one SMS part to numbers that begin so."""
+    """The price of one SMS part to numbers that begin so, of a gateway, or of all if that is null."""
 
     prefix: str
     price: str
+    gateway: str | None
 
 
 class PriceListView(View):
@@ -33,7 +34,10 @@ class PriceListView(View):
     def of(cls, prices: PriceList) -> PriceListView:
         return cls(
             currency=prices.currency,
-            prices=[PriceView(prefix=f"+{prefix}", price=price) for prefix, price, _currency in prices.entries],
+            prices=[
+                PriceView(prefix=f"+{prefix}", price=price, gateway=gateway or None)
+                for prefix, price, _currency, gateway in prices.entries
+            ],
             changed_at=prices.changed_at,
             changed_by=prices.changed_by,
         )
@@ -76,5 +80,7 @@ def export_prices(request: Request) -> Text:
 
 @routes.route("PUT", "/api/prices/import", consumes=CSV, max_bytes=MAX_CSV, roles=ADMINS)
 def import_prices(request: Request, body: FileText) -> PriceListView:
-    """Replace the price list by a CSV file whose header names `prefix`, `price` and `currency`, in any order."""
+    """Replace the price list by a CSV file whose header names `prefix`, `price`, `currency` and, if a price is of one
+    gateway only, `gateway`, in any order.
+    """
     return PriceListView.of(request.services.prices().put_csv(body.text, request.principal.username))

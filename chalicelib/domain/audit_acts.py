@@ -194,8 +194,9 @@ def segment_act(old: SavedSegment | None, new: SavedSegment | None) -> Act:
 def prices_act(old: PriceList, new: PriceList) -> Act:
     """What was done to the price list."""
     changes = tuple(differences(_of_prices(old), _of_prices(new)))
-    return Act(AuditAction.CHANGED, AuditObject.PRICES, changes=changes, count=len(new.prices))
+    return Act(AuditAction.CHANGED, AuditObject.PRICES, changes=changes, count=len(new.entries))
 
 
 def _of_prices(prices: PriceList) -> dict[str, Value]:
-    return {"currency": prices.currency, **{prefix: str(price) for prefix, price in prices.prices.items()}}
+    rows = {f"{gateway} {prefix}".strip(): price for prefix, price, _currency, gateway in prices.entries}
+    return {"currency": prices.currency, **rows}

@@ -32,15 +32,19 @@ class GatewayRoutes:
         """The routes, to be asked."""
         return cls(tuple(sorted(routes, key=lambda route: -len(route.prefix))))
 
+    def weights(self, phone_number: str) -> tuple[tuple[str, int], ...]:
+        """The gateways for a number, each with its weight."""
+        if not self.routes:
+            return ((ONLY, 1),)
+        return next(route.weights for route in self.routes if phone_number.startswith(route.prefix))
+
     def order(self, message_id: str, phone_number: str) -> tuple[str, ...]:
         """The gateways that a message may go to, in the order in which it does: the same at any time.
 
         Each comes first for its share of the messages ("weighted rendezvous hashing"), so that of a route that changes
         as few messages as possible get another one.
         """
-        if not self.routes:
-            return (ONLY,)
-        weights = next(route.weights for route in self.routes if phone_number.startswith(route.prefix))
+        weights = self.weights(phone_number)
         if len(weights) == 1:
             return (weights[0][0],)
         return tuple(name for name, _ in sorted(weights, key=lambda one: _score(message_id, *one)))

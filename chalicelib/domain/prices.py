@@ -1,9 +1,9 @@
-"""What the gateway charges for SMS parts, by how numbers begin: a list that people keep, as CSV or by the API."""
+"""What gateways charge for SMS parts, by how numbers begin: a list that people keep, as CSV or by the API."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,56 +12,94 @@ from .csv_cells import unguarded, write_rows
 from .csv_rows import is_blank, rows_of
 from .errors import FieldError, Invalid
 from .faults import Fault
+from .gateway_routes import ONLY, shown
 
 MOST_PRICES = 3000  # together about 60 KB, which a form and an item hold
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _PREFIX = re.compile(r"[0-9]{1,15}")
 _PRICE = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,6})?")
 _COLUMNS = ("prefix", "price", "currency")
-Entry = tuple[str, str, str]  # as the columns have them
+_GATEWAY = "gateway"  # a column that need not be there
+Entry = tuple[str, str, str, str]  # as the columns have them; without a gateway a price is that of all
+Shares = Sequence[tuple[str, int]]  # gateways, as rows of the ledger have them, and their weights
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """The prices of one SMS part by the digits that numbers begin with; the longest beginning counts."""
+    """The prices of one SMS part by the digits that numbers begin with; the longest beginning counts.
+
+    `prices` are those of all gateways. If a gateway has a price of its own for a number, in `of_gateways` by the name
+    that people know, that one counts.
+    """
 
     currency: str = ""  # as ISO 4217 has it
     prices: Mapping[str, Decimal] = field(default_factory=dict)
+    of_gateways: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     changed_at: datetime | None = None
     changed_by: str = ""
 
-    def of(self, phone_number: str) -> Decimal | None:
-        """The price of a part to a number in E.164 form; None if it has none."""
-        digits = phone_number.removeprefix("+")
-        found = (self.prices.get(digits[:length]) for length in range(len(digits), 0, -1))
-        return next((price for price in found if price is not None), None)
+    def __bool__(self) -> bool:
+        """Whether there is a price."""
+        return bool(self.prices or self.of_gateways)
 
-    def charged(self, phone_number: str, parts: int) -> Decimal:
+    def of(self, phone_number: str, gateway: str = "") -> Decimal | None:
+        """The price of a part to a number in E.164 form at a gateway; None if it has none."""
+        own = _longest(self.of_gateways.get(shown(gateway), {}), phone_number)
+        return _longest(self.prices, phone_number) if own is None else own
+
+    def charged(self, phone_number: str, parts: int, gateway: str = "") -> Decimal:
         """What a message costs at most: a number without a price counts as the dearest. Needs a list with prices."""
-        price = self.of(phone_number)
-        return (max(self.prices.values()) if price is None else price) * parts
+        price = self.of(phone_number, gateway)
+        if price is None:
+            own = self.of_gateways.get(shown(gateway), {})
+            known = [*self.prices.values(), *own.values()]
+            price = max(known or (one for prices in self.of_gateways.values() for one in prices.values()))
+        return price * parts
+
+    def expected(self, phone_number: str, shares: Shares) -> Decimal | None:
+        """The price of a part on average, if gateways share the messages so; None if one of them has none."""
+        prices = [self.of(phone_number, gateway) for gateway, _ in shares]
+        if None in prices:
+            return None
+        total = sum((price * weight for price, (_, weight) in zip(prices, shares, strict=True) if price), Decimal(0))
+        return total / sum(weight for _, weight in shares)
 
     @property
     def entries(self) -> list[Entry]:
-        """The prices in the order of their beginnings."""
-        return [(prefix, str(price), self.currency) for prefix, price in sorted(self.prices.items())]
+        """The prices in the order of their beginnings, after those of all gateways those of each."""
+        return [
+            (prefix, str(price), self.currency, gateway)
+            for gateway, prices in [("", self.prices), *sorted(self.of_gateways.items())]
+            for prefix, price in sorted(prices.items())
+        ]
 
     @property
     def csv(self) -> str:
         """The list as CSV with a header, which `entries_of` reads again."""
-        return write_rows([_COLUMNS, *self.entries])
+        width = len(_COLUMNS) + bool(self.of_gateways)
+        return write_rows([(*_COLUMNS, _GATEWAY)[:width], *(entry[:width] for entry in self.entries)])
 
 
-def price_list(entries: Mapping[int, Entry], now: datetime, username: str) -> PriceList:
-    """The list of these entries, by their rows. Raises Invalid with what is wrong, as `prices.3.price`."""
+def _longest(prices: Mapping[str, Decimal], phone_number: str) -> Decimal | None:
+    digits = phone_number.removeprefix("+")
+    found = (prices.get(digits[:length]) for length in range(len(digits), 0, -1))
+    return next((price for price in found if price is not None), None)
+
+
+def price_list(entries: Mapping[int, Entry], now: datetime, username: str, gateways: Collection[str] = ()) -> PriceList:
+    """The list of these entries, by their rows. Raises Invalid with what is wrong, as `prices.3.price`.
+
+    `gateways` are those that a price may be of.
+    """
     errors: list[FieldError] = []
-    prices: dict[str, Decimal] = {}
+    found: dict[str, dict[str, Decimal]] = {"": {}}
     common = ""  # the currency of the first row
     if len(entries) > MOST_PRICES:
         raise Invalid.of("prices", Fault.TOO_MANY_VALUES, most=MOST_PRICES)
     for row, entry in entries.items():
-        prefix, price, currency = (unguarded(cell.strip()) for cell in entry)
+        prefix, price, currency, gateway = (unguarded(cell.strip()) for cell in entry)
         prefix, currency = prefix.removeprefix("+"), currency.upper()
+        prices = found.setdefault(gateway, {})
         common = common or currency
         faults = {
             "prefix": Fault.GIVEN_TWICE if prefix in prices else _wrong(_PREFIX, prefix, Fault.PRICE_PREFIX),
@@ -70,11 +108,14 @@ def price_list(entries: Mapping[int, Entry], now: datetime, username: str) -> Pr
             or (Fault.CURRENCIES if currency != common else None),
         }
         errors += (FieldError(f"prices.{row}.{name}", fault) for name, fault in faults.items() if fault)
+        if gateway and gateway not in gateways:
+            allowed = " / ".join(gateways)
+            errors.append(FieldError(f"prices.{row}.{_GATEWAY}", Fault.NOT_A_CHOICE, {"allowed": allowed}))
         if not (faults["prefix"] or faults["price"]):
             prices[prefix] = Decimal(price.replace(",", "."))
     if errors:
         raise Invalid(*errors[:100])
-    return PriceList(common, prices, now, username)
+    return PriceList(common, found.pop(""), found, now, username)
 
 
 def _wrong(pattern: re.Pattern[str], cell: str, fault: Fault) -> Fault | None:
@@ -82,7 +123,7 @@ def _wrong(pattern: re.Pattern[str], cell: str, fault: Fault) -> Fault | None:
 
 
 def entries_of(text: str) -> dict[int, Entry]:
-    """The entries of a CSV file whose header names `prefix`, `price` and `currency`, by their rows in the file.
+    """The entries of a CSV file whose header names `prefix`, `price`, `currency`, and maybe `gateway`, by their rows.
 
     Raises Invalid if it has no such header, or cannot be read.
     """
@@ -92,13 +133,14 @@ def entries_of(text: str) -> dict[int, Entry]:
     header = [cell.strip().lower() for cell in rows[0][1]] if isinstance(rows[0][1], list) else []
     if any(name not in header for name in _COLUMNS):
         raise Invalid.of("prices", Fault.PRICE_HEADER)
-    places = [header.index(name) for name in _COLUMNS]
+    places = [header.index(name) for name in (*_COLUMNS, _GATEWAY) if name in header]
     found: dict[int, Entry] = {}
     for number, cells in rows[1:]:
         if not isinstance(cells, list):
             raise Invalid(cells)
         padded = [*cells, *[""] * len(header)]
-        found[number] = (padded[places[0]], padded[places[1]], padded[places[2]])
+        prefix, price, currency, gateway = [*(padded[place] for place in places), ""][:4]
+        found[number] = (prefix, price, currency, gateway)
     return found
 
 
@@ -115,11 +157,19 @@ class PriceEstimate:
     unpriced: int
 
 
-def estimate(prices: PriceList, sample: Iterable[tuple[str, int]], people: int) -> PriceEstimate | None:
-    """The estimate for so many people, from numbers with the SMS parts of their texts; None without prices."""
-    if not prices.prices:
+def estimate(
+    prices: PriceList,
+    sample: Iterable[tuple[str, int]],
+    people: int,
+    shares: Callable[[str], Shares] = lambda _number: ((ONLY, 1),),
+) -> PriceEstimate | None:
+    """The estimate for so many people, from numbers with the SMS parts of their texts; None without prices.
+
+    `shares` says which gateways messages to a number go to.
+    """
+    if not prices:
         return None
-    known = [(prices.of(number), parts) for number, parts in sample]
+    known = [(prices.expected(number, shares(number)), parts) for number, parts in sample]
     total = sum((price * parts for price, parts in known if price is not None), Decimal(0))
     amount = total * people / len(known) if known else Decimal(0)
     unpriced = sum(price is None for price, _parts in known)

@@ -111,6 +111,12 @@ class Gateways:
             wanted = self._routes.order(message.message_id, message.phone_number) if self.several else self._only
         return tuple(name for name in wanted if name in self.lines)
 
+    def shares(self, mailing: Mailing, phone_number: str) -> tuple[tuple[str, int], ...]:
+        """The gateways that messages of a mailing to a number go to while all are up, with their weights."""
+        if mailing.gateway or not self.several:
+            return ((internal(mailing.gateway or shown(self.first.name)), 1),)
+        return self._routes.weights(phone_number)
+
     def of(self, message: Message, mailing: Mailing) -> Gateway:
         """The gateway that a message went to the last time, or will go to."""
         names = [attempt.gateway for attempt in reversed(message.attempts)]

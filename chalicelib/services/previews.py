@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from ..clock import SystemClock
 from ..domain.clients import Client, Contact
@@ -15,7 +16,7 @@ from ..domain.forecasts import Forecast, forecast, left_out
 from ..domain.mailings import Mailing, OnUnknown
 from ..domain.personal_texts import PersonalText, text_for
 from ..domain.phone_numbers import normalize_phone
-from ..domain.prices import PriceEstimate, PriceList, estimate
+from ..domain.prices import PriceEstimate, PriceList, Shares, estimate
 from ..domain.reasons import Cause, Reason
 from ..domain.sms import SmsParts, part_count, sms_parts
 from ..storage.clients import ClientRepository
@@ -111,7 +112,8 @@ class PreviewService:
         recipients: RecipientFiles,
         control: Throttle,
         clock: SystemClock,
-        prices: Callable[[], PriceList] = PriceList,
+        prices: Callable[[], PriceList],
+        shares: Callable[[Mailing, str], Shares],
     ) -> None:
         self._clients = clients
         self._audiences = audiences
@@ -120,6 +122,7 @@ class PreviewService:
         self._control = control
         self._clock = clock
         self._prices = prices
+        self._shares = shares
 
     def draft(self, fields: MailingFields, so_far: Headcount | None = None) -> Preview:
         """The preview of a mailing that does not exist yet. Raises Invalid with each wrong field.
@@ -170,7 +173,7 @@ class PreviewService:
         rates = [rate for rate in (mailing.rate_limit, gateways and gateways / self._control.weight(mailing)) if rate]
         plan = forecast(recipients, mailing.local_window, min(rates, default=None), start, mailing.end_at)
         prices = self._prices()
-        contacts = self._contacts(mailing, now) if mailing.personal or prices.prices else ()
+        contacts = self._contacts(mailing, now) if mailing.personal or prices else ()
         sample = Sample(tuple(text_for(mailing, one) for one in contacts)) if mailing.personal else None
         sms, text, end = sms_parts(mailing.text), mailing.text, mailing.end_at
         parts = (
@@ -179,7 +182,7 @@ class PreviewService:
             else [sms.parts] * len(contacts)
         )
         numbers = (one.phone_number for one in contacts)
-        price = estimate(prices, zip(numbers, parts, strict=True), reached.total())
+        price = estimate(prices, zip(numbers, parts, strict=True), reached.total(), partial(self._shares, mailing))
         return Preview(matching, reached, reasons, sms, start, end, plan, text, sample, counting, price, counts.exact)
 
     def _counted(self, mailing: Mailing, so_far: Headcount | None, now: datetime) -> Counting:

@@ -1,8 +1,9 @@
-"""The price list of the gateway, in one item of the table of settings."""
+"""The price list of the gateways, in one item of the table of settings."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -34,13 +35,20 @@ class PriceRepository:
         if not rows:
             return PriceList()
         body = json.loads(rows[0].body)
-        prices = {prefix: Decimal(price) for prefix, price in body["prices"].items()}
-        return PriceList(body["currency"], prices, rows[0].changed_at, rows[0].changed_by or "")
+        of_gateways = {name: _decimals(own) for name, own in body.get("of_gateways", {}).items()}
+        prices = _decimals(body["prices"])
+        return PriceList(body["currency"], prices, of_gateways, rows[0].changed_at, rows[0].changed_by or "")
 
     def put(self, prices: PriceList) -> None:
         """Keep a list in the place of the one before."""
-        texts = {prefix: str(price) for prefix, price in prices.prices.items()}
-        body = json.dumps({"currency": prices.currency, "prices": texts}, separators=(",", ":"))
+        body = json.dumps(
+            {
+                "currency": prices.currency,
+                "prices": _texts(prices.prices),
+                "of_gateways": {name: _texts(own) for name, own in prices.of_gateways.items()},
+            },
+            separators=(",", ":"),
+        )
         row = self._model(_SCOPE, _NAME, body=body, changed_at=prices.changed_at, changed_by=prices.changed_by)
         act = prices_act(self.get(), prices)
 
@@ -51,3 +59,11 @@ class PriceRepository:
 
         with translated("prices"):
             transact(self._backoff, run)
+
+
+def _decimals(texts: Mapping[str, str]) -> dict[str, Decimal]:
+    return {prefix: Decimal(text) for prefix, text in texts.items()}
+
+
+def _texts(prices: Mapping[str, Decimal]) -> dict[str, str]:
+    return {prefix: str(price) for prefix, price in prices.items()}

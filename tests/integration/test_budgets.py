@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,7 +21,7 @@ from chalicelib.gateways.base import Answer
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.world import World, new_world
 
-PRICES: dict[int, Entry] = {0: ("7", "2.5", "RUB"), 1: ("7925", "4", "RUB")}
+PRICES: dict[int, Entry] = {0: ("7", "2.5", "RUB", ""), 1: ("7925", "4", "RUB", "")}
 
 
 @pytest.fixture
@@ -164,3 +166,21 @@ def test_twenty_senders_together_stay_within_a_budget(seed: int) -> None:
         world.scheduler.run_until(world.clock.now() + timedelta(seconds=600))
         counts = world.counts(mailing)
         assert (counts["sent"], counts["total"]) == (120, 400)
+
+
+def test_the_price_of_the_gateway_that_sends_counts() -> None:
+    with new_world(several=True) as world:
+        world.services.prices().put({0: ("7", "2", "RUB", ""), 1: ("7", "3", "RUB", "other")}, "tester")
+        world.add_clients(20)
+        mailing = world.create_mailing(budget=Decimal(1000))
+        world.run_until_finished(mailing)
+        by_gateway = Counter(row.attempts[-1].gateway for row in world.rows(mailing))
+        assert min(by_gateway[""], by_gateway["other"]) > 0
+        assert spent(world, mailing) == 2 * by_gateway[""] + 3 * by_gateway["other"]
+        fields = MailingFields.of(mailing)
+        named = world.services.previews.draft(replace(fields, gateway="other", start_at=world.clock.now()))
+        assert named.price
+        assert named.price.amount == Decimal("60.00")
+        shared = world.services.previews.draft(replace(fields, start_at=world.clock.now())).price
+        assert shared
+        assert shared.amount == Decimal("50.00")

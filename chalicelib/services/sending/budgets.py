@@ -69,11 +69,11 @@ class Budgets:
         for job in jobs:
             if purses := _purses(job, budgets):
                 number = contacts[job.message.key].phone_number
-                if prices.prices:
-                    job.cost = prices.charged(number, job.parts or part_count(job.words))
+                if prices:
+                    job.cost = prices.charged(number, job.parts or part_count(job.words), job.gateway)
                 job.purses = purses
                 paid.append(job)
-        if not prices.prices:
+        if not prices:
             self._turn_away(paid, PausedFor.NO_PRICES, batch)
             return ready
         for purse, (budget, why) in budgets.items():

@@ -6,7 +6,11 @@ from chalicelib.domain.users import Role
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import Api
 
-LIST = {"currency": "EUR", "prices": [{"prefix": "+7", "price": "2"}, {"prefix": "+7916", "price": "1.50"}]}
+OF_ALL = {"gateway": None}
+LIST = {
+    "currency": "EUR",
+    "prices": [{"prefix": "+7", "price": "2"} | OF_ALL, {"prefix": "+7916", "price": "1.50"} | OF_ALL],
+}
 CSV = {"Content-Type": "text/csv"}
 
 
@@ -51,3 +55,18 @@ def test_a_preview_says_what_the_gateway_will_charge(api: Api) -> None:
     assert personal == price
     skipped = api.post("/api/mailing/preview/", MailingBodyFactory(text="{{nothing}}")).json["price"]
     assert skipped["amount"] == "0.00"
+
+
+def test_a_price_of_a_gateway_that_is_not_there_is_refused(api: Api) -> None:
+    own = {"prefix": "+7", "price": "3", "gateway": "default"}
+    put = api.put("/api/prices/", LIST | {"prices": [*LIST["prices"], own]})
+    assert put.json["prices"] == [*LIST["prices"], own]
+    assert api.get("/api/prices/export/").text.splitlines()[-1] == "7,3,EUR,default"
+    wrong = api.put("/api/prices/", LIST | {"prices": [own | {"gateway": "nobody"}]})
+    assert (wrong.status, wrong.json["errors"][0]["field"]) == (422, "prices.0.gateway")
+
+
+def test_a_list_of_before_gateways_had_prices_is_read(api: Api) -> None:
+    row = api.services.prices()._prices._model
+    row("prices", "list", body='{"currency":"EUR","prices":{"7":"2"}}').save()
+    assert api.get("/api/prices/").json["prices"] == [{"prefix": "+7", "price": "2", "gateway": None}]
