@@ -155,10 +155,11 @@ def test_a_mailing_of_another_day_is_not_in_it(world: World, tmp_path: Path) -> 
 def test_a_mailing_over_two_days_is_in_both_with_what_each_sent(world: World) -> None:
     """The sums of the hours are those of the mailing."""
     world.add_clients(40)
-    mailing = world.create_mailing(starts_in=15 * 3600 - 20, rate_limit=1)  # 20 seconds before midnight
-    world.run_for(15 * 3600)
+    mailing = world.create_mailing(starts_in=3600 - 20, rate_limit=1)  # 20 seconds before midnight in Kiritimati
+    world.run_for(3600)
     world.run_until_finished(mailing)
-    before, after = (_service(world).make(Day.of(day, "UTC")) for day in (TODAY, TODAY + timedelta(days=1)))
+    days = [Day.of(day, "Pacific/Kiritimati") for day in (TODAY, TODAY + timedelta(days=1))]
+    before, after = map(_service(world).make, days)
     assert before.sent_on_day + after.sent_on_day == 40
     assert min(before.sent_on_day, after.sent_on_day) > 5
     assert before.messages == after.messages == {"sent": 40}

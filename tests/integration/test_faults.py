@@ -115,18 +115,20 @@ def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(world: World) ->
     expect_all_sent(world, mailing, 300)
 
 
-@pytest.mark.parametrize("body", [" ", "null", "[]", "{", '{"mailing_id": 7}', "x" * 10_000, '{"kind": "launch"}'])
-@pytest.mark.parametrize("queue", ["send", "dispatch"])
-def test_poison_reaches_the_dead_letters_and_hurts_nobody(world: World, queue: str, body: str) -> None:
-    """A body that is nothing of ours is given up as it is, while a mailing goes on beside it."""
+def test_poison_reaches_the_dead_letters_and_hurts_nobody(world: World) -> None:
+    """Bodies that are nothing of ours are given up as they are, while a mailing goes on beside them."""
+    bodies = {" ", "null", "[]", "{", '{"mailing_id": 7}', "x" * 10_000, '{"kind": "launch"}'}
+    queues = world.settings.send_queue, world.settings.dispatch_queue
     world.add_clients(10)
-    names = {"send": world.settings.send_queue, "dispatch": world.settings.dispatch_queue}
-    world.sqs.send_message(QueueUrl=world.sqs.get_queue_url(QueueName=names[queue])["QueueUrl"], MessageBody=body)
+    for queue in queues:
+        url = world.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        for body in sorted(bodies):
+            world.sqs.send_message(QueueUrl=url, MessageBody=body)
     mailing = world.create_mailing()
     world.run_until_finished(mailing, limit=120)
     expect_all_sent(world, mailing, 10)
     world.run_for(4 * 3600)
-    assert body in world.bodies(f"{names[queue]}-dead")
+    assert [set(world.bodies(f"{queue}-dead")) for queue in queues] == [bodies, bodies]
 
 
 def test_a_hint_for_what_does_not_exist_is_dropped(world: World) -> None:
@@ -412,14 +414,14 @@ def test_what_is_not_sent_when_the_window_closes_is_expired(world: World) -> Non
 def test_a_small_mailing_does_not_wait_for_a_large_one(world: World) -> None:
     """Both share a slow gateway: fifty people among thousands are served in a fair share, not at the end."""
     world.services.gateway_control.set_rate(20, "tester")
-    world.add_clients(3000, tag="large")
+    world.add_clients(1500, tag="large")
     world.add_clients(50, tag="small")
     large = world.create_mailing(tag="large", text="large")
     world.run_for(30)
     small = world.create_mailing(tag="small", text="small")
     finish(world, small, limit=60)
     assert world.counts(small) == {"total": 50, "sent": 50}
-    assert world.counts(large)["sent"] < 1800
+    assert world.counts(large)["sent"] < 900
 
 
 def test_a_rate_is_kept_in_every_second_and_follows_a_change(world: World) -> None:

@@ -144,10 +144,10 @@ def sleeps_of_senders(world: World, monkeypatch: pytest.MonkeyPatch) -> list[flo
 def test_a_slow_mailing_keeps_no_sender_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hints come when their turn is near, also after feeders took over from each other; they came 3 s before it."""
     sleeps = sleeps_of_senders(world, monkeypatch)
-    world.add_clients(1200)
+    world.add_clients(800)
     mailing = world.create_mailing(lasts=86_400, rate_limit=5)
-    world.run_for(240)
-    assert world.counts(mailing)["sent"] >= 0.88 * 5 * 240  # moments are a tenth longer than the rate says
+    world.run_for(150)
+    assert world.counts(mailing)["sent"] >= 0.88 * 5 * 150  # moments are a tenth longer than the rate says
     assert max(per_second(world, world.gateway.log[0].at)) <= 5
     assert max(sleeps) < 0.8
 

@@ -22,7 +22,7 @@ def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) 
                 world.clock.sleep(0.5)
             world.scheduler.io_point()
 
-        world.add_clients(1600)
+        world.add_clients(800)
         world.add_clients(1, tag="few")
         world.aws.before = before
         large = [world.create_mailing() for _ in range(2)]
@@ -35,4 +35,4 @@ def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) 
         assert not any(world.services.mailings.state(one.mailing_id).statistics.dispatched for one in large)
         for one in large:
             world.run_until_finished(one)
-        assert len(world.gateway.log) == len(world.gateway.calls()) == 2 * 1600 + 1
+        assert len(world.gateway.log) == len(world.gateway.calls()) == 2 * 800 + 1
