@@ -164,7 +164,16 @@ def _add_expanded(world: World, count: int) -> None:
     for start in range(0, count, 1000):
         some = itertools.islice(new_clients(count, now), start, min(count, start + 1000))
         messages = [
-            Message(one.mailing_id, client.client_id, client.phone_number, "UTC", MessageStatus.QUEUED, 1, now, now)
+            Message(
+                mailing_id=one.mailing_id,
+                client_id=client.client_id,
+                phone_number=client.phone_number,
+                timezone="UTC",
+                status=MessageStatus.QUEUED,
+                revision=1,
+                created_at=now,
+                updated_at=now,
+            )
             for client in some
         ]
         ledger.insert(messages)

@@ -77,7 +77,7 @@ class ShortCalls:
             **request["headers"],
             **signature(who, self._signer.region_name, self._signer.signing_name, url, request["headers"], body),
         }
-        return AWSPreparedRequest(request["method"], url, headers, body, False)
+        return AWSPreparedRequest(method=request["method"], url=url, headers=headers, body=body, stream_output=False)
 
 
 def signature(who: Any, region: str, service: str, url: str, headers: dict[str, str], body: bytes) -> dict[str, str]:

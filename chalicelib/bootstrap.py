@@ -167,7 +167,7 @@ def build(
     dynamodb = dynamodb or aws_client("dynamodb")
     tables = tables or bind(settings, dynamodb)
     sqs = sqs or aws_client("sqs")
-    clients = ClientRepository(tables, dynamodb, backoff, rng, client_ids)
+    clients = ClientRepository(tables=tables, dynamodb=dynamodb, backoff=backoff, rng=rng, ids=client_ids)
     mailings = MailingRepository(tables, dynamodb, backoff)
     retain = timedelta(days=settings.retain_days)
     ledger = Ledger(tables, dynamodb, backoff, retain)
@@ -196,7 +196,13 @@ def build(
     def line(name: str, one: Gateway) -> Line:
         repository = ControlRepository(tables, dynamodb, backoff, name)
         paces = GatewayPaces(counts_parts=one.capabilities.counts_parts, name=name)
-        return Line(name, one, GatewayControlService(repository, settings.circuit_threshold, clock, rng, paces))
+        return Line(
+            name,
+            one,
+            GatewayControlService(
+                repository=repository, threshold=settings.circuit_threshold, clock=clock, rng=rng, paces=paces
+            ),
+        )
 
     made, routes = _gateways(settings, gateway, several)
     gateways = Gateways([line(name, one) for name, one in made.items()], routes)
@@ -204,39 +210,58 @@ def build(
     at_once = AtOnce(executor)
     links = ReceiptLinks(settings, clients.installation_key)
     feeder = Feeder(
-        settings,
-        mailings,
-        ledger,
-        LeaseRepository(tables),
-        throttle,
-        dispatch_queue,
-        send_queue,
-        FeedingList(tables),
-        at_once,
-        clock,
-        rng,
+        settings=settings,
+        mailings=mailings,
+        ledger=ledger,
+        leases=LeaseRepository(tables),
+        control=throttle,
+        dispatch_queue=dispatch_queue,
+        send_queue=send_queue,
+        feeding_list=FeedingList(tables),
+        at_once=at_once,
+        clock=clock,
+        rng=rng,
     )
-    zones = ZoneChanges(clients, mailings, ledger, feeder, dispatch_queue, clock)
-    walker = Walker(mailings, WalkRepository(tables), dispatch_queue, clock, rng)
+    zones = ZoneChanges(
+        clients=clients, mailings=mailings, ledger=ledger, feeder=feeder, dispatch_queue=dispatch_queue, clock=clock
+    )
+    walker = Walker(
+        mailings=mailings, walks=WalkRepository(tables), dispatch_queue=dispatch_queue, clock=clock, rng=rng
+    )
     imports = ImportService(
-        clients,
-        ImportRepository(tables, backoff),
-        ImportParts(tables),
-        ImportMappings(tables),
-        recipients,
-        dispatch_queue,
-        clock,
-        rng,
-        settings.default_country,
+        clients=clients,
+        imports=ImportRepository(tables, backoff),
+        parts=ImportParts(tables),
+        mappings=ImportMappings(tables),
+        recipients=recipients,
+        dispatch=dispatch_queue,
+        clock=clock,
+        rng=rng,
+        default_country=settings.default_country,
     )
     recipient_files = RecipientFiles(imports, recipients, clock)
     reports = ReportService(
-        settings, ReportRepository(tables), mailings, activity, lambda: create_post(settings), clock, rng, audit
+        settings=settings,
+        reports=ReportRepository(tables),
+        mailings=mailings,
+        activity=activity,
+        post=lambda: create_post(settings),
+        clock=clock,
+        rng=rng,
+        audit=audit,
     )
     messages = MessageService(ledger, mailings, gateways)
     table_pace = TablePace()
     spending = SpendingRepository(tables)
-    budgets = Budgets(mailings, spending, lambda: prices().get(), states, gateways, clock, rng)
+    budgets = Budgets(
+        mailings=mailings,
+        spending=spending,
+        prices=lambda: prices().get(),
+        states=states,
+        gateways=gateways,
+        clock=clock,
+        rng=rng,
+    )
 
     # Who tries the gateway needs what these import; most processes never do.
     @cache
@@ -252,7 +277,15 @@ def build(
 
         return TrialService(TrialRepository(tables), tester(), clock, audit)
 
-    letters = DeadLetters(mailings, ledger, activity, dead_letters, send_queue, backoff, audit)
+    letters = DeadLetters(
+        mailings=mailings,
+        ledger=ledger,
+        activity=activity,
+        dead_letters=dead_letters,
+        send_queue=send_queue,
+        backoff=backoff,
+        audit=audit,
+    )
 
     def reply_repository() -> ReplyRepository:
         from .storage.replies import ReplyRepository
@@ -289,16 +322,16 @@ def build(
         from .services.receiving.replies import ReplyKeeper
 
         return Receiver(
-            Reader(gateways.by_name, links, clock, _of_topic(settings)),
-            Numbers(clients, backoff),
-            ReplyKeeper(reply_repository(), clients, ledger, clock),
-            mailings,
-            ledger,
-            activity,
-            calls,
-            receipt_queue,
-            dispatch_queue,
-            clock,
+            reader=Reader(gateways.by_name, links, clock, _of_topic(settings)),
+            numbers=Numbers(clients, backoff),
+            replies=ReplyKeeper(reply_repository(), clients, ledger, clock),
+            mailings=mailings,
+            ledger=ledger,
+            activity=activity,
+            calls=calls,
+            receipt_queue=receipt_queue,
+            dispatch_queue=dispatch_queue,
+            clock=clock,
         )
 
     def receipt_gate() -> ReceiptGate:
@@ -315,15 +348,15 @@ def build(
         audit=AuditService(audit, clock),
         clients=ClientService(clients, clock, settings.default_country),
         mailings=MailingService(
-            mailings,
-            audiences,
-            recipient_files,
-            dispatch_queue,
-            clock,
-            rng,
-            gateways,
-            retain,
-            prices,
+            mailings=mailings,
+            audiences=audiences,
+            recipients=recipient_files,
+            dispatch=dispatch_queue,
+            clock=clock,
+            rng=rng,
+            gateways=gateways,
+            retain=retain,
+            prices=prices,
         ),
         messages=messages,
         replies=cache(replies),
@@ -333,10 +366,27 @@ def build(
         spending=spending,
         histories=HistoryService(mailings, clients, messages, audit),
         statistics=StatisticsService(mailings, links, clock),
-        gauges=GaugeService(clients, mailings, calls, throttle, queues, heartbeats, clock),
-        overviews=OverviewService(mailings, activity, throttle, queues, heartbeats, clock),
+        gauges=GaugeService(
+            clients=clients,
+            mailings=mailings,
+            calls=calls,
+            control=throttle,
+            queues=queues,
+            heartbeats=heartbeats,
+            clock=clock,
+        ),
+        overviews=OverviewService(
+            mailings=mailings, activity=activity, control=throttle, queues=queues, heartbeats=heartbeats, clock=clock
+        ),
         previews=PreviewService(
-            clients, audiences, contacts, recipient_files, throttle, clock, lambda: prices().get(), gateways.shares
+            clients=clients,
+            audiences=audiences,
+            contacts=contacts,
+            recipients=recipient_files,
+            control=throttle,
+            clock=clock,
+            prices=lambda: prices().get(),
+            shares=gateways.shares,
         ),
         imports=imports,
         recipients=recipient_files,
@@ -345,11 +395,11 @@ def build(
         gateway_control=gateways.first.control,
         heartbeats=heartbeats,
         sending=SendingStateService(
-            SendingStateRepository(tables, dynamodb, backoff, list(gateways.lines)),
-            mailings,
-            heartbeats,
-            {Worker.SENDER: send_queue, Worker.DISPATCHER: dispatch_queue},
-            clock,
+            repository=SendingStateRepository(tables, dynamodb, backoff, list(gateways.lines)),
+            mailings=mailings,
+            heartbeats=heartbeats,
+            queues={Worker.SENDER: send_queue, Worker.DISPATCHER: dispatch_queue},
+            clock=clock,
         ),
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
@@ -357,52 +407,105 @@ def build(
         trials=trials,
         feeder=feeder,
         dispatcher=Dispatcher(
-            audiences,
-            mailings,
-            Expander(settings, clients, audiences, mailings, ledger, throttle, send_queue, at_once, clock, rng),
-            feeder,
-            Checker(mailings, CheckSlices(tables), feeder, zones, throttle, dispatch_queue, at_once, clock),
-            Completion(
-                mailings,
-                ledger,
-                recipients,
-                activity,
-                Closer(mailings, ledger, activity, timedelta(seconds=settings.claim_lease), clock),
-                walker,
-                feeder,
-                clock,
+            audiences=audiences,
+            mailings=mailings,
+            expander=Expander(
+                settings=settings,
+                clients=clients,
+                audiences=audiences,
+                mailings=mailings,
+                ledger=ledger,
+                control=throttle,
+                send_queue=send_queue,
+                at_once=at_once,
+                clock=clock,
+                rng=rng,
             ),
-            Reopener(mailings, ledger, activity, letters, walker, feeder, clock),
-            throttle,
-            imports,
-            zones,
-            dispatch_queue,
-            clock,
+            feeder=feeder,
+            checker=Checker(
+                mailings=mailings,
+                slices=CheckSlices(tables),
+                feeder=feeder,
+                zones=zones,
+                control=throttle,
+                dispatch_queue=dispatch_queue,
+                at_once=at_once,
+                clock=clock,
+            ),
+            completion=Completion(
+                mailings=mailings,
+                ledger=ledger,
+                recipients=recipients,
+                activity=activity,
+                closer=Closer(
+                    mailings=mailings,
+                    ledger=ledger,
+                    activity=activity,
+                    claim_lease=timedelta(seconds=settings.claim_lease),
+                    clock=clock,
+                ),
+                walker=walker,
+                feeder=feeder,
+                clock=clock,
+            ),
+            reopener=Reopener(
+                mailings=mailings,
+                ledger=ledger,
+                activity=activity,
+                letters=letters,
+                walker=walker,
+                feeder=feeder,
+                clock=clock,
+            ),
+            control=throttle,
+            imports=imports,
+            zones=zones,
+            dispatch_queue=dispatch_queue,
+            clock=clock,
         ),
         delivery=Delivery(
-            settings,
-            Claims(settings, policy, contacts, ledger, states, gateways, table_pace, budgets, clock, rng),
-            Outcomes(
-                policy,
-                mailings,
-                ledger,
-                calls,
-                activity,
-                states,
-                gateways,
-                letters,
-                dead_letters,
-                dispatch_queue,
-                budgets,
-                clock,
-                rng,
+            settings=settings,
+            claims=Claims(
+                settings=settings,
+                policy=policy,
+                contacts=contacts,
+                ledger=ledger,
+                states=states,
+                gateways=gateways,
+                pace=table_pace,
+                budgets=budgets,
+                clock=clock,
+                rng=rng,
             ),
-            gateways,
-            Caller(settings, contacts, states, gateways, clock, executor, links),
-            table_pace,
-            send_queue,
-            clock,
-            rng,
+            outcomes=Outcomes(
+                policy=policy,
+                mailings=mailings,
+                ledger=ledger,
+                calls=calls,
+                activity=activity,
+                states=states,
+                gateways=gateways,
+                letters=letters,
+                dead_letters=dead_letters,
+                dispatch_queue=dispatch_queue,
+                budgets=budgets,
+                clock=clock,
+                rng=rng,
+            ),
+            gateways=gateways,
+            caller=Caller(
+                settings=settings,
+                contacts=contacts,
+                states=states,
+                gateways=gateways,
+                clock=clock,
+                executor=executor,
+                links=links,
+            ),
+            pace=table_pace,
+            send_queue=send_queue,
+            clock=clock,
+            rng=rng,
         ),
         receiver=cache(receiver),
         receipt_gate=cache(receipt_gate),

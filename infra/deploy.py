@@ -106,7 +106,14 @@ def deploy(options: Options, account: Account) -> str:
     if same or not stack.deploy(account.object_url(artifacts.bucket, template_key), parameters):
         say("  Nothing has changed")
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    release = Release(at, __version__, print_of_this, zip_key, template_key, stack.parameters())
+    release = Release(
+        at=at,
+        version=__version__,
+        fingerprint=print_of_this,
+        zip_key=zip_key,
+        template_key=template_key,
+        parameters=stack.parameters(),
+    )
     Releases(artifacts).note(release, instead_of=ran)
     _finish(options, account, stack)
     return account.api_url(stack.outputs())
@@ -239,7 +246,13 @@ def main() -> int:
     given = parser.parse_args()
     try:
         parameters = Parameters.read(os.environ, given.stage)
-        options = Options(given.stage, given.package or Path("dist"), given.package is not None, os.environ, parameters)
+        options = Options(
+            stage=given.stage,
+            package_dir=given.package or Path("dist"),
+            packaged=given.package is not None,
+            environ=os.environ,
+            parameters=parameters,
+        )
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
     except EXPECTED as error:

@@ -132,11 +132,11 @@ def message_of(item: Item) -> Message:
 
 def _attempt(row: Item) -> Attempt:
     return Attempt(
-        from_ms(float(row["at"]["N"])),
-        int(row["ms"]["N"]),
-        Outcome(row["outcome"]["S"]),
-        Cause.parse(row["reason"]["S"]) if "reason" in row else None,
-        int(row["http"]["N"]) if "http" in row else None,
+        at=from_ms(float(row["at"]["N"])),
+        duration_ms=int(row["ms"]["N"]),
+        outcome=Outcome(row["outcome"]["S"]),
+        cause=Cause.parse(row["reason"]["S"]) if "reason" in row else None,
+        http_status=int(row["http"]["N"]) if "http" in row else None,
     )
 
 

@@ -42,7 +42,14 @@ class AuditPageQuery(PageQuery):
         """The filter. Days before 1970 and after 2200 are those."""
         since = _midnight(self.first, request) if self.first else None
         until = _midnight(self.last + timedelta(days=1), request) if self.last and self.last < date.max else None
-        return AuditFilter(self.user.strip(), self.action or None, self.object or None, self.id.strip(), since, until)
+        return AuditFilter(
+            by=self.user.strip(),
+            action=self.action or None,
+            object=self.object or None,
+            object_id=self.id.strip(),
+            since=since,
+            until=until,
+        )
 
     @property
     def filters(self) -> dict[str, str]:

@@ -79,7 +79,13 @@ def show_calendar(request: PageRequest, query: CalendarQuery) -> Page:
         by_day[request.local(state.mailing.start_at).date()].append(state)
     most = _SHOWN_OF_MONTH if query.span == "month" else _SHOWN_OF_WEEK
     days = [
-        DayOfCalendar(day, not first <= day < after, day == today, tuple(some[:most]), max(0, len(some) - most))
+        DayOfCalendar(
+            on=day,
+            outside=not first <= day < after,
+            is_today=day == today,
+            mailings=tuple(some[:most]),
+            rest=max(0, len(some) - most),
+        )
         for day, some in by_day.items()
     ]
     before = _month(first - _DAY)[0] if query.span == "month" else first - _WEEK

@@ -119,20 +119,20 @@ def columns(name: str, title: str, series: Sequence[Series], buckets: Sequence[B
     slot = 100 / max(1, len(buckets))
     stride = -(-len(buckets) // _TICKS) or 1
     return Columns(
-        name,
-        title,
-        tuple(series),
-        tuple(_column(bucket, series, place * slot, slot, highest) for place, bucket in enumerate(buckets)),
-        tuple(
+        name=name,
+        title=title,
+        series=tuple(series),
+        columns=tuple(_column(bucket, series, place * slot, slot, highest) for place, bucket in enumerate(buckets)),
+        ticks=tuple(
             Mark(bucket.label, round((place + 0.5) * slot, 3), _TOP + HEIGHT + 18)
             for place, bucket in enumerate(buckets)
             if place % stride == stride // 2
         ),
-        tuple(
+        lines=tuple(
             Mark(number(highest * part // 2), 0, _TOP + HEIGHT - HEIGHT * part / 2)
             for part in ((1, 2) if highest > 1 else (2,))
         ),
-        tuple(sum(bucket.counts.get(one.name, 0) for bucket in buckets) for one in series),
+        totals=tuple(sum(bucket.counts.get(one.name, 0) for bucket in buckets) for one in series),
     )
 
 
@@ -146,7 +146,7 @@ def shares(counts: Mapping[str, int]) -> tuple[Block, ...]:
     for name, count in ended.items():
         if count > 0:
             width = min(100 - x, max(0.3, 100 * count / whole))
-            blocks.append(Block(name, round(x, 3), 0, round(width, 3), 12))
+            blocks.append(Block(name=name, x=round(x, 3), y=0, width=round(width, 3), height=12))
             x += width
     return tuple(blocks)
 
@@ -157,7 +157,7 @@ def bars(title: str, label: str, counts: Mapping[str, int], most: int = 10) -> B
     longest = ranked[0][1] if ranked else 1
     shown = tuple(Bar(name, count, round(max(0.5, 100 * count / longest), 2)) for name, count in ranked[:most])
     rest = ranked[most:]
-    return Bars(title, label, shown, len(rest), sum(count for _, count in rest))
+    return Bars(title=title, label=label, rows=shown, rest=len(rest), rest_count=sum(count for _, count in rest))
 
 
 def step_for(start: datetime, end: datetime, most: int = 60) -> timedelta:
@@ -195,11 +195,19 @@ def _column(bucket: Bucket, series: Sequence[Series], x: float, slot: float, hig
         if count:
             height = max(_LEAST, HEIGHT * count / highest)
             y -= height
-            blocks.append(Block(one.name, round(x + gap / 2, 3), round(y, 2), round(slot - gap, 3), round(height, 2)))
+            blocks.append(
+                Block(
+                    name=one.name,
+                    x=round(x + gap / 2, 3),
+                    y=round(y, 2),
+                    width=round(slot - gap, 3),
+                    height=round(height, 2),
+                )
+            )
     label = bucket.full or bucket.label
     said = ", ".join(f"{one.label} {number(count)}" for one, count in zip(series, counts, strict=True) if count)
-    place = Block("", round(x, 3), _TOP, round(slot, 3), HEIGHT)
-    return Column(tuple(blocks), place, label, counts, f"{label}: {said or 0}")
+    place = Block(name="", x=round(x, 3), y=_TOP, width=round(slot, 3), height=HEIGHT)
+    return Column(blocks=tuple(blocks), place=place, label=label, counts=counts, said=f"{label}: {said or 0}")
 
 
 def _round_up(value: int) -> int:

@@ -63,20 +63,20 @@ def actions(tag: str = "") -> dict[str, Action]:
             lambda n: ngettext("%(n)s did not have it.", "%(n)s did not have it.", n),
         ),
         "opt-out": Action(
-            _opt_out,
-            lambda n: ngettext("Opt out %(n)s person", "Opt out %(n)s people", n),
-            lambda n: ngettext("%(n)s client was opted out.", "%(n)s clients were opted out.", n),
-            lambda n: ngettext("%(n)s had opted out already.", "%(n)s had opted out already.", n),
-            lambda n: ngettext("Opt out %(n)s person?", "Opt out %(n)s people?", n),
-            _("They will get no more mailings until they are opted in again, one by one or by an import."),
+            change=_opt_out,
+            label=lambda n: ngettext("Opt out %(n)s person", "Opt out %(n)s people", n),
+            done=lambda n: ngettext("%(n)s client was opted out.", "%(n)s clients were opted out.", n),
+            same=lambda n: ngettext("%(n)s had opted out already.", "%(n)s had opted out already.", n),
+            question=lambda n: ngettext("Opt out %(n)s person?", "Opt out %(n)s people?", n),
+            warning=_("They will get no more mailings until they are opted in again, one by one or by an import."),
         ),
         "delete": Action(
-            _delete,
-            lambda n: ngettext("Delete %(n)s person", "Delete %(n)s people", n),
-            lambda n: ngettext("%(n)s client was deleted.", "%(n)s clients were deleted.", n),
-            None,
-            lambda n: ngettext("Delete %(n)s person?", "Delete %(n)s people?", n),
-            _(
+            change=_delete,
+            label=lambda n: ngettext("Delete %(n)s person", "Delete %(n)s people", n),
+            done=lambda n: ngettext("%(n)s client was deleted.", "%(n)s clients were deleted.", n),
+            same=None,
+            question=lambda n: ngettext("Delete %(n)s person?", "Delete %(n)s people?", n),
+            warning=_(
                 "They will get no more mailings, not even messages that are waiting now. Messages already sent are "
                 "kept. To keep the clients but send them nothing, opt them out instead."
             ),

@@ -76,11 +76,11 @@ def groups_of(letters: Iterable[DeadLetter], mailings: MailingService) -> list[G
     known = _named([mailing_id for (mailing_id, _), _ in largest], mailings)
     return [
         Group(
-            LetterQuery(mailing=mailing_id, reason=reason),
-            known.get(mailing_id),
-            some[0].cause.counted if some[0].cause else None,
-            len(some),
-            min(letter.given_up_at for letter in some),
+            query=LetterQuery(mailing=mailing_id, reason=reason),
+            mailing=known.get(mailing_id),
+            cause=some[0].cause.counted if some[0].cause else None,
+            count=len(some),
+            oldest=min(letter.given_up_at for letter in some),
         )
         for (mailing_id, reason), some in largest
     ]

@@ -40,7 +40,9 @@ def mailing_act(old: Mailing | None, new: Mailing | None) -> Act | None:
     changes = tuple(differences(_of_mailing(old), _of_mailing(new))) if old and new else ()
     if old and new and not changes:
         return None
-    return Act(_action(old, new), AuditObject.MAILING, one.mailing_id, one.title, changes)
+    return Act(
+        action=_action(old, new), object=AuditObject.MAILING, object_id=one.mailing_id, name=one.title, changes=changes
+    )
 
 
 def _action(old: Mailing | None, new: Mailing | None) -> AuditAction:
@@ -113,7 +115,13 @@ def client_act(old: Client | None, new: Client | None) -> Act | None:
     action = _plain_action(old, new)
     if old and new and old.opted_out != new.opted_out:
         action = AuditAction.OPTED_OUT if new.opted_out else AuditAction.OPTED_IN
-    return Act(action, AuditObject.CLIENT, one.client_id, masked_phone(one.phone_number), changes)
+    return Act(
+        action=action,
+        object=AuditObject.CLIENT,
+        object_id=one.client_id,
+        name=masked_phone(one.phone_number),
+        changes=changes,
+    )
 
 
 def _of_client(client: Client | None) -> dict[str, Value]:
@@ -153,7 +161,13 @@ def user_act(old: User | None, new: User | None) -> Act:
             return Act(AuditAction.SIGNED_OUT, AuditObject.USER, one.username, one.username)
     elif new:
         changes.append(Change("role", None, new.role.value))
-    return Act(_plain_action(old, new), AuditObject.USER, one.username, one.username, tuple(changes))
+    return Act(
+        action=_plain_action(old, new),
+        object=AuditObject.USER,
+        object_id=one.username,
+        name=one.username,
+        changes=tuple(changes),
+    )
 
 
 def gateway_act(gateway: str, change: GatewayChange) -> Act:
@@ -161,10 +175,20 @@ def gateway_act(gateway: str, change: GatewayChange) -> Act:
     if change.setting is not Setting.CIRCUIT:
         old, new = (written(one) if isinstance(one, Decimal) else one for one in (change.old, change.new))
         changes = [Change(str(change.setting), old, new)]
-        return Act(AuditAction.CHANGED, AuditObject.GATEWAY, gateway, gateway, tuple(changes))
+        return Act(
+            action=AuditAction.CHANGED,
+            object=AuditObject.GATEWAY,
+            object_id=gateway,
+            name=gateway,
+            changes=tuple(changes),
+        )
     changes = [Change("reason", None, change.reason)] if change.reason else []
     return Act(
-        _CIRCUIT.get(str(change.new), AuditAction.CHANGED), AuditObject.GATEWAY, gateway, gateway, tuple(changes)
+        action=_CIRCUIT.get(str(change.new), AuditAction.CHANGED),
+        object=AuditObject.GATEWAY,
+        object_id=gateway,
+        name=gateway,
+        changes=tuple(changes),
     )
 
 
@@ -173,7 +197,13 @@ def template_act(old: TextTemplate | None, new: TextTemplate | None) -> Act:
     one = new or old
     assert one  # noqa: S101 - by contract
     changes = tuple(differences(_of_template(old), _of_template(new))) if old and new else ()
-    return Act(_plain_action(old, new), AuditObject.TEMPLATE, one.template_id, one.name, changes)
+    return Act(
+        action=_plain_action(old, new),
+        object=AuditObject.TEMPLATE,
+        object_id=one.template_id,
+        name=one.name,
+        changes=changes,
+    )
 
 
 def _of_template(template: TextTemplate | None) -> dict[str, Value]:
@@ -188,7 +218,13 @@ def segment_act(old: SavedSegment | None, new: SavedSegment | None) -> Act:
     one = new or old
     assert one  # noqa: S101 - by contract
     changes = tuple(differences(_of_segment(old.segment), _of_segment(new.segment))) if old and new else ()
-    return Act(_plain_action(old, new), AuditObject.SEGMENT, one.segment_id, one.name, changes)
+    return Act(
+        action=_plain_action(old, new),
+        object=AuditObject.SEGMENT,
+        object_id=one.segment_id,
+        name=one.name,
+        changes=changes,
+    )
 
 
 def prices_act(old: PriceList, new: PriceList) -> Act:

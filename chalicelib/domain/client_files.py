@@ -31,7 +31,7 @@ class RowError:
     @classmethod
     def of(cls, row: int, error: FieldError, value: str) -> RowError:
         """The error of a row in whose cell that value stands."""
-        return cls(row, error.field, error.fault, error.values, value[:_MAX_TOLD])
+        return cls(row=row, field=error.field, fault=error.fault, values=error.values, value=value[:_MAX_TOLD])
 
     @property
     def message(self) -> str:

@@ -86,7 +86,14 @@ class Receipt:
             return None
         delivered = self.word is Word.DELIVERED
         cause = None if delivered else self.cause or Cause(Reason.NOT_DELIVERED)
-        return Delivery(delivered, self.at, cause, not delivered and self.permanent, self.parts, self.price)
+        return Delivery(
+            delivered=delivered,
+            at=self.at,
+            cause=cause,
+            permanent=not delivered and self.permanent,
+            parts=self.parts,
+            price=self.price,
+        )
 
 
 def later(old: Delivery | None, new: Delivery | None) -> Delivery | None:
@@ -190,4 +197,4 @@ def deliveries_of(counters: Counter[str], sent: int, last_sent_at: datetime | No
         Word.PENDING: 0 if over else rest,
         Word.NO_WORD: rest if over else 0,
     }
-    return Deliveries(sent, words, why, within, max(0, counters[_PARTS]), prices)
+    return Deliveries(sent=sent, words=words, why=why, within=within, parts=max(0, counters[_PARTS]), prices=prices)

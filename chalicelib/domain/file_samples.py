@@ -60,5 +60,10 @@ def sample_of(raw: bytes, how: Reading) -> Sample:
     columns, errors = proposed(header, how.columns or {}, for_mailing=how.for_mailing)
     shown = [[cell.strip()[:_MAX_CELL] for cell in row] for row in rows if isinstance(row, list)]
     return Sample(
-        encoding, separator, columns, proposed(header, {}, for_mailing=how.for_mailing)[0], shown[:_ROWS], errors
+        encoding=encoding,
+        separator=separator,
+        columns=columns,
+        by_name=proposed(header, {}, for_mailing=how.for_mailing)[0],
+        rows=shown[:_ROWS],
+        errors=errors,
     )

@@ -154,11 +154,23 @@ class GatewayControl:
         at, by = self.changed_at, self.changed_by
         changes = []
         if self.rate != old.rate:
-            changes.append(GatewayChange(at, by, Setting.RATE, old.rate, self.rate))
+            changes.append(GatewayChange(at=at, by=by, setting=Setting.RATE, old=old.rate, new=self.rate))
         if self.month_budget != old.month_budget:
-            changes.append(GatewayChange(at, by, Setting.MONTH_BUDGET, old.month_budget, self.month_budget))
+            changes.append(
+                GatewayChange(at=at, by=by, setting=Setting.MONTH_BUDGET, old=old.month_budget, new=self.month_budget)
+            )
         if self.circuit != old.circuit:
-            changes.append(GatewayChange(at, by, Setting.CIRCUIT, old.circuit, self.circuit, self.reason, self.cause))
+            changes.append(
+                GatewayChange(
+                    at=at,
+                    by=by,
+                    setting=Setting.CIRCUIT,
+                    old=old.circuit,
+                    new=self.circuit,
+                    reason=self.reason,
+                    cause=self.cause,
+                )
+            )
         return changes
 
     def tripped(

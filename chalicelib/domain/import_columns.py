@@ -238,7 +238,9 @@ def proposed(
     subscribed = [place for place, field in fields.items() if field == SUBSCRIBED]
     channel = next((place for place, field in fields.items() if field == CHANNEL), None)
     ignored = frozenset(place for place, name in enumerate(header) if place not in fields and is_ignored(name))
-    return Columns(header, places, subscribed, channel, ignored, repeated), errors
+    return Columns(
+        header=header, places=places, subscribed=subscribed, channel=channel, ignored=ignored, repeated=repeated
+    ), errors
 
 
 def _attribute_named(column: str) -> str:

@@ -95,12 +95,12 @@ def plan_of(code: str) -> Plan | None:
     if first is None or first.general_desc is None:
         return None
     return Plan(
-        code,
-        tuple(regions),
-        _kind(first.mobile),
-        frozenset(first.general_desc.possible_length),
-        frozenset(first.general_desc.possible_length_local_only),
-        re.compile(first.national_prefix_for_parsing) if first.national_prefix_for_parsing else None,
+        code=code,
+        regions=tuple(regions),
+        mobile=_kind(first.mobile),
+        lengths=frozenset(first.general_desc.possible_length),
+        at_home=frozenset(first.general_desc.possible_length_local_only),
+        prefix=re.compile(first.national_prefix_for_parsing) if first.national_prefix_for_parsing else None,
     )
 
 

@@ -115,7 +115,7 @@ def price_list(entries: Mapping[int, Entry], now: datetime, username: str, gatew
             prices[prefix] = Decimal(price.replace(",", "."))
     if errors:
         raise Invalid(*errors[:100])
-    return PriceList(common, found.pop(""), found, now, username)
+    return PriceList(currency=common, prices=found.pop(""), of_gateways=found, changed_at=now, changed_by=username)
 
 
 def _wrong(pattern: re.Pattern[str], cell: str, fault: Fault) -> Fault | None:

@@ -57,7 +57,15 @@ def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:
     rest = counts["queued"] + counts["waiting"] - sleeping
     left = timedelta(seconds=rest / rate) if rate and running and state.statistics.dispatched else None
     late = left is not None and now + left > state.mailing.end_at
-    return Progress(state.mailing, counts, state.statistics.dispatched, sleeping, rate, left, late)
+    return Progress(
+        mailing=state.mailing,
+        counts=counts,
+        dispatched=state.statistics.dispatched,
+        asleep=sleeping,
+        rate=rate,
+        left=left,
+        late=late,
+    )
 
 
 def _rate_of_now(mailing: Mailing, tally: Tally, now: datetime) -> float | None:

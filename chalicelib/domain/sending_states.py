@@ -73,4 +73,4 @@ def sending_of(
             (beat.worked_at for beat in beats if beat.worker is Worker.SENDER and beat.worked_at), default=None
         )
         state = SendingState.SENDING if worked and now - worked <= SENT_LATELY else SendingState.WAITING
-    return Sending(state, now, since, running, closed, gone, control)
+    return Sending(state=state, at=now, since=since, running=running, closed=closed, silent=gone, control=control)

@@ -65,7 +65,9 @@ def sms_parts(text: str) -> SmsParts:
     parts = 1 if alone else _packed(sizes, _PART[encoding])
     per_part = _SINGLE[encoding] if alone else _PART[encoding]
     forcing = "".join(dict.fromkeys(foreign))[:_FORCING_SHOWN]
-    return SmsParts(encoding, len(text), units, parts, per_part, forcing)
+    return SmsParts(
+        encoding=encoding, characters=len(text), units=units, parts=parts, units_per_part=per_part, forcing=forcing
+    )
 
 
 def simpler(text: str) -> str | None:

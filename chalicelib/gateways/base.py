@@ -63,7 +63,14 @@ class Outgoing:
         receipt_url: str = "",
     ) -> Outgoing:
         """The message with this id."""
-        return cls(message_id, gateway_id_for(message_id), phone_number, text, valid_until, receipt_url)
+        return cls(
+            message_id=message_id,
+            gateway_id=gateway_id_for(message_id),
+            phone_number=phone_number,
+            text=text,
+            valid_until=valid_until,
+            receipt_url=receipt_url,
+        )
 
     def masked(self) -> Outgoing:
         """The message as people may see it: with most of its number hidden, and the secret of its address."""

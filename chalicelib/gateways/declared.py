@@ -179,11 +179,11 @@ class DeclaredGateway(HttpAdapter):
         outcome = OUTCOMES[rule.outcome]
         said = str(first_at(content, answer.words)) if outcome is Outcome.BLOCKED else ""
         return Answer(
-            outcome,
-            _cause(rule, code, reply.status),
-            reply.status,
-            retry_after,
-            said,
+            outcome=outcome,
+            cause=_cause(rule, code, reply.status),
+            http_status=reply.status,
+            retry_after=retry_after,
+            words=said,
             reference=_matching(_REFERENCE, first_at(content, answer.reference)),
             price=_matching(AMOUNT, first_at(content, answer.price)),
             parts=parts_of(first_at(content, answer.parts)),
@@ -200,7 +200,9 @@ class DeclaredGateway(HttpAdapter):
         now, bounds = self._now(), self._declaration.validity
         left = message.valid_until - now if message.valid_until else timedelta(seconds=bounds.most)
         validity = min(max(left, timedelta(seconds=bounds.least)), timedelta(seconds=bounds.most))
-        return Values(message, token, self._account, self._sender, now, validity)
+        return Values(
+            message=message, token=token, account=self._account, sender=self._sender, now=now, validity=validity
+        )
 
 
 def _sign(auth: Auth, values: Values, headers: dict[str, str], query: dict[str, str]) -> None:

@@ -59,12 +59,12 @@ def _receipt(receiving: Receiving, told: Any, message_id: str, now: datetime) ->
         Cause(Reason(rule.reason), code if CODE.fullmatch(code) else "") if rule and word is Word.UNDELIVERED else None
     )
     return Receipt(
-        message_id,
-        word,
-        moment_of(first_at(told, receiving.at), now),
-        cause,
-        rule is not None and rule.word == "permanent",
-        number_of(first_at(told, receiving.phone)),
-        parts_of(first_at(told, receiving.parts)),
-        price_of(first_at(told, receiving.price), first_at(told, receiving.currency)),
+        message_id=message_id,
+        word=word,
+        at=moment_of(first_at(told, receiving.at), now),
+        cause=cause,
+        permanent=rule is not None and rule.word == "permanent",
+        phone_number=number_of(first_at(told, receiving.phone)),
+        parts=parts_of(first_at(told, receiving.parts)),
+        price=price_of(first_at(told, receiving.price), first_at(told, receiving.currency)),
     )

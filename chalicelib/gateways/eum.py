@@ -128,7 +128,13 @@ class EumGateway(HttpAdapter):
         if error in _KINDS and reason in _REFUSED:
             return Answer(Outcome.REFUSED, cause, reply.status)
         words = said.get("Message") or said.get("message")
-        return Answer(Outcome.BLOCKED, cause, reply.status, retry_after, words if isinstance(words, str) else "")
+        return Answer(
+            outcome=Outcome.BLOCKED,
+            cause=cause,
+            http_status=reply.status,
+            retry_after=retry_after,
+            words=words if isinstance(words, str) else "",
+        )
 
     def shown_request(self, message: Outgoing) -> str:
         """The operation and its parameters."""

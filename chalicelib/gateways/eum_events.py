@@ -40,14 +40,14 @@ def receipts_of(event: Mapping[str, Any], now: datetime) -> list[Receipt]:
     if not event.get("isFinal", kind == "TEXT_DELIVERED"):
         word, reason, permanent = Word.PENDING, None, False
     receipt = Receipt(
-        str(event["context"]["message_id"]),
-        word,
-        moment_of(event.get("eventTimestamp"), now),
-        Cause(reason, kind.removeprefix("TEXT_")) if reason else None,
-        permanent,
-        number_of(event.get("destinationPhoneNumber")),
-        parts_of(event.get("totalMessageParts")),
-        price_of(_sum(event.get("totalMessagePrice"), event.get("totalCarrierFee")), "USD"),
+        message_id=str(event["context"]["message_id"]),
+        word=word,
+        at=moment_of(event.get("eventTimestamp"), now),
+        cause=Cause(reason, kind.removeprefix("TEXT_")) if reason else None,
+        permanent=permanent,
+        phone_number=number_of(event.get("destinationPhoneNumber")),
+        parts=parts_of(event.get("totalMessageParts")),
+        price=price_of(_sum(event.get("totalMessagePrice"), event.get("totalCarrierFee")), "USD"),
     )
     return [receipt]
 

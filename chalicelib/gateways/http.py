@@ -77,14 +77,14 @@ def _receipt(told: dict[str, Any], now: datetime) -> Receipt:
         raise ValueError("no_word is what is known without a receipt")
     reason = told.get("reason")
     return Receipt(
-        str(told["message_id"]),
-        word,
-        moment_of(told.get("at"), now),
-        Cause(Reason(reason)) if reason in OF_RECEIPTS and word is Word.UNDELIVERED else None,
-        told.get("permanent") is True,
-        number_of(told.get("phone")),
-        parts_of(told.get("parts")),
-        price_of(told.get("price"), told.get("currency")),
+        message_id=str(told["message_id"]),
+        word=word,
+        at=moment_of(told.get("at"), now),
+        cause=Cause(Reason(reason)) if reason in OF_RECEIPTS and word is Word.UNDELIVERED else None,
+        permanent=told.get("permanent") is True,
+        phone_number=number_of(told.get("phone")),
+        parts=parts_of(told.get("parts")),
+        price=price_of(told.get("price"), told.get("currency")),
     )
 
 

@@ -187,7 +187,13 @@ def answer_of_status(reply: Reply) -> Answer:
         # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
         return Answer(Outcome.UNKNOWN, cause, status, retry_after)
     if status in _ABOUT_THE_ACCOUNT or status < 400:
-        return Answer(Outcome.BLOCKED, cause, status, retry_after, words_of(reply.body))
+        return Answer(
+            outcome=Outcome.BLOCKED,
+            cause=cause,
+            http_status=status,
+            retry_after=retry_after,
+            words=words_of(reply.body),
+        )
     if status == _THROTTLED:
         return Answer(Outcome.THROTTLED, cause, status, retry_after)
     if status in _MAY_PASS or status >= 500:

@@ -71,13 +71,13 @@ def _inbound(
         return None
     recipient = str(to) if isinstance(to, str | int) else ""
     return Inbound(
-        gateway,
-        reference_of(reference, json.dumps(told, sort_keys=True, default=str)),
-        number,
-        plain(str(text)),
-        recipient if _RECIPIENT.fullmatch(recipient) else "",
-        moment_of(at, now),
-        str(message_id) if isinstance(message_id, str) else "",
+        gateway=gateway,
+        reference=reference_of(reference, json.dumps(told, sort_keys=True, default=str)),
+        phone_number=number,
+        text=plain(str(text)),
+        to=recipient if _RECIPIENT.fullmatch(recipient) else "",
+        at=moment_of(at, now),
+        message_id=str(message_id) if isinstance(message_id, str) else "",
     )
 
 

@@ -56,7 +56,14 @@ class AccountService:
         now = max(self._clock.now(), user.tokens_since)
         # It says whose it is, so that token and user are read at once. No dot is in what is random.
         secret = f"{user.username}.{secrets.token_urlsafe(32)}"
-        token = Token(secrets.token_hex(8), _hash(secret), user.username, now, now + TOKEN_LIFETIME, name[:64])
+        token = Token(
+            token_id=secrets.token_hex(8),
+            token_hash=_hash(secret),
+            username=user.username,
+            created_at=now,
+            expires_at=now + TOKEN_LIFETIME,
+            name=name[:64],
+        )
         self._users.add_token(token)
         return IssuedToken(secret, token)
 
@@ -162,7 +169,14 @@ class AccountService:
         """Add a user. Raises Invalid for a bad name or password, Conflict if the name is taken."""
         check_account(username, password)
         now = self._clock.now()
-        user = User(username, role, hash_password(password), now, now, now)
+        user = User(
+            username=username,
+            role=role,
+            password_hash=hash_password(password),
+            created_at=now,
+            updated_at=now,
+            tokens_since=now,
+        )
         self._users.create(user)
         return user
 

@@ -213,9 +213,23 @@ def _letters(message: QueueMessage) -> list[DeadLetter]:
     try:
         hint = Hint.parse(message.body)
     except Malformed as error:
-        return [DeadLetter(message.item, None, Cause(Reason.NOT_A_MESSAGE, str(error)), message.body, message.sent_at)]
+        return [
+            DeadLetter(
+                item=message.item,
+                about=None,
+                cause=Cause(Reason.NOT_A_MESSAGE, str(error)),
+                body=message.body,
+                given_up_at=message.sent_at,
+            )
+        ]
     cause = Cause.parse(str(json.loads(message.body).get("reason", "")))
     return [
-        DeadLetter(message.item, (hint.mailing_id, client_id), cause, message.body, message.sent_at)
+        DeadLetter(
+            item=message.item,
+            about=(hint.mailing_id, client_id),
+            cause=cause,
+            body=message.body,
+            given_up_at=message.sent_at,
+        )
         for client_id in hint.client_ids
     ]

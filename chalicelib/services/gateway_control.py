@@ -187,7 +187,15 @@ class GatewayControlService:
         certain = certain or probed
         if not certain and not run.troubled and len(run.refused) < SHARED_REFUSALS and not (accepted and shared):
             return Noted(feed=slowed, put_back=self._left_over())
-        trip = Trip(run, certain, probed, self._threshold, accepted, self._clock.now(), attempts)
+        trip = Trip(
+            run=run,
+            certain=certain,
+            probed=probed,
+            threshold=self._threshold,
+            accepted=accepted,
+            now=self._clock.now(),
+            attempts=attempts,
+        )
         control = self._update(trip.after)
         if not trip.opened:
             if control.open:  # what failed when it was opened says nothing of the time after it

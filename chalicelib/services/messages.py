@@ -85,7 +85,14 @@ class MessageService:
         request = self._gateways.of(message, mailing).shown_request(
             Outgoing.of(message_id, message.phone_number, shown)
         )
-        return MessageStory(message, mailing, gateway_id, timeline_of(message), request, text)
+        return MessageStory(
+            message=message,
+            mailing=mailing,
+            gateway_id=gateway_id,
+            steps=timeline_of(message),
+            request=request,
+            text=text,
+        )
 
     def of(self, wanted: Iterable[MessageKey]) -> dict[MessageKey, Message]:
         """The messages with these keys, as far as they exist."""

@@ -183,7 +183,20 @@ class PreviewService:
         )
         numbers = (one.phone_number for one in contacts)
         price = estimate(prices, zip(numbers, parts, strict=True), reached.total(), partial(self._shares, mailing))
-        return Preview(matching, reached, reasons, sms, start, end, plan, text, sample, counting, price, counts.exact)
+        return Preview(
+            matching=matching,
+            reached=reached,
+            left_out=reasons,
+            sms=sms,
+            starts_at=start,
+            ends_at=end,
+            forecast=plan,
+            text=text,
+            sample=sample,
+            counting=counting,
+            price=price,
+            exact=counts.exact,
+        )
 
     def _counted(self, mailing: Mailing, so_far: Headcount | None, now: datetime) -> Counting:
         headcount = self._audiences.count(mailing.segment, so_far or Headcount(), now)

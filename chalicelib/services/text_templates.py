@@ -27,7 +27,15 @@ class TemplateService:
     def create(self, name: str, text: str, texts: Texts, username: str) -> TextTemplate:
         """Keep a text under a name. Raises Conflict if another template has this name."""
         template_id = self._rng.randbytes(ID_BYTES).hex()
-        template = TextTemplate(template_id, 1, name, text, texts, self._clock.now(), username)
+        template = TextTemplate(
+            template_id=template_id,
+            version=1,
+            name=name,
+            text=text,
+            texts=texts,
+            changed_at=self._clock.now(),
+            changed_by=username,
+        )
         self._templates.add(template)
         return template
 

@@ -91,16 +91,16 @@ class DirectTester:
             logger.exception("the gateway adapter failed", message_id=message_id)
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         trial = Trial(
-            message_id,
-            line.gateway.shown_request(message),
-            answer.outcome,
-            (self._clock.now() - started) // timedelta(milliseconds=1),
-            answer.cause,
-            answer.http_status,
-            answer.words,
-            answer.reference,
-            answer.price,
-            answer.parts,
+            message_id=message_id,
+            request=line.gateway.shown_request(message),
+            outcome=answer.outcome,
+            duration_ms=(self._clock.now() - started) // timedelta(milliseconds=1),
+            cause=answer.cause,
+            http_status=answer.http_status,
+            words=answer.words,
+            reference=answer.reference,
+            price=answer.price,
+            parts=answer.parts,
         )
         why = trial.cause.logged if trial.cause else {}
         about = {"message_id": message_id, "outcome": str(trial.outcome), "duration_ms": trial.duration_ms}
@@ -120,7 +120,13 @@ class LambdaTester:
         """See Tester; if nobody hears the function's answer, nobody knows whether the message was sent."""
         self._client = self._client or self._make_client()
         event = {TRIAL: {"message_id": message_id, "phone_number": phone_number, "text": text, "gateway": gateway}}
-        unheard = Trial(message_id, "", Outcome.UNKNOWN, 0, Cause(Reason.SENDER_STOPPED))
+        unheard = Trial(
+            message_id=message_id,
+            request="",
+            outcome=Outcome.UNKNOWN,
+            duration_ms=0,
+            cause=Cause(Reason.SENDER_STOPPED),
+        )
         try:
             answer = self._client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
             content = answer["Payload"].read()
@@ -187,5 +193,7 @@ class TrialService:
             self._trials.end(request, json.dumps(trial.stored()))
         name = shown(gateway or "")
         to = Change("phone_number", None, masked_phone(phone_number))
-        self._audit.put(Act(AuditAction.SENT, AuditObject.GATEWAY, name, name, (to,), 1))
+        self._audit.put(
+            Act(action=AuditAction.SENT, object=AuditObject.GATEWAY, object_id=name, name=name, changes=(to,), count=1)
+        )
         return trial

@@ -127,11 +127,11 @@ def _stored(act: Act) -> dict[str, object]:
 def _entry(row: SettingModel) -> AuditEntry:
     facts = json.loads(row.body or "{}")
     act = Act(
-        AuditAction(facts["action"]),
-        AuditObject(facts["object"]),
-        facts.get("object_id", ""),
-        facts.get("name", ""),
-        tuple(Change(*one) for one in facts.get("changes", [])),
-        facts.get("count"),
+        action=AuditAction(facts["action"]),
+        object=AuditObject(facts["object"]),
+        object_id=facts.get("object_id", ""),
+        name=facts.get("name", ""),
+        changes=tuple(Change(*one) for one in facts.get("changes", [])),
+        count=facts.get("count"),
     )
     return AuditEntry(row.name, row.changed_at or from_ms(0), row.changed_by or "", act)

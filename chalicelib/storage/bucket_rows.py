@@ -128,7 +128,14 @@ class Bucket:
         since = self.since or min(to_ms(message.created_at) for message in now.values())
         kept = max(self.expires_at, expires_at) if expires_at else 0
         older = self.older if kept == self.expires_at and self._still_has(now) else None
-        return Bucket(self.place, {**self.messages, **now}, self.revision + 1, since, kept, older)
+        return Bucket(
+            place=self.place,
+            messages={**self.messages, **now},
+            revision=self.revision + 1,
+            since=since,
+            expires_at=kept,
+            older=older,
+        )
 
     def _still_has(self, now: Mapping[str, Message]) -> bool:
         """Whether messages begin with the attempts that stand elsewhere. Of very many one in between is forgotten."""
@@ -173,7 +180,14 @@ def bucket_of_item(item: Item) -> Bucket:
     if "older" in item:
         counts = {m.client_id: _left_out(line) for m, line in zip(messages, lines, strict=True) if _left_out(line)}
         older = Older(int(item["older"]["N"]), counts)
-    bucket = Bucket(place, {message.client_id: message for message in messages}, revision, since, expires_at, older)
+    bucket = Bucket(
+        place=place,
+        messages={message.client_id: message for message in messages},
+        revision=revision,
+        since=since,
+        expires_at=expires_at,
+        older=older,
+    )
     bucket.__dict__["values"] = {name: value for name, value in item.items() if name not in place.key}
     return bucket
 
@@ -321,7 +335,14 @@ def _attempt(text: str, since: int) -> Attempt:
     at, duration, outcome, cause, http, gateway = values + [""] * (6 - len(values))
     status = int(http) if http else None
     moment = _moment(at, since)
-    return Attempt(moment, int(duration, 36), _OUTCOME_OF[outcome], _cause(cause), status, gateway=gateway)
+    return Attempt(
+        at=moment,
+        duration_ms=int(duration, 36),
+        outcome=_OUTCOME_OF[outcome],
+        cause=_cause(cause),
+        http_status=status,
+        gateway=gateway,
+    )
 
 
 def _after(moment: datetime | None, since: int) -> str:

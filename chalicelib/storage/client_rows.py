@@ -67,12 +67,12 @@ def client_of(item: Item) -> Client:
 def contact_of(item: Item) -> Contact:
     """What an item says of how to reach a client; language and attributes are there if they were read."""
     return Contact(
-        item["phone_number"]["S"],
-        item["timezone"]["S"],
-        item["opted_out"]["BOOL"],
-        "unreachable" in item,
-        item["language"]["S"] if "language" in item else "",
-        Attributes(item["attributes"]["S"]) if "attributes" in item else NONE,
+        phone_number=item["phone_number"]["S"],
+        timezone=item["timezone"]["S"],
+        opted_out=item["opted_out"]["BOOL"],
+        unreachable="unreachable" in item,
+        language=item["language"]["S"] if "language" in item else "",
+        attributes=Attributes(item["attributes"]["S"]) if "attributes" in item else NONE,
     )
 
 

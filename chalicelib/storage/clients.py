@@ -51,7 +51,7 @@ class ClientRepository:
         self._segments = SegmentCounters(tables)
         self._lists = ClientLists(tables, dynamodb, backoff)
         self._walks = ClientWalks(self._lists)
-        self._key = ClientKey(tables, dynamodb, backoff, self._lists, ids)
+        self._key = ClientKey(tables=tables, dynamodb=dynamodb, backoff=backoff, lists=self._lists, ids=ids)
         self._numbers = ClientNumbers(tables, dynamodb, backoff, self._key.ids)
         self._external_ids = ExternalIds(tables, dynamodb, backoff)
         self.attribute_names = AttributeNames(tables, backoff)

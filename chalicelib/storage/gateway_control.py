@@ -262,7 +262,9 @@ def _change(row: SettingModel) -> GatewayChange:
 
     old, new = value(row.old_value), value(row.new_value)
     cause, reason = _why(row)
-    return GatewayChange(row.changed_at, row.changed_by or "", setting, old, new, reason, cause)
+    return GatewayChange(
+        at=row.changed_at, by=row.changed_by or "", setting=setting, old=old, new=new, reason=reason, cause=cause
+    )
 
 
 def _stored(cause: Cause | None) -> str | None:

@@ -120,7 +120,7 @@ def row_error(row: int, field: str, told: str) -> RowError:
     fault = Fault.__members__.get(str(stored.get("fault", "")).upper())
     if fault is None:
         return RowError(row, field, Fault.AS_TOLD, {"text": told})
-    return RowError(row, field, fault, stored["values"], stored.get("value", ""))
+    return RowError(row=row, field=field, fault=fault, values=stored["values"], value=stored.get("value", ""))
 
 
 def reject_cells(one: RejectedRow) -> list[Any]:

@@ -32,7 +32,9 @@ class Ledger:
         self._dynamodb = dynamodb
         self._backoff = backoff
         self._layouts = LedgerLayouts(tables, dynamodb, backoff, retain)
-        self._writes = BucketWrites(self._table, dynamodb, backoff, self._layouts, self._buckets)
+        self._writes = BucketWrites(
+            table=self._table, dynamodb=dynamodb, backoff=backoff, layouts=self._layouts, read=self._buckets
+        )
 
     # -- writing
 

@@ -217,4 +217,12 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     statistics = Statistics(total, by_status, dispatched)
     sleep = next((Sleep(row.looked_at, row.due_at) for row in rows if row.looked_at), None)
     spent = from_millionths(sum(int(row.spent or 0) for row in rows))
-    return MailingState(mailing, progress, statistics, progress_at, tally.counters[DOUBTS] > 0, sleep, spent)
+    return MailingState(
+        mailing=mailing,
+        shards=progress,
+        statistics=statistics,
+        progress_at=progress_at,
+        doubtful=tally.counters[DOUBTS] > 0,
+        sleep=sleep,
+        spent=spent,
+    )

@@ -427,14 +427,14 @@ def bind(settings: Settings, dynamodb: Any) -> Tables:
     other way to be given a client than its connections' own attribute.
     """
     tables = Tables(
-        _bind(ClientModel, settings.clients_table),
-        _bind(ExternalIdModel, settings.clients_table),
-        _bind(TagItemModel, settings.clients_table),
-        _bind(MailingModel, settings.mailings_table),
-        _bind(BucketModel, settings.ledger_table),
-        _bind(UserModel, settings.users_table),
-        _bind(SettingModel, settings.settings_table),
-        Connection(),
+        clients=_bind(ClientModel, settings.clients_table),
+        external_ids=_bind(ExternalIdModel, settings.clients_table),
+        tag_items=_bind(TagItemModel, settings.clients_table),
+        mailings=_bind(MailingModel, settings.mailings_table),
+        ledger=_bind(BucketModel, settings.ledger_table),
+        users=_bind(UserModel, settings.users_table),
+        settings=_bind(SettingModel, settings.settings_table),
+        connection=Connection(),
     )
     of_clients = (tables.clients, tables.external_ids, tables.tag_items)
     models = (*of_clients, tables.mailings, tables.ledger, tables.users, tables.settings)

@@ -37,7 +37,13 @@ class PriceRepository:
         body = json.loads(rows[0].body)
         of_gateways = {name: _decimals(own) for name, own in body.get("of_gateways", {}).items()}
         prices = _decimals(body["prices"])
-        return PriceList(body["currency"], prices, of_gateways, rows[0].changed_at, rows[0].changed_by or "")
+        return PriceList(
+            currency=body["currency"],
+            prices=prices,
+            of_gateways=of_gateways,
+            changed_at=rows[0].changed_at,
+            changed_by=rows[0].changed_by or "",
+        )
 
     def put(self, prices: PriceList) -> None:
         """Keep a list in the place of the one before."""

@@ -84,7 +84,9 @@ class RecipientRepository:
         if not rows:
             return None
         file_name, count, names = json.loads(rows[0].body or "")
-        return RecipientFile(file_id, file_name, count, names, rows[0].mailing_id or "")
+        return RecipientFile(
+            file_id=file_id, file_name=file_name, count=count, names=names, mailing_id=rows[0].mailing_id or ""
+        )
 
     # -- rows
 
@@ -187,7 +189,14 @@ def _completed(item: Item, cells: Sequence[str], client: Client | None, uploaded
 
 
 def _contact(one: Client) -> Contact:
-    return Contact(one.phone_number, one.timezone, one.opted_out, one.unreachable, one.language, one.attributes)
+    return Contact(
+        phone_number=one.phone_number,
+        timezone=one.timezone,
+        opted_out=one.opted_out,
+        unreachable=one.unreachable,
+        language=one.language,
+        attributes=one.attributes,
+    )
 
 
 def _expiry(file_id: str) -> int:

@@ -108,7 +108,14 @@ class SegmentCounters:
                     further[tag, *name.split(KEY_SEPARATOR)[3:6]] += count
         of_first, of_further = (
             [
-                SegmentCount(tag, operator, timezone, standing == _OPTED_OUT, standing == _UNREACHABLE, count)
+                SegmentCount(
+                    tag=tag,
+                    operator=operator,
+                    timezone=timezone,
+                    opted_out=standing == _OPTED_OUT,
+                    unreachable=standing == _UNREACHABLE,
+                    count=count,
+                )
                 for (tag, operator, timezone, standing), count in counted.items()
                 if count and (not segment.operators or operator in segment.operators)
             ]

@@ -126,7 +126,13 @@ class UserRepository:
             expires_at=to_ms(token.expires_at) // 1000,
         )
         called = (Change("token", None, token.name),) if token.name else ()
-        act = Act(AuditAction.SIGNED_IN, AuditObject.USER, token.username, token.username, called)
+        act = Act(
+            action=AuditAction.SIGNED_IN,
+            object=AuditObject.USER,
+            object_id=token.username,
+            name=token.username,
+            changes=called,
+        )
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
@@ -238,22 +244,22 @@ def _user(row: UserModel) -> User:
     assert row.updated_at  # noqa: S101
     assert row.tokens_since  # noqa: S101
     return User(
-        row.username or "",
-        Role(row.role or ""),
-        row.password_hash or "",
-        row.created_at,
-        row.updated_at,
-        row.tokens_since,
+        username=row.username or "",
+        role=Role(row.role or ""),
+        password_hash=row.password_hash or "",
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        tokens_since=row.tokens_since,
     )
 
 
 def _token(row: UserModel) -> Token:
     assert row.created_at  # noqa: S101 - every token has it
     return Token(
-        row.token_id or "",
-        row.key.removeprefix("token#"),
-        row.username or "",
-        row.created_at,
-        from_ms(float(row.expires_at or 0) * 1000),
-        row.token_name or "",
+        token_id=row.token_id or "",
+        token_hash=row.key.removeprefix("token#"),
+        username=row.username or "",
+        created_at=row.created_at,
+        expires_at=from_ms(float(row.expires_at or 0) * 1000),
+        name=row.token_name or "",
     )

@@ -102,14 +102,14 @@ def _walk(row: MailingModel) -> Walk:
     counters = row.counters.attribute_values if row.counters else {}
     tally = Tally(Counter({name: int(count) for name, count in counters.items()}), row.first_sent_at, row.last_sent_at)
     return Walk(
-        row.part,
-        row.round or "",
-        row.cursor or "",
-        bool(row.done),
-        int(row.open or 0),
-        int(row.late_rows or 0),
-        tally,
-        row.owner or "",
-        row.lease_until,
-        int(row.lap or 0),
+        shard=row.part,
+        round=row.round or "",
+        cursor=row.cursor or "",
+        done=bool(row.done),
+        open=int(row.open or 0),
+        late=int(row.late_rows or 0),
+        tally=tally,
+        owner=row.owner or "",
+        lease_until=row.lease_until,
+        lap=int(row.lap or 0),
     )

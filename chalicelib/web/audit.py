@@ -25,4 +25,6 @@ class AuditQuery(PageQuery):
     @property
     def wanted(self) -> AuditFilter:
         """The filter."""
-        return AuditFilter(self.user, self.action, self.object, self.id, self.since, self.until)
+        return AuditFilter(
+            by=self.user, action=self.action, object=self.object, object_id=self.id, since=self.since, until=self.until
+        )

@@ -79,7 +79,13 @@ def main() -> int:
     """Deploy, and say where all of it is; 1 with the reason where that failed."""
     directory = Path(sys.argv[1])
     try:
-        options = Options(STAGE, Path("dist"), False, os.environ, Parameters.read(os.environ, STAGE))
+        options = Options(
+            stage=STAGE,
+            package_dir=Path("dist"),
+            packaged=False,
+            environ=os.environ,
+            parameters=Parameters.read(os.environ, STAGE),
+        )
         if not options.given("AWS_ENDPOINT_URL"):
             raise DeployError("set AWS_ENDPOINT_URL: this command deploys only into emulators")
         url = deploy(options, Account.from_environment(os.environ))

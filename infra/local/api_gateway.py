@@ -87,7 +87,13 @@ class HttpFront:
         context = self._request_context(environ, method, path, match.route, request_id)
         event = _event(match, path, query, headers, context)
         event["body"], event["isBase64Encoded"] = _body(environ, headers, self._app.api.binary_types)
-        lambda_context = LambdaContext(f"{self._app.app_name}-{STAGE}", request_id, _TIMEOUT, self._clock, self._region)
+        lambda_context = LambdaContext(
+            function_name=f"{self._app.app_name}-{STAGE}",
+            request_id=request_id,
+            timeout=_TIMEOUT,
+            clock=self._clock,
+            region=self._region,
+        )
         return _response(self._app(event, lambda_context))
 
     def _request_context(self, environ: Environ, method: str, path: str, route: str, request_id: str) -> dict[str, Any]:

@@ -258,7 +258,13 @@ class EventSourceRunner:
     # --- functions
 
     def _context(self, name: str) -> LambdaContext:
-        return LambdaContext(self._function(name), self._new_id(), self.timeout(name), self._clock, self._region)
+        return LambdaContext(
+            function_name=self._function(name),
+            request_id=self._new_id(),
+            timeout=self.timeout(name),
+            clock=self._clock,
+            region=self._region,
+        )
 
     def _function(self, name: str) -> str:
         return f"{self._app.app_name}-local-{name}"

@@ -41,7 +41,7 @@ class GatewayResponse:
 def _refused(error: type[ServiceError], code: str, detail: str, status: int = 0, **headers: str) -> GatewayResponse:
     kind = PROBLEMS[error]
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return GatewayResponse(status or int(kind.status), kind, detail, code, named)
+    return GatewayResponse(status=status or int(kind.status), kind=kind, detail=detail, code=code, headers=named)
 
 
 _NO_SUCH_ADDRESS = _refused(

@@ -125,16 +125,18 @@ class Feeder:
         return [mailing_id for mailing_id, _ in self._mailings.ids_with_status(MailingStatus.RUNNING)]
 
     def _new_rounds(self) -> FeederRounds:
-        hinter = Hinter(self._mailings, self._ledger, self._send_queue, self._clock, self._rng)
+        hinter = Hinter(
+            mailings=self._mailings, ledger=self._ledger, send_queue=self._send_queue, clock=self._clock, rng=self._rng
+        )
         return FeederRounds(
-            self._settings,
-            self._mailings,
-            hinter,
-            self._control,
-            self._send_queue,
-            self._at_once,
-            self._clock,
-            self._rng,
+            settings=self._settings,
+            mailings=self._mailings,
+            hinter=hinter,
+            control=self._control,
+            send_queue=self._send_queue,
+            at_once=self._at_once,
+            clock=self._clock,
+            rng=self._rng,
         )
 
     def restart(self, state: MailingState) -> None:

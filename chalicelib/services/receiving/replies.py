@@ -47,16 +47,16 @@ class ReplyKeeper:
     def _reply(self, inbound: Inbound) -> Reply:
         client = self._clients.find(inbound.phone_number).client
         return Reply(
-            inbound.reply_id,
-            inbound.gateway,
-            inbound.phone_number,
-            inbound.text,
-            inbound.to,
-            inbound.at,
-            self._clock.now(),
-            keyword_of(inbound.text),
-            client.client_id if client else "",
-            self._answered(inbound),
+            reply_id=inbound.reply_id,
+            gateway=inbound.gateway,
+            phone_number=inbound.phone_number,
+            text=inbound.text,
+            to=inbound.to,
+            at=inbound.at,
+            received_at=self._clock.now(),
+            keyword=keyword_of(inbound.text),
+            client_id=client.client_id if client else "",
+            message_id=self._answered(inbound),
         )
 
     def _answered(self, inbound: Inbound) -> str:

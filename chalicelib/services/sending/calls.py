@@ -69,7 +69,9 @@ class Caller:
         """
         # Those with a turn first: the others can wait for a thread.
         waiting = deque(sorted(jobs, key=lambda job: (job.not_before is None, job.not_before or latest)))
-        calls = Calls(self, waiting, latest, probe, {job.message.key: job for job in jobs})
+        calls = Calls(
+            caller=self, waiting=waiting, latest=latest, probe=probe, pending={job.message.key: job for job in jobs}
+        )
         for _ in range(min(len(jobs), self._at_once)):
             # In a context of its own, so that what it logs has the request's id.
             self._executor.submit(copy_context().run, calls.work)
@@ -114,14 +116,14 @@ class Caller:
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         duration = (self._clock.now() - started) // timedelta(milliseconds=1)
         return Attempt(
-            started,
-            duration,
-            answer.outcome,
-            answer.cause,
-            answer.http_status,
-            answer.retry_after,
-            answer.words,
-            job.gateway,
+            at=started,
+            duration_ms=duration,
+            outcome=answer.outcome,
+            cause=answer.cause,
+            http_status=answer.http_status,
+            retry_after=answer.retry_after,
+            words=answer.words,
+            gateway=job.gateway,
         )
 
     def _question(self, job: Job, calls: Calls) -> Attempt:
@@ -137,7 +139,14 @@ class Caller:
             logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNCLEAR, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         duration = (self._clock.now() - started) // timedelta(milliseconds=1)
-        return Attempt(started, duration, answer.outcome, answer.cause, answer.http_status, gateway=job.gateway)
+        return Attempt(
+            at=started,
+            duration_ms=duration,
+            outcome=answer.outcome,
+            cause=answer.cause,
+            http_status=answer.http_status,
+            gateway=job.gateway,
+        )
 
     def _wait_until(self, moment: datetime | None) -> None:
         now = self._clock.now()
