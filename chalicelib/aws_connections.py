@@ -1,7 +1,7 @@
 """Connections to DynamoDB and SQS that are kept: urllib3 makes them and keeps them, what goes over them is short.
 
 urllib3 writes and reads a request line by line in Python, and sends head and body by themselves. Here each request is
-sent at once, and httptools (the parser of Node.js in C) reads the response.
+sent at once, and httptools reads the response.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+
+from .http_answers import HttpAnswer
 
 _CHUNK = 65_536  # bytes read at a time
 
@@ -76,38 +78,12 @@ class KeptConnections:
         return head + bytes(request.body)
 
 
-class _Response:
-    """A response as httptools tells of it."""
-
-    def __init__(self) -> None:
-        self.parser = httptools.HttpResponseParser(self)
-        self.headers: dict[str, str] = {}
-        self.parts: list[bytes] = []
-        self.complete = False
-        self.status = 0
-        self.keep = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_body(self, part: bytes) -> None:
-        self.parts.append(part)
-
-    def on_message_complete(self) -> None:
-        # The parser knows both of them only now.
-        self.status, self.keep = self.parser.get_status_code(), self.parser.should_keep_alive()
-        self.complete = True
-
-
-def _asked(sock: Any, packet: bytes) -> _Response:
+def _asked(sock: Any, packet: bytes) -> HttpAnswer:
     """Send a request, and read the response to it; OSError or HttpParserError if that fails."""
-    response = _Response()
+    response = HttpAnswer()
     sock.sendall(packet)
     while not response.complete:
-        data = sock.recv(_CHUNK)
-        if not data:
-            raise ConnectionResetError("the connection was closed before the response was complete")
-        response.parser.feed_data(data)
+        response.feed(sock.recv(_CHUNK))
     return response
 
 

@@ -37,7 +37,7 @@ _MAX_WORDS = 100  # characters of the gateway's own
 class HttpAdapter(ABC):
     """A gateway over kept connections of HTTP; a kind of gateway says how to ask and how to read the answer.
 
-    Straight over urllib3: a session of requests takes twice the CPU time for each call. Outside local stages it is
+    Over `Transport`: a session of requests takes twice the CPU time for each call. Outside local stages it is
     called by TLS only, at a host of the allow list, and at public addresses. `certificates` is a file of those that
     are trusted; `address` is the gateway's, if it is not GATEWAY_URL, and one that is `trusted` may be anywhere.
     """
@@ -223,7 +223,7 @@ def presentable(words: str, private: list[str]) -> str:
 
 def retry_after_of(reply: Reply) -> float | None:
     """Seconds that an answer asks to wait."""
-    return parse_retry_after(reply.headers.get("Retry-After", ""), datetime.now(UTC))
+    return parse_retry_after(reply.headers.get("retry-after", ""), datetime.now(UTC))
 
 
 def parse_retry_after(text: str, now: datetime) -> float | None:

@@ -7,7 +7,11 @@ however slowly its bytes come.
 
 from __future__ import annotations
 
+import http.client
+import io
+import socket
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,7 +23,7 @@ from urllib3.util import Url
 
 from ..domain.reasons import Cause, Reason
 from .addresses import NotPublic, connect_to
-from .transport import CHUNK, Limits, Reply, Request, TimedResponse, bounded
+from .transport import CHUNK, MAX_ANSWER, Limits, Reply, Request
 
 
 def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
@@ -41,7 +45,7 @@ def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
                 allow_redirects=False,
                 stream=True,
             )
-            return Reply(response.status_code, response.headers, bounded(response.iter_content(CHUNK)))
+            return Reply(response.status_code, response.headers, _bounded(response.iter_content(CHUNK)))
         except NotPublic:
             return Cause(Reason.GATEWAY_ADDRESS_PRIVATE)
         except requests.Timeout:
@@ -73,7 +77,52 @@ class _Adapter(HTTPAdapter):
             ("http", HTTPConnectionPool, HTTPConnection),
             ("https", HTTPSConnectionPool, HTTPSConnection),
         ):
-            changes = {"_new_conn": lambda self: new_connection(self), "response_class": TimedResponse}
+            changes = {"_new_conn": lambda self: new_connection(self), "response_class": _TimedResponse}
             connection = type(kind.__name__, (kind,), changes)
             pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": connection})
         self.poolmanager.pool_classes_by_scheme = pools
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a moment of the monotonic clock; TimeoutError after it.
+
+    A socket's own timeout starts anew with every byte: a gateway that sends one a second would hold a sender for as
+    long as it likes, and past the end of its claim on the message.
+    """
+
+    def __init__(self, connection: socket.socket, raw: io.BufferedReader) -> None:
+        self._connection = connection
+        self._raw = raw  # keeps the socket open for as long as the answer is read
+        self._ends_at = time.monotonic() + (connection.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not end in time")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    """An answer that is read within the time limit that its connection has when it begins."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_TimedReader(sock, self.fp))
+
+
+def _bounded(chunks: Iterable[bytes]) -> bytes | None:
+    """An answer's body from its chunks, None if it is longer than MAX_ANSWER."""
+    content = b""
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            return None
+    return content

@@ -2,29 +2,32 @@
 
 A call has two spans. Connecting is everything before the last look: the name's lookup, every address that is tried, and
 TLS. Answering is everything after it: the request and the whole answer, however slowly its bytes come.
+
+urllib3 connects; what is sent and read is short, since it is half of what a message takes.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
+import re
 import select
 import socket
 import ssl
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, Full, LifoQueue
 from typing import Any
 
+import httptools
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, ProtocolError
-from urllib3.exceptions import TimeoutError as SlowAnswer
+from urllib3.exceptions import HTTPError
 from urllib3.util import Url
 from urllib3.util.ssl_ import create_urllib3_context
 
 from ..domain.reasons import Cause, Reason
+from ..http_answers import HttpAnswer
 from .addresses import connect_to
 
 MAX_ANSWER = 65_536  # bytes; a longer answer is none
@@ -32,6 +35,10 @@ CHUNK = 8192  # bytes that are read at once
 # Seconds that a connection may lie unused. A load balancer may drop one without a word after some time, and a Lambda
 # environment that is frozen does not hear that it was closed: the next call would be lost on it.
 MAX_IDLE = 5.0
+_AGENT = "message-service"
+_LENGTHS = frozenset({"content-length", "transfer-encoding"})
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a line of a request
+_GZIP_OR_ZLIB = 47  # zlib finds out by itself
 
 
 class NotSent(Exception):
@@ -62,46 +69,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of HTTP. `body` is None if it was longer than MAX_ANSWER."""
+    """An answer of HTTP, its headers by names in lower case. `body` is None if it was longer than MAX_ANSWER."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
-
-
-class _TimedReader(io.RawIOBase):
-    """Reads from a socket until a moment of the monotonic clock; TimeoutError after it.
-
-    A socket's own timeout starts anew with every byte: a gateway that sends one a second would hold a sender for as
-    long as it likes, and past the end of its claim on the message.
-    """
-
-    def __init__(self, connection: socket.socket, raw: io.BufferedReader) -> None:
-        self._connection = connection
-        self._raw = raw  # keeps the socket open for as long as the answer is read
-        self._ends_at = time.monotonic() + (connection.gettimeout() or 0.0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer did not end in time")
-        self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class TimedResponse(http.client.HTTPResponse):
-    """An answer that is read within the time limit that its connection has when it begins."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_TimedReader(sock, self.fp))
 
 
 class _Timed:
@@ -145,11 +117,11 @@ def _is_quiet(connection: socket.socket) -> bool:
 
 
 class _HTTP(_Timed, HTTPConnection):
-    response_class = TimedResponse  # http.client makes it, and urllib3 wraps it
+    pass
 
 
 class _HTTPS(_Timed, HTTPSConnection):
-    response_class = TimedResponse
+    pass
 
 
 _Connection = _HTTP | _HTTPS
@@ -180,6 +152,7 @@ class Transport:
             raise ValueError("no address of HTTP")
         self._host = url.host
         self._port = url.port
+        self._name = url.netloc or url.host
         self._connect_timeout = limits.connect_timeout
         self._read_timeout = limits.read_timeout
         self._public_only = limits.public_only
@@ -250,36 +223,61 @@ class Transport:
             connection.close()
 
     def _exchange(self, connection: _Connection, request: Request) -> Reply:
-        ends_at = time.monotonic() + self._read_timeout
         try:
-            connection.timeout = self._read_timeout
-            connection.request(
-                request.method, request.path, body=request.body, headers=request.headers, preload_content=False
-            )
-            connection.timeout = max(0.001, ends_at - time.monotonic())
-            response = connection.getresponse()
-            content = bounded(response.stream(CHUNK))
-            if not response.closed:  # not read to its end, so that the next answer would begin in the middle of it
+            answer = self._answer(connection.sock, packet_of(request, self._name))
+            if not answer.keep:  # what may still come on it is no answer to the next request
                 connection.close()
-            return Reply(response.status, response.headers, content)
-        except (SlowAnswer, TimeoutError) as error:
+            return Reply(answer.status, answer.headers, _unpacked(answer))
+        except TimeoutError as error:
             raise NoAnswer(Cause(Reason.NO_ANSWER)) from error
-        except (ProtocolError, http.client.HTTPException, OSError) as error:
+        except OSError as error:
             raise NoAnswer(Cause(Reason.CONNECTION_BROKEN)) from error
-        except (HTTPError, ValueError) as error:
+        except (httptools.HttpParserError, zlib.error, ValueError) as error:
             raise NoAnswer(Cause(Reason.ANSWER_UNREADABLE, type(error).__name__)) from error
+
+    def _answer(self, sock: Any, packet: bytes) -> HttpAnswer:
+        """Send, and read until a moment: a socket's own timeout starts anew with every byte, and a gateway that sends
+        one a second would hold a sender for as long as it likes, and past the end of its claim on the message.
+        """
+        ends_at = time.monotonic() + self._read_timeout
+        answer = HttpAnswer()
+        sock.settimeout(self._read_timeout)
+        sock.sendall(packet)
+        while not answer.complete and answer.size <= MAX_ANSWER:
+            left = ends_at - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the answer did not end in time")
+            sock.settimeout(left)
+            answer.feed(sock.recv(CHUNK))
+        return answer
+
+
+def packet_of(request: Request, host: str) -> bytes:
+    """A request as it is sent; how long its body is nobody else says.
+
+    Raises ValueError if it would be another one for whoever reads it.
+    """
+    given = {name.lower() for name in request.headers}
+    own = {"Host": host, "Accept-Encoding": "identity", "User-Agent": _AGENT}
+    lines = [f"{request.method} {request.path} HTTP/1.1", f"Content-Length: {len(request.body)}"]
+    lines += [f"{name}: {value}" for name, value in own.items() if name.lower() not in given]
+    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() not in _LENGTHS]
+    if " " in request.path or any(map(_UNFIT.search, lines)):
+        raise ValueError("no request can hold this")
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + request.body
+
+
+def _unpacked(answer: HttpAnswer) -> bytes | None:
+    """The body, None if it is longer than MAX_ANSWER. Nobody is asked to pack it, but some do."""
+    body = b"".join(answer.parts)
+    if answer.headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        unpacking = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+        body = unpacking.decompress(body, MAX_ANSWER + 1)
+        if not unpacking.eof and len(body) <= MAX_ANSWER:
+            raise ValueError("the answer breaks off")
+    return body if len(body) <= MAX_ANSWER else None
 
 
 def _close_all(kept: LifoQueue[_Connection]) -> None:
     while not kept.empty():
         kept.get_nowait().close()
-
-
-def bounded(chunks: Iterable[bytes]) -> bytes | None:
-    """An answer's body from its chunks, None if it is longer than MAX_ANSWER."""
-    content = b""
-    for chunk in chunks:
-        content += chunk
-        if len(content) > MAX_ANSWER:
-            return None
-    return content

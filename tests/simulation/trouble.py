@@ -36,7 +36,7 @@ SCARCE = {"plenty": None, "20": Capacity(4, 20, 60, 800, 800), "5": Capacity(4, 
 
 def answer_to(status: int, retry_after: float | None = None) -> Answer:
     """What the service's own adapter makes of an HTTP status."""
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     reply = Reply(status, headers, b'{"code": 0}')
     return http._answer_of_body(reply.body) if status == 200 else answer_of_status(reply)
 

@@ -17,6 +17,7 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.gateways.http_adapter import parse_retry_after
+from chalicelib.gateways.transport import Request, packet_of
 from tests.factories import outgoing
 from tests.unit.gateways.raw_server import RawServer
 
@@ -148,6 +149,65 @@ def test_a_small_answer_that_unpacks_into_a_large_one_is_none(raw: RawServer) ->
     raw.answer = http(gzip.compress(b'{"code": 0, "message": "' + b"x" * 10_000_000 + b'"}'))
     raw.answer[0] = raw.answer[0].replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
     assert send(raw.url).outcome is Outcome.UNKNOWN
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(OK)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [HEAD + b"\r\n", OK],  # it ends with the connection
+        [b"HTTP/1.0 200 OK\r\n\r\n" + OK],
+        [b"HTTP/1.1 200\r\n" + LENGTH + b"\r\n", OK],
+        [b"HTTP/1.1 200 OK\n" + LENGTH.replace(b"\r", b"") + b"\n", OK],
+        [HEAD + b"X: a\r\n b\r\n" + LENGTH + b"\r\n", OK],
+        [HEAD + b"X: \xff\xfe\r\n" + LENGTH + b"\r\n", OK],
+        [HEAD + LENGTH.lower() + b"\r\n", OK[:3], OK[3:]],
+        [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + LENGTH + b"\r\n" + OK],
+        [b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + LENGTH + b"\r\n" + OK],
+        [HEAD + LENGTH + b"\r\n" + OK + b"and more"],
+        [HEAD + LENGTH + b"\r\n" + OK + HEAD + b"Content-Length: 1\r\n\r\n7"],
+        [HEAD + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(OK)],
+        [HEAD + b"Content-Encoding: identity\r\n" + LENGTH + b"\r\n", OK],
+        [HEAD + b"Content-Encoding: utf-8\r\n" + LENGTH + b"\r\n", OK],
+        [HEAD + b"Upgrade: h2,h2c\r\nConnection: Upgrade, Keep-Alive\r\n" + LENGTH + b"\r\n", OK],
+        [HEAD + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n", b"1c  \r\n" + OK + b"\r\n0\r\n\r\n"],
+        [HEAD + b"Content-Length : 28\r\n\r\n", OK],
+        [HEAD + b"Connection: close\r\n" + LENGTH + b"\r\n", OK, b"more"],
+        [bytes([one]) for one in HEAD + LENGTH + b"\r\n" + OK],
+    ],
+)
+def test_an_answer_is_read_however_it_is_written(raw: RawServer, answer: list[bytes]) -> None:
+    """Whoever wrote the gateway's server took some liberties; each of them can be read in one way only."""
+    raw.answer = answer
+    assert send(raw.url).outcome is Outcome.ACCEPTED
+
+
+def test_another_protocol_is_about_the_address(raw: RawServer) -> None:
+    """Nobody asked for it."""
+    raw.answer = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"]
+    assert send(raw.url).outcome is Outcome.BLOCKED
+
+
+def test_a_request_is_one_request() -> None:
+    """Its length is that of its body; a line break would begin another header, or another request."""
+    lines = packet_of(Request("/send", b"{}", {"content-length": "1", "user-agent": "own"}), "gateway.example")
+    assert lines.split(b"\r\n") == [
+        b"POST /send HTTP/1.1",
+        b"Content-Length: 2",
+        b"Host: gateway.example",
+        b"Accept-Encoding: identity",
+        b"user-agent: own",
+        b"",
+        b"{}",
+    ]
+    request = Request("/send", b"{}", {"X-Name": "a\r\nX-Other: b"})
+    with pytest.raises(ValueError, match="request"):
+        packet_of(request, "gateway.example")
+    with pytest.raises(ValueError, match="request"):
+        packet_of(Request("/send me", b"{}", {}), "gateway.example")
 
 
 # -- connections
