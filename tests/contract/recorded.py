@@ -107,7 +107,7 @@ def _receipts(world: World) -> None:
 
 def _a_mailing_over_its_budget(world: World) -> None:
     """It is paused by its sender."""
-    world.services.prices().put({0: ("7", "1", "RUB")}, "tester")
+    world.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
     mailing = world.create_mailing(tag="late", budget=Decimal(5))
     world.run_for(60)
     assert world.status(mailing) == "paused"

@@ -106,7 +106,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """With prices, one client, a daily report, and a gateway that accepts everything."""
     with new_api(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri(), gateway_receipts=True) as made:
         monkeypatch.setattr(made.services.gateway, "send", lambda message: Answer(Outcome.ACCEPTED))
-        made.services.prices().put({0: ("7", "1", "RUB")}, "tester")
+        made.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
         yield made
 
 

@@ -106,7 +106,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.trouble.faults["twice"] = rng.choice((0.5, 0.0))
         self.trouble.install()
         self.trouble.tables(rng.choice(tuple(SCARCE.values())), conflicts=False, unprocessed=0.0)
-        self.world.services.prices().put({0: ("7", "1", "RUB"), 1: ("7926", "2.5", "RUB")}, "tester")
+        self.world.services.prices().put({0: ("7", "1", "RUB", ""), 1: ("7926", "2.5", "RUB", "")}, "tester")
         if rng.random() < 0.3:  # it is never reached, and set aside and given back all the same
             self.world.services.gateway_control.set_month_budget(Decimal(10**6), "tester")
         self.witness = Witness(self.world)

@@ -163,7 +163,7 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
     campaign.finish(_order(campaign, run, "many"))
     hours = {"from": "09:00", "until": "21:00"}
     campaign.finish(_order(campaign, run, "asleep", local_window=hours))  # ends before it is morning there
-    world.services.prices().put({0: ("7", "1", "RUB")}, "tester")
+    world.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
     dear = _order(campaign, run, "many", budget="5")
     world.run_for(30)
     assert api.post(f"/api/mailing/{dear}/cancel").status == 200

@@ -62,7 +62,7 @@ def mailing(request: pytest.FixtureRequest, api: Api) -> Mailing:
         final=(("failed", 1),) if launched and status.ended else (),
     )
     services = api.services
-    services.prices().put({0: ("7", "1", "RUB")}, "tester")  # which a budget needs
+    services.prices().put({0: ("7", "1", "RUB", "")}, "tester")  # which a budget needs
     services.mailings._mailings.create(made)
     if launched:
         row = MessageFactory(mailing_id=made.mailing_id, client=client, status=MessageStatus.FAILED)
