@@ -196,15 +196,13 @@ def build(
     def line(name: str, one: Gateway) -> Line:
         repository = ControlRepository(tables, dynamodb, backoff, name)
         paces = GatewayPaces(counts_parts=one.capabilities.counts_parts, name=name)
-        return Line(
-            name,
-            one,
-            GatewayControlService(
-                repository=repository, threshold=settings.circuit_threshold, clock=clock, rng=rng, paces=paces
-            ),
+        control = GatewayControlService(
+            repository=repository, threshold=settings.circuit_threshold, clock=clock, rng=rng, paces=paces
         )
+        return Line(name, one, control, at_once_of.get(name, 0))
 
     made, routes = _gateways(settings, gateway, several)
+    at_once_of = _concurrencies(settings)
     gateways = Gateways([line(name, one) for name, one in made.items()], routes)
     throttle = gateways.throttle
     at_once = AtOnce(executor)
@@ -370,7 +368,7 @@ def build(
             clients=clients,
             mailings=mailings,
             calls=calls,
-            control=throttle,
+            gateways=gateways,
             queues=queues,
             heartbeats=heartbeats,
             clock=clock,
@@ -524,6 +522,15 @@ def _gateways(
     from .gateways.several import create_several  # which takes Pydantic, that a sender does not need otherwise
 
     return create_several(settings)
+
+
+def _concurrencies(settings: Settings) -> Mapping[str, int]:
+    """How many calls may be made of each of several gateways at the same time."""
+    if not settings.gateways:
+        return {}
+    from .gateways.several import concurrencies
+
+    return concurrencies(settings)
 
 
 def _of_topic(settings: Settings) -> str:

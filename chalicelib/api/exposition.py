@@ -14,9 +14,10 @@ from prometheus_client.registry import Collector
 from ..domain.call_totals import BOUNDS_MS
 from ..domain.gateway_control import CIRCUITS
 from ..domain.statuses import COUNTED
-from ..services.gauges import Gauges
+from ..services.gauges import GatewayGauges, Gauges
 
 _PREFIX = "message_service_"
+_GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +104,33 @@ class _Collected(Collector):
             for state in ("visible", "delayed", "in_flight")
         }
         yield _family(QUEUE, depths)
-        yield _family(CIRCUIT, {(state,): gauges.control.circuit == state for state in CIRCUITS})
-        yield _family(RATE, {(): gauges.control.rate or 0})
-        yield _family(CALLS, {(str(outcome),): count for outcome, count in gauges.calls.by_outcome.items()})
+        # Of several gateways each has its own series, by a last label; there are at most 16 of them.
+        each = gauges.by_gateway or {"": GatewayGauges(gauges.control, gauges.calls)}
+        more = (_GATEWAY,) if gauges.by_gateway else ()
+        named = {name: (name,) if more else () for name in each}
+        circuits = {
+            (state, *named[name]): one.control.circuit == state for name, one in each.items() for state in CIRCUITS
+        }
+        yield _family(CIRCUIT, circuits, more)
+        yield _family(RATE, {named[name]: one.control.rate or 0 for name, one in each.items()}, more)
+        outcomes = {
+            (str(outcome), *named[name]): count
+            for name, one in each.items()
+            for outcome, count in one.calls.by_outcome.items()
+        }
+        yield _family(CALLS, outcomes, more)
         yield _family(DELIVERIES, {(word,): count for word, count in gauges.calls.by_word.items()})
         bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
-        buckets = list(zip(bounds, gauges.calls.cumulated, strict=True))
-        histogram = HistogramMetricFamily(_PREFIX + DURATION.name, DURATION.about)
-        histogram.add_metric((), buckets, gauges.calls.seconds)
+        histogram = HistogramMetricFamily(_PREFIX + DURATION.name, DURATION.about, labels=more)
+        for name, one in each.items():
+            buckets = list(zip(bounds, one.calls.cumulated, strict=True))
+            histogram.add_metric(named[name], buckets, one.calls.seconds)
         yield histogram
 
 
-def _family(family: Family, values: Mapping[tuple[str, ...], float]) -> Metric:
+def _family(family: Family, values: Mapping[tuple[str, ...], float], more: tuple[str, ...] = ()) -> Metric:
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-    made = kind(_PREFIX + family.name, family.about, labels=family.labels)
+    made = kind(_PREFIX + family.name, family.about, labels=(*family.labels, *more))
     for labels, value in values.items():
         made.add_metric(labels, value)
     return made

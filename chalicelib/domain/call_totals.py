@@ -33,6 +33,14 @@ class CallTotals:
             counters[_MS] += attempt.duration_ms
         return cls({name: count for name, count in counters.items() if count})
 
+    @classmethod
+    def sum_of(cls, several: Iterable[CallTotals]) -> CallTotals:
+        """The totals of several gateways together."""
+        counters: Counter[str] = Counter()
+        for one in several:
+            counters.update(one.counters)
+        return cls(counters)
+
     @property
     def by_outcome(self) -> dict[Outcome, int]:
         return {outcome: self.counters.get(outcome, 0) for outcome in Outcome if outcome not in LOOK_UPS}

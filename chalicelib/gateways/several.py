@@ -37,6 +37,7 @@ class OneGateway(_Part):
     configuration_set: _Plain | Literal[""] = ""
     max_price: Annotated[str, StringConstraints(pattern=r"^([0-9]{1,2}\.[0-9]{1,5})?$")] = ""
     recognises_ids: bool = False
+    concurrency: Annotated[int, Field(ge=0, le=1000, strict=True)] = 0  # 0 for GATEWAY_CONCURRENCY
 
     def settings(self, all_settings: Settings) -> Settings:
         """The settings as this gateway's kind reads them. Its token is the one that has its name."""
@@ -52,6 +53,7 @@ class OneGateway(_Part):
             gateway_configuration_set=self.configuration_set,
             gateway_max_price=self.max_price,
             gateway_recognises_ids=self.recognises_ids,
+            gateway_concurrency=self.concurrency or all_settings.gateway_concurrency,
         )
 
 
@@ -114,6 +116,11 @@ class SeveralGateways(_Part):
         ]
         everywhere = Route("", tuple((internal(one.name), 1) for one in self.gateways))
         return GatewayRoutes.of(routes or [everywhere])
+
+
+def concurrencies(settings: Settings) -> dict[str, int]:
+    """How many calls a sender may make of each gateway at the same time, 0 for GATEWAY_CONCURRENCY."""
+    return {internal(one.name): one.concurrency for one in SeveralGateways.parse(settings.gateways).gateways}
 
 
 def create_several(settings: Settings) -> tuple[dict[str, Gateway], GatewayRoutes]:

@@ -43,11 +43,15 @@ class Throttle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A gateway, with its own circuit and paces; `name` is as rows have it."""
+    """A gateway, with its own circuit and paces; `name` is as rows have it.
+
+    `concurrency` is how many calls a sender may make of it at the same time, 0 for GATEWAY_CONCURRENCY.
+    """
 
     name: str
     gateway: Gateway
     control: GatewayControlService
+    concurrency: int = 0
 
 
 class Gateways:

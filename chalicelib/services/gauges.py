@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..clock import SystemClock
 from ..domain.call_totals import CallTotals
 from ..domain.gateway_control import GatewayControl
+from ..domain.gateway_routes import ONLY, shown
 from ..domain.heartbeats import is_stalled
 from ..domain.mailings import MailingState
 from ..domain.segments import Segment
@@ -17,10 +18,18 @@ from ..queues import Queue, QueueDepth
 from ..storage.call_totals import CallTotalsRepository
 from ..storage.clients import ClientRepository
 from ..storage.mailings import MailingRepository
-from .gateways import Throttle
+from .gateways import Gateways
 from .heartbeats import Heartbeats
 
 LOOKED_AT = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayGauges:
+    """One of several gateways."""
+
+    control: GatewayControl
+    calls: CallTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,8 @@ class Gauges:
     `messages` are those of all mailings by status, but for `uncounted` mailings: running and paused ones that are more
     than can be read at once. `overdue` is how many seconds ago the mailing that waits longest should have started.
     `stalled` mailings run, and nothing came of anybody for five minutes, though the gateway works. `unheard` is how
-    many seconds ago each kind of worker was heard of.
+    many seconds ago each kind of worker was heard of. `calls` and `control` are of all gateways together; if there are
+    several, `by_gateway` has those of each by what people call it.
     """
 
     clients: int
@@ -41,6 +51,7 @@ class Gauges:
     queues: Mapping[str, QueueDepth]
     control: GatewayControl
     calls: CallTotals
+    by_gateway: Mapping[str, GatewayGauges]
     stalled: int
     unheard: Mapping[str, float]
 
@@ -53,7 +64,7 @@ class GaugeService:
         clients: ClientRepository,
         mailings: MailingRepository,
         calls: CallTotalsRepository,
-        control: Throttle,
+        gateways: Gateways,
         queues: Mapping[str, Queue],
         heartbeats: Heartbeats,
         clock: SystemClock,
@@ -61,15 +72,17 @@ class GaugeService:
         self._clients = clients
         self._mailings = mailings
         self._calls = calls
-        self._control = control
+        self._gateways = gateways
         self._queues = queues
         self._heartbeats = heartbeats
         self._clock = clock
 
     def read(self) -> Gauges:
         """The state of the service. Raises Unavailable if a table or queue does not answer."""
-        now, control, totals = self._clock.now(), self._control.state(), self._mailings.totals()
+        now, control, totals = self._clock.now(), self._gateways.throttle.state(), self._mailings.totals()
         under_way = list(self._mailings.details(self._under_way()))
+        # Calls were counted under the name of the only gateway before there were several.
+        calls = self._calls.read({ONLY, *self._gateways.lines})
         read = Counter(state.mailing.status for state, _ in under_way)
         return Gauges(
             clients=self._clients.count(Segment()),
@@ -79,7 +92,12 @@ class GaugeService:
             overdue=self._overdue(),
             queues={name: queue.depths() for name, queue in self._queues.items()},
             control=control,
-            calls=self._calls.read(),
+            calls=CallTotals.sum_of(calls.values()),
+            by_gateway={
+                shown(line.name): GatewayGauges(line.control.state(), calls[line.name]) for line in self._gateways
+            }
+            if self._gateways.several
+            else {},
             stalled=sum(is_stalled(state, tally, control, now) for state, tally in under_way),
             unheard={beat.worker: (now - beat.at).total_seconds() for beat in self._heartbeats.read() if beat.at},
         )

@@ -1,14 +1,16 @@
-"""The totals of all calls of the gateway: one item, to which every batch adds."""
+"""The totals of all calls of gateways: an item for each of them, to which every batch adds."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..domain.call_totals import CallTotals
+from ..domain.gateway_routes import ONLY
 from .dynamodb import translated
 from .models import Tables
 
-_KEY = {"scope": {"S": "gateway-calls"}, "name": {"S": "totals"}}
+_SCOPE, _NAME = "gateway-calls", "totals"
 
 
 class CallTotalsRepository:
@@ -18,23 +20,32 @@ class CallTotalsRepository:
         self._table = tables.settings.Meta.table_name
         self._dynamodb = dynamodb
 
-    def add(self, more: CallTotals) -> None:
-        """Add to the totals."""
+    def add(self, more: CallTotals, gateway: str = ONLY) -> None:
+        """Add to the totals of a gateway."""
         names = {f"#{place}": name for place, name in enumerate(more.counters)}
         values = {f":{place}": {"N": str(count)} for place, count in enumerate(more.counters.values())}
         parts = (f"{name} {value}" for name, value in zip(names, values, strict=True))
         with translated("settings"):
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_KEY,
+                Key=_key(gateway),
                 UpdateExpression="ADD " + ", ".join(parts),
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
             )
 
-    def read(self) -> CallTotals:
-        """The totals since the tables were made."""
+    def read(self, gateways: Collection[str] = (ONLY,)) -> dict[str, CallTotals]:
+        """The totals of these gateways since the tables were made."""
+        keys = [_key(gateway) for gateway in gateways]
         with translated("settings"):
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": [_KEY], "ConsistentRead": True}})
-        items = answer["Responses"].get(self._table, [])
-        return CallTotals({name: int(value["N"]) for item in items for name, value in item.items() if "N" in value})
+            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+        items = {item["name"]["S"]: item for item in answer["Responses"].get(self._table, [])}
+        found = {gateway: items.get(_key(gateway)["name"]["S"], {}) for gateway in gateways}
+        return {
+            gateway: CallTotals({name: int(value["N"]) for name, value in item.items() if "N" in value})
+            for gateway, item in found.items()
+        }
+
+
+def _key(gateway: str) -> dict[str, Any]:
+    return {"scope": {"S": _SCOPE}, "name": {"S": f"{_NAME}#{gateway}" if gateway else _NAME}}

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from chalicelib.api.exposition import exposition
 from chalicelib.domain.mailings import Mailing, OnUnknown
 from chalicelib.domain.messages import Attempt, Outcome, gateway_id_for
 from chalicelib.domain.reasons import Cause, Reason
@@ -205,3 +206,21 @@ def test_it_waits_in_the_ledger_until_it_is_back(world: World) -> None:
     assert {str(row.cause) for row in world.rows(mailing)} == {"gateway_gone"}
     world.run_until_finished(mailing, limit=600)
     assert accepted(world) == {"other": PEOPLE}
+
+
+def test_each_is_measured_by_itself(world: World) -> None:
+    """Expects circuit, calls and their duration by gateway, the sum as before, and no label if there is one gateway."""
+    world.other.down = True
+    mailing = world.create_mailing()
+    world.run_until_finished(mailing, limit=120)
+    gauges = world.services.gauges.read()
+    told = attempts_at(world, mailing)
+    for name, shown in (("", "default"), ("other", "other")):
+        assert gauges.by_gateway[shown].calls.by_outcome[Outcome.ACCEPTED] == told[name][Outcome.ACCEPTED]
+    assert gauges.by_gateway["other"].calls.by_outcome[Outcome.FAILED] == told["other"][Outcome.FAILED] > 0
+    assert gauges.calls.by_outcome[Outcome.ACCEPTED] == PEOPLE
+    text = exposition(gauges)
+    assert 'message_service_gateway_circuit{gateway="other",state="open"} 1.0' in text
+    assert f'message_service_gateway_calls_total{{gateway="default",outcome="accepted"}} {PEOPLE}.0' in text
+    assert 'message_service_gateway_call_duration_seconds_count{gateway="other"}' in text
+    assert "gateway=" not in exposition(replace(gauges, by_gateway={}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -59,22 +59,29 @@ class Caller:
         self._lines = gateways.lines
         self._clock = clock
         self._links = links
-        self._at_once = settings.gateway_concurrency
+        self._at_once = {name: line.concurrency or settings.gateway_concurrency for name, line in self._lines.items()}
         self._look_takes = timedelta(0)  # lately
-        self._executor = executor or ThreadPoolExecutor(settings.gateway_concurrency, thread_name_prefix="gateway")
+        # Threads of its own for each, so that one that is slow does not keep those that others need.
+        self._executors = {
+            name: executor or ThreadPoolExecutor(at_once, thread_name_prefix=f"gateway-{shown(name)}")
+            for name, at_once in self._at_once.items()
+        }
 
     def start(self, jobs: Sequence[Job], latest: datetime, *, probe: Collection[str]) -> Calls:
         """Begin to call for jobs; none is sent after `latest`. Gateways of `probe` are called though their circuit is
         open.
         """
         # Those with a turn first: the others can wait for a thread.
-        waiting = deque(sorted(jobs, key=lambda job: (job.not_before is None, job.not_before or latest)))
+        waiting: dict[str, deque[Job]] = {}
+        for job in sorted(jobs, key=lambda job: (job.not_before is None, job.not_before or latest)):
+            waiting.setdefault(job.gateway, deque()).append(job)
         calls = Calls(
             caller=self, waiting=waiting, latest=latest, probe=probe, pending={job.message.key: job for job in jobs}
         )
-        for _ in range(min(len(jobs), self._at_once)):
-            # In a context of its own, so that what it logs has the request's id.
-            self._executor.submit(copy_context().run, calls.work)
+        for gateway, own in waiting.items():
+            for _ in range(min(len(own), self._at_once[gateway])):
+                # In a context of its own, so that what it logs has the request's id.
+                self._executors[gateway].submit(copy_context().run, calls.work, own)
         return calls
 
     def call(self, job: Job, calls: Calls) -> Attempt | Obstacle:
@@ -229,7 +236,7 @@ class Calls:
     """The calls of one batch. Its threads may outlive the invocation: what was given up is not sent any more."""
 
     caller: Caller
-    waiting: deque[Job]
+    waiting: Mapping[str, deque[Job]]  # by gateway
     latest: datetime
     probe: Collection[str]
     pending: dict[MessageKey, Job]
@@ -238,11 +245,11 @@ class Calls:
     # When clients were looked at, if that was after their message was claimed.
     client_known_at: dict[MessageKey, datetime] = field(default_factory=dict)
 
-    def work(self) -> None:
-        """Make one call after the other, as long as there are any. Runs in a thread of its own."""
-        while self.waiting:
+    def work(self, waiting: deque[Job]) -> None:
+        """Make one call of a gateway after the other, as long as any wait. Runs in a thread of its own."""
+        while waiting:
             try:
-                job = self.waiting.popleft()
+                job = waiting.popleft()
             except IndexError:  # another thread was quicker
                 return
             self._ended.put((job, self.caller.call(job, self)))
@@ -263,7 +270,8 @@ class Calls:
 
     def give_up(self) -> tuple[list[Result], list[Job]]:
         """End the batch: what was not sent will not be, and of the rest, the second, nobody will hear the answer."""
-        self.waiting.clear()
+        for waiting in self.waiting.values():
+            waiting.clear()
         unsent = [job for key, job in self.pending.items() if not self._sent.setdefault(key, False)]
         unheard = [job for key, job in self.pending.items() if self._sent[key]]
         self.pending.clear()

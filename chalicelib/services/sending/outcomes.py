@@ -235,7 +235,8 @@ class Outcomes:
         if not batch.calls:
             return
         try:
-            self._calls.add(CallTotals.of(batch.calls))
+            for gateway in sorted({call.gateway for call in batch.calls}):
+                self._calls.add(CallTotals.of(call for call in batch.calls if call.gateway == gateway), gateway)
         except Unavailable as error:
             logger.warning("gateway calls not counted", error=str(error), count=len(batch.calls))
 

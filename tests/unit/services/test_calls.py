@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ def made(tables: Tables, gateway: RecordingGateway, jobs: int, rate: int | None)
     mailing = tables.mailing
     caller = calling(tables, gateway)
     paces = frozenset({f"mailing-{mailing.mailing_id}@{rate}"} if rate else ())
-    calls = Calls(caller, deque(), START + 30 * SECOND, (), {})
+    calls = Calls(caller, {}, START + 30 * SECOND, (), {})
     results: list[tuple[Job, Attempt | str]] = []
     for number in range(jobs):
         turn = START + (number + 1) * SECOND * 1.1 if rate else None
@@ -195,3 +196,46 @@ def test_a_client_is_known_as_of_the_claim() -> None:
     later = replace(job, message=replace(job.message, updated_at=START - SECOND))
     assert isinstance(caller.call(later, Calls(caller, deque(), START + 30 * SECOND, (), {})), Attempt)
     assert tables.reads.count("client") == 1
+
+
+@dataclass
+class StuckGateway:
+    """Answers nothing until it is let go; `at_once` is how many calls it had at the same time at most."""
+
+    released: threading.Event
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    under_way: int = 0
+    at_once: int = 0
+
+    def send(self, message: Outgoing, last_look: LastLook) -> Answer:
+        del message
+        last_look()
+        with self.lock:
+            self.under_way += 1
+            self.at_once = max(self.at_once, self.under_way)
+        self.released.wait()
+        with self.lock:
+            self.under_way -= 1
+        return Answer(Outcome.ACCEPTED)
+
+
+def test_a_gateway_that_answers_slowly_takes_no_thread_of_another() -> None:
+    """Expects the messages of the other to be sent first, though they come last and there are more of the slow one."""
+    tables = Tables(FrozenClock(START), running(), [0.0])
+    stuck, quick = StuckGateway(threading.Event()), RecordingGateway(tables, 0.0, 0.0)
+    repository: Any = tables
+    clock: Any = tables.clock
+    control = GatewayControlService(repository, 5, clock, random.Random(1), GatewayPaces())
+    lines = [Line("slow", stuck, control, 2), Line("quick", quick, control)]  # type: ignore[arg-type]
+    settings = Settings.from_environment({"GATEWAY_CONCURRENCY": "3"})
+    contacts = Contacts(repository, repository)
+    caller = Caller(settings, contacts, MailingCache(repository, clock), Gateways(lines, GatewayRoutes()), clock)
+    jobs = [job_for(tables.mailing, START, None, frozenset()) for _ in range(8)]
+    for job, name in zip(jobs, ["slow"] * 6 + ["quick"] * 2, strict=True):
+        job.gateway = name
+    calls = caller.start(jobs, START + 30 * SECOND, probe=())
+    first = [calls.next(60) for _ in range(2)]
+    stuck.released.set()
+    rest = [calls.next(60) for _ in range(6)]
+    assert [one and one[0].gateway for one in first + rest] == ["quick"] * 2 + ["slow"] * 6
+    assert stuck.at_once <= 2
