@@ -6,7 +6,6 @@ import re
 import secrets
 from urllib.parse import quote
 
-from ..domain.budgets import Purse, Spending
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.gateway_control import GatewayControl
@@ -129,11 +128,8 @@ def send_report(request: PageRequest) -> Redirect:
 
 def _money(request: PageRequest, control: GatewayControl, gateway: str) -> dict[str, object]:
     """The budget of the month, if there is one, and the currency."""
-    spending = None
-    if control.month_budget is not None:
-        line = request.services.gateways.named(gateway)
-        spent = request.services.spending.spent(Purse.of_month(line.name, request.now))
-        spending = Spending(control.month_budget, spent)
+    name = request.services.gateways.named(gateway).name
+    spending = request.services.spending.of_month(name, control.month_budget, request.now)
     return {"currency": request.services.prices().get().currency, "spending": spending}
 
 

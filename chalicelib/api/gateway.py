@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from ..domain.budgets import Purse, written
+from ..domain.budgets import written
 from ..domain.errors import Conflict, Invalid, TooManyRequests
 from ..domain.faults import Fault
 from ..domain.gateway_control import MAX_REASON, Circuit, GatewayChange, GatewayControl, Setting, check_reason
@@ -79,6 +79,7 @@ class GatewayView(View):
     def of(cls, line: Line, control: GatewayControl, request: Request) -> GatewayView:
         now, counts_parts = request.services.clock.now(), line.control.counts_parts
         pace = control.pace(now)
+        spending = request.services.spending.of_month(line.name, control.month_budget, now)
         return cls(
             gateway=shown(line.name),
             gateways=request.services.gateways.names,
@@ -86,7 +87,7 @@ class GatewayView(View):
             rate_counts="parts" if counts_parts else "messages",
             pace=None if pace is None else round(pace, 1),
             month_budget=written(control.month_budget),
-            month_spent=_spent(line, control, request),
+            month_spent=written(spending.spent) if spending else None,
             circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,
@@ -94,12 +95,6 @@ class GatewayView(View):
             changed_by=control.changed_by,
             changed_at=control.changed_at,
         )
-
-
-def _spent(line: Line, control: GatewayControl, request: Request) -> str | None:
-    if control.month_budget is None:
-        return None
-    return written(request.services.spending.spent(Purse.of_month(line.name, request.services.clock.now())))
 
 
 def _why(cause: Cause | None, words: str) -> Reasoned:

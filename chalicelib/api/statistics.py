@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 
 from ..domain.counters import Tally
@@ -141,17 +142,9 @@ class ResultView(View):
 
     @classmethod
     def of(cls, result: Result) -> ResultView:
-        return cls(
-            standing=result.standing,
-            total=result.total,
-            got=result.got,
-            missed=result.missed,
-            unknown=result.unknown,
-            open=result.open,
-            **reasoned(result.cause),
-            because_of_it=result.caused,
-            help=result.help,
-        )
+        facts = asdict(result)
+        del facts["cause"]
+        return cls(**facts, **reasoned(result.cause))
 
 
 class MailingStatisticsView(View):

@@ -41,7 +41,7 @@ class Result:
     """Counts of people: `got` it, `missed` it for good, `unknown` whether they did, and `open` ones who still may.
 
     They add up to `total`. `cause` is why most of those who missed it did, None if that is not known, and
-    `caused` how many these are.
+    `because_of_it` how many these are.
     """
 
     standing: Standing
@@ -51,7 +51,7 @@ class Result:
     unknown: int
     open: int
     cause: Cause | None
-    caused: int
+    because_of_it: int
     help: Help | None
 
 
@@ -63,9 +63,9 @@ def result_of(state: MailingState, tally: Tally, now: datetime, told: Deliveries
     counts = state.statistics.counts()
     undelivered = min(told.words[Word.UNDELIVERED], counts["sent"]) if told else 0
     missed = sum(counts[name] for name in _MISSED) + undelivered
-    cause, caused = _cause(tally)
-    if undelivered > caused:
-        cause, caused = Cause(Reason.NOT_DELIVERED), undelivered
+    cause, because_of_it = _cause(tally)
+    if undelivered > because_of_it:
+        cause, because_of_it = Cause(Reason.NOT_DELIVERED), undelivered
     return Result(
         standing=_standing(state, counts, undelivered),
         total=counts["total"],
@@ -74,7 +74,7 @@ def result_of(state: MailingState, tally: Tally, now: datetime, told: Deliveries
         unknown=counts["unknown"],
         open=counts["queued"] + counts["waiting"],
         cause=cause if missed else None,
-        caused=min(caused, missed),
+        because_of_it=min(because_of_it, missed),
         help=_help(state, counts, now),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -76,8 +76,8 @@ class DeadLetters:
 
     def list(self, limit: int = 100) -> list[DeadLetter]:
         """Up to 1000 of the dead letters, in no order. Others cannot see them for a moment."""
-        found = self._dead_letters.receive(min(limit, _LOOK), _HIDE)
-        self._dead_letters.postpone([(message.receipt, 0) for message in found])
+        found = self._received(limit)
+        self._give_back(found)
         return [letter for message in found for letter in _letters(message)]
 
     def redrive(self, items: Collection[str] | None = None, *, unknown: bool = False) -> Redriven:
@@ -87,65 +87,63 @@ class DeadLetters:
         outcome is unknown, which may then arrive twice. The sender checks pause, opt-out and local window again. A
         letter whose message no longer needs a retry is deleted; one that is refused stays.
         """
-        refused: dict[str, Conflict | NotFound] = {}
-        chosen: defaultdict[str, dict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
-        left: list[QueueMessage] = []
-        for message in self._dead_letters.receive(_LOOK, _HIDE):
-            if items is not None and message.item not in items:
-                left.append(message)
-                continue
-            try:
-                hint = Hint.parse(message.body)
-            except Malformed:
-                refused[message.item] = Conflict(Fault.NOT_A_MESSAGE)
-                left.append(message)
-                continue
-            for client_id in hint.client_ids:
-                chosen[hint.mailing_id][client_id].append(message)
+        found = self._received()
+        chosen = [message for message in found if items is None or message.item in items]
+        by_mailing, refused = _by_mailing(chosen)
         count = settled = 0
-        for mailing_id, letters in chosen.items():
-            messages = {message.item: message for twins in letters.values() for message in twins}
+        gone: set[str] = set()
+        for mailing_id, letters in by_mailing.items():
+            of_it = {message.item for twins in letters.values() for message in twins}
             try:
                 again, kept = self.put_back(mailing_id, letters, unknown=unknown)
             except (Conflict, NotFound) as error:
-                refused |= dict.fromkeys(messages, error)
-                left += messages.values()
+                refused |= dict.fromkeys(of_it, error)
                 continue
             count += again
             self._note(AuditAction.RETRIED, mailing_id, again)
             settled += len(letters) - again - len(kept)
             staying = {message.item for client_id in kept for message in letters[client_id]}
-            for item in staying:
-                refused[item] = Conflict(Fault.MAYBE_SENT)
-                left.append(messages[item])
-            self._dead_letters.delete([one.receipt for item, one in messages.items() if item not in staying])
-        self._dead_letters.postpone([(message.receipt, 0) for message in left])
+            refused |= dict.fromkeys(staying, Conflict(Fault.MAYBE_SENT))
+            self._delete(found, of_it - staying)  # at once: what comes after may fail
+            gone |= of_it - staying
+        self._give_back(found, gone)
         return Redriven(count, settled, refused)
 
     def discard(self, items: Collection[str]) -> int:
         """Delete dead letters without retrying them. The rows in the ledger are kept."""
-        found = self._dead_letters.receive(_LOOK, _HIDE)
-        gone = [message for message in found if message.item in items]
-        self._dead_letters.delete([message.receipt for message in gone])
-        self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in items])
-        about = Counter(letter.about[0] if letter.about else "" for one in gone for letter in _letters(one))
+        found = self._received()
+        chosen = [message for message in found if message.item in items]
+        self._delete(found, items)
+        self._give_back(found, items)
+        about = Counter(letter.about[0] if letter.about else "" for one in chosen for letter in _letters(one))
         for mailing_id, count in about.items():
             self._note(AuditAction.DISCARDED, mailing_id, count)
-        return len(gone)
+        return len(chosen)
 
     def settle(self, mailing_id: str) -> None:
         """Delete the letters of a mailing's messages that are not failed or unknown any more: it was retried.
 
         Of up to 1000 letters at a time. Others cannot see them for a moment.
         """
-        found = self._dead_letters.receive(_LOOK, _HIDE)
+        found = self._received()
         about = {message.item: [one.about for one in _letters(message)] for message in found}
         mine = {item: keys for item, keys in about.items() if all(key and key[0] == mailing_id for key in keys)}
         rows = self._ledger.read(key for keys in mine.values() for key in keys if key)
         open_ = {row.key for row in rows.values() if row.status in IN_TROUBLE}
         settled = {item for item, keys in mine.items() if not any(key in open_ for key in keys)}
-        self._dead_letters.delete([message.receipt for message in found if message.item in settled])
-        self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in settled])
+        self._delete(found, settled)
+        self._give_back(found, settled)
+
+    def _received(self, limit: int = _LOOK) -> Sequence[QueueMessage]:
+        """Letters, which nobody else sees until they are given back."""
+        return self._dead_letters.receive(min(limit, _LOOK), _HIDE)
+
+    def _delete(self, found: Sequence[QueueMessage], items: Container[str]) -> None:
+        self._dead_letters.delete([message.receipt for message in found if message.item in items])
+
+    def _give_back(self, found: Sequence[QueueMessage], gone: Container[str] = ()) -> None:
+        """Let everybody see the letters again that are not gone."""
+        self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in gone])
 
     def _note(self, action: AuditAction, mailing_id: str, count: int) -> None:
         """Keep in the audit log how many failed messages of a mailing a user retried or discarded."""
@@ -207,6 +205,23 @@ def _without_mark(mailing: Mailing, now: datetime) -> Mailing:
     if REDRIVING in left:
         left.remove(REDRIVING)
     return replace(mailing, reopening=tuple(left))
+
+
+def _by_mailing(
+    messages: Sequence[QueueMessage],
+) -> tuple[Mapping[str, Mapping[str, Sequence[QueueMessage]]], dict[str, Conflict | NotFound]]:
+    """The letters by mailing and client, of whom there may be several, and why others are about nobody."""
+    found: defaultdict[str, defaultdict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
+    refused: dict[str, Conflict | NotFound] = {}
+    for message in messages:
+        try:
+            hint = Hint.parse(message.body)
+        except Malformed:
+            refused[message.item] = Conflict(Fault.NOT_A_MESSAGE)
+            continue
+        for client_id in hint.client_ids:
+            found[hint.mailing_id][client_id].append(message)
+    return found, refused
 
 
 def _letters(message: QueueMessage) -> list[DeadLetter]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from pynamodb.exceptions import UpdateError
 
-from ..domain.budgets import Purse, from_millionths, to_millionths
+from ..domain.budgets import Purse, Spending, from_millionths, to_millionths
 from .dynamodb import translated, was_refused
 from .mailing_rows import SPENT
 from .models import MailingModel, SettingModel, Tables
@@ -31,6 +32,10 @@ class SpendingRepository:
                 of_month = self._settings.name == _name(purse)
                 found = [row.spent for row in self._settings.query(_MONTHS, of_month, consistent_read=True)]
         return from_millionths(sum(int(amount or 0) for amount in found))
+
+    def of_month(self, gateway: str, budget: Decimal | None, now: datetime) -> Spending | None:
+        """The budget of this month at a gateway with what has gone of it, None if there is none."""
+        return None if budget is None else Spending(budget, self.spent(Purse.of_month(gateway, now)))
 
     def spend(self, purse: Purse, amount: Decimal, budget: Decimal) -> Decimal | None:
         """Note that this is spent of a budget; None, and nothing is noted, if less is left.

@@ -61,7 +61,7 @@ def test_the_cause_is_that_of_most_of_those_who_missed_it() -> None:
     """Expects the number that it holds for, and none if it is not known or nobody missed it."""
     counters = {"sent": 4, "failed": 5, "skipped": 1, "reason|failed|http:500": 5, "reason|skipped|opted_out": 1}
     found = result(counters)
-    assert (found.cause, found.caused, found.missed) == (Cause.http(500), 5, 6)
+    assert (found.cause, found.because_of_it, found.missed) == (Cause.http(500), 5, 6)
     assert result({"sent": 9, "failed": 1}).cause is None
     waits = f"reason|waiting|{Reason.RATE_LIMIT}"
     assert result({"sent": 4, "waiting": 6, waits: 6}, status=MailingStatus.RUNNING).cause is None
@@ -90,5 +90,5 @@ def test_who_was_sent_it_and_did_not_get_it_missed_it(
     told = Deliveries(counters["sent"], {**dict.fromkeys(Word, 0), **words}, {}, {}, 0, {})
     found = result(counters, told=told)
     assert (found.standing, found.got) == (standing, counters["sent"] - undelivered)
-    assert (found.cause and (found.cause.reason, found.caused)) == cause
+    assert (found.cause and (found.cause.reason, found.because_of_it)) == cause
     assert found.got + found.missed + found.unknown + found.open == found.total
