@@ -293,7 +293,7 @@ def build(
     def replies() -> ReplyService:
         from .services.replies import ReplyService
 
-        return ReplyService(reply_repository(), clock)
+        return ReplyService(reply_repository(), calls, clock)
 
     def templates() -> TemplateService:
         from .services.text_templates import TemplateService
@@ -322,7 +322,7 @@ def build(
         return Receiver(
             reader=Reader(gateways.by_name, links, clock, _of_topic(settings)),
             numbers=Numbers(clients, backoff),
-            replies=ReplyKeeper(reply_repository(), clients, ledger, clock),
+            replies=ReplyKeeper(replies=reply_repository(), clients=clients, ledger=ledger, totals=calls, clock=clock),
             mailings=mailings,
             ledger=ledger,
             activity=activity,

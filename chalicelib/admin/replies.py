@@ -26,6 +26,7 @@ def list_replies(request: PageRequest, query: RepliesQuery) -> Page:
         "replies/list.html",
         {
             "rows": rows,
+            "total": request.services.replies().total(),
             "client": query.client,
             "who": number_of(request.services.clients, query.client) if query.client else "",
             "on": request.services.settings.gateway_receipts,

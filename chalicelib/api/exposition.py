@@ -55,6 +55,9 @@ RATE = Family(
 CALLS = Family("gateway_calls_total", "counter", ("outcome",), "Gateway calls by outcome")
 DURATION = Family("gateway_call_duration_seconds", "histogram", (), "How long gateway calls took")
 
+REPLIES = Family(
+    "replies_total", "counter", ("fate",), "Replies of people that were kept, or dropped as too many in a minute"
+)
 DELIVERIES = Family(
     "deliveries_total", "counter", ("word",), "Messages that were delivered or not, as the gateway's receipts say"
 )
@@ -72,6 +75,7 @@ FAMILIES = (
     RATE,
     CALLS,
     DURATION,
+    REPLIES,
     DELIVERIES,
 )
 
@@ -119,6 +123,7 @@ class _Collected(Collector):
             for outcome, count in one.calls.by_outcome.items()
         }
         yield _family(CALLS, outcomes, more)
+        yield _family(REPLIES, {(fate,): count for fate, count in gauges.calls.by_fate.items()})
         yield _family(DELIVERIES, {(word,): count for word, count in gauges.calls.by_word.items()})
         bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
         histogram = HistogramMetricFamily(_PREFIX + DURATION.name, DURATION.about, labels=more)

@@ -54,8 +54,11 @@ class ReplyQuery(PageQuery):
 
 
 class ReplyPage(View):
-    """A page of replies; `next` is the cursor of the next page."""
+    """A page of replies; `next` is the cursor of the next page. `total` is how many came so far of everybody, with
+    those that are no longer kept.
+    """
 
+    total: int
     rows: list[ReplyView]
     next: str | None
 
@@ -64,4 +67,5 @@ class ReplyPage(View):
 def list_replies(request: Request, query: ReplyQuery) -> ReplyPage:
     """List what people wrote back, the newest first. It is kept as long as messages are."""
     rows, after = request.services.replies().list(query.client, query.place(), query.limit)
-    return ReplyPage(rows=[ReplyView.of(one) for one in rows], next=query.following(after))
+    total = request.services.replies().total()
+    return ReplyPage(total=total, rows=[ReplyView.of(one) for one in rows], next=query.following(after))

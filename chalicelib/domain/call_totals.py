@@ -12,13 +12,14 @@ from .messages import LOOK_UPS, Attempt, Outcome
 BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # upper ones; what took longer has a place after them
 _MS = "ms"
 DELIVERED, UNDELIVERED = "delivered", "undelivered"
+_REPLIES = {"kept": "replies", "dropped": "replies_dropped"}
 _PLACES = *(f"within_{bound}" for bound in BOUNDS_MS), "longer"
 
 
 @dataclass(frozen=True, slots=True)
 class CallTotals:
     """Counters by name: one for each outcome and each span of time, the milliseconds of all calls together, and what
-    receipts said.
+    receipts and people said.
     """
 
     counters: Mapping[str, int]
@@ -55,6 +56,17 @@ class CallTotals:
     def by_word(self) -> dict[str, int]:
         """Messages that receipts said were delivered, or were not."""
         return {name: self.counters.get(name, 0) for name in (DELIVERED, UNDELIVERED)}
+
+    @classmethod
+    def of_replies(cls, kept: int, dropped: int) -> CallTotals:
+        """The totals of what people wrote back, which is counted beside the calls."""
+        counters = {_REPLIES["kept"]: kept, _REPLIES["dropped"]: dropped}
+        return cls({name: count for name, count in counters.items() if count})
+
+    @property
+    def by_fate(self) -> dict[str, int]:
+        """Replies that were kept, and those that were dropped, for there were too many of them."""
+        return {fate: self.counters.get(name, 0) for fate, name in _REPLIES.items()}
 
     @property
     def seconds(self) -> float:

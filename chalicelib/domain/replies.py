@@ -9,6 +9,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 MAX_TEXT = 2000  # characters; ten SMS have 1,600
+MOST_A_MINUTE = 3000  # of one gateway: more is no people who write, but somebody who has the address
 _MAX_REFERENCE = 200
 _ENDS = re.compile(r"^[\W_]+|[\W_]+$")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

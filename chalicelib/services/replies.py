@@ -6,20 +6,27 @@ import builtins
 from collections.abc import Sequence
 
 from ..clock import SystemClock
+from ..domain.gateway_routes import ONLY
 from ..domain.replies import Reply
+from ..storage.call_totals import CallTotalsRepository
 from ..storage.replies import ReplyRepository
 
 
 class ReplyService:
     """Read replies."""
 
-    def __init__(self, replies: ReplyRepository, clock: SystemClock) -> None:
+    def __init__(self, replies: ReplyRepository, totals: CallTotalsRepository, clock: SystemClock) -> None:
         self._replies = replies
+        self._totals = totals
         self._clock = clock
 
     def list(self, client_id: str, place: str, limit: int) -> tuple[Sequence[Reply], str]:
         """A page of replies, the newest first, of a client if an id is given; and where the next begins."""
         return self._replies.page(client_id, place, limit, self._clock.now())
+
+    def total(self) -> int:
+        """How many came so far, with those that are no longer kept."""
+        return self._totals.read()[ONLY].by_fate["kept"]
 
     def latest_of(self, client_id: str, most: int) -> builtins.list[Reply]:
         """The newest of a client."""

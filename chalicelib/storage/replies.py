@@ -19,6 +19,7 @@ from .dynamodb import transact, translated
 from .models import SettingModel, Tables, from_ms, to_ms
 
 _ALL = "replies"
+_MINUTES = "replies-a-minute"
 _ONCE = "reply"
 
 
@@ -47,6 +48,18 @@ class ReplyRepository:
 
         with translated("replies"):
             return not transact(self._backoff, run)
+
+    def admit(self, gateway: str, wanted: int, most: int, now: datetime) -> int:
+        """How many of so many replies of a gateway may be kept, if it may have `most` in this minute.
+
+        They count, also those that may not. Raises Unavailable.
+        """
+        expires_at = to_ms(now + timedelta(hours=1)) // 1000
+        row = self._model(_MINUTES, f"{gateway}#{now:%Y-%m-%dT%H:%M}")
+        with translated("replies"):
+            row.update(actions=[self._model.amount.add(wanted), self._model.expires_at.set(expires_at)])
+        before = int(row.amount or 0) - wanted
+        return max(0, min(wanted, most - before))
 
     def page(self, client_id: str, before: str, limit: int, now: datetime) -> tuple[Sequence[Reply], str]:
         """Up to `limit` replies, the newest first, those of a client if one is given; and where the next page begins.

@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from chalicelib.api.exposition import exposition
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.replies import MAX_TEXT, Keyword, Reply
 from chalicelib.gateways.base import Callback
+from chalicelib.services.receiving import replies
 from chalicelib.services.receiving.received import ReceiptItem
 from tests.support.receipts import delivered, tell, write_back
 from tests.support.world import World, new_world
@@ -171,3 +174,17 @@ def test_there_are_none_where_receipts_are_off() -> None:
         with pytest.raises(NotFound):
             world.services.receipt_gate().take_reply(Callback("default", "", "application/json", "{}"), secret)
         assert world.services.receipt_links.reply_url("default") == ""
+
+
+def test_a_flood_is_dropped_and_counted_and_the_next_minute_is_another(world: World) -> None:
+    with mock.patch.object(replies, "MOST_A_MINUTE", 3):
+        write_back(world, *(said(NOBODY, id=f"in-{place}") for place in range(5)))
+        world.run_for(20)
+        assert len(kept(world)) == 3
+        assert world.services.gauges.read().calls.by_fate == {"kept": 3, "dropped": 2}
+        world.run_for(60)
+        write_back(world, said(NOBODY, id="in-9"), said(NOBODY, id="in-0"))  # one of them is known
+        world.run_for(20)
+    assert len(kept(world)) == world.services.replies().total() == 4
+    assert 'message_service_replies_total{fate="dropped"} 2.0' in exposition(world.services.gauges.read())
+    assert world.queue(world.settings.receipt_queue) == []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ...clock import SystemClock
+from ...domain.call_totals import CallTotals
 from ...domain.errors import NotFound, Unavailable
 from ...domain.messages import parse_message_id
-from ...domain.replies import Inbound, Reply, keyword_of
+from ...domain.replies import MOST_A_MINUTE, Inbound, Reply, keyword_of
 from ...observability import REPLIES_RECEIVED, logger, measure
+from ...storage.call_totals import CallTotalsRepository
 from ...storage.clients import ClientRepository
 from ...storage.ledger import Ledger
 from ...storage.replies import ReplyRepository
@@ -19,15 +22,59 @@ from .received import ReceiptItem
 class ReplyKeeper:
     """Keeps replies. What a keyword asks for is stored with the reply; whoever is to act on it does so here."""
 
-    def __init__(self, replies: ReplyRepository, clients: ClientRepository, ledger: Ledger, clock: SystemClock) -> None:
+    def __init__(
+        self,
+        *,
+        replies: ReplyRepository,
+        clients: ClientRepository,
+        ledger: Ledger,
+        totals: CallTotalsRepository,
+        clock: SystemClock,
+    ) -> None:
         self._replies = replies
         self._clients = clients
         self._ledger = ledger
+        self._totals = totals
         self._clock = clock
 
-    def keep(self, told: Iterable[tuple[Inbound, ReceiptItem]], deadline: datetime) -> set[str]:
-        """Keep replies, each once. Returns the items that must stay on the queue."""
-        failed: set[str] = set()
+    def keep(self, told: Sequence[tuple[Inbound, ReceiptItem]], deadline: datetime) -> set[str]:
+        """Keep replies, each once. Returns the items that must stay on the queue.
+
+        Of more than `MOST_A_MINUTE` of a gateway the rest is dropped.
+        """
+        if not told:
+            return set()
+        try:
+            admitted = self._admitted(told)
+        except Unavailable as error:
+            logger.warning("replies not kept, will be retried", error=str(error), count=len(told))
+            return {item.item for _, item in told}
+        kept, failed = self._add(admitted, deadline)
+        self._count(kept, len(told) - len(admitted))
+        return failed
+
+    def _admitted(self, told: Sequence[tuple[Inbound, ReceiptItem]]) -> list[tuple[Inbound, ReceiptItem]]:
+        now, wanted = self._clock.now(), Counter(inbound.gateway for inbound, _ in told)
+        left = {name: self._replies.admit(name, count, MOST_A_MINUTE, now) for name, count in wanted.items()}
+        admitted: list[tuple[Inbound, ReceiptItem]] = []
+        for inbound, item in told:
+            if left[inbound.gateway] > 0:
+                left[inbound.gateway] -= 1
+                admitted.append((inbound, item))
+        return admitted
+
+    def _count(self, kept: int, dropped: int) -> None:
+        if dropped:
+            logger.warning("too many replies in this minute, dropped", count=dropped)
+        try:
+            if kept or dropped:
+                self._totals.add(CallTotals.of_replies(kept, dropped))
+        except Unavailable as error:
+            logger.warning("replies not counted", error=str(error), count=kept)
+
+    def _add(self, told: Iterable[tuple[Inbound, ReceiptItem]], deadline: datetime) -> tuple[int, set[str]]:
+        """How many replies are new, and the items that must stay on the queue."""
+        kept, failed = 0, set[str]()
         for inbound, item in told:
             if item.item in failed:
                 continue
@@ -41,8 +88,9 @@ class ReplyKeeper:
                 failed.add(item.item)
                 continue
             if new:
+                kept += 1
                 measure(REPLIES_RECEIVED)
-        return failed
+        return kept, failed
 
     def _reply(self, inbound: Inbound) -> Reply:
         client = self._clients.find(inbound.phone_number).client

@@ -57,7 +57,7 @@ def test_a_reply_is_listed_with_its_client(api: Api, by: str) -> None:
         "message": None,
     }
     assert api.get("/api/replies", query={"client": client}).json["rows"] == [row]
-    assert api.get("/api/replies", query={"client": "nobody"}).json == {"rows": [], "next": None}
+    assert api.get("/api/replies", query={"client": "nobody"}).json == {"total": 1, "rows": [], "next": None}
 
 
 def test_a_wrong_secret_and_a_huge_body_are_refused(api: Api) -> None:
