@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import StrictStr
 
-from ..domain.costs import PRICES, cost_of
 from ..domain.counters import Tally
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
@@ -189,11 +188,7 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "progress": shown.progress,
         "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else tally.maybe_twice,
         "result": result_of(state, tally, request.now, told),
-        "cost": cost_of(state, tally),
-        "prices_of": formats.day(PRICES.as_of),
-        "region": PRICES.region,
         "chart": mailing_results.chart(request, tally),
-        "outcomes": mailing_results.outcomes(shown.progress.counts),
         "reasons": mailing_results.reasons(tally),
         "told": told,
         "sent_parts": sum((parts or {}).values()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -69,12 +68,6 @@ def _title(step: timedelta) -> str:
     if step < _DAY:
         return _("Every %(n)s hours", n=step // timedelta(hours=1))
     return _("Every %(n)s days (UTC)", n=step // _DAY)
-
-
-def outcomes(counts: Mapping[str, int]) -> charts.Bars:
-    """The messages by status."""
-    named = {status_name(name): count for name, count in counts.items() if name != "total"}
-    return charts.bars(_("By status"), _("Status"), named)
 
 
 def reasons(tally: Tally) -> charts.Bars:

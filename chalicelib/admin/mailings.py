@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..domain.costs import estimate
 from ..domain.counters import Tally
 from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
@@ -36,6 +35,7 @@ from .texts import _, status_name
 pages = Pages()
 _MAILINGS = 20  # the newest, that a condition may ask about
 _TAGS = 20  # that are suggested
+_SAMPLED = 10  # texts that are shown as people will get them
 _TEMPLATES = 100  # that can be chosen in the form; the others by their pages
 
 
@@ -289,7 +289,7 @@ def previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
     text = request.form.raw("text")
     recipients = preview.reached.total()
     sms = sms_parts(text)
-    cost = estimate(preview.matching.total(), recipients)
+    sample = preview.sample.texts[:_SAMPLED] if preview.sample else ()
     return {
         "preview": preview,
         "recipients": recipients,
@@ -299,6 +299,6 @@ def previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
         "left": MAX_TEXT_LENGTH - len(text),
         "zones": charts.bars(_("Recipients by time zone"), _("Time zone"), zones, most=8),
         "room": max(0, sms.units_per_part * sms.parts - sms.units),
-        "cost": cost,
+        "sampled": [("", one.text, one.cause) for one in sample] or [("", text, None)],
         "spare": preview.ends_at - preview.forecast.finishes_at if preview.forecast.finishes_at else None,
     }

@@ -1,4 +1,4 @@
-"""/admin/queues: what the queues hold; failed messages (dead letters), listed, retried and discarded."""
+"""/admin/queues: failed messages (dead letters), listed, retried and discarded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
-from ..queues import QueueDepth
 from ..services.dead_letters import DeadLetter, Redriven
 from . import formats, texts
 from .failed_groups import LetterQuery, groups_of
@@ -19,16 +18,6 @@ from .texts import _, ngettext
 pages = Pages()
 SHOWN = 100  # dead letters; SQS gives them out in no order and has no pages
 MOST = 1000  # that are looked at, and retried or discarded at once
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """A queue as it is shown. `dead` is true if it holds what failed for good."""
-
-    title: str
-    about: str
-    depth: QueueDepth
-    dead: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,7 @@ class Meant:
 
 @pages.get("/admin/queues")
 def show_queues(request: PageRequest, query: LetterQuery) -> Page:
-    """Show the queues and the failed messages, in groups, and each of those that the query means."""
+    """Show the failed messages, in groups, and each of those that the query means."""
     found = _letters(request)
     meant = [letter for letter in found if query.takes(letter)]
     groups = groups_of(found, request.services.mailings)
@@ -77,7 +66,6 @@ def show_queues(request: PageRequest, query: LetterQuery) -> Page:
     return Page(
         "queues/page.html",
         {
-            "queues": _queues(request),
             "query": query,
             "groups": [group for group in groups if _within(group.query, query)],
             "titles": titles,
@@ -94,12 +82,6 @@ def show_queues(request: PageRequest, query: LetterQuery) -> Page:
 
 def _within(group: LetterQuery, query: LetterQuery) -> bool:
     return query.mailing in ("", group.mailing) and query.reason in ("", group.reason)
-
-
-@pages.get("/admin/queues/depths")
-def show_depths(request: PageRequest) -> Page:
-    """The part of the page that is looked at again and again."""
-    return Page("queues/depths.html", {"queues": _queues(request)})
 
 
 @pages.get("/admin/queues/redrive")
@@ -139,21 +121,6 @@ def discard(request: PageRequest) -> Redirect:
         "%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", count, n=formats.number(count)
     )
     return Redirect("/admin/queues", flash=text)
-
-
-def _queues(request: PageRequest) -> list[QueueRow]:
-    texts = {
-        "dispatch": (_("Preparing mailings"), _("Mailings that are about to start, and their recipients.")),
-        "dispatch-dead": (_("Preparing mailings, failed"), _("Steps that failed every time. The log says why.")),
-        "receipts": (_("Receipts"), _("Delivery reports from the gateway, waiting to be read.")),
-        "receipts-dead": (_("Receipts, failed"), _("Receipts that failed every time. The log says why.")),
-        "send": (_("Sending messages"), _("Messages waiting to be sent to the gateway.")),
-        "send-dead": (_("Failed messages"), _("Messages that failed every time. They are listed below.")),
-    }
-    return [
-        QueueRow(*texts[name], queue.depths(), name.endswith("-dead"))
-        for name, queue in request.services.queues.items()
-    ]
 
 
 def _gone() -> str:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from ..domain.costs import estimate
 from ..domain.mailings import Mailing
 from ..domain.sms import sms_parts
 from ..domain.statuses import Action, MailingStatus
@@ -92,8 +91,7 @@ def _page(
         "estimated": estimated,
         "preview": preview,
         "sms": sms_parts(fields.text),
-        "texts": texts or [fields.text],
-        "cost": estimate(matching, people),
+        "texts": [("", text, None) for text in texts or [fields.text]],
         "told": f"{'now' if at_once else 'later'} {people}",
         "before": told,
     }

@@ -18,9 +18,9 @@ pages = Pages()
 @pages.post("/admin/mailings/test")
 def send_test(request: PageRequest) -> Page:
     """Send what stands in the form to a number, as its owner would get it, and show what came of it."""
-    trial, problem, key = None, "", request.form.text("test_key")
+    trial, text, problem, key = None, "", "", request.form.text("test_key")
     try:
-        trial = _sent(request, key)
+        trial, text = _sent(request, key)
     except Invalid as error:
         problem = wrong(error.errors[0])
     except ServiceError as error:
@@ -28,11 +28,17 @@ def send_test(request: PageRequest) -> Page:
     # The same key again if nothing was sent: a button that is pressed twice sends one message.
     return Page(
         "mailings/test.html",
-        {"trial": trial, "problem": problem, "key": secrets.token_urlsafe(16) if trial or not key else key},
+        {
+            "trial": trial,
+            "text": text,
+            "problem": problem,
+            "key": secrets.token_urlsafe(16) if trial or not key else key,
+        },
     )
 
 
-def _sent(request: PageRequest, key: str) -> Trial:
+def _sent(request: PageRequest, key: str) -> tuple[Trial, str]:
+    """What came of it, and the text that was sent."""
     entered = mailing_form.read(request.form, request.zone_name)
     if errors := [one for one in entered.errors if one.field in ("text", "texts")]:
         raise Invalid(*errors)
@@ -41,6 +47,6 @@ def _sent(request: PageRequest, key: str) -> Trial:
     text = request.services.previews.text_for_number(fields, number)
     gateway = fields.gateway or None
     body = request.form.into(TrialBody, {"phone_number": number, "text": text, "gateway": gateway})
-    return request.services.trials().send(
-        body.phone_number, body.text, request.principal.username, key or None, body.gateway
-    )
+    username = request.principal.username
+    trial = request.services.trials().send(body.phone_number, body.text, username, key or None, body.gateway)
+    return trial, body.text

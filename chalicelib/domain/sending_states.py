@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -35,6 +35,7 @@ class Sending:
 
     `running` is how many mailings run, `closed` the controls of gateways through which nothing is sent, by name, and
     `silent` the workers that should have been heard of. `control` is that of the state, if a gateway is the reason.
+    `controls` and `beats` are those of all gateways and workers, which all this follows from.
     """
 
     state: SendingState
@@ -44,6 +45,8 @@ class Sending:
     closed: Mapping[str, GatewayControl]
     silent: Sequence[Heartbeat]
     control: GatewayControl | None = None
+    controls: Mapping[str, GatewayControl] = field(default_factory=dict)
+    beats: Sequence[Heartbeat] = ()
 
     @property
     def by(self) -> str:
@@ -73,4 +76,14 @@ def sending_of(
             (beat.worked_at for beat in beats if beat.worker is Worker.SENDER and beat.worked_at), default=None
         )
         state = SendingState.SENDING if worked and now - worked <= SENT_LATELY else SendingState.WAITING
-    return Sending(state=state, at=now, since=since, running=running, closed=closed, silent=gone, control=control)
+    return Sending(
+        state=state,
+        at=now,
+        since=since,
+        running=running,
+        closed=closed,
+        silent=gone,
+        control=control,
+        controls=controls,
+        beats=beats,
+    )

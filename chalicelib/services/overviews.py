@@ -13,7 +13,7 @@ from ..domain.heartbeats import Heartbeat, is_stalled, silent
 from ..domain.mailings import Mailing
 from ..domain.progress import Progress, progress_of
 from ..domain.statuses import UNDER_WAY, MailingStatus
-from ..queues import Queue, QueueDepth
+from ..queues import Queue
 from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository
 from .gateways import Throttle
@@ -23,6 +23,7 @@ SHOWN = 10  # mailings under way, each of which costs a read
 NEXT = 5
 MOST_STARTING = 200  # mailings of a status in a calendar
 _HOUR = timedelta(hours=1)
+_DEAD = "-dead"  # ends the names of queues of what failed for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,9 @@ class Overview:
     """One look at what is going on. `unseen` mailings are under way too, and not among `under_way`.
 
     `today` counts the messages that ended since the day began, by status; `open` those of the mailings under way that
-    have not ended. `silent` workers should have been heard of since, and of the mailings with the `stalled` ids nothing
-    comes though they run.
+    have not ended. `dead` is what failed for good, in the dead-letter queue of each queue, by the name of that.
+    `silent` workers should have been heard of since, and of the mailings with the `stalled` ids nothing comes though
+    they run.
     """
 
     at: datetime
@@ -40,7 +42,7 @@ class Overview:
     unseen: int
     next: tuple[Mailing, ...]
     today: Counter[str]
-    queues: Mapping[str, QueueDepth]
+    dead: Mapping[str, int]
     control: GatewayControl
     silent: Sequence[Heartbeat]
     stalled: frozenset[str]
@@ -65,7 +67,7 @@ class OverviewService:
         self._mailings = mailings
         self._activity = activity
         self._control = control
-        self._queues = queues
+        self._dead = {name.removesuffix(_DEAD): one for name, one in queues.items() if name.endswith(_DEAD)}
         self._heartbeats = heartbeats
         self._clock = clock
 
@@ -86,7 +88,7 @@ class OverviewService:
             unseen=max(0, going_on - len(under_way)),
             next=tuple(self._mailings.first_of(MailingStatus.SCHEDULED, NEXT)),
             today=sum((counts for hour, counts in hours.items() if hour >= day_start), Counter()),
-            queues={name: queue.depths() for name, queue in self._queues.items()},
+            dead={name: queue.depths().visible for name, queue in self._dead.items()},
             control=control,
             silent=silent(self._heartbeats.read(), now),
             stalled=frozenset(

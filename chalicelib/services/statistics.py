@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -97,3 +97,7 @@ class StatisticsService:
         if not is_mailing_id(mailing_id):
             raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._mailings.detail(mailing_id)
+
+    def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, Tally]]:
+        """Those of the mailings that are there, each as `detail` reads it."""
+        return self._mailings.details(mailing_ids)

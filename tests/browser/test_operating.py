@@ -31,7 +31,7 @@ def test_an_operator_does_not_see_the_users(window: Window, sign_in: Callable[..
     assert answer is not None
     assert answer.status == 403
     expect(page.get_by_role("alert")).to_have_text("Your role does not allow this.")
-    for name in ("Clients", "Queues", "Settings"):
+    for name in ("Clients", "Failed messages", "Settings"):
         page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
 

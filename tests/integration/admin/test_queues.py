@@ -1,11 +1,10 @@
-"""/admin/queues: what the queues hold, and dead letters, put back and discarded."""
+"""/admin/queues: dead letters, put back and discarded."""
 
 from __future__ import annotations
 
 import html
 import re
 
-from tests.support.api import Api
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import Campaign
 
@@ -13,28 +12,6 @@ from tests.support.campaign import Campaign
 def letters(campaign: Campaign) -> list[str]:
     """The ids of the dead letters."""
     return [letter["id"] for letter in campaign.api.get("/api/dead-letters").json["rows"]]
-
-
-def test_the_depths_are_shown(browser: Browser, api: Api) -> None:
-    """Expects what can be had, what is delayed and what is in hand, of each queue."""
-    for name, count in (("send", 3), ("dispatch", 1)):
-        api.services.queues[name].send(["{}"] * count)
-    api.services.queues["send"].send(["{}"] * 2, delay=60)
-    api.services.queues["send"].receive(1, 60)
-    for path in ("/admin/queues", "/admin/queues/depths"):
-        page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", browser.get(path).text))
-        assert "waiting to be sent to the gateway. 2 2 1 " in page
-        assert "and their recipients. 1 0 0 " in page
-
-
-def test_the_part_that_refreshes_is_no_whole_page(browser: Browser) -> None:
-    """Expects it to replace itself, and to ask of the queues nothing but their depths."""
-    before = len(browser.api.aws.calls)
-    part = browser.get("/admin/queues/depths", headers={"HX-Request": "true"})
-    assert part.text.count("<html") == 0
-    assert 'hx-get="/admin/queues/depths"' in part.text
-    asked = [call for call in browser.api.aws.calls[before:] if call.startswith("sqs.")]
-    assert set(asked) <= {"sqs.GetQueueUrl", "sqs.GetQueueAttributes"}
 
 
 def test_an_empty_dead_letter_queue_says_what_it_is_for(browser: Browser) -> None:
