@@ -20,11 +20,11 @@ _WRITE, _READ, _CHUNK = 1024, 4096, 65536  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index; `all_attributes` says that it holds whole items, else only keys."""
+    """An index: it holds whole items if `attributes` is None, else these besides the keys."""
 
     name: str
     keys: tuple[str, ...]
-    all_attributes: bool
+    attributes: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Table:
     def of(cls, properties: Mapping[str, Any]) -> Table:
         """The table that a CloudFormation resource describes."""
         indexes = tuple(
-            Index(one["IndexName"], _keys(one), one["Projection"]["ProjectionType"] == "ALL")
+            Index(one["IndexName"], _keys(one), _projected(one["Projection"]))
             for one in properties.get("GlobalSecondaryIndexes", [])
         )
         return cls(_keys(properties), indexes)
@@ -50,13 +50,19 @@ class Table:
         """What an index holds of an item, None where it holds nothing."""
         if item is None or any(name not in item for name in index.keys):
             return None
-        if index.all_attributes:
+        if index.attributes is None:
             return item
-        return {name: item[name] for name in dict.fromkeys((*self.keys, *index.keys))}
+        return {
+            name: item[name] for name in dict.fromkeys((*self.keys, *index.keys, *index.attributes)) if name in item
+        }
 
 
 def _keys(properties: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(one["AttributeName"] for one in properties["KeySchema"])
+
+
+def _projected(projection: Mapping[str, Any]) -> tuple[str, ...] | None:
+    return None if projection["ProjectionType"] == "ALL" else tuple(projection.get("NonKeyAttributes", ()))
 
 
 def item_size(item: Item) -> int:

@@ -11,8 +11,8 @@ STACK = "${AWS::StackName}"
 FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender", "receiver")
 TABLES = ("clients", "mailings", "ledger", "users", "settings")
 INDEXES = (
-    ("clients", "by_tag"),
-    ("clients", "by_operator"),
+    ("clients", "contacts_by_tag"),
+    ("clients", "contacts_by_operator"),
     ("mailings", "by_status"),
     ("mailings", "by_age"),
     ("ledger", "parked"),

@@ -73,7 +73,7 @@ def _provision_tables(tables: list[dict[str, Any]], dynamodb: Any) -> None:
     for table in tables:
         name = table["TableName"]
         if name in existing:
-            _add_missing_indexes(table, dynamodb)
+            _change_indexes(table, dynamodb)
         else:
             dynamodb.create_table(**{key: table[key] for key in _TABLE_PARAMETERS if key in table})
             dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
@@ -85,16 +85,25 @@ def _table_names(dynamodb: Any) -> list[str]:
     return [name for page in dynamodb.get_paginator("list_tables").paginate() for name in page["TableNames"]]
 
 
-def _add_missing_indexes(table: dict[str, Any], dynamodb: Any) -> None:
-    """DynamoDB builds one new index at a time, and wants every attribute of the table's keys named with it."""
+def _change_indexes(table: dict[str, Any], dynamodb: Any) -> None:
+    """Add what is missing, then remove what an earlier version had: one at a time, as DynamoDB wants it.
+
+    It also wants every attribute of the table's keys named with a new index.
+    """
     description = dynamodb.describe_table(TableName=table["TableName"])["Table"]
-    present = {index["IndexName"] for index in description.get("GlobalSecondaryIndexes", [])}
-    for index in table.get("GlobalSecondaryIndexes", []):
+    present = [index["IndexName"] for index in description.get("GlobalSecondaryIndexes", [])]
+    wanted = table.get("GlobalSecondaryIndexes", [])
+    for index in wanted:
         if index["IndexName"] not in present:
             dynamodb.update_table(
                 TableName=table["TableName"],
                 AttributeDefinitions=table["AttributeDefinitions"],
                 GlobalSecondaryIndexUpdates=[{"Create": index}],
+            )
+    for name in present:
+        if name not in {index["IndexName"] for index in wanted}:
+            dynamodb.update_table(
+                TableName=table["TableName"], GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": name}}]
             )
 
 

@@ -146,6 +146,18 @@ def sharing_its_id(row: Client, given: frozenset[str]) -> tuple[Client, frozense
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedClient:
+    """What the indexes show of a client: enough to dispatch to them."""
+
+    client_id: str
+    operator: str
+    phone_number: str
+    timezone: str
+    opted_out: bool
+    unreachable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """What is needed to reach a client: their number now, the clock they live by, and whether they want to be.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..domain.client_ids import SHARDS
-from ..domain.clients import Client
+from ..domain.clients import Client, IndexedClient
 from ..domain.filters import Facts, Filter
 from ..domain.segments import Segment
 from ..domain.statuses import MessageStatus
@@ -45,7 +45,9 @@ class Audiences:
         self._ledger = ledger
         self._recipients = recipients
 
-    def walk(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
+    def walk(
+        self, segment: Segment, shard: str, cursor: str, limit: int
+    ) -> tuple[Sequence[Client | IndexedClient], str]:
         """Up to `limit` clients of a shard, in the order of ids, whom its filter may leave out; and the next cursor.
 
         Those of a file of recipients are as the directory knows them, with what the file says of them.
@@ -61,11 +63,14 @@ class Audiences:
             return file.count if file else 0
         return self._clients.count(segment)
 
-    def members(self, segment: Segment, clients: Sequence[Client], now: datetime) -> Sequence[Client]:
+    def members(
+        self, segment: Segment, found: Sequence[Client | IndexedClient], now: datetime
+    ) -> Sequence[Client | IndexedClient]:
         """Those of a segment's clients, found by tags and operators, whom its filter leaves."""
         wanted = segment.filter
-        if wanted is None or not clients:
-            return clients
+        if wanted is None or not found:
+            return found
+        clients = self._clients.whole(segment, found)
         facts = Facts(now, self._statuses(wanted, clients))
         return [client for client in clients if wanted.matches(client, facts)]
 
@@ -107,11 +112,11 @@ class Audiences:
                 shard = _FOLLOWING[shard]
         return Headcount(parts, so_far.looked_at + looked_at, shard, cursor)
 
-    def first(self, segment: Segment, limit: int, now: datetime) -> Sequence[Client]:
+    def first(self, segment: Segment, limit: int, now: datetime) -> Sequence[Client | IndexedClient]:
         """The first clients of a segment, up to `limit`, of so many as may be looked at."""
         if segment.filter is None:
             return self._some(segment, "", limit)[0]
-        found: list[Client] = []
+        found: list[Client | IndexedClient] = []
         cursor, looked_at = "", 0
         while len(found) < limit and looked_at < AT_ONCE:
             clients, cursor = self._some(segment, cursor, _PAGE)

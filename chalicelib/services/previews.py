@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from ..clock import SystemClock
-from ..domain.clients import Client, Contact
+from ..domain.clients import Client, Contact, IndexedClient
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
 from ..domain.forecasts import Forecast, forecast, left_out
@@ -220,7 +220,7 @@ class PreviewService:
             raise Invalid.of("phone_number", Fault.AS_TOLD, text=reason_text(text.cause))
         return text.text
 
-    def _first(self, mailing: Mailing, now: datetime) -> Sequence[Client]:
+    def _first(self, mailing: Mailing, now: datetime) -> Sequence[Client | IndexedClient]:
         return self._audiences.first(mailing.segment, SAMPLED, now)
 
     def _contacts(self, mailing: Mailing, now: datetime) -> list[Contact]:
@@ -229,6 +229,6 @@ class PreviewService:
         also = mailing.include_unreachable
         return [one for one in contacts if not one.opted_out and (also or not one.unreachable)]
 
-    def _reaching(self, mailing: Mailing, clients: Sequence[Client]) -> list[Contact]:
+    def _reaching(self, mailing: Mailing, clients: Sequence[Client | IndexedClient]) -> list[Contact]:
         wanted = [(mailing, one.client_id) for one in clients]
         return list(self._known_contacts.of(wanted, personal=True).values())

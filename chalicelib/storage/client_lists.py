@@ -8,13 +8,14 @@ from typing import Any
 
 from ..clock import Backoff
 from ..domain.client_ids import SHARDS
-from ..domain.clients import KEY_SEPARATOR, Client
+from ..domain.clients import KEY_SEPARATOR, Client, IndexedClient
 from ..domain.segments import Segment
 from .client_rows import client_of, is_client
 from .dynamodb import Item, read_items, translated
 from .models import Tables
 from .tag_items import Met, met
 
+BY_TAG, BY_OPERATOR = "contacts_by_tag", "contacts_by_operator"
 LAST, NEXT = "\x7f", "0"  # after every character of an operator or id; before every character of an id
 FIRST = "\x01"  # before every key, none of which is empty
 
@@ -27,10 +28,14 @@ class Range:
     prefix: str
     operators: frozenset[str]
 
+    def takes(self, operator: str) -> bool:
+        """Whether clients of an operator are not left out of it."""
+        return not self.operators or operator in self.operators
+
     @property
     def is_of_one_operator(self) -> bool:
         """Whether the prefix names an operator, so that the clients stand in the order of their ids."""
-        return self.prefix.count(KEY_SEPARATOR) == (2 if self.index == "by_tag" else 1)
+        return self.prefix.count(KEY_SEPARATOR) == (2 if self.index == BY_TAG else 1)
 
 
 def ranges_of(segment: Segment) -> list[Range]:
@@ -41,11 +46,11 @@ def ranges_of(segment: Segment) -> list[Range]:
     if segment.tags:
         if len(segment.operators) == 1:
             tail = segment.operators[0] + KEY_SEPARATOR
-            return [Range("by_tag", tag + KEY_SEPARATOR + tail, frozenset()) for tag in segment.tags]
-        return [Range("by_tag", tag + KEY_SEPARATOR, frozenset(segment.operators)) for tag in segment.tags]
+            return [Range(BY_TAG, tag + KEY_SEPARATOR + tail, frozenset()) for tag in segment.tags]
+        return [Range(BY_TAG, tag + KEY_SEPARATOR, frozenset(segment.operators)) for tag in segment.tags]
     if segment.operators:
-        return [Range("by_operator", code + KEY_SEPARATOR, frozenset()) for code in segment.operators]
-    return [Range("by_operator", "", frozenset())]
+        return [Range(BY_OPERATOR, code + KEY_SEPARATOR, frozenset()) for code in segment.operators]
+    return [Range(BY_OPERATOR, "", frozenset())]
 
 
 class ClientLists:
@@ -61,21 +66,25 @@ class ClientLists:
 
         The next cursor is "" at the end of the shard. The page may be short, or empty, before the end.
         """
+        found, cursor = self._page(segment, shard, cursor, limit)
+        return self.whole(segment, found), cursor
+
+    def _page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client | IndexedClient], str]:
+        """A page as the index shows it, as far as that tells whether somebody is on it."""
         ranges = ranges_of(segment)
         number, _, last = cursor.partition(":")
         position = int(number or 0)
-        clients: list[Client] = []
+        clients: list[Client | IndexedClient] = []
         while position < len(ranges) and len(clients) < limit:
             part = ranges[position]
             low = last + NEXT if last else part.prefix or FIRST
             found, left = self.between(segment, part.index, shard, low, part.prefix + LAST, limit - len(clients))
-            # Who has several of the tags is shown at the first of them.
-            here = segment.tags[position] if segment.tags else None
-            clients += (
-                one.client
-                for one in found
-                if one.client and segment.matches(one.client) and here in (None, segment.first_tag_of(one.client))
-            )
+            some = [one.client for one in found if one.client and part.takes(one.operator)]
+            if len(segment.tags) > 1:  # who has several of them is shown at the first
+                here = segment.tags[position]
+                clients += (one for one in self.whole(segment, some) if segment.first_tag_of(one) == here)
+            else:
+                clients += some
             if left:
                 # Narrowed ranges may give few of what they read: give back what there is, the caller asks on.
                 return clients, f"{position}:{left}"
@@ -103,13 +112,24 @@ class ClientLists:
         found = [met(item) for item in answer["Items"]]
         wanted = [one.client_id for one in found if one.client is None]
         if wanted:
-            further = self._members(segment, wanted, consistent=False)
-            # The cheaper read may lag behind the index.
-            missing = [one for one in wanted if one not in further]
-            further |= self._members(segment, missing, consistent=True)
+            further = self._read(segment, wanted)
             found = [one if one.client else one._replace(client=further.get(one.client_id)) for one in found]
         left = answer.get("LastEvaluatedKey")
         return found, left[index_key(index)]["S"] if left else ""
+
+    def whole(self, segment: Segment, found: Sequence[Client | IndexedClient]) -> list[Client]:
+        """Those of the clients who belong to the segment, in their order, with all that is known of them."""
+        read = self._read(segment, [one.client_id for one in found if not isinstance(one, Client)])
+        whole = (one if isinstance(one, Client) else read.get(one.client_id) for one in found)
+        return [one for one in whole if one]
+
+    def _read(self, segment: Segment, client_ids: Sequence[str]) -> dict[str, Client]:
+        """Those of the clients who belong to the segment. The cheaper read may lag behind the index."""
+        if not client_ids:
+            return {}
+        found = self._members(segment, client_ids, consistent=False)
+        missing = [one for one in client_ids if one not in found]
+        return found | self._members(segment, missing, consistent=True)
 
     def _members(self, segment: Segment, client_ids: Sequence[str], *, consistent: bool) -> dict[str, Client]:
         """Those of the clients who belong to the segment."""
@@ -121,17 +141,17 @@ class ClientLists:
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""
         shard, _, inner = (cursor or f"{SHARDS[0]}|").partition("|")
-        clients: list[Client] = []
+        found: list[Client | IndexedClient] = []
         for name in SHARDS[SHARDS.index(shard) :]:
             while True:
-                some, inner = self.page(segment, name, inner, limit - len(clients))
-                clients += some
-                if len(clients) >= limit:
+                some, inner = self._page(segment, name, inner, limit - len(found))
+                found += some
+                if len(found) >= limit:
                     following = name if inner else _after(name)
-                    return clients, f"{following}|{inner}" if following else ""
+                    return self.whole(segment, found), f"{following}|{inner}" if following else ""
                 if not inner:
                     break
-        return clients, ""
+        return self.whole(segment, found), ""
 
 
 def _after(shard: str) -> str:
@@ -141,4 +161,4 @@ def _after(shard: str) -> str:
 
 def index_key(index: str) -> str:
     """The attribute by which an index is sorted."""
-    return "tag_key" if index == "by_tag" else "operator_key"
+    return "tag_key" if index == BY_TAG else "operator_key"

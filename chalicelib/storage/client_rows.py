@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.attributes import NONE, Attributes
-from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Contact, Lost
+from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Contact, IndexedClient, Lost
 from .dynamodb import Item
 from .models import ClientModel, from_ms, to_ms
 
@@ -61,6 +61,19 @@ def client_of(item: Item) -> Client:
         renumbered="renumbered" in item,
         lost=tuple(_lost(text) for text in item["lost"]["S"].split()) if "lost" in item else (),
         unreachable="unreachable" in item,
+    )
+
+
+def indexed_client_of(item: Item) -> IndexedClient:
+    """What an entry of an index shows of a client."""
+    key = item["tag_key"] if "tag_key" in item else item["operator_key"]
+    return IndexedClient(
+        item["client_id"]["S"],
+        key["S"].split(KEY_SEPARATOR)[-2],
+        item["phone_number"]["S"],
+        item["timezone"]["S"],
+        item["opted_out"]["BOOL"],
+        "unreachable" in item,
     )
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import heapq
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..domain.clients import KEY_SEPARATOR, Client
+from ..domain.clients import KEY_SEPARATOR, Client, IndexedClient
 from ..domain.segments import Segment
 from .client_lists import FIRST, LAST, NEXT, ClientLists, Range, ranges_of
 from .tag_items import Met
@@ -39,7 +39,9 @@ class ClientWalks:
     def __init__(self, lists: ClientLists) -> None:
         self._lists = lists
 
-    def page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
+    def page(
+        self, segment: Segment, shard: str, cursor: str, limit: int
+    ) -> tuple[Sequence[Client | IndexedClient], str]:
         """Up to `limit` clients of a shard after the cursor ("" at the start), by their ids, and the next cursor.
 
         The next cursor is "" at the end. Who came into the segment since the walk began may be left out.
@@ -59,7 +61,7 @@ class ClientWalks:
             if reader.fill(stretch, after, at_once):
                 heads.append((stretch.found[0].client_id, number))
         heapq.heapify(heads)
-        clients: dict[str, Client] = {}
+        clients: dict[str, Client | IndexedClient] = {}
         while heads and len(clients) < limit:
             after, number = heads[0]
             stretch = begun[number]

@@ -13,7 +13,7 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.audit_acts import client_act
 from ..domain.client_ids import ClientIds
-from ..domain.clients import Client, Contact
+from ..domain.clients import Client, Contact, IndexedClient
 from ..domain.errors import Conflict, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.segments import Segment
@@ -28,12 +28,12 @@ from .client_upserts import Also, ClientUpserts, Rows, Upserted
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
 from .external_ids import ExternalIds
-from .models import Tables
+from .models import CONTACT, Tables
 from .segments import Change, SegmentCounters, SegmentCounts, Total, moves_of
 from .tag_items import write as write_tags
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
-_CONTACT = ("client_id", "phone_number", "timezone", "opted_out", "unreachable")
+_CONTACT = ("client_id", *CONTACT)
 _PERSONAL = ("language", "attributes")
 
 
@@ -284,9 +284,15 @@ class ClientRepository:
         """Up to `limit` clients of a shard of the segment after the cursor; see `ClientLists.page`."""
         return self._lists.page(segment, shard, cursor, limit)
 
-    def walk(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Like `page`, in the order of ids; see `ClientWalks.page`."""
+    def walk(
+        self, segment: Segment, shard: str, cursor: str, limit: int
+    ) -> tuple[Sequence[Client | IndexedClient], str]:
+        """Like `page`, in the order of ids, with what the index shows; see `ClientWalks.page`."""
         return self._walks.page(segment, shard, cursor, limit)
+
+    def whole(self, segment: Segment, found: Sequence[Client | IndexedClient]) -> list[Client]:
+        """Those of a walk's clients who belong to the segment, with all that is known of them."""
+        return self._lists.whole(segment, found)
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
         """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""

@@ -17,7 +17,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.connection import Connection
 from pynamodb.constants import NULL, NUMBER
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.models import Model
 
 from ..config import Settings
@@ -25,6 +25,8 @@ from ..domain.counters import SEPARATOR
 from ..domain.statuses import COUNTED
 
 M = TypeVar("M", bound=Model)
+# What dispatch needs of a client besides the id, in the indexes too (decisions/0014).
+CONTACT = ["phone_number", "timezone", "opted_out", "unreachable"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -82,8 +84,8 @@ def _by_stored_name(model: type[Model]) -> dict[str, tuple[str, Attribute[Any]]]
 
 class ClientByTag(GlobalSecondaryIndex["ClientModel"]):
     class Meta:
-        index_name = "by_tag"
-        projection = AllProjection()
+        index_name = "contacts_by_tag"
+        projection = IncludeProjection(CONTACT)
 
     shard = UnicodeAttribute(hash_key=True)
     tag_key = UnicodeAttribute(range_key=True)
@@ -91,8 +93,8 @@ class ClientByTag(GlobalSecondaryIndex["ClientModel"]):
 
 class ClientByOperator(GlobalSecondaryIndex["ClientModel"]):
     class Meta:
-        index_name = "by_operator"
-        projection = AllProjection()
+        index_name = "contacts_by_operator"
+        projection = IncludeProjection(CONTACT)
 
     shard = UnicodeAttribute(hash_key=True)
     operator_key = UnicodeAttribute(range_key=True)
@@ -124,8 +126,8 @@ class ClientModel(Row):
     alias_of = UnicodeAttribute(null=True)
     gone = BooleanAttribute(null=True)
     freed = BooleanAttribute(null=True)
-    by_tag = ClientByTag()
-    by_operator = ClientByOperator()
+    contacts_by_tag = ClientByTag()
+    contacts_by_operator = ClientByOperator()
 
 
 class ExternalIdModel(Row):

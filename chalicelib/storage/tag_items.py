@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from pynamodb.transactions import TransactWrite
 
-from ..domain.clients import KEY_SEPARATOR, Client
-from .client_rows import client_of, is_client
+from ..domain.clients import KEY_SEPARATOR, Client, IndexedClient
+from .client_rows import indexed_client_of, is_client
 from .dynamodb import Item
 from .models import TagItemModel
 
@@ -24,13 +24,13 @@ class Met(NamedTuple):
 
     client_id: str
     operator: str
-    client: Client | None
+    client: Client | IndexedClient | None
 
 
 def met(item: Item) -> Met:
     """What an item of an index shows."""
     if is_client(item):
-        client = client_of(item)
+        client = indexed_client_of(item)
         return Met(client.client_id, client.operator, client)
     _, operator, client_id = item["tag_key"]["S"].split(KEY_SEPARATOR)
     return Met(client_id, operator, None)

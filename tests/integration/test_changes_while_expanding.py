@@ -59,7 +59,7 @@ def at_pages(world: World, act: Callable[[int], None], shard: str = "") -> None:
     acting: list[bool] = []
 
     def after(call: Call) -> None:
-        if call.operation != "dynamodb.Query" or b'"by_tag"' not in call.body or acting:
+        if call.operation != "dynamodb.Query" or b'"contacts_by_tag"' not in call.body or acting:
             return
         if shard.encode() in call.body:
             acting.append(True)
@@ -156,7 +156,7 @@ def test_an_index_that_lags_at_the_launch_loses_nobody(world: World) -> None:
 
     def lagging(service: str, target: str, body: bytes) -> tuple[int, dict[str, object]]:
         status, answer = handle(service, target, body)
-        if target.endswith(".Query") and b'"by_tag"' in body:
+        if target.endswith(".Query") and b'"contacts_by_tag"' in body:
             answer["Items"] = [item for item in answer["Items"] if item["client_id"]["S"] not in moved]
         return status, answer
 

@@ -147,7 +147,12 @@ def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(world:
     changed: dict[str, str] = {}
 
     def change_some(call: Call) -> None:
-        if call.operation != "dynamodb.Query" or b'"by_tag"' not in call.body or len(changed) >= 16 or changing:
+        if (
+            call.operation != "dynamodb.Query"
+            or b'"contacts_by_tag"' not in call.body
+            or len(changed) >= 16
+            or changing
+        ):
             return
         changing.append(True)
         for client in clients[len(changed) : len(changed) + 2]:

@@ -34,6 +34,6 @@ def test_a_request_reads_no_more_than_its_page(size: int) -> None:
     """Expects a handful of calls, fewer units than the clients would take, and no write."""
     for name, work in requests(size).items():
         assert 0 < work.calls <= 7, name
-        # A message that failed is mostly alone in its bucket, which is read for it.
-        assert work.read_units < (60 if "failed" in name else 10), name
+        # A message that failed is mostly alone in its bucket, which is read for it, as each client of a list is.
+        assert work.read_units < (60 if "failed" in name else 32 if "clients" in name or "next" in name else 10), name
         assert work.write_units == 0, name

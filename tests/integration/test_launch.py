@@ -59,7 +59,7 @@ def test_a_page_that_cannot_be_read_holds_up_nothing(world: World) -> None:
     def fail(call: Call) -> None:
         if is_expansion(call):
             world.aws.before = others
-        elif call.operation == "dynamodb.Query" and b"by_tag" in call.body:
+        elif call.operation == "dynamodb.Query" and b"contacts_by_tag" in call.body:
             failed.append(call.operation)
             raise ConnectionClosedError(endpoint_url="fault")
         others(call)
@@ -110,7 +110,7 @@ def test_a_small_mailing_that_cannot_be_expanded_at_once_is_so_by_its_shards(wor
     def fail(call: Call) -> None:
         if is_expansion(call):
             world.aws.before = others
-        elif call.operation == "dynamodb.Query" and b"by_tag" in call.body and b'"07"' in call.body:
+        elif call.operation == "dynamodb.Query" and b"contacts_by_tag" in call.body and b'"07"' in call.body:
             failed.append(call.operation)
             raise ConnectionClosedError(endpoint_url="fault")
         others(call)

@@ -11,7 +11,11 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.config import Settings
+from chalicelib.domain.attributes import attributes_of
+from chalicelib.storage.client_rows import row_of
+from chalicelib.storage.models import ClientModel
 from infra.provision import provision, resources
+from tests.factories import ClientFactory
 
 SETTINGS = Settings(resource_prefix="msg-test")
 
@@ -100,6 +104,27 @@ def test_a_missing_index_is_added(clients: tuple[Any, Any]) -> None:
     assert "parked" not in _indexes(dynamodb, "msg-test-ledger")
     provision(SETTINGS, dynamodb, sqs)
     assert "parked" in _indexes(dynamodb, "msg-test-ledger")
+
+
+def test_the_clients_of_an_earlier_version_are_in_the_new_indexes(clients: tuple[Any, Any]) -> None:
+    """Expects what was kept before the indexes had other names, with what dispatch needs; and the old ones gone."""
+    dynamodb, sqs = clients
+    table = resources("msg-test")["ClientsTable"]["Properties"]
+    names = {"contacts_by_tag": "by_tag", "contacts_by_operator": "by_operator"}
+    indexes = [
+        {**one, "IndexName": names[one["IndexName"]], "Projection": {"ProjectionType": "ALL"}}
+        for one in table["GlobalSecondaryIndexes"]
+    ]
+    kept = {key: table[key] for key in ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")}
+    dynamodb.create_table(**kept, GlobalSecondaryIndexes=indexes)
+    client = ClientFactory(tags=("vip", "new"), attributes=attributes_of({"city": "Perm"}))
+    dynamodb.put_item(TableName="msg-test-clients", Item=row_of(ClientModel, client).serialize())
+    provision(SETTINGS, dynamodb, sqs)
+    assert _indexes(dynamodb, "msg-test-clients") == set(names)
+    for name in names:
+        entries = dynamodb.scan(TableName="msg-test-clients", IndexName=name)["Items"]
+        assert [entry["phone_number"]["S"].startswith("+") for entry in entries] == [True]
+        assert not {"attributes", "tags", "updated_at"} & entries[0].keys()
 
 
 def test_two_prefixes_live_side_by_side(clients: tuple[Any, Any]) -> None:

@@ -23,7 +23,7 @@ def slow_pages(world: World, seconds: float) -> None:
     """
 
     def before(call: Call) -> None:
-        if b'"by_tag"' in call.body:
+        if b'"contacts_by_tag"' in call.body:
             low = json.loads(call.body)["ExpressionAttributeValues"][":low"]["S"]
             world.clock.sleep(0 if low.endswith("\x7f") else seconds)
         world.scheduler.io_point()

@@ -18,7 +18,7 @@ def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) 
     with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
 
         def before(call: Call) -> None:
-            if b'"by_tag"' in call.body and b"few" not in call.body:
+            if b'"contacts_by_tag"' in call.body and b"few" not in call.body:
                 world.clock.sleep(0.5)
             world.scheduler.io_point()
 

@@ -47,7 +47,7 @@ class ClientIndex:
         aws._handle = self.handle  # type: ignore[method-assign]
 
     def handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        if target.endswith(".Query") and b'"by_tag"' in body:
+        if target.endswith(".Query") and b'"contacts_by_tag"' in body:
             return 200, self._page(json.loads(body))
         if target.endswith(".BatchGetItem") and b"-clients" in body:
             ((table, request),) = json.loads(body)["RequestItems"].items()

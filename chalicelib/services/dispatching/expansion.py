@@ -13,7 +13,7 @@ from typing import TypeVar
 from ...clock import SystemClock
 from ...config import Settings
 from ...domain.client_ids import SHARDS, shard_of
-from ...domain.clients import Client
+from ...domain.clients import Client, IndexedClient
 from ...domain.counters import counters_of
 from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing, ShardProgress
@@ -210,7 +210,7 @@ class Expander:
     def _each(self, work: Callable[[T], R], things: Sequence[T]) -> list[R]:
         return [work(things[0])] if len(things) == 1 else self._at_once.map(work, things)
 
-    def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Iterable[Client], str]:
+    def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Iterable[Client | IndexedClient], str]:
         """The next clients of a shard, and the cursor after them: "" at the end of its index."""
         if shard.cursor.startswith(_IN_LOG):
             return (), shard.cursor
@@ -218,7 +218,7 @@ class Expander:
         clients, cursor = self._audiences.walk(mailing.segment, shard.shard, shard.cursor, size)
         return self._members(mailing, clients), cursor
 
-    def _members(self, mailing: Mailing, clients: Sequence[Client]) -> Sequence[Client]:
+    def _members(self, mailing: Mailing, clients: Sequence[Client | IndexedClient]) -> Sequence[Client | IndexedClient]:
         """Those whom the mailing's filter leaves, as things stood at its launch, however often they are met."""
         return self._audiences.members(mailing.segment, clients, mailing.launched_at or mailing.created_at)
 

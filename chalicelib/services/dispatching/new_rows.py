@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from ...domain.clients import Client
+from ...domain.clients import Client, IndexedClient
 from ...domain.mailings import Mailing
 from ...domain.messages import Message
 from ...domain.reasons import Cause, Reason
@@ -14,7 +14,7 @@ from ...domain.sending_rules import closing_status, deferral
 from ...domain.statuses import MessageStatus
 
 
-def new_rows(mailing: Mailing, clients: Iterable[Client], now: datetime, direct: int) -> list[Message]:
+def new_rows(mailing: Mailing, clients: Iterable[Client | IndexedClient], now: datetime, direct: int) -> list[Message]:
     """A row for each client; the first `direct` of them have a hint.
 
     Who is moved from one range of the index to the next may be met in both.
@@ -23,7 +23,7 @@ def new_rows(mailing: Mailing, clients: Iterable[Client], now: datetime, direct:
     return [_row(mailing, client, now, hinted=place < direct) for place, client in enumerate(each_once)]
 
 
-def _row(mailing: Mailing, client: Client, now: datetime, *, hinted: bool) -> Message:
+def _row(mailing: Mailing, client: Client | IndexedClient, now: datetime, *, hinted: bool) -> Message:
     """The row of a client as dispatch writes it: to be sent, or at once with the status that it has without a call."""
     row = Message(
         mailing_id=mailing.mailing_id,

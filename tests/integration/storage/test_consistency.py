@@ -80,5 +80,5 @@ def test_an_index_cannot_be_read_consistently(faulty: Store) -> None:
     faulty.clients.page(Segment(), "00", "", 10)
     of_indexes = [body for body in bodies if "RequestItems" not in body]  # what they lead to is read by key
     found = {body["IndexName"] for body in of_indexes}
-    assert found == {"by_age", "by_status", "by_group", "trouble", "parked", "by_tag", "by_operator"}
+    assert found == {"by_age", "by_status", "by_group", "trouble", "parked", "contacts_by_tag", "contacts_by_operator"}
     assert not any(body.get("ConsistentRead") for body in of_indexes)

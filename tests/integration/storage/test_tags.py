@@ -13,7 +13,7 @@ from ministack.services import dynamodb as emulated_dynamodb
 from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.client_files import ClientFile
 from chalicelib.domain.client_ids import SHARDS
-from chalicelib.domain.clients import Client
+from chalicelib.domain.clients import Client, IndexedClient
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.segments import Segment
 from chalicelib.domain.tags import MOST_TAGS
@@ -35,11 +35,17 @@ def items(store: Store) -> list[dict[str, Any]]:
 
 def walked(store: Store, segment: Segment, shard: str, limit: int) -> list[Client]:
     """All pages of a walk."""
-    found, cursor = store.clients.walk(segment, shard, "", limit)
-    while cursor:
+    found: list[Client] = []
+    cursor, more = "", True
+    while more:
         page, cursor = store.clients.walk(segment, shard, cursor, limit)
+        more = bool(cursor)
         assert len(page) <= limit
-        found += page
+        whole = store.clients.whole(segment, page)
+        for shown, client in zip(page, whole, strict=True):
+            names = IndexedClient.__dataclass_fields__
+            assert [getattr(shown, name) for name in names] == [getattr(client, name) for name in names]
+        found += whole
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.units import Index, Item, Table, item_size, query_units, queue_requests, read_units, write_units
 
-TABLE = Table(("id",), (Index("whole", ("group",), True), Index("keys", ("group", "due"), False)))
+TABLE = Table(("id",), (Index("whole", ("group",), None), Index("keys", ("group", "due"), ())))
 
 
 def _item(**values: str) -> Item:
