@@ -59,7 +59,7 @@ class ApiPeer:
 
 
 def missing() -> str:
-    """Why there is no peer to be had, "" where there is one."""
+    """Why there is no peer to be had, "" if there is one."""
     script, python = os.environ.get("API_PEER", ""), os.environ.get("PEER_PYTHON", "")
     if not script or not Path(script).is_file():
         return "API_PEER names no file: give the script of the peer, API_PEER=path/to/django_api.py"

@@ -2,7 +2,7 @@
 
 Every page that answers a GET is asked for, one after the other by one browser. Times are those that the service itself
 writes into its log for each request; beside them stands the CPU time of service and emulator, which other work on the
-machine does not lengthen. Ends with exit code 1 where a page takes more CPU time than the bound.
+machine does not lengthen. Ends with exit code 1 if a page takes more CPU time than the bound.
 """
 
 from __future__ import annotations

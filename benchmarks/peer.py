@@ -38,7 +38,7 @@ class Peer:
     environ: dict[str, str]
 
     def send(self, target: Gateway, latency_ms: float, count: int, pool: str, workers: int) -> dict[str, Any] | None:
-        """One mailing; the peer's own line, None where this kind of it does not come to an end."""
+        """One mailing; the peer's own line, None if this kind of it does not come to an end."""
         environ = {**os.environ, **self.environ, "GATEWAY_URL": target.url, "GATEWAY_CONTROL_URL": target.control_url}
         options = {"messages": count, "latency-ms": latency_ms, "pool": pool, "workers": workers, "limit-s": _LIMIT}
         command = [str(self.python), str(self.script), "bench"]
@@ -60,7 +60,7 @@ class Peer:
 
 
 def missing() -> str:
-    """Why there is no peer to be had, "" where there is one."""
+    """Why there is no peer to be had, "" if there is one."""
     script, python = os.environ.get("PEER", ""), os.environ.get("PEER_PYTHON", "")
     if not script or not Path(script).is_file():
         return "PEER names no file: give the script of the peer, PEER=path/to/celery_peer.py"

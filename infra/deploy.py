@@ -138,7 +138,7 @@ def check_gateway(values: Mapping[str, str]) -> None:
 
 
 def _template(options: Options, account: Account, values: Mapping[str, str]) -> dict[str, Any]:
-    """The packaged template; the package is made first where there is none."""
+    """The packaged template; the package is made first if there is none."""
     if not options.packaged:
         target = account.target()
         say(f"Packaging for {target.runtime} on {target.architecture}")

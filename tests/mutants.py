@@ -126,7 +126,7 @@ MUTANTS = (
 
 
 def mutated(mutant: Mutant, directory: Path) -> Path:
-    """A copy of the project with the change; ValueError where its text does not stand there exactly once."""
+    """A copy of the project with the change; ValueError if its text does not stand there exactly once."""
     copy = directory / "project"
     shutil.copytree(ROOT, copy, ignore=_LEFT_OUT)
     path = copy / mutant.file
@@ -148,7 +148,7 @@ def caught_by(project: Path, tests: list[str]) -> list[str]:
 
 
 def main() -> int:
-    """Tell for each mutant which tests caught it; 1 where one survived."""
+    """Tell for each mutant which tests caught it; 1 if one survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="mutants whose name begins so")
     parser.add_argument("tests", nargs="*", default=list(TESTS))

@@ -87,7 +87,7 @@ class MailingLine:
     status: MailingStatus
     start_at: datetime
     counts: dict[str, int]
-    sent_on_day: int | None  # None where its hours were not read
+    sent_on_day: int | None  # None if its hours were not read
     words: Counter[str] = field(default_factory=Counter)  # what is known of the sent ones; empty if nothing is
 
 

@@ -102,7 +102,7 @@ def use_embedded(environ: MutableMapping[str, str], endpoint: str, access: Acces
 
 
 def use_given(environ: MutableMapping[str, str]) -> None:
-    """Keep the owner's emulator, credentials and region; where there are none an emulator takes any."""
+    """Keep the owner's emulator, credentials and region; if there are none an emulator takes any."""
     if not any(environ.get(name) for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
         environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")  # noqa: S106 - no secret
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION

@@ -38,7 +38,7 @@ class Line:
 
 
 def run(environ: Mapping[str, str], about: str) -> tuple[list[Line], str]:
-    """The lines, the earliest first, and what a person should know of them; CallFailed where there are none."""
+    """The lines, the earliest first, and what a person should know of them; CallFailed if there are none."""
     directory = DataDirectory(environ.get("DATA_DIR") or ".local", make=False)
     logged = list(log_lines(directory.path, about))
     try:

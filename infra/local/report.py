@@ -26,7 +26,7 @@ def run(environ: Mapping[str, str], day: str) -> str:
 
 
 def main() -> int:
-    """Exit code 0 where the report was sent."""
+    """Exit code 0 if the report was sent."""
     parser = argparse.ArgumentParser(prog="report", description=__doc__)
     parser.add_argument("day", nargs="?", default="", help="a date such as 2026-03-02; by default today so far")
     given = parser.parse_args()

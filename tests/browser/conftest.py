@@ -101,7 +101,7 @@ class Window:
 
 
 def _leave(page: Page) -> None:
-    """Go to an empty page, again where what was under way before has won."""
+    """Go to an empty page; again, if a page that was still loading came after it."""
     for _ in range(5):
         try:
             page.goto("about:blank")

@@ -49,7 +49,7 @@ def axe() -> Axe:
 
 @pytest.fixture
 def opened(window: Window, session: StorageState, extremes: Extremes) -> Callable[..., Page | None]:
-    """Opens a page by its pattern, in a browser with these options; None where it is only a part of one, or a file."""
+    """Opens a page by its pattern, in a browser with these options; None if it is only a part of one, or a file."""
 
     def open_page(pattern: str, **options: object) -> Page | None:
         page = window.open(storage_state=None if pattern in OUTSIDE else session, **options)

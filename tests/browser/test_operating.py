@@ -16,7 +16,7 @@ from tests.support.local_run import PASSWORD, ApiCaller, LocalRun, wait_until
 
 @pytest.fixture
 def operator(api: ApiCaller) -> Iterator[str]:
-    """The name of a user who is no admin."""
+    """The name of a user who is not an admin."""
     api.call("POST", "/api/users", {"username": "an-operator", "password": PASSWORD, "role": "operator"})
     yield "an-operator"
     api.request("DELETE", "/api/users/an-operator")

@@ -125,7 +125,7 @@ def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> N
 def test_an_empty_service_says_what_to_do_next(
     window: Window, empty_run: LocalRun, empty_session: StorageState, axe: Axe, path: str, told: str, next_step: str
 ) -> None:
-    """Expects a sentence and, where there is something to do, the way to it."""
+    """Expects a sentence and, if there is something to do, the way to it."""
     page = window.open(base_url=empty_run.url, viewport=PHONE, storage_state=empty_session)
     page.goto(path)
     expect(page.locator(".empty").first).to_contain_text(told)

@@ -11,7 +11,7 @@ from jinja2 import nodes
 from chalicelib.admin import rendering
 
 ADMIN = Path(rendering.__file__).parent
-Marked = tuple[str, str]  # a text and its plural, "" where it has none
+Marked = tuple[str, str]  # a text and its plural, "" if it has none
 _MARKS = {"_": 1, "gettext": 1, "ngettext": 2}
 
 
@@ -39,7 +39,7 @@ def _entry(texts: object) -> Marked:
 
 
 def unmarked() -> Iterator[tuple[str, int]]:
-    """Where code marks something that is no text, which nobody could find to translate."""
+    """Where code marks something that is not a text, which nobody could find to translate."""
     for path in sorted((ADMIN / "templates").rglob("*.html")):
         for node in rendering.environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Call):
             name = node.node.name if isinstance(node.node, nodes.Name) else ""

@@ -156,7 +156,7 @@ def _lose_one_answer(world: World) -> None:
 
 
 def _a_mailing_to_an_operator(world: World) -> None:
-    """To be found by the other index, and held where its outcome is unknown."""
+    """To be found by the other index, and held if its outcome is unknown."""
     mailing = _order(world, Segment(operators=("916",)), on_unknown=OnUnknown.HOLD)
     world.run_until_finished(mailing, limit=600)
 

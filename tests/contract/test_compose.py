@@ -102,7 +102,7 @@ def test_every_mounted_file_exists(services: Services) -> None:
 
 
 def test_a_service_starts_when_those_before_it_are_ready(services: Services) -> None:
-    """Expects it to wait for health where there is a check, and for the end of what has an end."""
+    """Expects it to wait until what has a health check is healthy, and until what is to end has ended."""
     for name, service in services.items():
         for other, how in service.get("depends_on", {}).items():
             healthy = "healthcheck" in services[other]

@@ -47,7 +47,7 @@ def test_the_zip_knows_the_services_of_aws_that_are_called_and_no_other(packaged
 
 
 def test_compiled_modules_are_for_lambdas_python(packaged: Packaged) -> None:
-    """Expects none for another, and where there are some, one for each of ours."""
+    """Expects none for another, and if there are some, one for each of ours."""
     names = _names(packaged)
     compiled = [name for name in names if name.endswith(".pyc")]
     assert all(name.endswith(".cpython-312.pyc") for name in compiled)
@@ -131,7 +131,7 @@ def test_compiled_code_is_for_lambdas_processor_and_python(packaged: Packaged) -
 
 
 def test_a_package_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Expects no half-made package where the package index does not have what is locked."""
+    """Expects no half-made package if the package index does not have what is locked."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     with pytest.raises(PackagingError, match=r"(?s)could not be had for python3.12 on arm64.*annotated-types"):

@@ -68,7 +68,7 @@ def test_a_function_starts_without_what_only_web_pages_need(function: str) -> No
 
 
 def test_the_api_has_its_routes_and_no_web_page_before_it_is_asked_for() -> None:
-    """Expects every route in the API's own function, and charts and passwords only where a request needs them."""
+    """Expects every route in the API's own function, and charts and passwords only if a request needs them."""
     modules, routes = _imported_by("api")
     assert routes == len(app.routes)
     assert routes >= len({one.path for each in api.ROUTES for one in each.operations})

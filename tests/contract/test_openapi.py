@@ -100,7 +100,7 @@ def test_a_default_is_a_value_that_can_be_sent() -> None:
 
 
 def test_nothing_is_null_and_nothing_else() -> None:
-    """Null is one of a value's types; only beside a `$ref`, where there is no other way, it stands by itself."""
+    """Null is one of a value's types; it stands by itself only beside a `$ref`, which leaves no other way."""
     document = json.loads(text())
     allowed = {
         f"{path}/anyOf/1"

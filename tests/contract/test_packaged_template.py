@@ -57,7 +57,7 @@ def test_messages_stay_hidden_for_six_timeouts(packaged: Packaged) -> None:
 
 
 def test_batches_and_concurrency_are_what_lambda_takes(packaged: Packaged) -> None:
-    """Expects a window where a batch is larger than 10, and a bounded number of functions at once."""
+    """Expects a window if a batch is larger than 10, and a bounded number of functions at once."""
     for name, (_, source) in packaged.queue_sources().items():
         assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
         assert source["ScalingConfig"]["MaximumConcurrency"] == {"Ref": f"{name}Concurrency"}

@@ -126,7 +126,7 @@ def test_a_round_that_does_not_end_gives_way_to_a_new_one(world: World, monkeypa
 
 
 def test_a_unit_whose_time_is_over_leaves_the_rest_to_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects each to be looked at once, where a table is so slow that a unit has no time for its slice."""
+    """Expects each to be looked at once, if a table is so slow that a unit has no time for its slice."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     ids = running(world, 8)
     tick(world)
@@ -141,7 +141,7 @@ def test_a_unit_whose_time_is_over_leaves_the_rest_to_another(world: World, monk
 
 
 def test_a_tick_whose_time_is_over_says_so_and_leaves_the_rest(world: World) -> None:
-    """Expects those of a small installation to be looked at by units where the tick is too slow."""
+    """Expects those of a small installation to be looked at by units if the tick is too slow."""
     ids = running(world, 8)
     world.aws.before = lambda call: world.clock.sleep(4 if "Query" in call.operation else 0)
     measured = tick(world)[MAILINGS_UNCHECKED.name]

@@ -257,7 +257,7 @@ def test_a_mailing_that_is_deleted_is_in_no_report(world: World) -> None:
 
 
 def test_what_receipts_have_told_is_in_the_report(tmp_path: Path) -> None:
-    """Expects it in all, and beside its mailing; nothing about it where no receipt came."""
+    """Expects it in all, and beside its mailing; nothing about it if no receipt came."""
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
     workers = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
     receipts = {"gateway_receipts": True, "public_url": "https://service.example"}

@@ -307,7 +307,7 @@ def test_a_retry_puts_back_what_failed_and_what_expired(campaign: Campaign, worl
 
 
 def test_a_retry_without_a_moved_end_puts_back_only_what_failed(campaign: Campaign, world: World) -> None:
-    """Who could not have been called in time cannot now."""
+    """Clients who could not have been called in time cannot be called now."""
     world.add_clients(5, tag="vip", operator="917", timezone="America/New_York")
     mailing_id = campaign.give_up(2, local_window={"from": "09:00", "until": "18:00"})
     mailing = world.services.mailings.get(mailing_id)

@@ -59,7 +59,7 @@ def test_a_mailing_is_named_to_the_feeder_that_runs() -> None:
 
 
 def test_one_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
-    """Expects another feeder for it, where its name is noted after the last look at the names and before the end."""
+    """Expects another feeder for it if its name is noted after the last look at the names and before the end."""
     with new_world(workers_of={}) as world:
         world.add_clients(1)
         mailing = world.create_mailing()

@@ -130,7 +130,7 @@ def test_the_answer_has_its_own_time(server: FaultyGateway, latency: float, outc
 
 @pytest.mark.parametrize("what", ["hang", "drip-headers", "drip-body"])
 def test_one_call_ends_in_time(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
-    """Also where a byte comes just often enough: the bound is for the whole answer, and what came of it is unknown."""
+    """Also if a byte comes just often enough: the bound is for the whole answer, and what came of it is unknown."""
     began = time.monotonic()
     assert send(gateway, server, what).outcome is Outcome.UNKNOWN
     assert time.monotonic() - began < 2  # the dripped answers would take ten seconds and three

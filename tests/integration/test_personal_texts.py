@@ -168,7 +168,7 @@ def test_a_rate_in_parts_holds_for_texts_of_different_lengths() -> None:
 
 
 def test_a_plain_mailing_reads_no_more_of_clients_than_before(world: World) -> None:
-    """Expects language and attributes to be asked for only where a text may need them."""
+    """Expects language and attributes to be asked for only if a text may need them."""
     person(world, first_name="Anna")
     asked: list[bool] = []
     before = world.aws.before

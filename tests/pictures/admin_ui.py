@@ -93,7 +93,7 @@ def shrink(file: Path) -> None:
 
 
 def main(shots: list[Shot] = SHOTS) -> int:
-    """Exit code 1 where a picture is too large for a README."""
+    """Exit code 1 if a picture is too large for a README."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory, service(Path(directory)) as run, chromium() as browser:
         api = ApiCaller(run, username="operator")

@@ -19,7 +19,7 @@ EXAMPLES = int(os.environ.get("SIMULATION_STEPS", "2000")) // STEPS
 
 
 class WatchedMachine(ServiceMachine):
-    """Tells how far it is where somebody has asked for many steps."""
+    """Tells how far it is if somebody has asked for many steps."""
 
     examples = steps = calls = 0
 

@@ -56,7 +56,7 @@ class Reply:
 
 @dataclass
 class Api:
-    """Makes requests. `token` is what it sends where a request says nothing else."""
+    """Makes requests. `token` is what it sends if a request says nothing else."""
 
     front: HttpFront
     services: Services

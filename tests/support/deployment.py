@@ -34,7 +34,7 @@ class Deployment:
         self.password = ""
 
     def deploy(self, **parameters: str) -> list[str]:
-        """What `python -m infra.deploy` says with these variables; fails where it does."""
+        """What `python -m infra.deploy` says with these variables; fails if it does."""
         gateway = {"GATEWAY_URL": self._gateway_url, "GATEWAY_TOKEN": "the-token"}
         lines = self._run("infra.deploy", "--package", str(self.package), **gateway, **parameters)
         self.url = next(line.split()[1] for line in lines if line.startswith("Ready: ")).rstrip("/")

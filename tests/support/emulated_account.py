@@ -67,7 +67,7 @@ class RecordingApplication:
 
 
 def _function(authorization: str) -> str:
-    """The function whose credentials signed a request, "" where it was none."""
+    """The function whose credentials signed a request, "" if it was none."""
     key = authorization.partition("Credential=")[2].partition("/")[0]
     return key.removeprefix("function-") if key.startswith("function-") else ""
 

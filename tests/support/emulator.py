@@ -61,6 +61,6 @@ def await_condition(condition: Callable[[], object], bound: float = 30.0) -> Non
 
 
 def process_of(emulator: Emulator) -> subprocess.Popen[bytes]:
-    """The process, where this one has started it."""
+    """The process, if this one has started it."""
     assert emulator._process is not None
     return emulator._process

@@ -49,7 +49,7 @@ class Prometheus:
         return found
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that an expression gives now; fails where it is no expression."""
+        """The series that an expression gives now; fails if it is no expression."""
         found: list[dict[str, Any]] = self._get("query", query=expression)["result"]
         return found
 

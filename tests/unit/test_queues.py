@@ -268,7 +268,7 @@ def test_any_json_is_an_envelope_or_malformed(value: Any) -> None:
 
 @given(st.text())
 def test_any_text_is_an_envelope_or_malformed(text: str) -> None:
-    """Also where it is no JSON."""
+    """Also if it is no JSON."""
     for envelope in (Hint, Unit):
         try:
             envelope.parse(text)

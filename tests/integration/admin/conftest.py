@@ -34,7 +34,7 @@ def browser(stranger: Browser) -> Browser:
 
 @pytest.fixture
 def operators_browser(api: Api) -> Browser:
-    """A browser in which an operator is signed in, who is no admin."""
+    """A browser in which an operator is signed in, who is not an admin."""
     made = Browser(api)
     made.sign_in(Role.OPERATOR)
     return made

@@ -134,7 +134,7 @@ def test_who_could_not_be_changed_is_named_with_the_reason(browser: Browser, api
 
 
 def test_if_a_table_does_not_answer_nobody_else_is_tried(browser: Browser, api: Api) -> None:
-    """Expects everybody from there on to be told of, without a word of what lies behind."""
+    """Expects everybody from there on to be named, and nothing of the cause inside."""
     ids = add(api)
     question = press(browser, "delete", *ids)
     writes: list[str] = []

@@ -10,7 +10,7 @@ WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
 
 
 def test_the_list_tells_what_became_of_messages() -> None:
-    """Expects nothing where no receipts are wanted."""
+    """Expects nothing if no receipts are wanted."""
     for wanted in (True, False):
         with new_campaign(
             workers_of=WORKERS, gateway_receipts=wanted, public_url="https://service.example"

@@ -128,7 +128,7 @@ def test_a_file_is_looked_at_first(browser: Browser) -> None:
     ("raw", "told"), [(b"%PDF-1.7", "it is a PDF"), (b"phone_number\n" + b"\xff", "cp1252"), (b"", "")]
 )
 def test_what_is_seen_of_a_file_may_be_little(browser: Browser, raw: bytes, told: str) -> None:
-    """Expects another kind to be named; a piece that ends in the middle of a letter, or nothing, is no fault."""
+    """Expects another kind to be named; a piece that ends in the middle of a letter, or nothing, is not an error."""
     browser.get("/admin/clients/import")
     page = look(browser, raw)
     assert page.status == (422 if "PDF" in told else 200)
@@ -197,7 +197,7 @@ def test_a_part_that_never_came_is_told_and_nothing_is_imported(campaign: Campai
 
 
 def test_rejected_rows_are_downloaded_in_the_language_of_the_page(browser: Browser) -> None:
-    """Expects a button, and a file with what is wrong; there is none where nothing was rejected."""
+    """Expects a button, and a file with what is wrong; there is none if nothing was rejected."""
     path = begun(browser, HEADER + "12,vip\n")
     assert f'href="{path}/rejected" data-download="rejected.csv"' in browser.get(path).text
     browser.post("/admin/preferences", {"language": "ru"})

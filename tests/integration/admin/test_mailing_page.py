@@ -142,7 +142,7 @@ def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call
 
 
 def test_recipients_appear_when_the_mailing_starts(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the whole section with its filter in the place of the word that there are none yet."""
+    """Expects the whole section with its filter in place of the words that there are none yet."""
     mailing_id = order(
         campaign, "soon", 2, start_time=campaign.api.ahead(minutes=5), end_time=campaign.api.ahead(hours=5)
     )
@@ -276,7 +276,7 @@ def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, 
 
 
 def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, on_call: Browser) -> None:
-    """Expects no offer, and an answer that says why where it is asked for all the same."""
+    """Expects no offer, and an answer that says why if it is asked for anyway."""
     campaign.world.gateway.script = lambda gateway_id, nth: REFUSED
     mailing_id = order(campaign, "closed", 1, end_time=campaign.api.ahead(minutes=2))
     campaign.finish(mailing_id)

@@ -65,7 +65,7 @@ def revision(browser: Browser, mailing_id: str) -> str:
 
 
 def error_of(page: Reply, field: str) -> str:
-    """What stands beside a field, "" where nothing does."""
+    """What stands beside a field, "" if nothing does."""
     found = re.search(rf'id="field-{field.replace(".", "-")}-error">([^<]*)<', page.text)
     return found[1] if found else ""
 
@@ -229,7 +229,7 @@ def test_a_form_that_was_used_for_another_mailing_gets_a_new_key(planner: Browse
 
 
 def test_a_form_that_is_shown_again_for_another_reason_keeps_its_key(planner: Browser) -> None:
-    """Expects no second mailing where the first sending may have made one, and its answer was lost."""
+    """Expects no second mailing if the first request may have made one and its answer was lost."""
     key = key_of(planner.get(NEW))
     assert key_of(planner.post(NEW, entered(text="") | {"key": key})) == key
 
@@ -287,7 +287,7 @@ def test_the_preview_counts_people_and_parts(planner: Browser) -> None:
 
 
 def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> None:
-    """Expects the end at a given rate, a warning where the window is too short, and no guess without a rate."""
+    """Expects the end at a given rate, a warning if the window is too short, and no guess without a rate."""
     assert "It is sent as fast as the gateway accepts it, from 2 Mar 2026, 15:00 to 2 Mar 2026, 21:30" in previewed(
         planner
     )
@@ -299,7 +299,7 @@ def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> 
 
 
 def test_the_preview_counts_what_can_be_counted(planner: Browser, api: Api) -> None:
-    """Expects people where the text or a time is still missing, and nothing to be ordered."""
+    """Expects the number of people although the text or a time is still missing, and nothing to be ordered."""
     assert "2 people will get it" in previewed(planner, text="", start_time="", rate_limit="x")
     said = previewed(planner, clients__operator="12", end_time="2026-03-01T00:00")
     assert "Clients cannot be counted yet." in said

@@ -63,7 +63,7 @@ def test_a_form_that_is_no_text_or_too_long_is_refused(browser: Browser) -> None
 
 
 def test_the_language_is_that_of_the_browser_until_one_is_chosen(stranger: Browser) -> None:
-    """Expects Russian where the browser asks for it, English where it asks for what we do not have."""
+    """Expects Russian if the browser asks for it, and English if it asks for a language that we do not have."""
     russian = {"Accept-Language": "de-DE, ru;q=0.8, en;q=0.5"}
     assert "Вход" in text_of(stranger.get("/admin/login", headers=russian))
     assert "Sign in" in text_of(stranger.get("/admin/login", headers={"Accept-Language": "de-DE"}))

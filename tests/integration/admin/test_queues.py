@@ -73,7 +73,7 @@ def test_one_dead_letter_is_put_back(campaign: Campaign, on_call: Browser) -> No
 
 
 def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> None:
-    """Expects nothing to be left, and what is none of ours to stay with the reason."""
+    """Expects nothing to be left but what is not ours, which stays with its reason."""
     campaign.give_up(3)
     campaign.world.services.queues["send-dead"].send(["poison"])
     on_call.get("/admin/queues")

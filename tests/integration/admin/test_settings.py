@@ -14,7 +14,7 @@ from tests.support.browsing import Browser, text_of
 
 
 def test_the_rate_is_set(browser: Browser, api: Api) -> None:
-    """Expects a number, and no limit where the field is empty."""
+    """Expects a number, and no limit if the field is empty."""
     assert "No limit." in text_of(browser.get("/admin/settings"))
     page = text_of(browser.post("/admin/settings/rate", {"rate": " 1500 "}))
     assert "1,500 messages per second for all mailings together." in page
@@ -123,7 +123,7 @@ def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
 
 
 def test_without_recipients_there_is_no_report_to_send(browser: Browser, operators_browser: Browser) -> None:
-    """Expects admins to be told so; for operators it is none of their business."""
+    """Expects admins to be told so, and operators to see nothing of it."""
     assert "The report has no recipients. Set REPORT_TO to send it." in text_of(browser.get("/admin/settings"))
     assert "The daily report" not in text_of(operators_browser.get("/admin/settings"))
     assert operators_browser.post("/admin/settings/report", {"day": ""}).status == 403

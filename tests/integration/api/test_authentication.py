@@ -64,7 +64,7 @@ def test_an_unknown_user_takes_the_same_calls_as_a_known_one(api: Api) -> None:
     "secret", ["nonsense", ".", "admin.", f".{NOBODYS}", f"a/b.{NOBODYS}", f"{'x' * 65}.{NOBODYS}", "\xff" * 43, "me.x"]
 )
 def test_what_cannot_be_a_token_is_refused(api: Api, secret: str) -> None:
-    """Expects 401, and no read where the form says that nobody can have been given it."""
+    """Expects 401, and no read if its form shows that nobody was ever given it."""
     assert _refused(api, f"Token {secret}").headers["www-authenticate"] == "Bearer"
     assert len(_calls(api, secret)) == (secret == "admin.")
 

@@ -69,7 +69,7 @@ def test_a_body_of_another_kind(api: Api, content_type: str) -> None:
     "query", ["%00=1", "limit=%FF", "limit=1&limit=2", "cursor=%00", "a=b", "limit=%F0%9F%8E%84", "=", "tag=%ED%A0%80"]
 )
 def test_a_query_that_is_none(api: Api, query: str) -> None:
-    """Expects 400 or 422, whatever bytes it has, or a list where they make sense."""
+    """Expects 400 or 422, whatever bytes it has, or a list if they make sense."""
     target = dict(part.partition("=")[::2] for part in query.split("&"))
     reply = api.request("GET", "/api/clients?" + query)
     assert reply.status in (200, 400, 422), reply.text

@@ -33,7 +33,7 @@ def test_a_wrong_method_is_a_405(api: Api, method: str, path: str) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"])
 def test_another_content_type_is_a_415(api: Api, kind: str) -> None:
-    """Also where the body would be JSON."""
+    """Also if the body would be JSON."""
     expect_problem(api.post("/api/clients/", {}, headers={"Content-Type": kind}), 415)
 
 

@@ -15,7 +15,7 @@ def tags(campaign: Campaign) -> dict[str, list[str]]:
 
 
 def test_everybody_in_the_file_is_on_the_list_besides_their_tags(campaign: Campaign) -> None:
-    """Expects old tags to stay where the file says none, and a repeat to change nothing."""
+    """Expects old tags to stay if the file names none, and a repeat to change nothing."""
     assert campaign.api.post("/api/clients", {"phone_number": "+79160000001", "tags": ["old", "older"]}).status == 201
     assert campaign.api.post("/api/clients", {"phone_number": "+79160000009", "tag": "other"}).status == 201
     assert _numbers(_imported(campaign, FILE, LIST)) == [3, 3, 0, 3, 2, 1, 0]

@@ -127,7 +127,7 @@ def test_messages_are_counted_while_they_are_sent(campaign: Campaign) -> None:
 
 
 def test_a_mailing_that_should_have_started_is_overdue(api: Api) -> None:
-    """By the seconds since its start, as long as nothing launches it; nought where the next one is to come."""
+    """By the seconds since its start, as long as nothing launches it; 0 if the next one is still to come."""
     times = {"start_time": api.ahead(minutes=10), "end_time": api.ahead(hours=1)}
     assert api.post("/api/mailing", {"text": "Hello", "clients": {}, **times}).status == 201
     assert gauge(api, "overdue_seconds") == 0

@@ -100,7 +100,7 @@ class Store:
 
     @property
     def aws(self) -> FaultyAws:
-        """The engine, where it can be made to fail."""
+        """The engine, if it can be made to fail."""
         assert self.in_process is not None
         return self.in_process
 

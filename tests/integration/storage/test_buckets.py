@@ -129,7 +129,7 @@ def test_somebody_is_always_quicker(faulty: Store) -> None:
 
 
 def test_one_more_comes_into_a_bucket(faulty: Store) -> None:
-    """Who is added while the mailing is dispatched; those who are there stay as they are."""
+    """For clients who are added while the mailing is dispatched; those who are there stay as they are."""
     messages = neighbours(faulty, 3)
     other = another(faulty)
     assert other.update([claimed(messages[0], "b")]).written == [Written.DONE]

@@ -219,7 +219,7 @@ def test_who_was_removed_and_is_added_again_has_the_same_old_id(old: Store) -> N
 
 
 def test_a_freed_id_may_lead_to_somebody_else(old: Store) -> None:
-    """Who changes to the number takes its place on the chain; when they have left too, the next one has a new id."""
+    """Who changes to the number is next on the chain; when they have left too, another client gets a new id."""
     client, other = old.clients.find(P).client, old.clients.find(Q).client
     assert client
     assert other

@@ -148,7 +148,7 @@ def test_what_an_index_still_shows_is_left_out(faulty: Store) -> None:
 
 
 def test_nobody_is_left_out_by_a_read_that_lags_behind_the_index(faulty: Store) -> None:
-    """Who is not found, or without the tag, is looked for again, consistently; nobody else is."""
+    """Clients who are not found, or found without the tag, are read again, consistently; nobody else is."""
     clients = [faulty.clients.create(ClientFactory(tags=("a", "b"))) for _ in range(3)]
     read: list[tuple[bool, int]] = []
 

@@ -122,7 +122,7 @@ def test_a_token_is_read_with_its_user_in_one_call(store: Store) -> None:
 
 
 def test_a_users_tokens_are_those_of_no_other(store: Store) -> None:
-    """Also where one name begins like another; a revoked one is gone, and may be revoked again."""
+    """Also if one name is the beginning of another; a revoked one is gone, and may be revoked again."""
     mine = [TokenFactory(username="anna") for _ in range(3)]
     other = TokenFactory(username="anna2")
     for token in [*mine, other]:

@@ -55,7 +55,7 @@ def test_a_time_that_comes_twice_needs_a_choice() -> None:
 
 @pytest.mark.parametrize("text", ["2026-10-25T03:00", "2026-03-29T02:30", "2026-07-01T12:00", "", "soon"])
 def test_only_a_time_that_comes_twice_offers_a_choice(text: str) -> None:
-    """Expects none for others, also where the time is none at all."""
+    """Expects none for others, also if the time is none at all."""
     assert local_times.choices(text, BERLIN) == []
 
 

@@ -82,7 +82,7 @@ def test_every_field_that_people_set_of_a_client_is_told(name: str) -> None:
 
 
 def test_what_the_service_notes_by_itself_is_not_told() -> None:
-    """Expects no entry where nothing changes that people see."""
+    """Expects no entry if nothing changes that people see."""
     assert mailing_act(MAILING, replace(MAILING, revision=2, updated_at=LATER, asked_until=LATER)) is None
     assert client_act(CLIENT, replace(CLIENT, updated_at=LATER)) is None
 

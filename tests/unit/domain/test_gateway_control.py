@@ -62,7 +62,7 @@ def test_a_closed_circuit_begins_anew() -> None:
 
 
 def test_a_hold_is_open_without_an_end() -> None:
-    """Also where the circuit was closed, and it stays held when senders report trouble."""
+    """Also if the circuit was closed, and it stays held when senders report trouble."""
     held = GatewayControlFactory().held_open(LATER, "berta")
     assert (held.open, held.held, held.retry_at, held.opened_at) == (True, True, None, LATER)
     assert (held.revision, held.changed_by) == (2, "berta")

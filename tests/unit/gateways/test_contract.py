@@ -68,7 +68,7 @@ def test_any_text_that_a_mailing_may_have_is_taken(gateway: Gateway, text: str) 
 
 @pytest.mark.parametrize("gateway_id", [1, 2**31, 2**53 + 1, 2**63 - 1])
 def test_any_id_and_any_number_is_taken(gateway: Gateway, gateway_id: int) -> None:
-    """Also where a float could not hold them, and again under the same id."""
+    """Also if a float could not hold them, and again under the same id."""
     for number in ("+79161234567", "+2905123", "+123456789012345"):
         assert gateway.send(outgoing(gateway_id, number, "Hello")).outcome is Outcome.ACCEPTED
 
