@@ -30,7 +30,7 @@ from chalicelib.storage.models import Tables, bind
 from chalicelib.storage.older_attempts import is_bucket, together
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision
-from tests.support.aws import InProcessAws
+from tests.support.aws import Call, InProcessAws
 from tests.support.client_ids import new_client_with_id
 from tests.support.environments import TIMEOUTS, Environments
 from tests.support.scheduler import Crash, Scheduler, VirtualClock
@@ -167,6 +167,21 @@ class World:
             for message in queue["messages"]:
                 for name in ("visible_at", "sent_at", "first_receive_at"):
                     message[name] = message[name] and message[name] - span.total_seconds()
+
+    def crash_dispatcher(self, number: int) -> None:
+        """Kill the dispatcher that has made a transaction with this number, counted from 1, of those of all of them."""
+        usual, transactions = self.aws.after, 0
+
+        def crash(call: Call) -> None:
+            nonlocal transactions
+            task = self.scheduler.current
+            if task and task.name.startswith("dispatcher") and call.operation.endswith("TransactWriteItems"):
+                transactions += 1
+                if transactions == number:
+                    raise Crash
+            usual(call)
+
+        self.aws.after = crash
 
     @contextmanager
     def killed_at(self, cut: int) -> Iterator[list[object]]:

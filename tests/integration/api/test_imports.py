@@ -15,7 +15,6 @@ from chalicelib.web import parsing
 from tests.factories import ClientBodyFactory
 from tests.support.api import Api, Reply
 from tests.support.campaign import Campaign
-from tests.support.scheduler import Crash
 from tests.support.turns import in_turn
 from tests.support.workbooks import workbook
 
@@ -190,17 +189,7 @@ def test_progress_can_be_watched(campaign: Campaign) -> None:
 def test_a_crash_in_the_middle_is_made_good(campaign: Campaign, stop_at: int) -> None:
     """Expects every client in, and counted as created, though the first dispatcher died on the way."""
     world = campaign.world
-    usual, transactions = world.aws.after, []
-
-    def crash(call: object) -> None:
-        task = world.scheduler.current
-        if task is not None and task.name.startswith("dispatcher") and call.operation.endswith("TransactWriteItems"):
-            transactions.append(call)
-            if len(transactions) == stop_at:
-                raise Crash
-        usual(call)
-
-    world.aws.after = crash
+    world.crash_dispatcher(stop_at)
     text = HEADER + "".join(f"+7916{n:07d},916,vip,UTC,false\r\n" for n in range(2500))
     location = _upload(campaign.api, text).headers["location"]
     world.run_for(1500)

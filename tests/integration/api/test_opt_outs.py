@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.campaign import Campaign
-from tests.support.scheduler import Crash
 
 CSV = {"Content-Type": "text/csv"}
 CASES = Path(__file__).parents[2] / "cases"
@@ -146,17 +145,7 @@ def test_opt_outs_are_counted_once_though_a_dispatcher_dies(campaign: Campaign, 
         add(campaign, number, opted_out=number == numbers[0])
     wait(campaign)
     world = campaign.world
-    usual, transactions = world.aws.after, []
-
-    def crash(call: object) -> None:
-        task = world.scheduler.current
-        if task is not None and task.name.startswith("dispatcher") and call.operation.endswith("TransactWriteItems"):
-            transactions.append(call)
-            if len(transactions) == stop_at:
-                raise Crash
-        usual(call)
-
-    world.aws.after = crash
+    world.crash_dispatcher(stop_at)
     rows = "".join(f"{number},true,new\n" for number in numbers)
     text = f"phone_number,opted_out,tag\n{rows}"
     location = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV).headers["location"]
