@@ -115,7 +115,7 @@ class Environments:
                 # Their results come through a queue that lets other tasks go on.
                 made = calls.Calls
                 in_turns = mock.patch.object(
-                    calls, "Calls", lambda *given: made(*given, TurnQueue(self.world.scheduler))
+                    calls, "Calls", lambda **given: made(**given, _ended=TurnQueue(self.world.scheduler))
                 )
                 stack.enter_context(in_turns)
                 results = mock.patch.object(at_once, "SimpleQueue", partial(TurnQueue, self.world.scheduler))
