@@ -16,11 +16,12 @@ app = Chalice(app_name="message-service")
 # Only the API's own function has routes and pages: they take as long to import as everything else.
 if settings.function in ("", "api"):
     from chalicelib import admin, api
+    from chalicelib.admin.answering import blueprint_of
 
     for routes in api.ROUTES:
         app.register_blueprint(routes.blueprint())
     for pages in admin.PAGES:
-        app.register_blueprint(pages.blueprint())
+        app.register_blueprint(blueprint_of(pages))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")

@@ -9,7 +9,7 @@ from ..domain.clients import Client, ClientFields
 from ..domain.errors import ServiceError, Unavailable
 from ..services.clients import ClientService
 from . import formats
-from .routing import told
+from .answering import told
 from .texts import _, ngettext
 
 WITH_A_TAG = ("add-tag", "remove-tag")
