@@ -68,12 +68,12 @@ def indexed_client_of(item: Item) -> IndexedClient:
     """What an entry of an index shows of a client."""
     key = item["tag_key"] if "tag_key" in item else item["operator_key"]
     return IndexedClient(
-        item["client_id"]["S"],
-        key["S"].split(KEY_SEPARATOR)[-2],
-        item["phone_number"]["S"],
-        item["timezone"]["S"],
-        item["opted_out"]["BOOL"],
-        "unreachable" in item,
+        client_id=item["client_id"]["S"],
+        operator=key["S"].split(KEY_SEPARATOR)[-2],
+        phone_number=item["phone_number"]["S"],
+        timezone=item["timezone"]["S"],
+        opted_out=item["opted_out"]["BOOL"],
+        unreachable="unreachable" in item,
     )
 
 
