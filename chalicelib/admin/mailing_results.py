@@ -14,7 +14,7 @@ from ..domain.statuses import MailingStatus
 from . import charts, formats
 from .charts import FAILED, OTHER, SENT, Bucket, Series
 from .page_request import PageRequest
-from .texts import _, reason, status_name
+from .texts import _, paused_for, reason, status_name
 
 _MOST = 60  # columns
 _DAY = timedelta(days=1)
@@ -107,6 +107,8 @@ def events(request: PageRequest, mailing: Mailing, tally: Tally) -> list[Event]:
 
 
 def _told(event: HistoryEvent, before: MailingStatus | None, mailing: Mailing) -> str:
+    if event.paused_for:
+        return _("Paused automatically: %(reason)s", reason=paused_for(event.paused_for))
     if event.what is Happening.MAILING and isinstance(event.status, MailingStatus):
         return _changed(event.status, before)
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Literal
 
 from pydantic import Field, StrictStr
@@ -41,16 +40,12 @@ def list_messages(request: PageRequest, query: MessagesQuery) -> Page:
     found = request.services.messages.search(
         query.mailing or None, query.client or None, query.status or None, query.place(), query.limit
     )
-    mailings = dict(found.mailings)
-    for mailing_id in ({message.mailing_id for message in found.rows} | {query.mailing}) - {"", *mailings}:
-        with suppress(NotFound):  # deleted since
-            mailings[mailing_id] = request.services.mailings.get(mailing_id)
-    rows = [Row(message, mailings.get(message.mailing_id)) for message in found.rows]
+    rows = [Row(message, found.mailings.get(message.mailing_id)) for message in found.rows]
     values = {"rows": rows, "total": found.total, "next": query.following(found.cursor), "first": not query.cursor}
     who = number_of(request.services.clients, query.client) if query.client else ""
     return Page(
         "messages/list.html",
-        {**values, "query": query, "who": who, "only": mailings.get(query.mailing), "statuses": named_statuses()},
+        {**values, "query": query, "who": who, "only": found.mailings.get(query.mailing), "statuses": named_statuses()},
     )
 
 

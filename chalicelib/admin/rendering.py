@@ -68,6 +68,7 @@ def environment() -> Environment:
         texts.gettext, texts.ngettext, newstyle=True
     )
     made.globals |= {"counted": _COUNTED, "other_endings": _OTHER_ENDINGS, "in_trouble": IN_TROUBLE}
+    made.filters["paused_for"] = texts.paused_for
     made.filters["wrong"] = texts.wrong
     made.filters["reason"] = texts.reason
     made.filters["left_out"] = texts.left_out

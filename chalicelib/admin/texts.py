@@ -163,6 +163,15 @@ def text_unknown(why: NoText) -> str:
     }[why]
 
 
+def paused_for(name: str) -> str:
+    """Why the service paused a mailing by itself, as people read it."""
+    return {
+        "budget": _("the budget is used up"),
+        "month_budget": _("the budget of the month is used up"),
+        "no_prices": _("there is a budget, but there is no price list"),
+    }.get(name, name)
+
+
 def worker_name(name: str) -> str:
     """The name of a kind of worker, as people read it."""
     return {

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..domain.audit import AuditAction
+from ..domain.budgets import PausedFor
 from ..domain.errors import NotFound
 from ..domain.history import Happening, HistoryEvent
 from ..domain.messages import Outcome, message_id_for
@@ -21,7 +22,8 @@ routes = Routes("history")
 
 
 class HistoryEventView(View):
-    """An event; fields that do not apply are null. `status` is the status of the message, or else of the mailing.
+    """An event; fields that do not apply are null. `status` is the status of the message, or else of the mailing, and
+    `paused_for` says why the service paused the mailing by itself.
 
     `until` is when a waiting message is due, `number` counts the attempts of a message, and `by` is the user. What
     a user did has its `action`, the `changes` of fields, and the `count` of messages, as the audit log has them.
@@ -33,6 +35,7 @@ class HistoryEventView(View):
     client: str | None
     message: str | None
     status: str | None
+    paused_for: PausedFor | None
     outcome: Outcome | None
     number: int | None
     duration_ms: int | None
@@ -56,6 +59,7 @@ class HistoryEventView(View):
             client=client,
             message=message_id_for(mailing, client) if mailing and client else None,
             status=event.status,
+            paused_for=event.paused_for,
             outcome=event.outcome,
             number=event.number,
             duration_ms=event.duration_ms,

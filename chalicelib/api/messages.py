@@ -10,6 +10,7 @@ from ..domain.deliveries import Word, word_of
 from ..domain.errors import NotFound
 from ..domain.gateway_routes import shown
 from ..domain.history import Step
+from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Reason
 from ..domain.sent_texts import NoText
@@ -82,12 +83,14 @@ class DeliveryView(View):
 
 
 class MessageView(View):
-    """A message. `start_date` is when it was created, `sending_status` is true once it is sent, `due_at` is the time
-    until which it waits, and `phone_number` is the number it goes to.
+    """A message. `mailing_name` is what people know its mailing by: its name, or the beginning of its text; null if the
+    mailing was deleted in the meantime. `start_date` is when the message was created, `sending_status` is true once it
+    is sent, `due_at` is the time until which it waits, and `phone_number` is the number it goes to.
     """
 
     id: str
     mailing: str
+    mailing_name: str | None
     client: str
     phone_number: str
     status: MessageStatus
@@ -102,10 +105,11 @@ class MessageView(View):
     delivery: DeliveryView | None
 
     @classmethod
-    def of(cls, message: Message, now: datetime) -> MessageView:
+    def of(cls, message: Message, mailing: Mailing | None, now: datetime) -> MessageView:
         return cls(
             id=message.message_id,
             mailing=message.mailing_id,
+            mailing_name=mailing.title if mailing else None,
             client=message.client_id,
             phone_number=message.phone_number,
             status=message.status,
@@ -129,9 +133,9 @@ class MessageDetailView(MessageView):
     text_unknown: NoText | None
 
     @classmethod
-    def detailed(cls, message: Message, text: str | NoText, now: datetime) -> MessageDetailView:
+    def detailed(cls, message: Message, mailing: Mailing, text: str | NoText, now: datetime) -> MessageDetailView:
         known = not isinstance(text, NoText)
-        values = MessageView.of(message, now).__dict__
+        values = MessageView.of(message, mailing, now).__dict__
         return cls(**values, text=text if known else None, text_unknown=None if known else NoText(text))
 
 
@@ -208,7 +212,7 @@ def list_messages(request: Request, query: MessageQuery) -> MessagePage:
     now = request.services.clock.now()
     return MessagePage(
         total=page.total,
-        rows=[MessageView.of(message, now) for message in page.rows],
+        rows=[MessageView.of(message, page.mailings.get(message.mailing_id), now) for message in page.rows],
         next=query.following(page.cursor),
     )
 
@@ -216,8 +220,8 @@ def list_messages(request: Request, query: MessageQuery) -> MessagePage:
 @routes.route("GET", "/api/messages/{message_id}", errors=(NotFound,))
 def read_message(request: Request, message_id: str) -> MessageDetailView:
     """Read one message with its attempts, and the text as it was sent."""
-    message, text = request.services.messages.sent(message_id)
-    return MessageDetailView.detailed(message, text, request.services.clock.now())
+    message, mailing, text = request.services.messages.sent(message_id)
+    return MessageDetailView.detailed(message, mailing, text, request.services.clock.now())
 
 
 @routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))

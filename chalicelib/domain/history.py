@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .audit import Act, AuditEntry, AuditObject
+from .budgets import PausedFor
 from .clients import Client
 from .counters import Tally
 from .mailings import Mailing
@@ -92,6 +93,7 @@ class HistoryEvent:
     cause: Cause | None = None
     until: datetime | None = None
     by: str = ""
+    paused_for: PausedFor | None = None  # if the service paused the mailing by itself
     act: Act | None = None  # of the user, with what it changed
 
 
@@ -113,7 +115,9 @@ def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[His
     event = HistoryEvent(mailing.created_at, Happening.ORDERED, mailing.mailing_id, by=mailing.created_by)
     yield event
     for at, status in mailing.history:
-        yield replace(event, at=at, what=Happening.MAILING, status=status, by="")
+        # That of an earlier pause is in the log of actions, as what the user changed who resumed it.
+        why = mailing.paused_for if (at, status) == mailing.history[-1] else None
+        yield replace(event, at=at, what=Happening.MAILING, status=status, by="", paused_for=why)
     if tally is not None and tally.first_sent_at and tally.last_sent_at:
         yield replace(event, at=tally.first_sent_at, what=Happening.FIRST_SENT, by="")
         yield replace(event, at=tally.last_sent_at, what=Happening.LAST_SENT, by="")

@@ -29,7 +29,7 @@ _MAILINGS_ASKED = 100  # by one request for a client's messages: one batch of re
 class MessagePage:
     """A page of messages. `total` is None if counting would be too slow; `cursor` is "" at the end.
 
-    `mailings` has the mailings of the rows that were read anyway, by id.
+    `mailings` has the mailings of the rows by id, but those that were deleted since.
     """
 
     rows: list[Message]
@@ -70,10 +70,11 @@ class MessageService:
         """The message with this id. Raises NotFound if there is none."""
         return self._ledger.get(message_id)
 
-    def sent(self, message_id: str) -> tuple[Message, str | NoText]:
-        """The message with this id, and the text as it was sent. Raises NotFound if there is none."""
+    def sent(self, message_id: str) -> tuple[Message, Mailing, str | NoText]:
+        """The message with this id, its mailing, and the text as it was sent. Raises NotFound if there is none."""
         message = self._ledger.get(message_id)
-        return message, text_sent(self._mailings.get(message.mailing_id), message)
+        mailing = self._mailings.get(message.mailing_id)
+        return message, mailing, text_sent(mailing, message)
 
     def story(self, message_id: str) -> MessageStory:
         """The message with this id, its mailing, timeline and request. Raises NotFound if there is none."""
@@ -112,22 +113,32 @@ class MessageService:
         if mailing_id is not None and client_id is not None:
             found = self._ledger.read([(mailing_id, client_id)])
             rows = [message for message in found.values() if status in (None, message.status)]
-            return MessagePage(rows, "", len(rows))
+            return MessagePage(rows, "", len(rows), self._known(mailing_id))
         if mailing_id is not None:
             rows, following = self.list(mailing_id, status, cursor, limit)
-            return MessagePage(rows, following, self._total(mailing_id, status))
+            total, mailings = self._total(mailing_id, status)
+            return MessagePage(rows, following, total, mailings)
         if client_id is not None:
             history = self.history(client_id, status, cursor, limit)
             known = {mailing.mailing_id: mailing for mailing, _ in history.entries}
             return MessagePage([message for _, message in history.entries], history.cursor, None, known)
         return self._of_all(status, cursor, limit)
 
-    def _total(self, mailing_id: str, status: MessageStatus | None) -> int | None:
+    def _total(self, mailing_id: str, status: MessageStatus | None) -> tuple[int | None, dict[str, Mailing]]:
+        """How many messages of a mailing have the status, and the mailing by its id, in one read."""
         try:
-            counts = self._mailings.state(mailing_id).statistics.counts()
+            state = self._mailings.state(mailing_id)
         except NotFound:
-            return 0
-        return counts["total"] if status is None else counts.get(status)
+            return 0, {}
+        counts = state.statistics.counts()
+        return counts["total"] if status is None else counts.get(status), {mailing_id: state.mailing}
+
+    def _known(self, mailing_id: str) -> dict[str, Mailing]:
+        """The mailing by its id; nothing if there is none."""
+        try:
+            return {mailing_id: self._mailings.get(mailing_id)}
+        except NotFound:
+            return {}
 
     def list(self, mailing_id: str, status: MessageStatus | None, cursor: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` messages of a mailing and the next cursor, "" at the end; the page may be short before it."""
@@ -201,13 +212,15 @@ class MessageService:
         """The newest mailing first. The cursor is a mailing, and the place in it or "" if it is done with."""
         mailing_id, _, inner = cursor.partition("/")
         rows: builtins.list[Message] = []
+        known: dict[str, Mailing] = {}
         if inner:
             rows, inner = self.list(_checked(mailing_id), status, inner, limit)
+            known = self._known(mailing_id)
             if inner:
-                return MessagePage(rows, f"{mailing_id}/{inner}", None)
+                return MessagePage(rows, f"{mailing_id}/{inner}", None, known)
         after = (_checked(mailing_id), 0) if mailing_id else None
         mailings, following = self._mailings.list(None, after, _MAILINGS_WALKED)
-        known = {mailing.mailing_id: mailing for mailing in mailings}
+        known |= {mailing.mailing_id: mailing for mailing in mailings}
         for mailing in mailings:
             if len(rows) >= limit:
                 return MessagePage(rows, f"{mailing_id}/", None, known)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -17,7 +16,6 @@ from ..domain.client_files import RowError
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
 from ..domain.deliveries import word_of
-from ..domain.errors import NotFound
 from ..domain.import_columns import REJECTED_COLUMNS
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
@@ -107,9 +105,8 @@ def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text
     """A page of messages, which leads to the next one at this path."""
     found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
     now = request.services.clock.now()
-    title = ""
-    with suppress(NotFound):  # then there are no messages
-        title = guarded(request.services.mailings.get(query.mailing).title)
+    mailing = found.mailings.get(query.mailing)  # None if it is not there: then there are no messages
+    title = guarded(mailing.title) if mailing else ""
     cells = ([*_message_cells(message, now), title] for message in found.rows)
     _note(request, query, AuditObject.MAILING, lambda: found.total, query.mailing)
     return _page(request, query, path, "messages", _MESSAGE_COLUMNS, cells, found.cursor)

@@ -199,7 +199,7 @@ def test_a_mailing_keeps_its_texts(world: World) -> None:
 
 def history(world: World, mailing: Mailing) -> dict[str, str | NoText]:
     """What can be read afterwards, by number."""
-    return {row.phone_number: world.services.messages.sent(row.message_id)[1] for row in world.rows(mailing)}
+    return {row.phone_number: world.services.messages.sent(row.message_id)[2] for row in world.rows(mailing)}
 
 
 def test_afterwards_everybodys_text_can_be_read(world: World) -> None:

@@ -315,7 +315,7 @@ class Witness:
 
     def _check_text(self, row: Message, given: list[str]) -> None:
         """What can be read afterwards is what the gateway was given."""
-        text = self.world.services.messages.sent(row.message_id)[1]
+        text = self.world.services.messages.sent(row.message_id)[2]
         call = telling(row.attempts)
         if text is NoText.NOT_CALLED:
             assert not given, "called, and it is not known with what"

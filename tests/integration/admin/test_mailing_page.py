@@ -293,3 +293,24 @@ def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:
     for path in ("", "/now", "/retry"):
         assert on_call.get(f"/admin/mailings/{'0' * 26}{path}").status == 404
     assert on_call.post(f"/admin/mailings/{'0' * 26}/find", {"sought": "+79161234567"}).status == 404
+
+
+def test_why_a_mailing_was_paused_automatically_is_in_its_timeline(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the reason on the mailing's page, in its full history, and in the API's."""
+    campaign.world.services.prices().put({0: ("7", "2.5", "RUB", "")}, "tester")
+    campaign.world.add_clients(8)
+    mailing_id = campaign.order(clients={}, budget="10.00")
+    campaign.world.run_for(60)
+    assert "Paused automatically: the budget is used up" in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
+    assert "the budget is used up" in text_of(on_call.get(f"/admin/history/{mailing_id}"))
+    events = campaign.api.get(f"/api/history/{mailing_id}").json["events"]
+    assert [one["paused_for"] for one in events if one["status"] in ("running", "paused")] == [None, "budget"]
+
+
+def test_all_texts_of_a_mailing_are_shown_as_a_phone_shows_them(campaign: Campaign, on_call: Browser) -> None:
+    """Expects a bubble for each language, escaped, and the share of people that got it in one large number."""
+    texts = {"de": "Hallo <b>du</b>", "ru": "Привет"}
+    mailing_id = campaign.send(4, text="Hello", texts=texts)
+    page = on_call.get(f"/admin/mailings/{mailing_id}").text
+    assert re.findall(r'class="bubble" dir="auto">([^<]*)<', page) == ["Hello", "Hallo &lt;b&gt;du&lt;/b&gt;", "Привет"]
+    assert '<p class="figure"><strong>100&nbsp;%</strong></p>' in page

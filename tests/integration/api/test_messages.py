@@ -28,14 +28,15 @@ def _walk(api: Api, **query: object) -> list[dict]:
 
 
 def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
-    """Expects its client, its number, when it was sent, and its one attempt."""
+    """Expects its client, its number, its mailing by name, when it was sent, and its one attempt."""
     (client,) = campaign.add_clients(1, phone_number="+79161234567")
-    mailing_id = campaign.order()
+    mailing_id = campaign.order(name="Spring sale")
     campaign.finish(mailing_id)
     (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
     assert row | {"start_date": "", "sent_at": "", "attempts": []} == {
         "id": f"{mailing_id}-{client}",
         "mailing": mailing_id,
+        "mailing_name": "Spring sale",
         "client": client,
         "phone_number": "+79161234567",
         "status": "sent",
@@ -105,24 +106,40 @@ def test_the_list_is_narrowed_by_status(campaign: Campaign, limit: int) -> None:
 def test_a_clients_messages_are_found_over_all_mailings(campaign: Campaign) -> None:
     """Expects one message of each mailing that the client got, and no other client's."""
     client, _ = campaign.add_clients(2)
-    sent = [campaign.order() for _ in range(3)]
+    sent = [campaign.order(text=f"Text {number}") for number in range(3)]
     for mailing_id in sent:
         campaign.finish(mailing_id)
     rows = _walk(campaign.api, client=client, limit=2)
     assert {row["client"] for row in rows} == {client}
-    assert sorted(row["mailing"] for row in rows) == sorted(sent)
+    assert {row["mailing"]: row["mailing_name"] for row in rows} == dict(
+        zip(sent, ("Text 0", "Text 1", "Text 2"), strict=True)
+    )
     both = campaign.api.get("/api/messages", query={"client": client, "mailing": sent[0]}).json
-    assert (both["total"], [row["mailing"] for row in both["rows"]]) == (1, [sent[0]])
+    assert (both["total"], [row["mailing_name"] for row in both["rows"]]) == (1, ["Text 0"])
 
 
 def test_all_messages_can_be_walked(campaign: Campaign) -> None:
     """Expects the messages of every mailing once, those of the newest mailings first."""
-    first = campaign.send(5)
-    second = campaign.order()
+    first = campaign.send(5, name="First")
+    second = campaign.order(name="Second")
     campaign.finish(second)
     rows = _walk(campaign.api, limit=3)
     assert len({row["id"] for row in rows}) == len(rows) == 10
     assert [row["mailing"] for row in rows] == [second] * 5 + [first] * 5
+    assert [row["mailing_name"] for row in rows] == ["Second"] * 5 + ["First"] * 5
+
+
+def test_the_name_of_a_mailing_costs_one_read_of_a_page_at_most(campaign: Campaign) -> None:
+    """Expects each mailing to be read once, with what the list reads of it anyway, however many rows it has."""
+    mailing_id = campaign.send(12, name="Named once")
+    api, calls = campaign.api, campaign.world.aws.calls
+    found = []
+    for limit in (2, 12):
+        calls.clear()
+        rows = api.get("/api/messages", query={"mailing": mailing_id, "limit": limit}).json["rows"]
+        assert {row["mailing_name"] for row in rows} == {"Named once"}
+        found.append(calls.count("dynamodb.GetItem"))
+    assert found[0] == found[1]
 
 
 def test_a_mailing_that_is_not_there_has_no_messages(api: Api) -> None:
