@@ -9,6 +9,7 @@ from typing import Any
 from ..domain.mailings import Mailing
 from ..domain.sms import sms_parts
 from ..domain.statuses import Action, MailingStatus
+from ..domain.templates import OPENING
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
 from .page_request import PageRequest
@@ -80,8 +81,6 @@ def _page(
     told = _told(request)
     if told and told[0] == at_once and not changed_much(told[1], people) and not values["edited"]:
         return None
-    sample = preview.sample.texts if preview.sample else ()
-    texts = list(dict.fromkeys(one.text for one in sample if not one.cause))[:_TEXTS]
     asked = {
         "fields": fields,
         "at_once": at_once,
@@ -91,11 +90,19 @@ def _page(
         "estimated": estimated,
         "preview": preview,
         "sms": sms_parts(fields.text),
-        "texts": [("", text, None) for text in texts or [fields.text]],
+        "texts": _texts(fields, preview),
         "told": f"{'now' if at_once else 'later'} {people}",
         "before": told,
     }
     return Page("mailings/send.html", values | asked)
+
+
+def _texts(fields: MailingFields, preview: Preview) -> list[tuple[str, str, None]]:
+    """The texts as people get them: one for each language, or the first few if values of the clients stand in them."""
+    written = (("", fields.text), *fields.texts)
+    sample = preview.sample.texts if preview.sample and any(OPENING in text for _language, text in written) else ()
+    sent = list(dict.fromkeys(one.text for one in sample if not one.cause))[:_TEXTS]
+    return [("", text, None) for text in sent] or [(language, text, None) for language, text in written]
 
 
 def changed_much(told: int, people: int) -> bool:

@@ -49,7 +49,7 @@ SHOTS = [
     Shot("import", "/admin/clients/imports/{import_id}"),
     Shot("clients", "/admin/clients", phone=True),
     Shot("message", "/admin/messages/{message_id}", phone=True, dark=True),
-    Shot("queues", "/admin/queues"),
+    Shot("failed-messages", "/admin/queues"),
 ]
 
 

@@ -182,6 +182,13 @@ def test_a_personal_text_is_shown_as_people_get_it(planner: Browser, api: Api) -
     assert "As people will get it Hello Anna" in text_of(page)
 
 
+def test_every_language_is_shown_before_it_is_sent(planner: Browser) -> None:
+    """Expects a bubble for each text, whatever language the first clients read."""
+    texts = {"texts.0.language": "de", "texts.0.text": "Hallo <b>", "texts.1.language": "ru", "texts.1.text": "Привет"}
+    page = asked(planner, text="Hello", **texts, **NOW).text
+    assert re.findall(r'class="bubble" dir="auto">([^<]*)<', page) == ["Hello", "Hallo &lt;b&gt;", "Привет"]
+
+
 def test_a_change_that_sends_is_asked_about(planner: Browser, api: Api) -> None:
     """Expects a question if it then goes to all, or starts at once, and none for a change of the text."""
     answered(planner, asked(planner), place(api))
