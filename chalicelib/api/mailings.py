@@ -72,8 +72,10 @@ class MailingPatch(Body):
 
     _one_source = field_validator("text", "texts")(one_source)
 
-    def over(self, mailing: Mailing, template: TextTemplate | None = None) -> MailingFields:
-        """The mailing's fields with these in their place, and the texts of a template."""
+    def over(
+        self, mailing: Mailing, template: TextTemplate | None = None, saved: Segment | None = None
+    ) -> MailingFields:
+        """The mailing's fields with these in their place, the texts of a template, and a saved segment."""
         merged: dict[str, Any] = {
             "name": mailing.name or None,
             "text": mailing.text,
@@ -97,7 +99,7 @@ class MailingPatch(Body):
             window = self.local_window.window() if self.local_window else None
         return MailingFields(
             text=template.text if template else merged["text"],
-            segment=self.clients.segment() if "clients" in self.model_fields_set else mailing.segment,
+            segment=self.clients.segment(saved) if "clients" in self.model_fields_set else mailing.segment,
             start_at=merged["start_time"],
             end_at=merged["end_time"],
             name=merged["name"] or "",
@@ -247,12 +249,19 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
     return MailingView.of(services.mailings.with_counts(mailing))
 
 
-def created(request: Request, fields: MailingFields, asked: str, *, draft: bool = False) -> Created[MailingView]:
+def saved_of(services: Services, given: SegmentBody) -> Segment | None:
+    """What the saved segment has that a body names, None if it names none. Raises Invalid if there is no such one."""
+    return None if given.saved is None else services.segments().chosen(given.saved)
+
+
+def created(
+    request: Request, fields: MailingFields, asked: str, *, draft: bool = False, saved: bool = False
+) -> Created[MailingView]:
     """A new mailing, or the one that was created with the same key for what is `asked`."""
     username = request.principal.username
     key = request.header("idempotency-key")
     request_key = RequestKey.of(key, username, asked) if key is not None else None
-    mailing = request.services.mailings.create(fields, username, request_key, draft=draft)
+    mailing = request.services.mailings.create(fields, username, request_key, draft=draft, saved=saved)
     return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
 
 
@@ -264,8 +273,9 @@ def create_mailing(request: Request, body: NewMailingBody) -> Created[MailingVie
     Send the header `Idempotency-Key` to be able to repeat the request safely for 24 hours: you get the same answer
     and only one mailing is created. The same key with another body is refused.
     """
-    fields = body.fields(template_of(request.services, body.template))
-    return created(request, fields, body.content(), draft=body.draft)
+    saved = saved_of(request.services, body.clients)
+    fields = body.fields(template_of(request.services, body.template), saved)
+    return created(request, fields, body.content(), draft=body.draft, saved=saved is not None)
 
 
 @routes.route("GET", "/api/mailing")
@@ -289,7 +299,7 @@ def read_mailing(request: Request, mailing_id: str) -> MailingView:
 @routes.route("PUT", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def replace_mailing(request: Request, mailing_id: str, body: MailingBody) -> MailingView:
     """Set all fields of a mailing that has not started."""
-    fields = body.fields(template_of(request.services, body.template))
+    fields = body.fields(template_of(request.services, body.template), saved_of(request.services, body.clients))
     return view_of(request.services, request.services.mailings.change(mailing_id, fields))
 
 
@@ -302,8 +312,8 @@ def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> Mai
     it can be retried. A new `end_time` takes effect immediately. Messages that had expired are then sent automatically,
     or by a retry if the mailing has finished.
     """
-    template = template_of(request.services, body.template)
-    changed = request.services.mailings.revise(mailing_id, lambda old: body.over(old, template))
+    template, saved = template_of(request.services, body.template), saved_of(request.services, body.clients)
+    changed = request.services.mailings.revise(mailing_id, lambda old: body.over(old, template, saved))
     return view_of(request.services, changed)
 
 

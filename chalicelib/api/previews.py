@@ -18,6 +18,7 @@ from ..web.request import Request
 from ..wording import reason_text
 from .costs import CostView
 from .gateway import KEY, TrialView
+from .mailings import saved_of
 from .prices import PriceEstimateView
 from .routing import Routes
 from .templates import template_of
@@ -243,7 +244,7 @@ def _window(preview: Preview) -> WindowView:
 @routes.route("POST", "/api/mailing/preview")
 def preview_draft(request: Request, body: PreviewBody) -> PreviewView:
     """Preview a mailing without creating it: whom it reaches, its SMS parts and whether there is enough time."""
-    fields = body.fields(template_of(request.services, body.template))
+    fields = body.fields(template_of(request.services, body.template), saved_of(request.services, body.clients))
     so_far = headcounts.read(body.counted, fields.segment)
     return PreviewView.of(request.services.previews.draft(fields, so_far), fields.segment)
 
@@ -255,7 +256,8 @@ def test_mailing(request: Request, body: MailingTestBody) -> TrialView:
     If the number is no client's, values are those of the first client. It counts in no statistics; otherwise as
     `/api/gateway/try/`.
     """
-    fields = body.mailing.fields(template_of(request.services, body.mailing.template))
+    mailing, services = body.mailing, request.services
+    fields = mailing.fields(template_of(services, mailing.template), saved_of(services, mailing.clients))
     text = request.services.previews.text_for_number(fields, body.phone_number)
     username, key = request.principal.username, request.header("idempotency-key")
     trial = request.services.trials().send(body.phone_number, text, username, key, fields.gateway or None)

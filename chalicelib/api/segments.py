@@ -7,7 +7,7 @@ from ..domain.saved_segments import SavedSegment
 from ..web.fields import MomentOut, View
 from ..web.request import Request
 from ..web.segments import SegmentChangeBody, SegmentCreateBody
-from .mailings import SegmentView
+from .mailings import SegmentView, saved_of
 from .routing import Created, Routes
 
 routes = Routes("segments")
@@ -42,8 +42,9 @@ class SegmentList(View):
 
 @routes.route("POST", "/api/segments", errors=(Conflict,))
 def create_segment(request: Request, body: SegmentCreateBody) -> Created[SavedSegmentView]:
-    """Save a segment under a name that no other has. Send its `clients` with a mailing to use it."""
-    saved = request.services.segments().create(body.name, body.clients.segment(), request.principal.username)
+    """Save a segment under a name that no other has. A mailing with `{"segment": id}` as its `clients` uses it."""
+    segment = body.clients.segment(saved_of(request.services, body.clients))
+    saved = request.services.segments().create(body.name, segment, request.principal.username)
     return Created(SavedSegmentView.of(saved), f"/api/segments/{saved.segment_id}")
 
 
@@ -63,7 +64,8 @@ def read_segment(request: Request, segment_id: str) -> SavedSegmentView:
 @routes.route("PUT", "/api/segments/{segment_id}", errors=(NotFound,))
 def change_segment(request: Request, segment_id: str, body: SegmentChangeBody) -> SavedSegmentView:
     """Replace what a saved segment has. Mailings that were made with it stay as they are."""
-    changed = request.services.segments().change(segment_id, body.clients.segment(), request.principal.username)
+    segment = body.clients.segment(saved_of(request.services, body.clients))
+    changed = request.services.segments().change(segment_id, segment, request.principal.username)
     return SavedSegmentView.of(changed)
 
 

@@ -126,6 +126,8 @@ class Fault(Enum):
     TEXT_AND_TEMPLATE = "must not be given with a template, which has texts of its own"
     NOT_A_TEMPLATE = "is not the ID of a template, or the template was deleted"
     NOT_A_VERSION = "is not a version of this template"
+    NOT_A_SEGMENT = "is not the ID of a saved segment, or the segment was deleted"
+    SEGMENT_NARROWED = "is a saved segment, which has its own tags, operators and filter; leave out all else"
     RECIPIENTS_NARROWED = "is a file of its own, which tag and operator cannot narrow; leave them out"
     NO_SUCH_RECIPIENTS = "is no file that was uploaded for a mailing in the last 7 days; upload it again"
     RECIPIENTS_NOT_READY = "is a file that is not read to its end; wait until its status is finished"

@@ -12,6 +12,7 @@ from .tags import MAX_TAG_LENGTH
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH
 MOST_SEGMENTS = 200  # a list that a person can still choose from, and one page of the API
+FIELD = "clients.segment"  # by which a mailing names one
 _ID = re.compile("[0-9a-f]{20}")
 
 

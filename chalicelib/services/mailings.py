@@ -74,11 +74,18 @@ class MailingService:
         return OnUnknown.ASK if capabilities.tells_later else OnUnknown.HOLD
 
     def create(
-        self, fields: MailingFields, created_by: str, request: RequestKey | None = None, *, draft: bool = False
+        self,
+        fields: MailingFields,
+        created_by: str,
+        request: RequestKey | None = None,
+        *,
+        draft: bool = False,
+        saved: bool = False,
     ) -> Mailing:
         """Create a mailing, which starts automatically unless it is a draft. Raises Invalid with each wrong field.
 
-        A request repeated with the same key gets the first answer again. Raises Invalid if the key was used for a
+        A request repeated with the same key gets the first answer again; if its segment was a `saved` one, with what
+        that had then. Raises Invalid if the key was used for a
         different request.
         """
         now = self._clock.now()
@@ -106,18 +113,21 @@ class MailingService:
             mailing = fields.ordered(
                 earlier.mailing_id, created_by, earlier.ordered_at, self.on_unknown(fields.gateway), status
             )
-            if mailing.template:
-                mailing = self._as_copied(mailing)
+            if mailing.template or saved:
+                mailing = self._as_copied(mailing, saved=saved)
         self._launch_soon(mailing, now)
         return mailing
 
-    def _as_copied(self, mailing: Mailing) -> Mailing:
-        """A mailing that was ordered earlier with what its template had then."""
+    def _as_copied(self, mailing: Mailing, *, saved: bool) -> Mailing:
+        """A mailing that was ordered earlier with what its template, and its `saved` segment, had then."""
         try:
             then = self._mailings.get(mailing.mailing_id)
         except NotFound:  # deleted since
             return mailing
-        return replace(mailing, text=then.text, texts=then.texts, template=then.template)
+        segment = then.segment if saved else mailing.segment
+        if not mailing.template:
+            return replace(mailing, segment=segment)
+        return replace(mailing, text=then.text, texts=then.texts, template=then.template, segment=segment)
 
     def _check_reach(self, segment: Segment, start_at: datetime, now: datetime) -> None:
         if start_at <= now and self._audiences.has_nobody(segment, now):

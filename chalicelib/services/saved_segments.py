@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment, is_segment_id
+from ..domain.saved_segments import FIELD, MOST_SEGMENTS, SavedSegment, is_segment_id
 from ..domain.segments import Segment
 from ..storage.saved_segments import SavedSegments
 
@@ -42,6 +42,13 @@ class SegmentService:
         if not is_segment_id(segment_id):
             raise NotFound(Fault.NO_SUCH_SEGMENT, name=repr(segment_id[:80]))
         return self._segments.get(segment_id)
+
+    def chosen(self, segment_id: str) -> Segment:
+        """What a mailing's saved segment has now. Raises Invalid if there is no such segment."""
+        try:
+            return self.get(segment_id).segment
+        except NotFound as error:
+            raise Invalid.of(FIELD, Fault.NOT_A_SEGMENT) from error
 
     def delete(self, segment_id: str) -> None:
         """Remove a segment. Raises NotFound if there is none."""

@@ -25,6 +25,7 @@ from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.local_window import LocalWindow, WindowPolicy
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, Missing, OnUnknown, check_text
+from ..domain.saved_segments import FIELD as SAVED_FIELD
 from ..domain.segments import Segment
 from ..domain.tags import check_name
 from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate
@@ -140,15 +141,26 @@ RecipientsId = Annotated[StrictStr, Field(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$
 class SegmentBody(Body):
     """Whom a mailing goes to: clients with any of these tags and any of these operators, who meet the filter. An
     absent field means all; {} is everybody. Or to a file of numbers for this mailing only: `recipients` is the id of an
-    import with `for_mailing=true`, without tag and operator.
+    import with `for_mailing=true`, without tag and operator. Or to whom a saved segment has: `segment` is its id,
+    without anything else. What it has at the time of the request is copied, and is what the answer shows.
     """
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
 
     tag: OneOrMore[Tag] | None = None
     operator: OneOrMore[OperatorCode] | None = None
     filter: FilterBody | None = Field(default=None, examples=[FILTER_EXAMPLE])
     recipients: RecipientsId | None = Field(default=None, examples=[None])
+    saved: StrictStr | None = Field(default=None, alias="segment", max_length=100, examples=[None])
 
-    def segment(self) -> Segment:
+    def segment(self, saved: Segment | None = None) -> Segment:
+        """The segment, which is `saved` if the body names one. Raises Invalid with the wrong field."""
+        if self.saved is not None:
+            if self.tag is not None or self.operator is not None or self.filter or self.recipients is not None:
+                raise Invalid.of(SAVED_FIELD, Fault.SEGMENT_NARROWED)
+            if saved is None:
+                raise Invalid.of(SAVED_FIELD, Fault.NOT_A_SEGMENT)
+            return saved
         return Segment.checked(
             _values(self.tag),
             _values(self.operator),
@@ -231,11 +243,11 @@ class MailingBody(Body):
 
     _one_source = field_validator("text", "texts")(one_source)
 
-    def fields(self, template: TextTemplate | None = None) -> MailingFields:
-        """The fields of the mailing, with the texts of its template if there is one."""
+    def fields(self, template: TextTemplate | None = None, saved: Segment | None = None) -> MailingFields:
+        """The fields of the mailing, with the texts of its template and with the saved segment, if it names them."""
         return MailingFields(
             text=template.text if template else self.text or "",
-            segment=self.clients.segment(),
+            segment=self.clients.segment(saved),
             start_at=self.start_time,
             end_at=self.end_time,
             name=self.name or "",

@@ -84,3 +84,62 @@ def test_what_is_wrong_is_named(api: Api, body: dict[str, Any], field: str) -> N
 @pytest.mark.parametrize("segment_id", ["x", "0" * 20, "0" * 21, "..", "%2e"])
 def test_an_id_that_is_none_is_not_found(api: Api, segment_id: str) -> None:
     assert api.get(f"/api/segments/{segment_id}/").status == 404
+
+
+def mailing_to(segment_id: str, **more: Any) -> dict[str, Any]:
+    return MailingBodyFactory(
+        clients={"segment": segment_id, **more}, start_time="2099-01-01T00:00Z", end_time="2099-01-02T00:00Z"
+    )
+
+
+def test_a_mailing_can_name_one_and_has_a_copy(api: Api) -> None:
+    """Expects what it had then, also for a request that is repeated, whatever becomes of the segment."""
+    made = saved(api)
+    body = mailing_to(made["id"])
+    first = api.post("/api/mailing", body, headers={"Idempotency-Key": "once"})
+    assert first.status == 201, first.text
+    assert first.json["clients"] == CLIENTS
+    api.put(f"/api/segments/{made['id']}/", {"clients": {"operator": "903"}})
+    again = api.post("/api/mailing", body, headers={"Idempotency-Key": "once"})
+    assert (again.json["id"], again.json["clients"]) == (first.json["id"], CLIENTS)
+    path = f"/api/mailing/{first.json['id']}/"
+    assert api.get(path).json["clients"] == CLIENTS
+    changed = api.patch(path, {"clients": {"segment": made["id"]}})
+    assert changed.json["clients"] == {"tag": None, "operator": "903", "filter": None, "recipients": None}
+    api.delete(f"/api/segments/{made['id']}/")
+    assert api.get(path).json["clients"] == changed.json["clients"]
+
+
+def test_a_preview_and_another_segment_can_name_one(api: Api) -> None:
+    made = saved(api, tag="x")
+    assert api.post("/api/mailing/preview/", mailing_to(made["id"])).json["matching"] == 0
+    copy = api.post("/api/segments/", {"name": "Copy", "clients": {"segment": made["id"]}})
+    assert copy.json["clients"] == made["clients"]
+
+
+@pytest.mark.parametrize(
+    ("clients", "code"),
+    [
+        ({"segment": "0" * 20}, "not_a_segment"),
+        ({"segment": ""}, "not_a_segment"),
+        ({"segment": "no id"}, "not_a_segment"),
+        ({"segment": "0" * 20, "tag": "x"}, "not_a_segment"),
+    ],
+)
+def test_a_segment_that_is_not_there_is_named(api: Api, clients: dict[str, Any], code: str) -> None:
+    """Expects the field's path, wherever a mailing is written."""
+    body = MailingBodyFactory(clients=clients, start_time="2099-01-01T00:00Z", end_time="2099-01-02T00:00Z")
+    for path in ("/api/mailing", "/api/mailing/preview/"):
+        answer = api.post(path, body)
+        assert (answer.status, [(one["field"], one["code"]) for one in answer.json["errors"]]) == (
+            422,
+            [("clients.segment", code)],
+        )
+
+
+def test_a_segment_goes_alone(api: Api) -> None:
+    """Expects a refusal of whatever would narrow it."""
+    made = saved(api)
+    for more in ({"tag": "x"}, {"operator": "916"}, {"filter": {"tag": "x"}}, {"recipients": "01J" + "0" * 23}):
+        answer = api.post("/api/mailing", mailing_to(made["id"], **more))
+        assert (answer.status, answer.json["errors"][0]["code"]) == (422, "segment_narrowed"), more
