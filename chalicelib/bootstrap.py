@@ -84,7 +84,9 @@ from .storage.users import UserRepository
 from .storage.walks import WalkRepository
 
 if TYPE_CHECKING:
+    from .domain.balances import Balance
     from .emails.post import Post
+    from .services.balances import BalanceService
     from .services.prices import PriceService
     from .services.receiving.gate import ReceiptGate
     from .services.receiving.receiver import Receiver
@@ -127,6 +129,8 @@ class Services:
     sending: SendingStateService
     readiness: ReadinessService
     reports: ReportService
+    ask_balance: Callable[[str], Balance]
+    balances: Callable[[], BalanceService]
     tester: Callable[[], Tester]
     trials: Callable[[], TrialService]
     feeder: Feeder
@@ -268,6 +272,20 @@ def build(
 
         return choose_tester(settings, gateways, clock)
 
+    def ask_balance(gateway: str) -> Balance:
+        from .services.balances import ask_directly, ask_the_sender
+
+        if settings.function in ("", "sender"):
+            return ask_directly(gateways, gateway)
+        return ask_the_sender(settings, gateway)
+
+    @cache
+    def balances() -> BalanceService:
+        from .services.balances import BalanceService
+        from .storage.balances import BalanceRepository
+
+        return BalanceService(BalanceRepository(tables), ask_balance, clock)
+
     @cache
     def trials() -> TrialService:
         from .services.trials import TrialService
@@ -401,6 +419,8 @@ def build(
         ),
         readiness=_readiness(settings, tables, backoff),
         reports=reports,
+        ask_balance=ask_balance,
+        balances=balances,
         tester=tester,
         trials=trials,
         feeder=feeder,

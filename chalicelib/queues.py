@@ -26,6 +26,7 @@ TRIES = 6
 # What SQS answers if too many messages are in somebody's hands (API reference, ReceiveMessage); botocore does not try
 # again after it, as it does after what else says "too many".
 _OVER_LIMIT = "OverLimit"
+BALANCE = "balance"  # the same for the question what is left of the money
 TRIAL = "trial"  # what an event for a test message has instead of records of a queue
 _LOOKS = 3  # that find nothing before a queue counts as empty
 

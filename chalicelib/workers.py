@@ -9,7 +9,7 @@ from .bootstrap import Services, get_services
 from .domain.errors import Malformed
 from .domain.heartbeats import Worker
 from .observability import invocation, logger
-from .queues import TRIAL, Unit
+from .queues import BALANCE, TRIAL, Unit
 from .services.receiving.received import ReceiptItem
 from .services.sending.batch import Received
 
@@ -61,7 +61,11 @@ def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bo
 
 
 def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
-    """Deliver a batch of the send queue, or send the test message that the API's function asks for."""
+    """Deliver a batch of the send queue, or do what the API's function asks for."""
+    if BALANCE in event:
+        with invocation("sender", context.aws_request_id):
+            told = get_services().ask_balance(event[BALANCE])
+            return {"amount": told.amount, "currency": told.currency}
     if TRIAL in event:
         with invocation("sender", context.aws_request_id):
             return get_services().tester().send(**event[TRIAL]).stored()

@@ -42,6 +42,7 @@ def _page(request: PageRequest, query: SettingsQuery, trial: Trial | None = None
     changes, after = control.changes(query.place(), query.limit)
     values = {
         "control": control.state(),
+        "balance": request.services.balances().of(request.services.gateways.named(gateway)),
         "pace": control.state().pace(request.now),
         "counts_parts": control.counts_parts,
         **_money(request, control.state(), gateway or request.services.gateways.names[0]),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from ..domain.balances import Balance
 from ..domain.budgets import written
 from ..domain.errors import Conflict, Invalid, TooManyRequests
 from ..domain.faults import Fault
@@ -44,6 +45,22 @@ KEY = Header(
 _EXAMPLE_ID = "01KHPKQZ4W3M8V0B5N7C2D9E6F-h6jkepfvoqeacstj"
 
 
+class BalanceView(View):
+    """What is left of the money, as the provider said at `asked_at`, at most ten minutes ago. `amount` is null if
+    nobody knows, `currency` also if the provider does not say it.
+    """
+
+    amount: str | None
+    currency: str | None
+    asked_at: MomentOut | None
+
+    @classmethod
+    def of(cls, balance: Balance | None) -> BalanceView | None:
+        if balance is None:
+            return None
+        return cls(amount=balance.amount or None, currency=balance.currency or None, asked_at=balance.asked_at)
+
+
 class GatewayView(View):
     """The gateway's rate, and whether sending is paused.
 
@@ -55,7 +72,8 @@ class GatewayView(View):
     because the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says
     why, in the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the
     gateway's own words, if any. `month_budget` is what the messages of each month (UTC) may cost at this gateway, by
-    the price list, null for no limit; `month_spent` is what has gone of it. `changed_by` is empty if the service made
+    the price list, null for no limit; `month_spent` is what has gone of it.
+    `balance` is what is left of the money, null if the gateway does not tell. `changed_by` is empty if the service made
     the last change.
     """
 
@@ -66,6 +84,7 @@ class GatewayView(View):
     pace: float | None
     month_budget: str | None
     month_spent: str | None
+    balance: BalanceView | None
     circuit: Circuit
     opened_at: MomentOut | None
     retry_at: MomentOut | None
@@ -88,6 +107,7 @@ class GatewayView(View):
             pace=None if pace is None else round(pace, 1),
             month_budget=written(control.month_budget),
             month_spent=written(spending.spent) if spending else None,
+            balance=BalanceView.of(request.services.balances().of(line)),
             circuit=control.circuit,
             opened_at=control.opened_at,
             retry_at=None if control.held else control.retry_at,

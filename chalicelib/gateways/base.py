@@ -14,6 +14,7 @@ from ..domain.reasons import Cause
 from ..domain.sending_rules import Obstacle
 
 if TYPE_CHECKING:
+    from ..domain.balances import Balance
     from ..domain.replies import Inbound
 
 
@@ -103,7 +104,7 @@ class Capabilities:
     `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits are of the SMS parts of
     texts, not of messages. `can_be_asked`: it can say whether it has taken a message, by `look_up`.
     `gives_receipts`: it says later what became of a message, by `read_receipts`. `has_one_address`: it tells receipts
-    and replies at one address.
+    and replies at one address. `tells_balance`: it says what is left of the money, by `balance`.
     """
 
     recognises_ids: bool = False
@@ -111,6 +112,7 @@ class Capabilities:
     can_be_asked: bool = False
     gives_receipts: bool = False
     has_one_address: bool = False
+    tells_balance: bool = False
 
     @property
     def tells_later(self) -> bool:
@@ -163,6 +165,10 @@ class Gateway(Protocol):
 
         Asked only if it `can_be_asked`.
         """
+        ...
+
+    def balance(self) -> Balance | Cause:
+        """What is left of the money, or why nobody knows. Asked only if it `tells_balance`."""
         ...
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from ..domain.balances import Balance, amount_of, currency_of
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
-from .answers import found_at, is_empty_list, json_of, words_of
+from .answers import first_at, found_at, is_empty_list, json_of, words_of
 from .declaration_callbacks import Code, Part, Receiving, Replying, Way, is_one_of
 from .declaration_checks import faults
 
@@ -170,6 +171,32 @@ class LookUp(Part):
     examples: Annotated[tuple[LookUpExample, ...], Field(min_length=2, max_length=100)]
 
 
+class BalanceExample(Part):
+    """An answer to the question what is left, and the amount in it."""
+
+    body: Any
+    amount: str
+    currency: str = ""
+
+
+class BalanceAsking(Part):
+    """How the gateway is asked what is left of the money: the ways to the amount and to its currency in the answer.
+
+    `unit` is the currency if the answer does not say it.
+    """
+
+    request: Asking
+    amount: Way
+    currency: Way | None = None
+    unit: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
+    examples: Annotated[tuple[BalanceExample, ...], Field(min_length=1, max_length=20)]
+
+    def read(self, content: Any) -> Balance:
+        """What an answer says; without an amount it says nothing."""
+        currency = currency_of(first_at(content, self.currency)) or self.unit
+        return Balance(amount_of(first_at(content, self.amount)), currency)
+
+
 class Capabilities(Part):
     """What the gateway says of itself. `counts`: whether its limits are of messages, or of the parts of their texts."""
 
@@ -181,7 +208,7 @@ class Declaration(Part):
     """A gateway. `url` is its address, without which GATEWAY_URL has to be set; `source` is where this was read."""
 
     name: Name
-    source: Annotated[str, StringConstraints(max_length=300)] = ""
+    source: Annotated[str, StringConstraints(max_length=1000)] = ""
     url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=300)] | None = None
     auth: Auth | None = None
     request: Asking
@@ -191,6 +218,7 @@ class Declaration(Part):
     look_up: LookUp | None = None
     receipts: Receiving | None = None
     replies: Replying | None = None
+    balance: BalanceAsking | None = None
     capabilities: Capabilities = Capabilities()
 
     @model_validator(mode="after")

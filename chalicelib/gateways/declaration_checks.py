@@ -9,10 +9,10 @@ from ..domain.errors import FieldError
 from ..domain.faults import Fault
 from .answers import first_at, found_at, words_of
 from .declared_receipts import rule_of, singles_of
-from .placeholders import IN_HEADERS, NAMES, PLACEHOLDER, strings_in
+from .placeholders import IN_HEADERS, NAMES, OF_THE_GATEWAY, PLACEHOLDER, strings_in
 
 if TYPE_CHECKING:
-    from .declaration import Answering, Asking, Condition, Declaration, LookUp, Places, Sample
+    from .declaration import Answering, Asking, BalanceAsking, Condition, Declaration, LookUp, Places, Sample
     from .declaration_callbacks import Receiving, Replying
 
 
@@ -27,6 +27,8 @@ def faults(declaration: Declaration) -> Iterator[FieldError]:
         yield from _faults_of_receipts(declaration, declaration.receipts)
     if declaration.replies:
         yield from _faults_of_replies(declaration.replies)
+    if declaration.balance:
+        yield from _faults_of_balance(declaration.balance)
 
 
 def _faults_of_request(declaration: Declaration) -> Iterator[FieldError]:
@@ -153,6 +155,17 @@ def _faults_of_replies(replying: Replying) -> Iterator[FieldError]:
     for name, way in ways.items():
         if way and name not in seen:
             yield FieldError(f"replies.{name}", Fault.DECLARATION_POINTS_NOWHERE)
+
+
+def _faults_of_balance(balance: BalanceAsking) -> Iterator[FieldError]:
+    for where, template in _templates("balance.request", balance.request):
+        for name in sorted(set(PLACEHOLDER.findall(template)) - set(OF_THE_GATEWAY)):
+            yield FieldError(where, Fault.DECLARATION_PLACEHOLDER, {"name": name})
+    for place, example in enumerate(balance.examples):
+        read = balance.read(example.body)
+        if (read.amount, read.currency) != (example.amount, example.currency):
+            said = f"{read.amount} {read.currency}".strip() or "nothing"
+            yield FieldError(f"balance.examples.{place}", Fault.DECLARATION_EXAMPLE, {"outcome": said})
 
 
 def _faults_of_reading(

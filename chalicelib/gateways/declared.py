@@ -15,11 +15,12 @@ from urllib.parse import quote, unquote_plus, urlencode
 from urllib3.util import parse_url
 
 from ..config import Settings
+from ..domain.balances import Balance
 from ..domain.deliveries import Receipt
 from ..domain.errors import Invalid
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
-from .answers import first_at
+from .answers import first_at, json_of
 from .base import Answer, Callback, Capabilities, Outgoing
 from .declaration import OUTCOMES, Asking, Auth, Declaration, Rule
 from .declared_receipts import receipts_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _READY_MADE = Path(__file__).parent / "declarations"
 _REFERENCE = re.compile(r"[!-~]{1,100}")
 _HIDDEN = "***"
+_NOBODY = Outgoing.of("", "", "")  # the question what is left is about no message
 
 
 def ready_made() -> list[str]:
@@ -93,6 +95,7 @@ class DeclaredGateway(HttpAdapter):
             counts_parts=said.counts == "parts",
             can_be_asked=self._declaration.look_up is not None,
             gives_receipts=self._receipts and self._declaration.receipts is not None,
+            tells_balance=self._declaration.balance is not None,
             has_one_address=bool(self._declaration.replies and self._declaration.replies.at_receipts),
         )
 
@@ -130,6 +133,17 @@ class DeclaredGateway(HttpAdapter):
         if rule.outcome == "missing":
             return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY), reply.status)
         return Answer(Outcome.FOUND, None, reply.status)
+
+    def balance(self) -> Balance | Cause:
+        """Ask as the declaration says; see Gateway."""
+        told = self._declaration.balance
+        if told is None:
+            return super().balance()
+        reply = self.ask(lambda token: self._filled(told.request, _NOBODY, token))
+        if isinstance(reply, Cause):
+            return reply
+        found = told.read(json_of(reply.body)) if reply.status == 200 else Balance()
+        return found if found.amount else Cause(Reason.ANSWER_NOT_DECLARED, str(reply.status))
 
     @property
     def receipt_reply(self) -> str:

@@ -25,6 +25,7 @@ from .tokens import GatewayToken, NoToken
 from .transport import Limits, NoAnswer, NotSent, Reply, Request, Transport
 
 if TYPE_CHECKING:
+    from ..domain.balances import Balance
     from ..domain.replies import Inbound
 
 # What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
@@ -97,6 +98,10 @@ class HttpAdapter(ABC):
         """Nobody can ask this gateway; see Gateway."""
         del message
         return Answer(Outcome.UNCLEAR)
+
+    def balance(self) -> Balance | Cause:
+        """This gateway does not say; see Gateway."""
+        return Cause(Reason.ANSWER_NOT_DECLARED)
 
     @property
     def receipt_reply(self) -> str:

@@ -19,6 +19,7 @@ from ..domain.reasons import Cause, Reason
 from .base import EMPTY_ANSWER, Answer, Callback, Capabilities, LastLook, Outgoing, no_look
 
 if TYPE_CHECKING:
+    from ..domain.balances import Balance
     from ..domain.replies import Inbound
 
 _PLAYING = "+447700900"
@@ -100,6 +101,12 @@ class SandboxGateway:
         if played(message.phone_number, _KNOWN):
             return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY))
         return Answer(Outcome.FOUND)
+
+    def balance(self) -> Balance | Cause:
+        """Some play money, if it is to tell; see Gateway."""
+        from ..domain.balances import Balance
+
+        return Balance("100.00", "EUR")
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
         """It sends nothing, so nothing is delivered."""

@@ -8,7 +8,9 @@ from unittest import mock
 
 import pytest
 
-from chalicelib.domain.reasons import Cause
+from chalicelib.domain.balances import Balance
+from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.gateways.base import Capabilities
 from tests.support.api import Api, new_api
 from tests.support.browsing import Browser, text_of
 
@@ -141,3 +143,14 @@ def test_a_test_message_is_sent_from_the_page(browser: Browser, api: Api) -> Non
         assert "refused after" in text_of(browser.post("/admin/settings/try", values))
     wrong = browser.post("/admin/settings/try", values | {"phone_number": "1"})
     assert (wrong.status, 'id="field-phone_number-error"' in wrong.text) == (422, True)
+
+
+def test_it_is_shown_what_is_left_of_the_money(browser: Browser, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Left at the gateway" not in text_of(browser.get("/admin/settings"))
+    gateway = api.services.gateway
+    monkeypatch.setattr(gateway, "capabilities", Capabilities(tells_balance=True))
+    monkeypatch.setattr(gateway, "balance", lambda: Balance("10.28", "EUR"))
+    assert "Left at the gateway: 10.28 EUR" in text_of(browser.get("/admin/settings"))
+    api.pass_time(minutes=11)
+    monkeypatch.setattr(gateway, "balance", lambda: Cause(Reason.NO_ANSWER))
+    assert "Left at the gateway: not known" in text_of(browser.get("/admin/settings"))

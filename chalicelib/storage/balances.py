@@ -1,0 +1,32 @@
+"""What gateways said last of the money that is left, in the table of settings."""
+
+from __future__ import annotations
+
+import json
+
+from ..domain.balances import Balance
+from .dynamodb import translated
+from .models import SettingModel, Tables
+
+_SCOPE = "gateway-balance"
+
+
+class BalanceRepository:
+    """Keeps the last balance of each gateway, by the name that people know."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._model: type[SettingModel] = tables.settings
+
+    def get(self, gateway: str) -> Balance | None:
+        """The last one, None if nobody has asked yet. Raises Unavailable."""
+        with translated("settings"):
+            rows = list(self._model.query(_SCOPE, self._model.name == gateway))
+        if not rows:
+            return None
+        return Balance(**json.loads(rows[0].body or "{}"), asked_at=rows[0].changed_at)
+
+    def put(self, gateway: str, balance: Balance) -> None:
+        """Keep one in the place of the last. Raises Unavailable."""
+        body = json.dumps({"amount": balance.amount, "currency": balance.currency})
+        with translated("settings"):
+            self._model(_SCOPE, gateway, body=body, changed_at=balance.asked_at).save()
