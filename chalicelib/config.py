@@ -112,7 +112,7 @@ class Settings:
 
     @property
     def report_recipients(self) -> tuple[str, ...]:
-        """Who gets the daily report; nobody where it is off."""
+        """Who gets the daily report; nobody if it is off."""
         return tuple(self.report_to.split(",")) if self.report_to else ()
 
     @property

@@ -39,7 +39,7 @@ class HttpAnswer:
     def feed(self, data: bytes) -> None:
         """Take what was read; nothing is the end of the connection.
 
-        Raises httptools.HttpParserError if it is no answer, ConnectionResetError if it ends too early.
+        Raises httptools.HttpParserError if it is not an answer, ConnectionResetError if it ends too early.
         """
         if not data:
             self._end()
@@ -88,7 +88,7 @@ class HttpAnswer:
             self.size += len(part)
 
     def on_message_complete(self) -> None:
-        """An answer that says that the answer will come is none."""
+        """An answer that only says that the answer will come does not count."""
         if self._in_body and not self.complete:
             self.keep = self._parser.should_keep_alive()
             self.complete = True

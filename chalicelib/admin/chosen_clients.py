@@ -51,7 +51,7 @@ def _chosen(form: Form) -> list[str]:
 
 
 def _tag(form: Form) -> str:
-    """The tag that is added or removed. Raises Invalid if there is none, or it is no tag."""
+    """The tag that is added or removed. Raises Invalid if it is missing, or not a tag."""
     tag = check_tag(form.text(TAG), TAG)
     if not tag:
         raise Invalid.of(TAG, Fault.REQUIRED)

@@ -244,7 +244,7 @@ def _entered(form: Form) -> ClientFields:
 
 
 def _entered_attributes(form: Form) -> dict[str, Value]:
-    """The attributes that stand in the form, one to a line. Raises Invalid if a line is none."""
+    """The attributes that stand in the form, one to a line. Raises Invalid if a line is not an attribute."""
     values: dict[str, Value] = {}
     for line in form.text("attributes").splitlines():
         name, colon, value = (part.strip() for part in line.partition(":"))

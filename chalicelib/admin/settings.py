@@ -59,7 +59,7 @@ def _page(request: PageRequest, query: SettingsQuery, trial: Trial | None = None
 
 @pages.post("/admin/settings/rate", shows=show_settings)
 def set_rate(request: PageRequest) -> Redirect:
-    """Set the rate; an empty field is no limit."""
+    """Set the rate; an empty field means no limit."""
     given = request.form.text("rate")
     if given and not _DIGITS.fullmatch(given):
         raise Invalid.of("rate", Fault.AS_TOLD, text=_("must be a whole number, or empty for no limit"))
@@ -69,7 +69,7 @@ def set_rate(request: PageRequest) -> Redirect:
 
 @pages.post("/admin/settings/budget", shows=show_settings)
 def set_month_budget(request: PageRequest) -> Redirect:
-    """Set what the messages of each month may cost; an empty field is no limit."""
+    """Set what the messages of each month may cost; an empty field means no limit."""
     given = request.form.text("month_budget").replace(",", ".")
     body = request.form.into(GatewayBudgetBody, {"month_budget": given or None})
     if body.amount is not None:

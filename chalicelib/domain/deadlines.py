@@ -10,7 +10,7 @@ APART = timedelta(seconds=30)  # that the clocks of two machines may differ
 def is_over(end: datetime | None, now: datetime, longest: timedelta) -> bool:
     """Whether an end (of a lease, a wait, a pause) has come, or there is none.
 
-    One that lies further ahead than the longest there can be is no end: the clock was set back after it was written,
+    One that is further ahead than the longest there can be does not count: the clock was set back after it was written,
     and to wait for it would stop everything for as long as that.
     """
     return end is None or end <= now or end > now + longest + APART

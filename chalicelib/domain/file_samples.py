@@ -49,7 +49,7 @@ class Sample:
 
 
 def sample_of(raw: bytes, how: Reading) -> Sample:
-    """What a piece of a file seems to be. Raises Invalid if it is no text, or its header cannot be read."""
+    """What a piece of a file seems to be. Raises Invalid if it is not text, or its header cannot be read."""
     text, encoding = text_of_sample(raw, how.encoding)
     separator = "" if is_json_lines(text) else how.separator or separator_of(text)
     lines = (row for _, row in (unfolded(rows_of(text, separator)) if separator else json_rows(text)))

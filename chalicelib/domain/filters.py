@@ -127,7 +127,7 @@ def _of_operator(values: Collection[str]) -> Test:
 
 
 def _reading(values: Collection[str]) -> Test:
-    """Who reads one of the languages; pt is also that of who reads pt-BR."""
+    """Clients who read one of the languages; pt is also for those who read pt-BR."""
     return lambda client, _: client.language in values or client.language.partition("-")[0] in values
 
 

@@ -46,7 +46,7 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayChange:
-    """One setting that got another value. `by` is "" if the service did it; a rate or a budget of None is no limit.
+    """One setting that got another value. `by` is "" if the service did it; a rate or a budget of None means no limit.
 
     `cause` and `reason` are those of the control, if it is the circuit.
     """

@@ -58,7 +58,7 @@ def values_of(contact: Contact, names: Iterable[str]) -> Mapping[str, str]:
 
 
 def word_of(value: Value) -> str:
-    """A value as people read it. No is no value, so that a section appears only for who has a yes."""
+    """A value as people read it. A no counts as no value, so that a section appears only for those who have a yes."""
     if isinstance(value, bool):
         return "yes" if value else ""
     return str(value)

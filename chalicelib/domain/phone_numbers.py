@@ -226,7 +226,7 @@ def _chosen(numbers: list[PhoneNumber]) -> PhoneNumber:
 
 
 def _parsed(written: str, country: str, *, valid: bool = True) -> PhoneNumber | None:
-    """The number, None if it is none; with `valid`, if it does not exist in its country's plan."""
+    """The number, None if it is not one; with `valid`, if it does not exist in its country's plan."""
     import phonenumbers
 
     try:

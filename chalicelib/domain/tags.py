@@ -41,7 +41,7 @@ def check_name(name: str, field: str = "name") -> str:
 
 
 def check_tags(tags: Sequence[str], field: str = "tags") -> tuple[str, ...]:
-    """The tags as they are kept, each once, in their order; empty ones are none. Raises Invalid as `check_tag` does, or
+    """The tags as they are kept, each once, in their order, without empty ones. Raises Invalid as `check_tag` does, or
     if there are too many.
     """
     kept = tuple(dict.fromkeys(tag for tag in (check_tag(one, field) for one in tags) if tag))

@@ -64,7 +64,7 @@ def _code(error: Exception) -> str:
 
 
 class SmtpPost:
-    """A mail server without a login, such as one on this machine: smtp://host:port."""
+    """A mail server that needs no login, such as one on this machine: smtp://host:port."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

@@ -20,7 +20,7 @@ _MOST_ADDRESSES = 8  # of a name that are tried
 
 
 class NotPublic(Exception):
-    """The address is none of the public internet's; nothing was sent."""
+    """The address is not a public one; nothing was sent."""
 
 
 def is_public(address: str) -> bool:

@@ -11,7 +11,7 @@ _MOST = 100  # of a list, that are looked at
 
 
 def json_of(body: bytes | None) -> Any:
-    """The answer as JSON, None if it is none."""
+    """The answer as JSON, None if it is not JSON."""
     try:
         return json.loads(body or b"")
     except (ValueError, RecursionError):
@@ -31,7 +31,7 @@ def found_at(content: Any, way: str) -> list[str | int | float]:
 
 
 def first_at(content: Any, way: str | None) -> str | int | float:
-    """The first text or number at a way; "" if there is none, or no way."""
+    """The first text or number at a way; "" if there is none, or the way leads nowhere."""
     found = found_at(content, way) if way else []
     return found[0] if found else ""
 

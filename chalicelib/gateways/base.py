@@ -172,7 +172,7 @@ class Gateway(Protocol):
         ...
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
-        """The receipts in a callback of the gateway; what is none is left out.
+        """The receipts in a callback of the gateway; anything else is left out.
 
         Raises ValueError, KeyError or TypeError if it cannot be read at all.
         """

@@ -40,7 +40,7 @@ class HttpGateway(HttpAdapter):
 
     @property
     def capabilities(self) -> Capabilities:
-        """It gives receipts where it is told to."""
+        """It gives receipts if it is told where to."""
         return replace(super().capabilities, gives_receipts=self._receipts)
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:

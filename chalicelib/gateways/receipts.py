@@ -36,7 +36,7 @@ def content_of(callback: Callback) -> Any:
 def moment_of(told: object, now: datetime) -> datetime:
     """When it happened: seconds or milliseconds since 1970, or ISO 8601 with its offset; now if it is none of these.
 
-    What is older than a week, or later than now, is a wrong clock.
+    If it is older than a week, or later than now, their clock is wrong.
     """
     at = now
     try:

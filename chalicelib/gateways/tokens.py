@@ -85,7 +85,7 @@ class GatewayToken:
         return token
 
     def _content(self, *, fresh: bool) -> str:
-        """What the secret holds, from Powertools' cache or from the secret itself; "" if it is no text."""
+        """What the secret holds, from Powertools' cache or from the secret itself; "" if it is not text."""
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
         if fresh:

@@ -70,7 +70,7 @@ class ClientService:
         return place.former or place.free, None
 
     def find_external(self, external_id: str) -> Client | None:
-        """Who has an external id, if anybody has; nobody has what is none."""
+        """The client who has an external id, None if nobody has, or if it is not one."""
         try:
             return self._clients.find_external(check_external_id(external_id))
         except Invalid:

@@ -144,7 +144,7 @@ class ImportService:
     def look(self, raw: bytes, username: str, how: Reading) -> Sample:
         """What a piece of a file seems to hold, with the columns as this user told of them the last time.
 
-        Raises Invalid if it is no text.
+        Raises Invalid if it is not text.
         """
         from ..domain.file_samples import sample_of  # only a page needs it
 
@@ -295,7 +295,7 @@ def _rejected(at: Import, chunk: Chunk, refused: Mapping[str, FieldError]) -> li
 def _some(parts: Sequence[Import], cursor: str, limit: int, read: Callable[[str, int], list[T]]) -> tuple[list[T], str]:
     """Up to `limit` entries of the pages that `read` knows of a file's parts, and the place after them, "" at the end.
 
-    Raises Malformed if the cursor is no place.
+    Raises Malformed if the cursor is not such a place.
     """
     place = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([0-9]{1,4})", cursor or "0:0:0")
     if not place:

@@ -203,9 +203,9 @@ class PreviewService:
         return Counting(headcount, self._audiences.total(mailing.segment))
 
     def text_for_number(self, fields: MailingFields, phone_number: str) -> str:
-        """What the owner of a number would get of a mailing: who is no client, with the values of one who would get it.
+        """The text that the owner of a number would get; if they are no client, with the values of one who would.
 
-        Raises Invalid if the number is none, or if they would get nothing.
+        Raises Invalid if it is not a number, or if they would get nothing.
         """
         number = normalize_phone(phone_number)
         mailing = fields.ordered("", "", self._clock.now(), OnUnknown.HOLD)

@@ -62,7 +62,7 @@ class TemplateService:
         return new
 
     def delete(self, template_id: str, username: str) -> None:
-        """Take a template out of the list, so that its name is free. Who knows its id can still read it.
+        """Take a template out of the list, so that its name is free. It can still be read by its id.
 
         Raises NotFound if there is no such template, and Conflict if somebody else is changing it.
         """

@@ -142,7 +142,7 @@ class LambdaTester:
 
 
 def choose_tester(settings: Settings, gateways: Gateways, clock: SystemClock) -> Tester:
-    """Who sends test messages: on AWS the sender's function, and nobody else."""
+    """What sends test messages: on AWS the sender's function, and nothing else."""
     if settings.function in ("", "sender"):
         return DirectTester(gateways, clock)
     return LambdaTester(f"{settings.resource_prefix}-sender", _lambda_client)

@@ -22,7 +22,7 @@ FIRST = "\x01"  # before every key, none of which is empty
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """One stretch of an index that belongs to a segment; `operators` narrows it further where it is not empty."""
+    """One stretch of an index that belongs to a segment; `operators` narrows it further if it is not empty."""
 
     index: str
     prefix: str

@@ -90,7 +90,7 @@ def contact_of(item: Item) -> Contact:
 
 
 def tags_text(client: Client) -> str:
-    """All tags of a client as one text, "" if they have but one: that stands by itself."""
+    """All tags of a client as one text, "" if they have only one, which is kept by itself."""
     return KEY_SEPARATOR.join(client.tags) if len(client.tags) > 1 else ""
 
 

@@ -104,7 +104,7 @@ class ClientRepository:
         return filter(is_client, items)
 
     def find(self, phone_number: str) -> Place:
-        """Who has a number in E.164 form; else who had it last, if known, and the id that the next one with it gets."""
+        """The client with a number in E.164 form; else who had it last, if known, and the id that the next one gets."""
         return self._numbers.find([phone_number])[phone_number]
 
     def with_numbers(self, phone_numbers: Sequence[str]) -> dict[str, Client]:
@@ -117,7 +117,7 @@ class ClientRepository:
         return self._key.ids().id_for(phone_number)
 
     def find_external(self, external_id: str) -> Client | None:
-        """Who has an external id now, if anybody has."""
+        """The client who has an external id now, None if nobody has."""
         owner = self._external_ids.owners([external_id]).get(external_id, "") if external_id else ""
         client = self.get_many([owner]).get(owner) if owner else None
         return client if client and client.external_id == external_id else None

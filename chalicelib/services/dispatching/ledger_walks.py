@@ -1,4 +1,4 @@
-"""Walking: going through a mailing's ledger page by page, at once where it is small, else in a unit for each shard."""
+"""Walking: going through a mailing's ledger page by page, at once if it is small, else in a unit for each shard."""
 
 from __future__ import annotations
 

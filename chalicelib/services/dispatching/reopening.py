@@ -94,7 +94,7 @@ class Reopener:
             self._walker.send(unit, "")  # for what else there may be
 
     def _put_back_expired(self, state: MailingState, unit: Unit, deadline: datetime) -> None:
-        """Twice where it is asked for at once: who was closing rows when the end was moved may have written more."""
+        """Twice if it is asked for at once: what was closing rows when the end was moved may have written more."""
         mailing, now = state.mailing, self._clock.now()
         if not state.statistics.dispatched:
             return  # the tick comes again

@@ -85,7 +85,7 @@ class Caller:
         return calls
 
     def call(self, job: Job, calls: Calls) -> Attempt | Obstacle:
-        """One attempt, or why there is none; nothing may get out of it."""
+        """One attempt, or why there is none; it raises nothing."""
         try:
             if job.message.ask:
                 return self._question(job, calls)

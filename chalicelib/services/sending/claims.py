@@ -242,7 +242,7 @@ class Claims:
         return (), jobs[:PROBES], jobs[PROBES:]
 
     def _another(self, job: Job) -> str | None:
-        """Another gateway that may get a message; one that the circuit is open of is none."""
+        """Another gateway that may get a message, and whose circuit is closed."""
         return next((one for one in job.choices if one != job.gateway and not self._is_open(one)), None)
 
     def _is_open(self, name: str) -> bool:
