@@ -6,6 +6,7 @@ It is held until whoever has seen what would become of it starts it.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
@@ -17,6 +18,7 @@ from ..domain.file_samples import Reading
 from ..domain.file_texts import text_of
 from ..domain.import_columns import COLUMN_FIELDS, FIELDS_FOR_MAILING, columns_told
 from ..domain.imports import MAX_ROWS, MOST_PARTS, MOST_ROWS_OF_A_FILE, FilePart, ImportOptions, Mode
+from ..domain.workbooks import is_workbook, sheets_of
 from ..web import parsing
 from ..web.clients import Country, Tag
 from ..web.exports import RejectedQuery, rejected_csv
@@ -33,6 +35,7 @@ pages = Pages()
 # Characters of a part: below what one request takes even where each has three bytes.
 PART = 1_200_000
 PIECE = 3_000_000  # bytes of a workbook's rows in one answer; Lambda's has 6 MB, in which line breaks count twice
+_MOST_SHEETS = 30  # that are offered; API Gateway takes 10 KB of headers
 MAX_BODY = 10_000_000  # bytes; who sends more than a workbook may have is told so
 MAX_SAMPLE = 256 * 1024  # bytes; the script sends half of it at most
 # As people know them. The keys are those of `file_texts.ENCODINGS`.
@@ -110,11 +113,12 @@ class ImportPageQuery(BaseModel):
 
 
 class WorkbookQuery(BaseModel):
-    """Which piece of a workbook's rows is wanted."""
+    """Which piece of the rows of which sheet of a workbook is wanted; "" is the first one."""
 
     model_config = ConfigDict(extra="forbid")
 
     start: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=parsing.MOST_UNPACKED)] = 0
+    sheet: StrictStr = Field(default="", max_length=100)
 
 
 @pages.get("/admin/clients/import")
@@ -150,16 +154,20 @@ def look_at_file(request: PageRequest, query: LookQuery) -> Page:
 
 @pages.post("/admin/clients/import/workbook", consumes=BYTES, max_bytes=MAX_BODY)
 def read_workbook(request: PageRequest, query: WorkbookQuery) -> Text | Page:
-    """A piece of an Excel workbook as CSV: whole rows from a place in its bytes on, nothing after the last."""
+    """A piece of an Excel workbook as CSV: whole rows from a place in its bytes on, nothing after the last.
+
+    The header says which sheets it has, for the page to offer them.
+    """
     try:
         parsing.check_workbook(request.body)
-        raw = text_of(request.body, most=parsing.MOST_UNPACKED).text.encode()
+        raw = text_of(request.body, most=parsing.MOST_UNPACKED, sheet=query.sheet).text.encode()
+        sheets = json.dumps(sheets_of(request.body)[:_MOST_SHEETS]) if is_workbook(request.body) else "[]"
     except Invalid as error:
         return Page("clients/look.html", {"problem": _about_the_file(error)}, status=422)
     end = query.start + PIECE
     if end < len(raw):
         end = raw.rfind(b"\n", query.start, end) + 1 or end
-    return Text(raw[query.start : end].decode(errors="replace"), f"{CSV}; charset=utf-8")
+    return Text(raw[query.start : end].decode(errors="replace"), f"{CSV}; charset=utf-8", {"X-Sheets": sheets})
 
 
 @pages.post("/admin/clients/import", shows=show_import, consumes=CSV, max_bytes=MAX_CSV)

@@ -178,8 +178,9 @@ class ImportQuery(BaseModel):
     Each `column` says which field a column is: a field (or `subscribed`, which is the opposite of `opted_out`), a colon
     and the column's name as it stands in the file, such as `phone_number:Mobile`; `:Plan` leaves the column Plan out.
     Columns that are not told of are taken by their names. `separator` is the sign between values, if what is found is
-    wrong. With `for_mailing=true` the numbers are for one mailing only, which names the import as its
-    `clients.recipients`: no client is added or changed, and columns that are no field become values for its text.
+    wrong; `sheet` is the name of a workbook's sheet, the first one that is not hidden if it is absent. With
+    `for_mailing=true` the numbers are for one mailing only, which names the import as its `clients.recipients`: no
+    client is added or changed, and columns that are no field become values for its text.
     Everybody in the file gets the tag `add_tag` besides those that they have. With `hold=true` the file is
     checked and kept, and nothing is written until the import is started.
 
@@ -200,6 +201,7 @@ class ImportQuery(BaseModel):
     hold: Literal["true", "false"] = "false"
     column: list[StrictStr] = Field(default=[], max_length=MOST_COLUMNS)
     separator: Separator = ""
+    sheet: StrictStr = Field(default="", max_length=100)
     part_of: StrictStr = Field(default="", max_length=26)
     row_offset: Annotated[int, BeforeValidator(query_integer), Field(ge=0, le=MOST_ROWS_OF_A_FILE)] = 0
     parts: Annotated[int, BeforeValidator(query_integer), Field(ge=1, le=MOST_PARTS)] = 1

@@ -206,7 +206,8 @@ def _body(operation: Operation, request: Request) -> Any:
         return parsing.validate(operation.body_type, {})  # whatever its content type: curl and forms always send one
     parsing.check_content_type(request.header("content-type") or parsing.JSON, operation.consumes)
     if operation.body_type is FileText:
-        return parsing.read_file(raw, operation.max_bytes, request.header("content-type") or "")
+        sheet = request.query_values.get("sheet", ("",))[-1]
+        return parsing.read_file(raw, operation.max_bytes, request.header("content-type") or "", sheet)
     return parsing.validate(operation.body_type, parsing.read_json(raw))
 
 

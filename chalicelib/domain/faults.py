@@ -125,6 +125,7 @@ class Fault(Enum):
     NO_ID_OF_A_CLIENT = "is not a client ID"
     TEXT_AND_TEMPLATE = "must not be given with a template, which has texts of its own"
     NOT_A_TEMPLATE = "is not the ID of a template, or the template was deleted"
+    NO_SUCH_SHEET = "is no sheet of this workbook, which has: %(names)s"
     NOT_A_VERSION = "is not a version of this template"
     NOT_A_SEGMENT = "is not the ID of a saved segment, or the segment was deleted"
     SEGMENT_NARROWED = "is a saved segment, which has its own tags, operators and filter; leave out all else"

@@ -51,15 +51,15 @@ class FileText(NamedTuple):
     encoding: str
 
 
-def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT) -> FileText:
-    """The text of a file, unpacked if it is compressed with gzip; of an Excel workbook, its rows as CSV.
+def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT, sheet: str = "") -> FileText:
+    """The text of a file, unpacked if it is compressed with gzip; of an Excel workbook, the rows of a sheet as CSV.
 
     `encoding` is taken instead of what would be found out. Raises Invalid if it is another kind of file, if it is not
     in that encoding, or if more than `most` bytes come out of it.
     """
     raw = _unpacked(raw, most)
     if is_workbook(raw):
-        return FileText(csv_of_workbook(raw, most), "utf-8")
+        return FileText(csv_of_workbook(raw, most, sheet), "utf-8")
     return _decoded(raw, encoding, whole=True)
 
 

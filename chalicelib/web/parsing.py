@@ -84,17 +84,18 @@ def read_text(raw: bytes, limit: int) -> str:
         raise Malformed(Fault.BODY_NOT_UTF8, place=error.start) from error
 
 
-def read_file(raw: bytes, limit: int, content_type: str) -> FileText:
+def read_file(raw: bytes, limit: int, content_type: str, sheet: str = "") -> FileText:
     """An uploaded file as text, whose charset is found out unless the content type says one other than UTF-8.
 
-    Raises TooLarge if it has more than `limit` bytes, packed or not, and Invalid if it is no text.
+    `sheet` is that of a workbook. Raises TooLarge if it has more than `limit` bytes, packed or not, and Invalid if it
+    is no text, or a workbook without such a sheet.
     """
     if len(raw) > limit:
         raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
     check_workbook(raw)
     charset = re.search(r"charset=\"?([A-Za-z0-9_.:-]{1,40})", content_type, re.IGNORECASE)
     told = charset[1].lower() if charset else ""
-    return text_of(raw, "" if told in ("utf-8", "utf8") else told, MOST_UNPACKED)
+    return text_of(raw, "" if told in ("utf-8", "utf8") else told, MOST_UNPACKED, sheet)
 
 
 def check_workbook(raw: bytes) -> None:

@@ -121,14 +121,15 @@ def run(
     report: Path | None = None,
     options: Mapping[str, str] | None = None,
     begun: str = "",
+    sheet: str = "",
 ) -> bool:
     """Import a file, or the parts of it that an import which has `begun` lacks; whether every row was good.
 
-    CallFailed where it cannot go on, with what was done so far kept.
+    `sheet` is that of a workbook. CallFailed where it cannot go on, with what was done so far kept.
     """
     try:
         unread: list[dict[str, Any]] = []
-        parts = list(parts_of(text_of(file.read_bytes()).text, unread))
+        parts = list(parts_of(text_of(file.read_bytes(), sheet=sheet).text, unread))
     except (OSError, Invalid) as error:
         raise CallFailed(f"{file}: {error}") from error
     service = Service.found(environ, "import")
@@ -150,6 +151,8 @@ def run(
     ended["rejected"] += len(unread)
     counts = ", ".join(f"{ended[name]} {name.replace('_', ' ')}" for name in _OUTCOMES)
     console.print(f"{file.name}: {counts}, {time.monotonic() - began:.1f} s", soft_wrap=True)
+    if (options or {}).get("for_mailing") == "true":
+        console.print(f'The mailing for these numbers says "clients": {{"recipients": "{first}"}}', soft_wrap=True)
     _tell(console, errors, report)
     return not errors
 
@@ -199,7 +202,8 @@ def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 where every row is in, 1 where some were rejected, 2 where the import could not go on."""
     parser = argparse.ArgumentParser(prog="import_clients", description=__doc__)
-    parser.add_argument("file", type=Path, help="CSV with a header, or JSON lines")
+    parser.add_argument("file", type=Path, help="CSV with a header, JSON lines, or an Excel workbook")
+    parser.add_argument("--sheet", default="", help="of a workbook; the first one that is not hidden if it is absent")
     parser.add_argument("--report", type=Path, help="a CSV file to write all rejected rows and fields to")
     parser.add_argument(
         "--mode", choices=("update", "replace"), default="update", help="what happens to fields without a value"
@@ -209,6 +213,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--add-tag", default="", help="that everybody in the file gets, besides the tags that they have"
     )
+    parser.add_argument(
+        "--for-mailing", action="store_true", help="the numbers are for one mailing only; the directory stays as it is"
+    )
     parser.add_argument("--continue", dest="begun", default="", metavar="ID", help="go on with an interrupted import")
     given = parser.parse_args(arguments)
     options = {
@@ -216,9 +223,11 @@ def main(arguments: list[str] | None = None) -> int:
         "allow_opt_in": str(given.allow_opt_in).lower(),
         "country": given.country,
         "add_tag": given.add_tag,
+        "for_mailing": str(given.for_mailing).lower(),
     }
+    console = Console(highlight=False)
     try:
-        return 0 if run(Console(highlight=False), os.environ, given.file, given.report, options, given.begun) else 1
+        return 0 if run(console, os.environ, given.file, given.report, options, given.begun, given.sheet) else 1
     except CallFailed as error:
         sys.stderr.write(f"import: {error}\n")
         return 2

@@ -143,6 +143,22 @@ def test_an_encoding_is_found_by_letters_that_stand_far_below(page: Page, direct
     expect(page.get_by_role("button", name="Import 5,001 clients")).to_be_visible(timeout=30_000)
 
 
+def test_a_sheet_of_a_workbook_is_chosen(page: Page, directory: Path) -> None:
+    """Expects the first one to be shown until another is chosen; no choice if there is but one."""
+    file = directory / "sheets.xlsx"
+    file.write_bytes(workbook([["Mobile"], [79940001000]], more={"March": [["Phone"], [79940001001]]}))
+    page.goto("/admin/clients/import")
+    expect(page.get_by_label("Sheet of the workbook")).to_be_hidden()
+    page.locator("#field-file").set_input_files(file)
+    expect(page.get_by_role("combobox", name="Mobile")).to_have_value("phone_number")
+    page.get_by_label("Sheet of the workbook").select_option("March")
+    expect(page.get_by_role("combobox", name="Phone")).to_have_value("phone_number")
+    file.write_bytes(workbook([["Mobile"], [79940001000]]))
+    page.locator("#field-file").set_input_files(file)
+    expect(page.get_by_role("combobox", name="Mobile")).to_have_value("phone_number")
+    expect(page.get_by_label("Sheet of the workbook")).to_be_hidden()
+
+
 def test_a_workbook_is_imported_like_any_other_list(page: Page, directory: Path) -> None:
     """Expects its columns to be shown, and what is no list to be named."""
     file = directory / "list.xlsx"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +20,9 @@ from infra.local.api_client import CallFailed
 from infra.local.data_directory import DataDirectory, read_json, write_private
 from infra.local.loopback import listen
 from infra.local.web_server import WebServer
+from tests.factories import MailingBodyFactory
 from tests.support.api import PASSWORD, Api, new_api
+from tests.support.workbooks import workbook
 
 pytestmark = pytest.mark.enable_socket
 HEADER = "phone_number;tag\r\n"
@@ -159,3 +163,18 @@ def test_another_service_is_named_by_the_environment(api: Api, tmp_path: Path) -
     assert _run(elsewhere, HEADER + "+79160000001;vip\n", API_URL=url + "/", API_TOKEN=api.token)[0]
     with pytest.raises(CallFailed, match="401"):
         _run(elsewhere, HEADER + "+79160000001;vip\n", API_URL=url, API_TOKEN="wrong")
+
+
+def test_numbers_for_one_mailing_go_beside_the_directory(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Expects the sheet that is named, no client, and what the mailing has to say."""
+    file = tmp_path / "list.xlsx"
+    file.write_bytes(workbook([["Old"]], more={"New": [["Mobile", "Code"], [79161234567.0, "A7"]]}))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert import_clients.main([str(file), "--sheet", "New", "--for-mailing"]) == 0
+    said = re.search('"clients": ({.*?})', capsys.readouterr().out)
+    assert said
+    mailing = api.post("/api/mailing", MailingBodyFactory(clients=json.loads(said[1])))
+    assert mailing.status == 201, mailing.text
+    assert api.get("/api/clients").json["total"] == 0

@@ -14,9 +14,13 @@ _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 Rows = Iterable[Sequence[str | float | bool | None]]
 
 
-def workbook(rows: Rows, hidden: Mapping[str, Rows] | None = None) -> bytes:
-    """A workbook with one sheet that is shown, after those that are hidden. `None` is an empty cell."""
-    sheets = [*((name, True, some) for name, some in (hidden or {}).items()), ("List", False, rows)]
+def workbook(rows: Rows, hidden: Mapping[str, Rows] | None = None, more: Mapping[str, Rows] | None = None) -> bytes:
+    """A workbook with a sheet List, after those that are hidden, and more of them. `None` is an empty cell."""
+    sheets = [
+        *((name, True, some) for name, some in (hidden or {}).items()),
+        ("List", False, rows),
+        *((name, False, some) for name, some in (more or {}).items()),
+    ]
     types = "".join(
         f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_TYPE}.worksheet+xml"/>'
         for n in range(len(sheets))

@@ -16,16 +16,26 @@ async function rowsOfWorkbook(form, bytes) {
   if (bytes.length > Number(form.dataset.largest)) return complain(form, form.dataset.workbookLarge);
   const pieces = [];
   for (let start = 0; ; ) {
-    const answer = await post(form, `${form.dataset.workbook}?start=${start}`, bytes, "application/octet-stream");
+    const place = new URLSearchParams({ start, sheet: form.elements.sheet.value });
+    const answer = await post(form, `${form.dataset.workbook}?${place}`, bytes, "application/octet-stream");
     if (!answer.ok) {
       const problem = (await parsed(answer)).querySelector("[data-problem]");
       return complain(form, problem ? problem.textContent.trim() : form.dataset.failed);
     }
+    offer(form, JSON.parse(answer.headers.get("X-Sheets") ?? "[]"));
     const piece = new Uint8Array(await answer.arrayBuffer());
     if (!piece.length) return new Uint8Array(await new Blob(pieces).arrayBuffer());
     pieces.push(piece);
     start += piece.length;
   }
+}
+
+// Let somebody choose among several sheets.
+function offer(form, names) {
+  const { sheet } = form.elements;
+  if (sheet.options.length || names.length < 2) return;
+  sheet.append(...names.map((name) => new Option(name, name)));
+  form.querySelector("[data-sheets]").hidden = false;
 }
 
 // What is read of a file: its bytes, and of an archive, which a workbook is, its rows.
@@ -175,8 +185,14 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
   form.addEventListener("change", (event) => {
     if (event.target === form.elements.file) {
       delete form.bytes;
+      form.elements.sheet.replaceChildren();
+      form.querySelector("[data-sheets]").hidden = true;
       form.querySelector("[data-shown]").replaceChildren();
       if (event.target.files.length) busily(form, () => look(form, []));
+    } else if (event.target === form.elements.sheet) {
+      delete form.bytes;
+      form.querySelector("[data-shown]").replaceChildren();
+      busily(form, () => look(form, []));
     } else if (event.target.dataset.look) {
       const { id } = event.target;
       busily(form, async () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -160,6 +161,18 @@ def test_a_workbook_becomes_csv_piece_by_piece(browser: Browser, monkeypatch: py
     answer = browser.send_bytes("/admin/clients/import/workbook", b"PK\x03\x04")
     assert answer.status == 422
     assert "it is a ZIP archive" in answer.text
+
+
+def test_the_sheets_of_a_workbook_are_offered(browser: Browser) -> None:
+    """Expects their names beside the rows of the one that is asked for, and an error that names them."""
+    browser.get("/admin/clients/import")
+    raw = workbook([["phone_number"]], more={"Март": [["tag"]]})
+    answer = browser.send_bytes("/admin/clients/import/workbook", raw)
+    assert (json.loads(answer.headers["x-sheets"]), answer.text.split()) == (["List", "Март"], ["phone_number"])
+    place = urlencode({"sheet": "Март"})
+    assert browser.send_bytes(f"/admin/clients/import/workbook?{place}", raw).text.split() == ["tag"]
+    answer = browser.send_bytes("/admin/clients/import/workbook?sheet=x", raw)
+    assert (answer.status, "List, Март" in answer.text) == (422, True)
 
 
 def test_columns_that_a_user_told_of_are_remembered(browser: Browser, operators_browser: Browser) -> None:

@@ -155,6 +155,17 @@ def test_a_workbook_is_imported(campaign: Campaign, monkeypatch: pytest.MonkeyPa
     assert "CSV UTF-8" in reply.text
 
 
+def test_a_sheet_of_a_workbook_is_named(campaign: Campaign) -> None:
+    """Expects its rows; a name that is not there is an error of that field which lists the names."""
+    raw = workbook([["Mobile"], ["12"]], more={"March": [["Mobile", "Tag"], [79161234567.0, "vip"]]})
+    headers = {"Content-Type": "application/octet-stream"}
+    reply = campaign.api.post("/api/clients/imports/check?sheet=March", raw=raw, headers=headers)
+    assert (reply.json["expected"]["created"], reply.json["rejected"]) == (1, 0)
+    reply = campaign.api.post("/api/clients/imports?sheet=April", raw=raw, headers=headers)
+    assert (reply.status, list(reply.errors)) == (422, ["sheet"])
+    assert "List, March" in reply.text
+
+
 def test_json_is_not_taken_for_a_file(api: Api) -> None:
     """Expects 415 that names what is wanted."""
     reply = api.post("/api/clients/imports", {"phone_number": "+79161234567"})

@@ -17,6 +17,7 @@ from chalicelib.domain.faults import Fault
 from chalicelib.domain.file_texts import text_of
 from chalicelib.domain.import_columns import columns_told
 from chalicelib.domain.imports import ImportOptions, read_clients
+from chalicelib.domain.workbooks import sheets_of
 from tests.support.workbooks import workbook
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -140,6 +141,23 @@ def test_a_workbook_is_read_with_its_row_numbers() -> None:
     ]
     assert [one.tag for one in file.clients] == ['a, "b"', "мир & Co <x>"]
     assert [error.row for error in file.errors] == [6, 7]  # a tag may have no line break
+
+
+def test_one_of_several_sheets_is_read() -> None:
+    """Expects the first that is shown, or the one that is named; what it has is told of another name."""
+    raw = workbook(
+        [["phone_number"], ["+79160000001"]],
+        hidden={"Old": [["phone_number"]]},
+        more={"Март": [["phone_number"], ["+79160000002"]]},
+    )
+    assert sheets_of(raw) == ["List", "Март"]
+    texts = [text_of(raw, sheet=name).text.split()[1] for name in ("", "List", "Март")]
+    assert texts == ["+79160000001", "+79160000001", "+79160000002"]
+    for name in ("Old", "list", "x"):
+        with pytest.raises(Invalid) as caught:
+            text_of(raw, sheet=name)
+        (error,) = caught.value.errors
+        assert (error.field, error.fault, error.values) == ("sheet", Fault.NO_SUCH_SHEET, {"names": "List, Март"})
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused() -> None:
