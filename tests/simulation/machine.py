@@ -235,7 +235,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def change_budget(self, data, budget) -> None:
         promised = self._some(data)
         change = MailingPatch.model_validate({"budget": budget})
-        with suppress(Conflict):
+        with suppress(Conflict, Invalid):  # its end may have passed
             new = self.world.services.mailings.revise(promised.mailing.mailing_id, change.over)
             promised.budgets.append((self.world.clock.now(), new.budget))
 
