@@ -153,6 +153,7 @@ def test_a_sheet_of_a_workbook_is_chosen(page: Page, directory: Path) -> None:
     expect(page.get_by_role("combobox", name="Mobile")).to_have_value("phone_number")
     page.get_by_label("Sheet of the workbook").select_option("March")
     expect(page.get_by_role("combobox", name="Phone")).to_have_value("phone_number")
+    file = directory / "one.xlsx"
     file.write_bytes(workbook([["Mobile"], [79940001000]]))
     page.locator("#field-file").set_input_files(file)
     expect(page.get_by_role("combobox", name="Mobile")).to_have_value("phone_number")
