@@ -24,7 +24,7 @@ from chalicelib.domain.costs import Usage
 from infra.local import ministack_patches
 from tests.support.client_ids import new_client_with_id
 from tests.support.client_index import ClientIndex
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 AWS_SECONDS = 0.01  # that a call of DynamoDB or SQS takes from a function
 TAG = "everybody"
@@ -72,22 +72,22 @@ class Measured:
 def run(count: int, operators: int = 1) -> Measured:
     """Send a mailing to so many clients of so many operators, all of whom the gateway takes at once."""
     aws = StubbedAws()
-    with new_world(seed=1, workers_of=WORKERS, aws=aws, sender_batch=None, gateway_concurrency=50) as world:
-        world.gateway.latency = timedelta(0)
-        world.add_clients(1, tag=TAG)  # the counters say that there is somebody
-        ClientIndex(aws, world.workers.tables, new_clients(count, world.clock.now(), operators))
+    with new_simulation(seed=1, workers_of=WORKERS, aws=aws, sender_batch=None, gateway_concurrency=50) as simulation:
+        simulation.gateway.latency = timedelta(0)
+        simulation.add_clients(1, tag=TAG)  # the counters say that there is somebody
+        ClientIndex(aws, simulation.workers.tables, new_clients(count, simulation.clock.now(), operators))
         for source in app.event_sources:
-            if source.name in world.runner.sources:
-                # As Lambda has it; the world does not wait for batches to fill.
-                world.runner.sources[source.name].window = float(
+            if source.name in simulation.runner.sources:
+                # As Lambda has it; the simulation does not wait for batches to fill.
+                simulation.runner.sources[source.name].window = float(
                     getattr(source, "maximum_batching_window_in_seconds", 0) or 0
                 )
-        meter = Meter(aws._handle, world.settings.resource_prefix, lambda: _at_work(world, measured))
+        meter = Meter(aws._handle, simulation.settings.resource_prefix, lambda: _at_work(simulation, measured))
         aws._handle = meter.handle
         measured = Measured(count, meter, _functions())
-        logs = LogMeter(lambda: _at_work(world, measured))
-        with _timed(world, aws, measured), counted(logs):
-            _send(world, measured)
+        logs = LogMeter(lambda: _at_work(simulation, measured))
+        with _timed(simulation, aws, measured), counted(logs):
+            _send(simulation, measured)
         for name, function in measured.functions.items():
             function.log_bytes = logs.bytes[name] + function.invocations * PLATFORM_BYTES
         measured.cpu = dict(aws.stopwatch.seconds)
@@ -106,33 +106,33 @@ def _functions() -> dict[str, Function]:
     return {name: Function(config[name]["lambda_memory_size"]) for name in ("tick", "dispatcher", "sender")}
 
 
-def _at_work(world: World, measured: Measured) -> str:
+def _at_work(simulation: Simulation, measured: Measured) -> str:
     """The function whose invocation asks, the event source between invocations, "" for the API."""
-    task = world.scheduler.current
+    task = simulation.scheduler.current
     if task is None:
         return ""
     return measured.at_work.get(id(task), EVENT_SOURCE)
 
 
 @contextmanager
-def _timed(world: World, aws: StubbedAws, measured: Measured) -> Iterator[None]:
+def _timed(simulation: Simulation, aws: StubbedAws, measured: Measured) -> Iterator[None]:
     """Take the time of every invocation, and of nothing else."""
     progress = Progress("sent", measured.clients)
     stopwatch = aws.stopwatch
-    handlers: dict[str, Any] = world.runner._app.handler_map
-    send, sleep = world.gateway.send, world.clock.sleep
+    handlers: dict[str, Any] = simulation.runner._app.handler_map
+    send, sleep = simulation.gateway.send, simulation.clock.sleep
     before = aws.before
 
     def latent(call: Any) -> None:
         before(call)
-        progress.at(len(world.gateway.log))
-        if _at_work(world, measured) in measured.functions:
+        progress.at(len(simulation.gateway.log))
+        if _at_work(simulation, measured) in measured.functions:
             sleep(AWS_SECONDS)
 
     def sent(*arguments: Any) -> Any:
         with stopwatch.running_for(""):
             measured.functions["sender"].gateway_calls += 1
-            measured.calls[id(world.scheduler.current)] += 1
+            measured.calls[id(simulation.scheduler.current)] += 1
             return send(*arguments)
 
     def slept(seconds: float) -> None:
@@ -140,25 +140,26 @@ def _timed(world: World, aws: StubbedAws, measured: Measured) -> Iterator[None]:
             sleep(seconds)
 
     timed = {
-        name: _invocations(handlers[name], name, world, stopwatch, measured) for name, one in measured.functions.items()
+        name: _invocations(handlers[name], name, simulation, stopwatch, measured)
+        for name, one in measured.functions.items()
     }
     with (
         mock.patch.dict(handlers, timed),
         mock.patch.object(aws, "before", latent),
-        mock.patch.object(world.gateway, "send", sent),
-        mock.patch.object(world.clock, "sleep", slept),
+        mock.patch.object(simulation.gateway, "send", sent),
+        mock.patch.object(simulation.clock, "sleep", slept),
     ):
         yield
 
 
 def _invocations(
-    handler: Callable[..., Any], name: str, world: World, stopwatch: Stopwatch, measured: Measured
+    handler: Callable[..., Any], name: str, simulation: Simulation, stopwatch: Stopwatch, measured: Measured
 ) -> Callable[..., Any]:
     function = measured.functions[name]
 
     def invoked(*arguments: Any) -> Any:
-        task = id(world.scheduler.current)
-        began = world.clock.now()
+        task = id(simulation.scheduler.current)
+        began = simulation.clock.now()
         measured.at_work[task] = name
         try:
             with stopwatch.running_for(name):
@@ -166,20 +167,22 @@ def _invocations(
         finally:
             del measured.at_work[task]
             function.invocations += 1
-            function.waiting += (world.clock.now() - began).total_seconds()
+            function.waiting += (simulation.clock.now() - began).total_seconds()
             function.batches[measured.calls.pop(task, 0)] += 1
 
     return invoked
 
 
-def _send(world: World, measured: Measured) -> None:
-    began = world.clock.now()
-    mailing = world.create_mailing(tag=TAG, lasts=86_400)
-    world.scheduler.run_until(began + timedelta(hours=20), lambda: world.status(mailing) == "finished", check=5_000)
-    counts = world.counts(mailing)
+def _send(simulation: Simulation, measured: Measured) -> None:
+    began = simulation.clock.now()
+    mailing = simulation.create_mailing(tag=TAG, lasts=86_400)
+    simulation.scheduler.run_until(
+        began + timedelta(hours=20), lambda: simulation.status(mailing) == "finished", check=5_000
+    )
+    counts = simulation.counts(mailing)
     if counts != {"total": measured.clients, "sent": measured.clients}:
         raise RuntimeError(f"not everything was sent: {counts}")
-    finished_at = world.services.mailings.get(mailing.mailing_id).finished_at if world.services else None
+    finished_at = simulation.services.mailings.get(mailing.mailing_id).finished_at if simulation.services else None
     measured.seconds = (finished_at - began).total_seconds() if finished_at else 0.0
 
 

@@ -28,7 +28,7 @@ from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from infra.local import ministack_patches
 from tests.support.aws import Call
 from tests.support.capacity import Capacity
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 MANY = 20_000
 DISPATCHERS = 20
@@ -36,33 +36,33 @@ _OF_LAMBDA = ("sqs.ReceiveMessage", "sqs.DeleteMessageBatch")  # which takes the
 
 
 @contextmanager
-def a_world(**options: Any) -> Iterator[tuple[World, list[Callable[[Call], None]]]]:
+def a_simulation(**options: Any) -> Iterator[tuple[Simulation, list[Callable[[Call], None]]]]:
     """A service whose calls take their time, and who is to be told of each of them."""
     ministack_patches.install(queues=False)
     watchers: list[Callable[[Call], None]] = []
     workers = options.pop("workers_of", WORKERS | {"dispatcher": DISPATCHERS})
-    with new_world(seed=1, workers_of=workers, sender_batch=None, threads=True, **options) as world:
+    with new_simulation(seed=1, workers_of=workers, sender_batch=None, threads=True, **options) as simulation:
 
         def before(call: Call) -> None:
             for watcher in watchers:
                 watcher(call)
-            if world.scheduler.current and call.operation not in _OF_LAMBDA:
-                world.clock.sleep(AWS_SECONDS)
+            if simulation.scheduler.current and call.operation not in _OF_LAMBDA:
+                simulation.clock.sleep(AWS_SECONDS)
 
-        world.add_clients(1)
-        world.limits.spared = lambda: world.scheduler.current is None
-        world.limits.limit(Capacity())
-        world.aws.before = before
-        yield world, watchers
+        simulation.add_clients(1)
+        simulation.limits.spared = lambda: simulation.scheduler.current is None
+        simulation.limits.limit(Capacity())
+        simulation.aws.before = before
+        yield simulation, watchers
 
 
-def running(world: World, count: int, **fields: Any) -> list[str]:
+def running(simulation: Simulation, count: int, **fields: Any) -> list[str]:
     """So many mailings that run, of each of which nothing is to be done: copies of one in the emulator's own tables."""
-    one: Mailing = world.create_mailing(lasts=7 * 86_400, **fields)
-    now = world.clock.now()
+    one: Mailing = simulation.create_mailing(lasts=7 * 86_400, **fields)
+    now = simulation.clock.now()
     launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now)
-    world.services.mailings._mailings.launch(one, launched)
-    items = engine._tables[world.settings.mailings_table]
+    simulation.services.mailings._mailings.launch(one, launched)
+    items = engine._tables[simulation.settings.mailings_table]
     parts = dict(items["items"][one.mailing_id])
     for part, item in parts.items():
         if part.startswith("SHARD#"):
@@ -74,7 +74,7 @@ def running(world: World, count: int, **fields: Any) -> list[str]:
         for part, item in parts.items():
             engine._set_item(items, mailing_id, part, copy.copy(item) | {"mailing_id": {"S": mailing_id}})
         ids.append(mailing_id)
-    world.bodies(world.settings.dispatch_queue)
+    simulation.bodies(simulation.settings.dispatch_queue)
     return ids
 
 
@@ -87,8 +87,8 @@ def _as_fed(item: dict[str, Any]) -> dict[str, Any]:
 def checks(count: int, minutes: int = 3) -> dict[str, float]:
     """How long running mailings go without being looked at, in seconds, and how long a round of all takes."""
     say(f"{count:,} running mailings that wait for their hours")
-    with a_world(workers_of={"tick": 1, "dispatcher": DISPATCHERS}) as (world, watchers):
-        known = set(running(world, count))
+    with a_simulation(workers_of={"tick": 1, "dispatcher": DISPATCHERS}) as (simulation, watchers):
+        known = set(running(simulation, count))
         looks: dict[str, list[datetime]] = defaultdict(list)
 
         def note(call: Call) -> None:
@@ -96,14 +96,14 @@ def checks(count: int, minutes: int = 3) -> dict[str, float]:
                 values = json.loads(call.body)["ExpressionAttributeValues"].values()
                 looks_at = {value.get("S", "") for value in values} & known
                 for mailing_id in looks_at:
-                    looks[mailing_id].append(world.clock.now())
+                    looks[mailing_id].append(simulation.clock.now())
 
         watchers.append(note)
-        began = world.clock.now()
-        world.run_for(60 * minutes)
+        began = simulation.clock.now()
+        simulation.run_for(60 * minutes)
         gaps = []
         for mailing_id in known:
-            moments = [began, *looks[mailing_id], world.clock.now()]
+            moments = [began, *looks[mailing_id], simulation.clock.now()]
             gaps.append(max(later - one for one, later in itertools.pairwise(moments)))
         first = max((looks[one][0] for one in known if looks[one]), default=began) - began
         return {
@@ -120,45 +120,45 @@ def feeding(idle: int, clients: int = 20_000, mailings: int = 1) -> dict[str, fl
     Senders that take them as fast as they come are the test itself: it empties the send queue.
     """
     say(f"feeding {clients:,} messages of {mailings} beside {idle:,} idle mailings")
-    with a_world(workers_of={}, queue_high_water=1000) as (world, watchers):
-        world.limits.limit(None)
+    with a_simulation(workers_of={}, queue_high_water=1000) as (simulation, watchers):
+        simulation.limits.limit(None)
         if idle:
-            running(world, idle)
-        fed, began = 0, world.clock.now()
+            running(simulation, idle)
+        fed, began = 0, simulation.clock.now()
         first: datetime | None = None
 
         def note(call: Call) -> None:
             nonlocal fed, first
             if call.operation == "sqs.SendMessageBatch" and b"client_ids" in call.body:
                 bodies = [json.loads(entry["MessageBody"]) for entry in json.loads(call.body)["Entries"]]
-                first = first or world.clock.now()
+                first = first or simulation.clock.now()
                 fed += sum(len(body["client_ids"]) for body in bodies)
 
         for _ in range(mailings):
-            _add_expanded(world, clients // mailings)
+            _add_expanded(simulation, clients // mailings)
         watchers.append(note)
-        queue = world.queue(world.settings.send_queue)
-        world.services.feeder.ensure()  # for all that run, as when the circuit was closed
-        world.workers.start({"dispatcher": 2})
+        queue = simulation.queue(simulation.settings.send_queue)
+        simulation.services.feeder.ensure()  # for all that run, as when the circuit was closed
+        simulation.workers.start({"dispatcher": 2})
         limit = began + timedelta(seconds=600)
 
         def done() -> bool:
             queue.clear()
             return fed >= clients
 
-        world.scheduler.run_until(limit, done, check=50)
-        first = first or world.clock.now()
-        took = (world.clock.now() - first) / timedelta(seconds=1)
+        simulation.scheduler.run_until(limit, done, check=50)
+        first = first or simulation.clock.now()
+        took = (simulation.clock.now() - first) / timedelta(seconds=1)
         until_first = (first - began) / timedelta(seconds=1)
         return {"idle": idle, "mailings": mailings, "first_s": until_first, "per_second": round(fed / took)}
 
 
-def _add_expanded(world: World, count: int) -> None:
+def _add_expanded(simulation: Simulation, count: int) -> None:
     """A running mailing whose rows are all in the ledger, and none of them has a hint."""
-    one = world.create_mailing(lasts=7 * 86_400)
-    now = world.clock.now()
+    one = simulation.create_mailing(lasts=7 * 86_400)
+    now = simulation.clock.now()
     launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now)
-    mailings, ledger = world.services.mailings._mailings, world.services.messages._ledger
+    mailings, ledger = simulation.services.mailings._mailings, simulation.services.messages._ledger
     mailings.launch(one, launched)
     rows: Counter[str] = Counter()
     for start in range(0, count, 1000):
@@ -183,7 +183,7 @@ def _add_expanded(world: World, count: int) -> None:
         mailings.acquire(one.mailing_id, shard, "test", now, now + timedelta(minutes=1))
         held = replace(shard, owner="test")
         mailings.advance(one.mailing_id, held, replace(held, expanded=True, rows=rows[name]), now, Counter())
-    world.bodies(world.settings.dispatch_queue)
+    simulation.bodies(simulation.settings.dispatch_queue)
 
 
 def report(found: dict[str, dict[str, float]]) -> str:

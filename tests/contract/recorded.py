@@ -31,7 +31,7 @@ from tests.contract.packaged import PARAMETERS, Permission
 from tests.support.api import Api, new_api
 from tests.support.aws import Call
 from tests.support.receipts import delivered, tell, undelivered, write_back
-from tests.support.world import START, World, new_world
+from tests.support.simulation import START, Simulation, new_simulation
 
 # SES, which the functions use on AWS.
 REPORTING = {"report_to": "ops@example.com", "report_from": PARAMETERS["ReportIdentity"], "mail_url": "ses:"}
@@ -54,169 +54,174 @@ class Recorder:
 
 def record_workers() -> dict[str, set[Permission]]:
     """What the functions behind the schedule and the queues need."""
-    with _recorded_world() as (world, recorder):
-        world.add_clients(300)
-        world.add_clients(20, tag="late", timezone="Europe/Moscow")
-        _a_slow_mailing(world)
-        _a_mailing_with_trouble(world)
-        _a_mailing_to_an_operator(world)
-        _mailings_that_are_stopped(world)
-        _more_than_a_tick_looks_at(world)
-        _a_stalled_mailing(world)
-        _a_mailing_over_its_budget(world)
-        _an_import(world)
-        _receipts(world)
+    with _recorded_simulation() as (simulation, recorder):
+        simulation.add_clients(300)
+        simulation.add_clients(20, tag="late", timezone="Europe/Moscow")
+        _a_slow_mailing(simulation)
+        _a_mailing_with_trouble(simulation)
+        _a_mailing_to_an_operator(simulation)
+        _mailings_that_are_stopped(simulation)
+        _more_than_a_tick_looks_at(simulation)
+        _a_stalled_mailing(simulation)
+        _a_mailing_over_its_budget(simulation)
+        _an_import(simulation)
+        _receipts(simulation)
     return {name: recorder.used[name] for name in ("tick", "dispatcher", "sender", "receiver")}
 
 
 @contextmanager
-def _recorded_world() -> Iterator[tuple[World, Recorder]]:
+def _recorded_simulation() -> Iterator[tuple[Simulation, Recorder]]:
     receipts = {"gateway_receipts": True, "public_url": "https://service.example"}
     workers_of = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
-    with new_world(workers_of=workers_of, max_attempts=3, circuit_threshold=3, **receipts) as world:
-        for name in world.runner.sources:
-            world.runner.poll(name)  # looks up its queue, which Lambda does not do in the function's name
-        scheduler = world.scheduler
+    with new_simulation(workers_of=workers_of, max_attempts=3, circuit_threshold=3, **receipts) as simulation:
+        for name in simulation.runner.sources:
+            simulation.runner.poll(name)  # looks up its queue, which Lambda does not do in the function's name
+        scheduler = simulation.scheduler
         recorder = Recorder(lambda: scheduler.current.name.partition("-")[0] if scheduler.current else "")
-        before = world.aws.before
+        before = simulation.aws.before
 
         def note(call: Call) -> None:
             recorder.note(call)
             before(call)
 
-        world.aws.before = note
-        yield world, recorder
+        simulation.aws.before = note
+        yield simulation, recorder
 
 
-def _receipts(world: World) -> None:
+def _receipts(simulation: Simulation) -> None:
     """One comes too early and goes back, one settles an unknown outcome, one says that nothing reaches a number."""
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
-    world.gateway.latency = timedelta(seconds=1.5)
-    mailing = world.create_mailing(tag="late", lasts=7200, on_unknown=OnUnknown.HOLD)
+    simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
+    simulation.gateway.latency = timedelta(seconds=1.5)
+    mailing = simulation.create_mailing(tag="late", lasts=7200, on_unknown=OnUnknown.HOLD)
     for _ in range(100):
-        world.run_for(0.1)
-        if early := [row for row in world.ledger_rows().values() if row.status is MessageStatus.SENDING]:
+        simulation.run_for(0.1)
+        if early := [row for row in simulation.ledger_rows().values() if row.status is MessageStatus.SENDING]:
             break
-    tell(world, delivered(early[0]))
-    world.run_until_finished(mailing, limit=600)
-    lost, *rows = [row for row in world.rows(mailing) if row.key != early[0].key]
-    tell(world, *(delivered(row) for row in rows), undelivered(lost, permanent=True))
-    write_back(world, {"id": "in-1", "phone": early[0].phone_number, "text": "Hi", "message_id": early[0].message_id})
-    world.run_for(120)
+    tell(simulation, delivered(early[0]))
+    simulation.run_until_finished(mailing, limit=600)
+    lost, *rows = [row for row in simulation.rows(mailing) if row.key != early[0].key]
+    tell(simulation, *(delivered(row) for row in rows), undelivered(lost, permanent=True))
+    write_back(
+        simulation, {"id": "in-1", "phone": early[0].phone_number, "text": "Hi", "message_id": early[0].message_id}
+    )
+    simulation.run_for(120)
 
 
-def _a_mailing_over_its_budget(world: World) -> None:
+def _a_mailing_over_its_budget(simulation: Simulation) -> None:
     """It is paused by its sender."""
-    world.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
-    mailing = world.create_mailing(tag="late", budget=Decimal(5))
-    world.run_for(60)
-    assert world.status(mailing) == "paused"
-    world.services.mailings.cancel(mailing.mailing_id)
-    world.run_for(60)
+    simulation.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
+    mailing = simulation.create_mailing(tag="late", budget=Decimal(5))
+    simulation.run_for(60)
+    assert simulation.status(mailing) == "paused"
+    simulation.services.mailings.cancel(mailing.mailing_id)
+    simulation.run_for(60)
 
 
-def _a_slow_mailing(world: World) -> None:
+def _a_slow_mailing(simulation: Simulation) -> None:
     """With a rate, so that moments are reserved and messages parked."""
-    world.run_until_finished(world.create_mailing(rate_limit=40), limit=600)
+    simulation.run_until_finished(simulation.create_mailing(rate_limit=40), limit=600)
 
 
-def _a_mailing_with_trouble(world: World) -> None:
+def _a_mailing_with_trouble(simulation: Simulation) -> None:
     """The circuit opens, one client's attempts are used up, and what failed is put back; its history leaves a bucket
     that is taken for too large.
     """
-    mailing = world.create_mailing(tag="late", lasts=7200)
+    mailing = simulation.create_mailing(tag="late", lasts=7200)
     bad = min(
-        world.gateway_id(mailing, client) for client in world.services.clients.list(Segment(("late",)), "", 50)[0]
+        simulation.gateway_id(mailing, client)
+        for client in simulation.services.clients.list(Segment(("late",)), "", 50)[0]
     )
     failed, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED)
-    world.gateway.script = lambda gateway_id, nth: failed if gateway_id == bad or nth == 1 else accepted
-    world.run_until_finished(mailing, limit=1800)
-    world.gateway.script = lambda gateway_id, nth: accepted
-    world.services.queues["send-dead"].send(["a letter of somebody else, which stays"])
-    world.services.mailings.retry_failed(mailing.mailing_id)
-    _lose_one_answer(world)
+    simulation.gateway.script = lambda gateway_id, nth: failed if gateway_id == bad or nth == 1 else accepted
+    simulation.run_until_finished(mailing, limit=1800)
+    simulation.gateway.script = lambda gateway_id, nth: accepted
+    simulation.services.queues["send-dead"].send(["a letter of somebody else, which stays"])
+    simulation.services.mailings.retry_failed(mailing.mailing_id)
+    _lose_one_answer(simulation)
     with mock.patch.object(older_attempts, "UNIT", 1):
-        world.run_until_finished(mailing, limit=1800)
-    world.services.mailings.delete(mailing.mailing_id)
-    world.run_for(120)
+        simulation.run_until_finished(mailing, limit=1800)
+    simulation.services.mailings.delete(mailing.mailing_id)
+    simulation.run_for(120)
 
 
-def _lose_one_answer(world: World) -> None:
+def _lose_one_answer(simulation: Simulation) -> None:
     """The dispatcher's next change of rows is repeated, and recognised by reading them."""
     lost: list[Call] = []
 
     def after(call: Call) -> None:
-        task = world.scheduler.current
+        task = simulation.scheduler.current
         updates = call.operation.endswith("BatchExecuteStatement") and b"UPDATE" in call.body
         if not lost and updates and task is not None and task.name.startswith("dispatcher"):
             lost.append(call)
             raise ConnectionClosedError(endpoint_url="answer lost")
 
-    world.aws.after = after
+    simulation.aws.after = after
 
 
-def _a_mailing_to_an_operator(world: World) -> None:
+def _a_mailing_to_an_operator(simulation: Simulation) -> None:
     """To be found by the other index, and held if its outcome is unknown."""
-    mailing = _order(world, Segment(operators=("916",)), on_unknown=OnUnknown.HOLD)
-    world.run_until_finished(mailing, limit=600)
+    mailing = _order(simulation, Segment(operators=("916",)), on_unknown=OnUnknown.HOLD)
+    simulation.run_until_finished(mailing, limit=600)
 
 
-def _mailings_that_are_stopped(world: World) -> None:
+def _mailings_that_are_stopped(simulation: Simulation) -> None:
     """Cancelled while it waits, cancelled and deleted at once, and paused until its window is over."""
-    mailings = world.services.mailings
-    waiting, gone = (world.create_mailing(tag="late", lasts=9000, local_window=OPENS_LATER) for _ in range(2))
-    never = world.create_mailing(starts_in=300, lasts=60)
+    mailings = simulation.services.mailings
+    waiting, gone = (simulation.create_mailing(tag="late", lasts=9000, local_window=OPENS_LATER) for _ in range(2))
+    never = simulation.create_mailing(starts_in=300, lasts=60)
     mailings.pause(never.mailing_id)
-    world.run_for(90)
+    simulation.run_for(90)
     mailings.cancel(waiting.mailing_id)
     mailings.cancel(gone.mailing_id)
     mailings.delete(gone.mailing_id)
-    world.run_for(600)
-    assert (world.status(waiting), world.status(never)) == ("cancelled", "expired")
+    simulation.run_for(600)
+    assert (simulation.status(waiting), simulation.status(never)) == ("cancelled", "expired")
 
 
-def _more_than_a_tick_looks_at(world: World) -> None:
+def _more_than_a_tick_looks_at(simulation: Simulation) -> None:
     """So that it sends units for slices of them."""
-    mailings = world.services.mailings
+    mailings = simulation.services.mailings
     for _ in range(AT_ONCE + 1):
-        mailings.pause(world.create_mailing(starts_in=600, lasts=60).mailing_id)
-    world.run_for(900)
+        mailings.pause(simulation.create_mailing(starts_in=600, lasts=60).mailing_id)
+    simulation.run_for(900)
 
 
-def _a_stalled_mailing(world: World) -> None:
+def _a_stalled_mailing(simulation: Simulation) -> None:
     """Its hints are lost, so that the tick looks how many the queue still holds."""
-    mailing = world.create_mailing()
-    world.scheduler.run_until(START + timedelta(days=1), lambda: bool(world.queue(world.settings.send_queue)))
-    world.queue(world.settings.send_queue).clear()
-    world.run_until_finished(mailing, limit=1800)
+    mailing = simulation.create_mailing()
+    simulation.scheduler.run_until(
+        START + timedelta(days=1), lambda: bool(simulation.queue(simulation.settings.send_queue))
+    )
+    simulation.queue(simulation.settings.send_queue).clear()
+    simulation.run_until_finished(mailing, limit=1800)
 
 
-def _an_import(world: World) -> None:
+def _an_import(simulation: Simulation) -> None:
     """Of one client that changes and one that is new, with tags and external ids that are given, and changed again."""
-    (client,), _ = world.services.clients.list(Segment(), "", 1)
+    (client,), _ = simulation.services.clients.list(Segment(), "", 1)
     for ids in ("ab", "cd"):
         rows = f"{client.phone_number},changed;{ids},{ids[0]}\n+442079460000,new;{ids},{ids[1]}\n"
-        world.services.imports.start(f"phone_number,tags,external_id\n{rows}", "tester")
-        world.run_for(60)
-    assert world.services.clients.count(Segment(("changed", "new"))) == 2
+        simulation.services.imports.start(f"phone_number,tags,external_id\n{rows}", "tester")
+        simulation.run_for(60)
+    assert simulation.services.clients.count(Segment(("changed", "new"))) == 2
 
 
-def _order(world: World, segment: Segment, **fields: Any) -> Mailing:
-    now = world.clock.now()
+def _order(simulation: Simulation, segment: Segment, **fields: Any) -> Mailing:
+    now = simulation.clock.now()
     window = {"start_at": now, "end_at": now + timedelta(hours=1)}
-    return world.services.mailings.create(MailingFields("Hello", segment, **window, **fields), "tester")
+    return simulation.services.mailings.create(MailingFields("Hello", segment, **window, **fields), "tester")
 
 
 def record_report() -> dict[str, set[Permission]]:
     """What the function behind the daily report's schedule needs."""
-    with new_world(**REPORTING) as world:
-        world.add_clients(10)
-        world.run_until_finished(world.create_mailing())
-        world.clock.sleep(86_400)
+    with new_simulation(**REPORTING) as simulation:
+        simulation.add_clients(10)
+        simulation.run_until_finished(simulation.create_mailing())
+        simulation.clock.sleep(86_400)
         recorder = Recorder(lambda: "report")
-        world.aws.before = recorder.note
-        with mock.patch.object(workers, "get_services", return_value=world.services):
-            workers.report({}, LambdaContext("report", "r", 60, world.clock, "us-east-1"))
+        simulation.aws.before = recorder.note
+        with mock.patch.object(workers, "get_services", return_value=simulation.services):
+            workers.report({}, LambdaContext("report", "r", 60, simulation.clock, "us-east-1"))
     return {"report": recorder.used["report"]}
 
 

@@ -15,7 +15,7 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 OK = Answer(Outcome.ACCEPTED)
 LOST = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
@@ -25,32 +25,32 @@ UNCLEAR = Answer(Outcome.UNCLEAR, Cause(Reason.NO_ANSWER))
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """With a gateway that recognises no ids, and can be asked."""
-    with new_world(gateway_recognises_ids=False, can_be_asked=True) as world:
-        yield world
+    with new_simulation(gateway_recognises_ids=False, can_be_asked=True) as simulation:
+        yield simulation
 
 
-def lost_at_first(world: World, *said: Answer, clients: int = 1) -> Mailing:
+def lost_at_first(simulation: Simulation, *said: Answer, clients: int = 1) -> Mailing:
     """A mailing whose first calls all end without an answer; what the gateway says then of each of its messages."""
-    world.gateway.script = lambda gateway_id, nth: LOST if nth == 1 else OK
-    world.gateway.asked = lambda gateway_id, nth: said[nth - 1]
-    world.add_clients(clients)
-    return world.create_mailing(lasts=86_400)
+    simulation.gateway.script = lambda gateway_id, nth: LOST if nth == 1 else OK
+    simulation.gateway.asked = lambda gateway_id, nth: said[nth - 1]
+    simulation.add_clients(clients)
+    return simulation.create_mailing(lasts=86_400)
 
 
-def asked_after(world: World) -> list[int]:
+def asked_after(simulation: Simulation) -> list[int]:
     """The minutes from the first call to each question about the first message."""
-    called = world.gateway.log[0]
+    called = simulation.gateway.log[0]
     return [
         round((at - called.at) / timedelta(minutes=1))
-        for at, gateway_id in world.gateway.questions
+        for at, gateway_id in simulation.gateway.questions
         if gateway_id == called.gateway_id
     ]
 
 
-def outcomes(world: World, mailing: Mailing) -> list[str]:
-    [row] = world.rows(mailing)
+def outcomes(simulation: Simulation, mailing: Mailing) -> list[str]:
+    [row] = simulation.rows(mailing)
     return [str(attempt.outcome) for attempt in row.attempts]
 
 
@@ -67,123 +67,123 @@ def outcomes(world: World, mailing: Mailing) -> list[str]:
     ],
 )
 def test_the_gateway_decides(
-    world: World, said: Sequence[Answer], minutes: list[int], calls: int, ended: tuple[str, Reason | None]
+    simulation: Simulation, said: Sequence[Answer], minutes: list[int], calls: int, ended: tuple[str, Reason | None]
 ) -> None:
     """A message that it has is sent; one that it does not know, twice, is sent again; of others a person decides."""
-    mailing = lost_at_first(world, *said)
-    world.run_until_finished(mailing, 2400)
-    [row] = world.rows(mailing)
+    mailing = lost_at_first(simulation, *said)
+    simulation.run_until_finished(mailing, 2400)
+    [row] = simulation.rows(mailing)
     assert (row.status, row.cause and row.cause.reason) == ended
-    assert asked_after(world) == minutes
-    assert len(world.gateway.log) == calls
+    assert asked_after(simulation) == minutes
+    assert len(simulation.gateway.log) == calls
     assert not row.may_be_twice
     expected = ["unknown", *(str(one.outcome) for one in said)] + ["accepted"] * (calls - 1)
     assert [str(attempt.outcome) for attempt in row.attempts] == expected
 
 
-def test_asking_uses_up_no_attempt_and_tells_the_circuit_nothing(world: World) -> None:
+def test_asking_uses_up_no_attempt_and_tells_the_circuit_nothing(simulation: Simulation) -> None:
     """Many at once, all of them unclear: others are sent meanwhile."""
-    mailing = lost_at_first(world, UNCLEAR, UNCLEAR, FOUND, clients=40)
-    world.gateway.script = lambda gateway_id, nth: LOST if gateway_id % 4 == 0 and nth == 1 else OK
-    world.run_until_finished(mailing, 2400)
-    assert {row.status for row in world.rows(mailing)} == {"sent"}
-    assert max(world.gateway.calls().values()) == 1
-    assert world.services.gateway_control.state().circuit == "closed"
+    mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, FOUND, clients=40)
+    simulation.gateway.script = lambda gateway_id, nth: LOST if gateway_id % 4 == 0 and nth == 1 else OK
+    simulation.run_until_finished(mailing, 2400)
+    assert {row.status for row in simulation.rows(mailing)} == {"sent"}
+    assert max(simulation.gateway.calls().values()) == 1
+    assert simulation.services.gateway_control.state().circuit == "closed"
 
 
-def test_a_question_waits_while_sending_is_paused(world: World) -> None:
+def test_a_question_waits_while_sending_is_paused(simulation: Simulation) -> None:
     """The gateway may be down, and then a question would say nothing."""
-    mailing = lost_at_first(world, FOUND)
-    world.run_for(30)
-    world.services.gateway_control.hold("admin")
-    world.run_for(600)
-    assert world.gateway.questions == []
-    world.services.gateway_control.close("admin")
-    world.services.feeder.ensure()
-    world.run_until_finished(mailing, 120)
-    assert world.counts(mailing)["sent"] == 1
-    assert len(world.gateway.log) == 1
+    mailing = lost_at_first(simulation, FOUND)
+    simulation.run_for(30)
+    simulation.services.gateway_control.hold("admin")
+    simulation.run_for(600)
+    assert simulation.gateway.questions == []
+    simulation.services.gateway_control.close("admin")
+    simulation.services.feeder.ensure()
+    simulation.run_until_finished(mailing, 120)
+    assert simulation.counts(mailing)["sent"] == 1
+    assert len(simulation.gateway.log) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("place", range(12))
 def test_a_sender_that_dies_around_a_question_sends_nothing_twice(place: int, after: bool) -> None:
     """Before or after any of its calls of AWS: the next one asks again."""
-    with new_world(gateway_recognises_ids=False, can_be_asked=True) as world:
-        mailing = lost_at_first(world, FOUND, FOUND, FOUND)
-        world.run_for(50)
+    with new_simulation(gateway_recognises_ids=False, can_be_asked=True) as simulation:
+        mailing = lost_at_first(simulation, FOUND, FOUND, FOUND)
+        simulation.run_for(50)
         seen = 0
 
         def strike(call: Call) -> None:
             nonlocal seen
-            task = world.scheduler.current
+            task = simulation.scheduler.current
             if task is not None and task.name.startswith("sender") and "Receive" not in call.operation:
                 seen += 1
                 if seen == place + 1:
                     raise Crash
 
         if after:
-            world.aws.after = strike
+            simulation.aws.after = strike
         else:
-            world.aws.before = strike
-        world.run_until_finished(mailing, 4000)
+            simulation.aws.before = strike
+        simulation.run_until_finished(mailing, 4000)
         assert seen > place
-        assert world.counts(mailing)["sent"] == 1
-        assert len(world.gateway.log) == 1
+        assert simulation.counts(mailing)["sent"] == 1
+        assert len(simulation.gateway.log) == 1
 
 
-def test_a_sender_that_dies_while_the_gateway_answers_asks_again(world: World) -> None:
+def test_a_sender_that_dies_while_the_gateway_answers_asks_again(simulation: Simulation) -> None:
     """Nobody heard what it said: that question counts as unclear."""
-    mailing = lost_at_first(world)
+    mailing = lost_at_first(simulation)
 
     def said(gateway_id: int, nth: int) -> Answer:
         if nth == 1:
             raise Crash
         return FOUND
 
-    world.gateway.asked = said
-    world.run_until_finished(mailing, 4000)
-    assert outcomes(world, mailing) == ["unknown", "unclear", "found"]
-    assert world.counts(mailing)["sent"] == 1
+    simulation.gateway.asked = said
+    simulation.run_until_finished(mailing, 4000)
+    assert outcomes(simulation, mailing) == ["unknown", "unclear", "found"]
+    assert simulation.counts(mailing)["sent"] == 1
 
 
-def test_the_end_of_the_window_leaves_it_unknown(world: World) -> None:
+def test_the_end_of_the_window_leaves_it_unknown(simulation: Simulation) -> None:
     """Not expired: the person may have it."""
-    mailing = lost_at_first(world, UNCLEAR, UNCLEAR, UNCLEAR)
-    world.run_for(120)
-    world.services.mailings.cancel(mailing.mailing_id)
-    world.run_for(600)
-    [row] = world.rows(mailing)
+    mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, UNCLEAR)
+    simulation.run_for(120)
+    simulation.services.mailings.cancel(mailing.mailing_id)
+    simulation.run_for(600)
+    [row] = simulation.rows(mailing)
     assert (row.status, row.ask) == ("unknown", False)
 
 
-def test_who_says_stop_meanwhile_gets_no_second_call(world: World) -> None:
+def test_who_says_stop_meanwhile_gets_no_second_call(simulation: Simulation) -> None:
     """The question is asked all the same, and tells what became of the first."""
-    mailing = lost_at_first(world, MISSING, MISSING)
-    world.run_for(30)
-    world.opt_out(world.everybody()[0])
-    world.run_until_finished(mailing, 900)
-    [row] = world.rows(mailing)
+    mailing = lost_at_first(simulation, MISSING, MISSING)
+    simulation.run_for(30)
+    simulation.opt_out(simulation.everybody()[0])
+    simulation.run_until_finished(mailing, 900)
+    [row] = simulation.rows(mailing)
     assert (row.status, row.cause) == ("skipped", Cause(Reason.OPTED_OUT))
-    assert len(world.gateway.log) == 1
+    assert len(simulation.gateway.log) == 1
 
 
-def test_a_person_may_send_it_again(world: World) -> None:
+def test_a_person_may_send_it_again(simulation: Simulation) -> None:
     """Then it is sent, not asked about."""
-    mailing = lost_at_first(world, UNCLEAR, UNCLEAR, UNCLEAR)
-    world.run_until_finished(mailing, 2400)
-    asked = len(world.gateway.questions)
-    world.services.dead_letters.put_back(mailing.mailing_id, [world.rows(mailing)[0].client_id], unknown=True)
-    world.run_until_finished(mailing, 600)
-    assert world.counts(mailing)["sent"] == 1
-    assert (len(world.gateway.log), len(world.gateway.questions)) == (2, asked)
+    mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, UNCLEAR)
+    simulation.run_until_finished(mailing, 2400)
+    asked = len(simulation.gateway.questions)
+    simulation.services.dead_letters.put_back(mailing.mailing_id, [simulation.rows(mailing)[0].client_id], unknown=True)
+    simulation.run_until_finished(mailing, 600)
+    assert simulation.counts(mailing)["sent"] == 1
+    assert (len(simulation.gateway.log), len(simulation.gateway.questions)) == (2, asked)
 
 
-def test_only_a_gateway_that_can_be_asked_is(world: World) -> None:
+def test_only_a_gateway_that_can_be_asked_is(simulation: Simulation) -> None:
     """Expects the default to follow from what it can do, and a choice that cannot work to be refused."""
-    world.add_clients(1)
-    assert world.create_mailing().on_unknown is OnUnknown.ASK
-    with new_world(gateway_recognises_ids=False) as other:
+    simulation.add_clients(1)
+    assert simulation.create_mailing().on_unknown is OnUnknown.ASK
+    with new_simulation(gateway_recognises_ids=False) as other:
         other.add_clients(1)
         assert other.create_mailing().on_unknown is OnUnknown.HOLD
         with pytest.raises(Invalid) as caught:
@@ -193,10 +193,10 @@ def test_only_a_gateway_that_can_be_asked_is(world: World) -> None:
         ]
 
 
-def test_questions_are_no_calls_of_the_gateway(world: World) -> None:
+def test_questions_are_no_calls_of_the_gateway(simulation: Simulation) -> None:
     """In the totals, and so in the share of calls that were not accepted."""
-    mailing = lost_at_first(world, UNCLEAR, FOUND)
-    world.run_until_finished(mailing, 2400)
-    totals = world.services.gauges.read().calls.by_outcome
+    mailing = lost_at_first(simulation, UNCLEAR, FOUND)
+    simulation.run_until_finished(mailing, 2400)
+    totals = simulation.services.gauges.read().calls.by_outcome
     assert {str(outcome): count for outcome, count in totals.items() if count} == {"unknown": 1}
     assert {"found", "unclear", "missing"} & set(map(str, totals)) == set()

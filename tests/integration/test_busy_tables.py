@@ -12,22 +12,22 @@ from botocore.exceptions import ReadTimeoutError as TimeoutOfRead
 from chalicelib.domain.messages import Outcome
 from chalicelib.services.sending.table_pace import LEAST, MOST, TablePace
 from tests.support.aws import Call
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 THROTTLED = {"Code": "ThrottlingError", "Message": "Throughput exceeds the current capacity"}
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """With senders that take as many hints as the app lets them."""
-    with new_world(sender_batch=None, gateway_recognises_ids=False) as world:
-        yield world
+    with new_simulation(sender_batch=None, gateway_recognises_ids=False) as simulation:
+        yield simulation
 
 
-def turn_away(world: World, monkeypatch: pytest.MonkeyPatch, which: Callable[[str, int], bool]) -> list[int]:
+def turn_away(simulation: Simulation, monkeypatch: pytest.MonkeyPatch, which: Callable[[str, int], bool]) -> list[int]:
     """Let the ledger turn away the statements of those updates for which `which` says so, given the status that is
     written and the how-manieth such call it is; answers the numbers of the calls so treated."""
-    original = world.aws._handle
+    original = simulation.aws._handle
     numbers: dict[str, int] = {}
     turned: list[int] = []
 
@@ -42,7 +42,7 @@ def turn_away(world: World, monkeypatch: pytest.MonkeyPatch, which: Callable[[st
                     return 200, {"Responses": [{"Error": THROTTLED} for _ in statements]}
         return original(service, target, body)
 
-    monkeypatch.setattr(world.aws, "_handle", handle)
+    monkeypatch.setattr(simulation.aws, "_handle", handle)
     return turned
 
 
@@ -53,51 +53,53 @@ def _status(statement: dict[str, Any]) -> str:
     return {"c": "sending", "s": "sent"}.get(text.split(",")[3][0], "")
 
 
-def test_claims_that_are_turned_away_are_no_calls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claims_that_are_turned_away_are_no_calls(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """One portion of a batch is turned away three times, and claimed later; the others are sent meanwhile."""
-    turned = turn_away(world, monkeypatch, lambda status, nth: status == "sending" and 2 <= nth <= 4)
-    world.add_clients(75)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, 300)
+    turned = turn_away(simulation, monkeypatch, lambda status, nth: status == "sending" and 2 <= nth <= 4)
+    simulation.add_clients(75)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, 300)
     assert turned
-    assert world.counts(mailing) == {"total": 75, "sent": 75}
-    assert len(world.gateway.log) == 75
-    assert all(len(row.attempts) == 1 for row in world.rows(mailing))
+    assert simulation.counts(mailing) == {"total": 75, "sent": 75}
+    assert len(simulation.gateway.log) == 75
+    assert all(len(row.attempts) == 1 for row in simulation.rows(mailing))
 
 
-def test_outcomes_that_are_turned_away_are_written_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcomes_that_are_turned_away_are_written_later(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For as long as it takes: 10 s here. Nobody is called again for it."""
-    until = world.clock.now().timestamp() + 10
+    until = simulation.clock.now().timestamp() + 10
     turned = turn_away(
-        world, monkeypatch, lambda status, nth: status == "sent" and world.clock.now().timestamp() < until
+        simulation, monkeypatch, lambda status, nth: status == "sent" and simulation.clock.now().timestamp() < until
     )
-    world.add_clients(75)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, 300)
+    simulation.add_clients(75)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, 300)
     assert turned
-    assert world.counts(mailing) == {"total": 75, "sent": 75}
-    assert len(world.gateway.log) == 75
+    assert simulation.counts(mailing) == {"total": 75, "sent": 75}
+    assert len(simulation.gateway.log) == 75
 
 
-def test_a_claim_without_an_answer_is_given_back(world: World) -> None:
+def test_a_claim_without_an_answer_is_given_back(simulation: Simulation) -> None:
     """Nobody knows whether it was written, and nobody may think that a call was made."""
     lost: list[str] = []
 
     def lose(call: Call) -> None:
-        world.scheduler.io_point()
-        if call.operation.endswith("BatchExecuteStatement") and world.scheduler.current is not None:
+        simulation.scheduler.io_point()
+        if call.operation.endswith("BatchExecuteStatement") and simulation.scheduler.current is not None:
             statements = json.loads(call.body)["Statements"]
             if statements[0]["Statement"].startswith("UPDATE") and _status(statements[0]) == "sending" and not lost:
                 lost.append(call.operation)
                 raise TimeoutOfRead(endpoint_url="https://dynamodb.invalid")
 
-    world.aws.after = lose
-    world.add_clients(20)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, 300)
+    simulation.aws.after = lose
+    simulation.add_clients(20)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, 300)
     assert lost
-    assert world.counts(mailing) == {"total": 20, "sent": 20}
-    outcomes = [attempt.outcome for row in world.rows(mailing) for attempt in row.attempts]
+    assert simulation.counts(mailing) == {"total": 20, "sent": 20}
+    outcomes = [attempt.outcome for row in simulation.rows(mailing) for attempt in row.attempts]
     assert outcomes == [Outcome.ACCEPTED] * 20
 
 

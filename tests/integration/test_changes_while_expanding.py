@@ -23,37 +23,37 @@ from chalicelib.services.dispatching import expansion
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 EACH = 96  # clients of either tag, in 16 shards
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """A service that expands by two clients, to which many things happen in between."""
     with (
-        new_world() as made,
+        new_simulation() as made,
         mock.patch.object(expansion, "FIRST_PAGE", 2),
         mock.patch.object(expansion, "PAGE", 2),
     ):
         yield made
 
 
-def order(world: World, wanted: Filter | None = None, **fields: object) -> Mailing:
+def order(simulation: Simulation, wanted: Filter | None = None, **fields: object) -> Mailing:
     """A mailing to either tag, so slow that its counts can be looked at before it ends."""
-    now = world.clock.now()
+    now = simulation.clock.now()
     window = {"start_at": now, "end_at": now + timedelta(hours=1), "rate_limit": 1}
-    return world.services.mailings.create(
+    return simulation.services.mailings.create(
         MailingFields("Hello", Segment(("a", "b"), (), wanted), **window | fields), "tester"
     )
 
 
-def tagged(world: World, client: Client, tag: str) -> None:
+def tagged(simulation: Simulation, client: Client, tag: str) -> None:
     fields = ClientFields(client.phone_number, client.operator, (tag,), client.timezone, client.opted_out)
-    world.services.clients.change(client.client_id, fields)
+    simulation.services.clients.change(client.client_id, fields)
 
 
-def at_pages(world: World, act: Callable[[int], None], shard: str = "") -> None:
+def at_pages(simulation: Simulation, act: Callable[[int], None], shard: str = "") -> None:
     """Act after each look at the clients' index, or at one shard of it, told how many there were."""
     seen: list[str] = []
     acting: list[bool] = []
@@ -67,17 +67,19 @@ def at_pages(world: World, act: Callable[[int], None], shard: str = "") -> None:
             act(len(seen))
             acting.clear()
 
-    world.aws.after = after
+    simulation.aws.after = after
 
 
-def expect_each_once(world: World, mailing: Mailing, clients: list[Client], others: Sequence[Client] = ()) -> None:
+def expect_each_once(
+    simulation: Simulation, mailing: Mailing, clients: list[Client], others: Sequence[Client] = ()
+) -> None:
     """Once all is expanded, each has one row, as some others may have, and the running counts say so."""
-    until = world.clock.now() + timedelta(minutes=3)
-    ledger = world.services.mailings.state
-    assert world.scheduler.run_until(until, lambda: ledger(mailing.mailing_id).statistics.dispatched, check=5)
-    world.aws.after = world.aws.before = lambda call: None
+    until = simulation.clock.now() + timedelta(minutes=3)
+    ledger = simulation.services.mailings.state
+    assert simulation.scheduler.run_until(until, lambda: ledger(mailing.mailing_id).statistics.dispatched, check=5)
+    simulation.aws.after = simulation.aws.before = lambda call: None
     statistics = ledger(mailing.mailing_id).statistics
-    rows = world.rows(mailing)
+    rows = simulation.rows(mailing)
     ids = {row.client_id for row in rows}
     assert len(ids) == len(rows)
     assert {client.client_id for client in clients} <= ids <= {client.client_id for client in [*clients, *others]}
@@ -87,71 +89,75 @@ def expect_each_once(world: World, mailing: Mailing, clients: list[Client], othe
 
 @pytest.mark.parametrize(("old", "new"), [("b", "a"), ("a", "b")])
 @pytest.mark.parametrize("by", ["one at a time", "import"])
-def test_who_is_moved_within_the_segment_has_one_row(world: World, old: str, new: str, by: str) -> None:
+def test_who_is_moved_within_the_segment_has_one_row(simulation: Simulation, old: str, new: str, by: str) -> None:
     """Behind the cursor, where the walk does not come any more, or ahead of it, where it meets them again."""
-    clients = world.add_clients(EACH, tag="a") + world.add_clients(EACH, tag="b", opted_out=True)
+    clients = simulation.add_clients(EACH, tag="a") + simulation.add_clients(EACH, tag="b", opted_out=True)
     waiting = [client for client in clients if client.tag == old]
 
     def move(seen: int) -> None:
         some = [waiting.pop() for _ in range(min(len(waiting), 3))] if seen > 2 else []
         if by == "import":
-            now = world.clock.now()
-            world.services.clients._clients.upsert([replace(client, tags=(new,), updated_at=now) for client in some])
+            now = simulation.clock.now()
+            simulation.services.clients._clients.upsert(
+                [replace(client, tags=(new,), updated_at=now) for client in some]
+            )
         else:
             for client in some:
-                tagged(world, client, new)
+                tagged(simulation, client, new)
 
-    at_pages(world, move)
-    mailing = order(world)
-    expect_each_once(world, mailing, clients)
+    at_pages(simulation, move)
+    mailing = order(simulation)
+    expect_each_once(simulation, mailing, clients)
     assert len(waiting) < EACH / 2
 
 
-def test_who_is_moved_and_not_left_by_the_filter_has_no_row(world: World) -> None:
+def test_who_is_moved_and_not_left_by_the_filter_has_no_row(simulation: Simulation) -> None:
     """Met in the index or in the log of changed clients: the filter is asked in both."""
     wanted = attributes_of({"wanted": True})
-    clients = world.add_clients(EACH, tag="a", attributes=wanted) + world.add_clients(EACH, tag="b", attributes=wanted)
-    unwanted = world.add_clients(EACH, tag="b", operator="925")
+    clients = simulation.add_clients(EACH, tag="a", attributes=wanted) + simulation.add_clients(
+        EACH, tag="b", attributes=wanted
+    )
+    unwanted = simulation.add_clients(EACH, tag="b", operator="925")
     waiting = [client for pair in zip(clients[EACH:], unwanted, strict=True) for client in pair]
 
     def move(seen: int) -> None:
         for _ in range(min(len(waiting), 4 if seen > 2 else 0)):
             client = waiting.pop()
-            world.services.clients.change(client.client_id, replace(client.fields, tags=("a",)))
+            simulation.services.clients.change(client.client_id, replace(client.fields, tags=("a",)))
 
-    at_pages(world, move)
-    mailing = order(world, checked_filter({"attribute": "wanted", "equal": True}))
-    expect_each_once(world, mailing, clients)
+    at_pages(simulation, move)
+    mailing = order(simulation, checked_filter({"attribute": "wanted", "equal": True}))
+    expect_each_once(simulation, mailing, clients)
     assert len(waiting) < EACH
 
 
-def test_who_leaves_the_segment_and_comes_back_has_a_row(world: World) -> None:
+def test_who_leaves_the_segment_and_comes_back_has_a_row(simulation: Simulation) -> None:
     """They match when their shard's last page is over; who has left for good may have none."""
     shard = SHARDS[7]
-    clients = [client for client in world.add_clients(16 * 40, tag="a") if client.shard == shard]
+    clients = [client for client in simulation.add_clients(16 * 40, tag="a") if client.shard == shard]
     assert len(clients) > 30
     leaving, returning = clients[:4], clients[10:30]
 
     def act(seen: int) -> None:
         if seen in (3, 5):
             for client in returning:
-                tagged(world, client, "away" if seen == 3 else "b")
+                tagged(simulation, client, "away" if seen == 3 else "b")
         if seen == 3:
             for client in leaving:
-                tagged(world, client, "away")
+                tagged(simulation, client, "away")
 
-    at_pages(world, act, f'"{shard}"')
-    others = [client for client in world.everybody() if client.shard != shard]
-    mailing = order(world)
-    expect_each_once(world, mailing, [*clients[4:], *others], leaving)
+    at_pages(simulation, act, f'"{shard}"')
+    others = [client for client in simulation.everybody() if client.shard != shard]
+    mailing = order(simulation)
+    expect_each_once(simulation, mailing, [*clients[4:], *others], leaving)
 
 
-def test_an_index_that_lags_at_the_launch_loses_nobody(world: World) -> None:
+def test_an_index_that_lags_at_the_launch_loses_nobody(simulation: Simulation) -> None:
     """Who came into the segment before the launch matches, though the index shows them where they were."""
-    clients = world.add_clients(EACH, tag="away") + world.add_clients(EACH, tag="a")
-    handle = world.aws._handle
+    clients = simulation.add_clients(EACH, tag="away") + simulation.add_clients(EACH, tag="a")
+    handle = simulation.aws._handle
     for client in clients[:EACH]:
-        tagged(world, client, "b")
+        tagged(simulation, client, "b")
     moved = {client.client_id for client in clients[:EACH]}
 
     def lagging(service: str, target: str, body: bytes) -> tuple[int, dict[str, object]]:
@@ -160,10 +166,10 @@ def test_an_index_that_lags_at_the_launch_loses_nobody(world: World) -> None:
             answer["Items"] = [item for item in answer["Items"] if item["client_id"]["S"] not in moved]
         return status, answer
 
-    world.aws._handle = lagging  # type: ignore[method-assign]
-    world.run_for(20)
-    mailing = order(world)
-    expect_each_once(world, mailing, clients)
+    simulation.aws._handle = lagging  # type: ignore[method-assign]
+    simulation.run_for(20)
+    mailing = order(simulation)
+    expect_each_once(simulation, mailing, clients)
 
 
 def refuse() -> None:
@@ -176,22 +182,24 @@ def crash() -> None:
 
 @pytest.mark.parametrize("strike", [refuse, crash])
 @pytest.mark.parametrize("meanwhile", ["nothing", "more", "moved"])
-def test_a_page_that_is_written_again_is_counted_once(world: World, strike: Callable[[], None], meanwhile: str) -> None:
+def test_a_page_that_is_written_again_is_counted_once(
+    simulation: Simulation, strike: Callable[[], None], meanwhile: str
+) -> None:
     """A dispatcher stops between the rows and the cursor; the page that is read then may begin or end elsewhere."""
-    clients = world.add_clients(EACH, tag="a") + world.add_clients(EACH, tag="b", opted_out=True)
+    clients = simulation.add_clients(EACH, tag="a") + simulation.add_clients(EACH, tag="b", opted_out=True)
     added: list[Client] = []
     struck: Counter[bytes] = Counter()
-    world.scheduler.switching = 0.0
+    simulation.scheduler.switching = 0.0
 
     def meddle() -> None:
         for client in clients[::3] if meanwhile == "moved" else []:
-            tagged(world, client, "b" if client.tag == "a" else "a")
+            tagged(simulation, client, "b" if client.tag == "a" else "a")
         if meanwhile == "more":
-            added.extend(world.add_clients(EACH, tag="a", operator="101"))
+            added.extend(simulation.add_clients(EACH, tag="a", operator="101"))
 
     def before(call: Call) -> None:
         advancing = call.operation == "dynamodb.UpdateItem" and b"SHARD#" in call.body and b"expanded" in call.body
-        if not advancing or world.scheduler.current is None or struck.total() >= 12:
+        if not advancing or simulation.scheduler.current is None or struck.total() >= 12:
             return
         struck[call.body] += 1
         if struck.total() % 2:
@@ -199,25 +207,27 @@ def test_a_page_that_is_written_again_is_counted_once(world: World, strike: Call
                 meddle()
             strike()
 
-    world.aws.before = before
-    mailing = order(world)
-    expect_each_once(world, mailing, clients, added)
+    simulation.aws.before = before
+    mailing = order(simulation)
+    expect_each_once(simulation, mailing, clients, added)
     assert struck.total() == 12
 
 
 def test_each_bucket_of_a_segment_of_many_parts_is_written_once() -> None:
     """Whatever tags and operators its clients have: each tag, and each operator in it, wrote the buckets once more."""
-    with new_world(workers_of={"tick": 1, "dispatcher": 3}) as world:
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 3}) as simulation:
         parts = [(tag, operator) for tag in ("a", "b") for operator in ("903", "915", "916", "926")]
-        clients = [one for tag, operator in parts for one in world.add_clients(250, tag=tag, operator=operator)]
+        clients = [one for tag, operator in parts for one in simulation.add_clients(250, tag=tag, operator=operator)]
         written: Counter[str] = Counter()
 
         def count(call: Call) -> None:
             if call.operation == "dynamodb.BatchExecuteStatement":
                 written.update(one["Statement"].split()[0] for one in json.loads(call.body)["Statements"])
 
-        world.aws.before = count
-        world.create_mailing(segment=Segment(("a", "b")), lasts=86_400)
-        world.run_for(20)
-        assert len(world.ledger_rows()) == len(clients)
-        assert written.total() <= len(world.ledger_items()) + 2 * len(SHARDS)  # one may be divided by the end of a page
+        simulation.aws.before = count
+        simulation.create_mailing(segment=Segment(("a", "b")), lasts=86_400)
+        simulation.run_for(20)
+        assert len(simulation.ledger_rows()) == len(clients)
+        assert written.total() <= len(simulation.ledger_items()) + 2 * len(
+            SHARDS
+        )  # one may be divided by the end of a page

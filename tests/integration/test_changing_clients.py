@@ -15,87 +15,91 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.segments import Segment
 from chalicelib.services.mailing_fields import MailingFields
 from tests.support.aws import Call
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """An empty service at nine o'clock (UTC)."""
-    with new_world() as made:
+    with new_simulation() as made:
         yield made
 
 
-def correct(world: World, client: Client, **fields: str) -> Client:
+def correct(simulation: Simulation, client: Client, **fields: str) -> Client:
     """Correct some fields of a client."""
-    present = world.services.clients.get(client.client_id)
+    present = simulation.services.clients.get(client.client_id)
     old = ClientFields(present.phone_number, present.operator, present.tags, present.timezone, present.opted_out)
-    return world.services.clients.change(client.client_id, replace(old, **fields))
+    return simulation.services.clients.change(client.client_id, replace(old, **fields))
 
 
 HOURS = LocalWindow(time(9), time(12))
 
 
 @pytest.mark.parametrize(("policy", "becomes"), [(WindowPolicy.DEFER, "waiting"), (WindowPolicy.SKIP, "skipped")])
-def test_the_hours_are_those_of_the_corrected_zone(world: World, policy: WindowPolicy, becomes: str) -> None:
+def test_the_hours_are_those_of_the_corrected_zone(simulation: Simulation, policy: WindowPolicy, becomes: str) -> None:
     """Nobody whose zone was corrected after dispatch is called outside their hours; the row says which zone counted."""
-    clients = world.add_clients(8)
-    mailing = world.create_mailing(lasts=86400, rate_limit=1, local_window=replace(HOURS, policy=policy))
-    world.run_for(1)
-    world.services.mailings.pause(mailing.mailing_id)
-    world.run_for(10)
-    called = len(world.gateway.log)
+    clients = simulation.add_clients(8)
+    mailing = simulation.create_mailing(lasts=86400, rate_limit=1, local_window=replace(HOURS, policy=policy))
+    simulation.run_for(1)
+    simulation.services.mailings.pause(mailing.mailing_id)
+    simulation.run_for(10)
+    called = len(simulation.gateway.log)
     assert called < 8
     zone = "Asia/Vladivostok"  # where it is 19:00
     for client in clients:
-        correct(world, client, timezone=zone)
-    world.services.mailings.resume(mailing.mailing_id)
-    world.run_for(60)
-    assert len(world.gateway.log) == called
-    held = [row for row in world.rows(mailing) if row.status != "sent"]
+        correct(simulation, client, timezone=zone)
+    simulation.services.mailings.resume(mailing.mailing_id)
+    simulation.run_for(60)
+    assert len(simulation.gateway.log) == called
+    held = [row for row in simulation.rows(mailing) if row.status != "sent"]
     assert {(row.status, row.cause, row.timezone) for row in held} == {
         (becomes, Cause(Reason.OUTSIDE_LOCAL_WINDOW), zone)
     }
 
 
-def opening_of(world: World, zone: str) -> datetime:
+def opening_of(simulation: Simulation, zone: str) -> datetime:
     """When the hours begin next in a zone."""
-    return HOURS.opening(world.clock.now(), zone)
+    return HOURS.opening(simulation.clock.now(), zone)
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_who_waits_for_their_hours_follows_their_zone(world: World, paused: bool) -> None:
+def test_who_waits_for_their_hours_follows_their_zone(simulation: Simulation, paused: bool) -> None:
     """Within a minute: whose hours are open now is called now, and the others when their own hours open."""
     east, west, azores = "Asia/Vladivostok", "America/New_York", "Atlantic/Azores"  # 19:00, 4:00, 8:00
-    groups = {zone: world.add_clients(8, tag=zone, timezone=zone) for zone in (east, west, azores)}
-    window = {"start_at": world.clock.now(), "end_at": world.clock.now() + timedelta(days=1), "local_window": HOURS}
-    mailing = world.services.mailings.create(MailingFields("Hello", Segment(), **window), "tester")
-    world.run_for(600)
-    assert {row.status for row in world.rows(mailing)} == {"waiting"}
+    groups = {zone: simulation.add_clients(8, tag=zone, timezone=zone) for zone in (east, west, azores)}
+    window = {
+        "start_at": simulation.clock.now(),
+        "end_at": simulation.clock.now() + timedelta(days=1),
+        "local_window": HOURS,
+    }
+    mailing = simulation.services.mailings.create(MailingFields("Hello", Segment(), **window), "tester")
+    simulation.run_for(600)
+    assert {row.status for row in simulation.rows(mailing)} == {"waiting"}
     if paused:
-        world.services.mailings.pause(mailing.mailing_id)
+        simulation.services.mailings.pause(mailing.mailing_id)
     corrected = {"UTC": groups[east], east: groups[azores][:4]}
     for zone, clients in corrected.items():
         for client in clients:
-            correct(world, client, timezone=zone)
-    at = world.clock.now()
-    world.run_for(75)
-    due = {row.client_id: row.due_at for row in world.rows(mailing) if row.due_at}
-    assert {due[client.client_id] for client in corrected[east]} == {opening_of(world, east)}
+            correct(simulation, client, timezone=zone)
+    at = simulation.clock.now()
+    simulation.run_for(75)
+    due = {row.client_id: row.due_at for row in simulation.rows(mailing) if row.due_at}
+    assert {due[client.client_id] for client in corrected[east]} == {opening_of(simulation, east)}
     if paused:
-        assert not world.gateway.log
-        world.services.mailings.resume(mailing.mailing_id)
-        world.run_for(10)
+        assert not simulation.gateway.log
+        simulation.services.mailings.resume(mailing.mailing_id)
+        simulation.run_for(10)
     numbers = {client.phone_number for client in groups[east]}
-    assert {call.phone_number for call in world.gateway.log} == numbers
-    assert max(call.at for call in world.gateway.log) < at + timedelta(seconds=90)
-    world.workers.tick_after = 600
-    world.run_until_finished(mailing, limit=86400)
-    assert sorted(world.gateway.accepted().values()) == [1] * 24
-    zones = {row.phone_number: row.timezone for row in world.rows(mailing)}
-    assert all(HOURS.allows(call.at, zones[call.phone_number]) for call in world.gateway.log)
+    assert {call.phone_number for call in simulation.gateway.log} == numbers
+    assert max(call.at for call in simulation.gateway.log) < at + timedelta(seconds=90)
+    simulation.workers.tick_after = 600
+    simulation.run_until_finished(mailing, limit=86400)
+    assert sorted(simulation.gateway.accepted().values()) == [1] * 24
+    zones = {row.phone_number: row.timezone for row in simulation.rows(mailing)}
+    assert all(HOURS.allows(call.at, zones[call.phone_number]) for call in simulation.gateway.log)
 
 
-def test_nothing_is_read_again_that_was_looked_at(world: World) -> None:
+def test_nothing_is_read_again_that_was_looked_at(simulation: Simulation) -> None:
     """The place in the log is remembered; without a mailing that keeps to hours the log is not read at all."""
     asked: list[str] = []
 
@@ -107,43 +111,43 @@ def test_nothing_is_read_again_that_was_looked_at(world: World) -> None:
         ):
             asked.append(json.loads(call.body)["ExpressionAttributeValues"][":1"]["S"])
 
-    world.aws.after = note
-    clients = world.add_clients(3, timezone="Asia/Vladivostok")
-    world.create_mailing(lasts=7200)
-    world.run_for(300)
+    simulation.aws.after = note
+    clients = simulation.add_clients(3, timezone="Asia/Vladivostok")
+    simulation.create_mailing(lasts=7200)
+    simulation.run_for(300)
     asked.clear()
-    world.run_for(300)
+    simulation.run_for(300)
     assert not asked
-    world.create_mailing(lasts=86400, local_window=HOURS)
-    world.run_for(300)
-    correct(world, clients[0], timezone="Asia/Tokyo")
-    world.run_for(600)
+    simulation.create_mailing(lasts=86400, local_window=HOURS)
+    simulation.run_for(300)
+    correct(simulation, clients[0], timezone="Asia/Tokyo")
+    simulation.run_for(600)
     places = [place for place in asked if "#" not in place]
-    minutes_back = (world.clock.now().timestamp() * 1000 - int(places[-1])) / 60_000
+    minutes_back = (simulation.clock.now().timestamp() * 1000 - int(places[-1])) / 60_000
     assert 1 <= minutes_back < 4
     assert sorted(places) == places
 
 
-def test_a_changed_number_gets_what_waits(world: World) -> None:
+def test_a_changed_number_gets_what_waits(simulation: Simulation) -> None:
     """Nobody was removed, and nobody is called where they are not any more; the row and its history say where."""
-    clients = world.add_clients(20, timezone="Atlantic/Azores")  # where it is 8:00
-    mailing = world.create_mailing(lasts=7200, local_window=HOURS)
-    world.run_for(60)
-    assert {row.status for row in world.rows(mailing)} == {"waiting"}
+    clients = simulation.add_clients(20, timezone="Atlantic/Azores")  # where it is 8:00
+    mailing = simulation.create_mailing(lasts=7200, local_window=HOURS)
+    simulation.run_for(60)
+    assert {row.status for row in simulation.rows(mailing)} == {"waiting"}
     new = {client.client_id: f"+79265{number:06d}" for number, client in enumerate(clients)}
     for client_id, number in new.items():
-        correct(world, world.services.clients.get(client_id), phone_number=number)
-    world.run_until_finished(mailing, limit=7200)
-    assert world.counts(mailing) == {"total": 20, "sent": 20}
-    assert sorted(call.phone_number for call in world.gateway.log) == sorted(new.values())
-    assert {row.client_id: row.phone_number for row in world.rows(mailing)} == new
-    (entry,) = world.services.messages.history(clients[0].client_id, None, "", 10).entries
+        correct(simulation, simulation.services.clients.get(client_id), phone_number=number)
+    simulation.run_until_finished(mailing, limit=7200)
+    assert simulation.counts(mailing) == {"total": 20, "sent": 20}
+    assert sorted(call.phone_number for call in simulation.gateway.log) == sorted(new.values())
+    assert {row.client_id: row.phone_number for row in simulation.rows(mailing)} == new
+    (entry,) = simulation.services.messages.history(clients[0].client_id, None, "", 10).entries
     assert entry[0].mailing_id == mailing.mailing_id
 
 
-def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(world: World) -> None:
+def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(simulation: Simulation) -> None:
     """One person, one message: not at the old number and at the new one; the old one may be somebody else's by then."""
-    clients = world.add_clients(160)
+    clients = simulation.add_clients(160)
     changed: dict[str, str] = {}
 
     def change_some(call: Call) -> None:
@@ -157,33 +161,33 @@ def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(world:
         changing.append(True)
         for client in clients[len(changed) : len(changed) + 2]:
             changed[client.client_id] = f"+79265{len(changed):06d}"
-            correct(world, client, phone_number=changed[client.client_id])
+            correct(simulation, client, phone_number=changed[client.client_id])
         changing.clear()
 
     changing: list[bool] = []
-    world.aws.after = change_some
-    mailing = world.create_mailing(lasts=7200)
-    world.run_until_finished(mailing, limit=600)
+    simulation.aws.after = change_some
+    mailing = simulation.create_mailing(lasts=7200)
+    simulation.run_until_finished(mailing, limit=600)
     assert len(changed) > 8
-    assert world.counts(mailing) == {"total": 160, "sent": 160}
-    assert sorted(world.gateway.accepted().values()) == [1] * 160
+    assert simulation.counts(mailing) == {"total": 160, "sent": 160}
+    assert sorted(simulation.gateway.accepted().values()) == [1] * 160
     # Those who were called before they changed their number were called there.
     numbers = {client.client_id: {client.phone_number, changed.get(client.client_id, "")} for client in clients}
-    rows = {row.client_id: row.phone_number for row in world.rows(mailing)}
+    rows = {row.client_id: row.phone_number for row in simulation.rows(mailing)}
     assert all(rows[client_id] in either for client_id, either in numbers.items())
-    assert sorted(call.phone_number for call in world.gateway.log) == sorted(rows.values())
+    assert sorted(call.phone_number for call in simulation.gateway.log) == sorted(rows.values())
 
 
-def test_who_is_really_removed_is_said_to_be(world: World) -> None:
+def test_who_is_really_removed_is_said_to_be(simulation: Simulation) -> None:
     """And nobody else, whatever has become of their number."""
-    clients = world.add_clients(3, timezone="Atlantic/Azores")
-    mailing = world.create_mailing(lasts=7200, local_window=HOURS)
-    world.run_for(60)
-    correct(world, clients[0], phone_number="+79265000001")
-    correct(world, clients[1], phone_number=clients[0].phone_number)
-    world.services.clients.delete(clients[2].client_id)
-    world.run_until_finished(mailing, limit=7200)
-    causes = {row.client_id: row.cause for row in world.rows(mailing)}
+    clients = simulation.add_clients(3, timezone="Atlantic/Azores")
+    mailing = simulation.create_mailing(lasts=7200, local_window=HOURS)
+    simulation.run_for(60)
+    correct(simulation, clients[0], phone_number="+79265000001")
+    correct(simulation, clients[1], phone_number=clients[0].phone_number)
+    simulation.services.clients.delete(clients[2].client_id)
+    simulation.run_until_finished(mailing, limit=7200)
+    causes = {row.client_id: row.cause for row in simulation.rows(mailing)}
     expected = (None, None, Cause(Reason.CLIENT_REMOVED))
     assert causes == dict(zip((client.client_id for client in clients), expected, strict=True))
-    assert {call.phone_number for call in world.gateway.log} == {"+79265000001", clients[0].phone_number}
+    assert {call.phone_number for call in simulation.gateway.log} == {"+79265000001", clients[0].phone_number}

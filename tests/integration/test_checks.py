@@ -19,42 +19,42 @@ from chalicelib.services.dispatching import checks
 from tests.support.aws import Call
 from tests.support.emf import emitted
 from tests.support.full_run import captured
-from tests.support.world import START, World, new_world
+from tests.support.simulation import START, Simulation, new_simulation
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """A service whose workers do nothing by themselves."""
-    with new_world(workers_of={}) as made:
+    with new_simulation(workers_of={}) as made:
         made.add_clients(1)
         yield made
 
 
-def running(world: World, count: int, **fields: Any) -> list[str]:
+def running(simulation: Simulation, count: int, **fields: Any) -> list[str]:
     """Mailings that run and whose shards a dispatcher has, as far as is known: nothing is left to launch."""
     ids = []
     for _ in range(count):
-        mailing: Mailing = world.create_mailing(lasts=86_400, **fields)
-        now = world.clock.now()
+        mailing: Mailing = simulation.create_mailing(lasts=86_400, **fields)
+        now = simulation.clock.now()
         launched = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now)
-        assert world.services.mailings._mailings.launch(mailing, launched)
+        assert simulation.services.mailings._mailings.launch(mailing, launched)
         ids.append(mailing.mailing_id)
-    world.bodies(world.settings.dispatch_queue)
+    simulation.bodies(simulation.settings.dispatch_queue)
     return sorted(ids)
 
 
-def tick(world: World, seconds: float = 60) -> dict[str, list[float]]:
+def tick(simulation: Simulation, seconds: float = 60) -> dict[str, list[float]]:
     """One tick with so much time, and what it measured."""
     with captured() as text, invocation("tick"):
-        world.services.dispatcher.tick(world.clock.now() + timedelta(seconds=seconds))
+        simulation.services.dispatcher.tick(simulation.clock.now() + timedelta(seconds=seconds))
     return {one.name: list(one.values) for one in emitted(text.getvalue())}
 
 
-def units(world: World) -> list[Unit]:
+def units(simulation: Simulation) -> list[Unit]:
     """What is on the dispatch queue, taken from it."""
-    return [Unit.parse(body) for body in world.bodies(world.settings.dispatch_queue)]
+    return [Unit.parse(body) for body in simulation.bodies(simulation.settings.dispatch_queue)]
 
 
 def expanded(found: list[Unit]) -> set[str]:
@@ -65,137 +65,143 @@ def slices(found: list[Unit]) -> list[Unit]:
     return [unit for unit in found if unit.kind is UnitKind.CHECK]
 
 
-def test_each_of_many_mailings_is_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_of_many_mailings_is_looked_at(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expects the shards of all to be set going, those of none twice, and the time of the round to be told."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     monkeypatch.setattr(checks, "SLICE", 4)
-    ids = running(world, 11)
-    assert tick(world)[MAILINGS_UNCHECKED.name] == [0]
-    asked = slices(units(world))
+    ids = running(simulation, 11)
+    assert tick(simulation)[MAILINGS_UNCHECKED.name] == [0]
+    asked = slices(units(simulation))
     assert [len(unit.mailing_ids) for unit in asked] == [4, 4, 3]
     with captured() as text, invocation("dispatcher"):
         for unit in (*asked, asked[0]):
-            world.clock.sleep(2)
-            world.services.dispatcher.handle(unit, world.clock.now() + MINUTE)
+            simulation.clock.sleep(2)
+            simulation.services.dispatcher.handle(unit, simulation.clock.now() + MINUTE)
     assert [(one.name, list(one.values)) for one in emitted(text.getvalue())] == [(CHECK_ROUND.name, [6000])]
-    found = units(world)
+    found = units(simulation)
     assert expanded(found) == set(ids)
     assert len(found) == 11 * 16
 
 
 def test_what_was_not_looked_at_is_sent_again_and_told(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Expects the next tick to say how many are left and to ask for those alone, until they were looked at."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     monkeypatch.setattr(checks, "SLICE", 4)
-    running(world, 11)
-    tick(world)
-    first, second, third = slices(units(world))
-    world.services.dispatcher.handle(first, world.clock.now() + MINUTE)
-    world.clock.sleep(60)
+    running(simulation, 11)
+    tick(simulation)
+    first, second, third = slices(units(simulation))
+    simulation.services.dispatcher.handle(first, simulation.clock.now() + MINUTE)
+    simulation.clock.sleep(60)
     caplog.clear()
-    assert tick(world)[MAILINGS_UNCHECKED.name] == [7]
+    assert tick(simulation)[MAILINGS_UNCHECKED.name] == [7]
     (told,) = [record.__dict__ for record in caplog.records if record.levelname == "WARNING"]
     assert (told["message"], told["left"], told["round_takes_s"]) == ("the tick is behind", 7, 60)
-    found = units(world)
+    found = units(simulation)
     assert slices(found) == [second, third]
     for unit in slices(found):
-        world.services.dispatcher.handle(unit, world.clock.now() + MINUTE)
-    world.clock.sleep(60)
-    assert tick(world)[MAILINGS_UNCHECKED.name] == [0]
-    assert slices(units(world)) == [first, second, third]
+        simulation.services.dispatcher.handle(unit, simulation.clock.now() + MINUTE)
+    simulation.clock.sleep(60)
+    assert tick(simulation)[MAILINGS_UNCHECKED.name] == [0]
+    assert slices(units(simulation)) == [first, second, third]
 
 
-def test_a_round_that_does_not_end_gives_way_to_a_new_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_that_does_not_end_gives_way_to_a_new_one(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Expects mailings that came since to be looked at too, after those that were left."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     monkeypatch.setattr(checks, "SLICE", 4)
-    ids = running(world, 8)
-    tick(world)
-    first, _ = slices(units(world))
-    world.services.dispatcher.handle(first, world.clock.now() + MINUTE)
-    world.clock.sleep(301)
-    ids += running(world, 2)
-    tick(world)
-    assert [unit.mailing_ids for unit in slices(units(world))] == [
+    ids = running(simulation, 8)
+    tick(simulation)
+    first, _ = slices(units(simulation))
+    simulation.services.dispatcher.handle(first, simulation.clock.now() + MINUTE)
+    simulation.clock.sleep(301)
+    ids += running(simulation, 2)
+    tick(simulation)
+    assert [unit.mailing_ids for unit in slices(units(simulation))] == [
         tuple(ids[4:8]),
         tuple(ids[8:]),
         tuple(ids[:4]),
     ]
 
 
-def test_a_unit_whose_time_is_over_leaves_the_rest_to_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_whose_time_is_over_leaves_the_rest_to_another(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Expects each to be looked at once, if a table is so slow that a unit has no time for its slice."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
-    ids = running(world, 8)
-    tick(world)
-    world.aws.before = lambda call: world.clock.sleep(5 if "Query" in call.operation else 0)
+    ids = running(simulation, 8)
+    tick(simulation)
+    simulation.aws.before = lambda call: simulation.clock.sleep(5 if "Query" in call.operation else 0)
     looked: list[str] = []
     for _ in range(6):
-        found = units(world)
+        found = units(simulation)
         looked += sorted(expanded(found))
         for unit in slices(found):
-            world.services.dispatcher.handle(unit, world.clock.now() + timedelta(seconds=30))
+            simulation.services.dispatcher.handle(unit, simulation.clock.now() + timedelta(seconds=30))
     assert looked == ids
 
 
-def test_a_tick_whose_time_is_over_says_so_and_leaves_the_rest(world: World) -> None:
+def test_a_tick_whose_time_is_over_says_so_and_leaves_the_rest(simulation: Simulation) -> None:
     """Expects those of a small installation to be looked at by units if the tick is too slow."""
-    ids = running(world, 8)
-    world.aws.before = lambda call: world.clock.sleep(4 if "Query" in call.operation else 0)
-    measured = tick(world)[MAILINGS_UNCHECKED.name]
-    found = units(world)
+    ids = running(simulation, 8)
+    simulation.aws.before = lambda call: simulation.clock.sleep(4 if "Query" in call.operation else 0)
+    measured = tick(simulation)[MAILINGS_UNCHECKED.name]
+    found = units(simulation)
     (rest,) = slices(found)
     assert measured == [len(rest.mailing_ids)]
     assert 0 < len(rest.mailing_ids) < 8
-    world.services.dispatcher.handle(rest, world.clock.now() + timedelta(minutes=2))
-    assert expanded(found) | expanded(units(world)) == set(ids)
+    simulation.services.dispatcher.handle(rest, simulation.clock.now() + timedelta(minutes=2))
+    assert expanded(found) | expanded(units(simulation)) == set(ids)
 
 
-def test_one_that_cannot_be_read_stops_no_other(world: World) -> None:
+def test_one_that_cannot_be_read_stops_no_other(simulation: Simulation) -> None:
     """Expects the tick to fail at its end, and to have looked at all the others before."""
-    ids = running(world, 5)
+    ids = running(simulation, 5)
 
     def break_one(call: Call) -> None:
         if "Query" in call.operation and ids[1].encode() in call.body:
             raise ConnectionError("no answer")
 
-    world.aws.before = break_one
+    simulation.aws.before = break_one
     with pytest.raises(Exception, match="1 mailings could not be looked at"):
-        tick(world)
-    assert expanded(units(world)) == {*ids} - {ids[1]}
+        tick(simulation)
+    assert expanded(units(simulation)) == {*ids} - {ids[1]}
 
 
 def test_a_corrected_zone_counts_though_everybody_was_looked_for() -> None:
     """Expects somebody whose hours begin in five minutes, by their new zone, to get it then."""
-    with new_world() as world:
-        client, *_ = world.add_clients(4)
+    with new_simulation() as simulation:
+        client, *_ = simulation.add_clients(4)
         window = LocalWindow.parse("20:20", "21:00", WindowPolicy.DEFER)
-        world.create_mailing(lasts=86_400, local_window=window)
-        world.run_for(900 - 5)
+        simulation.create_mailing(lasts=86_400, local_window=window)
+        simulation.run_for(900 - 5)
         fields = replace(client.fields, timezone="Asia/Magadan")
-        world.services.clients.change(client.client_id, fields)
-        world.run_for(310)
+        simulation.services.clients.change(client.client_id, fields)
+        simulation.run_for(310)
         opens = START + timedelta(minutes=20)
-        assert [opens <= call.at <= opens + timedelta(seconds=5) for call in world.gateway.log] == [True]
+        assert [opens <= call.at <= opens + timedelta(seconds=5) for call in simulation.gateway.log] == [True]
 
 
 @pytest.mark.parametrize("change", ["nothing", "a message", "ten minutes"])
 def test_who_waits_for_tomorrow_is_looked_for_once(change: str) -> None:
     """Expects one read a minute of a mailing that sleeps, and another look for what may be due if that may be."""
-    with new_world() as world:
-        world.add_clients(4)
+    with new_simulation() as simulation:
+        simulation.add_clients(4)
         window = LocalWindow.parse("20:00", "21:00", WindowPolicy.DEFER)
-        mailing = world.create_mailing(lasts=86_400, local_window=window)
-        world.run_for(300)
-        assert world.counts(mailing) == {"total": 4, "waiting": 4}
+        mailing = simulation.create_mailing(lasts=86_400, local_window=window)
+        simulation.run_for(300)
+        assert simulation.counts(mailing) == {"total": 4, "waiting": 4}
         if change == "a message":
-            world.services.mailings._mailings.add_counts(mailing.mailing_id, Counter(waiting=1), world.clock.now())
+            simulation.services.mailings._mailings.add_counts(
+                mailing.mailing_id, Counter(waiting=1), simulation.clock.now()
+            )
         if change == "ten minutes":
-            world.clock.sleep(601)
-        world.aws.calls.clear()
+            simulation.clock.sleep(601)
+        simulation.aws.calls.clear()
         looks: list[Call] = []
-        world.aws.before = lambda call: looks.append(call) if b'"parked"' in call.body else None
-        tick(world)
+        simulation.aws.before = lambda call: looks.append(call) if b'"parked"' in call.body else None
+        tick(simulation)
         assert len(looks) == {"nothing": 0, "a message": 16, "ten minutes": 16}[change]

@@ -17,7 +17,7 @@ from chalicelib.queues import Unit, UnitKind
 from chalicelib.services.dispatching import completion, reopening
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 CLIENTS = 150
 PAGE = 3
@@ -32,9 +32,9 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """With a gateway that takes one message a second, so that most wait."""
-    with new_world() as made:
+    with new_simulation() as made:
         made.services.gateway_control.set_rate(1, "tester")
         made.add_clients(CLIENTS)
         yield made
@@ -43,101 +43,101 @@ def world() -> Iterator[World]:
 class Watched:
     """The dispatchers' calls of AWS: they take their time, and what happens at one of them can be chosen."""
 
-    def __init__(self, world: World, seconds: float = 0.0) -> None:
-        self.world = world
+    def __init__(self, simulation: Simulation, seconds: float = 0.0) -> None:
+        self.simulation = simulation
         self.seconds = seconds
         self.pages = 0  # of the ledger, that were read while it was closed or counted
         self.sent: Counter[str] = Counter()
         self.at: dict[int, BaseException | float] = {}
-        self._others = world.aws.before
-        world.aws.before = self._before
+        self._others = simulation.aws.before
+        simulation.aws.before = self._before
 
     def _before(self, call: Call) -> None:
-        task = self.world.scheduler.current
+        task = self.simulation.scheduler.current
         if task is None or not task.name.startswith("dispatcher"):
             return self._others(call)
         if call.operation == "sqs.SendMessageBatch":
             self.sent.update(json.loads(one["MessageBody"])["kind"] for one in json.loads(call.body)["Entries"])
         if call.operation.startswith("dynamodb.") and self.seconds:
-            self.world.clock.sleep(self.seconds)
+            self.simulation.clock.sleep(self.seconds)
         if call.operation == "dynamodb.Query" and b"-ledger" in call.body and b"IndexName" not in call.body:
             self.pages += 1
             match self.at.get(self.pages):
                 case float() as seconds:
-                    self.world.clock.sleep(seconds)
+                    self.simulation.clock.sleep(seconds)
                 case BaseException() as error:
                     raise error
         return self._others(call)
 
 
-def expect_over(world: World, mailing: Mailing, closed: str) -> None:
+def expect_over(simulation: Simulation, mailing: Mailing, closed: str) -> None:
     """Every row has its final status, the counts are those of the ledger, and nobody is called any more."""
-    world.run_for(120)  # until nothing is left of the walk
-    statuses = Counter(str(row.status) for row in world.rows(mailing))
+    simulation.run_for(120)  # until nothing is left of the walk
+    statuses = Counter(str(row.status) for row in simulation.rows(mailing))
     assert set(statuses) <= {"sent", closed}
     assert statuses[closed] > CLIENTS / 2
-    counts = world.counts(mailing)
+    counts = simulation.counts(mailing)
     assert counts == {"total": CLIENTS, **statuses}
-    ended = world.services.mailings.get(mailing.mailing_id)
+    ended = simulation.services.mailings.get(mailing.mailing_id)
     assert dict(ended.final) == statuses
-    state, tally = world.services.statistics.detail(mailing.mailing_id)
+    state, tally = simulation.services.statistics.detail(mailing.mailing_id)
     assert tally.by_status == statuses
     assert state.mailing.finished_at is not None
-    assert not world.services.dispatcher._completion._walker._walks.read(mailing.mailing_id)
+    assert not simulation.services.dispatcher._completion._walker._walks.read(mailing.mailing_id)
 
 
-def is_over(world: World, mailing: Mailing) -> bool:
-    return bool(world.services.mailings.get(mailing.mailing_id).final)
+def is_over(simulation: Simulation, mailing: Mailing) -> bool:
+    return bool(simulation.services.mailings.get(mailing.mailing_id).final)
 
 
-def begin(world: World, how: str) -> Mailing:
+def begin(simulation: Simulation, how: str) -> Mailing:
     """A mailing that is about to be closed, most of it waiting."""
-    mailing = world.create_mailing(lasts=40 if how == "expired" else 7200)
-    world.run_for(30)
+    mailing = simulation.create_mailing(lasts=40 if how == "expired" else 7200)
+    simulation.run_for(30)
     return mailing
 
 
-def close(world: World, mailing: Mailing, how: str) -> None:
+def close(simulation: Simulation, mailing: Mailing, how: str) -> None:
     if how == "cancelled":
-        world.services.mailings.cancel(mailing.mailing_id)
+        simulation.services.mailings.cancel(mailing.mailing_id)
 
 
-def run_until_over(world: World, mailing: Mailing, seconds: float) -> None:
-    until = world.clock.now() + timedelta(seconds=seconds)
-    assert world.scheduler.run_until(until, lambda: is_over(world, mailing), check=20), (
-        f"{world.status(mailing)} {Counter(str(row.status) for row in world.rows(mailing))}"
+def run_until_over(simulation: Simulation, mailing: Mailing, seconds: float) -> None:
+    until = simulation.clock.now() + timedelta(seconds=seconds)
+    assert simulation.scheduler.run_until(until, lambda: is_over(simulation, mailing), check=20), (
+        f"{simulation.status(mailing)} {Counter(str(row.status) for row in simulation.rows(mailing))}"
     )
 
 
 @pytest.mark.parametrize("how", ["cancelled", "expired"])
-def test_a_ledger_that_no_invocation_can_walk_is_closed_and_ended(world: World, how: str) -> None:
+def test_a_ledger_that_no_invocation_can_walk_is_closed_and_ended(simulation: Simulation, how: str) -> None:
     """Each call takes so long that a shard alone needs more than an invocation; units and time stay bounded."""
-    mailing = begin(world, how)
-    watched = Watched(world, seconds=5.0)
-    close(world, mailing, how)
-    run_until_over(world, mailing, 1500)
-    world.run_for(120)
-    expect_over(world, mailing, how)
+    mailing = begin(simulation, how)
+    watched = Watched(simulation, seconds=5.0)
+    close(simulation, mailing, how)
+    run_until_over(simulation, mailing, 1500)
+    simulation.run_for(120)
+    expect_over(simulation, mailing, how)
     assert watched.sent["settle"] < 150
     assert watched.pages < 3 * (CLIENTS / PAGE + 16)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "expired"])
-def test_a_large_mailing_is_over_within_seconds_when_nothing_is_in_the_way(world: World, how: str) -> None:
+def test_a_large_mailing_is_over_within_seconds_when_nothing_is_in_the_way(simulation: Simulation, how: str) -> None:
     """Nobody waits for a tick."""
-    mailing = begin(world, how)
-    close(world, mailing, how)
-    run_until_over(world, mailing, 25)
-    expect_over(world, mailing, how)
+    mailing = begin(simulation, how)
+    close(simulation, mailing, how)
+    run_until_over(simulation, mailing, 25)
+    expect_over(simulation, mailing, how)
 
 
-def test_a_large_mailing_that_is_all_sent_is_counted_in_units(world: World) -> None:
+def test_a_large_mailing_that_is_all_sent_is_counted_in_units(simulation: Simulation) -> None:
     """And ends with its last message."""
-    world.services.gateway_control.set_rate(None, "tester")
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=50)
-    assert world.counts(mailing) == {"total": CLIENTS, "sent": CLIENTS}
-    assert dict(world.services.mailings.get(mailing.mailing_id).final) == {"sent": CLIENTS}
+    simulation.services.gateway_control.set_rate(None, "tester")
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=50)
+    assert simulation.counts(mailing) == {"total": CLIENTS, "sent": CLIENTS}
+    assert dict(simulation.services.mailings.get(mailing.mailing_id).final) == {"sent": CLIENTS}
 
 
 @pytest.mark.parametrize(
@@ -145,64 +145,64 @@ def test_a_large_mailing_that_is_all_sent_is_counted_in_units(world: World) -> N
 )
 def test_a_walker_may_be_killed_at_any_page(page: int) -> None:
     """And the one after it as well: what they had counted and not saved is counted by the next."""
-    with new_world() as world:
-        world.services.gateway_control.set_rate(1, "tester")
-        world.add_clients(CLIENTS)
-        mailing = begin(world, "cancelled")
-        watched = Watched(world, seconds=1.0)
+    with new_simulation() as simulation:
+        simulation.services.gateway_control.set_rate(1, "tester")
+        simulation.add_clients(CLIENTS)
+        mailing = begin(simulation, "cancelled")
+        watched = Watched(simulation, seconds=1.0)
         watched.at = {page: Crash(), page + 3: Crash()}
-        close(world, mailing, "cancelled")
-        run_until_over(world, mailing, 900)
-        expect_over(world, mailing, "cancelled")
+        close(simulation, mailing, "cancelled")
+        run_until_over(simulation, mailing, 900)
+        expect_over(simulation, mailing, "cancelled")
         assert watched.pages > page
-        assert world.workers.crashes >= 1
+        assert simulation.workers.crashes >= 1
 
 
 @pytest.mark.parametrize("page", [3, 20, 50])
-def test_two_walkers_of_one_shard_count_nobody_twice(world: World, page: int) -> None:
+def test_two_walkers_of_one_shard_count_nobody_twice(simulation: Simulation, page: int) -> None:
     """One sleeps past its lease, and goes on beside the one that took over."""
-    mailing = begin(world, "cancelled")
-    watched = Watched(world, seconds=0.2)
+    mailing = begin(simulation, "cancelled")
+    watched = Watched(simulation, seconds=0.2)
     watched.at = {page: 61.0}
-    close(world, mailing, "cancelled")
-    run_until_over(world, mailing, 900)
-    world.run_for(120)
-    expect_over(world, mailing, "cancelled")
+    close(simulation, mailing, "cancelled")
+    run_until_over(simulation, mailing, 900)
+    simulation.run_for(120)
+    expect_over(simulation, mailing, "cancelled")
 
 
-def test_units_that_come_twice_count_nobody_twice(world: World) -> None:
+def test_units_that_come_twice_count_nobody_twice(simulation: Simulation) -> None:
     """Expects one of both to find the shard taken."""
-    mailing = begin(world, "cancelled")
-    Watched(world, seconds=0.5)
-    close(world, mailing, "cancelled")
-    name = world.settings.dispatch_queue
-    while not is_over(world, mailing):
-        world.run_for(0.5)
-        messages = world.queue(name)
+    mailing = begin(simulation, "cancelled")
+    Watched(simulation, seconds=0.5)
+    close(simulation, mailing, "cancelled")
+    name = simulation.settings.dispatch_queue
+    while not is_over(simulation, mailing):
+        simulation.run_for(0.5)
+        messages = simulation.queue(name)
         if len(messages) < 100:
             messages += [one | {"id": f"{one['id']}-", "receipt_handle": None} for one in messages]
-        world.scheduler.wake_idle()
-    world.run_for(120)
-    expect_over(world, mailing, "cancelled")
+        simulation.scheduler.wake_idle()
+    simulation.run_for(120)
+    expect_over(simulation, mailing, "cancelled")
 
 
-def test_a_shard_that_was_counted_is_not_walked_again_for_what_another_has_in_hand(world: World) -> None:
+def test_a_shard_that_was_counted_is_not_walked_again_for_what_another_has_in_hand(simulation: Simulation) -> None:
     """Senders have messages in hand whose turn comes later: only their shards are looked through again."""
-    world.gateway.latency = timedelta(seconds=1.9)
-    mailing = begin(world, "cancelled")
-    watched = Watched(world)
-    close(world, mailing, "cancelled")
-    run_until_over(world, mailing, 120)
-    expect_over(world, mailing, "cancelled")
+    simulation.gateway.latency = timedelta(seconds=1.9)
+    mailing = begin(simulation, "cancelled")
+    watched = Watched(simulation)
+    close(simulation, mailing, "cancelled")
+    run_until_over(simulation, mailing, 120)
+    expect_over(simulation, mailing, "cancelled")
     assert watched.pages < 1.7 * (CLIENTS / PAGE + 16)
 
 
 @pytest.mark.parametrize("order", ["one after the other", "each twice", "backwards"])
-def test_one_shard_of_a_lap_finds_that_it_was_the_last(world: World, order: str) -> None:
+def test_one_shard_of_a_lap_finds_that_it_was_the_last(simulation: Simulation, order: str) -> None:
     """Rows of all shards are open: each lap goes through each shard once, and one of them looks again for all."""
-    mailing = world.services.mailings.get(begin(world, "cancelled").mailing_id)
-    walker = world.services.dispatcher._completion._walker
-    world.queue(world.settings.dispatch_queue).clear()
+    mailing = simulation.services.mailings.get(begin(simulation, "cancelled").mailing_id)
+    walker = simulation.services.dispatcher._completion._walker
+    simulation.queue(simulation.settings.dispatch_queue).clear()
     walked: list[str] = []
 
     def step(mailing: Mailing, walk: Walk) -> Walk:
@@ -210,51 +210,51 @@ def test_one_shard_of_a_lap_finds_that_it_was_the_last(world: World, order: str)
         return replace(walk, open=walk.open + 1, done=True)
 
     def carry_out(unit: Unit) -> Walk | None:
-        return walker.in_units(mailing, unit, "7", step, world.clock.now() + timedelta(minutes=10))
+        return walker.in_units(mailing, unit, "7", step, simulation.clock.now() + timedelta(minutes=10))
 
     for lap in range(1, 5):
         walked.clear()
         assert carry_out(Unit(UnitKind.COMPLETE, mailing.mailing_id)) is None
-        sent = [Unit.parse(one["body"]) for one in world.queue(world.settings.dispatch_queue)]
-        world.queue(world.settings.dispatch_queue).clear()
+        sent = [Unit.parse(one["body"]) for one in simulation.queue(simulation.settings.dispatch_queue)]
+        simulation.queue(simulation.settings.dispatch_queue).clear()
         units = {"each twice": sent * 2, "backwards": sent[::-1]}.get(order, sent)
         found = [walk for unit in units if (walk := carry_out(unit))]
         assert sorted(walked) == list(SHARDS)
         assert [(walk.open, walk.done) for walk in found] == [(len(SHARDS), True)], f"lap {lap}"
 
 
-def test_what_changes_a_mailing_makes_void_what_was_counted_of_it(world: World) -> None:
+def test_what_changes_a_mailing_makes_void_what_was_counted_of_it(simulation: Simulation) -> None:
     """It is paused and cancelled while its closing is under way; everything is counted once, after that."""
-    mailing = begin(world, "expired")
-    Watched(world, seconds=1.0)
-    world.run_for(25)
-    assert not is_over(world, mailing)
-    world.services.mailings.cancel(mailing.mailing_id)
-    run_until_over(world, mailing, 600)
-    statuses = Counter(str(row.status) for row in world.rows(mailing))
+    mailing = begin(simulation, "expired")
+    Watched(simulation, seconds=1.0)
+    simulation.run_for(25)
+    assert not is_over(simulation, mailing)
+    simulation.services.mailings.cancel(mailing.mailing_id)
+    run_until_over(simulation, mailing, 600)
+    statuses = Counter(str(row.status) for row in simulation.rows(mailing))
     assert set(statuses) == {"sent", "expired", "cancelled"}
-    assert world.counts(mailing) == {"total": CLIENTS, **statuses}
+    assert simulation.counts(mailing) == {"total": CLIENTS, **statuses}
 
 
-def test_a_deleted_mailing_leaves_no_walk_behind(world: World) -> None:
+def test_a_deleted_mailing_leaves_no_walk_behind(simulation: Simulation) -> None:
     """Whatever its settling has noted goes with it."""
-    mailing = begin(world, "cancelled")
-    close(world, mailing, "cancelled")
-    run_until_over(world, mailing, 60)
-    walks = world.services.dispatcher._completion._walker._walks
-    now = world.clock.now()
+    mailing = begin(simulation, "cancelled")
+    close(simulation, mailing, "cancelled")
+    run_until_over(simulation, mailing, 60)
+    walks = simulation.services.dispatcher._completion._walker._walks
+    now = simulation.clock.now()
     assert walks.take(mailing.mailing_id, "00", "1", 0, "me", now, now)
-    world.services.mailings.delete(mailing.mailing_id)
-    world.run_for(120)
+    simulation.services.mailings.delete(mailing.mailing_id)
+    simulation.run_for(120)
     assert not walks.read(mailing.mailing_id)
 
 
-def test_a_settle_unit_for_a_mailing_that_goes_on_changes_nothing(world: World) -> None:
+def test_a_settle_unit_for_a_mailing_that_goes_on_changes_nothing(simulation: Simulation) -> None:
     """For all shards or for one."""
-    mailing = begin(world, "cancelled")
+    mailing = begin(simulation, "cancelled")
     for shard in ("", "03"):
-        world.services.dispatcher.handle(
-            Unit(UnitKind.COMPLETE, mailing.mailing_id, shard), world.clock.now() + timedelta(minutes=2)
+        simulation.services.dispatcher.handle(
+            Unit(UnitKind.COMPLETE, mailing.mailing_id, shard), simulation.clock.now() + timedelta(minutes=2)
         )
-    assert world.status(mailing) == "running"
-    assert set(Counter(str(row.status) for row in world.rows(mailing))) <= {"sent", "queued", "waiting", "sending"}
+    assert simulation.status(mailing) == "running"
+    assert set(Counter(str(row.status) for row in simulation.rows(mailing))) <= {"sent", "queued", "waiting", "sending"}

@@ -103,22 +103,22 @@ def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
         place = places.setdefault(gateway_id, len(places))
         return failed if nth == 1 and place % 3 == 0 else accepted
 
-    campaign.world.gateway.script = every_third
+    campaign.simulation.gateway.script = every_third
     mailing_id = campaign.send(60)
     cost = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]
-    again = campaign.world.gateway.calls().total() - 60
+    again = campaign.simulation.gateway.calls().total() - 60
     assert again > 10
     assert cost["actual"] - cost["estimate"] == pytest.approx(again * 2e-6, rel=0.3)
 
 
 def test_what_is_put_back_adds_to_the_cost(campaign: Campaign) -> None:
     """Expects the cost to go on from where it was when failed messages are sent once more."""
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(
+    campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(
         Outcome.REFUSED, Cause.http(400 + 10 * (gateway_id % 2)), 400
     )
     mailing_id = campaign.send(30)
     first = campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]["actual"]
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)
     assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {}).status == 200
     campaign.finish(mailing_id)
     assert campaign.api.get(f"/api/mailing/{mailing_id}/stats").json["cost"]["actual"] > first + 30 * 2e-6

@@ -19,7 +19,7 @@ from chalicelib.services.dispatching import expansion
 from tests.support.aws import Call
 from tests.support.client_ids import client_id_for, new_client_with_id
 from tests.support.scheduler import Crash
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 # Two with a hint of their own, and three of one shard, who share one. The gateway does not take the last one at first.
 PHONES = [f"+7916{number:07d}" for number in (1, 4, 0, 2, 27)]
@@ -32,14 +32,14 @@ RECEIVE = "sqs.ReceiveMessage"
 class Points:
     """Every call of AWS that a worker makes, in order; `strike` is carried out at one of them."""
 
-    world: World
+    simulation: Simulation
     strike_at: int = -1
     strike: Callable[[], None] = lambda: None
     after: bool = False
     seen: list[tuple[str, str]] = field(default_factory=list)
 
     def before_call(self, call: Call) -> None:
-        task = self.world.scheduler.current
+        task = self.simulation.scheduler.current
         if task is None:
             return
         self.seen.append((task.name, call.operation))
@@ -47,39 +47,39 @@ class Points:
             self.strike()
 
     def after_call(self, call: Call) -> None:
-        if self.world.scheduler.current and self.after and len(self.seen) - 1 == self.strike_at:
+        if self.simulation.scheduler.current and self.after and len(self.seen) - 1 == self.strike_at:
             self.strike()
 
 
 @contextmanager
-def prepared(**points: object) -> Iterator[tuple[World, Points]]:
-    """A world with a few clients, in which workers take turns in the same order every time."""
-    with new_world(seed=1, max_attempts=3) as world:
-        clients = [new_client_with_id(ClientFields(phone, "916", ("vip",)), world.clock.now()) for phone in PHONES]
+def prepared(**points: object) -> Iterator[tuple[Simulation, Points]]:
+    """A simulation with a few clients, in which workers take turns in the same order every time."""
+    with new_simulation(seed=1, max_attempts=3) as simulation:
+        clients = [new_client_with_id(ClientFields(phone, "916", ("vip",)), simulation.clock.now()) for phone in PHONES]
         assert len({client.shard for client in clients}) == 3 == 2 + len({client.shard for client in clients[2:]})
-        world.services.clients._clients.upsert(clients)
-        world.scheduler.switching = 0.0
-        watch = Points(world, **points)
-        world.aws.before, world.aws.after = watch.before_call, watch.after_call
-        yield world, watch
+        simulation.services.clients._clients.upsert(clients)
+        simulation.scheduler.switching = 0.0
+        watch = Points(simulation, **points)
+        simulation.aws.before, simulation.aws.after = watch.before_call, watch.after_call
+        yield simulation, watch
 
 
-def deliver(world: World) -> None:
+def deliver(simulation: Simulation) -> None:
     """Order a mailing and check that everybody gets it, in the end, and nobody without need twice."""
-    mailing = world.create_mailing(lasts=7200)
+    mailing = simulation.create_mailing(lasts=7200)
     stubborn = gateway_id_for(message_id_for(mailing.mailing_id, client_id_for(STUBBORN)))
-    others = world.gateway.script
-    world.gateway.script = lambda gateway_id, nth: (
+    others = simulation.gateway.script
+    simulation.gateway.script = lambda gateway_id, nth: (
         HTTP_500 if (gateway_id, nth) == (stubborn, 1) else others(gateway_id, nth)
     )
-    limit = world.clock.now() + timedelta(hours=1)
-    world.scheduler.run_until(limit, lambda: bool(world.gateway.log), check=10)
-    finished = world.scheduler.run_until(limit, lambda: world.status(mailing) == "finished", check=20)
-    assert finished, f"{world.status(mailing)} {world.counts(mailing)}"
-    calls = world.gateway.calls()
-    rows = world.rows(mailing)
+    limit = simulation.clock.now() + timedelta(hours=1)
+    simulation.scheduler.run_until(limit, lambda: bool(simulation.gateway.log), check=10)
+    finished = simulation.scheduler.run_until(limit, lambda: simulation.status(mailing) == "finished", check=20)
+    assert finished, f"{simulation.status(mailing)} {simulation.counts(mailing)}"
+    calls = simulation.gateway.calls()
+    rows = simulation.rows(mailing)
     assert len(rows) == len(PHONES)
-    assert world.counts(mailing) == {"total": len(PHONES), "sent": len(PHONES)}
+    assert simulation.counts(mailing) == {"total": len(PHONES), "sent": len(PHONES)}
     for row in rows:
         outcomes = [attempt.outcome for attempt in row.attempts]
         assert outcomes[-1] is Outcome.ACCEPTED
@@ -87,17 +87,17 @@ def deliver(world: World) -> None:
         expected = {Outcome.UNKNOWN, Outcome.FAILED} if row.phone_number == STUBBORN else {Outcome.UNKNOWN}
         assert set(outcomes[:-1]) <= expected
     assert sum(calls.values()) <= sum(len(row.attempts) for row in rows)
-    assert not world.gateway.overlaps
-    assert not world.queue(world.settings.send_dead_letter_queue)
-    assert not world.queue(world.settings.dispatch_dead_letter_queue)
+    assert not simulation.gateway.overlaps
+    assert not simulation.queue(simulation.settings.send_dead_letter_queue)
+    assert not simulation.queue(simulation.settings.dispatch_dead_letter_queue)
 
 
 def every_point() -> list[int]:
     """The numbers of all calls that workers make for a mailing. Of invocations that make the same calls one after the
     other, such as those of the empty shards, the first stands for all; of the same call again and again, as for each
     shard, the first and the last."""
-    with prepared() as (world, watch):
-        deliver(world)
+    with prepared() as (simulation, watch):
+        deliver(simulation)
         invocations: dict[str, list[list[int]]] = defaultdict(list)
         for number, (name, operation) in enumerate(watch.seen):
             if operation == RECEIVE or not invocations[name]:
@@ -139,9 +139,9 @@ def test_a_worker_may_fail_at_any_call(
     points = every_point()
     assert len(points) > (30 if small else 40)
     for point in points:
-        with prepared(strike_at=point, strike=strike, after=after) as (world, watch):
+        with prepared(strike_at=point, strike=strike, after=after) as (simulation, watch):
             try:
-                deliver(world)
+                deliver(simulation)
             except AssertionError as error:
                 raise AssertionError(f"at call {point}, {watch.seen[point]}: {error}") from error
             assert len(watch.seen) > point
@@ -149,7 +149,7 @@ def test_a_worker_may_fail_at_any_call(
 
 def test_a_sender_may_die_while_it_calls_the_gateway() -> None:
     """Nobody knows what came of the call: the attempt is unknown, and the message is tried once more."""
-    with prepared() as (world, _):
+    with prepared() as (simulation, _):
         struck: list[int] = []
 
         def script(gateway_id: int, nth: int) -> Answer:
@@ -158,6 +158,6 @@ def test_a_sender_may_die_while_it_calls_the_gateway() -> None:
                 raise Crash
             return Answer(Outcome.ACCEPTED)
 
-        world.gateway.script = script
-        deliver(world)
+        simulation.gateway.script = script
+        deliver(simulation)
         assert struck

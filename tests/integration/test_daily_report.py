@@ -22,8 +22,8 @@ from chalicelib.services.reports import ReportService
 from tests.factories import MailingFactory
 from tests.support.mailbox import html, plain, read_emails
 from tests.support.receipts import delivered, tell, undelivered
+from tests.support.simulation import START, Simulation, new_simulation
 from tests.support.turns import in_turn
-from tests.support.world import START, World, new_world
 
 RECIPIENTS = "ops@example.com,boss@example.com"
 TODAY = START.date()
@@ -31,42 +31,42 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def simulation(tmp_path: Path) -> Iterator[Simulation]:
     """A service whose reports are files; at nine o'clock, which is the hour of the report."""
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
-    with new_world(max_attempts=3, **mail) as made:
+    with new_simulation(max_attempts=3, **mail) as made:
         yield made
 
 
-def _service(world: World) -> ReportService:
-    assert world.services is not None
-    return world.services.reports
+def _service(simulation: Simulation) -> ReportService:
+    assert simulation.services is not None
+    return simulation.services.reports
 
 
-def _sent_by(world: World, tmp_path: Path) -> EmailMessage:
+def _sent_by(simulation: Simulation, tmp_path: Path) -> EmailMessage:
     """The report of today; that of yesterday may have been sent before."""
-    _service(world).send()
+    _service(simulation).send()
     return read_emails(tmp_path)[-1]
 
 
-def _mailing_with_trouble(world: World, **fields: str) -> dict[str, int]:
+def _mailing_with_trouble(simulation: Simulation, **fields: str) -> dict[str, int]:
     """A finished mailing with sent, failed, unknown and skipped messages; its counts."""
-    world.add_clients(60)
-    world.add_clients(3, tag="vip", operator="917", opted_out=True)
+    simulation.add_clients(60)
+    simulation.add_clients(3, tag="vip", operator="917", opted_out=True)
     refused, unknown = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     accepted = Answer(Outcome.ACCEPTED)
     # Five of them get no answer, whenever they are tried: after six, the circuit would take the gateway to be down.
-    world.gateway.script = in_turn([refused, accepted, accepted, unknown, accepted, refused, *[accepted] * 6])
-    mailing = world.create_mailing(lasts=600, **fields)  # who is unknown holds it open until its end
-    world.run_until_finished(mailing)
-    return world.counts(mailing)
+    simulation.gateway.script = in_turn([refused, accepted, accepted, unknown, accepted, refused, *[accepted] * 6])
+    mailing = simulation.create_mailing(lasts=600, **fields)  # who is unknown holds it open until its end
+    simulation.run_until_finished(mailing)
+    return simulation.counts(mailing)
 
 
-def test_the_report_counts_what_the_ledger_counts(world: World, tmp_path: Path) -> None:
+def test_the_report_counts_what_the_ledger_counts(simulation: Simulation, tmp_path: Path) -> None:
     """Text and HTML have the same numbers, by status and by reason, in all parts of the world that read mail."""
-    counts = _mailing_with_trouble(world)
+    counts = _mailing_with_trouble(simulation)
     assert {"sent", "failed", "unknown", "skipped"} <= set(counts)
-    message = _sent_by(world, tmp_path)
+    message = _sent_by(simulation, tmp_path)
     text, page = plain(message), html(message)
     for status in ("sent", "failed", "unknown", "skipped"):
         assert re.search(rf"^ +{counts[status]}  {status}$", text, re.MULTILINE)
@@ -79,27 +79,27 @@ def test_the_report_counts_what_the_ledger_counts(world: World, tmp_path: Path) 
     assert message["To"] == "ops@example.com, boss@example.com"
 
 
-def test_one_is_told_as_one(world: World, tmp_path: Path) -> None:
+def test_one_is_told_as_one(simulation: Simulation, tmp_path: Path) -> None:
     """One mailing with one message, in the subject, in HTML and in plain text; two of them are told as two."""
-    world.add_clients(1)
-    world.run_until_finished(world.create_mailing())
-    message = _sent_by(world, tmp_path)
+    simulation.add_clients(1)
+    simulation.run_until_finished(simulation.create_mailing())
+    message = _sent_by(simulation, tmp_path)
     assert message["Subject"] == "Mailings on 2 Mar 2026 (so far): 1 message sent"
     assert "In the 1 mailing of the day (1 finished)" in html(message)
     assert ">message sent on this day</p>" in html(message)
     assert "\n  1 message, 1 sent on this day, 1 sent\n" in plain(message)
-    world.run_until_finished(world.create_mailing())
-    world.clock.sleep(1)  # of the same second there is one report
-    message = _sent_by(world, tmp_path)
+    simulation.run_until_finished(simulation.create_mailing())
+    simulation.clock.sleep(1)  # of the same second there is one report
+    message = _sent_by(simulation, tmp_path)
     assert message["Subject"] == "Mailings on 2 Mar 2026 (so far): 2 messages sent"
     assert "In the 2 mailings of the day (2 finished)" in html(message)
     assert ">messages sent on this day</p>" in html(message)
 
 
-def test_bars_are_drawn_without_an_image(world: World, tmp_path: Path) -> None:
+def test_bars_are_drawn_without_an_image(simulation: Simulation, tmp_path: Path) -> None:
     """Each status and each hour has one as long as its number; nothing is attached, and nothing is fetched."""
-    counts = _mailing_with_trouble(world)
-    message = _sent_by(world, tmp_path)
+    counts = _mailing_with_trouble(simulation)
+    message = _sent_by(simulation, tmp_path)
     page = html(message)
     assert [part.get_content_type() for part in message.walk()] == ["multipart/alternative", "text/plain", "text/html"]
     (label,) = re.findall(r'<table role="img" aria-label="([^"]+)"', page)
@@ -112,11 +112,11 @@ def test_bars_are_drawn_without_an_image(world: World, tmp_path: Path) -> None:
     assert not re.search(r"https?://|<script|<link|<img|url\(", page)
 
 
-def test_a_mailings_text_stays_text(world: World, tmp_path: Path) -> None:
+def test_a_mailings_text_stays_text(simulation: Simulation, tmp_path: Path) -> None:
     """Tags are shown, not read, in HTML; a line break does not begin a header or a line of its own."""
     hostile = '<img src=x onerror="alert(1)">\r\nBcc: thief@example.com {{ config|upper }} & \u202e'
-    _mailing_with_trouble(world, text=hostile)
-    message = _sent_by(world, tmp_path)
+    _mailing_with_trouble(simulation, text=hostile)
+    message = _sent_by(simulation, tmp_path)
     page, text = html(message), plain(message)
     assert "<img src=x" not in page
     assert "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; Bcc: thief@example.com {{" in page
@@ -124,53 +124,55 @@ def test_a_mailings_text_stays_text(world: World, tmp_path: Path) -> None:
     assert '  <img src=x onerror="alert(1)"> Bcc: thief@example.com {{' in text
 
 
-def test_the_report_has_nobodys_phone_number(world: World, tmp_path: Path) -> None:
+def test_the_report_has_nobodys_phone_number(simulation: Simulation, tmp_path: Path) -> None:
     """Neither a client's nor one that stands in a text; all of the e-mail is searched, as it leaves."""
-    clients = world.add_clients(2)
-    _mailing_with_trouble(world, text="Call +7 (495) 765-43-21 or 84957654321")
-    message = _sent_by(world, tmp_path)
+    clients = simulation.add_clients(2)
+    _mailing_with_trouble(simulation, text="Call +7 (495) 765-43-21 or 84957654321")
+    message = _sent_by(simulation, tmp_path)
     texts = html(message) + plain(message) + str(message["Subject"])
     digits = re.sub(r"[^0-9A-Za-z\n]", "", texts)
     assert "4957654321" not in digits
     assert not [client for client in clients if client.phone_number.lstrip("+") in digits]
 
 
-def test_an_empty_day_is_said_to_be_empty(world: World, tmp_path: Path) -> None:
+def test_an_empty_day_is_said_to_be_empty(simulation: Simulation, tmp_path: Path) -> None:
     """A report comes all the same, so that its absence means something; without bars."""
-    message = _sent_by(world, tmp_path)
+    message = _sent_by(simulation, tmp_path)
     assert "There were no mailings." in plain(message)
     assert "There were no mailings." in html(message)
     assert "background:#" not in html(message).partition("</h1>")[2]
 
 
-def test_a_mailing_of_another_day_is_not_in_it(world: World, tmp_path: Path) -> None:
+def test_a_mailing_of_another_day_is_not_in_it(simulation: Simulation, tmp_path: Path) -> None:
     """Nor one that starts tomorrow."""
-    _mailing_with_trouble(world)
-    world.create_mailing(starts_in=86_400)
-    assert _service(world).make(Day.of(YESTERDAY, "UTC")).mailings.total() == 0
-    assert _service(world).make(Day.of(TODAY, "UTC")).mailings == {"finished": 1}
-    assert _service(world).make(Day.of(TODAY + timedelta(days=1), "UTC")).mailings == {"scheduled": 1}
+    _mailing_with_trouble(simulation)
+    simulation.create_mailing(starts_in=86_400)
+    assert _service(simulation).make(Day.of(YESTERDAY, "UTC")).mailings.total() == 0
+    assert _service(simulation).make(Day.of(TODAY, "UTC")).mailings == {"finished": 1}
+    assert _service(simulation).make(Day.of(TODAY + timedelta(days=1), "UTC")).mailings == {"scheduled": 1}
 
 
-def test_a_mailing_over_two_days_is_in_both_with_what_each_sent(world: World) -> None:
+def test_a_mailing_over_two_days_is_in_both_with_what_each_sent(simulation: Simulation) -> None:
     """The sums of the hours are those of the mailing."""
-    world.add_clients(40)
-    mailing = world.create_mailing(starts_in=3600 - 20, rate_limit=1)  # 20 seconds before midnight in Kiritimati
-    world.run_for(3600)
-    world.run_until_finished(mailing)
+    simulation.add_clients(40)
+    mailing = simulation.create_mailing(starts_in=3600 - 20, rate_limit=1)  # 20 seconds before midnight in Kiritimati
+    simulation.run_for(3600)
+    simulation.run_until_finished(mailing)
     days = [Day.of(day, "Pacific/Kiritimati") for day in (TODAY, TODAY + timedelta(days=1))]
-    before, after = map(_service(world).make, days)
+    before, after = map(_service(simulation).make, days)
     assert before.sent_on_day + after.sent_on_day == 40
     assert min(before.sent_on_day, after.sent_on_day) > 5
     assert before.messages == after.messages == {"sent": 40}
 
 
-def test_very_many_mailings_are_counted_and_not_all_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_many_mailings_are_counted_and_not_all_shown(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Read and shown are the largest; what was left out is said; the reads have a bound."""
     for name, value in {"READ": 40, "DETAILED": 10, "LISTED": 5}.items():
         monkeypatch.setattr(reports, name, value)
-    assert world.services is not None
-    repository = world.services.mailings._mailings
+    assert simulation.services is not None
+    repository = simulation.services.mailings._mailings
     for size in range(50):
         made = MailingFactory(
             status=MailingStatus.SCHEDULED, start_at=START - timedelta(minutes=size), end_at=START + timedelta(hours=9)
@@ -180,80 +182,80 @@ def test_very_many_mailings_are_counted_and_not_all_shown(world: World, monkeypa
         assert repository.change(made, running)
         ended = replace(running.moved_to(MailingStatus.FINISHED, START), finished_at=START, final=(("sent", size),))
         assert repository.change(running, ended)
-    world.aws.calls.clear()
-    report = _service(world).make(Day.of(TODAY, "UTC"))
-    assert len(world.aws.calls) < 30
+    simulation.aws.calls.clear()
+    report = _service(simulation).make(Day.of(TODAY, "UTC"))
+    assert len(simulation.aws.calls) < 30
     assert (report.mailings, len(report.lines), report.unlisted) == ({"finished": 40}, 5, 35)
     assert (report.unread, report.cut) == (30, True)
     assert [line.counts["total"] for line in report.lines] == [39, 38, 37, 36, 35]
     assert report.messages["sent"] == sum(range(40))
 
 
-def test_a_long_report_is_still_a_small_e_mail(world: World, tmp_path: Path) -> None:
+def test_a_long_report_is_still_a_small_e_mail(simulation: Simulation, tmp_path: Path) -> None:
     """Mail servers refuse large ones."""
     for _ in range(60):
-        world.create_mailing(starts_in=600, text="ж" * 1600)
-    _service(world).send()
+        simulation.create_mailing(starts_in=600, text="ж" * 1600)
+    _service(simulation).send()
     (path,) = tmp_path.glob("*.eml")
     assert path.stat().st_size < 200_000
     assert "… and 10 more" in plain(read_emails(tmp_path)[0])
 
 
-def test_a_mailing_whose_start_lies_long_ago_is_in_the_report_of_the_day_that_sent_it(world: World) -> None:
+def test_a_mailing_whose_start_lies_long_ago_is_in_the_report_of_the_day_that_sent_it(simulation: Simulation) -> None:
     """As that of README's quick start: ordered now for a window that opened months ago, and open for years."""
-    world.add_clients(5)
-    mailing = world.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
-    world.run_until_finished(mailing)
-    report = _service(world).make(Day.of(TODAY, "UTC"))
+    simulation.add_clients(5)
+    mailing = simulation.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
+    simulation.run_until_finished(mailing)
+    report = _service(simulation).make(Day.of(TODAY, "UTC"))
     assert (report.mailings, report.sent_on_day, report.messages) == ({"finished": 1}, 5, {"sent": 5})
     assert [line.mailing_id for line in report.lines] == [mailing.mailing_id]
-    assert _service(world).make(Day.of(TODAY + timedelta(days=1), "UTC")).mailings == {}
+    assert _service(simulation).make(Day.of(TODAY + timedelta(days=1), "UTC")).mailings == {}
 
 
-def test_a_mailing_that_began_two_months_ago_is_in_the_report(world: World) -> None:
+def test_a_mailing_that_began_two_months_ago_is_in_the_report(simulation: Simulation) -> None:
     """Of the day of its last messages, though it has ended by then; not in those of the weeks between."""
-    world.add_clients(5)
-    mailing = world.create_mailing(lasts=90 * 86_400)
-    world.run_until_finished(mailing)
-    assert world.services is not None
-    repository = world.services.mailings._mailings
+    simulation.add_clients(5)
+    mailing = simulation.create_mailing(lasts=90 * 86_400)
+    simulation.run_until_finished(mailing)
+    assert simulation.services is not None
+    repository = simulation.services.mailings._mailings
     ended = repository.get(mailing.mailing_id)
     long_ago = START - timedelta(days=60)
     assert repository.change(
         ended, replace(ended, start_at=long_ago, launched_at=long_ago, revision=ended.revision + 1)
     )
-    report = _service(world).make(Day.of(TODAY, "UTC"))
+    report = _service(simulation).make(Day.of(TODAY, "UTC"))
     assert (report.mailings, report.sent_on_day) == ({"finished": 1}, 5)
-    assert _service(world).make(Day.of(TODAY - timedelta(days=5), "UTC")).sent_on_day == 0
+    assert _service(simulation).make(Day.of(TODAY - timedelta(days=5), "UTC")).sent_on_day == 0
 
 
-def test_a_report_reads_no_more_the_more_days_there_are(world: World) -> None:
+def test_a_report_reads_no_more_the_more_days_there_are(simulation: Simulation) -> None:
     """Expects a day's mailings to be found by the day, without a scan."""
-    world.add_clients(5)
-    world.run_until_finished(world.create_mailing())
-    assert world.services is not None
-    activity = world.services.overviews._activity
+    simulation.add_clients(5)
+    simulation.run_until_finished(simulation.create_mailing())
+    assert simulation.services is not None
+    activity = simulation.services.overviews._activity
     assert len(activity.mailings(START, START + timedelta(days=1), 10)) == 1
     assert activity.mailings(START + timedelta(days=1), START + timedelta(days=2), 10) == []
-    world.aws.calls.clear()
-    _service(world).make(Day.of(TODAY, "UTC"))
-    calls = len(world.aws.calls)
+    simulation.aws.calls.clear()
+    _service(simulation).make(Day.of(TODAY, "UTC"))
+    calls = len(simulation.aws.calls)
     for day in range(2, 30):
         activity.note_days(f"another of day {day}", [START + timedelta(days=day)], START)
-    world.aws.calls.clear()
-    _service(world).make(Day.of(TODAY, "UTC"))
-    assert len(world.aws.calls) == calls
-    assert not [call for call in world.aws.calls if call.endswith("Scan")]
+    simulation.aws.calls.clear()
+    _service(simulation).make(Day.of(TODAY, "UTC"))
+    assert len(simulation.aws.calls) == calls
+    assert not [call for call in simulation.aws.calls if call.endswith("Scan")]
 
 
-def test_a_mailing_that_is_deleted_is_in_no_report(world: World) -> None:
+def test_a_mailing_that_is_deleted_is_in_no_report(simulation: Simulation) -> None:
     """Expects the note of its day to lead nowhere."""
-    world.add_clients(5)
-    mailing = world.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
-    world.run_until_finished(mailing)
-    assert world.services is not None
-    world.services.mailings.delete(mailing.mailing_id)
-    assert _service(world).make(Day.of(TODAY, "UTC")).mailings == {}
+    simulation.add_clients(5)
+    mailing = simulation.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
+    simulation.run_until_finished(mailing)
+    assert simulation.services is not None
+    simulation.services.mailings.delete(mailing.mailing_id)
+    assert _service(simulation).make(Day.of(TODAY, "UTC")).mailings == {}
 
 
 def test_what_receipts_have_told_is_in_the_report(tmp_path: Path) -> None:
@@ -261,15 +263,15 @@ def test_what_receipts_have_told_is_in_the_report(tmp_path: Path) -> None:
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
     workers = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
     receipts = {"gateway_receipts": True, "public_url": "https://service.example"}
-    with new_world(workers_of=workers, **mail, **receipts) as world:
-        world.add_clients(4)
-        mailing = world.create_mailing()
-        world.run_until_finished(mailing)
-        assert "not delivered" not in plain(_sent_by(world, tmp_path))
-        first, second, third, _ = world.rows(mailing)
-        tell(world, delivered(first), delivered(second), undelivered(third))
-        world.run_for(20)
-        message = _sent_by(world, tmp_path)
+    with new_simulation(workers_of=workers, **mail, **receipts) as simulation:
+        simulation.add_clients(4)
+        mailing = simulation.create_mailing()
+        simulation.run_until_finished(mailing)
+        assert "not delivered" not in plain(_sent_by(simulation, tmp_path))
+        first, second, third, _ = simulation.rows(mailing)
+        tell(simulation, delivered(first), delivered(second), undelivered(third))
+        simulation.run_for(20)
+        message = _sent_by(simulation, tmp_path)
     text, page = plain(message), html(message)
     for count, name in ((2, "delivered"), (1, "not delivered"), (1, "on its way")):
         assert re.search(rf"^ +{count}  {name}$", text, re.MULTILINE)

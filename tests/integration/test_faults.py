@@ -22,7 +22,7 @@ from chalicelib.gateways.base import Answer
 from chalicelib.queues import Hint, Unit, UnitKind
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 OK = Answer(Outcome.ACCEPTED)
 HTTP_500 = Answer(Outcome.FAILED, Cause.http(500), 500)
@@ -31,32 +31,32 @@ Handle = Callable[[str, str, bytes], tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """An empty service at nine o'clock."""
-    with new_world() as made:
+    with new_simulation() as made:
         yield made
 
 
-def finish(world: World, mailing: Mailing, limit: float = 7200) -> None:
+def finish(simulation: Simulation, mailing: Mailing, limit: float = 7200) -> None:
     """Let time pass until the mailing is finished."""
-    until = world.clock.now() + timedelta(seconds=limit)
-    finished = world.scheduler.run_until(until, lambda: world.status(mailing) == "finished", check=20)
-    assert finished, f"{world.status(mailing)} {world.counts(mailing)}"
+    until = simulation.clock.now() + timedelta(seconds=limit)
+    finished = simulation.scheduler.run_until(until, lambda: simulation.status(mailing) == "finished", check=20)
+    assert finished, f"{simulation.status(mailing)} {simulation.counts(mailing)}"
 
 
-def expect_all_sent(world: World, mailing: Mailing, count: int) -> None:
+def expect_all_sent(simulation: Simulation, mailing: Mailing, count: int) -> None:
     """Everybody has it, the counts say so, and who was called twice has an attempt that explains it."""
-    assert world.counts(mailing) == {"total": count, "sent": count}
-    rows = world.rows(mailing)
+    assert simulation.counts(mailing) == {"total": count, "sent": count}
+    rows = simulation.rows(mailing)
     assert len(rows) == count
-    assert set(world.gateway.accepted().values()) <= {1}
+    assert set(simulation.gateway.accepted().values()) <= {1}
     for row in rows:
         outcomes = [attempt.outcome for attempt in row.attempts]
         assert outcomes[-1] is Outcome.ACCEPTED
         assert Outcome.ACCEPTED not in outcomes[:-1]
     if all(len(row.attempts) < MAX_ATTEMPTS_KEPT for row in rows):
-        assert len(world.gateway.log) <= sum(len(row.attempts) for row in rows)
-    assert not world.gateway.overlaps
+        assert len(simulation.gateway.log) <= sum(len(row.attempts) for row in rows)
+    assert not simulation.gateway.overlaps
 
 
 # -- queues
@@ -64,14 +64,14 @@ def expect_all_sent(world: World, mailing: Mailing, count: int) -> None:
 
 @pytest.mark.parametrize("queue", ["send", "dispatch"])
 @pytest.mark.parametrize("trouble", ["lost", "repeated", "reversed", "delayed"])
-def test_a_queue_that_does_what_it_likes_changes_nothing(world: World, queue: str, trouble: str) -> None:
+def test_a_queue_that_does_what_it_likes_changes_nothing(simulation: Simulation, queue: str, trouble: str) -> None:
     """Hints and units that are lost, come twice, in another order or a minute late: nobody lost, nobody twice."""
-    world.add_clients(40)
-    mailing = world.create_mailing(lasts=7200)
-    name = f"{world.settings.resource_prefix}-{queue}"
+    simulation.add_clients(40)
+    mailing = simulation.create_mailing(lasts=7200)
+    name = f"{simulation.settings.resource_prefix}-{queue}"
     for _ in range(40):
-        world.scheduler.run_until(world.clock.now() + timedelta(milliseconds=50))
-        messages = world.queue(name)
+        simulation.scheduler.run_until(simulation.clock.now() + timedelta(milliseconds=50))
+        messages = simulation.queue(name)
         if trouble == "lost":
             messages.clear()
         elif trouble == "repeated" and len(messages) < 200:
@@ -85,15 +85,15 @@ def test_a_queue_that_does_what_it_likes_changes_nothing(world: World, queue: st
         elif trouble == "delayed":
             for message in messages:
                 message["visible_at"] += 60
-        world.scheduler.wake_idle()
-    finish(world, mailing)
-    expect_all_sent(world, mailing, 40)
+        simulation.scheduler.wake_idle()
+    finish(simulation, mailing)
+    expect_all_sent(simulation, mailing, 40)
 
 
-def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(world: World) -> None:
+def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(simulation: Simulation) -> None:
     """SendMessageBatch says `Failed` with HTTP 200."""
     refused: list[str] = []
-    handle: Handle = world.aws._handle
+    handle: Handle = simulation.aws._handle
 
     def refusing(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
         request = json.loads(body)
@@ -107,47 +107,47 @@ def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(world: World) ->
         status, answer = handle(service, target, json.dumps(request | {"Entries": others}).encode())
         return status, answer | {"Failed": failed}
 
-    world.aws._handle = refusing  # type: ignore[method-assign]
-    world.add_clients(300)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=60)  # sooner than any sweep: the very call was repeated
+    simulation.aws._handle = refusing  # type: ignore[method-assign]
+    simulation.add_clients(300)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=60)  # sooner than any sweep: the very call was repeated
     assert len(refused) > 5
-    expect_all_sent(world, mailing, 300)
+    expect_all_sent(simulation, mailing, 300)
 
 
-def test_poison_reaches_the_dead_letters_and_hurts_nobody(world: World) -> None:
+def test_poison_reaches_the_dead_letters_and_hurts_nobody(simulation: Simulation) -> None:
     """Bodies that are nothing of ours are given up as they are, while a mailing goes on beside them."""
     bodies = {" ", "null", "[]", "{", '{"mailing_id": 7}', "x" * 10_000, '{"kind": "launch"}'}
-    queues = world.settings.send_queue, world.settings.dispatch_queue
-    world.add_clients(10)
+    queues = simulation.settings.send_queue, simulation.settings.dispatch_queue
+    simulation.add_clients(10)
     for queue in queues:
-        url = world.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        url = simulation.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         for body in sorted(bodies):
-            world.sqs.send_message(QueueUrl=url, MessageBody=body)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=120)
-    expect_all_sent(world, mailing, 10)
-    world.run_for(4 * 3600)
-    assert [set(world.bodies(f"{queue}-dead")) for queue in queues] == [bodies, bodies]
+            simulation.sqs.send_message(QueueUrl=url, MessageBody=body)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=120)
+    expect_all_sent(simulation, mailing, 10)
+    simulation.run_for(4 * 3600)
+    assert [set(simulation.bodies(f"{queue}-dead")) for queue in queues] == [bodies, bodies]
 
 
-def test_a_hint_for_what_does_not_exist_is_dropped(world: World) -> None:
+def test_a_hint_for_what_does_not_exist_is_dropped(simulation: Simulation) -> None:
     """A mailing or client that is gone: nothing is called, nothing is kept."""
-    world.add_clients(1)
-    mailing = world.create_mailing()
-    queue = world.services.queues["send"]
+    simulation.add_clients(1)
+    mailing = simulation.create_mailing()
+    queue = simulation.services.queues["send"]
     queue.send([Hint(mailing.mailing_id, ("a" * 16,)).body(), Hint("01" * 13, ("a" * 16,)).body()])
-    world.run_until_finished(mailing, limit=60)
-    world.run_for(3600)
-    assert len(world.gateway.log) == 1
-    assert not world.queue(world.settings.send_queue)
-    assert not world.queue(world.settings.send_dead_letter_queue)
+    simulation.run_until_finished(mailing, limit=60)
+    simulation.run_for(3600)
+    assert len(simulation.gateway.log) == 1
+    assert not simulation.queue(simulation.settings.send_queue)
+    assert not simulation.queue(simulation.settings.send_dead_letter_queue)
 
 
-def test_a_chain_of_units_ends_before_aws_would_cut_it(world: World) -> None:
+def test_a_chain_of_units_ends_before_aws_would_cut_it(simulation: Simulation) -> None:
     """More work than sixteen invocations can do: no unit continues another more often than AWS allows."""
     hops: list[int] = []
-    before = world.aws.before
+    before = simulation.aws.before
 
     def watch(call: Call) -> None:
         if call.operation == "sqs.SendMessageBatch":
@@ -155,14 +155,14 @@ def test_a_chain_of_units_ends_before_aws_would_cut_it(world: World) -> None:
             hops.extend(body.get("hop", 0) for body in bodies if body.get("kind") == "feed")
         before(call)
 
-    world.aws.before = watch
-    world.add_clients(60)
-    mailing = world.create_mailing(lasts=86_400, rate_limit=1)
-    world.services.gateway_control.hold("tester")
-    world.run_for(3 * 3600)
-    world.services.gateway_control.close("tester")
-    finish(world, mailing)
-    expect_all_sent(world, mailing, 60)
+    simulation.aws.before = watch
+    simulation.add_clients(60)
+    mailing = simulation.create_mailing(lasts=86_400, rate_limit=1)
+    simulation.services.gateway_control.hold("tester")
+    simulation.run_for(3 * 3600)
+    simulation.services.gateway_control.close("tester")
+    finish(simulation, mailing)
+    expect_all_sent(simulation, mailing, 60)
     assert max(hops) < 16
 
 
@@ -178,33 +178,38 @@ def test_a_chain_of_units_ends_before_aws_would_cut_it(world: World) -> None:
         (500, "InternalServerError"),
     ],
 )
-def test_tables_that_refuse_now_and_then_change_nothing(world: World, status: int, code: str) -> None:
+def test_tables_that_refuse_now_and_then_change_nothing(simulation: Simulation, status: int, code: str) -> None:
     """One call in four is turned away, for two minutes."""
-    handle: Handle = world.aws._handle
-    ends_at = world.clock.now() + timedelta(minutes=2)
+    handle: Handle = simulation.aws._handle
+    ends_at = simulation.clock.now() + timedelta(minutes=2)
 
     def throttling(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        worker = world.scheduler.current
-        if service == "dynamodb" and worker and world.clock.now() < ends_at and world.scheduler.rng.random() < 0.25:
+        worker = simulation.scheduler.current
+        if (
+            service == "dynamodb"
+            and worker
+            and simulation.clock.now() < ends_at
+            and simulation.scheduler.rng.random() < 0.25
+        ):
             return status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "not now"}
         return handle(service, target, body)
 
-    world.aws._handle = throttling  # type: ignore[method-assign]
-    world.add_clients(60)
-    mailing = world.create_mailing()
-    finish(world, mailing)
-    expect_all_sent(world, mailing, 60)
+    simulation.aws._handle = throttling  # type: ignore[method-assign]
+    simulation.add_clients(60)
+    mailing = simulation.create_mailing()
+    finish(simulation, mailing)
+    expect_all_sent(simulation, mailing, 60)
 
 
-def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(world: World) -> None:
+def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(simulation: Simulation) -> None:
     """BatchGetItem says `UnprocessedKeys`, BatchExecuteStatement an error for single statements, with HTTP 200."""
     left: Counter[str] = Counter()
-    handle: Handle = world.aws._handle
+    handle: Handle = simulation.aws._handle
 
     def partial(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
         operation = target.rpartition(".")[2]
         request = json.loads(body)
-        if operation == "BatchGetItem" and world.scheduler.rng.random() < 0.5:
+        if operation == "BatchGetItem" and simulation.scheduler.rng.random() < 0.5:
             ((table, keys),) = request["RequestItems"].items()
             half = len(keys["Keys"]) // 2
             kept = {table: keys | {"Keys": keys["Keys"][:half]}}
@@ -214,7 +219,7 @@ def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(world: 
                 return 200, {"Responses": {table: []}, "UnprocessedKeys": rest}
             status, answer = handle(service, target, json.dumps({"RequestItems": kept}).encode())
             return status, answer | {"UnprocessedKeys": rest}
-        if operation == "BatchExecuteStatement" and world.scheduler.rng.random() < 0.5:
+        if operation == "BatchExecuteStatement" and simulation.scheduler.rng.random() < 0.5:
             others = request["Statements"][1:]
             error = {"Error": {"Code": "ThrottlingError", "Message": "not now"}}
             left[operation] += 1
@@ -224,98 +229,98 @@ def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(world: 
             return status, answer | {"Responses": [error, *answer["Responses"]]}
         return handle(service, target, body)
 
-    world.aws._handle = partial  # type: ignore[method-assign]
-    world.add_clients(60)
-    mailing = world.create_mailing()
-    finish(world, mailing)
-    expect_all_sent(world, mailing, 60)
+    simulation.aws._handle = partial  # type: ignore[method-assign]
+    simulation.add_clients(60)
+    mailing = simulation.create_mailing()
+    finish(simulation, mailing)
+    expect_all_sent(simulation, mailing, 60)
     assert min(left["BatchGetItem"], left["BatchExecuteStatement"]) > 0
 
 
 # -- workers
 
 
-def test_a_sender_killed_in_the_middle_of_a_batch_repeats_only_what_was_not_recorded(world: World) -> None:
+def test_a_sender_killed_in_the_middle_of_a_batch_repeats_only_what_was_not_recorded(simulation: Simulation) -> None:
     """Lambda's time-out: after some of the batch were called, the process is gone."""
     killed: list[int] = []
     in_batch: Counter[str] = Counter()
-    before = world.aws.before
+    before = simulation.aws.before
 
     def watch(call: Call) -> None:
-        if world.scheduler.current and call.operation == "sqs.ReceiveMessage":
-            in_batch[world.scheduler.current.name] = 0
+        if simulation.scheduler.current and call.operation == "sqs.ReceiveMessage":
+            in_batch[simulation.scheduler.current.name] = 0
         before(call)
 
     def script(gateway_id: int, nth: int) -> Answer:
-        assert world.scheduler.current is not None
-        in_batch[world.scheduler.current.name] += 1
-        if in_batch[world.scheduler.current.name] == 4 and not killed:
+        assert simulation.scheduler.current is not None
+        in_batch[simulation.scheduler.current.name] += 1
+        if in_batch[simulation.scheduler.current.name] == 4 and not killed:
             killed.append(gateway_id)
-            world.clock.sleep(30)
+            simulation.clock.sleep(30)
             raise Crash
         return OK
 
-    world.aws.before = watch
-    world.gateway.script = script
-    world.add_clients(200)
-    mailing = world.create_mailing()
-    finish(world, mailing)
-    assert world.counts(mailing) == {"total": 200, "sent": 200}
-    repeated = {row.message_id: row.attempts for row in world.rows(mailing) if len(row.attempts) > 1}
+    simulation.aws.before = watch
+    simulation.gateway.script = script
+    simulation.add_clients(200)
+    mailing = simulation.create_mailing()
+    finish(simulation, mailing)
+    assert simulation.counts(mailing) == {"total": 200, "sent": 200}
+    repeated = {row.message_id: row.attempts for row in simulation.rows(mailing) if len(row.attempts) > 1}
     assert all([one.outcome for one in made] == [Outcome.UNKNOWN, Outcome.ACCEPTED] for made in repeated.values())
-    twice = [gateway_id for gateway_id, calls in world.gateway.calls().items() if calls > 1]
+    twice = [gateway_id for gateway_id, calls in simulation.gateway.calls().items() if calls > 1]
     assert 0 < len(twice) <= len(repeated)
-    assert not world.gateway.overlaps
+    assert not simulation.gateway.overlaps
 
 
-def test_a_sender_that_wakes_after_its_claim_ended_calls_nobody(world: World) -> None:
+def test_a_sender_that_wakes_after_its_claim_ended_calls_nobody(simulation: Simulation) -> None:
     """It slept between the claim and the call; another has sent the message meanwhile."""
     slept: list[str] = []
-    after = world.aws.after
+    after = simulation.aws.after
 
     def freeze(call: Call) -> None:
-        task = world.scheduler.current
+        task = simulation.scheduler.current
         claiming = call.operation == "dynamodb.BatchExecuteStatement" and b"UPDATE" in call.body
         if task and task.name.startswith("sender") and claiming and not slept:
             slept.append(task.name)
-            world.clock.sleep(300)
+            simulation.clock.sleep(300)
         after(call)
 
-    world.aws.after = freeze
-    world.add_clients(5)
-    mailing = world.create_mailing()
-    finish(world, mailing)
-    world.run_for(600)
+    simulation.aws.after = freeze
+    simulation.add_clients(5)
+    mailing = simulation.create_mailing()
+    finish(simulation, mailing)
+    simulation.run_for(600)
     assert slept
-    expect_all_sent(world, mailing, 5)
+    expect_all_sent(simulation, mailing, 5)
 
 
 @pytest.mark.parametrize("ticks", [2, 5])
 def test_ticks_at_the_same_time_do_no_more_than_one(ticks: int) -> None:
     """Each may do what another does too."""
-    with new_world(workers_of={"tick": ticks, "dispatcher": 3, "sender": 2}) as world:
-        world.add_clients(50)
-        at_once = world.create_mailing()
-        later = world.create_mailing(starts_in=200, text="Later")
-        finish(world, at_once)
-        finish(world, later)
+    with new_simulation(workers_of={"tick": ticks, "dispatcher": 3, "sender": 2}) as simulation:
+        simulation.add_clients(50)
+        at_once = simulation.create_mailing()
+        later = simulation.create_mailing(starts_in=200, text="Later")
+        finish(simulation, at_once)
+        finish(simulation, later)
         for mailing in (at_once, later):
-            assert world.counts(mailing) == {"total": 50, "sent": 50}
-        assert set(world.gateway.calls().values()) == {1}
+            assert simulation.counts(mailing) == {"total": 50, "sent": 50}
+        assert set(simulation.gateway.calls().values()) == {1}
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
     """Each worker's clock is wrong by up to 5 s: nobody lost or called twice, none more than 5 s outside the window."""
-    with new_world(seed=seed) as world:
-        assert world.workers is not None
-        world.workers.skew = lambda rng: timedelta(seconds=rng.uniform(-5, 5))
-        world.add_clients(40)
-        mailing = world.create_mailing(starts_in=30, lasts=300)
-        finish(world, mailing)
-        expect_all_sent(world, mailing, 40)
+    with new_simulation(seed=seed) as simulation:
+        assert simulation.workers is not None
+        simulation.workers.skew = lambda rng: timedelta(seconds=rng.uniform(-5, 5))
+        simulation.add_clients(40)
+        mailing = simulation.create_mailing(starts_in=30, lasts=300)
+        finish(simulation, mailing)
+        expect_all_sent(simulation, mailing, 40)
         skew = timedelta(seconds=5)
-        assert all(mailing.start_at - skew <= call.at <= mailing.end_at + skew for call in world.gateway.log)
+        assert all(mailing.start_at - skew <= call.at <= mailing.end_at + skew for call in simulation.gateway.log)
 
 
 # -- the gateway
@@ -328,22 +333,22 @@ def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
 )
 def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
     """As few as it takes to see whose fault it is, or more: no attempts are used up, and then everybody gets it."""
-    with new_world() as world:
-        well_at = world.clock.now() + timedelta(hours=6)
-        world.gateway.script = lambda gateway_id, nth: OK if world.clock.now() >= well_at else answer
-        world.add_clients(clients)
-        mailing = world.create_mailing(lasts=12 * 3600)
-        world.run_for(6 * 3600)
-        in_trouble = len(world.gateway.log)
-        finish(world, mailing, limit=1800)
-        expect_all_sent(world, mailing, clients)
+    with new_simulation() as simulation:
+        well_at = simulation.clock.now() + timedelta(hours=6)
+        simulation.gateway.script = lambda gateway_id, nth: OK if simulation.clock.now() >= well_at else answer
+        simulation.add_clients(clients)
+        mailing = simulation.create_mailing(lasts=12 * 3600)
+        simulation.run_for(6 * 3600)
+        in_trouble = len(simulation.gateway.log)
+        finish(simulation, mailing, limit=1800)
+        expect_all_sent(simulation, mailing, clients)
         assert in_trouble < 6 * 60 * 4 + clients * 8  # a few probes a minute, and what it took to see the trouble
-        assert not world.queue(world.settings.send_dead_letter_queue)
+        assert not simulation.queue(simulation.settings.send_dead_letter_queue)
 
 
-def test_messages_that_the_gateway_never_takes_are_used_up(world: World) -> None:
+def test_messages_that_the_gateway_never_takes_are_used_up(simulation: Simulation) -> None:
     """A few of them are no outage: they become dead letters, while the others get theirs."""
-    world.add_clients(100)
+    simulation.add_clients(100)
     poison: set[int] = set()
 
     def script(gateway_id: int, nth: int) -> Answer:
@@ -351,135 +356,137 @@ def test_messages_that_the_gateway_never_takes_are_used_up(world: World) -> None
             poison.add(gateway_id)
         return HTTP_500 if gateway_id in poison else OK
 
-    world.gateway.script = script
-    mailing = world.create_mailing()
-    finish(world, mailing, limit=900)
-    assert world.counts(mailing) == {"total": 100, "sent": 97, "failed": 3}
-    letters = [json.loads(body) for body in world.bodies(world.settings.send_dead_letter_queue)]
+    simulation.gateway.script = script
+    mailing = simulation.create_mailing()
+    finish(simulation, mailing, limit=900)
+    assert simulation.counts(mailing) == {"total": 100, "sent": 97, "failed": 3}
+    letters = [json.loads(body) for body in simulation.bodies(simulation.settings.send_dead_letter_queue)]
     assert len({letter["client_ids"][0] for letter in letters}) == 3
     assert {Cause.parse(letter["reason"]) for letter in letters} == {Cause.used_up(8, Cause.http(500))}
 
 
-def test_messages_that_the_gateway_never_takes_do_not_hold_up_the_others(world: World) -> None:
+def test_messages_that_the_gateway_never_takes_do_not_hold_up_the_others(simulation: Simulation) -> None:
     """Many of them alone open the circuit, again and again; a mailing beside them goes through."""
-    world.add_clients(10, tag="bad")
-    world.add_clients(200, tag="good")
-    doomed = world.create_mailing(tag="bad", text="bad", lasts=86_400)
-    poison = {world.gateway_id(doomed, client) for client in world.add_clients(10, tag="bad")}
-    world.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in poison else OK
-    world.run_for(1200)
-    good = world.create_mailing(tag="good")
-    finish(world, good, limit=300)
-    assert world.counts(good) == {"total": 200, "sent": 200}
+    simulation.add_clients(10, tag="bad")
+    simulation.add_clients(200, tag="good")
+    doomed = simulation.create_mailing(tag="bad", text="bad", lasts=86_400)
+    poison = {simulation.gateway_id(doomed, client) for client in simulation.add_clients(10, tag="bad")}
+    simulation.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in poison else OK
+    simulation.run_for(1200)
+    good = simulation.create_mailing(tag="good")
+    finish(simulation, good, limit=300)
+    assert simulation.counts(good) == {"total": 200, "sent": 200}
 
 
 # -- operators
 
 
 @pytest.mark.parametrize("step", ["pause", "cancel"])
-def test_no_call_starts_later_than_two_seconds_after_a_stop(world: World, step: str) -> None:
+def test_no_call_starts_later_than_two_seconds_after_a_stop(simulation: Simulation, step: str) -> None:
     """In the middle of batches, with a gateway that takes a second for each message."""
-    world.gateway.latency = timedelta(seconds=1)
-    world.add_clients(400)
-    mailing = world.create_mailing()
-    world.scheduler.run_until(world.clock.now() + timedelta(minutes=5), lambda: len(world.gateway.log) > 50)
-    stopped_at = world.clock.now()
-    getattr(world.services.mailings, step)(mailing.mailing_id)
-    world.run_for(300)
-    assert max(call.at for call in world.gateway.log) <= stopped_at + timedelta(seconds=2)
-    sent = len(world.gateway.log)
+    simulation.gateway.latency = timedelta(seconds=1)
+    simulation.add_clients(400)
+    mailing = simulation.create_mailing()
+    simulation.scheduler.run_until(
+        simulation.clock.now() + timedelta(minutes=5), lambda: len(simulation.gateway.log) > 50
+    )
+    stopped_at = simulation.clock.now()
+    getattr(simulation.services.mailings, step)(mailing.mailing_id)
+    simulation.run_for(300)
+    assert max(call.at for call in simulation.gateway.log) <= stopped_at + timedelta(seconds=2)
+    sent = len(simulation.gateway.log)
     assert sent < 400
     if step == "cancel":
-        assert world.counts(mailing) == {"total": 400, "sent": sent, "cancelled": 400 - sent}
+        assert simulation.counts(mailing) == {"total": 400, "sent": sent, "cancelled": 400 - sent}
     else:
-        world.services.mailings.resume(mailing.mailing_id)
-        finish(world, mailing)
-        expect_all_sent(world, mailing, 400)
+        simulation.services.mailings.resume(mailing.mailing_id)
+        finish(simulation, mailing)
+        expect_all_sent(simulation, mailing, 400)
 
 
-def test_what_is_not_sent_when_the_window_closes_is_expired(world: World) -> None:
+def test_what_is_not_sent_when_the_window_closes_is_expired(simulation: Simulation) -> None:
     """Nothing is sent after the end, and the statistics agree with a recount."""
-    world.add_clients(100)
-    mailing = world.create_mailing(lasts=30, rate_limit=1)
-    finish(world, mailing)
-    counts = world.counts(mailing)
+    simulation.add_clients(100)
+    mailing = simulation.create_mailing(lasts=30, rate_limit=1)
+    finish(simulation, mailing)
+    counts = simulation.counts(mailing)
     assert counts["sent"] + counts["expired"] == counts["total"] == 100
-    assert Counter(str(row.status) for row in world.rows(mailing)) == {
+    assert Counter(str(row.status) for row in simulation.rows(mailing)) == {
         "sent": counts["sent"],
         "expired": counts["expired"],
     }
-    assert max(call.at for call in world.gateway.log) < mailing.end_at
+    assert max(call.at for call in simulation.gateway.log) < mailing.end_at
 
 
-def test_a_small_mailing_does_not_wait_for_a_large_one(world: World) -> None:
+def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation) -> None:
     """Both share a slow gateway: fifty people among thousands are served in a fair share, not at the end."""
-    world.services.gateway_control.set_rate(20, "tester")
-    world.add_clients(1500, tag="large")
-    world.add_clients(50, tag="small")
-    large = world.create_mailing(tag="large", text="large")
-    world.run_for(30)
-    small = world.create_mailing(tag="small", text="small")
-    finish(world, small, limit=60)
-    assert world.counts(small) == {"total": 50, "sent": 50}
-    assert world.counts(large)["sent"] < 900
+    simulation.services.gateway_control.set_rate(20, "tester")
+    simulation.add_clients(1500, tag="large")
+    simulation.add_clients(50, tag="small")
+    large = simulation.create_mailing(tag="large", text="large")
+    simulation.run_for(30)
+    small = simulation.create_mailing(tag="small", text="small")
+    finish(simulation, small, limit=60)
+    assert simulation.counts(small) == {"total": 50, "sent": 50}
+    assert simulation.counts(large)["sent"] < 900
 
 
-def test_a_rate_is_kept_in_every_second_and_follows_a_change(world: World) -> None:
+def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulation) -> None:
     """Set while the mailing runs, on the mailing and on the gateway; the lower of both holds."""
-    world.add_clients(1100)
-    mailing = world.create_mailing(lasts=7200, rate_limit=5)
-    world.run_for(20)
-    world.services.mailings.set_rate(mailing.mailing_id, 10)
-    changed_at = world.clock.now()
-    world.run_for(70)
-    world.services.gateway_control.set_rate(3, "tester")
-    limited_at = world.clock.now()
-    world.run_for(120)
+    simulation.add_clients(1100)
+    mailing = simulation.create_mailing(lasts=7200, rate_limit=5)
+    simulation.run_for(20)
+    simulation.services.mailings.set_rate(mailing.mailing_id, 10)
+    changed_at = simulation.clock.now()
+    simulation.run_for(70)
+    simulation.services.gateway_control.set_rate(3, "tester")
+    limited_at = simulation.clock.now()
+    simulation.run_for(120)
     in_between = changed_at + timedelta(minutes=1)
-    assert busiest_second(world, mailing.start_at, changed_at) <= 5
-    assert 5 < busiest_second(world, in_between, limited_at) <= 10
-    assert 1 < busiest_second(world, limited_at + timedelta(seconds=10), world.clock.now()) <= 3
+    assert busiest_second(simulation, mailing.start_at, changed_at) <= 5
+    assert 5 < busiest_second(simulation, in_between, limited_at) <= 10
+    assert 1 < busiest_second(simulation, limited_at + timedelta(seconds=10), simulation.clock.now()) <= 3
 
 
-def busiest_second(world: World, since: datetime, until: datetime) -> int:
+def busiest_second(simulation: Simulation, since: datetime, until: datetime) -> int:
     """The most calls in any second of a time."""
-    moments = [call.at for call in world.gateway.log if since <= call.at < until]
+    moments = [call.at for call in simulation.gateway.log if since <= call.at < until]
     return max(sum(moment <= other < moment + timedelta(seconds=1) for other in moments) for moment in moments)
 
 
-def test_who_opts_out_after_dispatch_is_skipped(world: World) -> None:
+def test_who_opts_out_after_dispatch_is_skipped(simulation: Simulation) -> None:
     """The mailing is paused in between, and resumed."""
-    clients = world.add_clients(10)
-    mailing = world.create_mailing(starts_in=1)
-    world.services.gateway_control.hold("tester")
-    world.run_for(30)
-    assert world.counts(mailing) == {"total": 10, "queued": 10}
-    world.opt_out(clients[0])
-    world.services.gateway_control.close("tester")
-    finish(world, mailing)
-    assert world.counts(mailing) == {"total": 10, "sent": 9, "skipped": 1}
-    assert world.gateway_id(mailing, clients[0]) not in world.gateway.calls()
+    clients = simulation.add_clients(10)
+    mailing = simulation.create_mailing(starts_in=1)
+    simulation.services.gateway_control.hold("tester")
+    simulation.run_for(30)
+    assert simulation.counts(mailing) == {"total": 10, "queued": 10}
+    simulation.opt_out(clients[0])
+    simulation.services.gateway_control.close("tester")
+    finish(simulation, mailing)
+    assert simulation.counts(mailing) == {"total": 10, "sent": 9, "skipped": 1}
+    assert simulation.gateway_id(mailing, clients[0]) not in simulation.gateway.calls()
 
 
 @pytest.mark.parametrize("policy", [WindowPolicy.DEFER, WindowPolicy.SKIP])
-def test_nobody_is_called_outside_the_hours_of_the_own_day(world: World, policy: WindowPolicy) -> None:
+def test_nobody_is_called_outside_the_hours_of_the_own_day(simulation: Simulation, policy: WindowPolicy) -> None:
     """At nine in London it is noon in Moscow and four in the morning in New York."""
     for number, zone in enumerate(("Europe/London", "Europe/Moscow", "America/New_York")):
-        world.add_clients(5, tag="vip", operator=f"91{number}", timezone=zone)
+        simulation.add_clients(5, tag="vip", operator=f"91{number}", timezone=zone)
     window = LocalWindow.parse("10:00", "18:00", policy)
-    mailing = world.create_mailing(lasts=86_400, local_window=window)
-    finish(world, mailing, limit=86_400)
-    zones = {client.phone_number: client.timezone for client in world.everybody()}
-    assert all(window.allows(call.at, zones[call.phone_number]) for call in world.gateway.log)
+    mailing = simulation.create_mailing(lasts=86_400, local_window=window)
+    finish(simulation, mailing, limit=86_400)
+    zones = {client.phone_number: client.timezone for client in simulation.everybody()}
+    assert all(window.allows(call.at, zones[call.phone_number]) for call in simulation.gateway.log)
     expected = {"total": 15, "sent": 15} if policy is WindowPolicy.DEFER else {"total": 15, "sent": 5, "skipped": 10}
-    assert world.counts(mailing) == expected
+    assert simulation.counts(mailing) == expected
 
 
-def test_a_late_unit_for_a_mailing_that_changed_does_nothing(world: World) -> None:
+def test_a_late_unit_for_a_mailing_that_changed_does_nothing(simulation: Simulation) -> None:
     """It was meant for another revision."""
-    world.add_clients(3)
-    mailing = world.create_mailing(starts_in=3600, lasts=7200)
-    world.services.dispatcher._dispatch_queue.send([Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=99).body()])
-    world.run_for(600)
-    assert world.status(mailing) == "scheduled"
-    assert not world.gateway.log
+    simulation.add_clients(3)
+    mailing = simulation.create_mailing(starts_in=3600, lasts=7200)
+    simulation.services.dispatcher._dispatch_queue.send([Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=99).body()])
+    simulation.run_for(600)
+    assert simulation.status(mailing) == "scheduled"
+    assert not simulation.gateway.log

@@ -8,63 +8,63 @@ from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Mailing
 from chalicelib.queues import Hint, Unit, UnitKind
 from tests.support.aws import Call
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 IDLE = 10
 
 
-def hinted(world: World, mailing: Mailing) -> int:
+def hinted(simulation: Simulation, mailing: Mailing) -> int:
     """How many messages of a mailing the send queue holds."""
-    hints = [Hint.parse(message["body"]) for message in world.queue(world.settings.send_queue)]
+    hints = [Hint.parse(message["body"]) for message in simulation.queue(simulation.settings.send_queue)]
     return sum(len(hint.client_ids) for hint in hints if hint.mailing_id == mailing.mailing_id)
 
 
 def test_who_has_nothing_to_feed_is_not_read() -> None:
     """Expects mailings that wait for their hours to be read by the tick alone, while another one is fed."""
-    with new_world() as world:
-        world.add_clients(40)
+    with new_simulation() as simulation:
+        simulation.add_clients(40)
         window = LocalWindow.parse("20:00", "21:00", WindowPolicy.DEFER)
-        idle = [world.create_mailing(lasts=86_400, local_window=window).mailing_id.encode() for _ in range(IDLE)]
-        world.run_for(180)
+        idle = [simulation.create_mailing(lasts=86_400, local_window=window).mailing_id.encode() for _ in range(IDLE)]
+        simulation.run_for(180)
         reads: list[str] = []
 
         def before(call: Call) -> None:
-            task = world.scheduler.current
+            task = simulation.scheduler.current
             if task and not task.name.startswith("tick") and any(one in call.body for one in idle):
                 reads.append(call.operation)
-            world.scheduler.io_point()
+            simulation.scheduler.io_point()
 
-        world.aws.before = before
-        mailing = world.create_mailing(rate_limit=1)
-        world.run_for(30)
-        assert 25 <= len(world.gateway.log) <= 32
+        simulation.aws.before = before
+        mailing = simulation.create_mailing(rate_limit=1)
+        simulation.run_for(30)
+        assert 25 <= len(simulation.gateway.log) <= 32
         assert reads == []
-        world.run_until_finished(mailing)
+        simulation.run_until_finished(mailing)
 
 
 def test_a_mailing_is_named_to_the_feeder_that_runs() -> None:
     """Expects one that is resumed to be fed within a second, though the feeder is at work for another one for long."""
-    with new_world(workers_of={"dispatcher": 3}) as world:
-        world.add_clients(300)
-        world.create_mailing(rate_limit=1)
-        other = world.create_mailing()
-        world.run_for(10)
-        world.services.mailings.pause(other.mailing_id)
-        world.queue(world.settings.send_queue).clear()
-        world.run_for(10)
-        assert hinted(world, other) == 0
-        world.services.mailings.resume(other.mailing_id)
-        world.run_for(1)
-        assert hinted(world, other) == 300
+    with new_simulation(workers_of={"dispatcher": 3}) as simulation:
+        simulation.add_clients(300)
+        simulation.create_mailing(rate_limit=1)
+        other = simulation.create_mailing()
+        simulation.run_for(10)
+        simulation.services.mailings.pause(other.mailing_id)
+        simulation.queue(simulation.settings.send_queue).clear()
+        simulation.run_for(10)
+        assert hinted(simulation, other) == 0
+        simulation.services.mailings.resume(other.mailing_id)
+        simulation.run_for(1)
+        assert hinted(simulation, other) == 300
 
 
 def test_one_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
     """Expects another feeder for it if its name is noted after the last look at the names and before the end."""
-    with new_world(workers_of={}) as world:
-        world.add_clients(1)
-        mailing = world.create_mailing()
-        world.bodies(world.settings.dispatch_queue)
-        feeder = world.services.feeder
+    with new_simulation(workers_of={}) as simulation:
+        simulation.add_clients(1)
+        mailing = simulation.create_mailing()
+        simulation.bodies(simulation.settings.dispatch_queue)
+        feeder = simulation.services.feeder
         named: list[Call] = []
 
         def before(call: Call) -> None:
@@ -72,34 +72,36 @@ def test_one_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
                 named.append(call)
                 feeder._list.add([mailing.mailing_id])
 
-        world.aws.before = before
-        feeder.feed(Unit(UnitKind.FEED, mailing_ids=("gone",)), world.clock.now() + timedelta(minutes=2))
+        simulation.aws.before = before
+        feeder.feed(Unit(UnitKind.FEED, mailing_ids=("gone",)), simulation.clock.now() + timedelta(minutes=2))
         assert len(named) == 1
-        left = [Unit.parse(body) for body in world.bodies(world.settings.dispatch_queue)]
+        left = [Unit.parse(body) for body in simulation.bodies(simulation.settings.dispatch_queue)]
         assert left == [Unit(UnitKind.FEED, mailing_ids=(mailing.mailing_id,))]
 
 
 def test_what_a_feeder_knew_that_lost_its_lease_is_known_to_the_next() -> None:
     """Expects its mailing to be named to whoever has the lease since a call took longer than that lasts."""
-    with new_world(workers_of={}) as world:
-        world.add_clients(300)
-        mailing = world.create_mailing(rate_limit=1)
-        world.workers.start({"dispatcher": 3})
-        world.run_for(5)
-        for task in world.scheduler.tasks:
-            world.scheduler.freeze(task)
-        world.run_for(30)
-        feeder = world.services.feeder
+    with new_simulation(workers_of={}) as simulation:
+        simulation.add_clients(300)
+        mailing = simulation.create_mailing(rate_limit=1)
+        simulation.workers.start({"dispatcher": 3})
+        simulation.run_for(5)
+        for task in simulation.scheduler.tasks:
+            simulation.scheduler.freeze(task)
+        simulation.run_for(30)
+        feeder = simulation.services.feeder
         slow: list[Call] = []
 
         def before(call: Call) -> None:
             if not slow and b"-ledger" in call.body:
                 slow.append(call)
-                world.clock.sleep(25)
-                now = world.clock.now()
+                simulation.clock.sleep(25)
+                now = simulation.clock.now()
                 assert feeder._leases.acquire("feeder", "another", now, now + timedelta(seconds=20))
 
-        world.aws.before = before
-        feeder.feed(Unit(UnitKind.FEED, mailing_ids=(mailing.mailing_id,)), world.clock.now() + timedelta(minutes=2))
+        simulation.aws.before = before
+        feeder.feed(
+            Unit(UnitKind.FEED, mailing_ids=(mailing.mailing_id,)), simulation.clock.now() + timedelta(minutes=2)
+        )
         assert len(slow) == 1
         assert feeder._list.take() == [mailing.mailing_id]

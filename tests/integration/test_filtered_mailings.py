@@ -16,108 +16,108 @@ from chalicelib.domain.segments import Segment
 from chalicelib.services import audiences
 from chalicelib.services.audiences import Headcount
 from chalicelib.services.mailing_fields import MailingFields
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with new_world(workers_of=WORKERS) as world:
-        yield world
+def simulation() -> Iterator[Simulation]:
+    with new_simulation(workers_of=WORKERS) as simulation:
+        yield simulation
 
 
 def segment(node: dict[str, Any], *tags: str) -> Segment:
     return Segment.checked(tags, (), node)
 
 
-def got(world: World, mailing: Mailing) -> set[str]:
+def got(simulation: Simulation, mailing: Mailing) -> set[str]:
     """The clients with a row in the mailing's ledger; each has one."""
-    rows = world.rows(mailing)
+    rows = simulation.rows(mailing)
     assert len(rows) == len({row.client_id for row in rows})
     return {row.client_id for row in rows}
 
 
-def test_those_whom_the_filter_leaves_get_it(world: World) -> None:
+def test_those_whom_the_filter_leaves_get_it(simulation: Simulation) -> None:
     """Expects more than a page of clients to be gone through, by tag and by attribute."""
-    old = world.add_clients(90, tag="vip", attributes=attributes_of({"age": 60}))
-    world.add_clients(200, tag="new", attributes=attributes_of({"age": 20}))
-    world.add_clients(50, tag="gold", attributes=attributes_of({"age": 70}))
-    mailing = world.create_mailing(segment=segment({"attribute": "age", "greater": 50}, "vip", "new"))
-    world.run_until_finished(mailing)
-    assert got(world, mailing) == {client.client_id for client in old}
-    assert world.counts(mailing) == {"total": 90, "sent": 90}
+    old = simulation.add_clients(90, tag="vip", attributes=attributes_of({"age": 60}))
+    simulation.add_clients(200, tag="new", attributes=attributes_of({"age": 20}))
+    simulation.add_clients(50, tag="gold", attributes=attributes_of({"age": 70}))
+    mailing = simulation.create_mailing(segment=segment({"attribute": "age", "greater": 50}, "vip", "new"))
+    simulation.run_until_finished(mailing)
+    assert got(simulation, mailing) == {client.client_id for client in old}
+    assert simulation.counts(mailing) == {"total": 90, "sent": 90}
 
 
-def test_who_did_not_get_an_earlier_one_gets_this_one(world: World) -> None:
-    clients = world.add_clients(40)
+def test_who_did_not_get_an_earlier_one_gets_this_one(simulation: Simulation) -> None:
+    clients = simulation.add_clients(40)
     opted_out = {client.client_id for client in clients[:7]}
     for client in clients[:7]:
-        world.opt_out(client)
-    earlier = world.create_mailing()
-    world.run_until_finished(earlier)
-    newer = {client.client_id for client in world.add_clients(5, tag="newer")}
-    missed = world.create_mailing(segment=segment({"mailing": earlier.mailing_id, "status": "skipped"}))
-    world.run_until_finished(missed)
-    assert got(world, missed) == opted_out
-    others = world.create_mailing(segment=segment({"not": {"mailing": earlier.mailing_id}}))
-    world.run_until_finished(others)
-    assert got(world, others) == newer
+        simulation.opt_out(client)
+    earlier = simulation.create_mailing()
+    simulation.run_until_finished(earlier)
+    newer = {client.client_id for client in simulation.add_clients(5, tag="newer")}
+    missed = simulation.create_mailing(segment=segment({"mailing": earlier.mailing_id, "status": "skipped"}))
+    simulation.run_until_finished(missed)
+    assert got(simulation, missed) == opted_out
+    others = simulation.create_mailing(segment=segment({"not": {"mailing": earlier.mailing_id}}))
+    simulation.run_until_finished(others)
+    assert got(simulation, others) == newer
 
 
-def test_what_a_filter_asks_about_must_exist_and_stays(world: World) -> None:
+def test_what_a_filter_asks_about_must_exist_and_stays(simulation: Simulation) -> None:
     """Expects an earlier mailing to be there until the one that asks has ended, or “not” would be everybody."""
-    world.add_clients(3)
+    simulation.add_clients(3)
     unknown = "01JNB1Y7E8X8X3T5QZK9M2C4VD"
     with pytest.raises(Invalid) as raised:
-        world.create_mailing(segment=segment({"mailing": unknown}))
+        simulation.create_mailing(segment=segment({"mailing": unknown}))
     assert [(one.field, one.fault) for one in raised.value.errors] == [("clients.filter", Fault.FILTER_NO_MAILING)]
-    earlier = world.create_mailing()
-    world.run_until_finished(earlier)
-    later = world.create_mailing(starts_in=7200, segment=segment({"not": {"mailing": earlier.mailing_id}}))
+    earlier = simulation.create_mailing()
+    simulation.run_until_finished(earlier)
+    later = simulation.create_mailing(starts_in=7200, segment=segment({"not": {"mailing": earlier.mailing_id}}))
     with pytest.raises(Conflict) as refused:
-        world.services.mailings.delete(earlier.mailing_id)
+        simulation.services.mailings.delete(earlier.mailing_id)
     assert refused.value.fault is Fault.MAILING_ASKED_ABOUT
-    world.clock.sleep((later.end_at - world.clock.now()).total_seconds() + 1)
-    world.services.mailings.delete(earlier.mailing_id)
+    simulation.clock.sleep((later.end_at - simulation.clock.now()).total_seconds() + 1)
+    simulation.services.mailings.delete(earlier.mailing_id)
 
 
-def test_a_mailing_that_is_asked_about_still_starts(world: World) -> None:
-    world.add_clients(3)
-    first = world.create_mailing(starts_in=30)
-    world.create_mailing(starts_in=7200, segment=segment({"mailing": first.mailing_id}))
-    world.run_until_finished(first)
-    assert world.counts(first)["sent"] == 3
+def test_a_mailing_that_is_asked_about_still_starts(simulation: Simulation) -> None:
+    simulation.add_clients(3)
+    first = simulation.create_mailing(starts_in=30)
+    simulation.create_mailing(starts_in=7200, segment=segment({"mailing": first.mailing_id}))
+    simulation.run_until_finished(first)
+    assert simulation.counts(first)["sent"] == 3
 
 
 def test_messages_that_are_removed_before_the_start_cannot_be_asked_about() -> None:
-    with new_world(workers_of=WORKERS, retain_days=7) as world:
-        world.add_clients(3)
-        earlier = world.create_mailing()
-        world.run_until_finished(earlier)
+    with new_simulation(workers_of=WORKERS, retain_days=7) as simulation:
+        simulation.add_clients(3)
+        earlier = simulation.create_mailing()
+        simulation.run_until_finished(earlier)
         asks = segment({"mailing": earlier.mailing_id})
         with pytest.raises(Invalid) as raised:
-            world.create_mailing(starts_in=7 * 86400, segment=asks)
+            simulation.create_mailing(starts_in=7 * 86400, segment=asks)
         assert raised.value.errors[0].fault is Fault.FILTER_FORGOTTEN
-        world.create_mailing(starts_in=5 * 86400, segment=asks)
+        simulation.create_mailing(starts_in=5 * 86400, segment=asks)
 
 
-def fields(world: World, asked: Segment) -> MailingFields:
-    now = world.clock.now()
+def fields(simulation: Simulation, asked: Segment) -> MailingFields:
+    now = simulation.clock.now()
     return MailingFields("Hello", asked, now, now + timedelta(hours=2))
 
 
-def test_a_preview_counts_on_from_where_it_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_counts_on_from_where_it_stopped(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expects the same numbers however the counting is divided, and an estimate until then."""
-    world.add_clients(60, attributes=attributes_of({"age": 60}))
-    world.add_clients(20, tag="new", opted_out=True, attributes=attributes_of({"age": 60}))
-    world.add_clients(40, tag="gold")
+    simulation.add_clients(60, attributes=attributes_of({"age": 60}))
+    simulation.add_clients(20, tag="new", opted_out=True, attributes=attributes_of({"age": 60}))
+    simulation.add_clients(40, tag="gold")
     asked = segment({"attribute": "age", "exists": True})
     monkeypatch.setattr(audiences, "AT_ONCE", 30)
     so_far: Headcount | None = None
     steps = 0
     while so_far is None or so_far.shard:
-        preview = world.services.previews.draft(fields(world, asked), so_far)
+        preview = simulation.services.previews.draft(fields(simulation, asked), so_far)
         assert preview.counting
         so_far, steps = preview.counting.headcount, steps + 1
         assert preview.counting.about(preview.matching.total()) <= 120
@@ -127,8 +127,8 @@ def test_a_preview_counts_on_from_where_it_stopped(world: World, monkeypatch: py
     assert so_far.looked_at == 120
 
 
-def test_nobody_is_told_before_a_mailing_that_would_start_now(world: World) -> None:
-    world.add_clients(3)
+def test_nobody_is_told_before_a_mailing_that_would_start_now(simulation: Simulation) -> None:
+    simulation.add_clients(3)
     with pytest.raises(Invalid) as raised:
-        world.create_mailing(segment=segment({"attribute": "age", "exists": True}))
+        simulation.create_mailing(segment=segment({"attribute": "age", "exists": True}))
     assert raised.value.errors[0].fault is Fault.NOBODY_TO_SEND_TO

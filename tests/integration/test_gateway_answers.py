@@ -11,113 +11,113 @@ from chalicelib.domain.mailings import OnUnknown
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways.base import Answer
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 OK = Answer(Outcome.ACCEPTED)
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """With two senders that take a few hints at a time."""
-    with new_world() as world:
-        yield world
+    with new_simulation() as simulation:
+        yield simulation
 
 
-def statuses(world: World, mailing: object) -> dict[str, int]:
-    counts = world.counts(mailing)  # type: ignore[arg-type]
+def statuses(simulation: Simulation, mailing: object) -> dict[str, int]:
+    counts = simulation.counts(mailing)  # type: ignore[arg-type]
     return {name: count for name, count in counts.items() if name != "total"}
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 407])
 @pytest.mark.parametrize("clients", [3, 120])
-def test_an_answer_about_the_account_fails_nobody(world: World, status: int, clients: int) -> None:
+def test_an_answer_about_the_account_fails_nobody(simulation: Simulation, status: int, clients: int) -> None:
     """Everybody waits, in the gateway's own words, hardly anything is called, and all is sent when it is over."""
-    world.gateway.everybody = Answer(Outcome.BLOCKED, Cause.http(status), status, words="Pay first")
-    world.add_clients(clients)
-    mailing = world.create_mailing(lasts=86_400)
-    world.run_for(600)
-    assert set(statuses(world, mailing)) <= {"waiting", "queued"}
-    assert sum(statuses(world, mailing).values()) == clients
-    control = world.services.gateway_control.state()
+    simulation.gateway.everybody = Answer(Outcome.BLOCKED, Cause.http(status), status, words="Pay first")
+    simulation.add_clients(clients)
+    mailing = simulation.create_mailing(lasts=86_400)
+    simulation.run_for(600)
+    assert set(statuses(simulation, mailing)) <= {"waiting", "queued"}
+    assert sum(statuses(simulation, mailing).values()) == clients
+    control = simulation.services.gateway_control.state()
     assert (control.circuit, control.cause, control.reason) == ("open", Cause.http(status), "Pay first")
-    assert len(world.gateway.log) < 120  # 50 that were on their way, and probes
-    world.gateway.everybody = None
-    world.run_until_finished(mailing, 600)
-    assert statuses(world, mailing) == {"sent": clients}
-    assert world.bodies(world.settings.send_dead_letter_queue) == []
+    assert len(simulation.gateway.log) < 120  # 50 that were on their way, and probes
+    simulation.gateway.everybody = None
+    simulation.run_until_finished(mailing, 600)
+    assert statuses(simulation, mailing) == {"sent": clients}
+    assert simulation.bodies(simulation.settings.send_dead_letter_queue) == []
 
 
-def test_a_message_that_alone_is_told_so_is_used_up(world: World) -> None:
+def test_a_message_that_alone_is_told_so_is_used_up(simulation: Simulation) -> None:
     """Others are taken meanwhile, so it is the message after all; nobody else waits for it."""
-    clients = world.add_clients(60)
-    mailing = world.create_mailing(lasts=86_400, rate_limit=1)
-    bad = world.gateway_id(mailing, clients[7])
+    clients = simulation.add_clients(60)
+    mailing = simulation.create_mailing(lasts=86_400, rate_limit=1)
+    bad = simulation.gateway_id(mailing, clients[7])
     forbidden = Answer(Outcome.BLOCKED, Cause.http(403), 403)
-    world.gateway.script = lambda gateway_id, nth: forbidden if gateway_id == bad else OK
+    simulation.gateway.script = lambda gateway_id, nth: forbidden if gateway_id == bad else OK
     for _ in range(30):  # something else is always being sent
-        world.run_for(120)
-        if not {"waiting", "queued"} & set(statuses(world, mailing)):
+        simulation.run_for(120)
+        if not {"waiting", "queued"} & set(statuses(simulation, mailing)):
             break
-        more = world.create_mailing(tag="vip", text="more", rate_limit=1)
-        world.gateway.script = lambda gateway_id, nth: forbidden if gateway_id == bad else OK
+        more = simulation.create_mailing(tag="vip", text="more", rate_limit=1)
+        simulation.gateway.script = lambda gateway_id, nth: forbidden if gateway_id == bad else OK
         del more
-    assert statuses(world, mailing) == {"sent": 59, "failed": 1}
+    assert statuses(simulation, mailing) == {"sent": 59, "failed": 1}
 
 
-def test_one_answer_to_everybody_is_not_believed(world: World) -> None:
+def test_one_answer_to_everybody_is_not_believed(simulation: Simulation) -> None:
     """Twenty different people in a row, refused with the same words: it is the gateway, and they are put back."""
-    world.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
-    world.add_clients(150)
-    mailing = world.create_mailing(lasts=86_400)
-    world.run_for(300)
-    assert set(statuses(world, mailing)) <= {"waiting", "queued"}, statuses(world, mailing)
-    assert world.services.gateway_control.state().circuit == "open"
-    world.gateway.everybody = None
-    world.run_until_finished(mailing, 600)
-    assert statuses(world, mailing) == {"sent": 150}
+    simulation.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
+    simulation.add_clients(150)
+    mailing = simulation.create_mailing(lasts=86_400)
+    simulation.run_for(300)
+    assert set(statuses(simulation, mailing)) <= {"waiting", "queued"}, statuses(simulation, mailing)
+    assert simulation.services.gateway_control.state().circuit == "open"
+    simulation.gateway.everybody = None
+    simulation.run_until_finished(mailing, 600)
+    assert statuses(simulation, mailing) == {"sent": 150}
 
 
-def test_a_small_mailing_that_was_refused_whole_comes_back_too(world: World) -> None:
+def test_a_small_mailing_that_was_refused_whole_comes_back_too(simulation: Simulation) -> None:
     """It had ended before another one showed that it was the gateway."""
-    world.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
-    world.add_clients(12, tag="first")
-    world.add_clients(12, tag="second")
-    first = world.create_mailing(tag="first", lasts=86_400)
-    world.run_until_finished(first, 300)
-    assert statuses(world, first) == {"failed": 12}
-    second = world.create_mailing(tag="second", lasts=86_400)
-    world.run_for(120)
-    world.gateway.everybody = None
-    world.run_until_finished(second, 600)
-    world.run_until_finished(first, 600)
-    assert (statuses(world, first), statuses(world, second)) == ({"sent": 12}, {"sent": 12})
+    simulation.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
+    simulation.add_clients(12, tag="first")
+    simulation.add_clients(12, tag="second")
+    first = simulation.create_mailing(tag="first", lasts=86_400)
+    simulation.run_until_finished(first, 300)
+    assert statuses(simulation, first) == {"failed": 12}
+    second = simulation.create_mailing(tag="second", lasts=86_400)
+    simulation.run_for(120)
+    simulation.gateway.everybody = None
+    simulation.run_until_finished(second, 600)
+    simulation.run_until_finished(first, 600)
+    assert (statuses(simulation, first), statuses(simulation, second)) == ({"sent": 12}, {"sent": 12})
 
 
-def test_refusals_between_others_stay_refused(world: World) -> None:
+def test_refusals_between_others_stay_refused(simulation: Simulation) -> None:
     """Nineteen bad numbers in a hundred are just that."""
-    clients = world.add_clients(100)
-    mailing = world.create_mailing(lasts=86_400)
-    bad = {world.gateway_id(mailing, client) for client in clients[::5][:19]}
+    clients = simulation.add_clients(100)
+    mailing = simulation.create_mailing(lasts=86_400)
+    bad = {simulation.gateway_id(mailing, client) for client in clients[::5][:19]}
     refused = Answer(Outcome.REFUSED, Cause.http(400), 400)
-    world.gateway.script = lambda gateway_id, nth: refused if gateway_id in bad else OK
-    world.run_until_finished(mailing, 600)
-    assert statuses(world, mailing) == {"sent": 81, "failed": 19}
-    assert world.services.gateway_control.state().circuit == "closed"
+    simulation.gateway.script = lambda gateway_id, nth: refused if gateway_id in bad else OK
+    simulation.run_until_finished(mailing, 600)
+    assert statuses(simulation, mailing) == {"sent": 81, "failed": 19}
+    assert simulation.services.gateway_control.state().circuit == "closed"
 
 
-def test_a_refusal_closes_no_circuit(world: World) -> None:
+def test_a_refusal_closes_no_circuit(simulation: Simulation) -> None:
     """The gateway was down, and is back with a no for whoever asks first: the others wait until it says yes."""
-    world.add_clients(40)
-    world.gateway.everybody = Answer(Outcome.FAILED, Cause.http(500), 500)
-    mailing = world.create_mailing(lasts=86_400)
-    world.run_for(30)
-    assert world.services.gateway_control.state().circuit == "open"
-    world.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
-    world.run_for(60)
-    assert world.services.gateway_control.state().circuit == "open"
-    world.gateway.everybody = None
-    world.run_until_finished(mailing, 900)
-    counts = statuses(world, mailing)
+    simulation.add_clients(40)
+    simulation.gateway.everybody = Answer(Outcome.FAILED, Cause.http(500), 500)
+    mailing = simulation.create_mailing(lasts=86_400)
+    simulation.run_for(30)
+    assert simulation.services.gateway_control.state().circuit == "open"
+    simulation.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
+    simulation.run_for(60)
+    assert simulation.services.gateway_control.state().circuit == "open"
+    simulation.gateway.everybody = None
+    simulation.run_until_finished(mailing, 900)
+    counts = statuses(simulation, mailing)
     assert counts.pop("failed", 0) <= 12  # three for each probe
     assert set(counts) == {"sent"}
 
@@ -128,23 +128,23 @@ def test_a_refusal_closes_no_circuit(world: World) -> None:
 @pytest.mark.parametrize(("capacity", "clients"), [(10, 400), pytest.param(50, 900, marks=pytest.mark.proof)])
 def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -> None:
     """Nobody fails, nothing is used up, and it takes little longer than the gateway needs."""
-    with new_world(sender_batch=None) as world:
-        world.gateway.capacity = capacity
-        world.gateway.latency = timedelta(milliseconds=1)  # calls of a sender follow each other here
-        world.add_clients(clients)
-        mailing = world.create_mailing(lasts=86_400)
-        began = world.clock.now()
-        world.run_until_finished(mailing, 1200)
-        took = (world.gateway.log[-1].at - began).total_seconds()
-        assert statuses(world, mailing) == {"sent": clients}
+    with new_simulation(sender_batch=None) as simulation:
+        simulation.gateway.capacity = capacity
+        simulation.gateway.latency = timedelta(milliseconds=1)  # calls of a sender follow each other here
+        simulation.add_clients(clients)
+        mailing = simulation.create_mailing(lasts=86_400)
+        began = simulation.clock.now()
+        simulation.run_until_finished(mailing, 1200)
+        took = (simulation.gateway.log[-1].at - began).total_seconds()
+        assert statuses(simulation, mailing) == {"sent": clients}
         assert took < 1.3 * clients / capacity
-        assert len(world.gateway.log) < 1.5 * clients
-        assert all(row.forgiven == len(row.attempts) - 1 for row in world.rows(mailing))
+        assert len(simulation.gateway.log) < 1.5 * clients
+        assert all(row.forgiven == len(row.attempts) - 1 for row in simulation.rows(mailing))
 
 
-def test_a_wish_for_a_pause_is_heard(world: World) -> None:
+def test_a_wish_for_a_pause_is_heard(simulation: Simulation) -> None:
     """For as long as the gateway asks for, within bounds, and by everybody."""
-    world.add_clients(30)
+    simulation.add_clients(30)
     paused = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=40)
     answered: list[int] = []
 
@@ -152,12 +152,12 @@ def test_a_wish_for_a_pause_is_heard(world: World) -> None:
         answered.append(gateway_id)
         return paused if len(answered) == 5 else OK
 
-    world.gateway.script = script
-    mailing = world.create_mailing(lasts=86_400)
-    world.run_until_finished(mailing, 600)
-    told_at = world.gateway.log[4].at
-    later = [call.at - told_at for call in world.gateway.log[5:]]
-    assert statuses(world, mailing) == {"sent": 30}
+    simulation.gateway.script = script
+    mailing = simulation.create_mailing(lasts=86_400)
+    simulation.run_until_finished(mailing, 600)
+    told_at = simulation.gateway.log[4].at
+    later = [call.at - told_at for call in simulation.gateway.log[5:]]
+    assert statuses(simulation, mailing) == {"sent": 30}
     assert [span for span in later if timedelta(seconds=3) < span < timedelta(seconds=40)] == []
     assert max(later) >= timedelta(seconds=40)
 
@@ -168,23 +168,23 @@ def test_a_wish_for_a_pause_is_heard(world: World) -> None:
 @pytest.mark.parametrize(("recognises", "choice"), [(False, "hold"), (True, "retry")])
 def test_what_may_have_been_taken_is_tried_again_if_the_gateway_recognises_it(recognises: bool, choice: str) -> None:
     """Unless the mailing says otherwise."""
-    with new_world(gateway_recognises_ids=recognises) as world:
-        world.add_clients(1)
-        assert world.services.mailings.get(world.create_mailing().mailing_id).on_unknown == choice
+    with new_simulation(gateway_recognises_ids=recognises) as simulation:
+        simulation.add_clients(1)
+        assert simulation.services.mailings.get(simulation.create_mailing().mailing_id).on_unknown == choice
 
 
 @pytest.mark.parametrize("hold", [True, False])
 def test_who_may_have_got_it_twice_is_counted(hold: bool) -> None:
     """A slow gateway that recognises no ids: with `hold` nobody, with `retry` those whom the ledger names."""
-    with new_world(gateway_recognises_ids=False) as world:
-        world.add_clients(50)
+    with new_simulation(gateway_recognises_ids=False) as simulation:
+        simulation.add_clients(50)
         choice = OnUnknown.HOLD if hold else OnUnknown.RETRY
-        mailing = world.create_mailing(lasts=86_400, on_unknown=choice)
-        slow = {world.gateway_id(mailing, client) for client in world.everybody()[:7]}
+        mailing = simulation.create_mailing(lasts=86_400, on_unknown=choice)
+        slow = {simulation.gateway_id(mailing, client) for client in simulation.everybody()[:7]}
         lost = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
-        world.gateway.script = lambda gateway_id, nth: lost if gateway_id in slow and nth == 1 else OK
-        world.run_until_finished(mailing, 1200)
-        state, tally = world.services.statistics.detail(mailing.mailing_id)
+        simulation.gateway.script = lambda gateway_id, nth: lost if gateway_id in slow and nth == 1 else OK
+        simulation.run_until_finished(mailing, 1200)
+        state, tally = simulation.services.statistics.detail(mailing.mailing_id)
         assert tally.maybe_twice == (0 if hold else 7)
-        assert statuses(world, mailing) == ({"sent": 43, "unknown": 7} if hold else {"sent": 50})
+        assert statuses(simulation, mailing) == ({"sent": 43, "unknown": 7} if hold else {"sent": 50})
         assert state.mailing.status == "finished"

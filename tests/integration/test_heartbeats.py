@@ -39,12 +39,12 @@ def metric(campaign: Campaign, name: str) -> float:
 
 def test_senders_that_were_stopped_are_told_of(service: Campaign) -> None:
     """Expects all green at first, and within 45 seconds a 503 that names them, the metric, and a word in the UI."""
-    service.world.services.heartbeats.beat(Worker.SENDER)
+    service.simulation.services.heartbeats.beat(Worker.SENDER)
     browser = Browser(service.api)
     browser.sign_in()
     assert service.api.get("/health/ready").status == 200
     assert "has stopped" not in text_of(browser.get("/admin"))
-    service.world.run_for(45)
+    service.simulation.run_for(45)
     reply = service.api.get("/health/ready")
     assert (reply.status, "sender, last seen 2026-03-02 09:00:0" in reply.json["detail"]) == (503, True)
     assert metric(service, 'worker_unheard_seconds{worker="sender"}') >= 45
@@ -54,42 +54,42 @@ def test_senders_that_were_stopped_are_told_of(service: Campaign) -> None:
             browser.get(path).text,
             re.DOTALL,
         )
-    service.world.services.heartbeats.beat(Worker.SENDER)
+    service.simulation.services.heartbeats.beat(Worker.SENDER)
     assert service.api.get("/health/ready").status == 200
     assert "has stopped" not in text_of(browser.get("/admin"))
 
 
 def test_a_tick_that_was_stopped_is_told_of(service: Campaign) -> None:
     """Expects the tick to be heard of every minute, and what works only when there is work not to be waited for."""
-    service.world.run_for(600)
+    service.simulation.run_for(600)
     assert service.api.get("/health/ready").status == 200
-    for task in service.world.scheduler.tasks:
+    for task in service.simulation.scheduler.tasks:
         if task.name.startswith("tick"):
-            service.world.scheduler.freeze(task)
-    service.world.run_for(200)
+            service.simulation.scheduler.freeze(task)
+    service.simulation.run_for(200)
     assert "tick, last seen 2026-03-02 09:10:0" in service.api.get("/health/ready").json["detail"]
 
 
 def test_one_is_written_in_ten_seconds(service: Campaign) -> None:
     """Expects many threads that look every second to cost six writes a minute, and a dead table to stop nobody."""
-    beats = service.world.services.heartbeats
-    service.world.aws.calls.clear()
+    beats = service.simulation.services.heartbeats
+    service.simulation.aws.calls.clear()
     for _ in range(60):
         beats.beat(Worker.DISPATCHER)
-        service.world.clock.sleep(1)
-    assert len(service.world.aws.calls) <= 6
+        service.simulation.clock.sleep(1)
+    assert len(service.simulation.aws.calls) <= 6
 
     def refuse(call: object) -> None:
         raise Unavailable("no table")
 
-    service.world.aws.before = refuse
-    service.world.clock.sleep(11)
+    service.simulation.aws.before = refuse
+    service.simulation.clock.sleep(11)
     beats.beat(Worker.DISPATCHER)
 
 
 def freeze(campaign: Campaign, worker: str, frozen: bool = True) -> None:
     """Stop all workers of a kind where they are, or let them go on."""
-    scheduler = campaign.world.scheduler
+    scheduler = campaign.simulation.scheduler
     for task in scheduler.tasks:
         if task.name.startswith(worker):
             (scheduler.freeze if frozen else scheduler.thaw)(task)
@@ -98,7 +98,7 @@ def freeze(campaign: Campaign, worker: str, frozen: bool = True) -> None:
 def ticked(campaign: Campaign) -> float:
     """What a tick measures now."""
     with captured() as text, invocation("tick"):
-        campaign.world.services.dispatcher.tick(campaign.world.clock.now() + timedelta(minutes=1))
+        campaign.simulation.services.dispatcher.tick(campaign.simulation.clock.now() + timedelta(minutes=1))
     measured = [one.values for one in emitted(text.getvalue()) if one.name == MAILINGS_STALLED.name]
     ((value,),) = measured
     return value
@@ -115,17 +115,17 @@ def test_a_mailing_of_which_nothing_comes_is_stalled(service: Campaign, worker: 
     service.add_clients(20)
     mailing_id = service.order()
     launched = lambda: service.api.get(f"/api/mailing/{mailing_id}").json["status"] == "running"  # noqa: E731
-    assert service.world.scheduler.run_until(START + timedelta(seconds=5), launched)
+    assert service.simulation.scheduler.run_until(START + timedelta(seconds=5), launched)
     freeze(service, worker)
-    service.world.run_for(250)
+    service.simulation.run_for(250)
     assert told(service) == {0}
-    service.world.run_for(100)
+    service.simulation.run_for(100)
     assert told(service) == {1}
     browser = Browser(service.api)
     browser.sign_in()
     assert "nothing has been sent for five minutes" in text_of(browser.get("/admin"))
     service.api.post(f"/api/mailing/{mailing_id}/pause")
-    service.world.run_for(400)
+    service.simulation.run_for(400)
     assert told(service) == {0}
     service.api.post(f"/api/mailing/{mailing_id}/resume")
     freeze(service, worker, frozen=False)
@@ -139,9 +139,9 @@ def test_a_mailing_that_nobody_launches_counts_too(service: Campaign) -> None:
     service.add_clients(1)
     freeze(service, "dispatcher")
     service.order()
-    service.world.run_for(240)
+    service.simulation.run_for(240)
     assert ticked(service) == 0
-    service.world.run_for(100)
+    service.simulation.run_for(100)
     assert ticked(service) == 1
     assert metric(service, "overdue_seconds") == 340
 
@@ -150,8 +150,8 @@ def test_who_waits_for_their_hours_is_not_waited_for(service: Campaign) -> None:
     """Expects no alarm for a mailing in which everybody sleeps for hours, though nothing is sent."""
     service.add_clients(5, timezone="Asia/Vladivostok")
     service.order(local_window={"from": "09:00", "until": "12:00"}, end_time="2026-03-04T09:00:00Z")
-    service.world.run_for(3600)
-    assert (len(service.world.gateway.log), told(service)) == (0, {0})
+    service.simulation.run_for(3600)
+    assert (len(service.simulation.gateway.log), told(service)) == (0, {0})
 
 
 def test_an_open_circuit_has_an_alarm_of_its_own(service: Campaign) -> None:
@@ -159,13 +159,13 @@ def test_an_open_circuit_has_an_alarm_of_its_own(service: Campaign) -> None:
     service.add_clients(20)
     service.api.post("/api/gateway/hold", {"reason": "a test"})
     mailing_id = service.order()
-    service.world.run_for(1800)
+    service.simulation.run_for(1800)
     assert told(service) == {0}
     freeze(service, "sender")
     service.api.post("/api/gateway/close", {})
-    service.world.run_for(200)
+    service.simulation.run_for(200)
     assert told(service) == {0}
-    service.world.run_for(1200)
+    service.simulation.run_for(1200)
     assert told(service) == {1}
     freeze(service, "sender", frozen=False)
     service.finish(mailing_id)
@@ -174,11 +174,13 @@ def test_an_open_circuit_has_an_alarm_of_its_own(service: Campaign) -> None:
 def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
     """Expects no alarm while nothing may be sent, as the gateway has said."""
     busy = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=300)
-    service.world.gateway.script = lambda gateway_id, nth: busy if len(service.world.gateway.log) < 200 else OK
+    service.simulation.gateway.script = lambda gateway_id, nth: (
+        busy if len(service.simulation.gateway.log) < 200 else OK
+    )
     service.add_clients(60)
     mailing_id = service.order()
     for _ in range(40):
-        service.world.run_for(20)
+        service.simulation.run_for(20)
         assert told(service) == {0}
     service.finish(mailing_id)
 
@@ -186,20 +188,20 @@ def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
 def test_senders_that_come_when_there_is_work_are_waited_for_only_then(service: Campaign) -> None:
     """Expects an idle service to miss nobody, and senders that do not take what waits to be told of in two minutes."""
     service.send(3)
-    service.world.run_for(1200)
+    service.simulation.run_for(1200)
     assert state(service) == {"state": "idle", "since": None, "running": 0, "paused": [], "silent": []}
     freeze(service, "sender")
     service.add_clients(3)
     mailing_id = service.order()
-    service.world.run_for(10)
+    service.simulation.run_for(10)
     assert state(service)["state"] == "waiting"
-    service.world.run_for(110)
+    service.simulation.run_for(110)
     told = state(service)
     assert (told["state"], [one["worker"] for one in told["silent"]]) == ("silent", ["sender"])
     assert told["since"] == told["silent"][0]["seen_at"] < "2026-03-02T09:01"
     assert service.api.get("/health/ready").status == 503
     freeze(service, "sender", frozen=False)
-    service.world.run_for(11)
+    service.simulation.run_for(11)
     assert (state(service)["silent"], service.api.get("/health/ready").status) == ([], 200)
     service.finish(mailing_id)
 
@@ -209,7 +211,7 @@ def test_senders_that_never_came_are_told_of(service: Campaign) -> None:
     freeze(service, "sender")
     service.add_clients(1)
     service.order()
-    service.world.run_for(130)
+    service.simulation.run_for(130)
     assert state(service)["silent"] == [{"worker": "sender", "seen_at": None}]
     assert "sender, never seen" in service.api.get("/health/ready").json["detail"]
     browser = Browser(service.api)
@@ -225,10 +227,10 @@ def test_who_paused_sending_stands_on_every_page(service: Campaign) -> None:
     assert "Nothing to send." in text_of(browser.get("/admin/clients"))
     service.add_clients(9)
     mailing_id = service.order(rate_limit=1)
-    service.world.run_for(3)
+    service.simulation.run_for(3)
     assert "Messages are being sent." in text_of(browser.get("/admin/clients"))
-    service.world.services.gateway_control.hold("olga", "wrong number")
-    service.world.run_for(10)
+    service.simulation.services.gateway_control.hold("olga", "wrong number")
+    service.simulation.run_for(10)
     service.api.patch("/api/gateway", {"rate": 7})
     told = state(service)
     assert (told["state"], told["paused"][0]["by"], told["paused"][0]["reason"]) == ("held", "olga", "wrong number")
@@ -238,16 +240,16 @@ def test_who_paused_sending_stands_on_every_page(service: Campaign) -> None:
     assert "paused by olga" in browser.get("/admin/sending").text
     assert text_of(browser.get(f"/admin/mailings/{mailing_id}")).count("Sending is paused by olga") == 2
     service.api.post("/api/gateway/close", {})
-    service.world.run_for(3)
+    service.simulation.run_for(3)
     assert state(service)["state"] == "sending"
 
 
 def test_the_gateways_trouble_is_told_with_its_beginning(service: Campaign) -> None:
     """Expects it on any page while the circuit is open, and not after it is closed."""
-    service.world.gateway.script = lambda gateway_id, nth: BROKEN
+    service.simulation.gateway.script = lambda gateway_id, nth: BROKEN
     service.add_clients(20)
     service.order()
-    service.world.run_for(60)
+    service.simulation.run_for(60)
     told = state(service)
     assert (told["state"], told["since"] is not None, told["paused"][0]["circuit"]) == ("trouble", True, "open")
     browser = Browser(service.api)
@@ -259,7 +261,7 @@ def test_a_page_says_so_if_it_cannot_know(service: Campaign) -> None:
     """Expects the page, and that it is not known whether anything is sent."""
     browser = Browser(service.api)
     browser.sign_in()
-    with mock.patch.object(service.world.services.sending, "look", side_effect=Unavailable("settings")):
+    with mock.patch.object(service.simulation.services.sending, "look", side_effect=Unavailable("settings")):
         assert "It is not known whether messages are being sent" in text_of(browser.get("/admin/account"))
 
 

@@ -18,135 +18,137 @@ from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.queues import Hint
 from tests.support.client_ids import new_client_with_id
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 OK = Answer(Outcome.ACCEPTED)
 HTTP_500 = Answer(Outcome.FAILED, Cause.http(500), 500)
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """A service without senders, which tests start once the hints are on the queue."""
-    with new_world(workers_of={"tick": 1, "dispatcher": 1}, max_attempts=3) as made:
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 1}, max_attempts=3) as made:
         yield made
 
 
-def neighbours(world: World, count: int) -> list[Client]:
+def neighbours(simulation: Simulation, count: int) -> list[Client]:
     """So many clients of one shard, whom one hint is for."""
-    now = world.clock.now()
+    now = simulation.clock.now()
     anybody = (
         new_client_with_id(ClientFields(f"+7916{number:07d}", tags=("all",)), now) for number in itertools.count()
     )
     chosen = list(itertools.islice((client for client in anybody if client.shard == "07"), count))
-    world.services.clients._clients.upsert(chosen)
+    simulation.services.clients._clients.upsert(chosen)
     return chosen
 
 
-def hinted(world: World) -> list[Hint]:
-    return [Hint.parse(message["body"]) for message in world.queue(world.settings.send_queue)]
+def hinted(simulation: Simulation) -> list[Hint]:
+    return [Hint.parse(message["body"]) for message in simulation.queue(simulation.settings.send_queue)]
 
 
-def ordered(world: World, count: int) -> tuple[Mailing, list[Client]]:
+def ordered(simulation: Simulation, count: int) -> tuple[Mailing, list[Client]]:
     """A mailing to so many clients of one shard, whose hint is on the queue."""
-    clients = neighbours(world, count)
-    mailing = world.create_mailing(tag="all")
-    world.scheduler.run_until(world.clock.now() + timedelta(seconds=5), lambda: bool(hinted(world)))
-    world.run_for(1)
+    clients = neighbours(simulation, count)
+    mailing = simulation.create_mailing(tag="all")
+    simulation.scheduler.run_until(simulation.clock.now() + timedelta(seconds=5), lambda: bool(hinted(simulation)))
+    simulation.run_for(1)
     return mailing, clients
 
 
-def fail(world: World, *gateway_ids: int, times: int = 1) -> None:
+def fail(simulation: Simulation, *gateway_ids: int, times: int = 1) -> None:
     """The gateway does not take the first so many attempts of these messages."""
-    world.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in gateway_ids and nth <= times else OK
+    simulation.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in gateway_ids and nth <= times else OK
 
 
-def test_a_hint_is_for_whole_buckets_of_a_shard(world: World) -> None:
+def test_a_hint_is_for_whole_buckets_of_a_shard(simulation: Simulation) -> None:
     """Expects as few hints as hold up to 16 clients without dividing a bucket, with everybody in one of them."""
-    mailing, clients = ordered(world, 23)
-    buckets = world.services.mailings.get(mailing.mailing_id).buckets
-    found = [hint.client_ids for hint in hinted(world)]
+    mailing, clients = ordered(simulation, 23)
+    buckets = simulation.services.mailings.get(mailing.mailing_id).buckets
+    found = [hint.client_ids for hint in hinted(simulation)]
     for bucket in by_bucket((client.client_id for client in clients), buckets):
         assert sum(bool(set(bucket) & set(ids)) for ids in found) == 1
     assert len(found) == 2
-    assert {one for hint in hinted(world) for one in hint.client_ids} == {client.client_id for client in clients}
+    assert {one for hint in hinted(simulation) for one in hint.client_ids} == {client.client_id for client in clients}
 
 
-def test_what_is_tried_again_gets_a_hint_of_its_own(world: World) -> None:
+def test_what_is_tried_again_gets_a_hint_of_its_own(simulation: Simulation) -> None:
     """Expects nobody else to be looked at again, and the wait to be its own."""
-    mailing, clients = ordered(world, 10)
-    fail(world, world.gateway_id(mailing, clients[3]), world.gateway_id(mailing, clients[7]))
-    world.workers.start({"sender": 2})
-    world.run_for(0.9)
-    left = hinted(world)
+    mailing, clients = ordered(simulation, 10)
+    fail(simulation, simulation.gateway_id(mailing, clients[3]), simulation.gateway_id(mailing, clients[7]))
+    simulation.workers.start({"sender": 2})
+    simulation.run_for(0.9)
+    left = hinted(simulation)
     assert {hint.client_ids for hint in left} == {(clients[3].client_id,), (clients[7].client_id,)}
-    world.run_until_finished(mailing, limit=30)
-    assert world.counts(mailing) == {"total": 10, "sent": 10}
-    assert sorted(world.gateway.calls().values()) == [1] * 8 + [2, 2]
+    simulation.run_until_finished(mailing, limit=30)
+    assert simulation.counts(mailing) == {"total": 10, "sent": 10}
+    assert sorted(simulation.gateway.calls().values()) == [1] * 8 + [2, 2]
 
 
 @pytest.mark.parametrize("answer", [(500, {"__type": "InternalError"}), (400, {"__type": "AccessDenied"})])
-def test_a_hint_that_the_queue_does_not_take_leaves_the_first_one(world: World, answer: tuple[int, Any]) -> None:
+def test_a_hint_that_the_queue_does_not_take_leaves_the_first_one(
+    simulation: Simulation, answer: tuple[int, Any]
+) -> None:
     """Expects the message that failed to be seen again with its old hint, and the others to be called no more."""
-    mailing, clients = ordered(world, 10)
-    fail(world, world.gateway_id(mailing, clients[3]))
-    handle = world.aws._handle
+    mailing, clients = ordered(simulation, 10)
+    fail(simulation, simulation.gateway_id(mailing, clients[3]))
+    handle = simulation.aws._handle
 
     def refusing(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        task = world.scheduler.current
+        task = simulation.scheduler.current
         if task and task.name.startswith("sender") and target.endswith(".SendMessageBatch") and b"client_ids" in body:
             return answer
         return handle(service, target, body)
 
-    world.aws._handle = refusing  # type: ignore[method-assign]
-    world.workers.start({"sender": 2})
-    world.run_for(60)
-    assert [len(hint.client_ids) for hint in hinted(world)] == [10]
-    world.aws._handle = handle  # type: ignore[method-assign]
-    world.run_until_finished(mailing, limit=600)
-    assert world.counts(mailing) == {"total": 10, "sent": 10}
-    assert sorted(world.gateway.calls().values()) == [1] * 9 + [2]
+    simulation.aws._handle = refusing  # type: ignore[method-assign]
+    simulation.workers.start({"sender": 2})
+    simulation.run_for(60)
+    assert [len(hint.client_ids) for hint in hinted(simulation)] == [10]
+    simulation.aws._handle = handle  # type: ignore[method-assign]
+    simulation.run_until_finished(mailing, limit=600)
+    assert simulation.counts(mailing) == {"total": 10, "sent": 10}
+    assert sorted(simulation.gateway.calls().values()) == [1] * 9 + [2]
 
 
-def test_each_message_that_is_used_up_is_a_dead_letter_of_its_own(world: World) -> None:
+def test_each_message_that_is_used_up_is_a_dead_letter_of_its_own(simulation: Simulation) -> None:
     """Expects two letters with their reasons, and the eight others sent."""
-    mailing, clients = ordered(world, 10)
+    mailing, clients = ordered(simulation, 10)
     bad = clients[2], clients[5]
-    fail(world, *(world.gateway_id(mailing, client) for client in bad), times=3)
-    world.workers.start({"sender": 2})
-    world.run_until_finished(mailing, limit=120)
-    assert world.counts(mailing) == {"total": 10, "sent": 8, "failed": 2}
-    letters = [json.loads(body) for body in world.bodies(world.settings.send_dead_letter_queue)]
+    fail(simulation, *(simulation.gateway_id(mailing, client) for client in bad), times=3)
+    simulation.workers.start({"sender": 2})
+    simulation.run_until_finished(mailing, limit=120)
+    assert simulation.counts(mailing) == {"total": 10, "sent": 8, "failed": 2}
+    letters = [json.loads(body) for body in simulation.bodies(simulation.settings.send_dead_letter_queue)]
     assert {tuple(letter["client_ids"]) for letter in letters} == {(client.client_id,) for client in bad}
     assert {Cause.parse(letter["reason"]) for letter in letters} == {Cause.used_up(3, Cause.http(500))}
 
 
-def test_a_letter_about_several_messages_is_listed_and_put_back_as_such(world: World) -> None:
+def test_a_letter_about_several_messages_is_listed_and_put_back_as_such(simulation: Simulation) -> None:
     """SQS gives a hint up as it is. Expects a row for each message, and each of them sent once after a redrive."""
-    mailing, clients = ordered(world, 10)
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
-    bodies = [message["body"] for message in world.queue(world.settings.send_queue)]
-    world.workers.start({"sender": 1})
-    world.run_until_finished(mailing, limit=60)
-    world.services.queues["send-dead"].send(bodies)
-    letters = world.services.dead_letters.list()
+    mailing, clients = ordered(simulation, 10)
+    simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
+    bodies = [message["body"] for message in simulation.queue(simulation.settings.send_queue)]
+    simulation.workers.start({"sender": 1})
+    simulation.run_until_finished(mailing, limit=60)
+    simulation.services.queues["send-dead"].send(bodies)
+    letters = simulation.services.dead_letters.list()
     assert {letter.about for letter in letters} == {(mailing.mailing_id, client.client_id) for client in clients}
     assert len({letter.item for letter in letters}) == 1
-    world.gateway.script = lambda gateway_id, nth: OK
-    redriven = world.services.dead_letters.redrive({letters[0].item})
+    simulation.gateway.script = lambda gateway_id, nth: OK
+    redriven = simulation.services.dead_letters.redrive({letters[0].item})
     assert (redriven.put_back, redriven.settled, redriven.refused) == (10, 0, {})
-    world.run_until_finished(mailing, limit=60)
-    assert world.counts(mailing) == {"total": 10, "sent": 10}
-    assert not world.bodies(world.settings.send_dead_letter_queue)
+    simulation.run_until_finished(mailing, limit=60)
+    assert simulation.counts(mailing) == {"total": 10, "sent": 10}
+    assert not simulation.bodies(simulation.settings.send_dead_letter_queue)
 
 
-def test_a_mailing_that_goes_on_within_a_second_is_not_taken_for_a_paused_one(world: World) -> None:
+def test_a_mailing_that_goes_on_within_a_second_is_not_taken_for_a_paused_one(simulation: Simulation) -> None:
     """A sender knows for a second what it has read. Expects the hints that come then not to be dropped for it."""
-    mailing, _ = ordered(world, 10)
-    services = world.services
+    mailing, _ = ordered(simulation, 10)
+    services = simulation.services
     services.mailings.pause(mailing.mailing_id)
-    world.workers.start({"sender": 1})
-    world.run_for(0.2)
-    assert not hinted(world)  # dropped by a sender that has read "paused"
+    simulation.workers.start({"sender": 1})
+    simulation.run_for(0.2)
+    assert not hinted(simulation)  # dropped by a sender that has read "paused"
     services.mailings.resume(mailing.mailing_id)
-    world.run_until_finished(mailing, limit=5)
-    assert world.counts(mailing) == {"total": 10, "sent": 10}
+    simulation.run_until_finished(mailing, limit=5)
+    assert simulation.counts(mailing) == {"total": 10, "sent": 10}

@@ -16,59 +16,59 @@ from chalicelib.services.dispatching import completion
 from infra.local.workers import visibility
 from tests.support.aws import Call
 from tests.support.scheduler import Crash
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 OK = Answer(Outcome.ACCEPTED)
 SENDERS = 4
 MANY = 300
 
 
-def as_at_home(**settings: Any) -> Iterator[World]:
-    with new_world(workers_of={"tick": 1, "dispatcher": 4, "sender": SENDERS}, **settings) as world:
-        world.runner.sources["sender"].visibility = visibility(world.settings)["sender"]
-        yield world
+def as_at_home(**settings: Any) -> Iterator[Simulation]:
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 4, "sender": SENDERS}, **settings) as simulation:
+        simulation.runner.sources["sender"].visibility = visibility(simulation.settings)["sender"]
+        yield simulation
 
 
-def killed_all(world: World) -> None:
+def killed_all(simulation: Simulation) -> None:
     """Every worker stops where it is, and begins anew."""
-    for task in list(world.scheduler.tasks):
-        world.scheduler.doom(task)
+    for task in list(simulation.scheduler.tasks):
+        simulation.scheduler.doom(task)
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """Four senders, which hide what they receive for as long as those of `make run`."""
     yield from as_at_home()
 
 
 @pytest.mark.parametrize("after", [20, 150])
-def test_what_killed_senders_had_goes_on_when_their_claims_end(world: World, after: int) -> None:
+def test_what_killed_senders_had_goes_on_when_their_claims_end(simulation: Simulation, after: int) -> None:
     """All senders are killed at one moment and start again at once: 45 s and some later nothing is left to do."""
-    world.add_clients(MANY)
+    simulation.add_clients(MANY)
     killed_at: list[datetime] = []
     killed: set[str] = set()
 
     def script(gateway_id: int, nth: int) -> Answer:
-        task = world.scheduler.current
+        task = simulation.scheduler.current
         assert task is not None
-        if len(world.gateway.log) > after and task.name not in killed:
+        if len(simulation.gateway.log) > after and task.name not in killed:
             killed.add(task.name)
-            killed_at.append(world.clock.now())
+            killed_at.append(simulation.clock.now())
             raise Crash
         return OK
 
-    world.gateway.script = script
-    mailing = world.create_mailing()
-    lease = timedelta(seconds=world.settings.claim_lease)
-    assert world.scheduler.run_until(world.clock.now() + lease, lambda: len(killed) == SENDERS)
+    simulation.gateway.script = script
+    mailing = simulation.create_mailing()
+    lease = timedelta(seconds=simulation.settings.claim_lease)
+    assert simulation.scheduler.run_until(simulation.clock.now() + lease, lambda: len(killed) == SENDERS)
     assert max(killed_at) - min(killed_at) < timedelta(seconds=1)
-    world.scheduler.run_until(max(killed_at) + lease + timedelta(seconds=5))
-    assert world.counts(mailing) == {"total": MANY, "sent": MANY}
-    repeated = [row.attempts for row in world.rows(mailing) if len(row.attempts) > 1]
+    simulation.scheduler.run_until(max(killed_at) + lease + timedelta(seconds=5))
+    assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
+    repeated = [row.attempts for row in simulation.rows(mailing) if len(row.attempts) > 1]
     assert all([one.outcome for one in made] == [Outcome.UNKNOWN, Outcome.ACCEPTED] for made in repeated)
-    assert sum(calls > 1 for calls in world.gateway.calls().values()) <= len(repeated)
-    assert not world.gateway.overlaps
-    assert max(call.at for call in world.gateway.log) > min(killed_at) + lease - timedelta(seconds=1)
+    assert sum(calls > 1 for calls in simulation.gateway.calls().values()) <= len(repeated)
+    assert not simulation.gateway.overlaps
+    assert max(call.at for call in simulation.gateway.log) > min(killed_at) + lease - timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in (1, 2))])
@@ -76,153 +76,153 @@ def test_what_killed_senders_had_goes_on_when_their_claims_end(world: World, aft
 def test_lost_queues_are_filled_again_within_a_minute(after: int, seed: int) -> None:
     """The emulator and all others are killed at one moment: what was on the queues, or in hand, is sent again when
     leases and claims end. Without that the tick would find out after up to two minutes."""
-    for world in as_at_home(seed=seed):
-        world.add_clients(MANY)
-        mailing = world.create_mailing()
-        prefix = world.settings.resource_prefix
-        log = world.gateway.log
-        world.scheduler.run_until(world.clock.now() + timedelta(seconds=60), lambda log=log: len(log) > after)
+    for simulation in as_at_home(seed=seed):
+        simulation.add_clients(MANY)
+        mailing = simulation.create_mailing()
+        prefix = simulation.settings.resource_prefix
+        log = simulation.gateway.log
+        simulation.scheduler.run_until(simulation.clock.now() + timedelta(seconds=60), lambda log=log: len(log) > after)
         for name in ("send", "dispatch"):
-            world.queue(f"{prefix}-{name}").clear()
-        killed_all(world)
-        began = world.clock.now()
-        world.services.feeder.restart_all()
-        world.scheduler.wake_idle()
-        world.run_for(55)
-        assert sum(world.gateway.accepted().values()) >= MANY
+            simulation.queue(f"{prefix}-{name}").clear()
+        killed_all(simulation)
+        began = simulation.clock.now()
+        simulation.services.feeder.restart_all()
+        simulation.scheduler.wake_idle()
+        simulation.run_for(55)
+        assert sum(simulation.gateway.accepted().values()) >= MANY
         assert max(call.at for call in log) < began + timedelta(seconds=50)
-        world.run_until_finished(mailing)
-        assert world.counts(mailing) == {"total": MANY, "sent": MANY}
-        assert not world.gateway.overlaps
+        simulation.run_until_finished(mailing)
+        assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
+        assert not simulation.gateway.overlaps
 
 
 def test_no_call_begins_that_could_end_after_its_claim() -> None:
     """A short CLAIM_LEASE and a slow gateway: a message that is seen again when its claim has ended has one caller."""
-    for world in as_at_home(claim_lease=16.0, gateway_read_timeout=4.0, gateway_concurrency=1, sender_batch=None):
-        world.gateway.latency, world.gateway.read_limit = timedelta(seconds=3.5), 4.0
-        world.add_clients(40)
-        mailing = world.create_mailing()
-        world.run_until_finished(mailing)
-        assert world.counts(mailing) == {"total": 40, "sent": 40}
-        assert not world.gateway.overlaps
-        assert set(world.gateway.calls().values()) == {1}
+    for simulation in as_at_home(claim_lease=16.0, gateway_read_timeout=4.0, gateway_concurrency=1, sender_batch=None):
+        simulation.gateway.latency, simulation.gateway.read_limit = timedelta(seconds=3.5), 4.0
+        simulation.add_clients(40)
+        mailing = simulation.create_mailing()
+        simulation.run_until_finished(mailing)
+        assert simulation.counts(mailing) == {"total": 40, "sent": 40}
+        assert not simulation.gateway.overlaps
+        assert set(simulation.gateway.calls().values()) == {1}
 
 
-def kill_at(world: World, operation: str, marker: bytes, times: int = 1, after: int = 0) -> list[datetime]:
+def kill_at(simulation: Simulation, operation: str, marker: bytes, times: int = 1, after: int = 0) -> list[datetime]:
     """Kill whoever makes such a call just before it, so many times after so many that go well; when that was."""
     killed_at: list[datetime] = []
-    before, calls = world.aws.before, itertools.count()
+    before, calls = simulation.aws.before, itertools.count()
 
     def watch(call: Call) -> None:
         before(call)
         if not (call.operation == operation and marker in call.body):
             return
         if after <= next(calls) < after + times:
-            killed_at.append(world.clock.now())
+            killed_at.append(simulation.clock.now())
             raise Crash
 
-    world.aws.before = watch
+    simulation.aws.before = watch
     return killed_at
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_mailing_whose_senders_were_killed_before_they_counted_ends_soon(seed: int) -> None:
     """Everybody has their message, and the counts will never say so: it is recounted when the hints are seen again."""
-    for world in as_at_home(seed=seed, sender_batch=None):
-        world.add_clients(MANY)
-        mailing = world.create_mailing()
-        killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#", times=2)
-        world.run_until_finished(mailing, 300)
-        lease = timedelta(seconds=world.settings.claim_lease)
+    for simulation in as_at_home(seed=seed, sender_batch=None):
+        simulation.add_clients(MANY)
+        mailing = simulation.create_mailing()
+        killed_at = kill_at(simulation, "dynamodb.UpdateItem", b"STATS#", times=2)
+        simulation.run_until_finished(mailing, 300)
+        lease = timedelta(seconds=simulation.settings.claim_lease)
         assert len(killed_at) == 2
-        assert world.clock.now() < max(killed_at) + lease + timedelta(seconds=10)
-        assert world.counts(mailing) == {"total": MANY, "sent": MANY}
-        assert set(world.gateway.calls().values()) == {1}
+        assert simulation.clock.now() < max(killed_at) + lease + timedelta(seconds=10)
+        assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
+        assert set(simulation.gateway.calls().values()) == {1}
 
 
 @pytest.mark.proof
-def test_a_kill_long_before_the_end_does_not_put_it_off(world: World) -> None:
+def test_a_kill_long_before_the_end_does_not_put_it_off(simulation: Simulation) -> None:
     """Counts stay in doubt for as long as the mailing goes on, in which nobody would remember the kill."""
-    world.add_clients(MANY)
-    mailing = world.create_mailing(rate_limit=2)
-    killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#")
-    world.run_until_finished(mailing, 900)
-    last = max(call.at for call in world.gateway.log)
+    simulation.add_clients(MANY)
+    mailing = simulation.create_mailing(rate_limit=2)
+    killed_at = kill_at(simulation, "dynamodb.UpdateItem", b"STATS#")
+    simulation.run_until_finished(mailing, 900)
+    last = max(call.at for call in simulation.gateway.log)
     assert last > killed_at[0] + timedelta(seconds=120)
-    assert world.clock.now() < last + timedelta(seconds=10)
-    assert world.counts(mailing) == {"total": MANY, "sent": MANY}
+    assert simulation.clock.now() < last + timedelta(seconds=10)
+    assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
 
 
-def test_a_mailing_that_lost_everything_after_its_last_call_ends_soon(world: World) -> None:
+def test_a_mailing_that_lost_everything_after_its_last_call_ends_soon(simulation: Simulation) -> None:
     """All were killed, and the queues lost, with everybody called and nobody counted: nobody comes to count."""
-    world.add_clients(30)
-    mailing = world.create_mailing()
-    alive = world.aws.before
-    killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#", times=10)
-    world.scheduler.run_until(world.clock.now() + timedelta(seconds=30), lambda: len(killed_at) > 0)
-    world.run_for(2)
-    assert sum(world.gateway.accepted().values()) == 30
+    simulation.add_clients(30)
+    mailing = simulation.create_mailing()
+    alive = simulation.aws.before
+    killed_at = kill_at(simulation, "dynamodb.UpdateItem", b"STATS#", times=10)
+    simulation.scheduler.run_until(simulation.clock.now() + timedelta(seconds=30), lambda: len(killed_at) > 0)
+    simulation.run_for(2)
+    assert sum(simulation.gateway.accepted().values()) == 30
     for name in ("send", "dispatch"):
-        world.queue(f"{world.settings.resource_prefix}-{name}").clear()
-    killed_all(world)
-    world.aws.before = alive
-    began = world.clock.now()
-    world.services.feeder.restart_all()
-    world.scheduler.wake_idle()
-    world.run_until_finished(mailing, 300)
-    assert world.clock.now() < began + timedelta(seconds=15)
-    assert world.counts(mailing) == {"total": 30, "sent": 30}
+        simulation.queue(f"{simulation.settings.resource_prefix}-{name}").clear()
+    killed_all(simulation)
+    simulation.aws.before = alive
+    began = simulation.clock.now()
+    simulation.services.feeder.restart_all()
+    simulation.scheduler.wake_idle()
+    simulation.run_until_finished(mailing, 300)
+    assert simulation.clock.now() < began + timedelta(seconds=15)
+    assert simulation.counts(mailing) == {"total": 30, "sent": 30}
 
 
-def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(world: World) -> None:
+def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(simulation: Simulation) -> None:
     """A dispatcher is killed between some rows of a first page and their hints, and a rate is set before another one
     goes on: then rows wait in the ledger, but these say that they have their hints."""
-    world.add_clients(500)
-    mailing = world.create_mailing()
-    killed_at = kill_at(world, "dynamodb.BatchExecuteStatement", b"INSERT", after=1)
-    assert world.scheduler.run_until(world.clock.now() + timedelta(seconds=30), lambda: bool(killed_at))
-    assert world.ledger_now()
-    world.services.gateway_control.set_rate(1000, "somebody")
-    world.run_until_finished(mailing, 600)
-    assert max(call.at for call in world.gateway.log) < killed_at[0] + timedelta(seconds=60 + 10)  # the next tick
-    assert world.counts(mailing) == {"total": 500, "sent": 500}
+    simulation.add_clients(500)
+    mailing = simulation.create_mailing()
+    killed_at = kill_at(simulation, "dynamodb.BatchExecuteStatement", b"INSERT", after=1)
+    assert simulation.scheduler.run_until(simulation.clock.now() + timedelta(seconds=30), lambda: bool(killed_at))
+    assert simulation.ledger_now()
+    simulation.services.gateway_control.set_rate(1000, "somebody")
+    simulation.run_until_finished(mailing, 600)
+    assert max(call.at for call in simulation.gateway.log) < killed_at[0] + timedelta(seconds=60 + 10)  # the next tick
+    assert simulation.counts(mailing) == {"total": 500, "sent": 500}
 
 
 @pytest.mark.parametrize("people", [1, 6])
-def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(world: World, people: int) -> None:
+def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(simulation: Simulation, people: int) -> None:
     """Their rows wait for the gateway, and no count says that anybody waits; they are called all the same."""
     later = Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
-    busy_until = world.clock.now() + timedelta(seconds=60)
-    world.gateway.script = lambda gateway_id, nth: later if world.clock.now() < busy_until else OK
-    world.add_clients(people)
-    mailing = world.create_mailing(lasts=1800)
-    unharmed = world.aws.before
-    killed_at = kill_at(world, "dynamodb.UpdateItem", b"STATS#", times=10)
-    world.run_for(60)
+    busy_until = simulation.clock.now() + timedelta(seconds=60)
+    simulation.gateway.script = lambda gateway_id, nth: later if simulation.clock.now() < busy_until else OK
+    simulation.add_clients(people)
+    mailing = simulation.create_mailing(lasts=1800)
+    unharmed = simulation.aws.before
+    killed_at = kill_at(simulation, "dynamodb.UpdateItem", b"STATS#", times=10)
+    simulation.run_for(60)
     assert killed_at
-    world.aws.before = unharmed
-    assert {row.status for row in world.rows(mailing)} == {"waiting"}
-    world.run_until_finished(mailing, 600)
-    assert world.counts(mailing) == {"total": people, "sent": people}
-    for gateway_id in {call.gateway_id for call in world.gateway.log}:
-        first, again = (call.at for call in world.gateway.log if call.gateway_id == gateway_id)
+    simulation.aws.before = unharmed
+    assert {row.status for row in simulation.rows(mailing)} == {"waiting"}
+    simulation.run_until_finished(mailing, 600)
+    assert simulation.counts(mailing) == {"total": people, "sent": people}
+    for gateway_id in {call.gateway_id for call in simulation.gateway.log}:
+        first, again = (call.at for call in simulation.gateway.log if call.gateway_id == gateway_id)
         assert again < first + timedelta(seconds=250 + 130)
 
 
 @pytest.mark.parametrize("at_once", [5, 20_000])
-def test_looking_whether_a_mailing_is_over_does_not_multiply(world: World, at_once: int) -> None:
+def test_looking_whether_a_mailing_is_over_does_not_multiply(simulation: Simulation, at_once: int) -> None:
     """Everybody waits for the gateway, and the counts are in doubt: a ledger that is walked in a unit for each shard is
     not gone through sixteen times as often with each look."""
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
-    world.add_clients(60)
+    simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
+    simulation.add_clients(60)
     with mock.patch.object(completion, "AT_ONCE", at_once):
-        mailing = world.create_mailing(lasts=1800)
-        world.run_for(10)
-        queries = world.aws.calls.count("dynamodb.Query")
-        world.services.feeder.restart_all(queues_lost=False)
-        world.scheduler.wake_idle()
-        world.run_for(60)
-        assert world.aws.calls.count("dynamodb.Query") - queries < 1500
-        world.gateway.script = lambda gateway_id, nth: OK
-        world.run_until_finished(mailing, 600)
-    assert world.counts(mailing) == {"total": 60, "sent": 60}
+        mailing = simulation.create_mailing(lasts=1800)
+        simulation.run_for(10)
+        queries = simulation.aws.calls.count("dynamodb.Query")
+        simulation.services.feeder.restart_all(queues_lost=False)
+        simulation.scheduler.wake_idle()
+        simulation.run_for(60)
+        assert simulation.aws.calls.count("dynamodb.Query") - queries < 1500
+        simulation.gateway.script = lambda gateway_id, nth: OK
+        simulation.run_until_finished(mailing, 600)
+    assert simulation.counts(mailing) == {"total": 60, "sent": 60}

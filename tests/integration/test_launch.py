@@ -10,12 +10,12 @@ from botocore.exceptions import ConnectionClosedError
 
 from chalicelib.domain.client_ids import SHARDS
 from tests.support.aws import Call
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with new_world(workers_of={"dispatcher": 3, "sender": 2}) as made:  # no tick, which would help
+def simulation() -> Iterator[Simulation]:
+    with new_simulation(workers_of={"dispatcher": 3, "sender": 2}) as made:  # no tick, which would help
         made.add_clients(300)
         yield made
 
@@ -25,51 +25,51 @@ def is_expansion(call: Call) -> bool:
     return call.operation == "sqs.SendMessageBatch" and b"expand" in call.body
 
 
-def noted(world: World) -> list[Call]:
+def noted(simulation: Simulation) -> list[Call]:
     """The calls that will have been made."""
     calls: list[Call] = []
-    others = world.aws.before
+    others = simulation.aws.before
 
     def note(call: Call) -> None:
         calls.append(call)
         others(call)
 
-    world.aws.before = note
+    simulation.aws.before = note
     return calls
 
 
-def test_a_page_goes_ahead_of_all_shards(world: World) -> None:
+def test_a_page_goes_ahead_of_all_shards(simulation: Simulation) -> None:
     """So that the first message is sent while the others are still being expanded."""
-    calls = noted(world)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=30)
+    calls = noted(simulation)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=30)
     written = [place for place, call in enumerate(calls) if call.operation == "dynamodb.BatchExecuteStatement"]
     hinted = [place for place, call in enumerate(calls) if call.operation == "sqs.SendMessageBatch"]
     expansions = [place for place in hinted if is_expansion(calls[place])]
     first_hint = next(place for place in hinted if b"-send" in calls[place].body)
     assert written[0] < first_hint < expansions[0]
-    assert world.counts(mailing) == {"total": 300, "sent": 300}
+    assert simulation.counts(mailing) == {"total": 300, "sent": 300}
 
 
-def test_a_page_that_cannot_be_read_holds_up_nothing(world: World) -> None:
+def test_a_page_that_cannot_be_read_holds_up_nothing(simulation: Simulation) -> None:
     """The unit of its shard comes with all others; nobody waits for a tick."""
     failed: list[str] = []
-    others = world.aws.before
+    others = simulation.aws.before
 
     def fail(call: Call) -> None:
         if is_expansion(call):
-            world.aws.before = others
+            simulation.aws.before = others
         elif call.operation == "dynamodb.Query" and b"contacts_by_tag" in call.body:
             failed.append(call.operation)
             raise ConnectionClosedError(endpoint_url="fault")
         others(call)
 
-    world.aws.before = fail
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=50)
+    simulation.aws.before = fail
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=50)
     assert failed
-    assert world.counts(mailing) == {"total": 300, "sent": 300}
-    assert set(world.gateway.calls().values()) == {1}
+    assert simulation.counts(mailing) == {"total": 300, "sent": 300}
+    assert set(simulation.gateway.calls().values()) == {1}
 
 
 def hints(calls: list[Call]) -> list[list[str]]:
@@ -78,55 +78,55 @@ def hints(calls: list[Call]) -> list[list[str]]:
     return [[one["MessageBody"] for one in some["Entries"]] for some in sent if some["QueueUrl"].endswith("-send")]
 
 
-def test_the_first_hints_fill_a_senders_batch(world: World) -> None:
+def test_the_first_hints_fill_a_senders_batch(simulation: Simulation) -> None:
     """Expects ten of them in one call, however the ids of a shard lie: a sender with less waits for more to come."""
     for tag in ("a", "b", "c"):
-        world.add_clients(16 * 140, tag=tag, operator="999")
-        calls = noted(world)
-        world.run_until_finished(world.create_mailing(tag=tag))
+        simulation.add_clients(16 * 140, tag=tag, operator="999")
+        calls = noted(simulation)
+        simulation.run_until_finished(simulation.create_mailing(tag=tag))
         assert len(hints(calls)[0]) == 10
 
 
-def test_a_small_mailing_is_expanded_by_its_launch(world: World) -> None:
+def test_a_small_mailing_is_expanded_by_its_launch(simulation: Simulation) -> None:
     """Expects one unit to write all rows and to hint at them together, and none for each shard."""
-    world.add_clients(9, tag="few")
-    calls = noted(world)
-    mailing = world.create_mailing(tag="few")
-    world.run_until_finished(mailing, limit=30)
+    simulation.add_clients(9, tag="few")
+    calls = noted(simulation)
+    mailing = simulation.create_mailing(tag="few")
+    simulation.run_until_finished(mailing, limit=30)
     assert not any(is_expansion(call) for call in calls)
     assert len(hints(calls)) == 1
     assert 1 <= len(hints(calls)[0]) <= 2
     rows_of_shards = [call for call in calls if call.operation == "dynamodb.UpdateItem" and b'"SHARD#' in call.body]
     assert len(rows_of_shards) <= len(SHARDS) + 1  # each is moved once, taken by nobody before
-    assert world.counts(mailing) == {"total": 9, "sent": 9}
+    assert simulation.counts(mailing) == {"total": 9, "sent": 9}
 
 
-def test_a_small_mailing_that_cannot_be_expanded_at_once_is_so_by_its_shards(world: World) -> None:
+def test_a_small_mailing_that_cannot_be_expanded_at_once_is_so_by_its_shards(simulation: Simulation) -> None:
     """Expects everybody to get it without a tick if a shard cannot be read when the mailing is launched."""
-    world.add_clients(9, tag="few")
+    simulation.add_clients(9, tag="few")
     failed: list[str] = []
-    others = world.aws.before
+    others = simulation.aws.before
 
     def fail(call: Call) -> None:
         if is_expansion(call):
-            world.aws.before = others
+            simulation.aws.before = others
         elif call.operation == "dynamodb.Query" and b"contacts_by_tag" in call.body and b'"07"' in call.body:
             failed.append(call.operation)
             raise ConnectionClosedError(endpoint_url="fault")
         others(call)
 
-    world.aws.before = fail
-    mailing = world.create_mailing(tag="few")
-    world.run_until_finished(mailing, limit=50)
+    simulation.aws.before = fail
+    mailing = simulation.create_mailing(tag="few")
+    simulation.run_until_finished(mailing, limit=50)
     assert failed
-    assert world.counts(mailing) == {"total": 9, "sent": 9}
-    assert set(world.gateway.calls().values()) == {1}
+    assert simulation.counts(mailing) == {"total": 9, "sent": 9}
+    assert set(simulation.gateway.calls().values()) == {1}
 
 
-def test_a_small_mailing_that_nobody_is_left_in_ends_at_once(world: World) -> None:
+def test_a_small_mailing_that_nobody_is_left_in_ends_at_once(simulation: Simulation) -> None:
     """Expects it to be finished by its launch, if its clients were removed since it was ordered."""
-    (client,) = world.add_clients(1, tag="gone")
-    mailing = world.create_mailing(tag="gone", starts_in=5)
-    world.services.clients.delete(client.client_id)
-    world.run_until_finished(mailing, limit=10)
-    assert world.counts(mailing) == {}
+    (client,) = simulation.add_clients(1, tag="gone")
+    mailing = simulation.create_mailing(tag="gone", starts_in=5)
+    simulation.services.clients.delete(client.client_id)
+    simulation.run_until_finished(mailing, limit=10)
+    assert simulation.counts(mailing) == {}

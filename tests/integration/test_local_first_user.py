@@ -11,7 +11,7 @@ from chalicelib.domain.errors import Unauthenticated
 from chalicelib.services.accounts import AccountService
 from infra.local.data_directory import DataDirectory, read_json
 from infra.local.first_user import CHANGED, NOT_APPLIED, check_first_user, ensure_first_user
-from tests.support.world import new_world
+from tests.support.simulation import new_simulation
 
 FIRST, SECOND, OWN = "the first password", "the second password", "one of their own"
 
@@ -19,9 +19,9 @@ FIRST, SECOND, OWN = "the first password", "the second password", "one of their 
 @pytest.fixture
 def accounts() -> Iterator[AccountService]:
     """Users in an empty service."""
-    with new_world() as world:
-        assert world.services is not None
-        yield world.services.accounts
+    with new_simulation() as simulation:
+        assert simulation.services is not None
+        yield simulation.services.accounts
 
 
 @pytest.fixture

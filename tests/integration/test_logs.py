@@ -77,7 +77,7 @@ def test_accepted_messages_are_counted_and_not_named_unless_that_is_asked_for() 
                 refused.append(gateway_id)
             return Answer(Outcome.REFUSED, Cause.http(400), 400) if gateway_id in refused else Answer(Outcome.ACCEPTED)
 
-        campaign.world.gateway.script = three_in_vain
+        campaign.simulation.gateway.script = three_in_vain
         mailing_id = campaign.send(30)
     records = [json.loads(line) for line in text.getvalue().splitlines() if '"messages delivered"' in line]
     assert {record["mailing_id"] for record in records} == {mailing_id}

@@ -13,7 +13,7 @@ from ministack.services import dynamodb as engine
 from chalicelib.domain.segments import Segment
 from infra.local.ordered_reads import OrderedReads
 from tests.support.aws import Call
-from tests.support.world import new_world
+from tests.support.simulation import new_simulation
 
 TABLE = "people"
 _NAMES = ("", "a", "ab", "abc", "b", "\u05e9", "\N{PARTY POPPER}")
@@ -209,13 +209,13 @@ def test_no_query_of_a_mailing_looks_at_more_than_its_page(monkeypatch: pytest.M
             asked = json.loads(call.body)
             queries[asked["TableName"], asked.get("IndexName", ""), asked["KeyConditionExpression"]] = asked
 
-    with new_world(seed=1) as world:
-        world.aws.after = note
-        world.add_clients(40)
-        world.add_clients(20, tag="others")
+    with new_simulation(seed=1) as simulation:
+        simulation.aws.after = note
+        simulation.add_clients(40)
+        simulation.add_clients(20, tag="others")
         # One with a rate is fed from the ledger.
-        for mailing in (world.create_mailing(rate_limit=100), world.create_mailing(segment=Segment(()))):
-            world.run_until_finished(mailing)
+        for mailing in (simulation.create_mailing(rate_limit=100), simulation.create_mailing(segment=Segment(()))):
+            simulation.run_until_finished(mailing)
         for asked in queries.values():
             assert reads._narrowed(engine._tables.get(asked["TableName"]), asked) is not None, asked
     assert {key[0].rpartition("-")[2] for key in queries} >= {"clients", "ledger", "mailings"}

@@ -17,52 +17,52 @@ from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.sent_texts import NoText
 from chalicelib.domain.sms import part_count
 from chalicelib.gateways.base import Answer
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 SECOND = timedelta(seconds=1)
 HELLO = "Hello {{first_name}}!"
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with new_world() as world:
-        yield world
+def simulation() -> Iterator[Simulation]:
+    with new_simulation() as simulation:
+        yield simulation
 
 
-def person(world: World, tag: str = "vip", *, language: str = "", **values: Any) -> Client:
+def person(simulation: Simulation, tag: str = "vip", *, language: str = "", **values: Any) -> Client:
     """One client of a tag of their own or of others, with these attributes."""
     place = person.__dict__["n"] = person.__dict__.get("n", 0) + 1
     number = f"9{place % 100:02d}"
-    [client] = world.add_clients(1, tag=tag, operator=number, language=language, attributes=Attributes.of(values))
+    [client] = simulation.add_clients(1, tag=tag, operator=number, language=language, attributes=Attributes.of(values))
     return client
 
 
-def texts(world: World) -> dict[str, str]:
+def texts(simulation: Simulation) -> dict[str, str]:
     """What each number was sent last."""
-    return {call.phone_number: call.text for call in world.gateway.log}
+    return {call.phone_number: call.text for call in simulation.gateway.log}
 
 
-def test_everybody_gets_their_own_text(world: World) -> None:
-    anna = person(world, first_name="Anna", city="Riga", points=12, vip=True)
-    bob = person(world, first_name="{{city}}", city="%(x)s", vip=False)
+def test_everybody_gets_their_own_text(simulation: Simulation) -> None:
+    anna = person(simulation, first_name="Anna", city="Riga", points=12, vip=True)
+    bob = person(simulation, first_name="{{city}}", city="%(x)s", vip=False)
     text = "Hi {{first_name}}{{#city}} in {{city}}{{/city}}: {{points|no}} points{{#vip}}, dear guest{{/vip}}."
-    mailing = world.create_mailing(text=text)
-    world.run_until_finished(mailing)
-    assert texts(world) == {
+    mailing = simulation.create_mailing(text=text)
+    simulation.run_until_finished(mailing)
+    assert texts(simulation) == {
         anna.phone_number: "Hi Anna in Riga: 12 points, dear guest.",
         bob.phone_number: "Hi {{city}} in %(x)s: no points.",
     }
 
 
-def test_the_text_is_in_the_language_of_the_client(world: World) -> None:
+def test_the_text_is_in_the_language_of_the_client(simulation: Simulation) -> None:
     """Expects the whole code first, then its first part, then the text for all others."""
     languages = ("ru", "pt", "pt-BR", "ru-RU", "de", "")
-    clients = {language: person(world, language=language, name="X") for language in languages}
-    mailing = world.create_mailing(
+    clients = {language: person(simulation, language=language, name="X") for language in languages}
+    mailing = simulation.create_mailing(
         text="en {{name}}", texts=(("pt", "pt {{name}}"), ("pt-BR", "br {{name}}"), ("ru", "ru"))
     )
-    world.run_until_finished(mailing)
-    sent = texts(world)
+    simulation.run_until_finished(mailing)
+    sent = texts(simulation)
     assert {language: sent[client.phone_number] for language, client in clients.items()} == {
         "ru": "ru", "ru-RU": "ru", "pt": "pt X", "pt-BR": "br X", "de": "en X", "": "en X",
     }  # fmt: skip
@@ -73,37 +73,37 @@ def test_the_text_is_in_the_language_of_the_client(world: World) -> None:
     [(Missing.SKIP, "skipped", None), (Missing.SEND_EMPTY, "sent", "Hello !"), (Missing.REFUSE, "failed", None)],
 )
 def test_who_lacks_a_value_is_treated_as_the_mailing_says(
-    world: World, missing: Missing, status: str, sent: str | None
+    simulation: Simulation, missing: Missing, status: str, sent: str | None
 ) -> None:
     """Expects the others to get theirs, and the row to name the value."""
-    anna, nobody = person(world, first_name="Anna"), person(world)
-    mailing = world.create_mailing(text=HELLO, missing=missing)
-    preview = world.services.previews.ordered(mailing)
+    anna, nobody = person(simulation, first_name="Anna"), person(simulation)
+    mailing = simulation.create_mailing(text=HELLO, missing=missing)
+    preview = simulation.services.previews.ordered(mailing)
     assert preview.sample is not None
     assert preview.sample.missing == {"first_name": 1}
-    world.run_until_finished(mailing)
-    rows = {row.phone_number: row for row in world.rows(mailing)}
+    simulation.run_until_finished(mailing)
+    rows = {row.phone_number: row for row in simulation.rows(mailing)}
     assert rows[nobody.phone_number].status == status
-    assert texts(world).get(nobody.phone_number) == sent
-    assert texts(world)[anna.phone_number] == "Hello Anna!"
+    assert texts(simulation).get(nobody.phone_number) == sent
+    assert texts(simulation)[anna.phone_number] == "Hello Anna!"
     if sent is None:
         assert rows[nobody.phone_number].cause == Cause(Reason.VALUE_MISSING, "first_name")
-        detail = world.services.statistics.detail(mailing.mailing_id)[1]
+        detail = simulation.services.statistics.detail(mailing.mailing_id)[1]
         assert {str(cause): count for (_, cause), count in detail.by_cause.items()} == {"value_missing:first_name": 1}
 
 
-def test_who_is_given_the_value_gets_the_message_by_a_retry(world: World) -> None:
-    nobody = person(world)
-    mailing = world.create_mailing(text=HELLO, missing=Missing.REFUSE)
-    world.run_until_finished(mailing)
-    assert world.counts(mailing) == {"total": 1, "failed": 1}
-    client = world.services.clients.get(nobody.client_id)
+def test_who_is_given_the_value_gets_the_message_by_a_retry(simulation: Simulation) -> None:
+    nobody = person(simulation)
+    mailing = simulation.create_mailing(text=HELLO, missing=Missing.REFUSE)
+    simulation.run_until_finished(mailing)
+    assert simulation.counts(mailing) == {"total": 1, "failed": 1}
+    client = simulation.services.clients.get(nobody.client_id)
     fields = replace(client.fields, attributes={"first_name": "Bob"})
-    world.services.clients.change(client.client_id, fields)
-    world.services.mailings.retry_failed(mailing.mailing_id)
-    world.run_until_finished(mailing)
-    assert texts(world) == {nobody.phone_number: "Hello Bob!"}
-    assert world.counts(mailing) == {"total": 1, "sent": 1}
+    simulation.services.clients.change(client.client_id, fields)
+    simulation.services.mailings.retry_failed(mailing.mailing_id)
+    simulation.run_until_finished(mailing)
+    assert texts(simulation) == {nobody.phone_number: "Hello Bob!"}
+    assert simulation.counts(mailing) == {"total": 1, "sent": 1}
 
 
 @pytest.mark.parametrize(
@@ -115,141 +115,141 @@ def test_who_is_given_the_value_gets_the_message_by_a_retry(world: World) -> Non
     ],
 )
 def test_a_text_that_comes_out_too_long_or_empty_is_refused_for_that_person(
-    world: World, value: str, text: str, reason: Reason | None
+    simulation: Simulation, value: str, text: str, reason: Reason | None
 ) -> None:
     """Expects it never to be cut, and ten parts to be sent."""
-    person(world, v=value)
-    mailing = world.create_mailing(text=text, missing=Missing.SEND_EMPTY)
-    world.run_until_finished(mailing)
-    [row] = world.rows(mailing)
+    person(simulation, v=value)
+    mailing = simulation.create_mailing(text=text, missing=Missing.SEND_EMPTY)
+    simulation.run_until_finished(mailing)
+    [row] = simulation.rows(mailing)
     assert (row.cause and row.cause.reason) == reason
     assert row.status == ("failed" if reason else "sent")
-    assert [part_count(call.text) for call in world.gateway.log] == ([] if reason else [10])
+    assert [part_count(call.text) for call in simulation.gateway.log] == ([] if reason else [10])
 
 
-def test_the_preview_shows_what_is_sent(world: World) -> None:
+def test_the_preview_shows_what_is_sent(simulation: Simulation) -> None:
     for name in ("Anna", "Bob", "Владимир", "x" * 160):
-        person(world, first_name=name)
-    mailing = world.create_mailing(text=HELLO, starts_in=60)
-    preview = world.services.previews.ordered(mailing)
+        person(simulation, first_name=name)
+    mailing = simulation.create_mailing(text=HELLO, starts_in=60)
+    preview = simulation.services.previews.ordered(mailing)
     assert preview.sample is not None
     assert preview.sample.parts == [1, 1, 1, 2]
     assert preview.parts == 5
-    world.run_until_finished(mailing)
-    assert sorted(one.text for one in preview.sample.texts) == sorted(texts(world).values())
+    simulation.run_until_finished(mailing)
+    assert sorted(one.text for one in preview.sample.texts) == sorted(texts(simulation).values())
 
 
-def test_a_message_that_may_have_been_taken_is_not_called_skipped(world: World) -> None:
+def test_a_message_that_may_have_been_taken_is_not_called_skipped(simulation: Simulation) -> None:
     """Expects unknown if the value goes away after a call whose outcome nobody knows."""
-    anna = person(world, first_name="Anna")
-    world.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
-    mailing = world.create_mailing(text=HELLO, lasts=600)
-    world.run_for(3)
-    client = world.services.clients.get(anna.client_id)
-    world.services.clients.change(client.client_id, replace(client.fields, attributes={}))
-    world.run_until_finished(mailing)
-    assert world.counts(mailing) == {"total": 1, "unknown": 1}
+    anna = person(simulation, first_name="Anna")
+    simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
+    mailing = simulation.create_mailing(text=HELLO, lasts=600)
+    simulation.run_for(3)
+    client = simulation.services.clients.get(anna.client_id)
+    simulation.services.clients.change(client.client_id, replace(client.fields, attributes={}))
+    simulation.run_until_finished(mailing)
+    assert simulation.counts(mailing) == {"total": 1, "unknown": 1}
 
 
 def test_a_rate_in_parts_holds_for_texts_of_different_lengths() -> None:
     """Expects no second with more parts than the rate, but for one message."""
     rate = 10
-    with new_world(counts_parts=True) as world:
-        world.services.gateway_control.set_rate(rate, "tester")
+    with new_simulation(counts_parts=True) as simulation:
+        simulation.services.gateway_control.set_rate(rate, "tester")
         for place in range(40):
-            person(world, words="See you tomorrow at nine. " * (1 if place % 3 else 15))
-        mailing = world.create_mailing(text="{{words}}", lasts=86_400)
-        world.run_until_finished(mailing, 120)
-        calls = [(call.at, part_count(call.text)) for call in world.gateway.log]
+            person(simulation, words="See you tomorrow at nine. " * (1 if place % 3 else 15))
+        mailing = simulation.create_mailing(text="{{words}}", lasts=86_400)
+        simulation.run_until_finished(mailing, 120)
+        calls = [(call.at, part_count(call.text)) for call in simulation.gateway.log]
     assert len(calls) == 40
     for start, _ in calls:
         within = [parts for at, parts in calls if start <= at < start + SECOND]
         assert sum(within) - max(within) < rate
 
 
-def test_a_plain_mailing_reads_no_more_of_clients_than_before(world: World) -> None:
+def test_a_plain_mailing_reads_no_more_of_clients_than_before(simulation: Simulation) -> None:
     """Expects language and attributes to be asked for only if a text may need them."""
-    person(world, first_name="Anna")
+    person(simulation, first_name="Anna")
     asked: list[bool] = []
-    before = world.aws.before
+    before = simulation.aws.before
 
     def note(call: Any) -> None:
         before(call)
         if call.operation == "dynamodb.BatchGetItem":
             asked.append(b"attributes" in call.body)
 
-    world.aws.before = note
-    world.run_until_finished(world.create_mailing())
+    simulation.aws.before = note
+    simulation.run_until_finished(simulation.create_mailing())
     assert asked
     assert not any(asked)
-    world.run_until_finished(world.create_mailing(text=HELLO))
+    simulation.run_until_finished(simulation.create_mailing(text=HELLO))
     assert any(asked)
 
 
-def _mailing(world: World, mailing: Mailing) -> Mailing:
-    return world.services.mailings.get(mailing.mailing_id)
+def _mailing(simulation: Simulation, mailing: Mailing) -> Mailing:
+    return simulation.services.mailings.get(mailing.mailing_id)
 
 
-def test_a_mailing_keeps_its_texts(world: World) -> None:
-    person(world)
+def test_a_mailing_keeps_its_texts(simulation: Simulation) -> None:
+    person(simulation)
     fields: dict[str, Any] = {"texts": (("de", "Hallo"), ("ru", "Привет")), "missing": Missing.REFUSE}
-    kept = _mailing(world, world.create_mailing(starts_in=60, **fields))
+    kept = _mailing(simulation, simulation.create_mailing(starts_in=60, **fields))
     assert (kept.texts, kept.missing) == (fields["texts"], fields["missing"])
 
 
-def history(world: World, mailing: Mailing) -> dict[str, str | NoText]:
+def history(simulation: Simulation, mailing: Mailing) -> dict[str, str | NoText]:
     """What can be read afterwards, by number."""
-    return {row.phone_number: world.services.messages.sent(row.message_id)[2] for row in world.rows(mailing)}
+    return {row.phone_number: simulation.services.messages.sent(row.message_id)[2] for row in simulation.rows(mailing)}
 
 
-def test_afterwards_everybodys_text_can_be_read(world: World) -> None:
+def test_afterwards_everybodys_text_can_be_read(simulation: Simulation) -> None:
     """Expects what the gateway was given, whatever became of the client since, and nothing for who got nothing."""
-    anna = person(world, first_name="Anna, the/first%", language="ru")
-    bob, nobody = person(world, first_name="Bob"), person(world)
-    mailing = world.create_mailing(text=HELLO, texts=(("ru", "Привет, {{first_name}}"),))
-    world.run_until_finished(mailing)
+    anna = person(simulation, first_name="Anna, the/first%", language="ru")
+    bob, nobody = person(simulation, first_name="Bob"), person(simulation)
+    mailing = simulation.create_mailing(text=HELLO, texts=(("ru", "Привет, {{first_name}}"),))
+    simulation.run_until_finished(mailing)
     for client in (anna, bob):
-        now = world.services.clients.get(client.client_id)
-        world.services.clients.change(client.client_id, replace(now.fields, attributes={}, language=""))
-    assert history(world, mailing) == {**texts(world), nobody.phone_number: NoText.NOT_CALLED}
-    assert history(world, mailing)[anna.phone_number] == "Привет, Anna, the/first%"
+        now = simulation.services.clients.get(client.client_id)
+        simulation.services.clients.change(client.client_id, replace(now.fields, attributes={}, language=""))
+    assert history(simulation, mailing) == {**texts(simulation), nobody.phone_number: NoText.NOT_CALLED}
+    assert history(simulation, mailing)[anna.phone_number] == "Привет, Anna, the/first%"
 
 
-def test_the_text_is_that_of_the_call_that_may_have_been_taken(world: World) -> None:
+def test_the_text_is_that_of_the_call_that_may_have_been_taken(simulation: Simulation) -> None:
     """Expects no later call that the gateway refused for certain to stand in its place."""
-    anna = person(world, first_name="Anna")
+    anna = person(simulation, first_name="Anna")
     unknown, refused = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER)), Answer(Outcome.REFUSED, Cause.http(400), 400)
-    world.gateway.script = lambda gateway_id, nth: unknown if nth == 1 else refused
-    mailing = world.create_mailing(text=HELLO)
-    world.scheduler.run_until(world.clock.now() + 60 * SECOND, lambda: bool(world.gateway.log))
-    client = world.services.clients.get(anna.client_id)
-    world.services.clients.change(client.client_id, replace(client.fields, attributes={"first_name": "Ann"}))
-    world.run_until_finished(mailing)
-    assert [call.text for call in world.gateway.log] == ["Hello Anna!", "Hello Ann!"]
-    assert world.counts(mailing) == {"total": 1, "unknown": 1}
-    assert history(world, mailing) == {anna.phone_number: "Hello Anna!"}
+    simulation.gateway.script = lambda gateway_id, nth: unknown if nth == 1 else refused
+    mailing = simulation.create_mailing(text=HELLO)
+    simulation.scheduler.run_until(simulation.clock.now() + 60 * SECOND, lambda: bool(simulation.gateway.log))
+    client = simulation.services.clients.get(anna.client_id)
+    simulation.services.clients.change(client.client_id, replace(client.fields, attributes={"first_name": "Ann"}))
+    simulation.run_until_finished(mailing)
+    assert [call.text for call in simulation.gateway.log] == ["Hello Anna!", "Hello Ann!"]
+    assert simulation.counts(mailing) == {"total": 1, "unknown": 1}
+    assert history(simulation, mailing) == {anna.phone_number: "Hello Anna!"}
 
 
-def test_a_mailing_may_keep_no_values(world: World) -> None:
+def test_a_mailing_may_keep_no_values(simulation: Simulation) -> None:
     """Expects nothing of them in the ledger; and none of what is too large, which the row says."""
-    anna = person(world, first_name="Anna")
-    forgetful = world.create_mailing(text=HELLO, keep_values=False)
-    world.run_until_finished(forgetful)
-    assert history(world, forgetful) == {anna.phone_number: NoText.NOT_KEPT}
-    assert not any("Anna" in str(item) for item in world.ledger_items())
-    long = person(world, tag="long", first_name="x" * 301)
-    mailing = world.create_mailing(text=HELLO, tag="long")
-    world.run_until_finished(mailing)
-    assert history(world, mailing) == {long.phone_number: NoText.TOO_LARGE}
+    anna = person(simulation, first_name="Anna")
+    forgetful = simulation.create_mailing(text=HELLO, keep_values=False)
+    simulation.run_until_finished(forgetful)
+    assert history(simulation, forgetful) == {anna.phone_number: NoText.NOT_KEPT}
+    assert not any("Anna" in str(item) for item in simulation.ledger_items())
+    long = person(simulation, tag="long", first_name="x" * 301)
+    mailing = simulation.create_mailing(text=HELLO, tag="long")
+    simulation.run_until_finished(mailing)
+    assert history(simulation, mailing) == {long.phone_number: NoText.TOO_LARGE}
 
 
-def test_keeping_values_takes_no_call(world: World) -> None:
+def test_keeping_values_takes_no_call(simulation: Simulation) -> None:
     """Expects as many calls of the tables as of a mailing that keeps none."""
-    person(world, first_name="Anna")
+    person(simulation, first_name="Anna")
     calls = []
     for keep in (True, False, True, False):
-        before = len(world.aws.calls)
-        world.run_until_finished(world.create_mailing(text=HELLO, keep_values=keep))
-        ledger = [one for one in world.aws.calls[before:] if one.endswith("BatchExecuteStatement")]
+        before = len(simulation.aws.calls)
+        simulation.run_until_finished(simulation.create_mailing(text=HELLO, keep_values=keep))
+        ledger = [one for one in simulation.aws.calls[before:] if one.endswith("BatchExecuteStatement")]
         calls.append(len(ledger))
     assert calls[0] == calls[1] == calls[2] == calls[3]

@@ -18,7 +18,7 @@ from chalicelib.services.reports import ReportService
 from chalicelib.wording import day_text
 from infra.local.lambda_context import LambdaContext
 from tests.support.mailbox import read_emails
-from tests.support.world import START, World, new_world
+from tests.support.simulation import START, Simulation, new_simulation
 
 RECIPIENTS = "ops@example.com,boss@example.com"
 TODAY = START.date()
@@ -26,28 +26,30 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def simulation(tmp_path: Path) -> Iterator[Simulation]:
     """A service whose reports are files; at nine o'clock, which is the hour of the report."""
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
-    with new_world(max_attempts=3, **mail) as made:
+    with new_simulation(max_attempts=3, **mail) as made:
         yield made
 
 
-def _service(world: World) -> ReportService:
-    assert world.services is not None
-    return world.services.reports
+def _service(simulation: Simulation) -> ReportService:
+    assert simulation.services is not None
+    return simulation.services.reports
 
 
-def _tick(world: World) -> None:
-    with mock.patch.object(workers, "get_services", return_value=world.services):
-        workers.report({}, LambdaContext("report", "request", 60, world.clock, "us-east-1"))
+def _tick(simulation: Simulation) -> None:
+    with mock.patch.object(workers, "get_services", return_value=simulation.services):
+        workers.report({}, LambdaContext("report", "request", 60, simulation.clock, "us-east-1"))
 
 
-def test_the_report_is_sent_once_however_often_the_schedule_fires(world: World, tmp_path: Path) -> None:
+def test_the_report_is_sent_once_however_often_the_schedule_fires(simulation: Simulation, tmp_path: Path) -> None:
     """For a week of quarter hours: one report a day, each of the day before, at its hour."""
-    assert world.workers is not None
-    world.workers.tick_after = 900  # seconds: nothing happens in between, and the report's schedule fires no more often
-    world.run_for(7 * 86_400 - 60)
+    assert simulation.workers is not None
+    simulation.workers.tick_after = (
+        900  # seconds: nothing happens in between, and the report's schedule fires no more often
+    )
+    simulation.run_for(7 * 86_400 - 60)
     reports = read_emails(tmp_path)
     assert [report["Subject"].partition(":")[0] for report in reports] == [
         f"Mailings on {day_text(YESTERDAY + timedelta(days=number))}" for number in range(7)
@@ -55,9 +57,9 @@ def test_the_report_is_sent_once_however_often_the_schedule_fires(world: World, 
     assert [datetime.strptime(report["Date"], "%a, %d %b %Y %H:%M:%S %z").hour for report in reports] == [9] * 7
 
 
-def test_two_at_once_send_one(world: World, tmp_path: Path) -> None:
+def test_two_at_once_send_one(simulation: Simulation, tmp_path: Path) -> None:
     """The second comes while the first is making the report."""
-    service = _service(world)
+    service = _service(simulation)
     make = service.make
 
     def interrupted(day: Day) -> object:
@@ -70,45 +72,45 @@ def test_two_at_once_send_one(world: World, tmp_path: Path) -> None:
     assert len(read_emails(tmp_path)) == 1
 
 
-def test_a_report_that_failed_before_it_left_is_sent_later(world: World, tmp_path: Path) -> None:
+def test_a_report_that_failed_before_it_left_is_sent_later(simulation: Simulation, tmp_path: Path) -> None:
     """A table that does not answer, then a post that refuses: the next quarters of an hour try again."""
-    service = _service(world)
+    service = _service(simulation)
     with mock.patch.object(service, "make", side_effect=Unavailable("broken")), pytest.raises(Unavailable):
-        _tick(world)
-    world.clock.sleep(900)
+        _tick(simulation)
+    simulation.clock.sleep(900)
     with mock.patch("chalicelib.emails.post.FilePost.send", side_effect=NotSent("refused")), pytest.raises(NotSent):
-        _tick(world)
+        _tick(simulation)
     assert read_emails(tmp_path) == []
-    world.clock.sleep(900)
-    _tick(world)
-    world.clock.sleep(900)
-    _tick(world)
+    simulation.clock.sleep(900)
+    _tick(simulation)
+    simulation.clock.sleep(900)
+    _tick(simulation)
     assert len(read_emails(tmp_path)) == 1
 
 
-def test_a_report_that_may_have_left_is_not_sent_again(world: World, tmp_path: Path) -> None:
+def test_a_report_that_may_have_left_is_not_sent_again(simulation: Simulation, tmp_path: Path) -> None:
     """An answer that was lost, and a process that died before it noted the answer."""
     with (
         mock.patch("chalicelib.emails.post.FilePost.send", side_effect=MaybeSent("no answer")),
         pytest.raises(MaybeSent),
     ):
-        _tick(world)
-    world.clock.sleep(900)
-    _tick(world)
+        _tick(simulation)
+    simulation.clock.sleep(900)
+    _tick(simulation)
     assert read_emails(tmp_path) == []
-    world.clock.sleep(86_400)
+    simulation.clock.sleep(86_400)
     with (
-        mock.patch.object(_service(world)._reports, "sent", side_effect=Unavailable("broken")),
+        mock.patch.object(_service(simulation)._reports, "sent", side_effect=Unavailable("broken")),
         pytest.raises(Unavailable),
     ):
-        _tick(world)
-    world.clock.sleep(900)
-    _tick(world)
+        _tick(simulation)
+    simulation.clock.sleep(900)
+    _tick(simulation)
     assert len(read_emails(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("fails_at", range(1, 12))
-def test_whichever_call_fails_one_report_is_sent(world: World, tmp_path: Path, fails_at: int) -> None:
+def test_whichever_call_fails_one_report_is_sent(simulation: Simulation, tmp_path: Path, fails_at: int) -> None:
     """Every call of AWS in turn breaks once, before it is made; one report comes, at this hour or a quarter later."""
     calls = 0
 
@@ -118,20 +120,20 @@ def test_whichever_call_fails_one_report_is_sent(world: World, tmp_path: Path, f
         if calls == fails_at:
             raise Unavailable("broken")
 
-    world.aws.before = break_one
+    simulation.aws.before = break_one
     for _ in range(3):
         with contextlib.suppress(Unavailable):
-            _tick(world)
-        world.clock.sleep(900)
+            _tick(simulation)
+        simulation.clock.sleep(900)
     assert len(read_emails(tmp_path)) == 1
 
 
 def test_nobody_is_asked_where_nobody_gets_it() -> None:
     """Without REPORT_TO the schedule does nothing, and asks nothing of AWS."""
-    with new_world() as world:
-        world.aws.calls.clear()
-        _tick(world)
-        assert world.aws.calls == []
+    with new_simulation() as simulation:
+        simulation.aws.calls.clear()
+        _tick(simulation)
+        assert simulation.aws.calls == []
 
 
 @pytest.mark.parametrize(
@@ -145,12 +147,12 @@ def test_nobody_is_asked_where_nobody_gets_it() -> None:
 def test_the_hour_is_that_of_the_zones_clocks(tmp_path: Path, zone: str, day: date, at: datetime) -> None:
     """Nine o'clock before and after the clocks change; and in a zone whose hours begin at a quarter past."""
     mail = {"report_to": "a@x.org", "report_from": "r@x.org", "mail_url": tmp_path.as_uri(), "report_timezone": zone}
-    with new_world(**mail) as world:
-        world.clock.sleep((at - START - timedelta(minutes=1)).total_seconds())
-        _tick(world)
+    with new_simulation(**mail) as simulation:
+        simulation.clock.sleep((at - START - timedelta(minutes=1)).total_seconds())
+        _tick(simulation)
         assert read_emails(tmp_path) == []
-        world.clock.sleep(60)
-        _tick(world)
+        simulation.clock.sleep(60)
+        _tick(simulation)
         assert [report["Subject"].partition(":")[0] for report in read_emails(tmp_path)] == [
             f"Mailings on {day_text(day)}"
         ]

@@ -19,155 +19,155 @@ from chalicelib.services.gateways import Gateways
 from chalicelib.storage.bucket_rows import Bucket, Place, attempts_of, attempts_text, bucket_of_item
 from tests.factories import START, MessageFactory
 from tests.simulation.trouble import HANG, answer_to
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 PEOPLE = 60
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def simulation() -> Iterator[Simulation]:
     """Two gateways that recognise ids, each for half of the messages."""
-    with new_world(several=True, circuit_threshold=3) as made:
+    with new_simulation(several=True, circuit_threshold=3) as made:
         made.add_clients(PEOPLE)
         yield made
 
 
-def accepted(world: World) -> Counter[str]:
+def accepted(simulation: Simulation) -> Counter[str]:
     """How many messages each gateway has accepted."""
-    return Counter(call.gateway for call in world.gateway.log if call.outcome is Outcome.ACCEPTED)
+    return Counter(call.gateway for call in simulation.gateway.log if call.outcome is Outcome.ACCEPTED)
 
 
-def attempts_at(world: World, mailing: Mailing) -> dict[str, Counter[Outcome]]:
+def attempts_at(simulation: Simulation, mailing: Mailing) -> dict[str, Counter[Outcome]]:
     """How the attempts of a mailing's messages ended, by gateway."""
     found = {"": Counter[Outcome](), "other": Counter[Outcome]()}
-    for row in world.rows(mailing):
+    for row in simulation.rows(mailing):
         for attempt in row.attempts:
             found[attempt.gateway][attempt.outcome] += 1
     return found
 
 
-def once_each(world: World) -> bool:
-    return set(world.gateway.accepted().values()) == {1} and len(world.gateway.accepted()) == PEOPLE
+def once_each(simulation: Simulation) -> bool:
+    return set(simulation.gateway.accepted().values()) == {1} and len(simulation.gateway.accepted()) == PEOPLE
 
 
-def test_each_gets_its_share(world: World) -> None:
+def test_each_gets_its_share(simulation: Simulation) -> None:
     """Expects about half for each, and the ledger to say who got what."""
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing)
-    shares = accepted(world)
-    assert once_each(world)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing)
+    shares = accepted(simulation)
+    assert once_each(simulation)
     assert min(shares.values()) > PEOPLE / 4
-    told = attempts_at(world, mailing)
+    told = attempts_at(simulation, mailing)
     assert {name: told[name][Outcome.ACCEPTED] for name in told} == dict(shares)
 
 
-def test_what_one_did_not_take_for_certain_goes_to_the_other(world: World) -> None:
+def test_what_one_did_not_take_for_certain_goes_to_the_other(simulation: Simulation) -> None:
     """Expects its circuit alone to open, everybody to be sent to once, and it to be tried again."""
-    world.other.down = True
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=120)
-    assert once_each(world)
-    assert accepted(world) == {"": PEOPLE}
-    told = attempts_at(world, mailing)
+    simulation.other.down = True
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=120)
+    assert once_each(simulation)
+    assert accepted(simulation) == {"": PEOPLE}
+    told = attempts_at(simulation, mailing)
     assert 0 < told["other"][Outcome.FAILED] < PEOPLE
-    first, other = world.services.gateways
+    first, other = simulation.services.gateways
     assert (first.control.state().circuit, other.control.state().circuit) == ("closed", "open")
-    world.other.down = False
-    world.run_for(60)
-    world.run_until_finished(world.create_mailing(text="Again"), limit=120)
+    simulation.other.down = False
+    simulation.run_for(60)
+    simulation.run_until_finished(simulation.create_mailing(text="Again"), limit=120)
     assert other.control.state().circuit == "closed"
-    assert accepted(world)["other"] > 0
+    assert accepted(simulation)["other"] > 0
 
 
-def test_what_one_may_have_taken_never_goes_to_the_other(world: World) -> None:
+def test_what_one_may_have_taken_never_goes_to_the_other(simulation: Simulation) -> None:
     """Expects it to wait until that one answers again, though the other works all the time."""
-    world.other.everybody = HANG
-    mailing = world.create_mailing(on_unknown=OnUnknown.RETRY)
-    world.run_for(120)
-    unsent = [row for row in world.rows(mailing) if row.status != "sent"]
+    simulation.other.everybody = HANG
+    mailing = simulation.create_mailing(on_unknown=OnUnknown.RETRY)
+    simulation.run_for(120)
+    unsent = [row for row in simulation.rows(mailing) if row.status != "sent"]
     assert unsent
     for row in unsent:
         assert {attempt.gateway for attempt in row.attempts} == {"other"}
-    assert not {call.gateway_id for call in world.gateway.log if not call.gateway} & {
+    assert not {call.gateway_id for call in simulation.gateway.log if not call.gateway} & {
         gateway_id_for(row.message_id) for row in unsent
     }
-    world.other.everybody = None
-    world.run_until_finished(mailing, limit=600)
-    assert once_each(world)
-    assert {row.status for row in world.rows(mailing)} == {"sent"}
+    simulation.other.everybody = None
+    simulation.run_until_finished(mailing, limit=600)
+    assert once_each(simulation)
+    assert {row.status for row in simulation.rows(mailing)} == {"sent"}
 
 
-def test_what_is_held_stays_where_it_may_be(world: World) -> None:
+def test_what_is_held_stays_where_it_may_be(simulation: Simulation) -> None:
     """Expects messages of unknown outcome to be left to a person, and all others to be sent by the other."""
-    world.other.everybody = HANG
-    mailing = world.create_mailing(on_unknown=OnUnknown.HOLD)
-    world.run_until_finished(mailing, limit=300)
-    counts = world.counts(mailing)
+    simulation.other.everybody = HANG
+    mailing = simulation.create_mailing(on_unknown=OnUnknown.HOLD)
+    simulation.run_until_finished(mailing, limit=300)
+    counts = simulation.counts(mailing)
     assert counts["unknown"] + counts["sent"] == PEOPLE
-    unknown = [row for row in world.rows(mailing) if row.status == "unknown"]
+    unknown = [row for row in simulation.rows(mailing) if row.status == "unknown"]
     assert {attempt.gateway for row in unknown for attempt in row.attempts} == {"other"}
-    assert not {gateway_id_for(row.message_id) for row in unknown} & set(world.gateway.accepted())
-    assert set(world.gateway.accepted().values()) == {1}
+    assert not {gateway_id_for(row.message_id) for row in unknown} & set(simulation.gateway.accepted())
+    assert set(simulation.gateway.accepted().values()) == {1}
 
 
-def test_no_money_at_one_fails_nobody(world: World) -> None:
+def test_no_money_at_one_fails_nobody(simulation: Simulation) -> None:
     """Expects an answer about the account to open its circuit at once, and the other to send."""
-    world.other.everybody = answer_to(402)
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=120)
-    assert world.counts(mailing) == {"total": PEOPLE, "sent": PEOPLE}
-    assert accepted(world) == {"": PEOPLE}
+    simulation.other.everybody = answer_to(402)
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=120)
+    assert simulation.counts(mailing) == {"total": PEOPLE, "sent": PEOPLE}
+    assert accepted(simulation) == {"": PEOPLE}
 
 
-def test_a_mailing_that_names_one_waits_for_it(world: World) -> None:
+def test_a_mailing_that_names_one_waits_for_it(simulation: Simulation) -> None:
     """Expects nothing to go elsewhere, and mailings that name none to go on."""
-    world.other.down = True
-    named = world.create_mailing(gateway="other", text="Named")
-    world.run_for(60)
-    assert accepted(world) == {}
-    world.run_until_finished(world.create_mailing(text="Any"), limit=120)
-    assert accepted(world) == {"": PEOPLE}
-    world.other.down = False
-    world.run_until_finished(named, limit=600)
-    assert accepted(world) == {"": PEOPLE, "other": PEOPLE}
-    assert {attempt.gateway for row in world.rows(named) for attempt in row.attempts} == {"other"}
+    simulation.other.down = True
+    named = simulation.create_mailing(gateway="other", text="Named")
+    simulation.run_for(60)
+    assert accepted(simulation) == {}
+    simulation.run_until_finished(simulation.create_mailing(text="Any"), limit=120)
+    assert accepted(simulation) == {"": PEOPLE}
+    simulation.other.down = False
+    simulation.run_until_finished(named, limit=600)
+    assert accepted(simulation) == {"": PEOPLE, "other": PEOPLE}
+    assert {attempt.gateway for row in simulation.rows(named) for attempt in row.attempts} == {"other"}
 
 
-def test_a_rate_is_that_of_one_gateway(world: World) -> None:
+def test_a_rate_is_that_of_one_gateway(simulation: Simulation) -> None:
     """Expects the other to be as quick as ever."""
-    first, other = world.services.gateways
+    first, other = simulation.services.gateways
     other.control.set_rate(2, "tester")
-    mailing = world.create_mailing()
-    world.run_for(6)
-    assert accepted(world)[""] == sum(1 for call in world.gateway.log if not call.gateway) > PEOPLE / 4
-    world.run_until_finished(mailing, limit=600)
-    moments = sorted(call.at for call in world.gateway.log if call.gateway)
-    assert once_each(world)
+    mailing = simulation.create_mailing()
+    simulation.run_for(6)
+    assert accepted(simulation)[""] == sum(1 for call in simulation.gateway.log if not call.gateway) > PEOPLE / 4
+    simulation.run_until_finished(mailing, limit=600)
+    moments = sorted(call.at for call in simulation.gateway.log if call.gateway)
+    assert once_each(simulation)
     assert all(later - earlier >= timedelta(seconds=1) for earlier, later in zip(moments, moments[2:], strict=False))
     assert first.control.state().rate is None
 
 
-def test_one_that_is_held_sends_nothing_and_the_other_everything(world: World) -> None:
+def test_one_that_is_held_sends_nothing_and_the_other_everything(simulation: Simulation) -> None:
     """Expects an operator to be able to take one away while the others work."""
-    _, other = world.services.gateways
+    _, other = simulation.services.gateways
     other.control.hold("tester")
-    world.run_until_finished(world.create_mailing(), limit=120)
-    assert accepted(world) == {"": PEOPLE}
+    simulation.run_until_finished(simulation.create_mailing(), limit=120)
+    assert accepted(simulation) == {"": PEOPLE}
     assert other.control.changes("", 10)[0][0].new == "held"
-    assert world.services.gateway_control.changes("", 10)[0] == []
+    assert simulation.services.gateway_control.changes("", 10)[0] == []
 
 
-def test_if_all_are_down_everything_waits_and_costs_no_attempts(world: World) -> None:
+def test_if_all_are_down_everything_waits_and_costs_no_attempts(simulation: Simulation) -> None:
     """As with one: nothing is used up, and all are sent once one works again."""
-    world.other.down = world.gateway.down = True
-    mailing = world.create_mailing()
-    world.run_for(120)
-    waiting = [row for row in world.rows(mailing) if row.because(Reason.CIRCUIT_OPEN)]
+    simulation.other.down = simulation.gateway.down = True
+    mailing = simulation.create_mailing()
+    simulation.run_for(120)
+    waiting = [row for row in simulation.rows(mailing) if row.because(Reason.CIRCUIT_OPEN)]
     assert len(waiting) > PEOPLE / 2
-    world.gateway.down = False
-    world.run_until_finished(mailing, limit=600)
-    assert accepted(world) == {"": PEOPLE}
-    assert once_each(world)
+    simulation.gateway.down = False
+    simulation.run_until_finished(mailing, limit=600)
+    assert accepted(simulation) == {"": PEOPLE}
+    assert once_each(simulation)
 
 
 def test_the_ledger_names_a_gateway_only_if_there_are_several() -> None:
@@ -184,37 +184,37 @@ def test_the_ledger_names_a_gateway_only_if_there_are_several() -> None:
     assert read.with_lost_attempt(START)[-1].gateway == "other"
 
 
-def test_a_gateway_that_is_gone_gets_nothing_and_nobody_else_does(world: World) -> None:
+def test_a_gateway_that_is_gone_gets_nothing_and_nobody_else_does(simulation: Simulation) -> None:
     """Of what it may have taken, and of a mailing that names it; anything else goes on."""
-    mailing = world.create_mailing()
+    mailing = simulation.create_mailing()
     message = MessageFactory.build(mailing_id=mailing.mailing_id)
     unknown, failed = (Attempt(START, 5, outcome, gateway="gone") for outcome in (Outcome.UNKNOWN, Outcome.FAILED))
-    choices = world.services.gateways.choices
+    choices = simulation.services.gateways.choices
     assert choices(message, mailing, [unknown]) == ()
     assert choices(message, replace(mailing, gateway="gone"), []) == ()
     assert set(choices(message, mailing, [failed])) == {"", "other"}
-    with new_world() as alone:
+    with new_simulation() as alone:
         assert alone.services.gateways.choices(message, mailing, [unknown]) == ()
         assert alone.services.gateways.choices(message, mailing, []) == ("",)
 
 
-def test_it_waits_in_the_ledger_until_it_is_back(world: World) -> None:
+def test_it_waits_in_the_ledger_until_it_is_back(simulation: Simulation) -> None:
     """Expects a reason that says so, and no attempt."""
-    mailing = world.create_mailing(gateway="other")
+    mailing = simulation.create_mailing(gateway="other")
     with mock.patch.object(Gateways, "choices", return_value=()):
-        world.run_for(30)
-    assert {str(row.cause) for row in world.rows(mailing)} == {"gateway_gone"}
-    world.run_until_finished(mailing, limit=600)
-    assert accepted(world) == {"other": PEOPLE}
+        simulation.run_for(30)
+    assert {str(row.cause) for row in simulation.rows(mailing)} == {"gateway_gone"}
+    simulation.run_until_finished(mailing, limit=600)
+    assert accepted(simulation) == {"other": PEOPLE}
 
 
-def test_each_is_measured_by_itself(world: World) -> None:
+def test_each_is_measured_by_itself(simulation: Simulation) -> None:
     """Expects circuit, calls and their duration by gateway, the sum as before, and no label if there is one gateway."""
-    world.other.down = True
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=120)
-    gauges = world.services.gauges.read()
-    told = attempts_at(world, mailing)
+    simulation.other.down = True
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=120)
+    gauges = simulation.services.gauges.read()
+    told = attempts_at(simulation, mailing)
     for name, shown in (("", "default"), ("other", "other")):
         assert gauges.by_gateway[shown].calls.by_outcome[Outcome.ACCEPTED] == told[name][Outcome.ACCEPTED]
     assert gauges.by_gateway["other"].calls.by_outcome[Outcome.FAILED] == told["other"][Outcome.FAILED] > 0

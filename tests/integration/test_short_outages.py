@@ -10,19 +10,19 @@ import pytest
 
 from chalicelib.queues import Hint, Unit, UnitKind
 from tests.support.scripted_gateway import NO_CONNECTION
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 MANY = 600
 OPEN, PARKED, FED = 6, 3, 3  # seconds: until the first probe, of who waits for it, between looks at those
 
 
-def gone_for(world: World, seconds: float, after: int) -> None:
+def gone_for(simulation: Simulation, seconds: float, after: int) -> None:
     """Let a mailing run until so many calls were made, and nobody reach the gateway for so long."""
-    log = world.gateway.log
-    assert world.scheduler.run_until(world.clock.now() + timedelta(seconds=60), lambda: len(log) >= after)
-    world.gateway.everybody = NO_CONNECTION
-    world.run_for(seconds)
-    world.gateway.everybody = None
+    log = simulation.gateway.log
+    assert simulation.scheduler.run_until(simulation.clock.now() + timedelta(seconds=60), lambda: len(log) >= after)
+    simulation.gateway.everybody = NO_CONNECTION
+    simulation.run_for(seconds)
+    simulation.gateway.everybody = None
 
 
 @pytest.mark.parametrize(
@@ -32,34 +32,34 @@ def gone_for(world: World, seconds: float, after: int) -> None:
 def test_a_second_without_gateway_costs_seconds(seed: int, after: int) -> None:
     """Expects one trip of the circuit for all batches that were under way, a probe when its five seconds are over, and
     everybody sent, and the mailing finished, a few seconds later."""
-    with new_world(seed=seed, workers_of={"tick": 1, "dispatcher": 4, "sender": 4}) as world:
-        world.add_clients(MANY)
-        mailing = world.create_mailing()
-        gone_for(world, 1, after)
-        back = world.clock.now()
-        world.run_until_finished(mailing, 300)
-        took = (max(call.at for call in world.gateway.log) - back).total_seconds()
-        assert world.counts(mailing) == {"total": MANY, "sent": MANY}
+    with new_simulation(seed=seed, workers_of={"tick": 1, "dispatcher": 4, "sender": 4}) as simulation:
+        simulation.add_clients(MANY)
+        mailing = simulation.create_mailing()
+        gone_for(simulation, 1, after)
+        back = simulation.clock.now()
+        simulation.run_until_finished(mailing, 300)
+        took = (max(call.at for call in simulation.gateway.log) - back).total_seconds()
+        assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
         assert took < OPEN + PARKED + FED
-        assert (world.clock.now() - back).total_seconds() < took + 3
+        assert (simulation.clock.now() - back).total_seconds() < took + 3
 
 
 def test_the_pump_that_a_closed_circuit_starts_feeds_at_once() -> None:
     """Whoever runs it has read a moment before that the circuit is open: it is closed, and nobody else will come."""
-    with new_world() as world:
-        world.add_clients(30)
-        world.services.gateway_control.hold("somebody")
-        world.create_mailing()
-        world.run_for(20)
-        assert world.bodies(world.settings.send_queue) == []
-        for task in world.scheduler.tasks:
-            world.scheduler.freeze(task)
+    with new_simulation() as simulation:
+        simulation.add_clients(30)
+        simulation.services.gateway_control.hold("somebody")
+        simulation.create_mailing()
+        simulation.run_for(20)
+        assert simulation.bodies(simulation.settings.send_queue) == []
+        for task in simulation.scheduler.tasks:
+            simulation.scheduler.freeze(task)
         control, elsewhere = (
-            world.services.gateway_control,
-            world.workers.build(world.clock, random.Random(2), ThreadPoolExecutor(1)),
+            simulation.services.gateway_control,
+            simulation.workers.build(simulation.clock, random.Random(2), ThreadPoolExecutor(1)),
         )
         assert control.state().open
         elsewhere.gateway_control.close("somebody")
-        world.services.feeder.feed(Unit(UnitKind.FEED), world.clock.now() + timedelta(seconds=11))
-        hints = [Hint.parse(body) for body in world.bodies(world.settings.send_queue)]
+        simulation.services.feeder.feed(Unit(UnitKind.FEED), simulation.clock.now() + timedelta(seconds=11))
+        hints = [Hint.parse(body) for body in simulation.bodies(simulation.settings.send_queue)]
         assert sum(len(hint.client_ids) for hint in hints) == 30

@@ -10,13 +10,13 @@ import pytest
 
 from chalicelib.services.dispatching import expansion
 from tests.support.aws import Call
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 CLIENTS = 800
 MOST = timedelta(seconds=2)
 
 
-def slow_pages(world: World, seconds: float) -> None:
+def slow_pages(simulation: Simulation, seconds: float) -> None:
     """Let each page of clients take its time, as a new table does with the rows of one.
 
     A look for clients of further operators, which finds none here, is no page.
@@ -25,14 +25,14 @@ def slow_pages(world: World, seconds: float) -> None:
     def before(call: Call) -> None:
         if b'"contacts_by_tag"' in call.body:
             low = json.loads(call.body)["ExpressionAttributeValues"][":low"]["S"]
-            world.clock.sleep(0 if low.endswith("\x7f") else seconds)
-        world.scheduler.io_point()
+            simulation.clock.sleep(0 if low.endswith("\x7f") else seconds)
+        simulation.scheduler.io_point()
 
-    world.aws.before = before
+    simulation.aws.before = before
 
 
-def longest_silence(world: World) -> timedelta:
-    moments = sorted(call.at for call in world.gateway.log)
+def longest_silence(simulation: Simulation) -> timedelta:
+    moments = sorted(call.at for call in simulation.gateway.log)
     return max(later - one for one, later in itertools.pairwise(moments))
 
 
@@ -40,13 +40,13 @@ def test_a_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch)
     """Expects ten pages of each shard, one a second, to be sent as they come, and nobody's message twice."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
     monkeypatch.setattr(expansion, "PAGE", 5)
-    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
-        world.add_clients(CLIENTS)
-        slow_pages(world, 1)
-        world.run_until_finished(world.create_mailing())
-        assert len(world.gateway.log) == len(world.gateway.calls()) == CLIENTS
-        assert longest_silence(world) <= MOST
-        assert world.gateway.log[-1].at - world.gateway.log[0].at >= 3 * MOST  # it took its time
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
+        simulation.add_clients(CLIENTS)
+        slow_pages(simulation, 1)
+        simulation.run_until_finished(simulation.create_mailing())
+        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == CLIENTS
+        assert longest_silence(simulation) <= MOST
+        assert simulation.gateway.log[-1].at - simulation.gateway.log[0].at >= 3 * MOST  # it took its time
 
 
 @pytest.mark.parametrize("whose", ["the mailing", "the gateway"])
@@ -54,29 +54,29 @@ def test_a_rated_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.Monkey
     """Expects its first message with the second pages, and then no silence, where a shard takes twenty seconds."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
     monkeypatch.setattr(expansion, "PAGE", 5)
-    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
-        world.add_clients(CLIENTS)
-        slow_pages(world, 2)
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
+        simulation.add_clients(CLIENTS)
+        slow_pages(simulation, 2)
         if whose == "the gateway":
-            world.services.gateway_control.set_rate(40, "tester")
-        mailing = world.create_mailing(rate_limit=40 if whose == "the mailing" else None)
-        world.run_until_finished(mailing)
-        assert len(world.gateway.log) == len(world.gateway.calls()) == CLIENTS
-        assert world.gateway.log[0].at - mailing.created_at <= 3 * MOST
-        assert longest_silence(world) <= MOST
+            simulation.services.gateway_control.set_rate(40, "tester")
+        mailing = simulation.create_mailing(rate_limit=40 if whose == "the mailing" else None)
+        simulation.run_until_finished(mailing)
+        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == CLIENTS
+        assert simulation.gateway.log[0].at - mailing.created_at <= 3 * MOST
+        assert longest_silence(simulation) <= MOST
 
 
 def test_pages_that_found_the_queue_full_are_fed_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expects everybody to get it, though the last page of a shard goes to the queue at once and others do not."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
     monkeypatch.setattr(expansion, "PAGE", 5)
-    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
-        world.add_clients(CLIENTS)
-        slow_pages(world, 1)
-        mailing = world.create_mailing()
-        url = world.sqs.get_queue_url(QueueName=world.settings.send_queue)["QueueUrl"]
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
+        simulation.add_clients(CLIENTS)
+        slow_pages(simulation, 1)
+        mailing = simulation.create_mailing()
+        url = simulation.sqs.get_queue_url(QueueName=simulation.settings.send_queue)["QueueUrl"]
         full = [{"Id": str(number), "MessageBody": "none", "DelaySeconds": 5} for number in range(10)]
         for _ in range(30):
-            world.sqs.send_message_batch(QueueUrl=url, Entries=full)
-        world.run_until_finished(mailing, limit=50)  # before anybody looks why nothing comes of it
-        assert len(world.gateway.log) == len(world.gateway.calls()) == CLIENTS
+            simulation.sqs.send_message_batch(QueueUrl=url, Entries=full)
+        simulation.run_until_finished(mailing, limit=50)  # before anybody looks why nothing comes of it
+        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == CLIENTS

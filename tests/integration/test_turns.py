@@ -8,31 +8,31 @@ import pytest
 
 from chalicelib.services.dispatching import expansion
 from tests.support.aws import Call
-from tests.support.world import new_world
+from tests.support.simulation import new_simulation
 
 
 def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expects a small mailing to begin within seconds, where two large ones keep all dispatchers busy for a minute."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 2)
     monkeypatch.setattr(expansion, "PAGE", 2)
-    with new_world(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as world:
+    with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
 
         def before(call: Call) -> None:
             if b'"contacts_by_tag"' in call.body and b"few" not in call.body:
-                world.clock.sleep(0.5)
-            world.scheduler.io_point()
+                simulation.clock.sleep(0.5)
+            simulation.scheduler.io_point()
 
-        world.add_clients(800)
-        world.add_clients(1, tag="few")
-        world.aws.before = before
-        large = [world.create_mailing() for _ in range(2)]
-        world.run_for(10)
-        small = world.create_mailing(tag="few")
-        world.run_for(4)
-        launched_at = world.services.mailings.get(small.mailing_id).launched_at
+        simulation.add_clients(800)
+        simulation.add_clients(1, tag="few")
+        simulation.aws.before = before
+        large = [simulation.create_mailing() for _ in range(2)]
+        simulation.run_for(10)
+        small = simulation.create_mailing(tag="few")
+        simulation.run_for(4)
+        launched_at = simulation.services.mailings.get(small.mailing_id).launched_at
         assert launched_at is not None
         assert launched_at - small.created_at <= timedelta(seconds=3)
-        assert not any(world.services.mailings.state(one.mailing_id).statistics.dispatched for one in large)
+        assert not any(simulation.services.mailings.state(one.mailing_id).statistics.dispatched for one in large)
         for one in large:
-            world.run_until_finished(one)
-        assert len(world.gateway.log) == len(world.gateway.calls()) == 2 * 800 + 1
+            simulation.run_until_finished(one)
+        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == 2 * 800 + 1

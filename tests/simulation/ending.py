@@ -13,29 +13,29 @@ def go_on(witness: Witness) -> None:
     """Resume what was paused."""
     for promised in witness.mailings.values():
         try:
-            witness.world.services.mailings.resume(promised.mailing.mailing_id)
-            promised.go_on(witness.world.clock.now())
+            witness.simulation.services.mailings.resume(promised.mailing.mailing_id)
+            promised.go_on(witness.simulation.clock.now())
         except ServiceError:
             continue
 
 
 def let_all_end(witness: Witness) -> None:
     """The tick alone has to find and mend what is broken, until every window has closed."""
-    world = witness.world
+    simulation = witness.simulation
     going = list(witness.mailings)
-    last = max((promised.mailing.end_at for promised in witness.mailings.values()), default=world.clock.now())
-    limit = max(last, world.clock.now()) + timedelta(minutes=45)
+    last = max((promised.mailing.end_at for promised in witness.mailings.values()), default=simulation.clock.now())
+    limit = max(last, simulation.clock.now()) + timedelta(minutes=45)
 
     def ended() -> bool:
-        while going and _is_over(world.services.mailings.get(going[-1])):
+        while going and _is_over(simulation.services.mailings.get(going[-1])):
             going.pop()
         return not going
 
-    if not world.scheduler.run_until(world.clock.now() + timedelta(minutes=20), ended, check=500):
-        world.workers.tick_after = 600.0
-        world.scheduler.run_until(limit, ended, check=500)
-        world.workers.tick_after = 0.001
-    world.run_for(30)
+    if not simulation.scheduler.run_until(simulation.clock.now() + timedelta(minutes=20), ended, check=500):
+        simulation.workers.tick_after = 600.0
+        simulation.scheduler.run_until(limit, ended, check=500)
+        simulation.workers.tick_after = 0.001
+    simulation.run_for(30)
 
 
 def _is_over(mailing: Mailing) -> bool:

@@ -38,7 +38,7 @@ from tests.simulation.trouble import (
     answer_to,
 )
 from tests.support.receipts import delivered, tell, undelivered
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 ZONES = ("UTC", "Europe/Moscow", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 TAGS = ("vip", "new", "old")
@@ -74,8 +74,8 @@ class ServiceMachine(RuleBasedStateMachine):
         self.receipts = rng.random() < 0.5
         self.lost = False  # units of work, which SQS does not lose; a count of receipts is such a unit
         workers = {"tick": 1, "dispatcher": max(3, SENDERS // 5), "sender": SENDERS, "receiver": int(self.receipts)}
-        self.world: World = self.stack.enter_context(
-            new_world(
+        self.simulation: Simulation = self.stack.enter_context(
+            new_simulation(
                 seed,
                 workers,
                 sender_batch=rng.choice((1, 1, 2, 10)),
@@ -97,20 +97,20 @@ class ServiceMachine(RuleBasedStateMachine):
         self.stack.enter_context(mock.patch.object(expansion, "SMALL", rng.choice((0, 5, expansion.SMALL))))
         if rng.random() < 0.5:
             self.stack.enter_context(mock.patch.object(completion, "AT_ONCE", 5))
-        self.world.scheduler.switching = rng.choice((1.0, 0.2, 0.0))
-        self.world.gateway.recognises_ids = self.recognises
-        if self.world.other:
-            self.world.other.recognises_ids = self.recognises
-        self.trouble = Trouble(self.world, rng)
+        self.simulation.scheduler.switching = rng.choice((1.0, 0.2, 0.0))
+        self.simulation.gateway.recognises_ids = self.recognises
+        if self.simulation.other:
+            self.simulation.other.recognises_ids = self.recognises
+        self.trouble = Trouble(self.simulation, rng)
         self.trouble.aws_takes = rng.choice((0.0, 0.005, 0.02))
         self.trouble.faults["twice"] = rng.choice((0.5, 0.0))
         self.trouble.install()
         self.trouble.tables(rng.choice(tuple(SCARCE.values())), conflicts=False, unprocessed=0.0)
-        self.world.services.prices().put({0: ("7", "1", "RUB", ""), 1: ("7926", "2.5", "RUB", "")}, "tester")
+        self.simulation.services.prices().put({0: ("7", "1", "RUB", ""), 1: ("7926", "2.5", "RUB", "")}, "tester")
         if rng.random() < 0.3:  # it is never reached, and set aside and given back all the same
-            self.world.services.gateway_control.set_month_budget(Decimal(10**6), "tester")
-        self.witness = Witness(self.world)
-        self.witness.rates[""].append((self.world.clock.now(), None))
+            self.simulation.services.gateway_control.set_month_budget(Decimal(10**6), "tester")
+        self.witness = Witness(self.simulation)
+        self.witness.rates[""].append((self.simulation.clock.now(), None))
         self.changing: set[str] = set()
         self.numbers = counting()
         self._add_people(rng.randint(8, 24) * max(1, SENDERS // 5))
@@ -123,8 +123,8 @@ class ServiceMachine(RuleBasedStateMachine):
             zone, operator = self.rng.choice(ZONES), self.rng.choice(OPERATORS)
             pet = {"pet": f"{{{{cat}}}} {number}"} if number % 3 else {}
             fields = ClientFields(f"+7916{number:07d}", operator, self._some_tags(), zone, attributes=pet)
-            client = self.world.services.clients.create(fields)
-            self.witness.people.note(client.client_id, client, self.world.clock.now())
+            client = self.simulation.services.clients.create(fields)
+            self.witness.people.note(client.client_id, client, self.simulation.clock.now())
 
     # -- steps
 
@@ -156,7 +156,7 @@ class ServiceMachine(RuleBasedStateMachine):
         window = {"starts_in": starts_in, "lasts": lasts, "budget": budget}
         whom, file = self._file() if segment == A_FILE else (SEGMENTS[segment], {})
         try:
-            mailing = self.world.create_mailing(text=text, segment=whom, **window, **fields)
+            mailing = self.simulation.create_mailing(text=text, segment=whom, **window, **fields)
         except Invalid:  # nobody matches, and it would start now
             return
         self.witness.expect(mailing, file)
@@ -169,10 +169,10 @@ class ServiceMachine(RuleBasedStateMachine):
             for place, number in enumerate(sorted(numbers))
         ]
         text = "phone_number,timezone,pet\n" + "".join(f"{row.number},{row.zone},{row.pet}\n" for row in rows)
-        imports = self.world.services.imports
+        imports = self.simulation.services.imports
         started = imports.start(text, "tester", ImportOptions(for_mailing=True))
-        imports.carry_out(started.import_id, 0, self.world.clock.now() + timedelta(minutes=5))
-        id_of = self.world.services.clients._clients.usual_id
+        imports.carry_out(started.import_id, 0, self.simulation.clock.now() + timedelta(minutes=5))
+        id_of = self.simulation.services.clients._clients.usual_id
         return Segment(recipients=started.import_id), {id_of(row.number): row for row in rows}
 
     def _some(self, data: st.DataObject) -> Promised:
@@ -183,8 +183,8 @@ class ServiceMachine(RuleBasedStateMachine):
     def steer(self, data, step) -> None:
         promised = self._some(data)
         mailing_id = promised.mailing.mailing_id
-        mailings = self.world.services.mailings
-        now = self.world.clock.now()
+        mailings = self.simulation.services.mailings
+        now = self.simulation.clock.now()
         try:
             if step == "pause":
                 mailings.pause(mailing_id)
@@ -209,26 +209,26 @@ class ServiceMachine(RuleBasedStateMachine):
     def set_rate_of_mailing(self, data, rate) -> None:
         promised = self._some(data)
         try:
-            self.world.services.mailings.set_rate(promised.mailing.mailing_id, rate)
+            self.simulation.services.mailings.set_rate(promised.mailing.mailing_id, rate)
         except Conflict:
             return
-        self.witness.rates[promised.mailing.mailing_id].append((self.world.clock.now(), rate))
+        self.witness.rates[promised.mailing.mailing_id].append((self.simulation.clock.now(), rate))
 
     @rule(rate=st.sampled_from((None, 2, 10)))
     def set_rate_of_gateway(self, rate) -> None:
-        self.world.services.gateway_control.set_rate(rate, "tester")
-        self.witness.rates[""].append((self.world.clock.now(), rate))
+        self.simulation.services.gateway_control.set_rate(rate, "tester")
+        self.witness.rates[""].append((self.simulation.clock.now(), rate))
 
     @precondition(lambda self: self.witness.mailings)
     @rule(data=st.data(), seconds=st.sampled_from((5.0, 65.0, 600.0, 7200.0, 90000.0)))
     def move_end(self, data, seconds) -> None:
         """To so long from now: earlier or later, before it begins, while it runs or is paused, and once it is over."""
         promised = self._some(data)
-        end_time = (self.world.clock.now() + timedelta(seconds=seconds)).isoformat()
+        end_time = (self.simulation.clock.now() + timedelta(seconds=seconds)).isoformat()
         change = MailingPatch.model_validate({"end_time": end_time})
         with suppress(Conflict, Invalid):
-            promised.mailing = self.world.services.mailings.revise(promised.mailing.mailing_id, change.over)
-            promised.ends.append((self.world.clock.now(), promised.mailing.end_at))
+            promised.mailing = self.simulation.services.mailings.revise(promised.mailing.mailing_id, change.over)
+            promised.ends.append((self.simulation.clock.now(), promised.mailing.end_at))
 
     @precondition(lambda self: self.witness.mailings)
     @rule(data=st.data(), budget=st.sampled_from((None, "2", "10", "100")))
@@ -236,8 +236,8 @@ class ServiceMachine(RuleBasedStateMachine):
         promised = self._some(data)
         change = MailingPatch.model_validate({"budget": budget})
         with suppress(Conflict, Invalid):  # its end may have passed
-            new = self.world.services.mailings.revise(promised.mailing.mailing_id, change.over)
-            promised.budgets.append((self.world.clock.now(), new.budget))
+            new = self.simulation.services.mailings.revise(promised.mailing.mailing_id, change.over)
+            promised.budgets.append((self.simulation.clock.now(), new.budget))
 
     # -- people
 
@@ -257,7 +257,7 @@ class ServiceMachine(RuleBasedStateMachine):
             for client in self._some_people(8):
                 self._change(client, how)
 
-        self.world.scheduler.spawn(f"{PEOPLE} {how}", change)
+        self.simulation.scheduler.spawn(f"{PEOPLE} {how}", change)
 
     def _some_tags(self) -> tuple[str, ...]:
         return tuple(self.rng.sample(TAGS, self.rng.choice((1, 1, 2, 3))))
@@ -284,7 +284,7 @@ class ServiceMachine(RuleBasedStateMachine):
         new = replace(fields, **changes[how])
         asked = {name: getattr(new, name) for name in ("tags", "operator", "timezone")}
         self.witness.begin_change(old, replace(old, **asked, attributes=attributes_of(new.attributes)))
-        self.witness.end_change(self.world.services.clients.change(old.client_id, new))
+        self.witness.end_change(self.simulation.services.clients.change(old.client_id, new))
         self.changing.remove(old.client_id)
 
     # -- trouble
@@ -310,21 +310,21 @@ class ServiceMachine(RuleBasedStateMachine):
     )
     def the_gateway_is_slow(self, latency, connecting, capacity) -> None:
         self.trouble.latency, self.trouble.connecting = latency, connecting
-        self.world.gateway.capacity = capacity
-        self.world.gateway.over_capacity = ANSWERS[self.rng.choice(("429", "429 later"))]
+        self.simulation.gateway.capacity = capacity
+        self.simulation.gateway.over_capacity = ANSWERS[self.rng.choice(("429", "429 later"))]
 
     @rule(status=st.sampled_from((None, None, None, *ACCOUNT, 400)))
     def the_gateway_answers_everybody_alike(self, status) -> None:
-        self.world.gateway.everybody = status and answer_to(status)
+        self.simulation.gateway.everybody = status and answer_to(status)
 
     @precondition(lambda self: self.several)
     @rule(which=st.sampled_from(("gateway", "other")), how=st.sampled_from(("up", "up", "down", "500", "hang", "402")))
     def one_of_the_gateways_goes_down(self, which, how) -> None:
-        one = getattr(self.world, which)
+        one = getattr(self.simulation, which)
         one.down = how == "down"
         one.everybody = None if how in ("up", "down") else ANSWERS.get(how) or answer_to(int(how))
 
-    @precondition(lambda self: self.receipts and self.world.gateway.log)
+    @precondition(lambda self: self.receipts and self.simulation.gateway.log)
     @rule(
         what=st.sampled_from(("delivered", "delivered", "undelivered", "permanent", "pending", "forged", "unreadable")),
         many=st.sampled_from((1, 3, 20)),
@@ -333,21 +333,21 @@ class ServiceMachine(RuleBasedStateMachine):
         """What became of some of the messages that it took; or somebody who knows the address tells something else."""
         with suppress(Unavailable):
             if what == "forged":
-                rows = list(self.world.ledger_rows().values())
+                rows = list(self.simulation.ledger_rows().values())
                 some = self.rng.sample(rows, min(many, len(rows)))
-                tell(self.world, *(delivered(row, phone="+79999999999") for row in some))
-                tell(self.world, {"message_id": "nobody's", "status": "delivered"})
+                tell(self.simulation, *(delivered(row, phone="+79999999999") for row in some))
+                tell(self.simulation, {"message_id": "nobody's", "status": "delivered"})
                 return
             if what == "unreadable":
-                tell(self.world, {"status": "?"})
+                tell(self.simulation, {"status": "?"})
                 return
             taken = self.witness.taken()
             some = self.rng.sample(taken, min(many, len(taken)))
             self.witness.told(row.message_id for row in some)
             if what == "permanent":
-                tell(self.world, *(undelivered(row, permanent=True, reason="number_invalid") for row in some))
+                tell(self.simulation, *(undelivered(row, permanent=True, reason="number_invalid") for row in some))
             else:
-                tell(self.world, *({**delivered(row), "status": what} for row in some))
+                tell(self.simulation, *({**delivered(row), "status": what} for row in some))
 
     @rule(
         lost=st.sampled_from((0.0, 0.02)),
@@ -376,21 +376,21 @@ class ServiceMachine(RuleBasedStateMachine):
             return
         self.lost |= (kind, queue) == ("lose", "dispatch")
         getattr(self.trouble, kind)(queue)
-        self.world.scheduler.wake_idle()
+        self.simulation.scheduler.wake_idle()
 
     # -- time
 
     @rule(seconds=st.sampled_from((0.05, 0.2, 1.0, 2.0)))
     def a_moment_passes(self, seconds) -> None:
-        self.world.run_for(seconds)
+        self.simulation.run_for(seconds)
 
     @rule(seconds=st.sampled_from((2.0, 5.0, 20.0, 61.0, 400.0)))
     def time_passes(self, seconds) -> None:
-        self.world.run_for(seconds)
+        self.simulation.run_for(seconds)
 
     @rule(seconds=st.sampled_from((1.0, 3.0, 30.0)))
     def time_goes_on(self, seconds) -> None:
-        self.world.run_for(seconds)
+        self.simulation.run_for(seconds)
 
     @invariant()
     def the_promises_hold(self) -> None:
@@ -400,7 +400,7 @@ class ServiceMachine(RuleBasedStateMachine):
     # -- the end
 
     def teardown(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
         try:
             self.witness.check_ledgers()
@@ -408,7 +408,7 @@ class ServiceMachine(RuleBasedStateMachine):
             go_on(self.witness)
             let_all_end(self.witness)
             if self.receipts:
-                self.world.run_for(RECEIPTS_SETTLED)
+                self.simulation.run_for(RECEIPTS_SETTLED)
             self.witness.check_calls()
             self.witness.check_rates()
             self.witness.check_ledgers()

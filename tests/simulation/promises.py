@@ -27,7 +27,7 @@ from chalicelib.domain.sent_texts import NoText, telling
 from chalicelib.domain.sms import part_count
 from tests.simulation.people import People, matches
 from tests.support.scripted_gateway import GatewayCall
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 PAUSE_WITHIN = timedelta(seconds=2)
 PRICES = {False: Decimal(1), True: Decimal("2.5")}  # of a part, by whether the number is one of the dear ones
@@ -91,7 +91,7 @@ class Promised:
 class Witness:
     """Checks the promises after every step, reading only what is new in the gateway's log."""
 
-    world: World
+    simulation: Simulation
     people: People = field(default_factory=People)
     skew: timedelta = timedelta(0)
     # When the rate of the gateway, or of a mailing (by id), was set to what; "" is the gateway's.
@@ -121,7 +121,7 @@ class Witness:
 
     def _follow(self, promised: Promised) -> None:
         """Until the launch it is everybody who matches."""
-        state = self.world.services.mailings.state(promised.mailing.mailing_id)
+        state = self.simulation.services.mailings.state(promised.mailing.mailing_id)
         if state.mailing.launched_at is None:
             matching = self.people.matching(state.mailing.segment)
             promised.must, promised.may = set(matching), set(matching)
@@ -149,7 +149,7 @@ class Witness:
 
     def end_change(self, new: Client) -> None:
         """Somebody has changed."""
-        self.people.note(new.client_id, new, self.world.clock.now())
+        self.people.note(new.client_id, new, self.simulation.clock.now())
         for promised in self.mailings.values():
             if not promised.expanded:
                 self._follow(promised)
@@ -158,8 +158,8 @@ class Witness:
 
     def check_calls(self) -> None:
         """Promises 3 and 4: who was called when, how often, and never by two gateways that both accepted it."""
-        assert not self.world.gateway.overlaps, "two senders called the gateway for one message at the same time"
-        for call in self.world.gateway.log[self._read :]:
+        assert not self.simulation.gateway.overlaps, "two senders called the gateway for one message at the same time"
+        for call in self.simulation.gateway.log[self._read :]:
             promised, client_id = self._ids[call.gateway_id]  # a KeyError: somebody who did not match was called
             self._check_moment(call, promised)
             self._check_person(call, promised, client_id)
@@ -172,7 +172,7 @@ class Witness:
                 )
                 by = self._accepted_by.setdefault(call.gateway_id, call.gateway)
                 assert by == call.gateway, f"accepted by two gateways: {by!r} and {call.gateway!r}"
-        self._read = len(self.world.gateway.log)
+        self._read = len(self.simulation.gateway.log)
 
     def _check_moment(self, call: GatewayCall, promised: Promised) -> None:
         assert call.at >= promised.mailing.start_at - self.skew, "called before the start"
@@ -227,7 +227,7 @@ class Witness:
         """Promises 1 and 3, in the midst of everything: rows are of those who matched, sent means that the gateway took
         it, and what is sent stays so."""
         sent: set[tuple[str, str]] = set()
-        for key, status in self.world.ledger_now().items():
+        for key, status in self.simulation.ledger_now().items():
             mailing_id, client_id = key
             assert client_id in self.mailings[mailing_id].may, "a row of somebody who did not match"
             if status == "sent":
@@ -235,7 +235,7 @@ class Witness:
                 assert gateway_id_for(message_id_for(*key)) in self._accepted, "sent, and the gateway did not take it"
         assert self._sent <= sent, f"was sent, and is not any more: {self._sent - sent}"
         self._sent = sent
-        arrived = {row.key for row in self.world.ledger_rows().values() if row.delivery and row.delivery.delivered}
+        arrived = {row.key for row in self.simulation.ledger_rows().values() if row.delivery and row.delivery.delivered}
         assert self._arrived <= arrived, f"was delivered, and is not any more: {self._arrived - arrived}"
         assert arrived <= sent, "delivered, and not sent"
         self._arrived = arrived
@@ -243,7 +243,7 @@ class Witness:
     def check_rates(self) -> None:
         """Promise 5: no second sees more calls than the rate that was in force a second before."""
         by_mailing: dict[str, list[GatewayCall]] = defaultdict(list)
-        for call in self.world.gateway.log:
+        for call in self.simulation.gateway.log:
             if not call.gateway:  # the rate that is set is that of the first
                 by_mailing[""].append(call)
             by_mailing[self._ids[call.gateway_id][0].mailing.mailing_id].append(call)
@@ -263,32 +263,32 @@ class Witness:
     def check_ledgers(self) -> None:
         """Promise 1: nobody has two rows, nobody a row who did not match, and the counts add up."""
         for promised in self.mailings.values():
-            rows = self.world.rows(promised.mailing)
+            rows = self.simulation.rows(promised.mailing)
             clients = [row.client_id for row in rows]
             assert len(clients) == len(set(clients))
             assert set(clients) <= promised.may
-            counts = self.world.services.mailings.state(promised.mailing.mailing_id).statistics.counts()
+            counts = self.simulation.services.mailings.state(promised.mailing.mailing_id).statistics.counts()
             assert counts["total"] == sum(count for name, count in counts.items() if name != "total")
 
     def check_ended(self) -> None:
         """Promises 1, 2, 3, 6 and 8, once nothing is left to do."""
-        calls = self.world.gateway.calls()
+        calls = self.simulation.gateway.calls()
         texts: defaultdict[int, list[str]] = defaultdict(list)
-        for call in self.world.gateway.log:
+        for call in self.simulation.gateway.log:
             texts[call.gateway_id].append(call.text)
         for promised in self.mailings.values():
-            mailing = self.world.services.mailings.get(promised.mailing.mailing_id)
+            mailing = self.simulation.services.mailings.get(promised.mailing.mailing_id)
             assert mailing.status in ("finished", "cancelled", "expired"), f"{mailing.status}: {self.story(promised)}"
             if mailing.launched_at is None:
                 continue
-            rows = self.world.rows(mailing)
+            rows = self.simulation.rows(mailing)
             missing = promised.must - {row.client_id for row in rows}
             assert not missing, f"without a row: {missing}"
             for row in rows:
                 self._check_row(row, calls[gateway_id_for(row.message_id)])
                 self._check_text(row, texts[gateway_id_for(row.message_id)])
             recount = Counter(str(row.status) for row in rows)
-            counted = self.world.services.mailings.state(mailing.mailing_id).statistics.counts()
+            counted = self.simulation.services.mailings.state(mailing.mailing_id).statistics.counts()
             assert {name: count for name, count in counted.items() if count and name != "total"} == dict(recount)
             assert counted["total"] == len(rows)
 
@@ -309,13 +309,13 @@ class Witness:
             assert row.may_be_twice, f"accepted twice, and not counted among those who may have got it twice: {row}"
         if row.status == "failed":
             assert row.attempts[-1].http_status not in NOT_OF_THE_MESSAGE, f"failed by an answer not meant: {row}"
-        if not self.world.workers.crashes and len(outcomes) < MAX_ATTEMPTS_KEPT:
-            tried = self.world.gateway.tried[gateway_id_for(row.message_id)]
+        if not self.simulation.workers.crashes and len(outcomes) < MAX_ATTEMPTS_KEPT:
+            tried = self.simulation.gateway.tried[gateway_id_for(row.message_id)]
             assert len(outcomes) <= tried, f"{len(outcomes)} attempts, of which {tried} were made: {row}"
 
     def _check_text(self, row: Message, given: list[str]) -> None:
         """What can be read afterwards is what the gateway was given."""
-        text = self.world.services.messages.sent(row.message_id)[2]
+        text = self.simulation.services.messages.sent(row.message_id)[2]
         call = telling(row.attempts)
         if text is NoText.NOT_CALLED:
             assert not given, "called, and it is not known with what"
@@ -332,7 +332,7 @@ class Witness:
 
     def taken(self) -> list[Message]:
         """The messages that the gateway has accepted."""
-        rows = self.world.ledger_rows().values()
+        rows = self.simulation.ledger_rows().values()
         return [row for row in rows if self._accepted[gateway_id_for(row.message_id)]]
 
     def told(self, message_ids: Iterable[str]) -> None:
@@ -342,13 +342,13 @@ class Witness:
     def check_deliveries(self, *, counted: bool) -> None:
         """Promise 10, once nothing is left to do: only what was told is there, and it is counted."""
         for promised in self.mailings.values():
-            rows = self.world.rows(promised.mailing)
+            rows = self.simulation.rows(promised.mailing)
             assert {row.message_id for row in rows if row.delivery} <= self._told
             if not counted:
                 continue
-            state, tally = self.world.services.statistics.detail(promised.mailing.mailing_id)
+            state, tally = self.simulation.services.statistics.detail(promised.mailing.mailing_id)
             sent = sum(row.status == "sent" for row in rows)
-            now = self.world.clock.now()
+            now = self.simulation.clock.now()
             found = deliveries_of(tally.counters, state.statistics.by_status["sent"], tally.last_sent_at, now)
             assert sum(found.words.values()) == sent
             words = Counter(row.delivery.delivered for row in rows if row.delivery)
@@ -356,14 +356,14 @@ class Witness:
 
     def check_dead_letters(self) -> None:
         """Promise 8: what is on the dead-letter queue was given up for good."""
-        for message in self.world.queue(self.world.settings.send_dead_letter_queue):
+        for message in self.simulation.queue(self.simulation.settings.send_dead_letter_queue):
             cause = Cause.parse(json.loads(message["body"])["reason"])
             assert cause is not None, message["body"]
             assert cause.reason is Reason.ATTEMPTS_USED_UP, message["body"]
 
     def story(self, promised: Promised) -> str:
         """What is known of a mailing, for the message of a failure."""
-        rows = Counter(f"{row.status} {row.cause}" for row in self.world.rows(promised.mailing))
-        state = self.world.services.mailings.state(promised.mailing.mailing_id)
+        rows = Counter(f"{row.status} {row.cause}" for row in self.simulation.rows(promised.mailing))
+        state = self.simulation.services.mailings.state(promised.mailing.mailing_id)
         shards = [(s.shard, s.expanded, s.fed, s.rows) for s in state.shards.values() if not (s.expanded and s.fed)]
         return f"{state.mailing.status} {state.statistics.counts()} {dict(rows)} unfinished shards {shards}"

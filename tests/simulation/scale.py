@@ -22,7 +22,7 @@ from benchmarks.mailing import TAG, new_clients
 from benchmarks.progress import Progress, say
 from tests.support.aws import Call
 from tests.support.client_index import ClientIndex
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 AWS_LATENCY = 0.005  # seconds
 GATEWAY_LATENCY = timedelta(milliseconds=20) / 50
@@ -34,7 +34,7 @@ _LOOKS = 8  # at the objects in memory, each of which takes a second or two wher
 class Watch:
     """What is seen at each call of AWS that a worker makes."""
 
-    world: World
+    simulation: Simulation
     clients: int
     calls: Counter[str] = field(default_factory=Counter)
     most_objects: int = 0
@@ -46,16 +46,16 @@ class Watch:
         self._objects = own_objects()
 
     def before(self, call: Call) -> None:
-        sent = len(self.world.gateway.log)
+        sent = len(self.simulation.gateway.log)
         self._progress.at(sent)
         if sent >= self._next_look:
             self._next_look += self.clients // _LOOKS
             self.most_objects = max(self.most_objects, own_objects() - self._objects)
-        worker = self.world.scheduler.current
+        worker = self.simulation.scheduler.current
         if worker:
             self.calls[f"{worker.name.partition('-')[0]} {call.operation.partition('.')[2]}"] += 1
-            self.most_queued = max(self.most_queued, len(self.world.queue(self.world.settings.send_queue)))
-            self.world.clock.sleep(AWS_LATENCY)
+            self.most_queued = max(self.most_queued, len(self.simulation.queue(self.simulation.settings.send_queue)))
+            self.simulation.clock.sleep(AWS_LATENCY)
 
 
 def own_objects() -> int:
@@ -67,26 +67,26 @@ def own_objects() -> int:
 def run(count: int) -> None:
     """One mailing to so many clients; prints what it took."""
     say(f"making {count:,} clients")
-    with new_world(seed=1, workers_of=WORKERS, sender_batch=None) as world:
-        world.gateway.latency = GATEWAY_LATENCY
-        world.add_clients(1, tag=TAG)  # the counters say that there is somebody
-        ClientIndex(world.aws, world.workers.tables, new_clients(count, world.clock.now()))
-        watch = Watch(world, count)
-        world.aws.before = watch.before
+    with new_simulation(seed=1, workers_of=WORKERS, sender_batch=None) as simulation:
+        simulation.gateway.latency = GATEWAY_LATENCY
+        simulation.add_clients(1, tag=TAG)  # the counters say that there is somebody
+        ClientIndex(simulation.aws, simulation.workers.tables, new_clients(count, simulation.clock.now()))
+        watch = Watch(simulation, count)
+        simulation.aws.before = watch.before
         process = psutil.Process()
-        resident, began, wall = process.memory_info().rss, world.clock.now(), time.perf_counter()
-        ordered = world.create_mailing(tag=TAG, lasts=86_400)
+        resident, began, wall = process.memory_info().rss, simulation.clock.now(), time.perf_counter()
+        ordered = simulation.create_mailing(tag=TAG, lasts=86_400)
         limit = began + timedelta(hours=24)
-        world.scheduler.run_until(limit, lambda: world.status(ordered) == "finished", check=20_000)
+        simulation.scheduler.run_until(limit, lambda: simulation.status(ordered) == "finished", check=20_000)
         wall = time.perf_counter() - wall
         grown = (process.memory_info().rss - resident) / 1024 / count
-        finished_at = world.services.mailings.get(ordered.mailing_id).finished_at
-        assert finished_at, world.counts(ordered)
-        counts = world.counts(ordered)
+        finished_at = simulation.services.mailings.get(ordered.mailing_id).finished_at
+        assert finished_at, simulation.counts(ordered)
+        counts = simulation.counts(ordered)
         assert counts == {"total": count, "sent": count}, counts
-        assert len(world.gateway.calls()) == len(world.gateway.log) == count
+        assert len(simulation.gateway.calls()) == len(simulation.gateway.log) == count
         took = (finished_at - began).total_seconds()
-        first = (world.gateway.log[0].at - began).total_seconds()
+        first = (simulation.gateway.log[0].at - began).total_seconds()
         calls = watch.calls
         sys.stdout.write(
             f"{count:>9,} clients: first call after {first:.2f} s, all after {took:.1f} s ({count / took:.0f}/s);\n"

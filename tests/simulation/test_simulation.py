@@ -30,7 +30,7 @@ class WatchedMachine(ServiceMachine):
     def teardown(self) -> None:
         super().teardown()
         WatchedMachine.examples += 1
-        WatchedMachine.calls += len(self.world.gateway.log)
+        WatchedMachine.calls += len(self.simulation.gateway.log)
         if ASKED:
             told = f"{WatchedMachine.examples} of {EXAMPLES} examples, {WatchedMachine.steps} steps"
             sys.stderr.write(f"\r{told}, {WatchedMachine.calls} calls of the gateway")

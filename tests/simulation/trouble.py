@@ -18,7 +18,7 @@ from chalicelib.gateways.transport import Reply
 from tests.support.aws import Call
 from tests.support.capacity import Capacity
 from tests.support.scheduler import Crash
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 PEOPLE = "people"  # begins the name of a task that is none of the service's
 MANY = 200  # messages on a queue, which are not repeated any more
@@ -56,7 +56,7 @@ ACCOUNT = (401, 402, 403, 404)
 class Trouble:
     """The faults that are on, drawn from a seed at each call."""
 
-    world: World
+    simulation: Simulation
     rng: random.Random
     faults: dict[str, float] = field(default_factory=lambda: dict(NO_FAULTS))
     answers: dict[str, float] = field(default_factory=lambda: {"ok": 1.0})
@@ -65,10 +65,10 @@ class Trouble:
     aws_takes: float = 0.0  # seconds that a call of AWS takes at most while nothing is wrong
 
     def install(self) -> None:
-        """Let the world's calls meet this trouble; the test's own do not."""
-        self.world.aws.before, self.world.aws.after = self._before, self._after
-        self.world.limits.spared = lambda: not self._in_worker()
-        gateway = self.world.gateway
+        """Let the simulation's calls meet this trouble; the test's own do not."""
+        self.simulation.aws.before, self.simulation.aws.after = self._before, self._after
+        self.simulation.limits.spared = lambda: not self._in_worker()
+        gateway = self.simulation.gateway
         gateway.script = self._answer
         gateway.latencies = lambda: self.rng.uniform(*self.latency)
         gateway.connecting = lambda: self.rng.uniform(*self.connecting)
@@ -78,14 +78,14 @@ class Trouble:
         self.faults, self.answers = dict(NO_FAULTS), {"ok": 1.0}
         self.latency, self.connecting = QUICK, (0.0, 0.0)
         self.tables(None, conflicts=False, unprocessed=0.0)
-        for gateway in (self.world.gateway, self.world.other):
+        for gateway in (self.simulation.gateway, self.simulation.other):
             if gateway:
                 gateway.everybody = gateway.capacity = None
                 gateway.down = False
 
     def tables(self, capacity: Capacity | None, *, conflicts: bool, unprocessed: float) -> None:
         """Let tables take so much, transactions get in each other's way, and batches of reads be left in part."""
-        limits = self.world.limits
+        limits = self.simulation.limits
         if capacity:
             limits.limit(Capacity(4, 100, 300), messages=capacity)
         else:
@@ -96,17 +96,17 @@ class Trouble:
     # -- AWS
 
     def _in_worker(self) -> bool:
-        task = self.world.scheduler.current
+        task = self.simulation.scheduler.current
         return task is not None and not task.name.startswith(PEOPLE)
 
     def _strikes(self, fault: str) -> bool:
         return bool(self.faults[fault]) and self.rng.random() < self.faults[fault]
 
     def _before(self, call: Call) -> None:
-        self.world.scheduler.io_point()
+        self.simulation.scheduler.io_point()
         if self._in_worker():
             if self.aws_takes:
-                self.world.clock.sleep(self.rng.uniform(0, self.aws_takes))
+                self.simulation.clock.sleep(self.rng.uniform(0, self.aws_takes))
             if self._strikes("crash"):
                 raise Crash
             if self._strikes("error"):
@@ -117,7 +117,7 @@ class Trouble:
     def _wait_for_answer(self) -> None:
         """Mostly some tenths of a second; sometimes longer than the client waits."""
         takes = self.rng.expovariate(3.0) if self.rng.random() < 0.9 else 2 * READ_TIMEOUT
-        self.world.clock.sleep(min(takes, READ_TIMEOUT))
+        self.simulation.clock.sleep(min(takes, READ_TIMEOUT))
         if takes > READ_TIMEOUT:
             raise ReadTimeoutError(endpoint_url="no answer")
 
@@ -130,7 +130,7 @@ class Trouble:
                 raise ConnectionClosedError(endpoint_url="answer lost")
             if self._strikes("crash"):
                 raise Crash
-        self.world.scheduler.io_point()
+        self.simulation.scheduler.io_point()
 
     # -- the gateway
 
@@ -144,7 +144,7 @@ class Trouble:
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """What is on the send queue or the dispatch queue."""
-        return self.world.queue(f"{self.world.settings.resource_prefix}-{queue}")
+        return self.simulation.queue(f"{self.simulation.settings.resource_prefix}-{queue}")
 
     def lose(self, queue: str) -> None:
         """Let some messages disappear."""

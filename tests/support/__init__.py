@@ -1,8 +1,8 @@
 """What the tests stand on: four ways to have the service run, from the quickest to the most real.
 
 1. A repository or the REST API over tables in the test's own process; time stands still. (api, aws)
-2. A world: all functions work on a virtual clock, in an order drawn from a seed, and hours pass in seconds. (world,
-   campaign)
+2. A simulation: all functions work on a virtual clock, in an order drawn from a seed, and hours pass in seconds: what
+   others call deterministic simulation. (simulation, campaign)
 3. `make run` as processes of this machine, with a real HTTP gateway that misbehaves. (local_run, faulty_gateway)
 4. The package, deployed by CloudFormation into an emulator: MiniStack, LocalStack or LocalEmu. (deployment)
 
@@ -11,14 +11,14 @@ Take the first that can show what the test is about.
 In the test's process:
     aws.py               DynamoDB and SQS without a server: MiniStack's handlers, with a hook before and after each call
     botocore_retries.py  botocore's own retries for these calls
-    clocks.py            clocks for a test that needs no world: one that is moved, one that notes its waits
+    clocks.py            clocks for a test that needs no simulation: one that is moved, one that notes its waits
     api.py               an empty service with an admin and an operator, and its REST API
     client_ids.py        the ids of the tests' clients, which are the same in every run
     browsing.py          the admin UI over it: pages, links, forms and cookies
 
-A world:
-    world.py             the service on a virtual clock, and the levers that a test has
-    campaign.py          a world, and the REST API in front of it
+A simulation:
+    simulation.py        the service on a virtual clock, and the levers that a test has
+    campaign.py          a simulation, and the REST API in front of it
     scheduler.py         the clock, and tasks that take turns at every call and every sleep
     environments.py      the functions' execution environments: they poll, are killed, and begin anew
     threads.py           a lock, a queue and a pool for tasks that take turns

@@ -60,7 +60,7 @@ class Api:
 
     front: HttpFront
     services: Services
-    clock: Any  # a FrozenClock, or the virtual one of a world
+    clock: Any  # a FrozenClock, or the virtual one of a simulation
     aws: InProcessAws
     sqs: Any
     token: str = ""

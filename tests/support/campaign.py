@@ -1,4 +1,4 @@
-"""The REST API in front of workers that really dispatch and send, on the world's virtual clock."""
+"""The REST API in front of workers that really dispatch and send, on the simulation's virtual clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chalicelib.gateways.base import Answer
 from infra.local.api_gateway import HttpFront
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import PASSWORD, Api, quick_passwords
-from tests.support.world import World, new_world
+from tests.support.simulation import Simulation, new_simulation
 
 BROKEN = Answer(Outcome.FAILED, Cause.http(500), 500)
 OK = Answer(Outcome.ACCEPTED)
@@ -25,10 +25,10 @@ OK = Answer(Outcome.ACCEPTED)
 
 @dataclass
 class Campaign:
-    """The API for what people ask, the world for what happens meanwhile."""
+    """The API for what people ask, the simulation for what happens meanwhile."""
 
     api: Api
-    world: World
+    simulation: Simulation
 
     def add_clients(self, count: int, **fields: object) -> list[str]:
         """So many clients, created by request; answers their ids."""
@@ -43,7 +43,7 @@ class Campaign:
 
     def finish(self, mailing_id: str, limit: float = 3600) -> None:
         """Let the workers work until a mailing has ended; fails after so many seconds of virtual time."""
-        self.world.run_until_finished(self.world.services.mailings.get(mailing_id), limit)
+        self.simulation.run_until_finished(self.simulation.services.mailings.get(mailing_id), limit)
 
     def send(self, count: int = 1, **fields: object) -> str:
         """A finished mailing to so many new clients; answers its id."""
@@ -61,20 +61,26 @@ class Campaign:
                 doomed.add(gateway_id)
             return BROKEN if gateway_id in doomed else OK
 
-        self.world.gateway.script = script
+        self.simulation.gateway.script = script
         mailing_id = self.send(count + 5, **fields)
-        self.world.gateway.script = lambda gateway_id, nth: OK
+        self.simulation.gateway.script = lambda gateway_id, nth: OK
         return mailing_id
 
 
 @contextmanager
 def new_campaign(**settings: Any) -> Iterator[Campaign]:
     """An empty service, called as its admin."""
-    with new_world(max_attempts=3, **settings) as world, quick_passwords():
-        assert world.services is not None
-        with mock.patch.object(bootstrap, "get_services", return_value=world.services):
-            api = Api(HttpFront(app, world.clock, "us-east-1"), world.services, world.clock, world.aws, world.sqs)
-            accounts = world.services.accounts
+    with new_simulation(max_attempts=3, **settings) as simulation, quick_passwords():
+        assert simulation.services is not None
+        with mock.patch.object(bootstrap, "get_services", return_value=simulation.services):
+            api = Api(
+                HttpFront(app, simulation.clock, "us-east-1"),
+                simulation.services,
+                simulation.clock,
+                simulation.aws,
+                simulation.sqs,
+            )
+            accounts = simulation.services.accounts
             accounts.create("admin", PASSWORD, Role.ADMIN)
             api.token = accounts.issue_token("admin", PASSWORD, "test").secret
-            yield Campaign(api, world)
+            yield Campaign(api, simulation)

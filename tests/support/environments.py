@@ -27,7 +27,7 @@ from tests.support.scheduler import Crash, SkewedClock, Task
 from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQueue
 
 if TYPE_CHECKING:
-    from tests.support.world import World
+    from tests.support.simulation import Simulation
 
 TIMEOUTS = {"tick": 60.0, "report": 60.0, "dispatcher": 120.0, "sender": 30.0, "receiver": 60.0}
 
@@ -40,7 +40,7 @@ class Environments:
     without, one after the other. With `killed_in_time` an invocation ends at its function's time limit wherever it is.
     """
 
-    world: World
+    simulation: Simulation
     tables: Tables
     clients: dict[str, Any]
     seed: int
@@ -61,7 +61,7 @@ class Environments:
                 number = self._started[name]
                 self._started[name] += 1
                 work = self._keep_time if name == "tick" else lambda name=name: self._poll(name)
-                self.world.scheduler.spawn(f"{name}-{number}", lambda work=work: self._live(work))
+                self.simulation.scheduler.spawn(f"{name}-{number}", lambda work=work: self._live(work))
 
     def _live(self, work: Callable[[], None]) -> None:
         task = self._task()
@@ -70,7 +70,7 @@ class Environments:
                 work()
             except Crash:
                 self.crashes += 1
-                if task.ends_at and self.world.clock.now() >= task.ends_at:
+                if task.ends_at and self.simulation.clock.now() >= task.ends_at:
                     self.out_of_time += 1
                 task.ends_at, task.doomed = None, False
                 self.services.pop(task.name, None)
@@ -78,31 +78,31 @@ class Environments:
                     pool.kill()
 
     def _task(self) -> Task:
-        task = self.world.scheduler.current
+        task = self.simulation.scheduler.current
         assert task is not None
         return task
 
     def _keep_time(self) -> None:
-        runner, clock = self.world.runner, self.world.clock
+        runner, clock = self.simulation.runner, self.simulation.clock
         runner.fire_due_schedules()
         following = min(schedule.next_at for schedule in runner.schedules.values() if schedule.next_at)
         clock.sleep(max(self.tick_after, (following - clock.now()).total_seconds()))
 
     def _poll(self, name: str) -> None:
         """Poll a queue once it has something to give, as long polling would, without turns for looking in vain."""
-        queue = self.world.runner.sources[name].queue
-        now = self.world.clock.now()
-        visible_at = min((message["visible_at"] for message in self.world.queue(queue)), default=None)
+        queue = self.simulation.runner.sources[name].queue
+        now = self.simulation.clock.now()
+        visible_at = min((message["visible_at"] for message in self.simulation.queue(queue)), default=None)
         if visible_at is None:
-            self.world.scheduler.idle_until(now + timedelta(days=30))
+            self.simulation.scheduler.idle_until(now + timedelta(days=30))
         elif visible_at > now.timestamp():
             wait = timedelta(seconds=visible_at - now.timestamp())
-            self.world.scheduler.idle_until(now + max(timedelta(milliseconds=1), wait))
+            self.simulation.scheduler.idle_until(now + max(timedelta(milliseconds=1), wait))
         else:
             try:
-                self.world.runner.poll(name)
+                self.simulation.runner.poll(name)
             except BotoCoreError:  # the queue did not answer four times; infra/local/event_source_threads.py waits, too
-                self.world.clock.sleep(0.2)
+                self.simulation.clock.sleep(0.2)
 
     # -- invocations
 
@@ -115,10 +115,10 @@ class Environments:
                 # Their results come through a queue that lets other tasks go on.
                 made = calls.Calls
                 in_turns = mock.patch.object(
-                    calls, "Calls", lambda **given: made(**given, _ended=TurnQueue(self.world.scheduler))
+                    calls, "Calls", lambda **given: made(**given, _ended=TurnQueue(self.simulation.scheduler))
                 )
                 stack.enter_context(in_turns)
-                results = mock.patch.object(at_once, "SimpleQueue", partial(TurnQueue, self.world.scheduler))
+                results = mock.patch.object(at_once, "SimpleQueue", partial(TurnQueue, self.simulation.scheduler))
                 stack.enter_context(results)
             handlers = {name: self._invoked(name, app.handler_map[name]) for name in TIMEOUTS}
             stack.enter_context(mock.patch.dict(app.handler_map, handlers))
@@ -128,11 +128,11 @@ class Environments:
         """A handler whose invocation is ended in time, and whose threads sleep after it."""
 
         def invoke(event: Any, context: Any) -> Any:
-            task = self.world.scheduler.current
+            task = self.simulation.scheduler.current
             if task is None:
                 return handler(event, context)
             if self.killed_in_time:
-                task.ends_at = self.world.clock.now() + timedelta(seconds=TIMEOUTS[name])
+                task.ends_at = self.simulation.clock.now() + timedelta(seconds=TIMEOUTS[name])
             if pool := self._pools.get(task.name):
                 pool.thaw()
             answer = handler(event, context)
@@ -148,24 +148,24 @@ class Environments:
         task = self._task()
         if task.name not in self.services:
             rng = random.Random(f"{self.seed} {task.name} {self.crashes}")
-            clock: SystemClock = SkewedClock(self.world.clock, self.skew(rng))
+            clock: SystemClock = SkewedClock(self.simulation.clock, self.skew(rng))
             executor: Executor = InlineExecutor()
             if self.threads:
                 executor = self._pools[task.name] = ThreadTasks(
-                    self.world.scheduler, task.name, lambda: self.world.scheduler.doom(task)
+                    self.simulation.scheduler, task.name, lambda: self.simulation.scheduler.doom(task)
                 )
             self.services[task.name] = self.build(clock, rng, executor)
         return self.services[task.name]
 
     def build(self, clock: SystemClock, rng: random.Random, executor: Executor) -> Services:
-        """Services over the world's tables and queues, whose locks let other tasks go on."""
-        with mock.patch("threading.Lock", new=partial(TurnLock, self.world.scheduler)):
+        """Services over the simulation's tables and queues, whose locks let other tasks go on."""
+        with mock.patch("threading.Lock", new=partial(TurnLock, self.simulation.scheduler)):
             return build(
-                self.world.settings,
+                self.simulation.settings,
                 clock=clock,
                 rng=rng,
-                gateway=self.world.gateway,
-                several=self.world.several,
+                gateway=self.simulation.gateway,
+                several=self.simulation.several,
                 executor=executor,
                 tables=self.tables,
                 client_ids=CLIENT_IDS,

@@ -25,7 +25,7 @@ from chalicelib.queues import hints_for
 from tests.support.api import PASSWORD
 from tests.support.campaign import Campaign, new_campaign
 from tests.support.receipts import delivered, tell, undelivered, write_back
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 OK = Answer(Outcome.ACCEPTED)
 REFUSED = Answer(Outcome.REFUSED, Cause.http(400), 400)
@@ -100,9 +100,9 @@ def _order(campaign: Campaign, run: FullRun, tag: str, **fields: Any) -> str:
 
 
 @contextmanager
-def _one_claim_turned_away(world: World) -> Iterator[None]:
+def _one_claim_turned_away(simulation: Simulation) -> Iterator[None]:
     """The ledger is too busy for the first claims of all senders."""
-    original, left = world.aws._handle, 12
+    original, left = simulation.aws._handle, 12
 
     def handle(service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
         nonlocal left
@@ -111,24 +111,26 @@ def _one_claim_turned_away(world: World) -> Iterator[None]:
             return 200, {"Responses": [{"Error": {"Code": "ThrottlingError"}} for _ in json.loads(body)["Statements"]]}
         return original(service, target, body)
 
-    with mock.patch.object(world.aws, "_handle", handle):
+    with mock.patch.object(simulation.aws, "_handle", handle):
         yield
 
 
-def _receipts(world: World, mailing_id: str, skipped: Message) -> None:
+def _receipts(simulation: Simulation, mailing_id: str, skipped: Message) -> None:
     """Of each kind: what is applied, and what is dropped for each reason."""
-    sent = [row for row in world.rows(world.services.mailings.get(mailing_id)) if row.status is MessageStatus.SENT]
+    sent = [
+        row for row in simulation.rows(simulation.services.mailings.get(mailing_id)) if row.status is MessageStatus.SENT
+    ]
     first, second, third, *_ = sent
-    tell(world, delivered(first), undelivered(second, reason="phone_unreachable"))
-    tell(world, delivered(third, phone="+79999999999"), delivered(skipped))
-    tell(world, {"message_id": "nonsense", "status": "delivered"}, {"message_id": first.message_id, "status": "?"})
-    tell(world, {"message_id": "nonsense", "status": "delivered"})
-    write_back(world, {"id": "in-1", "phone": first.phone_number, "text": "Thanks"})
-    world.run_for(30)
+    tell(simulation, delivered(first), undelivered(second, reason="phone_unreachable"))
+    tell(simulation, delivered(third, phone="+79999999999"), delivered(skipped))
+    tell(simulation, {"message_id": "nonsense", "status": "delivered"}, {"message_id": first.message_id, "status": "?"})
+    tell(simulation, {"message_id": "nonsense", "status": "delivered"})
+    write_back(simulation, {"id": "in-1", "phone": first.phone_number, "text": "Thanks"})
+    simulation.run_for(30)
 
 
 def _everything(campaign: Campaign, run: FullRun) -> None:
-    world, api = campaign.world, campaign.api
+    simulation, api = campaign.simulation, campaign.api
     campaign.add_clients(30, tag="many")
     campaign.add_clients(3, tag="deaf", opted_out=True)
     campaign.add_clients(3, tag="asleep", timezone="Pacific/Honolulu")
@@ -141,36 +143,38 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
             return THROTTLED if place == 12 else BLOCKED
         return OK if place >= len(answers) or (place == 3 and nth > 1) else answers[place]
 
-    world.gateway.script = trouble
-    with _one_claim_turned_away(world):
+    simulation.gateway.script = trouble
+    with _one_claim_turned_away(simulation):
         campaign.finish(_order(campaign, run, "many"))
     deaf = _order(campaign, run, "deaf")
     campaign.finish(deaf)
-    [skipped, *_] = world.rows(world.services.mailings.get(deaf))
-    _receipts(world, run.mailings[0], skipped)
-    world.gateway.script = lambda gateway_id, nth: OK
+    [skipped, *_] = simulation.rows(simulation.services.mailings.get(deaf))
+    _receipts(simulation, run.mailings[0], skipped)
+    simulation.gateway.script = lambda gateway_id, nth: OK
     assert api.patch("/api/gateway", {"rate": 2}).status == 200
-    world.clock.sleep(2)  # until senders know of it
+    simulation.clock.sleep(2)  # until senders know of it
     slowed = _order(campaign, run, "many")
-    world.run_for(3)
+    simulation.run_for(3)
     # More hints than the rate lets through, as a queue may give out what it has given out before.
-    rows = world.rows(world.services.mailings.get(slowed))
-    world.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows], 1))
+    rows = simulation.rows(simulation.services.mailings.get(slowed))
+    simulation.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows], 1))
     campaign.finish(slowed)
     assert api.patch("/api/gateway", {"rate": None}).status == 200
-    down = world.clock.now()
-    world.gateway.script = lambda gateway_id, nth: FAILED if (world.clock.now() - down).total_seconds() < 30 else OK
+    down = simulation.clock.now()
+    simulation.gateway.script = lambda gateway_id, nth: (
+        FAILED if (simulation.clock.now() - down).total_seconds() < 30 else OK
+    )
     campaign.finish(_order(campaign, run, "many"))
     hours = {"from": "09:00", "until": "21:00"}
     campaign.finish(_order(campaign, run, "asleep", local_window=hours))  # ends before it is morning there
-    world.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
+    simulation.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
     dear = _order(campaign, run, "many", budget="5")
-    world.run_for(30)
+    simulation.run_for(30)
     assert api.post(f"/api/mailing/{dear}/cancel").status == 200
     cancelled = _order(campaign, run, "asleep", local_window=hours, end_time=api.ahead(days=2))
-    world.run_for(30)
+    simulation.run_for(30)
     assert api.post(f"/api/mailing/{cancelled}/cancel").status == 200
-    world.run_for(90)
+    simulation.run_for(90)
     assert api.get("/api/nothing").status == api.get("/api/mailing/nobody").status == 404
     assert api.post("/api/clients", {"phone_number": "+79169999999", "tag": "x" * 999}).status == 422
     assert api.post("/auth-token", {"username": "admin", "password": "the wrong password"}).status == 401
@@ -183,7 +187,7 @@ def _look(campaign: Campaign, run: FullRun) -> None:
         run.statuses[status] = count
     (message,) = api.get("/api/messages", query={"mailing": run.mailings[0], "limit": 1}).json["rows"]
     assert api.get(f"/api/messages/{message['id']}").status == 200
-    run.calls = len(campaign.world.gateway.log)
+    run.calls = len(campaign.simulation.gateway.log)
     clients = api.get("/api/clients", query={"limit": 200}).json["rows"]
     run.phone_numbers = {client["phone_number"] for client in clients} | {"+79169999999"}
     run.secrets |= {api.token, PASSWORD, "the wrong password"}

@@ -7,21 +7,21 @@ from typing import Any
 
 from chalicelib.domain.messages import Message
 from chalicelib.gateways.base import Callback
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 
-def tell(world: World, *receipts: dict[str, Any]) -> None:
+def tell(simulation: Simulation, *receipts: dict[str, Any]) -> None:
     """The gateway calls with receipts, as the contract of the kind http has them."""
-    secret = world.services.receipt_links.secret("default")
+    secret = simulation.services.receipt_links.secret("default")
     body = json.dumps({"receipts": list(receipts)})
-    world.services.receipt_gate().take(Callback("default", "", "application/json", body), secret)
+    simulation.services.receipt_gate().take(Callback("default", "", "application/json", body), secret)
 
 
-def write_back(world: World, *replies: Any) -> None:
+def write_back(simulation: Simulation, *replies: Any) -> None:
     """The gateway calls with what people wrote, as the contract of the kind http has it."""
-    secret = world.services.receipt_links.secret("default")
+    secret = simulation.services.receipt_links.secret("default")
     body = json.dumps({"replies": list(replies)})
-    world.services.receipt_gate().take_reply(Callback("default", "", "application/json", body), secret)
+    simulation.services.receipt_gate().take_reply(Callback("default", "", "application/json", body), secret)
 
 
 def delivered(message: Message, **more: Any) -> dict[str, Any]:

@@ -15,14 +15,14 @@ def test_the_list_tells_what_became_of_messages() -> None:
         with new_campaign(
             workers_of=WORKERS, gateway_receipts=wanted, public_url="https://service.example"
         ) as campaign:
-            world = campaign.world
-            world.add_clients(4)
-            mailing = world.create_mailing()
-            world.run_until_finished(mailing)
+            simulation = campaign.simulation
+            simulation.add_clients(4)
+            mailing = simulation.create_mailing()
+            simulation.run_until_finished(mailing)
             if wanted:
-                first, second, *_ = world.rows(mailing)
-                tell(world, delivered(first), undelivered(second))
-                world.run_for(20)
+                first, second, *_ = simulation.rows(mailing)
+                tell(simulation, delivered(first), undelivered(second))
+                simulation.run_for(20)
             browser = Browser(campaign.api)
             browser.sign_in()
             listed = text_of(browser.get("/admin/mailings"))

@@ -45,7 +45,7 @@ def test_a_file_is_checked_and_then_followed_until_it_is_in(campaign: Campaign, 
     """Expects what would change and a button with the number first, and then the part that refreshes until the end."""
     campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+79161234567", tag="vip"))
     path = begun(on_call, "Mobile,Tag,Plan\n+79161234567,vip,x\n+79161234568,vip,y\n12,,z\n", "file_name=June.csv")
-    campaign.world.run_for(60)
+    campaign.simulation.run_for(60)
     page = on_call.get(path)
     told = text_of(page)
     assert "June.csv" in told
@@ -60,7 +60,7 @@ def test_a_file_is_checked_and_then_followed_until_it_is_in(campaign: Campaign, 
     page = on_call.get(path)
     assert "0 of 2 correct rows imported." in text_of(page)
     assert f'hx-get="{path}/progress"' in page.text
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     part = on_call.get(f"{path}/progress", headers={"HX-Request": "true"})
     assert "2 of 2 correct rows imported." in re.sub(r"<[^>]*>", "", part.text)
     assert "hx-get" not in part.text
@@ -87,7 +87,7 @@ def test_who_takes_an_external_id_after_the_check_is_told_of(campaign: Campaign,
     path = begun(on_call, "phone_number,external_id\n+79161234567,crm-1\n+79161234568,crm-2\n")
     campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+79161234569", external_id="crm-2"))
     start(on_call, path)
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     part = on_call.get(f"{path}/progress")
     assert "1 row was rejected after the check, because another client has its external ID now." in part.text
     assert f'href="{path}"' in part.text
@@ -203,7 +203,7 @@ def test_a_part_that_never_came_is_told_and_nothing_is_imported(campaign: Campai
     assert [row[:2] for row in rows_of(on_call.get("/admin/clients/imports"))[1:]] == [["half.csv", "interrupted"]]
     begun(on_call, HEADER + "+79161234568,x\n", f"part_of={first.rpartition('/')[2]}&row_offset=1")
     start(on_call, first)
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     assert campaign.api.get("/api/clients").json["total"] == 2
     (row,) = rows_of(on_call.get("/admin/clients/imports"))[1:]
     assert [row[0], row[1], *row[3:]] == ["half.csv", "finished", "admin", "2", "2", "0"]
@@ -326,7 +326,7 @@ def test_the_page_asks_for_the_country_and_what_becomes_of_other_values(campaign
     assert '<option value="replace">' in form
     path = begun(on_call, "phone\n0170 1234567\n", "country=de&mode=replace")
     start(on_call, path)
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     (client,) = campaign.api.get("/api/clients").json["rows"]
     assert (client["phone_number"], client["tag"]) == ("+491701234567", "")
     refused = on_call.upload("/admin/clients/import?country=XX", "phone\n0170 1234567\n")
@@ -348,7 +348,7 @@ def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: B
     path = begun(
         on_call, "phone,Code\n+79161234567,A-1\n+79161234568,A-2\n12,x\n", "for_mailing=true&file_name=Codes.csv"
     )
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     page = on_call.get(path)
     assert "2 numbers for the mailing 1 rejected" in text_of(page)
     assert "Write the mailing to 2 numbers" in text_of(page)
@@ -369,9 +369,9 @@ def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: B
     assert "a file of numbers" in text_of(on_call.get("/admin/mailings"))
     assert "Codes.csv" in text_of(on_call.get(f"/admin/mailings/{mailing['id']}/edit"))
     assert "2 people" in text_of(on_call.get(f"/admin/mailings/{mailing['id']}/cancel"))
-    campaign.world.clock.move_to(campaign.world.clock.now() + timedelta(hours=3))
-    campaign.world.run_for(120)
-    assert {call.phone_number: call.text for call in campaign.world.gateway.log} == {
+    campaign.simulation.clock.move_to(campaign.simulation.clock.now() + timedelta(hours=3))
+    campaign.simulation.run_for(120)
+    assert {call.phone_number: call.text for call in campaign.simulation.gateway.log} == {
         "+79161234567": "A-1",
         "+79161234568": "A-2",
     }

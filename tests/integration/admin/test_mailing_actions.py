@@ -40,7 +40,7 @@ def half_sent(campaign: Campaign) -> tuple[str, int]:
     """A mailing to 60 people that is being sent, and how many have got it."""
     campaign.add_clients(60)
     mailing_id = campaign.order(text="Half way", rate_limit=2)
-    campaign.world.run_for(15)
+    campaign.simulation.run_for(15)
     sent = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"]
     assert 10 < sent < 50
     return mailing_id, sent
@@ -80,7 +80,7 @@ def test_a_running_mailing_is_cancelled(campaign: Campaign, on_call: Browser, ha
     asked = question(on_call, mailing_id, "cancel")
     assert f"Cancel this mailing? Half way {60 - sent} people will not get it. {sent} already got it." in asked
     act(on_call, mailing_id, "cancel")
-    campaign.world.run_for(90)
+    campaign.simulation.run_for(90)
     counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]
     assert counts["sent"] + counts["cancelled"] == 60
 

@@ -37,10 +37,10 @@ def troubled(campaign: Campaign) -> str:
         del nth
         return answers.setdefault(gateway_id, [REFUSED, REFUSED, UNKNOWN, UNKNOWN, UNKNOWN, OK][min(len(answers), 5)])
 
-    campaign.world.gateway.script = script
+    campaign.simulation.gateway.script = script
     mailing_id = order(campaign, "troubled", 9, text="Hello <b>you</b>", on_unknown="hold")
     campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: OK
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK
     return mailing_id
 
 
@@ -122,7 +122,7 @@ def test_only_what_can_be_done_is_offered(
 def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call: Browser) -> None:
     """Expects everything that moves in one part, with one time, the page of recipients too; at the end it stops."""
     mailing_id = order(campaign, "followed", 40, rate_limit=1)
-    campaign.world.run_for(20)
+    campaign.simulation.run_for(20)
     path = f"/admin/mailings/{mailing_id}"
     page = on_call.get(f"{path}?status=sent&limit=3")
     asked = re.search(r'hx-get="([^"]*/now[^"]*)"', page.text)
@@ -160,13 +160,13 @@ def test_recipients_appear_when_the_mailing_starts(campaign: Campaign, on_call: 
 def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, on_call: Browser) -> None:
     """Expects each change of state once, in order."""
     mailing_id = order(campaign, "paused", 8, rate_limit=1)
-    campaign.world.gateway.script = lambda gateway_id, nth: REFUSED
-    campaign.world.run_for(2)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: REFUSED
+    campaign.simulation.run_for(2)
     for step in ("pause", "resume"):
         assert campaign.api.post(f"/api/mailing/{mailing_id}/{step}").status == 200
-        campaign.world.run_for(2)
+        campaign.simulation.run_for(2)
     campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: OK
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
     steps = (
@@ -250,10 +250,10 @@ def test_retrying_asks_first_and_says_how_many(on_call: Browser, troubled: str) 
 def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call: Browser) -> None:
     """Expects the failed ones first; then, by choice only, those whose outcome is unknown."""
     answers = iter([REFUSED, UNKNOWN, OK])
-    campaign.world.gateway.script = lambda gateway_id, nth: next(answers)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: next(answers)
     mailing_id = order(campaign, "again", 3, on_unknown="hold")
     campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: OK
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK
     path = f"/admin/mailings/{mailing_id}"
     for fields, sent in (({}, 2), ({"unknown": "true"}, 3)):
         on_call.get(f"{path}/retry")
@@ -265,10 +265,10 @@ def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call
 
 def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, on_call: Browser) -> None:
     """Expects the question again where only unknown ones are left and these were not chosen."""
-    campaign.world.gateway.script = lambda gateway_id, nth: UNKNOWN
+    campaign.simulation.gateway.script = lambda gateway_id, nth: UNKNOWN
     mailing_id = order(campaign, "doubtful", 1, on_unknown="hold")
     campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: OK
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK
     on_call.get(f"/admin/mailings/{mailing_id}/retry")
     page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 422
@@ -277,11 +277,11 @@ def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, 
 
 def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, on_call: Browser) -> None:
     """Expects no offer, and an answer that says why if it is asked for anyway."""
-    campaign.world.gateway.script = lambda gateway_id, nth: REFUSED
+    campaign.simulation.gateway.script = lambda gateway_id, nth: REFUSED
     mailing_id = order(campaign, "closed", 1, end_time=campaign.api.ahead(minutes=2))
     campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: OK
-    campaign.world.run_for(180)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK
+    campaign.simulation.run_for(180)
     assert "Retry" not in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
     page = on_call.post(f"/admin/mailings/{mailing_id}/retry")
     assert page.status == 409
@@ -297,10 +297,10 @@ def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:
 
 def test_why_a_mailing_was_paused_automatically_is_in_its_timeline(campaign: Campaign, on_call: Browser) -> None:
     """Expects the reason on the mailing's page, in its full history, and in the API's."""
-    campaign.world.services.prices().put({0: ("7", "2.5", "RUB", "")}, "tester")
-    campaign.world.add_clients(8)
+    campaign.simulation.services.prices().put({0: ("7", "2.5", "RUB", "")}, "tester")
+    campaign.simulation.add_clients(8)
     mailing_id = campaign.order(clients={}, budget="10.00")
-    campaign.world.run_for(60)
+    campaign.simulation.run_for(60)
     assert "Paused automatically: the budget is used up" in text_of(on_call.get(f"/admin/mailings/{mailing_id}"))
     assert "the budget is used up" in text_of(on_call.get(f"/admin/history/{mailing_id}"))
     events = campaign.api.get(f"/api/history/{mailing_id}").json["events"]

@@ -342,7 +342,7 @@ def test_of_a_running_mailing_only_name_end_rate_and_budget_are_changed(campaign
     """Expects four fields, whatever is sent to others; of a paused one another, and of a cancelled one none."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1)
-    campaign.world.run_for(5)
+    campaign.simulation.run_for(5)
     path = f"/admin/mailings/{mailing_id}/edit"
     names = re.findall(r'id="field-[^"]+" name="([^"]+)"', on_call.get(path).text)
     assert names == ["name", "end_time", "rate_limit", "budget"]
@@ -362,7 +362,7 @@ def test_the_end_of_a_finished_mailing_is_moved_and_the_rest_tried_again(campaig
     """Expects end and budget, and then the way to send to those for whom there was no time."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1, end_time=campaign.api.ahead(seconds=20))
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     page = on_call.get(f"/admin/mailings/{mailing_id}")
     assert 'id="change"' in page.text
     assert 'id="retry"' not in page.text

@@ -28,9 +28,9 @@ def campaign() -> Iterator[Campaign]:
             doomed.update([gateway_id] if not doomed else [])
             return ([BUSY, SILENT, BUSY][nth - 1]) if gateway_id in doomed else OK
 
-        made.world.gateway.script = script
+        made.simulation.gateway.script = script
         made.send(3, text="The first <i>mailing</i>")
-        made.world.gateway.script = lambda gateway_id, nth: OK
+        made.simulation.gateway.script = lambda gateway_id, nth: OK
         made.finish(made.order(text="The second mailing"))
         yield made
 

@@ -40,7 +40,7 @@ def test_what_runs_is_shown_with_rate_and_time_left(campaign: Campaign, on_call:
     """Expects a bar of what has ended, and at 2 messages a second what the rest of 100 takes."""
     campaign.add_clients(100)
     campaign.order(text="Sale on Monday", rate_limit=2)
-    campaign.world.run_for(20)
+    campaign.simulation.run_for(20)
     page = now(on_call)
     shown = re.search(r"Sale on Monday running (\d+) of 100 (\d\.\d) per second (\d+) s left until", page)
     assert shown, page
@@ -58,7 +58,7 @@ def test_a_mailing_that_will_not_be_done_in_time_is_marked(campaign: Campaign, o
     campaign.add_clients(100)
     campaign.order(text="too slow", rate_limit=2, lasts=timedelta(seconds=30))
     campaign.order(text="in time", rate_limit=2)
-    campaign.world.run_for(15)
+    campaign.simulation.run_for(15)
     cards = on_call.get(NOW).text.split('<li class="card">')[1:]
     told = {"too slow" in card: "the mailing will end before everyone gets it" in card for card in cards}
     assert told == {True: True, False: False}
@@ -68,7 +68,7 @@ def test_a_paused_mailing_stays_in_sight_without_a_rate(campaign: Campaign, on_c
     """Expects its bar, and nothing about speed or time."""
     campaign.add_clients(50)
     mailing = campaign.order(rate_limit=2)
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     campaign.api.post(f"/api/mailing/{mailing}/pause")
     page = now(on_call)
     assert re.search(r"paused \d+ of 50 until", page)
@@ -77,10 +77,10 @@ def test_a_paused_mailing_stays_in_sight_without_a_rate(campaign: Campaign, on_c
 def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -> None:
     """Expects what was sent and what failed in its hour, of every mailing, deleted ones too."""
     answers = iter([Answer(Outcome.REFUSED, Cause.http(400), 400)] * 3)
-    campaign.world.gateway.script = lambda gateway_id, nth: next(answers, OK)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: next(answers, OK)
     first = campaign.send(10)
     campaign.api.delete(f"/api/mailing/{first}")
-    campaign.world.run_for(7200)
+    campaign.simulation.run_for(7200)
     campaign.add_clients(5, tag="other")
     campaign.finish(campaign.order(clients={"tag": "other"}, lasts=timedelta(hours=9)))
     page = on_call.get("/admin")
@@ -98,7 +98,7 @@ def test_today_begins_at_midnight_of_the_operators_zone(campaign: Campaign, on_c
     campaign.send(4)
     on_call.cookies["zone"] = "Europe/Moscow"
     assert "Sent today 4 " in now(on_call)
-    campaign.world.run_for(12 * 3600 + 600)
+    campaign.simulation.run_for(12 * 3600 + 600)
     assert "Sent today 0 " in now(on_call)
     on_call.cookies["zone"] = "UTC"
     assert "Sent today 4 " in now(on_call)
@@ -143,7 +143,7 @@ def test_a_look_costs_the_same_however_much_there_is(campaign: Campaign, on_call
     campaign.add_clients(30)
     for _ in range(14):
         campaign.order(rate_limit=1)
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     aws = campaign.api.aws
     before = len(aws.calls)
     page = on_call.get(NOW).text
@@ -160,11 +160,11 @@ def test_what_was_sent_later_is_not_failed(campaign: Campaign, on_call: Browser)
     other = campaign.give_up(1, lasts=timedelta(hours=9))
     mailing_id = campaign.give_up(3, lasts=timedelta(hours=9))
     assert ("Sent today 16 Failed today 4" in now(on_call), dead(campaign)) == (True, 4)
-    campaign.world.run_for(4000)  # in another hour
+    campaign.simulation.run_for(4000)  # in another hour
     assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {}).status == 200
     campaign.finish(mailing_id)
     assert ("Sent today 19 Failed today 1" in now(on_call), dead(campaign)) == (True, 1)
-    hours = campaign.world.services.overviews.last_hours(24)
+    hours = campaign.simulation.services.overviews.last_hours(24)
     assert sum(counts["failed"] for _, counts in hours) == 1
     letters = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert letters["put_back"] == 1
@@ -174,4 +174,4 @@ def test_what_was_sent_later_is_not_failed(campaign: Campaign, on_call: Browser)
 
 def dead(campaign: Campaign) -> int:
     """How many messages the list of failed ones has."""
-    return int(campaign.world.services.queues["send-dead"].depths().visible)
+    return int(campaign.simulation.services.queues["send-dead"].depths().visible)

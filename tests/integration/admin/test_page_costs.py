@@ -57,7 +57,7 @@ class Filled:
 
     def calls(self, pattern: str) -> list[str]:
         """The calls of AWS for a page."""
-        made = self.campaign.world.aws.calls
+        made = self.campaign.simulation.aws.calls
         made.clear()
         page = self.browser.get(pattern.format(**self.parameters), follow=False)
         assert page.status in (200, 303), page.text

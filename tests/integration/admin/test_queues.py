@@ -37,7 +37,7 @@ def test_failed_messages_stand_in_groups_of_a_mailing_and_a_reason(campaign: Cam
     """Expects each group with its number on its buttons, and its own messages, and no others, to be acted on."""
     campaign.give_up(2)
     mailing_id = campaign.api.get("/api/dead-letters").json["rows"][0]["mailing"]
-    campaign.world.services.queues["send-dead"].send(["poison"])
+    campaign.simulation.services.queues["send-dead"].send(["poison"])
     page = on_call.get("/admin/queues")
     text = text_of(page)
     assert "HTTP 500 2 2 Mar 2026" in text
@@ -67,15 +67,15 @@ def test_one_dead_letter_is_put_back(campaign: Campaign, on_call: Browser) -> No
     page = text_of(on_call.post("/admin/queues/redrive", {"id": ids[0]}))
     assert "1 message is being retried." in page
     assert "2 messages, the oldest failed" in page
-    calls = len(campaign.world.gateway.log)
-    campaign.world.run_for(60)
-    assert len(campaign.world.gateway.log) == calls + 1
+    calls = len(campaign.simulation.gateway.log)
+    campaign.simulation.run_for(60)
+    assert len(campaign.simulation.gateway.log) == calls + 1
 
 
 def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> None:
     """Expects nothing to be left but what is not ours, which stays with its reason."""
     campaign.give_up(3)
-    campaign.world.services.queues["send-dead"].send(["poison"])
+    campaign.simulation.services.queues["send-dead"].send(["poison"])
     on_call.get("/admin/queues")
     page = text_of(on_call.post("/admin/queues/redrive"))
     assert "3 messages are being retried." in page

@@ -19,7 +19,7 @@ STRANGER = "+447700900123"
 @pytest.fixture
 def campaign() -> Iterator[Campaign]:
     with new_campaign(workers_of=WORKERS, gateway_receipts=True, public_url="https://service.example") as made:
-        made.world.services.accounts.create("operator", PASSWORD, Role.OPERATOR)
+        made.simulation.services.accounts.create("operator", PASSWORD, Role.OPERATOR)
         yield made
 
 
@@ -30,8 +30,8 @@ def _browser(campaign: Campaign, role: Role = Role.ADMIN) -> Browser:
 
 
 def _write(campaign: Campaign, phone: str, text: str, **more: str) -> None:
-    write_back(campaign.world, {"phone": phone, "text": text, "to": "+12125550101", **more})
-    campaign.world.run_for(20)
+    write_back(campaign.simulation, {"phone": phone, "text": text, "to": "+12125550101", **more})
+    campaign.simulation.run_for(20)
 
 
 def test_replies_stand_on_their_page_and_on_their_clients(campaign: Campaign) -> None:
@@ -54,7 +54,7 @@ def test_replies_stand_on_their_page_and_on_their_clients(campaign: Campaign) ->
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.OPERATOR])
 def test_the_address_with_its_secret_is_for_administrators(campaign: Campaign, role: Role) -> None:
-    url = campaign.world.services.receipt_links.reply_url("default")
+    url = campaign.simulation.services.receipt_links.reply_url("default")
     assert url.startswith("https://service.example/gateway/replies/default/")
     page = _browser(campaign, role).get("/admin/settings").text
     assert (url in page) == (role is Role.ADMIN)

@@ -245,9 +245,9 @@ def doubtful(campaign: Campaign) -> str:
             outcomes[gateway_id] = kinds[len(outcomes)] if len(outcomes) < len(kinds) else Answer(Outcome.ACCEPTED)
         return outcomes[gateway_id]
 
-    campaign.world.gateway.script = script
+    campaign.simulation.gateway.script = script
     mailing_id = campaign.send(10)
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.ACCEPTED)
     counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]
     assert (counts["failed"], counts["unknown"]) == (2, 3)
     return mailing_id
@@ -255,8 +255,8 @@ def doubtful(campaign: Campaign) -> str:
 
 def sent_again(campaign: Campaign, before: int) -> int:
     """How many calls of the gateway came since."""
-    campaign.world.run_for(120)
-    return len(campaign.world.gateway.log) - before
+    campaign.simulation.run_for(120)
+    return len(campaign.simulation.gateway.log) - before
 
 
 def test_put_all_back_asks_about_what_may_have_been_sent(campaign: Campaign, on_call: Browser, doubtful: str) -> None:
@@ -264,12 +264,12 @@ def test_put_all_back_asks_about_what_may_have_been_sent(campaign: Campaign, on_
     text = text_of(on_call.get("/admin/queues/redrive"))
     assert "Retry 2 messages? 2 messages failed and will be sent again." in text
     assert "Also retry 3 messages that may have been sent The gateway may have sent them" in text
-    before = len(campaign.world.gateway.log)
+    before = len(campaign.simulation.gateway.log)
     page = text_of(on_call.post("/admin/queues/redrive"))
     assert "2 messages are being retried. 3 could not be retried: it may already have been sent" in page
     assert sent_again(campaign, before) == 2
     assert "Retry these messages? Also retry 3 messages" in text_of(on_call.get("/admin/queues/redrive"))
-    before = len(campaign.world.gateway.log)
+    before = len(campaign.simulation.gateway.log)
     assert "3 messages are being retried." in text_of(on_call.post("/admin/queues/redrive", {"unknown": "true"}))
     assert sent_again(campaign, before) == 3
     assert "There are no failed messages" in text_of(on_call.get("/admin/queues"))
@@ -282,7 +282,7 @@ def test_one_of_unknown_outcome_is_asked_about_too(campaign: Campaign, on_call: 
     (letter, *_) = [one["id"] for one in letters if one["message"] in {row["id"] for row in rows}]
     assert f'href="/admin/queues/redrive?id={letter}"' in on_call.get("/admin/queues").text
     assert "Also retry 1 message that may have been sent" in text_of(on_call.get(f"/admin/queues/redrive?id={letter}"))
-    before = len(campaign.world.gateway.log)
+    before = len(campaign.simulation.gateway.log)
     on_call.post("/admin/queues/redrive", {"id": letter})
     assert sent_again(campaign, before) == 0
 
@@ -303,7 +303,7 @@ def test_closing_the_circuit_says_what_waits(campaign: Campaign, on_call: Browse
     campaign.api.post("/api/gateway/hold")
     campaign.add_clients(7)
     campaign.order()
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     text = text_of(on_call.get("/admin/settings/close"))
     assert "7 messages are waiting to be sent." in text
     assert "Resume sending to 7 people Back" in text

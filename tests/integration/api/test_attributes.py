@@ -27,7 +27,7 @@ def imported(campaign: Campaign, text: str, **query: str) -> dict[str, Any]:
     headers = {"Content-Type": "text/csv"}
     reply = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=headers, query=query)
     assert reply.status == 201, reply.text
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     found = campaign.api.get(reply.headers["location"]).json
     assert found["status"] == "finished"
     return dict(found)
@@ -121,7 +121,7 @@ def test_an_export_can_be_imported_again_with_attributes(campaign: Campaign) -> 
     text = exported(campaign.api, limit=4)
     header = text.splitlines()[0].split(",")
     assert header[-4:] == ["attributes." + name for name in ("only_0", "value", "only_1", "only_2")]
-    campaign.world.run_for(1)
+    campaign.simulation.run_for(1)
     before = everybody(campaign.api)
     for mode in ("update", "replace"):
         found = imported(campaign, text, mode=mode)

@@ -33,7 +33,7 @@ def test_nothing_of_a_draft_is_sent_though_its_time_comes_and_goes(campaign: Cam
     made = draft(api, lasts=timedelta(seconds=50))
     assert (made["status"], made["launched_at"]) == ("draft", None)
     assert api.queued_units() == []
-    campaign.world.run_for(130)
+    campaign.simulation.run_for(130)
     assert api.get(f"/api/mailing/{made['id']}").json["status"] == "draft"
     assert api.get("/api/messages").json["rows"] == []
     counted = {one["status"]: one["mailings"] for one in api.get("/api/mailing/stats").json["by_status"]}
@@ -47,7 +47,7 @@ def test_a_draft_that_is_scheduled_is_sent_at_its_start(campaign: Campaign) -> N
     campaign.add_clients(3)
     mailing_id = draft(api, starts_in=timedelta(seconds=90))["id"]
     assert api.post(f"/api/mailing/{mailing_id}/schedule").json["status"] == "scheduled"
-    campaign.world.run_for(60)
+    campaign.simulation.run_for(60)
     assert api.get(f"/api/mailing/{mailing_id}").json["status"] == "scheduled"
     assert step(api, mailing_id, "schedule") == 409
     campaign.finish(mailing_id, limit=60)

@@ -42,7 +42,7 @@ OF_ENDED = ("retry_mailing", "create_mailing_to_missed")
 def send(campaign: Campaign, operation: str, **options: Any) -> Any:
     """Make the request that an operation is for, with things that exist already in its path."""
     (client_id,) = campaign.add_clients(1)
-    campaign.world.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")  # which a budget needs
+    campaign.simulation.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")  # which a budget needs
     user = UserBodyFactory()
     assert campaign.api.post("/api/users/", user).status == 201
     ordered = campaign.give_up(1) if operation in OF_ENDED else campaign.order(starts_in=timedelta(days=1))

@@ -146,7 +146,7 @@ def test_a_check_finds_whose_ids_are_taken(campaign: Campaign) -> None:
     assert (held["rejected"], held["accepted"]) == (1, 2)
     _add(campaign.api, "+79161234504", "crm-3")  # meanwhile
     campaign.api.post(f"/api/clients/imports/{held['id']}/start")
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     found = campaign.api.get(f"/api/clients/imports/{held['id']}").json
     assert (found["status"], _numbers(found)) == ("finished", [3, 1, 2, 1, 0, 0, 1])
     assert _errors(campaign.api, held["id"], limit=1) == [(2, "external_id"), (3, "external_id")]
@@ -160,7 +160,7 @@ def test_the_first_row_of_a_file_keeps_an_id_that_stands_in_it_twice(campaign: C
     parts = [f"{HEADER}+79161234511,p-1\r\n", f"{HEADER}+79161234512,p-1\r\n+79161234513,p-2\r\n"]
     first = _upload(campaign.api, parts[0], query={"parts": "2"}).json["id"]
     _upload(campaign.api, parts[1], query={"part_of": first, "row_offset": "1"})
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     (error,) = campaign.api.get(f"/api/clients/imports/{first}/rejected").json["rows"]
     assert (error["row"], error["message"]) == (3, "is also in row 2, with another phone number")
     assert _found(campaign.api, "p-1") == ["+79161234511"]
@@ -188,7 +188,7 @@ def test_an_export_that_is_imported_changes_nothing(campaign: Campaign) -> None:
     ids = ["=1+1", "'-x", "007", "1.0", "-", "null", 'a,"b"', "+79160000000", "true"]
     for place, external_id in enumerate(ids):
         _add(campaign.api, f"+7916123460{place}", external_id)
-    campaign.world.run_for(1)
+    campaign.simulation.run_for(1)
     before = _clients(campaign.api)
     exported = campaign.api.get("/api/clients/export").text
     assert _numbers(_imported(campaign, exported)) == [9, 9, 0, 9, 0, 0, 9]

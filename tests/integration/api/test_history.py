@@ -36,7 +36,7 @@ def told(events: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def tried_twice(campaign: Campaign) -> dict[str, Any]:
     """A message that was sent at the second attempt."""
-    campaign.world.gateway.script = lambda gateway_id, nth: BROKEN if nth == 1 else OK
+    campaign.simulation.gateway.script = lambda gateway_id, nth: BROKEN if nth == 1 else OK
     mailing_id = campaign.send(1)
     (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
     found: dict[str, Any] = row
@@ -107,7 +107,7 @@ def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
             bad.add(gateway_id)
         return Answer(Outcome.REFUSED, Cause.http(400), 400) if gateway_id in bad else OK
 
-    campaign.world.gateway.script = script
+    campaign.simulation.gateway.script = script
     mailing_id = campaign.send(SHOWN + 10)
     found = history(campaign, mailing_id)
     assert found["complete"] is False

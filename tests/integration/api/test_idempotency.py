@@ -44,14 +44,14 @@ def test_what_happened_meanwhile_changes_nothing_of_the_answer(campaign: Campaig
     campaign.add_clients(3)
     first = _order(api, body)
     campaign.finish(first.json["id"])
-    campaign.world.run_for(7200)
+    campaign.simulation.run_for(7200)
     assert _order(api, body).text == first.text
     assert api.delete(f"/api/mailing/{first.json['id']}").status == 204
-    campaign.world.run_for(120)
+    campaign.simulation.run_for(120)
     assert _order(api, body).text == first.text
-    campaign.world.run_for(120)
+    campaign.simulation.run_for(120)
     assert api.get("/api/mailing").json["total"] == 0
-    assert len(campaign.world.gateway.log) == 3
+    assert len(campaign.simulation.gateway.log) == 3
 
 
 def test_the_order_of_fields_does_not_matter(api: Api) -> None:
@@ -164,30 +164,32 @@ def test_a_crash_while_ordering_neither_loses_nor_doubles(campaign: Campaign, mo
     """Expects one mailing, delivered once, after the caller has tried again: key and mailing are one write."""
     campaign.add_clients(2)
     api, body = campaign.api, MailingBodyFactory()
-    usual = campaign.world.aws.before
+    usual = campaign.simulation.aws.before
 
     def crash(call: Call) -> None:
         if call.operation == "dynamodb.TransactWriteItems":
             raise ConnectionClosedError(endpoint_url="the function was stopped")
 
-    setattr(campaign.world.aws, moment, crash)
+    setattr(campaign.simulation.aws, moment, crash)
     assert _order(api, body).status == 503
-    campaign.world.aws.before, campaign.world.aws.after = usual, lambda call: None
+    campaign.simulation.aws.before, campaign.simulation.aws.after = usual, lambda call: None
     reply = _order(api, body)
     assert reply.status == 201
     campaign.finish(reply.json["id"])
     assert api.get("/api/mailing").json["total"] == 1
-    assert len(campaign.world.gateway.log) == 2
+    assert len(campaign.simulation.gateway.log) == 2
 
 
 def test_a_crash_before_the_dispatcher_was_told_is_made_good(campaign: Campaign) -> None:
     """Expects the repeated request to start the mailing that the first one left lying."""
     campaign.add_clients(2)
     api, body = campaign.api, MailingBodyFactory()
-    campaign.world.aws.after = lambda call: (_ for _ in ()).throw(SystemExit) if "Transact" in call.operation else None
+    campaign.simulation.aws.after = lambda call: (
+        (_ for _ in ()).throw(SystemExit) if "Transact" in call.operation else None
+    )
     with pytest.raises(SystemExit):
         _order(api, body)
-    campaign.world.aws.after = lambda call: None
+    campaign.simulation.aws.after = lambda call: None
     assert _order(api, body).status == 201
-    campaign.world.run_for(5)
-    assert len(campaign.world.gateway.log) == 2
+    campaign.simulation.run_for(5)
+    assert len(campaign.simulation.gateway.log) == 2

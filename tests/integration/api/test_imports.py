@@ -31,7 +31,7 @@ def _imported(campaign: Campaign, text: str | bytes, query: dict[str, str] | Non
     """The import once it has finished."""
     reply = _upload(campaign.api, text, query=query or {})
     assert reply.status == 201, reply.text
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     found = campaign.api.get(reply.headers["location"]).json
     assert found["status"] == "finished"
     return found
@@ -146,7 +146,7 @@ def test_a_workbook_is_imported(campaign: Campaign, monkeypatch: pytest.MonkeyPa
     headers = {"Content-Type": "application/octet-stream"}
     reply = campaign.api.post("/api/clients/imports", raw=raw, headers=headers)
     assert reply.status == 201, reply.text
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     assert _clients(campaign.api)["+79161234567"]["tag"] == "vip"
     assert _errors(campaign.api, reply.json["id"]) == [(3, "phone_number")]
     monkeypatch.setattr(parsing, "MAX_WORKBOOK", len(raw) - 1)
@@ -190,8 +190,8 @@ def test_progress_can_be_watched(campaign: Campaign) -> None:
         seen.add(found["done"])
         return found["status"] == "finished"
 
-    until = campaign.world.clock.now().replace(hour=10)
-    assert campaign.world.scheduler.run_until(until, finished, check=20)
+    until = campaign.simulation.clock.now().replace(hour=10)
+    assert campaign.simulation.scheduler.run_until(until, finished, check=20)
     assert seen == {0, 2000, 4000, 6000}
     assert campaign.api.get("/api/clients").json["total"] == 6000
 
@@ -199,12 +199,12 @@ def test_progress_can_be_watched(campaign: Campaign) -> None:
 @pytest.mark.parametrize("stop_at", [1, 5, 12, 30])
 def test_a_crash_in_the_middle_is_made_good(campaign: Campaign, stop_at: int) -> None:
     """Expects every client in, and counted as created, though the first dispatcher died on the way."""
-    world = campaign.world
-    world.crash_dispatcher(stop_at)
+    simulation = campaign.simulation
+    simulation.crash_dispatcher(stop_at)
     text = HEADER + "".join(f"+7916{n:07d},916,vip,UTC,false\r\n" for n in range(2500))
     location = _upload(campaign.api, text).headers["location"]
-    world.run_for(1500)
-    assert world.workers.crashes == 1
+    simulation.run_for(1500)
+    assert simulation.workers.crashes == 1
     found = campaign.api.get(location).json
     assert (found["status"], _numbers(found)) == ("finished", [2500, 2500, 0, 2500, 2500, 0, 0])
     assert campaign.api.get("/api/clients", query={"tag": "vip"}).json["total"] == 2500
@@ -262,7 +262,7 @@ def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campa
         (3, "phone_number", "12"),
         (4, "phone_number", "8 916 123-45-67"),
     ]
-    campaign.world.run_for(60)
+    campaign.simulation.run_for(60)
     assert campaign.api.get("/api/clients").json["total"] == 0
     assert campaign.api.get("/api/clients/imports/").json == {"rows": [], "next": None}
 
@@ -279,7 +279,7 @@ def test_columns_and_a_separator_can_be_told(campaign: Campaign) -> None:
     assert [first[name] for name in ("encoding", "separator", "columns")] == ["cp1251", "|", told]
     place = {"part_of": first["id"], "row_offset": "1"}
     assert _upload(campaign.api, "Mobile|Plan|Kind\n+79161234568|gold|b\n", query=place).status == 201
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     assert {number: one["tag"] for number, one in _clients(campaign.api).items()} == {
         "+79161234567": "золото",
         "+79161234568": "gold",
@@ -292,7 +292,7 @@ def test_a_held_import_waits_until_it_is_started(campaign: Campaign) -> None:
     """Expects nothing to be written before, what would change to be told, and whoever opts out meanwhile to stay so."""
     for number in ("+79160000001", "+79160000002", "+79160000003"):
         assert campaign.api.post("/api/clients", ClientBodyFactory(phone_number=number, tag="vip")).status == 201
-    campaign.world.run_for(5)
+    campaign.simulation.run_for(5)
     text = (
         "phone_number,tag,opted_out\n+79160000001,vip,false\n+79160000002,gold,yes\n+79160000004,vip,\n"
         "+79160000003,vip,\n+79160000003,vip,yes\n12,,\n"
@@ -303,13 +303,13 @@ def test_a_held_import_waits_until_it_is_started(campaign: Campaign) -> None:
     expected = {"created": 1, "changed": 2, "unchanged": 1, "opted_out": 2, "opted_in_again": 0, "opt_outs_kept": 0}
     assert held["expected"] == expected
     before = _clients(campaign.api)
-    campaign.world.run_for(300)
+    campaign.simulation.run_for(300)
     assert _clients(campaign.api) == before
     client = before["+79160000001"]
     assert campaign.api.request("PATCH", f"/api/clients/{client['id']}", {"opted_out": True}).status == 200
     started = campaign.api.post(f"/api/clients/imports/{held['id']}/start", {})
     assert (started.status, started.json["status"]) == (200, "running")
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     found = campaign.api.get(f"/api/clients/imports/{held['id']}").json
     assert (found["status"], found["opt_outs_kept"], found["done"]) == ("finished", 1, 4)
     assert [one["opted_out"] for _, one in sorted(_clients(campaign.api).items())] == [True, True, True, False]
@@ -323,7 +323,7 @@ def test_a_start_that_was_cut_off_can_be_repeated(campaign: Campaign, stop_at: i
     for number in (2, 3):
         place = {"part_of": first, "row_offset": str(number - 1)}
         assert _upload(campaign.api, f"phone_number\n+7916000000{number}\n", query=place).status == 201
-    usual, calls = campaign.world.aws.before, []
+    usual, calls = campaign.simulation.aws.before, []
 
     def crash(call: object) -> None:
         if call.operation.endswith(("TransactWriteItems", "SendMessageBatch")):
@@ -332,11 +332,11 @@ def test_a_start_that_was_cut_off_can_be_repeated(campaign: Campaign, stop_at: i
                 raise RuntimeError("the process died")
         usual(call)
 
-    campaign.world.aws.before = crash
+    campaign.simulation.aws.before = crash
     assert campaign.api.post(f"/api/clients/imports/{first}/start", {}).status == 500
-    campaign.world.aws.before = usual
+    campaign.simulation.aws.before = usual
     campaign.api.post(f"/api/clients/imports/{first}/start", {})
-    campaign.world.run_for(300)
+    campaign.simulation.run_for(300)
     assert campaign.api.get(f"/api/clients/imports/{first}").json["status"] == "finished"
     assert campaign.api.get("/api/clients").json["total"] == 3
 
@@ -355,7 +355,7 @@ def test_imports_are_listed_with_who_and_when_and_the_files_name(campaign: Campa
     first = _upload(campaign.api, "phone_number\n+79160000001\n", query={"file_name": "large.csv", "parts": "3"}).json
     place = {"part_of": first["id"], "row_offset": "1"}
     assert _upload(campaign.api, "phone_number\n+79160000002\n", query=place).status == 201
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     seen: list[dict] = []
     query: dict[str, str] = {"limit": "3"}
     while True:
@@ -378,7 +378,7 @@ def test_rejected_rows_can_be_put_right_and_imported_again(campaign: Campaign) -
     first = _upload(campaign.api, text, query=query).json["id"]
     part = 'Name;Mobile;Tag\r\nDan;+79160000001;late\r\nEve;13;\r\nFay;+79160000009;"open\r\nnot read;1;2\r\n'
     assert _upload(campaign.api, part, query={"part_of": first, "row_offset": "4"}).status == 201
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     path = f"/api/clients/imports/{first}/rejected/export/"
     rows = _exported(campaign.api, path, limit=2)
     assert rows == _exported(campaign.api, path)
@@ -449,7 +449,7 @@ def test_an_export_can_be_imported_again(campaign: Campaign) -> None:
     for tag in tags:
         campaign.add_clients(1, tag=tag)
     text = campaign.api.get("/api/clients/export").text
-    campaign.world.run_for(1)
+    campaign.simulation.run_for(1)
     before = _clients(campaign.api)
     assert _numbers(_imported(campaign, text)) == [9, 9, 0, 9, 0, 0, 9]
     assert _clients(campaign.api) == before
@@ -469,7 +469,7 @@ def test_no_cell_is_taken_for_a_formula(api: Api) -> None:
 def test_a_mailings_messages_are_exported(campaign: Campaign) -> None:
     """Expects every message once with what became of it, or those of one status."""
     refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
-    campaign.world.gateway.script = in_turn([refused, accepted, accepted])
+    campaign.simulation.gateway.script = in_turn([refused, accepted, accepted])
     mailing_id = campaign.send(30, text="=1+1")
     counts = campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]
     rows = _exported(campaign.api, "/api/messages/export", mailing=mailing_id, limit=7)

@@ -125,7 +125,7 @@ def test_a_mailing_cannot_go_on_until_its_messages_are_deleted(campaign: Campaig
     """Expects 422 for an end so late that the ledger would not keep what is open then, and any end up to that."""
     campaign.add_clients(30)
     mailing_id = campaign.order(rate_limit=1)
-    campaign.world.run_for(5)
+    campaign.simulation.run_for(5)
     change = f"/api/mailing/{mailing_id}"
     reply = campaign.api.patch(change, {"end_time": campaign.api.ahead(hours=180 * 24 + 1)})
     assert reply.status == 422
@@ -140,7 +140,7 @@ def test_a_running_mailing_refuses_changes_and_says_what_is_allowed(campaign: Ca
     api = campaign.api
     campaign.add_clients(30)
     mailing_id = campaign.order(rate_limit=1)
-    campaign.world.run_for(5)
+    campaign.simulation.run_for(5)
     assert api.get(f"/api/mailing/{mailing_id}").json["status"] == "running"
     for change in ({"text": "Changed"}, {"clients": {}}, {"start_time": "2026-03-02T11:00:00Z"}):
         reply = api.patch(f"/api/mailing/{mailing_id}", change)
@@ -156,7 +156,7 @@ def test_a_paused_mailing_can_be_given_more_time(campaign: Campaign) -> None:
     api = campaign.api
     campaign.add_clients(30)
     mailing_id = campaign.order(rate_limit=1)
-    campaign.world.run_for(5)
+    campaign.simulation.run_for(5)
     assert api.post(f"/api/mailing/{mailing_id}/pause").json["status"] == "paused"
     change = {"end_time": "2026-03-03T09:00:00.000Z", "rate_limit": None, "on_unknown": "hold"}
     reply = api.patch(f"/api/mailing/{mailing_id}", change)
@@ -204,7 +204,7 @@ def test_a_deleted_mailing_is_gone_with_its_messages(campaign: Campaign) -> None
     assert api.delete(f"/api/mailing/{mailing_id}").status == 404
     assert api.get(f"/api/mailing/{mailing_id}").status == 404
     assert api.get("/api/mailing").json == {"total": 0, "rows": [], "next": None}
-    campaign.world.run_for(60)
+    campaign.simulation.run_for(60)
     assert api.get("/api/messages", query={"mailing": mailing_id}).json == {"total": 0, "rows": [], "next": None}
 
 
@@ -244,7 +244,7 @@ def test_the_list_is_the_newest_first_and_can_be_of_one_status(api: Api) -> None
 def test_reading_mailings_scans_no_table(campaign: Campaign) -> None:
     """Expects no Scan behind any request for mailings and messages."""
     mailing_id = campaign.send(3)
-    campaign.world.aws.calls.clear()
+    campaign.simulation.aws.calls.clear()
     for path in ("/api/mailing", "/api/mailing?status=finished", f"/api/mailing/{mailing_id}", "/api/messages"):
         assert campaign.api.get(path).status == 200
-    assert "dynamodb.Scan" not in campaign.world.aws.calls
+    assert "dynamodb.Scan" not in campaign.simulation.aws.calls

@@ -67,7 +67,7 @@ def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
 
 def test_a_failed_message_says_why(campaign: Campaign) -> None:
     """Expects every attempt with its outcome, and the reason in words."""
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
+    campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
     mailing_id = campaign.send()
     (row,) = campaign.api.get("/api/messages", query={"mailing": mailing_id}).json["rows"]
     assert (row["status"], row["sending_status"], row["reason"]) == ("failed", False, "HTTP 400")
@@ -89,7 +89,7 @@ def test_the_list_goes_through_a_mailing_once(campaign: Campaign) -> None:
 def test_the_list_is_narrowed_by_status(campaign: Campaign, limit: int) -> None:
     """Expects sent and failed messages each by themselves, whatever the pages' length, with their totals."""
     refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
-    campaign.world.gateway.script = in_turn([refused, accepted, accepted])
+    campaign.simulation.gateway.script = in_turn([refused, accepted, accepted])
     mailing_id = campaign.send(40)
     api = campaign.api
     counts = api.get(f"/api/mailing/{mailing_id}").json["counts"]
@@ -132,7 +132,7 @@ def test_all_messages_can_be_walked(campaign: Campaign) -> None:
 def test_the_name_of_a_mailing_costs_one_read_of_a_page_at_most(campaign: Campaign) -> None:
     """Expects each mailing to be read once, with what the list reads of it anyway, however many rows it has."""
     mailing_id = campaign.send(12, name="Named once")
-    api, calls = campaign.api, campaign.world.aws.calls
+    api, calls = campaign.api, campaign.simulation.aws.calls
     found = []
     for limit in (2, 12):
         calls.clear()
@@ -174,20 +174,20 @@ def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:
 
 def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaign) -> None:
     """Expects the same calls, asking for as many rows, of a mailing of 300 as of one of 1,500."""
-    api, world = campaign.api, campaign.world
-    usual = world.aws.before
+    api, simulation = campaign.api, campaign.simulation
+    usual = simulation.aws.before
 
     def cost(mailing_id: str) -> list[tuple[str, int]]:
         calls: list[tuple[str, int]] = []
-        world.aws.before = lambda call: calls.append((call.operation, json.loads(call.body).get("Limit", 0)))
+        simulation.aws.before = lambda call: calls.append((call.operation, json.loads(call.body).get("Limit", 0)))
         for status in (None, "sent", "failed"):
             query = {"mailing": mailing_id, "limit": 5, **({"status": status} if status else {})}
             assert api.get("/api/messages", query=query).status == 200
-        world.aws.before = usual
+        simulation.aws.before = usual
         return calls
 
-    world.add_clients(300, tag="few")
-    world.add_clients(1500, tag="many")
+    simulation.add_clients(300, tag="few")
+    simulation.add_clients(1500, tag="many")
     few, many = (campaign.order(clients={"tag": tag}) for tag in ("few", "many"))
     campaign.finish(few)
     campaign.finish(many)
@@ -197,7 +197,7 @@ def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaig
 def test_a_timeline_tells_every_step_with_its_times(campaign: Campaign) -> None:
     """Expects the row, a refused call that is tried again, the wait between, and the end."""
     busy, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED, http_status=200)
-    campaign.world.gateway.script = lambda gateway_id, nth: busy if nth == 1 else accepted
+    campaign.simulation.gateway.script = lambda gateway_id, nth: busy if nth == 1 else accepted
     (client,) = campaign.add_clients(1, phone_number="+79161234567")
     mailing_id = campaign.order(text="Hello 🙂")
     campaign.finish(mailing_id)
@@ -209,7 +209,7 @@ def test_a_timeline_tells_every_step_with_its_times(campaign: Campaign) -> None:
     moments = [step["at"] for step in timeline["steps"]]
     assert moments == sorted(moments)
     assert timeline["request"] == f"scripted {timeline['gateway_id']} +7********67 Hello 🙂"
-    assert int(timeline["gateway_id"]) in campaign.world.gateway.calls()
+    assert int(timeline["gateway_id"]) in campaign.simulation.gateway.calls()
 
 
 def test_the_timeline_of_nobodys_message_is_not_found(api: Api) -> None:

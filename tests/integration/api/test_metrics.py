@@ -49,7 +49,7 @@ def troubled(campaign: Campaign) -> Campaign:
     """Eight messages sent, of two more one refused and one given up, one client opted out; one mailing to come."""
     answers = {0: Answer(Outcome.REFUSED, Cause.http(400), 400), 1: Answer(Outcome.FAILED, Cause.http(503), 503)}
     order: dict[int, int] = {}
-    campaign.world.gateway.script = lambda gateway_id, nth: answers.get(
+    campaign.simulation.gateway.script = lambda gateway_id, nth: answers.get(
         order.setdefault(gateway_id, len(order)), Answer(Outcome.ACCEPTED)
     )
     campaign.add_clients(1, opted_out=True)
@@ -104,7 +104,7 @@ def test_mailings_and_messages_are_those_of_the_statistics(troubled: Campaign) -
 def test_calls_of_the_gateway_are_those_that_it_got(troubled: Campaign) -> None:
     """By outcome, and as a histogram of the time that they took."""
     found = scrape(troubled.api)
-    log = troubled.world.gateway.log
+    log = troubled.simulation.gateway.log
     assert counted(found["gateway_calls_total"]) == {"accepted": 8, "refused": 1, "failed": 3}
     assert found["gateway_call_duration_seconds_count"] == {(): len(log)} == {(): 12}
     assert found["gateway_call_duration_seconds_sum"][()] == pytest.approx(12 * 0.02)
@@ -116,8 +116,8 @@ def test_messages_are_counted_while_they_are_sent(campaign: Campaign) -> None:
     """Those of a mailing that runs beside those of one that has ended."""
     campaign.send(5)
     second = campaign.order()
-    campaign.world.scheduler.run_until(
-        campaign.world.clock.now().replace(year=2027), lambda: len(campaign.world.gateway.log) >= 7
+    campaign.simulation.scheduler.run_until(
+        campaign.simulation.clock.now().replace(year=2027), lambda: len(campaign.simulation.gateway.log) >= 7
     )
     assert campaign.api.get(f"/api/mailing/{second}").json["status"] == "running"
     overview = campaign.api.get("/api/mailing/stats").json["messages"]
@@ -137,7 +137,7 @@ def test_a_mailing_that_should_have_started_is_overdue(api: Api) -> None:
 
 def test_queues_and_dead_letters_are_counted(troubled: Campaign) -> None:
     """What can be had, what is delayed, and what somebody has in hand."""
-    troubled.world.services.queues["dispatch"].send(["{}"], delay=600)
+    troubled.simulation.services.queues["dispatch"].send(["{}"], delay=600)
     depths = scrape(troubled.api)["queue_messages"]
     assert depths[("send-dead", "visible")] == 1
     assert depths[("dispatch", "delayed")] == 1

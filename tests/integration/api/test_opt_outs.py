@@ -24,7 +24,7 @@ def imported(campaign: Campaign, *parts: str, **query: str) -> dict:
         assert reply.status == 201, reply.text
         first = first or reply.json["id"]
         offset += text.strip().count("\n")
-    campaign.world.run_for(200)
+    campaign.simulation.run_for(200)
     found = campaign.api.get(f"/api/clients/imports/{first}").json
     assert found["status"] == "finished"
     return found
@@ -36,7 +36,7 @@ def add(campaign: Campaign, number: str = NUMBER, **fields: object) -> dict:
 
 def wait(campaign: Campaign) -> None:
     """So that what is there already was not made at the very moment of the import."""
-    campaign.world.run_for(1)
+    campaign.simulation.run_for(1)
 
 
 def client(campaign: Campaign, number: str = NUMBER) -> dict:
@@ -129,10 +129,10 @@ def test_who_is_opted_out_after_the_upload_stays_so(campaign: Campaign) -> None:
     made = add(campaign, opted_out=True)
     text = f"phone_number,opted_out\n{NUMBER},false\n"
     path = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV, query=ALLOWED).headers["location"]
-    campaign.world.clock.move_to(campaign.world.clock.now() + timedelta(seconds=0.01))
+    campaign.simulation.clock.move_to(campaign.simulation.clock.now() + timedelta(seconds=0.01))
     campaign.api.request("PATCH", f"/api/clients/{made['id']}", {"opted_out": False})
     campaign.api.request("PATCH", f"/api/clients/{made['id']}", {"opted_out": True})
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     assert client(campaign)["opted_out"] is True
     assert campaign.api.get(path).json["opt_outs_kept"] == 1
 
@@ -144,12 +144,12 @@ def test_opt_outs_are_counted_once_though_a_dispatcher_dies(campaign: Campaign, 
     for number in numbers[:4]:
         add(campaign, number, opted_out=number == numbers[0])
     wait(campaign)
-    world = campaign.world
-    world.crash_dispatcher(stop_at)
+    simulation = campaign.simulation
+    simulation.crash_dispatcher(stop_at)
     rows = "".join(f"{number},true,new\n" for number in numbers)
     text = f"phone_number,opted_out,tag\n{rows}"
     location = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV).headers["location"]
-    world.run_for(1500)
+    simulation.run_for(1500)
     found = campaign.api.get(location).json
     assert (found["status"], found["created"], found["changed"]) == ("finished", 146, 4)
     assert found["opted_out"] == 149

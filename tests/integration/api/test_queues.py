@@ -51,13 +51,13 @@ def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
 def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
     """The finished mailing goes on with them alone, each with new attempts, and finishes again."""
     mailing_id = campaign.give_up(3)
-    calls = campaign.world.gateway.calls()
+    calls = campaign.simulation.gateway.calls()
     reply = campaign.api.post("/api/dead-letters/redrive", {})
     assert reply.json == {"put_back": 3, "settled": 0, "refused": {}}
     campaign.finish(mailing_id)
     mailing = campaign.api.get(f"/api/mailing/{mailing_id}/").json
     assert {name: count for name, count in mailing["counts"].items() if count} == {"total": 8, "sent": 8}
-    again = campaign.world.gateway.calls() - calls
+    again = campaign.simulation.gateway.calls() - calls
     assert sorted(again.values()) == [1, 1, 1]
     assert not _dead_letters(campaign)
 
@@ -80,17 +80,17 @@ def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
     assert not _dead_letters(campaign)
-    calls = len(campaign.world.gateway.log)
+    calls = len(campaign.simulation.gateway.log)
     assert campaign.api.post("/api/dead-letters/redrive", {}).json == {"put_back": 0, "settled": 0, "refused": {}}
-    campaign.world.run_for(600)
+    campaign.simulation.run_for(600)
     assert campaign.api.get(f"/api/mailing/{mailing_id}/").json["status"] == "finished"
-    assert len(campaign.world.gateway.log) == calls
+    assert len(campaign.simulation.gateway.log) == calls
 
 
 def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> None:
     """The letters stay, and the answer says why."""
     campaign.give_up(3)
-    campaign.world.run_for(25 * 3600)
+    campaign.simulation.run_for(25 * 3600)
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert answer["put_back"] == 0
     assert set(answer["refused"].values()) == {"the end of this mailing has passed; set a later end first"}
@@ -109,7 +109,7 @@ def test_who_opted_out_meanwhile_is_skipped(campaign: Campaign) -> None:
 
 def test_what_is_none_of_ours_can_only_be_discarded(campaign: Campaign) -> None:
     """It is shown as it is."""
-    campaign.world.services.queues["send-dead"].send(["poison", json.dumps({"mailing_id": 1})])
+    campaign.simulation.services.queues["send-dead"].send(["poison", json.dumps({"mailing_id": 1})])
     letters = _dead_letters(campaign)
     assert {letter["body"] for letter in letters} == {"poison", '{"mailing_id": 1}'}
     assert all(letter["message"] is None for letter in letters)
@@ -126,11 +126,11 @@ def test_the_gateway_can_be_held_and_let_go(campaign: Campaign) -> None:
     held = campaign.api.post("/api/gateway/hold", {}).json
     assert (held["circuit"], held["changed_by"]) == ("held", "admin")
     mailing_id = campaign.order()
-    campaign.world.run_for(300)
-    assert not campaign.world.gateway.log
+    campaign.simulation.run_for(300)
+    assert not campaign.simulation.gateway.log
     assert campaign.api.post("/api/gateway/close", {}).json["circuit"] == "closed"
     campaign.finish(mailing_id)
-    assert len(campaign.world.gateway.log) == 5
+    assert len(campaign.simulation.gateway.log) == 5
     assert campaign.api.post("/api/gateway/close", {}).status == 200
 
 
@@ -176,7 +176,7 @@ def test_the_trail_of_changes_has_pages(api: Api) -> None:
 
 def test_the_circuit_that_opens_and_closes_by_itself_is_told(campaign: Campaign) -> None:
     """By nobody, with what the gateway answered last."""
-    campaign.world.gateway.script = lambda gateway_id, nth: OK if nth > 2 else BROKEN
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK if nth > 2 else BROKEN
     campaign.add_clients(10)
     campaign.finish(campaign.order())
     rows = campaign.api.get("/api/gateway/changes").json["rows"]

@@ -21,7 +21,7 @@ def upload(api: Api, text: str = FILE, path: str = "", **query: str) -> Reply:
 def uploaded(campaign: Campaign) -> str:
     """The id of a file that is read."""
     made = upload(campaign.api, file_name="Codes.csv")
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     return made.json["id"]
 
 
@@ -53,11 +53,11 @@ def test_a_file_is_checked_first_or_held(campaign: Campaign) -> None:
     assert (error["field"], error["code"]) == ("column", "not_a_choice")
     held = upload(api, hold="true").json
     mailing = {"text": "Hi", "clients": {"recipients": held["id"]}, **WINDOW}
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     refused = api.post("/api/mailing", mailing)
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "clients.recipients")
     assert api.post(f"/api/clients/imports/{held['id']}/start").status == 200
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     assert api.post("/api/mailing", mailing).status == 201
 
 

@@ -34,17 +34,17 @@ def _with_trouble(campaign: Campaign) -> str:
             return REFUSED
         return LOST if place % 17 == 1 else ACCEPTED
 
-    campaign.world.gateway.script = script
+    campaign.simulation.gateway.script = script
     campaign.add_clients(4, opted_out=True)
     campaign.add_clients(60)
     mailing_id = campaign.order(on_unknown="hold", rate_limit=20)  # so that sending takes time, whatever the ids are
     campaign.finish(mailing_id)
-    campaign.world.gateway.script = lambda gateway_id, nth: ACCEPTED
+    campaign.simulation.gateway.script = lambda gateway_id, nth: ACCEPTED
     return mailing_id
 
 
 def _ledger(campaign: Campaign, mailing_id: str) -> list:
-    return campaign.world.rows(campaign.world.services.mailings.get(mailing_id))
+    return campaign.simulation.rows(campaign.simulation.services.mailings.get(mailing_id))
 
 
 def _stats(api: Api, mailing_id: str) -> dict:
@@ -75,7 +75,7 @@ def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign) ->
 def test_running_counters_come_to_what_the_recount_says(campaign: Campaign) -> None:
     """Expects the counters that senders and dispatch keep to equal those of the recount, reasons and hours included."""
     mailing_id = _with_trouble(campaign)
-    mailings = campaign.world.services.mailings._mailings
+    mailings = campaign.simulation.services.mailings._mailings
     running = tally_of(mailings._parts(mailing_id)).counters
     lately = [name for name in running if name.startswith(LATELY)]
     assert sum(running.pop(name) for name in lately) > 0  # the rate of now is nothing that stays
@@ -97,7 +97,7 @@ def test_statistics_follow_a_running_mailing(campaign: Campaign) -> None:
     """Expects what was sent so far, and the rest as queued or waiting."""
     campaign.add_clients(50)
     mailing_id = campaign.order(rate_limit=1)
-    campaign.world.run_for(20)
+    campaign.simulation.run_for(20)
     stats = _stats(campaign.api, mailing_id)
     counts = stats["by_status"]
     assert 2 <= counts["sent"] <= 25
@@ -125,9 +125,9 @@ def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
     finished = _with_trouble(campaign)
     scheduled = campaign.order(starts_in=timedelta(days=1), lasts=timedelta(days=1))
     cancelled, running = (campaign.order(rate_limit=1, lasts=timedelta(hours=5)) for _ in range(2))
-    campaign.world.run_for(10)
+    campaign.simulation.run_for(10)
     api.post(f"/api/mailing/{cancelled}/cancel")
-    campaign.world.run_for(20)
+    campaign.simulation.run_for(20)
     overview = api.get("/api/mailing/stats/").json
     by_status = {one["status"]: one for one in overview["by_status"]}
     assert overview["total"] == 4
@@ -148,7 +148,7 @@ def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
 def test_a_lying_gateway_does_not_multiply_the_counters(campaign: Campaign) -> None:
     """Expects answers with ever different codes to be one reason."""
     codes = iter(range(1000, 100000))
-    campaign.world.gateway.script = lambda gateway_id, nth: Answer(
+    campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(
         Outcome.REFUSED, Cause(Reason.GATEWAY_CODE, str(next(codes))), 200
     )
     stats = _stats(campaign.api, campaign.send(30))
@@ -161,7 +161,7 @@ def test_statistics_read_no_rows(campaign: Campaign) -> None:
     costs = []
     for mailing_id in (few, many):
         calls: list[tuple[str, bool]] = []
-        campaign.world.aws.before = lambda call, calls=calls: calls.append(
+        campaign.simulation.aws.before = lambda call, calls=calls: calls.append(
             (call.operation, b"local-ledger" in call.body)
         )
         _stats(campaign.api, mailing_id)
@@ -189,12 +189,12 @@ def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, tex
     assert _stats(campaign.api, mailing_id)["sms_parts"] == 0
     campaign.finish(mailing_id)
     stats = _stats(campaign.api, mailing_id)
-    given = sum(part_count(call.text) for call in campaign.world.gateway.log)
+    given = sum(part_count(call.text) for call in campaign.simulation.gateway.log)
     assert given == (1 + 1 + 2 + 7 if text == "{{words}}" else 2 * 6)
     assert stats["sms_parts"] == given
     assert stats["sms_parts_by_day"] == [{"day": START.date().isoformat(), "parts": given}]
-    state, tally = campaign.world.services.mailings._mailings.detail(mailing_id)
-    running = tally_of(campaign.world.services.mailings._mailings._parts(mailing_id))
+    state, tally = campaign.simulation.services.mailings._mailings.detail(mailing_id)
+    running = tally_of(campaign.simulation.services.mailings._mailings._parts(mailing_id))
     assert running.parts_by_day(None) == tally.parts_by_day(None)
     assert state.mailing.final
 
@@ -208,7 +208,7 @@ def test_the_result_is_told_in_values(campaign: Campaign) -> None:
     assert (result["reason_code"], result["help"]) in {("http", "retry"), ("opted_out", "retry")}
     campaign.add_clients(30, tag="slow")
     mailing_id = campaign.order(clients={"tag": "slow"}, rate_limit=1)
-    campaign.world.run_for(15)
+    campaign.simulation.run_for(15)
     stats = _stats(campaign.api, mailing_id)
     assert stats["result"]["standing"] == "running"
     assert stats["rate"] == pytest.approx(0.9, abs=0.2)

@@ -32,7 +32,7 @@ def _upload(api: Api, text: str, path: str = "/api/clients/imports") -> Reply:
 def _imported(campaign: Campaign, text: str) -> dict[str, Any]:
     reply = _upload(campaign.api, text)
     assert reply.status == 201, reply.text
-    campaign.world.run_for(30)
+    campaign.simulation.run_for(30)
     return dict(campaign.api.get(f"/api/clients/imports/{reply.json['id']}").json)
 
 
@@ -133,7 +133,7 @@ def test_a_mailing_to_several_tags_reaches_everybody_once(campaign: Campaign) ->
     mailing_id = campaign.order(**mailing)
     campaign.finish(mailing_id)
     assert campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["total"] == 5
-    assert sorted(Counter(call.phone_number for call in campaign.world.gateway.log).values()) == [1] * 5
+    assert sorted(Counter(call.phone_number for call in campaign.simulation.gateway.log).values()) == [1] * 5
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_an_export_with_several_tags_can_be_imported_again(campaign: Campaign) -
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {(row["tag"], row["tags"]) for row in rows} >= {("vip", "vip; new"), ("'=1+1", "'=1+1; -x"), ("", "")}
     before = _tags(campaign.api)
-    campaign.world.run_for(1)
+    campaign.simulation.run_for(1)
     found = _imported(campaign, text)
     assert (found["unchanged"], found["rejected"]) == (len(kinds), 0)
     assert _tags(campaign.api) == before

@@ -10,156 +10,156 @@ import pytest
 
 from tests.support.environments import TIMEOUTS
 from tests.support.scheduler import Crash
+from tests.support.simulation import START, Simulation, new_simulation
 from tests.support.threads import ThreadTasks, TurnQueue
-from tests.support.world import START, World, new_world
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with new_world(workers_of={}, threads=True, killed_in_time=True) as made:
+def simulation() -> Iterator[Simulation]:
+    with new_simulation(workers_of={}, threads=True, killed_in_time=True) as made:
         yield made
 
 
-def invoked(world: World, work: Callable[[ThreadTasks], None]) -> list[str]:
+def invoked(simulation: Simulation, work: Callable[[ThreadTasks], None]) -> list[str]:
     """Run a function as the sender's handler, as often as its environment comes to it; notes are of both."""
     notes: list[str] = []
-    assert world.workers is not None
+    assert simulation.workers is not None
 
     def handler(event: Any, context: Any) -> None:
         del event, context
-        world.workers.current()
-        notes.append(f"begins at {seconds(world)}")
+        simulation.workers.current()
+        notes.append(f"begins at {seconds(simulation)}")
         try:
-            work(world.workers._pools["sender-0"])
+            work(simulation.workers._pools["sender-0"])
         except Crash:
-            notes.append(f"killed at {seconds(world)}")
+            notes.append(f"killed at {seconds(simulation)}")
             raise
-        notes.append(f"ends at {seconds(world)}")
+        notes.append(f"ends at {seconds(simulation)}")
 
-    invoke = world.workers._invoked("sender", handler)
+    invoke = simulation.workers._invoked("sender", handler)
 
     def live() -> None:
         invoke(None, None)
-        world.clock.sleep(100)
+        simulation.clock.sleep(100)
 
-    world.scheduler.spawn("sender-0", lambda: world.workers._live(live))
+    simulation.scheduler.spawn("sender-0", lambda: simulation.workers._live(live))
     return notes
 
 
-def seconds(world: World) -> float:
-    return (world.clock.now() - START).total_seconds()
+def seconds(simulation: Simulation) -> float:
+    return (simulation.clock.now() - START).total_seconds()
 
 
-def test_an_invocation_ends_at_its_time_limit_wherever_it_is(world: World) -> None:
+def test_an_invocation_ends_at_its_time_limit_wherever_it_is(simulation: Simulation) -> None:
     """In a sleep of a hundred seconds; its services are made anew for the next one."""
-    notes = invoked(world, lambda pool: world.clock.sleep(100))
-    world.scheduler.run_until(START + timedelta(seconds=65))
+    notes = invoked(simulation, lambda pool: simulation.clock.sleep(100))
+    simulation.scheduler.run_until(START + timedelta(seconds=65))
     assert TIMEOUTS["sender"] == 30
     assert notes == ["begins at 0.0", "killed at 30.0", "begins at 30.0", "killed at 60.0", "begins at 60.0"]
-    assert world.workers.out_of_time == world.workers.crashes == 2
+    assert simulation.workers.out_of_time == simulation.workers.crashes == 2
 
 
-def test_what_is_killed_reaches_nothing_any_more(world: World) -> None:
+def test_what_is_killed_reaches_nothing_any_more(simulation: Simulation) -> None:
     """Code on its way out, such as a `finally`, finds that every call ends it again."""
     reached: list[str] = []
 
     def work(pool: ThreadTasks) -> None:
         try:
-            world.clock.sleep(100)
+            simulation.clock.sleep(100)
         finally:
-            world.sqs.get_queue_url(QueueName=world.settings.send_queue)
+            simulation.sqs.get_queue_url(QueueName=simulation.settings.send_queue)
             reached.append("the queue")
 
-    notes = invoked(world, work)
-    world.scheduler.run_until(START + timedelta(seconds=31))
+    notes = invoked(simulation, work)
+    simulation.scheduler.run_until(START + timedelta(seconds=31))
     assert notes[:2] == ["begins at 0.0", "killed at 30.0"]
     assert not reached
 
 
-def test_the_threads_of_a_killed_invocation_do_not_go_on(world: World) -> None:
+def test_the_threads_of_a_killed_invocation_do_not_go_on(simulation: Simulation) -> None:
     done: list[float] = []
 
     def thread() -> None:
-        world.clock.sleep(40)
-        done.append(seconds(world))
+        simulation.clock.sleep(40)
+        done.append(seconds(simulation))
 
     def work(pool: ThreadTasks) -> None:
         pool.submit(thread)
-        world.clock.sleep(100)
+        simulation.clock.sleep(100)
 
-    invoked(world, work)
-    world.scheduler.run_until(START + timedelta(seconds=300))
+    invoked(simulation, work)
+    simulation.scheduler.run_until(START + timedelta(seconds=300))
     assert not done
 
 
-def test_a_thread_that_outlives_its_invocation_wakes_in_the_next_one(world: World) -> None:
+def test_a_thread_that_outlives_its_invocation_wakes_in_the_next_one(simulation: Simulation) -> None:
     """It has slept for 5 of its 6 seconds, and is frozen for the 100 until its environment is used again."""
     done: list[float] = []
 
     def thread() -> None:
-        world.clock.sleep(6)
-        done.append(seconds(world))
+        simulation.clock.sleep(6)
+        done.append(seconds(simulation))
 
     def work(pool: ThreadTasks) -> None:
         if not done:
             pool.submit(thread)
-        world.clock.sleep(5)
+        simulation.clock.sleep(5)
 
-    invoked(world, work)
-    world.scheduler.run_until(START + timedelta(seconds=104))
+    invoked(simulation, work)
+    simulation.scheduler.run_until(START + timedelta(seconds=104))
     assert done == []
-    world.scheduler.run_until(START + timedelta(seconds=109))
+    simulation.scheduler.run_until(START + timedelta(seconds=109))
     assert done == [105.0]
 
 
-def test_a_crash_in_a_thread_is_a_crash_of_its_environment(world: World) -> None:
+def test_a_crash_in_a_thread_is_a_crash_of_its_environment(simulation: Simulation) -> None:
     def thread() -> None:
-        world.clock.sleep(1)
+        simulation.clock.sleep(1)
         raise Crash
 
     def work(pool: ThreadTasks) -> None:
         pool.submit(thread)
-        world.clock.sleep(20)
+        simulation.clock.sleep(20)
 
-    notes = invoked(world, work)
-    world.scheduler.run_until(START + timedelta(seconds=1.5))
+    notes = invoked(simulation, work)
+    simulation.scheduler.run_until(START + timedelta(seconds=1.5))
     assert notes == ["begins at 0.0", "killed at 1.0", "begins at 1.0"]
-    assert world.workers.out_of_time == 0
+    assert simulation.workers.out_of_time == 0
 
 
-def test_threads_work_at_the_same_time(world: World) -> None:
+def test_threads_work_at_the_same_time(simulation: Simulation) -> None:
     """Ten sleeps of a second take a second, and their results come through a queue."""
     took: list[float] = []
 
     def work(pool: ThreadTasks) -> None:
-        results: TurnQueue[int] = TurnQueue(world.scheduler)
+        results: TurnQueue[int] = TurnQueue(simulation.scheduler)
 
         def thread(number: int) -> None:
-            world.clock.sleep(1)
+            simulation.clock.sleep(1)
             results.put(number)
 
-        began = seconds(world)
+        began = seconds(simulation)
         for number in range(10):
             pool.submit(thread, number)
         assert sorted(results.get(timeout=5) for _ in range(10)) == list(range(10))
-        took.append(seconds(world) - began)
+        took.append(seconds(simulation) - began)
 
-    invoked(world, work)
-    world.scheduler.run_until(START + timedelta(seconds=50))
+    invoked(simulation, work)
+    simulation.scheduler.run_until(START + timedelta(seconds=50))
     assert took == [1.0]
 
 
-def test_the_service_sends_through_threads(world: World) -> None:
+def test_the_service_sends_through_threads(simulation: Simulation) -> None:
     """A hundred calls of a second each, in one batch of ten hints: done in seconds and not in minutes."""
-    world.gateway.latency = timedelta(seconds=1)
-    world.add_clients(100)
-    world.workers.start({"tick": 1, "dispatcher": 2, "sender": 2})
-    world.runner.sources["sender"].batch_size = 10
-    mailing = world.create_mailing()
-    world.run_until_finished(mailing, limit=60)
-    assert world.counts(mailing) == {"total": 100, "sent": 100}
+    simulation.gateway.latency = timedelta(seconds=1)
+    simulation.add_clients(100)
+    simulation.workers.start({"tick": 1, "dispatcher": 2, "sender": 2})
+    simulation.runner.sources["sender"].batch_size = 10
+    mailing = simulation.create_mailing()
+    simulation.run_until_finished(mailing, limit=60)
+    assert simulation.counts(mailing) == {"total": 100, "sent": 100}
     busiest = max(
-        sum(one.at <= call.at < one.at + timedelta(seconds=1) for one in world.gateway.log)
-        for call in world.gateway.log
+        sum(one.at <= call.at < one.at + timedelta(seconds=1) for one in simulation.gateway.log)
+        for call in simulation.gateway.log
     )
     assert busiest > 10

@@ -1,4 +1,4 @@
-"""A whole service on a virtual clock: the real app, services and event-source runner, a scripted gateway."""
+"""A simulation: a whole service on a virtual clock: the real app, its event-source runner and a scripted gateway."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 @dataclass
-class World:
+class Simulation:
     """The service, and the levers that a test has."""
 
     aws: InProcessAws
@@ -221,7 +221,7 @@ def hash_of(text: str) -> int:
 
 @lru_cache(maxsize=1)
 def _connections(prefix: str) -> tuple[dict[str, Any], Tables]:
-    """Clients and models, which take a second to make and know nothing of the world they are used in."""
+    """Clients and models, which take a second to make and know nothing of the simulation they are used in."""
     clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
     return clients, bind(Settings(resource_prefix=prefix), clients["dynamodb"])
 
@@ -230,7 +230,7 @@ DEFAULT_WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}
 
 
 @contextmanager
-def new_world(
+def new_simulation(
     seed: int = 1,
     workers_of: dict[str, int] | None = None,
     aws: InProcessAws | None = None,
@@ -240,7 +240,7 @@ def new_world(
     killed_in_time: bool = False,
     several: bool = False,
     **settings: Any,
-) -> Iterator[World]:
+) -> Iterator[Simulation]:
     """An empty service at 9:00 on a Monday.
 
     `sender_batch` is how many hints a sender takes: few, so that several senders meet in a small mailing; None for as
@@ -272,14 +272,14 @@ def new_world(
             source.receiving = TurnLock(scheduler)
         if sender_batch:
             runner.sources["sender"].batch_size = sender_batch
-        world = World(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits)
-        world.other = beside(gateway, "other") if several else None
-        crew = Environments(world, tables, clients, seed, threads, killed_in_time)
-        world.services = crew.build(clock, random.Random(seed), InlineExecutor())
-        world.workers = crew
+        simulation = Simulation(aws, clock, configured, gateway, None, runner, scheduler, clients["sqs"], limits)
+        simulation.other = beside(gateway, "other") if several else None
+        crew = Environments(simulation, tables, clients, seed, threads, killed_in_time)
+        simulation.services = crew.build(clock, random.Random(seed), InlineExecutor())
+        simulation.workers = crew
         crew.start(DEFAULT_WORKERS if workers_of is None else workers_of)
         with crew.installed(), limits.installed():
             try:
-                yield world
+                yield simulation
             finally:
                 scheduler.stop()
