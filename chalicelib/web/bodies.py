@@ -60,7 +60,7 @@ MISSING = (
 BUDGET = (
     "How much it may cost at the gateway, by the price list and in its currency: the mailing is paused before a "
     "message that would cost more than is left. Calls without a clear answer count too, and a number without a price "
-    "costs as much as the dearest."
+    "costs as much as the dearest. What is sent before there is a budget does not count."
 )
 KEEP_VALUES = (
     "Whether the values that each text was made with are kept with its message (at most 300 bytes), so that it can be "

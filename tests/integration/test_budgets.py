@@ -72,6 +72,20 @@ def test_a_mailing_goes_on_if_its_budget_is_lifted(simulation: Simulation) -> No
     assert simulation.counts(mailing) == {"total": 10, "sent": 10}
 
 
+def test_a_budget_of_a_mailing_that_runs_counts_from_then_on(simulation: Simulation) -> None:
+    simulation.add_clients(40)
+    mailing = simulation.create_mailing(rate_limit=1)
+    simulation.run_for(10)
+    before = simulation.counts(mailing)["sent"]
+    change_budget(simulation, mailing, "25")
+    simulation.run_for(60)
+    assert simulation.services.mailings.get(mailing.mailing_id).paused_for is PausedFor.BUDGET
+    assert before > 3
+    assert spent(simulation, mailing) == Decimal(25)
+    # What was under way when the budget came is not of it.
+    assert before + 10 <= simulation.counts(mailing)["sent"] <= before + 12
+
+
 def test_parts_and_prices_of_numbers_count(simulation: Simulation) -> None:
     """Expects three parts of a long text at the price of each number, the dearest for a number without one."""
     simulation.add_clients(2, operator="916")
