@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from tests.factories import START, ClientFactory, MailingFactory, UserFactory
@@ -16,6 +17,7 @@ from tests.support.aws import Call
 
 SIZES = (100, 1000)
 LIMIT = 20
+CLIENT_ID = "a" * 16  # of a message that waits: of few messages a shard may have none
 MAILING_ID = "01KK0000000000000000000000"
 
 
@@ -23,7 +25,9 @@ def fill(store: Store, count: int) -> None:
     """So many clients and messages; a tenth of it of mailings and users, which are written one by one."""
     store.clients.upsert(ClientFactory.build_batch(count, timezone="UTC"))
     store.add_messages(count // 2, mailing_id=MAILING_ID, status=MessageStatus.FAILED)
-    store.add_messages(count // 2, mailing_id=MAILING_ID, status=MessageStatus.WAITING, due_at=START)
+    waiting = {"mailing_id": MAILING_ID, "status": MessageStatus.WAITING, "due_at": START}
+    store.add_messages(count // 2, **waiting)
+    store.add_messages(client_id=CLIENT_ID, **waiting)
     for _ in range(count // 10):
         store.mailings.create(MailingFactory())
         store.users.create(UserFactory())
@@ -42,7 +46,7 @@ PAGES: dict[str, Callable[[Store], Any]] = {
     "count of users": lambda store: store.users.count(),
     "messages": lambda store: store.ledger.page(MAILING_ID, "00", "", 2),
     "failed messages": lambda store: store.ledger.trouble_page(MAILING_ID, "", LIMIT),
-    "parked messages": lambda store: store.ledger.due(MAILING_ID, "00", START, "", 2),
+    "parked messages": lambda store: store.ledger.due(MAILING_ID, shard_of(CLIENT_ID), START, "", 2),
 }
 
 
