@@ -224,7 +224,7 @@ def test_who_paused_sending_stands_on_every_page(service: Campaign) -> None:
     """Expects name, time and reason, also after somebody else has changed the rate; a mailing's page repeats it."""
     browser = Browser(service.api)
     browser.sign_in()
-    assert "Nothing to send." in text_of(browser.get("/admin/clients"))
+    assert "No mailing is running." in text_of(browser.get("/admin/clients"))
     service.add_clients(9)
     mailing_id = service.order(rate_limit=1)
     service.simulation.run_for(3)
