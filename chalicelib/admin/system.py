@@ -1,4 +1,4 @@
-"""/admin/system: what engineers look at: queues, workers, circuits, and what mailings cost on AWS."""
+"""/admin/system, for engineers: queues, workers, circuits, and what mailings cost on AWS."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class CostRow:
 
 @pages.get("/admin/system")
 def show_system(request: PageRequest, query: SystemQuery) -> Page:
-    """Show what the service is made of, and how it does. Raises NotFound if there is no such mailing."""
+    """Show the parts of the service and their state. Raises NotFound if there is no such mailing."""
     return Page("system/page.html", _values(request, query))
 
 
 @pages.get("/admin/system/now")
 def show_now(request: PageRequest, query: SystemQuery) -> Page:
-    """All of it again, as it is at one moment; it is looked at every few seconds."""
+    """The same without the frame of the page, which asks for it every few seconds."""
     return Page("system/now.html", _values(request, query))
 
 

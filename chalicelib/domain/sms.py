@@ -17,7 +17,7 @@ _EXTENDED = frozenset("\f^{}\\[~]|€")  # an escape comes before each of these
 GSM_7, UCS_2 = "GSM-7", "UCS-2"
 # Septets, or code units of 16 bits, that fit one message, and each part of several: those carry a header of 6 bytes.
 _SINGLE, _PART = {GSM_7: 160, UCS_2: 70}, {GSM_7: 153, UCS_2: 67}
-# What every character of takes one unit, so that its parts follow from its length.
+# Texts in which each character takes one unit, so that the number of parts follows from the length.
 _ALL_BASIC, _ALL_GSM_7 = (re.compile(f"[{re.escape(''.join(some))}]*") for some in (_BASIC, _BASIC | _EXTENDED))
 _PAIRS = re.compile("[\U00010000-\U0010ffff]")  # of code units
 _FORCING_SHOWN = 10

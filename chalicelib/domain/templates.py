@@ -54,9 +54,9 @@ class Template:
         return tuple(sorted({name for piece in self.pieces for name in (piece.name, piece.within) if name}))
 
     def fill(self, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-        """The text for who has these values, and the names of those that it cannot do without and that are not there.
+        """The text for a person with these values, and the names of the values that it needs and that are missing.
 
-        What is missing is left empty.
+        Missing values are left empty.
         """
         shown: list[str] = []
         missing: dict[str, None] = {}
