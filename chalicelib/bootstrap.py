@@ -195,7 +195,7 @@ def build(
         "receipts-dead": Queue(sqs, settings.receipt_dead_letter_queue, backoff),
     }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
-    states = MailingCache(mailings, clock)
+    mailing_cache = MailingCache(mailings, clock)
 
     def line(name: str, one: Gateway) -> Line:
         repository = ControlRepository(tables, dynamodb, backoff, name)
@@ -259,7 +259,7 @@ def build(
         mailings=mailings,
         spending=spending,
         prices=lambda: prices().get(),
-        states=states,
+        mailing_cache=mailing_cache,
         gateways=gateways,
         clock=clock,
         rng=rng,
@@ -488,7 +488,7 @@ def build(
                 policy=policy,
                 contacts=contacts,
                 ledger=ledger,
-                states=states,
+                mailing_cache=mailing_cache,
                 gateways=gateways,
                 pace=table_pace,
                 budgets=budgets,
@@ -501,7 +501,7 @@ def build(
                 ledger=ledger,
                 calls=calls,
                 activity=activity,
-                states=states,
+                mailing_cache=mailing_cache,
                 gateways=gateways,
                 letters=letters,
                 dead_letters=dead_letters,
@@ -514,7 +514,7 @@ def build(
             caller=Caller(
                 settings=settings,
                 contacts=contacts,
-                states=states,
+                mailing_cache=mailing_cache,
                 gateways=gateways,
                 clock=clock,
                 executor=executor,

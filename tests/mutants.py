@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "last look: call whatever has happened since the claim",
         "chalicelib/services/sending/calls.py",
-        "        state = self._states.get(job.mailing.mailing_id, since)\n",
+        "        state = self._mailing_cache.get(job.mailing.mailing_id, since)\n",
         "        return\n",
     ),
     Mutant(

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from ..domain.counters import Tally
 from ..domain.errors import Invalid
 from ..domain.faults import Fault
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import MailingState
 from ..domain.reports import Day
 from ..domain.results import result_of
@@ -100,7 +100,7 @@ def show_calendar(request: PageRequest, query: CalendarQuery) -> Page:
         "today": today,
         "chart": _chart({day: some for day, some in by_day.items() if first <= day < after}),
         "incomplete": more,
-        "result_of": lambda state: result_of(state, Tally(), request.now),
+        "result_of": lambda state: result_of(state, MailingCounters(), request.now),
     }
     return Page("mailings/calendar.html", values)
 
@@ -124,7 +124,7 @@ def compare_mailings(request: PageRequest, query: SpanQuery) -> Page:
         "since": since,
         "until": until,
         "compared": [
-            (state, result_of(state, Tally(), request.now), state.statistics.counts())
+            (state, result_of(state, MailingCounters(), request.now), state.statistics.counts())
             for state in reversed(states)
             if state.statistics.total
         ],

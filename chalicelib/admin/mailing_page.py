@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import StrictStr
 
-from ..domain.counters import Tally
 from ..domain.errors import Invalid, NotFound
 from ..domain.faults import Fault
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import Mailing, MailingState
 from ..domain.messages import Message, message_id_for
 from ..domain.progress import Progress, progress_of
@@ -60,7 +60,7 @@ class Shown:
     """One look at a mailing, for the template."""
 
     state: MailingState
-    tally: Tally
+    counters: MailingCounters
     progress: Progress
 
     @property
@@ -161,8 +161,8 @@ def retry(request: PageRequest, mailing_id: str) -> Redirect:
 
 
 def _look(request: PageRequest, mailing_id: str) -> Shown:
-    state, tally = request.services.statistics.detail(mailing_id)
-    return Shown(state, tally, progress_of(state, tally, request.now))
+    state, counters = request.services.statistics.detail(mailing_id)
+    return Shown(state, counters, progress_of(state, counters, request.now))
 
 
 def _asked(request: PageRequest, mailing: Mailing) -> dict[str, str]:
@@ -175,9 +175,9 @@ def _asked(request: PageRequest, mailing: Mailing) -> dict[str, str]:
 
 
 def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
-    state, tally = shown.state, shown.tally
-    told = request.services.statistics.deliveries(state, tally)
-    parts = request.services.statistics.parts(state, tally)
+    state, counters = shown.state, shown.counters
+    told = request.services.statistics.deliveries(state, counters)
+    parts = request.services.statistics.parts(state, counters)
     return {
         "shown": shown,
         "mailing": state.mailing,
@@ -186,14 +186,14 @@ def _values(request: PageRequest, shown: Shown) -> Mapping[str, Any]:
         "actions": actions_of(state.mailing),
         "asked": _asked(request, state.mailing),
         "progress": shown.progress,
-        "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else tally.maybe_twice,
-        "result": result_of(state, tally, request.now, told),
-        "chart": mailing_results.chart(request, tally),
-        "reasons": mailing_results.reasons(tally),
+        "maybe_twice": 0 if request.services.gateways.capabilities().recognises_ids else counters.maybe_twice,
+        "result": result_of(state, counters, request.now, told),
+        "chart": mailing_results.chart(request, counters),
+        "reasons": mailing_results.reasons(counters),
         "told": told,
         "sent_parts": sum((parts or {}).values()),
         "delivery": mailing_results.delivery(told) if told else None,
         "undelivered": mailing_results.undelivered(told) if told else None,
-        "events": mailing_results.events(request, state.mailing, tally),
+        "events": mailing_results.events(request, state.mailing, counters),
         "shares": charts.shares,
     }

@@ -1,4 +1,4 @@
-"""The results of a mailing, for its page: a chart over time, bars by status and by reason, and its timeline."""
+"""The results of a mailing, for its page: a chart over time, bars by status and by reason, and its history."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries
 from ..domain.history import Happening, HistoryEvent, mailing_events
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import Mailing
 from ..domain.statuses import MailingStatus
 from . import charts, formats
@@ -30,22 +30,23 @@ class Event:
     by: str = ""
 
 
-def chart(request: PageRequest, tally: Tally) -> charts.Columns | None:
+def chart(request: PageRequest, counters: MailingCounters) -> charts.Columns | None:
     """What was sent and what failed over time, as finely as it was counted. None if nothing was."""
-    course = tally.course
-    if not course.periods:
+    time_series = counters.time_series
+    if not time_series.periods:
         return None
-    start, end = min(course.periods), max(course.periods) + course.width
-    step = max(course.width, charts.step_for(start, end, _MOST))
+    start, end = min(time_series.periods), max(time_series.periods) + time_series.width
+    step = max(time_series.width, charts.step_for(start, end, _MOST))
     series = (Series(SENT, _("sent")), Series(FAILED, _("failed")), Series(OTHER, _("unknown")))
     counts = {
-        at: {SENT: some["sent"], FAILED: some["failed"], OTHER: some["unknown"]} for at, some in course.periods.items()
+        at: {SENT: some["sent"], FAILED: some["failed"], OTHER: some["unknown"]}
+        for at, some in time_series.periods.items()
     }
     buckets = [
         Bucket(_label(request, at, step), bucket, _label(request, at, step, full=True))
         for at, bucket in charts.grouped(counts, start, end, step)
     ]
-    return charts.columns("course", _title(step), series, buckets)
+    return charts.columns("over-time", _title(step), series, buckets)
 
 
 def _label(request: PageRequest, at: datetime, step: timedelta, *, full: bool = False) -> str:
@@ -70,9 +71,9 @@ def _title(step: timedelta) -> str:
     return _("Every %(n)s days (UTC)", n=step // _DAY)
 
 
-def reasons(tally: Tally) -> charts.Bars:
+def reasons(counters: MailingCounters) -> charts.Bars:
     """Why messages were not sent, or are not yet: of all statuses but sent."""
-    named = {f"{status_name(status)}: {reason(cause)}": count for (status, cause), count in tally.by_cause.items()}
+    named = {f"{status_name(status)}: {reason(cause)}": count for (status, cause), count in counters.by_cause.items()}
     return charts.bars(_("By reason"), _("Reason"), named)
 
 
@@ -90,11 +91,11 @@ def undelivered(told: Deliveries) -> charts.Bars:
     return charts.bars(_("Why not delivered"), _("Reason"), named)
 
 
-def events(request: PageRequest, mailing: Mailing, tally: Tally) -> list[Event]:
+def events(request: PageRequest, mailing: Mailing, counters: MailingCounters) -> list[Event]:
     """What happened, the earliest first, and what is to come."""
     told: list[Event] = []
     before: MailingStatus | None = None
-    for event in sorted(mailing_events(mailing, tally), key=lambda event: event.at):
+    for event in sorted(mailing_events(mailing, counters), key=lambda event: event.at):
         told.append(Event(event.at, _told(event, before, mailing), by=event.by))
         if isinstance(event.status, MailingStatus):
             before = event.status

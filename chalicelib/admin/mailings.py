@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..domain.counters import Tally
 from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, RequestKey
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.recipient_files import RecipientFile
 from ..domain.results import result_of
@@ -67,7 +67,7 @@ def list_mailings(request: PageRequest, query: ListQuery) -> Page:
     mailings, after = service.list(query.status, query.place(), query.limit)
     values = {
         "listed": [
-            (state, told, result_of(state, Tally(), request.now, told))
+            (state, told, result_of(state, MailingCounters(), request.now, told))
             for state, told in (
                 request.services.statistics.with_deliveries(one) or (service.with_counts(one), None) for one in mailings
             )

@@ -64,13 +64,13 @@ def find(request: PageRequest) -> Redirect:
 
 @pages.get("/admin/messages/{message_id}")
 def show_message(request: PageRequest, message_id: str) -> Page:
-    """Show the history of one message, with the request to the gateway and its answers."""
-    story = request.services.messages.story(message_id)
-    calls = sum(step.attempt is not None for step in story.steps)
-    values = {"story": story, "message": story.message, "phone": story.message.phone_number}
-    no_text = text_unknown(story.text) if isinstance(story.text, NoText) else ""
+    """Show the hidetail of one message, with the request to the gateway and its answers."""
+    detail = request.services.messages.detail(message_id)
+    calls = sum(step.attempt is not None for step in detail.steps)
+    values = {"detail": detail, "message": detail.message, "phone": detail.message.phone_number}
+    no_text = text_unknown(detail.text) if isinstance(detail.text, NoText) else ""
     # Who is in a file for one mailing need not be a client.
-    known = not story.mailing.segment.recipients or values["phone"] == number_of(
-        request.services.clients, story.message.client_id
+    known = not detail.mailing.segment.recipients or values["phone"] == number_of(
+        request.services.clients, detail.message.client_id
     )
     return Page("messages/message.html", {**values, "no_text": no_text, "calls": calls, "known": known})

@@ -67,7 +67,7 @@ def _values(request: PageRequest, query: SystemQuery) -> dict[str, object]:
     found = [statistics.detail(query.mailing)] if query.mailing else statistics.details(_newest(request))
     return {
         "queues": _queues(request),
-        "costs": [CostRow(state, cost_of(state, tally)) for state, tally in found],
+        "costs": [CostRow(state, cost_of(state, counters)) for state, counters in found],
         "only": query.mailing,
         "prices_of": formats.day(PRICES.as_of),
         "region": PRICES.region,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.costs import PRICES, cost_of, estimate
-from ..domain.counters import Tally
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import MailingState
 from ..web.fields import View
 
@@ -29,9 +29,9 @@ class CostView(View):
         return cls(estimate=round(estimate(matching, recipients), _DIGITS), actual=None)
 
     @classmethod
-    def of_mailing(cls, state: MailingState, tally: Tally) -> CostView:
+    def of_mailing(cls, state: MailingState, counters: MailingCounters) -> CostView:
         """The cost of a mailing so far."""
-        cost = cost_of(state, tally)
+        cost = cost_of(state, counters)
         return cls(estimate=_rounded(cost.estimate), actual=_rounded(cost.actual))
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import Field, StrictStr
 
 from ..domain.deliveries import Word, word_of
 from ..domain.errors import NotFound
 from ..domain.gateway_routes import shown
-from ..domain.history import Step
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Reason
 from ..domain.sent_texts import NoText
 from ..domain.statuses import MessageStatus
-from ..services.messages import MessageStory
+from ..services.messages import MessageDetail
 from ..web.fields import MomentOut, View
 from ..web.paging import PageQuery
 from ..web.request import Request
@@ -127,62 +126,25 @@ class MessageDetailView(MessageView):
     """One message. `text` is what the gateway was given, by the last call that it may have taken, or else by the last;
     null if that cannot be told, and then `text_unknown` says why: `not_called`, `not_kept` (the mailing keeps no
     values), `too_large` (they have more than 300 bytes), or `sender_stopped` (in the middle of that call).
+
+    `gateway_id` is the number by which the gateway knows the message, as a string. `request` is the request to the
+    gateway, without the token and with the phone number masked; it is empty for the built-in test gateway.
     """
 
     text: str | None
     text_unknown: NoText | None
-
-    @classmethod
-    def detailed(cls, message: Message, mailing: Mailing, text: str | NoText, now: datetime) -> MessageDetailView:
-        known = not isinstance(text, NoText)
-        values = MessageView.of(message, mailing, now).__dict__
-        return cls(**values, text=text if known else None, text_unknown=None if known else NoText(text))
-
-
-class StepView(View):
-    """A new status of a message. `waited_ms` is the time since the previous step ended, in milliseconds; `until` is
-    when a step still in progress ends at the latest. A finished gateway call has an `attempt`.
-    """
-
-    status: MessageStatus
-    at: MomentOut
-    waited_ms: int
-    until: MomentOut | None
-    reason: str
-    reason_code: Reason | None
-    reason_detail: str
-    attempt: AttemptView | None
-
-    @classmethod
-    def of(cls, step: Step) -> StepView:
-        return cls(
-            status=step.status,
-            at=step.at,
-            waited_ms=step.waited // timedelta(milliseconds=1),
-            until=step.until,
-            **reasoned(step.cause),
-            attempt=AttemptView.of(step.attempt) if step.attempt else None,
-        )
-
-
-class TimelineView(View):
-    """The history of a message. `gateway_id` is the number by which the gateway knows it, as a string. `request` is
-    the request to the gateway, without the token and with the phone number masked; it is empty for the built-in
-    test gateway.
-    """
-
-    id: str
     gateway_id: str
     request: str
-    steps: list[StepView]
 
     @classmethod
-    def of(cls, story: MessageStory) -> TimelineView:
+    def detailed(cls, detail: MessageDetail, now: datetime) -> MessageDetailView:
+        text = detail.text
         return cls(
-            id=story.message.message_id,
-            gateway_id=str(story.gateway_id),
-            request=story.request,
-            steps=[StepView.of(step) for step in story.steps],
+            **MessageView.of(detail.message, detail.mailing, now).__dict__,
+            text=None if isinstance(text, NoText) else text,
+            text_unknown=text if isinstance(text, NoText) else None,
+            gateway_id=str(detail.gateway_id),
+            request=detail.request,
         )
 
 
@@ -219,15 +181,8 @@ def list_messages(request: Request, query: MessageQuery) -> MessagePage:
 
 @routes.route("GET", "/api/messages/{message_id}", errors=(NotFound,))
 def read_message(request: Request, message_id: str) -> MessageDetailView:
-    """Read one message with its attempts, and the text as it was sent."""
-    message, mailing, text = request.services.messages.sent(message_id)
-    return MessageDetailView.detailed(message, mailing, text, request.services.clock.now())
+    """Read one message with its attempts, the text as it was sent, and the request to the gateway.
 
-
-@routes.route("GET", "/api/messages/{message_id}/timeline", errors=(NotFound,))
-def read_timeline(request: Request, message_id: str) -> TimelineView:
-    """Read the history of one message, step by step.
-
-    Every attempt is kept, but only the last of the states between them; the earlier ones show as waiting time.
+    `/api/history/{message_id}/` has what happened to it, step by step.
     """
-    return TimelineView.of(request.services.messages.story(message_id))
+    return MessageDetailView.detailed(request.services.messages.detail(message_id), request.services.clock.now())

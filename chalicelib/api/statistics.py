@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 
-from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries
 from ..domain.errors import NotFound
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import MailingState
 from ..domain.progress import progress_of
 from ..domain.reasons import Reason
@@ -180,14 +180,14 @@ class MailingStatisticsView(View):
     def of(
         cls,
         state: MailingState,
-        tally: Tally,
+        counters: MailingCounters,
         told: Deliveries | None,
         parts: Mapping[date, int] | None,
         now: datetime,
         *,
         ids_recognised: bool,
     ) -> MailingStatisticsView:
-        progress = progress_of(state, tally, now)
+        progress = progress_of(state, counters, now)
         reasons = [
             ReasonView(
                 status=status,
@@ -196,7 +196,7 @@ class MailingStatisticsView(View):
                 reason_detail=cause.detail,
                 count=count,
             )
-            for (status, cause), count in tally.by_cause.items()
+            for (status, cause), count in counters.by_cause.items()
         ]
         return cls(
             mailing=state.mailing.mailing_id,
@@ -204,17 +204,17 @@ class MailingStatisticsView(View):
             status=state.mailing.status,
             by_status=CountsView(**state.statistics.counts()),
             by_reason=sorted(reasons, key=lambda one: (-one.count, one.status, one.reason)),
-            by_hour=[HourView(hour=hour, sent=sent) for hour, sent in sorted(tally.by_hour.items())],
-            first_sent_at=tally.first_sent_at,
-            last_sent_at=tally.last_sent_at,
-            result=ResultView.of(result_of(state, tally, now, told)),
+            by_hour=[HourView(hour=hour, sent=sent) for hour, sent in sorted(counters.by_hour.items())],
+            first_sent_at=counters.first_sent_at,
+            last_sent_at=counters.last_sent_at,
+            result=ResultView.of(result_of(state, counters, now, told)),
             rate=round(progress.rate, 3) if progress.rate is not None else None,
             seconds_left=round(progress.left.total_seconds()) if progress.left is not None else None,
-            maybe_twice=0 if ids_recognised else tally.maybe_twice,
+            maybe_twice=0 if ids_recognised else counters.maybe_twice,
             sms_parts=None if parts is None else sum(parts.values()),
             sms_parts_by_day=[PartsView(day=day, parts=count) for day, count in sorted((parts or {}).items())],
             delivery=DeliveriesView.of(told) if told else None,
-            cost=CostView.of_mailing(state, tally),
+            cost=CostView.of_mailing(state, counters),
         )
 
 
@@ -237,12 +237,12 @@ def read_statistics(request: Request) -> OverviewView:
 @routes.route("GET", "/api/mailing/{mailing_id}/stats", errors=(NotFound,))
 def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatisticsView:
     """Read the results of a mailing in detail."""
-    state, tally = request.services.statistics.detail(mailing_id)
-    told = request.services.statistics.deliveries(state, tally)
-    parts = request.services.statistics.parts(state, tally)
+    state, counters = request.services.statistics.detail(mailing_id)
+    told = request.services.statistics.deliveries(state, counters)
+    parts = request.services.statistics.parts(state, counters)
     return MailingStatisticsView.of(
         state,
-        tally,
+        counters,
         told,
         parts,
         request.services.clock.now(),

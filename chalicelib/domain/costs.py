@@ -9,7 +9,7 @@ from datetime import date
 
 from .buckets import PER_BUCKET, buckets_for
 from .client_ids import SHARD_COUNT
-from .counters import HINTS, LOOKS, MILLISECONDS, WRITES, Tally
+from .mailing_counters import HINTS, LOOKS, MILLISECONDS, WRITES, MailingCounters
 from .mailings import MailingState
 
 
@@ -96,7 +96,7 @@ def expected(rows: int, recipients: int) -> Usage:
 
 
 def actual(rows: int, work: Mapping[str, int]) -> float:
-    """Dollars for a mailing so far, from the work that senders have counted (domain.counters)."""
+    """Dollars for a mailing so far, from the work that senders have counted (domain.mailing_counters)."""
     seconds = work.get(MILLISECONDS, 0) / 1000
     sending = Usage(write_units=work.get(WRITES, 0), gb_seconds=seconds * SENDER_GB)
     return PRICES.total(_dispatch(rows) + HINT * work.get(HINTS, 0) + LOOK * work.get(LOOKS, 0) + sending)
@@ -126,12 +126,12 @@ class MailingCost:
     actual: float | None = None
 
 
-def cost_of(state: MailingState, tally: Tally) -> MailingCost:
+def cost_of(state: MailingState, counters: MailingCounters) -> MailingCost:
     """What a mailing costs, from its counters."""
     counts = state.statistics
     if not state.mailing.launched_at:
         return MailingCost()
     recipients = counts.total - counts.by_status["skipped"]
     return MailingCost(
-        estimate(counts.total, recipients) if counts.dispatched else None, actual(counts.total, tally.work)
+        estimate(counts.total, recipients) if counts.dispatched else None, actual(counts.total, counters.work)
     )

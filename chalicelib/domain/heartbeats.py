@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from .counters import Tally
 from .deadlines import is_over
 from .gateway_control import GatewayControl
+from .mailing_counters import MailingCounters
 from .mailings import MailingState
 from .messages import PARKED_AT_MOST
 from .progress import asleep
@@ -56,7 +56,7 @@ def silent(beats: Iterable[Heartbeat], now: datetime) -> list[Heartbeat]:
     return [beat for beat in beats if beat.until and is_over(beat.until, now, HEARD_WITHIN[beat.worker])]
 
 
-def is_stalled(state: MailingState, tally: Tally, control: GatewayControl, now: datetime) -> bool:
+def is_stalled(state: MailingState, counters: MailingCounters, control: GatewayControl, now: datetime) -> bool:
     """Whether a mailing runs and has people to send to now, and nothing came of anybody for five minutes.
 
     It is given these five minutes anew when it is changed, when the circuit closes, and when a gateway that asked for a
@@ -72,4 +72,4 @@ def is_stalled(state: MailingState, tally: Tally, control: GatewayControl, now: 
     quiet = now - max((moment for moment in since if moment and moment <= now), default=now)
     if not statistics.dispatched or statistics.open > statistics.by_status["waiting"]:
         return quiet >= STALLED_AFTER
-    return statistics.open > asleep(state, tally) and quiet >= STALLED_AFTER + PARKED_AT_MOST
+    return statistics.open > asleep(state, counters) and quiet >= STALLED_AFTER + PARKED_AT_MOST

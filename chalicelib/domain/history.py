@@ -10,7 +10,7 @@ from enum import StrEnum
 from .audit import Act, AuditEntry, AuditObject
 from .budgets import PausedFor
 from .clients import Client
-from .counters import Tally
+from .mailing_counters import MailingCounters
 from .mailings import Mailing
 from .messages import Attempt, Message, Outcome
 from .reasons import Cause
@@ -39,7 +39,7 @@ class Step:
         return self.at + timedelta(milliseconds=self.attempt.duration_ms) if self.attempt else self.at
 
 
-def timeline_of(message: Message) -> tuple[Step, ...]:
+def steps_of(message: Message) -> tuple[Step, ...]:
     """The steps of a message, the first one first.
 
     The row keeps every attempt, and of the states between them the last one only: earlier ones are seen as time that
@@ -110,7 +110,7 @@ class History:
         return cls(kind, tuple(sorted(events, key=lambda event: event.at)), complete)
 
 
-def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[HistoryEvent]:
+def mailing_events(mailing: Mailing, counters: MailingCounters | None = None) -> Iterator[HistoryEvent]:
     """What happened to a mailing itself."""
     event = HistoryEvent(mailing.created_at, Happening.ORDERED, mailing.mailing_id, by=mailing.created_by)
     yield event
@@ -118,9 +118,9 @@ def mailing_events(mailing: Mailing, tally: Tally | None = None) -> Iterator[His
         # That of an earlier pause is in the log of actions, as what the user changed who resumed it.
         why = mailing.paused_for if (at, status) == mailing.history[-1] else None
         yield replace(event, at=at, what=Happening.MAILING, status=status, by="", paused_for=why)
-    if tally is not None and tally.first_sent_at and tally.last_sent_at:
-        yield replace(event, at=tally.first_sent_at, what=Happening.FIRST_SENT, by="")
-        yield replace(event, at=tally.last_sent_at, what=Happening.LAST_SENT, by="")
+    if counters is not None and counters.first_sent_at and counters.last_sent_at:
+        yield replace(event, at=counters.first_sent_at, what=Happening.FIRST_SENT, by="")
+        yield replace(event, at=counters.last_sent_at, what=Happening.LAST_SENT, by="")
 
 
 def with_acts(events: Iterable[HistoryEvent], entries: Iterable[AuditEntry]) -> Iterator[HistoryEvent]:
@@ -141,7 +141,7 @@ def with_acts(events: Iterable[HistoryEvent], entries: Iterable[AuditEntry]) -> 
 def message_events(message: Message) -> Iterator[HistoryEvent]:
     """What happened to one message. Of its changes of status the row keeps the last; the log has them all."""
     event = HistoryEvent(message.created_at, Happening.WRITTEN, message.mailing_id, message.client_id)
-    first, *steps = timeline_of(message)
+    first, *steps = steps_of(message)
     yield replace(event, at=first.at)
     number = 0
     for step in steps:

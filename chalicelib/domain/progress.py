@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from .counters import Tally
+from .mailing_counters import MailingCounters
 from .mailings import Mailing, MailingState
 from .reasons import Cause, Reason
 from .statuses import MailingStatus, MessageStatus
@@ -42,18 +42,18 @@ class Progress:
         return self.total - self.counts["queued"] - self.counts["waiting"]
 
 
-def asleep(state: MailingState, tally: Tally) -> int:
+def asleep(state: MailingState, counters: MailingCounters) -> int:
     """How many messages wait for their clients' own hours."""
     outside = (MessageStatus.WAITING, Cause(Reason.OUTSIDE_LOCAL_WINDOW))
-    return min(state.statistics.by_status["waiting"], tally.by_cause.get(outside, 0))
+    return min(state.statistics.by_status["waiting"], counters.by_cause.get(outside, 0))
 
 
-def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:
+def progress_of(state: MailingState, counters: MailingCounters, now: datetime) -> Progress:
     """The progress of a mailing, from its counters. It is late if its end comes before the rest is sent."""
     counts = state.statistics.counts()
-    sleeping = asleep(state, tally)
+    sleeping = asleep(state, counters)
     running = state.mailing.status is MailingStatus.RUNNING
-    rate = _rate_of_now(state.mailing, tally, now) if running else _rate_of_all(state.mailing, tally)
+    rate = _rate_of_now(state.mailing, counters, now) if running else _rate_of_all(state.mailing, counters)
     rest = counts["queued"] + counts["waiting"] - sleeping
     left = timedelta(seconds=rest / rate) if rate and running and state.statistics.dispatched else None
     late = left is not None and now + left > state.mailing.end_at
@@ -68,13 +68,13 @@ def progress_of(state: MailingState, tally: Tally, now: datetime) -> Progress:
     )
 
 
-def _rate_of_now(mailing: Mailing, tally: Tally, now: datetime) -> float | None:
+def _rate_of_now(mailing: Mailing, counters: MailingCounters, now: datetime) -> float | None:
     """What ended in the last minute, or since the mailing was started or resumed; None if nothing ever did."""
-    if not tally.by_status.total():
+    if not counters.by_status.total():
         return None
     began = max((at for at, status in mailing.history if status is MailingStatus.RUNNING), default=mailing.launched_at)
     since = max(now - _MINUTE, min(began or now, now))
-    ended = sum(count * _share(at, since, began or since, now) for at, count in tally.lately.items())
+    ended = sum(count * _share(at, since, began or since, now) for at, count in counters.lately.items())
     return ended / max(1.0, (now - since).total_seconds())
 
 
@@ -87,13 +87,13 @@ def _share(minute: datetime, since: datetime, began: datetime, now: datetime) ->
     return max(0.0, min(1.0, (end - max(minute, since)) / ran))
 
 
-def _rate_of_all(mailing: Mailing, tally: Tally) -> float | None:
+def _rate_of_all(mailing: Mailing, counters: MailingCounters) -> float | None:
     """What an ended mailing sent a second between the first and the last that was sent, while it ran."""
-    first, last = tally.first_sent_at, tally.last_sent_at
+    first, last = counters.first_sent_at, counters.last_sent_at
     if not mailing.final or first is None or last is None:
         return None
     ran = last - first - _stood_still(mailing, first, last)
-    return (tally.counters["sent"] - 1) / ran.total_seconds() if ran > timedelta(0) else None
+    return (counters.by_name["sent"] - 1) / ran.total_seconds() if ran > timedelta(0) else None
 
 
 def _stood_still(mailing: Mailing, first: datetime, last: datetime) -> timedelta:

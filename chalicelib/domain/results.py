@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .counters import Tally
 from .deliveries import Deliveries, Word
+from .mailing_counters import MailingCounters
 from .mailings import MailingState
 from .reasons import Cause, Reason
 from .statuses import Action, MailingStatus
@@ -55,15 +55,15 @@ class Result:
     help: Help | None
 
 
-def result_of(state: MailingState, tally: Tally, now: datetime, told: Deliveries | None = None) -> Result:
-    """The result of a mailing, from its counters; without a tally the causes are not known.
+def result_of(state: MailingState, counters: MailingCounters, now: datetime, told: Deliveries | None = None) -> Result:
+    """The result of a mailing, from its counters; without them the causes are not known.
 
     Who was sent it got it, unless receipts have `told` that it did not reach their phone.
     """
     counts = state.statistics.counts()
     undelivered = min(told.words[Word.UNDELIVERED], counts["sent"]) if told else 0
     missed = sum(counts[name] for name in _MISSED) + undelivered
-    cause, because_of_it = _cause(tally)
+    cause, because_of_it = _cause(counters)
     if undelivered > because_of_it:
         cause, because_of_it = Cause(Reason.NOT_DELIVERED), undelivered
     return Result(
@@ -113,10 +113,10 @@ def may_be_retried(state: MailingState, now: datetime) -> bool:
     return mailing.may(Action.RETRY) and mailing.end_at > now and bool(troubled)
 
 
-def _cause(tally: Tally) -> tuple[Cause | None, int]:
+def _cause(counters: MailingCounters) -> tuple[Cause | None, int]:
     """Why most missed it, and how many these are."""
     causes: Counter[Cause] = Counter()
-    for (status, cause), count in tally.by_cause.items():
+    for (status, cause), count in counters.by_cause.items():
         if status in _MISSED:
             causes[cause] += count
     if not causes:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .client_ids import SHARDS
-from .counters import Tally, counters_of
 from .deadlines import is_over
 from .deliveries import counted as counted_delivery
+from .mailing_counters import MailingCounters, counters_of
 from .messages import Message
 from .statuses import MessageStatus
 
@@ -32,7 +32,7 @@ class Walk:
     done: bool = False
     open: int = 0
     late: int = 0
-    tally: Tally = field(default_factory=Tally)
+    counters: MailingCounters = field(default_factory=MailingCounters)
     owner: str = ""
     lease_until: datetime | None = None
     lap: int = 0
@@ -48,20 +48,20 @@ class Walk:
 
     def counted(self, rows: Iterable[Message]) -> Walk:
         """The walk with rows of a final status, or with open ones; those that wait have a counter, too."""
-        counters, unfinished = Counter(self.tally.counters), 0
-        sent = [at for at in (self.tally.first_sent_at, self.tally.last_sent_at) if at]
+        by_name, unfinished = Counter(self.counters.by_name), 0
+        sent = [at for at in (self.counters.first_sent_at, self.counters.last_sent_at) if at]
         for row in rows:
             if not row.status.terminal:
                 unfinished += 1
-                counters.update([WAITING] if row.status is MessageStatus.WAITING else [])
+                by_name.update([WAITING] if row.status is MessageStatus.WAITING else [])
                 continue
-            counters.update(counters_of(row))
+            by_name.update(counters_of(row))
             if row.delivery:
-                counters.update(counted_delivery(row))
+                by_name.update(counted_delivery(row))
             if row.sent_at:
                 sent.append(row.sent_at)
-        tally = Tally(counters, min(sent, default=None), max(sent, default=None))
-        return replace(self, open=self.open + unfinished, tally=tally)
+        counters = MailingCounters(by_name, min(sent, default=None), max(sent, default=None))
+        return replace(self, open=self.open + unfinished, counters=counters)
 
 
 def next_lap(walks: Iterable[Walk]) -> int:
@@ -75,15 +75,15 @@ def next_lap(walks: Iterable[Walk]) -> int:
 def summed(walks: Iterable[Walk]) -> Walk:
     """All shards' walks as one."""
     walks = list(walks)
-    counters: Counter[str] = Counter()
+    by_name: Counter[str] = Counter()
     for walk in walks:
-        counters.update(walk.tally.counters)
-    first = [walk.tally.first_sent_at for walk in walks if walk.tally.first_sent_at]
-    last = [walk.tally.last_sent_at for walk in walks if walk.tally.last_sent_at]
-    tally = Tally(counters, min(first, default=None), max(last, default=None))
+        by_name.update(walk.counters.by_name)
+    first = [walk.counters.first_sent_at for walk in walks if walk.counters.first_sent_at]
+    last = [walk.counters.last_sent_at for walk in walks if walk.counters.last_sent_at]
+    counters = MailingCounters(by_name, min(first, default=None), max(last, default=None))
     return Walk(
         done=all(walk.done for walk in walks),
         open=sum(walk.open for walk in walks),
         late=sum(walk.late for walk in walks),
-        tally=tally,
+        counters=counters,
     )

@@ -98,7 +98,7 @@ class GaugeService:
             }
             if self._gateways.several
             else {},
-            stalled=sum(is_stalled(state, tally, control, now) for state, tally in under_way),
+            stalled=sum(is_stalled(state, counters, control, now) for state, counters in under_way),
             unheard={beat.worker: (now - beat.at).total_seconds() for beat in self._heartbeats.read() if beat.at},
         )
 

@@ -44,8 +44,8 @@ class HistoryService:
 
     def _of_mailing(self, mailing_id: str, messages: bool) -> History:
         """The mailing with its messages, or the failed ones first if there are many."""
-        state, tally = self._mailings.detail(mailing_id)
-        own = with_acts(mailing_events(state.mailing, tally), self._acts(AuditObject.MAILING, mailing_id))
+        state, counters = self._mailings.detail(mailing_id)
+        own = with_acts(mailing_events(state.mailing, counters), self._acts(AuditObject.MAILING, mailing_id))
         if not messages:
             return History.of("mailing", own)
         rows, more = self._messages.list(mailing_id, None, "", SHOWN)

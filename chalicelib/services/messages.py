@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..domain.client_ids import SHARDS, is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
-from ..domain.history import Step, timeline_of
+from ..domain.history import Step, steps_of
 from ..domain.mailing_ids import is_mailing_id
 from ..domain.mailings import Mailing
 from ..domain.messages import Message, MessageKey, gateway_id_for
@@ -47,7 +47,7 @@ class HistoryPage:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageStory:
+class MessageDetail:
     """Everything known about one message. `request` is the request to the gateway, without secrets."""
 
     message: Message
@@ -70,14 +70,8 @@ class MessageService:
         """The message with this id. Raises NotFound if there is none."""
         return self._ledger.get(message_id)
 
-    def sent(self, message_id: str) -> tuple[Message, Mailing, str | NoText]:
-        """The message with this id, its mailing, and the text as it was sent. Raises NotFound if there is none."""
-        message = self._ledger.get(message_id)
-        mailing = self._mailings.get(message.mailing_id)
-        return message, mailing, text_sent(mailing, message)
-
-    def story(self, message_id: str) -> MessageStory:
-        """The message with this id, its mailing, timeline and request. Raises NotFound if there is none."""
+    def detail(self, message_id: str) -> MessageDetail:
+        """Everything known about the message with this id. Raises NotFound if there is none."""
         message = self._ledger.get(message_id)
         mailing = self._mailings.get(message.mailing_id)
         gateway_id = gateway_id_for(message_id)
@@ -86,11 +80,11 @@ class MessageService:
         request = self._gateways.of(message, mailing).shown_request(
             Outgoing.of(message_id, message.phone_number, shown)
         )
-        return MessageStory(
+        return MessageDetail(
             message=message,
             mailing=mailing,
             gateway_id=gateway_id,
-            steps=timeline_of(message),
+            steps=steps_of(message),
             request=request,
             text=text,
         )

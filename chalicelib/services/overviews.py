@@ -78,7 +78,7 @@ class OverviewService:
         now, control = self._clock.now(), self._control.state()
         totals = self._mailings.totals()
         details = list(self._mailings.details(self._under_way()))
-        under_way = tuple(progress_of(state, tally, now) for state, tally in details)
+        under_way = tuple(progress_of(state, counters, now) for state, counters in details)
         going_on = sum(totals.get(status, 0) for status in UNDER_WAY)
         hours = self._activity.read(day_start)
         return Overview(
@@ -92,7 +92,7 @@ class OverviewService:
             control=control,
             silent=silent(self._heartbeats.read(), now),
             stalled=frozenset(
-                state.mailing.mailing_id for state, tally in details if is_stalled(state, tally, control, now)
+                state.mailing.mailing_id for state, counters in details if is_stalled(state, counters, control, now)
             ),
         )
 

@@ -178,14 +178,16 @@ class ReportService:
 
     def _read(self, mailing: Mailing, day: Day, sums: _Sums) -> MailingLine:
         try:
-            state, tally = self._mailings.detail(mailing.mailing_id)
+            state, counters = self._mailings.detail(mailing.mailing_id)
         except NotFound:  # deleted since
             return _line(mailing, 0)
-        for (status, cause), count in tally.by_cause.items():
+        for (status, cause), count in counters.by_cause.items():
             sums.causes[str(status), cause] += count
-        hours = {hour: count for hour, count in tally.by_hour.items() if day.start <= hour < day.end}
+        hours = {hour: count for hour, count in counters.by_hour.items() if day.start <= hour < day.end}
         sums.sent.update(hours)
-        told = deliveries_of(tally.counters, state.statistics.by_status["sent"], tally.last_sent_at, self._clock.now())
+        told = deliveries_of(
+            counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, self._clock.now()
+        )
         words = Counter({str(word): count for word, count in told.words.items() if count}) if told.any else Counter()
         sums.words.update(words)
         return _line(mailing, sum(hours.values()), state, words)

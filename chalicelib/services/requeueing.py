@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..domain.counters import WRITES, counters_of
 from ..domain.errors import Unavailable
+from ..domain.mailing_counters import WRITES, counters_of
 from ..domain.messages import Message
 from ..domain.reasons import Cause, Reason
 from ..domain.statuses import MessageStatus

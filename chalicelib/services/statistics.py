@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from ..clock import SystemClock
-from ..domain.counters import Tally
 from ..domain.deliveries import Deliveries, deliveries_of
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailing_ids import is_mailing_id
 from ..domain.mailings import Mailing, MailingState
 from ..domain.sms import part_count
@@ -63,10 +63,10 @@ class StatisticsService:
         ]
         return [*ids, *self._mailings.closing(_CLOSING)]
 
-    def deliveries(self, state: MailingState, tally: Tally) -> Deliveries | None:
+    def deliveries(self, state: MailingState, counters: MailingCounters) -> Deliveries | None:
         """What receipts have told of a mailing; None if none are wanted and none came."""
         sent = state.statistics.by_status["sent"]
-        told = deliveries_of(tally.counters, sent, tally.last_sent_at, self._clock.now())
+        told = deliveries_of(counters.by_name, sent, counters.last_sent_at, self._clock.now())
         return told if told.any or (self._links.on and sent) else None
 
     def with_deliveries(self, mailing: Mailing) -> tuple[MailingState, Deliveries | None] | None:
@@ -77,27 +77,27 @@ class StatisticsService:
         if not self._links.on or mailing.launched_at is None:
             return None
         try:
-            state, tally = self._mailings.detail(mailing.mailing_id)
+            state, counters = self._mailings.detail(mailing.mailing_id)
         except NotFound:  # deleted since
             return None
-        return state, self.deliveries(state, tally)
+        return state, self.deliveries(state, counters)
 
     @staticmethod
-    def parts(state: MailingState, tally: Tally) -> Mapping[date, int] | None:
+    def parts(state: MailingState, counters: MailingCounters) -> Mapping[date, int] | None:
         """The SMS parts that a mailing sent in each day (UTC), by this service's own count of what it gave the gateway.
 
         None if they were not counted: of a personal text by an older version.
         """
         mailing = state.mailing
-        days = tally.parts_by_day(None if mailing.personal else part_count(mailing.text))
+        days = counters.parts_by_day(None if mailing.personal else part_count(mailing.text))
         return days if days or not state.statistics.by_status["sent"] else None
 
-    def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
+    def detail(self, mailing_id: str) -> tuple[MailingState, MailingCounters]:
         """One mailing with all its counters. Raises NotFound if there is none."""
         if not is_mailing_id(mailing_id):
             raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
         return self._mailings.detail(mailing_id)
 
-    def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, Tally]]:
+    def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, MailingCounters]]:
         """Those of the mailings that are there, each as `detail` reads it."""
         return self._mailings.details(mailing_ids)

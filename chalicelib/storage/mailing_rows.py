@@ -8,11 +8,11 @@ from datetime import datetime
 
 from ..domain.budgets import PausedFor, from_millionths, to_millionths
 from ..domain.client_ids import SHARDS
-from ..domain.counters import DOUBTS, Tally
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.filters import Filter
 from ..domain.local_window import LocalWindow, WindowPolicy
+from ..domain.mailing_counters import DOUBTS, MailingCounters
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, ShardProgress, Sleep, Statistics
 from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
@@ -173,17 +173,17 @@ def shard_of(row: MailingModel) -> ShardProgress:
     )
 
 
-def tally_of(rows: Sequence[MailingModel]) -> Tally:
+def running_counters_of(rows: Sequence[MailingModel]) -> MailingCounters:
     """The running counters, summed over the parts."""
     counters: Counter[str] = Counter()
     for row in rows:
-        counters.update(row.tallied)
+        counters.update(row.counters_by_name)
     first = [row.first_sent_at for row in rows if row.part != FINAL and row.first_sent_at]
     last = [row.last_sent_at for row in rows if row.part != FINAL and row.last_sent_at]
-    return Tally(counters, min(first, default=None), max(last, default=None))
+    return MailingCounters(counters, min(first, default=None), max(last, default=None))
 
 
-def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
+def final_counters_of(rows: Sequence[MailingModel]) -> MailingCounters:
     """The counters of an ended mailing.
 
     What sending has taken is in no row of the ledger, so no recount has it; receipts come after the end, too.
@@ -191,18 +191,18 @@ def final_tally_of(rows: Sequence[MailingModel]) -> Tally:
     for row in rows:
         if row.part == FINAL and row.counters:
             counters = {name: int(count) for name, count in row.counters.attribute_values.items()}
-            running = tally_of(rows)
+            running = running_counters_of(rows)
             both = Counter(counters) + running.work + running.deliveries
-            return Tally(both, row.first_sent_at, row.last_sent_at)
-    return Tally()
+            return MailingCounters(both, row.first_sent_at, row.last_sent_at)
+    return MailingCounters()
 
 
 def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     """All that the parts of a mailing say. Raises NotFound if there are none."""
     meta = meta_of(mailing_id, rows)
     parts = [row for row in rows if row.part != META]
-    tally = tally_of(parts)
-    by_status = tally.by_status
+    counters = running_counters_of(parts)
+    by_status = counters.by_status
     progress_at = meta.launched_at
     for row in parts:
         if row.updated_at and (progress_at is None or row.updated_at > progress_at):
@@ -222,7 +222,7 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
         shards=progress,
         statistics=statistics,
         progress_at=progress_at,
-        doubtful=tally.counters[DOUBTS] > 0,
+        doubtful=counters.by_name[DOUBTS] > 0,
         sleep=sleep,
         spent=spent,
     )

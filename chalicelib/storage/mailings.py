@@ -15,11 +15,11 @@ from ..clock import Backoff
 from ..domain.audit_acts import mailing_act
 from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR
-from ..domain.counters import Tally
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.faults import Fault
 from ..domain.idempotency import OrderedMailing, RequestKey
 from ..domain.local_window import WindowPolicy
+from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import Mailing, MailingState, ShardProgress, Sleep
 from ..domain.statuses import MailingStatus
 from .audit import AuditLog
@@ -27,20 +27,20 @@ from .counters import Counters
 from .dynamodb import Item, read_items, transact, translated, was_refused
 from .idempotency import Requests
 from .leases import given_back, held, is_free
-from .mailing_counts import MailingCounts
+from .mailing_counters import MailingCounterRepository
 from .mailing_rows import (
     DELETED,
     FINAL,
     KIND,
     META,
-    final_tally_of,
+    final_counters_of,
     mailing_of,
     meta_of,
     meta_row,
+    running_counters_of,
     shard_of,
     shard_part,
     state_of,
-    tally_of,
 )
 from .models import MailingModel, Tables
 from .recipients import claim, claims, owner_of
@@ -59,7 +59,7 @@ class MailingRepository:
         self._messages = Counters(tables, "ended-messages")
         self._connection = tables.connection
         self._backoff = backoff
-        self._counts = MailingCounts(tables)
+        self._counts = MailingCounterRepository(tables)
         self._requests = Requests(tables)
         self._audit = AuditLog(tables, backoff)
 
@@ -137,13 +137,13 @@ class MailingRepository:
         shards = [shard_of(row) for row in rows if row.part != META]
         return mailing_of(meta_of(mailing_id, rows)), shards[0] if shards else None
 
-    def detail(self, mailing_id: str) -> tuple[MailingState, Tally]:
+    def detail(self, mailing_id: str) -> tuple[MailingState, MailingCounters]:
         """The mailing with all its counters, in the same read. Raises NotFound if there is none."""
         rows = self._parts(mailing_id)
         state = state_of(mailing_id, rows)
-        return state, final_tally_of(rows) if state.mailing.final else tally_of(rows)
+        return state, final_counters_of(rows) if state.mailing.final else running_counters_of(rows)
 
-    def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, Tally]]:
+    def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, MailingCounters]]:
         """Those of the mailings that are there, each as `detail` reads it."""
         for mailing_id in dict.fromkeys(mailing_ids):
             try:
@@ -160,12 +160,12 @@ class MailingRepository:
         """Replace `old` by `new`. Returns False if it has changed since it was read."""
         return self._write(old, new, [])
 
-    def end(self, old: Mailing, new: Mailing, recount: Tally) -> bool:
+    def end(self, old: Mailing, new: Mailing, recount: MailingCounters) -> bool:
         """Like `change`, and keeps the recount of the ledger for good."""
         final = self._model(
             new.mailing_id,
             FINAL,
-            counters=dict(recount.counters),
+            counters=dict(recount.by_name),
             first_sent_at=recount.first_sent_at,
             last_sent_at=recount.last_sent_at,
         )

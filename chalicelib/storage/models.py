@@ -21,7 +21,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProject
 from pynamodb.models import Model
 
 from ..config import Settings
-from ..domain.counters import SEPARATOR
+from ..domain.mailing_counters import SEPARATOR
 from ..domain.statuses import COUNTED
 
 M = TypeVar("M", bound=Model)
@@ -172,7 +172,7 @@ class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
 class MailingModel(Row):
     """The parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), SPENT, FINAL (the end).
 
-    SHARD and STATS have a counter more for each reason and each hour, whose names domain.counters makes. Under
+    SHARD and STATS have a counter more for each reason and each hour, whose names domain.mailing_counters makes. Under
     `<mailing>#walks` a row for each shard says how far its ledger has been gone through.
     """
 
@@ -254,17 +254,17 @@ class MailingModel(Row):
     by_age = MailingByAge()
 
     @property
-    def tallied(self) -> dict[str, int]:
+    def counters_by_name(self) -> dict[str, int]:
         """All counters of SHARD and STATS, those of statuses, reasons and hours."""
-        tallied: dict[str, int] = self.__dict__.get("_tallied", {})
-        return tallied
+        counters_by_name: dict[str, int] = self.__dict__.get("_counters_by_name", {})
+        return counters_by_name
 
     @classmethod
     def from_raw_data(cls, data: dict[str, dict[str, Any]]) -> Self:
         """The row, with the counters that have no attribute here."""
         row = super().from_raw_data(data)
         names = (name for name in data if SEPARATOR in name or name in COUNTED)
-        row.__dict__["_tallied"] = {name: int(data[name]["N"]) for name in names}
+        row.__dict__["_counters_by_name"] = {name: int(data[name]["N"]) for name in names}
         return row
 
 

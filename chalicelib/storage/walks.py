@@ -13,7 +13,7 @@ from typing import Any
 
 from pynamodb.exceptions import UpdateError
 
-from ..domain.counters import Tally
+from ..domain.mailing_counters import MailingCounters
 from ..domain.walks import Walk
 from .dynamodb import translated, was_refused
 from .leases import given_back, held, is_free
@@ -66,9 +66,9 @@ class WalkRepository:
             model.done.set(walk.done),
             model.open.set(walk.open),
             model.late_rows.set(walk.late),
-            model.counters.set(dict(walk.tally.counters)),
-            _set_or_remove(model.first_sent_at, walk.tally.first_sent_at),
-            _set_or_remove(model.last_sent_at, walk.tally.last_sent_at),
+            model.counters.set(dict(walk.counters.by_name)),
+            _set_or_remove(model.first_sent_at, walk.counters.first_sent_at),
+            _set_or_remove(model.last_sent_at, walk.counters.last_sent_at),
         ]
         if walk.lease_until is None:
             actions += given_back(model)
@@ -99,8 +99,10 @@ def _set_or_remove(attribute: Any, value: datetime | None) -> Any:
 
 
 def _walk(row: MailingModel) -> Walk:
-    counters = row.counters.attribute_values if row.counters else {}
-    tally = Tally(Counter({name: int(count) for name, count in counters.items()}), row.first_sent_at, row.last_sent_at)
+    kept = row.counters.attribute_values if row.counters else {}
+    counters = MailingCounters(
+        Counter({name: int(count) for name, count in kept.items()}), row.first_sent_at, row.last_sent_at
+    )
     return Walk(
         shard=row.part,
         round=row.round or "",
@@ -108,7 +110,7 @@ def _walk(row: MailingModel) -> Walk:
         done=bool(row.done),
         open=int(row.open or 0),
         late=int(row.late_rows or 0),
-        tally=tally,
+        counters=counters,
         owner=row.owner or "",
         lease_until=row.lease_until,
         lap=int(row.lap or 0),

@@ -32,7 +32,7 @@ def troubled(api: ApiCaller, gateway: FaultyGateway) -> tuple[str, list[str]]:
 
 
 def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None:
-    """Expects counts, chart, timeline and buttons to follow until it has ended, and the page not to be reloaded."""
+    """Expects counts, chart, history and buttons to follow until it has ended, and the page not to be reloaded."""
     add_clients(api, "live", 30)
     mailing_id = order(api, "live", rate_limit=3)
     page.goto(f"/admin/mailings/{mailing_id}")
@@ -40,12 +40,12 @@ def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None
     now = page.locator("#now")
     expect(now.locator(".status")).to_have_text("running")
     expect(now.get_by_role("link", name="Pause")).to_be_visible()
-    expect(page.locator("#timeline + ol")).not_to_contain_text("Finished")
+    expect(page.locator("#history + ol")).not_to_contain_text("Finished")
     expect(now.locator(".status")).to_have_text("finished", timeout=_UNTIL_SENT)
     assert (tile(page, "Recipients"), tile(page, "sent")) == ("30", "30")
     expect(now.get_by_role("link", name="Pause")).to_have_count(0)
-    expect(page.locator("#timeline + ol")).to_contain_text("Finished")
-    expect(page.locator("#course-title")).to_have_text("Per minute")
+    expect(page.locator("#history + ol")).to_contain_text("Finished")
+    expect(page.locator("#over-time-title")).to_have_text("Per minute")
     assert page.evaluate("window.same")
     assert page.locator("main [hx-get]").count() == 0
 
@@ -87,7 +87,7 @@ def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiC
     page.get_by_role("link", name="Pause").focus()
     with page.expect_response(lambda answer: "/now" in answer.url):
         page.evaluate("htmx.trigger('#now', 'refresh')")
-    expect(page.locator("#course-numbers")).to_have_attribute("open", "")
+    expect(page.locator("#over-time-numbers")).to_have_attribute("open", "")
     expect(page.get_by_role("link", name="Pause")).to_be_focused()
     api.call("POST", f"/api/mailing/{mailing_id}/cancel")
 
@@ -145,7 +145,7 @@ def test_what_failed_is_sent_again_after_a_question(page: Page, api: ApiCaller, 
     question.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("status").filter(has_text="3 messages are being retried.")).to_be_visible()
     expect(page.locator("#now .status").first).to_have_text("finished", timeout=_UNTIL_SENT)
-    expect(page.locator("#timeline + ol")).to_contain_text("Reopened to retry failed messages")
+    expect(page.locator("#history + ol")).to_contain_text("Reopened to retry failed messages")
     assert (tile(page, "sent"), tile(page, "failed")) == ("5", "0")
 
 

@@ -80,8 +80,8 @@ def expect_over(simulation: Simulation, mailing: Mailing, closed: str) -> None:
     assert counts == {"total": CLIENTS, **statuses}
     ended = simulation.services.mailings.get(mailing.mailing_id)
     assert dict(ended.final) == statuses
-    state, tally = simulation.services.statistics.detail(mailing.mailing_id)
-    assert tally.by_status == statuses
+    state, counters = simulation.services.statistics.detail(mailing.mailing_id)
+    assert counters.by_status == statuses
     assert state.mailing.finished_at is not None
     assert not simulation.services.dispatcher._completion._walker._walks.read(mailing.mailing_id)
 

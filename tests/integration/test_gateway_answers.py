@@ -184,7 +184,7 @@ def test_who_may_have_got_it_twice_is_counted(hold: bool) -> None:
         lost = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
         simulation.gateway.script = lambda gateway_id, nth: lost if gateway_id in slow and nth == 1 else OK
         simulation.run_until_finished(mailing, 1200)
-        state, tally = simulation.services.statistics.detail(mailing.mailing_id)
-        assert tally.maybe_twice == (0 if hold else 7)
+        state, counters = simulation.services.statistics.detail(mailing.mailing_id)
+        assert counters.maybe_twice == (0 if hold else 7)
         assert statuses(simulation, mailing) == ({"sent": 43, "unknown": 7} if hold else {"sent": 50})
         assert state.mailing.status == "finished"

@@ -199,7 +199,9 @@ def test_a_mailing_keeps_its_texts(simulation: Simulation) -> None:
 
 def history(simulation: Simulation, mailing: Mailing) -> dict[str, str | NoText]:
     """What can be read afterwards, by number."""
-    return {row.phone_number: simulation.services.messages.sent(row.message_id)[2] for row in simulation.rows(mailing)}
+    return {
+        row.phone_number: simulation.services.messages.detail(row.message_id).text for row in simulation.rows(mailing)
+    }
 
 
 def test_afterwards_everybodys_text_can_be_read(simulation: Simulation) -> None:

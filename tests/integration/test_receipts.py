@@ -47,9 +47,9 @@ def words(simulation: Simulation, mailing: Mailing) -> Counter[str]:
 
 def counted(simulation: Simulation, mailing: Mailing) -> dict[str, int]:
     """What the mailing's counters say."""
-    state, tally = simulation.services.statistics.detail(mailing.mailing_id)
+    state, counters = simulation.services.statistics.detail(mailing.mailing_id)
     found = deliveries_of(
-        tally.counters, state.statistics.by_status["sent"], tally.last_sent_at, simulation.clock.now()
+        counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, simulation.clock.now()
     )
     return {str(word): count for word, count in found.words.items() if count}
 

@@ -317,7 +317,7 @@ class Witness:
 
     def _check_text(self, row: Message, given: list[str]) -> None:
         """What can be read afterwards is what the gateway was given."""
-        text = self.simulation.services.messages.sent(row.message_id)[2]
+        text = self.simulation.services.messages.detail(row.message_id).text
         call = telling(row.attempts)
         if text is NoText.NOT_CALLED:
             assert not given, "called, and it is not known with what"
@@ -348,10 +348,10 @@ class Witness:
             assert {row.message_id for row in rows if row.delivery} <= self._told
             if not counted:
                 continue
-            state, tally = self.simulation.services.statistics.detail(promised.mailing.mailing_id)
+            state, counters = self.simulation.services.statistics.detail(promised.mailing.mailing_id)
             sent = sum(row.status == "sent" for row in rows)
             now = self.simulation.clock.now()
-            found = deliveries_of(tally.counters, state.statistics.by_status["sent"], tally.last_sent_at, now)
+            found = deliveries_of(counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, now)
             assert sum(found.words.values()) == sent
             words = Counter(row.delivery.delivered for row in rows if row.delivery)
             assert (found.words[Word.DELIVERED], found.words[Word.UNDELIVERED]) == (words[True], words[False])

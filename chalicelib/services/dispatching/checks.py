@@ -166,8 +166,8 @@ class Checker:
             if now >= deadline - _STOP_BEFORE:
                 return Looked(left=(mailing_id,))
             try:
-                state, tally = self._mailings.detail(mailing_id)
-                stalled = is_stalled(state, tally, control, now)
+                state, counters = self._mailings.detail(mailing_id)
+                stalled = is_stalled(state, counters, control, now)
                 self.go_on(state)
             except NotFound:
                 self._mailings.closed(mailing_id)

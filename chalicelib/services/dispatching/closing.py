@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.counters import WRITES, counters_of
 from ...domain.deadlines import is_over
+from ...domain.mailing_counters import WRITES, counters_of
 from ...domain.messages import Message, taken
 from ...domain.reasons import Cause, Reason
 from ...domain.statuses import MessageStatus

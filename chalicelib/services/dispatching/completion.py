@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.client_ids import SHARDS
-from ...domain.counters import DOUBTS, Tally
+from ...domain.mailing_counters import DOUBTS, MailingCounters
 from ...domain.mailings import REDRIVING, Mailing, MailingState
 from ...domain.recounts import RECOUNT_AFTER, is_quiet, may_be_over
 from ...domain.sending_rules import closing_status
@@ -125,7 +125,7 @@ class Completion:
             if self._mailings.change(mailing, again):
                 self._walker.send(replace(unit, kind=UnitKind.REOPEN), "")
         elif not found.open:
-            self._end(state, found.tally)
+            self._end(state, found.counters)
         elif closing:
             self._look_again(unit)
         elif unit.kind is UnitKind.RECOUNT:
@@ -135,7 +135,7 @@ class Completion:
                 "mailing stalled, sending its messages again", mailing_id=mailing.mailing_id, open=found.open
             )
             # Parked messages that a killed sender did not count would be looked for by nobody. Too many do no harm.
-            parked = found.tally.by_status[WAITING] - state.statistics.by_status[WAITING]
+            parked = found.counters.by_status[WAITING] - state.statistics.by_status[WAITING]
             counts = Counter({DOUBTS: 1}) + Counter({WAITING: parked})
             self._mailings.add_counts(mailing.mailing_id, counts, now)
             self._feeder.restart(state)
@@ -151,8 +151,8 @@ class Completion:
 
         A count during which more receipts were counted is of no use, and begins again.
         """
-        state, tally = self._mailings.detail(unit.mailing_id)
-        mailing, before = state.mailing, tally.deliveries
+        state, counters = self._mailings.detail(unit.mailing_id)
+        mailing, before = state.mailing, counters.deliveries
         if not mailing.final:  # its end recounts it
             return
         name = f"{mailing.revision} with {sum(before.values())} of receipts"
@@ -166,17 +166,17 @@ class Completion:
         if self._mailings.detail(unit.mailing_id)[1].deliveries != before:
             self._look_again(unit)
             return
-        missing = Counter(found.tally.deliveries)
+        missing = Counter(found.counters.deliveries)
         missing.subtract(before)
         self._mailings.add_counts(mailing.mailing_id, missing, self._clock.now())
-        self._end(state, found.tally)
+        self._end(state, found.counters)
 
     def _count_step(self, mailing: Mailing, walk: Walk) -> Walk:
         """One page: count."""
         rows, after = self._ledger.long_page(mailing.mailing_id, walk.shard, walk.cursor)
         return replace(walk.counted(rows), cursor=after, done=not after)
 
-    def _end(self, state: MailingState, recount: Tally) -> None:
+    def _end(self, state: MailingState, recount: MailingCounters) -> None:
         """Save the recount as the mailing's final counts. Counts that senders add later no longer matter.
 
         Receipts go on coming, so what they told is no part of it.
@@ -184,7 +184,7 @@ class Completion:
         mailing, now = state.mailing, self._clock.now()
         told = recount.deliveries
         recount = replace(
-            recount, counters=Counter({name: n for name, n in recount.counters.items() if name not in told})
+            recount, by_name=Counter({name: n for name, n in recount.by_name.items() if name not in told})
         )
         status = mailing.status if mailing.status is MailingStatus.CANCELLED else MailingStatus.FINISHED
         counts = recount.by_status

@@ -14,8 +14,8 @@ from ...clock import SystemClock
 from ...config import Settings
 from ...domain.client_ids import SHARDS, shard_of
 from ...domain.clients import Client, IndexedClient
-from ...domain.counters import counters_of
 from ...domain.errors import Unavailable
+from ...domain.mailing_counters import counters_of
 from ...domain.mailings import Mailing, ShardProgress
 from ...domain.messages import HINT_SIZE, Message
 from ...domain.sending_rules import obstacle

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from ...clock import SystemClock
 from ...config import Settings
 from ...domain.client_ids import SHARDS
-from ...domain.counters import DOUBTS
 from ...domain.deadlines import is_over
+from ...domain.mailing_counters import DOUBTS
 from ...domain.mailings import MailingState, Sleep
 from ...domain.messages import HINT_SIZE
 from ...domain.recounts import RECOUNT_AFTER

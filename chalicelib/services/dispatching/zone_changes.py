@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.clients import Contact
-from ...domain.counters import WRITES
 from ...domain.errors import Unavailable
 from ...domain.local_window import WindowPolicy
+from ...domain.mailing_counters import WRITES
 from ...domain.mailings import Mailing
 from ...domain.messages import Message
 from ...domain.reasons import Reason

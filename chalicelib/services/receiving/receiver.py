@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.call_totals import CallTotals
-from ...domain.counters import WRITES, counters_of
 from ...domain.deliveries import Receipt, counted
 from ...domain.errors import NotFound, ServiceError, Unavailable
+from ...domain.mailing_counters import WRITES, counters_of
 from ...domain.messages import Message, MessageKey, parse_message_id
 from ...domain.receiving import DROPPED, Heard, hear
 from ...domain.replies import Inbound

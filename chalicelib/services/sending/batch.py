@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from ...domain.budgets import Purse
-from ...domain.counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
+from ...domain.mailing_counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from ...domain.mailings import Mailing
 from ...domain.messages import Attempt, Message, MessageKey
 from ...domain.reasons import Cause, Reason

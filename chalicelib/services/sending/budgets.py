@@ -40,7 +40,7 @@ class Budgets:
         mailings: MailingRepository,
         spending: SpendingRepository,
         prices: Callable[[], PriceList],
-        states: MailingCache,
+        mailing_cache: MailingCache,
         gateways: Gateways,
         clock: SystemClock,
         rng: random.Random,
@@ -48,7 +48,7 @@ class Budgets:
         self._mailings = mailings
         self._spending = spending
         self._read_prices = prices
-        self._states = states
+        self._mailing_cache = mailing_cache
         self._gateways = gateways
         self._clock = clock
         self._rng = rng
@@ -161,7 +161,7 @@ class Budgets:
     def _pause(self, mailing_id: str, why: PausedFor) -> None:
         """Pause the mailing, if it still runs. Whoever comes second finds it paused."""
         try:
-            state = self._states.refresh(mailing_id)
+            state = self._mailing_cache.refresh(mailing_id)
             if state is None or state.mailing.status is not MailingStatus.RUNNING:
                 return
             paused = state.mailing.paused_by_service(why, self._clock.now())
@@ -169,7 +169,7 @@ class Budgets:
                 tell_change(state.mailing, paused)
                 measure(BUDGET_NOTICES)
                 logger.warning("mailing paused by the service", mailing_id=mailing_id, why=str(why))
-            self._states.refresh(mailing_id)
+            self._mailing_cache.refresh(mailing_id)
         except Unavailable as error:
             logger.warning("mailing not paused", mailing_id=mailing_id, error=str(error))
 

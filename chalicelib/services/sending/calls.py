@@ -48,14 +48,14 @@ class Caller:
         self,
         settings: Settings,
         contacts: Contacts,
-        states: MailingCache,
+        mailing_cache: MailingCache,
         gateways: Gateways,
         clock: SystemClock,
         executor: Executor | None = None,
         links: ReceiptLinks | None = None,
     ) -> None:
         self._contacts = contacts
-        self._states = states
+        self._mailing_cache = mailing_cache
         self._lines = gateways.lines
         self._clock = clock
         self._links = links
@@ -197,7 +197,7 @@ class Caller:
 
         What decides this was read at `since` or later, the client's contact at `contact_since` or later.
         """
-        state = self._states.get(job.mailing.mailing_id, since)
+        state = self._mailing_cache.get(job.mailing.mailing_id, since)
         if state is None:
             raise NotNow(Obstacle.MAILING_GONE)
         self._look_at_client(job, calls, contact_since or since)

@@ -49,7 +49,7 @@ class Claims:
         policy: RetryPolicy,
         contacts: Contacts,
         ledger: Ledger,
-        states: MailingCache,
+        mailing_cache: MailingCache,
         gateways: Gateways,
         pace: TablePace,
         budgets: Budgets,
@@ -61,7 +61,7 @@ class Claims:
         self._policy = policy
         self._contacts = contacts
         self._ledger = ledger
-        self._states = states
+        self._mailing_cache = mailing_cache
         self._gateways = gateways
         self._pace = pace
         self._clock = clock
@@ -115,10 +115,10 @@ class Claims:
         now = self._clock.now()
         mailings: dict[str, Mailing] = {}
         for mailing_id in dict.fromkeys(mailing_id for mailing_id, _ in wanted):
-            known = self._states.get(mailing_id)
+            known = self._mailing_cache.get(mailing_id)
             if known is None or obstacle(known.mailing, now):
                 # Hints are not dropped upon what was read a second ago: the mailing may have gone on meanwhile.
-                known = self._states.refresh(mailing_id)
+                known = self._mailing_cache.refresh(mailing_id)
             if known and not obstacle(known.mailing, now):
                 mailings[mailing_id] = known.mailing
         going = [key for key in wanted if key[0] in mailings]

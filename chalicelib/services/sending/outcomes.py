@@ -57,7 +57,7 @@ class Outcomes:
         ledger: Ledger,
         calls: CallTotalsRepository,
         activity: ActivityRepository,
-        states: MailingCache,
+        mailing_cache: MailingCache,
         gateways: Gateways,
         letters: DeadLetters,
         dead_letters: Queue,
@@ -72,7 +72,7 @@ class Outcomes:
         self._ledger = ledger
         self._calls = calls
         self._activity = activity
-        self._states = states
+        self._mailing_cache = mailing_cache
         self._lines = gateways.lines
         self._letters = letters
         self._dead_letters = dead_letters
@@ -223,7 +223,7 @@ class Outcomes:
         for mailing_id, changes in batch.counts.items():
             try:
                 self._mailings.add_counts(mailing_id, changes, self._clock.now())
-                state = self._states.refresh(mailing_id)
+                state = self._mailing_cache.refresh(mailing_id)
                 if state and state.statistics.settled:
                     self._ask(UnitKind.COMPLETE, state.mailing, _SETTLE_EVERY)
                 elif state and may_be_over(state):

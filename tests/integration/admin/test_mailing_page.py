@@ -59,7 +59,7 @@ def rows(page: Reply) -> list[str]:
 
 
 def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call: Browser, troubled: str) -> None:
-    """Expects counts, reasons, course and timeline; the text escaped; everybody by their numbers."""
+    """Expects counts, reasons, chart and history; the text escaped; everybody by their numbers."""
     page = on_call.get(f"/admin/mailings/{troubled}")
     text = text_of(page)
     for told in (
@@ -133,7 +133,7 @@ def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call
     part = on_call.get(again, headers={"HX-Request": "true"})
     assert "<html" not in part.text
     assert re.search(r"<strong>1\d</strong>", part.text)
-    assert set(re.findall(r'id="([a-z]+)"[^>]* hx-swap-oob="true"', part.text)) == {"sending", "course", "people"}
+    assert set(re.findall(r'id="([a-z]+)"[^>]* hx-swap-oob="true"', part.text)) == {"sending", "results", "people"}
     assert (part.text.count("Updated "), part.text.count('class="phone"')) == (1, 3)
     campaign.finish(mailing_id)
     part = on_call.get(again, headers={"HX-Request": "true"})
@@ -157,7 +157,7 @@ def test_recipients_appear_when_the_mailing_starts(campaign: Campaign, on_call: 
     assert part.count("hx-swap-oob") == 3
 
 
-def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, on_call: Browser) -> None:
+def test_a_pause_and_another_try_stand_in_the_history(campaign: Campaign, on_call: Browser) -> None:
     """Expects each change of state once, in order."""
     mailing_id = order(campaign, "paused", 8, rate_limit=1)
     campaign.simulation.gateway.script = lambda gateway_id, nth: REFUSED
@@ -170,7 +170,7 @@ def test_a_pause_and_another_try_stand_in_the_timeline(campaign: Campaign, on_ca
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
     steps = (
-        text_of(on_call.get(f"/admin/mailings/{mailing_id}")).partition("Timeline")[2].partition("Mailing details")[0]
+        text_of(on_call.get(f"/admin/mailings/{mailing_id}")).partition("History")[2].partition("Mailing details")[0]
     )
     told = re.findall(r"Created|Started|Paused|Resumed|Finished|Reopened", steps)
     assert told == ["Created", "Started", "Paused", "Resumed", "Finished", "Reopened", "Finished"]
@@ -295,7 +295,7 @@ def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:
     assert on_call.post(f"/admin/mailings/{'0' * 26}/find", {"sought": "+79161234567"}).status == 404
 
 
-def test_why_a_mailing_was_paused_automatically_is_in_its_timeline(campaign: Campaign, on_call: Browser) -> None:
+def test_why_a_mailing_was_paused_automatically_is_in_its_history(campaign: Campaign, on_call: Browser) -> None:
     """Expects the reason on the mailing's page, in its full history, and in the API's."""
     campaign.simulation.services.prices().put({0: ("7", "2.5", "RUB", "")}, "tester")
     campaign.simulation.add_clients(8)

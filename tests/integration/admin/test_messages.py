@@ -100,7 +100,7 @@ def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str])
     page = on_call.get(f"/admin/messages/{given_up['id']}")
     text = text_of(page)
     assert f"Message to {given_up['phone_number']} unknown" in text
-    steps = text.partition("Timeline")[2]
+    steps = text.partition("History")[2]
     assert re.findall(r"Gateway call (\d) (\w+) Answer: (.+?) after \d+ ms", steps) == [
         ("1", "failed", "HTTP 503"),
         ("2", "unknown", "no answer in time"),

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.counters import LATELY
+from chalicelib.domain.mailing_counters import LATELY
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.sms import part_count
 from chalicelib.domain.statuses import MailingStatus
 from chalicelib.gateways.base import Answer
-from chalicelib.storage.mailing_rows import tally_of
+from chalicelib.storage.mailing_rows import running_counters_of
 from chalicelib.wording import reason_text
 from tests.factories import START
 from tests.support.api import Api
@@ -76,10 +76,10 @@ def test_running_counters_come_to_what_the_recount_says(campaign: Campaign) -> N
     """Expects the counters that senders and dispatch keep to equal those of the recount, reasons and hours included."""
     mailing_id = _with_trouble(campaign)
     mailings = campaign.simulation.services.mailings._mailings
-    running = tally_of(mailings._parts(mailing_id)).counters
+    running = running_counters_of(mailings._parts(mailing_id)).by_name
     lately = [name for name in running if name.startswith(LATELY)]
     assert sum(running.pop(name) for name in lately) > 0  # the rate of now is nothing that stays
-    assert +running == mailings.detail(mailing_id)[1].counters
+    assert +running == mailings.detail(mailing_id)[1].by_name
 
 
 def test_messages_are_counted_by_the_hour(campaign: Campaign) -> None:
@@ -193,9 +193,9 @@ def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, tex
     assert given == (1 + 1 + 2 + 7 if text == "{{words}}" else 2 * 6)
     assert stats["sms_parts"] == given
     assert stats["sms_parts_by_day"] == [{"day": START.date().isoformat(), "parts": given}]
-    state, tally = campaign.simulation.services.mailings._mailings.detail(mailing_id)
-    running = tally_of(campaign.simulation.services.mailings._mailings._parts(mailing_id))
-    assert running.parts_by_day(None) == tally.parts_by_day(None)
+    state, counters = campaign.simulation.services.mailings._mailings.detail(mailing_id)
+    running = running_counters_of(campaign.simulation.services.mailings._mailings._parts(mailing_id))
+    assert running.parts_by_day(None) == counters.parts_by_day(None)
     assert state.mailing.final
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.counters import Tally
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
+from chalicelib.domain.mailing_counters import MailingCounters
 from chalicelib.domain.mailings import Late, Mailing, OnUnknown
 from chalicelib.domain.segments import Segment
 from chalicelib.domain.statuses import MailingStatus
@@ -51,7 +51,7 @@ def end(store: Store, mailing: Mailing, **counts: int) -> Mailing:
     """The mailing finished, with a recount."""
     final = tuple(sorted(counts.items()))
     finished = replace(mailing.moved_to(MailingStatus.FINISHED, START), final=final)
-    assert store.mailings.end(mailing, finished, Tally(Counter(counts)))
+    assert store.mailings.end(mailing, finished, MailingCounters(Counter(counts)))
     return finished
 
 

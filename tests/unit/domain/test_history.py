@@ -1,4 +1,4 @@
-"""The timeline of a message, as its row of the ledger tells it."""
+"""The steps of a message, as its row of the ledger tells them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.history import timeline_of
+from chalicelib.domain.history import steps_of
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MessageStatus
 from tests.factories import START, AttemptFactory, MessageFactory
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 def test_a_message_that_nothing_has_happened_to_has_one_step() -> None:
     """It was written down."""
-    (step,) = timeline_of(MessageFactory())
+    (step,) = steps_of(MessageFactory())
     assert (step.status, step.at, step.until) == (MessageStatus.QUEUED, START, None)
 
 
@@ -28,7 +28,7 @@ def test_time_between_steps_is_waited() -> None:
     )
     sent_at = START + 8 * SECOND
     message = MessageFactory(status=MessageStatus.SENT, attempts=attempts, sent_at=sent_at, updated_at=sent_at)
-    steps = timeline_of(message)
+    steps = steps_of(message)
     assert [step.waited / SECOND for step in steps] == [0, 2, 3.5, 0.5]
     assert [step.attempt for step in steps] == [None, *attempts, None]
     assert (steps[-1].status, steps[-1].at) == (MessageStatus.SENT, sent_at)
@@ -43,17 +43,17 @@ def test_what_goes_on_says_until_when(status: MessageStatus, field: str) -> None
     until = START + 60 * SECOND
     attempts = (AttemptFactory(failed=True),)
     message = MessageFactory(status=status, cause=Cause.http(503), attempts=attempts, **{field: until})
-    last = timeline_of(message)[-1]
+    last = steps_of(message)[-1]
     assert (last.status, last.until, last.cause, last.attempt) == (status, until, Cause.http(503), None)
 
 
 def test_an_end_lasts_for_good() -> None:
     """Whatever the row still holds of earlier plans."""
     message = MessageFactory(status=MessageStatus.FAILED, cause=Cause.http(400), retry_at=START)
-    assert timeline_of(message)[-1].until is None
+    assert steps_of(message)[-1].until is None
 
 
 def test_clocks_that_differ_make_no_time_negative() -> None:
     """Two senders wrote the row, and the second one's clock is behind."""
     attempts = (AttemptFactory(failed=True, at=START + SECOND, duration_ms=500), AttemptFactory(at=START + SECOND))
-    assert min(step.waited for step in timeline_of(MessageFactory(attempts=attempts))) == timedelta(0)
+    assert min(step.waited for step in steps_of(MessageFactory(attempts=attempts))) == timedelta(0)

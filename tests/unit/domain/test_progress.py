@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.counters import Tally
+from chalicelib.domain.mailing_counters import MailingCounters
 from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.progress import Progress, progress_of
 from chalicelib.domain.statuses import MailingStatus
@@ -22,9 +22,9 @@ def progress(counters: dict[str, int], total: int, after: timedelta, **fields: o
     dispatched = bool(fields.pop("dispatched", True))
     given = {"status": MailingStatus.RUNNING, "launched_at": START, "start_at": START, "end_at": START + 300 * MINUTE}
     mailing = MailingFactory(**{**given, **fields})
-    tally = Tally(Counter(counters), START, START + after)
-    state = MailingState(mailing, statistics=Statistics(total, tally.by_status, dispatched))
-    return progress_of(state, tally, START + after)
+    counters = MailingCounters(Counter(counters), START, START + after)
+    state = MailingState(mailing, statistics=Statistics(total, counters.by_status, dispatched))
+    return progress_of(state, counters, START + after)
 
 
 def minute(number: int) -> str:
@@ -62,11 +62,11 @@ def test_the_rate_of_an_ended_mailing_is_that_of_the_time_in_which_it_ran() -> N
     fields = {"status": MailingStatus.FINISHED, "history": history, "final": (("sent", 181),)}
     for later in (0, 5000):
         mailing = MailingFactory(launched_at=START, start_at=START, **fields)
-        tally = Tally(Counter(sent=181), START, START + 101 * MINUTE)
-        state = MailingState(mailing, statistics=Statistics(181, tally.by_status, True))
-        seen = progress_of(state, tally, START + (101 + later) * MINUTE)
+        counters = MailingCounters(Counter(sent=181), START, START + 101 * MINUTE)
+        state = MailingState(mailing, statistics=Statistics(181, counters.by_status, True))
+        seen = progress_of(state, counters, START + (101 + later) * MINUTE)
         assert (seen.rate, seen.left) == (pytest.approx(1), None)
-    assert progress_of(state, Tally(Counter(sent=1), START, START), START).rate is None
+    assert progress_of(state, MailingCounters(Counter(sent=1), START, START), START).rate is None
 
 
 def test_a_mailing_that_has_just_begun_is_measured_from_its_launch() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.domain.counters import Tally, counters_of
+from chalicelib.domain.mailing_counters import MailingCounters, counters_of
 from chalicelib.domain.reasons import Cause, Reason, parse_with_words
 from chalicelib.domain.statuses import MessageStatus
 from tests.factories import MessageFactory
@@ -138,7 +138,7 @@ def test_counters_of_both_ages_come_to_one_sum() -> None:
     counters = Counter(
         {"reason|failed|HTTP 503": 2, name: -1, "reason|skipped|opted out": 1, "reason|skipped|opted_out": -1}
     )
-    assert Tally(counters).by_cause == {(MessageStatus.FAILED, Cause.http(503)): 1}
+    assert MailingCounters(counters).by_cause == {(MessageStatus.FAILED, Cause.http(503)): 1}
 
 
 def test_the_log_has_the_code_by_itself() -> None:

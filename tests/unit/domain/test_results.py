@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.counters import Tally
 from chalicelib.domain.deliveries import Deliveries, Word
+from chalicelib.domain.mailing_counters import MailingCounters
 from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.results import Result, result_of
@@ -23,9 +23,9 @@ def result(counters: dict[str, int], total: int = 10, told: Deliveries | None = 
     given = {"status": MailingStatus.FINISHED, "launched_at": START, "end_at": START + timedelta(hours=1)}
     given["final"] = tuple((name, count) for name, count in counters.items() if "|" not in name)
     mailing = MailingFactory(**{**given, **fields})
-    tally = Tally(Counter(counters))
+    counters = MailingCounters(Counter(counters))
     at = LATER if fields.get("end_at") is None else START
-    return result_of(MailingState(mailing, statistics=Statistics(total, tally.by_status, True)), tally, at, told)
+    return result_of(MailingState(mailing, statistics=Statistics(total, counters.by_status, True)), counters, at, told)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tallies: the counters that a message stands in, so that statistics are read instead of counted."""
+"""The counters of a mailing, and which of them a message is counted in: statistics are read instead of counted."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _parts_of(message: Message) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TimeSeries:
     """How a mailing went: by the beginning of each period of `width`, how many messages were sent, failed, unknown.
 
     Periods in which nothing happened are left out.
@@ -75,16 +75,16 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class MailingCounters:
     """A mailing's counters. The times are exact once it has finished, and off by a batch's duration while it runs."""
 
-    counters: Counter[str] = field(default_factory=Counter)
+    by_name: Counter[str] = field(default_factory=Counter)
     first_sent_at: datetime | None = None
     last_sent_at: datetime | None = None
 
     @property
     def by_status(self) -> Counter[str]:
-        return Counter({name: count for name, count in self.counters.items() if SEPARATOR not in name})
+        return Counter({name: count for name, count in self.by_name.items() if SEPARATOR not in name})
 
     @property
     def by_cause(self) -> Mapping[tuple[MessageStatus, Cause], int]:
@@ -94,7 +94,7 @@ class Tally:
         that is counted in one may be taken off in the other.
         """
         causes: Counter[tuple[MessageStatus, Cause]] = Counter()
-        for name, count in self.counters.items():
+        for name, count in self.by_name.items():
             kind, *parts = name.split(SEPARATOR)
             if kind == "reason":
                 causes[MessageStatus(parts[0]), (Cause.parse(parts[1]) or _NO_CAUSE).counted] += count
@@ -104,7 +104,7 @@ class Tally:
     def maybe_twice(self) -> int:
         """How many messages were sent again after the gateway may have taken them: it sends them twice, unless it
         recognises their ids."""
-        return self.counters[REPEATED]
+        return self.by_name[REPEATED]
 
     @property
     def by_hour(self) -> Mapping[datetime, int]:
@@ -122,24 +122,24 @@ class Tally:
             for at, count in self.by_hour.items():
                 days[at.date()] += count * each
             return days
-        for name, count in self.counters.items():
+        for name, count in self.by_name.items():
             kind, _, day = name.partition(SEPARATOR)
             if kind == _PARTS:
                 days[(_EPOCH + int(day) * _WIDTHS["day"]).date()] += count
         return +days
 
     @property
-    def course(self) -> Course:
+    def time_series(self) -> TimeSeries:
         """How the mailing went, as finely as all of it was counted."""
         counted = list(self._periods())
         width = max((_WIDTHS[kind] for kind, *_ in counted), default=_WIDTHS["m"])
         periods: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
         for _, at, status, count in counted:
             periods[_floor(at, width)][status] += count
-        return Course(width, dict(sorted(periods.items())))
+        return TimeSeries(width, dict(sorted(periods.items())))
 
     def _periods(self) -> Iterator[tuple[str, datetime, str, int]]:
-        for name, count in self.counters.items():
+        for name, count in self.by_name.items():
             kind, *parts = name.split(SEPARATOR)
             if kind in _WIDTHS and count > 0:
                 status = parts[1] if len(parts) > 1 else str(MessageStatus.SENT)
@@ -148,19 +148,19 @@ class Tally:
     @property
     def work(self) -> Counter[str]:
         """What sending has taken so far."""
-        return Counter({name: self.counters[name] for name in WORK})
+        return Counter({name: self.by_name[name] for name in WORK})
 
     @property
     def deliveries(self) -> Counter[str]:
         """What receipts have told."""
-        return Counter({name: count for name, count in self.counters.items() if is_of_delivery(name)})
+        return Counter({name: count for name, count in self.by_name.items() if is_of_delivery(name)})
 
     @property
     def lately(self) -> Mapping[datetime, int]:
         """How many messages were sent, failed or became unknown in each of the last minutes, as it was counted."""
         return {
             _EPOCH + int(name.partition(SEPARATOR)[2]) * _WIDTHS["m"]: count
-            for name, count in self.counters.items()
+            for name, count in self.by_name.items()
             if name.startswith(LATELY + SEPARATOR)
         }
 

@@ -14,16 +14,16 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.operand import Path
 
 from ..domain.client_ids import SHARDS
-from ..domain.counters import WORK, lately_of
 from ..domain.deliveries import is_of_delivery
+from ..domain.mailing_counters import WORK, lately_of
 from ..domain.mailings import MailingState
 from .dynamodb import translated, was_refused
-from .mailing_rows import final_tally_of, shard_part, tally_of
+from .mailing_rows import final_counters_of, running_counters_of, shard_part
 from .models import MailingModel, Tables
 
 
-class MailingCounts:
-    """What stands under STATS#nn. The names of counters are those of domain.counters."""
+class MailingCounterRepository:
+    """What stands under STATS#nn. The names of counters are those of domain.mailing_counters."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.mailings
@@ -40,8 +40,8 @@ class MailingCounts:
     def align(self, state: MailingState, rows: Sequence[MailingModel], now: datetime) -> None:
         """Bring the running counters of an ended mailing, whose parts these are, to its final ones."""
         mailing_id = state.mailing.mailing_id
-        final = final_tally_of(rows).counters
-        final.subtract(tally_of(rows).counters)
+        final = final_counters_of(rows).by_name
+        final.subtract(running_counters_of(rows).by_name)
         self._add(mailing_id, final, now)
         excess = sum(shard.rows for shard in state.shards.values()) - state.statistics.total
         if excess:
