@@ -6,13 +6,14 @@ last record may be incomplete, and nobody was told that it was written. Anything
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from infra.local.quick_json import dumps, loads
 
 FORMAT = 1
 _CHECKSUM = 8  # hexadecimal digits
@@ -42,7 +43,7 @@ class Read:
 
 def line(entries: list[Entry]) -> bytes:
     """One record."""
-    content = json.dumps(entries, separators=(",", ":")).encode()
+    content = dumps(entries)
     return b"%08x %b\n" % (zlib.crc32(content), content)
 
 
@@ -93,7 +94,7 @@ def _entries(text: bytes) -> list[Entry] | None:
     content = text[_CHECKSUM + 1 : -1]
     if text[:_CHECKSUM] != b"%08x" % zlib.crc32(content):
         return None
-    entries: list[Entry] = json.loads(content)
+    entries: list[Entry] = loads(content)
     return entries
 
 

@@ -10,10 +10,14 @@ from functools import cache, lru_cache
 
 from infra.local.ordered_reads import OrderedReads
 from infra.local.prompt_receives import Bell
-from infra.local.remembered_parses import KEPT, remembering, tokenizing
+from infra.local.quick_items import choosing, copying, cutting, sizing
+from infra.local.quick_json import answering, reading
+from infra.local.remembered_parses import KEPT, judging, remembering, tokenizing
 from infra.local.steady_time import SteadyTime
 
 RELEASE = "1.5.33"
+# What MiniStack finds out about the text of a number.
+JUDGED = ("_number_error", "_number_size_bytes", "_partiql_number_param_error", "_ddb_canonicalize_number")
 # What is replaced, by MiniStack's module.
 REPLACED = {
     "ministack.services.dynamodb": (
@@ -23,23 +27,44 @@ REPLACED = {
         "parse_partiql_statement",
         "_tokenize",
         "_condition_syntax_error",
+        *JUDGED,
+        "_item_size_bytes",
+        "_apply_index_projection",
+        "_project_item",
+        "copy",
+        "json",
+        "json_response",
     ),
-    "ministack.services.sqs": ("asyncio", "esm_wake", "time"),
+    "ministack.services.sqs": ("asyncio", "esm_wake", "json", "time"),
 }
 
 
 def install(*, reads: bool = True, parses: bool = True, queues: bool = True) -> None:
     """Take effect for this process, however often it is asked; what is already there stays.
 
-    `reads`: a query looks only at its part of a partition; `parses`: a statement is parsed once; `queues`: a receive
-    that waits is woken, and delays do not follow a clock that is set back.
+    JSON is read and written, and items are measured and copied, in a shorter way. `reads`: a query looks only at its
+    part of a partition; `parses`: a statement is parsed once; `queues`: a receive that waits is woken, and delays do
+    not follow a clock that is set back.
     """
+    _shorten()
     if reads:
         _order_reads()
     if parses:
         _remember_parses()
     if queues:
         _mend_queues()
+
+
+@cache
+def _shorten() -> None:
+    from ministack.services import dynamodb, sqs
+
+    dynamodb.json, sqs.json = reading(dynamodb.json), reading(sqs.json)
+    dynamodb.json_response = answering(dynamodb.json_response)
+    dynamodb.copy = copying()
+    dynamodb._item_size_bytes = sizing(dynamodb._item_size_bytes, dynamodb._attribute_value_size)
+    dynamodb._apply_index_projection = cutting(dynamodb._apply_index_projection)
+    dynamodb._project_item = choosing(dynamodb)
 
 
 @cache
@@ -56,6 +81,8 @@ def _remember_parses() -> None:
 
     dynamodb.parse_partiql_statement = remembering(dynamodb.parse_partiql_statement)
     dynamodb._tokenize = tokenizing(dynamodb._tokenize)
+    for name in JUDGED:
+        setattr(dynamodb, name, judging(getattr(dynamodb, name)))
     dynamodb._condition_syntax_error = lru_cache(maxsize=KEPT)(dynamodb._condition_syntax_error)
 
 

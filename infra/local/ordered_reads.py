@@ -75,7 +75,8 @@ class OrderedReads:
         items: dict[str, dict[str, Any]] = {}
         for _values, pk, sk in stretch:
             items.setdefault(pk, {})[sk] = table["items"][pk][sk]
-        return {**{key: value for key, value in table.items() if key != self._engine._INDEX_MEMBERS}, "items": items}
+        members = {index: {partition: {entry[1:]: None for entry in stretch}}} if index else {}
+        return {**table, "items": items, self._engine._INDEX_MEMBERS: members}
 
     def _stretch(
         self, table: dict[str, Any], schema: tuple[str, list[str], list[str]], order: list[Entry], data: dict[str, Any]

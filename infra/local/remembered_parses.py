@@ -8,11 +8,12 @@ depends on its text and the types of its parameters; answers and data stay exact
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from operator import itemgetter
 from typing import Any
 
 KEPT = 500  # texts
+_NUMBERS = 5_000  # which differ more than statements do
 _SET_LITERAL = "<<"  # whether its members are equal depends on their values
 
 Parse = Callable[[str, list[dict[str, Any]] | None], dict[str, Any]]
@@ -24,6 +25,12 @@ def tokenizing(tokenize: Callable[[str], list[Token]]) -> Callable[[str], list[T
     """The same tokens of an expression, which is taken apart once, and not for each item that it is held against."""
     known = lru_cache(maxsize=KEPT)(lambda text: tuple(tokenize(text)))
     return lambda text: list(known(text))
+
+
+def judging(judge: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same judgement of a text, such as the size of a number, which is made once for a text."""
+    known = lru_cache(maxsize=_NUMBERS)(judge)
+    return wraps(judge)(lambda text: known(text) if type(text) is str else judge(text))
 
 
 def remembering(parse: Parse) -> Parse:

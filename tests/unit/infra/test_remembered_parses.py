@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from typing import Any
 
 import pytest
 from ministack.services import dynamodb
 from ministack.services._dynamodb_keywords import PartiqlError, parse_statement
 
-from infra.local.remembered_parses import remembering, tokenizing
+from infra.local import ministack_patches
+from infra.local.remembered_parses import judging, remembering, tokenizing
 
 INSERT = "INSERT INTO \"t\" VALUE {'key': ?, 'attempts': ?, 'kept': 'text', 'count': 7}"
 UPDATE = (
@@ -96,3 +98,13 @@ def test_an_expression_has_the_same_tokens_every_time(text: str) -> None:
         found = tokens(text)
         assert found == dynamodb._tokenize(text)
         found.clear()
+
+
+@pytest.mark.parametrize("name", ministack_patches.JUDGED)
+def test_a_number_is_judged_the_same_every_time(name: str) -> None:
+    """Also what is no text, and could not be remembered."""
+    judge = unwrap(getattr(dynamodb, name))
+    known = judging(judge)
+    for text in ("1", "-0", "1E+999", "0.10", "9" * 39, "x", "", 1, True, 1.0, None):
+        for _ in range(2):
+            assert known(text) == judge(text), text

@@ -1,0 +1,118 @@
+"""Sizes, copies and parts of items, as MiniStack finds them with a step in Python for each value.
+
+A page of 50 clients is measured and cut to what its index has twice, a change copies its item two to four times.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
+from types import ModuleType
+from typing import Any
+
+KEPT = 500  # indexes, texts of projections
+
+Item = dict[str, Any]
+Names = Mapping[str, str] | None
+
+
+def copied(value: Any) -> Any:
+    """A copy of what JSON can be, all the way down."""
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind is dict:
+        return {name: copied(one) for name, one in value.items()}
+    if kind is list:
+        return [copied(one) for one in value]
+    return copy.deepcopy(value)
+
+
+def copying() -> ModuleType:
+    """The module `copy`, which copies items so."""
+    quick = ModuleType(copy.__name__)
+    quick.__dict__.update(vars(copy), deepcopy=copied)
+    return quick
+
+
+def sizing(of_item: Callable[[Any], int], of_value: Callable[[Any], int]) -> Callable[[Any], int]:
+    """The bytes of an item, of which texts and flags are counted at once."""
+
+    @wraps(of_item)
+    def size(item: Any) -> int:
+        if type(item) is not dict:
+            return of_item(item)
+        total = 0
+        for name, value in item.items():
+            total += len(name) if name.isascii() else len(name.encode())
+            if type(value) is dict and len(value) == 1:
+                ((kind, held),) = value.items()
+                if kind == "S" and type(held) is str:
+                    total += len(held) if held.isascii() else len(held.encode())
+                    continue
+                if kind == "BOOL":
+                    total += 1
+                    continue
+            total += of_value(value)
+        return total
+
+    return size
+
+
+def cutting(cut: Callable[[Item, dict[str, Any], str | None], Item]) -> Callable[..., Item]:
+    """What an index has of an item; which attributes it keeps is found once, and not for each item of a page."""
+    known: dict[int, tuple[Any, frozenset[str] | None]] = {}
+
+    def kept(table: dict[str, Any], name: str) -> frozenset[str] | None:
+        """The attributes of an index, None for all."""
+        for index in (*(table.get("GlobalSecondaryIndexes") or ()), *(table.get("LocalSecondaryIndexes") or ())):
+            if index.get("IndexName") == name:
+                break
+        else:
+            return None
+        found = known.get(id(index))
+        if found is None or found[0] is not index:
+            projection = index.get("Projection") or {}
+            every = {one["AttributeName"] for one in index.get("KeySchema") or ()}
+            every |= {*(projection.get("NonKeyAttributes") or ()), table.get("pk_name"), table.get("sk_name")}
+            probe = cut(dict.fromkeys([*every, _OTHER]), table, name)
+            found = index, None if _OTHER in probe else frozenset(probe)
+            if len(known) >= KEPT:
+                known.clear()
+            known[id(index)] = found
+        return found[1]
+
+    @wraps(cut)
+    def part(item: Item, table: dict[str, Any], index_name: str | None) -> Item:
+        if not index_name:
+            return item
+        names = kept(table, index_name)
+        return item if names is None else {name: value for name, value in item.items() if name in names}
+
+    return part
+
+
+_OTHER = "\0"  # an attribute that no index names
+
+
+def choosing(engine: ModuleType) -> Callable[[Item, str, Names], Item]:
+    """The attributes of an item that a projection names; what the text means is found once if it names no paths."""
+    choose: Callable[[Item, str, Names], Item] = engine._project_item
+
+    @lru_cache(maxsize=KEPT)
+    def attributes(text: str, names: tuple[tuple[str, str], ...]) -> tuple[str, ...] | None:
+        """Those that a projection names, None for one with paths. Raises ValueError for a faulty one."""
+        choose({}, text, dict(names))
+        paths = [engine._parse_projection_path(path, dict(names)) for path in text.split(",") if path.strip()]
+        plain = all(len(path) == 1 and path[0][0] == "name" for path in paths)
+        return tuple(path[0][1] for path in paths) if plain else None
+
+    @wraps(choose)
+    def chosen(item: Item, text: str, names: Names) -> Item:
+        wanted = attributes(text, tuple((names or {}).items())) if text else None
+        if wanted is None:
+            return choose(item, text, names)
+        return {name: engine._compact_projection(item[name]) for name in wanted if name in item}
+
+    return chosen
