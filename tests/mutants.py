@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
-    "tests/unit/services/test_calling.py",
+    "tests/unit/services/test_calls.py",
+    "tests/unit/domain",
     "tests/integration/storage/test_ledger.py",
     "tests/integration/storage/test_mailings.py",
     "tests/integration/test_main_job.py",
@@ -25,9 +26,14 @@ TESTS = (
     "tests/integration/test_gateway_answers.py",
     "tests/integration/test_http_gateway.py",
     "tests/integration/test_completion.py",
+    "tests/integration/test_changing_clients.py",
+    "tests/integration/test_rates_hold.py",
+    "tests/integration/test_receipts.py",
+    "tests/integration/test_several_gateways.py",
+    "tests/integration/test_budgets.py",
     "tests/simulation",
 )
-_BOUND = 1200  # seconds for the tests of one mutant
+_BOUND = 3600  # seconds for the tests of one mutant; a survivor takes all of them
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".local", "dist", "__pycache__", ".hypothesis", ".*_cache", "docs")
 
 
@@ -115,6 +121,54 @@ MUTANTS = (
         "chalicelib/services/sending/outcomes.py",
         "            case Outcome.THROTTLED:\n                return True\n",
         "            case Outcome.THROTTLED:\n                return probe\n",
+    ),
+    Mutant(
+        "opt-out: call whoever has opted out since the claim",
+        "chalicelib/services/sending/calls.py",
+        "if contact is None or contact.opted_out:",
+        "if contact is None:",
+    ),
+    Mutant(
+        "end: call after the window has closed",
+        "chalicelib/services/sending/calls.py",
+        "if in_the_way := obstacle(state.mailing, now, paid=job.cost > 0):",
+        "if in_the_way := obstacle(state.mailing, job.mailing.start_at, paid=job.cost > 0):",
+    ),
+    Mutant(
+        "hours: call outside the client's own",
+        "chalicelib/services/sending/calls.py",
+        "        if deferral(state.mailing, job.message, now):\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "turn: take one however late it is",
+        "chalicelib/services/sending/calls.py",
+        "if job.not_before and now > job.not_before + TOLERANCE:",
+        "if job.not_before is None and now > calls.latest:",
+    ),
+    Mutant(
+        "rate: book every message for the same moment",
+        "chalicelib/domain/pace.py",
+        "        moment += widest\n",
+        "        moment += 0\n",
+    ),
+    Mutant(
+        "several gateways: send what one may have taken through another",
+        "chalicelib/domain/gateway_routes.py",
+        "    if not taken(attempts):\n",
+        "    if True:\n",
+    ),
+    Mutant(
+        "receipts: believe the last one",
+        "chalicelib/domain/deliveries.py",
+        "return new if new.rank > old.rank else old",
+        "return new",
+    ),
+    Mutant(
+        "budget: look at what is left and not at what is noted",
+        "chalicelib/storage/spending.py",
+        "condition=spent.does_not_exist() | (spent <= most)",
+        "condition=None",
     ),
     Mutant(
         "ledger before queue: hint at what is not written",
