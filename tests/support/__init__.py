@@ -10,6 +10,7 @@ Take the first that can show what the test is about.
 
 In the test's process:
     aws.py               DynamoDB and SQS without a server: MiniStack's handlers, with a hook before and after each call
+    kept_state.py        an empty service, set up once in a process
     botocore_retries.py  botocore's own retries for these calls
     clocks.py            clocks for a test that needs no simulation: one that is moved, one that notes its waits
     api.py               an empty service with an admin and an operator, and its REST API

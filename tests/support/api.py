@@ -31,6 +31,7 @@ from infra.provision import provision
 from tests.support.aws import InProcessAws
 from tests.support.client_ids import CLIENT_IDS
 from tests.support.clocks import FrozenClock
+from tests.support.kept_state import set_up
 
 PASSWORD = "correct horse battery staple"
 
@@ -158,6 +159,14 @@ def _connections() -> tuple[dict[str, Any], Tables]:
     return clients, bind(Settings(), clients["dynamodb"])
 
 
+def _with_users(services: Services, clients: dict[str, Any]) -> dict[Role, str]:
+    """Make tables, queues and a user of each role; answers their tokens."""
+    provision(services.settings, clients["dynamodb"], clients["sqs"])
+    for role in Role:
+        services.accounts.create(str(role), PASSWORD, role)
+    return {role: services.accounts.issue_token(str(role), PASSWORD, "test").secret for role in Role}
+
+
 @contextmanager
 def new_api(*, counts_parts: bool = False, **configured: Any) -> Iterator[Api]:
     """An empty service with an admin and an operator, called as the admin."""
@@ -166,7 +175,6 @@ def new_api(*, counts_parts: bool = False, **configured: Any) -> Iterator[Api]:
         clock = FrozenClock()
         settings = Settings(gateway="sandbox", **configured)
         clients, tables = _connections()
-        provision(settings, clients["dynamodb"], clients["sqs"])
         services = build(
             settings,
             clock=clock,
@@ -180,9 +188,7 @@ def new_api(*, counts_parts: bool = False, **configured: Any) -> Iterator[Api]:
         )
         with mock.patch.object(bootstrap, "get_services", return_value=services):
             api = Api(HttpFront(app, clock, "us-east-1"), services, clock, aws, clients["sqs"])
-            for role in Role:
-                services.accounts.create(str(role), PASSWORD, role)
-                api.secrets[role] = services.accounts.issue_token(str(role), PASSWORD, "test").secret
+            api.secrets = dict(set_up(("api", settings.resource_prefix), lambda: _with_users(services, clients)))
             api.sign_in_as(Role.ADMIN)
             aws.calls.clear()
             yield api

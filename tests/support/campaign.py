@@ -14,9 +14,11 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Answer
+from chalicelib.services.accounts import AccountService
 from infra.local.api_gateway import HttpFront
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import PASSWORD, Api, quick_passwords
+from tests.support.kept_state import set_up
 from tests.support.simulation import Simulation, new_simulation
 
 BROKEN = Answer(Outcome.FAILED, Cause.http(500), 500)
@@ -67,6 +69,12 @@ class Campaign:
         return mailing_id
 
 
+def _admin(accounts: AccountService) -> str:
+    """Make the admin; answers a token."""
+    accounts.create("admin", PASSWORD, Role.ADMIN)
+    return accounts.issue_token("admin", PASSWORD, "test").secret
+
+
 @contextmanager
 def new_campaign(**settings: Any) -> Iterator[Campaign]:
     """An empty service, called as its admin."""
@@ -81,6 +89,5 @@ def new_campaign(**settings: Any) -> Iterator[Campaign]:
                 simulation.sqs,
             )
             accounts = simulation.services.accounts
-            accounts.create("admin", PASSWORD, Role.ADMIN)
-            api.token = accounts.issue_token("admin", PASSWORD, "test").secret
+            api.token = set_up(("campaign", simulation.settings.resource_prefix), lambda: _admin(accounts))
             yield Campaign(api, simulation)

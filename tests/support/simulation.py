@@ -33,6 +33,7 @@ from infra.provision import provision
 from tests.support.aws import Call, InProcessAws
 from tests.support.client_ids import new_client_with_id
 from tests.support.environments import TIMEOUTS, Environments
+from tests.support.kept_state import set_up
 from tests.support.scheduler import Crash, Scheduler, VirtualClock
 from tests.support.scripted_gateway import ScriptedGateway, beside
 from tests.support.table_limits import TableLimits
@@ -266,7 +267,10 @@ def new_simulation(
         timeouts = configured.gateway_connect_timeout, configured.gateway_read_timeout
         gateway = ScriptedGateway(clock, connect_limit=timeouts[0], read_limit=timeouts[1], capabilities=says)
         clients, tables = _connections(configured.resource_prefix)
-        provision(configured, clients["dynamodb"], clients["sqs"])
+        set_up(
+            ("simulation", configured.resource_prefix),
+            lambda: provision(configured, clients["dynamodb"], clients["sqs"]),
+        )
         runner = EventSourceRunner(app, clients["sqs"], clock, timeouts=TIMEOUTS, max_window=0)
         for source in runner.sources.values():
             source.receiving = TurnLock(scheduler)

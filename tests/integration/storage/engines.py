@@ -31,6 +31,7 @@ from tests.factories import MailingFactory, MessageFactory
 from tests.support.aws import Call, InProcessAws
 from tests.support.client_ids import CLIENT_IDS
 from tests.support.clocks import CountingClock
+from tests.support.kept_state import set_up
 
 SETTINGS = Settings()
 
@@ -138,6 +139,6 @@ def in_process(client_ids: ClientIds | None = CLIENT_IDS) -> Iterator[Store]:
     aws = FaultyAws()
     with aws.installed():
         dynamodb, sqs, tables = _connections("in process")
-        provision(SETTINGS, dynamodb, sqs)
+        set_up("storage", lambda: provision(SETTINGS, dynamodb, sqs))
         aws.calls.clear()
         yield Store(tables, dynamodb, in_process=aws, client_ids=client_ids)

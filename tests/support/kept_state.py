@@ -1,0 +1,43 @@
+"""An empty service is set up once in a process: afterwards the emulator is given what it held then.
+
+Tables, queues and users take 20 ms to make and half a millisecond to put back, and thousands of tests begin with them.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from ministack.core.responses import AccountRegionScopedDict
+from ministack.services import dynamodb, sqs
+
+T = TypeVar("T")
+_kept: dict[Hashable, tuple[bytes, Any]] = {}
+
+
+def set_up(what: Hashable, make: Callable[[], T]) -> T:
+    """What `make` answers the first time; the emulator holds what it held after that, and nothing else.
+
+    `what` names all that decides what `make` leaves in an empty emulator. Nobody changes what it answers.
+    """
+    if what not in _kept:
+        made = make()
+        _kept[what] = pickle.dumps({name: store._data for name, store in _stores().items()}), made
+        return made
+    held, made = _kept[what]
+    stores = _stores()
+    for name, data in pickle.loads(held).items():  # noqa: S301 - of this process
+        stores[name]._data.clear()
+        stores[name]._data.update(data)
+    return made
+
+
+def _stores() -> dict[tuple[str, str], AccountRegionScopedDict]:
+    """All that the engines hold, by module and name."""
+    return {
+        (engine.__name__, name): store
+        for engine in (dynamodb, sqs)
+        for name, store in vars(engine).items()
+        if isinstance(store, AccountRegionScopedDict)
+    }
