@@ -9,6 +9,7 @@ of a directory in PROOF_DIRECTORIES are marked here.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from collections.abc import Generator
@@ -45,6 +46,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(Path(__file__).parent).parts[0] in PROOF_DIRECTORIES:
             item.add_marker(pytest.mark.proof)
+        if _shares_with_its_file(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def _shares_with_its_file(item: pytest.Item) -> bool:
+    """If it uses what is made once for a file: then one of xdist's processes has all of them, and makes it once."""
+    found = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    return any(made[-1].scope == "module" for made in found.values())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass by what was imported, and come more seldom: it took a tenth of all tests' CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def pytest_runtest_setup() -> None:
