@@ -7,8 +7,6 @@ address. Measured: a call takes a third of the CPU time.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +16,8 @@ from botocore.compat import get_current_datetime
 from botocore.exceptions import NoCredentialsError
 
 from .aws_connections import KeptConnections
+from .aws_signatures import authorization
 
-_ALGORITHM = "AWS4-HMAC-SHA256"
 _UNSIGNED = frozenset({"user-agent", "x-amzn-trace-id"})  # botocore does not sign them either: proxies change them
 
 
@@ -81,30 +79,13 @@ class ShortCalls:
 
 
 def signature(who: Any, region: str, service: str, url: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
-    """The headers that sign a POST with Signature Version 4, as botocore's SigV4Auth does, whose way there is long.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-    """
+    """The headers that sign a POST with Signature Version 4, as botocore's SigV4Auth does, whose way there is long."""
     now = get_current_datetime().strftime("%Y%m%dT%H%M%SZ")
     added = {"X-Amz-Date": now} | ({"X-Amz-Security-Token": who.token} if who.token else {})
     lines = {name.lower(): value for name, value in (*headers.items(), *added.items())} | {"host": _host(url)}
     names = sorted(lines.keys() - _UNSIGNED)
-    signed = ";".join(names)
-    canonical = "".join(f"{name}:{lines[name]}\n" for name in names)
-    asked = f"POST\n/\n\n{canonical}\n{signed}\n{hashlib.sha256(body).hexdigest()}"
-    scope = f"{now[:8]}/{region}/{service}/aws4_request"
-    text = f"{_ALGORITHM}\n{now}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
-    made = hmac.digest(_key(who.secret_key, now[:8], region, service), text.encode(), "sha256").hex()
-    authorization = f"{_ALGORITHM} Credential={who.access_key}/{scope}, SignedHeaders={signed}, Signature={made}"
-    return {**added, "Authorization": authorization}
-
-
-@lru_cache(maxsize=4)
-def _key(secret: str, day: str, region: str, service: str) -> bytes:
-    key = f"AWS4{secret}".encode()
-    for part in (day, region, service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    made = authorization(who.access_key, who.secret_key, region, service, {name: lines[name] for name in names}, body)
+    return {**added, "Authorization": made}
 
 
 _host = lru_cache(maxsize=8)(_host_from_url)

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
+import time
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+from chalicelib.aws_signatures import authorization
 from infra.local.asgi_server import Scope
 from infra.local.data_directory import DataDirectory, read_json, write_private
 
 # What browsers add by themselves, and no page can leave out or SDK sends.
 _FROM_BROWSERS = frozenset({"origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "cookie"})
+_FORM = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/ ]+/\d{8}/([\w-]+)/([\w-]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), "
+)
+_QUICK_SECONDS = 60  # a call that was signed longer ago is looked at more closely
 _SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})  # the least that a signature must cover
 
 
@@ -81,6 +90,8 @@ def check_sender(headers: Mapping[str, str], port: int) -> None:
 
 def check_signature(access: Access, scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
     """The region that a call is for; NoAccessError unless it is signed with the directory's credentials, and now."""
+    if region := _signed_as_we_sign(access, scope, headers, body):
+        return region
     from ministack.core.sigv4 import header_signature_failure, parse_header_signature, request_time_failure
 
     algorithm = headers.get("authorization", "").partition(" ")[0]
@@ -100,3 +111,29 @@ def check_signature(access: Access, scope: Scope, headers: Mapping[str, str], bo
     if failure:
         raise NoAccessError("InvalidSignatureException", failure[0])
     return str(signature.region)
+
+
+def _signed_as_we_sign(access: Access, scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
+    """The region of a call that is signed just as the service signs its own, and now.
+
+    "" leaves it to those who know every other way to write the same, and what is wrong.
+    """
+    given = headers.get("authorization", "")
+    form = _FORM.match(given)
+    if not form or scope["method"] != "POST" or scope["path"] != "/":
+        return ""
+    region, service, names = form.groups()
+    signed = {name: headers.get(name, "") for name in names.split(";")}
+    if not _SIGNED.issubset(signed) or abs(_sent(signed["x-amz-date"]) - time.time()) > _QUICK_SECONDS:
+        return ""
+    expected = authorization(access.key_id, access.secret, region, service, signed, body)
+    return region if hmac.compare_digest(expected.encode(), given.encode()) else ""
+
+
+@lru_cache(maxsize=16)
+def _sent(date: str) -> float:
+    """The second that a header x-amz-date names, in seconds since 1970; long ago for one that names none."""
+    try:
+        return datetime.strptime(f"{date}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+    except ValueError:
+        return 0.0

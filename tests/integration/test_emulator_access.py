@@ -16,7 +16,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
+from ministack.core import sigv4
 
+from chalicelib.aws_calls import signature
 from infra.local.emulator import IDENTITY_PATH, Emulator
 from infra.local.emulator_access import Access, NoAccessError, check_signature
 from tests.support.emulator import client, data_directory
@@ -178,6 +180,32 @@ def test_an_old_signature_is_refused() -> None:
         else:
             with pytest.raises(NoAccessError):
                 check_signature(access, scope, headers, b"{}")
+
+
+def test_a_call_that_is_signed_as_ours_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MiniStack's way, which knows every form of a signature, is for what is not exactly such a call."""
+    access, scope = Access("KEY", "secret"), {"method": "POST", "path": "/"}
+    who, url, target = Credentials(access.key_id, access.secret), "http://127.0.0.1:1/", {**TARGET, "User-Agent": "x"}
+    made = {**target, **signature(who, "eu-west-1", "sqs", url, target, b"{}"), "Host": "127.0.0.1:1"}
+    headers = {name.lower(): value for name, value in made.items()}
+    monkeypatch.setattr(sigv4, "parse_header_signature", lambda _: ("", "looked at more closely"))
+    assert check_signature(access, scope, headers, b"{}") == "eu-west-1"
+    short = headers["authorization"].replace("content-type;", "")
+    for other in (
+        {"x-amz-target": "DynamoDB_20120810.DeleteTable"},
+        {"x-amz-date": (datetime.now(UTC) - timedelta(minutes=2)).strftime("%Y%m%dT%H%M%SZ")},
+        {"x-amz-date": "now"},
+        {"authorization": short},
+        {"authorization": headers["authorization"].replace("KEY", "LOCK")},
+        {"authorization": headers["authorization"].replace("x-amz-target", "x-amz-other")},
+        {"authorization": headers["authorization"].replace("host;", "")},
+        {"authorization": headers["authorization"] + "0"},
+    ):
+        with pytest.raises(NoAccessError):
+            check_signature(access, scope, headers | other, b"{}")
+    for path, body in (("/other", b"{}"), ("/", b'{"a": 1}')):
+        with pytest.raises(NoAccessError):
+            check_signature(access, {**scope, "path": path}, headers, body)
 
 
 @pytest.mark.parametrize(
