@@ -392,7 +392,7 @@ def build(
             clock=clock,
         ),
         overviews=OverviewService(
-            mailings=mailings, activity=activity, control=throttle, queues=queues, heartbeats=heartbeats, clock=clock
+            mailings=mailings, activity=activity, gateways=gateways, queues=queues, heartbeats=heartbeats, clock=clock
         ),
         previews=PreviewService(
             clients=clients,
@@ -464,6 +464,7 @@ def build(
                 ),
                 walker=walker,
                 feeder=feeder,
+                gateways=gateways,
                 clock=clock,
             ),
             reopener=Reopener(

@@ -162,7 +162,9 @@ def retry(request: PageRequest, mailing_id: str) -> Redirect:
 
 def _look(request: PageRequest, mailing_id: str) -> Shown:
     state, counters = request.services.statistics.detail(mailing_id)
-    return Shown(state, counters, progress_of(state, counters, request.now))
+    return Shown(
+        state, counters, progress_of(state, counters, request.services.gateways.stops_known(state.mailing), request.now)
+    )
 
 
 def _asked(request: PageRequest, mailing: Mailing) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 
@@ -15,6 +15,7 @@ from ..domain.progress import progress_of
 from ..domain.reasons import Reason
 from ..domain.results import Help, Result, Standing, result_of
 from ..domain.statuses import MailingStatus, MessageStatus
+from ..domain.stops import Span
 from ..services.statistics import StatusOverview
 from ..web.fields import MomentOut, View
 from ..web.request import Request
@@ -152,8 +153,9 @@ class MailingStatisticsView(View):
 
     They are exact once the mailing has finished; while it runs, they are a few seconds behind. `by_reason` has the
     messages that were not sent and those that wait. `rate` is in messages per second: while the mailing runs, of the
-    last minute; once it has finished, from the first to the last sent message without pauses. `seconds_left` is how
-    long the rest takes at that rate, null if it is not known. `maybe_twice` is how many people may have got the message
+    last minute; once it has finished, from the first to the last sent message; both without the mailing's pauses and
+    those of all sending. `seconds_left` is how long the rest takes at that rate. Both are null if they are not known,
+    and while nothing can be sent. `maybe_twice` is how many people may have got the message
     twice, because it was sent again when it was unclear whether the gateway had sent it; it is 0 if the gateway
     recognises ids. `sms_parts` are those of the texts that were sent, counted by this service (null if they were not
     counted); the gateway's own count is in `delivery`. `delivery` is null if no receipts are wanted and none came.
@@ -183,11 +185,12 @@ class MailingStatisticsView(View):
         counters: MailingCounters,
         told: Deliveries | None,
         parts: Mapping[date, int] | None,
+        stops: Sequence[Span],
         now: datetime,
         *,
         ids_recognised: bool,
     ) -> MailingStatisticsView:
-        progress = progress_of(state, counters, now)
+        progress = progress_of(state, counters, stops, now)
         reasons = [
             ReasonView(
                 status=status,
@@ -245,6 +248,7 @@ def read_mailing_statistics(request: Request, mailing_id: str) -> MailingStatist
         counters,
         told,
         parts,
+        request.services.gateways.stops_known(state.mailing),
         request.services.clock.now(),
         ids_recognised=request.services.gateways.capabilities().recognises_ids,
     )

@@ -74,6 +74,7 @@ class GatewayControl:
     month_budget: Decimal | None = None  # that all messages of a month may cost, in the currency of the price list
     retry_at: datetime | None = None
     opened_at: datetime | None = None
+    last_stop: tuple[datetime, datetime] | None = None  # from when until when the circuit was last open
     trips: int = 0
     troubled: tuple[str, ...] = ()  # ids of messages that failed since one was answered, as far as senders have told
     held: bool = False
@@ -221,6 +222,7 @@ class GatewayControl:
             self,
             retry_at=None,
             opened_at=None,
+            last_stop=(self.opened_at or now, now),
             trips=0,
             troubled=(),
             refused=(),

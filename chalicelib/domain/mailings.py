@@ -16,6 +16,7 @@ from .faults import Fault
 from .local_window import LocalWindow
 from .segments import Segment
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
+from .stops import Span
 from .templates import OPENING, check_template
 from .text_templates import TemplateLink
 
@@ -110,6 +111,8 @@ class Mailing:
     final: tuple[tuple[str, int], ...] = ()
     # When it came into which status, the last of them; the first is the order itself.
     history: tuple[tuple[datetime, MailingStatus], ...] = ()
+    # When nothing could be sent though it ran, since sending was paused for all: known once it has ended.
+    stops: tuple[Span, ...] = ()
     # When its end was last moved to a later time, if it had begun then: what the earlier end expired may come back.
     widened_at: datetime | None = None
     # Until when others go to clients by what became of it, so that it must not be deleted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -11,6 +11,7 @@ from .mailing_counters import MailingCounters
 from .mailings import Mailing, MailingState
 from .reasons import Cause, Reason
 from .statuses import MailingStatus, MessageStatus
+from .stops import EVER, Span, time_without
 
 _MINUTE = timedelta(minutes=1)
 
@@ -19,9 +20,10 @@ _MINUTE = timedelta(minutes=1)
 class Progress:
     """One look at a mailing. `counts` are its messages by status, with their `total`.
 
-    `rate` is in messages a second: what ended in the last minute, or of an ended mailing what it sent in the time in
-    which it ran, without pauses. `left` is how long the rest takes at that rate, an estimate. Both are None if nothing
-    moves, or it is not known yet. `asleep` messages wait for their clients' own hours.
+    `rate` is in messages a second: what ended in the last minute, or what an ended mailing sent, in the time in which
+    it could send: without its pauses, and those of all sending. `left` is how long the rest takes at that rate, an
+    estimate. Both are None while nothing can be sent, or nothing moves, or it is not known yet. `asleep` messages wait
+    for their clients' own hours.
     """
 
     mailing: Mailing
@@ -48,12 +50,15 @@ def asleep(state: MailingState, counters: MailingCounters) -> int:
     return min(state.statistics.by_status["waiting"], counters.by_cause.get(outside, 0))
 
 
-def progress_of(state: MailingState, counters: MailingCounters, now: datetime) -> Progress:
-    """The progress of a mailing, from its counters. It is late if its end comes before the rest is sent."""
+def progress_of(state: MailingState, counters: MailingCounters, stops: Sequence[Span], now: datetime) -> Progress:
+    """The progress of a mailing, from its counters. It is late if its end comes before the rest is sent.
+
+    `stops` are the last times in which nothing could be sent though it ran; an ended mailing carries its own.
+    """
     counts = state.statistics.counts()
     sleeping = asleep(state, counters)
     running = state.mailing.status is MailingStatus.RUNNING
-    rate = _rate_of_now(state.mailing, counters, now) if running else _rate_of_all(state.mailing, counters)
+    rate = _rate_of_now(state.mailing, counters, stops, now) if running else _rate_of_all(state.mailing, counters)
     rest = counts["queued"] + counts["waiting"] - sleeping
     left = timedelta(seconds=rest / rate) if rate and running and state.statistics.dispatched else None
     late = left is not None and now + left > state.mailing.end_at
@@ -68,39 +73,38 @@ def progress_of(state: MailingState, counters: MailingCounters, now: datetime) -
     )
 
 
-def _rate_of_now(mailing: Mailing, counters: MailingCounters, now: datetime) -> float | None:
-    """What ended in the last minute, or since the mailing was started or resumed; None if nothing ever did."""
-    if not counters.by_status.total():
+def _rate_of_now(mailing: Mailing, counters: MailingCounters, stops: Sequence[Span], now: datetime) -> float | None:
+    """What ended in the last minute, a second of it in which it could be sent; None if nothing ever did, or can now."""
+    if not counters.by_status.total() or any(since <= now < until for since, until in stops):
         return None
-    began = max((at for at, status in mailing.history if status is MailingStatus.RUNNING), default=mailing.launched_at)
-    since = max(now - _MINUTE, min(began or now, now))
-    ended = sum(count * _share(at, since, began or since, now) for at, count in counters.lately.items())
-    return ended / max(1.0, (now - since).total_seconds())
+    still = [*_pauses(mailing, now), *stops]
+    since = now - _MINUTE
+    ended = sum(count * _share(minute, still, since, now) for minute, count in counters.lately.items())
+    return ended / max(1.0, time_without(still, since, now).total_seconds())
 
 
-def _share(minute: datetime, since: datetime, began: datetime, now: datetime) -> float:
-    """How much of what ended in a minute ended after `since`, if it came evenly once the mailing ran."""
+def _share(minute: datetime, still: Sequence[Span], since: datetime, now: datetime) -> float:
+    """How much of what ended in a minute ended after `since`, if it came evenly while it could be sent."""
     end = min(minute + _MINUTE, now)
-    ran = end - max(minute, began)
-    if ran <= timedelta(0):
-        return 1.0 if minute <= now < minute + _MINUTE else 0.0
-    return max(0.0, min(1.0, (end - max(minute, since)) / ran))
+    if end <= since or minute > now:
+        return 0.0
+    ran = time_without(still, minute, end)
+    if not ran:
+        return 1.0 if now < minute + _MINUTE else 0.0
+    return time_without(still, max(minute, since), end) / ran
 
 
 def _rate_of_all(mailing: Mailing, counters: MailingCounters) -> float | None:
-    """What an ended mailing sent a second between the first and the last that was sent, while it ran."""
+    """What an ended mailing sent a second between the first and the last that was sent, while it could send."""
     first, last = counters.first_sent_at, counters.last_sent_at
     if not mailing.final or first is None or last is None:
         return None
-    ran = last - first - _stood_still(mailing, first, last)
-    return (counters.by_name["sent"] - 1) / ran.total_seconds() if ran > timedelta(0) else None
+    ran = time_without([*_pauses(mailing, last), *mailing.stops], first, max(first, last))
+    return (counters.by_name["sent"] - 1) / ran.total_seconds() if ran else None
 
 
-def _stood_still(mailing: Mailing, first: datetime, last: datetime) -> timedelta:
-    """For how long of a span it did not run: it was paused, or over until it was retried."""
-    still = timedelta(0)
-    steps = [*mailing.history, (last, mailing.status)]
-    for (at, status), (until, _) in pairwise(steps):
-        if status is not MailingStatus.RUNNING:
-            still += max(timedelta(0), min(until, last) - max(at, first))
-    return still
+def _pauses(mailing: Mailing, until: datetime) -> Sequence[Span]:
+    """When a mailing did not run: before its launch, while it was paused, and once it had ended until its retry."""
+    launched: tuple[datetime, MailingStatus] = (mailing.launched_at or EVER, MailingStatus.RUNNING)
+    steps = [(EVER, None), launched, *mailing.history, (until, None)]
+    return [(at, end) for (at, status), (end, _) in pairwise(steps) if status is not MailingStatus.RUNNING]

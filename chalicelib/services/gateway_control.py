@@ -22,6 +22,7 @@ from ..domain.gateway_trouble import SHARED_REFUSALS, Run, Trip, is_refusal
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Outcome
 from ..domain.pace import Spacing
+from ..domain.stops import Span, known_stops, stops_between
 from ..observability import logger
 from ..storage.gateway_control import ControlRepository
 
@@ -39,6 +40,7 @@ NEAR, NEAR_ALONE = timedelta(seconds=0.15), timedelta(seconds=1.5)
 NEAR_GATEWAYS = timedelta(seconds=0.5)
 _LONGEST_LEAD, _LEAD_FORGOTTEN = timedelta(seconds=2), 0.95  # of the lead, what is left of it after each booking
 _TRIES = 5
+_PAGE, _MOST_CHANGES = 100, 1000  # of the trail
 _QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
 
 
@@ -236,6 +238,21 @@ class GatewayControlService:
             if self._repository.change(control, new):
                 return self._remember(new, asked_at)
         raise Unavailable("the gateway's control is being changed by others")
+
+    def stops_between(self, since: datetime, until: datetime) -> Sequence[Span]:
+        """When the circuit was open between two moments, as far as its last 1,000 changes tell.
+
+        They are read only if it was open since the first of these.
+        """
+        control = self.state()
+        if all(end <= since for _, end in known_stops(control)):
+            return ()
+        changes, cursor = self._repository.changes("", _PAGE)
+        while cursor and changes[-1].at > since and len(changes) < _MOST_CHANGES:
+            earlier, cursor = self._repository.changes(cursor, _PAGE)
+            changes += earlier
+        known_since = max(since, changes[-1].at) if cursor else since
+        return stops_between(changes, control, known_since, until)
 
     # -- the pace
 

@@ -13,6 +13,8 @@ from ..domain.gateway_control import GatewayControl
 from ..domain.gateway_routes import GatewayRoutes, bound_to, internal, shown
 from ..domain.mailings import Mailing
 from ..domain.messages import Attempt, Message
+from ..domain.statuses import MailingStatus
+from ..domain.stops import Span, common, known_stops
 from ..gateways.base import Capabilities, Gateway
 from .gateway_control import GatewayControlService
 
@@ -126,6 +128,25 @@ class Gateways:
         names = [attempt.gateway for attempt in reversed(message.attempts)]
         names += self.choices(message, mailing, message.attempts)
         return self.lines.get(next(iter(names), self.first.name), self.first).gateway
+
+    def stops_known(self, mailing: Mailing) -> Sequence[Span]:
+        """When nothing of a running mailing could be sent lately, or can be now, as far as is known without its trail.
+
+        Of several gateways that is while all were closed to it.
+        """
+        if mailing.status is not MailingStatus.RUNNING:
+            return ()
+        return common([known_stops(line.control.state()) for line in self._open_to(mailing)])
+
+    def stops_between(self, mailing: Mailing, since: datetime, until: datetime) -> Sequence[Span]:
+        """When nothing of a mailing could be sent between two moments."""
+        return common([line.control.stops_between(since, until) for line in self._open_to(mailing)])
+
+    def _open_to(self, mailing: Mailing) -> list[Line]:
+        """The gateways that messages of a mailing may go to."""
+        if not mailing.gateway:
+            return list(self)
+        return [line for line in self if line.name == internal(mailing.gateway)]
 
     def capabilities(self, name: str = "") -> Capabilities:
         """What the gateway of this name says of itself; without a name, what all of them do."""

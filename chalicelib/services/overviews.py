@@ -16,7 +16,7 @@ from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..queues import Queue
 from ..storage.activity import ActivityRepository
 from ..storage.mailings import MailingRepository
-from .gateways import Throttle
+from .gateways import Gateways
 from .heartbeats import Heartbeats
 
 SHOWN = 10  # mailings under way, each of which costs a read
@@ -59,14 +59,14 @@ class OverviewService:
         self,
         mailings: MailingRepository,
         activity: ActivityRepository,
-        control: Throttle,
+        gateways: Gateways,
         queues: Mapping[str, Queue],
         heartbeats: Heartbeats,
         clock: SystemClock,
     ) -> None:
         self._mailings = mailings
         self._activity = activity
-        self._control = control
+        self._gateways = gateways
         self._dead = {name.removesuffix(_DEAD): one for name, one in queues.items() if name.endswith(_DEAD)}
         self._heartbeats = heartbeats
         self._clock = clock
@@ -75,10 +75,12 @@ class OverviewService:
         """What is going on, and what ended since `day_start`, at most a week ago. Raises Unavailable if a part is
         down.
         """
-        now, control = self._clock.now(), self._control.state()
+        now, control = self._clock.now(), self._gateways.throttle.state()
         totals = self._mailings.totals()
         details = list(self._mailings.details(self._under_way()))
-        under_way = tuple(progress_of(state, counters, now) for state, counters in details)
+        under_way = tuple(
+            progress_of(state, counters, self._gateways.stops_known(state.mailing), now) for state, counters in details
+        )
         going_on = sum(totals.get(status, 0) for status in UNDER_WAY)
         hours = self._activity.read(day_start)
         return Overview(

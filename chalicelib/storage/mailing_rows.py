@@ -16,6 +16,7 @@ from ..domain.mailing_counters import DOUBTS, MailingCounters
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, ShardProgress, Sleep, Statistics
 from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
+from ..domain.stops import Span
 from ..domain.text_templates import TemplateLink
 from .models import MailingModel, from_ms, to_ms
 
@@ -81,6 +82,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         reopening=list(mailing.reopening) or None,
         final=dict(mailing.final) or None,
         history=[f"{to_ms(at)} {status}" for at, status in mailing.history] or None,
+        stops=[f"{to_ms(since)} {to_ms(until)}" for since, until in mailing.stops] or None,
         buckets=mailing.buckets,
     )
 
@@ -126,6 +128,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         reopening=tuple(row.reopening or ()),
         final=_counts(row.final.attribute_values) if row.final else (),
         history=tuple(_change(text) for text in row.history or ()),
+        stops=tuple(_stop(text) for text in row.stops or ()),
         widened_at=row.widened_at,
         asked_until=row.asked_until,
         buckets=int(row.buckets or 1),
@@ -148,6 +151,11 @@ def _template(text: str) -> TemplateLink:
 def _change(text: str) -> tuple[datetime, MailingStatus]:
     at, _, status = text.partition(" ")
     return from_ms(int(at)), MailingStatus(status)
+
+
+def _stop(text: str) -> Span:
+    since, _, until = text.partition(" ")
+    return from_ms(int(since)), from_ms(int(until))
 
 
 def _window(row: MailingModel) -> LocalWindow | None:

@@ -218,6 +218,7 @@ class MailingModel(Row):
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
     history: ListAttribute[str] = ListAttribute(null=True)
+    stops: ListAttribute[str] = ListAttribute(null=True)
     # SHARD#nn
     cursor = UnicodeAttribute(null=True)
     expanded = BooleanAttribute(null=True)
@@ -356,6 +357,8 @@ class SettingModel(Row):
     month_budget = NumberAttribute(null=True)
     retry_at = MomentAttribute(null=True)
     opened_at = MomentAttribute(null=True)
+    stopped_at = MomentAttribute(null=True)
+    resumed_at = MomentAttribute(null=True)
     trips = NumberAttribute(null=True)
     troubled: ListAttribute[str] = ListAttribute(null=True)
     held = BooleanAttribute(null=True)

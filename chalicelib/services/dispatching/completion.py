@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...domain.client_ids import SHARDS
+from ...domain.gateway_control import OPEN_FOR
 from ...domain.mailing_counters import DOUBTS, MailingCounters
 from ...domain.mailings import REDRIVING, Mailing, MailingState
 from ...domain.recounts import RECOUNT_AFTER, is_quiet, may_be_over
 from ...domain.sending_rules import closing_status
 from ...domain.statuses import COUNTED, MailingStatus
+from ...domain.stops import Span, kept
 from ...domain.walks import WAITING, Walk
 from ...observability import logger
 from ...queues import Unit, UnitKind
@@ -20,6 +22,7 @@ from ...storage.activity import ActivityRepository
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 from ...storage.recipients import RecipientRepository
+from ..gateways import Gateways
 from .closing import Closer
 from .feeder import Feeder
 from .ledger_walks import Walker
@@ -45,6 +48,7 @@ class Completion:
         closer: Closer,
         walker: Walker,
         feeder: Feeder,
+        gateways: Gateways,
         clock: SystemClock,
     ) -> None:
         self._mailings = mailings
@@ -54,6 +58,7 @@ class Completion:
         self._closer = closer
         self._walker = walker
         self._feeder = feeder
+        self._gateways = gateways
         self._clock = clock
 
     def complete(self, unit: Unit, deadline: datetime) -> None:
@@ -198,6 +203,7 @@ class Completion:
             updated_at=now,
             revision=mailing.revision + 1,
             history=mailing.noted(status, now) if status is not mailing.status else mailing.history,
+            stops=mailing.stops if mailing.final else self._stops(mailing, recount, now),
         )
         self._activity.note_days(mailing.mailing_id, recount.by_hour, now)  # first, for what has ended is not looked at
         if not self._mailings.end(mailing, ended, recount):
@@ -209,6 +215,16 @@ class Completion:
         if told and not mailing.final:  # whoever applied some may have been killed before it counted them
             self._walker.send(Unit(UnitKind.RECEIPTS, mailing.mailing_id), "", delay=_RECEIPTS_AFTER)
         logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(counts))
+
+    def _stops(self, mailing: Mailing, recount: MailingCounters, now: datetime) -> tuple[Span, ...]:
+        """When nothing of a mailing could be sent since its launch, with what an earlier end noted if it was retried.
+
+        Of one that sent for less long than any circuit stays open, nobody has to ask.
+        """
+        first, last = recount.first_sent_at, recount.last_sent_at
+        if mailing.launched_at is None or first is None or last is None or last - first < OPEN_FOR:
+            return mailing.stops
+        return kept([*mailing.stops, *self._gateways.stops_between(mailing, mailing.launched_at, now)])
 
     # -- removing
 

@@ -56,7 +56,13 @@ def test_the_control_is_read_as_it_was_written(store: Store) -> None:
     """Every field; before anybody has written one, there is that without a limit."""
     assert store.control.read() == GatewayControl()
     full = GatewayControlFactory(
-        retry_at=START + MINUTE, opened_at=START, trips=3, troubled=("a", "b"), held=True, reason="night"
+        retry_at=START + MINUTE,
+        opened_at=START,
+        last_stop=(START - MINUTE, START),
+        trips=3,
+        troubled=("a", "b"),
+        held=True,
+        reason="night",
     )
     assert store.control.change(GatewayControl(), full)
     assert store.control.read() == full

@@ -30,6 +30,8 @@ FULL: dict[str, Any] = {
     "reopening": ("failed", "unknown"),
     "final": (("failed", 1), ("sent", 2)),
     "widened_at": START + SECOND,
+    "history": ((START, MailingStatus.RUNNING), (START + SECOND, MailingStatus.FINISHED)),
+    "stops": ((START, START + SECOND), (START + 2 * SECOND, START + 3 * SECOND)),
 }
 
 

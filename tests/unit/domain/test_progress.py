@@ -11,6 +11,7 @@ from chalicelib.domain.mailing_counters import MailingCounters
 from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.progress import Progress, progress_of
 from chalicelib.domain.statuses import MailingStatus
+from chalicelib.domain.stops import NEVER
 from tests.factories import START, MailingFactory
 
 MINUTE = timedelta(minutes=1)
@@ -19,12 +20,12 @@ RUNNING = MailingStatus.RUNNING
 
 def progress(counters: dict[str, int], total: int, after: timedelta, **fields: object) -> Progress:
     """The progress of a mailing that was launched at START."""
-    dispatched = bool(fields.pop("dispatched", True))
+    dispatched, stops = bool(fields.pop("dispatched", True)), fields.pop("stopped", ())
     given = {"status": MailingStatus.RUNNING, "launched_at": START, "start_at": START, "end_at": START + 300 * MINUTE}
     mailing = MailingFactory(**{**given, **fields})
     counters = MailingCounters(Counter(counters), START, START + after)
     state = MailingState(mailing, statistics=Statistics(total, counters.by_status, dispatched))
-    return progress_of(state, counters, START + after)
+    return progress_of(state, counters, stops, START + after)
 
 
 def minute(number: int) -> str:
@@ -49,6 +50,42 @@ def test_a_pause_is_no_part_of_the_rate() -> None:
     assert (seen.rate, seen.left) == (pytest.approx(5), timedelta(seconds=20))
 
 
+def test_a_stop_of_all_sending_is_no_part_of_the_rate() -> None:
+    """Expects what was sent in a minute to count for the seconds in which it could be, before the stop and after it."""
+    stop = (START + MINUTE + timedelta(seconds=20), START + MINUTE + timedelta(seconds=50))
+    counters = {"sent": 900, minute(0): 600, minute(1): 300}
+    seen = progress(counters, 1000, 2 * MINUTE, stopped=[stop])
+    assert (seen.rate, seen.left) == (pytest.approx(10), timedelta(seconds=10))
+    seen = progress({"sent": 800, minute(0): 600, minute(1): 200}, 1000, 1.9 * MINUTE, stopped=[stop])
+    assert seen.rate == pytest.approx((60 + 200) / (6 + 24))
+    paused = ((START, RUNNING), (stop[0] - timedelta(seconds=10), MailingStatus.PAUSED), (stop[0], RUNNING))
+    seen = progress({"sent": 800, minute(0): 600, minute(1): 200}, 1000, 2 * MINUTE, stopped=[stop], history=paused)
+    assert seen.rate == pytest.approx(10)
+
+
+def test_while_all_sending_is_paused_nothing_is_said_of_rate_and_time_left() -> None:
+    """Expects no number that falls to zero, and the true one from the first second on after it."""
+    stopped, resumed = [(START + 5 * MINUTE, NEVER)], [(START + 5 * MINUTE, START + 9 * MINUTE)]
+    seen = progress({"sent": 600, minute(4): 600}, 1000, 5.5 * MINUTE, stopped=stopped)
+    assert (seen.rate, seen.left, seen.late, seen.done) == (None, None, False, 600)
+    seen = progress({"sent": 650, minute(9): 50}, 1000, 9 * MINUTE + timedelta(seconds=5), stopped=resumed)
+    assert (seen.rate, seen.left) == (pytest.approx(10), timedelta(seconds=35))
+
+
+def test_an_ended_mailing_keeps_its_stops() -> None:
+    """Expects them to be no part of its time, with its own pauses counted once, whatever is known of gateways later."""
+    history = (
+        (START, RUNNING),
+        (START + MINUTE, MailingStatus.PAUSED),
+        (START + 4 * MINUTE, RUNNING),
+        (START + 10 * MINUTE, MailingStatus.FINISHED),
+    )
+    stops = ((START - MINUTE, START + 0.5 * MINUTE), (START + 3 * MINUTE, START + 5 * MINUTE))
+    fields = {"status": MailingStatus.FINISHED, "history": history, "final": (("sent", 331),), "stops": stops}
+    for known in ((), [(START, NEVER)]):
+        assert progress({"sent": 331}, 331, 10 * MINUTE, stopped=known, **fields).rate == pytest.approx(1)
+
+
 def test_the_rate_of_an_ended_mailing_is_that_of_the_time_in_which_it_ran() -> None:
     """Expects neither a pause nor the days until it was retried to count, and the same rate ever after."""
     history = (
@@ -64,9 +101,9 @@ def test_the_rate_of_an_ended_mailing_is_that_of_the_time_in_which_it_ran() -> N
         mailing = MailingFactory(launched_at=START, start_at=START, **fields)
         counters = MailingCounters(Counter(sent=181), START, START + 101 * MINUTE)
         state = MailingState(mailing, statistics=Statistics(181, counters.by_status, True))
-        seen = progress_of(state, counters, START + (101 + later) * MINUTE)
+        seen = progress_of(state, counters, (), START + (101 + later) * MINUTE)
         assert (seen.rate, seen.left) == (pytest.approx(1), None)
-    assert progress_of(state, MailingCounters(Counter(sent=1), START, START), START).rate is None
+    assert progress_of(state, MailingCounters(Counter(sent=1), START, START), (), START).rate is None
 
 
 def test_a_mailing_that_has_just_begun_is_measured_from_its_launch() -> None:
