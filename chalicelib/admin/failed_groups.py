@@ -43,13 +43,17 @@ class LetterQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The failed messages of a mailing that failed for one reason. `mailing` is None if it is not there."""
+    """The failed messages of a mailing that failed for one reason.
+
+    `mailing` is None if it is not there, or if there are so many that it was not looked for.
+    """
 
     query: LetterQuery
     mailing: Mailing | None
     cause: Cause | None
     count: int
     oldest: datetime
+    deleted: bool
 
     @property
     def ours(self) -> bool:
@@ -81,16 +85,18 @@ def groups_of(letters: Iterable[DeadLetter], mailings: MailingService) -> list[G
             cause=some[0].cause.counted if some[0].cause else None,
             count=len(some),
             oldest=min(letter.given_up_at for letter in some),
+            deleted=mailing_id in known and known[mailing_id] is None,
         )
         for (mailing_id, reason), some in largest
     ]
 
 
-def _named(mailing_ids: Sequence[str], mailings: MailingService) -> dict[str, Mailing]:
-    known: dict[str, Mailing] = {}
+def _named(mailing_ids: Sequence[str], mailings: MailingService) -> dict[str, Mailing | None]:
+    """The mailings of the first ids, None for one that is not there."""
+    known: dict[str, Mailing | None] = {}
     for mailing_id in list(dict.fromkeys(mailing_ids))[:_NAMED]:
         try:
             known[mailing_id] = mailings.get(mailing_id)
         except NotFound:  # deleted, or of no message of this service
-            continue
+            known[mailing_id] = None
     return known

@@ -75,7 +75,8 @@ def show_queues(request: PageRequest, query: LetterQuery) -> Page:
             "total": max(request.services.queues["send-dead"].depths().visible, len(found)),
             "oldest": found[0].given_up_at if found else None,
             "shown": SHOWN,
-            "most": MOST,
+            "looked": len(found),
+            "partial": len(found) >= MOST,
         },
     )
 
@@ -87,11 +88,13 @@ def _within(group: LetterQuery, query: LetterQuery) -> bool:
 @pages.get("/admin/queues/redrive")
 def confirm_redrive(request: PageRequest, query: LetterQuery) -> Page | Redirect:
     """Ask what to retry, and say how many messages that is."""
-    letters = [letter for letter in _letters(request) if query.takes(letter)]
+    found = _letters(request)
+    letters = [letter for letter in found if query.takes(letter)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
     ids = _ids(letters) if query.address else []
-    return Page("queues/redrive.html", {"meant": Meant.of(_rows(request, letters)), "ids": ids, "most": MOST})
+    values = {"meant": Meant.of(_rows(request, letters)), "ids": ids, "most": MOST}
+    return Page("queues/redrive.html", {**values, "partial": len(found) >= MOST})
 
 
 @pages.post("/admin/queues/redrive")
@@ -106,21 +109,32 @@ def redrive(request: PageRequest) -> Redirect:
 @pages.get("/admin/queues/discard")
 def confirm_discard(request: PageRequest, query: LetterQuery) -> Page | Redirect:
     """Ask whether to discard."""
-    letters = [letter for letter in _letters(request) if query.takes(letter)]
+    found = _letters(request)
+    letters = [letter for letter in found if query.takes(letter)]
     if not letters:
         return Redirect("/admin/queues", flash=_gone())
     values = {"ids": _ids(letters), "count": len(letters), "first": _rows(request, letters[:1])[0]}
-    return Page("queues/discard.html", values)
+    return Page("queues/discard.html", {**values, "most": MOST, "partial": len(found) >= MOST})
 
 
 @pages.post("/admin/queues/discard")
 def discard(request: PageRequest) -> Redirect:
     """Discard the named dead letters."""
-    count = request.services.dead_letters.discard(frozenset(request.form.texts("id")))
-    text = ngettext(
-        "%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", count, n=formats.number(count)
-    )
-    return Redirect("/admin/queues", flash=text)
+    discarded = request.services.dead_letters.discard(frozenset(request.form.texts("id")))
+    n, missing = discarded.messages, discarded.missing
+    told = [
+        ngettext("%(n)s failed message was discarded.", "%(n)s failed messages were discarded.", n, n=formats.number(n))
+    ]
+    if missing:
+        told.append(
+            ngettext(
+                "%(n)s is no longer there, or somebody else is working on it.",
+                "%(n)s are no longer there, or somebody else is working on them.",
+                missing,
+                n=formats.number(missing),
+            )
+        )
+    return Redirect("/admin/queues", flash=" ".join(told))
 
 
 def _gone() -> str:

@@ -89,7 +89,9 @@ class RedriveBody(Body):
 
 
 class RedriveView(View):
-    """The result. `settled` counts messages that no longer need a retry; those in `refused` stay in the list."""
+    """The result. `settled` counts messages that no longer need a retry; those in `refused` stay in the list, or were
+    not found there.
+    """
 
     put_back: int
     settled: int
@@ -105,9 +107,10 @@ class DiscardBody(Body):
 
 
 class DiscardView(View):
-    """How many failed messages were discarded."""
+    """How many failed messages were discarded. `missing` ids were not found: they are gone, or others work on them."""
 
     discarded: int
+    missing: int
 
 
 @routes.route("GET", "/api/queues")
@@ -147,4 +150,5 @@ def redrive_dead_letters(request: Request, body: RedriveBody) -> RedriveView:
 @routes.route("POST", "/api/dead-letters/discard")
 def discard_dead_letters(request: Request, body: DiscardBody) -> DiscardView:
     """Discard failed messages: they leave this list for good. The history of each message is kept."""
-    return DiscardView(discarded=request.services.dead_letters.discard(frozenset(body.ids)))
+    discarded = request.services.dead_letters.discard(frozenset(body.ids))
+    return DiscardView(discarded=discarded.messages, missing=discarded.missing)

@@ -202,6 +202,7 @@ class Fault(Enum):
     NO_SUCH_MAILING = "there is no mailing %(name)s"
     NO_SUCH_RECEIPTS = "no gateway tells anything at this address"
     NO_SUCH_MESSAGE = "there is no message %(name)s"
+    NO_SUCH_FAILED_MESSAGE = "this failed message is no longer there, or somebody else is working on it"
     NO_SUCH_TEMPLATE = "there is no template %(name)s"
     NO_SUCH_IMPORT = "there is no import %(name)s"
     NO_SUCH_SEGMENT = "there is no saved segment %(name)s"

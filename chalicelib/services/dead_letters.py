@@ -24,6 +24,7 @@ from ..storage.mailings import MailingRepository
 from .requeueing import put_back, requeued
 
 _LOOK = 1000  # dead letters at once
+_LOOK_FOR = 5000  # of them, as long as some that are named are not among them: SQS gives them out in no order
 _HIDE = 60  # seconds that those in hand are kept from others
 _TRIES = 8
 
@@ -45,11 +46,19 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """The result of a redrive: how many messages are retried, and why each of the others is not."""
+    """The result of a redrive: how many messages are retried, and why each of the other letters is not."""
 
     put_back: int
     settled: int
     refused: dict[str, Conflict | NotFound]
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """The result of discarding: how many messages are gone, and how many of the named letters were not found."""
+
+    messages: int
+    missing: int
 
 
 class DeadLetters:
@@ -85,11 +94,13 @@ class DeadLetters:
 
         Only failed messages of a mailing whose end has not passed are retried, and with `unknown` also those whose
         outcome is unknown, which may then arrive twice. The sender checks pause, opt-out and local window again. A
-        letter whose message no longer needs a retry is deleted; one that is refused stays.
+        letter whose message no longer needs a retry is deleted; one that is refused stays. One that is named and was
+        not found among 5000 is refused too.
         """
-        found = self._received()
+        found = self._received() if items is None else self._sought(items)
         chosen = [message for message in found if items is None or message.item in items]
         by_mailing, refused = _by_mailing(chosen)
+        refused |= dict.fromkeys(_missing(items or (), found), NotFound(Fault.NO_SUCH_FAILED_MESSAGE))
         count = settled = 0
         gone: set[str] = set()
         for mailing_id, letters in by_mailing.items():
@@ -109,16 +120,16 @@ class DeadLetters:
         self._give_back(found, gone)
         return Redriven(count, settled, refused)
 
-    def discard(self, items: Collection[str]) -> int:
+    def discard(self, items: Collection[str]) -> Discarded:
         """Delete dead letters without retrying them. The rows in the ledger are kept."""
-        found = self._received()
+        found = self._sought(items)
         chosen = [message for message in found if message.item in items]
         self._delete(found, items)
         self._give_back(found, items)
         about = Counter(letter.about[0] if letter.about else "" for one in chosen for letter in _letters(one))
         for mailing_id, count in about.items():
             self._note(AuditAction.DISCARDED, mailing_id, count)
-        return len(chosen)
+        return Discarded(about.total(), len(_missing(items, found)))
 
     def settle(self, mailing_id: str) -> None:
         """Delete the letters of a mailing's messages that are not failed or unknown any more: it was retried.
@@ -137,6 +148,16 @@ class DeadLetters:
     def _received(self, limit: int = _LOOK) -> Sequence[QueueMessage]:
         """Letters, which nobody else sees until they are given back."""
         return self._dead_letters.receive(min(limit, _LOOK), _HIDE)
+
+    def _sought(self, items: Collection[str]) -> Sequence[QueueMessage]:
+        """Letters, those with these ids among them unless they are gone, or there are very many."""
+        found: list[QueueMessage] = []
+        while len(found) < _LOOK_FOR:
+            more = self._received()
+            found += more
+            if len(more) < _LOOK or not _missing(items, found):
+                break
+        return found
 
     def _delete(self, found: Sequence[QueueMessage], items: Container[str]) -> None:
         self._dead_letters.delete([message.receipt for message in found if message.item in items])
@@ -205,6 +226,11 @@ def _without_mark(mailing: Mailing, now: datetime) -> Mailing:
     if REDRIVING in left:
         left.remove(REDRIVING)
     return replace(mailing, reopening=tuple(left))
+
+
+def _missing(items: Collection[str], found: Sequence[QueueMessage]) -> set[str]:
+    """Those of the named letters that are not among what was found."""
+    return set(items) - {message.item for message in found}
 
 
 def _by_mailing(

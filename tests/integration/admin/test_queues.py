@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from unittest import mock
 
+import pytest
+
+from chalicelib.admin import failed_groups, queues
+from chalicelib.services import dead_letters
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import Campaign
 
@@ -103,3 +108,51 @@ def test_a_dead_letter_that_is_gone_meanwhile_is_no_error(browser: Browser) -> N
     page = text_of(browser.get("/admin/queues/discard?id=00000000-0000-0000-0000-000000000000"))
     assert "This message is no longer there" in page
     assert "There are no failed messages" in page
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at two letters at a time, as a thousand are in many; four are looked through for one that is named."""
+    monkeypatch.setattr(dead_letters, "_LOOK", 2)
+    monkeypatch.setattr(dead_letters, "_LOOK_FOR", 4)
+    monkeypatch.setattr(queues, "MOST", 2)
+
+
+@pytest.mark.usefixtures("few")
+def test_more_failed_messages_than_are_looked_at_are_told(campaign: Campaign, on_call: Browser) -> None:
+    """Expects page and questions to say that they are of some, and what is done to be of those that were named."""
+    campaign.give_up(5)
+    page = text_of(on_call.get("/admin/queues"))
+    assert "5 messages. This page shows, counts, retries and discards 2 of them at a time" in page
+    assert "the oldest failed" not in page
+    for question in (on_call.get("/admin/queues/redrive"), on_call.get("/admin/queues/discard")):
+        assert "Only 2 failed messages are looked at at a time: there may be more of these." in text_of(question)
+    assert "2 messages are being retried." in text_of(on_call.post("/admin/queues/redrive"))
+    assert "3 messages. This page shows" in text_of(on_call.get("/admin/queues"))
+
+
+@pytest.mark.usefixtures("few")
+def test_a_named_message_is_looked_for_beyond_the_first_look(campaign: Campaign, on_call: Browser) -> None:
+    """Expects it to be found among more than one look, and those that are not found to be told."""
+    campaign.give_up(3)
+    with mock.patch.object(dead_letters, "_LOOK", 1000):
+        ids = letters(campaign)
+    on_call.get("/admin/queues")
+    assert "1 message is being retried." in text_of(on_call.post("/admin/queues/redrive", {"id": ids[2]}))
+    page = text_of(on_call.post("/admin/queues/redrive", {"id": ids[2]}))
+    assert "1 could not be retried: this failed message is no longer there, or somebody else is working on it." in page
+    page = text_of(on_call.post("/admin/queues/discard", {"id": ids[1:]}))
+    assert "1 failed message was discarded. 1 is no longer there, or somebody else is working on it." in page
+    assert letters(campaign) == ids[:1]
+
+
+def test_a_mailing_that_was_not_looked_for_is_not_called_deleted(campaign: Campaign, on_call: Browser) -> None:
+    """Expects its id instead of its name, and one that is gone to be called so."""
+    campaign.give_up(1)
+    (mailing_id,) = (one["mailing"] for one in campaign.api.get("/api/dead-letters").json["rows"])
+    with mock.patch.object(failed_groups, "_NAMED", 0):
+        page = on_call.get("/admin/queues")
+    assert "a deleted mailing" not in page.text
+    assert f'href="/admin/mailings/{mailing_id}">{mailing_id}</a>' in page.text
+    assert campaign.api.delete(f"/api/mailing/{mailing_id}").status == 204
+    assert "a deleted mailing" in on_call.get("/admin/queues").text

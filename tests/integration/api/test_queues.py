@@ -63,11 +63,12 @@ def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
 
 
 def test_one_dead_letter_is_put_back_and_the_others_stay(campaign: Campaign) -> None:
-    """Named by its id."""
+    """Named by its id; one that is not there is told."""
     mailing_id = campaign.give_up(3)
     chosen, *others = _dead_letters(campaign)
     reply = campaign.api.post("/api/dead-letters/redrive", {"ids": [chosen["id"], "no-such-letter"]})
-    assert reply.json == {"put_back": 1, "settled": 0, "refused": {}}
+    gone = "this failed message is no longer there, or somebody else is working on it"
+    assert reply.json == {"put_back": 1, "settled": 0, "refused": {"no-such-letter": gone}}
     campaign.finish(mailing_id)
     assert {letter["id"] for letter in _dead_letters(campaign)} == {letter["id"] for letter in others}
     assert campaign.api.get(f"/api/messages/{chosen['message']}/").json["status"] == "sent"
@@ -116,8 +117,9 @@ def test_what_is_none_of_ours_can_only_be_discarded(campaign: Campaign) -> None:
     refused = campaign.api.post("/api/dead-letters/redrive", {}).json["refused"]
     assert set(refused) == {letter["id"] for letter in letters}
     ids = [letter["id"] for letter in letters]
-    assert campaign.api.post("/api/dead-letters/discard", {"ids": ids[:1]}).json == {"discarded": 1}
+    assert campaign.api.post("/api/dead-letters/discard", {"ids": ids[:1]}).json == {"discarded": 1, "missing": 0}
     assert [letter["id"] for letter in _dead_letters(campaign)] == ids[1:]
+    assert campaign.api.post("/api/dead-letters/discard", {"ids": ids}).json == {"discarded": 1, "missing": 1}
 
 
 def test_the_gateway_can_be_held_and_let_go(campaign: Campaign) -> None:
