@@ -21,7 +21,6 @@ from .domain.messages import RetryPolicy
 from .gateways import create_gateway
 from .gateways.base import Gateway
 from .queues import Queue
-from .services.accounts import AccountService
 from .services.at_once import AtOnce
 from .services.audiences import Audiences
 from .services.audit import AuditService
@@ -41,7 +40,7 @@ from .services.gateway_control import GatewayControlService
 from .services.gateways import Gateways, Line
 from .services.gauges import GaugeService
 from .services.heartbeats import Heartbeats
-from .services.histories import HistoryService
+from .services.history import HistoryService
 from .services.imports import ImportService
 from .services.mailings import MailingService
 from .services.messages import MessageService
@@ -60,13 +59,14 @@ from .services.sending.outcomes import Outcomes
 from .services.sending.table_pace import TablePace
 from .services.sending_states import SendingStateService
 from .services.statistics import StatisticsService
+from .services.users import UserService
 from .storage.activity import ActivityRepository
 from .storage.audit import AuditLog
 from .storage.call_totals import CallTotalsRepository
 from .storage.check_slices import CheckSlices
 from .storage.clients import ClientRepository
 from .storage.feeding_list import FeedingList
-from .storage.gateway_control import ControlRepository
+from .storage.gateway_control import GatewayControlRepository
 from .storage.heartbeats import HeartbeatRepository
 from .storage.import_mappings import ImportMappings
 from .storage.import_parts import ImportParts
@@ -91,8 +91,8 @@ if TYPE_CHECKING:
     from .services.receiving.gate import ReceiptGate
     from .services.receiving.receiver import Receiver
     from .services.replies import ReplyService
-    from .services.saved_segments import SegmentService
-    from .services.text_templates import TemplateService
+    from .services.saved_segments import SavedSegmentService
+    from .services.templates import TemplateService
     from .services.trials import Tester, TrialService
     from .storage.replies import ReplyRepository
 
@@ -105,17 +105,17 @@ class Services:
     clock: SystemClock
     gateway: Gateway
     gateways: Gateways
-    accounts: AccountService
+    users: UserService
     audit: AuditService
     clients: ClientService
     mailings: MailingService
     messages: MessageService
     replies: Callable[[], ReplyService]
     templates: Callable[[], TemplateService]
-    segments: Callable[[], SegmentService]
+    segments: Callable[[], SavedSegmentService]
     prices: Callable[[], PriceService]
     spending: SpendingRepository
-    histories: HistoryService
+    history: HistoryService
     statistics: StatisticsService
     gauges: GaugeService
     overviews: OverviewService
@@ -198,7 +198,7 @@ def build(
     mailing_cache = MailingCache(mailings, clock)
 
     def line(name: str, one: Gateway) -> Line:
-        repository = ControlRepository(tables, dynamodb, backoff, name)
+        repository = GatewayControlRepository(tables, dynamodb, backoff, name)
         paces = GatewayPaces(counts_parts=one.capabilities.counts_parts, name=name)
         control = GatewayControlService(
             repository=repository, threshold=settings.circuit_threshold, clock=clock, rng=rng, paces=paces
@@ -314,16 +314,16 @@ def build(
         return ReplyService(reply_repository(), calls, clock)
 
     def templates() -> TemplateService:
-        from .services.text_templates import TemplateService
-        from .storage.text_templates import TemplateRepository
+        from .services.templates import TemplateService
+        from .storage.templates import TemplateRepository
 
         return TemplateService(TemplateRepository(tables, backoff), clock, rng)
 
-    def segments() -> SegmentService:
-        from .services.saved_segments import SegmentService
-        from .storage.saved_segments import SavedSegments
+    def segments() -> SavedSegmentService:
+        from .services.saved_segments import SavedSegmentService
+        from .storage.saved_segments import SavedSegmentRepository
 
-        return SegmentService(SavedSegments(tables, backoff), clock)
+        return SavedSegmentService(SavedSegmentRepository(tables, backoff), clock)
 
     def prices() -> PriceService:
         from .services.prices import PriceService
@@ -360,7 +360,7 @@ def build(
         clock=clock,
         gateway=gateways.first.gateway,
         gateways=gateways,
-        accounts=AccountService(UserRepository(tables, dynamodb, backoff), clock),
+        users=UserService(UserRepository(tables, dynamodb, backoff), clock),
         audit=AuditService(audit, clock),
         clients=ClientService(clients, clock, settings.default_country),
         mailings=MailingService(
@@ -380,7 +380,7 @@ def build(
         segments=cache(segments),
         prices=cache(prices),
         spending=spending,
-        histories=HistoryService(mailings, clients, messages, audit),
+        history=HistoryService(mailings, clients, messages, audit),
         statistics=StatisticsService(mailings, links, clock),
         gauges=GaugeService(
             clients=clients,

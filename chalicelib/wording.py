@@ -13,7 +13,7 @@ from .domain.reasons import Cause, Reason
 
 REASONS: Final = {
     Reason.OPTED_OUT: "opted out",
-    Reason.MARKED_UNREACHABLE: "too many messages to this number were lost",
+    Reason.MARKED_UNREACHABLE: "too many messages to this number could not be delivered",
     Reason.CLIENT_REMOVED: "the client was deleted",
     Reason.VALUE_MISSING: "the text needs a value that the client does not have",
     Reason.TEXT_TOO_LONG: "the text would be longer than 10 SMS",
@@ -41,7 +41,7 @@ REASONS: Final = {
     Reason.SENDER_STOPPED: "the sender stopped before it saved the result",
     Reason.ADAPTER_FAILED: "the gateway adapter failed",
     Reason.GATEWAY_ANSWER: "another answer of the gateway",
-    Reason.ANSWER_NOT_DECLARED: "an answer that the gateway's declaration does not know",
+    Reason.ANSWER_NOT_DECLARED: "an answer that is not in the gateway's declaration",
     Reason.OPTED_OUT_AT_GATEWAY: "opted out at the gateway",
     Reason.NOT_AT_GATEWAY: "the gateway does not know the message",
     Reason.GATEWAY_URL_INVALID: "the gateway's address is not a valid URL",
@@ -73,7 +73,7 @@ DETAILED: Final = {
     Reason.ANSWER_UNREADABLE: "no usable answer: %(detail)s",
     Reason.ADAPTER_FAILED: "the gateway adapter failed: %(detail)s",
     Reason.GATEWAY_ANSWER: "the gateway answered %(detail)s",
-    Reason.ANSWER_NOT_DECLARED: "HTTP %(detail)s with an answer that the gateway's declaration does not know",
+    Reason.ANSWER_NOT_DECLARED: "HTTP %(detail)s with an answer that is not in the gateway's declaration",
     Reason.NOT_A_MESSAGE: "this is not a message of this service: %(detail)s",
 }
 

@@ -184,12 +184,12 @@ def _finish(options: Options, account: Account, stack: Stack) -> None:
         account.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=token)
         say("  The gateway's token is stored")
     username = options.given("ADMIN_USERNAME") or "admin"
-    accounts = build(settings).accounts
+    users = build(settings).users
     password = options.environ.get("ADMIN_PASSWORD", "")
-    generated = accounts.ensure_first_user(username, password or None)
+    generated = users.ensure_first_user(username, password or None)
     if generated:
         say(f"  User {username}, password {generated} (generated, shown only this once)")
-    elif password and not verify(accounts.get(username).password_hash, password):
+    elif password and not verify(users.get(username).password_hash, password):
         say(f"  User {username} keeps their password, which differs from ADMIN_PASSWORD. Change it in the service")
 
 

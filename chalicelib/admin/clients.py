@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from pydantic import Field, StrictStr
 from ..domain.attributes import PREFIX, Value, value_of, word_of
 from ..domain.clients import (
     OPTIONAL_FIELDS,
+    TEXT_FIELDS,
     Client,
     ClientFields,
     check_operator,
@@ -133,7 +134,7 @@ def find_client(request: PageRequest) -> Redirect:
 def new_client(request: PageRequest) -> Page:
     """Ask for a new client."""
     values = {"client": None, "zone": request.zone_name, "operator": "", "tags": "", "attributes": ""}
-    return Page("clients/edit.html", values)
+    return _form(values)
 
 
 @pages.post("/admin/clients/new", shows=new_client)
@@ -166,6 +167,7 @@ def show_client(request: PageRequest, query: PageQuery, client_id: str) -> Page:
             "first": not query.cursor,
             "clock_there": clock,
             "replies": replies,
+            "text_fields": TEXT_FIELDS,
         },
     )
 
@@ -185,7 +187,7 @@ def edit_client(request: PageRequest, client_id: str) -> Page:
         "tags": tags,
         "attributes": attributes,
     }
-    return Page("clients/edit.html", values)
+    return _form(values)
 
 
 @pages.post("/admin/clients/{client_id}/edit", shows=edit_client)
@@ -231,6 +233,13 @@ def delete_client(request: PageRequest, client_id: str) -> Redirect:
     """Delete a client."""
     request.services.clients.delete(client_id)
     return Redirect("/admin/clients", flash=_("The client was deleted. The messages sent to them are kept."))
+
+
+def _form(values: Mapping[str, object]) -> Page:
+    longest = ClientBody.model_json_schema()["properties"]
+    return Page(
+        "clients/edit.html", {**values, "text_fields": [(name, longest[name]["maxLength"]) for name in TEXT_FIELDS]}
+    )
 
 
 def _entered(form: Form) -> ClientFields:

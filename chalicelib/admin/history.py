@@ -27,7 +27,7 @@ class HistoryQuery(BaseModel):
 @pages.get("/admin/history/{about}")
 def show_history(request: PageRequest, query: HistoryQuery, about: str) -> Page:
     """Show the history of an id, the earliest event first."""
-    history = request.services.histories.of(about, messages=query.messages)
+    history = request.services.history.of(about, messages=query.messages)
     values = {
         "history": history,
         "about": about,

@@ -14,7 +14,7 @@ from ..domain.errors import FieldError, Invalid
 from ..domain.faults import Fault
 from ..domain.mailings import MOST_LANGUAGES, Late, Mailing, Missing, OnUnknown
 from ..domain.segments import Segment
-from ..domain.text_templates import TemplateLink
+from ..domain.templates import TemplateLink
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import MailingBody
 from . import filter_form, local_times, page_request

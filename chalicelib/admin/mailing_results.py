@@ -79,7 +79,7 @@ def reasons(counters: MailingCounters) -> charts.Bars:
 
 def delivery(told: Deliveries) -> charts.Bars:
     """How many of the sent messages reached the phone, according to receipts."""
-    named = {status_name(word): count for word, count in told.words.items()}
+    named = {status_name(status): count for status, count in told.by_status.items()}
     return charts.bars(_("Delivery"), _("Delivery"), named)
 
 

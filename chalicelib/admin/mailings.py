@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..domain.errors import Conflict, Invalid, Malformed
 from ..domain.faults import Fault
-from ..domain.idempotency import KEY_FIELD, RequestKey
+from ..domain.idempotency import KEY_FIELD, IdempotencyKey
 from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Mailing
 from ..domain.recipient_files import RecipientFile
@@ -21,7 +21,7 @@ from ..domain.results import result_of
 from ..domain.segments import Segment
 from ..domain.sms import simpler, sms_parts
 from ..domain.statuses import Action, MailingStatus
-from ..domain.text_templates import MAX_NAME_LENGTH
+from ..domain.templates import MAX_NAME_LENGTH
 from ..services.mailing_fields import MailingFields, missed_by
 from ..services.previews import Preview
 from ..web import headcounts
@@ -130,7 +130,7 @@ def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
     username = request.principal.username
     key = request.form.text("key")
     try:
-        request_key = RequestKey.of(key, username, repr(fields)) if key else None
+        request_key = IdempotencyKey.of(key, username, repr(fields)) if key else None
         with mailing_form.placed():
             mailing = request.services.mailings.create(fields, username, request_key, draft=True)
     except Invalid as error:

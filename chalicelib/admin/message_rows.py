@@ -30,7 +30,7 @@ class Row:
     def status(self) -> str:
         """Its status, or its delivery once a receipt has come."""
         told = self.message.delivery
-        return told.word if told else self.message.status
+        return told.status if told else self.message.status
 
     @property
     def cause(self) -> Cause | None:

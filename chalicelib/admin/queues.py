@@ -10,7 +10,7 @@ from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
 from ..services.dead_letters import DeadLetter, Redriven
 from . import formats, texts
-from .failed_groups import LetterQuery, groups_of
+from .dead_letter_groups import DeadLetterQuery, groups_of
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
 from .texts import _, ngettext
@@ -21,7 +21,7 @@ MOST = 1000  # that are looked at, and retried or discarded at once
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRow:
+class DeadLetterRow:
     """A dead letter with its message, or None if its body is not a message of this service or the row is gone."""
 
     letter: DeadLetter
@@ -47,7 +47,7 @@ class Meant:
     foreign: int
 
     @classmethod
-    def of(cls, rows: list[LetterRow]) -> Meant:
+    def of(cls, rows: list[DeadLetterRow]) -> Meant:
         """The messages of these letters; one that two letters are about counts once."""
         statuses = {row.message.message_id: row.message.status for row in rows if row.message}
         count = Counter(statuses.values())
@@ -57,7 +57,7 @@ class Meant:
 
 
 @pages.get("/admin/queues")
-def show_queues(request: PageRequest, query: LetterQuery) -> Page:
+def show_queues(request: PageRequest, query: DeadLetterQuery) -> Page:
     """Show the failed messages, in groups, and each of those that the query means."""
     found = _letters(request)
     meant = [letter for letter in found if query.takes(letter)]
@@ -81,12 +81,12 @@ def show_queues(request: PageRequest, query: LetterQuery) -> Page:
     )
 
 
-def _within(group: LetterQuery, query: LetterQuery) -> bool:
+def _within(group: DeadLetterQuery, query: DeadLetterQuery) -> bool:
     return query.mailing in ("", group.mailing) and query.reason in ("", group.reason)
 
 
 @pages.get("/admin/queues/redrive")
-def confirm_redrive(request: PageRequest, query: LetterQuery) -> Page | Redirect:
+def confirm_redrive(request: PageRequest, query: DeadLetterQuery) -> Page | Redirect:
     """Ask what to retry, and say how many messages that is."""
     found = _letters(request)
     letters = [letter for letter in found if query.takes(letter)]
@@ -107,7 +107,7 @@ def redrive(request: PageRequest) -> Redirect:
 
 
 @pages.get("/admin/queues/discard")
-def confirm_discard(request: PageRequest, query: LetterQuery) -> Page | Redirect:
+def confirm_discard(request: PageRequest, query: DeadLetterQuery) -> Page | Redirect:
     """Ask whether to discard."""
     found = _letters(request)
     letters = [letter for letter in found if query.takes(letter)]
@@ -146,9 +146,9 @@ def _letters(request: PageRequest) -> list[DeadLetter]:
     return sorted(request.services.dead_letters.list(MOST), key=lambda letter: letter.given_up_at)
 
 
-def _rows(request: PageRequest, letters: Sequence[DeadLetter]) -> list[LetterRow]:
+def _rows(request: PageRequest, letters: Sequence[DeadLetter]) -> list[DeadLetterRow]:
     messages = request.services.messages.of(letter.about for letter in letters if letter.about)
-    return [LetterRow(letter, messages.get(letter.about) if letter.about else None) for letter in letters]
+    return [DeadLetterRow(letter, messages.get(letter.about) if letter.about else None) for letter in letters]
 
 
 def _ids(letters: Iterable[DeadLetter]) -> list[str]:

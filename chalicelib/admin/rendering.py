@@ -45,6 +45,7 @@ def render(template: str, request: PageRequest, values: Mapping[str, Any]) -> st
         "status_name": texts.status_name,
         "worker_name": texts.worker_name,
         "field_name": texts.field_name,
+        "field_hint": texts.field_hint,
         "change_name": texts.change_name,
     }
     return environment().get_template(template).render({**common, **values})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.errors import Invalid, ServiceError
-from ..web.segments import SegmentCreateBody
+from ..web.saved_segments import SavedSegmentCreateBody
 from . import filter_form, mailing_form
 from .page_request import PageRequest
 from .routing import Page, Pages, Redirect
@@ -26,7 +26,7 @@ def save_segment(request: PageRequest) -> Page:
     try:
         if errors := filter_form.errors(request.form):
             raise Invalid(*errors)
-        body = request.form.into(SegmentCreateBody, values)
+        body = request.form.into(SavedSegmentCreateBody, values)
         saved = request.services.segments().create(body.name, body.clients.segment(), request.principal.username)
     except ServiceError as error:
         problem = told(error)

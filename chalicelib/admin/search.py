@@ -28,7 +28,7 @@ def client_of(clients: ClientService, sought: str) -> str:
     if client is None and (known := clients.find_external(sought)):
         return known.client_id
     if not client_id:
-        raise Invalid.of(FIELD, Fault.AS_TOLD, text=_("is not a phone number such as +79161234567, and not an ID"))
+        raise Invalid.of(FIELD, Fault.AS_TOLD, text=_("is neither a phone number such as +79161234567 nor an ID"))
     return client_id
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from ..domain.mailings import Mailing
+from ..domain.placeholders import OPENING
 from ..domain.sms import sms_parts
 from ..domain.statuses import Action, MailingStatus
-from ..domain.templates import OPENING
 from ..services.mailing_fields import MailingFields
 from ..services.previews import Preview
 from .page_request import PageRequest

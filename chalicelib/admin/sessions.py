@@ -39,9 +39,9 @@ def cookies(request: Request) -> dict[str, str]:
 
 def begin(request: Request, username: str, password: str) -> tuple[Session, str]:
     """A new session, and its Set-Cookie header. Raises Unauthenticated, or TooManyRequests after many wrong ones."""
-    accounts = request.services.accounts
-    secret = accounts.issue_token(username[:256], password[:1024], request.address, _TOKEN_NAME).secret
-    return Session(accounts.authenticate(secret), secret), cookie(request, COOKIE, secret)
+    users = request.services.users
+    secret = users.issue_token(username[:256], password[:1024], request.address, _TOKEN_NAME).secret
+    return Session(users.authenticate(secret), secret), cookie(request, COOKIE, secret)
 
 
 def find(request: Request, secret: str) -> Session | None:
@@ -49,7 +49,7 @@ def find(request: Request, secret: str) -> Session | None:
     if not secret:
         return None
     try:
-        return Session(request.services.accounts.authenticate(secret), secret)
+        return Session(request.services.users.authenticate(secret), secret)
     except Unauthenticated:
         return None
 

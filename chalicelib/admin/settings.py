@@ -103,8 +103,8 @@ def close(request: PageRequest) -> Redirect:
     return Redirect(_back(request), flash=_("Sending was resumed. Waiting messages are being sent."))
 
 
-@pages.post("/admin/settings/try", shows=show_settings)
-def try_gateway(request: PageRequest) -> Page:
+@pages.post("/admin/settings/test", shows=show_settings)
+def test_gateway(request: PageRequest) -> Page:
     """Send a test message, and show what came of it. To reload the page sends nothing: it has the same key."""
     number, text = request.form.text("phone_number"), request.form.raw("text")
     values = {"phone_number": number, "text": text, "gateway": _gateway(request)}

@@ -39,6 +39,6 @@ def sign_in(request: PageRequest, query: SignInQuery) -> Redirect:
 def sign_out(request: PageRequest) -> Redirect:
     """End the session and revoke its token."""
     if request.session is not None:
-        request.services.accounts.revoke_secret(request.session.secret)
+        request.services.users.revoke_secret(request.session.secret)
     gone = sessions.cookie(request, sessions.COOKIE, "", max_age=0)
     return Redirect("/admin/login", flash=_("You have signed out."), cookies=(gone,))

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from ..domain.errors import Invalid
 from ..domain.mailings import MAX_TEXT_LENGTH, MOST_LANGUAGES
-from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate
+from ..domain.templates import MAX_NAME_LENGTH, Template
 from ..web.bodies import TemplateBody, TemplateChangeBody, texts_of
 from ..web.fields import query_integer
 from ..web.paging import PageQuery
@@ -103,7 +103,7 @@ def delete_template(request: PageRequest, template_id: str) -> Redirect:
     return Redirect("/admin/templates", flash=_("The template was deleted. Mailings that were made from it stay."))
 
 
-def _form(template: TextTemplate | None) -> Page:
+def _form(template: Template | None) -> Page:
     shown = {
         "name": template.name if template else "",
         "text": template.text if template else "",

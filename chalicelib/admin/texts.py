@@ -149,7 +149,7 @@ def status_name(name: str) -> str:
         "delivered": _("delivered"),
         "undelivered": _("not delivered"),
         "pending": _("on its way"),
-        "no_word": _("no word"),
+        "no_receipt": _("no receipt"),
     }.get(name, name)
 
 
@@ -194,6 +194,16 @@ def change_name(name: str) -> str:
         "template": _("Template"),
         "password": _("Password"),
     }.get(name) or field_name(name)
+
+
+def field_hint(name: str) -> str:
+    """What to enter in a text field of a client, "" if its label says enough."""
+    return {
+        "external_id": _(
+            "Their ID in your own system, such as crm-1042. No two clients can have the same one. Optional."
+        ),
+        "language": _("The code of the language that the client reads, such as ru or pt-BR. Optional."),
+    }.get(name, "")
 
 
 def field_name(name: str) -> str:

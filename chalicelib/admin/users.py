@@ -18,8 +18,8 @@ pages = Pages()
 @pages.get("/admin/users", roles=ADMINS)
 def list_users(request: PageRequest, query: PageQuery) -> Page:
     """Show the users by name, and the form for another."""
-    users, after = request.services.accounts.list(query.place(), query.limit)
-    values = {"users": users, "total": request.services.accounts.count(), "next": query.following(after)}
+    users, after = request.services.users.list(query.place(), query.limit)
+    values = {"users": users, "total": request.services.users.count(), "next": query.following(after)}
     return Page("users/list.html", {**values, "roles": _roles(), "first": not query.cursor})
 
 
@@ -27,48 +27,48 @@ def list_users(request: PageRequest, query: PageQuery) -> Page:
 def create_user(request: PageRequest) -> Page:
     """Add a user with a generated password, which is shown only once."""
     username, password = request.form.text("username"), invented_password()
-    request.services.accounts.create(username, password, _role(request))
+    request.services.users.create(username, password, _role(request))
     return Page("users/password.html", {"username": username, "password": password, "created": True})
 
 
 @pages.get("/admin/users/{username}", roles=ADMINS)
 def show_user(request: PageRequest, username: str) -> Page:
     """Show one user, and what can be done."""
-    accounts = request.services.accounts
-    user = accounts.get(username)
-    return Page("users/user.html", {"user": user, "tokens": accounts.tokens(username), "roles": _roles()})
+    users = request.services.users
+    user = users.get(username)
+    return Page("users/user.html", {"user": user, "tokens": users.tokens(username), "roles": _roles()})
 
 
 @pages.post("/admin/users/{username}/role", shows=show_user, roles=ADMINS)
 def change_role(request: PageRequest, username: str) -> Redirect:
     """Give a user another role, which signs the user out."""
-    request.services.accounts.change(username, role=_role(request))
+    request.services.users.change(username, role=_role(request))
     return Redirect(f"/admin/users/{username}", flash=_("Changes saved."))
 
 
 @pages.get("/admin/users/{username}/password", roles=ADMINS)
 def confirm_password(request: PageRequest, username: str) -> Page:
     """Ask whether to reset the password."""
-    return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "password"})
+    return Page("users/confirm.html", {"user": request.services.users.get(username), "action": "password"})
 
 
 @pages.post("/admin/users/{username}/password", shows=confirm_password, roles=ADMINS)
 def reset_password(request: PageRequest, username: str) -> Page:
     """Give a user a generated password, which is shown only once."""
-    password = request.services.accounts.reset_password(username)
+    password = request.services.users.reset_password(username)
     return Page("users/password.html", {"username": username, "password": password, "created": False})
 
 
 @pages.get("/admin/users/{username}/sign-out", roles=ADMINS)
 def confirm_sign_out(request: PageRequest, username: str) -> Page:
     """Ask whether to revoke all tokens."""
-    return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "sign-out"})
+    return Page("users/confirm.html", {"user": request.services.users.get(username), "action": "sign-out"})
 
 
 @pages.post("/admin/users/{username}/sign-out", shows=confirm_sign_out, roles=ADMINS)
 def sign_user_out(request: PageRequest, username: str) -> Redirect:
     """Revoke all tokens of a user."""
-    request.services.accounts.revoke_all_tokens(username)
+    request.services.users.revoke_all_tokens(username)
     text = _("%(username)s was signed out everywhere.", username=username)
     return Redirect(f"/admin/users/{username}", flash=text)
 
@@ -76,13 +76,13 @@ def sign_user_out(request: PageRequest, username: str) -> Redirect:
 @pages.get("/admin/users/{username}/delete", roles=ADMINS)
 def confirm_delete(request: PageRequest, username: str) -> Page:
     """Ask whether to delete a user."""
-    return Page("users/confirm.html", {"user": request.services.accounts.get(username), "action": "delete"})
+    return Page("users/confirm.html", {"user": request.services.users.get(username), "action": "delete"})
 
 
 @pages.post("/admin/users/{username}/delete", shows=confirm_delete, roles=ADMINS)
 def delete_user(request: PageRequest, username: str) -> Redirect:
     """Delete a user and all their tokens."""
-    request.services.accounts.delete(username)
+    request.services.users.delete(username)
     return Redirect("/admin/users", flash=_("The user %(username)s was deleted.", username=username))
 
 

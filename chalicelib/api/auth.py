@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, StrictStr
 
 from ..domain.errors import TooManyRequests, Unauthenticated
-from ..services.accounts import IssuedToken
+from ..services.users import IssuedToken
 from ..web.fields import Body, MomentOut, View, example
 from ..web.request import Request
 from .authentication import secret_of
@@ -41,10 +41,10 @@ class NewToken(View):
 @routes.route("POST", "/auth-token", roles=None, errors=(Unauthenticated, TooManyRequests))
 def issue_token(request: Request, body: Credentials) -> NewToken:
     """Get a token for a username and password."""
-    return NewToken.of(request.services.accounts.issue_token(body.username, body.password, request.address, body.name))
+    return NewToken.of(request.services.users.issue_token(body.username, body.password, request.address, body.name))
 
 
 @routes.route("DELETE", "/auth-token")
 def revoke_this_token(request: Request) -> None:
     """Sign out: revoke the token that the request was made with."""
-    request.services.accounts.revoke_secret(secret_of(request))
+    request.services.users.revoke_secret(secret_of(request))

@@ -16,4 +16,4 @@ def secret_of(request: Request) -> str:
 
 def principal_of(request: Request) -> Principal:
     """The user of a request's token. Raises Unauthenticated if it has no valid token."""
-    return request.services.accounts.authenticate(secret_of(request))
+    return request.services.users.authenticate(secret_of(request))

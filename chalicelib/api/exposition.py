@@ -59,7 +59,7 @@ REPLIES = Family(
     "replies_total", "counter", ("fate",), "Replies of people that were kept, or dropped as too many in a minute"
 )
 DELIVERIES = Family(
-    "deliveries_total", "counter", ("word",), "Messages that were delivered or not, as the gateway's receipts say"
+    "deliveries_total", "counter", ("status",), "Messages that were delivered or not, as the gateway's receipts say"
 )
 
 FAMILIES = (
@@ -124,7 +124,7 @@ class _Collected(Collector):
         }
         yield _family(CALLS, outcomes, more)
         yield _family(REPLIES, {(fate,): count for fate, count in gauges.calls.by_fate.items()})
-        yield _family(DELIVERIES, {(word,): count for word, count in gauges.calls.by_word.items()})
+        yield _family(DELIVERIES, {(status,): count for status, count in gauges.calls.by_delivery.items()})
         bounds = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
         histogram = HistogramMetricFamily(_PREFIX + DURATION.name, DURATION.about, labels=more)
         for name, one in each.items():

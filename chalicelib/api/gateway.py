@@ -312,8 +312,8 @@ def check_declaration(request: Request, body: DeclarationBody) -> DeclarationVie
     return DeclarationView(name=declaration.name, request=gateway.shown_request(example))
 
 
-@routes.route("POST", "/api/gateway/try", reads=(KEY,), errors=(Conflict, TooManyRequests))
-def try_gateway(request: Request, body: TrialBody) -> TrialView:
+@routes.route("POST", "/api/gateway/test", reads=(KEY,), errors=(Conflict, TooManyRequests))
+def test_gateway(request: Request, body: TrialBody) -> TrialView:
     """Send one test message to a number of your own, and see what the gateway answers.
 
     It belongs to no mailing, and is sent even if sending is paused. At most 5 can be sent in a minute. Send the header

@@ -99,7 +99,7 @@ class HistoryView(View):
 @routes.route("GET", "/api/history/{about}", errors=(NotFound,))
 def read_history(request: Request, query: HistoryQuery, about: str) -> HistoryView:
     """Read the full history of a mailing, a message or a client, by its id."""
-    history = request.services.histories.of(about, messages=query.messages)
+    history = request.services.history.of(about, messages=query.messages)
     return HistoryView.model_validate(
         {
             "id": about,

@@ -10,11 +10,11 @@ from pydantic import StrictBool, field_validator
 from ..bootstrap import Services
 from ..domain.budgets import PausedFor, written
 from ..domain.errors import Conflict, NotFound
-from ..domain.idempotency import MAX_KEY_LENGTH, RequestKey
+from ..domain.idempotency import MAX_KEY_LENGTH, IdempotencyKey
 from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown
 from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
-from ..domain.text_templates import TemplateLink, TextTemplate
+from ..domain.templates import Template, TemplateLink
 from ..services.mailing_fields import MailingFields
 from ..web.bodies import (
     EndTime,
@@ -72,9 +72,7 @@ class MailingPatch(Body):
 
     _one_source = field_validator("text", "texts")(one_source)
 
-    def over(
-        self, mailing: Mailing, template: TextTemplate | None = None, saved: Segment | None = None
-    ) -> MailingFields:
+    def over(self, mailing: Mailing, template: Template | None = None, saved: Segment | None = None) -> MailingFields:
         """The mailing's fields with these in their place, the texts of a template, and a saved segment."""
         merged: dict[str, Any] = {
             "name": mailing.name or None,
@@ -260,7 +258,7 @@ def created(
     """A new mailing, or the one that was created with the same key for what is `asked`."""
     username = request.principal.username
     key = request.header("idempotency-key")
-    request_key = RequestKey.of(key, username, asked) if key is not None else None
+    request_key = IdempotencyKey.of(key, username, asked) if key is not None else None
     mailing = request.services.mailings.create(fields, username, request_key, draft=draft, saved=saved)
     return Created(view_of(request.services, mailing), f"/api/mailing/{mailing.mailing_id}")
 

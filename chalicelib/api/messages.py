@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import Field, StrictStr
 
-from ..domain.deliveries import Word, word_of
+from ..domain.deliveries import DeliveryStatus, delivery_status_of
 from ..domain.errors import NotFound
 from ..domain.gateway_routes import shown
 from ..domain.mailings import Mailing
@@ -51,12 +51,12 @@ class AttemptView(View):
 class DeliveryView(View):
     """What is known of the message's way to the phone, if the gateway gives receipts.
 
-    `word` is `pending`, `delivered`, `undelivered`, or `no_word` if nothing was heard within 73 hours; `at` is when it
+    `status` is `pending`, `delivered`, `undelivered`, or `no_receipt` if none came within 73 hours. `at` is when it
     happened. `permanent` says that no message will ever reach this number. `parts` is the number of SMS parts, and
     `price` what the gateway took, as far as the receipt told them.
     """
 
-    word: Word
+    status: DeliveryStatus
     at: MomentOut | None
     reason: str
     reason_code: Reason | None
@@ -68,11 +68,11 @@ class DeliveryView(View):
     @classmethod
     def of(cls, message: Message, now: datetime) -> DeliveryView | None:
         """None if the gateway has not accepted it."""
-        word, told = word_of(message, now), message.delivery
-        if word is None:
+        status, told = delivery_status_of(message, now), message.delivery
+        if status is None:
             return None
         return cls(
-            word=word,
+            status=status,
             at=told.at if told else None,
             **reasoned(told.cause if told else None),
             permanent=told is not None and told.permanent,

@@ -254,7 +254,7 @@ def test_mailing(request: Request, body: MailingTestBody) -> TrialView:
     """Send the text of a mailing to a number of your own, as its owner would get it, before it is sent to anybody.
 
     If the number is no client's, values are those of the first client. It counts in no statistics; otherwise as
-    `/api/gateway/try/`.
+    `/api/gateway/test/`.
     """
     mailing, services = body.mailing, request.services
     fields = mailing.fields(template_of(services, mailing.template), saved_of(services, mailing.clients))

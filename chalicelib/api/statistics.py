@@ -82,7 +82,7 @@ class WithinView(View):
 
 
 class DeliveriesView(View):
-    """What the gateway's receipts have told. `pending`, `delivered`, `undelivered` and `no_word` add up to `sent`.
+    """What the gateway's receipts have told. `pending`, `delivered`, `undelivered` and `no_receipt` add up to `sent`.
 
     `parts` and `prices` (by currency) are sums over the messages whose receipts told them.
     """
@@ -90,7 +90,7 @@ class DeliveriesView(View):
     pending: int
     delivered: int
     undelivered: int
-    no_word: int
+    no_receipt: int
     by_reason: list[DeliveryReasonView]
     within: list[WithinView]
     parts: int
@@ -104,7 +104,7 @@ class DeliveriesView(View):
         ]
         within = sorted(told.within.items(), key=lambda one: one[0] or float("inf"))
         return cls(
-            **{str(word): count for word, count in told.words.items()},
+            **{str(status): count for status, count in told.by_status.items()},
             by_reason=sorted(reasons, key=lambda one: (-one.count, one.reason)),
             within=[WithinView(seconds=seconds, count=count) for seconds, count in within],
             parts=told.parts,

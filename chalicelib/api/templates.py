@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from ..bootstrap import Services
 from ..domain.errors import Conflict, NotFound
-from ..domain.text_templates import TemplateEntry, TextTemplate
+from ..domain.templates import Template, TemplateEntry
 from ..web.bodies import TemplateBody, TemplateChangeBody, TemplateRef, texts_of
 from ..web.fields import MomentOut, View, query_integer
 from ..web.paging import PageQuery
@@ -31,7 +31,7 @@ class VersionView(View):
     changed_by: str
 
     @classmethod
-    def of(cls, template: TextTemplate) -> VersionView:
+    def of(cls, template: Template) -> VersionView:
         return cls(**_values(template))
 
 
@@ -41,11 +41,11 @@ class TemplateView(VersionView):
     deleted: bool
 
     @classmethod
-    def of(cls, template: TextTemplate) -> TemplateView:
+    def of(cls, template: Template) -> TemplateView:
         return cls(**_values(template), deleted=template.deleted)
 
 
-def _values(template: TextTemplate) -> dict[str, Any]:
+def _values(template: Template) -> dict[str, Any]:
     return {
         "id": template.template_id,
         "version": template.version,
@@ -103,7 +103,7 @@ class VersionPage(View):
     next: str | None
 
 
-def template_of(services: Services, given: TemplateRef | None) -> TextTemplate | None:
+def template_of(services: Services, given: TemplateRef | None) -> Template | None:
     """The version that a body names, None if it names none. Raises Invalid if there is no such version."""
     return services.templates().chosen(given.id, given.version) if given else None
 

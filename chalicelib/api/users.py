@@ -135,9 +135,9 @@ class TokenPage(View):
 @routes.route("GET", "/api/users", roles=ADMINS)
 def list_users(request: Request, query: PageQuery) -> UserPage:
     """List users."""
-    users, after = request.services.accounts.list(query.place(), query.limit)
+    users, after = request.services.users.list(query.place(), query.limit)
     return UserPage(
-        total=request.services.accounts.count(),
+        total=request.services.users.count(),
         rows=[UserView.of(user) for user in users],
         next=query.following(after),
     )
@@ -146,28 +146,28 @@ def list_users(request: Request, query: PageQuery) -> UserPage:
 @routes.route("POST", "/api/users", roles=ADMINS, errors=(Conflict,))
 def create_user(request: Request, body: UserBody) -> Created[UserView]:
     """Add a user."""
-    user = request.services.accounts.create(body.username, body.password, body.role)
+    user = request.services.users.create(body.username, body.password, body.role)
     return Created(UserView.of(user), f"/api/users/{user.username}")
 
 
 @routes.route("GET", "/api/users/me")
 def read_own_user(request: Request) -> UserView:
     """Read your own account."""
-    return UserView.of(request.services.accounts.get(request.principal.username))
+    return UserView.of(request.services.users.get(request.principal.username))
 
 
 @routes.route("PATCH", "/api/users/me", errors=(Conflict, TooManyRequests))
 def change_own_user(request: Request, body: OwnPatch) -> UserView:
     """Change your own password."""
-    accounts = request.services.accounts
-    accounts.confirm_password(request.principal.username, body.current_password, request.address)
-    return UserView.of(accounts.change(request.principal.username, password=body.password))
+    users = request.services.users
+    users.confirm_password(request.principal.username, body.current_password, request.address)
+    return UserView.of(users.change(request.principal.username, password=body.password))
 
 
 @routes.route("GET", "/api/users/me/tokens")
 def list_own_tokens(request: Request) -> TokenPage:
     """List your own tokens."""
-    tokens = request.services.accounts.tokens(request.principal.username)
+    tokens = request.services.users.tokens(request.principal.username)
     rows = [TokenView.of(token, request.principal.token_id) for token in tokens]
     return TokenPage(total=len(rows), rows=rows)
 
@@ -175,31 +175,31 @@ def list_own_tokens(request: Request) -> TokenPage:
 @routes.route("DELETE", "/api/users/me/tokens/{token_id}", errors=(NotFound,))
 def revoke_own_token(request: Request, token_id: str) -> None:
     """Revoke one of your own tokens. It is refused from the next request on."""
-    request.services.accounts.revoke_token(request.principal.username, token_id)
+    request.services.users.revoke_token(request.principal.username, token_id)
 
 
 @routes.route("DELETE", "/api/users/me/tokens", errors=(Conflict,))
 def revoke_own_tokens(request: Request) -> None:
     """Sign out everywhere: revoke all your tokens, including the one of this request."""
-    request.services.accounts.revoke_all_tokens(request.principal.username)
+    request.services.users.revoke_all_tokens(request.principal.username)
 
 
 @routes.route("DELETE", "/api/users/{username}/tokens", roles=ADMINS, errors=(NotFound, Conflict))
 def revoke_users_tokens(request: Request, username: str) -> None:
     """Sign a user out everywhere: revoke all their tokens."""
-    request.services.accounts.revoke_all_tokens(username)
+    request.services.users.revoke_all_tokens(username)
 
 
 @routes.route("GET", "/api/users/{username}", roles=ADMINS, errors=(NotFound,))
 def read_user(request: Request, username: str) -> UserView:
     """Read one user."""
-    return UserView.of(request.services.accounts.get(username))
+    return UserView.of(request.services.users.get(username))
 
 
 @routes.route("PUT", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
 def replace_user(request: Request, username: str, body: UserReplacement) -> UserView:
     """Set a user's role, and their password if one is given. A change revokes all their tokens."""
-    return UserView.of(request.services.accounts.change(username, role=body.role, password=body.password or None))
+    return UserView.of(request.services.users.change(username, role=body.role, password=body.password or None))
 
 
 @routes.route("PATCH", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
@@ -208,10 +208,10 @@ def change_user(request: Request, username: str, body: UserPatch) -> UserView:
     given = body.model_fields_set
     role = body.role if "role" in given else None
     password = body.password if "password" in given else None
-    return UserView.of(request.services.accounts.change(username, role=role, password=password))
+    return UserView.of(request.services.users.change(username, role=role, password=password))
 
 
 @routes.route("DELETE", "/api/users/{username}", roles=ADMINS, errors=(NotFound, Conflict))
 def delete_user(request: Request, username: str) -> None:
     """Delete a user and all their tokens."""
-    request.services.accounts.delete(username)
+    request.services.users.delete(username)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .attributes import PREFIX
 from .audit import Act, AuditAction, AuditObject, Change, Value, differences
 from .budgets import written
-from .clients import Client, masked_phone
+from .clients import CLIENT_FIELDS, Client, masked_phone
 from .gateway_control import GatewayChange, Setting
 from .mailings import Mailing
 from .segments import Segment
@@ -22,7 +22,7 @@ from .statuses import MailingStatus
 if TYPE_CHECKING:  # senders need none of them
     from .prices import PriceList
     from .saved_segments import SavedSegment
-    from .text_templates import TextTemplate
+    from .templates import Template
     from .users import User
 
 _BECAME = {
@@ -30,6 +30,8 @@ _BECAME = {
     MailingStatus.CANCELLED: AuditAction.CANCELLED,
     MailingStatus.SCHEDULED: AuditAction.SCHEDULED,
 }
+# The values of other fields of a client are left out: they may be personal.
+_SHOWN_OF_CLIENTS = frozenset({"operator", "tags", "timezone", "opted_out", "language", "unreachable"})
 _CIRCUIT = {"held": AuditAction.PAUSED, "closed": AuditAction.RESUMED}
 
 
@@ -127,15 +129,11 @@ def client_act(old: Client | None, new: Client | None) -> Act | None:
 def _of_client(client: Client | None) -> dict[str, Value]:
     if client is None:
         return {}
+    said = {name: getattr(client, name) for name in CLIENT_FIELDS if name != "attributes"}
     return {
-        "phone_number": client.phone_number,
-        "operator": client.operator,
+        **said,
         "tags": list(client.tags),
-        "timezone": client.timezone,
-        "opted_out": client.opted_out,
-        "language": client.language,
         "unreachable": client.unreachable,
-        "external_id": client.external_id,
         **{PREFIX + name: str(value) for name, value in client.attributes.items()},
     }
 
@@ -143,9 +141,7 @@ def _of_client(client: Client | None) -> dict[str, Value]:
 def _hidden(change: Change) -> Change:
     if change.field == "phone_number":
         return replace(change, old=masked_phone(str(change.old)), new=masked_phone(str(change.new)))
-    if change.field == "external_id" or change.field.startswith(PREFIX):
-        return Change(change.field, None, None)
-    return change
+    return change if change.field in _SHOWN_OF_CLIENTS else Change(change.field, None, None)
 
 
 def user_act(old: User | None, new: User | None) -> Act:
@@ -192,7 +188,7 @@ def gateway_act(gateway: str, change: GatewayChange) -> Act:
     )
 
 
-def template_act(old: TextTemplate | None, new: TextTemplate | None) -> Act:
+def template_act(old: Template | None, new: Template | None) -> Act:
     """What was done to a template. One of the two is given."""
     one = new or old
     assert one  # noqa: S101 - by contract
@@ -206,7 +202,7 @@ def template_act(old: TextTemplate | None, new: TextTemplate | None) -> Act:
     )
 
 
-def _of_template(template: TextTemplate | None) -> dict[str, Value]:
+def _of_template(template: Template | None) -> dict[str, Value]:
     if template is None:
         return {}
     texts = {f"texts.{language}": text for language, text in template.texts}

@@ -29,7 +29,7 @@ USED_UP = frozenset({PausedFor.BUDGET, PausedFor.MONTH_BUDGET})
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class BudgetScope:
     """What a budget is for: a mailing, or a month (such as 2026-03) at a gateway, by its name inside of the service."""
 
     mailing_id: str = ""
@@ -37,7 +37,7 @@ class Purse:
     month: str = ""
 
     @classmethod
-    def of_month(cls, gateway: str, now: datetime) -> Purse:
+    def of_month(cls, gateway: str, now: datetime) -> BudgetScope:
         """That of the month (UTC) at a gateway."""
         return cls(gateway=gateway, month=f"{now:%Y-%m}")
 

@@ -53,7 +53,7 @@ class CallTotals:
         return cls({name: count for name, count in counters.items() if count})
 
     @property
-    def by_word(self) -> dict[str, int]:
+    def by_delivery(self) -> dict[str, int]:
         """Messages that receipts said were delivered, or were not."""
         return {name: self.counters.get(name, 0) for name in (DELIVERED, UNDELIVERED)}
 

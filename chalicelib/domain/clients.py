@@ -55,6 +55,8 @@ class ClientFields:
 
 CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
 OPTIONAL_FIELDS = frozenset(CLIENT_FIELDS) - {"phone_number"}
+# Plain texts, "" if there is none: form, page and table have these without anything said of each.
+TEXT_FIELDS = tuple(one.name for one in fields(ClientFields) if one.default == "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Deliveries: what a gateway says became of a message after it had accepted it, and what follows for the ledger.
 
-A gateway's word comes as a receipt: early, twice, out of order or never. What it may change is decided here. A message
-that was delivered stays delivered, whatever comes later.
+What a gateway says comes as a receipt: early, twice, out of order or never. What it may change is decided here. A
+message that was delivered stays delivered, whatever comes later.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from .messages import Message
 
 # AWS tells the last of a message within 72 hours (End User Messaging SMS, "Event types for SMS"), and so do the others.
-NO_WORD_AFTER = timedelta(hours=73)
+NO_RECEIPT_AFTER = timedelta(hours=73)
 # Of the addresses that gateways call.
 RECEIPTS_PATH = "/gateway/receipts"
 REPLIES_PATH = "/gateway/replies"
 
 
-class Word(StrEnum):
+class DeliveryStatus(StrEnum):
     """What is known of the way from the gateway to the phone.
 
     pending: the gateway has the message, and nothing more is known yet. delivered: it reached the phone. undelivered:
-    it did not. no_word: nothing was heard of it within 73 hours.
+    it did not. no_receipt: nothing was heard of it within 73 hours.
     """
 
     PENDING = "pending"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
-    NO_WORD = "no_word"
+    NO_RECEIPT = "no_receipt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Delivery:
     price: str = ""
 
     @property
-    def word(self) -> Word:
+    def status(self) -> DeliveryStatus:
         """Delivered or undelivered."""
-        return Word.DELIVERED if self.delivered else Word.UNDELIVERED
+        return DeliveryStatus.DELIVERED if self.delivered else DeliveryStatus.UNDELIVERED
 
     @property
     def rank(self) -> int:
@@ -65,13 +65,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A gateway's word about a message. `word` is pending, delivered or undelivered.
+    """What a gateway says about a message. `status` is pending, delivered or undelivered.
 
     `phone_number` is in E.164 form, "" if the gateway does not name it. The rest is as in Delivery.
     """
 
     message_id: str
-    word: Word
+    status: DeliveryStatus
     at: datetime
     cause: Cause | None = None
     permanent: bool = False
@@ -81,10 +81,10 @@ class Receipt:
 
     @property
     def delivery(self) -> Delivery | None:
-        """What the ledger is to keep of it; nothing of a word that is not the last."""
-        if self.word is Word.PENDING:
+        """What the ledger is to keep of it; nothing while it is pending."""
+        if self.status is DeliveryStatus.PENDING:
             return None
-        delivered = self.word is Word.DELIVERED
+        delivered = self.status is DeliveryStatus.DELIVERED
         cause = None if delivered else self.cause or Cause(Reason.NOT_DELIVERED)
         return Delivery(
             delivered=delivered,
@@ -103,13 +103,13 @@ def later(old: Delivery | None, new: Delivery | None) -> Delivery | None:
     return new if new.rank > old.rank else old
 
 
-def word_of(message: Message, now: datetime) -> Word | None:
+def delivery_status_of(message: Message, now: datetime) -> DeliveryStatus | None:
     """What is known of a message's way to the phone, None if no gateway has it."""
     if message.delivery:
-        return message.delivery.word
+        return message.delivery.status
     if message.sent_at is None:
         return None
-    return Word.NO_WORD if now - message.sent_at >= NO_WORD_AFTER else Word.PENDING
+    return DeliveryStatus.NO_RECEIPT if now - message.sent_at >= NO_RECEIPT_AFTER else DeliveryStatus.PENDING
 
 
 # -- counting: a receipt often comes after its mailing has ended, so its counters are no part of a recount's result
@@ -152,7 +152,7 @@ def counted(message: Message) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """What is known of the messages of a mailing that were sent. The four words add up to `sent`.
+    """What is known of the messages of a mailing that were sent. The four counts add up to `sent`.
 
     `why` counts those that were not delivered, by cause and whether for good. `within` counts those that were, by how
     many seconds it took at most; None is for more. `prices` are sums by currency, `parts` SMS parts, of those whose
@@ -160,7 +160,7 @@ class Deliveries:
     """
 
     sent: int
-    words: dict[Word, int]
+    by_status: dict[DeliveryStatus, int]
     why: dict[tuple[Cause, bool], int]
     within: dict[int | None, int]
     parts: int
@@ -169,14 +169,14 @@ class Deliveries:
     @property
     def any(self) -> bool:
         """Whether any receipt came."""
-        return bool(self.words[Word.DELIVERED] or self.words[Word.UNDELIVERED])
+        return bool(self.by_status[DeliveryStatus.DELIVERED] or self.by_status[DeliveryStatus.UNDELIVERED])
 
 
 def deliveries_of(counters: Counter[str], sent: int, last_sent_at: datetime | None, now: datetime) -> Deliveries:
     """What counters say. Nothing is heard of the rest any more once the last message left 73 hours ago."""
     delivered, undelivered = max(0, counters[_DELIVERED]), max(0, counters[_UNDELIVERED])
     rest = max(0, sent - delivered - undelivered)
-    over = last_sent_at is not None and now - last_sent_at >= NO_WORD_AFTER
+    over = last_sent_at is not None and now - last_sent_at >= NO_RECEIPT_AFTER
     why: dict[tuple[Cause, bool], int] = {}
     within: dict[int | None, int] = {}
     prices: dict[str, float] = {}
@@ -191,10 +191,12 @@ def deliveries_of(counters: Counter[str], sent: int, last_sent_at: datetime | No
             within[None if span == _MORE else int(span)] = count
         elif name.startswith(_PRICE):
             prices[name.removeprefix(_PRICE)] = count / _MICRO
-    words = {
-        Word.DELIVERED: delivered,
-        Word.UNDELIVERED: undelivered,
-        Word.PENDING: 0 if over else rest,
-        Word.NO_WORD: rest if over else 0,
+    by_status = {
+        DeliveryStatus.DELIVERED: delivered,
+        DeliveryStatus.UNDELIVERED: undelivered,
+        DeliveryStatus.PENDING: 0 if over else rest,
+        DeliveryStatus.NO_RECEIPT: rest if over else 0,
     }
-    return Deliveries(sent=sent, words=words, why=why, within=within, parts=max(0, counters[_PARTS]), prices=prices)
+    return Deliveries(
+        sent=sent, by_status=by_status, why=why, within=within, parts=max(0, counters[_PARTS]), prices=prices
+    )

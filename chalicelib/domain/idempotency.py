@@ -14,14 +14,14 @@ KEY_FIELD = "Idempotency-Key"  # what an error about a key names
 
 
 @dataclass(frozen=True, slots=True)
-class RequestKey:
+class IdempotencyKey:
     """A caller's key for a request, with a fingerprint of the request. Keys of different users never collide."""
 
     name: str
     fingerprint: str
 
     @classmethod
-    def of(cls, key: str, username: str, content: str) -> RequestKey:
+    def of(cls, key: str, username: str, content: str) -> IdempotencyKey:
         """The key of a user's request. Raises Invalid if it is empty, too long or not in visible ASCII."""
         if not (0 < len(key) <= MAX_KEY_LENGTH and all("!" <= one <= "~" for one in key)):
             raise Invalid.of(KEY_FIELD, Fault.KEY, most=MAX_KEY_LENGTH)

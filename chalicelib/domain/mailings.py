@@ -14,11 +14,11 @@ from .errors import Conflict, FieldError
 from .excerpts import excerpt
 from .faults import Fault
 from .local_window import LocalWindow
+from .placeholders import OPENING, check_placeholders
 from .segments import Segment
 from .statuses import COUNTED, TERMINAL, Action, MailingStatus, State, state_for
 from .stops import Span
-from .templates import OPENING, check_template
-from .text_templates import TemplateLink
+from .templates import TemplateLink
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
 MOST_PARTS = 49  # that such a text makes: if it is all emoji, 33 of them fit one part
@@ -294,7 +294,7 @@ def check_text(text: str, field: str = "text") -> list[FieldError]:
         return [FieldError(field, Fault.CONTROL_CHARACTERS_IN_TEXT)]
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
         return [FieldError(field, Fault.HALF_A_CHARACTER)]
-    return check_template(text, field)
+    return check_placeholders(text, field)
 
 
 def check_window(start_at: datetime, end_at: datetime, now: datetime) -> list[FieldError]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from .attributes import Value
 from .clients import Contact
 from .mailings import Mailing, Missing
+from .placeholders import parsed_text
 from .reasons import Cause, Reason
 from .sent_texts import values_kept
 from .sms import part_count
 from .statuses import MessageStatus
-from .templates import template_of
 
 # Phones put ten parts together reliably; nothing is ever cut.
 MOST_PARTS_EACH = 10
@@ -36,7 +36,7 @@ class PersonalText:
 
 def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
     """The text of a mailing for a client. `contact` has language and attributes."""
-    template = template_of(mailing.text_in(contact.language))
+    template = parsed_text(mailing.text_in(contact.language))
     values = values_of(contact, template.names)
     text, missing = template.fill(values)
     if missing and mailing.missing is not Missing.SEND_EMPTY:

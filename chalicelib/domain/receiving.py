@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
-from .deliveries import Receipt, Word, later
+from .deliveries import DeliveryStatus, Receipt, later
 from .messages import Message, Outcome, taken
 from .statuses import MessageStatus
 
@@ -46,7 +46,7 @@ def hear(message: Message, receipt: Receipt, now: datetime) -> tuple[Heard, Mess
     delivery = later(message.delivery, receipt.delivery)
     told = message if delivery is message.delivery else replace(message, delivery=delivery)
     if message.status is not MessageStatus.SENT:
-        if not taken(message.attempts) and receipt.word is not Word.DELIVERED:
+        if not taken(message.attempts) and receipt.status is not DeliveryStatus.DELIVERED:
             return Heard.KNOWN, message
         told = _sent(told, now)
     return (Heard.KNOWN if told is message else Heard.APPLIED), told

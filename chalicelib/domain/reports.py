@@ -88,7 +88,7 @@ class MailingLine:
     start_at: datetime
     counts: dict[str, int]
     sent_on_day: int | None  # None if its hours were not read
-    words: Counter[str] = field(default_factory=Counter)  # what is known of the sent ones; empty if nothing is
+    deliveries: Counter[str] = field(default_factory=Counter)  # what is known of the sent ones; empty if nothing is
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ class DailyReport:
     """What the report says, as it stood at `made_at`.
 
     `messages` counts the messages of all the day's mailings by status, also those sent on other days; `sent` counts by
-    hour what was sent in the day. `words` counts what is known of the ways to the phones, if receipts tell it.
-    `unlisted` mailings are counted, but not in `lines`; of `unread` ones, the smallest, hours, reasons and words are
-    missing. `cut` says that the day had more mailings than a report reads.
+    hour what was sent in the day. `deliveries` counts what is known of the ways to the phones, if receipts tell it.
+    `unlisted` mailings are counted, but not in `lines`; the `unread` ones, the smallest, are not in hours, reasons and
+    deliveries. `cut` says that the day had more mailings than a report reads.
     """
 
     day: Day
@@ -121,7 +121,7 @@ class DailyReport:
     unread: int = 0
     cut: bool = False
     other_reasons: int = 0
-    words: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[str] = field(default_factory=Counter)
 
     @property
     def complete(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .deliveries import Deliveries, Word
+from .deliveries import Deliveries, DeliveryStatus
 from .mailing_counters import MailingCounters
 from .mailings import MailingState
 from .reasons import Cause, Reason
@@ -61,7 +61,7 @@ def result_of(state: MailingState, counters: MailingCounters, now: datetime, tol
     Who was sent it got it, unless receipts have `told` that it did not reach their phone.
     """
     counts = state.statistics.counts()
-    undelivered = min(told.words[Word.UNDELIVERED], counts["sent"]) if told else 0
+    undelivered = min(told.by_status[DeliveryStatus.UNDELIVERED], counts["sent"]) if told else 0
     missed = sum(counts[name] for name in _MISSED) + undelivered
     cause, because_of_it = _cause(counters)
     if undelivered > because_of_it:

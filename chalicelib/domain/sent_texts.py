@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from .mailings import Mailing
 from .messages import Attempt, Message, Outcome
+from .placeholders import parsed_text
 from .reasons import Reason
-from .templates import template_of
 
 MOST_BYTES = 300  # of the values of a message; about nine messages are written together, and each KB costs a unit
 TOO_LARGE: tuple[str, ...] = ()  # in the place of values that have more
@@ -63,5 +63,5 @@ def text_sent(mailing: Mailing, message: Message) -> str | NoText:
     if message.values == TOO_LARGE:
         return NoText.TOO_LARGE
     key, *values = message.values
-    template = template_of(mailing.text_by(key))
+    template = parsed_text(mailing.text_by(key))
     return template.fill(dict(zip(template.names, values, strict=True)))[0]

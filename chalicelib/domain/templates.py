@@ -1,142 +1,64 @@
-"""Texts with placeholders: a small closed language, in which an operator names values of a client.
-
-`{{first_name}}` is a value. `{{first_name|friend}}` is the value, or else the words after the bar. Between `{{#city}}`
-and `{{/city}}` stands what appears only if there is a value. There is nothing else: no code, no loops, no section in a
-section. A value is put in as it is, and what stands in it means nothing.
-"""
+"""Templates: texts that are kept under a name, in versions, for mailings to be made from."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import NamedTuple
+from datetime import datetime
 
-from .errors import FieldError
-from .faults import Fault
+from .tags import MAX_TAG_LENGTH
 
-OPENING = "{{"
-MOST_PLACEHOLDERS = 50  # of a text
-_TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_INSIDE = re.compile(r"\s*([#/]?)\s*([^\W\d_]\w{0,39})\s*(?:\|([^{}|]*))?", re.DOTALL)
-# What a client always has, or may have, besides their attributes.
-FIELDS = frozenset({"phone_number", "operator", "tag", "timezone", "language", "external_id"})
+MAX_NAME_LENGTH = MAX_TAG_LENGTH
+ID_BYTES = 10  # so that an id is longer than a client's, and shorter than a mailing's
+_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
 
 
-class Piece(NamedTuple):
-    """Words that everybody gets, or, with a `name`, a value, which the words take the place of if there is none.
+@dataclass(frozen=True, slots=True)
+class TemplateLink:
+    """Where the text of a mailing is from: a version of a template, and the name that it had."""
 
-    `needed` is a value that nothing may take the place of. What stands `within` a section appears only if there is a
-    value of that name.
+    template_id: str
+    version: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One version of a template, which never changes; the next one takes the next number, from 1 on.
+
+    `deleted`: the template is in no list any more. What was made of it keeps its copy.
     """
 
-    words: str
-    name: str = ""
-    needed: bool = False
-    within: str = ""
+    template_id: str
+    version: int
+    name: str
+    text: str
+    texts: tuple[tuple[str, str], ...]  # by language, as a mailing has them
+    changed_at: datetime
+    changed_by: str
+    deleted: bool = False
+
+    @property
+    def link(self) -> TemplateLink:
+        return TemplateLink(self.template_id, self.version, self.name)
+
+    def says(self, name: str, text: str, texts: tuple[tuple[str, str], ...]) -> bool:
+        """Whether it has just this in it."""
+        return (self.name, self.text, self.texts) == (name, text, texts)
 
 
-@dataclass(frozen=True)
-class Template:
-    """A text, read once for all who get it."""
+@dataclass(frozen=True, slots=True)
+class TemplateEntry:
+    """A template in the list: its newest version, of whose text only the beginning is told."""
 
-    pieces: tuple[Piece, ...]
-
-    @cached_property
-    def plain(self) -> bool:
-        """Whether everybody gets the same."""
-        return not self.names
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The names of all values that it asks for, in their order."""
-        return tuple(sorted({name for piece in self.pieces for name in (piece.name, piece.within) if name}))
-
-    def fill(self, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-        """The text for a person with these values, and the names of the values that it needs and that are missing.
-
-        Missing values are left empty.
-        """
-        shown: list[str] = []
-        missing: dict[str, None] = {}
-        for words, name, needed, within in self.pieces:
-            if within and not values.get(within):
-                continue
-            value = values.get(name) if name else words
-            if needed and not value:
-                missing[name] = None
-            shown.append(value or words)
-        return "".join(shown), tuple(missing)
+    template_id: str
+    version: int
+    name: str
+    begins: str
+    changed_at: datetime
+    changed_by: str
 
 
-@lru_cache(maxsize=256)
-def template_of(text: str) -> Template:
-    """The template that a text is. What cannot be read, in an older text, stands for itself."""
-    template, faults = _read(text) if OPENING in text else (None, ())
-    return Template((Piece(text),)) if template is None or faults else template
-
-
-def check_template(text: str, field: str = "text") -> list[FieldError]:
-    """What is wrong with the placeholders of a text."""
-    if OPENING not in text:
-        return []
-    return [FieldError(field, fault, values) for fault, values in _read(text)[1]]
-
-
-_Faults = list[tuple[Fault, dict[str, object]]]
-
-
-def _read(text: str) -> tuple[Template, _Faults]:
-    reader = _Reader()
-    end = 0
-    for count, tag in enumerate(_TAG.finditer(text)):
-        reader.literal(text[end : tag.start()])
-        end = tag.end()
-        inside = _INSIDE.fullmatch(tag[1])
-        if count == MOST_PLACEHOLDERS:
-            reader.faults.append((Fault.TOO_MANY_PLACEHOLDERS, {"most": MOST_PLACEHOLDERS}))
-            break
-        if inside is None or (inside[1] and inside[3] is not None):
-            reader.faults.append((Fault.PLACEHOLDER, {"text": tag[0][:60]}))
-        else:
-            reader.tag(inside[1], inside[2], inside[3])
-    reader.literal(text[end:])
-    return reader.end(), reader.faults
-
-
-class _Reader:
-    """Puts the parts of a text together."""
-
-    def __init__(self) -> None:
-        self.faults: _Faults = []
-        self._pieces: list[Piece] = []
-        self._section = ""
-
-    def literal(self, words: str) -> None:
-        if OPENING in words:
-            self.faults.append((Fault.PLACEHOLDER_OPEN, {"text": words[words.index(OPENING) :][:60]}))
-        if words:
-            self._pieces.append(Piece(words, within=self._section))
-
-    def tag(self, sign: str, name: str, default: str | None) -> None:
-        if sign == "#":
-            if self._section:
-                self.faults.append((Fault.SECTION_IN_SECTION, {"name": name, "outer": self._section}))
-            self._section = name
-            self._pieces.append(Piece("", within=name))  # so that its name is asked for, even if nothing is in it
-        elif sign == "/":
-            self._close(name)
-        else:
-            self._pieces.append(Piece((default or "").strip(), name, default is None, self._section))
-
-    def end(self) -> Template:
-        if self._section:
-            self.faults.append((Fault.SECTION_OPEN, {"name": self._section}))
-        return Template(tuple(self._pieces))
-
-    def _close(self, name: str) -> None:
-        if name != self._section:
-            self.faults.append((Fault.SECTION_NOT_OPENED, {"name": name}))
-            return
-        self._section = ""
+def is_template_id(text: str) -> bool:
+    """Whether the text could be a template's id."""
+    return _ID.fullmatch(text) is not None

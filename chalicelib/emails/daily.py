@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from ..domain.deliveries import Word
+from ..domain.deliveries import DeliveryStatus
 from ..domain.reports import DailyReport
 from ..domain.statuses import COUNTED
 from ..wording import day_text, moment_text, reason_text
@@ -32,11 +32,11 @@ COLORS = {
     "skipped": "#0e7490",
 }
 _OTHER = "#000000"
-WORDS = {
-    Word.DELIVERED: "delivered",
-    Word.UNDELIVERED: "not delivered",
-    Word.PENDING: "on its way",
-    Word.NO_WORD: "no word",
+DELIVERY_STATUSES = {
+    DeliveryStatus.DELIVERED: "delivered",
+    DeliveryStatus.UNDELIVERED: "not delivered",
+    DeliveryStatus.PENDING: "on its way",
+    DeliveryStatus.NO_RECEIPT: "no receipt",
 }
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -87,7 +87,7 @@ def _rendered(template: str, report: DailyReport) -> str:
             by_status=by_status,
             shares=shares([count for _, count in by_status]),
             length=length,
-            words=WORDS,
+            delivery_statuses=DELIVERY_STATUSES,
             colors={status: COLORS.get(status, _OTHER) for status in STATUSES},
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..domain.deliveries import Receipt, Word
+from ..domain.deliveries import DeliveryStatus, Receipt
 from ..domain.reasons import Cause, Reason
 from .answers import CODE, first_at
 from .receipts import moment_of, number_of, parts_of, price_of
@@ -14,11 +14,11 @@ from .short_ids import long_id_of
 if TYPE_CHECKING:
     from .declaration_callbacks import ReceiptRule, Receiving, Replying
 
-_WORDS = {
-    "pending": Word.PENDING,
-    "delivered": Word.DELIVERED,
-    "temporary": Word.UNDELIVERED,
-    "permanent": Word.UNDELIVERED,
+_STATUSES = {
+    "pending": DeliveryStatus.PENDING,
+    "delivered": DeliveryStatus.DELIVERED,
+    "temporary": DeliveryStatus.UNDELIVERED,
+    "permanent": DeliveryStatus.UNDELIVERED,
 }
 _MOST = 1000  # receipts of one callback
 
@@ -53,14 +53,16 @@ def receipts_of(receiving: Receiving, content: Any, now: datetime) -> list[Recei
 
 def _receipt(receiving: Receiving, told: Any, message_id: str, now: datetime) -> Receipt:
     rule = rule_of(receiving, told)
-    word = _WORDS[rule.word] if rule else Word.PENDING
+    status = _STATUSES[rule.word] if rule else DeliveryStatus.PENDING
     code = str(first_at(told, receiving.detail)) or str(first_at(told, receiving.code))
     cause = (
-        Cause(Reason(rule.reason), code if CODE.fullmatch(code) else "") if rule and word is Word.UNDELIVERED else None
+        Cause(Reason(rule.reason), code if CODE.fullmatch(code) else "")
+        if rule and status is DeliveryStatus.UNDELIVERED
+        else None
     )
     return Receipt(
         message_id=message_id,
-        word=word,
+        status=status,
         at=moment_of(first_at(told, receiving.at), now),
         cause=cause,
         permanent=rule is not None and rule.word == "permanent",

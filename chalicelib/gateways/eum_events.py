@@ -9,25 +9,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..domain.deliveries import Receipt, Word
+from ..domain.deliveries import DeliveryStatus, Receipt
 from ..domain.reasons import Cause, Reason
 from .receipts import moment_of, number_of, parts_of, price_of
 
-# The word of each type for the message, if AWS says that it is the last; and why, and whether nothing ever will reach
+# The status of each type for the message, if AWS says that it is the last; and why, and whether nothing ever will reach
 # this number. Of some numbers TEXT_SUCCESSFUL is the last, so that is read from the event.
-_LAST: Mapping[str, tuple[Word, Reason | None, bool]] = {
-    "TEXT_DELIVERED": (Word.DELIVERED, None, False),
-    "TEXT_SUCCESSFUL": (Word.DELIVERED, None, False),
-    "TEXT_INVALID": (Word.UNDELIVERED, Reason.NUMBER_INVALID, True),
-    "TEXT_INVALID_MESSAGE": (Word.UNDELIVERED, Reason.NOT_DELIVERED, False),
-    "TEXT_UNREACHABLE": (Word.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
-    "TEXT_CARRIER_UNREACHABLE": (Word.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
-    "TEXT_BLOCKED": (Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
-    "TEXT_CARRIER_BLOCKED": (Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
-    "TEXT_PROTECT_BLOCKED": (Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
-    "TEXT_SPAM": (Word.UNDELIVERED, Reason.TAKEN_FOR_SPAM, False),
-    "TEXT_TTL_EXPIRED": (Word.UNDELIVERED, Reason.VALIDITY_ENDED, False),
-    "TEXT_UNKNOWN": (Word.UNDELIVERED, Reason.NOT_DELIVERED, False),
+_LAST: Mapping[str, tuple[DeliveryStatus, Reason | None, bool]] = {
+    "TEXT_DELIVERED": (DeliveryStatus.DELIVERED, None, False),
+    "TEXT_SUCCESSFUL": (DeliveryStatus.DELIVERED, None, False),
+    "TEXT_INVALID": (DeliveryStatus.UNDELIVERED, Reason.NUMBER_INVALID, True),
+    "TEXT_INVALID_MESSAGE": (DeliveryStatus.UNDELIVERED, Reason.NOT_DELIVERED, False),
+    "TEXT_UNREACHABLE": (DeliveryStatus.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
+    "TEXT_CARRIER_UNREACHABLE": (DeliveryStatus.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
+    "TEXT_BLOCKED": (DeliveryStatus.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+    "TEXT_CARRIER_BLOCKED": (DeliveryStatus.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+    "TEXT_PROTECT_BLOCKED": (DeliveryStatus.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+    "TEXT_SPAM": (DeliveryStatus.UNDELIVERED, Reason.TAKEN_FOR_SPAM, False),
+    "TEXT_TTL_EXPIRED": (DeliveryStatus.UNDELIVERED, Reason.VALIDITY_ENDED, False),
+    "TEXT_UNKNOWN": (DeliveryStatus.UNDELIVERED, Reason.NOT_DELIVERED, False),
 }
 
 
@@ -36,12 +36,12 @@ def receipts_of(event: Mapping[str, Any], now: datetime) -> list[Receipt]:
     kind = str(event["eventType"])
     if not kind.startswith("TEXT_"):
         return []
-    word, reason, permanent = _LAST.get(kind, (Word.PENDING, None, False))
+    status, reason, permanent = _LAST.get(kind, (DeliveryStatus.PENDING, None, False))
     if not event.get("isFinal", kind == "TEXT_DELIVERED"):
-        word, reason, permanent = Word.PENDING, None, False
+        status, reason, permanent = DeliveryStatus.PENDING, None, False
     receipt = Receipt(
         message_id=str(event["context"]["message_id"]),
-        word=word,
+        status=status,
         at=moment_of(event.get("eventTimestamp"), now),
         cause=Cause(reason, kind.removeprefix("TEXT_")) if reason else None,
         permanent=permanent,

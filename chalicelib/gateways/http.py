@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..domain.deliveries import Receipt, Word
+from ..domain.deliveries import DeliveryStatus, Receipt
 from ..domain.messages import Outcome
 from ..domain.reasons import OF_RECEIPTS, Cause, Reason
 from .base import Answer, Callback, Capabilities, Outgoing
@@ -72,15 +72,15 @@ def receipts_in(callback: Callback, now: datetime) -> list[Receipt]:
 
 
 def _receipt(told: dict[str, Any], now: datetime) -> Receipt:
-    word = Word(told["status"])
-    if word is Word.NO_WORD:
-        raise ValueError("no_word is what is known without a receipt")
+    status = DeliveryStatus(told["status"])
+    if status is DeliveryStatus.NO_RECEIPT:
+        raise ValueError("no_receipt is what is known without a receipt")
     reason = told.get("reason")
     return Receipt(
         message_id=str(told["message_id"]),
-        word=word,
+        status=status,
         at=moment_of(told.get("at"), now),
-        cause=Cause(Reason(reason)) if reason in OF_RECEIPTS and word is Word.UNDELIVERED else None,
+        cause=Cause(Reason(reason)) if reason in OF_RECEIPTS and status is DeliveryStatus.UNDELIVERED else None,
         permanent=told.get("permanent") is True,
         phone_number=number_of(told.get("phone")),
         parts=parts_of(told.get("parts")),

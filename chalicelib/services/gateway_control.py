@@ -24,7 +24,7 @@ from ..domain.messages import Attempt, Outcome
 from ..domain.pace import Spacing
 from ..domain.stops import Span, known_stops, stops_between
 from ..observability import logger
-from ..storage.gateway_control import ControlRepository
+from ..storage.gateway_control import GatewayControlRepository
 
 MAX_AGE = timedelta(seconds=1)
 MAX_RATE = 10_000  # messages, or SMS parts, a second
@@ -81,7 +81,7 @@ class GatewayControlService:
 
     def __init__(
         self,
-        repository: ControlRepository,
+        repository: GatewayControlRepository,
         threshold: int,
         clock: SystemClock,
         rng: random.Random,

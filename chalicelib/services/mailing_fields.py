@@ -15,7 +15,7 @@ from ..domain.local_window import LocalWindow
 from ..domain.mailings import Late, Mailing, Missing, OnUnknown, check_text, check_window
 from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus, MessageStatus
-from ..domain.text_templates import TemplateLink
+from ..domain.templates import TemplateLink
 
 MISSED = (MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELLED)
 _API_NAMES = {"start_at": "start_time", "end_at": "end_time", "segment": "clients"}

@@ -15,7 +15,7 @@ from ulid import ULID
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, Malformed, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.idempotency import KEY_FIELD, RequestKey
+from ..domain.idempotency import KEY_FIELD, IdempotencyKey
 from ..domain.mailing_ids import is_mailing_id
 from ..domain.mailings import Mailing, MailingState, OnUnknown, Statistics
 from ..domain.segments import Segment
@@ -77,7 +77,7 @@ class MailingService:
         self,
         fields: MailingFields,
         created_by: str,
-        request: RequestKey | None = None,
+        request: IdempotencyKey | None = None,
         *,
         draft: bool = False,
         saved: bool = False,

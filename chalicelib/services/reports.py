@@ -53,7 +53,7 @@ class _Sums:
 
     sent: Counter[datetime] = field(default_factory=Counter)
     causes: Counter[tuple[str, Cause]] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[str] = field(default_factory=Counter)
 
 
 class ReportService:
@@ -158,7 +158,7 @@ class ReportService:
             unlisted=max(0, len(lines) - LISTED),
             unread=max(0, len(lines) - DETAILED),
             cut=cut,
-            words=+sums.words,
+            deliveries=+sums.deliveries,
         )
 
     def _mailings_of(self, day: Day) -> tuple[list[Mailing], bool]:
@@ -188,9 +188,13 @@ class ReportService:
         told = deliveries_of(
             counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, self._clock.now()
         )
-        words = Counter({str(word): count for word, count in told.words.items() if count}) if told.any else Counter()
-        sums.words.update(words)
-        return _line(mailing, sum(hours.values()), state, words)
+        deliveries = (
+            Counter({str(status): count for status, count in told.by_status.items() if count})
+            if told.any
+            else Counter()
+        )
+        sums.deliveries.update(deliveries)
+        return _line(mailing, sum(hours.values()), state, deliveries)
 
 
 def _importance(mailing: Mailing) -> tuple[bool, int, str]:
@@ -198,7 +202,7 @@ def _importance(mailing: Mailing) -> tuple[bool, int, str]:
 
 
 def _line(
-    mailing: Mailing, sent_on_day: int | None, state: MailingState | None = None, words: Counter[str] | None = None
+    mailing: Mailing, sent_on_day: int | None, state: MailingState | None = None, deliveries: Counter[str] | None = None
 ) -> MailingLine:
     final = Counter(dict(mailing.final))
     statistics = state.statistics if state else Statistics(final.total(), final, dispatched=True)
@@ -209,5 +213,5 @@ def _line(
         start_at=mailing.start_at,
         counts=statistics.counts(),
         sent_on_day=sent_on_day,
-        words=words or Counter(),
+        deliveries=deliveries or Counter(),
     )

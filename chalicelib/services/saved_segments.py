@@ -7,13 +7,13 @@ from ..domain.errors import Conflict, Invalid, NotFound
 from ..domain.faults import Fault
 from ..domain.saved_segments import FIELD, MOST_SEGMENTS, SavedSegment, is_segment_id
 from ..domain.segments import Segment
-from ..storage.saved_segments import SavedSegments
+from ..storage.saved_segments import SavedSegmentRepository
 
 
-class SegmentService:
+class SavedSegmentService:
     """Create, read, list, change and delete saved segments. Mailings keep their own copies."""
 
-    def __init__(self, segments: SavedSegments, clock: SystemClock) -> None:
+    def __init__(self, segments: SavedSegmentRepository, clock: SystemClock) -> None:
         self._segments = segments
         self._clock = clock
 

@@ -20,7 +20,7 @@ from ..domain.clients import masked_phone
 from ..domain.errors import Conflict, Invalid, TooManyRequests, Unavailable
 from ..domain.faults import Fault
 from ..domain.gateway_routes import shown
-from ..domain.idempotency import KEY_FIELD, RequestKey
+from ..domain.idempotency import KEY_FIELD, IdempotencyKey
 from ..domain.messages import Outcome
 from ..domain.reasons import Cause, Reason
 from ..gateways.base import Answer, Outgoing
@@ -172,7 +172,7 @@ class TrialService:
         Unavailable if it could not be sent.
         """
         now = self._clock.now()
-        request = RequestKey.of(key, by, f"{phone_number}\n{gateway or ''}\n{text}") if key is not None else None
+        request = IdempotencyKey.of(key, by, f"{phone_number}\n{gateway or ''}\n{text}") if key is not None else None
         if request and (earlier := self._trials.find(request, now)):
             if earlier.fingerprint != request.fingerprint:
                 raise Invalid.of(KEY_FIELD, Fault.KEY_USED)

@@ -13,7 +13,7 @@ from ..domain.segments import Segment
 from .client_rows import client_of, is_client
 from .dynamodb import Item, read_items, translated
 from .models import Tables
-from .tag_items import Met, met
+from .tag_items import IndexEntry, met
 
 BY_TAG, BY_OPERATOR = "contacts_by_tag", "contacts_by_operator"
 LAST, NEXT = "\x7f", "0"  # after every character of an operator or id; before every character of an id
@@ -93,7 +93,7 @@ class ClientLists:
 
     def between(
         self, segment: Segment, index: str, shard: str, low: str, high: str, limit: int
-    ) -> tuple[list[Met], str]:
+    ) -> tuple[list[IndexEntry], str]:
         """Up to `limit` clients of an index whose keys lie between two, and the last one's key, "" at the end.
 
         Past PynamoDB, whose rows take five times as long to make: dispatch reads every client of every mailing here.

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.attributes import NONE, Attributes
-from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, Client, Contact, IndexedClient, Lost
+from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, TEXT_FIELDS, Client, Contact, IndexedClient, Lost
 from .dynamodb import Item
 from .models import ClientModel, from_ms, to_ms
 
-_LATER = ("tags", "language", "attributes", "external_id")  # which clients without them have not
+_IN_EVERY_ROW = ("phone_number", "operator", "timezone", "opted_out")
 
 
 def is_client(item: Item) -> bool:
@@ -25,17 +25,17 @@ def is_client(item: Item) -> bool:
 
 def row_of(model: type[ClientModel], client: Client) -> ClientModel:
     """The client as a row."""
+    texts: dict[str, Any] = {name: getattr(client, name) or None for name in TEXT_FIELDS}
     return model(
         client.client_id,
         shard=client.shard,
         tag_key=KEY_SEPARATOR.join((client.tag, client.operator, client.client_id)),
         operator_key=KEY_SEPARATOR.join((client.operator, client.client_id)),
-        **{name: getattr(client, name) for name in CLIENT_FIELDS if name not in _LATER},
+        **{name: getattr(client, name) for name in _IN_EVERY_ROW},
+        **texts,
         tag=client.tag,
         tags=tags_text(client) or None,
-        language=client.language or None,
         attributes=client.attributes.text or None,
-        external_id=client.external_id or None,
         created_at=client.created_at,
         updated_at=client.updated_at,
         renumbered=client.renumbered or None,

@@ -17,7 +17,7 @@ from itertools import groupby
 from ..domain.clients import KEY_SEPARATOR, Client, IndexedClient
 from ..domain.segments import Segment
 from .client_lists import FIRST, LAST, NEXT, ClientLists, Range, ranges_of
-from .tag_items import Met
+from .tag_items import IndexEntry
 
 _WALK = "walk:"  # begins a cursor of these; others are of versions that went from tag to tag
 _LEAST = 10  # clients of a stretch at once
@@ -29,7 +29,7 @@ class _Stretch:
     """The clients whose keys begin alike: those that were read and not used, and whether there may be more."""
 
     name: str
-    found: deque[Met] = field(default_factory=deque)
+    found: deque[IndexEntry] = field(default_factory=deque)
     more: bool = True
 
 
@@ -113,6 +113,6 @@ class _Reader:
             operators += len(by_operator)
             limit = _LEAST
 
-    def _between(self, low: str, high: str, limit: int) -> tuple[list[Met], bool]:
+    def _between(self, low: str, high: str, limit: int) -> tuple[list[IndexEntry], bool]:
         found, left = self.lists.between(self.segment, self.index, self.shard, low, high, limit)
         return found, bool(left)

@@ -35,7 +35,7 @@ _FAR_US = (RETRY_AFTER_AT_MOST + APART) // timedelta(microseconds=1)  # that ano
 _KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
 
 
-class ControlRepository:
+class GatewayControlRepository:
     """One item for the control of a gateway, one for each change of it, one for each pace; of several gateways `name`
     is the one."""
 

@@ -1,4 +1,4 @@
-"""Requests that ordered a mailing, by their keys, for as long as they can be made again."""
+"""IdempotencyRepository that ordered a mailing, by their keys, for as long as they can be made again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pynamodb.transactions import TransactWrite
 
-from ..domain.idempotency import OrderedMailing, RequestKey
+from ..domain.idempotency import IdempotencyKey, OrderedMailing
 from ..domain.mailings import Mailing
 from .dynamodb import translated
 from .models import Tables, to_ms
@@ -14,13 +14,13 @@ from .models import Tables, to_ms
 _SCOPE = "requests"
 
 
-class Requests:
+class IdempotencyRepository:
     """Keys in the table of settings, where DynamoDB removes them some time after they have run out."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
-    def keep(self, transaction: TransactWrite, request: RequestKey, mailing: Mailing, until: datetime) -> None:
+    def keep(self, transaction: TransactWrite, request: IdempotencyKey, mailing: Mailing, until: datetime) -> None:
         """Let the transaction keep the request too; it fails if its key is in use."""
         model = self._model
         kept = model(
@@ -34,7 +34,7 @@ class Requests:
         unused = model.scope.does_not_exist() | (model.expires_at <= to_ms(mailing.created_at) // 1000)
         transaction.save(kept, condition=unused)
 
-    def find(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
+    def find(self, request: IdempotencyKey, now: datetime) -> OrderedMailing | None:
         """The mailing created with the request's key, as long as it is remembered."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name == request.name, consistent_read=True))

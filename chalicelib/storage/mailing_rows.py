@@ -17,7 +17,7 @@ from ..domain.mailings import Late, Mailing, MailingState, Missing, OnUnknown, S
 from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
 from ..domain.stops import Span
-from ..domain.text_templates import TemplateLink
+from ..domain.templates import TemplateLink
 from .models import MailingModel, from_ms, to_ms
 
 META = "META"

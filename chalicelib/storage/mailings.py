@@ -17,7 +17,7 @@ from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.faults import Fault
-from ..domain.idempotency import OrderedMailing, RequestKey
+from ..domain.idempotency import IdempotencyKey, OrderedMailing
 from ..domain.local_window import WindowPolicy
 from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import Mailing, MailingState, ShardProgress, Sleep
@@ -25,7 +25,7 @@ from ..domain.statuses import MailingStatus
 from .audit import AuditLog
 from .counters import Counters
 from .dynamodb import Item, read_items, transact, translated, was_refused
-from .idempotency import Requests
+from .idempotency import IdempotencyRepository
 from .leases import given_back, held, is_free
 from .mailing_counters import MailingCounterRepository
 from .mailing_rows import (
@@ -60,7 +60,7 @@ class MailingRepository:
         self._connection = tables.connection
         self._backoff = backoff
         self._counts = MailingCounterRepository(tables)
-        self._requests = Requests(tables)
+        self._idempotency = IdempotencyRepository(tables)
         self._audit = AuditLog(tables, backoff)
 
     # -- what was ordered
@@ -85,7 +85,7 @@ class MailingRepository:
         if owner != mailing.mailing_id:
             raise Invalid.of("clients.recipients", Fault.RECIPIENTS_USED, name=owner)
 
-    def create_once(self, mailing: Mailing, request: RequestKey, kept_until: datetime) -> OrderedMailing | None:
+    def create_once(self, mailing: Mailing, request: IdempotencyKey, kept_until: datetime) -> OrderedMailing | None:
         """Like `create` if the request's key is new; else returns the mailing created with it, and adds nothing.
 
         Mailing and key are written in one transaction, so that neither exists without the other. Raises Invalid as
@@ -95,7 +95,7 @@ class MailingRepository:
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
-                self._requests.keep(transaction, request, mailing, kept_until)
+                self._idempotency.keep(transaction, request, mailing, kept_until)
                 self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
                 claim(transaction, self._settings, mailing)
                 self._audit.note(transaction, mailing_act(None, mailing), mailing.created_at)
@@ -109,9 +109,9 @@ class MailingRepository:
             raise Unavailable("the request's key ran out this moment; try again")
         return None if earlier.mailing_id == mailing.mailing_id else earlier
 
-    def ordered_by(self, request: RequestKey, now: datetime) -> OrderedMailing | None:
+    def ordered_by(self, request: IdempotencyKey, now: datetime) -> OrderedMailing | None:
         """The mailing created with the request's key, as long as it is remembered."""
-        return self._requests.find(request, now)
+        return self._idempotency.find(request, now)
 
     def get(self, mailing_id: str) -> Mailing:
         """The mailing with this id. Raises NotFound if there is none."""

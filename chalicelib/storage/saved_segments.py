@@ -21,7 +21,7 @@ from .models import SettingModel, Tables
 _SCOPE = "segments"
 
 
-class SavedSegments:
+class SavedSegmentRepository:
     """Keeps segments by their ids, which are made of their names."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pynamodb.exceptions import UpdateError
 
-from ..domain.budgets import Purse, Spending, from_millionths, to_millionths
+from ..domain.budgets import BudgetScope, Spending, from_millionths, to_millionths
 from .dynamodb import translated, was_refused
 from .mailing_rows import SPENT
 from .models import MailingModel, SettingModel, Tables
@@ -22,22 +22,22 @@ class SpendingRepository:
         self._mailings: type[MailingModel] = tables.mailings
         self._settings: type[SettingModel] = tables.settings
 
-    def spent(self, purse: Purse) -> Decimal:
+    def spent(self, scope: BudgetScope) -> Decimal:
         """What is noted."""
         with translated("spending"):
-            if purse.mailing_id:
+            if scope.mailing_id:
                 mine = self._mailings.part == SPENT
-                found = [row.spent for row in self._mailings.query(purse.mailing_id, mine, consistent_read=True)]
+                found = [row.spent for row in self._mailings.query(scope.mailing_id, mine, consistent_read=True)]
             else:
-                of_month = self._settings.name == _name(purse)
+                of_month = self._settings.name == _name(scope)
                 found = [row.spent for row in self._settings.query(_MONTHS, of_month, consistent_read=True)]
         return from_millionths(sum(int(amount or 0) for amount in found))
 
     def of_month(self, gateway: str, budget: Decimal | None, now: datetime) -> Spending | None:
         """The budget of this month at a gateway with what has gone of it, None if there is none."""
-        return None if budget is None else Spending(budget, self.spent(Purse.of_month(gateway, now)))
+        return None if budget is None else Spending(budget, self.spent(BudgetScope.of_month(gateway, now)))
 
-    def spend(self, purse: Purse, amount: Decimal, budget: Decimal) -> Decimal | None:
+    def spend(self, scope: BudgetScope, amount: Decimal, budget: Decimal) -> Decimal | None:
         """Note that this is spent of a budget; None, and nothing is noted, if less is left.
 
         Returns what is spent in all. A call that botocore repeats because its answer was lost may count twice, so that
@@ -46,7 +46,7 @@ class SpendingRepository:
         most = to_millionths(budget - amount)
         if most < 0:
             return None
-        row = self._row(purse)
+        row = self._row(scope)
         spent = type(row).spent
         with translated("spending"):
             try:
@@ -57,17 +57,17 @@ class SpendingRepository:
                 return None
         return from_millionths(int(row.spent or 0))
 
-    def give_back(self, purse: Purse, amount: Decimal) -> None:
+    def give_back(self, scope: BudgetScope, amount: Decimal) -> None:
         """Take back what was noted by `spend` for calls that the gateway does not charge."""
-        row = self._row(purse)
+        row = self._row(scope)
         with translated("spending"):
             row.update([type(row).spent.add(-to_millionths(amount))])
 
-    def _row(self, purse: Purse) -> MailingModel | SettingModel:
-        if purse.mailing_id:
-            return self._mailings(purse.mailing_id, SPENT)
-        return self._settings(_MONTHS, _name(purse))
+    def _row(self, scope: BudgetScope) -> MailingModel | SettingModel:
+        if scope.mailing_id:
+            return self._mailings(scope.mailing_id, SPENT)
+        return self._settings(_MONTHS, _name(scope))
 
 
-def _name(purse: Purse) -> str:
-    return f"{purse.month} {purse.gateway}"
+def _name(scope: BudgetScope) -> str:
+    return f"{scope.month} {scope.gateway}"

@@ -19,7 +19,7 @@ from .models import TagItemModel
 _MARK = "#tag#"  # between a client's id and their tag
 
 
-class Met(NamedTuple):
+class IndexEntry(NamedTuple):
     """What an index shows of a client in one place. `client` is None of an item of a tag, until the client is read."""
 
     client_id: str
@@ -27,13 +27,13 @@ class Met(NamedTuple):
     client: Client | IndexedClient | None
 
 
-def met(item: Item) -> Met:
+def met(item: Item) -> IndexEntry:
     """What an item of an index shows."""
     if is_client(item):
         client = indexed_client_of(item)
-        return Met(client.client_id, client.operator, client)
+        return IndexEntry(client.client_id, client.operator, client)
     _, operator, client_id = item["tag_key"]["S"].split(KEY_SEPARATOR)
-    return Met(client_id, operator, None)
+    return IndexEntry(client_id, operator, None)
 
 
 def changes_of(old: Client | None, new: Client | None) -> tuple[Sequence[str], Mapping[str, str]]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pynamodb.exceptions import PutError, UpdateError
 
-from ..domain.idempotency import RequestKey
+from ..domain.idempotency import IdempotencyKey
 from .dynamodb import translated, was_refused
 from .models import Tables, to_ms
 
@@ -44,7 +44,7 @@ class TrialRepository:
                 return False
         return True
 
-    def begin(self, request: RequestKey, now: datetime, until: datetime) -> bool:
+    def begin(self, request: IdempotencyKey, now: datetime, until: datetime) -> bool:
         """Keep a request before its message is sent; False if its key is in use."""
         model = self._model
         row = model(_REQUESTS, request.name, fingerprint=request.fingerprint, expires_at=to_ms(until) // 1000)
@@ -57,17 +57,17 @@ class TrialRepository:
                 return False
         return True
 
-    def end(self, request: RequestKey, result: str) -> None:
+    def end(self, request: IdempotencyKey, result: str) -> None:
         """Keep what came of it."""
         with translated("settings"):
             self._model(_REQUESTS, request.name).update(actions=[self._model.content.set(result)])
 
-    def forget(self, request: RequestKey, now: datetime) -> None:
+    def forget(self, request: IdempotencyKey, now: datetime) -> None:
         """Let the key be used again: nothing was sent."""
         with translated("settings"):
             self._model(_REQUESTS, request.name).update(actions=[self._model.expires_at.set(to_ms(now) // 1000)])
 
-    def find(self, request: RequestKey, now: datetime) -> EarlierTrial | None:
+    def find(self, request: IdempotencyKey, now: datetime) -> EarlierTrial | None:
         """What was sent with this key, as long as it is remembered."""
         with translated("settings"):
             rows = list(self._model.query(_REQUESTS, self._model.name == request.name, consistent_read=True))

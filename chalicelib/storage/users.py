@@ -27,7 +27,7 @@ _REFUSED = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
+class FailedSignIns:
     """How often an account or an address tried to sign in without success, and when it last did."""
 
     count: int = 0
@@ -181,15 +181,15 @@ class UserRepository:
 
     # -- tries to sign in
 
-    def tries(self, subject: str, now: datetime) -> Tries:
+    def tries(self, subject: str, now: datetime) -> FailedSignIns:
         """The tries of an account or an address that are not forgotten yet."""
         with translated("users"):
             rows = list(self._model.query(f"login#{subject}", consistent_read=True))
         if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000 or not rows[0].failures:
-            return Tries()
-        return Tries(int(rows[0].failures), rows[0].updated_at)
+            return FailedSignIns()
+        return FailedSignIns(int(rows[0].failures), rows[0].updated_at)
 
-    def count_try(self, subject: str, seen: Tries, now: datetime, keep: timedelta) -> bool:
+    def count_try(self, subject: str, seen: FailedSignIns, now: datetime, keep: timedelta) -> bool:
         """Count one more, forgotten after `keep` without another; False if somebody else tried since `seen`."""
         model = self._model
         if seen.count:

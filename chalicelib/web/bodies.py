@@ -28,7 +28,7 @@ from ..domain.mailings import MAX_RATE, MAX_TEXT_LENGTH, MOST_LANGUAGES, Late, M
 from ..domain.saved_segments import FIELD as SAVED_FIELD
 from ..domain.segments import Segment
 from ..domain.tags import check_name
-from ..domain.text_templates import MAX_NAME_LENGTH, TextTemplate
+from ..domain.templates import MAX_NAME_LENGTH, Template
 from ..services.mailing_fields import MailingFields
 from .clients import InternationalNumber, Tag
 from .fields import Body, Moment, OneOrMore, OperatorCode, by_rule, example, refused
@@ -243,7 +243,7 @@ class MailingBody(Body):
 
     _one_source = field_validator("text", "texts")(one_source)
 
-    def fields(self, template: TextTemplate | None = None, saved: Segment | None = None) -> MailingFields:
+    def fields(self, template: Template | None = None, saved: Segment | None = None) -> MailingFields:
         """The fields of the mailing, with the texts of its template and with the saved segment, if it names them."""
         return MailingFields(
             text=template.text if template else self.text or "",

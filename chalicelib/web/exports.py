@@ -15,7 +15,7 @@ from ..domain.audit import Act, AuditAction, AuditEntry, AuditObject, Value
 from ..domain.client_files import RowError
 from ..domain.clients import CLIENT_FIELDS, Client
 from ..domain.csv_cells import guarded, write_rows
-from ..domain.deliveries import word_of
+from ..domain.deliveries import delivery_status_of
 from ..domain.import_columns import REJECTED_COLUMNS
 from ..domain.messages import Message
 from ..domain.statuses import MessageStatus
@@ -197,7 +197,7 @@ def _message_cells(message: Message, now: datetime) -> list[str]:
         _moment(message.sent_at),
         _moment(message.due_at),
         str(message.cause.reason) if message.cause else "",
-        str(word_of(message, now) or ""),
+        str(delivery_status_of(message, now) or ""),
         _moment(told.at if told else None),
         str(told.cause.reason) if told and told.cause else "",
         str(told.parts or "") if told else "",

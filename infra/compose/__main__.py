@@ -17,7 +17,7 @@ from chalicelib.bootstrap import build
 from chalicelib.config import Settings
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.users import Role
-from chalicelib.services.accounts import AccountService
+from chalicelib.services.users import UserService
 from infra.account import Account
 from infra.deploy import EXPECTED, DeployError, Options, await_health, deploy, refused, say
 from infra.local.data_directory import DataDirectory
@@ -52,14 +52,14 @@ def _error_page(status: int, name: str) -> str:
     return f"error_page {status} @{name};\n        location @{name} {{ {answer} }}"
 
 
-def scrape_token(accounts: AccountService) -> str:
+def scrape_token(users: UserService) -> str:
     """A token for Prometheus, of a user whose password nobody knows; earlier ones are good no more."""
     password = secrets.token_urlsafe(32)
     try:
-        accounts.create(_SCRAPER, password, Role.OPERATOR)
+        users.create(_SCRAPER, password, Role.OPERATOR)
     except Conflict:
-        accounts.change(_SCRAPER, password=password)
-    return accounts.issue_token(_SCRAPER, password, "docker compose", "Prometheus").secret
+        users.change(_SCRAPER, password=password)
+    return users.issue_token(_SCRAPER, password, "docker compose", "Prometheus").secret
 
 
 def write_settings(directory: Path, url: str, token: str, gateway_url: str) -> None:
@@ -91,7 +91,7 @@ def main() -> int:
         url = deploy(options, Account.from_environment(os.environ))
         await_health(url)
         settings = Settings(resource_prefix=options.stack, gateway="sandbox")
-        token = scrape_token(build(settings).accounts)
+        token = scrape_token(build(settings).users)
         write_settings(directory, url, token, options.given("GATEWAY_URL"))
     except EXPECTED as error:
         return refused(f"Not deployed: {error}")

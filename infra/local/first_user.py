@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.users import check_account
-from chalicelib.services.accounts import AccountService
 from chalicelib.services.passwords import hash_password, verify
+from chalicelib.services.users import UserService
 from infra.local.data_directory import DataDirectory, read_json, write_private
 
 _APPLIED = "applied"  # the hash of the ADMIN_PASSWORD that was applied last
@@ -21,12 +21,12 @@ def check_first_user(username: str, password: str) -> None:
         raise ValueError("; ".join(f"ADMIN_{one.field.upper()}: {one.message}" for one in error.errors)) from error
 
 
-def ensure_first_user(accounts: AccountService, directory: DataDirectory, username: str, password: str) -> str:
+def ensure_first_user(users: UserService, directory: DataDirectory, username: str, password: str) -> str:
     """Make the user if there is none of that name, and apply a password that is another one than at the last start.
 
     Answers what a person is to be told about it. A password that was changed in the service since then stays.
     """
-    generated = accounts.ensure_first_user(username, password or None)
+    generated = users.ensure_first_user(username, password or None)
     if generated:
         write_private(directory.admin_file, {"username": username, "password": generated})
         return f"password {generated} (generated, shown only this once)"
@@ -34,12 +34,12 @@ def ensure_first_user(accounts: AccountService, directory: DataDirectory, userna
         return ""
     known = read_json(directory.admin_file) or {}
     as_last_time = known.get("username") == username and verify(known.get(_APPLIED), password)
-    if verify(accounts.get(username).password_hash, password):
+    if verify(users.get(username).password_hash, password):
         told = ""
     elif as_last_time:
         return NOT_APPLIED
     else:
-        accounts.change(username, password=password)
+        users.change(username, password=password)
         told = CHANGED
     if not as_last_time:
         write_private(directory.admin_file, {"username": username, _APPLIED: hash_password(password)})

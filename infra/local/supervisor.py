@@ -107,8 +107,8 @@ class Run:
         create_resources(settings)
         self._senders.begin()
         local = self._local
-        accounts = bootstrap.get_services().accounts
-        about_user = ensure_first_user(accounts, self._directory, local.admin_username, local.admin_password)
+        users = bootstrap.get_services().users
+        about_user = ensure_first_user(users, self._directory, local.admin_username, local.admin_password)
         for front in self._fronts:
             front.begin()
 

@@ -356,7 +356,7 @@ def _use_queues(api: Api) -> None:
         ("POST", "/api/gateway/close", {}),
         ("GET", "/api/gateway", None),
         ("GET", "/api/gateway/changes", None),
-        ("POST", "/api/gateway/try", {"phone_number": "+447700900123", "text": "Hello"}),
+        ("POST", "/api/gateway/test", {"phone_number": "+447700900123", "text": "Hello"}),
     ):
         assert api.request(method, path, body).status == 200
 

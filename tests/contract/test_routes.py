@@ -38,7 +38,7 @@ def _path(operation: Operation) -> str:
 
 
 def _new_token(service: Api) -> str:
-    return service.services.accounts.issue_token("admin", PASSWORD, "test").secret
+    return service.services.users.issue_token("admin", PASSWORD, "test").secret
 
 
 def _body(operation: Operation) -> Any:

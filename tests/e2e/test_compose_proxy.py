@@ -43,7 +43,7 @@ def test_the_service_answers_at_plain_addresses(proxy: str, run: DeployedRun) ->
 def test_prometheus_may_read_the_metrics_through_it(proxy: str, run: DeployedRun) -> None:
     """Expects the token that the deploy container leaves to be good for /metrics."""
     with run.services() as services:
-        token = scrape_token(services.accounts)
+        token = scrape_token(services.users)
     answer = requests.get(f"{proxy}/metrics", headers={"Authorization": f"Bearer {token}"}, timeout=60)
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert 'message_service_mailings{status="running"}' in answer.text

@@ -134,7 +134,7 @@ def _change_by_requests(watch: Watch) -> None:
     do("POST /auth-token", credentials)
     do("PATCH /api/users/{username}", {"role": "admin"}, username="Anna")
     do("PUT /api/users/{username}", {"role": "operator", "password": PASSWORD[::-1]}, username="Anna")
-    api.services.accounts.issue_token("Anna", PASSWORD[::-1], "one")
+    api.services.users.issue_token("Anna", PASSWORD[::-1], "one")
     do("DELETE /api/users/{username}/tokens", username="Anna")
     do("DELETE /api/users/{username}", username="Anna")
 
@@ -178,10 +178,10 @@ def _change_by_requests(watch: Watch) -> None:
     do("PATCH /api/gateway", {"rate": 5})
     do("POST /api/gateway/hold", {})
     do("POST /api/gateway/close", {})
-    do("POST /api/gateway/try", {"phone_number": NUMBER, "text": "Hello"})
+    do("POST /api/gateway/test", {"phone_number": NUMBER, "text": "Hello"})
     do("POST /api/reports/daily", {})
 
-    token = api.services.accounts.issue_token("admin", PASSWORD, "other").token.token_id
+    token = api.services.users.issue_token("admin", PASSWORD, "other").token.token_id
     do("DELETE /api/users/me/tokens/{token_id}", token_id=token)
     for route, body in (
         ("DELETE /auth-token", None),
@@ -189,7 +189,7 @@ def _change_by_requests(watch: Watch) -> None:
         ("DELETE /api/users/me/tokens", None),
     ):
         password = PASSWORD[::-1] if route.startswith("DELETE /api") else PASSWORD
-        api.token = api.services.accounts.issue_token("admin", password, "mine").secret
+        api.token = api.services.users.issue_token("admin", password, "mine").secret
         do(route, body)
 
 
@@ -267,17 +267,17 @@ def _change_by_pages(watch: Watch) -> None:
     do("settings/budget", {"month_budget": "100"})
     do("settings/hold")
     do("settings/close")
-    do("settings/try", {"phone_number": NUMBER, "text": "Hello", "key": "another"})
+    do("settings/test", {"phone_number": NUMBER, "text": "Hello", "key": "another"})
     do("settings/report")
 
     do("users", {"username": "Anna", "role": "operator"})
     do("users/{username}/role", {"role": "admin"}, username="Anna")
-    password = api.services.accounts.reset_password("Anna")
-    api.services.accounts.issue_token("Anna", password, "one")
+    password = api.services.users.reset_password("Anna")
+    api.services.users.issue_token("Anna", password, "one")
     do("users/{username}/sign-out", username="Anna")
     do("users/{username}/password", username="Anna")
     do("users/{username}/delete", username="Anna")
-    token = api.services.accounts.issue_token("admin", PASSWORD, "other").token.token_id
+    token = api.services.users.issue_token("admin", PASSWORD, "other").token.token_id
     do("account/tokens/{token_id}/revoke", token_id=token)
     do("logout")
     browser.sign_in()

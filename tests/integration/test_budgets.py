@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib.domain.budgets import PausedFor, Purse, Spending
+from chalicelib.domain.budgets import BudgetScope, PausedFor, Spending
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.mailings import Mailing, OnUnknown
@@ -131,7 +131,7 @@ def test_all_mailings_of_a_month_stay_within_its_budget(simulation: Simulation) 
     simulation.run_for(60)
     both = [simulation.services.mailings.get(one.mailing_id) for one in (first, second)]
     assert any(one.paused_for for one in both)  # by which budget is a matter of who was first
-    month = Purse.of_month("", simulation.clock.now())
+    month = BudgetScope.of_month("", simulation.clock.now())
     assert (simulation.services.spending.spent(month), len(simulation.gateway.log)) == (Decimal("62.5"), 25)
     assert spent(simulation, first) <= 40
     assert spent(simulation, first) == Decimal("2.5") * simulation.counts(first).get("sent", 0)
@@ -144,7 +144,9 @@ def test_all_mailings_of_a_month_stay_within_its_budget(simulation: Simulation) 
     assert {simulation.status(first), simulation.status(second)} == {"finished"}
     assert len({call.phone_number for call in simulation.gateway.log}) == len(simulation.gateway.log) == 40
     assert simulation.services.spending.spent(month) == Decimal(100)
-    assert simulation.services.spending.spent(Purse.of_month("", simulation.clock.now() + timedelta(days=31))) == 0
+    assert (
+        simulation.services.spending.spent(BudgetScope.of_month("", simulation.clock.now() + timedelta(days=31))) == 0
+    )
 
 
 def test_a_budget_needs_prices(simulation: Simulation) -> None:

@@ -78,13 +78,13 @@ def test_a_large_file_of_clients_comes_through(proxy: str) -> None:
 def test_prometheus_gets_a_token_of_its_own_and_the_last_one_counts() -> None:
     """Expects a second deploy to find the user there, and to leave no token behind that is still good."""
     with new_api() as api:
-        accounts = api.services.accounts
-        first = scrape_token(accounts)
-        assert accounts.authenticate(first).role is Role.OPERATOR
-        second = scrape_token(accounts)
-        assert accounts.authenticate(second).username == "prometheus"
+        users = api.services.users
+        first = scrape_token(users)
+        assert users.authenticate(first).role is Role.OPERATOR
+        second = scrape_token(users)
+        assert users.authenticate(second).username == "prometheus"
         with pytest.raises(Unauthenticated):
-            accounts.authenticate(first)
+            users.authenticate(first)
         assert api.request("GET", "/metrics", token=second).status == 200
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.errors import Unauthenticated
-from chalicelib.services.accounts import AccountService
+from chalicelib.services.users import UserService
 from infra.local.data_directory import DataDirectory, read_json
 from infra.local.first_user import CHANGED, NOT_APPLIED, check_first_user, ensure_first_user
 from tests.support.simulation import new_simulation
@@ -17,11 +17,11 @@ FIRST, SECOND, OWN = "the first password", "the second password", "one of their 
 
 
 @pytest.fixture
-def accounts() -> Iterator[AccountService]:
+def accounts() -> Iterator[UserService]:
     """Users in an empty service."""
     with new_simulation() as simulation:
         assert simulation.services is not None
-        yield simulation.services.accounts
+        yield simulation.services.users
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def directory(tmp_path: Path) -> DataDirectory:
     return DataDirectory(tmp_path)
 
 
-def lets_in(accounts: AccountService, password: str) -> bool:
+def lets_in(accounts: UserService, password: str) -> bool:
     try:
         accounts.issue_token("admin", password, "here")
     except Unauthenticated:
@@ -37,7 +37,7 @@ def lets_in(accounts: AccountService, password: str) -> bool:
     return True
 
 
-def test_a_changed_password_is_applied_and_said(accounts: AccountService, directory: DataDirectory) -> None:
+def test_a_changed_password_is_applied_and_said(accounts: UserService, directory: DataDirectory) -> None:
     """It was silently ignored. The old one lets nobody in any more, and neither does its token."""
     assert ensure_first_user(accounts, directory, "admin", FIRST) == ""
     token = accounts.issue_token("admin", FIRST, "here").secret
@@ -50,7 +50,7 @@ def test_a_changed_password_is_applied_and_said(accounts: AccountService, direct
         accounts.authenticate(token)
 
 
-def test_a_generated_password_gives_way_to_a_given_one(accounts: AccountService, directory: DataDirectory) -> None:
+def test_a_generated_password_gives_way_to_a_given_one(accounts: UserService, directory: DataDirectory) -> None:
     """And is not kept in the file any more, where `make demo` would find it."""
     assert "generated" in ensure_first_user(accounts, directory, "admin", "")
     assert ensure_first_user(accounts, directory, "admin", "") == ""
@@ -60,9 +60,7 @@ def test_a_generated_password_gives_way_to_a_given_one(accounts: AccountService,
     assert FIRST not in directory.admin_file.read_text()
 
 
-def test_a_password_changed_in_the_service_stays_and_is_said(
-    accounts: AccountService, directory: DataDirectory
-) -> None:
+def test_a_password_changed_in_the_service_stays_and_is_said(accounts: UserService, directory: DataDirectory) -> None:
     """The variable still says what it said at the last start: it is not to undo what a person did since."""
     ensure_first_user(accounts, directory, "admin", FIRST)
     accounts.change("admin", password=OWN)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.deliveries import deliveries_of, word_of
+from chalicelib.domain.deliveries import deliveries_of, delivery_status_of
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Message, Outcome
@@ -40,9 +40,9 @@ def sent(simulation: Simulation, clients: int = 3) -> tuple[Mailing, list[Messag
     return mailing, simulation.rows(mailing)
 
 
-def words(simulation: Simulation, mailing: Mailing) -> Counter[str]:
+def by_status(simulation: Simulation, mailing: Mailing) -> Counter[str]:
     """What the ledger says of its messages."""
-    return Counter(str(word_of(row, simulation.clock.now())) for row in simulation.rows(mailing))
+    return Counter(str(delivery_status_of(row, simulation.clock.now())) for row in simulation.rows(mailing))
 
 
 def counted(simulation: Simulation, mailing: Mailing) -> dict[str, int]:
@@ -51,7 +51,7 @@ def counted(simulation: Simulation, mailing: Mailing) -> dict[str, int]:
     found = deliveries_of(
         counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, simulation.clock.now()
     )
-    return {str(word): count for word, count in found.words.items() if count}
+    return {str(status): count for status, count in found.by_status.items() if count}
 
 
 def test_receipts_are_written_and_counted(simulation: Simulation) -> None:
@@ -62,9 +62,9 @@ def test_receipts_are_written_and_counted(simulation: Simulation) -> None:
     tell(simulation, delivered(first, **price), undelivered(second, permanent=True, reason="number_invalid"))
     simulation.run_for(20)
 
-    assert words(simulation, mailing) == {"delivered": 1, "undelivered": 1, "pending": 1}
+    assert by_status(simulation, mailing) == {"delivered": 1, "undelivered": 1, "pending": 1}
     assert counted(simulation, mailing) == {"delivered": 1, "undelivered": 1, "pending": 1}
-    assert simulation.services.gauges.read().calls.by_word == {"delivered": 1, "undelivered": 1}
+    assert simulation.services.gauges.read().calls.by_delivery == {"delivered": 1, "undelivered": 1}
     rows = {row.client_id: row for row in simulation.rows(mailing)}
     told, failed = rows[first.client_id].delivery, rows[second.client_id].delivery
     assert told is not None
@@ -75,14 +75,14 @@ def test_receipts_are_written_and_counted(simulation: Simulation) -> None:
     assert {row.client_id: row.revision for row in rows.values()} == before  # what senders write by stays
 
 
-def test_silence_for_73_hours_is_no_word(simulation: Simulation) -> None:
+def test_silence_for_73_hours_is_no_receipt(simulation: Simulation) -> None:
     mailing, [first, *_] = sent(simulation)
     tell(simulation, delivered(first))
     simulation.run_for(20)
     simulation.clock.sleep(72 * 3600)
-    assert words(simulation, mailing) == {"delivered": 1, "pending": 2}
+    assert by_status(simulation, mailing) == {"delivered": 1, "pending": 2}
     simulation.clock.sleep(3600)
-    assert words(simulation, mailing) == counted(simulation, mailing) == {"delivered": 1, "no_word": 2}
+    assert by_status(simulation, mailing) == counted(simulation, mailing) == {"delivered": 1, "no_receipt": 2}
 
 
 def test_twice_and_out_of_order_changes_nothing_and_delivered_never_goes_back(simulation: Simulation) -> None:
@@ -92,7 +92,7 @@ def test_twice_and_out_of_order_changes_nothing_and_delivered_never_goes_back(si
     for receipt in (undelivered(first, permanent=True), {**delivered(first), "status": "pending"}, delivered(second)):
         tell(simulation, receipt)
         simulation.run_for(20)
-    assert words(simulation, mailing) == counted(simulation, mailing) == {"delivered": 2, "pending": 1}
+    assert by_status(simulation, mailing) == counted(simulation, mailing) == {"delivered": 2, "pending": 1}
 
 
 def test_one_that_comes_before_the_outcome_is_written_waits_for_it(simulation: Simulation) -> None:
@@ -111,12 +111,12 @@ def test_one_that_comes_before_the_outcome_is_written_waits_for_it(simulation: S
     mailing = simulation.create_mailing()
     simulation.run_for(60)
     assert said == [MessageStatus.SENDING]
-    assert words(simulation, mailing) == counted(simulation, mailing) == {"delivered": 1}
+    assert by_status(simulation, mailing) == counted(simulation, mailing) == {"delivered": 1}
     assert len(simulation.gateway.log) == 1
 
 
-@pytest.mark.parametrize("word", ["delivered", "undelivered", "pending"])
-def test_a_receipt_settles_an_unknown_outcome(simulation: Simulation, word: str) -> None:
+@pytest.mark.parametrize("status", ["delivered", "undelivered", "pending"])
+def test_a_receipt_settles_an_unknown_outcome(simulation: Simulation, status: str) -> None:
     simulation.gateway.script = lambda gateway_id, nth: LOST
     simulation.add_clients(1)
     mailing = simulation.create_mailing(lasts=7200)
@@ -124,10 +124,10 @@ def test_a_receipt_settles_an_unknown_outcome(simulation: Simulation, word: str)
     [row] = simulation.rows(mailing)
     assert (row.status, row.ask) == (MessageStatus.WAITING, True)  # it can come by a receipt, so that is waited for
 
-    tell(simulation, {**delivered(row), "status": word})
+    tell(simulation, {**delivered(row), "status": status})
     simulation.run_for(120)
     assert simulation.counts(mailing)["sent"] == 1
-    assert words(simulation, mailing) == {word: 1}
+    assert by_status(simulation, mailing) == {status: 1}
     assert len(simulation.gateway.log) == 1
     assert simulation.status(mailing) == "finished"
 
@@ -158,7 +158,7 @@ def test_forged_receipts_are_dropped(simulation: Simulation) -> None:
     with pytest.raises(NotFound):
         simulation.services.receipt_gate().take(Callback("other", "", "application/json", "{}"), secret)
     simulation.run_for(30)
-    assert words(simulation, mailing) == {"pending": 3}
+    assert by_status(simulation, mailing) == {"pending": 3}
     assert counted(simulation, mailing) == {"pending": 3}
     assert simulation.queue(simulation.settings.receipt_queue) == []
 
@@ -184,7 +184,7 @@ def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) 
         simulation.services.receiver().receive([ReceiptItem("1", body, receive_count=2)], deadline)
         simulation.run_for(300)
         assert (
-            words(simulation, mailing)
+            by_status(simulation, mailing)
             == counted(simulation, mailing)
             == {"delivered": 3, "undelivered": 1, "pending": 1}
         )

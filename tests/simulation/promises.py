@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.clients import Client
-from chalicelib.domain.deliveries import Word, deliveries_of
+from chalicelib.domain.deliveries import DeliveryStatus, deliveries_of
 from chalicelib.domain.mailings import Mailing, OnUnknown
 from chalicelib.domain.messages import (
     LOOK_UPS,
@@ -352,9 +352,12 @@ class Witness:
             sent = sum(row.status == "sent" for row in rows)
             now = self.simulation.clock.now()
             found = deliveries_of(counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, now)
-            assert sum(found.words.values()) == sent
-            words = Counter(row.delivery.delivered for row in rows if row.delivery)
-            assert (found.words[Word.DELIVERED], found.words[Word.UNDELIVERED]) == (words[True], words[False])
+            assert sum(found.by_status.values()) == sent
+            delivered = Counter(row.delivery.delivered for row in rows if row.delivery)
+            assert (found.by_status[DeliveryStatus.DELIVERED], found.by_status[DeliveryStatus.UNDELIVERED]) == (
+                delivered[True],
+                delivered[False],
+            )
 
     def check_dead_letters(self) -> None:
         """Promise 8: what is on the dead-letter queue was given up for good."""

@@ -163,8 +163,8 @@ def _with_users(services: Services, clients: dict[str, Any]) -> dict[Role, str]:
     """Make tables, queues and a user of each role; answers their tokens."""
     provision(services.settings, clients["dynamodb"], clients["sqs"])
     for role in Role:
-        services.accounts.create(str(role), PASSWORD, role)
-    return {role: services.accounts.issue_token(str(role), PASSWORD, "test").secret for role in Role}
+        services.users.create(str(role), PASSWORD, role)
+    return {role: services.users.issue_token(str(role), PASSWORD, "test").secret for role in Role}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Answer
-from chalicelib.services.accounts import AccountService
+from chalicelib.services.users import UserService
 from infra.local.api_gateway import HttpFront
 from tests.factories import ClientBodyFactory, MailingBodyFactory
 from tests.support.api import PASSWORD, Api, quick_passwords
@@ -69,10 +69,10 @@ class Campaign:
         return mailing_id
 
 
-def _admin(accounts: AccountService) -> str:
+def _admin(users: UserService) -> str:
     """Make the admin; answers a token."""
-    accounts.create("admin", PASSWORD, Role.ADMIN)
-    return accounts.issue_token("admin", PASSWORD, "test").secret
+    users.create("admin", PASSWORD, Role.ADMIN)
+    return users.issue_token("admin", PASSWORD, "test").secret
 
 
 @contextmanager
@@ -88,6 +88,6 @@ def new_campaign(**settings: Any) -> Iterator[Campaign]:
                 simulation.aws,
                 simulation.sqs,
             )
-            accounts = simulation.services.accounts
-            api.token = set_up(("campaign", simulation.settings.resource_prefix), lambda: _admin(accounts))
+            users = simulation.services.users
+            api.token = set_up(("campaign", simulation.settings.resource_prefix), lambda: _admin(users))
             yield Campaign(api, simulation)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ...clock import SystemClock
-from ...domain.deliveries import Receipt, Word
+from ...domain.deliveries import DeliveryStatus, Receipt
 from ...domain.errors import Malformed
 from ...domain.faults import Fault
 from ...domain.reasons import Cause
@@ -82,7 +82,7 @@ def again(receipt: Receipt, seen: int) -> str:
     """A receipt as it is put back on the queue, having come too early so often."""
     values = {
         "message_id": receipt.message_id,
-        "word": receipt.word,
+        "status": receipt.status,
         "at": receipt.at.isoformat(),
         "cause": str(receipt.cause or ""),
         "permanent": receipt.permanent,
@@ -96,5 +96,9 @@ def again(receipt: Receipt, seen: int) -> str:
 def _receipt(values: dict[str, Any]) -> Receipt:
     if not isinstance(values["message_id"], str):
         raise Malformed(Fault.NOT_A_RECEIPT, what="the message's id is no text")
-    at, word, cause = datetime.fromisoformat(values["at"]), Word(values["word"]), Cause.parse(values["cause"])
-    return Receipt(**values | {"at": at, "word": word, "cause": cause})
+    at, status, cause = (
+        datetime.fromisoformat(values["at"]),
+        DeliveryStatus(values["status"]),
+        Cause.parse(values["cause"]),
+    )
+    return Receipt(**values | {"at": at, "status": status, "cause": cause})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from ...domain.budgets import Purse
+from ...domain.budgets import BudgetScope
 from ...domain.mailing_counters import DOUBTS, HINTS, LOOKS, MILLISECONDS, WRITES, counters_of
 from ...domain.mailings import Mailing
 from ...domain.messages import Attempt, Message, MessageKey
@@ -47,7 +47,7 @@ class Job:
     kept: tuple[str, ...] | None = None  # of what it was made with
     parts: int = 0  # SMS parts of that text
     cost: Decimal = Decimal(0)  # that is set aside for it, of each of the budgets that it comes under
-    purses: tuple[Purse, ...] = ()
+    scopes: tuple[BudgetScope, ...] = ()
 
     @property
     def words(self) -> str:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...clock import SystemClock
-from ...domain.budgets import PausedFor, Purse, Spending
+from ...domain.budgets import BudgetScope, PausedFor, Spending
 from ...domain.clients import Contact
 from ...domain.errors import Unavailable
 from ...domain.messages import Attempt, MessageKey, taken
@@ -53,7 +53,7 @@ class Budgets:
         self._clock = clock
         self._rng = rng
         self._prices: tuple[datetime, PriceList] | None = None
-        self._known: OrderedDict[Purse, Decimal] = OrderedDict()
+        self._known: OrderedDict[BudgetScope, Decimal] = OrderedDict()
 
     def set_aside(self, jobs: Sequence[Job], contacts: Mapping[MessageKey, Contact], batch: Batch) -> list[Job]:
         """The jobs that there is money for, with what they cost. A mailing that has not enough left is paused.
@@ -67,81 +67,81 @@ class Budgets:
         ready = [job for job in jobs if not _purses(job, budgets)]
         paid: list[Job] = []
         for job in jobs:
-            if purses := _purses(job, budgets):
+            if scopes := _purses(job, budgets):
                 number = contacts[job.message.key].phone_number
                 if prices:
                     job.cost = prices.charged(number, job.parts or part_count(job.words), job.gateway)
-                job.purses = purses
+                job.scopes = scopes
                 paid.append(job)
         if not prices:
             self._turn_away(paid, PausedFor.NO_PRICES, batch)
             return ready
-        for purse, (budget, why) in budgets.items():
-            own = [job for job in paid if purse in job.purses]
-            got, used_up = self._paid(purse, own, budget)
+        for scope, (budget, why) in budgets.items():
+            own = [job for job in paid if scope in job.scopes]
+            got, used_up = self._paid(scope, own, budget)
             missing = {job.message.key for job in own} - {job.message.key for job in got}
             left = [job for job in own if job.message.key in missing]
             # What was set aside for them before, of other budgets.
-            self.give_back(replace(job, purses=job.purses[: job.purses.index(purse)]) for job in left)
+            self.give_back(replace(job, scopes=job.scopes[: job.scopes.index(scope)]) for job in left)
             self._turn_away(left, why if used_up else None, batch)
             paid = [job for job in paid if job.message.key not in missing]
         return ready + paid
 
     def give_back(self, jobs: Iterable[Job]) -> None:
         """What was set aside for jobs that the gateway does not charge."""
-        amounts: defaultdict[Purse, Decimal] = defaultdict(Decimal)
+        amounts: defaultdict[BudgetScope, Decimal] = defaultdict(Decimal)
         for job in jobs:
-            for purse in job.purses:
-                amounts[purse] += job.cost
-        for purse, amount in amounts.items():
+            for scope in job.scopes:
+                amounts[scope] += job.cost
+        for scope, amount in amounts.items():
             try:
                 if amount:
-                    self._spending.give_back(purse, amount)
+                    self._spending.give_back(scope, amount)
             except Unavailable as error:
-                logger.warning("money stays set aside", **_named(purse), error=str(error))
+                logger.warning("money stays set aside", **_named(scope), error=str(error))
 
     def settle(self, done: Iterable[Result]) -> None:
         """Give back what was set aside for calls that were not made, or that the gateway did not take."""
         self.give_back(job for job, result in done if not (isinstance(result, Attempt) and taken([result])))
 
-    def _budgets_of(self, jobs: Iterable[Job]) -> dict[Purse, tuple[Decimal, PausedFor]]:
+    def _budgets_of(self, jobs: Iterable[Job]) -> dict[BudgetScope, tuple[Decimal, PausedFor]]:
         """The budgets that jobs come under, those of mailings first; to ask what became of a message is free."""
-        found: dict[Purse, tuple[Decimal, PausedFor]] = {}
+        found: dict[BudgetScope, tuple[Decimal, PausedFor]] = {}
         for job in jobs:
             if job.mailing.budget is not None:
-                found[Purse(job.mailing.mailing_id)] = job.mailing.budget, PausedFor.BUDGET
+                found[BudgetScope(job.mailing.mailing_id)] = job.mailing.budget, PausedFor.BUDGET
         now = self._clock.now()
         for gateway in dict.fromkeys(job.gateway for job in jobs):
             budget = self._gateways[gateway].control.state().month_budget
             if budget is not None:
-                found[Purse.of_month(gateway, now)] = budget, PausedFor.MONTH_BUDGET
+                found[BudgetScope.of_month(gateway, now)] = budget, PausedFor.MONTH_BUDGET
         return found
 
-    def _paid(self, purse: Purse, jobs: Sequence[Job], budget: Decimal) -> tuple[Sequence[Job], bool]:
+    def _paid(self, scope: BudgetScope, jobs: Sequence[Job], budget: Decimal) -> tuple[Sequence[Job], bool]:
         """The jobs that there is money for, and whether too little is left for the others."""
         try:
             for _ in range(_TRIES):
-                known = self._known.get(purse)
-                spent = self._spending.spent(purse) if known is None else known
+                known = self._known.get(scope)
+                spent = self._spending.spent(scope) if known is None else known
                 paid = jobs[: Spending(budget, spent).affords(job.cost for job in jobs)]
                 if len(paid) < len(jobs) and known is not None:  # somebody may have given something back
-                    del self._known[purse]
+                    del self._known[scope]
                     continue
                 if not paid:
                     return (), bool(jobs)
                 amount = sum((job.cost for job in paid), Decimal(0))
-                after = self._spending.spend(purse, amount, budget)
+                after = self._spending.spend(scope, amount, budget)
                 if after is not None:
-                    self._remember(purse, after)
-                    self._notice(purse, Spending(budget, after), amount)
+                    self._remember(scope, after)
+                    self._notice(scope, Spending(budget, after), amount)
                     return paid, len(paid) < len(jobs)
-                self._known.pop(purse, None)
+                self._known.pop(scope, None)
         except Unavailable as error:
-            logger.warning("money not set aside", **_named(purse), error=str(error))
+            logger.warning("money not set aside", **_named(scope), error=str(error))
         return (), False  # others were quicker each time, or nobody can tell
 
-    def _remember(self, purse: Purse, spent: Decimal) -> None:
-        self._known[purse] = spent
+    def _remember(self, scope: BudgetScope, spent: Decimal) -> None:
+        self._known[scope] = spent
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
 
@@ -153,10 +153,10 @@ class Budgets:
             for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in jobs):
                 self._pause(mailing_id, why)
 
-    def _notice(self, purse: Purse, now: Spending, amount: Decimal) -> None:
+    def _notice(self, scope: BudgetScope, now: Spending, amount: Decimal) -> None:
         if now.nearly_used_up and not Spending(now.budget, now.spent - amount).nearly_used_up:
             measure(BUDGET_NOTICES)
-            logger.warning("budget nearly used up", **_named(purse), spent=str(now.spent), budget=str(now.budget))
+            logger.warning("budget nearly used up", **_named(scope), spent=str(now.spent), budget=str(now.budget))
 
     def _pause(self, mailing_id: str, why: PausedFor) -> None:
         """Pause the mailing, if it still runs. Whoever comes second finds it paused."""
@@ -180,7 +180,7 @@ class Budgets:
         return self._prices[1]
 
 
-def _purses(job: Job, budgets: Mapping[Purse, object]) -> tuple[Purse, ...]:
+def _purses(job: Job, budgets: Mapping[BudgetScope, object]) -> tuple[BudgetScope, ...]:
     """Which of the budgets a job comes under, in their order."""
     if job.message.ask:
         return ()
@@ -188,7 +188,7 @@ def _purses(job: Job, budgets: Mapping[Purse, object]) -> tuple[Purse, ...]:
     return tuple(one for one in budgets if one.mailing_id == mailing_id or (bool(one.month), one.gateway) == of_month)
 
 
-def _named(purse: Purse) -> dict[str, Any]:
-    if purse.mailing_id:
-        return {"mailing_id": purse.mailing_id}
-    return {"gateway": purse.gateway or "default", "month": purse.month}
+def _named(scope: BudgetScope) -> dict[str, Any]:
+    if scope.mailing_id:
+        return {"mailing_id": scope.mailing_id}
+    return {"gateway": scope.gateway or "default", "month": scope.month}

@@ -26,7 +26,7 @@ def test_people_change_their_own_password(operators_browser: Browser, api: Api) 
     assert "session" not in operators_browser.cookies
     operators_browser.post("/admin/login", {"username": "operator", "password": NEW})
     assert "session" in operators_browser.cookies
-    assert api.services.accounts.count() == 2
+    assert api.services.users.count() == 2
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_password_that_cannot_be_is_told_beside_its_field(
     assert PASSWORD not in page.text
     assert NEW not in page.text
     assert browser.get("/admin/account", follow=False).status == 200
-    assert browser.api.services.accounts.issue_token("admin", PASSWORD, "test")
+    assert browser.api.services.users.issue_token("admin", PASSWORD, "test")
 
 
 def test_ones_tokens_are_listed_and_revoked(browser: Browser, api: Api) -> None:
@@ -68,7 +68,7 @@ def test_ones_tokens_are_listed_and_revoked(browser: Browser, api: Api) -> None:
 
 def test_anothers_token_cannot_be_revoked(browser: Browser, operators_browser: Browser, api: Api) -> None:
     """Expects 404, and the token to work on."""
-    (token,) = [one for one in api.services.accounts.tokens("admin") if one.name == "admin UI"]
+    (token,) = [one for one in api.services.users.tokens("admin") if one.name == "admin UI"]
     operators_browser.get("/admin/account")
     assert operators_browser.post(f"/admin/account/tokens/{token.token_id}/revoke").status == 404
     assert browser.get("/admin/account", follow=False).status == 200

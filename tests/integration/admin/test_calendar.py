@@ -57,7 +57,7 @@ def test_other_months_and_weeks_are_a_step_away(browser: Browser) -> None:
     page = browser.get("/admin/calendar?day=2026-01-31")
     assert "span=month&amp;day=2025-12-01" in page.text
     assert "span=month&amp;day=2026-02-01" in page.text
-    assert "No mailings start in these days." in text_of(page)
+    assert "No mailings start on these days." in text_of(page)
     page = browser.get("/admin/calendar?span=week&day=2026-03-02")
     assert "span=week&amp;day=2026-02-23" in page.text
     assert "span=week&amp;day=2026-03-09" in page.text
@@ -106,7 +106,7 @@ def test_mailings_are_compared_with_what_became_of_each(campaign: Campaign) -> N
     assert "Not yet" not in page.text
     assert "Messages, by the day" in page.text
     empty = browser.get("/admin/mailings/compare?since=2025-12-01&until=2025-12-31")
-    assert "No mailing sent anything in these days." in text_of(empty)
+    assert "No mailing sent anything on these days." in text_of(empty)
 
 
 def test_a_long_span_is_compared_by_weeks_and_too_long_a_one_is_refused(browser: Browser) -> None:

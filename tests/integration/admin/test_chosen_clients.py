@@ -180,6 +180,6 @@ def test_the_page_says_what_can_be_found_by_what(browser: Browser) -> None:
     """Expects the whole number or external id, and the filters beside them."""
     page = text_of(browser.get("/admin/clients"))
     assert "Phone number or external ID" in page
-    assert "The whole one. Parts of it, and names, cannot be searched for." in page
+    assert "Enter the whole one. You cannot search for a part of it, or for a name." in page
     assert "Tag" in page
     assert "Operator" in page

@@ -67,7 +67,7 @@ def test_nobody_sends_a_form_in_anothers_name(browser: Browser, api: Api, asked:
     reply = browser.post(NEW, entered() | ME, headers={"Origin": "https://evil.example"}, follow=False)
     assert reply.status == 403
     assert "session" not in browser.cookies
-    api.services.accounts.create("vera", PASSWORD, Role.OPERATOR)
+    api.services.users.create("vera", PASSWORD, Role.OPERATOR)
     reply = browser.post("/admin/users", {"username": "eve", **ME, "sign-in-username": "vera"}, follow=False)
     assert reply.status == 403
     assert "eve" not in reply.text

@@ -214,7 +214,7 @@ def test_one_person_is_found_by_number_or_id(campaign: Campaign, on_call: Browse
     ("sought", "told"),
     [
         ("+79990000000", "does not belong to a recipient of this mailing"),
-        ("Mr. Smith", "is not a phone number such as +79161234567, and not an ID"),
+        ("Mr. Smith", "is neither a phone number such as +79161234567 nor an ID"),
         ("", "is not a phone number"),
     ],
 )

@@ -19,7 +19,7 @@ STRANGER = "+447700900123"
 @pytest.fixture
 def campaign() -> Iterator[Campaign]:
     with new_campaign(workers_of=WORKERS, gateway_receipts=True, public_url="https://service.example") as made:
-        made.simulation.services.accounts.create("operator", PASSWORD, Role.OPERATOR)
+        made.simulation.services.users.create("operator", PASSWORD, Role.OPERATOR)
         yield made
 
 

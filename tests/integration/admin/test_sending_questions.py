@@ -356,7 +356,7 @@ HARMLESS = {
     "/admin/settings/rate": "set again",
     "/admin/settings/budget": "set again",
     "/admin/settings/hold": "closed again; it must be quick in an emergency",
-    "/admin/settings/try": "it goes to one number that was just typed; Enter does not send it",
+    "/admin/settings/test": "it goes to one number that was just typed; Enter does not send it",
     "/admin/settings/report": "it goes to those who get it every day; Enter does not send it",
     "/admin/users": "removed again",
     "/admin/users/{username}/role": "set again",

@@ -137,11 +137,11 @@ def test_a_test_message_is_sent_from_the_page(browser: Browser, api: Api) -> Non
     key = re.search(r'name="key" value="(\w+)"', form)
     assert key
     values = {"phone_number": "+447700900001", "text": "Hello", "key": key[1]}
-    first = browser.post("/admin/settings/try", values)
+    first = browser.post("/admin/settings/test", values)
     assert (first.status, "refused after" in text_of(first), "Reason: HTTP 400" in text_of(first)) == (200, True, True)
     with mock.patch.object(api.services.gateway, "send", side_effect=AssertionError):
-        assert "refused after" in text_of(browser.post("/admin/settings/try", values))
-    wrong = browser.post("/admin/settings/try", values | {"phone_number": "1"})
+        assert "refused after" in text_of(browser.post("/admin/settings/test", values))
+    wrong = browser.post("/admin/settings/test", values | {"phone_number": "1"})
     assert (wrong.status, 'id="field-phone_number-error"' in wrong.text) == (422, True)
 
 

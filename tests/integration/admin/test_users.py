@@ -30,7 +30,7 @@ def test_a_new_user_gets_a_password_that_is_shown_once(browser: Browser, api: Ap
     assert signs_in(api, "maria", password)
     for path in ("/admin/users", "/admin/users/maria"):
         assert password not in browser.get(path).text
-    assert api.services.accounts.get("maria").role is Role.OPERATOR
+    assert api.services.users.get("maria").role is Role.OPERATOR
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_role_is_changed(browser: Browser, api: Api) -> None:
     """Expects the other role, and the user to be signed out."""
     page = browser.post("/admin/users/operator/role", {"role": "admin"})
     assert "Changes saved." in text_of(page)
-    assert api.services.accounts.get("operator").role is Role.ADMIN
+    assert api.services.users.get("operator").role is Role.ADMIN
     assert api.get("/api/users/me", token=api.secrets[Role.OPERATOR]).status == 401
 
 
@@ -94,13 +94,13 @@ def test_the_last_admin_stays(browser: Browser, api: Api) -> None:
         page = browser.post(path, fields)
         assert page.status == 409
         assert "the last admin cannot be deleted or made an operator; make another user an admin first" in text_of(page)
-    assert api.services.accounts.get("admin").role is Role.ADMIN
+    assert api.services.users.get("admin").role is Role.ADMIN
 
 
 def test_the_list_has_pages(browser: Browser, api: Api) -> None:
     """Expects all users, each once."""
     for number in range(60):
-        api.services.accounts.create(f"user{number:02d}", PASSWORD, Role.OPERATOR)
+        api.services.users.create(f"user{number:02d}", PASSWORD, Role.OPERATOR)
     seen, path = [], "/admin/users"
     while path:
         page = browser.get(path)

@@ -162,7 +162,7 @@ def test_imports_exports_and_test_messages_are_told(api: Api) -> None:
     first = api.get("/api/clients/export/", query={"limit": 1})
     path, _, after = first.headers["link"].partition(">")[0].removeprefix("<").partition("?")
     assert api.get(path, query=parse_qsl(after)).status == 200
-    assert api.post("/api/gateway/try/", {"phone_number": "+79161234567", "text": "Try"}).status == 200
+    assert api.post("/api/gateway/test/", {"phone_number": "+79161234567", "text": "Try"}).status == 200
     assert [row["count"] for row in entries(api, action="imported")] == [2]
     assert [(row["object"], row["count"]) for row in entries(api, action="exported")] == [("clients", 2)]
     (sent,) = entries(api, action="sent")
@@ -209,10 +209,10 @@ def test_entries_are_forgotten_after_two_years(api: Api) -> None:
     """Expects an entry until then, whether or not DynamoDB has removed it."""
     api.post("/api/clients/", CLIENT)
     api.pass_time(days=729)
-    api.token = api.services.accounts.issue_token("admin", PASSWORD, "test").secret
+    api.token = api.services.users.issue_token("admin", PASSWORD, "test").secret
     assert len(entries(api, object="client")) == 1
     api.pass_time(days=2)
-    api.token = api.services.accounts.issue_token("admin", PASSWORD, "test").secret
+    api.token = api.services.users.issue_token("admin", PASSWORD, "test").secret
     assert entries(api, object="client") == []
 
 

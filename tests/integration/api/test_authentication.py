@@ -123,7 +123,7 @@ def test_a_token_from_before_it_named_its_user_works_still(api: Api) -> None:
     for number, old in enumerate(olds):
         digest = hashlib.sha256(old.encode()).hexdigest()
         token = Token(f"old{number}", digest, "operator", now, now + timedelta(days=30))
-        api.services.accounts._users.add_token(token)
+        api.services.users._users.add_token(token)
     assert {api.get("/api/users/me", token=old).json["username"] for old in olds} == {"operator"}
     assert api.delete("/auth-token", token=olds[0]).status == 204
     assert [api.get("/api/users/me", token=old).status for old in olds] == [401, 200]

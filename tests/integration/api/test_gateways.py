@@ -52,7 +52,7 @@ def test_all_are_paused_at_once_or_one_alone(api: Api) -> None:
         ("PATCH", "/api/gateway/", {"rate": 5}),
         ("POST", "/api/gateway/hold/", {}),
         ("POST", "/api/gateway/close/", {}),
-        ("POST", "/api/gateway/try/", {"phone_number": "+447700900123", "text": "Hello"}),
+        ("POST", "/api/gateway/test/", {"phone_number": "+447700900123", "text": "Hello"}),
     ],
 )
 def test_a_name_that_there_is_not_is_refused(api: Api, method: str, path: str, body: dict[str, object]) -> None:

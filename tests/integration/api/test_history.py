@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
-from chalicelib.services.histories import SHOWN
+from chalicelib.services.history import SHOWN
 from tests.support.api import Api
 from tests.support.campaign import Campaign
 

@@ -49,7 +49,7 @@ def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
         "reason_detail": "",
         "attempts": [],
         "delivery": {
-            "word": "pending",
+            "status": "pending",
             "at": None,
             "reason": "",
             "reason_code": None,

@@ -1,4 +1,4 @@
-"""POST /api/gateway/try/: one test message, what was asked and what came of it."""
+"""POST /api/gateway/test/: one test message, what was asked and what came of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _only(gateway: Gateway) -> Gateways:
 
 
 def send(api: Api, key: str = "", **fields: str) -> Reply:
-    return api.post("/api/gateway/try/", BODY | fields, headers={"Idempotency-Key": key} if key else {})
+    return api.post("/api/gateway/test/", BODY | fields, headers={"Idempotency-Key": key} if key else {})
 
 
 def test_a_test_message_is_sent_and_the_answer_shown(api: Api, sent: list[Outgoing]) -> None:

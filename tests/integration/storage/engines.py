@@ -19,7 +19,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.client_ids import ClientIds
 from chalicelib.domain.messages import Message
 from chalicelib.storage.clients import ClientRepository
-from chalicelib.storage.gateway_control import ControlRepository
+from chalicelib.storage.gateway_control import GatewayControlRepository
 from chalicelib.storage.leases import LeaseRepository
 from chalicelib.storage.ledger import Ledger
 from chalicelib.storage.mailings import MailingRepository
@@ -96,7 +96,7 @@ class Store:
         self.leases = LeaseRepository(self.tables)
         self.mailings = MailingRepository(self.tables, self.dynamodb, backoff)
         self.walks = WalkRepository(self.tables)
-        self.control = ControlRepository(self.tables, self.dynamodb, backoff)
+        self.control = GatewayControlRepository(self.tables, self.dynamodb, backoff)
         self.ledger = Ledger(self.tables, self.dynamodb, backoff)
 
     @property

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.users import Role, User
-from chalicelib.storage.users import Tries
+from chalicelib.storage.users import FailedSignIns
 from tests.factories import START, TokenFactory, UserFactory
 from tests.integration.storage.engines import Store
 
@@ -86,7 +86,7 @@ def test_users_are_listed_by_name_in_pages(store: Store) -> None:
     """Each once; tokens and tries are not among them."""
     users = [add(store) for _ in range(7)]
     store.users.add_token(TokenFactory(username=users[0].username))
-    store.users.count_try("account#x", Tries(), START, HOUR)
+    store.users.count_try("account#x", FailedSignIns(), START, HOUR)
     found, after, pages = [], "", 0
     while after or not pages:
         page, after = store.users.list(after, 3)
@@ -140,38 +140,38 @@ def test_a_users_tokens_are_those_of_no_other(store: Store) -> None:
 
 def test_tries_are_counted_one_by_one(store: Store) -> None:
     """Two at once count once, and the other one sees that it has to look again."""
-    assert store.users.tries("account#anna", START) == Tries()
-    assert store.users.count_try("account#anna", Tries(), START, HOUR)
-    assert not store.users.count_try("account#anna", Tries(), START, HOUR)
+    assert store.users.tries("account#anna", START) == FailedSignIns()
+    assert store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
+    assert not store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
     seen = store.users.tries("account#anna", START)
-    assert seen == Tries(1, START)
+    assert seen == FailedSignIns(1, START)
     assert store.users.count_try("account#anna", seen, START + SECOND, HOUR)
-    assert store.users.tries("account#anna", START) == Tries(2, START + SECOND)
-    assert store.users.tries("account#berta", START) == Tries()
+    assert store.users.tries("account#anna", START) == FailedSignIns(2, START + SECOND)
+    assert store.users.tries("account#berta", START) == FailedSignIns()
 
 
 def test_tries_are_forgotten_after_a_while(store: Store) -> None:
     """Though the table may still hold them: DynamoDB removes them days later."""
-    store.users.count_try("account#anna", Tries(), START, HOUR)
+    store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
     assert store.users.tries("account#anna", START + HOUR - SECOND).count == 1
-    assert store.users.tries("account#anna", START + HOUR) == Tries()
-    assert store.users.count_try("account#anna", Tries(), START + HOUR, HOUR)
-    assert store.users.tries("account#anna", START + HOUR) == Tries(1, START + HOUR)
+    assert store.users.tries("account#anna", START + HOUR) == FailedSignIns()
+    assert store.users.count_try("account#anna", FailedSignIns(), START + HOUR, HOUR)
+    assert store.users.tries("account#anna", START + HOUR) == FailedSignIns(1, START + HOUR)
 
 
 def test_tries_are_forgiven(store: Store) -> None:
     """One of them, or all; none is ever counted below zero."""
     for count in range(3):
-        store.users.count_try("account#anna", Tries(count), START, HOUR)
+        store.users.count_try("account#anna", FailedSignIns(count), START, HOUR)
     store.users.forgive_try("account#anna")
     assert store.users.tries("account#anna", START).count == 2
     for _ in range(4):
         store.users.forgive_try("account#anna")
-    assert store.users.tries("account#anna", START) == Tries()
-    assert store.users.count_try("account#anna", Tries(), START, HOUR)
+    assert store.users.tries("account#anna", START) == FailedSignIns()
+    assert store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
     store.users.forget_tries("account#anna")
     store.users.forgive_try("account#anna")
-    assert store.users.tries("account#anna", START) == Tries()
+    assert store.users.tries("account#anna", START) == FailedSignIns()
 
 
 def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
@@ -187,7 +187,7 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
         lambda: faulty.users.tokens("anna"),
         lambda: faulty.users.add_token(TokenFactory()),
         lambda: faulty.users.revoke("0" * 64),
-        lambda: faulty.users.count_try("account#anna", Tries(), START, HOUR),
+        lambda: faulty.users.count_try("account#anna", FailedSignIns(), START, HOUR),
         lambda: faulty.users.forgive_try("account#anna"),
     ):
         with pytest.raises(Unavailable):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.deliveries import Deliveries, Word
+from chalicelib.domain.deliveries import Deliveries, DeliveryStatus
 from chalicelib.domain.mailing_counters import MailingCounters
 from chalicelib.domain.mailings import MailingState, Statistics
 from chalicelib.domain.reasons import Cause, Reason
@@ -86,8 +86,8 @@ def test_who_was_sent_it_and_did_not_get_it_missed_it(
     undelivered: int, counters: dict[str, int], standing: str, cause: tuple[Reason, int] | None
 ) -> None:
     """Expects what receipts have told to count, and to be the cause if it is that of most."""
-    words = {Word.DELIVERED: counters["sent"] - undelivered, Word.UNDELIVERED: undelivered}
-    told = Deliveries(counters["sent"], {**dict.fromkeys(Word, 0), **words}, {}, {}, 0, {})
+    by_status = {DeliveryStatus.DELIVERED: counters["sent"] - undelivered, DeliveryStatus.UNDELIVERED: undelivered}
+    told = Deliveries(counters["sent"], {**dict.fromkeys(DeliveryStatus, 0), **by_status}, {}, {}, 0, {})
     found = result(counters, told=told)
     assert (found.standing, found.got) == (standing, counters["sent"] - undelivered)
     assert (found.cause and (found.cause.reason, found.because_of_it)) == cause

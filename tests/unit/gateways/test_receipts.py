@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from chalicelib.config import Settings
-from chalicelib.domain.deliveries import Receipt, Word
+from chalicelib.domain.deliveries import DeliveryStatus, Receipt
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.gateways import eum_events
 from chalicelib.gateways.base import Callback, Outgoing
@@ -52,9 +52,9 @@ def test_every_example_of_a_declaration_is_read_as_it_says(name: str) -> None:
         content = example.form if example.form is not None else example.json_body
         callback = told(content, form=example.form is not None)
         found = gateway(name).read_receipts(signed(callback) if receiving.signature == "twilio" else callback, NOW)
-        plain = [one.word if one.word is not Word.UNDELIVERED else _permanence(one) for one in found]
+        plain = [one.status if one.status is not DeliveryStatus.UNDELIVERED else _permanence(one) for one in found]
         assert tuple(map(str, plain)) == example.words
-        assert all((one.cause is not None) == (one.word is Word.UNDELIVERED) for one in found)
+        assert all((one.cause is not None) == (one.status is DeliveryStatus.UNDELIVERED) for one in found)
 
 
 def _permanence(receipt: Receipt) -> str:
@@ -81,7 +81,7 @@ def test_the_message_is_found_by_the_address_or_by_the_gateways_own_field() -> N
 
 def test_an_unknown_code_is_no_delivery() -> None:
     [receipt] = gateway("sinch").read_receipts(told({"status": "Teleported", "code": 0}), NOW)
-    assert (receipt.word, receipt.delivery) == (Word.PENDING, None)
+    assert (receipt.status, receipt.delivery) == (DeliveryStatus.PENDING, None)
 
 
 def event(kind: str, *, final: bool = True, **more: Any) -> dict[str, Any]:
@@ -109,30 +109,30 @@ def event(kind: str, *, final: bool = True, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "final", "word", "reason", "permanent"),
+    ("kind", "final", "status", "reason", "permanent"),
     [
-        ("TEXT_DELIVERED", True, Word.DELIVERED, None, False),
-        ("TEXT_SUCCESSFUL", True, Word.DELIVERED, None, False),
-        ("TEXT_SUCCESSFUL", False, Word.PENDING, None, False),
-        ("TEXT_QUEUED", False, Word.PENDING, None, False),
-        ("TEXT_PENDING", False, Word.PENDING, None, False),
-        ("TEXT_INVALID", True, Word.UNDELIVERED, Reason.NUMBER_INVALID, True),
-        ("TEXT_INVALID_MESSAGE", True, Word.UNDELIVERED, Reason.NOT_DELIVERED, False),
-        ("TEXT_UNREACHABLE", True, Word.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
-        ("TEXT_CARRIER_UNREACHABLE", True, Word.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
-        ("TEXT_BLOCKED", True, Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
-        ("TEXT_CARRIER_BLOCKED", True, Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
-        ("TEXT_PROTECT_BLOCKED", True, Word.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
-        ("TEXT_SPAM", True, Word.UNDELIVERED, Reason.TAKEN_FOR_SPAM, False),
-        ("TEXT_TTL_EXPIRED", True, Word.UNDELIVERED, Reason.VALIDITY_ENDED, False),
-        ("TEXT_UNKNOWN", True, Word.UNDELIVERED, Reason.NOT_DELIVERED, False),
-        ("TEXT_UNKNOWN", False, Word.PENDING, None, False),
-        ("TEXT_SOMETHING_NEW", True, Word.PENDING, None, False),
+        ("TEXT_DELIVERED", True, DeliveryStatus.DELIVERED, None, False),
+        ("TEXT_SUCCESSFUL", True, DeliveryStatus.DELIVERED, None, False),
+        ("TEXT_SUCCESSFUL", False, DeliveryStatus.PENDING, None, False),
+        ("TEXT_QUEUED", False, DeliveryStatus.PENDING, None, False),
+        ("TEXT_PENDING", False, DeliveryStatus.PENDING, None, False),
+        ("TEXT_INVALID", True, DeliveryStatus.UNDELIVERED, Reason.NUMBER_INVALID, True),
+        ("TEXT_INVALID_MESSAGE", True, DeliveryStatus.UNDELIVERED, Reason.NOT_DELIVERED, False),
+        ("TEXT_UNREACHABLE", True, DeliveryStatus.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
+        ("TEXT_CARRIER_UNREACHABLE", True, DeliveryStatus.UNDELIVERED, Reason.PHONE_UNREACHABLE, False),
+        ("TEXT_BLOCKED", True, DeliveryStatus.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+        ("TEXT_CARRIER_BLOCKED", True, DeliveryStatus.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+        ("TEXT_PROTECT_BLOCKED", True, DeliveryStatus.UNDELIVERED, Reason.BLOCKED_BY_CARRIER, False),
+        ("TEXT_SPAM", True, DeliveryStatus.UNDELIVERED, Reason.TAKEN_FOR_SPAM, False),
+        ("TEXT_TTL_EXPIRED", True, DeliveryStatus.UNDELIVERED, Reason.VALIDITY_ENDED, False),
+        ("TEXT_UNKNOWN", True, DeliveryStatus.UNDELIVERED, Reason.NOT_DELIVERED, False),
+        ("TEXT_UNKNOWN", False, DeliveryStatus.PENDING, None, False),
+        ("TEXT_SOMETHING_NEW", True, DeliveryStatus.PENDING, None, False),
     ],
 )
-def test_events_of_aws(kind: str, final: bool, word: Word, reason: Reason | None, permanent: bool) -> None:
+def test_events_of_aws(kind: str, final: bool, status: DeliveryStatus, reason: Reason | None, permanent: bool) -> None:
     [receipt] = eum_events.receipts_of(event(kind, final=final), NOW)
-    assert (receipt.word, receipt.cause and receipt.cause.reason, receipt.permanent) == (word, reason, permanent)
+    assert (receipt.status, receipt.cause and receipt.cause.reason, receipt.permanent) == (status, reason, permanent)
     assert (receipt.message_id, receipt.phone_number) == ("m-1", "+14255550156")
     assert (receipt.parts, receipt.price, receipt.at) == (2, "0.01892 USD", NOW - timedelta(minutes=1))
 
@@ -145,15 +145,15 @@ def test_other_events_are_no_receipts_and_strange_ones_are_refused() -> None:
 
 def test_the_contract_takes_one_or_several() -> None:
     [one] = receipts_in(told({"status": "delivered"}), NOW)
-    assert one == Receipt("m-1", Word.DELIVERED, NOW)
+    assert one == Receipt("m-1", DeliveryStatus.DELIVERED, NOW)
     several = [{"message_id": "a", "status": "pending"}, {"message_id": "b", "status": "undelivered", "reason": "x"}]
     first, second = receipts_in(told({"receipts": several}), NOW)
-    assert (first.word, second.word, second.cause) == (Word.PENDING, Word.UNDELIVERED, None)
+    assert (first.status, second.status, second.cause) == (DeliveryStatus.PENDING, DeliveryStatus.UNDELIVERED, None)
     assert second.delivery is not None
     assert second.delivery.cause == Cause(Reason.NOT_DELIVERED)
 
 
-@pytest.mark.parametrize("content", [{"status": "no_word"}, {"status": "sent"}, {}])
+@pytest.mark.parametrize("content", [{"status": "no_receipt"}, {"status": "sent"}, {}])
 def test_the_contract_refuses_other_words(content: dict[str, Any]) -> None:
     with pytest.raises((ValueError, KeyError)):
         receipts_in(told(content), NOW)

@@ -163,7 +163,7 @@ def test_smsc_tells_receipts_and_replies_at_one_address(address: str) -> None:
 
     status = reader.read(item(by_smsc(STATUS, "id", "phone", "status")))
     [(receipt, _)] = status.receipts
-    assert (receipt.message_id, receipt.phone_number, receipt.word) == (MESSAGE_ID, "+79161234567", "delivered")
+    assert (receipt.message_id, receipt.phone_number, receipt.status) == (MESSAGE_ID, "+79161234567", "delivered")
     assert status.replies == ()
     said = reader.read(item(by_smsc(SAID, "phone", "mes", "to")))
     assert [one.text for one in said.replies] == ["Стоп"]

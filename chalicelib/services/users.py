@@ -14,11 +14,11 @@ from ..domain.deadlines import is_over
 from ..domain.errors import Invalid, Malformed, NotFound, TooManyRequests, Unauthenticated
 from ..domain.faults import Fault
 from ..domain.users import Principal, Role, Token, User, check_account, check_password, check_username
-from ..storage.users import Tries, UserRepository
+from ..storage.users import FailedSignIns, UserRepository
 from .passwords import hash_password, invented_password, verify
 
 TOKEN_LIFETIME = timedelta(days=30)
-# Tries without success slow down the next: free at first, then doubling. An office shares one address.
+# FailedSignIns without success slow down the next: free at first, then doubling. An office shares one address.
 FREE_TRIES = {"account": 5, "address": 20}
 TRIES_KEPT = timedelta(hours=1)
 LONGEST_WAIT = 300  # seconds
@@ -35,7 +35,7 @@ class IssuedToken:
     token: Token
 
 
-class AccountService:
+class UserService:
     """Sign-in, tokens and user management."""
 
     def __init__(self, users: UserRepository, clock: SystemClock) -> None:
@@ -235,7 +235,7 @@ class AccountService:
         return None
 
 
-def _check_wait(subject: str, tries: Tries, now: datetime) -> None:
+def _check_wait(subject: str, tries: FailedSignIns, now: datetime) -> None:
     over = tries.count - FREE_TRIES[subject.partition("#")[0]]
     if over < 0 or tries.last_at is None:
         return

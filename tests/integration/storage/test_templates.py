@@ -9,12 +9,12 @@ import pytest
 from chalicelib.clock import Backoff
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.faults import Fault
-from chalicelib.domain.text_templates import TextTemplate
-from chalicelib.storage.text_templates import TemplateRepository
+from chalicelib.domain.templates import Template
+from chalicelib.storage.templates import TemplateRepository
 from tests.factories import START
 from tests.integration.storage.engines import Store
 
-FIRST = TextTemplate("0123456789abcdef0123", 1, "Greeting", "Hello", (("ru", "Привет"),), START, "anna")
+FIRST = Template("0123456789abcdef0123", 1, "Greeting", "Hello", (("ru", "Привет"),), START, "anna")
 SECOND = replace(FIRST, version=2, name="Welcome", text="Hi")
 
 

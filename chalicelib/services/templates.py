@@ -9,8 +9,8 @@ from dataclasses import replace
 from ..clock import SystemClock
 from ..domain.errors import Conflict, Invalid, NotFound
 from ..domain.faults import Fault
-from ..domain.text_templates import ID_BYTES, TemplateEntry, TemplateLink, TextTemplate, is_template_id
-from ..storage.text_templates import TemplateRepository
+from ..domain.templates import ID_BYTES, Template, TemplateEntry, TemplateLink, is_template_id
+from ..storage.templates import TemplateRepository
 
 Texts = tuple[tuple[str, str], ...]
 FIELD = "template"  # what an error about the template of a mailing names
@@ -24,10 +24,10 @@ class TemplateService:
         self._clock = clock
         self._rng = rng
 
-    def create(self, name: str, text: str, texts: Texts, username: str) -> TextTemplate:
+    def create(self, name: str, text: str, texts: Texts, username: str) -> Template:
         """Keep a text under a name. Raises Conflict if another template has this name."""
         template_id = self._rng.randbytes(ID_BYTES).hex()
-        template = TextTemplate(
+        template = Template(
             template_id=template_id,
             version=1,
             name=name,
@@ -39,7 +39,7 @@ class TemplateService:
         self._templates.add(template)
         return template
 
-    def change(self, template_id: str, version: int, name: str, text: str, texts: Texts, username: str) -> TextTemplate:
+    def change(self, template_id: str, version: int, name: str, text: str, texts: Texts, username: str) -> Template:
         """Make the version that follows `version`, or nothing if nothing is other than there.
 
         Raises NotFound if there is no such template, and Conflict if that is not its newest version any more.
@@ -69,18 +69,18 @@ class TemplateService:
         if not self._templates.delete(self.listed(template_id), username, self._clock.now()):
             raise Conflict(Fault.TEMPLATE_CHANGED)
 
-    def get(self, template_id: str) -> TextTemplate:
+    def get(self, template_id: str) -> Template:
         """The newest version, also of a deleted one. Raises NotFound if there never was such a template."""
         return self._templates.latest(_checked(template_id))
 
-    def listed(self, template_id: str) -> TextTemplate:
+    def listed(self, template_id: str) -> Template:
         """The newest version of a template that is not deleted. Raises NotFound if there is none."""
         template = self.get(template_id)
         if template.deleted:
             raise NotFound(Fault.NO_SUCH_TEMPLATE, name=template_id)
         return template
 
-    def version(self, template_id: str, version: str) -> TextTemplate:
+    def version(self, template_id: str, version: str) -> Template:
         """A certain version, by its number in decimal digits. Raises NotFound if there is none."""
         number = int(version) if version.isascii() and version.isdecimal() and len(version) < 7 else 0
         found = self._templates.version(_checked(template_id), number)
@@ -88,7 +88,7 @@ class TemplateService:
             raise NotFound(Fault.NO_SUCH_TEMPLATE, name=repr(f"{template_id}/{version}"[:80]))
         return found
 
-    def versions(self, template_id: str, place: str, limit: int) -> tuple[Sequence[TextTemplate], str]:
+    def versions(self, template_id: str, place: str, limit: int) -> tuple[Sequence[Template], str]:
         """A page of versions, the newest first, and where the next begins. Raises NotFound if there are none."""
         found, after = self._templates.versions(_checked(template_id), place, limit)
         if not found:
@@ -99,7 +99,7 @@ class TemplateService:
         """A page of templates by name, and where the next begins."""
         return self._templates.page(place, limit)
 
-    def chosen(self, template_id: str, version: int | None) -> TextTemplate:
+    def chosen(self, template_id: str, version: int | None) -> Template:
         """The version that a mailing is to be made from, the newest if it says none. Raises Invalid if it cannot be."""
         try:
             latest = self.listed(template_id)

@@ -17,7 +17,7 @@ from ..domain.audit_acts import template_act
 from ..domain.errors import Conflict, NotFound
 from ..domain.excerpts import excerpt
 from ..domain.faults import Fault
-from ..domain.text_templates import TemplateEntry, TextTemplate
+from ..domain.templates import Template, TemplateEntry
 from .audit import AuditLog
 from .dynamodb import transact, translated
 from .models import SettingModel, Tables
@@ -35,7 +35,7 @@ class TemplateRepository:
         self._backoff = backoff
         self._audit = AuditLog(tables, backoff)
 
-    def add(self, template: TextTemplate) -> None:
+    def add(self, template: Template) -> None:
         """Keep the first version of a new template. Raises Conflict if its name is taken."""
 
         def run(transaction: TransactWrite) -> None:
@@ -46,7 +46,7 @@ class TemplateRepository:
         if not self._done(run, template):
             raise Conflict(Fault.TEMPLATE_NAME_TAKEN)
 
-    def change(self, old: TextTemplate, new: TextTemplate) -> None:
+    def change(self, old: Template, new: Template) -> None:
         """Keep the version that follows. Raises Conflict if another one did already, or if its name is taken."""
         renamed = _key(old.name) != _key(new.name)
 
@@ -63,7 +63,7 @@ class TemplateRepository:
             same = (latest.version, latest.deleted) == (old.version, False)
             raise Conflict(Fault.TEMPLATE_NAME_TAKEN if same else Fault.TEMPLATE_CHANGED)
 
-    def delete(self, template: TextTemplate, username: str, now: datetime) -> bool:
+    def delete(self, template: Template, username: str, now: datetime) -> bool:
         """Take a template out of the list; False if it was changed or deleted since it was read."""
         mark = self._model(_scope(template.template_id), _DELETED, changed_by=username, changed_at=now)
 
@@ -77,7 +77,7 @@ class TemplateRepository:
             refused = transact(self._backoff, run)
         return not refused or self.latest(template.template_id).deleted
 
-    def latest(self, template_id: str) -> TextTemplate:
+    def latest(self, template_id: str) -> Template:
         """The newest version. Raises NotFound if there never was such a template."""
         with translated("templates"):
             rows = list(self._model.query(_scope(template_id), limit=2, scan_index_forward=False, consistent_read=True))
@@ -86,7 +86,7 @@ class TemplateRepository:
             raise NotFound(Fault.NO_SUCH_TEMPLATE, name=template_id)
         return _template(versions[0], deleted=rows[0].name == _DELETED)
 
-    def version(self, template_id: str, version: int) -> TextTemplate | None:
+    def version(self, template_id: str, version: int) -> Template | None:
         """A certain version, None if there is none. It does not say whether the template was deleted."""
         with translated("templates"):
             rows = list(
@@ -94,7 +94,7 @@ class TemplateRepository:
             )
         return _template(rows[0]) if rows else None
 
-    def versions(self, template_id: str, before: str, limit: int) -> tuple[Sequence[TextTemplate], str]:
+    def versions(self, template_id: str, before: str, limit: int) -> tuple[Sequence[Template], str]:
         """Up to `limit` versions, the newest first, and where the next page begins."""
         earlier = self._model.name < (before or _DELETED)
         with translated("templates"):
@@ -108,7 +108,7 @@ class TemplateRepository:
             rows = list(self._model.query(_NAMES, later, limit=limit + 1))
         return [_entry(row) for row in rows[:limit]], rows[limit - 1].name if len(rows) > limit else ""
 
-    def _done(self, change: Callable[[TransactWrite], None], made: TextTemplate) -> bool:
+    def _done(self, change: Callable[[TransactWrite], None], made: Template) -> bool:
         """Whether the change was made, also if its answer was lost and the repeat was refused."""
 
         def run() -> None:
@@ -119,7 +119,7 @@ class TemplateRepository:
             refused = transact(self._backoff, run)
         return not refused or self.version(made.template_id, made.version) == made
 
-    def _save(self, transaction: TransactWrite, template: TextTemplate) -> None:
+    def _save(self, transaction: TransactWrite, template: Template) -> None:
         body = {"name": template.name, "text": template.text, "texts": dict(template.texts)}
         row = self._model(
             _scope(template.template_id),
@@ -131,7 +131,7 @@ class TemplateRepository:
         )
         transaction.save(row, condition=self._model.scope.does_not_exist())
 
-    def _named(self, template: TextTemplate) -> SettingModel:
+    def _named(self, template: Template) -> SettingModel:
         begins = {"name": template.name, "begins": excerpt(template.text)}
         return self._model(
             _NAMES,
@@ -143,7 +143,7 @@ class TemplateRepository:
             changed_at=template.changed_at,
         )
 
-    def _is(self, template: TextTemplate) -> Condition:
+    def _is(self, template: Template) -> Condition:
         same: Condition = (self._model.owner == template.template_id) & (self._model.revision == template.version)
         return same
 
@@ -160,10 +160,10 @@ def _key(name: str) -> str:
     return name.casefold()
 
 
-def _template(row: SettingModel, *, deleted: bool = False) -> TextTemplate:
+def _template(row: SettingModel, *, deleted: bool = False) -> Template:
     assert row.changed_at  # noqa: S101 - each has one
     body = json.loads(row.body or "{}")
-    return TextTemplate(
+    return Template(
         template_id=row.scope.partition("#")[2],
         version=int(row.revision or 0),
         name=body["name"],

@@ -20,7 +20,7 @@ _NAMED = 50  # mailings whose names are looked for
 NONE = "-"  # stands for a missing mailing id or reason
 
 
-class LetterQuery(BaseModel):
+class DeadLetterQuery(BaseModel):
     """Which dead letters are meant: the one with an id, or those of a mailing and of a reason; "" for any."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +48,7 @@ class Group:
     `mailing` is None if it is not there, or if there are so many that it was not looked for.
     """
 
-    query: LetterQuery
+    query: DeadLetterQuery
     mailing: Mailing | None
     cause: Cause | None
     count: int
@@ -80,7 +80,7 @@ def groups_of(letters: Iterable[DeadLetter], mailings: MailingService) -> list[G
     known = _named([mailing_id for (mailing_id, _), _ in largest], mailings)
     return [
         Group(
-            query=LetterQuery(mailing=mailing_id, reason=reason),
+            query=DeadLetterQuery(mailing=mailing_id, reason=reason),
             mailing=known.get(mailing_id),
             cause=some[0].cause.counted if some[0].cause else None,
             count=len(some),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.faults import Fault
 from chalicelib.domain.mailings import MAX_TEXT_LENGTH
-from chalicelib.domain.templates import MOST_PLACEHOLDERS, check_template, template_of
+from chalicelib.domain.placeholders import MOST_PLACEHOLDERS, check_placeholders, parsed_text
 
 ANNA = {"first_name": "Anna", "city": "Riga", "имя": "Анна"}
 NAMES = st.sampled_from(["first_name", "city", "x"])
@@ -36,13 +36,13 @@ NASTY = st.sampled_from(
     ],
 )
 def test_a_text_becomes_what_the_person_gets(text: str, result: str) -> None:
-    assert check_template(text) == []
-    assert template_of(text).fill(ANNA) == (result, ())
+    assert check_placeholders(text) == []
+    assert parsed_text(text).fill(ANNA) == (result, ())
 
 
 def test_what_is_missing_is_named_once_and_left_empty() -> None:
     """Expects neither what has words instead, nor what stands in a section that does not appear."""
-    template = template_of("{{b}} {{a}} {{b}} {{c|none}}{{#d}}{{e}}{{/d}}")
+    template = parsed_text("{{b}} {{a}} {{b}} {{c|none}}{{#d}}{{e}}{{/d}}")
     assert template.fill({"a": ""}) == ("   none", ("b", "a"))
     assert template.fill({"d": "yes", "a": "1", "b": "2"}) == ("2 1 2 none", ("e",))
     assert template.names == ("a", "b", "c", "d", "e")
@@ -50,7 +50,7 @@ def test_what_is_missing_is_named_once_and_left_empty() -> None:
 
 def test_a_section_with_nothing_in_it_asks_for_its_value() -> None:
     """Expects the name among those whose values are kept: rows that were written have it there."""
-    template = template_of("Hello{{#city}}{{/city}}")
+    template = parsed_text("Hello{{#city}}{{/city}}")
     assert (template.names, template.plain) == (("city",), False)
     assert template.fill({}) == ("Hello", ())
 
@@ -76,14 +76,14 @@ def test_a_section_with_nothing_in_it_asks_for_its_value() -> None:
 )
 def test_what_is_no_placeholder_is_told(text: str, fault: Fault) -> None:
     """Expects the fault at the text; and the text as it stands, if somebody had ordered it before there were any."""
-    first, *_ = check_template(text)
+    first, *_ = check_placeholders(text)
     assert (first.field, first.fault) == ("text", fault)
-    assert template_of(text).fill(ANNA) == (text, ())
-    assert template_of(text).plain
+    assert parsed_text(text).fill(ANNA) == (text, ())
+    assert parsed_text(text).plain
 
 
 def test_the_most_placeholders_are_read() -> None:
-    assert check_template("{{a}}" * MOST_PLACEHOLDERS) == []
+    assert check_placeholders("{{a}}" * MOST_PLACEHOLDERS) == []
 
 
 @given(
@@ -94,14 +94,14 @@ def test_the_most_placeholders_are_read() -> None:
 def test_a_value_is_never_interpreted(values: dict[str, str], names: list[str], words: str) -> None:
     """Expects exactly the values, between exactly the words, whatever stands in them."""
     text = words.join("{{" + name + "}}" for name in names)
-    assert template_of(text).fill(values)[0] == words.join(values.get(name, "") for name in names)
+    assert parsed_text(text).fill(values)[0] == words.join(values.get(name, "") for name in names)
 
 
 @given(st.text(alphabet="{}#/|ab \n", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Expects no text to be left half: without a fault nothing of a placeholder is in what people get."""
-    faults = check_template(text)
-    rendered, _ = template_of(text).fill({})
+    faults = check_placeholders(text)
+    rendered, _ = parsed_text(text).fill({})
     if faults:
         assert rendered == text
     else:
@@ -111,4 +111,4 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_the_longest_text_is_read_soon() -> None:
     """Expects the worst of them to be read at all: nothing may grow with the square of a text."""
     worst = "{{" * (MAX_TEXT_LENGTH // 2)
-    assert check_template(worst)
+    assert check_placeholders(worst)

@@ -16,7 +16,7 @@ SegmentName = Annotated[
 ]
 
 
-class SegmentChangeBody(Body):
+class SavedSegmentChangeBody(Body):
     """What a saved segment is to have."""
 
     model_config = example({"clients": {"tag": "vip"}})
@@ -24,7 +24,7 @@ class SegmentChangeBody(Body):
     clients: SegmentBody
 
 
-class SegmentCreateBody(SegmentChangeBody):
+class SavedSegmentCreateBody(SavedSegmentChangeBody):
     """A segment and its name, which no other segment has, in whatever case."""
 
     model_config = example({"name": "Old friends", "clients": {"tag": "vip"}})

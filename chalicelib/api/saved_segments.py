@@ -6,7 +6,7 @@ from ..domain.errors import Conflict, NotFound
 from ..domain.saved_segments import SavedSegment
 from ..web.fields import MomentOut, View
 from ..web.request import Request
-from ..web.segments import SegmentChangeBody, SegmentCreateBody
+from ..web.saved_segments import SavedSegmentChangeBody, SavedSegmentCreateBody
 from .mailings import SegmentView, saved_of
 from .routing import Created, Routes
 
@@ -33,7 +33,7 @@ class SavedSegmentView(View):
         )
 
 
-class SegmentList(View):
+class SavedSegmentList(View):
     """All saved segments by name; there are at most 200."""
 
     total: int
@@ -41,7 +41,7 @@ class SegmentList(View):
 
 
 @routes.route("POST", "/api/segments", errors=(Conflict,))
-def create_segment(request: Request, body: SegmentCreateBody) -> Created[SavedSegmentView]:
+def create_segment(request: Request, body: SavedSegmentCreateBody) -> Created[SavedSegmentView]:
     """Save a segment under a name that no other has. A mailing with `{"segment": id}` as its `clients` uses it."""
     segment = body.clients.segment(saved_of(request.services, body.clients))
     saved = request.services.segments().create(body.name, segment, request.principal.username)
@@ -49,10 +49,10 @@ def create_segment(request: Request, body: SegmentCreateBody) -> Created[SavedSe
 
 
 @routes.route("GET", "/api/segments")
-def list_segments(request: Request) -> SegmentList:
+def list_segments(request: Request) -> SavedSegmentList:
     """List saved segments by name."""
     rows = [SavedSegmentView.of(one) for one in request.services.segments().all()]
-    return SegmentList(total=len(rows), rows=rows)
+    return SavedSegmentList(total=len(rows), rows=rows)
 
 
 @routes.route("GET", "/api/segments/{segment_id}", errors=(NotFound,))
@@ -62,7 +62,7 @@ def read_segment(request: Request, segment_id: str) -> SavedSegmentView:
 
 
 @routes.route("PUT", "/api/segments/{segment_id}", errors=(NotFound,))
-def change_segment(request: Request, segment_id: str, body: SegmentChangeBody) -> SavedSegmentView:
+def change_segment(request: Request, segment_id: str, body: SavedSegmentChangeBody) -> SavedSegmentView:
     """Replace what a saved segment has. Mailings that were made with it stay as they are."""
     segment = body.clients.segment(saved_of(request.services, body.clients))
     changed = request.services.segments().change(segment_id, segment, request.principal.username)
