@@ -44,7 +44,7 @@ $(STAMP): requirements-dev.txt
 # Each program and its package: only what is missing is installed, as somebody else's Node.js excludes Debian's npm. Their
 # packages would start a service of their own, which nobody asked for.
 PROGRAMS := prometheus:prometheus promtool:prometheus nginx:nginx-light docker-compose:docker-compose chromium:chromium node:nodejs npm:npm
-programs: ## Install the programs that tests start and that are not there (Debian, Ubuntu; as root)
+programs: ## Install the programs that some tests start (Debian, Ubuntu; as root)
 	@missing="$$(for one in $(PROGRAMS); do command -v "$${one%:*}" >/dev/null || echo "$${one#*:}"; done)"; test -z "$$missing" || { \
 	  apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 
@@ -62,11 +62,11 @@ import: $(STAMP) ## Import the clients of FILE (CSV) into a running `make run`
 	@test -n "$(FILE)" || { echo "Say which file: make import FILE=clients.csv" >&2; exit 2; }
 	@exec $(BIN)/python -m infra.local.import_clients "$(FILE)"
 
-history: $(STAMP) ## Tell everything about a mailing, a message or a client (ID=…) of a running `make run`
+history: $(STAMP) ## Print everything about a mailing, a message or a client (ID=…) of a running `make run`
 	@test -n "$(ID)" || { echo "Say whose history: make history ID=… (of a mailing, a message or a client)" >&2; exit 2; }
 	@exec $(BIN)/python -m infra.local.history "$(ID)"
 
-report: $(STAMP) ## Have a running `make run` send its daily report now (DAY=2026-03-02; today so far by default)
+report: $(STAMP) ## Send the daily report of a running `make run` now (DAY=2026-03-02; today so far by default)
 	@exec $(BIN)/python -m infra.local.report $(DAY)
 
 # Two tiers (tests/conftest.py): what is marked `proof`, and what is not. Three processes for two cores, since one of them
@@ -106,10 +106,10 @@ $(FUNCTIONS)/.requirements: requirements-functions.txt | $(STAMP)
 simulate: $(STAMP) ## Search for broken promises in N simulated steps (SENDERS=40: as many senders, and more clients)
 	SENDERS=$(SENDERS) SIMULATION_STEPS=$(N) $(BIN)/pytest -s -o timeout=0 -m proof tests/simulation/test_simulation.py
 
-kills: $(STAMP) ## Kill -9 each process of `make run`, and all, at MOMENTS random moments; ledger against gateway (ten minutes)
+kills: $(STAMP) ## Kill -9 each process of `make run`, and all, at MOMENTS random moments, and compare ledger and gateway (ten minutes)
 	$(BIN)/python -m tests.support.kills --moments $(MOMENTS) $(if $(SEED),--seed $(SEED))
 
-mutants: $(STAMP) ## Take out what the promises hang on, piece by piece, and see that the tests notice
+mutants: $(STAMP) ## Break the code on purpose, piece by piece, and see that the tests notice
 	@$(BIN)/python -m tests.mutants
 
 scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 100000")
@@ -117,7 +117,7 @@ scale: $(STAMP) ## Show how the work grows with a mailing's size (SIZES="1000 10
 
 # With PEER=path the same job on Celery, Redis and PostgreSQL beside it (benchmarks/peer.py), with API_PEER=path the API on
 # Django and PostgreSQL behind gunicorn (benchmarks/api_peer.py).
-bench: $(STAMP) $(if $(PEER)$(API_PEER),$(PEER_VENV)/.requirements) ## Measure what docs/performance.md tells (PARTS="job cpu" FLAGS=--short PEER=path API_PEER=path)
+bench: $(STAMP) $(if $(PEER)$(API_PEER),$(PEER_VENV)/.requirements) ## Measure what docs/performance.md says (PARTS="job cpu" FLAGS=--short PEER=path API_PEER=path)
 	@PEER="$(PEER)" API_PEER="$(API_PEER)" PEER_PYTHON="$(if $(PEER)$(API_PEER),$(PEER_VENV)/bin/python)" $(BIN)/python -m benchmarks.bench $(PARTS) $(FLAGS)
 
 $(PEER_VENV)/.requirements: requirements-peer.txt
@@ -154,7 +154,7 @@ types: $(STAMP) ## Check types
 imports: $(STAMP) ## Check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports secrets test proof ## Everything that CI checks, but for the package
+check: lint types imports secrets test proof ## Run everything that CI checks, except the package
 
 format: $(STAMP) ## Rewrite the code in house style
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -184,7 +184,7 @@ destroy: $(STAMP) ## Remove the stack of STAGE; tables stay (YES=1 asks nothing,
 	@$(BIN)/python -m infra.destroy --stage "$(STAGE)" $(if $(filter delete,$(DATA)),--data)
 
 # An empty configuration: the lock must not depend on the machine that writes it.
-lock: $(STAMP) ## Write requirements*.txt anew from requirements*.in (UPGRADE=--upgrade for newer versions)
+lock: $(STAMP) ## Write requirements*.txt again from requirements*.in (UPGRADE=--upgrade for newer versions)
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements.txt requirements.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-dev.txt requirements-dev.in
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile $(UPGRADE) $(LOCK_FLAGS) -o requirements-checkov.txt requirements-checkov.in
@@ -204,9 +204,9 @@ audit: $(STAMP) ## Look for known vulnerabilities in the locked packages (asks P
 # base32 and of ids, and an id of a mailing is no secret; what else only looks like one says so at the end of its line.
 ALPHABETS := abcdefghijklmnopqrstuvwxyz|0123456789ABCDEFGHJKMNPQRSTVWXYZ
 MAILING_ID := (^|/)[0-7][0-9A-HJKMNP-TV-Z]{25}(/|$$)
-secrets: $(STAMP) ## Look for secrets in what is committed
+secrets: $(STAMP) ## Look for committed secrets
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --disable-plugin KeywordDetector --exclude-lines '$(ALPHABETS)' --exclude-secrets '$(MAILING_ID)'
 
-clean: ## Remove what can be made again; data in .local/ stays
+clean: ## Remove generated files; data in .local/ stays
 	rm -rf $(VENV) $(NPM) $(CHECKOV) $(PEER_VENV) $(LOCALSTACK) $(LOCALEMU) $(FUNCTIONS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -133,7 +133,7 @@ class LambdaTester:
         except (ClientError, ConnectTimeoutError, EndpointConnectionError) as error:
             raise Unavailable(f"the sender's function: {type(error).__name__}") from error
         except BotoCoreError as error:
-            logger.warning("no answer of the sender's function", message_id=message_id, error=type(error).__name__)
+            logger.warning("no answer from the sender's function", message_id=message_id, error=type(error).__name__)
             return unheard
         if answer.get("FunctionError"):
             logger.error("the sender's function failed", message_id=message_id)

@@ -174,7 +174,7 @@ def _body(environ: Environ, headers: dict[str, str], binary_types: list[str]) ->
         try:
             return body.decode("utf-8"), False
         except UnicodeDecodeError:
-            logger.info("a body that is no UTF-8 is handed on as binary")
+            logger.info("a body that is not UTF-8 is passed on as binary")
     return base64.b64encode(body).decode("ascii"), True
 
 
@@ -191,7 +191,7 @@ def _response(answer: dict[str, Any]) -> Reply:
         if not 200 <= status <= 599:
             raise ValueError(f"status {status}")
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-        logger.error("the app's answer is no response: %r", error)
+        logger.error("the app did not return a response: %r", error)
         raise RefusedError("INTEGRATION_FAILURE") from error
     if status in {204, 304}:
         content = b""

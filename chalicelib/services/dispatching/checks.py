@@ -112,7 +112,7 @@ class Checker:
         self._slices.remove([one])
         if not self._slices.left(1):
             took = self._end(one.began_at)
-            logger.info("all mailings under way were looked at", took_s=round(took.total_seconds(), 1))
+            logger.info("all mailings under way were checked", took_s=round(took.total_seconds(), 1))
 
     def _end(self, began_at: datetime) -> timedelta:
         took = self._clock.now() - began_at
@@ -172,7 +172,7 @@ class Checker:
             except NotFound:
                 self._mailings.closed(mailing_id)
             except Exception:  # the boundary of one record: the mailings after it are looked at even so
-                logger.exception("a mailing could not be looked at", mailing_id=mailing_id)
+                logger.exception("a mailing could not be checked", mailing_id=mailing_id)
                 return Looked(failed=1)
             else:
                 return Looked(stalled=int(stalled))

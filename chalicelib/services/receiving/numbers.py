@@ -32,7 +32,7 @@ class Numbers:
             try:
                 left = self._round(left)
             except Unavailable as error:
-                logger.warning("lost messages not noted at clients", error=str(error), count=len(left))
+                logger.warning("lost messages not saved at clients", error=str(error), count=len(left))
                 break
             if left:
                 self._backoff.wait(tries)

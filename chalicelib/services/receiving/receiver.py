@@ -226,7 +226,7 @@ class Receiver:
             units = [(Unit(UnitKind.RECEIPTS, mailing_id).body(), _RECOUNT_AFTER) for mailing_id in wanted]
             self._dispatch_queue.send_each(units)
         except Unavailable as error:
-            logger.warning("mailings not counted anew", error=str(error), count=len(wanted))
+            logger.warning("mailings not recounted", error=str(error), count=len(wanted))
 
 
 def _is_of_number(old: Message, new: Message) -> bool:

@@ -98,7 +98,7 @@ class Budgets:
                 if amount:
                     self._spending.give_back(scope, amount)
             except Unavailable as error:
-                logger.warning("money stays set aside", **_named(scope), error=str(error))
+                logger.warning("money not given back", **_named(scope), error=str(error))
 
     def settle(self, done: Iterable[Result]) -> None:
         """Give back what was set aside for calls that were not made, or that the gateway did not take."""
