@@ -49,7 +49,7 @@ def new_template(request: PageRequest) -> Page:
 
 @pages.post("/admin/templates/new", shows=new_template)
 def create_template(request: PageRequest) -> Redirect:
-    """Keep a text under a name."""
+    """Save a text under a name."""
     body = _entered(request.form, TemplateBody)
     username = request.principal.username
     made = request.services.templates().create(body.name, body.text, texts_of(body.texts), username)

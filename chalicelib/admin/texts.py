@@ -154,7 +154,7 @@ def status_name(name: str) -> str:
 
 
 def text_unknown(why: NoText) -> str:
-    """Why it cannot be told what somebody was sent."""
+    """Why it is not known what somebody was sent."""
     return {
         NoText.NOT_CALLED: _("The gateway was not called."),
         NoText.NOT_KEPT: _("It is not known, because the values that it was made with are not kept."),

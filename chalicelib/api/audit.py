@@ -15,8 +15,8 @@ routes = Routes("audit")
 
 
 class ChangeView(View):
-    """A field that got another value. Both are null if the values are not kept, as of passwords and of what is personal
-    of a client; of phone numbers only the ends are.
+    """A field that got another value. Both are null if the values are not kept, as for passwords and a client's
+    personal data; of phone numbers only the ends are kept.
     """
 
     field: str
@@ -29,7 +29,7 @@ class ChangeView(View):
 
 
 class AuditEntryView(View):
-    """What a user did. `object_id` is null if there is only one such object; `name` is what people know it by. `count`
+    """What a user did. `object_id` is null if there is only one such object; `name` is its name for people. `count`
     is how many messages or rows it was about, or null.
     """
 

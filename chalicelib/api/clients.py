@@ -15,8 +15,8 @@ routes = Routes("clients")
 class ClientPage(View):
     """A page of clients; `next` is the cursor of the next page.
 
-    If `total_is_exact` is false, `total` is the most that there may be: of several tags, who has more than one of them
-    is counted with each. They are in the rows once all the same.
+    If `total_is_exact` is false, `total` may be too high: a client with several of the tags is counted for each, but
+    listed once.
     """
 
     total: int
@@ -36,8 +36,8 @@ class PhoneBody(Body):
 class FoundClient(View):
     """The client with a phone number and their id; `client` is null if nobody has the number.
 
-    `id` is then the id of whoever had the number last, even if they have another number now or were deleted, so that
-    you can find what was sent to them. If nobody ever had the number, it is the id that a new client would get.
+    `id` is then the id of the client who had the number last, even if they have another number now or were deleted, so
+    that you can find what was sent to them. If nobody ever had the number, it is the id that a new client would get.
     """
 
     id: str

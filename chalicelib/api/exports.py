@@ -38,9 +38,10 @@ def export_messages(request: Request, query: MessageExportQuery) -> Text:
     answers=(LINK, NAME),
 )
 def export_rejected_rows(request: Request, query: RejectedQuery, import_id: str) -> Text:
-    """Get a page of the rejected rows of an import as CSV, as they stand in the file, with their numbers and problems.
+    """Get a page of the rejected rows of an import as CSV, as they are in the file, with their row numbers and
+    problems.
 
-    Put right, they can be imported again: the columns `rejected_row` and `problem` are ignored then.
+    Correct them and import the file again: the columns `rejected_row` and `problem` are ignored.
     """
     path = f"/api/clients/imports/{import_id}/rejected/export"
     return rejected_csv(request, query, path, import_id, lambda error: error.message)

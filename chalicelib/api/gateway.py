@@ -46,8 +46,8 @@ _EXAMPLE_ID = "01KHPKQZ4W3M8V0B5N7C2D9E6F-h6jkepfvoqeacstj"
 
 
 class BalanceView(View):
-    """What is left of the money, as the provider said at `asked_at`, at most ten minutes ago. `amount` is null if
-    nobody knows, `currency` also if the provider does not say it.
+    """The money that is left, as the provider said at `asked_at`, at most ten minutes ago. `amount` is null if it is
+    not known, `currency` also if the provider does not say it.
     """
 
     amount: str | None
@@ -65,16 +65,15 @@ class GatewayView(View):
     """The gateway's rate, and whether sending is paused.
 
     `gateway` is its name, `default` if there is only one; `gateways` are the names of all. `rate` is per second for all
-    mailings together, or null for no limit. `rate_counts` says of what it is: `messages`, or SMS `parts` if the gateway
-    counts those; a text of three parts then takes as much of it as three short ones. `pace` is set after the gateway
-    said that there were too many messages (HTTP 429): so many messages per second are sent now, and it grows until it
-    is no longer needed and becomes null. `circuit` is `closed` while messages are sent, `open` if sending is paused
-    because the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says
-    why, in the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the
-    gateway's own words, if any. `month_budget` is what the messages of each month (UTC) may cost at this gateway, by
-    the price list, null for no limit; `month_spent` is what has gone of it.
-    `balance` is what is left of the money, null if the gateway does not tell. `changed_by` is empty if the service made
-    the last change.
+    mailings together, or null for no limit. `rate_counts` says what it counts: `messages`, or SMS `parts` if the
+    gateway counts those; then a text of three parts counts as three short ones. `pace` is set after the gateway said
+    that there were too many messages (HTTP 429): so many messages per second are sent now, and it grows until it is no
+    longer needed and becomes null. `circuit` is `closed` while messages are sent, `open` if sending is paused because
+    the gateway is failing (the next try is at `retry_at`), and `held` if an operator paused it. `reason` says why, in
+    the operator's words; if the service paused sending, there is a `reason_code`, and the text ends with the gateway's
+    own words, if any. `month_budget` is what the messages of each month (UTC) may cost at this gateway, by the price
+    list, null for no limit; `month_spent` is what has gone of it. `balance` is what is left of the money, null if the
+    gateway does not tell. `changed_by` is empty if the service made the last change.
     """
 
     gateway: str
@@ -123,8 +122,8 @@ def _why(cause: Cause | None, words: str) -> Reasoned:
 
 class GatewayPatch(Body):
     """The rate from now on, in messages or SMS parts as `rate_counts` says, or null for no limit, and what the messages
-    of each month may cost, or null; what is absent stays. It takes effect within seconds. `gateway` must be given if
-    there are several.
+    of each month may cost, or null. Absent fields stay as they are. It takes effect within seconds. `gateway` must be
+    given if there are several.
     """
 
     model_config = example({"rate": 50})
@@ -144,7 +143,7 @@ class ReasonBody(Body):
 
 
 class DeclarationBody(Body):
-    """The declaration of a gateway, as docs/gateways.md tells."""
+    """The declaration of a gateway, as docs/gateways.md describes it."""
 
     model_config = example({"declaration": _EXAMPLE})
 
@@ -159,11 +158,10 @@ class DeclarationView(View):
 
 
 class TrialView(View):
-    """What came of a test message. `request` is what was sent, with most of the number hidden and without secrets.
+    """The result of a test message. `request` is what was sent, with most of the number hidden and without secrets.
 
     `id` is the reference that the gateway got. `outcome` is as in a message's attempts. `words`, `reference`, `price`
-    and `parts` are what the gateway said, as far as it did. `circuit` is that of mailings, which a test message does
-    not heed.
+    and `parts` are what the gateway said, if it did. `circuit` is that of mailings, which does not stop a test message.
     """
 
     id: str

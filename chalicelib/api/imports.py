@@ -25,7 +25,9 @@ routes = Routes("clients")
 
 
 class ExpectedCounts(View):
-    """What an import would do with the directory as it was when the file was checked; the names are an import's."""
+    """What an import would do with the directory, as it was when the file was checked; the names are those of an
+    import.
+    """
 
     created: int = 0
     changed: int = 0
@@ -134,10 +136,10 @@ class ImportPage(View):
 
 
 class ImportCheck(View):
-    """What an import would do with a file. `expected` has what would become of the directory. `columns` says by the
-    name of each column which field it is taken for, "" if it is left out; `left_out` names those. `encoding` and
-    `separator` are those that the file was read with. `opted_out` counts the clients with an opt-out in the file.
-    `errors` has the first 200 problems.
+    """What an import would do with a file. `expected` says what would happen to the directory. `columns` says for each
+    column which field it is, "" if it is left out; `left_out` lists those. `encoding` and `separator` are those that
+    the file was read with. `opted_out` counts the clients with an opt-out in the file. `errors` has the first 200
+    problems.
     """
 
     rows: int
@@ -228,15 +230,15 @@ class ImportQuery(BaseModel):
 def import_clients(request: Request, query: ImportQuery, body: FileText) -> Created[ImportView]:
     """Import clients from CSV or JSON lines, as spreadsheets and other programs export them.
 
-    The encoding (UTF-8, UTF-16, Windows-1251, Windows-1252; `charset` of the content type overrules what is found) and
-    the separator are found out; gzip is unpacked. The header names the columns in any order: `phone_number`, and
-    optionally any other field of a client, also in the usual spellings of other programs; other columns are left out
-    and named in `left_out`. If a column is missing or a value is empty, an existing client keeps their value and
-    a new client gets the default (`mode=replace`: so does an existing one). Clients who have opted out stay opted out,
-    unless the row says `false` and the request says `allow_opt_in=true`. If a number comes twice and one row opts out,
-    the opt-out counts, also in a row that is rejected and in another part of the file. Correct rows
-    are written in the background, about 100,000 in half a minute; the answer says how many rows were rejected.
-    Importing the same file again changes nothing.
+    The encoding (UTF-8, UTF-16, Windows-1251, Windows-1252; `charset` of the content type overrides it) and the
+    separator are detected; gzip is unpacked. The header names the columns in any order: `phone_number`, and optionally
+    any other field of a client, also in the usual spellings of other programs; other columns are left out and named in
+    `left_out`. If a column is missing or a value is empty, an existing client keeps their value and a new client gets
+    the default (`mode=replace`: so does an existing one). Clients who have opted out stay opted out, unless the row
+    says `false` and the request says `allow_opt_in=true`. If a number comes twice and one row opts out, the opt-out
+    counts, also in a row that is rejected and in another part of the file. Correct rows are written in the background,
+    about 100,000 in half a minute; the answer says how many rows were rejected. Importing the same file again changes
+    nothing.
     """
     started = request.services.imports.start(
         body.text, request.principal.username, query.options(body.encoding), query.part()

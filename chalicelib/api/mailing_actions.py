@@ -42,7 +42,7 @@ class MissedBody(Body):
 
 @routes.route("POST", "/api/mailing/{mailing_id}/missed", reads=(IDEMPOTENCY_KEY,), errors=_ERRORS)
 def create_mailing_to_missed(request: Request, mailing_id: str, body: MissedBody) -> Created[MailingView]:
-    """Create a mailing like an ended one, to exactly those whom that did not reach: their messages failed, expired or
+    """Create a copy of an ended mailing for exactly the people whom it did not reach: their messages failed, expired or
     were cancelled. `Idempotency-Key` works as it does for other mailings.
     """
     ended = request.services.mailings.get(mailing_id)

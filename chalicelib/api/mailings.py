@@ -128,7 +128,7 @@ class TemplateLinkView(View):
 
 
 class SegmentView(View):
-    """Whom a mailing goes to, in an answer: a single value, a list of several, or null for all."""
+    """Who gets a mailing, in an answer: a single value, a list of several, or null for all."""
 
     tag: str | list[str] | None
     operator: str | list[str] | None

@@ -49,11 +49,11 @@ class AttemptView(View):
 
 
 class DeliveryView(View):
-    """What is known of the message's way to the phone, if the gateway gives receipts.
+    """What is known about the message's way to the phone, if the gateway sends receipts.
 
     `status` is `pending`, `delivered`, `undelivered`, or `no_receipt` if none came within 73 hours. `at` is when it
     happened. `permanent` says that no message will ever reach this number. `parts` is the number of SMS parts, and
-    `price` what the gateway took, as far as the receipt told them.
+    `price` what the gateway charged, if the receipt has them.
     """
 
     status: DeliveryStatus

@@ -107,8 +107,8 @@ class ExampleView(View):
 class SampleView(View):
     """The texts of the first `looked_at` clients, up to 100; ten of them are `examples`.
 
-    `missing` counts those who lack a value, by its name. `least`, `typical` and `most` are SMS parts; null if nobody of
-    them gets anything.
+    `missing` counts the clients without a value, by its name. `least`, `typical` and `most` are SMS parts; null if none
+    of them gets anything.
     """
 
     looked_at: int
@@ -140,8 +140,8 @@ class SampleView(View):
 
 
 class CountingView(View):
-    """How far the clients of a filter are counted: `looked_at` of about `of`. Send `next` as `counted` to count on;
-    null once all are.
+    """How far the clients of a filter are counted: `looked_at` of about `of`. Send `next` as `counted` to continue; it
+    is null when all are counted.
     """
 
     looked_at: int
@@ -158,7 +158,7 @@ class CountingView(View):
 
 
 class PreviewBody(MailingBody):
-    """A mailing to preview. `counted` is `counting.next` of the answer before, if the filter's clients are many."""
+    """A mailing to preview. `counted` is `counting.next` of the previous answer, if a filter has many clients."""
 
     counted: StrictStr | None = None
 
@@ -166,8 +166,8 @@ class PreviewBody(MailingBody):
 class PreviewView(View):
     """How many clients match now, how many of them get the message, what it costs, and whether there is enough time.
 
-    With a filter some 5,000 clients are looked at, after those of the answers before: until `counting.next` is null all
-    numbers are those so far. `counting` is null without a filter.
+    With a filter each request looks at the next 5,000 clients: until `counting.next` is null, all numbers are those so
+    far. `counting` is null without a filter.
 
     If `exact` is false, the numbers of clients are at most so many: of several tags, who has more than one of them is
     counted with each, though they get one message. Up to 1,000 clients are always counted exactly.
@@ -253,8 +253,8 @@ def preview_draft(request: Request, body: PreviewBody) -> PreviewView:
 def test_mailing(request: Request, body: MailingTestBody) -> TrialView:
     """Send the text of a mailing to a number of your own, as its owner would get it, before it is sent to anybody.
 
-    If the number is no client's, values are those of the first client. It counts in no statistics; otherwise as
-    `/api/gateway/test/`.
+    If no client has the number, the values are those of the first client. It is not counted in statistics; otherwise it
+    works like `/api/gateway/test/`.
     """
     mailing, services = body.mailing, request.services
     fields = mailing.fields(template_of(services, mailing.template), saved_of(services, mailing.clients))

@@ -15,7 +15,7 @@ MAX_CSV = 256 * 1024  # bytes; the longest list has a quarter of it
 
 
 class PriceView(View):
-    """The price of one SMS part to numbers that begin so, of a gateway, or of all if that is null."""
+    """The price of one SMS part to numbers with a prefix: for one gateway, or for all if `gateway` is null."""
 
     prefix: str
     price: str
@@ -23,7 +23,7 @@ class PriceView(View):
 
 
 class PriceListView(View):
-    """All prices by prefix, and who put them when; null and empty if nobody did."""
+    """All prices by prefix, and who saved them when; null and empty if nobody did."""
 
     currency: str
     prices: list[PriceView]

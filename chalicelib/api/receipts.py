@@ -47,7 +47,7 @@ _ROUTE = {"roles": None, "errors": (NotFound, Unavailable), "produces": "text/pl
 
 @routes.route("POST", RECEIPTS_PATH + "/{gateway}/{secret}", **_ROUTE)  # type: ignore[arg-type]
 def take_receipt(request: Request, gateway: str, secret: str, query: CallbackQuery) -> Text:
-    """Take what a gateway says became of messages: JSON or a form, as this gateway writes it.
+    """Receive what a gateway reports about messages: JSON or a form, as this gateway writes it.
 
     It is read in the background. The address with its secret is given to the gateway by the service.
     """
@@ -64,7 +64,7 @@ def take_receipt_of_query(request: Request, gateway: str, secret: str, query: Ca
 
 @routes.route("POST", REPLIES_PATH + "/{gateway}/{secret}", **_ROUTE)  # type: ignore[arg-type]
 def take_reply(request: Request, gateway: str, secret: str, query: CallbackQuery) -> Text:
-    """Take what somebody wrote back: JSON or a form, as this gateway writes it. It is read in the background."""
+    """Receive a reply: JSON or a form, as this gateway writes it. It is read in the background."""
     del query
     return _take_reply(request, gateway, secret)
 

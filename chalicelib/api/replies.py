@@ -14,10 +14,10 @@ routes = Routes("replies")
 
 
 class ReplyView(View):
-    """A reply. `client` is who had its number when it came, and `message` the message that it answers if the gateway
-    names it; else they are null. `to` is the number or name that it was sent to. `at` is when it was written as far as
-    the gateway says, `received_at` when it came. `keyword` is what it asks for if it is such a word alone; nothing acts
-    on it yet.
+    """A reply. `client` had the number when the reply came, and `message` is the message that it answers if the gateway
+    names it; otherwise they are null. `to` is the number or name that it was sent to. `at` is when it was written
+    according to the gateway, `received_at` when it came. `keyword` is set if the text is such a word and nothing else;
+    the service does not act on it.
     """
 
     id: str
@@ -54,8 +54,8 @@ class ReplyQuery(PageQuery):
 
 
 class ReplyPage(View):
-    """A page of replies; `next` is the cursor of the next page. `total` is how many came so far of everybody, with
-    those that are no longer kept.
+    """A page of replies; `next` is the cursor of the next page. `total` counts all that ever came, including those that
+    are no longer kept.
     """
 
     total: int
@@ -65,7 +65,7 @@ class ReplyPage(View):
 
 @routes.route("GET", "/api/replies")
 def list_replies(request: Request, query: ReplyQuery) -> ReplyPage:
-    """List what people wrote back, the newest first. It is kept as long as messages are."""
+    """List replies, the newest first. They are kept as long as messages."""
     rows, after = request.services.replies().list(query.client, query.place(), query.limit)
     total = request.services.replies().total()
     return ReplyPage(total=total, rows=[ReplyView.of(one) for one in rows], next=query.following(after))

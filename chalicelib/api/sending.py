@@ -35,7 +35,7 @@ class PausedGatewayView(View):
 
 
 class SilentWorkerView(View):
-    """A worker that does not work though it should, and when it was last seen: null if it never was."""
+    """A worker that should work but does not, and when it was last active: null if it never was."""
 
     worker: Worker
     seen_at: MomentOut | None

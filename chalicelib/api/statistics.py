@@ -82,9 +82,10 @@ class WithinView(View):
 
 
 class DeliveriesView(View):
-    """What the gateway's receipts have told. `pending`, `delivered`, `undelivered` and `no_receipt` add up to `sent`.
+    """What the gateway's receipts have reported. `pending`, `delivered`, `undelivered` and `no_receipt` add up to
+    `sent`.
 
-    `parts` and `prices` (by currency) are sums over the messages whose receipts told them.
+    `parts` and `prices` (by currency) are sums over the messages whose receipts have them.
     """
 
     pending: int
@@ -121,9 +122,9 @@ class PartsView(View):
 
 class ResultView(View):
     """The result in one look. `got`, `missed`, `unknown` (whether they got it) and `open` (they still may) are people,
-    and add up to `total`. Who was sent it got it, unless a receipt says that it did not reach their phone.
+    and add up to `total`. A sent message counts as `got`, unless a receipt says that it did not reach the phone.
 
-    `standing` is `ahead` before the mailing has begun, then `running` or `paused`; once it is over, `reached` if nobody
+    `standing` is `ahead` before the mailing has started, then `running` or `paused`; after its end `reached` if nobody
     is left whom it could reach, `partly` if some did not get it, `nobody` if nobody did, and `stopped` if it was
     cancelled or could not start. `reason` says why most of those who missed it did, and `because_of_it` how many these
     are. `help` is the one action that helps now: `resume`, `retry`, or `missed` (a mailing to those who got nothing).

@@ -36,7 +36,7 @@ class VersionView(View):
 
 
 class TemplateView(VersionView):
-    """A template with its newest version. `deleted`: it is in no list, and no mailing can be made from it any more."""
+    """A template with its newest version. `deleted`: it is no longer in the list, and cannot be used for a mailing."""
 
     deleted: bool
 
@@ -110,7 +110,7 @@ def template_of(services: Services, given: TemplateRef | None) -> Template | Non
 
 @routes.route("POST", "/api/templates", errors=(Conflict,))
 def create_template(request: Request, body: TemplateBody) -> Created[TemplateView]:
-    """Keep a text under a name. This is version 1."""
+    """Save a text under a name. This is version 1."""
     username = request.principal.username
     made = request.services.templates().create(body.name, body.text, texts_of(body.texts), username)
     return Created(TemplateView.of(made), f"/api/templates/{made.template_id}")
@@ -131,9 +131,9 @@ def read_template(request: Request, template_id: str) -> TemplateView:
 
 @routes.route("PUT", "/api/templates/{template_id}", errors=(NotFound, Conflict))
 def change_template(request: Request, template_id: str, body: TemplateChangeBody) -> TemplateView:
-    """Make the next version of a template. If nothing is other than in its newest version, none is made.
+    """Make the next version of a template. If nothing differs from the newest version, none is made.
 
-    `version` is the one that you have changed: if another one has come since, the answer is a 409. Mailings that were
+    `version` is the one that you changed: if there is a newer one, the answer is a 409. Mailings that were
     made from earlier versions keep their texts.
     """
     username = request.principal.username
@@ -158,7 +158,7 @@ def read_template_version(request: Request, template_id: str, version: str) -> V
 
 @routes.route("DELETE", "/api/templates/{template_id}", errors=(NotFound, Conflict))
 def delete_template(request: Request, template_id: str) -> None:
-    """Take a template out of the list, so that another one may have its name.
+    """Delete a template: take it out of the list, and free its name.
 
     Mailings that were made from it keep their texts, and its versions can still be read by its id.
     """

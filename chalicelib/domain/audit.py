@@ -64,7 +64,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a user does. `object_id` is "" if there is only one such object; `name` is what people know it by.
+    """What a user does. `object_id` is "" if there is only one such object; `name` is its name for people.
 
     `count` is how many messages or rows it was about, None if that says nothing.
     """

@@ -25,10 +25,10 @@ REPLIES_PATH = "/gateway/replies"
 
 
 class DeliveryStatus(StrEnum):
-    """What is known of the way from the gateway to the phone.
+    """What is known about the way from the gateway to the phone.
 
     pending: the gateway has the message, and nothing more is known yet. delivered: it reached the phone. undelivered:
-    it did not. no_receipt: nothing was heard of it within 73 hours.
+    it did not. no_receipt: no receipt came within 73 hours.
     """
 
     PENDING = "pending"

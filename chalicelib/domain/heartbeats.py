@@ -20,7 +20,7 @@ STALLED_AFTER = timedelta(minutes=5)
 
 
 class Worker(StrEnum):
-    """What works without being asked by a person."""
+    """A part of the service that works by itself."""
 
     SENDER = "sender"
     DISPATCHER = "dispatcher"

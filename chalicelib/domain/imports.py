@@ -32,7 +32,7 @@ _MAX_TAGS = 20_000  # characters; a list as JSON may have each as its code
 
 
 class Mode(StrEnum):
-    """What becomes of an existing client's fields that the file has no value for."""
+    """What happens to an existing client's fields for which the file has no value."""
 
     UPDATE = "update"  # they stay
     REPLACE = "replace"  # they get their defaults, but for an opt-out

@@ -57,7 +57,7 @@ class OnUnknown(StrEnum):
 
 
 class Missing(StrEnum):
-    """What happens to a message whose text needs a value that the client has not.
+    """What happens to a message whose text needs a value that the client does not have.
 
     The client is skipped, the text is sent with nothing in the value's place, or the message fails, for a person to
     give the value and retry it.

@@ -16,7 +16,7 @@ _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Keyword(StrEnum):
-    """What a text asks for if it is a keyword and nothing else. Nothing acts on it yet; it is shown."""
+    """What a text asks for if it is a keyword and nothing else. It is shown; the service does not act on it."""
 
     STOP = "stop"
     START = "start"

@@ -19,10 +19,10 @@ TOO_LARGE: tuple[str, ...] = ()  # in the place of values that have more
 
 
 class NoText(StrEnum):
-    """Why it cannot be told what somebody was sent.
+    """Why it is not known what somebody was sent.
 
     not_called: the gateway was not called for the message. not_kept: values are not kept, or were not at the time.
-    too_large: they have more than 300 bytes. sender_stopped: the sender stopped before it saved what came of the call.
+    too_large: they have more than 300 bytes. sender_stopped: the sender stopped before it saved the result of the call.
     """
 
     NOT_CALLED = "not_called"

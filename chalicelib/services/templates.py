@@ -25,7 +25,7 @@ class TemplateService:
         self._rng = rng
 
     def create(self, name: str, text: str, texts: Texts, username: str) -> Template:
-        """Keep a text under a name. Raises Conflict if another template has this name."""
+        """Save a text under a name. Raises Conflict if another template has this name."""
         template_id = self._rng.randbytes(ID_BYTES).hex()
         template = Template(
             template_id=template_id,

@@ -48,7 +48,7 @@ Texts = Annotated[
     dict[LanguageCode, MailingText],
     Field(
         max_length=MOST_LANGUAGES,
-        description="The text by language, for clients whose `language` it is (`pt` also for who reads `pt-BR`, unless "
+        description="The text by language, for clients with that `language` (`pt` also for `pt-BR`, unless "
         "there is a text for that). All others get `text`.",
         examples=[{"ru": "Здравствуйте"}],
     ),
@@ -84,7 +84,7 @@ Version = Annotated[StrictInt, Field(ge=1, le=999_999, examples=[1])]
 
 
 class TemplateBody(Body):
-    """A text that is kept under a name, which no other template has, for mailings to be made from."""
+    """A text saved under a name that no other template has. Mailings can be made from it."""
 
     model_config = example({"name": "Order has come", "text": "Hello {{first_name|friend}}, your order has come"})
 
@@ -94,7 +94,7 @@ class TemplateBody(Body):
 
 
 class TemplateChangeBody(TemplateBody):
-    """What the next version of a template is to have. `version` is the one that you have read and changed."""
+    """The next version of a template. `version` is the one that you have read and changed."""
 
     model_config = example({"name": "Order has come", "text": "Your order has come", "version": 1})
 
@@ -111,7 +111,7 @@ class TemplateRef(Body):
 TemplateGiven = Annotated[
     TemplateRef | None,
     Field(
-        description="The template that the mailing's text and texts are copied from; if it is there, they must not be.",
+        description="The template that the mailing's text and texts are copied from, if these are not given.",
         examples=[None],
     ),
 ]
@@ -139,9 +139,9 @@ RecipientsId = Annotated[StrictStr, Field(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$
 
 
 class SegmentBody(Body):
-    """Whom a mailing goes to: clients with any of these tags and any of these operators, who meet the filter. An
+    """Who gets a mailing: clients with any of these tags and any of these operators, who match the filter. An
     absent field means all; {} is everybody. Or to a file of numbers for this mailing only: `recipients` is the id of an
-    import with `for_mailing=true`, without tag and operator. Or to whom a saved segment has: `segment` is its id,
+    import with `for_mailing=true`, without tag and operator. Or the clients of a saved segment: `segment` is its id,
     without anything else. What it has at the time of the request is copied, and is what the answer shows.
     """
 
@@ -213,7 +213,7 @@ class MailingBody(Body):
     model_config = example(MAILING_EXAMPLE)
 
     name: MailingName | None = Field(
-        default=None, description="What people know it by. The default is the beginning of its text."
+        default=None, description="Its name for people. The default is the beginning of its text."
     )
     template: TemplateGiven = None
     text: MailingText | None = Field(default=None, validate_default=True, description="Required without a template.")
@@ -225,7 +225,7 @@ class MailingBody(Body):
     on_unknown: OnUnknown | None = Field(
         default=None,
         description="What happens to a message that the gateway may have taken: it is sent again, and may come twice "
-        "if the gateway does not recognise ids (`retry`), or the gateway is asked what became of it, if it can be "
+        "if the gateway does not recognise ids (`retry`), or the gateway is asked what happened to it, if it can be "
         "asked (`ask`), or it stays for a person to decide (`hold`). The default is `retry` if the gateway recognises "
         "ids, `ask` if it can be asked, else `hold`.",
     )
@@ -308,7 +308,7 @@ class ReportBody(Body):
 
 
 class MailingTestBody(Body):
-    """A mailing, and the number of your own that is to get its text."""
+    """A mailing, and your own number that gets its text."""
 
     model_config = example({"phone_number": "+447700900001", "mailing": MAILING_EXAMPLE})
 

@@ -30,15 +30,16 @@ PhoneNumber = Annotated[StrictStr, by_rule(check_shape), Field(max_length=MAX_LE
 InternationalNumber = Annotated[
     StrictStr, by_rule(normalize_phone), Field(max_length=MAX_LENGTH, examples=["+79161234567"])
 ]
-_LANGUAGE = "The language that the client reads, as BCP 47 has it in short (`ru`, `pt-BR`); empty if it is not known."
+_LANGUAGE = "The language that the client reads, as a short BCP 47 code (`ru`, `pt-BR`); empty if it is not known."
 _TAGS = "Up to 20 tags, each once, together at most 1,024 bytes in UTF-8."
 _ATTRIBUTES = (
-    "What else is known of the client: up to 30 texts, numbers, yes or no (`true`, `false`) and dates (`2026-03-02`) "
-    "by name, together at most 1,024 bytes as JSON in UTF-8. Names are of small letters, digits and underscores."
+    "What else is known about the client: up to 30 texts, numbers, yes or no (`true`, `false`) and dates "
+    "(`2026-03-02`) by name, together at most 1,024 bytes as JSON in UTF-8. Names have small letters, digits and "
+    "underscores."
 )
 _EXTERNAL_ID = (
-    "The id that your own system has for the client, which no other client may have; empty if it has none. It is kept "
-    "in NFC, without spaces around it."
+    "The id that your own system has for the client, which no other client can have; empty if there is none. It is "
+    "kept in NFC, without spaces around it."
 )
 Country = Annotated[StrictStr, Field(pattern="^([A-Z]{2})?$", examples=["DE"])]
 Tag = Annotated[StrictStr, by_rule(check_tag), Field(max_length=MAX_TAG_LENGTH, examples=["vip"])]
@@ -115,7 +116,7 @@ class ClientPatch(ClientBody):
     phone_number: PhoneNumber = ""
     attributes: dict[AttributeName, AttributeChange] = Field(
         default={},
-        description=f"{_ATTRIBUTES} Those that are not named stay as they are; null takes one away.",
+        description=f"{_ATTRIBUTES} Those that are not named stay as they are; null removes one.",
         max_length=MOST_ATTRIBUTES,
     )
 
@@ -135,8 +136,8 @@ class ClientView(View):
     """A client in an answer. `operator` is 3 digits as a string, or null if it is unknown. `tag` is the first of
     `tags`, empty if there is none.
 
-    `unreachable` clients get no mailings, unless these say otherwise: three messages to their number were lost for good
-    within 90 days.
+    `unreachable` clients get no mailings, unless these include them: three messages to their number could not be
+    delivered within 90 days.
     """
 
     id: str

@@ -19,7 +19,9 @@ class PriceBody(Body):
 
 
 class PriceListBody(Body):
-    """All prices, in one currency (ISO 4217). A number's longest prefix counts, a gateway's own before those of all."""
+    """All prices, in one currency (ISO 4217). The longest matching prefix counts, and a price for one gateway before
+    one for all.
+    """
 
     model_config = example({"currency": "EUR", "prices": [{"prefix": "+49", "price": "0.075"}]})
 

@@ -17,7 +17,7 @@ SegmentName = Annotated[
 
 
 class SavedSegmentChangeBody(Body):
-    """What a saved segment is to have."""
+    """The new content of a saved segment."""
 
     model_config = example({"clients": {"tag": "vip"}})
 
@@ -25,7 +25,7 @@ class SavedSegmentChangeBody(Body):
 
 
 class SavedSegmentCreateBody(SavedSegmentChangeBody):
-    """A segment and its name, which no other segment has, in whatever case."""
+    """A segment and its name. No two segments have the same name, whatever its case."""
 
     model_config = example({"name": "Old friends", "clients": {"tag": "vip"}})
 
