@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from ..domain.errors import NotFound
-from ..domain.mailings import Mailing
 from ..domain.reasons import Cause
 from ..services.dead_letters import DeadLetter
 from ..services.mailings import MailingService
 
-_NAMED = 50  # mailings whose names are looked for
 NONE = "-"  # stands for a missing mailing id or reason
 
 
@@ -43,17 +40,13 @@ class DeadLetterQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The failed messages of a mailing that failed for one reason.
-
-    `mailing` is None if it is not there, or if there are so many that it was not looked for.
-    """
+    """The failed messages of a mailing that failed for one reason. `title` is the mailing's, "" if it is not there."""
 
     query: DeadLetterQuery
-    mailing: Mailing | None
+    title: str
     cause: Cause | None
     count: int
     oldest: datetime
-    deleted: bool
 
     @property
     def ours(self) -> bool:
@@ -77,26 +70,14 @@ def groups_of(letters: Iterable[DeadLetter], mailings: MailingService) -> list[G
     for letter in letters:
         found[mailing_of(letter), reason_of(letter)].append(letter)
     largest = sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
-    known = _named([mailing_id for (mailing_id, _), _ in largest], mailings)
+    titles = mailings.titles(mailing_id for mailing_id, _ in found)
     return [
         Group(
             query=DeadLetterQuery(mailing=mailing_id, reason=reason),
-            mailing=known.get(mailing_id),
+            title=titles.get(mailing_id, ""),
             cause=some[0].cause.counted if some[0].cause else None,
             count=len(some),
             oldest=min(letter.given_up_at for letter in some),
-            deleted=mailing_id in known and known[mailing_id] is None,
         )
         for (mailing_id, reason), some in largest
     ]
-
-
-def _named(mailing_ids: Sequence[str], mailings: MailingService) -> dict[str, Mailing | None]:
-    """The mailings of the first ids, None for one that is not there."""
-    known: dict[str, Mailing | None] = {}
-    for mailing_id in list(dict.fromkeys(mailing_ids))[:_NAMED]:
-        try:
-            known[mailing_id] = mailings.get(mailing_id)
-        except NotFound:  # deleted, or of no message of this service
-            known[mailing_id] = None
-    return known

@@ -62,7 +62,7 @@ def show_queues(request: PageRequest, query: DeadLetterQuery) -> Page:
     found = _letters(request)
     meant = [letter for letter in found if query.takes(letter)]
     groups = groups_of(found, request.services.mailings)
-    titles = {one.query.mailing: one.mailing.title if one.mailing else one.query.mailing for one in groups}
+    titles = {one.query.mailing: one.title or one.query.mailing for one in groups}
     return Page(
         "queues/page.html",
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, StrictBool, StrictStr
@@ -41,7 +42,7 @@ class QueueList(View):
 
 class DeadLetterView(View):
     """An entry of the list of failed messages. `message` is the message's id, or null if the body is not a message of
-    this service.
+    this service. `mailing_name` is what people know its mailing by, null if that was deleted in the meantime.
 
     An entry for several messages is listed once for each of them, with the same id: they are retried together.
     """
@@ -49,6 +50,7 @@ class DeadLetterView(View):
     id: str
     message: str | None
     mailing: str | None
+    mailing_name: str | None
     client: str | None
     reason: str
     reason_code: Reason | None
@@ -57,12 +59,13 @@ class DeadLetterView(View):
     given_up_at: MomentOut
 
     @classmethod
-    def of(cls, letter: DeadLetter) -> DeadLetterView:
+    def of(cls, letter: DeadLetter, titles: Mapping[str, str]) -> DeadLetterView:
         mailing_id, client_id = letter.about or (None, None)
         return cls(
             id=letter.item,
             message=message_id_for(*letter.about) if letter.about else None,
             mailing=mailing_id,
+            mailing_name=titles.get(mailing_id) if mailing_id else None,
             client=client_id,
             **reasoned(letter.cause),
             body=letter.body,
@@ -128,7 +131,9 @@ def list_dead_letters(request: Request, query: LimitQuery) -> DeadLetterList:
     """List messages that failed for good, with the reason. SQS returns them in no order and without pages."""
     letters = request.services.dead_letters.list(query.limit)
     total = request.services.queues["send-dead"].depths().visible
-    return DeadLetterList(total=max(total, len(letters)), rows=[DeadLetterView.of(letter) for letter in letters])
+    titles = request.services.mailings.titles(letter.about[0] for letter in letters if letter.about)
+    rows = [DeadLetterView.of(letter, titles) for letter in letters]
+    return DeadLetterList(total=max(total, len(letters)), rows=rows)
 
 
 @routes.route("POST", "/api/dead-letters/redrive")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field, StrictStr
 
 from ..domain.replies import Keyword, Reply
@@ -15,7 +17,8 @@ routes = Routes("replies")
 
 class ReplyView(View):
     """A reply. `client` had the number when the reply came, and `message` is the message that it answers if the gateway
-    names it; otherwise they are null. `to` is the number or name that it was sent to. `at` is when it was written
+    names it, of the `mailing` that people know by `mailing_name`; otherwise they are null. So is the name of a mailing
+    that was deleted in the meantime. `to` is the number or name that it was sent to. `at` is when it was written
     according to the gateway, `received_at` when it came. `keyword` is set if the text is such a word and nothing else;
     the service does not act on it.
     """
@@ -30,9 +33,11 @@ class ReplyView(View):
     keyword: Keyword | None
     client: str | None
     message: str | None
+    mailing: str | None
+    mailing_name: str | None
 
     @classmethod
-    def of(cls, reply: Reply) -> ReplyView:
+    def of(cls, reply: Reply, titles: Mapping[str, str]) -> ReplyView:
         return cls(
             id=reply.reply_id,
             gateway=reply.gateway,
@@ -44,6 +49,8 @@ class ReplyView(View):
             keyword=reply.keyword,
             client=reply.client_id or None,
             message=reply.message_id or None,
+            mailing=reply.mailing_id or None,
+            mailing_name=titles.get(reply.mailing_id),
         )
 
 
@@ -68,4 +75,5 @@ def list_replies(request: Request, query: ReplyQuery) -> ReplyPage:
     """List replies, the newest first. They are kept as long as messages."""
     rows, after = request.services.replies().list(query.client, query.place(), query.limit)
     total = request.services.replies().total()
-    return ReplyPage(total=total, rows=[ReplyView.of(one) for one in rows], next=query.following(after))
+    titles = request.services.mailings.titles(one.mailing_id for one in rows)
+    return ReplyPage(total=total, rows=[ReplyView.of(one, titles) for one in rows], next=query.following(after))

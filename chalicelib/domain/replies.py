@@ -77,6 +77,11 @@ class Reply:
     client_id: str = ""
     message_id: str = ""
 
+    @property
+    def mailing_id(self) -> str:
+        """The mailing of that message, "" if there is none."""
+        return self.message_id.partition("-")[0]
+
 
 def plain(text: str) -> str:
     """A text as it can be stored and shown: what no phone can write is left out, and so is what is too long."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -159,6 +159,10 @@ class MailingService:
     def get(self, mailing_id: str) -> Mailing:
         """The mailing with this id. Raises NotFound if there is none."""
         return self._mailings.get(_checked_id(mailing_id))
+
+    def titles(self, mailing_ids: Iterable[str | None]) -> dict[str, str]:
+        """What people know mailings by, by their ids; without those that are not there, in a call for a hundred."""
+        return self._mailings.titles(one for one in mailing_ids if one and is_mailing_id(one))
 
     def state(self, mailing_id: str) -> MailingState:
         """The mailing with its counts. Raises NotFound if there is none."""

@@ -16,6 +16,7 @@ from ..domain.audit_acts import mailing_act
 from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR
 from ..domain.errors import Invalid, NotFound, Unavailable
+from ..domain.excerpts import excerpt
 from ..domain.faults import Fault
 from ..domain.idempotency import IdempotencyKey, OrderedMailing
 from ..domain.local_window import WindowPolicy
@@ -136,6 +137,15 @@ class MailingRepository:
         rows = [self._model.from_raw_data(item) for item in items]
         shards = [shard_of(row) for row in rows if row.part != META]
         return mailing_of(meta_of(mailing_id, rows)), shards[0] if shards else None
+
+    def titles(self, mailing_ids: Iterable[str]) -> dict[str, str]:
+        """What people know mailings by, by their ids; without those that are not there."""
+        keys: list[Item] = [{"mailing_id": {"S": one}, "part": {"S": META}} for one in dict.fromkeys(mailing_ids)]
+        table = self._model.Meta.table_name
+        names = ("mailing_id", "part", "status", "name", "text")
+        items = read_items(self._dynamodb, self._backoff, table, keys, consistent=False, names=names)
+        rows = [self._model.from_raw_data(item) for item in items]
+        return {row.mailing_id: row.name or excerpt(row.text or "") for row in rows if row.status != DELETED}
 
     def detail(self, mailing_id: str) -> tuple[MailingState, MailingCounters]:
         """The mailing with all its counters, in the same read. Raises NotFound if there is none."""

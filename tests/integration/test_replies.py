@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from chalicelib.api.exposition import exposition
+from chalicelib.api.replies import ReplyView
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.replies import MAX_TEXT, Keyword, Reply
 from chalicelib.gateways.base import Callback
@@ -52,6 +53,9 @@ def test_a_reply_is_kept_with_its_client_and_the_message_that_it_answers(simulat
     assert (reply.client_id, reply.message_id, reply.keyword) == (client.client_id, row.message_id, Keyword.STOP)
     assert (reply.text, reply.to, reply.gateway) == (" Stop! ", "+447700900999", "default")
     assert reply.at == at <= reply.received_at
+    titles = simulation.services.mailings.titles([reply.mailing_id, stranger.mailing_id])
+    views = [ReplyView.of(one, titles) for one in (reply, stranger)]
+    assert [(one.mailing, one.mailing_name) for one in views] == [(mailing.mailing_id, mailing.title), (None, None)]
     # Nobody's number, and the message went to another.
     assert (stranger.client_id, stranger.message_id, stranger.keyword) == ("", "", None)
     assert kept(simulation, client.client_id) == [reply]

@@ -46,6 +46,24 @@ def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
         assert {letter["reason"] for letter in letters} == {"all attempts failed (3), last: HTTP 500"}
         rows = campaign.api.get("/api/messages/", query={"mailing": mailing_id, "status": "failed"}).json["rows"]
         assert {letter["message"] for letter in letters} == {row["id"] for row in rows}
+        assert {letter["mailing_name"] for letter in letters} == {row["mailing_name"] for row in rows} != {None}
+
+
+def test_names_of_mailings_take_one_call(campaign: Campaign) -> None:
+    """Expects as many reads for failed messages of one mailing as of three, and none of a mailing that is gone."""
+    asked: list[str] = []
+    counts = []
+    for number in range(3):
+        mailing_id = campaign.give_up(1, name=f"Mailing {number}")
+        asked.clear()
+        campaign.simulation.aws.before = lambda call: asked.append(call.operation)
+        names = {letter["mailing_name"] for letter in _dead_letters(campaign)}
+        campaign.simulation.aws.before = lambda call: campaign.simulation.scheduler.io_point()
+        assert names == {f"Mailing {one}" for one in range(number + 1)}
+        counts.append(len([one for one in asked if one.startswith("DynamoDB")]))
+    assert len(set(counts)) == 1
+    campaign.api.delete(f"/api/mailing/{mailing_id}")
+    assert {letter["mailing_name"] for letter in _dead_letters(campaign)} == {"Mailing 0", "Mailing 1", None}
 
 
 def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:

@@ -55,6 +55,8 @@ def test_a_reply_is_listed_with_its_client(api: Api, by: str) -> None:
         "keyword": "stop",
         "client": client,
         "message": None,
+        "mailing": None,
+        "mailing_name": None,
     }
     assert api.get("/api/replies", query={"client": client}).json["rows"] == [row]
     assert api.get("/api/replies", query={"client": "nobody"}).json == {"total": 1, "rows": [], "next": None}
