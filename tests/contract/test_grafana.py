@@ -81,6 +81,25 @@ def test_a_colour_means_the_same_everywhere_and_nothing_is_left_to_chance() -> N
     assert circuit["options"]["colorMode"] == "background"
 
 
+def test_only_labels_that_a_metric_has_are_asked_for() -> None:
+    """Expects those that choose series, and those that sums are made by; `stage` is of the targets."""
+    labels = {f"message_service_{family.name}": {*family.labels, "stage"} for family in FAMILIES}
+    for query in (query for panel in panels() for query in panel.queries):
+        for name, chosen in re.findall(r"(message_service_\w+)\{([^}]*)\}", query.expression):
+            known = labels.get(name) or labels[name.removesuffix("_bucket")] | {"le"}
+            by = re.findall(r"by \((\w+)\)", query.expression)
+            assert {*re.findall(r"(\w+)[=!]", chosen), *by} <= known, query.expression
+
+
+def test_a_panel_that_is_empty_while_nothing_is_sent_says_so() -> None:
+    """Expects words in the place of a number that nothing would be divided by, and of a dash."""
+    for panel in BOARD["panels"]:
+        is_empty_when_idle = any(re.search(r"[^=]> 0|>= 0", target["expr"]) for target in panel["targets"])
+        assert ("noValue" in panel["fieldConfig"]["defaults"]) == is_empty_when_idle, panel["title"]
+        divides = any(re.search(r"/ (?!\(.* > 0\)$|clamp_min)", target["expr"]) for target in panel["targets"])
+        assert not divides, panel["title"]
+
+
 def test_every_expression_is_of_the_chosen_stage() -> None:
     """Expects each metric to be asked for with the variable, and the variables to come from labels of the targets."""
     queries = [*(query for panel in panels() for query in panel.queries), *marks()]
