@@ -70,6 +70,10 @@ class Attributes(Mapping[str, Value]):
         """As of any mapping; the inherited one raises for what is not there, and this is asked for each message."""
         return self._read().get(name, default)
 
+    def copy(self) -> dict[str, Value]:
+        """Their values by name."""
+        return self._read().copy()
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())
 

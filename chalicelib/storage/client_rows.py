@@ -46,7 +46,10 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
 
 def client_of(item: Item) -> Client:
     """The client of an item. What an older version did not write has its default."""
-    given = {name: _value(item[name]) for name in CLIENT_FIELDS if name in item}
+    given: dict[str, Any] = {}
+    for name in CLIENT_FIELDS:
+        if name in item:
+            (given[name],) = item[name].values()  # a text or a flag
     if "attributes" in given:
         given["attributes"] = Attributes(given["attributes"])
     if "tags" in given:
@@ -102,8 +105,3 @@ def lost_text(client: Client) -> str:
 def _lost(text: str) -> Lost:
     mailing_id, _, at = text.partition(":")
     return Lost(mailing_id, from_ms(float(at)))
-
-
-def _value(attribute: dict[str, Any]) -> Any:
-    """The value of an attribute that is a text or a flag."""
-    return next(iter(attribute.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, WithJsonSchema
@@ -25,6 +26,7 @@ from ..domain.tags import MAX_TAG_LENGTH, MOST_TAGS, check_tag, led_by
 from .fields import Body, MomentOut, OperatorCode, View, by_rule, example, refused
 from .paging import PageQuery
 
+_FIELDS = attrgetter(*CLIENT_FIELDS)
 # Whether it exists is checked where its country is known.
 PhoneNumber = Annotated[StrictStr, by_rule(check_shape), Field(max_length=MAX_LENGTH, examples=["+79161234567"])]
 InternationalNumber = Annotated[
@@ -156,11 +158,12 @@ class ClientView(View):
 
     @classmethod
     def of(cls, client: Client) -> ClientView:
-        said = {name: getattr(client, name) for name in CLIENT_FIELDS}
+        said = dict(zip(CLIENT_FIELDS, _FIELDS(client), strict=True))
+        said["operator"], said["attributes"] = client.operator or None, client.attributes.copy()
         return cls(
             id=client.client_id,
             tag=client.tag,
-            **{**said, "operator": client.operator or None, "attributes": dict(client.attributes)},
+            **said,
             unreachable=client.unreachable,
             created_at=client.created_at,
             updated_at=client.updated_at,

@@ -120,6 +120,11 @@ def query_flag(value: Any) -> bool:
     return bool(value == "true")
 
 
+def _moment_text(value: datetime) -> str:
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
+
+
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
@@ -128,7 +133,7 @@ Moment = Annotated[
 # Answers are in UTC, in whole milliseconds.
 MomentOut = Annotated[
     datetime,
-    PlainSerializer(lambda value: value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")),
+    PlainSerializer(_moment_text),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-02T06:00:00.000Z"]}),
 ]
 OperatorCode = Annotated[

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 from infra.local.ordered_reads import OrderedReads
 from infra.local.prompt_receives import Bell
-from infra.local.quick_items import choosing, copying, cutting, sizing
+from infra.local.quick_items import choosing, copying, cutting, paging, sizing
 from infra.local.quick_json import answering, reading
 from infra.local.remembered_parses import KEPT, judging, remembering, tokenizing
 from infra.local.steady_time import SteadyTime
@@ -29,6 +29,7 @@ REPLACED = {
         "_condition_syntax_error",
         *JUDGED,
         "_item_size_bytes",
+        "_paginate_evaluated_items",
         "_apply_index_projection",
         "_project_item",
         "copy",
@@ -63,6 +64,7 @@ def _shorten() -> None:
     dynamodb.json_response = answering(dynamodb.json_response)
     dynamodb.copy = copying()
     dynamodb._item_size_bytes = sizing(dynamodb._item_size_bytes, dynamodb._attribute_value_size)
+    dynamodb._paginate_evaluated_items = paging(dynamodb._paginate_evaluated_items, dynamodb._DDB_PAGE_SIZE_BYTES)
     dynamodb._apply_index_projection = cutting(dynamodb._apply_index_projection)
     dynamodb._project_item = choosing(dynamodb)
 

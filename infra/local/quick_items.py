@@ -11,7 +11,10 @@ from functools import lru_cache, wraps
 from types import ModuleType
 from typing import Any
 
+from infra.local.quick_json import dumps
+
 KEPT = 500  # indexes, texts of projections
+_MEASURED_TOGETHER = 200  # items
 
 Item = dict[str, Any]
 Names = Mapping[str, str] | None
@@ -58,6 +61,22 @@ def sizing(of_item: Callable[[Any], int], of_value: Callable[[Any], int]) -> Cal
         return total
 
     return size
+
+
+def paging(page: Callable[..., tuple[list[Item], bool]], most: int) -> Callable[..., tuple[list[Item], bool]]:
+    """The items of a page and whether it ends before the last, `most` bytes at most.
+
+    An item's JSON is longer than the item is counted: if all of it is not too much, no item has to be measured.
+    """
+
+    @wraps(page)
+    def paged(items: list[Item], limit: Any, table: dict[str, Any], index_name: str | None = None) -> Any:
+        wanted = items if limit is None else items[: int(limit)]
+        if len(wanted) > _MEASURED_TOGETHER or len(dumps(wanted)) >= most:
+            return page(items, limit, table, index_name)
+        return list(wanted), limit is not None and 0 < int(limit) <= len(wanted)
+
+    return paged
 
 
 def cutting(cut: Callable[[Item, dict[str, Any], str | None], Item]) -> Callable[..., Item]:

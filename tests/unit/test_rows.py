@@ -47,6 +47,17 @@ def full(model: type[Row]) -> dict[str, Any]:
     return {**known, "of another version": {"S": "x"}}
 
 
+def written(model: type[Row], made: dict[str, Any], way: type[Model]) -> Any:
+    """The item of such a row, made and serialised by a class's own methods, or the error."""
+    try:
+        row = model.__new__(model)
+        row.attribute_values = {}
+        way._set_attributes(row, **made)
+        return way._container_serialize(row), way._container_serialize(row, null_check=False)
+    except Exception as error:  # any of them is to be the same
+        return type(error), str(error)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_all_that_a_row_holds_is_read(model: type[Row]) -> None:
     """Expects every attribute to have the value that PynamoDB itself reads."""
@@ -63,6 +74,25 @@ def test_what_a_row_does_not_hold_is_none(model: type[Row]) -> None:
     row = model.from_raw_data({key: {"NULL": True}})
     assert {name: getattr(row, name) for name in attributes} == dict.fromkeys(attributes)
     assert {name: attribute.default for name, attribute in attributes.items()} == dict.fromkeys(attributes)
+    assert not any(attribute.default_for_new for attribute in attributes.values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_row_is_made_and_written_as_pynamodb_does(model: type[Row]) -> None:
+    """Expects the same items of whole rows, of rows that lack things, and of those with a wrong value, or an error."""
+    given = values(model.from_raw_data(full(model)))
+    keys = [name for name, attribute in model.get_attributes().items() if attribute.is_hash_key]
+    for left_out in [[], *([name] for name in given if name not in keys)]:
+        made = {name: value for name, value in given.items() if name not in left_out}
+        assert written(model, made, Row) == written(model, made, Model)
+    for name in given:
+        for value in ("text", 5, True, {"a": 1}, [{"a": object()}], None):
+            assert written(model, {**given, name: value}, Row) == written(model, {**given, name: value}, Model)
+
+
+def test_an_attribute_that_a_row_has_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="Attribute statsu specified does not exist"):
+        MailingModel("id", "META", statsu="running")
 
 
 def test_maps_are_maps() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 from inspect import unwrap
 from typing import Any
+from unittest import mock
 
 import pytest
 from ministack.services import dynamodb as engine
 
-from infra.local.quick_items import choosing, copied, cutting, sizing
+from infra.local.quick_items import choosing, copied, cutting, paging, sizing
+from infra.local.quick_json import dumps
 
 _TEXTS = ("", "a", "name", "\u05e9\u05dc\u05d5\u05dd", "\N{PARTY POPPER}", "x" * 300)
 _NUMBERS = ("0", "5", "-7", "1795895522608", "1.50", "-0.001", "1E+20", "no number")
@@ -69,6 +72,24 @@ def test_a_size_is_what_the_engine_counts(seed: int) -> None:
     for item in [*items(seed), {"wrong": 5}, {"wrong": {"S": 5}}, {"wrong": {"S": "a", "N": "1"}}]:
         assert size(item) == count(item), item
     assert size(None) == count(None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_page_ends_where_it_ends_in_the_engine(seed: int) -> None:
+    """Also at a bound of bytes, which is lower here, that falls into it, and that an index counts less than items."""
+    given = items(seed)
+    for most in (300, 3_000, 1_048_576):
+        own = unwrap(engine._paginate_evaluated_items)
+        with mock.patch.object(engine, "_DDB_PAGE_SIZE_BYTES", most):
+            page = paging(own, most)
+            for count, limit, index in itertools.product((0, 1, 5, 200), (None, 1, 3, 5, "5", 1000), (None, "keys")):
+                assert page(given[:count], limit, TABLE, index) == own(given[:count], limit, TABLE, index)
+
+
+def test_the_json_of_an_item_is_longer_than_the_item_is_counted() -> None:
+    """Expects this of every kind of value, as no item of a page is measured that is short enough as JSON."""
+    for item in [*items(7), {}, {"": {"M": {}}}, {"a": {"L": [{"N": "-1.5"}]}}, {"n": {"NS": ["-1"]}}]:
+        assert len(dumps(item)) >= engine._item_size_bytes(item), item
 
 
 @pytest.mark.parametrize("seed", range(3))
