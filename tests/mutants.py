@@ -192,8 +192,8 @@ def mutated(mutant: Mutant, directory: Path) -> Path:
 
 
 def caught_by(project: Path, tests: list[str]) -> list[str]:
-    """The first tests that fail there, none where all pass."""
-    command = [sys.executable, "-m", "pytest", "-q", "--maxfail=3", "-p", "no:cacheprovider", *tests]
+    """The first test that fails there; none if all pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=_BOUND, check=False)
     found = re.findall(r"^(?:FAILED|ERROR) \S*?([\w.]+::\S+)", done.stdout, re.MULTILINE)
     if done.returncode not in (0, 1):
@@ -202,7 +202,7 @@ def caught_by(project: Path, tests: list[str]) -> list[str]:
 
 
 def main() -> int:
-    """Tell for each mutant which tests caught it; 1 if one survived."""
+    """Tell for each mutant which test caught it first; 1 if one survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="mutants whose name begins so")
     parser.add_argument("tests", nargs="*", default=list(TESTS))
