@@ -105,6 +105,10 @@ class Store:
         assert self.in_process is not None
         return self.in_process
 
+    def another_ledger(self) -> Ledger:
+        """The ledger of another sender: the same table, and nothing remembered."""
+        return Ledger(self.tables, self.dynamodb, Backoff(self.clock, random.Random(2)))
+
     def add_messages(self, count: int = 1, **fields: Any) -> list[Message]:
         """So many rows of one mailing, in the ledger."""
         fields.setdefault("mailing_id", MailingFactory().mailing_id)

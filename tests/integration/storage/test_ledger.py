@@ -96,6 +96,18 @@ def test_of_two_claims_one_is_refused(faulty: Store) -> None:
     assert [row.claim for row in stored(faulty, messages)] == ["a", "b"] * 30
 
 
+def test_what_is_remembered_of_a_row_is_not_believed_if_the_change_knows_it_newer(faulty: Store) -> None:
+    """Another sender has written it since it was read here; whoever read it after that may change it."""
+    (message,) = faulty.add_messages()
+    stored(faulty, [message])
+    elsewhere = faulty.another_ledger()
+    _, taken = claimed(message, "b")
+    assert elsewhere.update([(message, taken)]).written == [Written.DONE]
+    sent = taken.revised(START + 2 * SECOND, status=MessageStatus.SENT, claim="", lease_until=None)
+    assert faulty.ledger.update([(taken, sent)]).written == [Written.DONE]
+    assert stored(faulty, [message]) == [sent]
+
+
 def test_fields_that_become_empty_are_removed(faulty: Store) -> None:
     """So that sparse indexes stay sparse."""
     (message,) = faulty.add_messages(
