@@ -195,10 +195,9 @@ def caught_by(project: Path, tests: list[str]) -> list[str]:
     """The first test that fails there; none if all pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=_BOUND, check=False)
-    found = re.findall(r"^(?:FAILED|ERROR) \S*?([\w.]+::\S+)", done.stdout, re.MULTILINE)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"the tests did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return found
+    return re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", done.stdout, re.MULTILINE)
 
 
 def main() -> int:
@@ -213,6 +212,8 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory() as directory:
             caught = caught_by(mutated(mutant, Path(directory)), asked.tests)
+        if caught and caught_by(ROOT, caught):
+            raise RuntimeError(f"this test fails with the code as it is, too: {caught[0]}")
         survived += not caught
         sys.stdout.write(f"{mutant.name}\n  {', '.join(caught) or 'SURVIVED'}\n")
         sys.stdout.flush()

@@ -30,7 +30,7 @@ MAILING = Mailing(
 CLIENT = Client(phone_number="+79161234567", client_id="aaaaaaaaaaaaaaaa", created_at=NOW, updated_at=NOW)
 USER = User("maria", Role.OPERATOR, "a hash", NOW, NOW, NOW)
 # What the service notes of a mailing by itself.
-ITS_OWN = {"mailing_id", "revision", "created_at", "updated_at", "created_by", "launched_at", "finished_at"}
+ITS_OWN = {"mailing_id", "revision", "created_at", "updated_at", "created_by", "launched_at", "finished_at", "stops"}
 ITS_OWN |= {"reopening", "final", "history", "widened_at", "asked_until", "buckets"}
 OTHERS: dict[str, Any] = {
     "text": "Bye",
