@@ -7,7 +7,6 @@ PynamoDB but above botocore's serialising and signing, which is where nearly all
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,6 +18,7 @@ from unittest import mock
 from botocore.client import BaseClient
 
 from infra.local import ministack_patches
+from infra.local.quick_json import dumps, loads
 from tests.support.botocore_retries import Retries
 
 ENVIRONMENT = {
@@ -68,7 +68,7 @@ class InProcessAws:
 
     def _send(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         model = client.meta.service_model
-        body = json.dumps(request, default=bytes.decode).encode()  # of bytes there is an e-mail, which is ASCII
+        body = dumps(request)
         call = Call(len(self.calls) + 1, f"{model.service_name}.{operation}", body)
         self.calls.append(call.operation)
         self.before(call)
@@ -91,7 +91,7 @@ class InProcessAws:
         handler = {"dynamodb": dynamodb, "sqs": sqs}[service].handle_request
         headers = {"x-amz-target": target, "host": "in-process.invalid"}
         status, _, content = self._answered(handler("POST", "/", headers, body, {}))[:3]
-        return status, json.loads(content or b"{}")
+        return status, loads(content or b"{}")
 
     @staticmethod
     def _answered(handling: Coroutine[Any, Any, Any]) -> Any:
