@@ -76,7 +76,7 @@ def expect_each_once(
     """Once all is expanded, each has one row, as some others may have, and the running counts say so."""
     until = simulation.clock.now() + timedelta(minutes=3)
     ledger = simulation.services.mailings.state
-    assert simulation.scheduler.run_until(until, lambda: ledger(mailing.mailing_id).statistics.dispatched, check=5)
+    assert simulation.scheduler.run_until(until, lambda: ledger(mailing.mailing_id).statistics.dispatched, check=25)
     simulation.aws.after = simulation.aws.before = lambda call: None
     statistics = ledger(mailing.mailing_id).statistics
     rows = simulation.rows(mailing)

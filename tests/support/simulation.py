@@ -106,6 +106,14 @@ class Simulation:
         """Let the workers work while so much time passes."""
         self.scheduler.run_until(self.clock.now() + timedelta(seconds=seconds))
 
+    def run_quietly_for(self, seconds: float) -> None:
+        """Let time pass in which nothing is to be done: ticks come seldom until shortly before its end."""
+        assert self.workers is not None
+        each_minute, self.workers.tick_after = self.workers.tick_after, QUIET_TICK
+        self.run_for(max(0, seconds - QUIET_TICK - 60))
+        self.workers.tick_after = each_minute
+        self.run_for(min(seconds, QUIET_TICK + 60))
+
     def run_until_finished(self, mailing: Mailing, limit: float = 3600) -> None:
         """Let the workers work until a mailing is finished; fails after so many seconds of virtual time."""
         until = self.clock.now() + timedelta(seconds=limit)
@@ -227,6 +235,7 @@ def _connections(prefix: str) -> tuple[dict[str, Any], Tables]:
     return clients, bind(Settings(resource_prefix=prefix), clients["dynamodb"])
 
 
+QUIET_TICK = 900  # seconds between ticks
 DEFAULT_WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2}
 
 

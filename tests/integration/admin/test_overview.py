@@ -80,7 +80,7 @@ def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -
     campaign.simulation.gateway.script = lambda gateway_id, nth: next(answers, OK)
     first = campaign.send(10)
     campaign.api.delete(f"/api/mailing/{first}")
-    campaign.simulation.run_for(7200)
+    campaign.simulation.run_quietly_for(7200)
     campaign.add_clients(5, tag="other")
     campaign.finish(campaign.order(clients={"tag": "other"}, lasts=timedelta(hours=9)))
     page = on_call.get("/admin")
@@ -98,7 +98,7 @@ def test_today_begins_at_midnight_of_the_operators_zone(campaign: Campaign, on_c
     campaign.send(4)
     on_call.cookies["zone"] = "Europe/Moscow"
     assert "Sent today 4 " in now(on_call)
-    campaign.simulation.run_for(12 * 3600 + 600)
+    campaign.simulation.run_quietly_for(12 * 3600 + 600)
     assert "Sent today 0 " in now(on_call)
     on_call.cookies["zone"] = "UTC"
     assert "Sent today 4 " in now(on_call)
@@ -160,7 +160,7 @@ def test_what_was_sent_later_is_not_failed(campaign: Campaign, on_call: Browser)
     other = campaign.give_up(1, lasts=timedelta(hours=9))
     mailing_id = campaign.give_up(3, lasts=timedelta(hours=9))
     assert ("Sent today 16 Failed today 4" in now(on_call), dead(campaign)) == (True, 4)
-    campaign.simulation.run_for(4000)  # in another hour
+    campaign.simulation.run_quietly_for(4000)  # in another hour
     assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {}).status == 200
     campaign.finish(mailing_id)
     assert ("Sent today 19 Failed today 1" in now(on_call), dead(campaign)) == (True, 1)

@@ -44,7 +44,7 @@ def test_what_happened_meanwhile_changes_nothing_of_the_answer(campaign: Campaig
     campaign.add_clients(3)
     first = _order(api, body)
     campaign.finish(first.json["id"])
-    campaign.simulation.run_for(7200)
+    campaign.simulation.run_quietly_for(7200)
     assert _order(api, body).text == first.text
     assert api.delete(f"/api/mailing/{first.json['id']}").status == 204
     campaign.simulation.run_for(120)

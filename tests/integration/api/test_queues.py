@@ -109,7 +109,7 @@ def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign
 def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> None:
     """The letters stay, and the answer says why."""
     campaign.give_up(3)
-    campaign.simulation.run_for(25 * 3600)
+    campaign.simulation.run_quietly_for(25 * 3600)
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert answer["put_back"] == 0
     assert set(answer["refused"].values()) == {"the end of this mailing has passed; set a later end first"}
