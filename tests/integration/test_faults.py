@@ -419,16 +419,16 @@ def test_what_is_not_sent_when_the_window_closes_is_expired(simulation: Simulati
 
 
 def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation) -> None:
-    """Both share a slow gateway: fifty people among thousands are served in a fair share, not at the end."""
-    simulation.services.gateway_control.set_rate(20, "tester")
-    simulation.add_clients(1500, tag="large")
-    simulation.add_clients(50, tag="small")
+    """Both share a slow gateway: a few people among hundreds are served in a fair share, not at the end."""
+    simulation.services.gateway_control.set_rate(10, "tester")
+    simulation.add_clients(750, tag="large")
+    simulation.add_clients(25, tag="small")
     large = simulation.create_mailing(tag="large", text="large")
     simulation.run_for(30)
     small = simulation.create_mailing(tag="small", text="small")
     finish(simulation, small, limit=60)
-    assert simulation.counts(small) == {"total": 50, "sent": 50}
-    assert simulation.counts(large)["sent"] < 900
+    assert simulation.counts(small) == {"total": 25, "sent": 25}
+    assert simulation.counts(large)["sent"] < 450
 
 
 def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulation) -> None:

@@ -67,6 +67,8 @@ class Api:
     token: str = ""
     address: str = "192.0.2.1"
     secrets: dict[Role, str] = field(default_factory=dict)
+    # The cookies, and the token of forms, of who is signed in to the admin UI.
+    signed_in: dict[Role, tuple[dict[str, str], str]] = field(default_factory=dict)
 
     def request(
         self,

@@ -64,6 +64,11 @@ class Browser:
         assert "session" in self.cookies, text_of(answer)
         return answer
 
+    def go_on_as(self, role: Role) -> None:
+        """Be signed in as the user of a role, who was before the test began."""
+        cookies, self.csrf = self.api.signed_in[role]
+        self.cookies |= cookies
+
     def _request(self, method: str, path: str, raw: bytes, headers: Mapping[str, str], follow: bool) -> Reply:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         given = {"Host": self.host, **({"Cookie": cookie} if cookie else {}), **headers}

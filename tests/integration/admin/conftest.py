@@ -10,13 +10,26 @@ from chalicelib.domain.users import Role
 from tests.support.api import Api, new_api
 from tests.support.browsing import Browser
 from tests.support.campaign import Campaign, new_campaign
+from tests.support.kept_state import set_up
+
+# Who is signed in from the beginning if the fixture is asked for: once for all tests, since it takes its time.
+SIGNED_IN = {"browser": Role.ADMIN, "operators_browser": Role.OPERATOR}
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
+def api(request: pytest.FixtureRequest) -> Iterator[Api]:
     """An empty service; nothing is dispatched or sent."""
     with new_api() as made:
+        roles = tuple(role for name, role in SIGNED_IN.items() if name in request.fixturenames)
+        made.signed_in = set_up(("signed in", *roles), lambda: {role: _signed_in(made, role) for role in roles})
         yield made
+
+
+def _signed_in(api: Api, role: Role) -> tuple[dict[str, str], str]:
+    """Sign in by the form; answers the cookies and the token of forms."""
+    browser = Browser(api)
+    browser.sign_in(role)
+    return browser.cookies, browser.csrf
 
 
 @pytest.fixture
@@ -28,7 +41,7 @@ def stranger(api: Api) -> Browser:
 @pytest.fixture
 def browser(stranger: Browser) -> Browser:
     """A browser in which the admin is signed in."""
-    stranger.sign_in()
+    stranger.go_on_as(Role.ADMIN)
     return stranger
 
 
@@ -36,7 +49,7 @@ def browser(stranger: Browser) -> Browser:
 def operators_browser(api: Api) -> Browser:
     """A browser in which an operator is signed in, who is not an admin."""
     made = Browser(api)
-    made.sign_in(Role.OPERATOR)
+    made.go_on_as(Role.OPERATOR)
     return made
 
 
