@@ -433,19 +433,19 @@ def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation) -
 
 def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulation) -> None:
     """Set while the mailing runs, on the mailing and on the gateway; the lower of both holds."""
-    simulation.add_clients(1100)
-    mailing = simulation.create_mailing(lasts=7200, rate_limit=5)
+    simulation.add_clients(650)
+    mailing = simulation.create_mailing(lasts=7200, rate_limit=3)
     simulation.run_for(20)
-    simulation.services.mailings.set_rate(mailing.mailing_id, 10)
+    simulation.services.mailings.set_rate(mailing.mailing_id, 6)
     changed_at = simulation.clock.now()
     simulation.run_for(70)
-    simulation.services.gateway_control.set_rate(3, "tester")
+    simulation.services.gateway_control.set_rate(2, "tester")
     limited_at = simulation.clock.now()
-    simulation.run_for(120)
+    simulation.run_for(60)
     in_between = changed_at + timedelta(minutes=1)
-    assert busiest_second(simulation, mailing.start_at, changed_at) <= 5
-    assert 5 < busiest_second(simulation, in_between, limited_at) <= 10
-    assert 1 < busiest_second(simulation, limited_at + timedelta(seconds=10), simulation.clock.now()) <= 3
+    assert busiest_second(simulation, mailing.start_at, changed_at) <= 3
+    assert 3 < busiest_second(simulation, in_between, limited_at) <= 6
+    assert 1 < busiest_second(simulation, limited_at + timedelta(seconds=10), simulation.clock.now()) <= 2
 
 
 def busiest_second(simulation: Simulation, since: datetime, until: datetime) -> int:
