@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,26 +22,27 @@ class RouteTable:
     """
 
     def __init__(self, routes: Iterable[str]) -> None:
-        self._by_length: dict[int, list[tuple[str, list[str]]]] = {}
+        self._literal: set[str] = set()
+        self._by_length: dict[int, list[_Pattern]] = {}
         self._rests: list[tuple[str, str]] = []
-        for route in routes:
+        for route in sorted(routes, key=_parameters_last):
             segments = route.split("/")[1:]
             if segments[-1].endswith("+}"):
                 self._rests.append((route, route.removesuffix(segments[-1])))
+            elif any(map(_is_parameter, segments)):
+                self._by_length.setdefault(len(segments), []).append(_Pattern.of(route))
             else:
-                self._by_length.setdefault(len(segments), []).append((route, segments))
-        for candidates in self._by_length.values():
-            candidates.sort(key=lambda candidate: [_is_parameter(segment) for segment in candidate[1]])
+                self._literal.add(route)
 
     def match(self, path: str) -> Match | None:
         """The route for a path that begins with a slash; None if there is none."""
         if path != "/" and path.endswith("/"):
             path = path[:-1]
-        segments = path.split("/")[1:]
-        for route, pattern in self._by_length.get(len(segments), ()):
-            parameters = _parameters(pattern, segments)
-            if parameters is not None:
-                return Match(route, parameters)
+        if path in self._literal:
+            return Match(path, {})
+        for pattern in self._by_length.get(path.count("/"), ()):
+            if found := pattern.form.fullmatch(path):
+                return Match(pattern.route, dict(zip(pattern.names, found.groups(), strict=True)))
         for route, start in self._rests:
             if path.startswith(start) and len(path) > len(start):
                 return Match(route, {route[len(start) + 1 : -2]: path[len(start) :]})
@@ -51,11 +53,20 @@ def _is_parameter(segment: str) -> bool:
     return segment.startswith("{")
 
 
-def _parameters(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
-    parameters: dict[str, str] = {}
-    for expected, segment in zip(pattern, segments, strict=True):
-        if _is_parameter(expected) and segment:
-            parameters[expected[1:-1]] = segment
-        elif expected != segment:
-            return None
-    return parameters
+def _parameters_last(route: str) -> list[bool]:
+    return [_is_parameter(segment) for segment in route.split("/")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A route with parameters, and the form of its paths."""
+
+    route: str
+    form: re.Pattern[str]
+    names: list[str]
+
+    @classmethod
+    def of(cls, route: str) -> _Pattern:
+        segments = route.split("/")
+        form = "/".join("([^/]+)" if _is_parameter(segment) else re.escape(segment) for segment in segments)
+        return cls(route, re.compile(form), [segment[1:-1] for segment in segments if _is_parameter(segment)])
