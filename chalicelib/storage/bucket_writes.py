@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,6 +34,7 @@ _CONFLICTS = 10  # in a row, of writes to one bucket; each means that somebody e
 _NO_ANSWER = "no answer"
 _UNTOLD = frozenset({_NO_ANSWER, "InternalServerError", "InternalServerErrorException"})
 _REFUSALS = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
+_all_else = attrgetter(*(one.name for one in fields(Message) if one.name != "delivery"))
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
 _KEPT = 2000  # buckets, as they were last seen
 Read = Callable[[Iterable[Place]], dict[Place, Bucket]]
@@ -285,7 +287,7 @@ def _decided(now: Message | None, old: Message | None, new: Message) -> Written 
 
 def _is_receipt(old: Message, new: Message) -> bool:
     """Whether a change only says what became of a message that was sent. Senders' revision is not touched by it."""
-    return new.delivery is not old.delivery and replace(old, delivery=new.delivery) == new
+    return new.delivery is not old.delivery and new.revision == old.revision and _all_else(old) == _all_else(new)
 
 
 @lru_cache(maxsize=64)

@@ -29,6 +29,7 @@ DEFAULT_TIMEOUT = 60.0  # Chalice's own default for a function
 DEFAULT_CONCURRENCY = 4
 RECEIVE_LIMIT = 10  # messages in one ReceiveMessage or DeleteMessageBatch
 _LINGER = 0.02
+_LOOKS = 5  # for more messages within a window that is long
 _DELETE_TRIES = 4
 _DELETE_PAUSE = 0.1
 
@@ -77,6 +78,7 @@ class EventSourceRunner:
         timeouts: Mapping[str, float] | None = None,
         concurrency: Mapping[str, int] | None = None,
         max_window: float | None = None,
+        windows: Mapping[str, float] | None = None,
         visibility: Mapping[str, int] | None = None,
         only: frozenset[str] | None = None,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -90,7 +92,7 @@ class EventSourceRunner:
         self._region: str = sqs.meta.region_name
         names = [one for one in app.event_sources if only is None or one.name in only]
         self.sources = {
-            one.name: _queue_source(one, concurrency or {}, max_window, visibility or {})
+            one.name: _queue_source(one, concurrency or {}, (windows or {}).get(one.name, max_window), visibility or {})
             for one in names
             if isinstance(one, SQSEventConfig)
         }
@@ -143,7 +145,7 @@ class EventSourceRunner:
             if left <= 0 and not more:
                 break
             if not more:
-                self._clock.sleep(min(_LINGER, left))
+                self._clock.sleep(min(max(_LINGER, source.window / _LOOKS), left))
         return messages
 
     def _receive(self, source: QueueSource, limit: int, wait: int) -> list[Message]:

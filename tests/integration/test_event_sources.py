@@ -200,6 +200,24 @@ def test_the_window_is_waited_for_a_fuller_batch(sqs: Any, clock: FrozenClock) -
     assert clock.now() == START + timedelta(seconds=2)
 
 
+def test_the_window_of_one_function_can_be_capped_otherwise_and_takes_few_looks(sqs: Any, clock: FrozenClock) -> None:
+    """Expects a receive at once and after each fifth of the window, behind the one that found a message."""
+    url = _queue(sqs)
+    _send(sqs, url, "1")
+    calls: list[Any] = []
+
+    class Noting(FlakyQueue):
+        def receive_message(self, **request: Any) -> Any:
+            calls.append(request)
+            return self._sqs.receive_message(**request)
+
+    app = _app(Function(), batch_size=25, window=5)
+    runner = EventSourceRunner(app, Noting(sqs, 0, False), clock, max_window=0, windows={"worker": 2.0})
+    runner.poll("worker")
+    assert clock.now() == START + timedelta(seconds=2)
+    assert len(calls) == 1 + 6
+
+
 def test_the_window_can_be_capped(sqs: Any, clock: FrozenClock) -> None:
     """Expects no wait at all with a cap of nothing."""
     url = _queue(sqs)
