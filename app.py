@@ -44,7 +44,7 @@ def dispatcher(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
 @app.on_sqs_message(
     queue=settings.receipt_queue, name="receiver", batch_size=1000, maximum_batching_window_in_seconds=5
 )
-def receiver(event: SQSEvent) -> dict[str, list[dict[str, str]]]:
+def receiver(event: SQSEvent) -> dict[str, Any]:
     return workers.receive(event.to_dict(), event.context)
 
 

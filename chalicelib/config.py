@@ -42,6 +42,7 @@ class Settings:
     gateway_local: bool = False
     gateway_receipts: bool = False
     public_url: str = ""
+    receipt_url: str = ""
     api_address_prefix: str = ""
     gateway_recognises_ids: bool = False
     gateway_connect_timeout: float = 2.0
@@ -273,6 +274,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("gateway_local", "GATEWAY_LOCAL", _true_or_false),
     ("gateway_receipts", "GATEWAY_RECEIPTS", _true_or_false),
     ("public_url", "PUBLIC_URL", _address),
+    ("receipt_url", "RECEIPT_URL", _address),
     ("api_address_prefix", "API_ADDRESS_PREFIX", str),
     ("gateway_recognises_ids", "GATEWAY_RECOGNISES_IDS", _true_or_false),
     ("gateway_connect_timeout", "GATEWAY_CONNECT_TIMEOUT", float),

@@ -85,8 +85,13 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
         return _answer(failed)
 
 
-def receive(event: dict[str, Any], context: Any) -> BatchAnswer:
-    """Apply a batch of the receipt queue."""
+def receive(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
+    """Apply a batch of the receipt queue, or take a call that came to the function's own address."""
+    if "rawPath" in event:
+        from .web.callbacks import answer_of_url  # a receiver without an address of its own needs none of it
+
+        with invocation("receiver", context.aws_request_id):
+            return answer_of_url(event, get_services())
     items = [
         ReceiptItem(record["messageId"], record["body"], int(record["attributes"]["ApproximateReceiveCount"]))
         for record in event["Records"]

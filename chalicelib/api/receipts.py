@@ -9,13 +9,11 @@ from pydantic import BaseModel
 from ..domain.deliveries import RECEIPTS_PATH, REPLIES_PATH
 from ..domain.errors import NotFound, Unavailable
 from ..gateways.base import Callback
-from ..web.parsing import read_text
+from ..web.callbacks import MAX_RECEIPT, callback_of
 from ..web.request import Request, Text
 from .routing import Routes
 
 routes = Routes("gateway")
-MAX_RECEIPT = 64 * 1024  # bytes of a callback
-MAX_SIGNATURE = 2000  # characters; a token with its claims has some 500
 
 
 class CallbackQuery(BaseModel, extra="allow"):
@@ -25,13 +23,8 @@ class CallbackQuery(BaseModel, extra="allow"):
 
 
 def _callback(request: Request, gateway: str) -> Callback:
-    return Callback(
-        gateway=gateway,
-        query=urlencode([(name, one) for name, all_ in request.query_values.items() for one in all_]),
-        media_type=(request.header("content-type") or "")[:100],
-        body=read_text(request.body, MAX_RECEIPT),
-        signature=(request.header("x-twilio-signature") or request.header("authorization") or "")[:MAX_SIGNATURE],
-    )
+    query = urlencode([(name, one) for name, all_ in request.query_values.items() for one in all_])
+    return callback_of(gateway, query, request.header, request.body)
 
 
 def _take(request: Request, gateway: str, secret: str) -> Text:

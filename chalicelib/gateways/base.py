@@ -84,7 +84,8 @@ class Callback:
     """A request in which a gateway tells what became of messages, as it came.
 
     `query` is what stands after the question mark of its address, `media_type` the Content-Type of its body.
-    `signature` is the gateway's of the whole, made for this `url`, if it signs. `received_at` is when it came, in
+    `signature` is the gateway's of the whole, made for this `url`, if it signs; without its query the url is only told
+    of a call that came to the receiver's own address. `received_at` is when it came, in
     seconds since 1970; 0 if nobody noted it.
     """
 

@@ -44,6 +44,7 @@ FOR_KINDS = {
     "AWS::Lambda::EventSourceMapping": {"EventSources", "Looking"},
     "AWS::Lambda::Function": {"Functions", "Code", "RolesOfFunctions", "Looking"},
     "AWS::Lambda::Permission": {"Functions"},
+    "AWS::Lambda::Url": {"Functions"},
     "AWS::Lambda::Version": {"Functions"},
     "AWS::Logs::LogGroup": {"Logs", "Looking"},
     "AWS::Logs::QueryDefinition": {"Looking"},

@@ -77,6 +77,29 @@ def test_functions_that_send_to_their_own_queues_may(packaged: Packaged) -> None
     assert allowed == {"Dispatcher", "Sender", "Receiver"} == set(packaged.queue_sources())
 
 
+def test_the_receiver_has_an_address_of_its_own_only_if_that_is_wanted(packaged: Packaged) -> None:
+    """Expects it to be public, to be named to who gives it away, and not to the receiver, which would be a circle."""
+    url = {"AWS::Lambda::Url": "ReceiptUrl", "AWS::Lambda::Permission": "ReceiptUrl"}
+    ours = {name: one for kind in url for name, one in packaged.resources(kind).items() if name.startswith(url[kind])}
+    assert {one["Condition"] for one in ours.values()} == {"ReceiptsByFunction"}
+    assert ours["ReceiptUrl"]["Properties"] == {
+        "AuthType": "NONE",
+        "TargetFunctionArn": {"Fn::GetAtt": ["Receiver", "Arn"]},
+    }
+    allowed = {one["Properties"]["Action"]: one["Properties"] for name, one in ours.items() if name != "ReceiptUrl"}
+    assert set(allowed) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert allowed["lambda:InvokeFunctionUrl"]["FunctionUrlAuthType"] == "NONE"
+    assert allowed["lambda:InvokeFunction"]["InvokedViaFunctionUrl"] is True  # and in no other way
+    named = {
+        name: one["Environment"]["Variables"].get("RECEIPT_URL")
+        for name, one in packaged.properties(FUNCTION).items()
+        if "RECEIPT_URL" in one["Environment"]["Variables"]
+    }
+    address = {"Fn::If": ["ReceiptsByFunction", {"Fn::GetAtt": ["ReceiptUrl", "FunctionUrl"]}, ""]}
+    assert named == {"APIHandler": address, "Sender": address}
+    assert packaged.by_default().resources("AWS::Lambda::Url") == {}
+
+
 def test_a_schedule_that_was_missed_is_not_made_up_for(packaged: Packaged) -> None:
     """Expects Lambda to drop an invocation that the next one replaces."""
     scheduled = [

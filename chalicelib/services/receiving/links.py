@@ -19,7 +19,7 @@ class ReceiptLinks:
 
     def __init__(self, settings: Settings, key: Callable[[], bytes]) -> None:
         self._on = settings.gateway_receipts
-        self._base = settings.public_url.rstrip("/")
+        self._base = (settings.receipt_url or settings.public_url).rstrip("/")
         self._key = key
         self._secrets: dict[str, str] = {}
 

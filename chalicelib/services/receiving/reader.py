@@ -59,9 +59,9 @@ class Reader:
         return ReadItem(_seen_first(eum_events.receipts_of(values, now), now))
 
     def _told(self, callback: Callback, url: str, now: datetime, *, reply: bool) -> ReadItem:
-        """What a callback says, which came at this address."""
+        """What a callback says, which came at this address unless it says another: that of the receiver's function."""
         gateway = self._gateways[callback.gateway]
-        callback = replace(callback, url=_with_query(url, callback))
+        callback = replace(callback, url=_with_query(callback.url or url, callback))
         one_address = gateway.capabilities.has_one_address
         replies = gateway.read_replies(callback, now) if reply or one_address else []
         if replies or (reply and not one_address):
