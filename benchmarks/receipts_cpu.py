@@ -86,9 +86,9 @@ def measure(
             items = _taken(services)
             spent += _spent(aws, lambda: _apply(services, items, together), profile if profiled == "applying" else None)
         (mailing,), _ = services.mailings.list(None, "", 1)
-        _, tally = services.mailings._mailings.detail(mailing.mailing_id)
-        if tally.counters["delivery|delivered"] != count:
-            raise RuntimeError(f"not every receipt was counted: {tally.counters}")
+        _, counters = services.mailings._mailings.detail(mailing.mailing_id)
+        if counters.by_name["delivery|delivered"] != count:
+            raise RuntimeError(f"not every receipt was counted: {counters.by_name}")
     return Spent(*(1000 * seconds / count for seconds in spent))
 
 

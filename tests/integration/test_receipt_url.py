@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from chalicelib import workers
-from chalicelib.domain.deliveries import word_of
+from chalicelib.domain.deliveries import delivery_status_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.messages import Message
 from chalicelib.web.callbacks import MAX_RECEIPT
@@ -72,9 +72,9 @@ def path_of(simulation: Simulation, kind: str = "receipts", gateway: str = "defa
     return f"/gateway/{kind}/{gateway}/{simulation.services.receipt_links.secret(gateway)}"
 
 
-def word(simulation: Simulation, message: Message) -> str:
+def status_of(simulation: Simulation, message: Message) -> str:
     row = simulation.services.receiver()._ledger.read([message.key])[message.key]
-    return str(word_of(row, simulation.clock.now()))
+    return str(delivery_status_of(row, simulation.clock.now()))
 
 
 def test_gateways_are_given_the_address_of_the_function(simulation: Simulation) -> None:
@@ -86,7 +86,7 @@ def test_a_receipt_that_comes_there_is_applied(simulation: Simulation, message: 
     answer = called(simulation, path_of(simulation), json.dumps(delivered(message)))
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/plain")
     simulation.run_for(20)
-    assert word(simulation, message) == "delivered"
+    assert status_of(simulation, message) == "delivered"
 
 
 def test_one_whose_body_lambda_has_encoded_and_one_of_the_address_alone_are(
@@ -98,11 +98,11 @@ def test_one_whose_body_lambda_has_encoded_and_one_of_the_address_alone_are(
     headers = {"headers": {"content-type": "application/x-www-form-urlencoded"}}
     assert called(simulation, path_of(simulation), form, isBase64Encoded=True, **query, **headers)["statusCode"] == 200
     simulation.run_for(20)
-    assert word(simulation, message) == "undelivered"
+    assert status_of(simulation, message) == "undelivered"
     query["rawQueryString"] += "&status=delivered"
     assert called(simulation, path_of(simulation), method="GET", **query)["statusCode"] == 200
     simulation.run_for(20)
-    assert word(simulation, message) == "delivered"
+    assert status_of(simulation, message) == "delivered"
 
 
 def test_a_reply_that_comes_there_is_kept(simulation: Simulation) -> None:
