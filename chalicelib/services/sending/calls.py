@@ -121,17 +121,7 @@ class Caller:
         except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
             logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
-        duration = (self._clock.now() - started) // timedelta(milliseconds=1)
-        return Attempt(
-            at=started,
-            duration_ms=duration,
-            outcome=answer.outcome,
-            cause=answer.cause,
-            http_status=answer.http_status,
-            retry_after=answer.retry_after,
-            words=answer.words,
-            gateway=job.gateway,
-        )
+        return self._attempt_of(job, started, answer)
 
     def _question(self, job: Job, calls: Calls) -> Attempt:
         """Ask the gateway what became of a message. Raises NotNow if there is no time for it."""
@@ -145,13 +135,18 @@ class Caller:
         except Exception as error:  # as above
             logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNCLEAR, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
-        duration = (self._clock.now() - started) // timedelta(milliseconds=1)
+        return self._attempt_of(job, started, answer)
+
+    def _attempt_of(self, job: Job, started: datetime, answer: Answer) -> Attempt:
+        """The attempt that a call or a question was, which has just been answered."""
         return Attempt(
             at=started,
-            duration_ms=duration,
+            duration_ms=(self._clock.now() - started) // timedelta(milliseconds=1),
             outcome=answer.outcome,
             cause=answer.cause,
             http_status=answer.http_status,
+            retry_after=answer.retry_after,
+            words=answer.words,
             gateway=job.gateway,
         )
 
