@@ -46,8 +46,8 @@ _EXAMPLE_ID = "01KHPKQZ4W3M8V0B5N7C2D9E6F-h6jkepfvoqeacstj"
 
 
 class BalanceView(View):
-    """The money that is left, as the provider said at `asked_at`, at most ten minutes ago. `amount` is null if it is
-    not known, `currency` also if the provider does not say it.
+    """The money that is left, as the provider said at `asked_at`: at most ten minutes ago, or before if it did not
+    answer since. `amount` is null if it never did, `currency` also if the provider does not say it.
     """
 
     amount: str | None

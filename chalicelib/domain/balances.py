@@ -12,11 +12,15 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The amount and its currency, "" if the provider does not say which; without an amount nobody knows."""
+    """The amount and its currency, "" if the provider does not say which; without an amount nobody knows.
+
+    That was at `asked_at`; `failed_at` is when it was asked last, if it did not say then.
+    """
 
     amount: str = ""
     currency: str = ""
     asked_at: datetime | None = None
+    failed_at: datetime | None = None
 
 
 def amount_of(told: object) -> str:

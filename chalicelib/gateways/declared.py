@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _READY_MADE = Path(__file__).parent / "declarations"
 _REFERENCE = re.compile(r"[!-~]{1,100}")
 _HIDDEN = "***"
+_BALANCE_WITHIN = 1.5  # seconds to connect, and as many to answer: somebody waits for a page
 _NOBODY = Outgoing.of("", "", "")  # the question what is left is about no message
 
 
@@ -139,7 +140,7 @@ class DeclaredGateway(HttpAdapter):
         told = self._declaration.balance
         if told is None:
             return super().balance()
-        reply = self.ask(lambda token: self._filled(told.request, _NOBODY, token))
+        reply = self.ask(lambda token: self._filled(told.request, _NOBODY, token), within=_BALANCE_WITHIN)
         if isinstance(reply, Cause):
             return reply
         found = told.read(json_of(reply.body)) if reply.status == 200 else Balance()

@@ -123,10 +123,11 @@ class HttpAdapter(ABC):
         del callback, now
         return []
 
-    def ask(self, request_with: Callable[[str], Request]) -> Reply | Cause:
+    def ask(self, request_with: Callable[[str], Request], *, within: float = float("inf")) -> Reply | Cause:
         """The answer to a request that sends nothing to anybody, or why there is none.
 
-        `request_with` makes it with the token. Over a session of requests, since it is rare.
+        `request_with` makes it with the token. To connect, and to answer, may take `within` seconds each, if the
+        gateway's own limits are not shorter. Over a session of requests, since it is rare.
         """
         if self.obstacle:
             return Cause(self.obstacle)
@@ -136,7 +137,13 @@ class HttpAdapter(ABC):
             return error.cause
         from .session import exchange  # requests takes 50 ms to import, which most senders never need
 
-        return exchange(self._address, replace(request, path=self._path + request.path), self._limits)
+        limits = self._limits
+        limits = replace(
+            limits,
+            connect_timeout=min(within, limits.connect_timeout),
+            read_timeout=min(within, limits.read_timeout),
+        )
+        return exchange(self._address, replace(request, path=self._path + request.path), limits)
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
         """Hand a message over; see Gateway."""

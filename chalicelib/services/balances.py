@@ -23,7 +23,7 @@ from ..storage.balances import BalanceRepository
 from .gateways import Gateways, Line
 
 KNOWN_FOR = timedelta(minutes=10)  # what was said is not asked for again so long, nor what nobody knew
-_CONNECT, _ANSWER = 2, 15  # seconds for a call of the sender's function
+_CONNECT, _ANSWER = 1, 3  # seconds for a call of the sender's function: a page waits for it
 
 Ask = Callable[[str], Balance]  # by what people call the gateway
 
@@ -69,13 +69,19 @@ class BalanceService:
         self._clock = clock
 
     def of(self, line: Line) -> Balance | None:
-        """The balance, as it is or was a short while ago; None if the gateway tells none. Raises Unavailable."""
+        """The balance, as it is or was a short while ago; None if the gateway tells none. Raises Unavailable.
+
+        If the provider does not say, it is what it said last.
+        """
         if not line.gateway.capabilities.tells_balance:
             return None
         name, now = shown(line.name), self._clock.now()
         last = self._balances.get(name)
-        if last and last.asked_at and timedelta(0) <= now - last.asked_at < KNOWN_FOR:
+        moments = (last.asked_at, last.failed_at) if last else ()
+        if last and any(moment and timedelta(0) <= now - moment < KNOWN_FOR for moment in moments):
             return last
         told = replace(self._ask(name), asked_at=now)
+        if last and last.amount and not told.amount:
+            told = replace(last, failed_at=now)
         self._balances.put(name, told)
         return told

@@ -6,7 +6,7 @@ import json
 
 from ..domain.balances import Balance
 from .dynamodb import translated
-from .models import SettingModel, Tables
+from .models import SettingModel, Tables, from_ms, to_ms
 
 _SCOPE = "gateway-balance"
 
@@ -23,10 +23,13 @@ class BalanceRepository:
             rows = list(self._model.query(_SCOPE, self._model.name == gateway))
         if not rows:
             return None
-        return Balance(**json.loads(rows[0].body or "{}"), asked_at=rows[0].changed_at)
+        told = json.loads(rows[0].body or "{}")
+        failed_at = told.pop("failed_at", None)
+        return Balance(**told, asked_at=rows[0].changed_at, failed_at=None if failed_at is None else from_ms(failed_at))
 
     def put(self, gateway: str, balance: Balance) -> None:
         """Keep one in the place of the last. Raises Unavailable."""
-        body = json.dumps({"amount": balance.amount, "currency": balance.currency})
+        failed_at = to_ms(balance.failed_at) if balance.failed_at else None
+        body = json.dumps({"amount": balance.amount, "currency": balance.currency, "failed_at": failed_at})
         with translated("settings"):
             self._model(_SCOPE, gateway, body=body, changed_at=balance.asked_at).save()

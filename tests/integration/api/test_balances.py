@@ -54,6 +54,20 @@ def test_what_nobody_says_is_not_known(api: Api, asked: mock.Mock, failure: Any)
     assert asked.call_count == 1  # nor is a gateway asked again that does not answer
 
 
+def test_what_was_said_last_stays_while_the_provider_does_not_answer(api: Api, asked: mock.Mock) -> None:
+    """Expects it with its time, the provider to be asked no more often than else, and what it says then to count."""
+    told = balance(api)
+    asked.return_value = Cause(Reason.NO_ANSWER)
+    api.pass_time(minutes=11)
+    assert balance(api) == told
+    api.pass_time(minutes=9)
+    assert balance(api) == told
+    assert asked.call_count == 2
+    asked.return_value = Balance("9.00", "EUR")
+    api.pass_time(minutes=2)
+    assert (balance(api)["amount"], asked.call_count) == ("9.00", 3)
+
+
 def test_a_gateway_that_tells_nothing_has_none(api: Api) -> None:
     assert balance(api) is None
 

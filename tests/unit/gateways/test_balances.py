@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -11,12 +12,20 @@ from chalicelib.config import Settings
 from chalicelib.domain.balances import Balance, amount_of, currency_of
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.reasons import Cause, Reason
+from chalicelib.gateways import declared, session
 from chalicelib.gateways.declaration import Declaration
 from chalicelib.gateways.declared import DeclaredGateway, read_declaration, ready_made
+from chalicelib.gateways.transport import Limits
 from tests.unit.gateways.raw_server import RawServer
 
 TOLD = {name: balance for name in ready_made() if (balance := read_declaration(name).balance)}
 EXAMPLES = [(name, one) for name, balance in TOLD.items() for one in balance.examples]
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's server may take its time."""
+    monkeypatch.setattr(declared, "_BALANCE_WITHIN", math.inf)
 
 
 def gateway(name: str, url: str) -> DeclaredGateway:
@@ -61,6 +70,23 @@ def test_each_is_asked_at_its_address_with_the_account(raw: RawServer, name: str
 def test_another_status_is_no_answer(raw: RawServer, status: str) -> None:
     raw.answer = answering({"balance": "5", "currency": "USD"}, status)
     assert isinstance(gateway("twilio", raw.url).balance(), Cause)
+
+
+def test_a_provider_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects three seconds at most, since a page waits, and no more than the gateway's own limits."""
+    asked: list[tuple[float, float]] = []
+
+    def exchange(address: Any, request: Any, limits: Limits) -> Cause:
+        asked.append((limits.connect_timeout, limits.read_timeout))
+        return Cause(Reason.NO_ANSWER)
+
+    monkeypatch.setattr(session, "exchange", exchange)
+    monkeypatch.setattr(declared, "_BALANCE_WITHIN", 1.5)
+    assert gateway("twilio", "https://gateway.example").balance() == Cause(Reason.NO_ANSWER)
+    known = {"gateway_url": "https://gateway.example", "gateway_token": "the-token", "gateway_account": "AC1"}
+    quick = Settings(gateway="declared", gateway_declaration="twilio", gateway_read_timeout=1, **known)
+    DeclaredGateway(quick).balance()
+    assert asked == [(1.5, 1.5), (1.5, 1)]
 
 
 def test_those_without_one_are_not_asked() -> None:
