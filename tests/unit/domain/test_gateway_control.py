@@ -55,9 +55,10 @@ def test_a_prober_is_alone_for_twenty_seconds() -> None:
 
 
 def test_a_closed_circuit_begins_anew() -> None:
-    """The next trip is short again; rate stays, who closed it is known."""
+    """The next trip is short again; rate stays, who closed it is known, and from when until when it was open."""
     control = GatewayControlFactory(trips=4, retry_at=START, opened_at=START, held=True).closed(LATER, "berta")
-    assert control == GatewayControlFactory(revision=2, changed_by="berta", changed_at=LATER)
+    last_stop = (START, LATER)
+    assert control == GatewayControlFactory(revision=2, changed_by="berta", changed_at=LATER, last_stop=last_stop)
     assert not control.open
 
 
