@@ -41,11 +41,15 @@ class Entered:
         """The fields, by their first names, that cannot be used."""
         return frozenset(error.field.partition(".")[0] for error in self.errors)
 
-    def fields(self) -> MailingFields:
-        """The mailing that was entered. Raises Invalid with each wrong field."""
+    def body(self) -> MailingBody:
+        """What was entered, as the API would read it. Raises Invalid with each wrong field."""
         if self.errors:
             raise Invalid(*self.errors)
-        return MailingBody.model_validate(self.values).fields()
+        return MailingBody.model_validate(self.values)
+
+    def fields(self) -> MailingFields:
+        """The mailing that was entered. Raises Invalid with each wrong field."""
+        return self.body().fields()
 
     def sound(self, now: datetime) -> MailingFields:
         """The same with something harmless in the place of what is wrong, to preview the rest."""

@@ -126,11 +126,12 @@ def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
 
     A form that is sent again creates no second mailing, and a form that was changed since gets a new key.
     """
-    fields = _linked(request, mailing_form.read(request.form, request.zone_name).fields())
+    body = mailing_form.read(request.form, request.zone_name).body()
+    fields = _linked(request, body.fields())
     username = request.principal.username
     key = request.form.text("key")
     try:
-        request_key = IdempotencyKey.of(key, username, repr(fields)) if key else None
+        request_key = IdempotencyKey.of(key, username, body.content()) if key else None
         with mailing_form.placed():
             mailing = request.services.mailings.create(fields, username, request_key, draft=True)
     except Invalid as error:
