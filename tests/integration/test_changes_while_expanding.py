@@ -181,7 +181,9 @@ def crash() -> None:
 
 
 @pytest.mark.parametrize("strike", [refuse, crash])
-@pytest.mark.parametrize("meanwhile", ["nothing", "more", "moved"])
+@pytest.mark.parametrize(
+    "meanwhile", ["moved", *(pytest.param(what, marks=pytest.mark.proof) for what in ("nothing", "more"))]
+)
 def test_a_page_that_is_written_again_is_counted_once(
     simulation: Simulation, strike: Callable[[], None], meanwhile: str
 ) -> None:
