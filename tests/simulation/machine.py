@@ -24,8 +24,10 @@ from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import OnUnknown
 from chalicelib.domain.segments import Segment
 from chalicelib.services.dispatching import completion, expansion
+from chalicelib.services.receiving import replies
 from tests.simulation.ending import go_on, let_all_end
 from tests.simulation.promises import PERSONAL, FileRow, Promised, Witness
+from tests.simulation.replies import MOST_IN_A_FLOOD, People
 from tests.simulation.trouble import (
     ACCOUNT,
     ANSWERS,
@@ -111,6 +113,9 @@ class ServiceMachine(RuleBasedStateMachine):
             self.simulation.services.gateway_control.set_month_budget(Decimal(10**6), "tester")
         self.witness = Witness(self.simulation)
         self.witness.rates[""].append((self.simulation.clock.now(), None))
+        self.people = People(self.simulation, rng, floods=rng.random() < 0.3)
+        if self.people.floods:
+            self.stack.enter_context(mock.patch.object(replies, "MOST_A_MINUTE", MOST_IN_A_FLOOD))
         self.changing: set[str] = set()
         self.numbers = counting()
         self._add_people(rng.randint(8, 24) * max(1, SENDERS // 5))
@@ -349,6 +354,25 @@ class ServiceMachine(RuleBasedStateMachine):
             else:
                 tell(self.simulation, *({**delivered(row), "status": what} for row in some))
 
+    @precondition(lambda self: self.receipts and self.simulation.gateway.log)
+    @rule(
+        how=st.sampled_from(("answer", "answer", "again", "stranger", "forged", "flood")),
+        many=st.sampled_from((1, 3, 20)),
+    )
+    def people_write_back(self, how, many) -> None:
+        taken = self.witness.taken()
+        some = self.rng.sample(taken, min(many, len(taken)))
+        if how == "answer":
+            self.people.write(some)
+        elif how == "again":
+            self.people.tell_again()
+        elif how == "stranger":
+            self.people.write_as_a_stranger(some)
+        elif how == "forged":
+            self.people.forge(some)
+        elif self.people.floods:
+            self.people.flood()
+
     @rule(
         lost=st.sampled_from((0.0, 0.02)),
         error=st.sampled_from((0.0, 0.05)),
@@ -415,5 +439,7 @@ class ServiceMachine(RuleBasedStateMachine):
             self.witness.check_ended()
             self.witness.check_dead_letters()
             self.witness.check_deliveries(counted=not self.lost)
+            if self.receipts:
+                self.people.check()
         finally:
             self.stack.close()

@@ -144,6 +144,7 @@ def test_a_receipt_with_a_sig_is_read_whether_or_not_our_own_address_is_signed()
 
 
 def by_smsc(fields: dict[str, str], *names: str, key: str = KEY) -> Callback:
+    """As https://smsc.ru/api/http/miscellaneous/callback/ says, and C0deWiser/laravel-smscenter-mailer checks it."""
     text = ":".join([*(fields[name] for name in names), key])
     return by_form(fields | {"md5": hashlib.md5(text.encode()).hexdigest()})  # noqa: S324
 
@@ -168,6 +169,12 @@ def test_smsc_tells_receipts_and_replies_at_one_address(address: str) -> None:
     said = reader.read(item(by_smsc(SAID, "phone", "mes", "to")))
     assert [one.text for one in said.replies] == ["Стоп"]
     assert said.receipts == ()
+
+
+def test_what_stands_in_smscs_address_is_no_part_of_what_it_signs() -> None:
+    """Its letters and its method stand there (https://smsc.ru/api/http/miscellaneous/callback/)."""
+    callback = replace(by_smsc(SAID, "phone", "mes", "to"), query="charset=utf-8&md5=1")
+    assert [one.text for one in gateway("smsc").read_replies(callback, NOW)] == ["Стоп"]
 
 
 def test_what_smsc_did_not_sign_is_dropped() -> None:
