@@ -53,6 +53,21 @@ def test_what_runs_is_shown_with_rate_and_time_left(campaign: Campaign, on_call:
     assert f"Sent today {done} " in page
 
 
+def test_while_all_sending_is_paused_there_is_no_rate_and_no_time_left(campaign: Campaign, on_call: Browser) -> None:
+    """Expects neither on the overview nor on the mailing's page, and both again once it goes on."""
+    campaign.add_clients(40)
+    mailing_id = campaign.order(text="Sale on Monday", rate_limit=2)
+    campaign.simulation.run_for(6)
+    looks = (lambda: now(on_call), lambda: text_of(on_call.get(f"/admin/mailings/{mailing_id}")))
+    for action, shown in ((None, True), ("hold", False), ("close", True)):
+        if action:
+            campaign.api.post(f"/api/gateway/{action}", {})
+            campaign.simulation.run_for(5)
+        for look in looks:
+            found = [re.search(told, look()) for told in (r"\d\.\d per second", r"\d s left")]
+            assert [one is not None for one in found] == [shown, shown], action
+
+
 def test_a_mailing_that_will_not_be_done_in_time_is_marked(campaign: Campaign, on_call: Browser) -> None:
     """Expects a word about it, and none about one that will."""
     campaign.add_clients(100)
