@@ -325,7 +325,7 @@ class BucketTrouble(GlobalSecondaryIndex["BucketModel"]):
 
 
 class BucketModel(Row):
-    """The ledger: the messages of a mailing, about nine to a row; `bucket_rows` says how `messages` is written."""
+    """The ledger: the messages of a mailing, about nine to a row; `message_lines` says how `messages` is written."""
 
     class Meta:
         table_name = "ledger"

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..domain.messages import Attempt
-from .bucket_rows import UNIT, Bucket, Older, Place, attempts_of, attempts_text, item_bytes
+from .bucket_rows import UNIT, Bucket, Older, Place, item_bytes
 from .dynamodb import Item
+from .message_lines import attempts_of, attempts_text
 
 FIRST = 2**32  # number; buckets have lower ones
 _MOST, _LEFT = 3, 1  # attempts of a message in a bucket of more than a unit, and how many stay of more

@@ -16,7 +16,8 @@ from chalicelib.domain.messages import Attempt, Outcome, gateway_id_for
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
 from chalicelib.services.gateways import Gateways
-from chalicelib.storage.bucket_rows import Bucket, Place, attempts_of, attempts_text, bucket_of_item
+from chalicelib.storage.bucket_rows import Bucket, Place, bucket_of_item
+from chalicelib.storage.message_lines import attempts_of, attempts_text
 from tests.factories import START, MessageFactory
 from tests.simulation.trouble import HANG, answer_to
 from tests.support.simulation import Simulation, new_simulation
