@@ -94,7 +94,7 @@ def test_a_client_is_found_by_a_number_however_it_is_written(browser: Browser, a
 
 @pytest.mark.parametrize(
     ("number", "told"),
-    [("+79160000000", "belongs to no client"), ("12", "is not a phone number"), ("", "is not a phone number")],
+    [("+79160000000", "belongs to no client"), ("12", "is neither a phone number"), ("", "is neither a phone number")],
 )
 def test_a_number_that_is_not_found_stays_in_its_field(browser: Browser, api: Api, number: str, told: str) -> None:
     """Expects the list with the reason beside the field."""

@@ -193,7 +193,7 @@ def test_a_part_that_never_came_is_told_and_nothing_is_imported(campaign: Campai
     """Expects the file to be shown as interrupted, without a button, and the start of it to be refused."""
     first = begun(on_call, HEADER + "+79161234567,x\n", "parts=2&file_name=half.csv")
     page = on_call.get(first)
-    assert "1 of 2 parts have come. Send the missing parts" in text_of(page)
+    assert "1 of 2 parts have arrived. Send the missing parts" in text_of(page)
     again = on_call.get(f"/admin/clients/import?part_of={first.rpartition('/')[2]}")
     assert "Choose the file half.csv again." in text_of(again)
     assert f'data-begun="{first}" data-come="0" data-all="2"' in again.text

@@ -215,7 +215,7 @@ def test_one_person_is_found_by_number_or_id(campaign: Campaign, on_call: Browse
     [
         ("+79990000000", "does not belong to a recipient of this mailing"),
         ("Mr. Smith", "is neither a phone number such as +79161234567 nor an ID"),
-        ("", "is not a phone number"),
+        ("", "is neither a phone number"),
     ],
 )
 def test_who_is_not_found_is_told_beside_the_field(sought: str, told: str, on_call: Browser, troubled: str) -> None:

@@ -9,7 +9,7 @@ from tests.support.browsing import Browser, text_of
 
 
 def test_prices_are_entered_and_seen_in_the_preview(browser: Browser, api: Api) -> None:
-    assert "Nobody has entered prices yet" in text_of(browser.get("/admin/prices"))
+    assert "No prices have been entered yet" in text_of(browser.get("/admin/prices"))
     assert browser.post("/admin/prices", {"prices": "prefix,price,currency\n7,1.25,EUR\n"}, follow=False).status == 303
     page = browser.get("/admin/prices")
     assert "7,1.25,EUR" in page.text
