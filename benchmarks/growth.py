@@ -10,7 +10,7 @@ from benchmarks.figures import table
 from benchmarks.mailing import TAG, Measured, new_clients
 from benchmarks.meter import Meter
 from benchmarks.progress import Progress
-from chalicelib.domain.buckets import buckets_for
+from chalicelib.domain.buckets import Division
 from chalicelib.domain.clients import Client
 from chalicelib.domain.costs import Usage
 from chalicelib.domain.messages import Message
@@ -70,7 +70,7 @@ def _fill(api: Api, clients: Sequence[Client]) -> str:
     mailing_id = str(api.post("/api/mailing", body).json["id"])
     repository = api.services.mailings._mailings
     ordered = repository.get(mailing_id)
-    divided = replace(ordered, buckets=buckets_for(len(clients)), revision=ordered.revision + 1)
+    divided = replace(ordered, division=Division.among(len(clients)), revision=ordered.revision + 1)
     if not repository.change(ordered, divided):
         raise RuntimeError("somebody else has changed the mailing")
     now, progress = api.clock.now(), Progress("clients with a message", len(clients))

@@ -21,7 +21,7 @@ from ministack.services import dynamodb as engine
 from benchmarks.figures import table
 from benchmarks.mailing import AWS_SECONDS, WORKERS, new_clients
 from benchmarks.progress import say
-from chalicelib.domain.client_ids import SHARDS, shard_of
+from chalicelib.domain.buckets import Division
 from chalicelib.domain.mailings import Mailing, ShardProgress
 from chalicelib.domain.messages import Message
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
@@ -156,8 +156,8 @@ def feeding(idle: int, clients: int = 20_000, mailings: int = 1) -> dict[str, fl
 def _add_expanded(simulation: Simulation, count: int) -> None:
     """A running mailing whose rows are all in the ledger, and none of them has a hint."""
     one = simulation.create_mailing(lasts=7 * 86_400)
-    now = simulation.clock.now()
-    launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now)
+    now, division = simulation.clock.now(), Division.among(count)
+    launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now, division=division)
     mailings, ledger = simulation.services.mailings._mailings, simulation.services.messages._ledger
     mailings.launch(one, launched)
     rows: Counter[str] = Counter()
@@ -177,8 +177,8 @@ def _add_expanded(simulation: Simulation, count: int) -> None:
             for client in some
         ]
         ledger.insert(messages)
-        rows.update(shard_of(message.client_id) for message in messages)
-    for name in SHARDS:
+        rows.update(division.shard_of(message.client_id) for message in messages)
+    for name in division.names:
         shard = ShardProgress(name)
         mailings.acquire(one.mailing_id, shard, "test", now, now + timedelta(minutes=1))
         held = replace(shard, owner="test")

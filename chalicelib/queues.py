@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .clock import Backoff
-from .domain.buckets import by_bucket
+from .domain.buckets import Division
 from .domain.client_ids import is_client_id
 from .domain.errors import Malformed, Unavailable
 from .domain.faults import Fault
@@ -63,13 +63,13 @@ class Hint:
         return json.dumps(asdict(self) | more, separators=(",", ":"))
 
 
-def hints_for(mailing_id: str, client_ids: Iterable[str], buckets: int) -> list[str]:
+def hints_for(mailing_id: str, client_ids: Iterable[str], division: Division) -> list[str]:
     """The bodies of the hints which say that the messages to these clients are to be delivered.
 
     They are as few as can be without dividing a bucket of the ledger, which is written faster by one sender.
     """
     hints: list[list[str]] = []
-    for bucket in by_bucket(client_ids, buckets):
+    for bucket in division.by_bucket(client_ids):
         if hints and len(hints[-1]) + len(bucket) <= HINT_SIZE:
             hints[-1] += bucket
         else:

@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.aws_clients import aws_client
 from chalicelib.config import Settings
-from chalicelib.domain.buckets import bucket_of, buckets_for
-from chalicelib.domain.client_ids import SHARDS, shard_of
+from chalicelib.domain.buckets import Division
+from chalicelib.domain.client_ids import SHARD_COUNT, SHARDS
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.domain.statuses import MessageStatus
@@ -49,10 +49,10 @@ def move(settings: Settings, dynamodb: Any, tell: Say) -> int:
     for meta in _unmoved(settings, dynamodb):
         mailing_id = meta["mailing_id"]["S"]
         rows = list(_rows(dynamodb, old_table, mailing_id))
-        buckets = buckets_for(len(rows))
+        division = Division.among(len(rows), SHARD_COUNT)  # as many as it was launched with
         expires_at = expiry_of(meta, timedelta(days=settings.retain_days))
-        _write(tables, mailing_id, rows, buckets, expires_at)
-        _mark(settings, dynamodb, mailing_id, buckets)
+        _write(tables, mailing_id, rows, division, expires_at)
+        _mark(settings, dynamodb, mailing_id, division)
         moved += len(rows)
         tell(f"moved the {len(rows)} messages of mailing {mailing_id}")
     return moved
@@ -80,23 +80,23 @@ def _rows(dynamodb: Any, table: str, mailing_id: str) -> Iterator[Message]:
         yield from (message_of(item) for page in pages for item in page["Items"])
 
 
-def _write(tables: Tables, mailing_id: str, rows: list[Message], buckets: int, expires_at: int) -> None:
+def _write(tables: Tables, mailing_id: str, rows: list[Message], division: Division, expires_at: int) -> None:
     by_place: defaultdict[Place, list[Message]] = defaultdict(list)
     for row in rows:
-        by_place[Place(mailing_id, shard_of(row.client_id), bucket_of(row.client_id, buckets))].append(row)
+        by_place[Place(mailing_id, division.shard_of(row.client_id), division.bucket_of(row.client_id))].append(row)
     with tables.ledger.batch_write() as batch:
         for place, messages in by_place.items():
             bucket = Bucket(place, {}).changed(messages, expires_at)
             batch.save(tables.ledger.from_raw_data(place.key | bucket.values))
 
 
-def _mark(settings: Settings, dynamodb: Any, mailing_id: str, buckets: int) -> None:
+def _mark(settings: Settings, dynamodb: Any, mailing_id: str, division: Division) -> None:
     dynamodb.update_item(
         TableName=settings.mailings_table,
         Key={"mailing_id": {"S": mailing_id}, "part": {"S": META}},
         UpdateExpression="SET buckets = :buckets",
         ConditionExpression="attribute_exists(mailing_id)",
-        ExpressionAttributeValues={":buckets": {"N": str(buckets)}},
+        ExpressionAttributeValues={":buckets": {"N": str(division.buckets)}},
     )
 
 

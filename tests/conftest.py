@@ -80,3 +80,9 @@ def pytest_runtest_makereport(
     if report.failed:
         report.sections.append(("factories", f"FACTORY_SEED={SEED} draws the same values again"))
     return report
+
+
+@pytest.fixture
+def sixteen_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each mailing has as many shards as one to very many, whoever it is to."""
+    monkeypatch.setattr("chalicelib.domain.buckets.SMALL", 0)

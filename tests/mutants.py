@@ -113,8 +113,8 @@ MUTANTS = (
     Mutant(
         "changed clients: give a row to those only whom the walk meets",
         "chalicelib/services/dispatching/expansion.py",
-        "rows, following = self._missed(mailing, reading.keys(), after, now)",
-        'rows, following = list[Message](), ""',
+        "rows, page.cursor = self._missed(mailing, shard, page.cursor.removeprefix(_IN_LOG), now)",
+        'rows, page.cursor = list[Message](), ""',
     ),
     Mutant(
         "too many: count a 429 as an attempt",

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 
-from .buckets import PER_BUCKET, buckets_for
-from .client_ids import SHARD_COUNT
+from .buckets import PER_BUCKET, Division
 from .mailing_counters import HINTS, LOOKS, MILLISECONDS, WRITES, MailingCounters
 from .mailings import MailingState
 
@@ -71,9 +70,10 @@ PRICES = Prices(
     ),
 )
 
-# What `make cost` measures: of a mailing by itself, of a row that dispatch writes, of a hint that a sender gets, and of
-# a message that it looks at for one, without the writes of the ledger, which are counted as they are made. A test
-# compares them with what is measured.
+# What `make cost` measures: of a mailing by itself, in one shard or in all, of a row that dispatch writes, of a
+# hint that a sender gets, and of a message that it looks at for one, without the writes of the ledger, which are
+# counted as they are made. A test compares them with what is measured.
+SMALL_MAILING = Usage(write_units=42, read_units=12, queue_requests=9, invocations=4.5, gb_seconds=0.7, log_bytes=3_200)
 MAILING = Usage(write_units=112, read_units=125, queue_requests=110, invocations=40, gb_seconds=2.2, log_bytes=23_500)
 ROW = Usage(write_units=0.01, read_units=0.07, queue_requests=0.021, gb_seconds=0.0005, log_bytes=1)
 HINT = Usage(queue_requests=0.18, invocations=0.077)
@@ -103,7 +103,8 @@ def actual(rows: int, work: Mapping[str, int]) -> float:
 
 
 def _dispatch(rows: int) -> Usage:
-    return MAILING + (ROW + Usage(write_units=share_of_bucket(rows))) * rows
+    mailing = SMALL_MAILING if Division.among(rows).shards == 1 else MAILING
+    return mailing + (ROW + Usage(write_units=share_of_bucket(rows))) * rows
 
 
 def share_of_bucket(rows: int) -> float:
@@ -111,7 +112,8 @@ def share_of_bucket(rows: int) -> float:
 
     They fall into buckets by chance, so that a few messages are mostly in one each.
     """
-    in_each = rows / (SHARD_COUNT * buckets_for(rows))
+    division = Division.among(rows)
+    in_each = rows / (division.shards * division.buckets)
     return (1 - math.exp(-in_each)) / in_each if rows else 1.0
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from .buckets import UNDIVIDED, Division
 from .budgets import PausedFor, Spending
 from .deadlines import APART, is_over
 from .errors import Conflict, FieldError
@@ -117,8 +118,8 @@ class Mailing:
     widened_at: datetime | None = None
     # Until when others go to clients by what became of it, so that it must not be deleted.
     asked_until: datetime | None = None
-    # Into how many buckets each shard of its ledger is divided (domain.buckets), from its launch on.
-    buckets: int = 1
+    # How its ledger is divided, from its launch on.
+    division: Division = UNDIVIDED
 
     def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
         """The history with one more status."""
@@ -181,7 +182,7 @@ class Mailing:
 
 @dataclass(frozen=True, slots=True)
 class ShardProgress:
-    """How far the dispatch of one shard has come.
+    """How far the dispatch of one of a mailing's shards has come.
 
     `cursor` is the place in the segment's index, "" at the start; `expanded` says that every row is in the ledger.
     `feed_cursor` is the client up to which rows have been given to the send queue, `fed` that all there are have.

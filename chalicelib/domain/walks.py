@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from .client_ids import SHARDS
 from .deadlines import is_over
 from .deliveries import counted as counted_delivery
 from .mailing_counters import MailingCounters, counters_of
@@ -64,12 +63,12 @@ class Walk:
         return replace(self, open=self.open + unfinished, counters=counters)
 
 
-def next_lap(walks: Iterable[Walk]) -> int:
-    """The lap that a round is in, of which these are the walks, or the next one if all shards are through with it."""
+def next_lap(walks: Iterable[Walk], shards: int) -> int:
+    """The lap that a round is in, of which these are the walks, or the next one if all so many shards are through."""
     walks = list(walks)
     lap = max((walk.lap for walk in walks), default=0)
     over = [walk for walk in walks if walk.clean or (walk.done and walk.lap == lap)]
-    return lap + 1 if len(over) == len(SHARDS) else lap
+    return lap + 1 if len(over) == shards else lap
 
 
 def summed(walks: Iterable[Walk]) -> Walk:

@@ -190,7 +190,7 @@ class DeadLetters:
         now = self._clock.now()
         count = put_back(self._mailings, self._ledger, self._activity, [(row, requeued(row, now)) for row in rows], now)
         self._change(mailing_id, _without_mark)
-        self._send_queue.send(hints_for(mailing_id, [row.client_id for row in rows], state.mailing.buckets))
+        self._send_queue.send(hints_for(mailing_id, [row.client_id for row in rows], state.mailing.division))
         return count, kept
 
     def _open(self, state: MailingState) -> None:

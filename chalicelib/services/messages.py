@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..domain.client_ids import SHARDS, is_client_id
+from ..domain.client_ids import is_client_id
 from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.history import Step, steps_of
@@ -138,23 +138,24 @@ class MessageService:
         """Up to `limit` messages of a mailing and the next cursor, "" at the end; the page may be short before it."""
         if status is not None and status.in_trouble:
             return self._trouble(mailing_id, status, cursor, limit)
-        shard, _, after = (cursor or f"{SHARDS[0]}|").partition("|")
-        if shard not in SHARDS or not (after == "" or is_client_id(after)):
+        shards = self._ledger.shards(mailing_id)
+        shard, _, after = (cursor or f"{shards[0]}|").partition("|")
+        if shard not in shards or not (after == "" or is_client_id(after)):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
-        place = SHARDS.index(shard)
+        place = shards.index(shard)
         found: list[Message] = []
         reads = 0
-        while place < len(SHARDS):
-            if reads >= len(SHARDS) + _PAGES or len(found) >= limit:
-                return found, f"{SHARDS[place]}|{after}"
+        while place < len(shards):
+            if reads >= len(shards) + _PAGES or len(found) >= limit:
+                return found, f"{shards[place]}|{after}"
             wanted = limit - len(found) if status is None else limit
-            messages, after = self._ledger.page(mailing_id, SHARDS[place], after, wanted)
+            messages, after = self._ledger.page(mailing_id, shards[place], after, wanted)
             reads += 1
             for message in messages:
                 if status is None or message.status is status:
                     found.append(message)
                     if len(found) == limit and message is not messages[-1]:
-                        return found, f"{SHARDS[place]}|{message.client_id}"
+                        return found, f"{shards[place]}|{message.client_id}"
             if not after:
                 place += 1
         return found, ""

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import Backoff
-from ..domain.buckets import PER_BUCKET, bucket_of
-from ..domain.client_ids import SHARDS, shard_of
+from ..domain.buckets import PER_BUCKET
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.messages import Message, MessageKey, parse_message_id
@@ -104,6 +103,10 @@ class Ledger:
         older = {Place.of(item): item for item in items}
         return [together(bucket, older) for bucket in found]
 
+    def shards(self, mailing_id: str) -> tuple[str, ...]:
+        """The shards into which a mailing's ledger is divided."""
+        return self._layouts.of([mailing_id])[mailing_id].division.names
+
     def page(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` messages of a shard after a client's id, and the last id; "" at the end of the shard."""
         # One bucket more than holds them on the average: what is after the id may be the rest of the first.
@@ -120,7 +123,7 @@ class Ledger:
     def _page(self, mailing_id: str, shard: str, after: str, asked: dict[str, int]) -> tuple[list[Message], bool]:
         """The messages of some buckets in the order of their clients' ids, and whether there are buckets after them."""
         layout = self._layouts.of([mailing_id])[mailing_id]  # refuses a ledger that would seem to be empty
-        first = bucket_of(after, layout.buckets) if after else 0
+        first = layout.division.bucket_of(after) if after else 0
         values: Item = {
             ":key": {"S": f"{mailing_id}#{shard}"},
             ":first": {"N": str(first)},
@@ -146,9 +149,10 @@ class Ledger:
         table; what it leads to is as the table has it.
         """
         layout = self._layouts.of([mailing_id])[mailing_id]
-        first = place_of(mailing_id, after, layout) if after else Place(mailing_id, SHARDS[0], 0)
+        division, names = layout.division, layout.division.names
+        first = place_of(mailing_id, after, layout) if after else Place(mailing_id, names[0], 0)
         places: list[Place] = []
-        for shard in SHARDS[int(first.shard) // TROUBLE_SHARDS * TROUBLE_SHARDS :: TROUBLE_SHARDS]:
+        for shard in names[int(first.shard) // TROUBLE_SHARDS * TROUBLE_SHARDS :: TROUBLE_SHARDS]:
             found, more = self._in_trouble(trouble_key(mailing_id, shard), first, limit - len(places) + 1)
             places += found
             if more or len(places) > limit:
@@ -157,7 +161,7 @@ class Ledger:
             more = False
         buckets = self._buckets(places)
         inside = [message for place in sorted(buckets) for message in buckets[place].messages.values()]
-        later = (one for one in inside if one.client_id > after or shard_of(one.client_id) != first.shard)
+        later = (one for one in inside if one.client_id > after or division.shard_of(one.client_id) != first.shard)
         troubled = [message for message in later if message.status.in_trouble]
         if len(troubled) > limit:
             return troubled[:limit], troubled[limit - 1].client_id

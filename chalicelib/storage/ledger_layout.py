@@ -1,4 +1,4 @@
-"""Into how many buckets each mailing's ledger is divided, and until when its items are kept: both stand in META."""
+"""How each mailing's ledger is divided into shards and buckets, and until when it is kept: both stand in META."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import Backoff
-from ..domain.buckets import bucket_of
-from ..domain.client_ids import shard_of
+from ..domain.buckets import UNDIVIDED, Division
+from ..domain.client_ids import SHARD_COUNT
 from ..domain.errors import Unavailable
 from .bucket_rows import Place
 from .dynamodb import Item, read_items
@@ -19,6 +19,7 @@ from .mailing_rows import META
 from .models import Tables, from_ms
 
 _KNOWN = 1000  # mailings
+_UNDIVIDED = (("shards", SHARD_COUNT), ("buckets", 1))  # of a mailing that does not say
 _GOOD_FOR = timedelta(seconds=60)  # an end may be moved; how a ledger is divided never changes
 
 
@@ -29,7 +30,7 @@ class Layout:
     `expires_at` is seconds since 1970, 0 for never.
     """
 
-    buckets: int
+    division: Division
     expires_at: int
     read_at: datetime
     final: bool = False
@@ -69,20 +70,20 @@ class LedgerLayouts:
             self._known |= {one: layout for one, layout in read.items() if layout.final}
             while len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
-        none = Layout(1, 0, now)  # there is no such mailing, or its last rows are being removed
+        none = Layout(UNDIVIDED, 0, now)  # there is no such mailing, or its last rows are being removed
         return found | {one: read.get(one, none) for one in missing}
 
     def _read(self, mailing_ids: list[str], now: datetime) -> dict[str, Layout]:
         keys: list[Item] = [{"mailing_id": {"S": one}, "part": {"S": META}} for one in mailing_ids]
-        names = ("mailing_id", "buckets", "launched_at", "end_at")
+        names = ("mailing_id", "shards", "buckets", "launched_at", "end_at")
         items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=True, names=names)
         return {item["mailing_id"]["S"]: self._layout(item, now) for item in items if "end_at" in item}
 
     def _layout(self, item: Item, now: datetime) -> Layout:
         if "buckets" not in item and "launched_at" in item:
             raise Unavailable("messages: the ledger is of an older version; run `python -m infra.move_ledger`")
-        buckets = int(item["buckets"]["N"]) if "buckets" in item else 1
-        return Layout(buckets, expiry_of(item, self._retain), now, final="launched_at" in item)
+        shards, buckets = (int(item[name]["N"]) if name in item else none for name, none in _UNDIVIDED)
+        return Layout(Division(shards, buckets), expiry_of(item, self._retain), now, final="launched_at" in item)
 
 
 def expiry_of(meta: Item, retain: timedelta) -> int:
@@ -92,4 +93,4 @@ def expiry_of(meta: Item, retain: timedelta) -> int:
 
 def place_of(mailing_id: str, client_id: str, layout: Layout) -> Place:
     """Where a mailing's message to a client stands."""
-    return Place(mailing_id, shard_of(client_id), bucket_of(client_id, layout.buckets))
+    return Place(mailing_id, layout.division.shard_of(client_id), layout.division.bucket_of(client_id))

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ..domain.buckets import Division
 from ..domain.budgets import PausedFor, from_millionths, to_millionths
-from ..domain.client_ids import SHARDS
+from ..domain.client_ids import SHARD_COUNT
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
 from ..domain.filters import Filter
@@ -83,7 +84,8 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
         final=dict(mailing.final) or None,
         history=[f"{to_ms(at)} {status}" for at, status in mailing.history] or None,
         stops=[f"{to_ms(since)} {to_ms(until)}" for since, until in mailing.stops] or None,
-        buckets=mailing.buckets,
+        shards=None if mailing.division.shards == SHARD_COUNT else mailing.division.shards,
+        buckets=mailing.division.buckets,
     )
 
 
@@ -131,7 +133,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         stops=tuple(_stop(text) for text in row.stops or ()),
         widened_at=row.widened_at,
         asked_until=row.asked_until,
-        buckets=int(row.buckets or 1),
+        division=Division(int(row.shards or SHARD_COUNT), int(row.buckets or 1)),
     )
 
 
@@ -209,16 +211,15 @@ def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
     """All that the parts of a mailing say. Raises NotFound if there are none."""
     meta = meta_of(mailing_id, rows)
     parts = [row for row in rows if row.part != META]
-    counters = running_counters_of(parts)
+    mailing, counters = mailing_of(meta), running_counters_of(parts)
     by_status = counters.by_status
     progress_at = meta.launched_at
     for row in parts:
         if row.updated_at and (progress_at is None or row.updated_at > progress_at):
             progress_at = row.updated_at
     progress = {shard.shard: shard for shard in (shard_of(row) for row in rows if row.part.startswith(_SHARD))}
-    mailing = mailing_of(meta)
     total = sum(shard.rows for shard in progress.values())
-    dispatched = len(progress) == len(SHARDS) and all(shard.expanded for shard in progress.values())
+    dispatched = len(progress) == mailing.division.shards and all(shard.expanded for shard in progress.values())
     if mailing.final:
         by_status = Counter(dict(mailing.final))
         total = by_status.total()

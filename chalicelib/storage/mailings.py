@@ -181,9 +181,9 @@ class MailingRepository:
         )
         return self._write(old, new, [final])
 
-    def launch(self, old: Mailing, new: Mailing, begun: Sequence[ShardProgress] = ()) -> bool:
-        """Like `change`, and gives the mailing its shards to dispatch; those that are `begun` with their leases."""
-        leases = {one.shard: one for one in begun}
+    def launch(self, old: Mailing, new: Mailing, begun: ShardProgress | None = None) -> bool:
+        """Like `change`, and gives the mailing its shards to dispatch; the one that is `begun` with its lease."""
+        leases = {begun.shard: begun} if begun else {}
         shards = [
             self._model(
                 new.mailing_id,
@@ -197,7 +197,7 @@ class MailingRepository:
                 owner=leases[name].owner if name in leases else None,
                 lease_until=leases[name].lease_until if name in leases else None,
             )
-            for name in SHARDS
+            for name in new.division.names
         ]
         return self._write(old, new, shards)
 

@@ -237,7 +237,8 @@ class MailingModel(Row):
     updated_at = MomentAttribute(null=True)
     launched_at = MomentAttribute(null=True)
     widened_at = MomentAttribute(null=True)
-    buckets = NumberAttribute(null=True)
+    shards = NumberAttribute(null=True)  # 16 if it does not say
+    buckets = NumberAttribute(null=True)  # of each
     asked_until = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
     window_from = UnicodeAttribute(null=True)

@@ -53,6 +53,7 @@ def _status(statement: dict[str, Any]) -> str:
     return {"c": "sending", "s": "sent"}.get(text.split(",")[3][0], "")
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 def test_claims_that_are_turned_away_are_no_calls(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """One portion of a batch is turned away three times, and claimed later; the others are sent meanwhile."""
     turned = turn_away(simulation, monkeypatch, lambda status, nth: status == "sending" and 2 <= nth <= 4)

@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.domain import buckets
 from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client, ClientFields
@@ -30,11 +31,12 @@ EACH = 96  # clients of either tag, in 16 shards
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """A service that expands by two clients, to which many things happen in between."""
+    """A service that expands by two clients, in sixteen shards, to which many things happen in between."""
     with (
         new_simulation() as made,
         mock.patch.object(expansion, "FIRST_PAGE", 2),
         mock.patch.object(expansion, "PAGE", 2),
+        mock.patch.object(buckets, "SMALL", 0),
     ):
         yield made
 
@@ -88,9 +90,15 @@ def expect_each_once(
 
 
 @pytest.mark.parametrize(("old", "new"), [("b", "a"), ("a", "b")])
-@pytest.mark.parametrize("by", ["one at a time", "import"])
-def test_who_is_moved_within_the_segment_has_one_row(simulation: Simulation, old: str, new: str, by: str) -> None:
-    """Behind the cursor, where the walk does not come any more, or ahead of it, where it meets them again."""
+@pytest.mark.parametrize(("by", "small"), [("one at a time", 0), ("import", 0), ("import", buckets.SMALL)])
+def test_who_is_moved_within_the_segment_has_one_row(
+    simulation: Simulation, old: str, new: str, by: str, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the cursor, where the walk does not come any more, or ahead of it, where it meets them again.
+
+    Whether each shard of the clients is walked by itself, or one after the other.
+    """
+    monkeypatch.setattr(buckets, "SMALL", small)
     clients = simulation.add_clients(EACH, tag="a") + simulation.add_clients(EACH, tag="b", opted_out=True)
     waiting = [client for client in clients if client.tag == old]
 

@@ -204,4 +204,4 @@ def test_who_waits_for_tomorrow_is_looked_for_once(change: str) -> None:
         looks: list[Call] = []
         simulation.aws.before = lambda call: looks.append(call) if b'"parked"' in call.body else None
         tick(simulation)
-        assert len(looks) == {"nothing": 0, "a message": 16, "ten minutes": 16}[change]
+        assert len(looks) == {"nothing": 0, "a message": 1, "ten minutes": 1}[change]

@@ -24,7 +24,7 @@ PAGE = 3
 
 
 @pytest.fixture(autouse=True)
-def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_pages(sixteen_shards: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is small enough for one invocation is smaller still, and so is a page."""
     monkeypatch.setattr(completion, "AT_ONCE", 50)
     monkeypatch.setattr(completion, "_PAGE", PAGE)

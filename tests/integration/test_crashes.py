@@ -11,11 +11,11 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib.domain import buckets
 from chalicelib.domain.clients import ClientFields
 from chalicelib.domain.messages import Outcome, gateway_id_for, message_id_for
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
-from chalicelib.services.dispatching import expansion
 from tests.support.aws import Call
 from tests.support.client_ids import client_id_for, new_client_with_id
 from tests.support.scheduler import Crash
@@ -126,16 +126,16 @@ def lose_answer() -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("small", [expansion.SMALL, 0])
+@pytest.mark.parametrize("small", [buckets.SMALL, 0])
 @pytest.mark.parametrize(("strike", "after"), [(crash, False), (crash, True), (lose_answer, True)])
 def test_a_worker_may_fail_at_any_call(
     strike: Callable[[], None], after: bool, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer of: everyone gets it.
 
-    Whether all shards are expanded together at the launch or each by itself.
+    Whether it is in one shard, which is expanded at the launch, or in sixteen.
     """
-    monkeypatch.setattr(expansion, "SMALL", small)
+    monkeypatch.setattr(buckets, "SMALL", small)
     points = every_point()
     assert len(points) > (30 if small else 40)
     for point in points:

@@ -159,6 +159,7 @@ def test_an_end_that_is_moved_while_rows_are_closed_counts(
     expect_all_sent(simulation, mailing, 200)
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 @pytest.mark.parametrize("seconds", [20, 50])
 def test_who_is_asleep_while_the_end_is_moved_expires_nobody_for_good(seconds: float) -> None:
     """It read a page of rows before, and writes after all others were put back, or after they were looked at twice."""
@@ -225,6 +226,7 @@ def test_those_whose_hours_still_open_too_late_stay_expired(campaign: Campaign, 
     assert simulation.counts(mailing) == {"total": 20, "sent": 10, "expired": 10}
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 def test_a_paused_mailing_gets_back_what_expired(campaign: Campaign, simulation: Simulation) -> None:
     """The end is moved while its closing is under way, and it is resumed later."""
     simulation.add_clients(60)
@@ -256,6 +258,7 @@ def test_an_end_that_is_moved_twice_ends_where_it_was_moved_last(campaign: Campa
     assert simulation.counts(mailing)["expired"] > 200
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 def test_a_mailing_that_is_cancelled_while_rows_come_back_ends(campaign: Campaign, simulation: Simulation) -> None:
     """Every row is final, sent or cancelled, whoever was putting back what."""
     simulation.add_clients(60)

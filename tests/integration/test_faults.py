@@ -108,11 +108,11 @@ def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(simulation: Simu
         return status, answer | {"Failed": failed}
 
     simulation.aws._handle = refusing  # type: ignore[method-assign]
-    simulation.add_clients(300)
+    simulation.add_clients(700)
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing, limit=60)  # sooner than any sweep: the very call was repeated
     assert len(refused) > 5
-    expect_all_sent(simulation, mailing, 300)
+    expect_all_sent(simulation, mailing, 700)
 
 
 def test_poison_reaches_the_dead_letters_and_hurts_nobody(simulation: Simulation) -> None:

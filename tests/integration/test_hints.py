@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.buckets import by_bucket
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Outcome
@@ -63,9 +62,9 @@ def fail(simulation: Simulation, *gateway_ids: int, times: int = 1) -> None:
 def test_a_hint_is_for_whole_buckets_of_a_shard(simulation: Simulation) -> None:
     """Expects as few hints as hold up to 16 clients without dividing a bucket, with everybody in one of them."""
     mailing, clients = ordered(simulation, 23)
-    buckets = simulation.services.mailings.get(mailing.mailing_id).buckets
+    division = simulation.services.mailings.get(mailing.mailing_id).division
     found = [hint.client_ids for hint in hinted(simulation)]
-    for bucket in by_bucket((client.client_id for client in clients), buckets):
+    for bucket in division.by_bucket(client.client_id for client in clients):
         assert sum(bool(set(bucket) & set(ids)) for ids in found) == 1
     assert len(found) == 2
     assert {one for hint in hinted(simulation) for one in hint.client_ids} == {client.client_id for client in clients}

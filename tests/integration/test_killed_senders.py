@@ -174,6 +174,7 @@ def test_a_mailing_that_lost_everything_after_its_last_call_ends_soon(simulation
     assert simulation.counts(mailing) == {"total": 30, "sent": 30}
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(simulation: Simulation) -> None:
     """A dispatcher is killed between some rows of a first page and their hints, and a rate is set before another one
     goes on: then rows wait in the ledger, but these say that they have their hints."""

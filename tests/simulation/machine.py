@@ -16,6 +16,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.api.mailings import MailingPatch
+from chalicelib.domain import buckets
 from chalicelib.domain.attributes import attributes_of
 from chalicelib.domain.clients import Client, ClientFields
 from chalicelib.domain.errors import Conflict, Invalid, Unavailable
@@ -96,7 +97,7 @@ class ServiceMachine(RuleBasedStateMachine):
         )
         if rng.random() < 0.5:
             self.stack.enter_context(mock.patch.multiple(expansion, FIRST_PAGE=1, PAGE=2))
-        self.stack.enter_context(mock.patch.object(expansion, "SMALL", rng.choice((0, 5, expansion.SMALL))))
+        self.stack.enter_context(mock.patch.object(buckets, "SMALL", rng.choice((0, 5, buckets.SMALL))))
         if rng.random() < 0.5:
             self.stack.enter_context(mock.patch.object(completion, "AT_ONCE", 5))
         self.simulation.scheduler.switching = rng.choice((1.0, 0.2, 0.0))

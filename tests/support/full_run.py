@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+from chalicelib.domain.buckets import UNDIVIDED
 from chalicelib.domain.messages import Message, Outcome
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MessageStatus
@@ -157,7 +158,7 @@ def _everything(campaign: Campaign, run: FullRun) -> None:
     simulation.run_for(3)
     # More hints than the rate lets through, as a queue may give out what it has given out before.
     rows = simulation.rows(simulation.services.mailings.get(slowed))
-    simulation.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows], 1))
+    simulation.services.queues["send"].send(hints_for(slowed, [row.client_id for row in rows], UNDIVIDED))
     campaign.finish(slowed)
     assert api.patch("/api/gateway", {"rate": None}).status == 200
     down = simulation.clock.now()

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.clock import Backoff
+from chalicelib.domain.buckets import UNDIVIDED
 from chalicelib.domain.errors import Malformed, Unavailable
 from chalicelib.queues import TRIES, Hint, Queue, Unit, UnitKind, hints_for
 from tests.factories import MessageFactory
@@ -213,11 +214,11 @@ def test_a_hint_is_read_as_it_was_written() -> None:
 def test_hints_are_as_few_as_can_be() -> None:
     """Everyone is in exactly one, and ten of the largest fit into one call of SQS many times over."""
     clients = [f"{'abcdef'[number // 8]}{number:015d}".translate(str.maketrans("0189", "wxyz")) for number in range(48)]
-    found = [Hint.parse(body) for body in hints_for("A", clients, 1)]
+    found = [Hint.parse(body) for body in hints_for("A", clients, UNDIVIDED)]
     assert [len(hint.client_ids) for hint in found] == [16, 16, 16]
     assert sorted(client for hint in found for client in hint.client_ids) == sorted(clients)
-    assert max(len(body) for body in hints_for("A" * 26, clients, 1)) < 400
-    assert hints_for("A", [], 1) == []
+    assert max(len(body) for body in hints_for("A" * 26, clients, UNDIVIDED)) < 400
+    assert hints_for("A", [], UNDIVIDED) == []
 
 
 def test_a_bucket_is_in_one_hint_if_it_fits() -> None:
@@ -226,7 +227,7 @@ def test_a_bucket_is_in_one_hint_if_it_fits() -> None:
         [f"{letter}{number:015d}".translate(str.maketrans("0189", "wxyz")) for number in range(count)]
         for letter, count in (("a", 9), ("b", 8), ("c", 20))
     )
-    sizes = [len(Hint.parse(body).client_ids) for body in hints_for("A", [*many, *eight, *nine], 1)]
+    sizes = [len(Hint.parse(body).client_ids) for body in hints_for("A", [*many, *eight, *nine], UNDIVIDED)]
     assert sizes == [9, 8, 16, 4]
 
 

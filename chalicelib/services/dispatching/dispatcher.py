@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.buckets import buckets_for
-from ...domain.client_ids import SHARDS
+from ...domain.buckets import Division
 from ...domain.errors import NotFound, Unavailable
 from ...domain.gateway_control import CIRCUITS
 from ...domain.heartbeats import STALLED_AFTER
@@ -119,8 +117,9 @@ class Dispatcher:
             self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
             logger.info("mailing expired before it could start", mailing_id=mailing.mailing_id, missed=missed)
             return
-        running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now, buckets=buckets_for(clients))
-        begun = self._expander.taken(mailing, clients)
+        division = Division.among(clients)
+        running = replace(mailing.moved_to(MailingStatus.RUNNING, now), launched_at=now, division=division)
+        begun = self._expander.taken(running)
         if self._mailings.launch(mailing, running, begun):
             late = now - max(mailing.start_at, mailing.created_at)
             measure(START_LATENESS, late / timedelta(milliseconds=1))
@@ -128,18 +127,19 @@ class Dispatcher:
             self._begin(running, begun)
             self._checker.settle_at_end(running, now)
 
-    def _begin(self, mailing: Mailing, shards: Sequence[ShardProgress]) -> None:
-        """Write and hint the first page of the shards that were taken at the launch, and have the others expanded."""
-        mailing_id = mailing.mailing_id
-        expanded: list[ShardProgress] = []
+    def _begin(self, mailing: Mailing, begun: ShardProgress) -> None:
+        """Write and hint the first page of the shard that was taken at the launch, and have the others expanded."""
+        mailing_id, shard = mailing.mailing_id, None
         try:
-            expanded += (one for one in self._expander.begin(mailing, shards) if one.expanded)
+            shard = self._expander.begin(mailing, begun)
         except Unavailable as error:
             logger.warning("the first page was not read, will be retried", mailing_id=mailing_id, error=str(error))
-        done = {one.shard for one in expanded}
-        self._checker.send_expansions(mailing_id, [name for name in SHARDS if name not in done])
-        if expanded:
-            self._after_expansion(mailing_id, expanded)
+        done = shard is not None and shard.expanded
+        self._checker.send_expansions(
+            mailing_id, [one for one in mailing.division.names if not done or one != begun.shard]
+        )
+        if shard and shard.expanded:
+            self._after_expansion(mailing_id, shard)
 
     # -- expand
 
@@ -151,13 +151,12 @@ class Dispatcher:
         turn = Turn(self._dispatch_queue, self._clock)
         shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, turn.is_over)
         if shard is not None and shard.expanded:
-            self._after_expansion(unit.mailing_id, [shard])
+            self._after_expansion(unit.mailing_id, shard)
         elif shard is not None:
             self._checker.send_expansions(unit.mailing_id, [unit.shard])
 
-    def _after_expansion(self, mailing_id: str, shards: Sequence[ShardProgress]) -> None:
-        names, rows = [one.shard for one in shards], sum(one.rows for one in shards)
-        logger.info("shards dispatched", mailing_id=mailing_id, shards=names, rows=rows)
+    def _after_expansion(self, mailing_id: str, shard: ShardProgress) -> None:
+        logger.info("shards dispatched", mailing_id=mailing_id, shards=[shard.shard], rows=shard.rows)
         state = self._mailings.state(mailing_id)
         if state.mailing.launched_at:
             measure(DISPATCH_LAG, (self._clock.now() - state.mailing.launched_at) / timedelta(milliseconds=1))
@@ -165,7 +164,7 @@ class Dispatcher:
             self._dispatch_queue.send(
                 [Unit(UnitKind.COMPLETE, mailing_id).body()]
             )  # nobody to send to, or all sent already
-        elif not all(one.fed for one in shards) or self._feeder.is_needed(state):
+        elif not shard.fed or self._feeder.is_needed(state):
             self._feeder.ensure(mailing_id)
 
     def _resume(self, mailing_id: str) -> None:

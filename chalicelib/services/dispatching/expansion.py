@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from ...clock import SystemClock
 from ...config import Settings
-from ...domain.client_ids import SHARDS, shard_of
 from ...domain.clients import Client, IndexedClient
 from ...domain.errors import Unavailable
 from ...domain.mailing_counters import counters_of
@@ -36,15 +34,13 @@ from .new_rows import new_rows
 # Clients at once. A shard's first page is small, so that sending starts soon, but makes ten hints at least: so many go
 # to the queue by one call, and a sender, who gets ten at once, need not wait for more.
 FIRST_PAGE, PAGE = BATCH * HINT_SIZE, 500
-SMALL = 160  # clients of a mailing whose shards are expanded together, when it is launched
 PAGES = 10_000  # of a shard in one invocation, whose time is over before that
 _CHANGES = 200  # transactions of the log of changed clients at once; each changes up to a hundred, in all shards
+_ALL = 1_000_000  # rows of a page
 _IN_LOG = "log:"  # begins a shard's cursor once its index is read
 SHARD_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
 _STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
 _TICK = timedelta(milliseconds=1)  # the precision of the tables
-T = TypeVar("T")
-R = TypeVar("R")
 # A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
 
 
@@ -52,11 +48,9 @@ R = TypeVar("R")
 class _Page:
     """The next page of one shard: its clients' rows, and where its index, or the log of changes, goes on after it."""
 
-    shard: ShardProgress
     rows: list[Message]
     cursor: str
     late: bool = False  # whether others got a row who were changed meanwhile
-    added: list[Message] = field(default_factory=list)  # of all these rows those that were not there before
 
 
 class Expander:
@@ -94,34 +88,28 @@ class Expander:
         self._clock = clock
         self._rng = rng
 
-    def taken(self, mailing: Mailing, clients: int) -> list[ShardProgress]:
-        """The shards that whoever launches a mailing to about so many clients begins, with their leases.
+    def taken(self, mailing: Mailing) -> ShardProgress:
+        """The shard that whoever launches a mailing begins, with its lease: the only one of a small mailing.
 
-        Of a small mailing these are all; of others one, since all at once would keep the first messages waiting. With a
-        rate it is one, too: nobody is hinted ahead of the feeder, which shares the rate among mailings.
+        Of a large one all at once would keep the first messages waiting.
         """
-        owner, until = new_owner(self._rng), self._clock.now() + SHARD_LEASE
-        small = clients <= SMALL and not mailing.rate_limit and self._control.limit([mailing]) is None
-        names = SHARDS if small else SHARDS[:1]
-        return [ShardProgress(name, owner=owner, lease_until=until) for name in names]
+        until = self._clock.now() + SHARD_LEASE
+        return ShardProgress(mailing.division.names[0], owner=new_owner(self._rng), lease_until=until)
 
-    def begin(self, mailing: Mailing, shards: Sequence[ShardProgress]) -> list[ShardProgress]:
-        """Write a page of each of the shards that were taken at the launch; how far each has come.
+    def begin(self, mailing: Mailing, shard: ShardProgress) -> ShardProgress | None:
+        """Write a page of the shard that was taken at the launch; how far it has come.
 
-        A shard that somebody else has taken over since is left out. Raises Unavailable as `expand` does; the leases of
-        the shards are then over.
+        None if somebody else has taken it over since. Raises Unavailable as `expand` does; the lease is then over.
         """
         mailing_id = mailing.mailing_id
         try:
-            found = [one for one in self._pages(mailing, shards, []) if one]
+            found = self._page(mailing, shard, [])
         except Unavailable:
             with suppress(Unavailable):
-                now = self._clock.now()
-                self._at_once.map(lambda one: self._mailings.give_up(mailing_id, one.shard, one.owner, now), shards)
+                self._mailings.give_up(mailing_id, shard.shard, shard.owner, self._clock.now())
             raise
-        for one in found:
-            if not one.expanded:
-                self._mailings.release(mailing_id, one.shard, one.owner)
+        if found and not found.expanded:
+            self._mailings.release(mailing_id, found.shard, found.owner)
         return found
 
     def expand(
@@ -150,7 +138,7 @@ class Expander:
                     break
                 if gives_way():
                     break
-                (following,), left = self._pages(mailing, [following], left), []
+                following, left = self._page(mailing, following, left), []
         except Unavailable:
             with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
                 self._mailings.give_up(mailing_id, shard, owner, self._clock.now())
@@ -176,80 +164,88 @@ class Expander:
             more = bool(after)
         return left
 
-    def _pages(
-        self, mailing: Mailing, shards: Sequence[ShardProgress], left: Sequence[Message]
-    ) -> list[ShardProgress | None]:
-        """The next page of each of these shards; None for one whose lease was lost. Several are at their beginning.
+    def _page(self, mailing: Mailing, shard: ShardProgress, left: Sequence[Message]) -> ShardProgress | None:
+        """The next page of a shard; None if its lease was lost.
 
         Ledger before queue, queue before cursor: any step may be repeated.
         """
-        walked = self._each(lambda shard: self._walk(mailing, shard), shards)
+        clients, cursor = self._walk(mailing, shard)
         # Later than all rows that are counted, so that the others can be told from them.
-        now = max([self._clock.now(), *(shard.counted_at + _TICK for shard in shards if shard.counted_at)])
+        now = max(self._clock.now(), shard.counted_at + _TICK) if shard.counted_at else self._clock.now()
         # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
         # small mailing needs nothing else; so does any other that finds the queue nearly empty, as where a new table
         # takes rows more slowly than they are sent. The rest waits in the ledger, fed as fast as it is sent.
-        direct = self._direct(mailing, shards[0], now)
-        pages = [
-            _Page(shard, new_rows(mailing, clients, now, direct), cursor)
-            for shard, (clients, cursor) in zip(shards, walked, strict=True)
-        ]
-        added = self._insert([row for page in pages for row in page.rows], left)
+        direct = self._direct(mailing, shard, now)
+        page = _Page(new_rows(mailing, clients, now, direct), cursor)
+        added = self._insert(page.rows, left)
         if direct:
-            hinted = [row.client_id for page in pages for row in page.rows if row.hinted]
-            self._send_queue.send(hints_for(mailing.mailing_id, hinted, mailing.buckets))
+            hinted = [row.client_id for row in page.rows if row.hinted]
+            self._send_queue.send(hints_for(mailing.mailing_id, hinted, mailing.division))
             measure(MESSAGES_DISPATCHED, len(hinted))
-        added += self._insert(self._late(mailing, pages, now), left)
-        by_shard = {page.shard.shard: page for page in pages}
+        added += self._insert(self._late(mailing, shard.shard, page, now), left)
         for row in added:
             measure_status(row)
-            by_shard[shard_of(row.client_id)].added.append(row)
         measure(MESSAGES_CREATED, len(added))
-        return self._each(lambda page: self._advance(mailing, page, left, now, direct), pages)
+        return self._advance(mailing, shard, page, [*added, *left], now, direct)
 
-    def _each(self, work: Callable[[T], R], things: Sequence[T]) -> list[R]:
-        return [work(things[0])] if len(things) == 1 else self._at_once.map(work, things)
+    def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Sequence[Client | IndexedClient], str]:
+        """The next clients of a shard, and the cursor after them: "" at the end of its index.
 
-    def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Iterable[Client | IndexedClient], str]:
-        """The next clients of a shard, and the cursor after them: "" at the end of its index."""
-        if shard.cursor.startswith(_IN_LOG):
-            return (), shard.cursor
-        size = PAGE if shard.cursor else FIRST_PAGE
-        clients, cursor = self._audiences.walk(mailing.segment, shard.shard, shard.cursor, size)
-        return self._members(mailing, clients), cursor
+        A shard that has those of several of the clients' shards begins with a page of each of them, if that is enough;
+        where it is not, it goes on with one after the other.
+        """
+        cursor = shard.cursor
+        if cursor.startswith(_IN_LOG):
+            return (), cursor
+        names = mailing.division.of_clients(shard.shard)
+        size = PAGE if cursor else FIRST_PAGE
+        if len(names) == 1:
+            clients, following = self._audiences.walk(mailing.segment, names[0], cursor, size)
+            return self._members(mailing, clients), following
+        first, _, inside = cursor.partition("|")
+        ahead = names[names.index(first) :] if first else names
+        some = ahead[:1] if first else ahead
+        walked = self._at_once.map(lambda name: self._audiences.walk(mailing.segment, name, inside, size), some)
+        found: list[Client | IndexedClient] = []
+        following = f"{ahead[1]}|" if first and len(ahead) > 1 else ""
+        for name, (clients, after) in zip(some, walked, strict=True):
+            found += clients
+            if after:
+                following = f"{name}|{after}"
+                break
+        return self._members(mailing, found), following
 
     def _members(self, mailing: Mailing, clients: Sequence[Client | IndexedClient]) -> Sequence[Client | IndexedClient]:
         """Those whom the mailing's filter leaves, as things stood at its launch, however often they are met."""
         return self._audiences.members(mailing.segment, clients, mailing.launched_at or mailing.created_at)
 
-    def _late(self, mailing: Mailing, pages: Sequence[_Page], now: datetime) -> list[Message]:
-        """Rows for some of those who were changed meanwhile, of the shards whose index is read; moves their cursors.
+    def _late(self, mailing: Mailing, shard: str, page: _Page, now: datetime) -> list[Message]:
+        """Rows for some of those who were changed meanwhile, once the shard's index is read; moves the page's cursor.
 
         Nothing moves in a file of recipients.
         """
-        if mailing.segment.recipients:
+        is_read = not page.cursor or page.cursor.startswith(_IN_LOG)
+        if mailing.segment.recipients or not is_read:
             return []
-        reading = {page.shard.shard: page for page in pages if not page.cursor or page.cursor.startswith(_IN_LOG)}
-        if not reading:
-            return []
-        after = next(iter(reading.values())).cursor.removeprefix(_IN_LOG)
-        rows, following = self._missed(mailing, reading.keys(), after, now)
-        for page in reading.values():
-            page.cursor = following
-        for row in rows:
-            reading[shard_of(row.client_id)].late = True
+        rows, page.cursor = self._missed(mailing, shard, page.cursor.removeprefix(_IN_LOG), now)
+        page.late = bool(rows)
         return rows
 
     def _advance(
-        self, mailing: Mailing, page: _Page, left: Sequence[Message], now: datetime, direct: int
+        self,
+        mailing: Mailing,
+        shard: ShardProgress,
+        page: _Page,
+        written: Sequence[Message],
+        now: datetime,
+        direct: int,
     ) -> ShardProgress | None:
         """Move a shard's cursor behind its page, and count the rows; None if the lease was lost."""
-        shard = page.shard
         new = replace(
             shard,
             cursor=page.cursor,
             expanded=not page.cursor,
-            rows=shard.rows + len(page.added) + len(left),
+            rows=shard.rows + len(written),
             # As long as every page went to the queue at once there is nothing to feed.
             fed=(shard.fed or not shard.cursor) and direct >= len(page.rows) and not page.late and not shard.taken_over,
             taken_over=False,
@@ -257,8 +253,7 @@ class Expander:
             counted_at=now,
         )
         # Of those that were left behind, who has been tried since was counted by the sender.
-        counted = [*page.added, *(row for row in left if row.revision == 1)]
-        settled = Counter(name for row in counted for name in counters_of(row))
+        settled = Counter(name for row in written if row.revision == 1 for name in counters_of(row))
         done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
 
@@ -273,15 +268,14 @@ class Expander:
             new += [row for key, row in doubtful.items() if key in found and found[key].created_at == row.created_at]
         return new
 
-    def _missed(
-        self, mailing: Mailing, shards: Collection[str], after: str, now: datetime
-    ) -> tuple[list[Message], str]:
-        """Rows for those of the next changes in the log who match, are of these shards and have none, and the cursor,
+    def _missed(self, mailing: Mailing, shard: str, after: str, now: datetime) -> tuple[list[Message], str]:
+        """Rows for those of the next changes in the log who match, are of this shard and have none, and the cursor,
         "" at the end.
         """
+        division = mailing.division
         began = mailing.launched_at or mailing.created_at
         changes, following = self._clients.changes.page(after or place_of(began - LAG), _CHANGES)
-        changed = {one for change in changes for one in change.client_ids if shard_of(one) in shards}
+        changed = {one for change in changes for one in change.client_ids if division.shard_of(one) == shard}
         found = self._clients.get_many(changed).values() if changed else ()
         clients = [client for client in found if mailing.segment.matches(client)]
         rows = new_rows(mailing, self._members(mailing, clients), now, direct=0)
@@ -296,7 +290,7 @@ class Expander:
         limit = control.limit(now, self._control.weight(mailing))
         rates = [rate for rate in (mailing.rate_limit, limit) if rate]
         if not rates:
-            return PAGE if not shard.cursor or self._send_queue.depth() < self._little else 0
+            return _ALL if not shard.cursor or self._send_queue.depth() < self._little else 0
         if not shard.cursor or shard.counted_at is None:
             return 0  # a small mailing is left to the feeder, which knows what its rate has let through
         ahead = AHEAD.total_seconds()
@@ -304,4 +298,4 @@ class Expander:
         if self._send_queue.depth() >= little:
             return 0
         since = min(ahead, (now - shard.counted_at).total_seconds())
-        return int(min(rates) * since / len(SHARDS) + self._rng.random())
+        return int(min(rates) * since / mailing.division.shards + self._rng.random())

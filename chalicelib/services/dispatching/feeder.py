@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from ...clock import SystemClock
 from ...config import Settings
-from ...domain.client_ids import SHARDS
 from ...domain.deadlines import is_over
 from ...domain.mailing_counters import DOUBTS
 from ...domain.mailings import MailingState, Sleep
@@ -174,7 +173,7 @@ class Feeder:
         if state.sleeps(now, now + SOON):
             return False
         first: datetime | None = None
-        for shard in SHARDS:
+        for shard in mailing.division.names:
             for due_at, _ in self._ledger.due(mailing.mailing_id, shard, now + EVER, "", 1)[0]:
                 if is_due_soon(mailing, due_at, now):
                     return True

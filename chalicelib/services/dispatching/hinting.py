@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.client_ids import SHARDS
 from ...domain.deadlines import is_over
 from ...domain.mailings import Mailing, MailingState, ShardProgress
 from ...domain.messages import PARKED_AT_MOST, Message
@@ -83,7 +82,7 @@ class Hinter:
 
     def _send(self, mailing: Mailing, by_delay: dict[int, list[str]]) -> int:
         for delay, client_ids in by_delay.items():
-            self._send_queue.send(hints_for(mailing.mailing_id, client_ids, mailing.buckets), delay)
+            self._send_queue.send(hints_for(mailing.mailing_id, client_ids, mailing.division), delay)
         count = sum(map(len, by_delay.values()))
         if count:
             logger.info("hints sent", mailing_id=mailing.mailing_id, count=count)
@@ -95,7 +94,7 @@ class Hinter:
         now, mailing_id = self._clock.now(), mailing.mailing_id
         by_delay: dict[int, list[str]] = {}
         found = 0
-        for shard in self._rng.sample(SHARDS, len(SHARDS)):
+        for shard in self._rng.sample(mailing.division.names, mailing.division.shards):
             for due_at, client_id in self._due(mailing, shard, now, limit - found):
                 delay = max(portion.wait, seconds_until(due_at, now) if due_at <= now + SOON else 0)
                 by_delay.setdefault(delay, []).append(client_id)

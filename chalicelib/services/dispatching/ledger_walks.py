@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...clock import SystemClock
-from ...domain.client_ids import SHARDS
 from ...domain.errors import Unavailable
 from ...domain.mailings import Mailing
 from ...domain.walks import Walk, next_lap, summed
@@ -48,7 +47,7 @@ class Walker:
         `watched` reads the mailing before each page, for steps that change rows; None if it is not as it was.
         """
         walk = Walk()
-        for shard in SHARDS:
+        for shard in mailing.division.names:
             walk = replace(walk, shard=shard, cursor="", done=False)
             while not walk.done:
                 if self._clock.now() >= deadline - _STOP_BEFORE:
@@ -67,16 +66,16 @@ class Walker:
         """
         if unit.shard and not self.shard(mailing, unit, name, step, deadline):
             return None
-        walks, now = self._walks.read(mailing.mailing_id), self._clock.now()
-        ours = [walk for shard in SHARDS if (walk := walks.get(shard)) and walk.round == name]
+        walks, now, names = self._walks.read(mailing.mailing_id), self._clock.now(), mailing.division.names
+        ours = [walk for shard in names if (walk := walks.get(shard)) and walk.round == name]
         over = [walk for walk in ours if walk.clean or (walk.done and unit.shard and walk.lap >= unit.lap)]
-        if len(over) == len(SHARDS):
+        if len(over) == len(names):
             return summed(over)
         if not unit.shard:
-            lap = next_lap(ours)
+            lap = next_lap(ours, len(names))
             ready = {walk.shard for walk in ours if walk.clean or (walk.done and walk.lap == lap)}
             busy = {walk.shard for walk in walks.values() if not walk.is_free(now, LEASE)}
-            self.send(replace(unit, lap=lap), *(shard for shard in SHARDS if shard not in busy | ready))
+            self.send(replace(unit, lap=lap), *(shard for shard in names if shard not in busy | ready))
         return None
 
     def shard(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> bool:

@@ -175,7 +175,7 @@ def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:
 
 
 def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaign) -> None:
-    """Expects the same calls, asking for as many rows, of a mailing of 300 as of one of 1,500."""
+    """Expects the same calls, asking for as many rows, of a mailing of 700 as of one of 1,500."""
     api, simulation = campaign.api, campaign.simulation
     usual = simulation.aws.before
 
@@ -188,7 +188,7 @@ def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaig
         simulation.aws.before = usual
         return calls
 
-    simulation.add_clients(300, tag="few")
+    simulation.add_clients(700, tag="few")
     simulation.add_clients(1500, tag="many")
     few, many = (campaign.order(clients={"tag": tag}) for tag in ("few", "many"))
     campaign.finish(few)

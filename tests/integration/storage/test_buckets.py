@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.clock import Backoff
-from chalicelib.domain.buckets import buckets_for
+from chalicelib.domain.buckets import Division
 from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import Message
@@ -154,7 +154,7 @@ def test_what_is_remembered_of_a_bucket_may_be_old(faulty: Store) -> None:
 @pytest.mark.parametrize("clients", [1, 200, 2000])
 def test_messages_are_found_however_many_buckets_there_are(faulty: Store, clients: int) -> None:
     """By their keys, in pages, and in trouble."""
-    mailing: Mailing = MailingFactory(buckets=buckets_for(clients))
+    mailing: Mailing = MailingFactory(division=Division.among(clients))
     faulty.mailings.create(mailing)
     messages = faulty.add_messages(60, mailing_id=mailing.mailing_id, status=MessageStatus.FAILED)
     assert faulty.ledger.read(one.key for one in messages) == {one.key: one for one in messages}
@@ -173,7 +173,7 @@ def test_what_was_known_before_the_launch_is_forgotten(faulty: Store) -> None:
     mailing: Mailing = MailingFactory()
     faulty.mailings.create(mailing)
     assert faulty.ledger.page(mailing.mailing_id, "00", "", 10) == ([], "")
-    launched = replace(mailing, launched_at=START, buckets=50, revision=2)
+    launched = replace(mailing, launched_at=START, division=Division(16, 50), revision=2)
     assert faulty.mailings.launch(mailing, launched)
     messages = MessageFactory.build_batch(20, mailing_id=mailing.mailing_id)
     faulty.ledger.insert(messages)

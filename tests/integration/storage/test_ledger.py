@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.buckets import Division
 from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.messages import Message
@@ -225,7 +226,7 @@ def test_a_statement_that_is_wrong_is_not_repeated(faulty: Store) -> None:
 
 def test_rows_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
     """DynamoDB answers a batch of reads in part; a hundred keys go in one call."""
-    mailing = MailingFactory(buckets=60, launched_at=START)
+    mailing = MailingFactory(division=Division(16, 60), launched_at=START)
     faulty.mailings.create(mailing)
     messages = faulty.add_messages(200, mailing_id=mailing.mailing_id)
     keys = [(message.mailing_id, message.client_id) for message in messages]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.buckets import Division
 from chalicelib.domain.client_ids import shard_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.mailings import Mailing
@@ -109,7 +110,7 @@ def test_messages_are_moved_as_they_were(faulty: Store) -> None:
     said: list[str] = []
     assert move(SETTINGS, faulty.dynamodb, said.append) == 401
     assert len(said) == 1
-    assert faulty.mailings.get(mailing.mailing_id).buckets == 4
+    assert faulty.mailings.get(mailing.mailing_id).division == Division(16, 4)
     keys = [(mailing.mailing_id, message.client_id) for message in messages]
     assert faulty.ledger.read(keys) == {key: _of(mailing, message) for key, message in zip(keys, messages, strict=True)}
     assert move(SETTINGS, faulty.dynamodb, said.append) == 0

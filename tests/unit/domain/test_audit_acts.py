@@ -31,7 +31,7 @@ CLIENT = Client(phone_number="+79161234567", client_id="aaaaaaaaaaaaaaaa", creat
 USER = User("maria", Role.OPERATOR, "a hash", NOW, NOW, NOW)
 # What the service notes of a mailing by itself.
 ITS_OWN = {"mailing_id", "revision", "created_at", "updated_at", "created_by", "launched_at", "finished_at", "stops"}
-ITS_OWN |= {"reopening", "final", "history", "widened_at", "asked_until", "buckets"}
+ITS_OWN |= {"reopening", "final", "history", "widened_at", "asked_until", "division"}
 OTHERS: dict[str, Any] = {
     "text": "Bye",
     "segment": Segment((), ("916",), Filter('{"tag": "vip"}')),

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.domain.buckets import PER_BUCKET, bucket_of, buckets_for, by_bucket
+from chalicelib.domain.buckets import PER_BUCKET, Division
 from chalicelib.domain.client_ids import SHARDS, shard_of
 
 
@@ -18,37 +18,65 @@ def ids(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("clients", "buckets"), [(0, 4), (1, 4), (576, 4), (577, 5), (1_000_000, 6945), (10**12, 2**26)]
+    ("clients", "shards", "buckets"),
+    [
+        (0, 1, 8),
+        (72, 1, 8),
+        (73, 1, 9),
+        (640, 1, 72),
+        (641, 16, 5),
+        (1_000_000, 16, 6945),
+        (10**12, 16, 2**26),
+    ],
 )
-def test_a_mailing_has_buckets_for_its_clients(clients: int, buckets: int) -> None:
-    """For each shard as many as hold nine of its clients each, and four at least."""
-    assert buckets_for(clients) == buckets
+def test_a_mailing_is_divided_by_its_clients(clients: int, shards: int, buckets: int) -> None:
+    """A small one has one shard. Of buckets there are as many as hold nine clients each, and some at least."""
+    assert Division.among(clients) == Division(shards, buckets)
 
 
-@pytest.mark.parametrize("shard", SHARDS)
-def test_buckets_are_in_the_order_of_ids(shard: str) -> None:
+def test_an_older_mailing_keeps_its_shards() -> None:
+    """Before there were small ones all had sixteen, each with four buckets at least."""
+    assert Division.among(9, 16) == Division(16, 4)
+
+
+@pytest.mark.parametrize("shards", [1, 4, 16])
+def test_the_shards_of_clients_are_all_in_those_of_a_mailing(shards: int) -> None:
+    """Each of them once; a client's message is where the client's shard is."""
+    division = Division(shards, 3)
+    assert sorted(one for name in division.names for one in division.of_clients(name)) == list(SHARDS)
+    for client_id in ids(200):
+        assert shard_of(client_id) in division.of_clients(division.shard_of(client_id))
+
+
+@pytest.mark.parametrize(
+    ("shards", "shard"), [(1, "00"), *((4, one) for one in SHARDS[:4]), *((16, one) for one in SHARDS)]
+)
+def test_buckets_are_in_the_order_of_ids(shards: int, shard: str) -> None:
     """As DynamoDB orders them, so that a page of clients goes through them one by one; all of them are used."""
-    mine = sorted(one for one in ids(20_000) if shard_of(one) == shard)
-    places = [bucket_of(one, 40) for one in mine]
+    division = Division(shards, 40)
+    mine = sorted(one for one in ids(20_000) if division.shard_of(one) == shard)
+    places = [division.bucket_of(one) for one in mine]
     assert places == sorted(places)
     assert set(places) == set(range(40))
 
 
-def test_buckets_are_about_equally_full() -> None:
+@pytest.mark.parametrize("shards", [1, 16])
+def test_buckets_are_about_equally_full(shards: int) -> None:
     """What is above twelve costs a second unit: that is one bucket in eight."""
     everybody = ids(50_000)
-    buckets = buckets_for(len(everybody))
-    sizes = Counter((shard_of(one), bucket_of(one, buckets)) for one in everybody)
-    assert sum(sizes.values()) / (buckets * len(SHARDS)) == pytest.approx(PER_BUCKET, rel=0.01)
+    division = Division.among(len(everybody), shards)
+    sizes = Counter((division.shard_of(one), division.bucket_of(one)) for one in everybody)
+    assert sum(sizes.values()) / (division.buckets * shards) == pytest.approx(PER_BUCKET, rel=0.01)
     assert sum(size > 12 for size in sizes.values()) / len(sizes) == pytest.approx(0.124, abs=0.01)
     assert max(sizes.values()) < 30
 
 
-def test_clients_of_a_bucket_come_together() -> None:
+@pytest.mark.parametrize("shards", [1, 16])
+def test_clients_of_a_bucket_come_together(shards: int) -> None:
     """Each once, whatever their order was."""
-    everybody = ids(500)
-    groups = by_bucket(everybody, 3)
+    everybody, division = ids(500), Division(shards, 3)
+    groups = division.by_bucket(everybody)
     assert sorted(one for group in groups for one in group) == sorted(everybody)
-    assert len(groups) == 3 * len(SHARDS)
+    assert len(groups) == 3 * shards
     for group in groups:
-        assert len({(shard_of(one), bucket_of(one, 3)) for one in group}) == 1
+        assert len({(division.shard_of(one), division.bucket_of(one)) for one in group}) == 1
