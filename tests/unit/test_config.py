@@ -268,6 +268,7 @@ def test_the_table_of_settings_names_every_variable_with_its_default() -> None:
         "DEFAULT_COUNTRY",
         "MAIL_URL",
         "PUBLIC_URL",
+        "RECEIPT_URL",
         "AWS_LAMBDA_FUNCTION_NAME",
     )
     written = {name: default for name, default in rows if name not in local}

@@ -149,8 +149,12 @@ def test_it_is_shown_what_is_left_of_the_money(browser: Browser, api: Api, monke
     assert "Left at the gateway" not in text_of(browser.get("/admin/settings"))
     gateway = api.services.gateway
     monkeypatch.setattr(gateway, "capabilities", Capabilities(tells_balance=True))
-    monkeypatch.setattr(gateway, "balance", lambda: Balance("10.28", "EUR"))
-    assert "Left at the gateway: 10.28 EUR" in text_of(browser.get("/admin/settings"))
-    api.pass_time(minutes=11)
     monkeypatch.setattr(gateway, "balance", lambda: Cause(Reason.NO_ANSWER))
     assert "Left at the gateway: not known" in text_of(browser.get("/admin/settings"))
+    api.pass_time(minutes=11)
+    monkeypatch.setattr(gateway, "balance", lambda: Balance("10.28", "EUR"))
+    told = "Left at the gateway: 10.28 EUR, 2 Mar 2026, 09:11"
+    assert told in text_of(browser.get("/admin/settings"))
+    api.pass_time(minutes=11)
+    monkeypatch.setattr(gateway, "balance", lambda: Cause(Reason.NO_ANSWER))
+    assert told in text_of(browser.get("/admin/settings"))

@@ -27,6 +27,7 @@ NO_PARAMETER = {
     "API_ADDRESS_PREFIX": "of LocalStack",
     "MAIL_URL": "SES on AWS",
     "PUBLIC_URL": "the API's own on AWS",
+    "RECEIPT_URL": "follows from RECEIPT_ADDRESS on AWS",
 }
 
 
