@@ -58,6 +58,7 @@ def record_workers() -> dict[str, set[Permission]]:
         simulation.add_clients(300)
         simulation.add_clients(20, tag="late", timezone="Europe/Moscow")
         _a_slow_mailing(simulation)
+        _a_mailing_to_one_who_is_tried_again(simulation)
         _a_mailing_with_trouble(simulation)
         _a_mailing_to_an_operator(simulation)
         _mailings_that_are_stopped(simulation)
@@ -120,6 +121,15 @@ def _a_mailing_over_its_budget(simulation: Simulation) -> None:
 def _a_slow_mailing(simulation: Simulation) -> None:
     """With a rate, so that moments are reserved and messages parked."""
     simulation.run_until_finished(simulation.create_mailing(rate_limit=40), limit=600)
+
+
+def _a_mailing_to_one_who_is_tried_again(simulation: Simulation) -> None:
+    """Their hint, which is for nobody else, stays on the queue until then."""
+    simulation.add_clients(1, tag="alone")
+    failed, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED)
+    simulation.gateway.script = lambda gateway_id, nth: failed if nth == 1 else accepted
+    simulation.run_until_finished(simulation.create_mailing(tag="alone"), limit=600)
+    simulation.gateway.script = lambda gateway_id, nth: accepted
 
 
 def _a_mailing_with_trouble(simulation: Simulation) -> None:
