@@ -63,6 +63,7 @@ class Options:
     short: bool
     seed: int = 1
     tests: bool = False
+    fastest: bool = False
 
 
 Part = tuple[Any, str]  # what was found, and a text of it in Markdown
@@ -85,7 +86,7 @@ def job(options: Options) -> Part:
                 sent, calls = _ours(target, latency, options.messages)
                 runs.setdefault(f"{latency:g} ms, here", []).append(dataclasses.asdict(sent))
                 say(f"run {number + 1}, {latency:g} ms: {sent.per_second:.0f} messages/s")
-                for name, line in _theirs(other, target, latency, options.messages):
+                for name, line in _theirs(other, target, latency, options):
                     rate = f"{line['messages_per_second']:.0f} messages/s" if line else "did not come to an end"
                     say(f"run {number + 1}, {latency:g} ms, {name}: {rate}")
                     if line:
@@ -106,10 +107,13 @@ def _ours(target: gateway.Gateway, latency: float, count: int) -> tuple[main_job
 
 
 def _theirs(
-    other: peer.Peer | None, target: gateway.Gateway, latency: float, count: int
+    other: peer.Peer | None, target: gateway.Gateway, latency: float, options: Options
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    for pool, workers in itertools.product(peer.POOLS, peer.WORKERS) if other else ():
-        yield f"peer ({workers} x {pool})", other.send(target, latency, count, pool, workers) if other else None
+    if other is None:
+        return
+    kinds = [peer.FASTEST] if options.fastest else itertools.product(peer.POOLS, peer.WORKERS)
+    for pool, workers in kinds:
+        yield f"peer ({workers} x {pool})", other.send(target, latency, options.messages, pool, workers)
 
 
 def _table_of_jobs(runs: dict[str, list[dict[str, Any]]]) -> str:
@@ -304,6 +308,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--million", action="store_true", help="a mailing to a million clients too (growth, cost)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which mailings start (punctuality)")
     parser.add_argument("--tests", action="store_true", help="run `make test`, too, for its time (start)")
+    parser.add_argument("--fastest", action="store_true", help="of the peer's four kinds only the fastest (job)")
     parser.add_argument("--directory", type=Path, default=Path("dist/bench"))
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - set(PARTS):
@@ -318,6 +323,7 @@ def main(arguments: list[str] | None = None) -> int:
         short=given.short,
         seed=given.seed,
         tests=given.tests,
+        fastest=given.fastest,
     )
     options.directory.mkdir(parents=True, exist_ok=True)
     for name in given.parts or PARTS:

@@ -25,6 +25,7 @@ from benchmarks.gateway import Gateway
 
 POOLS = ("threads", "gevent")
 WORKERS = (1, 2)
+FASTEST = ("threads", 2)  # of all that were measured on two cores
 _BOUND = 60.0  # seconds
 _LIMIT = 90  # seconds that a mailing may take
 
