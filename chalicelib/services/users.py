@@ -18,7 +18,7 @@ from ..storage.users import FailedSignIns, UserRepository
 from .passwords import hash_password, invented_password, verify
 
 TOKEN_LIFETIME = timedelta(days=30)
-# FailedSignIns without success slow down the next: free at first, then doubling. An office shares one address.
+# Sign-ins without success slow down the next: free at first, then doubling. An office shares one address.
 FREE_TRIES = {"account": 5, "address": 20}
 TRIES_KEPT = timedelta(hours=1)
 LONGEST_WAIT = 300  # seconds

@@ -27,7 +27,7 @@ from .dynamodb import TRANSIENT, Item
 from .ledger_layout import Layout, LedgerLayouts, place_of
 from .older_attempts import apart
 
-# FailedSignIns of a write that a busy table does not take; each call is repeated by botocore too. Claims give up early,
+# Tries of a write that a busy table does not take; each call is repeated by botocore too. Claims give up early,
 # dispatch earlier still: that is how load goes down when a table is too slow.
 UPDATE_TRIES, INSERT_TRIES = 3, 2
 _CONFLICTS = 10  # in a row, of writes to one bucket; each means that somebody else's was carried out
