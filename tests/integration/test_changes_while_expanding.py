@@ -120,7 +120,7 @@ def test_who_is_moved_within_the_segment_has_one_row(
 
 
 def test_who_is_moved_and_not_left_by_the_filter_has_no_row(simulation: Simulation) -> None:
-    """IndexEntry in the index or in the log of changed clients: the filter is asked in both."""
+    """Found in the index or in the log of changed clients: the filter is asked in both."""
     wanted = attributes_of({"wanted": True})
     clients = simulation.add_clients(EACH, tag="a", attributes=wanted) + simulation.add_clients(
         EACH, tag="b", attributes=wanted
