@@ -64,7 +64,7 @@ def find(request: PageRequest) -> Redirect:
 
 @pages.get("/admin/messages/{message_id}")
 def show_message(request: PageRequest, message_id: str) -> Page:
-    """Show the hidetail of one message, with the request to the gateway and its answers."""
+    """Show the history of one message, with the request to the gateway and its answers."""
     detail = request.services.messages.detail(message_id)
     calls = sum(step.attempt is not None for step in detail.steps)
     values = {"detail": detail, "message": detail.message, "phone": detail.message.phone_number}
