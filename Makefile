@@ -80,7 +80,7 @@ test: $(STAMP) $(NPM)/.package-lock.json ## Run the tests that everyone needs: u
 # Docker, each with a process of its own, as they wait more than they work.
 proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run the rest: simulation, crashes, hours of trouble, browser, deployed stacks
 	$(BIN)/pytest -n 3 --dist loadgroup -o timeout=600 -m proof $(TESTS)
-	$(BIN)/pytest -n 3 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py tests/e2e/test_localemu_deployer.py
+	$(BIN)/pytest -n 2 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py tests/e2e/test_localemu_deployer.py
 
 localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
 	@exec $(BIN)/python -m infra.localstack

@@ -54,8 +54,12 @@ def test_only_who_has_a_token_is_let_in(api: ApiCaller, run: Run) -> None:
 
 
 def test_a_bad_message_neither_repeats_nor_blocks_the_others(api: ApiCaller, run: Run, gateway: FaultyGateway) -> None:
-    """In one batch: what is accepted or refused is called once, what may pass is tried again until it is accepted."""
-    kinds = ["ok", "ok", "ok", "ok", "500", "429", "garbage", "reset", "code", "400"]
+    """In one batch: what is accepted or refused is called once, what may pass is tried again until it is accepted.
+
+    One call of four fails, and never two in a row: with more the circuit may open, which is another test's matter.
+    """
+    kinds = ["ok"] * 20
+    kinds[1::3] = ["500", "429", "garbage", "reset", "code", "400", "ok"]
     chosen: dict[int, str] = {}
 
     def behave(gateway_id: int, nth: int) -> str:
@@ -63,10 +67,10 @@ def test_a_bad_message_neither_repeats_nor_blocks_the_others(api: ApiCaller, run
         return kind if nth == 1 or kind == "400" else "ok"
 
     gateway.behave = behave
-    add_clients(run, 30, tag="trouble")
+    add_clients(run, 60, tag="trouble")
     mailing_id = order(api, "trouble", on_unknown="retry")
     ended = wait_for_end(api, mailing_id, BOUND)
-    assert {name: count for name, count in ended["counts"].items() if count} == {"total": 30, "sent": 27, "failed": 3}
+    assert {name: count for name, count in ended["counts"].items() if count} == {"total": 60, "sent": 57, "failed": 3}
     expected = {gateway_id: 1 if kind in ("ok", "400") else 2 for gateway_id, kind in chosen.items()}
     assert gateway.calls() == expected
     assert set(gateway.accepted().values()) == {1}
