@@ -73,7 +73,7 @@ report: $(STAMP) ## Send the daily report of a running `make run` now (DAY=2026-
 # has what mostly waits.
 TESTS := tests/simulation tests/e2e tests/browser tests/integration tests/contract tests/unit
 
-test: $(STAMP) $(NPM)/.package-lock.json ## Run the tests that everyone needs: unit, contract, integration, end to end (about ten minutes on two cores)
+test: $(STAMP) $(NPM)/.package-lock.json ## Run the tests that everyone needs: unit, contract, integration, end to end (about eight minutes on two cores)
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof" $(TESTS)
 
 # The second command: on two real LocalStacks, one of which gets other code, and on LocalEmu with IAM enforced; all without
