@@ -20,7 +20,7 @@ _WRITE, _READ, _CHUNK = 1024, 4096, 65536  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index. Besides the keys it holds these `attributes`, or whole items if they are None."""
+    """An index. It holds the keys and these `attributes`, or whole items if `attributes` is None."""
 
     name: str
     keys: tuple[str, ...]

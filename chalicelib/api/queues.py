@@ -35,7 +35,7 @@ class QueueView(View):
 
 
 class QueueList(View):
-    """All queues. Those ending in `-dead` have what failed for good."""
+    """All queues. Those whose names end in `-dead` hold what failed for good."""
 
     rows: list[QueueView]
 

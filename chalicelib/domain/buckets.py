@@ -50,6 +50,11 @@ class Division:
         least = LEAST_TOGETHER if shards == 1 else LEAST
         return cls(shards, min(_MOST, max(least, math.ceil(clients / shards / PER_BUCKET))))
 
+    @classmethod
+    def kept(cls, shards: float | None, buckets: float | None) -> Division:
+        """That of a mailing whose row holds these. None: it is not launched, or was before a row held that."""
+        return cls(int(shards or SHARD_COUNT), int(buckets or 1))
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the shards, in their order."""

@@ -55,7 +55,7 @@ class ClientFields:
 
 CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
 OPTIONAL_FIELDS = frozenset(CLIENT_FIELDS) - {"phone_number"}
-# Plain texts, "" if there is none: form, page and table have these without anything said of each.
+# Plain texts, "" if not known. The form, the page and the table show these without code for each of them.
 TEXT_FIELDS = tuple(one.name for one in fields(ClientFields) if one.default == "")
 
 

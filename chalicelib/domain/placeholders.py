@@ -72,9 +72,9 @@ class ParsedText:
 
 @lru_cache(maxsize=256)
 def parsed_text(text: str) -> ParsedText:
-    """The template that a text is. What cannot be read, in an older text, stands for itself."""
-    template, faults = _read(text) if OPENING in text else (None, ())
-    return ParsedText((Piece(text),)) if template is None or faults else template
+    """The pieces of a text. An older text that cannot be read is one piece, sent as it is."""
+    parsed, faults = _read(text) if OPENING in text else (None, ())
+    return ParsedText((Piece(text),)) if parsed is None or faults else parsed
 
 
 def check_placeholders(text: str, field: str = "text") -> list[FieldError]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from ..clock import Backoff
 from ..domain.buckets import UNDIVIDED, Division
-from ..domain.client_ids import SHARD_COUNT
 from ..domain.errors import Unavailable
 from .bucket_rows import Place
 from .dynamodb import Item, read_items
@@ -19,7 +18,6 @@ from .mailing_rows import META
 from .models import Tables, from_ms
 
 _KNOWN = 1000  # mailings
-_UNDIVIDED = (("shards", SHARD_COUNT), ("buckets", 1))  # of a mailing that does not say
 _GOOD_FOR = timedelta(seconds=60)  # an end may be moved; how a ledger is divided never changes
 
 
@@ -82,8 +80,8 @@ class LedgerLayouts:
     def _layout(self, item: Item, now: datetime) -> Layout:
         if "buckets" not in item and "launched_at" in item:
             raise Unavailable("messages: the ledger is of an older version; run `python -m infra.move_ledger`")
-        shards, buckets = (int(item[name]["N"]) if name in item else none for name, none in _UNDIVIDED)
-        return Layout(Division(shards, buckets), expiry_of(item, self._retain), now, final="launched_at" in item)
+        shards, buckets = (float(item[name]["N"]) if name in item else None for name in ("shards", "buckets"))
+        return Layout(Division.kept(shards, buckets), expiry_of(item, self._retain), now, final="launched_at" in item)
 
 
 def expiry_of(meta: Item, retain: timedelta) -> int:

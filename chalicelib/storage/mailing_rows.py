@@ -133,7 +133,7 @@ def mailing_of(row: MailingModel) -> Mailing:
         stops=tuple(_stop(text) for text in row.stops or ()),
         widened_at=row.widened_at,
         asked_until=row.asked_until,
-        division=Division(int(row.shards or SHARD_COUNT), int(row.buckets or 1)),
+        division=Division.kept(row.shards, row.buckets),
     )
 
 

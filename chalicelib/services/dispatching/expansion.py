@@ -192,7 +192,7 @@ class Expander:
         """The next clients of a shard, and the cursor after them: "" at the end of its index.
 
         A shard that has those of several of the clients' shards begins with a page of each of them, if that is enough;
-        where it is not, it goes on with one after the other.
+        if it is not, it goes on with one after the other.
         """
         cursor = shard.cursor
         if cursor.startswith(_IN_LOG):

@@ -64,10 +64,10 @@ class Budgets:
         if not budgets:
             return list(jobs)
         prices = self._price_list()
-        ready = [job for job in jobs if not _purses(job, budgets)]
+        ready = [job for job in jobs if not _scopes_of(job, budgets)]
         paid: list[Job] = []
         for job in jobs:
-            if scopes := _purses(job, budgets):
+            if scopes := _scopes_of(job, budgets):
                 number = contacts[job.message.key].phone_number
                 if prices:
                     job.cost = prices.charged(number, job.parts or part_count(job.words), job.gateway)
@@ -180,7 +180,7 @@ class Budgets:
         return self._prices[1]
 
 
-def _purses(job: Job, budgets: Mapping[BudgetScope, object]) -> tuple[BudgetScope, ...]:
+def _scopes_of(job: Job, budgets: Mapping[BudgetScope, object]) -> tuple[BudgetScope, ...]:
     """Which of the budgets a job comes under, in their order."""
     if job.message.ask:
         return ()
