@@ -28,7 +28,7 @@ from chalicelib.observability import logger
 from chalicelib.queues import Unit
 from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.services.sending.batch import Received
-from chalicelib.storage.models import Tables, bind
+from chalicelib.storage.tables import Tables, bind
 from infra.provision import provision
 from tests.support.client_ids import CLIENT_IDS
 from tests.support.client_index import ClientIndex

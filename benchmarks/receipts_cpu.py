@@ -30,7 +30,7 @@ from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.deliveries import RECEIPTS_PATH
 from chalicelib.observability import invocation
 from chalicelib.services.receiving.received import ReceiptItem
-from chalicelib.storage.models import bind
+from chalicelib.storage.tables import bind
 from infra.local.api_gateway import HttpFront
 from infra.provision import provision
 from tests.support.api import Api

@@ -180,9 +180,9 @@ def _add_expanded(simulation: Simulation, count: int) -> None:
         rows.update(division.shard_of(message.client_id) for message in messages)
     for name in division.names:
         shard = ShardProgress(name)
-        mailings.acquire(one.mailing_id, shard, "test", now, now + timedelta(minutes=1))
+        mailings.shards.acquire(one.mailing_id, shard, "test", now, now + timedelta(minutes=1))
         held = replace(shard, owner="test")
-        mailings.advance(one.mailing_id, held, replace(held, expanded=True, rows=rows[name]), now, Counter())
+        mailings.shards.advance(one.mailing_id, held, replace(held, expanded=True, rows=rows[name]), now, Counter())
     simulation.bodies(simulation.settings.dispatch_queue)
 
 

@@ -42,6 +42,8 @@ from .services.gauges import GaugeService
 from .services.heartbeats import Heartbeats
 from .services.history import HistoryService
 from .services.imports import ImportService
+from .services.mailing_actions import MailingActions
+from .services.mailing_changes import MailingChanges
 from .services.mailings import MailingService
 from .services.messages import MessageService
 from .services.overviews import OverviewService
@@ -74,12 +76,12 @@ from .storage.imports import ImportRepository
 from .storage.leases import LeaseRepository
 from .storage.ledger import Ledger
 from .storage.mailings import MailingRepository
-from .storage.models import Tables, bind
 from .storage.readiness import TableProbe
 from .storage.recipients import RecipientRepository
 from .storage.reports import ReportRepository
 from .storage.sending_states import SendingStateRepository
 from .storage.spending import SpendingRepository
+from .storage.tables import Tables, bind
 from .storage.users import UserRepository
 from .storage.walks import WalkRepository
 
@@ -109,6 +111,7 @@ class Services:
     audit: AuditService
     clients: ClientService
     mailings: MailingService
+    mailing_actions: MailingActions
     messages: MessageService
     replies: Callable[[], ReplyService]
     templates: Callable[[], TemplateService]
@@ -355,6 +358,7 @@ def build(
 
         return ReceiptGate(gateways.by_name, links, receipt_queue, clock)
 
+    changes = MailingChanges(mailings, dispatch_queue, clock, retain)
     return Services(
         settings=settings,
         clock=clock,
@@ -367,13 +371,14 @@ def build(
             mailings=mailings,
             audiences=audiences,
             recipients=recipient_files,
-            dispatch=dispatch_queue,
+            changes=changes,
             clock=clock,
             rng=rng,
             gateways=gateways,
             retain=retain,
             prices=prices,
         ),
+        mailing_actions=MailingActions(mailings, audiences, changes, clock),
         messages=messages,
         replies=cache(replies),
         templates=cache(templates),

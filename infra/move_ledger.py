@@ -28,7 +28,8 @@ from chalicelib.storage.bucket_rows import Bucket, Place
 from chalicelib.storage.dynamodb import Item
 from chalicelib.storage.ledger_layout import expiry_of
 from chalicelib.storage.mailing_rows import KIND, META
-from chalicelib.storage.models import Tables, bind, from_ms
+from chalicelib.storage.moments import from_ms
+from chalicelib.storage.tables import Tables, bind
 
 Say = Callable[[str], None]
 

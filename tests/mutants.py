@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "cursor: move it whoever has the shard and wherever it is",
-        "chalicelib/storage/mailings.py",
+        "chalicelib/storage/mailing_shards.py",
         "(model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)",
         "model.part.exists()",
     ),

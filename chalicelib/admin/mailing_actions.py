@@ -72,7 +72,8 @@ def _send(action: Action) -> Callable[[PageRequest, str], Page | Redirect]:
         mailing.check(action)
         if page := sending_question.sending(request, mailing, action):
             return page
-        act = request.services.mailings.launch if action is Action.LAUNCH else request.services.mailings.schedule
+        actions = request.services.mailing_actions
+        act = actions.launch if action is Action.LAUNCH else actions.schedule
         sent = act(mailing_id, mailing.revision)
         at_once = sent.start_at <= request.now + sending_question.SOON
         told = _("The mailing is starting now.") if at_once else _("The mailing was scheduled.")
@@ -87,7 +88,7 @@ def _act(action: Action) -> Callable[[PageRequest, str], Redirect]:
     def act(request: PageRequest, mailing_id: str) -> Redirect:
         if action is Action.RESUME:
             _check_people(request, mailing_id)
-        getattr(request.services.mailings, action)(mailing_id)
+        getattr(request.services.mailing_actions, action)(mailing_id)
         told = {
             "pause": _("The mailing was paused."),
             "resume": _("The mailing was resumed."),

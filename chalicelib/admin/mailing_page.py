@@ -150,7 +150,7 @@ def retry(request: PageRequest, mailing_id: str) -> Redirect:
     counts = shown.progress.counts
     if not counts["failed"] and not unknown and not shown.expired:
         raise Invalid.of("unknown", Fault.AS_TOLD, text=_("check this box to retry: no other messages have failed"))
-    request.services.mailings.retry_failed(mailing_id, unknown=unknown)
+    request.services.mailing_actions.retry_failed(mailing_id, unknown=unknown)
     n = counts["failed"] + (counts["unknown"] if unknown else 0)
     text = (
         _("The mailing was resumed.")

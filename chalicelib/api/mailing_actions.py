@@ -60,25 +60,25 @@ def create_mailing_to_missed(request: Request, mailing_id: str, body: MissedBody
 @routes.route("POST", "/api/mailing/{mailing_id}/schedule", errors=_ERRORS)
 def schedule_mailing(request: Request, mailing_id: str) -> MailingView:
     """Schedule a draft: it starts automatically at its `start_time`, or right away if that has passed."""
-    return view_of(request.services, request.services.mailings.schedule(mailing_id))
+    return view_of(request.services, request.services.mailing_actions.schedule(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/launch", errors=_ERRORS)
 def launch_mailing(request: Request, mailing_id: str) -> MailingView:
     """Start a scheduled mailing or a draft now, before its `start_time`."""
-    return view_of(request.services, request.services.mailings.launch(mailing_id))
+    return view_of(request.services, request.services.mailing_actions.launch(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/pause", errors=_ERRORS)
 def pause_mailing(request: Request, mailing_id: str) -> MailingView:
     """Pause a mailing until it is resumed. The last message leaves at most 2 seconds after the answer."""
-    return view_of(request.services, request.services.mailings.pause(mailing_id))
+    return view_of(request.services, request.services.mailing_actions.pause(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/resume", errors=_ERRORS)
 def resume_mailing(request: Request, mailing_id: str) -> MailingView:
     """Resume a paused mailing where it stopped."""
-    return view_of(request.services, request.services.mailings.resume(mailing_id))
+    return view_of(request.services, request.services.mailing_actions.resume(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/cancel", errors=_ERRORS)
@@ -86,7 +86,7 @@ def cancel_mailing(request: Request, mailing_id: str) -> MailingView:
     """Cancel a mailing for good. Messages that were not sent become cancelled; messages that have ended stay as they
     are, even if a retry was about to send them again.
     """
-    return view_of(request.services, request.services.mailings.cancel(mailing_id))
+    return view_of(request.services, request.services.mailing_actions.cancel(mailing_id))
 
 
 @routes.route("POST", "/api/mailing/{mailing_id}/retry", errors=_ERRORS)
@@ -95,4 +95,4 @@ def retry_mailing(request: Request, mailing_id: str, body: RetryBody) -> Mailing
 
     If its `end_time` was set later after it had started, messages that expired before are sent too.
     """
-    return view_of(request.services, request.services.mailings.retry_failed(mailing_id, unknown=body.unknown))
+    return view_of(request.services, request.services.mailing_actions.retry_failed(mailing_id, unknown=body.unknown))

@@ -318,4 +318,4 @@ def change_mailing(request: Request, mailing_id: str, body: MailingPatch) -> Mai
 @routes.route("DELETE", "/api/mailing/{mailing_id}", errors=(NotFound, Conflict))
 def delete_mailing(request: Request, mailing_id: str) -> None:
     """Delete a mailing that is not running or paused, and its messages."""
-    request.services.mailings.delete(mailing_id)
+    request.services.mailing_actions.delete(mailing_id)

@@ -104,7 +104,7 @@ class GaugeService:
 
     def _under_way(self) -> list[str]:
         """Up to 50 mailings that may have messages which are not in the sums of the ended ones."""
-        ids = [one.mailing_id for status in UNDER_WAY for one in self._mailings.list(status, None, LOOKED_AT)[0]]
+        ids = [one.mailing_id for status in UNDER_WAY for one in self._mailings.lists.list(status, None, LOOKED_AT)[0]]
         return list(dict.fromkeys([*ids, *self._mailings.closing(LOOKED_AT)]))[:LOOKED_AT]
 
     def _messages(self, under_way: list[MailingState]) -> Counter[str]:
@@ -119,5 +119,5 @@ class GaugeService:
         return messages
 
     def _overdue(self) -> float:
-        first = self._mailings.first_of(MailingStatus.SCHEDULED, 1)
+        first = self._mailings.lists.first_of(MailingStatus.SCHEDULED, 1)
         return max(0.0, (self._clock.now() - first[0].start_at).total_seconds()) if first else 0.0

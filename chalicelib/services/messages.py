@@ -189,7 +189,7 @@ class MessageService:
         be short, or empty, before the end.
         """
         after = (_checked(cursor), 0) if cursor else None
-        mailings, following = self._mailings.list(None, after, _MAILINGS_ASKED)
+        mailings, following = self._mailings.lists.list(None, after, _MAILINGS_ASKED)
         asked = [mailing for mailing in mailings if mailing.launched_at is not None]
         found = self._ledger.read([(mailing.mailing_id, client_id) for mailing in asked])
         entries: builtins.list[tuple[Mailing, Message]] = []
@@ -214,7 +214,7 @@ class MessageService:
             if inner:
                 return MessagePage(rows, f"{mailing_id}/{inner}", None, known)
         after = (_checked(mailing_id), 0) if mailing_id else None
-        mailings, following = self._mailings.list(None, after, _MAILINGS_WALKED)
+        mailings, following = self._mailings.lists.list(None, after, _MAILINGS_WALKED)
         known |= {mailing.mailing_id: mailing for mailing in mailings}
         for mailing in mailings:
             if len(rows) >= limit:

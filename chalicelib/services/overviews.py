@@ -88,7 +88,7 @@ class OverviewService:
             mailings={status: totals.get(status, 0) for status in MailingStatus},
             under_way=under_way,
             unseen=max(0, going_on - len(under_way)),
-            next=tuple(self._mailings.first_of(MailingStatus.SCHEDULED, NEXT)),
+            next=tuple(self._mailings.lists.first_of(MailingStatus.SCHEDULED, NEXT)),
             today=sum((counts for hour, counts in hours.items() if hour >= day_start), Counter()),
             dead={name: queue.depths().visible for name, queue in self._dead.items()},
             control=control,
@@ -103,7 +103,7 @@ class OverviewService:
         found: list[Mailing] = []
         for status in UNDER_WAY:
             if room := SHOWN - len(found):
-                found += self._mailings.list(status, None, room)[0]
+                found += self._mailings.lists.list(status, None, room)[0]
         return [mailing.mailing_id for mailing in found]
 
     def starting(self, since: datetime, until: datetime) -> tuple[list[Mailing], bool]:
@@ -114,7 +114,7 @@ class OverviewService:
         found: list[Mailing] = []
         more = False
         for status in MailingStatus:
-            some = self._mailings.starting(status, since, until, MOST_STARTING + 1)
+            some = self._mailings.lists.starting(status, since, until, MOST_STARTING + 1)
             more = more or len(some) > MOST_STARTING
             found += some[:MOST_STARTING]
         return sorted(found, key=lambda one: (one.start_at, one.mailing_id)), more

@@ -10,9 +10,8 @@ from datetime import date
 from ..clock import SystemClock
 from ..domain.deliveries import Deliveries, deliveries_of
 from ..domain.errors import NotFound
-from ..domain.faults import Fault
 from ..domain.mailing_counters import MailingCounters
-from ..domain.mailing_ids import is_mailing_id
+from ..domain.mailing_ids import checked_mailing_id
 from ..domain.mailings import Mailing, MailingState
 from ..domain.sms import part_count
 from ..domain.statuses import UNDER_WAY, MailingStatus
@@ -58,7 +57,7 @@ class StatisticsService:
         ids = [
             mailing.mailing_id
             for status in UNDER_WAY
-            for mailing in self._mailings.with_status(status)
+            for mailing in self._mailings.lists.with_status(status)
             if mailing.launched_at
         ]
         return [*ids, *self._mailings.closing(_CLOSING)]
@@ -94,9 +93,7 @@ class StatisticsService:
 
     def detail(self, mailing_id: str) -> tuple[MailingState, MailingCounters]:
         """One mailing with all its counters. Raises NotFound if there is none."""
-        if not is_mailing_id(mailing_id):
-            raise NotFound(Fault.NO_SUCH_MAILING, name=repr(mailing_id[:80]))
-        return self._mailings.detail(mailing_id)
+        return self._mailings.detail(checked_mailing_id(mailing_id))
 
     def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, MailingCounters]]:
         """Those of the mailings that are there, each as `detail` reads it."""

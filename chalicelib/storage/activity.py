@@ -14,7 +14,8 @@ from pynamodb.expressions.operand import Path
 
 from ..domain.statuses import TERMINAL
 from .dynamodb import translated
-from .models import Tables, to_ms
+from .moments import to_ms
+from .tables import Tables
 
 _SCOPE = "activity"
 _NAME = "%Y-%m-%dT%H"

@@ -12,7 +12,8 @@ from ..domain.attributes import MOST_NAMES
 from ..domain.errors import Invalid, Unavailable
 from ..domain.faults import Fault
 from .dynamodb import TRIES, translated, was_refused
-from .models import SettingModel, Tables
+from .models import SettingModel
+from .tables import Tables
 
 _SCOPE, _NAME = "clients-attributes", "names"
 

@@ -20,7 +20,9 @@ from ..clock import Backoff
 from ..domain.audit import KEPT_FOR, Act, AuditAction, AuditEntry, AuditFilter, AuditObject, Change
 from ..observability import asking_user
 from .dynamodb import transact, translated
-from .models import SettingModel, Tables, from_ms, to_ms
+from .models import SettingModel
+from .moments import from_ms, to_ms
+from .tables import Tables
 
 _ALL = [f"audit-{number}" for number in range(4)]
 _FIRST, _LAST = "0", ":"  # before and after all names, which begin with a number

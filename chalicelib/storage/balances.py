@@ -6,7 +6,9 @@ import json
 
 from ..domain.balances import Balance
 from .dynamodb import translated
-from .models import SettingModel, Tables, from_ms, to_ms
+from .models import SettingModel
+from .moments import from_ms, to_ms
+from .tables import Tables
 
 _SCOPE = "gateway-balance"
 

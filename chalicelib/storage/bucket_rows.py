@@ -11,7 +11,7 @@ from ..domain.messages import Message
 from ..domain.statuses import IN_TROUBLE
 from .dynamodb import Item
 from .message_lines import attempts_text, left_out_of, line_of, message_of
-from .models import to_ms
+from .moments import to_ms
 
 UNIT = 1024  # bytes; what a unit of writing is for
 TROUBLE_SHARDS = 4  # that have one key in the index of what failed

@@ -8,7 +8,7 @@ from typing import Any
 from ..domain.call_totals import CallTotals
 from ..domain.gateway_routes import ONLY
 from .dynamodb import translated
-from .models import Tables
+from .tables import Tables
 
 _SCOPE, _NAME = "gateway-calls", "totals"
 

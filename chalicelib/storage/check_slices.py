@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .dynamodb import translated
-from .models import SettingModel, Tables
+from .models import SettingModel
+from .tables import Tables
 
 _SCOPE = "unchecked"
 

@@ -13,8 +13,10 @@ from pynamodb.transactions import TransactWrite
 from ..clock import SystemClock
 from ..domain.clients import Client
 from .dynamodb import translated
-from .models import SettingModel, Tables, to_ms
+from .models import SettingModel
+from .moments import to_ms
 from .segments import Change
+from .tables import Tables
 
 _LOGGED = ("tags", "operator", "phone_number", "timezone", "language", "attributes")
 _SCOPE = "changed-clients"

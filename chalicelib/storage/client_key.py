@@ -20,7 +20,7 @@ from ..domain.errors import Unavailable
 from ..domain.segments import Segment
 from .client_lists import ClientLists
 from .dynamodb import Item, read_items, translated
-from .models import Tables
+from .tables import Tables
 
 PLACE = "key"  # no client's id is so short
 _BYTES = 32

@@ -12,7 +12,7 @@ from ..domain.clients import KEY_SEPARATOR, Client, IndexedClient
 from ..domain.segments import Segment
 from .client_rows import client_of, is_client
 from .dynamodb import Item, read_items, translated
-from .models import Tables
+from .tables import Tables
 from .tag_items import IndexEntry, met
 
 BY_TAG, BY_OPERATOR = "contacts_by_tag", "contacts_by_operator"

@@ -29,7 +29,7 @@ from ..domain.faults import Fault
 from .client_key import is_unkeyed
 from .client_rows import client_of, is_client
 from .dynamodb import Item, read_items
-from .models import Tables
+from .tables import Tables
 
 
 @dataclass(frozen=True, slots=True)

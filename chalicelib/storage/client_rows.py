@@ -13,7 +13,8 @@ from typing import Any
 from ..domain.attributes import NONE, Attributes
 from ..domain.clients import CLIENT_FIELDS, KEY_SEPARATOR, TEXT_FIELDS, Client, Contact, IndexedClient, Lost
 from .dynamodb import Item
-from .models import ClientModel, from_ms, to_ms
+from .models import ClientModel
+from .moments import from_ms, to_ms
 
 _IN_EVERY_ROW = ("phone_number", "operator", "timezone", "opted_out")
 

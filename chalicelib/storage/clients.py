@@ -28,8 +28,9 @@ from .client_upserts import Also, ClientUpserts, Rows, Upserted
 from .client_walks import ClientWalks
 from .dynamodb import TRIES, Item, read_items, transact, translated
 from .external_ids import ExternalIds
-from .models import CONTACT, Tables
+from .models import CONTACT
 from .segments import Change, SegmentCounters, SegmentCounts, Total, moves_of
+from .tables import Tables
 from .tag_items import write as write_tags
 
 _COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter

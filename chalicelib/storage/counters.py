@@ -9,7 +9,7 @@ from zlib import crc32
 
 from pynamodb.transactions import TransactWrite
 
-from .models import Tables
+from .tables import Tables
 
 _PARTS = 8  # of a counter that is spread
 _PART = "|"  # before the number of a part, at the end of its name

@@ -14,7 +14,8 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.clients import Client
 from .dynamodb import Item, read_items
-from .models import ExternalIdModel, Tables
+from .models import ExternalIdModel
+from .tables import Tables
 
 _PREFIX = "ext#"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .dynamodb import translated
-from .models import Tables
+from .tables import Tables
 
 _SCOPE = "to-feed"
 

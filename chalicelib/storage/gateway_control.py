@@ -22,7 +22,9 @@ from ..domain.pace import Pace, Spacing, Taken, book
 from ..domain.reasons import Cause, parse_with_words
 from .audit import AuditLog
 from .dynamodb import Item, read_items, transact, translated, was_refused
-from .models import SettingModel, Tables, from_ms, to_ms
+from .models import SettingModel
+from .moments import from_ms, to_ms
+from .tables import Tables
 
 _SCOPE = "gateway"
 _CONTROL = "control"

@@ -10,7 +10,8 @@ from pynamodb.expressions.update import Action
 
 from ..domain.heartbeats import Heartbeat, Worker
 from .dynamodb import Item, translated, was_refused
-from .models import SettingModel, Tables
+from .models import SettingModel
+from .tables import Tables
 
 SCOPE = "heartbeats"
 

@@ -9,7 +9,8 @@ from pynamodb.transactions import TransactWrite
 from ..domain.idempotency import IdempotencyKey, OrderedMailing
 from ..domain.mailings import Mailing
 from .dynamodb import translated
-from .models import Tables, to_ms
+from .moments import to_ms
+from .tables import Tables
 
 _SCOPE = "requests"
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from .dynamodb import translated
-from .models import SettingModel, Tables, to_ms
+from .models import SettingModel
+from .moments import to_ms
+from .tables import Tables
 
 _KEPT_FOR = timedelta(days=365)
 

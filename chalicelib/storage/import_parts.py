@@ -9,7 +9,9 @@ from ..domain.client_files import ClientFile
 from ..domain.imports import places_of
 from .dynamodb import translated
 from .import_items import packed, parts_of, unpacked
-from .models import SettingModel, Tables, to_ms
+from .models import SettingModel
+from .moments import to_ms
+from .tables import Tables
 
 _NUMBERS = 20_000  # in one item, which has about 200 KB then
 _KEPT_FOR = timedelta(days=7)

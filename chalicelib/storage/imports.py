@@ -40,8 +40,10 @@ from .import_items import (
 )
 from .import_progress import COUNTS, FACTS, Import
 from .leases import held, is_free
-from .models import SettingModel, Tables, to_ms
+from .models import SettingModel
+from .moments import to_ms
 from .segments import Change
+from .tables import Tables
 
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
 _CHUNK_BYTES = 280_000  # of clients in one item, before they are compressed: attributes may not let themselves be

@@ -11,7 +11,7 @@ from pynamodb.expressions.condition import Condition
 
 from ..domain.deadlines import APART
 from .dynamodb import translated, was_refused
-from .models import Tables
+from .tables import Tables
 
 _LEASES = "leases"
 

@@ -15,8 +15,9 @@ from .bucket_rows import TROUBLE_SHARDS, Bucket, Place, bucket_of_item, trouble_
 from .bucket_writes import INSERT_TRIES, UPDATE_TRIES, Applied, BucketWrites, Written
 from .dynamodb import Item, read_items, translated
 from .ledger_layout import LedgerLayouts, place_of
-from .models import Tables, to_ms
+from .moments import to_ms
 from .older_attempts import FIRST, place_of_older, together
+from .tables import Tables
 
 __all__ = ["Applied", "Ledger", "Written"]
 _PURGED = 500  # buckets at once

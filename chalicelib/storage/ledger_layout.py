@@ -15,7 +15,8 @@ from ..domain.errors import Unavailable
 from .bucket_rows import Place
 from .dynamodb import Item, read_items
 from .mailing_rows import META
-from .models import Tables, from_ms
+from .moments import from_ms
+from .tables import Tables
 
 _KNOWN = 1000  # mailings
 _GOOD_FOR = timedelta(seconds=60)  # an end may be moved; how a ledger is divided never changes

@@ -19,7 +19,8 @@ from ..domain.mailing_counters import WORK, lately_of
 from ..domain.mailings import MailingState
 from .dynamodb import translated, was_refused
 from .mailing_rows import final_counters_of, running_counters_of, shard_part
-from .models import MailingModel, Tables
+from .models import MailingModel
+from .tables import Tables
 
 
 class MailingCounterRepository:

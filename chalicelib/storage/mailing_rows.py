@@ -19,7 +19,8 @@ from ..domain.segments import Segment
 from ..domain.statuses import MailingStatus
 from ..domain.stops import Span
 from ..domain.templates import TemplateLink
-from .models import MailingModel, from_ms, to_ms
+from .models import MailingModel
+from .moments import from_ms, to_ms
 
 META = "META"
 FINAL = "FINAL"

@@ -1,38 +1,33 @@
-"""Mailings: their fields, how far dispatch has come, and the counts, all under one key."""
+"""Mailings: what was ordered, and their counts, under one key."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from pynamodb.exceptions import UpdateError
-from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.audit_acts import mailing_act
-from ..domain.client_ids import SHARDS
 from ..domain.clients import KEY_SEPARATOR
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.excerpts import excerpt
 from ..domain.faults import Fault
 from ..domain.idempotency import IdempotencyKey, OrderedMailing
-from ..domain.local_window import WindowPolicy
 from ..domain.mailing_counters import MailingCounters
-from ..domain.mailings import Mailing, MailingState, ShardProgress, Sleep
+from ..domain.mailings import Mailing, MailingState, ShardProgress
 from ..domain.statuses import MailingStatus
 from .audit import AuditLog
 from .counters import Counters
-from .dynamodb import Item, read_items, transact, translated, was_refused
+from .dynamodb import Item, read_items, transact, translated
 from .idempotency import IdempotencyRepository
-from .leases import given_back, held, is_free
 from .mailing_counters import MailingCounterRepository
+from .mailing_lists import MailingLists
 from .mailing_rows import (
     DELETED,
     FINAL,
-    KIND,
     META,
     final_counters_of,
     mailing_of,
@@ -43,8 +38,10 @@ from .mailing_rows import (
     shard_part,
     state_of,
 )
-from .models import MailingModel, Tables
+from .mailing_shards import MailingShards
+from .models import MailingModel
 from .recipients import claim, claims, owner_of
+from .tables import Tables
 
 _CLOSING = "closing"
 
@@ -63,6 +60,8 @@ class MailingRepository:
         self._counts = MailingCounterRepository(tables)
         self._idempotency = IdempotencyRepository(tables)
         self._audit = AuditLog(tables, backoff)
+        self.lists = MailingLists(tables)
+        self.shards = MailingShards(tables)
 
     # -- what was ordered
 
@@ -271,61 +270,7 @@ class MailingRepository:
             for row in sorted(self._model.query(mailing_id, consistent_read=True), key=lambda row: row.part == META):
                 row.delete()  # META last: until then the mark stands
 
-    # -- lists
-
-    def list(
-        self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
-    ) -> tuple[list[Mailing], tuple[str, int] | None]:
-        """Up to `limit` mailings, the newest first, or of one status, the latest start first, after a place."""
-        hash_key, index, sort = (
-            (KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
-        )
-        start: dict[str, dict[str, Any]] | None = None
-        if after:
-            start = {"mailing_id": {"S": after[0]}, "part": {"S": META}}
-            start |= (
-                {"kind": {"S": KIND}} if status is None else {"status": {"S": hash_key}, sort: {"N": str(after[1])}}
-            )
-        with translated("mailings"):
-            rows = self._model.query(
-                hash_key,
-                index_name=index,
-                limit=limit,
-                page_size=limit,
-                scan_index_forward=False,
-                last_evaluated_key=start,
-            )
-            mailings = [mailing_of(row) for row in rows]
-            left = rows.last_evaluated_key
-        following = (left["mailing_id"]["S"], int(left.get("start_at", {"N": "0"})["N"])) if left else None
-        return mailings, following
-
-    def with_status(self, status: MailingStatus, start_until: datetime | None = None) -> Iterator[Mailing]:
-        """Mailings of a status, the earliest start first; with `start_until` only those that start by then."""
-        condition = None if start_until is None else self._model.start_at <= start_until
-        with translated("mailings"):
-            for row in self._model.query(str(status), condition, index_name="by_status"):
-                yield mailing_of(row)
-
-    def starting(self, status: MailingStatus, since: datetime, until: datetime, limit: int) -> Sequence[Mailing]:
-        """Up to `limit` mailings of a status that start from `since` and before `until`, the earliest first."""
-        condition = self._model.start_at.between(since, until - timedelta(milliseconds=1))
-        with translated("mailings"):
-            rows = self._model.query(str(status), condition, index_name="by_status", limit=limit)
-            return [mailing_of(row) for row in rows]
-
-    def ids_with_status(self, status: MailingStatus) -> Iterator[tuple[str, bool]]:
-        """The ids of all mailings of a status, each with whether its messages may wait for their clients' hours."""
-        names = ["mailing_id", "part", "window_policy"]
-        with translated("mailings"):
-            for row in self._model.query(str(status), index_name="by_status", attributes_to_get=names):
-                yield row.mailing_id, row.window_policy == WindowPolicy.DEFER
-
-    def first_of(self, status: MailingStatus, limit: int) -> Sequence[Mailing]:
-        """Up to `limit` mailings of a status, the earliest start first."""
-        with translated("mailings"):
-            rows = self._model.query(str(status), index_name="by_status", limit=limit, page_size=limit)
-            return [mailing_of(row) for row in rows]
+    # -- counts
 
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""
@@ -337,94 +282,6 @@ class MailingRepository:
         with translated("mailings"):
             counts = {tuple(name.split(KEY_SEPARATOR)): count for name, count in self._messages.totals().items()}
         return {(mailing, message): count for (mailing, message), count in counts.items()}
-
-    # -- dispatch
-
-    def acquire(self, mailing_id: str, shard: ShardProgress, owner: str, now: datetime, until: datetime) -> bool:
-        """Take a shard's lease until a time. Returns False if another owner has it."""
-        free = is_free(self._model, now, until, owner)
-        return self._update_shard(mailing_id, shard.shard, free, held(self._model, owner, until))
-
-    def advance(
-        self, mailing_id: str, old: ShardProgress, new: ShardProgress, now: datetime, settled: Counter[str]
-    ) -> bool:
-        """Move the cursor of a shard for the lease's owner, and renew the lease; False if either was lost.
-
-        The lease is given back where the shard is expanded. `settled` counts rows that dispatch itself has given a
-        final status, such as skipped.
-        """
-        model = self._model
-        condition = (model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)
-        actions: list[Any] = [
-            model.cursor.set(new.cursor),
-            model.expanded.set(new.expanded),
-            model.rows.set(new.rows),
-            model.fed.set(new.fed),
-            model.updated_at.set(now),
-        ]
-        actions += given_back(model) if new.expanded else [model.lease_until.set(new.lease_until or now)]
-        actions += [Path([name]).add(count) for name, count in settled.items() if count]
-        if old.taken_over:  # then all of its rows are given hints
-            actions.append(model.feed_round.add(1))
-        return self._update_shard(mailing_id, old.shard, condition, actions)
-
-    def advance_feed(self, mailing_id: str, old: ShardProgress, new: ShardProgress) -> bool:
-        """Move the feed cursor of a shard; False if it is elsewhere or the feed was started again."""
-        model = self._model
-        condition = (model.feed_cursor == old.feed_cursor) & (model.feed_round == old.feed_round)
-        actions = [model.feed_cursor.set(new.feed_cursor), model.fed.set(new.fed)]
-        return self._update_shard(mailing_id, old.shard, condition, actions)
-
-    def release(self, mailing_id: str, shard: str, owner: str) -> None:
-        """Release a lease. Nothing happens if another owner has it."""
-        self._update_shard(
-            mailing_id,
-            shard,
-            self._model.owner == owner,
-            given_back(self._model),
-        )
-
-    def give_up(self, mailing_id: str, shard: str, owner: str, now: datetime) -> None:
-        """End a lease before its time, and leave its owner: who is next knows by it that a page was not finished."""
-        self._update_shard(
-            mailing_id,
-            shard,
-            self._model.owner == owner,
-            [self._model.lease_until.set(now - timedelta(milliseconds=1))],
-        )
-
-    def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:
-        """Let every open row of a shard be given to the send queue again; False if the shard has moved on."""
-        condition = (self._model.feed_cursor == old.feed_cursor) & (self._model.feed_round == old.feed_round)
-        actions = [
-            self._model.feed_cursor.set(""),
-            self._model.fed.set(False),
-            self._model.feed_round.set(old.feed_round + 1),
-        ]
-        return self._update_shard(mailing_id, old.shard, condition, actions)
-
-    def note_sleep(self, mailing_id: str, sleep: Sleep) -> None:
-        """Keep what a look at the waiting messages found. Nothing happens if there is no such mailing any more."""
-        due_at = self._model.due_at.set(sleep.due_at) if sleep.due_at else self._model.due_at.remove()
-        actions = [self._model.looked_at.set(sleep.looked_at), due_at]
-        self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), actions)
-
-    def forget_sleep(self, mailing_id: str) -> None:
-        """Have the waiting messages looked for anew; for whoever has moved some of them."""
-        self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), [self._model.looked_at.remove()])
-
-    def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: Sequence[Any]) -> bool:
-        exists = self._model.part.exists()
-        with translated("mailings"):
-            try:
-                self._model(mailing_id, shard_part(shard)).update(actions=list(actions), condition=exists & condition)
-            except UpdateError as error:
-                if not was_refused(error):
-                    raise
-                return False
-        return True
-
-    # -- counts
 
     def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
         """Add to the counters, once, even if an answer is lost and botocore repeats the call."""

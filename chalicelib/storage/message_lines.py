@@ -28,7 +28,7 @@ from ..domain.deliveries import Delivery
 from ..domain.messages import Attempt, Message, Outcome
 from ..domain.reasons import Cause
 from ..domain.statuses import MessageStatus
-from .models import from_ms, to_ms
+from .moments import from_ms, to_ms
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _STATUSES = {

@@ -2,121 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from pynamodb.attributes import (
-    Attribute,
-    BooleanAttribute,
-    ListAttribute,
-    MapAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
-from pynamodb.connection import Connection
-from pynamodb.constants import NULL, NUMBER
-from pynamodb.exceptions import AttributeNullError
+from pynamodb.attributes import BooleanAttribute, ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
-from pynamodb.models import Model
 
-from ..config import Settings
 from ..domain.mailing_counters import SEPARATOR
 from ..domain.statuses import COUNTED
+from .moments import MomentAttribute
+from .row_model import Row
 
-M = TypeVar("M", bound=Model)
 # What dispatch needs of a client besides the id, in the indexes too (decisions/0014).
 CONTACT = ["phone_number", "timezone", "opted_out", "unreachable"]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def to_ms(moment: datetime) -> int:
-    """Milliseconds since 1970, as the tables hold a moment."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def from_ms(milliseconds: float) -> datetime:
-    """The moment of a number of milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=int(milliseconds))
-
-
-class MomentAttribute(Attribute[datetime]):
-    """A moment, kept as a number of milliseconds since 1970, so that it can be a sort key and be compared."""
-
-    attr_type = NUMBER
-
-    def serialize(self, value: datetime) -> str:
-        return str(to_ms(value))
-
-    def deserialize(self, value: str) -> datetime:
-        return from_ms(float(value))
-
-
-class Row(Model):
-    """A model that is made, read and written by what the row holds.
-
-    PynamoDB goes through all attributes of the class, several times and with several calls for each; MailingModel has
-    fifty of them, and each of its rows a few.
-    """
-
-    def _set_defaults(self, _user_instantiated: bool = True) -> None:
-        """No attribute has a default."""
-
-    def _set_attributes(self, **attributes: Any) -> None:
-        known = self.get_attributes()
-        for name, value in attributes.items():
-            if name in known and not isinstance(known[name], MapAttribute):
-                self.attribute_values[name] = value
-            else:
-                super()._set_attributes(**{name: value})  # makes a map of its own kind, or refuses the name
-
-    def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
-        stored: dict[str, dict[str, Any]] = {}
-        for name, attribute in self.get_attributes().items():
-            value = self.attribute_values.get(name)
-            if value is not None:
-                value = _serialized(name, attribute, value, null_check)
-            if value is not None:
-                stored[attribute.attr_name] = {attribute.attr_type: value}
-            elif null_check and not attribute.null:
-                raise AttributeNullError(name)
-        return stored
-
-    @classmethod
-    def from_raw_data(cls, data: dict[str, dict[str, Any]]) -> Self:
-        """The row; AttributeDeserializationError if a value is of another type than its attribute's."""
-        known = _by_stored_name(cls)
-        row = cls.__new__(cls)
-        row.attribute_values = {}
-        for stored_name, value in data.items():
-            if stored_name in known and NULL not in value:
-                name, attribute = known[stored_name]
-                read = attribute.deserialize(attribute.get_value(value))
-                if isinstance(attribute, MapAttribute):
-                    setattr(row, name, read)  # makes a map of its own kind of what was read
-                else:
-                    row.attribute_values[name] = read
-        return row
-
-
-def _serialized(name: str, attribute: Attribute[Any], value: Any, null_check: bool) -> Any:
-    """A value as DynamoDB has it; AttributeNullError or ValueError if it lacks something, or is of another type."""
-    if isinstance(value, MapAttribute) and not value.validate(null_check=null_check):
-        raise ValueError(f"Attribute '{name}' is not correctly typed")
-    if not isinstance(attribute, ListAttribute | MapAttribute):
-        return attribute.serialize(value)
-    try:
-        return attribute.serialize(value, null_check=null_check)
-    except AttributeNullError as error:
-        error.prepend_path(name)
-        raise
-
-
-@cache
-def _by_stored_name(model: type[Model]) -> dict[str, tuple[str, Attribute[Any]]]:
-    """The attributes of a model and their names in Python, by their names in the table."""
-    return {attribute.attr_name: (name, attribute) for name, attribute in model.get_attributes().items()}
 
 
 class ClientByTag(GlobalSecondaryIndex["ClientModel"]):
@@ -441,46 +338,3 @@ class SettingModel(Row):
     cancelled = NumberAttribute(null=True)
     skipped = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The models bound to the tables of one resource prefix."""
-
-    clients: type[ClientModel]
-    external_ids: type[ExternalIdModel]
-    tag_items: type[TagItemModel]
-    mailings: type[MailingModel]
-    ledger: type[BucketModel]
-    users: type[UserModel]
-    settings: type[SettingModel]
-    # For transactions.
-    connection: Connection
-
-
-def _bind(model: type[M], table_name: str) -> type[M]:
-    meta = type("Meta", (), {"table_name": table_name})
-    return type(model.__name__, (model,), {"Meta": meta, "__module__": __name__})
-
-
-def bind(settings: Settings, dynamodb: Any) -> Tables:
-    """The models of the tables that the settings name, which ask through this client. Nothing is asked of DynamoDB yet.
-
-    PynamoDB would make one for each model, which takes 0.1 s, and more time for each answer (`aws_clients`). It has no
-    other way to be given a client than its connections' own attribute.
-    """
-    tables = Tables(
-        clients=_bind(ClientModel, settings.clients_table),
-        external_ids=_bind(ExternalIdModel, settings.clients_table),
-        tag_items=_bind(TagItemModel, settings.clients_table),
-        mailings=_bind(MailingModel, settings.mailings_table),
-        ledger=_bind(BucketModel, settings.ledger_table),
-        users=_bind(UserModel, settings.users_table),
-        settings=_bind(SettingModel, settings.settings_table),
-        connection=Connection(),
-    )
-    of_clients = (tables.clients, tables.external_ids, tables.tag_items)
-    models = (*of_clients, tables.mailings, tables.ledger, tables.users, tables.settings)
-    for connection in (tables.connection, *(model._get_connection().connection for model in models)):
-        connection._client = dynamodb
-    return tables

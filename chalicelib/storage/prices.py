@@ -14,7 +14,8 @@ from ..domain.audit_acts import prices_act
 from ..domain.prices import PriceList
 from .audit import AuditLog
 from .dynamodb import transact, translated
-from .models import SettingModel, Tables
+from .models import SettingModel
+from .tables import Tables
 
 _SCOPE, _NAME = "prices", "list"
 

@@ -12,7 +12,7 @@ from .client_key import PLACE, ids_of
 from .dynamodb import Item, translated
 from .gateway_control import control_of, control_place
 from .heartbeats import heartbeat_places, heartbeats_of
-from .models import Tables
+from .tables import Tables
 
 _NOBODY = {"S": "readiness"}  # a key that no row has: what counts is that the table answers
 

@@ -24,7 +24,9 @@ from ..domain.mailings import Mailing
 from ..domain.recipient_files import KEPT_FOR, RecipientFile, uploaded_at
 from .clients import ClientRepository
 from .dynamodb import Item, read_items, translated, was_refused
-from .models import SettingModel, Tables, to_ms
+from .models import SettingModel
+from .moments import to_ms
+from .tables import Tables
 
 _FILES = "recipients"
 _SPARE = timedelta(days=1)

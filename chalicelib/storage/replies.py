@@ -16,7 +16,9 @@ from pynamodb.transactions import TransactWrite
 from ..clock import Backoff
 from ..domain.replies import Keyword, Reply
 from .dynamodb import transact, translated
-from .models import SettingModel, Tables, from_ms, to_ms
+from .models import SettingModel
+from .moments import from_ms, to_ms
+from .tables import Tables
 
 _ALL = "replies"
 _MINUTES = "replies-a-minute"

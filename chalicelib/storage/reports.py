@@ -14,7 +14,7 @@ from ..domain.statuses import MailingStatus
 from .dynamodb import translated, was_refused
 from .leases import given_back, held, is_free
 from .mailing_rows import DELETED, META, mailing_of
-from .models import Tables
+from .tables import Tables
 
 _SCOPE = "reports"
 _KEPT_FOR = timedelta(days=40)

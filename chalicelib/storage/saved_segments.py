@@ -16,7 +16,8 @@ from ..domain.saved_segments import MOST_SEGMENTS, SavedSegment
 from ..domain.segments import Segment
 from .audit import AuditLog
 from .dynamodb import transact, translated
-from .models import SettingModel, Tables
+from .models import SettingModel
+from .tables import Tables
 
 _SCOPE = "segments"
 

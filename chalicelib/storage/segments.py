@@ -13,7 +13,7 @@ from ..domain.clients import KEY_SEPARATOR, Client
 from ..domain.segments import Segment
 from .counters import Counters
 from .dynamodb import translated
-from .models import Tables
+from .tables import Tables
 
 _LOOK = 5000  # counters of tags; each tag has a few
 _FURTHER = "+"  # in the names of counters of clients who have the tag, but not as their first

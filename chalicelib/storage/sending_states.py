@@ -12,7 +12,7 @@ from ..domain.heartbeats import Heartbeat
 from .dynamodb import read_items
 from .gateway_control import control_of, control_place
 from .heartbeats import heartbeat_places, heartbeats_of
-from .models import Tables
+from .tables import Tables
 
 
 class SendingStateRepository:

@@ -10,7 +10,8 @@ from pynamodb.exceptions import UpdateError
 from ..domain.budgets import BudgetScope, Spending, from_millionths, to_millionths
 from .dynamodb import translated, was_refused
 from .mailing_rows import SPENT
-from .models import MailingModel, SettingModel, Tables
+from .models import MailingModel, SettingModel
+from .tables import Tables
 
 _MONTHS = "spent"
 

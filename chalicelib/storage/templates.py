@@ -20,7 +20,8 @@ from ..domain.faults import Fault
 from ..domain.templates import Template, TemplateEntry
 from .audit import AuditLog
 from .dynamodb import transact, translated
-from .models import SettingModel, Tables
+from .models import SettingModel
+from .tables import Tables
 
 _NAMES = "templates"
 _DELETED = "~deleted"  # after all versions

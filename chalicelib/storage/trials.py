@@ -9,7 +9,8 @@ from pynamodb.exceptions import PutError, UpdateError
 
 from ..domain.idempotency import IdempotencyKey
 from .dynamodb import translated, was_refused
-from .models import Tables, to_ms
+from .moments import to_ms
+from .tables import Tables
 
 _REQUESTS, _COUNTS = "test-messages", "test-messages-sent"
 

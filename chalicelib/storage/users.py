@@ -21,7 +21,9 @@ from ..domain.users import Role, Token, User
 from .audit import AuditLog
 from .counters import Counters
 from .dynamodb import read_items, transact, translated, was_refused
-from .models import Tables, UserModel, from_ms, to_ms
+from .models import UserModel
+from .moments import from_ms, to_ms
+from .tables import Tables
 
 _REFUSED = "ConditionalCheckFailed"
 

@@ -17,7 +17,8 @@ from ..domain.mailing_counters import MailingCounters
 from ..domain.walks import Walk
 from .dynamodb import translated, was_refused
 from .leases import given_back, held, is_free
-from .models import MailingModel, Tables
+from .models import MailingModel
+from .tables import Tables
 
 
 class WalkRepository:

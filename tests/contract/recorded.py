@@ -114,7 +114,7 @@ def _a_mailing_over_its_budget(simulation: Simulation) -> None:
     mailing = simulation.create_mailing(tag="late", budget=Decimal(5))
     simulation.run_for(60)
     assert simulation.status(mailing) == "paused"
-    simulation.services.mailings.cancel(mailing.mailing_id)
+    simulation.services.mailing_actions.cancel(mailing.mailing_id)
     simulation.run_for(60)
 
 
@@ -146,11 +146,11 @@ def _a_mailing_with_trouble(simulation: Simulation) -> None:
     simulation.run_until_finished(mailing, limit=1800)
     simulation.gateway.script = lambda gateway_id, nth: accepted
     simulation.services.queues["send-dead"].send(["a letter of somebody else, which stays"])
-    simulation.services.mailings.retry_failed(mailing.mailing_id)
+    simulation.services.mailing_actions.retry_failed(mailing.mailing_id)
     _lose_one_answer(simulation)
     with mock.patch.object(older_attempts, "UNIT", 1):
         simulation.run_until_finished(mailing, limit=1800)
-    simulation.services.mailings.delete(mailing.mailing_id)
+    simulation.services.mailing_actions.delete(mailing.mailing_id)
     simulation.run_for(120)
 
 
@@ -176,23 +176,23 @@ def _a_mailing_to_an_operator(simulation: Simulation) -> None:
 
 def _mailings_that_are_stopped(simulation: Simulation) -> None:
     """Cancelled while it waits, cancelled and deleted at once, and paused until its window is over."""
-    mailings = simulation.services.mailings
+    actions = simulation.services.mailing_actions
     waiting, gone = (simulation.create_mailing(tag="late", lasts=9000, local_window=OPENS_LATER) for _ in range(2))
     never = simulation.create_mailing(starts_in=300, lasts=60)
-    mailings.pause(never.mailing_id)
+    actions.pause(never.mailing_id)
     simulation.run_for(90)
-    mailings.cancel(waiting.mailing_id)
-    mailings.cancel(gone.mailing_id)
-    mailings.delete(gone.mailing_id)
+    actions.cancel(waiting.mailing_id)
+    actions.cancel(gone.mailing_id)
+    actions.delete(gone.mailing_id)
     simulation.run_for(600)
     assert (simulation.status(waiting), simulation.status(never)) == ("cancelled", "expired")
 
 
 def _more_than_a_tick_looks_at(simulation: Simulation) -> None:
     """So that it sends units for slices of them."""
-    mailings = simulation.services.mailings
+    actions = simulation.services.mailing_actions
     for _ in range(AT_ONCE + 1):
-        mailings.pause(simulation.create_mailing(starts_in=600, lasts=60).mailing_id)
+        actions.pause(simulation.create_mailing(starts_in=600, lasts=60).mailing_id)
     simulation.run_for(900)
 
 

@@ -8,7 +8,7 @@ import pytest
 from pynamodb.models import Model
 
 from chalicelib.config import Settings
-from chalicelib.storage.models import bind
+from chalicelib.storage.tables import bind
 from infra.provision import resources
 
 PREFIX = "stack"

@@ -153,7 +153,7 @@ def test_the_end_of_the_window_leaves_it_unknown(simulation: Simulation) -> None
     """Not expired: the person may have it."""
     mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, UNCLEAR)
     simulation.run_for(120)
-    simulation.services.mailings.cancel(mailing.mailing_id)
+    simulation.services.mailing_actions.cancel(mailing.mailing_id)
     simulation.run_for(600)
     [row] = simulation.rows(mailing)
     assert (row.status, row.ask) == ("unknown", False)

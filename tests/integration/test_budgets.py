@@ -55,7 +55,7 @@ def test_a_mailing_is_paused_when_its_budget_is_used_up_and_goes_on_with_a_large
     assert (paused.status, paused.paused_for) == ("paused", PausedFor.BUDGET)
     assert (simulation.counts(mailing)["sent"], spent(simulation, mailing)) == (20, Decimal(50))
     change_budget(simulation, mailing, "1000")
-    simulation.services.mailings.resume(mailing.mailing_id)
+    simulation.services.mailing_actions.resume(mailing.mailing_id)
     simulation.run_until_finished(mailing)
     assert (simulation.counts(mailing), spent(simulation, mailing)) == ({"total": 40, "sent": 40}, Decimal(100))
     assert simulation.services.mailings.get(mailing.mailing_id).paused_for is None
@@ -67,7 +67,7 @@ def test_a_mailing_goes_on_if_its_budget_is_lifted(simulation: Simulation) -> No
     mailing = simulation.create_mailing(budget=Decimal(5))
     simulation.run_for(60)
     change_budget(simulation, mailing, None)
-    simulation.services.mailings.resume(mailing.mailing_id)
+    simulation.services.mailing_actions.resume(mailing.mailing_id)
     simulation.run_until_finished(mailing)
     assert simulation.counts(mailing) == {"total": 10, "sent": 10}
 
@@ -139,7 +139,7 @@ def test_all_mailings_of_a_month_stay_within_its_budget(simulation: Simulation) 
     change_budget(simulation, first, "100")
     for one in both:
         if one.paused_for:
-            simulation.services.mailings.resume(one.mailing_id)
+            simulation.services.mailing_actions.resume(one.mailing_id)
     simulation.run_for(60)
     assert {simulation.status(first), simulation.status(second)} == {"finished"}
     assert len({call.phone_number for call in simulation.gateway.log}) == len(simulation.gateway.log) == 40

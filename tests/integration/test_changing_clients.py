@@ -41,14 +41,14 @@ def test_the_hours_are_those_of_the_corrected_zone(simulation: Simulation, polic
     clients = simulation.add_clients(8)
     mailing = simulation.create_mailing(lasts=86400, rate_limit=1, local_window=replace(HOURS, policy=policy))
     simulation.run_for(1)
-    simulation.services.mailings.pause(mailing.mailing_id)
+    simulation.services.mailing_actions.pause(mailing.mailing_id)
     simulation.run_for(10)
     called = len(simulation.gateway.log)
     assert called < 8
     zone = "Asia/Vladivostok"  # where it is 19:00
     for client in clients:
         correct(simulation, client, timezone=zone)
-    simulation.services.mailings.resume(mailing.mailing_id)
+    simulation.services.mailing_actions.resume(mailing.mailing_id)
     simulation.run_for(60)
     assert len(simulation.gateway.log) == called
     held = [row for row in simulation.rows(mailing) if row.status != "sent"]
@@ -76,7 +76,7 @@ def test_who_waits_for_their_hours_follows_their_zone(simulation: Simulation, pa
     simulation.run_for(600)
     assert {row.status for row in simulation.rows(mailing)} == {"waiting"}
     if paused:
-        simulation.services.mailings.pause(mailing.mailing_id)
+        simulation.services.mailing_actions.pause(mailing.mailing_id)
     corrected = {"UTC": groups[east], east: groups[azores][:4]}
     for zone, clients in corrected.items():
         for client in clients:
@@ -87,7 +87,7 @@ def test_who_waits_for_their_hours_follows_their_zone(simulation: Simulation, pa
     assert {due[client.client_id] for client in corrected[east]} == {opening_of(simulation, east)}
     if paused:
         assert not simulation.gateway.log
-        simulation.services.mailings.resume(mailing.mailing_id)
+        simulation.services.mailing_actions.resume(mailing.mailing_id)
         simulation.run_for(10)
     numbers = {client.phone_number for client in groups[east]}
     assert {call.phone_number for call in simulation.gateway.log} == numbers

@@ -81,7 +81,7 @@ def test_what_is_known_is_not_believed_for_an_hour(simulation: Simulation) -> No
     before = sent(simulation, mailing)
     simulation.run_for(10)
     assert before < sent(simulation, mailing) < 100
-    simulation.services.mailings.pause(mailing.mailing_id)
+    simulation.services.mailing_actions.pause(mailing.mailing_id)
     simulation.run_for(2)
     before = len(simulation.gateway.log)
     simulation.run_for(60)

@@ -99,7 +99,7 @@ def begin(simulation: Simulation, how: str) -> Mailing:
 
 def close(simulation: Simulation, mailing: Mailing, how: str) -> None:
     if how == "cancelled":
-        simulation.services.mailings.cancel(mailing.mailing_id)
+        simulation.services.mailing_actions.cancel(mailing.mailing_id)
 
 
 def run_until_over(simulation: Simulation, mailing: Mailing, seconds: float) -> None:
@@ -229,7 +229,7 @@ def test_what_changes_a_mailing_makes_void_what_was_counted_of_it(simulation: Si
     Watched(simulation, seconds=1.0)
     simulation.run_for(25)
     assert not is_over(simulation, mailing)
-    simulation.services.mailings.cancel(mailing.mailing_id)
+    simulation.services.mailing_actions.cancel(mailing.mailing_id)
     run_until_over(simulation, mailing, 600)
     statuses = Counter(str(row.status) for row in simulation.rows(mailing))
     assert set(statuses) == {"sent", "expired", "cancelled"}
@@ -244,7 +244,7 @@ def test_a_deleted_mailing_leaves_no_walk_behind(simulation: Simulation) -> None
     walks = simulation.services.dispatcher._completion._walker._walks
     now = simulation.clock.now()
     assert walks.take(mailing.mailing_id, "00", "1", 0, "me", now, now)
-    simulation.services.mailings.delete(mailing.mailing_id)
+    simulation.services.mailing_actions.delete(mailing.mailing_id)
     simulation.run_for(120)
     assert not walks.read(mailing.mailing_id)
 

@@ -254,7 +254,7 @@ def test_a_mailing_that_is_deleted_is_in_no_report(simulation: Simulation) -> No
     mailing = simulation.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
     simulation.run_until_finished(mailing)
     assert simulation.services is not None
-    simulation.services.mailings.delete(mailing.mailing_id)
+    simulation.services.mailing_actions.delete(mailing.mailing_id)
     assert _service(simulation).make(Day.of(TODAY, "UTC")).mailings == {}
 
 

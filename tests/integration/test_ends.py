@@ -83,7 +83,7 @@ def test_a_paused_mailing_is_over_after_its_end_too(simulation: Simulation) -> N
     simulation.add_clients(60)
     mailing = simulation.create_mailing(lasts=100, rate_limit=1)
     simulation.run_for(20)
-    simulation.services.mailings.pause(mailing.mailing_id)
+    simulation.services.mailing_actions.pause(mailing.mailing_id)
     simulation.run_for(83)
     assert simulation.status(mailing) == "finished"
     assert set(statuses(simulation, mailing)) == {"sent", "expired"}
@@ -232,7 +232,7 @@ def test_a_paused_mailing_gets_back_what_expired(campaign: Campaign, simulation:
     simulation.add_clients(60)
     mailing = simulation.create_mailing(lasts=70, rate_limit=1)
     simulation.run_for(10)
-    simulation.services.mailings.pause(mailing.mailing_id)
+    simulation.services.mailing_actions.pause(mailing.mailing_id)
     slow_down(simulation, "dispatcher", "dynamodb.BatchExecuteStatement", 1.0)
     simulation.run_for(64)
     assert statuses(simulation, mailing)["expired"] > 0
@@ -240,7 +240,7 @@ def test_a_paused_mailing_gets_back_what_expired(campaign: Campaign, simulation:
     simulation.run_for(200)
     assert set(statuses(simulation, mailing)) <= {"sent", "queued", "waiting"}
     assert simulation.status(mailing) == "paused"
-    simulation.services.mailings.resume(mailing.mailing_id)
+    simulation.services.mailing_actions.resume(mailing.mailing_id)
     simulation.run_until_finished(mailing, limit=400)
     expect_all_sent(simulation, mailing, 60)
 
@@ -269,7 +269,7 @@ def test_a_mailing_that_is_cancelled_while_rows_come_back_ends(campaign: Campaig
     assert statuses(simulation, mailing).get("expired", 0) > 0
     patch_end(campaign, mailing, hours=2)
     simulation.run_for(1.5)
-    simulation.services.mailings.cancel(mailing.mailing_id)
+    simulation.services.mailing_actions.cancel(mailing.mailing_id)
     simulation.run_for(90)
     ended = simulation.services.mailings.get(mailing.mailing_id)
     assert dict(ended.final) == statuses(simulation, mailing)

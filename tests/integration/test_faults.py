@@ -391,7 +391,7 @@ def test_no_call_starts_later_than_two_seconds_after_a_stop(simulation: Simulati
         simulation.clock.now() + timedelta(minutes=5), lambda: len(simulation.gateway.log) > 50
     )
     stopped_at = simulation.clock.now()
-    getattr(simulation.services.mailings, step)(mailing.mailing_id)
+    getattr(simulation.services.mailing_actions, step)(mailing.mailing_id)
     simulation.run_for(300)
     assert max(call.at for call in simulation.gateway.log) <= stopped_at + timedelta(seconds=2)
     sent = len(simulation.gateway.log)
@@ -399,7 +399,7 @@ def test_no_call_starts_later_than_two_seconds_after_a_stop(simulation: Simulati
     if step == "cancel":
         assert simulation.counts(mailing) == {"total": 400, "sent": sent, "cancelled": 400 - sent}
     else:
-        simulation.services.mailings.resume(mailing.mailing_id)
+        simulation.services.mailing_actions.resume(mailing.mailing_id)
         finish(simulation, mailing)
         expect_all_sent(simulation, mailing, 400)
 

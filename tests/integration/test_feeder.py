@@ -49,11 +49,11 @@ def test_a_mailing_is_named_to_the_feeder_that_runs() -> None:
         simulation.create_mailing(rate_limit=1)
         other = simulation.create_mailing()
         simulation.run_for(10)
-        simulation.services.mailings.pause(other.mailing_id)
+        simulation.services.mailing_actions.pause(other.mailing_id)
         simulation.queue(simulation.settings.send_queue).clear()
         simulation.run_for(10)
         assert hinted(simulation, other) == 0
-        simulation.services.mailings.resume(other.mailing_id)
+        simulation.services.mailing_actions.resume(other.mailing_id)
         simulation.run_for(1)
         assert hinted(simulation, other) == 300
 

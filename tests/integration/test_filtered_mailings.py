@@ -76,10 +76,10 @@ def test_what_a_filter_asks_about_must_exist_and_stays(simulation: Simulation) -
     simulation.run_until_finished(earlier)
     later = simulation.create_mailing(starts_in=7200, segment=segment({"not": {"mailing": earlier.mailing_id}}))
     with pytest.raises(Conflict) as refused:
-        simulation.services.mailings.delete(earlier.mailing_id)
+        simulation.services.mailing_actions.delete(earlier.mailing_id)
     assert refused.value.fault is Fault.MAILING_ASKED_ABOUT
     simulation.clock.sleep((later.end_at - simulation.clock.now()).total_seconds() + 1)
-    simulation.services.mailings.delete(earlier.mailing_id)
+    simulation.services.mailing_actions.delete(earlier.mailing_id)
 
 
 def test_a_mailing_that_is_asked_about_still_starts(simulation: Simulation) -> None:

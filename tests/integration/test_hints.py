@@ -144,10 +144,10 @@ def test_a_mailing_that_goes_on_within_a_second_is_not_taken_for_a_paused_one(si
     """A sender knows for a second what it has read. Expects the hints that come then not to be dropped for it."""
     mailing, _ = ordered(simulation, 10)
     services = simulation.services
-    services.mailings.pause(mailing.mailing_id)
+    services.mailing_actions.pause(mailing.mailing_id)
     simulation.workers.start({"sender": 1})
     simulation.run_for(0.2)
     assert not hinted(simulation)  # dropped by a sender that has read "paused"
-    services.mailings.resume(mailing.mailing_id)
+    services.mailing_actions.resume(mailing.mailing_id)
     simulation.run_until_finished(mailing, limit=5)
     assert simulation.counts(mailing) == {"total": 10, "sent": 10}

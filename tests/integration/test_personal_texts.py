@@ -100,7 +100,7 @@ def test_who_is_given_the_value_gets_the_message_by_a_retry(simulation: Simulati
     client = simulation.services.clients.get(nobody.client_id)
     fields = replace(client.fields, attributes={"first_name": "Bob"})
     simulation.services.clients.change(client.client_id, fields)
-    simulation.services.mailings.retry_failed(mailing.mailing_id)
+    simulation.services.mailing_actions.retry_failed(mailing.mailing_id)
     simulation.run_until_finished(mailing)
     assert texts(simulation) == {nobody.phone_number: "Hello Bob!"}
     assert simulation.counts(mailing) == {"total": 1, "sent": 1}

@@ -254,7 +254,7 @@ def test_the_preview_counts_the_file_and_shows_texts_of_its_people(simulation: S
 def test_the_file_goes_with_its_mailing(simulation: Simulation) -> None:
     file = uploaded(simulation, FILE)
     mailing = simulation.create_mailing(segment=file, starts_in=3600)
-    simulation.services.mailings.delete(mailing.mailing_id)
+    simulation.services.mailing_actions.delete(mailing.mailing_id)
     simulation.run_for(60)
     assert simulation.services.dispatcher._audiences.count(file, Headcount(), simulation.clock.now()).looked_at == 0
     with pytest.raises(Invalid) as refused:

@@ -13,7 +13,7 @@ def go_on(witness: Witness) -> None:
     """Resume what was paused."""
     for promised in witness.mailings.values():
         try:
-            witness.simulation.services.mailings.resume(promised.mailing.mailing_id)
+            witness.simulation.services.mailing_actions.resume(promised.mailing.mailing_id)
             promised.go_on(witness.simulation.clock.now())
         except ServiceError:
             continue

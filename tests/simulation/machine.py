@@ -189,23 +189,23 @@ class ServiceMachine(RuleBasedStateMachine):
     def steer(self, data, step) -> None:
         promised = self._some(data)
         mailing_id = promised.mailing.mailing_id
-        mailings = self.simulation.services.mailings
+        actions = self.simulation.services.mailing_actions
         now = self.simulation.clock.now()
         try:
             if step == "pause":
-                mailings.pause(mailing_id)
+                actions.pause(mailing_id)
                 promised.stop(now)
             elif step == "resume":
-                mailings.resume(mailing_id)
+                actions.resume(mailing_id)
                 promised.go_on(now)
             elif step == "cancel":
-                mailings.cancel(mailing_id)
+                actions.cancel(mailing_id)
                 promised.stop(now)
             elif step == "launch":
-                promised.mailing = mailings.launch(mailing_id)
+                promised.mailing = actions.launch(mailing_id)
             else:
                 unknown = data.draw(st.booleans())
-                mailings.retry_failed(mailing_id, unknown=unknown)
+                actions.retry_failed(mailing_id, unknown=unknown)
                 promised.told_to_repeat |= unknown
         except Conflict:
             pass

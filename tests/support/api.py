@@ -25,7 +25,7 @@ from chalicelib.domain.users import Role
 from chalicelib.gateways.base import Capabilities
 from chalicelib.gateways.sandbox import SandboxGateway
 from chalicelib.services import passwords
-from chalicelib.storage.models import Tables, bind
+from chalicelib.storage.tables import Tables, bind
 from infra.local.api_gateway import HttpFront
 from infra.provision import provision
 from tests.support.aws import InProcessAws

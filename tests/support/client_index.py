@@ -11,8 +11,8 @@ from typing import Any
 from chalicelib.domain.client_ids import SHARDS
 from chalicelib.domain.clients import Client
 from chalicelib.storage.client_rows import row_of
-from chalicelib.storage.models import Tables
 from chalicelib.storage.segments import moves_of
+from chalicelib.storage.tables import Tables
 from tests.support.aws import InProcessAws
 
 

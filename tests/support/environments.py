@@ -21,7 +21,7 @@ from chalicelib.bootstrap import Services, build
 from chalicelib.clock import SystemClock
 from chalicelib.services import at_once
 from chalicelib.services.sending import calls
-from chalicelib.storage.models import Tables
+from chalicelib.storage.tables import Tables
 from tests.support.client_ids import CLIENT_IDS
 from tests.support.scheduler import Crash, SkewedClock, Task
 from tests.support.threads import InlineExecutor, ThreadTasks, TurnLock, TurnQueue

@@ -26,8 +26,8 @@ from chalicelib.domain.segments import Segment
 from chalicelib.gateways.base import Capabilities, Gateway
 from chalicelib.services.mailing_fields import MailingFields
 from chalicelib.storage.bucket_rows import Place, bucket_of_item
-from chalicelib.storage.models import Tables, bind
 from chalicelib.storage.older_attempts import is_bucket, together
+from chalicelib.storage.tables import Tables, bind
 from infra.local.event_sources import EventSourceRunner
 from infra.provision import provision
 from tests.support.aws import Call, InProcessAws

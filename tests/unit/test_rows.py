@@ -15,11 +15,11 @@ from chalicelib.storage.models import (
     ClientModel,
     ExternalIdModel,
     MailingModel,
-    Row,
     SettingModel,
     TagItemModel,
     UserModel,
 )
+from chalicelib.storage.row_model import Row
 
 MODELS = [BucketModel, ClientModel, ExternalIdModel, MailingModel, SettingModel, TagItemModel, UserModel]
 SAMPLES: dict[str, Any] = {

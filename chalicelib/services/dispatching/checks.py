@@ -78,7 +78,7 @@ class Checker:
 
     def tick(self, deadline: datetime) -> Looked:
         """Have all mailings that are under way looked at: here if they are few, else by units."""
-        under_way = [found for status in UNDER_WAY for found in self._mailings.ids_with_status(status)]
+        under_way = [found for status in UNDER_WAY for found in self._mailings.lists.ids_with_status(status)]
         measure(MAILINGS_UNDER_WAY, len(under_way))
         if any(waits for _, waits in under_way):
             self._zones.ask()

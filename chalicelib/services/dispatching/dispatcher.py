@@ -182,7 +182,7 @@ class Dispatcher:
         """
         now, stalled = self._clock.now(), 0
         launches: list[tuple[str, float]] = []
-        for mailing in self._mailings.with_status(MailingStatus.SCHEDULED, now + AHEAD):
+        for mailing in self._mailings.lists.with_status(MailingStatus.SCHEDULED, now + AHEAD):
             stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent what launches it
             unit = Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision)
             launches.append((unit.body(), int((mailing.start_at - now).total_seconds())))

@@ -106,10 +106,10 @@ class Expander:
             found = self._page(mailing, shard, [])
         except Unavailable:
             with suppress(Unavailable):
-                self._mailings.give_up(mailing_id, shard.shard, shard.owner, self._clock.now())
+                self._mailings.shards.give_up(mailing_id, shard.shard, shard.owner, self._clock.now())
             raise
         if found and not found.expanded:
-            self._mailings.release(mailing_id, found.shard, found.owner)
+            self._mailings.shards.release(mailing_id, found.shard, found.owner)
         return found
 
     def expand(
@@ -128,7 +128,7 @@ class Expander:
             return None
         owner = new_owner(self._rng)
         now = self._clock.now()
-        if not self._mailings.acquire(mailing_id, found, owner, now, now + SHARD_LEASE):
+        if not self._mailings.shards.acquire(mailing_id, found, owner, now, now + SHARD_LEASE):
             return None
         following: ShardProgress | None = replace(found, owner=owner, taken_over=bool(found.owner))
         try:
@@ -141,12 +141,12 @@ class Expander:
                 following, left = self._page(mailing, following, left), []
         except Unavailable:
             with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
-                self._mailings.give_up(mailing_id, shard, owner, self._clock.now())
+                self._mailings.shards.give_up(mailing_id, shard, owner, self._clock.now())
             raise
         if following is None:
             logger.warning("another dispatcher is expanding the shard", mailing_id=mailing_id, shard=shard)
         elif not following.expanded:
-            self._mailings.release(mailing_id, shard, owner)
+            self._mailings.shards.release(mailing_id, shard, owner)
         return following
 
     def _left_behind(self, mailing_id: str, shard: ShardProgress, deadline: datetime) -> list[Message]:
@@ -254,7 +254,7 @@ class Expander:
         )
         # Of those that were left behind, who has been tried since was counted by the sender.
         settled = Counter(name for row in written if row.revision == 1 for name in counters_of(row))
-        done = self._mailings.advance(mailing.mailing_id, shard, new, now, settled)
+        done = self._mailings.shards.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
 
     def _insert(self, rows: Sequence[Message], left: Sequence[Message]) -> list[Message]:

@@ -121,7 +121,7 @@ class Feeder:
         """The names themselves, or those of all running mailings if that is one of them."""
         if _ALL not in names:
             return names
-        return [mailing_id for mailing_id, _ in self._mailings.ids_with_status(MailingStatus.RUNNING)]
+        return [mailing_id for mailing_id, _ in self._mailings.lists.ids_with_status(MailingStatus.RUNNING)]
 
     def _new_rounds(self) -> FeederRounds:
         hinter = Hinter(
@@ -142,7 +142,7 @@ class Feeder:
         """Walk the ledger of a mailing from its start: every open row gets a hint, whether or not it had one."""
         for shard in state.shards.values():
             if shard.expanded:
-                self._mailings.restart_feed(state.mailing.mailing_id, shard)
+                self._mailings.shards.restart_feed(state.mailing.mailing_id, shard)
         self.ensure(state.mailing.mailing_id)
 
     def restart_all(self, queues_lost: bool = True) -> None:
@@ -151,7 +151,7 @@ class Feeder:
         Lost queues are filled again, as if it had been resumed, and it is recounted soon, for who was killed may have
         sent all and not counted it. Shards that a dispatcher was expanding go on when its lease is over.
         """
-        for mailing in list(self._mailings.with_status(MailingStatus.RUNNING)):
+        for mailing in list(self._mailings.lists.with_status(MailingStatus.RUNNING)):
             mailing_id, now = mailing.mailing_id, self._clock.now()
             units = [(Unit(UnitKind.RECOUNT, mailing_id).body(), RECOUNT_AFTER)]
             if queues_lost:
@@ -178,7 +178,7 @@ class Feeder:
                 if is_due_soon(mailing, due_at, now):
                     return True
                 first = min(first or due_at, due_at)
-        self._mailings.note_sleep(mailing.mailing_id, Sleep(now, first))
+        self._mailings.shards.note_sleep(mailing.mailing_id, Sleep(now, first))
         return False
 
     def is_idle(self) -> bool:

@@ -77,7 +77,7 @@ class Hinter:
                 by_delay.setdefault(max(portion.wait, delay), []).append(row.client_id)
         hinted = self._send(portion.state.mailing, by_delay)
         new = replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last)
-        moved = self._mailings.advance_feed(mailing_id, shard, new)
+        moved = self._mailings.shards.advance_feed(mailing_id, shard, new)
         return replace(came, hinted=came.hinted + hinted, passed=not hinted, shard=new, moved=moved)
 
     def _send(self, mailing: Mailing, by_delay: dict[int, list[str]]) -> int:

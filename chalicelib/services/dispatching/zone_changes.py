@@ -55,7 +55,7 @@ class ZoneChanges:
 
     def follow(self, deadline: datetime) -> None:
         """Go through what was changed since the last time; where this ends, the next one goes on."""
-        mailings = _waiting_for_hours(one for status in UNDER_WAY for one in self._mailings.with_status(status))
+        mailings = _waiting_for_hours(one for status in UNDER_WAY for one in self._mailings.lists.with_status(status))
         began = [mailing.launched_at for mailing in mailings if mailing.launched_at]
         if not began:
             return
@@ -90,7 +90,7 @@ class ZoneChanges:
             return 0
         applied = self._ledger.update(changes)
         written = applied.written
-        self._mailings.forget_sleep(mailing.mailing_id)
+        self._mailings.shards.forget_sleep(mailing.mailing_id)
         count = written.count(Written.DONE)
         self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: applied.units[mailing.mailing_id]}), now)
         logger.info("messages moved to their clients' new time zones", mailing_id=mailing.mailing_id, count=count)

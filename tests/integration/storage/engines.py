@@ -23,7 +23,7 @@ from chalicelib.storage.gateway_control import GatewayControlRepository
 from chalicelib.storage.leases import LeaseRepository
 from chalicelib.storage.ledger import Ledger
 from chalicelib.storage.mailings import MailingRepository
-from chalicelib.storage.models import Tables, bind
+from chalicelib.storage.tables import Tables, bind
 from chalicelib.storage.users import UserRepository
 from chalicelib.storage.walks import WalkRepository
 from infra.provision import provision

@@ -69,8 +69,8 @@ def test_an_index_cannot_be_read_consistently(faulty: Store) -> None:
     """DynamoDB refuses it, which emulators may not."""
     bodies: list[dict[str, Any]] = []
     faulty.aws.before = lambda call: bodies.append(json.loads(call.body))
-    faulty.mailings.list(None, None, 10)
-    list(faulty.mailings.with_status(MailingStatus.RUNNING))
+    faulty.mailings.lists.list(None, None, 10)
+    list(faulty.mailings.lists.with_status(MailingStatus.RUNNING))
     faulty.users.list("", 10)
     faulty.users.tokens("anna")
     faulty.ledger.trouble_page(MAILING.mailing_id, "", 10)

@@ -108,7 +108,7 @@ def test_totals_of_mailings_equal_a_recount(faulty: Store, seed: int) -> None:
                 new = old.moved_to(rng.choice(list(MailingStatus)), START + timedelta(milliseconds=step))
                 faulty.mailings.change(old, new)
     faulty.aws.before = faulty.aws.after = lambda call: None
-    mailings, _ = faulty.mailings.list(None, None, 100)
+    mailings, _ = faulty.mailings.lists.list(None, None, 100)
     assert faulty.mailings.totals() == Counter(str(mailing.status) for mailing in mailings)
 
 

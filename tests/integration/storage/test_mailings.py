@@ -126,7 +126,7 @@ def test_mailings_are_listed_the_newest_first(store: Store) -> None:
     mailings = [running(store) for _ in range(7)]
     found, after = [], None
     for _ in range(5):
-        page, after = store.mailings.list(None, after, 3)
+        page, after = store.mailings.lists.list(None, after, 3)
         found += page
         if after is None:
             break
@@ -139,7 +139,7 @@ def test_mailings_of_a_status_are_listed_the_latest_start_first(store: Store) ->
     running(store)
     found, after = [], None
     for _ in range(9):
-        page, after = store.mailings.list(MailingStatus.SCHEDULED, after, 2)
+        page, after = store.mailings.lists.list(MailingStatus.SCHEDULED, after, 2)
         found += page
         if after is None:
             break
@@ -151,10 +151,10 @@ def test_mailings_of_a_status_are_listed_the_latest_start_first(store: Store) ->
 def test_due_mailings_are_found_by_their_start(store: Store) -> None:
     """The earliest first, up to a moment and with it."""
     due = [add(store, start_at=START + number * SECOND) for number in range(4)]
-    found = store.mailings.with_status(MailingStatus.SCHEDULED, START + 2 * SECOND)
+    found = store.mailings.lists.with_status(MailingStatus.SCHEDULED, START + 2 * SECOND)
     assert list(found) == due[:3]
-    assert list(store.mailings.with_status(MailingStatus.SCHEDULED)) == due
-    assert list(store.mailings.with_status(MailingStatus.RUNNING)) == []
+    assert list(store.mailings.lists.with_status(MailingStatus.SCHEDULED)) == due
+    assert list(store.mailings.lists.with_status(MailingStatus.RUNNING)) == []
 
 
 # -- dispatch
@@ -175,21 +175,21 @@ def test_a_shard_has_one_dispatcher(store: Store) -> None:
     mailing_id = running(store).mailing_id
     shard = store.mailings.state(mailing_id).shards["03"]
     until = START + 60 * SECOND
-    assert store.mailings.acquire(mailing_id, shard, "a", START, until)
-    assert not store.mailings.acquire(mailing_id, shard, "b", until, until + SECOND)
-    store.mailings.release(mailing_id, "03", "b")
-    assert not store.mailings.acquire(mailing_id, shard, "b", until, until + SECOND)
-    assert store.mailings.acquire(mailing_id, shard, "b", until + SECOND, until + 9 * SECOND)
-    store.mailings.release(mailing_id, "03", "b")
-    assert store.mailings.acquire(mailing_id, shard, "c", START, until)
-    assert not store.mailings.acquire(add(store).mailing_id, shard, "a", START, until)
+    assert store.mailings.shards.acquire(mailing_id, shard, "a", START, until)
+    assert not store.mailings.shards.acquire(mailing_id, shard, "b", until, until + SECOND)
+    store.mailings.shards.release(mailing_id, "03", "b")
+    assert not store.mailings.shards.acquire(mailing_id, shard, "b", until, until + SECOND)
+    assert store.mailings.shards.acquire(mailing_id, shard, "b", until + SECOND, until + 9 * SECOND)
+    store.mailings.shards.release(mailing_id, "03", "b")
+    assert store.mailings.shards.acquire(mailing_id, shard, "c", START, until)
+    assert not store.mailings.shards.acquire(add(store).mailing_id, shard, "a", START, until)
 
 
 def test_a_dispatcher_reads_its_shard_alone(store: Store) -> None:
     """With the mailing; there is none before the launch, and nothing to read of a mailing that is gone."""
     scheduled, mailing = add(store), running(store)
     shard = store.mailings.state(mailing.mailing_id).shards["03"]
-    store.mailings.acquire(mailing.mailing_id, shard, "a", START, START + SECOND)
+    store.mailings.shards.acquire(mailing.mailing_id, shard, "a", START, START + SECOND)
     state = store.mailings.state(mailing.mailing_id)
     assert store.mailings.with_shard(mailing.mailing_id, "03") == (state.mailing, state.shards["03"])
     assert store.mailings.with_shard(scheduled.mailing_id, "03") == (scheduled, None)
@@ -202,10 +202,12 @@ def test_a_dispatcher_reads_its_shard_alone(store: Store) -> None:
 def test_the_last_page_gives_the_lease_back(store: Store) -> None:
     """In the same write."""
     mailing_id = running(store).mailing_id
-    store.mailings.acquire(mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, START + 60 * SECOND)
+    store.mailings.shards.acquire(
+        mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, START + 60 * SECOND
+    )
     old = store.mailings.state(mailing_id).shards["03"]
     new = replace(old, cursor="", expanded=True, rows=5, lease_until=START + 90 * SECOND)
-    assert store.mailings.advance(mailing_id, old, new, START, Counter())
+    assert store.mailings.shards.advance(mailing_id, old, new, START, Counter())
     assert store.mailings.state(mailing_id).shards["03"] == replace(new, owner="", lease_until=None, counted_at=START)
 
 
@@ -213,27 +215,27 @@ def test_a_lease_that_is_given_up_tells_the_next_one_of_it(store: Store) -> None
     """It is free at once, as one that is given back, and still bears the name of whoever stopped in a page."""
     mailing_id = running(store).mailing_id
     shard = store.mailings.state(mailing_id).shards["03"]
-    store.mailings.acquire(mailing_id, shard, "a", START, START + 60 * SECOND)
-    store.mailings.give_up(mailing_id, "03", "b", START)
-    assert not store.mailings.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
-    store.mailings.give_up(mailing_id, "03", "a", START)
+    store.mailings.shards.acquire(mailing_id, shard, "a", START, START + 60 * SECOND)
+    store.mailings.shards.give_up(mailing_id, "03", "b", START)
+    assert not store.mailings.shards.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
+    store.mailings.shards.give_up(mailing_id, "03", "a", START)
     assert store.mailings.with_shard(mailing_id, "03")[1] == replace(
         shard, owner="a", lease_until=START - timedelta(milliseconds=1)
     )
-    assert store.mailings.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
+    assert store.mailings.shards.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
 
 
 def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
     """By the owner of the lease, on from where the shard stood; with what dispatch itself has settled."""
     mailing_id = running(store).mailing_id
     until = START + 60 * SECOND
-    store.mailings.acquire(mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, until)
+    store.mailings.shards.acquire(mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, until)
     old = store.mailings.state(mailing_id).shards["03"]
     new = replace(old, cursor="0:x", rows=5, lease_until=until + SECOND)
     settled = Counter(skipped=2)
-    assert not store.mailings.advance(mailing_id, replace(old, owner="b"), new, START, settled)
-    assert store.mailings.advance(mailing_id, old, new, START, settled)
-    assert not store.mailings.advance(mailing_id, old, new, START, settled)
+    assert not store.mailings.shards.advance(mailing_id, replace(old, owner="b"), new, START, settled)
+    assert store.mailings.shards.advance(mailing_id, old, new, START, settled)
+    assert not store.mailings.shards.advance(mailing_id, old, new, START, settled)
     state = store.mailings.state(mailing_id)
     assert state.shards["03"] == replace(new, counted_at=START)
     assert (state.statistics.total, state.statistics.by_status["skipped"]) == (5, 2)
@@ -244,14 +246,14 @@ def test_a_feed_goes_on_from_where_it_was_read(store: Store) -> None:
     mailing_id = running(store).mailing_id
     start = store.mailings.state(mailing_id).shards["03"]
     fed = replace(start, feed_cursor="x", fed=True)
-    assert store.mailings.advance_feed(mailing_id, start, fed)
-    assert not store.mailings.advance_feed(mailing_id, start, fed)
-    assert not store.mailings.restart_feed(mailing_id, start)
-    assert store.mailings.restart_feed(mailing_id, fed)
+    assert store.mailings.shards.advance_feed(mailing_id, start, fed)
+    assert not store.mailings.shards.advance_feed(mailing_id, start, fed)
+    assert not store.mailings.shards.restart_feed(mailing_id, start)
+    assert store.mailings.shards.restart_feed(mailing_id, fed)
     again = store.mailings.state(mailing_id).shards["03"]
     assert again == replace(start, feed_round=1)
-    assert not store.mailings.advance_feed(mailing_id, start, fed)
-    assert store.mailings.advance_feed(mailing_id, again, replace(again, feed_cursor="y"))
+    assert not store.mailings.shards.advance_feed(mailing_id, start, fed)
+    assert store.mailings.shards.advance_feed(mailing_id, again, replace(again, feed_cursor="y"))
 
 
 # -- counts
@@ -310,7 +312,7 @@ def test_a_removed_mailing_is_hidden_at_once_and_gone_in_the_end(store: Store) -
         store.mailings.get(mailing.mailing_id)
     with pytest.raises(NotFound):
         store.mailings.state(mailing.mailing_id)
-    assert store.mailings.list(None, None, 10)[0] == [other]
+    assert store.mailings.lists.list(None, None, 10)[0] == [other]
     assert not store.mailings.change(mailing, mailing.moved_to(MailingStatus.PAUSED, START))
     assert store.mailings.is_deleted(mailing.mailing_id)
     assert list(store.mailings.deleted(10)) == [mailing.mailing_id]
@@ -329,11 +331,11 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
         lambda: faulty.mailings.state(mailing.mailing_id),
         lambda: faulty.mailings.create(MailingFactory()),
         lambda: faulty.mailings.change(mailing, mailing.moved_to(MailingStatus.PAUSED, START)),
-        lambda: faulty.mailings.list(None, None, 10),
-        lambda: list(faulty.mailings.with_status(MailingStatus.SCHEDULED)),
+        lambda: faulty.mailings.lists.list(None, None, 10),
+        lambda: list(faulty.mailings.lists.with_status(MailingStatus.SCHEDULED)),
         lambda: faulty.mailings.totals(),
         lambda: faulty.mailings.add_counts(mailing.mailing_id, Counter(sent=1), START),
-        lambda: faulty.mailings.release(mailing.mailing_id, "00", "a"),
+        lambda: faulty.mailings.shards.release(mailing.mailing_id, "00", "a"),
         lambda: faulty.mailings.purge(mailing.mailing_id),
     ):
         with pytest.raises(Unavailable):

@@ -16,7 +16,7 @@ from chalicelib.domain.messages import Attempt, Message
 from chalicelib.domain.reasons import Cause, Reason
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.storage.dynamodb import Item
-from chalicelib.storage.models import to_ms
+from chalicelib.storage.moments import to_ms
 from infra.move_ledger import move
 from tests.factories import START, AttemptFactory, MailingFactory, MessageFactory
 from tests.integration.storage.engines import SETTINGS, Store

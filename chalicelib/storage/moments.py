@@ -1,0 +1,32 @@
+"""How a moment stands in the tables: as a number of milliseconds since 1970."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pynamodb.attributes import Attribute
+from pynamodb.constants import NUMBER
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970, as the tables hold a moment."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(milliseconds: float) -> datetime:
+    """The moment of a number of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+class MomentAttribute(Attribute[datetime]):
+    """A moment, kept as a number of milliseconds since 1970, so that it can be a sort key and be compared."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: datetime) -> str:
+        return str(to_ms(value))
+
+    def deserialize(self, value: str) -> datetime:
+        return from_ms(float(value))

@@ -1,0 +1,77 @@
+"""What all models are made of: a PynamoDB model that costs what its row holds, not what the class could hold."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Self
+
+from pynamodb.attributes import Attribute, ListAttribute, MapAttribute
+from pynamodb.constants import NULL
+from pynamodb.exceptions import AttributeNullError
+from pynamodb.models import Model
+
+
+class Row(Model):
+    """A model that is made, read and written by what the row holds.
+
+    PynamoDB goes through all attributes of the class, several times and with several calls for each; MailingModel has
+    fifty of them, and each of its rows a few.
+    """
+
+    def _set_defaults(self, _user_instantiated: bool = True) -> None:
+        """No attribute has a default."""
+
+    def _set_attributes(self, **attributes: Any) -> None:
+        known = self.get_attributes()
+        for name, value in attributes.items():
+            if name in known and not isinstance(known[name], MapAttribute):
+                self.attribute_values[name] = value
+            else:
+                super()._set_attributes(**{name: value})  # makes a map of its own kind, or refuses the name
+
+    def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        stored: dict[str, dict[str, Any]] = {}
+        for name, attribute in self.get_attributes().items():
+            value = self.attribute_values.get(name)
+            if value is not None:
+                value = _serialized(name, attribute, value, null_check)
+            if value is not None:
+                stored[attribute.attr_name] = {attribute.attr_type: value}
+            elif null_check and not attribute.null:
+                raise AttributeNullError(name)
+        return stored
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, dict[str, Any]]) -> Self:
+        """The row; AttributeDeserializationError if a value is of another type than its attribute's."""
+        known = _by_stored_name(cls)
+        row = cls.__new__(cls)
+        row.attribute_values = {}
+        for stored_name, value in data.items():
+            if stored_name in known and NULL not in value:
+                name, attribute = known[stored_name]
+                read = attribute.deserialize(attribute.get_value(value))
+                if isinstance(attribute, MapAttribute):
+                    setattr(row, name, read)  # makes a map of its own kind of what was read
+                else:
+                    row.attribute_values[name] = read
+        return row
+
+
+def _serialized(name: str, attribute: Attribute[Any], value: Any, null_check: bool) -> Any:
+    """A value as DynamoDB has it; AttributeNullError or ValueError if it lacks something, or is of another type."""
+    if isinstance(value, MapAttribute) and not value.validate(null_check=null_check):
+        raise ValueError(f"Attribute '{name}' is not correctly typed")
+    if not isinstance(attribute, ListAttribute | MapAttribute):
+        return attribute.serialize(value)
+    try:
+        return attribute.serialize(value, null_check=null_check)
+    except AttributeNullError as error:
+        error.prepend_path(name)
+        raise
+
+
+@cache
+def _by_stored_name(model: type[Model]) -> dict[str, tuple[str, Attribute[Any]]]:
+    """The attributes of a model and their names in Python, by their names in the table."""
+    return {attribute.attr_name: (name, attribute) for name, attribute in model.get_attributes().items()}
