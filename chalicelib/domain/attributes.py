@@ -1,7 +1,7 @@
-"""What somebody notes of a client besides their fields: named values that are texts, numbers, yes or no, or dates.
+"""Attributes: named values of a client besides their fields. A value is a text, a number, yes or no, or a date.
 
-A date is a text such as 2026-03-02. In a CSV file each attribute has a column, such as `attributes.first_name`, in
-whose cells a value of any kind is a word; `cell_of` and `value_of` are each other's opposites.
+A date is a text such as 2026-03-02. In a CSV file each attribute has a column, such as `attributes.first_name`.
+`cell_of` writes a value into a cell, `value_of` reads it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _FLAGS: Mapping[str, bool] = {"true": True, "false": False, "истина": True
 
 
 class Attributes(Mapping[str, Value]):
-    """Checked values by name, in the order of names. They are kept as a JSON text, which is read at the first look.
+    """Checked values by name, in the order of names.
+
+    They are kept as a JSON text, which is parsed when they are first read.
 
     Two are equal if their texts are, so that yes is not taken for 1.
     """
@@ -40,23 +42,23 @@ class Attributes(Mapping[str, Value]):
     __slots__ = ("_values", "text")
 
     def __init__(self, text: str = "") -> None:
-        """`text` is that of other attributes; `attributes_of` checks what people give."""
+        """`text` is the JSON of attributes that were checked; use `attributes_of` for what people enter."""
         self.text = text
         self._values: dict[str, Value] | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Value]) -> Attributes:
-        """The attributes of values that were checked."""
+        """Attributes with these values, which must have been checked."""
         ordered = {name: values[name] for name in sorted(values)}
         return cls(json.dumps(ordered, ensure_ascii=False, separators=(",", ":")) if ordered else "")
 
     def over(self, others: Mapping[str, Value]) -> Attributes:
-        """These and those of the others that have other names."""
+        """Both together. These win if a name is in both."""
         return Attributes.of({**others, **self})
 
     @property
     def fault(self) -> tuple[Fault, int] | None:
-        """What is wrong with so many of them, and the most that there may be; None if nothing is."""
+        """What is wrong if there are too many or they are too large, with the limit; None if nothing is."""
         if len(self) > MOST_ATTRIBUTES:
             return Fault.TOO_MANY_VALUES, MOST_ATTRIBUTES
         if len(self.text.encode()) > MOST_BYTES:
@@ -67,11 +69,14 @@ class Attributes(Mapping[str, Value]):
         return self._read()[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As of any mapping; the inherited one raises for what is not there, and this is asked for each message."""
+        """As in any mapping.
+
+        The inherited one raises and catches KeyError, which is slow, and this is called for each message.
+        """
         return self._read().get(name, default)
 
     def copy(self) -> dict[str, Value]:
-        """Their values by name."""
+        """The values by name, as a new dict."""
         return self._read().copy()
 
     def __iter__(self) -> Iterator[str]:
@@ -99,7 +104,10 @@ NONE = Attributes()
 
 
 def attributes_of(given: Mapping[str, object]) -> Attributes:
-    """The attributes that somebody gives. Raises Invalid with each wrong one, as `attributes.first_name`."""
+    """Attributes from what a person or program gives.
+
+    Raises Invalid with each wrong one, such as `attributes.first_name`.
+    """
     if isinstance(given, Attributes):
         return given
     values: dict[str, Value] = {}
@@ -118,7 +126,7 @@ def attributes_of(given: Mapping[str, object]) -> Attributes:
 
 
 def check_name(name: str) -> str:
-    """The name of an attribute. Raises Invalid if it is not in its plain form, such as first_name."""
+    """Return the name. Raises Invalid if it is not in its plain form, such as first_name."""
     if not _is_plain(name):
         raise Invalid.of("attributes", Fault.ATTRIBUTE_NAME)
     return name
@@ -129,15 +137,16 @@ def _is_plain(name: str) -> bool:
 
 
 def plain_name(text: str) -> str:
-    """A name as attributes have them: First Name, FirstName and first-name are all first_name."""
+    """A name in the form of attributes: First Name, FirstName and first-name all become first_name."""
     text = unicodedata.normalize("NFKC", text.strip())
     text = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", "_", text)
     return re.sub(r"[\W_]+", "_", text.lower()).strip("_")
 
 
 def column_attribute(column: str) -> str:
-    """The attribute that the column of a file names, such as `attributes.first_name`, `Attributes.FirstName` or
-    `User.UserAttributes.FirstName`; "" if it is no such column.
+    """The attribute that a column names, "" if none.
+
+    Columns may be called `attributes.first_name`, `Attributes.FirstName` or `User.UserAttributes.FirstName`.
     """
     prefix = _PREFIXES.match(column)
     name = plain_name(column[prefix.end() :]) if prefix else ""
@@ -145,7 +154,7 @@ def column_attribute(column: str) -> str:
 
 
 def attribute_for(column: str) -> str:
-    """The attribute that a column of any name could become, as a field, such as `attributes.first_name`; "" if none."""
+    """The attribute that a column's name can become, such as `attributes.first_name`, "" if none."""
     name = column_attribute(column) or plain_name(column)
     return PREFIX + name if _is_plain(name) else ""
 
@@ -153,7 +162,7 @@ def attribute_for(column: str) -> str:
 def check_value(value: object) -> Value:
     """A value as it is kept: a text in NFC without surrounding spaces, a whole number if it is one.
 
-    Raises Invalid if it is of no kind that a value may have, or too long.
+    Raises Invalid if it is too long, or neither text, number nor boolean.
     """
     if isinstance(value, bool):
         return value
@@ -184,7 +193,7 @@ def is_date(value: Value) -> bool:
 
 
 def cell_of(value: Value) -> str:
-    """A value as the cell of a file. A text that would be read as something else has an apostrophe in front."""
+    """A value as the cell of a file. A text that would be read back as another kind gets an apostrophe in front."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
@@ -193,7 +202,7 @@ def cell_of(value: Value) -> str:
 
 
 def word_of(value: Value) -> str:
-    """A value as people enter it into a form, where nothing is run as a formula; `value_of` reads it too."""
+    """A value as people enter it into a form; `value_of` reads it. Without a guard, because a form runs no formulas."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith("'") or not isinstance(_typed(value), str) else value
     return cell_of(value)
@@ -202,7 +211,7 @@ def word_of(value: Value) -> str:
 def value_of(cell: str) -> Value:
     """The value of a cell that is not empty: yes or no, a number as a computer writes it, else a text.
 
-    01 and 12.50 are texts, for as numbers they would not stay as they are.
+    01 and 12.50 stay texts, because a number would lose their zeros.
     """
     text = unguarded(cell)
     if text == cell and cell.startswith("'") and not isinstance(_typed(cell[1:]), str):

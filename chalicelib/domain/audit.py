@@ -55,7 +55,7 @@ class AuditObject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A field that got another value. Both values are None if they are not kept, such as a password."""
+    """A field that got another value. Both values are None if they must not be kept, such as those of a password."""
 
     field: str
     old: Value
@@ -64,9 +64,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a user does. `object_id` is "" if there is only one such object; `name` is its name for people.
+    """What a user did. `object_id` is "" if there is only one such object; `name` is what people call it.
 
-    `count` is how many messages or rows it was about, None if that says nothing.
+    `count` is how many messages or rows it was about, None if there is nothing to count.
     """
 
     action: AuditAction
@@ -89,7 +89,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted: each part that is given must be met. `since` is inclusive, `until` is not."""
+    """Which entries are wanted: an entry must match every part that is given. `since` is inclusive, `until` is not."""
 
     by: str = ""
     action: AuditAction | None = None
@@ -99,7 +99,7 @@ class AuditFilter:
     until: datetime | None = None
 
     def matches(self, entry: AuditEntry) -> bool:
-        """Whether an entry of the right time is wanted."""
+        """Whether an entry is wanted, apart from its time."""
         act = entry.act
         return (
             self.by in ("", entry.by)
@@ -110,7 +110,7 @@ class AuditFilter:
 
 
 def differences(old: dict[str, Value], new: dict[str, Value]) -> Iterator[Change]:
-    """The fields whose values differ, the first of them, with values that are not too long."""
+    """The fields whose values differ: at most MOST_CHANGES of them, with values cut to MOST_CHARACTERS."""
     fields = (field for field in dict.fromkeys([*old, *new]) if old.get(field) != new.get(field))
     for field in islice(fields, MOST_CHANGES):
         yield Change(field, _cut(old.get(field)), _cut(new.get(field)))

@@ -1,4 +1,4 @@
-"""What the audit log says of a change: found by comparing an object with what it was.
+"""What the audit log says about a change, found by comparing an object before and after.
 
 No phone number, attribute or external id of a client is kept, so that nothing personal is left when they are deleted.
 """
@@ -19,7 +19,7 @@ from .mailings import Mailing
 from .segments import Segment
 from .statuses import MailingStatus
 
-if TYPE_CHECKING:  # senders need none of them
+if TYPE_CHECKING:  # senders need none of these
     from .prices import PriceList
     from .saved_segments import SavedSegment
     from .templates import Template
@@ -36,7 +36,7 @@ _CIRCUIT = {"held": AuditAction.PAUSED, "closed": AuditAction.RESUMED}
 
 
 def mailing_act(old: Mailing | None, new: Mailing | None) -> Act | None:
-    """What was done to a mailing, None if it is nothing that people see. One of the two is given."""
+    """What was done to a mailing, None if people see no change. `old` is None if it is new, `new` if it was deleted."""
     one = new or old
     assert one  # noqa: S101 - by contract
     changes = tuple(differences(_of_mailing(old), _of_mailing(new))) if old and new else ()
@@ -68,7 +68,7 @@ def _plain_action(old: object | None, new: object | None) -> AuditAction:
 
 
 def _of_mailing(mailing: Mailing | None) -> dict[str, Value]:
-    """The fields that people set, by the names that the API has for them, and the status."""
+    """The fields that people set, by their names in the API, and the status."""
     if mailing is None:
         return {}
     window, template = mailing.local_window, mailing.template
@@ -108,7 +108,7 @@ def _moment(moment: datetime) -> str:
 
 
 def client_act(old: Client | None, new: Client | None) -> Act | None:
-    """What was done to a client, None if it is nothing that people see. One of the two is given."""
+    """What was done to a client, None if people see no change. `old` is None if it is new, `new` if it was deleted."""
     one = new or old
     assert one  # noqa: S101 - by contract
     changes = tuple(map(_hidden, differences(_of_client(old), _of_client(new)))) if old and new else ()
@@ -145,7 +145,7 @@ def _hidden(change: Change) -> Change:
 
 
 def user_act(old: User | None, new: User | None) -> Act:
-    """What was done to a user. One of the two is given."""
+    """What was done to a user. `old` is None if it is new, `new` if it was deleted."""
     one = new or old
     assert one  # noqa: S101 - by contract
     changes: list[Change] = []
@@ -167,7 +167,7 @@ def user_act(old: User | None, new: User | None) -> Act:
 
 
 def gateway_act(gateway: str, change: GatewayChange) -> Act:
-    """What was done to a gateway, by its name as people know it."""
+    """What was done to a gateway. `gateway` is its name as people know it."""
     if change.setting is not Setting.CIRCUIT:
         old, new = (written(one) if isinstance(one, Decimal) else one for one in (change.old, change.new))
         changes = [Change(str(change.setting), old, new)]
@@ -189,7 +189,7 @@ def gateway_act(gateway: str, change: GatewayChange) -> Act:
 
 
 def template_act(old: Template | None, new: Template | None) -> Act:
-    """What was done to a template. One of the two is given."""
+    """What was done to a template. `old` is None if it is new, `new` if it was deleted."""
     one = new or old
     assert one  # noqa: S101 - by contract
     changes = tuple(differences(_of_template(old), _of_template(new))) if old and new else ()
@@ -210,7 +210,7 @@ def _of_template(template: Template | None) -> dict[str, Value]:
 
 
 def segment_act(old: SavedSegment | None, new: SavedSegment | None) -> Act:
-    """What was done to a saved segment. One of the two is given."""
+    """What was done to a saved segment. `old` is None if it is new, `new` if it was deleted."""
     one = new or old
     assert one  # noqa: S101 - by contract
     changes = tuple(differences(_of_segment(old.segment), _of_segment(new.segment))) if old and new else ()

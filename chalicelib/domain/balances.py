@@ -1,4 +1,4 @@
-"""What is left of the money at a gateway, as its provider says."""
+"""Balances: how much money is left at a gateway, as its provider says."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The amount and its currency, "" if the provider does not say which; without an amount nobody knows.
+    """The amount and its currency. Both are "" if the provider did not say.
 
-    That was at `asked_at`; `failed_at` is when it was asked last, if it did not say then.
+    `asked_at` is when the provider answered. `failed_at` is when it was last asked, if it did not answer then.
     """
 
     amount: str = ""
@@ -24,7 +24,7 @@ class Balance:
 
 
 def amount_of(told: object) -> str:
-    """An amount as text with two digits at least, "" if it is none."""
+    """An amount as a text with at least two decimal places, "" if it is not one."""
     text = f"{told:.8f}" if isinstance(told, float) else str(told if isinstance(told, int | str) else "")
     if not _AMOUNT.fullmatch(text):
         return ""
@@ -33,5 +33,5 @@ def amount_of(told: object) -> str:
 
 
 def currency_of(told: object) -> str:
-    """The code of a currency, "" if it is none."""
+    """The code of a currency, "" if it is not one."""
     return told if isinstance(told, str) and _CURRENCY.fullmatch(told) else ""

@@ -1,9 +1,9 @@
-"""Buckets: the ledger holds the messages of a mailing about nine to an item, and where each is follows from its ids.
+"""Buckets: an item of the ledger holds about nine messages; which one a message is in follows from its ids.
 
 An item of up to 1 KB costs one unit to write, whether one message is in it or a dozen, and the messages of a hint are
-claimed, called and recorded together. So a mailing is divided when it is launched, by the number of its clients then,
-and never again: a large one into a shard for each of the 16 of its clients, a small one into a single shard, whose
-progress is one item; and each shard into buckets, of which bucket n has the n-th part of the clients' ids, in order.
+claimed, called and recorded together. A mailing is divided once, at its launch, by the number of clients that it has
+then. A large one gets 16 shards, as clients have, a small one gets one, whose progress is a single item. Each shard is
+divided into buckets: the ids of its clients, in order, are cut into equal ranges, one for each bucket.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from itertools import groupby
 
 from .client_ids import SHARD_COUNT, SHARDS, shard_of
 
-# Messages of a bucket on the average. Ids are evenly spread, so that one bucket in eight has more than twelve, which is
-# what 1 KB holds: fewer would leave more room unused, with more too many buckets would cost a second unit.
+# Messages in a bucket on average. Ids are evenly spread, so one bucket in eight has more than the twelve that fit into
+# 1 KB. A smaller average leaves more room unused; with a larger one more buckets cost a second write unit.
 PER_BUCKET = 9
-# Of a shard. Clients may be added between the launch and the reading of a shard; an item, of up to 400 KB, holds 5,000.
+# Buckets of a shard. Clients may be added after the launch, before a shard is read; an item, of up to 400 KB, holds
+# 5,000 messages.
 LEAST, LEAST_TOGETHER = 4, 8
-# Clients of a mailing that is in one shard. A shard takes three calls to be fed, so that many small ones take long; the
-# items of one are all on one partition, which takes a thousand writes a second.
+# Most clients of a mailing with one shard. It takes three calls to feed a shard, so 16 small ones take long. But the
+# items of one shard are all in one partition, which takes only a thousand writes a second.
 SMALL = 640
 
-# The letters of an id as DynamoDB orders them, which is by their codes.
+# The letters of an id in DynamoDB's order, which is that of their codes.
 _LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
 _RANKS = {letter: rank for rank, letter in enumerate(_LETTERS)}
 _MORE = 5  # letters after the first that count
 _SPAN: int = len(_LETTERS) ** _MORE
-_MOST = 2 * _SPAN  # buckets of a shard, of whose ids two begin differently at least
+_MOST = 2 * _SPAN  # buckets of a shard: each still has at least two possible beginnings of ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Division:
 
     @classmethod
     def kept(cls, shards: float | None, buckets: float | None) -> Division:
-        """That of a mailing whose row holds these. None: it is not launched, or was before a row held that."""
+        """The division that a mailing's row holds. None: it was not launched yet, or before rows held these."""
         return cls(int(shards or SHARD_COUNT), int(buckets or 1))
 
     @property
@@ -69,7 +70,7 @@ class Division:
         return _holder(shard_of(client_id), self.shards)
 
     def bucket_of(self, client_id: str) -> int:
-        """Which of its shard's buckets a client's message is in, from 0. It grows with the id, in DynamoDB's order."""
+        """The number of a client's bucket in its shard, from 0. It grows with the id, in DynamoDB's order."""
         if self.buckets == 1:
             return 0
         firsts = _firsts(self.shards)
@@ -79,7 +80,7 @@ class Division:
         return place * self.buckets // (len(_LETTERS) // self.shards * _SPAN)
 
     def by_bucket(self, client_ids: Iterable[str]) -> list[list[str]]:
-        """The clients of a mailing, those of one bucket together."""
+        """Group the clients of a mailing by their buckets."""
 
         def bucket(client_id: str) -> tuple[str, int]:
             return self.shard_of(client_id), self.bucket_of(client_id)
@@ -97,7 +98,7 @@ def _holder(shard: str, shards: int) -> str:
 
 @cache
 def _firsts(shards: int) -> dict[str, int]:
-    """The place of each letter among those with which the ids of its shard begin."""
+    """The place of each letter among the first letters that ids of the same shard have."""
     inside: dict[str, list[str]] = {}
     for letter in _LETTERS:
         inside.setdefault(_holder(shard_of(letter), shards), []).append(letter)

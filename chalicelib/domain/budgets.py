@@ -13,15 +13,15 @@ from .errors import FieldError
 from .faults import Fault
 
 MOST_MONEY = Decimal(10) ** 9  # of a budget, in the currency of the price list
-NOTICE_AT = Decimal("0.8")  # of a budget, that people are told of
-_UNIT = Decimal("0.000001")  # amounts have at most so many places, as prices have
+NOTICE_AT = Decimal("0.8")  # of a budget; then people are notified
+_UNIT = Decimal("0.000001")  # amounts have at most six decimal places, as prices have
 
 
 class PausedFor(StrEnum):
     """Why the service paused a mailing by itself."""
 
-    BUDGET = "budget"  # the next message would cost more than is left of it
-    MONTH_BUDGET = "month_budget"  # the same, of what the gateway may cost in this month (UTC)
+    BUDGET = "budget"  # the next message would cost more than what is left
+    MONTH_BUDGET = "month_budget"  # the same for the budget of this month (UTC) at the gateway
     NO_PRICES = "no_prices"  # there is a budget, but no price list any more
 
 
@@ -30,7 +30,7 @@ USED_UP = frozenset({PausedFor.BUDGET, PausedFor.MONTH_BUDGET})
 
 @dataclass(frozen=True, slots=True)
 class BudgetScope:
-    """What a budget is for: a mailing, or a month (such as 2026-03) at a gateway, by its name inside of the service."""
+    """What a budget is for: a mailing, or a month (such as 2026-03) at a gateway, by its internal name."""
 
     mailing_id: str = ""
     gateway: str = ""
@@ -38,7 +38,7 @@ class BudgetScope:
 
     @classmethod
     def of_month(cls, gateway: str, now: datetime) -> BudgetScope:
-        """That of the month (UTC) at a gateway."""
+        """The scope of the month (UTC) at a gateway."""
         return cls(gateway=gateway, month=f"{now:%Y-%m}")
 
 
@@ -46,7 +46,7 @@ class BudgetScope:
 class Spending:
     """A budget and how much of it has gone, in the currency of the price list.
 
-    `spent` counts each call that the gateway may charge: those whose answer is unknown too.
+    `spent` counts every call that the gateway may charge, also those with an unknown outcome.
     """
 
     budget: Decimal
@@ -54,36 +54,36 @@ class Spending:
 
     @property
     def left(self) -> Decimal:
-        """What may still be spent, zero if nothing."""
+        """What may still be spent, at least zero."""
         return max(Decimal(0), self.budget - self.spent)
 
     @property
     def nearly_used_up(self) -> bool:
-        """Whether people are to be told."""
+        """Whether so much is spent that people must be notified."""
         return self.spent >= self.budget * NOTICE_AT
 
     def affords(self, costs: Iterable[Decimal]) -> int:
-        """How many of the costs, from the first one on, it pays for."""
+        """How many of the costs it can pay, from the first one on."""
         return sum(total <= self.left for total in accumulate(costs))
 
 
 def check_budget(amount: Decimal | None, field: str = "budget") -> list[FieldError]:
-    """The errors of a budget."""
+    """What is wrong with a budget."""
     if amount is None or (0 < amount <= MOST_MONEY and amount % _UNIT == 0):
         return []
     return [FieldError(field, Fault.BUDGET, {"most": f"{MOST_MONEY:,f}"})]
 
 
 def written(amount: Decimal | None) -> str | None:
-    """An amount as the API, forms and logs have it, such as 1500.50; None if there is none."""
+    """An amount as the API, forms and logs show it, such as 1500.50; None if there is none."""
     return None if amount is None else f"{amount:f}"
 
 
 def to_millionths(amount: Decimal) -> int:
-    """An amount as the tables keep it."""
+    """An amount as tables store it: in millionths."""
     return int(amount / _UNIT)
 
 
 def from_millionths(amount: int) -> Decimal:
-    """An amount as `to_millionths` made it."""
+    """The amount that is stored as so many millionths."""
     return Decimal(amount) * _UNIT

@@ -1,4 +1,4 @@
-"""Totals of all calls of the gateway: what came of them, and how long they took."""
+"""Totals of all calls to the gateway: their outcomes and how long they took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .messages import LOOK_UPS, Attempt, Outcome
 
-BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # upper ones; what took longer has a place after them
+BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # upper bounds; slower calls have a place after them
 _MS = "ms"
 DELIVERED, UNDELIVERED = "delivered", "undelivered"
 _REPLIES = {"kept": "replies", "dropped": "replies_dropped"}
@@ -18,15 +18,13 @@ _PLACES = *(f"within_{bound}" for bound in BOUNDS_MS), "longer"
 
 @dataclass(frozen=True, slots=True)
 class CallTotals:
-    """Counters by name: one for each outcome and each span of time, the milliseconds of all calls together, and what
-    receipts and people said.
-    """
+    """Counters by name: calls by outcome and by duration, milliseconds of all calls, receipts, replies."""
 
     counters: Mapping[str, int]
 
     @classmethod
     def of(cls, attempts: Iterable[Attempt]) -> CallTotals:
-        """The totals of these calls alone; what is nothing is left out."""
+        """The totals of these calls alone, without zeros."""
         counters: Counter[str] = Counter()
         for attempt in attempts:
             counters[str(attempt.outcome)] += 1
@@ -48,24 +46,24 @@ class CallTotals:
 
     @classmethod
     def of_receipts(cls, delivered: int, undelivered: int) -> CallTotals:
-        """The totals of receipts, which are counted beside the calls."""
+        """Totals for receipts."""
         counters = {DELIVERED: delivered, UNDELIVERED: undelivered}
         return cls({name: count for name, count in counters.items() if count})
 
     @property
     def by_delivery(self) -> dict[str, int]:
-        """Messages that receipts said were delivered, or were not."""
+        """How many messages were delivered or not, according to receipts."""
         return {name: self.counters.get(name, 0) for name in (DELIVERED, UNDELIVERED)}
 
     @classmethod
     def of_replies(cls, kept: int, dropped: int) -> CallTotals:
-        """The totals of what people wrote back, which is counted beside the calls."""
+        """Totals for replies."""
         counters = {_REPLIES["kept"]: kept, _REPLIES["dropped"]: dropped}
         return cls({name: count for name, count in counters.items() if count})
 
     @property
     def by_fate(self) -> dict[str, int]:
-        """Replies that were kept, and those that were dropped, for there were too many of them."""
+        """How many replies were kept, and how many were dropped because there were too many."""
         return {fate: self.counters.get(name, 0) for fate, name in _REPLIES.items()}
 
     @property
@@ -75,7 +73,7 @@ class CallTotals:
 
     @property
     def cumulated(self) -> list[int]:
-        """How many calls took no longer than each of the bounds, and last how many there were."""
+        """How many calls took no longer than each of the bounds; the last number is all calls."""
         so_far, result = 0, []
         for place in _PLACES:
             so_far += self.counters.get(place, 0)

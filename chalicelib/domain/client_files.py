@@ -1,4 +1,4 @@
-"""What a file of clients holds: its good rows, and what is wrong with the others."""
+"""What a file of clients holds: the clients of its good rows, and the errors of the others."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .faults import Fault
 from .import_columns import SHARED
 from .tags import cell_of
 
-_MAX_TOLD = 80  # characters of a cell that is told
-_MAX_KEPT, _MOST_KEPT = 500, 500  # characters of a cell, and cells of a row, that are kept of a rejected row
+_MAX_TOLD = 80  # characters of a cell in an error
+_MAX_KEPT, _MOST_KEPT = 500, 500  # characters of a cell, and cells, that are kept of a rejected row
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class RowError:
     field: str
     fault: Fault
     values: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    value: str = ""  # what stands in the cell, or the beginning of it
+    value: str = ""  # the cell, or the beginning of it
 
     @classmethod
     def of(cls, row: int, error: FieldError, value: str) -> RowError:
-        """The error of a row in whose cell that value stands."""
+        """The error of a row whose cell has this value."""
         return cls(row=row, field=error.field, fault=error.fault, values=error.values, value=value[:_MAX_TOLD])
 
     @property
@@ -53,35 +53,35 @@ class ClientFile:
     """What a file holds: the clients of its good rows, and of each bad row everything that is wrong."""
 
     clients: list[Client] = field(default_factory=list)
-    # By phone number, the fields that are set of an existing client; the others stay.
+    # By phone number: the fields that the row sets. An existing client keeps the others.
     given: dict[str, frozenset[str]] = field(default_factory=dict)
-    # Numbers that an opt-out stands at, but no good row: they are opted out all the same.
+    # Numbers that are opted out by a rejected row: the opt-out counts all the same.
     opt_outs: list[str] = field(default_factory=list)
     row_of: dict[str, int] = field(default_factory=dict)
     row_of_id: dict[str, int] = field(default_factory=dict)  # by external id
-    # Numbers whose external id others may have too: if they do, it becomes an attribute of theirs.
+    # Numbers whose external id several people may have. If they do, it becomes an attribute instead.
     sharing: set[str] = field(default_factory=set)
-    may_be_refused: bool = False  # each row, when it is written, even if it has no external id
+    may_be_refused: bool = False  # any row, when it is written, even if it has no external id
     errors: list[RowError] = field(default_factory=list)
     rejects: list[RejectedRow] = field(default_factory=list)
     header: Sequence[str] = ()
     rows: int = 0
     rejected: int = 0
-    other_channels: int = 0  # rows of addresses of mail or push, which Pinpoint has beside numbers
-    left_out: Sequence[str] = ()  # columns that no field is
-    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
+    other_channels: int = 0  # rows of Pinpoint with an address for e-mail or push
+    left_out: Sequence[str] = ()  # columns that match no field
+    columns: Mapping[str, str] = field(default_factory=dict)  # column name to field, "" if left out
     separator: str = ""  # "" of JSON lines
-    expected: Mapping[str, int] = field(default_factory=dict)  # what an import would do, if that was asked for
+    expected: Mapping[str, int] = field(default_factory=dict)  # what an import would do, if the caller asked
 
     @property
     def attribute_names(self) -> set[str]:
-        """The attributes that any row sets, or may come to set."""
+        """The attributes that any row sets or may set."""
         distinct = frozenset().union(*set(self.given.values()))
         names = {name.removeprefix(PREFIX) for name in distinct if name.startswith(PREFIX)}
         return names | {SHARED_ID} if self.sharing else names
 
     def reject(self, row: int, errors: Iterable[FieldError], cells: Mapping[str, str], all_cells: Row) -> None:
-        """Note what is wrong with a row, by the fields in its cells, and what stands in all of them."""
+        """Add a rejected row: its errors, its cells by field, and all its cells."""
         self.rejected += 1
         told = [RowError.of(row, one, cells.get(one.field, "")) for one in errors]
         self.errors += told
@@ -89,7 +89,7 @@ class ClientFile:
         self.rejects.append(RejectedRow(row, kept, told))
 
     def reject_clients(self, errors: Mapping[str, FieldError]) -> None:
-        """Reject rows that were good, by their numbers. An opt-out in them counts all the same."""
+        """Reject rows that were good, by their numbers. Their opt-outs still count."""
         for client in self.clients:
             number = client.phone_number
             if number in errors:
@@ -110,13 +110,13 @@ class ClientFile:
 def rejected_row(
     row: int, client: Client, given: Set[str], error: FieldError, header: Sequence[str], columns: Mapping[str, str]
 ) -> RejectedRow:
-    """A row that was good once, with what it gave: what else it had is not known any more."""
+    """A row that was good at first, with the cells of the fields that it gave: the others are not known any more."""
     cells = [""] * len(header)
     for place, field_name in enumerate(columns.get(name, "") for name in header):
         known = "tags" if field_name == "tag" else field_name
         if known in given or field_name == "phone_number" or (field_name == SHARED and client.external_id):
             cells[place] = _cell(client, field_name)
-            given -= {field_name}  # of two columns the first
+            given -= {field_name}  # if two columns have it, only the first
     return RejectedRow(row, cells, [RowError.of(row, error, _cell(client, error.field))])
 
 

@@ -20,22 +20,22 @@ from .phone_numbers import normalize_phone
 from .tags import check_tags
 
 MAX_EXTERNAL_ID = 128  # characters
-SHARED_ID = "user_id"  # the attribute of clients whose external id another one has
-# After so many messages within so long that could not be delivered for good, a client is marked as unreachable.
+SHARED_ID = "user_id"  # the attribute that holds an external id which another client has
+# A client is marked as unreachable after this many messages in this time could not be delivered for good.
 LOST_AT_MOST = 3
 LOST_WITHIN = timedelta(days=90)
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
 _OPERATOR = re.compile(r"[0-9]{3}")
-# Separates the parts of an index key; no tag can hold it, as control characters are refused.
+# Separates the parts of an index key. No tag contains it, because control characters are refused.
 KEY_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientFields:
-    """What people say of a client: every such field stands here once. `operator` None: taken from a +7 number.
+    """The fields of a client that people set, each defined here once. `operator` None: taken from a +7 number.
 
-    All but the number are optional. What the API, the forms, CSV and the table have besides is how they write a field.
+    All but the number are optional. The API, forms, CSV and the table only add how they write a field.
     """
 
     phone_number: str
@@ -43,9 +43,9 @@ class ClientFields:
     tags: tuple[str, ...] = ()
     timezone: str = "UTC"
     opted_out: bool = False
-    language: str = ""  # as BCP 47 has it in short, such as ru or pt-BR; "" if it is not known
+    language: str = ""  # a short BCP 47 code such as ru or pt-BR; "" if it is not known
     attributes: Mapping[str, Value] = NO_ATTRIBUTES
-    external_id: str = ""  # in the system of whoever runs this; "" if it has none for them
+    external_id: str = ""  # their id in your own system; "" if there is none
 
     @property
     def tag(self) -> str:
@@ -55,13 +55,13 @@ class ClientFields:
 
 CLIENT_FIELDS = tuple(one.name for one in fields(ClientFields))
 OPTIONAL_FIELDS = frozenset(CLIENT_FIELDS) - {"phone_number"}
-# Plain texts, "" if not known. The form, the page and the table show these without code for each of them.
+# Fields that are plain texts, "" if not known. The form, the page and the table show them without code for each.
 TEXT_FIELDS = tuple(one.name for one in fields(ClientFields) if one.default == "")
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A message that a gateway says could not be delivered for good, by its mailing, and when that was."""
+    """A message that could not be delivered for good, according to a gateway: its mailing and the time."""
 
     mailing_id: str
     at: datetime
@@ -73,12 +73,12 @@ class Client(ClientFields):
 
     operator: str = ""
     attributes: Attributes = NO_ATTRIBUTES
-    client_id: str = ""  # until they are added, for it is not made of the number alone
+    client_id: str = ""  # until they are added, because it does not follow from the number alone
     created_at: datetime
     updated_at: datetime
-    # Whether the number was ever changed: the id is then not the one that follows from the number.
+    # Whether the number was ever changed. If so, the id does not follow from the number.
     renumbered: bool = False
-    # The latest of the messages to their number that were lost, and whether there were too many of them.
+    # The latest messages to their number that were lost, and whether there were too many.
     lost: tuple[Lost, ...] = ()
     unreachable: bool = False
 
@@ -94,7 +94,7 @@ class Client(ClientFields):
     def in_place_of(self, old: Client) -> Client:
         """The existing client with these fields, with the same id and creation time.
 
-        What is known of their number goes when they have another one.
+        If the number is another one, what is known about the old number is dropped.
         """
         known = old if self.phone_number == old.phone_number else self
         return replace(
@@ -107,7 +107,7 @@ class Client(ClientFields):
         )
 
     def losing(self, lost: Lost) -> Client:
-        """The client with one more message lost, which may be one too many. The same message counts once."""
+        """The client with one more lost message, which may make them unreachable. The same message counts once."""
         if any(one.mailing_id == lost.mailing_id for one in self.lost):
             return self
         latest = tuple(sorted((*self.lost, lost), key=lambda one: one.at)[-LOST_AT_MOST:])
@@ -115,16 +115,16 @@ class Client(ClientFields):
         return replace(self, lost=latest, unreachable=self.unreachable or too_many)
 
     def reachable(self) -> Client:
-        """The client with nothing held against their number: something was delivered, or a person says so."""
+        """The client without lost messages, after a delivery or because a person said so."""
         return replace(self, lost=(), unreachable=False)
 
 
 def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_opt_in: bool) -> Client:
-    """An existing client with the fields that a row sets; the others stay.
+    """The existing client `old` with the fields that a row sets; the others stay.
 
-    `given` names each field that is set, or single attributes as `attributes.first_name`; if those would be too many or
-    too large together with the client's others, the client's stay as they were.
-    Nobody is opted in unless that is allowed, and nobody who was changed after the file came: that was the later word.
+    `given` names each field that is set, or single attributes such as `attributes.first_name`. If there would be too
+    many attributes, or they would be too large, those of the client stay as they were. Nobody is opted in unless
+    `allow_opt_in`, and nobody whose client was changed after the upload.
     """
     kept = {name: getattr(old, name) for name in OPTIONAL_FIELDS - given}
     if "attributes" not in given and any(name.startswith(PREFIX) for name in given):
@@ -136,9 +136,9 @@ def in_place_of_row(row: Client, old: Client, given: frozenset[str], *, allow_op
 
 
 def sharing_its_id(row: Client, given: frozenset[str]) -> tuple[Client, frozenset[str]]:
-    """A row whose external id another client has: without it, and with it as the attribute `user_id`, if there is room.
+    """A row whose external id another client has: it is moved to the attribute `user_id`, if there is room.
 
-    Also the fields that it sets then; an existing client keeps their external id.
+    Also returns the fields that the row sets then; an existing client keeps their external id.
     """
     together = row.attributes.over({SHARED_ID: row.external_id})
     given -= {"external_id"}
@@ -161,9 +161,9 @@ class IndexedClient:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What is needed to reach a client: their number now, the clock they live by, and whether they want to be.
+    """What is needed to reach a client: their current number, their time zone, and whether they opted out.
 
-    `unreachable` says that too much was lost on the way to that number. Language and attributes are there only if they
+    `unreachable` says that too many messages to that number were lost. Language and attributes are set only if they
     were asked for.
     """
 
@@ -176,7 +176,7 @@ class Contact:
 
 
 def masked_phone(phone_number: str) -> str:
-    """A number in E.164 form with all but its first and its last two digits hidden: enough to recognise it by."""
+    """A number in E.164 form that shows only its first and last two digits, so that people can recognise it."""
     return phone_number[:2] + "*" * (len(phone_number) - 4) + phone_number[-2:]
 
 
@@ -199,8 +199,9 @@ def timezones() -> frozenset[str]:
 
 
 def check_external_id(text: str, field: str = "external_id") -> str:
-    """An id of another system as it is kept: in NFC, without spaces around it. Raises Invalid if it is too long, or has
-    signs that cannot be seen.
+    """An id of another system as it is stored: in NFC, without spaces around it.
+
+    Raises Invalid if it is too long or has invisible characters.
     """
     text = unicodedata.normalize("NFC", text).strip()
     if len(text) > MAX_EXTERNAL_ID:
@@ -218,7 +219,10 @@ def check_timezone(name: str, field: str = "timezone") -> str:
 
 
 def check_language(text: str, field: str = "language") -> str:
-    """The code of a language in its usual form, such as pt-BR for pt_br. Raises Invalid if it is no such code."""
+    """The code of a language in its usual form, such as pt-BR for pt_br.
+
+    Raises Invalid if it is not a code of a language.
+    """
     found = _LANGUAGE.fullmatch(text.strip())
     if not found:
         raise Invalid.of(field, Fault.LANGUAGE)
@@ -232,7 +236,7 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-# The rule of each field that has one, which answers the value as it is kept.
+# The rule of each field that has one. It returns the value as it is stored.
 _RULES: Mapping[str, Callable[[Any], object]] = {
     "operator": check_operator,
     "tags": check_tags,
@@ -247,8 +251,8 @@ _MAY_BE_EMPTY = ("operator", "language")
 def new_client(given: ClientFields, now: datetime, country: str = "", stored: str = "") -> Client:
     """A client with checked fields, and without an id yet. Raises Invalid with each wrong field.
 
-    `country` is that of a number without a country code. The number that is `stored` of a client stays as it is, though
-    rules may have changed since.
+    `country` is for a number without a country code. The number that is `stored` for a client is not checked again,
+    because the rules may have changed since.
     """
     values = {name: getattr(given, name) for name in CLIENT_FIELDS}
     errors: list[FieldError] = []

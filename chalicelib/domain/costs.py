@@ -1,4 +1,4 @@
-"""Costs: what AWS asks for the work of sending messages, from counted units and one dated table of prices."""
+"""Costs: what AWS charges for sending messages, from counted units and one dated table of prices."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Usage:
     """Units as AWS bills them.
 
     A write unit is up to 1 KB of an item or of an index, a read unit up to 4 KB read consistently (half of one
-    otherwise), a queue request up to 64 KB. `gb_seconds` are those of functions, by their duration and memory. Of logs
-    the bytes that are taken in count, of transfer those that leave for the gateway.
+    otherwise), a queue request up to 64 KB. `gb_seconds` are the functions' durations times their memory. Logs are
+    bytes that are ingested, transfer is bytes that are sent to the gateway.
     """
 
     write_units: float = 0.0
@@ -38,7 +38,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Dollars for a million units, in one region, on demand, without free tiers, discounts and taxes."""
+    """Dollars for a million units in one region, on demand, without free tiers, discounts and taxes."""
 
     as_of: date
     region: str
@@ -70,33 +70,33 @@ PRICES = Prices(
     ),
 )
 
-# What `make cost` measures: of a mailing by itself, in one shard or in all, of a row that dispatch writes, of a
-# hint that a sender gets, and of a message that it looks at for one, without the writes of the ledger, which are
-# counted as they are made. A test compares them with what is measured.
+# What `make cost` measures: for each mailing (with one shard, or all), each row that dispatch writes, each hint that a
+# sender receives, and each message of a hint. Writes of the ledger are not in it, because they are counted as they
+# happen. A test compares these figures with what is measured.
 SMALL_MAILING = Usage(write_units=42, read_units=12, queue_requests=9, invocations=4.5, gb_seconds=0.7, log_bytes=3_200)
 MAILING = Usage(write_units=112, read_units=125, queue_requests=110, invocations=40, gb_seconds=2.2, log_bytes=23_500)
 ROW = Usage(write_units=0.01, read_units=0.07, queue_requests=0.021, gb_seconds=0.0005, log_bytes=1)
 HINT = Usage(queue_requests=0.18, invocations=0.077)
 LOOK = Usage(write_units=0.026, read_units=0.65, log_bytes=13.5, bytes_out=830)
-LOOK_SECONDS = 0.0055  # of a sender, where the gateway answers in 100 ms
-WRITES_OF_A_BUCKET = 2.2  # claims and outcomes; one bucket in eight is of more than 1 KB
+LOOK_SECONDS = 0.0055  # of a sender, if the gateway answers in 100 ms
+WRITES_OF_A_BUCKET = 2.2  # claims and outcomes; one bucket in eight is larger than 1 KB
 SENDER_GB = 1.0
 
 
 def estimate(rows: int, recipients: int) -> float:
-    """Dollars for a mailing with so many rows, of which so many are sent at the first attempt."""
+    """Dollars for a mailing with `rows` rows, of which `recipients` are sent at the first attempt."""
     return PRICES.total(expected(rows, recipients))
 
 
 def expected(rows: int, recipients: int) -> Usage:
-    """What such a mailing takes."""
+    """The units that such a mailing takes."""
     writes = WRITES_OF_A_BUCKET * share_of_bucket(rows)
     look = LOOK + Usage(write_units=writes, gb_seconds=LOOK_SECONDS * SENDER_GB)
     return _dispatch(rows) + (HINT * (1 / PER_BUCKET) + look) * recipients
 
 
 def actual(rows: int, work: Mapping[str, int]) -> float:
-    """Dollars for a mailing so far, from the work that senders have counted (domain.mailing_counters)."""
+    """Dollars for a mailing so far, from the work that senders counted (domain.mailing_counters)."""
     seconds = work.get(MILLISECONDS, 0) / 1000
     sending = Usage(write_units=work.get(WRITES, 0), gb_seconds=seconds * SENDER_GB)
     return PRICES.total(_dispatch(rows) + HINT * work.get(HINTS, 0) + LOOK * work.get(LOOKS, 0) + sending)
@@ -108,9 +108,9 @@ def _dispatch(rows: int) -> Usage:
 
 
 def share_of_bucket(rows: int) -> float:
-    """How much of a write of a bucket one of so many messages takes: the number of buckets in use for each.
+    """Buckets in use per message, if a mailing has so many rows: the share of a bucket's writes that one message takes.
 
-    They fall into buckets by chance, so that a few messages are mostly in one each.
+    Messages fall into buckets by chance, so a few messages are mostly in a bucket each.
     """
     division = Division.among(rows)
     in_each = rows / (division.shards * division.buckets)
@@ -119,7 +119,7 @@ def share_of_bucket(rows: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class MailingCost:
-    """Dollars for one mailing: for one attempt of every message, and for what was really done so far.
+    """Dollars for one mailing: the estimate for one attempt of every message, and what was really done so far.
 
     `estimate` is None before everyone who matches has a row, `actual` before the mailing is launched.
     """

@@ -1,8 +1,8 @@
-"""Cells of CSV files that spreadsheets open: none of ours may be taken for a formula, and what we wrote we can read.
+"""Cells of CSV files: a spreadsheet must not take one of ours for a formula, and an import must read what we wrote.
 
 A spreadsheet runs a cell that begins with one of = + - @ or a tab or carriage return (OWASP, "CSV Injection"). An
 apostrophe before it stops that, and is taken off again when the file is imported. Phone numbers stay as they are: a
-plus and digits, which is all that they can be, are a number and no formula.
+plus and digits are a number, not a formula.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows of a CSV file as other programs write it: which separator it has, and quotation marks that nobody closed."""
+"""The rows of a CSV file as other programs write it: finds its separator, and quotation marks that are not closed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .errors import FieldError
 from .faults import Fault
 
 _SEPARATORS = ",;\t"
-_SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # as Excel reads it, and writes it for nobody else
+_SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # only Excel reads and writes this line
 Row = list[str] | FieldError
 
 
 def separator_of(text: str) -> str:
-    """Comma, semicolon or tab: what the header has most of, or what a line `sep=` says."""
+    """The separator: what a line `sep=` says, else the one of comma, semicolon and tab that the header has most of."""
     for line in io.StringIO(text):
         told = _SEP_LINE.fullmatch(line.strip("\r\n \ufeff")) or re.fullmatch(r"sep=(\t)", line.strip("\r\n"))
         if told:
@@ -27,9 +27,9 @@ def separator_of(text: str) -> str:
 
 
 def rows_of(text: str, separator: str = "") -> Iterator[tuple[int, Row]]:
-    """Each row with its number, as a spreadsheet counts them; in place of one that cannot be read, what is wrong.
+    """Each row with its number, as a spreadsheet counts them. For a row that cannot be read, what is wrong with it.
 
-    The line `sep=` is passed over.
+    A line `sep=` is skipped.
     """
     separator = separator or separator_of(text)
     lines = _Lines(text)
@@ -50,7 +50,7 @@ def rows_of(text: str, separator: str = "") -> Iterator[tuple[int, Row]]:
 
 
 def is_blank(cells: list[str]) -> bool:
-    """Whether nothing stands in a row."""
+    """Whether all cells of a row are empty."""
     return not any(cell.strip() for cell in cells)
 
 
@@ -82,10 +82,10 @@ class _Lines:
 
 
 def _what_is_wrong(lines: _Lines, start: int, separator: str, told: str) -> Row:
-    """A row with a quotation mark that is not closed as it should be."""
+    """The error of a row with a quotation mark that is not closed correctly."""
     taken = lines.place - start
     if taken > 1:
-        if "limit" in told:  # so long a cell can only be the rest of the file
+        if "limit" in told:  # a cell this long must be the rest of the file
             lines.end()
         return FieldError("row", Fault.UNCLOSED_QUOTE, {"lines": lines.place - start - 1})
     try:

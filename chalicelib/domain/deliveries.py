@@ -1,7 +1,7 @@
-"""Deliveries: what a gateway says became of a message after it had accepted it, and what follows for the ledger.
+"""Deliveries: what a gateway reports about a message after it accepted it, and what follows for the ledger.
 
-What a gateway says comes as a receipt: early, twice, out of order or never. What it may change is decided here. A
-message that was delivered stays delivered, whatever comes later.
+A report comes as a receipt: early, twice, out of order or never. This module decides what it may change. A message that
+was delivered stays delivered, whatever comes later.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from .reasons import Cause, Reason
 if TYPE_CHECKING:
     from .messages import Message
 
-# AWS tells the last of a message within 72 hours (End User Messaging SMS, "Event types for SMS"), and so do the others.
+# AWS sends the last receipt of a message within 72 hours (End User Messaging SMS, "Event types for SMS"), and so do the
+# others.
 NO_RECEIPT_AFTER = timedelta(hours=73)
-# Of the addresses that gateways call.
+# In the addresses that gateways call.
 RECEIPTS_PATH = "/gateway/receipts"
 REPLIES_PATH = "/gateway/replies"
 
@@ -39,10 +40,10 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the ledger keeps of a receipt: `delivered`, or why not, and whether for good.
+    """What the ledger keeps of a receipt: whether the message was `delivered`, or why not, and whether that is final.
 
-    `at` is when the gateway says that it happened. `parts` is how many SMS parts it made, `price` what it took with the
-    currency, such as "0.00645 USD", as far as it says so.
+    `at` is when that happened, according to the gateway. `parts` (SMS parts) and `price` (such as "0.00645 USD") are
+    set if the gateway tells them.
     """
 
     delivered: bool
@@ -59,15 +60,15 @@ class Delivery:
 
     @property
     def rank(self) -> int:
-        """Which of two receipts is believed: the higher one, and of two alike the first."""
+        """Of two receipts the one with the higher rank counts; if they are equal, the first."""
         return 3 if self.delivered else 2 if self.permanent else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a gateway says about a message. `status` is pending, delivered or undelivered.
+    """What a gateway reports about a message. `status` is pending, delivered or undelivered.
 
-    `phone_number` is in E.164 form, "" if the gateway does not name it. The rest is as in Delivery.
+    `phone_number` is in E.164 form, "" if the gateway does not name it. The other fields are as in Delivery.
     """
 
     message_id: str
@@ -81,7 +82,7 @@ class Receipt:
 
     @property
     def delivery(self) -> Delivery | None:
-        """What the ledger is to keep of it; nothing while it is pending."""
+        """What the ledger keeps of it; None while it is pending."""
         if self.status is DeliveryStatus.PENDING:
             return None
         delivered = self.status is DeliveryStatus.DELIVERED
@@ -97,14 +98,14 @@ class Receipt:
 
 
 def later(old: Delivery | None, new: Delivery | None) -> Delivery | None:
-    """What is known once both are."""
+    """The one of the two that counts."""
     if old is None or new is None:
         return old or new
     return new if new.rank > old.rank else old
 
 
 def delivery_status_of(message: Message, now: datetime) -> DeliveryStatus | None:
-    """What is known of a message's way to the phone, None if no gateway has it."""
+    """What is known about a message's way to the phone, None if no gateway has the message."""
     if message.delivery:
         return message.delivery.status
     if message.sent_at is None:
@@ -112,25 +113,25 @@ def delivery_status_of(message: Message, now: datetime) -> DeliveryStatus | None
     return DeliveryStatus.NO_RECEIPT if now - message.sent_at >= NO_RECEIPT_AFTER else DeliveryStatus.PENDING
 
 
-# -- counting: a receipt often comes after its mailing has ended, so its counters are no part of a recount's result
+# -- counting: a receipt often comes after its mailing has ended, so these counters are not part of a recount
 
 DELIVERY = "delivery"  # the first part of these counters' names
 _SEPARATOR = "|"
 _DELIVERED, _UNDELIVERED, _PARTS = (_SEPARATOR.join((DELIVERY, one)) for one in ("delivered", "undelivered", "parts"))
 _WHY, _PRICE, _WITHIN = (_SEPARATOR.join((DELIVERY, one, "")) for one in ("why", "price", "within"))
 _MICRO = 1_000_000
-# How soon after they were sent messages were delivered, by the ends of these spans, in seconds.
+# Delivered messages are counted by how long that took: the upper bounds, in seconds.
 WITHIN = (10, 60, 600, 3600, 86400)
 _MORE = "more"
 
 
 def is_of_delivery(counter: str) -> bool:
-    """Whether a mailing's counter is one of these."""
+    """Whether a mailing's counter is about deliveries."""
     return counter.startswith(DELIVERY + _SEPARATOR)
 
 
 def counted(message: Message) -> Counter[str]:
-    """What a message adds to the counters of its mailing; nothing unless it was sent and a receipt came."""
+    """What a message adds to its mailing's counters: nothing unless it was sent and a receipt came."""
     delivery = message.delivery
     if delivery is None or message.sent_at is None:
         return Counter()
@@ -152,11 +153,11 @@ def counted(message: Message) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """What is known of the messages of a mailing that were sent. The four counts add up to `sent`.
+    """What is known about the sent messages of a mailing. The four counts add up to `sent`.
 
-    `why` counts those that were not delivered, by cause and whether for good. `within` counts those that were, by how
-    many seconds it took at most; None is for more. `prices` are sums by currency, `parts` SMS parts, of those whose
-    receipts told them.
+    `why` counts undelivered messages by cause and by whether that is final. `within` counts delivered ones by the upper
+    bound of the seconds that it took, None above the last bound. `prices` (sums by currency) and `parts` (SMS parts)
+    are of those whose receipts told them.
     """
 
     sent: int
@@ -173,7 +174,7 @@ class Deliveries:
 
 
 def deliveries_of(counters: Counter[str], sent: int, last_sent_at: datetime | None, now: datetime) -> Deliveries:
-    """What counters say. Nothing is heard of the rest any more once the last message left 73 hours ago."""
+    """The deliveries that counters tell. 73 hours after the last message was sent, no more receipts are expected."""
     delivered, undelivered = max(0, counters[_DELIVERED]), max(0, counters[_UNDELIVERED])
     rest = max(0, sent - delivered - undelivered)
     over = last_sent_at is not None and now - last_sent_at >= NO_RECEIPT_AFTER

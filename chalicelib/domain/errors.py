@@ -1,4 +1,4 @@
-"""What can go wrong, as the services say it.
+"""The errors that services raise.
 
 ServiceError
 ├── Malformed          the request cannot be read
@@ -93,7 +93,7 @@ class TooManyRequests(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A table or queue does not answer; try again. Only the log says which one."""
+    """A table or queue does not answer; the caller may try again. Only the log says which one."""
 
     def __init__(self, what: str) -> None:
         super().__init__(Fault.AS_TOLD, text=what)

@@ -1,4 +1,4 @@
-"""How a text is told in one line."""
+"""How a text is shown on one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){6,}")
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text on one line, without what cannot be printed and without anybody's phone number."""
+    """The beginning of a text on one line, without unprintable characters and without phone numbers."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     line = _NUMBER.sub("[number]", line)
     return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"

@@ -49,7 +49,7 @@ class Fault(Enum):
     SECTION_OPEN = "has {{#%(name)s}} without {{/%(name)s}}"
     SECTION_NOT_OPENED = "has {{/%(name)s}} without {{#%(name)s}} before it"
     NOT_ONE_LINE = "must be one line without control characters"
-    # A text that is told as it is: of the library that reads bodies, or already in the language of who asks.
+    # A text that is passed on as it is: from the library that reads bodies, or already in the caller's language.
     AS_TOLD = "%(text)s"
 
     # -- of a declaration of a gateway
@@ -184,7 +184,7 @@ class Fault(Enum):
     CURSOR_OF_ANOTHER_LIST = "the cursor belongs to another list; start from the first page"
     FORM_UNREADABLE = "the form cannot be read; reload the page and try again"
 
-    # -- who asks
+    # -- the caller
     WRONG_CREDENTIALS = "the username or password is wrong"
     NO_VALID_TOKEN = "a valid token is needed; get one from /auth-token/"  # noqa: S105 - a name
     TOO_MANY_FAILED_SIGN_INS = "too many failed sign-ins; wait a little and try again"
@@ -193,7 +193,7 @@ class Fault(Enum):
     OTHER_SITE = "the request came from another site; open this page directly and try again"
     FORM_TOO_OLD = "the form is out of date; reload the page and try again"
 
-    # -- there is none
+    # -- it does not exist
     NO_SUCH_CLIENT = "there is no client %(name)s"
     NO_SUCH_MAILING = "there is no mailing %(name)s"
     NO_SUCH_RECEIPTS = "no gateway reports to this address"
@@ -244,7 +244,7 @@ class Fault(Enum):
     MAYBE_SENT = "it may already have been sent; retry it only if it may arrive twice"
     NOT_A_MESSAGE = "this is not a message of this service"
 
-    # -- on a queue, for who looks into the log
+    # -- on a queue; only the log shows these
     NOT_A_HINT = "this is not a message of the send queue: %(what)s"
     NOT_A_RECEIPT = "this is not a message of the receipt queue: %(what)s"
     NOT_A_UNIT = "this is not a message of the dispatch queue: %(what)s"
@@ -259,5 +259,5 @@ class Fault(Enum):
         translate: Callable[[str], str] = _as_it_is,
         told: Callable[[object], str] = str,
     ) -> str:
-        """The sentence that people read. `translate` gets the sentence with its places, `told` each value."""
+        """The sentence that people read. `translate` gets it with its placeholders, `told` gets each value."""
         return translate(self.value) % {name: told(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""The first rows of a file, and what it seems to be: what people see before they import it."""
+"""The first rows of a file and what kind of file it seems to be, which people see before they import it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS, _MAX_CELL = 5, 60
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is to be read; what is empty is found out. `columns` None: as their names say."""
+    """How to read a file. What is empty is detected; with `columns` None, columns are matched by their names."""
 
     encoding: str = ""
     separator: str = ""
@@ -28,12 +28,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is found at the beginning of a file. `separator` is "" of JSON lines."""
+    """What is found at the beginning of a file. `separator` is "" for JSON lines."""
 
     encoding: str
     separator: str
     columns: Columns
-    by_name: Columns  # as they would be if nobody told of any
+    by_name: Columns  # as matched by their names alone
     rows: Sequence[Sequence[str]]
     errors: Sequence[FieldError]
 
@@ -43,7 +43,7 @@ class Sample:
         return list(self.columns.names)
 
     def values(self, name: str) -> Sequence[str]:
-        """What stands in the first rows of a column."""
+        """The values of a column in the first rows."""
         place = self.columns.header.index(name)
         return [row[place] for row in self.rows if place < len(row) and row[place]]
 

@@ -1,4 +1,4 @@
-"""The text of a file: its encoding is found out, and what is no text is named for what it is."""
+"""The text of a file: detects its encoding, and names the kind of file if it is not text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .faults import Fault
 from .workbooks import csv_of_workbook, is_workbook
 
 MAX_TEXT = 100_000_000  # bytes that may come out of a compressed file
-# What other files begin with.
+# How other kinds of files begin.
 _KINDS: Sequence[tuple[bytes, str]] = (
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
@@ -28,7 +28,7 @@ _KINDS: Sequence[tuple[bytes, str]] = (
     (b"SQLite format 3", "an SQLite database"),
     (b"PAR1", "a Parquet file"),
 )
-# Names that Python and browsers both know.
+# Names of encodings that both Python and browsers know.
 ENCODINGS = (
     "utf-8",
     "utf-16le",
@@ -41,7 +41,7 @@ ENCODINGS = (
     "gb18030",
 )
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "utf-16be"))
-_CYRILLIC = re.compile("[\u0401-\u0491\u2116\xab\xbb\u2013\u2014]")  # letters, and signs beside them
+_CYRILLIC = re.compile("[\u0401-\u0491\u2116\xab\xbb\u2013\u2014]")  # letters, and marks that stand beside them
 
 
 class FileText(NamedTuple):
@@ -54,8 +54,8 @@ class FileText(NamedTuple):
 def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT, sheet: str = "") -> FileText:
     """The text of a file, unpacked if it is compressed with gzip; of an Excel workbook, the rows of a sheet as CSV.
 
-    `encoding` is taken instead of what would be found out. Raises Invalid if it is another kind of file, if it is not
-    in that encoding, or if more than `most` bytes come out of it.
+    `encoding` overrides the detected one. Raises Invalid if it is another kind of file, if it is not in that encoding,
+    or if it unpacks to more than `most` bytes.
     """
     raw = _unpacked(raw, most)
     if is_workbook(raw):
@@ -64,7 +64,7 @@ def text_of(raw: bytes, encoding: str = "", most: int = MAX_TEXT, sheet: str = "
 
 
 def text_of_sample(raw: bytes, encoding: str = "") -> FileText:
-    """The text of a piece of a file, which may end within a letter. Raises Invalid as `text_of` does."""
+    """The text of a piece of a file, which may end in the middle of a character. Raises Invalid as `text_of` does."""
     return _decoded(raw, encoding, whole=False)
 
 
@@ -100,7 +100,7 @@ def encoding_of(raw: bytes, *, whole: bool = True) -> str:
 
 
 def _single_byte(raw: bytes) -> str:
-    """Of the two, the one in which the bytes beyond ASCII are Russian letters, or else are not."""
+    """Windows-1251 if the bytes beyond ASCII are Russian letters, else Windows-1252."""
     beyond = bytes(byte for byte in raw[:200_000] if byte >= 0x80).decode("cp1251", "replace")
     words = re.findall(rb"[\x80-\xff]{2,}", raw[:200_000])  # Western letters stand alone, Russian ones in words
     cyrillic = len(_CYRILLIC.findall(beyond))

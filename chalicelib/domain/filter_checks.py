@@ -1,4 +1,4 @@
-"""The check of a filter that somebody gives: every wrong node is named by its path."""
+"""Checks a filter that a person or program gives; every wrong node is named by its path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ MOST_DAYS = 36_525  # from today, either way
 
 
 def checked_filter(node: Node, path: str = FIELD) -> Filter:
-    """The filter of a tree. Raises Invalid with each wrong node, by its path such as `clients.filter.all.1.tag`."""
+    """The filter that a tree describes.
+
+    Raises Invalid with each wrong node, by its path such as `clients.filter.all.1.tag`.
+    """
     check = _Check()
     kept = check.node(node, path, 1)
     if check.values > MOST_VALUES:
@@ -37,7 +40,7 @@ def checked_filter(node: Node, path: str = FIELD) -> Filter:
 
 
 class _Check:
-    """Goes through a tree, and gathers what is wrong with it and how many values it has."""
+    """Goes through a tree and collects its errors and the number of its values."""
 
     def __init__(self) -> None:
         self.errors: list[FieldError] = []
@@ -47,7 +50,7 @@ class _Check:
         self.errors.append(FieldError(path, fault, values))
 
     def node(self, node: Node, path: str, level: int) -> dict[str, Any]:
-        """The node as it is kept."""
+        """The node as it is stored."""
         if level > MOST_LEVELS:
             self.refuse(path, Fault.FILTER_TOO_DEEP, most=MOST_LEVELS)
             return {}
@@ -70,14 +73,14 @@ class _Check:
         return {kind: self._each(node[kind], f"{path}.{kind}", _RULES[kind])}
 
     def _only(self, node: Node, path: str, kind: str) -> None:
-        """Refuses what does not belong to a node of this kind."""
+        """Refuse keys that do not belong to a node of this kind."""
         allowed = {kind, *(COMPARISONS if kind == "attribute" else ["status"] if kind == "mailing" else ())}
         for name in node:
             if name not in allowed:
                 self.refuse(f"{path}.{name}", Fault.FILTER_NOT_HERE, name=kind)
 
     def _each(self, given: Any, path: str, rule: Callable[[Any, str], Any]) -> list[Any]:
-        """One value or a list of them, each by a rule, as a list without repetitions."""
+        """One value or a list of values, each checked by a rule, as a list without repetitions."""
         several = isinstance(given, list | tuple)
         values = list(given) if several else [given]
         if not values:
@@ -129,7 +132,7 @@ class _Check:
 
 
 def _operand(value: Any, path: str) -> Any:
-    """A value that attributes are compared with: one that they may have, or `{"today": days}`."""
+    """A value to compare attributes with: one that they may have, or `{"today": days}`."""
     if not is_today(value):
         return check_value(value)
     days = value.get("today")
@@ -139,7 +142,7 @@ def _operand(value: Any, path: str) -> Any:
 
 
 def _ordered(value: Any, path: str) -> Any:
-    """A value that others can be less or greater than."""
+    """A value that has an order."""
     kept = _operand(value, path)
     if not is_today(kept) and order_of(kept) is None:
         raise Invalid.of(path, Fault.FILTER_ORDER)

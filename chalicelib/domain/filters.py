@@ -1,8 +1,8 @@
-"""Filters over clients: conditions on what is known of them, and on what became of an earlier mailing to them.
+"""Filters over clients: conditions on their fields, and on the outcome of an earlier mailing to them.
 
 A filter is a tree, written as JSON: `{"all": [...]}`, `{"any": [...]}`, `{"not": ...}`, and conditions as its leaves,
 such as `{"tag": "vip"}` or `{"attribute": "age", "between": [18, 30]}`. A condition on something that a client does not
-have is not met, so `not` of it is.
+have is false, so `not` of it is true.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ORDERED = frozenset({"less", "greater", "between"})
 
 
 class Filtered(Protocol):
-    """What a filter looks at of a client."""
+    """The fields of a client that a filter reads."""
 
     @property
     def client_id(self) -> str: ...
@@ -43,13 +43,13 @@ class Filtered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a filter has to know besides the clients: the time, and what became of earlier mailings to them."""
+    """What a filter needs besides the clients: the time, and the outcomes of earlier mailings to them."""
 
     now: datetime
     statuses: Mapping[tuple[str, str], MessageStatus] = field(default_factory=dict)  # by mailing and client
 
     def today(self, timezone: str) -> date:
-        """The date where somebody lives."""
+        """Today's date in a time zone."""
         return _today(self.now, timezone)
 
 
@@ -63,9 +63,9 @@ Test = Callable[[Filtered, Facts], bool]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter that `filter_checks` has checked. Two are equal if they are written the same."""
+    """A filter that `filter_checks` has checked. Two filters are equal if their texts are."""
 
-    text: str  # as JSON, in the form in which it is kept
+    text: str  # as JSON, as it is stored
 
     @property
     def node(self) -> dict[str, Any]:
@@ -75,11 +75,11 @@ class Filter:
 
     @property
     def mailings(self) -> frozenset[str]:
-        """The ids of the mailings that it asks about."""
+        """The ids of the earlier mailings that it refers to."""
         return frozenset(one["mailing"] for one in _leaves(self.node) if "mailing" in one)
 
     def matches(self, client: Filtered, facts: Facts) -> bool:
-        """Whether a client meets it. `facts` must have the statuses of its mailings for this client."""
+        """Whether a client matches. `facts` must have the statuses of its earlier mailings for this client."""
         return _compiled(self.text)(client, facts)
 
 
@@ -93,7 +93,7 @@ def _leaves(node: Node) -> Iterator[Node]:
 
 @lru_cache(maxsize=256)
 def _compiled(text: str) -> Test:
-    """What a filter asks, as a function: it is asked of every client of a segment."""
+    """A filter as a function, because it is applied to every client of a segment."""
     return _test(json.loads(text))
 
 
@@ -149,7 +149,7 @@ def is_today(value: Any) -> bool:
 
 
 def _compared(name: str, how: str, operand: Any) -> Test:
-    """Whether the value of an attribute compares so with an operand, which may be relative to today."""
+    """A function that compares the value of an attribute with an operand, which may be relative to today."""
     several = operand if isinstance(operand, list) else [operand]
 
     def test(client: Filtered, facts: Facts) -> bool:
@@ -181,7 +181,7 @@ def _holds(value: Value, how: str, others: list[Value]) -> bool:
 
 
 def order_of(value: Value) -> tuple[str, Any] | None:
-    """By what a value is ordered, and among what; None if it has no order."""
+    """The kind of a value and its sort key; None if it has no order."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""Forecasts: whom a mailing will leave out, and whether its window is long enough."""
+"""Forecasts: which clients a mailing will not reach, and whether its window is long enough."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .local_window import LocalWindow, WindowPolicy
 from .reasons import Reason
 
 _DAY = timedelta(days=1)
-_DAYS_AHEAD = 92  # that are looked at; each costs some milliseconds for a mailing to the whole world
+_DAYS_AHEAD = 92  # days that a forecast looks at; each takes some milliseconds for a mailing to the whole world
 
 Interval = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What will come of sending so many messages at a rate, in messages a second, or None if there is no limit.
+    """How sending a number of messages will go. `rate` is in messages a second, None if there is no limit.
 
-    `needed` is the time that the rate takes for all of them; `finishes_at` is None if there is no rate or no end in
+    `needed` is how long all of them take at that rate. `finishes_at` is None if there is no rate, or if no end is in
     sight. It is an estimate: retries and a slow gateway take longer.
     """
 
@@ -32,7 +32,7 @@ class Forecast:
 
 
 def left_out(window: LocalWindow | None, timezone: str, start: datetime, end: datetime) -> Reason | None:
-    """Why clients of a time zone will not be reached between two moments, None if they will."""
+    """Why clients in a time zone will not be reached between two moments, None if they will be."""
     if window is None or start >= end or window.allows(start, timezone):
         return None
     if window.policy is WindowPolicy.SKIP:
@@ -43,7 +43,7 @@ def left_out(window: LocalWindow | None, timezone: str, start: datetime, end: da
 def forecast(
     recipients: Mapping[str, int], window: LocalWindow | None, rate: float | None, start: datetime, end: datetime
 ) -> Forecast:
-    """The forecast for so many recipients of each time zone, all of whom can be reached at some moment."""
+    """The forecast for a number of recipients in each time zone, all of whom can be reached at some moment."""
     total = sum(recipients.values())
     needed = timedelta(seconds=total / rate) if rate else None
     if rate is None or needed is None:
@@ -66,7 +66,7 @@ def forecast(
 def _open_at(
     timezones: Iterable[str], window: LocalWindow, since: datetime, until: datetime, *, first: bool
 ) -> dict[str, list[Interval]]:
-    """When each time zone may be reached between two moments. Whom the policy skips may be at the start or never."""
+    """When clients in each time zone may be reached. With the policy `skip` that is at the start or never."""
     closed = LocalWindow(window.until, window.start)
     found: dict[str, list[Interval]] = {}
     for timezone in timezones:
@@ -83,7 +83,7 @@ def _open_at(
 
 
 def _send(left: Counter[str], opened: Mapping[str, list[Interval]], rate: float) -> datetime | None:
-    """Take what the rate allows from what is left, first for those whose hours end first. When the last one is sent."""
+    """Simulate sending at the rate, first to those whose hours end first. Returns when the last message is sent."""
     moments = sorted({moment for intervals in opened.values() for interval in intervals for moment in interval})
     for since, until in pairwise(moments):
         capacity = int(rate * (until - since).total_seconds())

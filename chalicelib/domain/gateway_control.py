@@ -1,4 +1,4 @@
-"""How hard the gateway may be driven: its rate, what it takes, and the circuit that opens when it is in trouble."""
+"""How fast the gateway may be called: its rate, the pace that it can take, and the circuit that opens on trouble."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .errors import Invalid
 from .faults import Fault
 from .reasons import Cause
 
-OPEN_FOR = timedelta(seconds=5)  # after the first trip; doubled for every probe that fails
+OPEN_FOR = timedelta(seconds=5)  # after the circuit opens; doubled for every probe that fails
 OPEN_AT_MOST = timedelta(seconds=60)
-RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # that the gateway can ask for
-PROBE_LEASE = timedelta(seconds=20)  # for a prober to come back; longer than one call may take
+RETRY_AFTER_AT_MOST = timedelta(seconds=300)  # longest wait that a gateway can ask for
+PROBE_LEASE = timedelta(seconds=20)  # for a prober to finish; longer than one call may take
 PROBES = 3  # messages in one probe
-SAME_REFUSALS = 20  # messages in a row, refused with one answer, that say something about the gateway and not of them
+SAME_REFUSALS = 20  # messages in a row refused with the same answer: then it is about the gateway, not about them
 # How the pace follows what the gateway takes ("slow start", then "additive increase, multiplicative decrease", RFC 5681
 # section 3.1):
-DOUBLED_IN = timedelta(seconds=2)  # at first, when each sender knows only of its own share
-SLOWER = 0.85  # of the pace, whenever the gateway says that it was too fast
-FASTER = 0.05  # of the pace so reduced, that it grows by in each second after that
-FASTER_AT_LEAST = 0.5  # messages a second, that it grows by in each second
+DOUBLED_IN = timedelta(seconds=2)  # at first, while each sender knows only its own share
+SLOWER = 0.85  # times the pace, whenever the gateway says "too many"
+FASTER = 0.05  # of the reduced pace: how much it grows each second after that
+FASTER_AT_LEAST = 0.5  # messages a second: the least that it grows each second
 SLOWEST = 0.5  # messages a second
-SLOWED_FOR = timedelta(minutes=5)  # without another such answer, and the pace is free again
-ONE_ROUND = timedelta(seconds=1)  # of answers that a slower pace is given before they make it slower still
+SLOWED_FOR = timedelta(minutes=5)  # without another "too many", and the pace is unlimited again
+ONE_ROUND = timedelta(seconds=1)  # how long a slower pace is tried before it is made slower still
 MAX_REASON = 200  # characters
 _NO_TEXT = ("Cc", "Zl", "Zp")  # control characters and ends of lines
 
@@ -46,9 +46,9 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayChange:
-    """One setting that got another value. `by` is "" if the service did it; a rate or a budget of None means no limit.
+    """A change of one setting. `by` is "" if the service did it; a rate or budget of None means no limit.
 
-    `cause` and `reason` are those of the control, if it is the circuit.
+    For a change of the circuit, `cause` and `reason` are those of the control.
     """
 
     at: datetime
@@ -62,8 +62,9 @@ class GatewayChange:
 
 @dataclass(frozen=True, slots=True)
 class GatewayControl:
-    """The shared state of the gateway. `rate` is messages a second over all mailings, None without a limit; SMS parts
-    if the gateway counts those.
+    """The shared state of the gateway.
+
+    `rate` is in messages a second over all mailings (SMS parts, if the gateway counts those), None without a limit.
 
     The circuit is closed if `retry_at` is None. An operator's hold keeps it open until an operator closes it.
     `slowed_to` is the pace, in messages a second, to which the gateway made senders slow down at `slowed_at`; nothing
@@ -71,16 +72,16 @@ class GatewayControl:
     """
 
     rate: int | None = None
-    month_budget: Decimal | None = None  # that all messages of a month may cost, in the currency of the price list
+    month_budget: Decimal | None = None  # for all messages of a month, in the currency of the price list
     retry_at: datetime | None = None
     opened_at: datetime | None = None
     last_stop: tuple[datetime, datetime] | None = None  # from when until when the circuit was last open
     trips: int = 0
-    troubled: tuple[str, ...] = ()  # ids of messages that failed since one was answered, as far as senders have told
+    troubled: tuple[str, ...] = ()  # messages (ids) that senders noted as failed since one was answered
     held: bool = False
     held_by: str = ""
     held_at: datetime | None = None
-    # Why the circuit is what it is: an operator's own words, or the cause for the service with the gateway's own words.
+    # Why the circuit is as it is: what an operator wrote, or the service's cause with the gateway's words.
     reason: str = ""
     cause: Cause | None = None
     revision: int = 0
@@ -88,15 +89,15 @@ class GatewayControl:
     changed_at: datetime | None = None
     slowed_at: datetime | None = None
     slowed_to: float = 0.0
-    finding: bool = False  # the pace, after the first such answer
+    finding: bool = False  # whether the pace is still being searched, after the first "too many"
     rest_until: datetime | None = None
     refused: tuple[str, ...] = ()
     refusal: Cause | None = None
 
     def pace(self, now: datetime) -> float | None:
-        """Messages a second that the gateway takes, as far as it has shown; None if it has not shown any bound lately.
+        """Messages a second that the gateway seems to take; None if it has not said "too many" lately.
 
-        It grows from the moment at which the gateway said "too many", without anybody writing it down.
+        It follows from the time since the gateway said "too many", so it grows without being written.
         """
         if self.slowed_at is None or not timedelta(0) <= now - self.slowed_at < SLOWED_FOR:
             return None
@@ -106,9 +107,9 @@ class GatewayControl:
         return self.slowed_to + max(FASTER_AT_LEAST, self.slowed_to * FASTER) * span.total_seconds()
 
     def limit(self, now: datetime, weight: float = 1) -> float | None:
-        """Messages a second that may leave now: the smaller one of what is set and what the gateway takes.
+        """Messages a second that may be sent now: the smaller one of the rate and the pace.
 
-        `weight` is how many of what `rate` counts each message is.
+        `weight` is how much a message counts against `rate`: its SMS parts, or 1.
         """
         rate = self.rate and self.rate / weight
         return min((one for one in (rate, self.pace(now)) if one is not None), default=None)
@@ -116,8 +117,8 @@ class GatewayControl:
     def slowed(self, now: datetime, taken: int, share: float, retry_after: float) -> GatewayControl:
         """A slower pace, after the gateway said "too many".
 
-        It took `share` of a sender's calls in the second before, which was `taken` of them. The share holds for all
-        senders, since they keep one pace together; without a pace the number is all that is known.
+        In the second before, the gateway took `taken` calls of one sender, a `share` of all it made. If there is a
+        pace, which all senders share, it is multiplied by the share. Otherwise the number is all that is known.
         """
         pace = self.pace(now)
         rest = min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6)))
@@ -131,11 +132,11 @@ class GatewayControl:
         )
 
     def may_be_tried(self, now: datetime) -> bool:
-        """Whether the circuit is open, and has been for long enough to see whether it may be closed."""
+        """Whether the circuit is open, and it is time for a probe."""
         return not self.held and self.retry_at is not None and is_over(self.retry_at, now, RETRY_AFTER_AT_MOST)
 
     def rests_until(self, now: datetime) -> datetime:
-        """When something may be sent again, as the gateway has asked for: now if it has not."""
+        """When messages may be sent again, if the gateway asked for a rest; otherwise now."""
         rest = self.rest_until
         return now if rest is None or is_over(rest, now, RETRY_AFTER_AT_MOST) else rest
 
@@ -145,11 +146,11 @@ class GatewayControl:
 
     @property
     def circuit(self) -> Circuit:
-        """The circuit in a word: held is kept open by an operator."""
+        """The circuit in a word. "held" means that an operator keeps it open."""
         return "held" if self.held else "open" if self.open else "closed"
 
     def changes_since(self, old: GatewayControl) -> list[GatewayChange]:
-        """What an operator would call changed since `old`, which this control replaces."""
+        """The changes since `old`, which this control replaces, as an operator would call them."""
         if self.changed_at is None:
             return []
         at, by = self.changed_at, self.changed_by
@@ -182,10 +183,10 @@ class GatewayControl:
         words: str = "",
         refusal: Cause | None = None,
     ) -> GatewayControl:
-        """The circuit open, for longer the more often in a row it was; at least as long as the gateway asked for.
+        """The control with the circuit open: longer each time in a row, and at least as long as the gateway asked for.
 
-        `words` are the gateway's own. `refusal` is the answer that so many messages got that it cannot have been meant
-        for them, None if it is something else.
+        `words` are the gateway's own. `refusal` is the answer that so many messages got that it cannot be about them,
+        None if the circuit opens for another reason.
         """
         span = max(self._next_span(), min(RETRY_AFTER_AT_MOST, timedelta(seconds=min(retry_after, 1e6))))
         return replace(
@@ -204,12 +205,14 @@ class GatewayControl:
         )
 
     def probing(self, now: datetime) -> GatewayControl:
-        """The circuit while one sender tries the gateway; if it never comes back, another may try later."""
+        """The control while one sender probes the gateway. If that sender stops, another one may probe later."""
         return replace(self, retry_at=now + PROBE_LEASE, revision=self.revision + 1)
 
     def refused_probe(self, now: datetime) -> GatewayControl:
-        """The circuit, to be tried again: the gateway answers, but has not taken anything yet. Each probe costs people
-        their message, so they are as rare as those that fail."""
+        """The control after a probe that was refused: the gateway answers, but takes nothing yet.
+
+        Each probe costs people their message, so the next one waits as long as after a failed one.
+        """
         return replace(self, retry_at=now + self._next_span(), revision=self.revision + 1)
 
     def _next_span(self) -> timedelta:
@@ -217,7 +220,7 @@ class GatewayControl:
         return min(OPEN_AT_MOST, span)
 
     def closed(self, now: datetime, by: str = "", reason: str = "") -> GatewayControl:
-        """The circuit closed."""
+        """The control with the circuit closed."""
         return replace(
             self,
             retry_at=None,
@@ -238,7 +241,7 @@ class GatewayControl:
         )
 
     def held_open(self, now: datetime, by: str, reason: str = "") -> GatewayControl:
-        """The circuit open until an operator closes it."""
+        """The control with the circuit open until an operator closes it."""
         return replace(
             self,
             held=True,
@@ -253,15 +256,15 @@ class GatewayControl:
         )
 
     def with_rate(self, rate: int | None, now: datetime, by: str) -> GatewayControl:
-        """Another rate."""
+        """The control with another rate."""
         return replace(self, rate=rate, revision=self.revision + 1, changed_by=by, changed_at=now)
 
     def with_month_budget(self, budget: Decimal | None, now: datetime, by: str) -> GatewayControl:
-        """Another budget of each month."""
+        """The control with another monthly budget."""
         return replace(self, month_budget=budget, revision=self.revision + 1, changed_by=by, changed_at=now)
 
     def noting(self, troubled: set[str], refused: set[str], refusal: Cause | None) -> GatewayControl:
-        """Other messages in trouble, and others that were refused in a row with one answer."""
+        """The control with these messages in trouble, and these that were refused in a row with one answer."""
         return replace(
             self,
             troubled=tuple(sorted(troubled)),
@@ -276,7 +279,7 @@ def check_reason(reason: str) -> str:
     reason = reason.strip()
     if len(reason) > MAX_REASON:
         raise Invalid.of("reason", Fault.TOO_LONG, most=MAX_REASON)
-    # Unlike str.isprintable this takes the joiners inside of emoji and the marks of right-to-left text.
+    # Unlike str.isprintable, this allows the joiners inside emoji and the marks of right-to-left text.
     if any(unicodedata.category(character) in _NO_TEXT for character in reason):
         raise Invalid.of("reason", Fault.NOT_ONE_LINE)
     return reason

@@ -1,4 +1,4 @@
-"""What of its paces each message takes at a gateway whose limits are of messages, or of the SMS parts of texts."""
+"""The paces of a gateway, and how much of them a message takes; the gateway may count messages or SMS parts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .mailings import MOST_PARTS, Mailing
 from .pace import Spacing
 from .sms import part_count
 
-# Calls may start this much later than their moment. The gaps between moments are longer by it, so that even then no
-# second sees more calls than the rate.
+# Calls may start this much later than their moment. The gaps between moments are longer by this, so that even then no
+# second has more calls than the rate.
 TOLERANCE = timedelta(milliseconds=100)
 
 
@@ -20,22 +20,22 @@ TOLERANCE = timedelta(milliseconds=100)
 class GatewayPaces:
     """`counts_parts` says that the gateway's rate is of SMS parts, not of messages.
 
-    A mailing's own rate is of messages. So is the pace that a gateway which says "too many" makes senders keep: that
-    is said of calls, whatever the reason.
+    A mailing's own rate always counts messages. So does the pace after a gateway said "too many", because that is about
+    calls.
     """
 
     counts_parts: bool = False
     name: str = ""  # of the gateway, if there are several
 
     def weight(self, mailing: Mailing) -> int:
-        """How many of what the gateway's rate counts each message of a mailing is: SMS parts, or one message."""
+        """How much each message of a mailing counts against the gateway's rate: its SMS parts, or 1."""
         return part_count(mailing.text) if self.counts_parts else 1
 
     def of(self, mailing: Mailing, control: GatewayControl, now: datetime) -> dict[str, Spacing]:
-        """The paces that a mailing's messages must keep now, by name, with what each message takes of it.
+        """The paces that a mailing's messages must keep now, by name, with what each message takes.
 
-        The name says what sets the pace, so that moments booked before a change are known to belong to another pace.
-        What a message weighs is not in it: that follows from the text which it is sent with.
+        The name contains what sets the pace, so that moments booked before a change belong to another pace. It does not
+        contain a message's weight, which follows from its text.
         """
         paces: dict[str, Spacing] = {}
         own = f"-{self.name}" if self.name else ""
@@ -49,7 +49,7 @@ class GatewayPaces:
         return paces
 
     def limit(self, mailings: Sequence[Mailing], control: GatewayControl, now: datetime) -> float | None:
-        """What may leave a second, as `weight` counts, while these mailings get equal shares; None without a limit."""
+        """What may be sent a second, counted in weights, if these mailings get equal shares; None without a limit."""
         if not (self.counts_parts and mailings):
             return control.limit(now)
         usual = len(mailings) / sum(1 / self.weight(mailing) for mailing in mailings)
@@ -57,7 +57,10 @@ class GatewayPaces:
         return None if limit is None else limit * usual
 
     def spread(self, throttled: Sequence[Mailing], control: GatewayControl, now: datetime) -> float:
-        """Seconds within which to retry messages, one of each mailing given, that the gateway had too many of."""
+        """Seconds over which to spread retries after "too many".
+
+        `throttled` has the mailing of each such message.
+        """
         spans = [len(throttled) / pace] if (pace := control.pace(now)) else []
         if control.rate:
             spans.append(sum(map(self.weight, throttled)) / control.rate)
@@ -65,5 +68,5 @@ class GatewayPaces:
 
 
 def _gap(rate: int) -> int:
-    """Microseconds between the moments of a rate, of so many a second."""
+    """Microseconds between the moments of a rate (a second)."""
     return int(1_000_000 / rate * (1 + TOLERANCE.total_seconds())) + 1

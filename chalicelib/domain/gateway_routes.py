@@ -1,4 +1,4 @@
-"""Which of several gateways a message goes to: by its number and by weights, and always to the same one."""
+"""Which of several gateways a message goes to: chosen by its number and by weights, the same one each time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from .messages import Attempt, Outcome, taken
 
-ONLY = ""  # the gateway that is the only one; rows of the ledger do not name it
-ONLY_NAME = "default"  # what people call it, and its name among several
+ONLY = ""  # the name of a single gateway; rows of the ledger do not name it
+ONLY_NAME = "default"  # its name for people, and among several gateways
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRoutes:
-    """Without a route there is one gateway. The longest prefix counts, and one of them is that for all numbers."""
+    """Without a route there is one gateway. The longest matching prefix counts; one route is for all numbers."""
 
     routes: tuple[Route, ...] = ()
 
     @classmethod
     def of(cls, routes: Sequence[Route]) -> GatewayRoutes:
-        """The routes, to be asked."""
+        """Routes that can be asked."""
         return cls(tuple(sorted(routes, key=lambda route: -len(route.prefix))))
 
     def weights(self, phone_number: str) -> tuple[tuple[str, int], ...]:
@@ -39,10 +39,10 @@ class GatewayRoutes:
         return next(route.weights for route in self.routes if phone_number.startswith(route.prefix))
 
     def order(self, message_id: str, phone_number: str) -> tuple[str, ...]:
-        """The gateways that a message may go to, in the order in which it does: the same at any time.
+        """The gateways that a message may go to, in the order in which they are tried: the same at any time.
 
-        Each comes first for its share of the messages ("weighted rendezvous hashing"), so that of a route that changes
-        as few messages as possible get another one.
+        Each comes first for its share of the messages ("weighted rendezvous hashing"), so that if a route changes, as
+        few messages as possible get another gateway.
         """
         weights = self.weights(phone_number)
         if len(weights) == 1:
@@ -56,7 +56,7 @@ def _score(message_id: str, name: str, weight: int) -> float:
 
 
 def bound_to(attempts: Sequence[Attempt]) -> str | None:
-    """The gateway that alone may be sent a message, since it may have taken it; None if none has for certain."""
+    """The only gateway that a message may still be sent to, because that one may have taken it; None if none has."""
     if not taken(attempts):
         return None
     may_be = (Outcome.ACCEPTED, Outcome.UNKNOWN)
@@ -64,7 +64,7 @@ def bound_to(attempts: Sequence[Attempt]) -> str | None:
 
 
 def internal(name: str) -> str:
-    """A gateway's name as rows and code have it."""
+    """A gateway's name in rows and code."""
     return ONLY if name == ONLY_NAME else name
 
 

@@ -1,4 +1,4 @@
-"""When answers of the gateway say something about the gateway itself, rather than about the messages they were for."""
+"""When the gateway's answers mean trouble of the gateway itself, not of the messages."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from .gateway_control import SAME_REFUSALS, GatewayControl
 from .messages import Attempt, Outcome
 from .reasons import Cause
 
-REMEMBERED = 5000  # of a sender's latest calls
-SHARED_REFUSALS = 3  # in a row, from which on a sender tells the others
-# After the gateway took a message, an answer about the account to a single other one is not believed for so long.
-_ENOUGH = 10  # calls, whose share of refusals can be believed
+REMEMBERED = 5000  # latest calls of a sender
+SHARED_REFUSALS = 3  # in a row; from then on a sender notes them for the others
+# How long after the gateway took a message a single answer about the account is not believed.
+_ENOUGH = 10  # calls; with fewer, their share of refusals means little
 _TRUSTED_FOR = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
 class Run:
-    """What one sender has seen in a row: messages in trouble since the last answer, and messages that were refused
-    with one and the same answer since the gateway last took one."""
+    """What one sender has seen in a row.
+
+    `troubled` are messages in trouble since the last answer, `refused` are messages that were refused with the same
+    answer since the gateway last took one.
+    """
 
     troubled: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     refusal: Cause | None = None
-    # When which calls were made, and whether they were taken; only of the gateway's yes and of its "too many".
+    # The times of calls, and whether they were taken; only calls that were accepted or got "too many".
     answers: deque[tuple[datetime, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     accepted_at: datetime | None = None
 
@@ -34,17 +37,20 @@ class Run:
         return Run(set(self.troubled), set(self.refused), self.refusal)
 
     def taken_before(self, moment: datetime) -> tuple[int, float]:
-        """How many messages the gateway took in the second before a moment, and what share that was of all calls.
+        """How many messages the gateway took in the second before a moment, and their share of all calls.
 
-        Of very few calls the share says little: then it is taken for what it would be of ten.
+        With very few calls the share means little, so it is computed as if there were ten.
         """
         taken = [accepted for at, accepted in self.answers if moment - timedelta(seconds=1) < at <= moment]
         refused = len(taken) - sum(taken)
         return sum(taken), 1 - refused / max(_ENOUGH, len(taken))
 
     def add(self, attempts: Sequence[tuple[str, Attempt]]) -> tuple[int, bool]:
-        """Add attempts. Answers how many messages in a row were in trouble at most, and whether the gateway said that
-        it takes nothing from this account, and has not taken anything lately."""
+        """Add attempts.
+
+        Returns the largest number of messages in a row that were in trouble, and whether the gateway said that it takes
+        nothing from this account and has not taken anything lately.
+        """
         longest, blocked = 0, False
         for message, attempt in attempts:
             match attempt.outcome:
@@ -67,17 +73,17 @@ class Run:
         return longest, blocked
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Forget all that was seen."""
         self.troubled, self.refused, self.refusal = set(), set(), None
 
 
 @dataclass(slots=True)
 class Trip:
-    """What becomes of the shared control by what a sender has seen; senders that see few messages put it together.
+    """What a sender has seen, to be merged into the shared control; so senders with few messages add up what they see.
 
-    `certain` opens the circuit at once. It takes different messages otherwise: one that the gateway never takes is no
-    sign of trouble, and has to be used up. If the circuit is open, only a probe says anything new: what was under way
-    when it was opened fails too, in each batch of each sender, and an outage of a second would count as many.
+    `certain` opens the circuit at once. Otherwise several different messages must fail: one message that the gateway
+    never takes is no sign of trouble. While the circuit is open only a probe counts: calls that were under way when it
+    opened fail too, in each batch of each sender, and an outage of a second would count many times.
     """
 
     run: Run
@@ -115,7 +121,7 @@ class Trip:
         )
 
     def _is_old(self, control: GatewayControl) -> bool:
-        """Whether all of it is from before the circuit was closed, and so known."""
+        """Whether all of it happened before the circuit was last closed, so that it is known already."""
         closed_at = control.changed_at
         return not self.probed and closed_at is not None and all(one.at <= closed_at for _, one in self.attempts)
 

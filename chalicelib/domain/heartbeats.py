@@ -1,4 +1,4 @@
-"""Heartbeats: when each kind of worker was heard of, and mailings of which nothing is heard though they run."""
+"""Heartbeats: when each kind of worker was last seen, and running mailings that make no progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .messages import PARKED_AT_MOST
 from .progress import asleep
 from .statuses import MailingStatus
 
-EVERY = timedelta(seconds=10)  # that a process writes one at most
+EVERY = timedelta(seconds=10)  # between the heartbeats that a process writes
 STALLED_AFTER = timedelta(minutes=5)
 
 
@@ -27,22 +27,22 @@ class Worker(StrEnum):
     TICK = "tick"
 
 
-# Within which one that is there all the time has been heard of again; the tick comes every minute, and may fail once.
+# How soon a worker that always runs must be seen again. The tick comes every minute and may fail once.
 HEARD_WITHIN = {
     Worker.SENDER: timedelta(seconds=35),
     Worker.DISPATCHER: timedelta(seconds=35),
     Worker.TICK: timedelta(seconds=180),
 }
-# Lambda starts senders and dispatchers when there is work. If work waits, and none was heard of in the first span, the
-# tick expects one within the second: longer than a sender may take for its batch, and one that is new to begin.
+# Lambda starts senders and dispatchers when there is work. If work waits and none was seen in the first span, the tick
+# expects one within the second span, which is longer than a sender takes for a batch and a new one to start.
 EXPECTED_AFTER, EXPECTED_WITHIN = timedelta(seconds=15), timedelta(seconds=45)
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A worker was heard of at a moment, None if it never was; if it has not been again by `until`, it does not work.
+    """When a worker was last seen, None if never. If it is not seen again by `until`, it is not working.
 
-    Without `until` it is waited for by nobody: it comes when there is work. `worked_at` is when it last had some.
+    Without `until` nothing expects it, because it only runs when there is work. `worked_at` is when it last had some.
     """
 
     worker: Worker
@@ -52,16 +52,16 @@ class Heartbeat:
 
 
 def silent(beats: Iterable[Heartbeat], now: datetime) -> list[Heartbeat]:
-    """Those that should have been heard of again and were not."""
+    """The heartbeats of workers that should have been seen again and were not."""
     return [beat for beat in beats if beat.until and is_over(beat.until, now, HEARD_WITHIN[beat.worker])]
 
 
 def is_stalled(state: MailingState, counters: MailingCounters, control: GatewayControl, now: datetime) -> bool:
-    """Whether a mailing runs and has people to send to now, and nothing came of anybody for five minutes.
+    """Whether a mailing runs, has messages that can be sent now, and made no progress for five minutes.
 
-    It is given these five minutes anew when it is changed, when the circuit closes, and when a gateway that asked for a
-    rest has had it. Who waits for their own hours is nobody to send to now, and who is tried again later, or waits for
-    the circuit or the rate, waits for minutes at most.
+    The five minutes start again when the mailing is changed, when the circuit closes, and after a rest that the gateway
+    asked for. Messages that wait for local hours cannot be sent now; retries, the circuit and the rate delay a message
+    only by minutes.
     """
     mailing, statistics = state.mailing, state.statistics
     if mailing.status is not MailingStatus.RUNNING or now >= mailing.end_at:

@@ -21,10 +21,10 @@ _NONE = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: the status that the message took on.
+    """One step of a message: the status that it got.
 
-    `waited` has passed since the step before had ended. `until` is how long a step that goes on lasts at most. A call
-    of the gateway has its `attempt`; one that goes on this moment has none yet.
+    `waited` is the time since the step before ended. `until` is the latest end of a step that is still going on. A call
+    to the gateway has its `attempt`, or None while it is going on.
     """
 
     status: MessageStatus
@@ -42,8 +42,8 @@ class Step:
 def steps_of(message: Message) -> tuple[Step, ...]:
     """The steps of a message, the first one first.
 
-    The row keeps every attempt, and of the states between them the last one only: earlier ones are seen as time that
-    was waited. Of very many attempts some are missing, as `Message.with_attempt` says.
+    The row keeps every attempt, but only the last of the other states: earlier ones show as time waited. If there are
+    very many attempts, some are missing (`Message.with_attempt`).
     """
     steps = [Step(MessageStatus.QUEUED, message.created_at)]
     for attempt in message.attempts:
@@ -94,12 +94,12 @@ class HistoryEvent:
     until: datetime | None = None
     by: str = ""
     paused_for: PausedFor | None = None  # if the service paused the mailing by itself
-    act: Act | None = None  # of the user, with what it changed
+    act: Act | None = None  # what a user did, with what it changed
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The events of one id, the earliest first. `complete` is False if there were too many to read."""
+    """The events of one id, the earliest first. `complete` is False if there are more than were read."""
 
     kind: str
     events: tuple[HistoryEvent, ...]
@@ -115,7 +115,7 @@ def mailing_events(mailing: Mailing, counters: MailingCounters | None = None) ->
     event = HistoryEvent(mailing.created_at, Happening.ORDERED, mailing.mailing_id, by=mailing.created_by)
     yield event
     for at, status in mailing.history:
-        # That of an earlier pause is in the log of actions, as what the user changed who resumed it.
+        # The reason of an earlier pause is in the audit log: resuming the mailing changed it.
         why = mailing.paused_for if (at, status) == mailing.history[-1] else None
         yield replace(event, at=at, what=Happening.MAILING, status=status, by="", paused_for=why)
     if counters is not None and counters.first_sent_at and counters.last_sent_at:
@@ -124,7 +124,7 @@ def mailing_events(mailing: Mailing, counters: MailingCounters | None = None) ->
 
 
 def with_acts(events: Iterable[HistoryEvent], entries: Iterable[AuditEntry]) -> Iterator[HistoryEvent]:
-    """Events of a mailing or a client with who did them, and what else users did to it."""
+    """Add to the events of a mailing or client which user did them, and what else users did to it."""
     left = list(entries)
     for event in events:
         own = next((one for one in left if one.at == event.at), None)
@@ -139,7 +139,7 @@ def with_acts(events: Iterable[HistoryEvent], entries: Iterable[AuditEntry]) -> 
 
 
 def message_events(message: Message) -> Iterator[HistoryEvent]:
-    """What happened to one message. Of its changes of status the row keeps the last; the log has them all."""
+    """What happened to one message. The row keeps only its last change of status; the log has all of them."""
     event = HistoryEvent(message.created_at, Happening.WRITTEN, message.mailing_id, message.client_id)
     first, *steps = steps_of(message)
     yield replace(event, at=first.at)

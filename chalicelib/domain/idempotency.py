@@ -10,7 +10,7 @@ from .errors import Invalid
 from .faults import Fault
 
 MAX_KEY_LENGTH = 255
-KEY_FIELD = "Idempotency-Key"  # what an error about a key names
+KEY_FIELD = "Idempotency-Key"  # the field that errors about a key name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class OrderedMailing:
-    """The result of an earlier request: the mailing it created, which may have been deleted since."""
+    """The result of an earlier request: the mailing that it created, which may be deleted by now."""
 
     fingerprint: str
     mailing_id: str

@@ -1,4 +1,4 @@
-"""Which column of a file is which field of a client, in the spellings of the programs that people come from."""
+"""Which column of a file is which field of a client, in the spellings of many programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .clients import CLIENT_FIELDS
 from .errors import FieldError, Invalid
 from .faults import Fault
 
-# By field, names of columns in the order in which they are preferred; as `_plain` has them.
+# For each field, names of columns, the preferred ones first, in the form of `_plain`.
 NAMES: Mapping[str, Sequence[str]] = {
     "phone_number": (
         *(
@@ -61,18 +61,18 @@ NAMES: Mapping[str, Sequence[str]] = {
         "abgemeldet",
     ),
 }
-# A column of ids of users who may have several numbers: the first of them has it as external id.
+# Columns with ids of users who may have several numbers. The first number gets it as its external id.
 SHARED = "user_id"
-# A column that says the opposite of opted_out, and Pinpoint's that says what kind of address a row has.
+# Columns that say the opposite of opted_out, and Pinpoint's column for the kind of address.
 SUBSCRIBED, CHANNEL = "subscribed", "channel"
 COLUMN_FIELDS = (*NAMES, SHARED, SUBSCRIBED, CHANNEL)
-# Of a file for one mailing only. All its other columns are values that the mailing's text can name.
+# The fields of a file for one mailing only. All its other columns are values that the mailing's text can use.
 FIELDS_FOR_MAILING = ("phone_number", "language", "timezone", "opted_out", SUBSCRIBED, CHANNEL)
 _SUBSCRIBED = ("subscribed", "opted in", "opt in", "подписан", "endpointstatus", "endpoint status")
-# Of exports of ours; they say what was, not what is to be.
+# Columns of our own exports that an import ignores: they tell what was, not what should be.
 REJECTED_COLUMNS = ("rejected_row", "problem")
 IGNORED = frozenset({"id", "created at", "updated at", "rejected row", "problem"})
-_MAX_NAME = 80  # characters that are told
+_MAX_NAME = 80  # characters of a name in an error
 _MAX_HEADER = 50_000  # characters; an import keeps them in one item
 _CHANNEL = ("channeltype", "channel type")
 _SHARED = ("user userid", "userid", "external user id", "external userid")  # of Pinpoint, Segment, OneSignal
@@ -86,7 +86,7 @@ FLAGS: Mapping[str, bool] = {
     **dict.fromkeys((*_YES.split(), *_OUT), True),
     **dict.fromkeys((*_NO.split(), *_IN), False),
 }
-# Of a column that says who is subscribed: these words say so.
+# Words in a column for subscriptions.
 _SUBSCRIBED_FLAGS: Mapping[str, bool] = {
     **{word: not out for word, out in FLAGS.items() if word not in (*_OUT, *_IN, "active", "all", "none")},
     **dict.fromkeys((*_OUT, "none"), True),
@@ -96,18 +96,18 @@ _SUBSCRIBED_FLAGS: Mapping[str, bool] = {
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where each field stands, by its place in the row, and what is left out."""
+    """The place of each field in a row, and the columns that are left out."""
 
     header: Sequence[str]
     places: Mapping[str, int]
     subscribed: Sequence[int] = ()  # that say the opposite of opted_out
     channel: int | None = None
-    ignored: frozenset[int] = frozenset()  # of an export of ours
+    ignored: frozenset[int] = frozenset()  # places of columns of our own exports
     repeated: Sequence[tuple[str, int]] = ()  # further columns of an attribute
 
     @property
     def names(self) -> dict[str, str]:
-        """By the name of each column, as the file has it, its field, or "" if it is left out."""
+        """The field of each column, by its name in the file; "" if it is left out."""
         used = {place: field for field, place in (*self.places.items(), *self.repeated)} | dict.fromkeys(
             self.subscribed, SUBSCRIBED
         )
@@ -118,16 +118,16 @@ class Columns:
 
     @property
     def left_out(self) -> list[str]:
-        """The columns that no field is, but for those that an export of ours has besides."""
+        """The columns that match no field, without the further columns of our own exports."""
         return [name[:_MAX_NAME] for name, field in self.names.items() if not field and not is_ignored(name)]
 
     def is_blank(self, cells: Sequence[str]) -> bool:
-        """Whether nothing stands in a row but, at most, what an export of ours has said of it."""
+        """Whether a row is empty, apart from the further columns of our own exports."""
         said = (cell for place, cell in enumerate(cells) if place not in self.ignored)
         return not any(cell.strip() for cell in said)
 
     def values(self, cells: Sequence[str]) -> dict[str, str]:
-        """What a row says of each field."""
+        """The value of each field in a row."""
         values = {field: cells[place] for field, place in self.places.items() if place < len(cells)}
         for field, place in self.repeated:
             if place < len(cells) and cells[place].strip():
@@ -135,7 +135,7 @@ class Columns:
         return values
 
     def is_of_other_channel(self, cells: Sequence[str]) -> bool:
-        """Whether a row of Pinpoint is no phone number, but an address of mail or push."""
+        """Whether a row of Pinpoint is for e-mail or push instead of a phone number."""
         place = self.channel
         return place is not None and place < len(cells) and cells[place].strip().upper() not in ("SMS", "VOICE", "")
 
@@ -149,7 +149,7 @@ class Columns:
 
 
 def flag_of(cell: str, words: Mapping[str, bool]) -> bool | None:
-    """What a cell says, None if it is empty. Raises Invalid if it is no word for yes or no."""
+    """What a cell says, None if it is empty. Raises Invalid if it is not a word for yes or no."""
     word = cell.strip().strip("'").strip().lower()
     if word in _NOTHING:
         return None
@@ -159,9 +159,9 @@ def flag_of(cell: str, words: Mapping[str, bool]) -> bool | None:
 
 
 def columns_told(texts: Sequence[str]) -> dict[str, str]:
-    """By the name of a column its field, of texts such as `phone_number:Mobile` and, for one left out, `:Plan`.
+    """The field for each column name, from texts such as `phone_number:Mobile`, or `:Plan` for a column to leave out.
 
-    Raises Invalid if one is no such text, or names no field.
+    Raises Invalid if a text has another form, or names no field.
     """
     told: dict[str, str] = {}
     for text in texts:
@@ -182,10 +182,10 @@ def columns_of(
     all_there: bool = True,
     for_mailing: bool = False,
 ) -> Columns:
-    """Which column is what: as `told` by the names of columns, the others by their spelling.
+    """Which column is which field: as `told`, by the columns' names, and the others by their spelling.
 
-    Raises Invalid if none has numbers, if two columns have the same name of ours, or if a field is told of two columns,
-    or of one that is not there if `all_there`.
+    Raises Invalid if no column has phone numbers, if two columns match the same field, or if `told` names two columns
+    for a field or (if `all_there`) a column that is not there.
     """
     columns, errors = proposed(header, told or {}, all_there=all_there, for_mailing=for_mailing)
     if "phone_number" not in columns.places:
@@ -198,7 +198,7 @@ def columns_of(
 def proposed(
     header: Sequence[str], told: Mapping[str, str], *, all_there: bool = False, for_mailing: bool = False
 ) -> tuple[Columns, list[FieldError]]:
-    """Which column is what, and what is wrong with that; no column may have numbers yet.
+    """Which column is which field, and what is wrong with that. There may be no column with numbers yet.
 
     In a file `for_mailing` only, all columns are attributes that are none of FIELDS_FOR_MAILING.
     """
@@ -251,7 +251,7 @@ def _attribute_named(column: str) -> str:
 def _as_told(
     header: Sequence[str], told: Mapping[str, str], all_there: bool
 ) -> tuple[dict[int, str], list[FieldError]]:
-    """The field of each column that is told of, the first of its name, and what is wrong with that."""
+    """The field of each column that is told, the first one if several have its name, and what is wrong with that."""
     fields: dict[int, str] = {}
     errors: list[FieldError] = []
     for name, field in told.items():
@@ -265,12 +265,12 @@ def _as_told(
 
 
 def is_field(name: str) -> bool:
-    """Whether a column of this name is taken for a field of a client."""
+    """Whether a column with this name is read as a field of a client."""
     return any(_plain(name) in known for known in NAMES.values())
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a column is one that an export of ours has besides a client's fields."""
+    """Whether a column is one that our own exports have besides a client's fields."""
     return _plain(name) in IGNORED
 
 

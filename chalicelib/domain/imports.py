@@ -27,38 +27,38 @@ MAX_ROWS = 200_000
 MOST_PARTS = 100
 MOST_ROWS_OF_A_FILE = 50_000_000
 _ID = "id:"
-_MAX_CELL = 200  # characters; no other column than that of all tags has a longer value
-_MAX_TAGS = 20_000  # characters; a list as JSON may have each as its code
+_MAX_CELL = 200  # characters; only the column of all tags may be longer
+_MAX_TAGS = 20_000  # characters; a JSON list may write each character as an escape
 
 
 class Mode(StrEnum):
     """What happens to an existing client's fields for which the file has no value."""
 
     UPDATE = "update"  # they stay
-    REPLACE = "replace"  # they get their defaults, but for an opt-out
+    REPLACE = "replace"  # they get their defaults, except for an opt-out
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What whoever imports a file wants."""
+    """The choices of the person who imports a file."""
 
     mode: Mode = Mode.UPDATE
     allow_opt_in: bool = False
     country: str = ""  # of numbers without a country code
     file_name: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of a column, "" to leave it out
-    separator: str = ""  # of values, if it is not to be found out
-    encoding: str = ""  # that the file was in
-    hold: bool = False  # until they have seen what would become of it
-    for_mailing: bool = False  # whether its rows are for one mailing only, with all their columns, and no clients
-    add_tag: str = ""  # that everybody in the file gets, besides the tags that they have
+    columns: Mapping[str, str] = field(default_factory=dict)  # column name to field, "" to leave the column out
+    separator: str = ""  # between values; "" to detect it
+    encoding: str = ""  # of the file
+    hold: bool = False  # start later, after the person has seen what would change
+    for_mailing: bool = False  # whether its rows are recipients of one mailing, not clients
+    add_tag: str = ""  # a tag for everybody in the file, besides the tags that they have
 
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """Where an upload stands in a file of several parts: which import has the first, and what comes before its rows.
+    """The place of an upload in a file of several parts: the first part's import, and what comes before.
 
-    `row_offset` is what is added to the number of a row in the upload to have its number in the file.
+    Adding `row_offset` to the number of a row in the upload gives its number in the file.
     """
 
     of: str = ""
@@ -78,16 +78,16 @@ def read_clients(
     row_offset: int = 0,
     earlier: Callable[[Iterable[str]], Mapping[str, int]] = lambda _: {},
 ) -> ClientFile:
-    """Read a CSV file with a header, or JSON lines. Raises Invalid if that says nothing of clients.
+    """Read a CSV file with a header, or JSON lines. Raises Invalid if the header names no phone numbers.
 
-    Of several rows with one phone number the first is good, so that the same file always says the same; but an opt-out
-    counts wherever it stands, also in a row that is rejected. `earlier` tells which numbers stand in which rows of the
-    file's parts before this one, and which external ids, by the keys of `places_of`.
+    If several rows have the same phone number, the first one counts, so that the same file always gives the same
+    result; but an opt-out counts in any row, even a rejected one. `earlier` has the rows of numbers and external ids in
+    earlier parts of the file, by the keys of `places_of`.
     """
     options = options or ImportOptions()
     separator = "" if is_json_lines(text) else options.separator or separator_of(text)
     lines = unfolded(rows_of(text, separator)) if separator else json_rows(text)
-    # A later part of JSON lines may lack a field that the first one has.
+    # A later part of a JSON lines file may lack a field that the first part has.
     columns = columns_of(_header(lines), options.columns, all_there=not row_offset, for_mailing=options.for_mailing)
     found = ClientFile(
         may_be_refused=bool(options.add_tag),
@@ -119,11 +119,12 @@ def read_clients(
 def _read_row(
     cells: Row, columns: Columns, options: ImportOptions, now: datetime, opted_out: dict[str, None]
 ) -> tuple[Client, frozenset[str], bool]:
-    """The client of a row, the fields that it sets, and whether others may have its external id.
+    """The client of a row, the fields that it sets, and whether others may have the same external id.
 
     Raises Invalid with everything that is wrong.
 
-    A number that it opts out is added to `opted_out`, whatever else is wrong. No mode opts anybody in without a word.
+    A number that the row opts out is added to `opted_out`, whatever else is wrong. No mode opts anybody in unless the
+    row says so.
     """
     if isinstance(cells, FieldError):
         raise Invalid(cells)
@@ -171,7 +172,7 @@ def _read_row(
 
 
 def _take(found: ClientFile, row: int, client: Client, given: frozenset[str], shares: bool) -> None:
-    """Add a good row. Raises Invalid if its number, or an id that is not to be shared, stands in a row before it."""
+    """Add a good row. Raises Invalid if an earlier row has its number, or an external id that cannot be shared."""
     number, external_id = client.phone_number, client.external_id
     if number in found.row_of:
         raise Invalid.of("phone_number", Fault.NUMBER_IN_ANOTHER_ROW, row=found.row_of[number])
@@ -189,12 +190,12 @@ def _take(found: ClientFile, row: int, client: Client, given: frozenset[str], sh
 
 
 def places_of(file: ClientFile) -> dict[str, int]:
-    """The rows of a file by their phone numbers, and by their external ids with `id:` in front."""
+    """The row of each phone number of a file, and of each external id, with `id:` in front."""
     return file.row_of | {_ID + external_id: row for external_id, row in file.row_of_id.items()}
 
 
 def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
-    """Reject the rows whose numbers or external ids stand in earlier parts of the file."""
+    """Reject the rows whose numbers or external ids are in earlier parts of the file."""
     errors: dict[str, FieldError] = {}
     for place, client in enumerate(found.clients if earlier else ()):
         number, of_id = client.phone_number, earlier.get(_ID + client.external_id)
@@ -209,13 +210,16 @@ def _leave_out(found: ClientFile, earlier: Mapping[str, int]) -> None:
 
 
 def _tags(first: str, all_of_them: str) -> tuple[str, ...]:
-    """The tags of a row, by the cells of the columns `tag` and `tags`. Raises Invalid with what is wrong of either."""
+    """The tags of a row, from the cells of the columns `tag` and `tags`.
+
+    Raises Invalid with what is wrong in either.
+    """
     tag = check_tag(first)
     return check_tags(led_by(tag, check_tags(tags_of(all_of_them)) if all_of_them else [tag]))
 
 
 def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:
-    """Let every opt-out count that stands anywhere in the file."""
+    """Let every opt-out in the file count."""
     opted_out = set(numbers)
     for place, client in enumerate(found.clients):
         if client.phone_number in opted_out and not client.opted_out:
@@ -226,7 +230,7 @@ def _opt_out_all(found: ClientFile, numbers: Iterable[str]) -> None:
 
 
 def _number(values: Mapping[str, str], country: str) -> set[str]:
-    """The number of a row, none if it cannot be read."""
+    """The number of a row, if it can be read."""
     try:
         return {normalize_phone(values.get("phone_number", ""), country)}
     except Invalid:

@@ -14,12 +14,12 @@ MOST_COLUMNS = 500
 
 
 def is_json_lines(text: str) -> bool:
-    """Whether a file is JSON lines, and no CSV."""
+    """Whether a file is JSON lines, not CSV."""
     return text.lstrip().startswith("{")
 
 
 def json_rows(text: str) -> Iterator[tuple[int, list[str] | FieldError]]:
-    """First the names of all fields, as number 0; then each line's values with its number."""
+    """First the names of all fields, with number 0, then the values of each line with its number."""
     lines = [(number, _read(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     names = list(dict.fromkeys(name for _, values in lines if isinstance(values, dict) for name in values))
     names = names[:MOST_COLUMNS]
@@ -37,7 +37,7 @@ def _read(line: str) -> dict[str, str] | FieldError:
 
 
 def flat(values: Mapping[str, Any], path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, str]]:
-    """The fields of an object by their paths, as the texts of cells."""
+    """The fields of an object by their paths, as texts."""
     for name, value in values.items():
         if isinstance(value, dict) and depth:
             yield from flat(value, f"{path}{name}.", depth - 1)

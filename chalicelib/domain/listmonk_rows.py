@@ -1,4 +1,4 @@
-"""An export of listmonk as a table: its column of JSON becomes columns, and its status says who is opted out."""
+"""Exports of listmonk: their column of JSON becomes columns, and the status says who is opted out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _OUT = {"blocklisted": "yes", "blacklisted": "yes", "disabled": "yes", "enabled"
 
 
 def unfolded(lines: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
-    """The rows of any file; of listmonk's with the fields of its attributes after the other columns.
+    """The rows of any file. In one of listmonk, the fields of the attributes are added as columns at the end.
 
-    A number among the attributes keeps its name, such as phone; the others are attributes of ours.
+    A phone number among the attributes keeps its name, such as phone; the others become attributes.
     """
     for number, header in lines:
         if not isinstance(header, list) or is_blank(header):

@@ -13,7 +13,7 @@ from .errors import Invalid
 from .faults import Fault
 
 _HOUR = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-_DAYS = 3  # that are looked through for an opening: a window may fall into the gap of a day whose clock goes forward
+_DAYS = 3  # in which to look for an opening: a window may fall into the gap of a day on which the clock goes forward
 
 
 class WindowPolicy(StrEnum):
@@ -25,7 +25,7 @@ class WindowPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocalWindow:
-    """From an hour until another, of the client's own day; across midnight where `until` is not after `start`."""
+    """From one hour until another of the client's own day; across midnight if `until` is not after `start`."""
 
     start: time
     until: time
@@ -50,8 +50,8 @@ class LocalWindow:
     def opening(self, moment: datetime, timezone: str) -> datetime:
         """The first moment from `moment` on at which clients in this time zone may get messages.
 
-        It is right when the clock goes forward (an opening in the gap is its end) and when it goes back (an hour that
-        comes twice opens twice, and a window that is over may open once more).
+        This holds when the clock goes forward (an opening in the gap moves to the gap's end) and when it goes back (an
+        hour that comes twice opens twice, and a window that has closed may open once more).
         """
         if self.allows(moment, timezone):
             return moment
@@ -67,7 +67,7 @@ class LocalWindow:
 
 
 def _turns(hour: time, moment: datetime, place: ZoneInfo) -> list[datetime]:
-    """The moments of the next days at which a place's clock shows this hour, or is put forward or back."""
+    """The moments in the next days at which a place's clock shows this hour, or goes forward or back."""
     today = moment.astimezone(place).date()
     days = [today + timedelta(days=number) for number in range(-1, _DAYS + 1)]
     hours = [datetime.combine(day, hour, place).replace(fold=fold) for day in days for fold in (0, 1)]
@@ -78,7 +78,7 @@ def _turns(hour: time, moment: datetime, place: ZoneInfo) -> list[datetime]:
 
 
 def _changes(after: datetime, until: datetime, place: ZoneInfo) -> list[datetime]:
-    """The moment between two, at most a day apart, at which the clock of a place is put forward or back, if any."""
+    """The moment between two others, at most a day apart, at which a place's clock goes forward or back, if any."""
     low, high = int(after.timestamp()), int(until.timestamp())
     before = after.astimezone(place).utcoffset()
     if before == until.astimezone(place).utcoffset():

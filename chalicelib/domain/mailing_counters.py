@@ -1,4 +1,7 @@
-"""The counters of a mailing, and which of them a message is counted in: statistics are read instead of counted."""
+"""The counters of a mailing, and which of them count a message.
+
+They save statistics from reading the ledger.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,31 @@ from .messages import Message
 from .reasons import Cause, Reason
 from .statuses import COUNTED, IN_TROUBLE, MessageStatus
 
-SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status is named by it alone
-# What sending has taken so far, for a mailing's cost: write units of the ledger, hints, messages looked at for them,
-# milliseconds of senders.
+SEPARATOR = "|"  # between the parts of a counter's name; the counter of a status has the status as its name
+# The work of sending so far, for a mailing's cost: write units of the ledger, hints, messages of hints, milliseconds of
+# senders.
 WRITES, HINTS, LOOKS, MILLISECONDS = (SEPARATOR.join(("work", name)) for name in ("writes", "hints", "looks", "ms"))
-# How often somebody found traces of a sender that was killed, and whose last batch may not be counted.
+# How often traces of a killed sender were found, whose last batch may not be counted.
 DOUBTS = SEPARATOR.join(("work", "doubts"))
 WORK = frozenset({WRITES, HINTS, LOOKS, MILLISECONDS, DOUBTS})
-# Messages that were called for again after the gateway may have taken them.
+# Messages that were sent again after the gateway may have taken them.
 REPEATED = SEPARATOR.join(("repeated", "all"))
 _PARTS = "parts"
-# What ended in each of the last minutes, however old the mailing is: its rate of now. Earlier minutes are removed.
+# Messages that ended in each of the last minutes, for the current rate. Earlier minutes are removed.
 LATELY = "n"
 _LATELY_KEPT = 2  # minutes
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CAUSE = Cause(Reason.OTHER)
-# How finely time is counted, and until when after a row was written: a counter for each minute of a year would not fit
-# into an item, and few are needed to see how a mailing went. Names are short: a write of over 1 KB costs a second unit.
+# The width of a period, and how long after a row was written it is used: counters for each minute of a year would not
+# fit into an item, and few are needed to see how a mailing went. Names are short because a write of over 1 KB costs a
+# second unit.
 _WIDTHS = {"m": timedelta(minutes=1), "t": timedelta(minutes=10), "hour": _HOUR, "day": timedelta(days=1)}
 _UNTIL = {"m": timedelta(minutes=30), "t": timedelta(hours=3), "hour": timedelta(days=7), "day": timedelta.max}
 
 
 def counters_of(message: Message) -> list[str]:
-    """The names of the counters that a row of the ledger is counted in; of an open row mostly none."""
+    """The names of the counters that a row of the ledger is counted in; mostly none for an open row."""
     if message.status not in COUNTED:
         return []
     repeated = [REPEATED] if message.may_be_twice else []
@@ -56,7 +60,7 @@ def _period_of(message: Message) -> str:
 
 
 def _parts_of(message: Message) -> list[str]:
-    """The counter of SMS parts of its day, once for each; those of texts that all get alike follow from how many."""
+    """The counter of its day's SMS parts, once for each part; none if everybody gets the same text."""
     if not message.parts:
         return []
     day = ((message.sent_at or message.updated_at) - _EPOCH) // _WIDTHS["day"]
@@ -65,7 +69,7 @@ def _parts_of(message: Message) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TimeSeries:
-    """How a mailing went: by the beginning of each period of `width`, how many messages were sent, failed, unknown.
+    """How a mailing went: messages that were sent, failed or became unknown, by the start of each period of `width`.
 
     Periods in which nothing happened are left out.
     """
@@ -90,8 +94,8 @@ class MailingCounters:
     def by_cause(self) -> Mapping[tuple[MessageStatus, Cause], int]:
         """How many messages have a status for a cause, of those that were not sent.
 
-        One and the same cause may have two counters, by its code and by the sentence of an older version: a message
-        that is counted in one may be taken off in the other.
+        A cause may have two counters, one by its code and one by an older version's sentence: a message that was
+        counted in one may be subtracted in the other.
         """
         causes: Counter[tuple[MessageStatus, Cause]] = Counter()
         for name, count in self.by_name.items():
@@ -102,13 +106,18 @@ class MailingCounters:
 
     @property
     def maybe_twice(self) -> int:
-        """How many messages were sent again after the gateway may have taken them: it sends them twice, unless it
-        recognises their ids."""
+        """How many messages were sent again after the gateway may have taken them.
+
+        It sends these twice, unless it recognises their ids.
+        """
         return self.by_name[REPEATED]
 
     @property
     def by_hour(self) -> Mapping[datetime, int]:
-        """How many messages were sent in the hour that begins then; in the day, a week after the mailing's start."""
+        """Messages sent in each hour, by its start.
+
+        Later than a week after the mailing's start, in each day.
+        """
         hours: Counter[datetime] = Counter()
         for kind, at, status, count in self._periods():
             if status == MessageStatus.SENT:
@@ -116,7 +125,10 @@ class MailingCounters:
         return hours
 
     def parts_by_day(self, each: int | None) -> Mapping[date, int]:
-        """The SMS parts that were sent in each day (UTC). `each` are those of a text that everybody gets, else None."""
+        """The SMS parts that were sent on each day (UTC).
+
+        `each` is the parts of a text that everybody gets, else None.
+        """
         days: Counter[date] = Counter()
         if each is not None:
             for at, count in self.by_hour.items():
@@ -130,7 +142,7 @@ class MailingCounters:
 
     @property
     def time_series(self) -> TimeSeries:
-        """How the mailing went, as finely as all of it was counted."""
+        """How the mailing went, in the finest periods that all of it was counted in."""
         counted = list(self._periods())
         width = max((_WIDTHS[kind] for kind, *_ in counted), default=_WIDTHS["m"])
         periods: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
@@ -147,17 +159,17 @@ class MailingCounters:
 
     @property
     def work(self) -> Counter[str]:
-        """What sending has taken so far."""
+        """The work of sending so far."""
         return Counter({name: self.by_name[name] for name in WORK})
 
     @property
     def deliveries(self) -> Counter[str]:
-        """What receipts have told."""
+        """What receipts told about the deliveries."""
         return Counter({name: count for name, count in self.by_name.items() if is_of_delivery(name)})
 
     @property
     def lately(self) -> Mapping[datetime, int]:
-        """How many messages were sent, failed or became unknown in each of the last minutes, as it was counted."""
+        """How many messages were sent, failed or became unknown in each of the last minutes."""
         return {
             _EPOCH + int(name.partition(SEPARATOR)[2]) * _WIDTHS["m"]: count
             for name, count in self.by_name.items()
@@ -166,7 +178,7 @@ class MailingCounters:
 
 
 def lately_of(changes: Counter[str], now: datetime) -> tuple[Counter[str], list[str]]:
-    """What changes of counters add to those of the last minutes, and the names of those that are over."""
+    """What changes of counters add to the counters of the last minutes, and the names of counters that are too old."""
     minute = (now - _EPOCH) // _WIDTHS["m"]
     ended = sum(max(0, changes[name]) for name in ("sent", *IN_TROUBLE))
     old = [f"{LATELY}{SEPARATOR}{minute - back}" for back in range(_LATELY_KEPT, 2 * _LATELY_KEPT)]

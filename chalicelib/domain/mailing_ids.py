@@ -1,4 +1,4 @@
-"""The ids of mailings: ULIDs, which stand in the order in which the mailings were made."""
+"""The ids of mailings: ULIDs, whose order is the order in which the mailings were made."""
 
 from __future__ import annotations
 

@@ -22,16 +22,16 @@ from .stops import Span
 from .templates import TemplateLink
 
 MAX_TEXT_LENGTH = 1600  # ten concatenated GSM-7 parts of 153 characters, rounded up; gateways refuse longer ones
-MOST_PARTS = 49  # that such a text makes: if it is all emoji, 33 of them fit one part
+MOST_PARTS = 49  # of such a text: if it is all emoji, 33 of them fit into one part
 MOST_LANGUAGES = 10  # besides that of `text`: all texts together fit into an item of the table many times
-MAX_RATE = 10_000  # messages a second; above it one gateway is no longer one service
+MAX_RATE = 10_000  # messages a second; more than one gateway can take
 LATE_AFTER = timedelta(minutes=5)  # a mailing that is launched later than this has missed its start
-REDRIVING = "redriving"  # stands in Mailing.reopening while single messages are put back
-_LOOK_HOLDS = timedelta(minutes=10)  # at the waiting messages of a mailing
+REDRIVING = "redriving"  # is in Mailing.reopening while single messages are put back
+_LOOK_HOLDS = timedelta(minutes=10)  # how long a look at the waiting messages of a mailing is valid
 MAX_HISTORY = 30  # changes of status that are kept; a mailing has few, unless somebody pauses it all day
 
 
-# What a person is told who may not do it. The others change the status by themselves, and say which step is refused.
+# The error if a person may not do it. Other actions change the status, which names the step that is refused.
 _REFUSED = {
     Action.SCHEDULE: Fault.MAILING_NO_DRAFT,
     Action.LAUNCH: Fault.MAILING_NOT_LAUNCHABLE,
@@ -49,7 +49,7 @@ _BECOMES = {
 class OnUnknown(StrEnum):
     """What happens to a message whose outcome is unknown.
 
-    It is sent again, the gateway is asked what happened to it, or a person decides.
+    retry: it is sent again. ask: the gateway is asked what became of it. hold: a person decides.
     """
 
     RETRY = "retry"
@@ -60,8 +60,8 @@ class OnUnknown(StrEnum):
 class Missing(StrEnum):
     """What happens to a message whose text needs a value that the client does not have.
 
-    The client is skipped, the text is sent with nothing in the value's place, or the message fails, for a person to
-    give the value and retry it.
+    The client is skipped, the text is sent with nothing in the value's place, or the message fails, so that a person
+    can add the value and retry it.
     """
 
     SKIP = "skip"
@@ -70,7 +70,7 @@ class Missing(StrEnum):
 
 
 class Late(StrEnum):
-    """What happens to a mailing whose start was missed: it still runs if its end has not passed, or it is skipped."""
+    """What happens to a mailing whose start was missed: it runs late if its end has not passed, or it is skipped."""
 
     RUN = "run"
     SKIP = "skip"
@@ -97,57 +97,57 @@ class Mailing:
     finished_at: datetime | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
-    include_unreachable: bool = False  # whether it also goes to clients to whom too much was lost
-    texts: tuple[tuple[str, str], ...] = ()  # by language, for clients whose language it is; the others get `text`
+    include_unreachable: bool = False  # whether it also goes to clients who are marked as unreachable
+    texts: tuple[tuple[str, str], ...] = ()  # by language, for clients with that language; the others get `text`
     missing: Missing = Missing.SKIP
-    gateway: str = ""  # that it goes to, by the name that people know; by the routes if it names none
-    keep_values: bool = True  # those that a text was made with, so that it can be made again afterwards
-    template: TemplateLink | None = None  # that text and texts were copied from, as long as they are the same
+    gateway: str = ""  # that it goes to, by the name that people know; "" if routes decide
+    keep_values: bool = True  # whether to keep the values of each text, so that it can be read afterwards
+    template: TemplateLink | None = None  # which text and texts were copied from, as long as they are the same
     budget: Decimal | None = None  # that it may cost at the gateway, in the currency of the price list
-    paused_for: PausedFor | None = None  # if the service did it by itself
-    # What is to be put back when failed messages are retried, or the end was moved: statuses, until the dispatcher has
-    # done it. REDRIVING stands there once for everyone who puts back single messages.
+    paused_for: PausedFor | None = None  # if the service paused it
+    # Statuses of messages to put back because somebody retries them or moved the end, until the dispatcher has done it.
+    # REDRIVING is in it once for each caller who puts back single messages.
     reopening: tuple[str, ...] = ()
-    # The count of the ledger by status when the mailing ended; the running counts do not matter any more then.
+    # The ledger's count by status when the mailing ended; from then on the running counts do not matter.
     final: tuple[tuple[str, int], ...] = ()
-    # When it came into which status, the last of them; the first is the order itself.
+    # The latest changes of status with their times; the first one is its creation.
     history: tuple[tuple[datetime, MailingStatus], ...] = ()
-    # When nothing could be sent though it ran, since sending was paused for all: known once it has ended.
+    # When nothing could be sent though it ran, because all sending was paused; set when it has ended.
     stops: tuple[Span, ...] = ()
-    # When its end was last moved to a later time, if it had begun then: what the earlier end expired may come back.
+    # When its end was last moved to a later time after its start: messages that expired may come back.
     widened_at: datetime | None = None
-    # Until when others go to clients by what became of it, so that it must not be deleted.
+    # Until when other mailings' filters refer to it, so that it must not be deleted.
     asked_until: datetime | None = None
-    # How its ledger is divided, from its launch on.
+    # How its ledger is divided; set at its launch.
     division: Division = UNDIVIDED
 
     def noted(self, status: MailingStatus, now: datetime) -> tuple[tuple[datetime, MailingStatus], ...]:
-        """The history with one more status."""
+        """The history with one more change of status."""
         return (*self.history, (now, status))[-MAX_HISTORY:]
 
     @property
     def title(self) -> str:
-        """What people know it by: its name, or the beginning of its text."""
+        """Its name for people: its `name`, or the beginning of its text."""
         return self.name or excerpt(self.text)
 
     @property
     def personal(self) -> bool:
-        """Whether not everybody gets the same text."""
+        """Whether clients get different texts."""
         return bool(self.texts) or OPENING in self.text
 
     def text_in(self, language: str) -> str:
-        """The text for who reads a language such as pt-BR: in it, or in pt, or else `text`."""
+        """The text for clients with a language such as pt-BR: the one for pt-BR, or for pt, or else `text`."""
         return self.text_by(self.language_for(language))
 
     def language_for(self, language: str) -> str:
-        """Which of the texts by language that is, "" for `text`."""
+        """The key of that text in `texts`, "" for `text`."""
         if not self.texts:
             return ""
         texts = dict(self.texts)
         return next((one for one in (language, language.partition("-")[0]) if texts.get(one)), "")
 
     def text_by(self, key: str) -> str:
-        """One of the texts by language, `text` for ""."""
+        """The text with this key of `texts`, `text` for ""."""
         return dict(self.texts)[key] if key else self.text
 
     @property
@@ -184,9 +184,9 @@ class Mailing:
 class ShardProgress:
     """How far the dispatch of one of a mailing's shards has come.
 
-    `cursor` is the place in the segment's index, "" at the start; `expanded` says that every row is in the ledger.
-    `feed_cursor` is the client up to which rows have been given to the send queue, `fed` that all there are have.
-    `counted_at` is when the last rows were written that are counted in `rows`.
+    `cursor` is the place in the segment's index, "" at the start. `expanded` says that every row is in the ledger.
+    `feed_cursor` is the client up to which hints were sent, `fed` says that all rows so far have hints. `counted_at` is
+    when the last rows were written that `rows` counts.
     """
 
     shard: str
@@ -199,12 +199,12 @@ class ShardProgress:
     owner: str = ""
     lease_until: datetime | None = None
     counted_at: datetime | None = None
-    taken_over: bool = False  # from a dispatcher that stopped in it: whether rows that say so have hints is not known
+    taken_over: bool = False  # from a dispatcher that stopped: it is not known whether its last rows got hints
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A mailing's messages counted by status; `total` is every row that dispatch has written."""
+    """A mailing's messages, counted by status. `total` is all rows that dispatch has written."""
 
     total: int
     by_status: Counter[str]
@@ -234,7 +234,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """What a look at all waiting messages of a mailing found: none is due before `due_at`; None if there was none."""
+    """What a look at all waiting messages of a mailing found: when the first one is due, None if there are none."""
 
     looked_at: datetime
     due_at: datetime | None
@@ -242,7 +242,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class MailingState:
-    """Everything that stands under one mailing's key, read in one query.
+    """Everything under one mailing's key, read in one query.
 
     Its counts are `doubtful` if a sender may have been killed before it counted what it had written.
     """
@@ -253,18 +253,18 @@ class MailingState:
     progress_at: datetime | None = None
     doubtful: bool = False
     sleep: Sleep | None = None
-    spent: Decimal = Decimal(0)  # of its budget, if it has or had one
+    spent: Decimal = Decimal(0)  # of its budget, in the currency of the price list
 
     @property
     def spending(self) -> Spending | None:
-        """Its budget and what has gone of it; None if it has none."""
+        """Its budget and what was spent of it; None if it has no budget."""
         return None if self.mailing.budget is None else Spending(self.mailing.budget, self.spent)
 
     def sleeps(self, now: datetime, until: datetime) -> bool:
-        """Whether it is known without another look that no waiting message is due by then.
+        """Whether no waiting message can be due by `until`, so that no look at them is needed.
 
-        Whoever has a message wait counts that afterwards, so a look holds as long as nothing is counted; and for some
-        minutes only, whatever happens.
+        Each message that starts to wait is counted afterwards, so a look is valid until the next count, and for ten
+        minutes at most.
         """
         if self.sleep is None or is_over(self.sleep.looked_at + _LOOK_HOLDS, now, _LOOK_HOLDS):
             return False
@@ -275,7 +275,7 @@ class MailingState:
 
     @property
     def to_feed(self) -> list[ShardProgress]:
-        """The shards that are not fed to their ends, those fed least first, so that all advance together."""
+        """The shards with rows left to feed, those that were fed least first, so that all advance together."""
         unfed = [shard for shard in self.shards.values() if shard.expanded and not shard.fed]
         return sorted(unfed, key=lambda shard: (shard.feed_cursor, shard.shard))
 
@@ -286,7 +286,7 @@ class MailingState:
 
 
 def check_text(text: str, field: str = "text") -> list[FieldError]:
-    """The errors of a mailing's text."""
+    """What is wrong with a mailing's text."""
     if not text.strip():
         return [FieldError(field, Fault.EMPTY)]
     if len(text) > MAX_TEXT_LENGTH:
@@ -299,7 +299,7 @@ def check_text(text: str, field: str = "text") -> list[FieldError]:
 
 
 def check_window(start_at: datetime, end_at: datetime, now: datetime) -> list[FieldError]:
-    """The errors of a sending window."""
+    """What is wrong with a sending window."""
     if end_at <= start_at:
         return [FieldError("end_time", Fault.END_BEFORE_START)]
     if end_at <= now:

@@ -1,4 +1,4 @@
-"""A message: one mailing to one client, with its attempts, and what follows from an attempt's outcome."""
+"""A message: one mailing to one client, with its attempts and what follows from their outcomes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .reasons import Cause, Reason
 from .statuses import MessageStatus
 
 MessageKey = tuple[str, str]  # mailing and client
-# Messages that one hint on the send queue is for, at most: those of a bucket of the ledger are mostly fewer. A sender
-# takes ten hints, which one call receives and one deletes.
+# Most messages of a hint on the send queue; the buckets of the ledger mostly have fewer. A sender takes ten hints,
+# because one call receives and one deletes that many.
 HINT_SIZE = 16
 
 PARK_AFTER = 90.0  # seconds; what waits longer than this for its next attempt leaves the queue
-PARKED_AT_MOST = timedelta(minutes=30)  # but for who waits for their own hours
+PARKED_AT_MOST = timedelta(minutes=30)  # except for messages that wait for local hours
 # Seconds from a call whose outcome is unknown to the first look-up, and from each look-up to the next: the gateway is
 # asked after 1, 5 and 30 minutes.
 ASK_AFTER = (60.0, 240.0, 1500.0)
-# Look-ups in a row that find nothing: the first may come before the gateway has the message in its books.
+# How many look-ups in a row must find nothing: the first may come before the gateway has recorded the message.
 MISSING_TWICE = 2
 MAX_ATTEMPTS_KEPT = 30
 
@@ -65,7 +65,7 @@ LOOK_UPS = frozenset({Outcome.FOUND, Outcome.MISSING, Outcome.UNCLEAR})
 class Attempt:
     """One call of the gateway, to send a message or to ask what became of it.
 
-    `cause` is that of its outcome, None if it was accepted or found.
+    `cause` is the reason of its outcome, None if it was accepted or found.
 
     `retry_after` and `words` are what the gateway asked for and said; the ledger does not keep them.
     """
@@ -77,11 +77,11 @@ class Attempt:
     http_status: int | None = None
     retry_after: float | None = None
     words: str = ""
-    gateway: str = ""  # that was called, if there are several
+    gateway: str = ""  # which was called, if there are several
 
     @property
     def is_look_up(self) -> bool:
-        """Whether nothing was sent, but the gateway was asked what became of an earlier call."""
+        """Whether this call only asked the gateway what became of an earlier one."""
         return self.outcome in LOOK_UPS
 
 
@@ -106,21 +106,21 @@ class Message:
     sent_at: datetime | None = None
     cause: Cause | None = None
     # How many attempts do not count against the limit: those before the message was put back, failed probes of a
-    # gateway in trouble, and those whose answer said nothing of the message.
+    # gateway in trouble, and those whose answer said nothing about the message.
     forgiven: int = 0
-    # Whether the gateway is asked about it the next time, instead of being sent it.
+    # Whether the next call asks the gateway about the message instead of sending it.
     ask: bool = False
-    # Which of several gateways it is claimed for.
+    # The gateway it is claimed for, if there are several.
     gateway: str = ""
-    # What became of it, as the gateway said later. Only messages that were sent have it.
+    # What became of it, according to a receipt. Only messages that were sent have it.
     delivery: Delivery | None = None
-    # What its text was made with, as far as that is kept (domain/sent_texts.py).
+    # The values of its text, as far as they are kept (domain/sent_texts.py).
     values: tuple[str, ...] | None = None
-    # SMS parts of its text, if not everybody gets the same; 0 if it was not claimed yet.
+    # SMS parts of its text, if clients get different ones; 0 if it was not claimed yet.
     parts: int = 0
 
     def with_lost_attempt(self, now: datetime) -> tuple[Attempt, ...]:
-        """The attempts with that of a sender that claimed the message and never said what came of it."""
+        """The attempts, with one more for a sender that claimed the message and never recorded an outcome."""
         duration = max(timedelta(0), now - self.updated_at) // timedelta(milliseconds=1)
         outcome = Outcome.UNCLEAR if self.ask else Outcome.UNKNOWN
         lost = Attempt(self.updated_at, duration, outcome, Cause(Reason.SENDER_STOPPED), gateway=self.gateway)
@@ -129,7 +129,8 @@ class Message:
     def with_attempt(self, attempt: Attempt, *, free: bool) -> Message:
         """The message with one more attempt; a free one does not count against the limit.
 
-        Of very many, as in an outage of hours, the first and the last are kept, and one that may have been accepted.
+        If there are very many, as in an outage of hours, only the first, the last, and one that may have been accepted
+        are kept.
         """
         attempts = [*self.attempts, attempt]
         forgiven = self.forgiven + free
@@ -146,7 +147,7 @@ class Message:
         return taken(self.attempts) > 1
 
     def because(self, reason: Reason) -> bool:
-        """Whether it has its status for this reason."""
+        """Whether this is the reason of its status."""
         return self.cause is not None and self.cause.reason is reason
 
     @property
@@ -171,9 +172,9 @@ class RetryPolicy:
     cap: float
 
     def delay(self, attempts_made: int, rng: random.Random) -> float:
-        """Seconds until the next attempt: exponential, with a jitter of half ("equal jitter", AWS Architecture Blog).
+        """Seconds until the next attempt: exponential, half of it random ("equal jitter", AWS Architecture Blog).
 
-        At least half the step is waited, so that the attempts of a message span a known time in an outage.
+        At least half of the step is waited, so that the attempts of a message last through an outage of known length.
         """
         step = min(self.cap, self.base * 2.0 ** max(0, attempts_made - 1))
         return step * rng.uniform(0.5, 1.0)
@@ -190,7 +191,7 @@ class Verdict:
 
 
 def taken(attempts: Sequence[Attempt]) -> int:
-    """How many of the attempts the gateway may have accepted, or has: not those that it does not know afterwards."""
+    """How many attempts the gateway accepted or may have accepted, without those that a look-up did not find."""
     count = missing = 0
     for attempt in attempts:
         missing = missing + 1 if attempt.outcome is Outcome.MISSING else 0
@@ -204,10 +205,10 @@ def taken(attempts: Sequence[Attempt]) -> int:
 def judge(
     attempts: tuple[Attempt, ...], forgiven: int, policy: RetryPolicy, on_unknown: OnUnknown, rng: random.Random
 ) -> Verdict:
-    """What follows from the last of the attempts, seen with those before it.
+    """What follows from the last attempt, given those before it.
 
-    `forgiven` of them do not count against the limit. A message is `unknown` rather than `failed` in the end
-    when any of its attempts may have been accepted.
+    `forgiven` of them do not count against the limit. After the last attempt the message is `unknown` instead of
+    `failed` if any attempt may have been accepted.
     """
     last = attempts[-1]
     final = MessageStatus.UNKNOWN if taken(attempts) else MessageStatus.FAILED
@@ -230,7 +231,7 @@ def judge(
 
 
 def _trailing(attempts: Sequence[Attempt], outcomes: Collection[Outcome]) -> int:
-    """How many of the last attempts, in a row, had one of the outcomes."""
+    """How many attempts at the end, in a row, had one of the outcomes."""
     return len(list(takewhile(lambda attempt: attempt.outcome in outcomes, reversed(attempts))))
 
 

@@ -1,4 +1,4 @@
-"""Paces: which moments are free for calls that must keep a distance from each other."""
+"""Paces: which moments are free for calls that must keep a distance in time."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-MAX_APART = 100  # messages that have moments ahead of a pace's place; each is a number or two in its item
+MAX_APART = 100  # messages with moments after `next_at`; each is a number or two in the pace's item
 
 
 class Spacing(NamedTuple):
-    """What a message takes of a pace: `weight` moments in a row, `gap` microseconds from one to the next.
+    """What a message takes from a pace: `weight` moments in a row, `gap` microseconds apart.
 
-    It is sent at the first of them. `heaviest` is the most that any message may weigh in this pace.
+    It is sent at the first of them. `heaviest` is the largest weight of any message in this pace.
     """
 
     gap: int
@@ -26,7 +26,7 @@ class Spacing(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A moment at which a message is sent, and how many moments it takes from there on."""
+    """The moment at which a message is sent, and how many moments it takes from there on."""
 
     moment: int
     weight: int = 1
@@ -34,9 +34,9 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What of one pace is taken: everything before `next_at`, and single messages' moments after it.
+    """The taken moments of a pace: all before `next_at`, and those of single messages after it.
 
-    Those are what a mailing slower than the gateway takes ahead of the others; the moments in between stay free.
+    A mailing slower than the gateway takes single moments ahead of the others, so that those in between stay free.
     Moments are microseconds of Unix time.
     """
 
@@ -45,13 +45,16 @@ class Pace:
     revision: int = 0
 
     def sane(self, last: int) -> Pace:
-        """The pace without what lies after the last moment that can be taken: the clock was set back since it was."""
+        """The pace without anything after `last`, the last moment that can be taken.
+
+        If there is something, the clock was set back.
+        """
         if self.next_at > last:
             return replace(self, next_at=0, apart=())
         return replace(self, apart=tuple(taken for taken in self.apart if taken.moment <= last))
 
     def earliest(self, since: int, spacing: Spacing) -> int:
-        """The first moment from `since` on from which a message finds all its moments free, a gap from taken ones."""
+        """The first moment from `since` on at which all moments of a message are free, with a gap to taken ones."""
         gap, span = spacing.gap, spacing.span
         moment = max(since, self.next_at)
         for taken, weight in self.apart:
@@ -60,9 +63,9 @@ class Pace:
         return moment
 
     def with_taken(self, moments: Sequence[int], spacing: Spacing, now: int) -> Pace:
-        """The pace after messages take what begins at these moments.
+        """The pace after messages have taken their spacing at each of these moments.
 
-        What is past, or leaves no room between, is not kept one by one.
+        Moments that are past, or have no room between them, are not kept one by one.
         """
         gap = spacing.gap
         next_at = max(self.next_at, now)
@@ -76,10 +79,10 @@ class Pace:
 def book(
     paces: Sequence[Pace], spacings: Sequence[Spacing], wanted: int, now: int, last: int
 ) -> tuple[list[int], list[Pace]]:
-    """Up to `wanted` moments at which a message may be sent by all paces, none after `last`; the new paces.
+    """Book up to `wanted` moments that are free in all paces, none after `last`. Returns them and the new paces.
 
-    Of each pace every message takes what its spacing says. So, of the messages whose moments lie within n gaps, all but
-    the last one together weigh less than n.
+    Every message takes its spacing from each pace. So the messages within n gaps, without the last one, together weigh
+    less than n.
     """
     moments: list[int] = []
     moment = now

@@ -1,4 +1,4 @@
-"""The text that one client gets of a mailing: in their language, with what is known of them."""
+"""The text that one client gets: in their language, with their values."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MOST_PARTS_EACH = 10
 
 @dataclass(frozen=True, slots=True)
 class PersonalText:
-    """What a client gets, or why they get nothing: `cause`, and the status that the message has then.
+    """The text for a client, or the `cause` why they get none, with the status that the message gets.
 
-    `missing` names the values that are not there, whatever the mailing says of that; `kept` is what is kept with the
-    message, so that its text can be made again; `parts` are the SMS parts of what is sent.
+    `missing` names the values that the client lacks, whatever the mailing's `missing` says. `kept` is stored with the
+    message, so that its text can be made again. `parts` are its SMS parts.
     """
 
     text: str
@@ -35,7 +35,7 @@ class PersonalText:
 
 
 def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
-    """The text of a mailing for a client. `contact` has language and attributes."""
+    """The text of a mailing for a client. `contact` must have language and attributes."""
     template = parsed_text(mailing.text_in(contact.language))
     values = values_of(contact, template.names)
     text, missing = template.fill(values)
@@ -51,14 +51,14 @@ def text_for(mailing: Mailing, contact: Contact) -> PersonalText:
 
 
 def values_of(contact: Contact, names: Iterable[str]) -> Mapping[str, str]:
-    """What a text may name of a client: the attributes, and `phone_number`, `timezone` and `language`."""
+    """The values that a text can use: the attributes, `phone_number`, `timezone` and `language`."""
     own = {"phone_number": contact.phone_number, "timezone": contact.timezone, "language": contact.language}
     known = contact.attributes
     return {name: own[name] if name in own else word_of(known.get(name, "")) for name in names}
 
 
 def word_of(value: Value) -> str:
-    """A value as people read it. A no counts as no value, so that a section appears only for those who have a yes."""
+    """A value as people read it. "No" counts as missing, so that a section appears only for clients with "yes"."""
     if isinstance(value, bool):
         return "yes" if value else ""
     return str(value)

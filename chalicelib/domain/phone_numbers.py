@@ -1,6 +1,6 @@
-"""Phone numbers as people and programs write them: each becomes one number in E.164 form, or is refused by name.
+"""Phone numbers as people and programs write them: each becomes one number in E.164 form, or a specific error.
 
-Nothing is guessed. The library with every country's plan is loaded at the first number: the sender needs none.
+Nothing is guessed. The library is loaded at the first number, because the sender needs none.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _EXTENSION = re.compile(
 )
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUNK = re.compile(r"\(\s*0\s*\)")
-# Without a plus these may be mobiles of China or Germany as well as numbers of North America, or begin with what is
-# dialled at home in Russia or Belarus.
+# Without a plus these may be mobile numbers of China or Germany, or numbers of North America, or begin with a prefix
+# that is dialled inside Russia or Belarus.
 _OF_TWO_COUNTRIES = re.compile(r"1[3-9][0-9]{9}|80[0-9]{9}")
 _ALLOWED = re.compile(r"\+?[0-9() .\-/]+")
 _RUSSIAN = re.compile(r"[78][0-9]{10}")
@@ -43,22 +43,22 @@ _OF_FILMS = re.compile(r"\+447700900[0-9]{3}")
 _SIGNS = str.maketrans("", "", " ()-\u00a0")
 _BLANKS = str.maketrans("\t\r", "  ")
 _NO_DIGIT = re.compile(r"[^0-9]")
-_SHORTEST = 7  # digits of a number, if there may be two
+_SHORTEST = 7  # digits of a number, when a text may have two
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 def normalize_phone(text: str, country: str = "") -> str:
-    """The number in E.164 form, such as +79161234567. It is one that exists in its country's plan.
+    """The number in E.164 form, such as +79161234567. It exists in its country's plan.
 
-    `country` (ISO 3166, two letters) is that of numbers without a country code. Without it, such a number is refused,
-    unless it is Russian with 11 digits from 7 or 8, or nothing but the digits of an international number.
-    Raises Invalid, which says what it is instead, and what to do.
+    `country` (ISO 3166, two letters) is for numbers without a country code. Without it such a number is refused, unless
+    it is Russian (11 digits that begin with 7 or 8) or consists of the digits of an international number. Raises
+    Invalid, which says what the text is instead and what to do.
     """
     return _normalized(text, country)
 
 
 def check_shape(text: str) -> str:
-    """The text as it is. Raises Invalid if it is no number in whatever country."""
+    """Return the text. Raises Invalid if it cannot be a number in any country."""
     cleaned(text)
     return text
 
@@ -77,7 +77,7 @@ def _normalized(text: str, country: str) -> str:
 
 
 def check_country(country: str) -> str:
-    """A country's code. Raises Invalid if there is no such country."""
+    """Return the code of a country. Raises Invalid if there is no such country."""
     import phonenumbers
 
     if not _COUNTRY.fullmatch(country) or country not in phonenumbers.SUPPORTED_REGIONS:
@@ -86,9 +86,9 @@ def check_country(country: str) -> str:
 
 
 def cleaned(text: str) -> str:
-    """The number without what is no part of it: digits, brackets and separators, and a plus before them if it has one.
+    """The number itself: digits, brackets and separators, and a plus before them if there is one.
 
-    Raises Invalid if it is something else, and says what.
+    Raises Invalid, which says what the text is instead.
     """
     if len(text) > MAX_LENGTH:
         raise _refused(Fault.PHONE_NUMBER)
@@ -116,7 +116,7 @@ def _digits(written: str) -> str:
 
 
 def _plain(character: str) -> str:
-    """The character as ASCII has it; nothing for one that cannot be seen."""
+    """The ASCII form of a character; "" if it is invisible."""
     if character.isascii():
         return " " if character in "\t\r" else character
     if character in _PLUS:
@@ -161,7 +161,7 @@ def _international(written: str) -> str:
     """A number that begins with its country's code."""
     if _digits(written).startswith("00"):  # +007 and the like
         return _international("+" + _digits(written)[2:])
-    if _TRUNK.search(written):  # a 0 that is dialled at home only, but belongs to some numbers of Italy
+    if _TRUNK.search(written):  # a 0 that is dialled only inside a country, but belongs to some numbers of Italy
         read = (_parsed(_TRUNK.sub("", written), ""), _parsed(written, ""))
         return _e164(_chosen([number for number in read if number]))
     found = split(written) if _E164.fullmatch(written) else None
@@ -187,7 +187,7 @@ def _national(written: str, country: str) -> str:
             return _e164(_chosen([number for number in read if number]))
     if digits.startswith("00"):
         return _international("+" + digits[2:])
-    if digits.startswith("810") and country in ("", "RU") and len(digits) > 12:  # the way abroad from Russia
+    if digits.startswith("810") and country in ("", "RU") and len(digits) > 12:  # the Russian prefix for calls abroad
         return _international("+" + digits[3:])
     if _RUSSIAN.fullmatch(digits) and country in ("", "RU"):
         plan, national = plan_of("7"), digits[1:]
@@ -211,7 +211,7 @@ def _begins_with(digits: str, country: str) -> bool:
 
 
 def _chosen(numbers: list[PhoneNumber]) -> PhoneNumber:
-    """The one number that may be meant; of two, the one of a mobile. Raises Invalid if that does not tell."""
+    """The one possible number, or the mobile one of two. Raises Invalid if neither decides."""
     import phonenumbers
 
     by_text = {_e164(number): number for number in numbers}
@@ -226,7 +226,7 @@ def _chosen(numbers: list[PhoneNumber]) -> PhoneNumber:
 
 
 def _parsed(written: str, country: str, *, valid: bool = True) -> PhoneNumber | None:
-    """The number, None if it is not one; with `valid`, if it does not exist in its country's plan."""
+    """The number, None if it is not one, or (with `valid`) does not exist in its country's plan."""
     import phonenumbers
 
     try:
@@ -239,7 +239,7 @@ def _parsed(written: str, country: str, *, valid: bool = True) -> PhoneNumber | 
 def _is_valid(number: PhoneNumber) -> bool:
     import phonenumbers
 
-    # Ofcom keeps these for films; the sandbox lets them play parts (docs/gateways.md).
+    # Ofcom reserves these for films; the sandbox uses them as test numbers (docs/gateways.md).
     if number.country_code == 44 and _OF_FILMS.fullmatch(_e164(number)):
         return True
     return bool(phonenumbers.is_valid_number(number))
@@ -252,9 +252,9 @@ def _e164(number: PhoneNumber) -> str:
 
 
 def _quick(text: str, country: str) -> str:
-    """A mobile that is written in one of the usual ways, "" for any other number.
+    """A mobile number that is written in one of the usual ways, "" for any other text.
 
-    The same as the library says, in a twentieth of the time: most numbers of an import are these.
+    It gives the same result as the library, twenty times as fast, and most numbers of an import are like this.
     """
     plain = text.translate(_SIGNS)
     if country in ("", "RU") and _RUSSIAN.fullmatch(plain):

@@ -1,8 +1,8 @@
 """Texts with placeholders: a small closed language, in which an operator names values of a client.
 
 `{{first_name}}` is a value. `{{first_name|friend}}` is the value, or else the words after the bar. Between `{{#city}}`
-and `{{/city}}` stands what appears only if there is a value. There is nothing else: no code, no loops, no section in a
-section. A value is put in as it is, and what stands in it means nothing.
+and `{{/city}}` stands what appears only if there is a value. There is nothing else: no code, no loops, no nested
+sections. A value is inserted as it is; placeholders in it are not read.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ OPENING = "{{"
 MOST_PLACEHOLDERS = 50  # of a text
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INSIDE = re.compile(r"\s*([#/]?)\s*([^\W\d_]\w{0,39})\s*(?:\|([^{}|]*))?", re.DOTALL)
-# What a client always has, or may have, besides their attributes.
+# The values of a client besides their attributes.
 FIELDS = frozenset({"phone_number", "operator", "tag", "timezone", "language", "external_id"})
 
 
 class Piece(NamedTuple):
-    """Words that everybody gets, or, with a `name`, a value, which the words take the place of if there is none.
+    """Words that everybody gets; or, with a `name`, a value, or the words if there is no such value.
 
-    `needed` is a value that nothing may take the place of. What stands `within` a section appears only if there is a
-    value of that name.
+    `needed`: the value has no words to replace it. `within`: the piece appears only if there is a value of that name.
     """
 
     words: str
@@ -39,18 +38,18 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class ParsedText:
-    """A text, read once for all who get it."""
+    """A text, parsed once for all clients."""
 
     pieces: tuple[Piece, ...]
 
     @cached_property
     def plain(self) -> bool:
-        """Whether everybody gets the same."""
+        """Whether everybody gets the same text."""
         return not self.names
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names of all values that it asks for, in their order."""
+        """The names of all values that it uses, in their order."""
         return tuple(sorted({name for piece in self.pieces for name in (piece.name, piece.within) if name}))
 
     def fill(self, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
@@ -72,7 +71,7 @@ class ParsedText:
 
 @lru_cache(maxsize=256)
 def parsed_text(text: str) -> ParsedText:
-    """The pieces of a text. An older text that cannot be read is one piece, sent as it is."""
+    """Parse a text. An older text that cannot be parsed is one piece, which is sent as it is."""
     parsed, faults = _read(text) if OPENING in text else (None, ())
     return ParsedText((Piece(text),)) if parsed is None or faults else parsed
 
@@ -106,7 +105,7 @@ def _read(text: str) -> tuple[ParsedText, _Faults]:
 
 
 class _Reader:
-    """Puts the parts of a text together."""
+    """Parses a text into pieces."""
 
     def __init__(self) -> None:
         self.faults: _Faults = []
@@ -124,7 +123,7 @@ class _Reader:
             if self._section:
                 self.faults.append((Fault.SECTION_IN_SECTION, {"name": name, "outer": self._section}))
             self._section = name
-            self._pieces.append(Piece("", within=name))  # so that its name is asked for, even if nothing is in it
+            self._pieces.append(Piece("", within=name))  # so that the name is known, even if the section is empty
         elif sign == "/":
             self._close(name)
         else:

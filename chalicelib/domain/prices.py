@@ -1,4 +1,4 @@
-"""What gateways charge for SMS parts, by how numbers begin: a list that people keep, as CSV or by the API."""
+"""Prices: what gateways charge for an SMS part, by the beginning of the number; people keep the list by CSV or API."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .errors import FieldError, Invalid
 from .faults import Fault
 from .gateway_routes import ONLY, shown
 
-MOST_PRICES = 3000  # together about 60 KB, which a form and an item hold
+MOST_PRICES = 3000  # about 60 KB together, which fits into a form and an item
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _PREFIX = re.compile(r"[0-9]{1,15}")
 _PRICE = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,6})?")
 _COLUMNS = ("prefix", "price", "currency")
-_GATEWAY = "gateway"  # a column that need not be there
-Entry = tuple[str, str, str, str]  # as the columns have them; without a gateway a price is that of all
-Shares = Sequence[tuple[str, int]]  # gateways, as rows of the ledger have them, and their weights
+_GATEWAY = "gateway"  # an optional column
+Entry = tuple[str, str, str, str]  # in the order of the columns; a price without a gateway is for all
+Shares = Sequence[tuple[str, int]]  # gateways (as in rows of the ledger) and their weights
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
     """The prices of one SMS part by the digits that numbers begin with; the longest beginning counts.
 
-    `prices` are those of all gateways. If a gateway has a price of its own for a number, in `of_gateways` by the name
-    that people know, that one counts.
+    `prices` are for all gateways. A gateway's own price for a number, in `of_gateways` by the name that people know,
+    overrides them.
     """
 
     currency: str = ""  # as ISO 4217 has it
@@ -39,7 +39,7 @@ class PriceList:
     changed_by: str = ""
 
     def __bool__(self) -> bool:
-        """Whether there is a price."""
+        """Whether there are any prices."""
         return bool(self.prices or self.of_gateways)
 
     def of(self, phone_number: str, gateway: str = "") -> Decimal | None:
@@ -48,7 +48,10 @@ class PriceList:
         return _longest(self.prices, phone_number) if own is None else own
 
     def charged(self, phone_number: str, parts: int, gateway: str = "") -> Decimal:
-        """What a message costs at most: a number without a price counts as the dearest. Needs a list with prices."""
+        """What a message costs at most: a number without a price counts as the most expensive one.
+
+        The list must not be empty.
+        """
         price = self.of(phone_number, gateway)
         if price is None:
             own = self.of_gateways.get(shown(gateway), {})
@@ -66,7 +69,7 @@ class PriceList:
 
     @property
     def entries(self) -> list[Entry]:
-        """The prices in the order of their beginnings, after those of all gateways those of each."""
+        """The prices ordered by beginning, first those for all gateways, then those of each."""
         return [
             (prefix, str(price), self.currency, gateway)
             for gateway, prices in [("", self.prices), *sorted(self.of_gateways.items())]
@@ -89,7 +92,7 @@ def _longest(prices: Mapping[str, Decimal], phone_number: str) -> Decimal | None
 def price_list(entries: Mapping[int, Entry], now: datetime, username: str, gateways: Collection[str] = ()) -> PriceList:
     """The list of these entries, by their rows. Raises Invalid with what is wrong, as `prices.3.price`.
 
-    `gateways` are those that a price may be of.
+    `gateways` are the names that a price may have.
     """
     errors: list[FieldError] = []
     found: dict[str, dict[str, Decimal]] = {"": {}}
@@ -123,7 +126,7 @@ def _wrong(pattern: re.Pattern[str], cell: str, fault: Fault) -> Fault | None:
 
 
 def entries_of(text: str) -> dict[int, Entry]:
-    """The entries of a CSV file whose header names `prefix`, `price`, `currency`, and maybe `gateway`, by their rows.
+    """The entries of a CSV file by their rows. Its header is `prefix`, `price`, `currency` and optionally `gateway`.
 
     Raises Invalid if it has no such header, or cannot be read.
     """
@@ -148,7 +151,7 @@ def entries_of(text: str) -> dict[int, Entry]:
 class PriceEstimate:
     """What the messages to some people cost at the gateway, from a sample of them.
 
-    `unpriced` of the `looked_at` people of the sample have numbers without a price; they count as nothing.
+    Of the `looked_at` people in the sample, `unpriced` have numbers without a price; these count as zero.
     """
 
     currency: str
@@ -163,9 +166,9 @@ def estimate(
     people: int,
     shares: Callable[[str], Shares] = lambda _number: ((ONLY, 1),),
 ) -> PriceEstimate | None:
-    """The estimate for so many people, from numbers with the SMS parts of their texts; None without prices.
+    """The estimate for a number of people, from a sample of phone numbers with SMS parts; None without prices.
 
-    `shares` says which gateways messages to a number go to.
+    `shares` returns the gateways for a number, with weights.
     """
     if not prices:
         return None

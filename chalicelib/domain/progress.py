@@ -1,4 +1,4 @@
-"""Progress: how far a mailing that is under way has come, how fast it goes, and how long it will take."""
+"""Progress: how far a mailing has come, how fast it is, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One look at a mailing. `counts` are its messages by status, with their `total`.
+    """The progress of a mailing at one moment. `counts` are its messages by status, with their `total`.
 
-    `rate` is in messages a second: what ended in the last minute, or what an ended mailing sent, in the time in which
-    it could send: without its pauses, and those of all sending. `left` is how long the rest takes at that rate, an
-    estimate. Both are None while nothing can be sent, or nothing moves, or it is not known yet. `asleep` messages wait
-    for their clients' own hours.
+    `rate` is in messages a second: those that ended in the last minute, or all that an ended mailing sent, without the
+    time in which it, or all sending, was paused. `left` is how long the rest takes at that rate. Both are None while
+    nothing can be sent, nothing moves, or too little is known. `asleep` messages wait for local hours.
     """
 
     mailing: Mailing
@@ -45,7 +44,7 @@ class Progress:
 
 
 def asleep(state: MailingState, counters: MailingCounters) -> int:
-    """How many messages wait for their clients' own hours."""
+    """How many messages wait for local hours."""
     outside = (MessageStatus.WAITING, Cause(Reason.OUTSIDE_LOCAL_WINDOW))
     return min(state.statistics.by_status["waiting"], counters.by_cause.get(outside, 0))
 
@@ -53,7 +52,7 @@ def asleep(state: MailingState, counters: MailingCounters) -> int:
 def progress_of(state: MailingState, counters: MailingCounters, stops: Sequence[Span], now: datetime) -> Progress:
     """The progress of a mailing, from its counters. It is late if its end comes before the rest is sent.
 
-    `stops` are the last times in which nothing could be sent though it ran; an ended mailing carries its own.
+    `stops` are the latest spans in which all sending was stopped; an ended mailing has its own list.
     """
     counts = state.statistics.counts()
     sleeping = asleep(state, counters)
@@ -74,7 +73,10 @@ def progress_of(state: MailingState, counters: MailingCounters, stops: Sequence[
 
 
 def _rate_of_now(mailing: Mailing, counters: MailingCounters, stops: Sequence[Span], now: datetime) -> float | None:
-    """What ended in the last minute, a second of it in which it could be sent; None if nothing ever did, or can now."""
+    """Messages a second that ended in the last minute, without pauses and stops.
+
+    None if nothing can be sent now, or nothing has ended yet.
+    """
     if not counters.by_status.total() or any(since <= now < until for since, until in stops):
         return None
     still = [*_pauses(mailing, now), *stops]
@@ -84,7 +86,7 @@ def _rate_of_now(mailing: Mailing, counters: MailingCounters, stops: Sequence[Sp
 
 
 def _share(minute: datetime, still: Sequence[Span], since: datetime, now: datetime) -> float:
-    """How much of what ended in a minute ended after `since`, if it came evenly while it could be sent."""
+    """The share of a minute's messages that ended after `since`, if they ended evenly while sending was possible."""
     end = min(minute + _MINUTE, now)
     if end <= since or minute > now:
         return 0.0
@@ -95,7 +97,7 @@ def _share(minute: datetime, still: Sequence[Span], since: datetime, now: dateti
 
 
 def _rate_of_all(mailing: Mailing, counters: MailingCounters) -> float | None:
-    """What an ended mailing sent a second between the first and the last that was sent, while it could send."""
+    """Messages a second that an ended mailing sent between its first and last one, without pauses and stops."""
     first, last = counters.first_sent_at, counters.last_sent_at
     if not mailing.final or first is None or last is None:
         return None
@@ -104,7 +106,7 @@ def _rate_of_all(mailing: Mailing, counters: MailingCounters) -> float | None:
 
 
 def _pauses(mailing: Mailing, until: datetime) -> Sequence[Span]:
-    """When a mailing did not run: before its launch, while it was paused, and once it had ended until its retry."""
+    """When a mailing did not run: before its launch, while it was paused, and between its end and a retry."""
     launched: tuple[datetime, MailingStatus] = (mailing.launched_at or EVER, MailingStatus.RUNNING)
     steps = [(EVER, None), launched, *mailing.history, (until, None)]
     return [(at, end) for (at, status), (end, _) in pairwise(steps) if status is not MailingStatus.RUNNING]

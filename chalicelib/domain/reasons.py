@@ -1,6 +1,6 @@
-"""Reasons: why a message has its status and an attempt its outcome, as a code with what belongs to it.
+"""Reasons: why a message has its status and an attempt its outcome, as a code with a detail.
 
-Code branches on the code, tables, queues and logs hold it, and `chalicelib.wording` makes the text that people read.
+Code branches on it; tables, queues and logs contain it; `chalicelib.wording` makes the text that people read.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _SEPARATOR = ":"  # between the parts of a cause as it is stored; no code has on
 
 
 class Reason(StrEnum):
-    """The codes. They are stored and answered by the API, so one that was released never changes its meaning."""
+    """The codes. Tables store them and the API returns them, so a released one never changes its meaning."""
 
-    # Of a message that is not sent, or not yet.
+    # For a message that is not sent, or not yet.
     OPTED_OUT = "opted_out"
     MARKED_UNREACHABLE = "marked_unreachable"
     CLIENT_REMOVED = "client_removed"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
     ASKING = "asking"
     NOBODY_KNOWS = "nobody_knows"
     GATEWAY_GONE = "gateway_gone"
-    # Of an attempt, and of the message that it ended.
+    # For an attempt, and the message that it ended.
     HTTP = "http"
     GATEWAY_CODE = "gateway_code"
     ANSWER_UNCLEAR = "answer_unclear"
@@ -58,19 +58,19 @@ class Reason(StrEnum):
     TOKEN_SECRET_UNREADABLE = "token_secret_unreadable"  # noqa: S105 - a name
     TOKEN_SECRET_INVALID = "token_secret_invalid"  # noqa: S105 - a name
     NO_AWS_CREDENTIALS = "no_aws_credentials"
-    # Of a delivery, as a receipt tells it.
+    # For a delivery, from a receipt.
     NOT_DELIVERED = "not_delivered"
     PHONE_UNREACHABLE = "phone_unreachable"
     NUMBER_INVALID = "number_invalid"
     BLOCKED_BY_CARRIER = "blocked_by_carrier"
     TAKEN_FOR_SPAM = "taken_for_spam"
     VALIDITY_ENDED = "validity_ended"
-    # Of a dead letter whose body nobody can read, and of what no other code fits.
+    # For a dead letter that cannot be read, and for everything that no other code fits.
     NOT_A_MESSAGE = "not_a_message"
     OTHER = "other"
 
 
-# Why a message was not delivered, as a receipt may say.
+# Why a message was not delivered, from a receipt.
 OF_RECEIPTS = frozenset(
     {
         Reason.NOT_DELIVERED,
@@ -84,26 +84,26 @@ OF_RECEIPTS = frozenset(
 
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 _SMALL_CODE = re.compile(r"-?[0-9]{1,2}")
-# How many different details a reason may have where messages are counted by it; without an entry none.
-_DECLARED_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # of those that the gateway's declaration knows
+# The details that a reason keeps when messages are counted by it; none without an entry.
+_DECLARED_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # a code that the gateway's declaration knows
 _NAME = re.compile(r"[^\W\d_]\w{0,39}")
 _COUNTED_DETAILS = {
     Reason.HTTP: _HTTP_STATUS,
     Reason.GATEWAY_CODE: _SMALL_CODE,
     Reason.GATEWAY_ANSWER: _DECLARED_CODE,
     Reason.ANSWER_NOT_DECLARED: _HTTP_STATUS,
-    Reason.VALUE_MISSING: _NAME,  # of the few that the mailing's texts have
+    Reason.VALUE_MISSING: _NAME,  # one of the few names in the mailing's texts
 }
 _NAME_THE_STATUS = frozenset({Reason.HTTP, Reason.GATEWAY_CODE, Reason.ANSWER_UNCLEAR, Reason.ANSWER_NOT_DECLARED})
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A reason with what belongs to it.
+    """A reason with its detail.
 
-    `detail` is short and holds neither text nor phone number: an HTTP status, a gateway's code, the name of an error,
-    and how many attempts were used up. These also have `last`, which is what ended the last of them. str() is how it is
-    stored.
+    `detail` is short and contains neither text nor phone number: an HTTP status, a gateway's code, the name of an
+    error, or how many attempts were made. In the last case `last` is the cause of the last attempt. str() is the form
+    in which it is stored.
     """
 
     reason: Reason
@@ -133,7 +133,7 @@ class Cause:
 
     @property
     def logged(self) -> dict[str, str]:
-        """What a record of the log says of it: the code as `reason`, and the rest, if there is any, as `detail`."""
+        """The fields of a log record: the code as `reason`, and the rest, if any, as `detail`."""
         code, _, detail = str(self).partition(_SEPARATOR)
         return {"reason": code} | ({"detail": detail} if detail else {})
 
@@ -144,9 +144,9 @@ class Cause:
 
     @property
     def counted(self) -> Cause:
-        """The cause that messages are counted by: what ended the last attempt, with one of a bounded number of details.
+        """The cause that messages are counted by: that of the last attempt, with one of a bounded number of details.
 
-        Whatever a gateway answers, not every message may bring a new counter.
+        Otherwise a gateway could make a new counter for every message.
         """
         if self.reason is Reason.ATTEMPTS_USED_UP:
             return self.last.counted if self.last else Cause(Reason.OTHER)
@@ -211,7 +211,7 @@ _OLD_USED_UP = re.compile(r"attempts used up \(([0-9]+)\), last: (.*)")
 
 
 def _of_old_sentence(text: str) -> Cause:
-    """The cause of an old version's sentence; an unknown sentence is kept as it is."""
+    """The cause that an old version stored as a sentence; an unknown sentence is kept as it is."""
     if reason := _OLD_SENTENCES.get(text):
         return Cause(reason)
     if found := _OLD_USED_UP.fullmatch(text):
@@ -223,7 +223,7 @@ def _of_old_sentence(text: str) -> Cause:
 
 
 def parse_with_words(text: str) -> tuple[Cause | None, str]:
-    """The cause that an old sentence tells, and the gateway's own words that followed it."""
+    """The cause of an old sentence, and the gateway's words that followed it."""
     beginning, _, words = text.partition(": ")
     cause = Cause.parse(beginning)
     if cause is None or cause.reason is Reason.OTHER:

@@ -12,10 +12,10 @@ from .statuses import MessageStatus
 
 
 class Heard(StrEnum):
-    """What came of a receipt.
+    """What was done with a receipt.
 
-    applied: the row says it now. known: it says nothing that the row does not. early: a sender has the message in hand,
-    so it is to be seen again once that has written what came of its call. The rest are dropped: there is no such
+    applied: the row was changed. known: the row said so already. early: a sender is still working on the message, so
+    the receipt must be read again when the outcome of its call is recorded. The rest are dropped: there is no such
     message, the receipt is for another number than the row's, or the gateway was never called.
     """
 
@@ -32,10 +32,10 @@ DROPPED = frozenset({Heard.NO_MESSAGE, Heard.WRONG_NUMBER, Heard.NEVER_SENT, Hea
 
 
 def hear(message: Message, receipt: Receipt, now: datetime) -> tuple[Heard, Message]:
-    """What comes of a receipt, and the row after it.
+    """What to do with a receipt, and the row after it.
 
-    That a gateway speaks of a message says that it has accepted it, which settles an outcome that was unknown. What was
-    refused for certain is not called sent because of a receipt, unless that says that it was delivered.
+    A receipt shows that the gateway accepted the message, which settles an unknown outcome. A message that was
+    certainly refused does not become sent by a receipt, unless that says that it was delivered.
     """
     if receipt.phone_number and receipt.phone_number != message.phone_number:
         return Heard.WRONG_NUMBER, message

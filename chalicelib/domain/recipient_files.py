@@ -1,4 +1,4 @@
-"""A file of recipients: numbers that are for one mailing only, with values of their own."""
+"""A file of recipients: numbers for one mailing only, with values of their own."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-KEPT_FOR = timedelta(days=90)  # from the upload on; a mailing to the file ends before
+KEPT_FOR = timedelta(days=90)  # after the upload; a mailing to the file must end before
 TO_BE_USED_WITHIN = timedelta(days=7)
-_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of a ULID, whose first ten are milliseconds since 1970
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of a ULID; the first ten are milliseconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientFile:
-    """A file that is read to its end: how many numbers it has, and which values a text can name.
+    """A file that was read to its end: how many numbers it has, and which values a text can use.
 
-    Its id is that of the import. `mailing_id` is the mailing that it is for, "" before there is one.
+    Its id is that of the import. `mailing_id` is its mailing, "" before there is one.
     """
 
     file_id: str
@@ -34,7 +34,7 @@ class RecipientFile:
 
 
 def uploaded_at(file_id: str) -> datetime:
-    """When the first part of a file came, which its id says."""
+    """When the first part of a file was uploaded, which its id contains."""
     milliseconds = 0
     for digit in file_id[:10]:
         milliseconds = milliseconds * len(_DIGITS) + _DIGITS.index(digit)

@@ -13,12 +13,12 @@ from .reasons import Cause
 from .statuses import MailingStatus
 
 _HOUR = timedelta(hours=1)
-_CATCH_UP = timedelta(hours=12)  # a report that could not be sent for longer is left out
+_CATCH_UP = timedelta(hours=12)  # a report that could not be sent for longer is skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A calendar day of a time zone, from `start` until `end` (UTC): 23 or 25 hours where the clocks change."""
+    """A calendar day of a time zone, from `start` until `end` (UTC): 23 or 25 hours if the clocks change."""
 
     on: date
     timezone: str
@@ -27,7 +27,7 @@ class Day:
 
     @classmethod
     def of(cls, day: date, timezone: str) -> Day:
-        """The day of that date."""
+        """The day with this date in a time zone."""
         return cls(day, timezone, _at(day, 0, timezone), _at(day + timedelta(days=1), 0, timezone))
 
     def hours(self) -> list[datetime]:
@@ -37,14 +37,14 @@ class Day:
         return [first + number * _HOUR for number in range(26) if first + number * _HOUR < self.end]
 
     def clock(self, moment: datetime) -> str:
-        """The time of day of a moment as the zone's clocks show it; with their name where they change on that day."""
+        """The time of day of a moment in the zone; with the zone's abbreviation if the clocks change on that day."""
         local = moment.astimezone(zone(self.timezone))
         return f"{local:%H:%M}" if self.end - self.start == timedelta(days=1) else f"{local:%H:%M} {local:%Z}"
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """Every day at an hour of a time zone, about the day before."""
+    """When reports are made: every day at an hour of a time zone, about the day before."""
 
     hour: int
     timezone: str
@@ -54,9 +54,9 @@ class Timetable:
         return now.astimezone(zone(self.timezone)).date()
 
     def due(self, now: datetime) -> Day | None:
-        """The day whose report is due: the last one whose time has come, for twelve hours; else None.
+        """The day whose report is due, None if there is none. A report is due for twelve hours.
 
-        An hour that the clocks skip counts as the one after it, and of one that comes twice the first.
+        If the clocks skip the hour, the next hour counts; if the hour comes twice, the first one.
         """
         today = self.today(now)
         for sent_on in (today, today - timedelta(days=1)):
@@ -71,7 +71,7 @@ def _at(day: date, hour: int, timezone: str) -> datetime:
 
 
 def concerns(mailing: Mailing, day: Day) -> bool:
-    """Whether a mailing was under way in a day, ended in it, or was to start in it."""
+    """Whether a mailing was under way on a day, ended on it, or should have started on it."""
     begun = mailing.launched_at or mailing.finished_at
     if begun is None:
         return day.start <= mailing.start_at < day.end
@@ -87,13 +87,13 @@ class MailingLine:
     status: MailingStatus
     start_at: datetime
     counts: dict[str, int]
-    sent_on_day: int | None  # None if its hours were not read
-    deliveries: Counter[str] = field(default_factory=Counter)  # what is known of the sent ones; empty if nothing is
+    sent_on_day: int | None  # None if its counters by hour were not read
+    deliveries: Counter[str] = field(default_factory=Counter)  # of the sent messages; empty if nothing is known
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonLine:
-    """How many messages have a status other than sent, for a cause."""
+    """How many messages have a status other than sent for one cause."""
 
     status: str
     cause: Cause
@@ -102,12 +102,12 @@ class ReasonLine:
 
 @dataclass(frozen=True, slots=True)
 class DailyReport:
-    """What the report says, as it stood at `made_at`.
+    """What the report says; the figures are of `made_at`.
 
-    `messages` counts the messages of all the day's mailings by status, also those sent on other days; `sent` counts by
-    hour what was sent in the day. `deliveries` counts what is known of the ways to the phones, if receipts tell it.
-    `unlisted` mailings are counted, but not in `lines`; the `unread` ones, the smallest, are not in hours, reasons and
-    deliveries. `cut` says that the day had more mailings than a report reads.
+    `messages` counts the messages of all the day's mailings by status, also those sent on other days. `sent` counts the
+    messages sent on the day, by hour. `deliveries` counts deliveries, if there are receipts. `unlisted` mailings are
+    counted, but not in `lines`. The `unread` ones, the smallest, are not in hours, reasons and deliveries. `cut` says
+    that the day had more mailings than a report reads.
     """
 
     day: Day

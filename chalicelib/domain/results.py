@@ -1,4 +1,4 @@
-"""The result of a mailing in one look: whom it reached, whom it did not and why, and what would help."""
+"""The result of a mailing: how many people it reached, how many not and why, and what would help."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _MISSED = ("failed", "expired", "cancelled", "skipped")
 
 
 class Standing(StrEnum):
-    """How a mailing stands for the people it is for."""
+    """How far a mailing has come, in terms of its people."""
 
     AHEAD = "ahead"  # it has not begun
     RUNNING = "running"
     PAUSED = "paused"
-    REACHED = "reached"  # it is over, and nobody is left whom it could reach
+    REACHED = "reached"  # it is over, and there is nobody else whom it could reach
     PARTLY = "partly"  # it is over, and some did not get it
     NOBODY = "nobody"  # it is over, and nobody got it
     STOPPED = "stopped"  # it was cancelled, or its end passed before it could start
 
 
 class Help(StrEnum):
-    """The one thing that a person may want to do."""
+    """The next thing that a person may want to do."""
 
     RESUME = "resume"
     RETRY = "retry"
@@ -38,10 +38,10 @@ class Help(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Counts of people: `got` it, `missed` it for good, `unknown` whether they did, and `open` ones who still may.
+    """Counts of people: they `got` it, they `missed` it for good, it is `unknown`, or it is still `open`.
 
-    They add up to `total`. `cause` is why most of those who missed it did, None if that is not known, and
-    `because_of_it` how many these are.
+    They add up to `total`. `cause` is why most of them missed it, None if that is not known, and `because_of_it` is how
+    many people that was.
     """
 
     standing: Standing
@@ -56,9 +56,9 @@ class Result:
 
 
 def result_of(state: MailingState, counters: MailingCounters, now: datetime, told: Deliveries | None = None) -> Result:
-    """The result of a mailing, from its counters; without them the causes are not known.
+    """The result of a mailing, from its counters. Without them the causes are not known.
 
-    Who was sent it got it, unless receipts have `told` that it did not reach their phone.
+    People whose message was sent got it, unless receipts (`told`) say that it did not reach their phone.
     """
     counts = state.statistics.counts()
     undelivered = min(told.by_status[DeliveryStatus.UNDELIVERED], counts["sent"]) if told else 0
@@ -90,7 +90,7 @@ def _standing(state: MailingState, counts: dict[str, int], undelivered: int) -> 
     got = counts["sent"] - undelivered
     if counts["total"] and not got:
         return Standing.NOBODY
-    # Who is skipped did not want it, or could not get it: nothing is left to be done for them.
+    # People who were skipped did not want it or could not get it, so nothing can be done for them.
     left = counts["total"] - got - counts["skipped"]
     return Standing.PARTLY if left else Standing.REACHED
 
@@ -107,14 +107,14 @@ def _help(state: MailingState, counts: dict[str, int], now: datetime) -> Help | 
 
 
 def may_be_retried(state: MailingState, now: datetime) -> bool:
-    """Whether messages of an ended mailing can be retried, and there are any."""
+    """Whether an ended mailing has messages that can be retried."""
     mailing, counts = state.mailing, state.statistics.counts()
     troubled = counts["failed"] + counts["unknown"] + (counts["expired"] if mailing.widened_at else 0)
     return mailing.may(Action.RETRY) and mailing.end_at > now and bool(troubled)
 
 
 def _cause(counters: MailingCounters) -> tuple[Cause | None, int]:
-    """Why most missed it, and how many these are."""
+    """Why most people missed it, and how many these are."""
     causes: Counter[Cause] = Counter()
     for (status, cause), count in counters.by_cause.items():
         if status in _MISSED:

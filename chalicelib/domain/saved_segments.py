@@ -1,4 +1,4 @@
-"""Segments that are kept under a name, for mailings to begin with. A mailing has its own copy of one."""
+"""Saved segments: segments with a name, which mailings can start from. Each mailing has its own copy."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .segments import Segment
 from .tags import MAX_TAG_LENGTH
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH
-MOST_SEGMENTS = 200  # a list that a person can still choose from, and one page of the API
-FIELD = "clients.segment"  # by which a mailing names one
+MOST_SEGMENTS = 200  # as many as a person can choose from in a list, and a page of the API holds
+FIELD = "clients.segment"  # the field of a mailing that names one
 _ID = re.compile("[0-9a-f]{20}")
 
 
 @dataclass(frozen=True, slots=True)
 class SavedSegment:
-    """A segment with its name, which is the only one of this name in whatever case."""
+    """A segment with its name. Names are unique, ignoring case."""
 
     name: str
     segment: Segment
@@ -27,7 +27,7 @@ class SavedSegment:
 
     @property
     def segment_id(self) -> str:
-        """Made of the name: 80 bits of BLAKE2b in hexadecimal digits."""
+        """The id, made from the name: 80 bits of BLAKE2b in hexadecimal digits."""
         return hashlib.blake2b(self.name.casefold().encode(), digest_size=10, person=b"ms-segment").hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Segments: some of the clients, to whom mailings go and whom lists show."""
+"""Segments: which clients a mailing goes to, or a list shows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_SEGMENT_VALUES = 50
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Some of the clients: with any of the tags and any of the operators, none given means all, and as a filter says.
+    """Clients with any of the tags and any of the operators, if some are given, who match the filter, if there is one.
 
-    Tags and operators say where in the table to look, and are counted; a filter looks at each client there. Or the
-    people of a file that came for one mailing only: `recipients` is the import that it came with.
+    Tags and operators have indexes and counters; a filter reads each client that these give. With `recipients`, the id
+    of an import, a segment is the people in a file for one mailing instead.
     """
 
     tags: tuple[str, ...] = ()
@@ -46,21 +46,21 @@ class Segment:
 
     @property
     def is_counted(self) -> bool:
-        """Whether counters know how many clients it has; else they are looked at to be counted."""
+        """Whether counters know the number of its clients. Otherwise clients have to be read to count them."""
         return self.filter is None and not self.recipients
 
     @property
     def is_everybody(self) -> bool:
-        """Whether nobody is left out."""
+        """Whether it has all clients."""
         return self == Segment()
 
     def first_tag_of(self, client: ClientFields) -> str | None:
-        """The first of its tags that a client has, "" of who has none; None if they have none of its tags."""
+        """The first of its tags that a client has, None if they have none of them. "" stands for no tag."""
         theirs = client.tags or ("",)
         return next((tag for tag in self.tags if tag in theirs), None)
 
     def matches(self, client: ClientFields) -> bool:
-        """Whether a client belongs to it by any of their tags and by operator, if its filter says so too."""
+        """Whether a client matches its tags and operators; its filter is not looked at."""
         return (not self.tags or self.first_tag_of(client) is not None) and (
             not self.operators or client.operator in self.operators
         )

@@ -1,4 +1,4 @@
-"""Whether a message may be sent now, and what becomes of it if not: rules for whoever feeds, sends or closes."""
+"""Whether a message may be sent now, and what happens to it if not: rules for feeder, senders and closing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .statuses import MailingStatus, MessageStatus
 
 
 class Obstacle(StrEnum):
-    """Why a call is not made after all. The message is claimed again, or its hint is dropped the next time."""
+    """Why a call is not made after all. The next time, the message is claimed again or its hint is dropped."""
 
     MAILING_GONE = "mailing_gone"
     MAILING_NOT_RUNNING = "mailing_not_running"
@@ -27,15 +27,16 @@ class Obstacle(StrEnum):
     RATE_CHANGED = "rate_changed"
     TURN_MISSED = "turn_missed"
     CLOCK_SET_BACK = "clock_set_back"
-    LOOK_TOO_SLOW = "look_too_slow"  # what was read is too old by the time that all is read
+    LOOK_TOO_SLOW = "look_too_slow"  # the first values are too old when the last ones are read
     TABLES_BUSY = "tables_busy"
-    NO_TIME_LEFT = "no_time_left"  # in this invocation
-    FAULT = "fault"  # of ours; the log has it
+    NO_TIME_LEFT = "no_time_left"  # not enough in this invocation
+    FAULT = "fault"  # an error in this service; the log has it
 
 
 def obstacle(mailing: Mailing, now: datetime, *, paid: bool = False) -> Obstacle | None:
-    """Why the mailing may not send now; None if it may. What is `paid` was set aside of a budget before that was
-    used up, and is sent all the same.
+    """Why the mailing may not send now, None if it may.
+
+    A `paid` message was reserved in the budget before that was used up, and may still be sent.
     """
     if mailing.status is not MailingStatus.RUNNING and not (paid and mailing.paused_for in USED_UP):
         return Obstacle.MAILING_NOT_RUNNING
@@ -45,13 +46,13 @@ def obstacle(mailing: Mailing, now: datetime, *, paid: bool = False) -> Obstacle
 
 
 def valid_until(mailing: Mailing, timezone: str, now: datetime) -> datetime:
-    """Until when a message that is sent now may reach a client in this time zone."""
+    """Until when a message to a client in this time zone may be sent, if it may be sent now."""
     window = mailing.local_window
     return min(mailing.end_at, window.closing(now, timezone)) if window else mailing.end_at
 
 
 def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
-    """The status that open rows get because the mailing sends no more; None if it goes on."""
+    """The status that open rows get because the mailing sends nothing more; None if it goes on."""
     if mailing.status is MailingStatus.CANCELLED:
         return MessageStatus.CANCELLED
     if now >= mailing.end_at:
@@ -60,7 +61,7 @@ def closing_status(mailing: Mailing, now: datetime) -> MessageStatus | None:
 
 
 def deferral(mailing: Mailing, message: Message, now: datetime) -> dict[str, Any]:
-    """What becomes of a message that may not be sent at this hour of the client's day, {} if it may."""
+    """The changes of a message that may not be sent at this hour of the client's day, {} if it may."""
     window = mailing.local_window
     if window is None or window.allows(now, message.timezone):
         return {}

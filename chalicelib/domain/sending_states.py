@@ -17,25 +17,25 @@ class SendingState(StrEnum):
     """What the service does with messages."""
 
     SENDING = "sending"
-    WAITING = "waiting"  # mailings run, and nobody is to get anything right now
+    WAITING = "waiting"  # mailings run, but no message is due now
     IDLE = "idle"  # no mailing runs
-    HELD = "held"  # somebody paused it
+    HELD = "held"  # an operator paused it
     TROUBLE = "trouble"  # the gateway fails
-    SILENT = "silent"  # workers are gone
+    SILENT = "silent"  # workers have stopped
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing is sent though it may be meant to be."""
+        """Whether sending has stopped although messages may have to be sent."""
         return self in (SendingState.HELD, SendingState.TROUBLE, SendingState.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One look at it, at `at`. `since` is when that began, if it is known.
+    """The state of sending at `at`. `since` is when it began, if that is known.
 
-    `running` is how many mailings run, `closed` the controls of gateways through which nothing is sent, by name, and
-    `silent` the workers that should have been heard of. `control` is that of the state, if a gateway is the reason.
-    `controls` and `beats` are those of all gateways and workers, which all this follows from.
+    `running` is how many mailings run, `closed` the controls of gateways that nothing is sent through, by name, and
+    `silent` the workers that should have been seen. `control` is that of the gateway which is the reason, if one is.
+    `controls` and `beats` of all gateways and workers are what this follows from.
     """
 
     state: SendingState
@@ -57,7 +57,7 @@ class Sending:
 def sending_of(
     controls: Mapping[str, GatewayControl], beats: Sequence[Heartbeat], running: int, now: datetime
 ) -> Sending:
-    """What follows from the gateways' controls, the heartbeats and the number of mailings that run."""
+    """The state of sending, from the gateways' controls, the heartbeats and the number of running mailings."""
     gone = silent(beats, now)
     closed = {name: control for name, control in controls.items() if control.open}
     control: GatewayControl | None = None
@@ -65,7 +65,7 @@ def sending_of(
     if gone:
         state, since = SendingState.SILENT, min((beat.at for beat in gone if beat.at), default=None)
     elif len(closed) == len(controls):
-        # What a person paused waits for a person; of several the one that may be tried is told first.
+        # A pause by a person ends only by a person. Of several gateways, the one that will be probed is named first.
         control = min(closed.values(), key=lambda one: one.held)
         state = SendingState.HELD if control.held else SendingState.TROUBLE
         since = control.held_at or control.opened_at

@@ -1,7 +1,7 @@
-"""What somebody was sent, made again afterwards from the mailing's text and the values that are kept with the message.
+"""The text that a client was sent, made again from the mailing's text and the values kept with the message.
 
-A mailing's text stays as it is once anybody may have got it (domain/statuses.py), so the values are enough: the key of
-the text among those by language, "" for `text`, and then those that the text asks for, in the order of their names.
+A mailing's text cannot be changed once somebody may have got it (domain/statuses.py), so the values are enough: first
+the key of the text in `texts`, "" for `text`, then the values that it uses, in the order of their names.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from .messages import Attempt, Message, Outcome
 from .placeholders import parsed_text
 from .reasons import Reason
 
-MOST_BYTES = 300  # of the values of a message; about nine messages are written together, and each KB costs a unit
-TOO_LARGE: tuple[str, ...] = ()  # in the place of values that have more
+MOST_BYTES = 300  # of a message's values; about nine messages are written together, and each KB costs a write unit
+TOO_LARGE: tuple[str, ...] = ()  # instead of larger values
 
 
 class NoText(StrEnum):
-    """Why it is not known what somebody was sent.
+    """Why the text that a client was sent is not known.
 
-    not_called: the gateway was not called for the message. not_kept: values are not kept, or were not at the time.
-    too_large: they have more than 300 bytes. sender_stopped: the sender stopped before it saved the result of the call.
+    not_called: the gateway was not called. not_kept: the values were not kept. too_large: the values have more than 300
+    bytes. sender_stopped: the sender stopped before it saved the outcome of the call.
     """
 
     NOT_CALLED = "not_called"
@@ -32,9 +32,9 @@ class NoText(StrEnum):
 
 
 def values_kept(mailing: Mailing, language: str, values: Mapping[str, str]) -> tuple[str, ...] | None:
-    """What is to be kept with a message to who reads this language and has these values; None for nothing.
+    """What to keep with a message to a client with this language and these values, None if nothing.
 
-    The values are those that the text asks for, in the order of their names.
+    The values are those that the text uses, in the order of their names.
     """
     if not mailing.keep_values:
         return None
@@ -43,14 +43,14 @@ def values_kept(mailing: Mailing, language: str, values: Mapping[str, str]) -> t
 
 
 def telling(attempts: Sequence[Attempt]) -> Attempt | None:
-    """The call whose text counts: the last that the gateway may have taken, or else the last; None if there is none."""
+    """The call whose text counts: the last one that the gateway may have taken, else the last one, if any."""
     calls = [one for one in attempts if not one.is_look_up]
     taken = [one for one in calls if one.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)]
     return next(reversed(taken or calls), None)
 
 
 def text_sent(mailing: Mailing, message: Message) -> str | NoText:
-    """The text of the call that counts, or why it cannot be told."""
+    """The text of the call that counts, or why it is not known."""
     call = telling(message.attempts)
     if call is None:
         return NoText.NOT_CALLED

@@ -13,15 +13,16 @@ _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENDED = frozenset("\f^{}\\[~]|€")  # an escape comes before each of these
+_EXTENDED = frozenset("\f^{}\\[~]|€")  # each takes two septets: an escape and itself
 GSM_7, UCS_2 = "GSM-7", "UCS-2"
-# Septets, or code units of 16 bits, that fit one message, and each part of several: those carry a header of 6 bytes.
+# How many septets, or 16-bit code units, fit into a single message, and into each of several parts, which have a header
+# of 6 bytes.
 _SINGLE, _PART = {GSM_7: 160, UCS_2: 70}, {GSM_7: 153, UCS_2: 67}
-# Texts in which each character takes one unit, so that the number of parts follows from the length.
+# Matches texts in which each character takes one unit, so that the number of parts follows from the length.
 _ALL_BASIC, _ALL_GSM_7 = (re.compile(f"[{re.escape(''.join(some))}]*") for some in (_BASIC, _BASIC | _EXTENDED))
 _PAIRS = re.compile("[\U00010000-\U0010ffff]")  # of code units
 _FORCING_SHOWN = 10
-# What word processors put in the place of what the alphabet has, and what is not seen at all.
+# What word processors write instead of characters of the alphabet, and invisible characters.
 _LOOK_ALIKES = str.maketrans(
     {
         **dict.fromkeys("“”„‟«»″", '"'),
@@ -54,7 +55,7 @@ class SmsParts:
 
 
 def sms_parts(text: str) -> SmsParts:
-    """The parts that a text makes. No character is split between two of them."""
+    """The parts of a text. No character is split between two of them."""
     foreign = [one for one in text if one not in _BASIC and one not in _EXTENDED]
     if foreign:
         encoding, sizes = UCS_2, [2 if ord(one) > 0xFFFF else 1 for one in text]
@@ -71,9 +72,9 @@ def sms_parts(text: str) -> SmsParts:
 
 
 def simpler(text: str) -> str | None:
-    """The text with the alphabet's own quotes, dashes and spaces in place of their look-alikes.
+    """The text with plain quotes, dashes and spaces instead of their look-alikes.
 
-    None if it makes no fewer parts then: whoever writes in another alphabet gains nothing.
+    None if that does not make fewer parts, as with a text in another alphabet.
     """
     plain = text.translate(_LOOK_ALIKES)
     return plain if plain != text and sms_parts(plain).parts < sms_parts(text).parts else None
@@ -81,7 +82,10 @@ def simpler(text: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def part_count(text: str) -> int:
-    """How many parts a text makes. It is asked for each message, so that most texts are not gone through in Python."""
+    """How many parts a text has.
+
+    Fast, because it is called for each message: most texts are not looped over in Python.
+    """
     if _ALL_BASIC.fullmatch(text):
         encoding = GSM_7
     elif _PAIRS.search(text) or _ALL_GSM_7.fullmatch(text):

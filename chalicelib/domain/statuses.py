@@ -1,4 +1,4 @@
-"""Where mailings and messages can stand, and what may be done there: one table for each, which all other code reads."""
+"""The statuses of mailings and messages, and what may be done in each: two tables that all other code reads."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What a person can do with a mailing. Changing its fields is none of these: `State.fields` says which."""
+    """What a person can do with a mailing.
+
+    Changing its fields is not one of them; `State.fields` says which can be changed.
+    """
 
     SCHEDULE = "schedule"
     LAUNCH = "launch"
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
-    RETRY = "retry"  # everything of it that failed
+    RETRY = "retry"  # all its failed messages
     REDRIVE = "redrive"  # single messages that failed
     DELETE = "delete"
 
 
 class Stage(StrEnum):
-    """How far a mailing has come: it waits for a person or its start, it has work to do, or it has ended."""
+    """How far a mailing has come: it has not started, is under way, or has ended."""
 
     AHEAD = "ahead"
     UNDER_WAY = "under way"
@@ -52,8 +55,8 @@ class MailingStatus(StrEnum):
 class State:
     """A row of the table of mailings.
 
-    `actions` are what people may do, the most likely first; `fields` are the attributes of a mailing that they may
-    change; `leads_to` are the statuses that may follow. `expands` says whether rows are still written for its clients.
+    `actions` are what people may do, the most likely first. `fields` are the attributes that they may change.
+    `leads_to` are the statuses that may follow. `expands` says whether rows are still written for its clients.
     """
 
     stage: Stage
@@ -84,9 +87,9 @@ ALL_FIELDS = frozenset(
     }
 )
 
-# Of a mailing that has begun text and segment stay: some clients have got it already. The end of one that has finished
-# is moved so that it can be retried. Of one that was cancelled everybody who matches still gets a row, so that it is
-# known who did not get it.
+# Text and segment of a started mailing cannot be changed, because some clients have got it already. The end of a
+# finished one can be moved, so that it can be retried. After cancelling, rows are still written for everybody who
+# matches, so that it is known who did not get it.
 STATES: Mapping[MailingStatus, State] = {
     MailingStatus.DRAFT: State(
         Stage.AHEAD,
@@ -128,13 +131,13 @@ STATES: Mapping[MailingStatus, State] = {
         Stage.ENDED,
         actions=(Action.RETRY, Action.REDRIVE, Action.DELETE),
         fields=frozenset({"end_at", "budget"}),
-        leads_to=frozenset({MailingStatus.RUNNING}),  # retrying what failed opens it again
+        leads_to=frozenset({MailingStatus.RUNNING}),  # retrying failed messages opens it again
     ),
     MailingStatus.CANCELLED: State(Stage.ENDED, actions=(Action.DELETE,), expands=True),
     MailingStatus.EXPIRED: State(Stage.ENDED, actions=(Action.DELETE,)),
 }
 
-# The rows of mailings that have not been launched, as far as they are others.
+# The rows that are different for mailings that were not launched.
 NOT_LAUNCHED: Mapping[MailingStatus, State] = {
     MailingStatus.PAUSED: State(
         Stage.UNDER_WAY,
@@ -149,7 +152,7 @@ UNDER_WAY = tuple(status for status, state in STATES.items() if state.stage is S
 
 
 def state_for(status: MailingStatus, *, launched: bool) -> State:
-    """The row of the table for a mailing of this status that was, or was not, launched."""
+    """The row of the table for a mailing with this status, launched or not."""
     return STATES[status] if launched else NOT_LAUNCHED.get(status, STATES[status])
 
 
@@ -183,8 +186,8 @@ class MessageStatus(StrEnum):
 class MessageState:
     """A row of the table of messages.
 
-    `terminal`: nothing more is done for it by itself. `in_trouble`: a person may want to put it back. `unreached`: the
-    client did not get it, or that is not known, for a reason that a person should see.
+    `terminal`: the service does nothing more for it. `in_trouble`: a person may want to retry it. `unreached`: the
+    client did not get it, or perhaps not, for a reason that a person should see.
     """
 
     terminal: bool = True
@@ -205,5 +208,5 @@ MESSAGE_STATES: Mapping[MessageStatus, MessageState] = {
 }
 TERMINAL: tuple[str, ...] = tuple(str(status) for status in MessageStatus if status.terminal)
 IN_TROUBLE = frozenset(status for status in MessageStatus if status.in_trouble)
-# What a mailing has a counter of: what is sent at this moment counts as queued, and queued is what is left.
+# The statuses that a mailing has counters for. A message being sent counts as queued, and queued is the rest.
 COUNTED: tuple[str, ...] = (*TERMINAL, str(MessageStatus.WAITING))

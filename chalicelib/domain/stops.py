@@ -1,4 +1,4 @@
-"""Stops: spans in which nothing was sent, since a gateway's circuit was open, by an operator's hand or by itself."""
+"""Stops: spans in which nothing was sent because a gateway's circuit was open, by an operator or automatically."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .gateway_control import GatewayChange, GatewayControl, Setting
 
 Span = tuple[datetime, datetime]
 EVER, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-MOST_STOPS = 50  # that are kept of a mailing, the longest, so that its item stays small
+MOST_STOPS = 50  # the longest ones are kept with a mailing, so that its item stays small
 
 
 def known_stops(control: GatewayControl) -> Sequence[Span]:
-    """The stops that the control itself tells of: the last one, and that of now, which has no end yet."""
+    """The stops in the control itself: the last one, and the current one, which has no end yet."""
     last = [control.last_stop] if control.last_stop else []
     return [*last, (control.opened_at or EVER, NEVER)] if control.open else last
 
@@ -23,7 +23,7 @@ def stops_between(
 ) -> Sequence[Span]:
     """The stops between two moments, from all changes of a gateway since the first of them.
 
-    Without any change the circuit has been all the time as the control says.
+    Without any change the circuit was the whole time as the control says.
     """
     steps = [one for one in changes if one.setting is Setting.CIRCUIT and since < one.at <= until]
     steps.sort(key=lambda one: one.at)
@@ -40,7 +40,7 @@ def stops_between(
 
 
 def common(stops: Sequence[Sequence[Span]]) -> Sequence[Span]:
-    """When all of several stood still."""
+    """The spans in which all of several gateways were stopped."""
     found, *others = stops or [()]
     for other in others:
         both = ((max(a, c), min(b, d)) for a, b in found for c, d in other)
@@ -49,7 +49,7 @@ def common(stops: Sequence[Sequence[Span]]) -> Sequence[Span]:
 
 
 def merged(spans: Iterable[Span]) -> Sequence[Span]:
-    """The same time without overlaps, the earliest first."""
+    """The spans without overlaps, the earliest first."""
     found: list[Span] = []
     for since, until in sorted(spans):
         if found and since <= found[-1][1]:
@@ -60,12 +60,12 @@ def merged(spans: Iterable[Span]) -> Sequence[Span]:
 
 
 def kept(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Those that are kept of a mailing: each moment once, and the longest if there are too many."""
+    """The stops to keep with a mailing: merged, and only the longest if there are too many."""
     longest = sorted(merged(spans), key=lambda span: span[0] - span[1])[:MOST_STOPS]
     return tuple(sorted(longest))
 
 
 def time_without(spans: Iterable[Span], since: datetime, until: datetime) -> timedelta:
-    """How much time lies between two moments and in none of the spans, which may overlap."""
+    """How much time between two moments is in none of the spans, which may overlap."""
     within = ((max(one, since), min(other, until)) for one, other in spans)
     return until - since - sum((other - one for one, other in merged(within)), timedelta(0))

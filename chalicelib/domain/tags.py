@@ -1,4 +1,4 @@
-"""Tags: a person's own labels of clients, by which mailings choose whom they go to."""
+"""Tags: labels that people give clients, and that mailings select clients by."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from .faults import Fault
 MAX_TAG_LENGTH = 64  # characters
 MOST_TAGS = 20  # of a client
 MOST_BYTES = 1024  # of all tags of a client together, in UTF-8
-# They make one sign of several: in Persian and Indian words, in emoji of families, and in flags of regions.
+# Joiners: they make one sign of several, in Persian and Indian words, emoji of families, and flags of regions.
 _JOINERS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
-_SEPARATORS = ";|,"  # in a cell, the first one that is in it
+_SEPARATORS = ";|,"  # in a cell, the first of these that it contains
 
 
 @lru_cache(maxsize=4096)  # a file has a few, in each row
 def check_tag(tag: str, field: str = "tag") -> str:
-    """The tag as it is kept, so that what people type is what matches: in NFC, with plain spaces, none around it, and
-    without signs that cannot be seen. Raises Invalid if it is too long or holds control characters.
+    """The tag as it is stored: in NFC, with plain spaces and none around it, without invisible characters.
+
+    So it matches what people type. Raises Invalid if it is too long or has control characters.
     """
     tag = unicodedata.normalize("NFC", "".join(map(_as_typed, tag))).strip()
     if len(tag) > MAX_TAG_LENGTH:
@@ -33,7 +34,7 @@ def check_tag(tag: str, field: str = "tag") -> str:
 
 
 def check_name(name: str, field: str = "name") -> str:
-    """A name as it is kept, which is as tags are. Raises Invalid as `check_tag` does, or if nothing is left."""
+    """A name as it is stored, which is like a tag. Raises Invalid as `check_tag` does, or if nothing is left."""
     name = check_tag(name, field)
     if not name:
         raise Invalid.of(field, Fault.EMPTY)
@@ -41,8 +42,9 @@ def check_name(name: str, field: str = "name") -> str:
 
 
 def check_tags(tags: Sequence[str], field: str = "tags") -> tuple[str, ...]:
-    """The tags as they are kept, each once, in their order, without empty ones. Raises Invalid as `check_tag` does, or
-    if there are too many.
+    """The tags as they are stored, each once, in order, without empty ones.
+
+    Raises Invalid as `check_tag` does, or if there are too many.
     """
     kept = tuple(dict.fromkeys(tag for tag in (check_tag(one, field) for one in tags) if tag))
     if len(kept) > MOST_TAGS:
@@ -53,7 +55,7 @@ def check_tags(tags: Sequence[str], field: str = "tags") -> tuple[str, ...]:
 
 
 def led_by(first: str, tags: Sequence[str], field: str = "tag") -> tuple[str, ...]:
-    """All tags of somebody of whom both the first and all are said. Raises Invalid if the first is not among all."""
+    """All tags of a client, if both `tag` and `tags` may be given. Raises Invalid if the first is not one of them."""
     if not first:
         return tuple(tags)
     if first not in tags:
@@ -64,7 +66,7 @@ def led_by(first: str, tags: Sequence[str], field: str = "tag") -> tuple[str, ..
 def tags_of(cell: str) -> list[str]:
     """The tags in a cell or a field: a list as JSON, or separated by semicolons, else by bars, else by commas.
 
-    A tag may stand in quotation marks, as Mailchimp writes them.
+    A tag may be in quotation marks, as Mailchimp writes them.
     """
     if cell.startswith("["):
         try:
@@ -82,13 +84,13 @@ def tags_of(cell: str) -> list[str]:
 
 
 def cell_of(tags: Sequence[str], between: str = "; ") -> str:
-    """Tags as one text that `tags_of` reads: separated, or a list as JSON if that could be misread."""
+    """Tags as one text that `tags_of` can read: separated, or as a JSON list if that would be ambiguous."""
     text = between.join(tags)
     return text if tags_of(text) == list(tags) else json.dumps(list(tags), ensure_ascii=False)
 
 
 def _as_typed(sign: str) -> str:
-    """A sign of a tag: a plain space for any other, "" for one that only a computer sees."""
+    """A character of a tag: a plain space instead of any other space, "" if it is invisible."""
     if sign.isprintable() or sign in _JOINERS:
         return sign
     category = unicodedata.category(sign)

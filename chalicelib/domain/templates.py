@@ -1,4 +1,4 @@
-"""Templates: texts that are kept under a name, in versions, for mailings to be made from."""
+"""Templates: texts with a name and versions, which mailings can be made from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime
 from .tags import MAX_TAG_LENGTH
 
 MAX_NAME_LENGTH = MAX_TAG_LENGTH
-ID_BYTES = 10  # so that an id is longer than a client's, and shorter than a mailing's
+ID_BYTES = 10  # makes an id longer than a client's and shorter than a mailing's
 _ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateLink:
-    """Where the text of a mailing is from: a version of a template, and the name that it had."""
+    """The template that a mailing's text is from: its version, and the name that it had."""
 
     template_id: str
     version: int
@@ -26,7 +26,7 @@ class TemplateLink:
 class Template:
     """One version of a template, which never changes; the next one takes the next number, from 1 on.
 
-    `deleted`: the template is in no list any more. What was made of it keeps its copy.
+    `deleted`: the template is in no list any more. Mailings made from it keep their copies.
     """
 
     template_id: str
@@ -43,13 +43,13 @@ class Template:
         return TemplateLink(self.template_id, self.version, self.name)
 
     def says(self, name: str, text: str, texts: tuple[tuple[str, str], ...]) -> bool:
-        """Whether it has just this in it."""
+        """Whether it has exactly this content."""
         return (self.name, self.text, self.texts) == (name, text, texts)
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateEntry:
-    """A template in the list: its newest version, of whose text only the beginning is told."""
+    """A template in the list: its newest version, with only the beginning of the text."""
 
     template_id: str
     version: int

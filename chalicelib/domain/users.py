@@ -12,7 +12,7 @@ from .faults import Fault
 
 MIN_USERNAME_LENGTH, MAX_USERNAME_LENGTH = 2, 64
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
-_RESERVED = frozenset({"me"})  # it has a path of its own
+_RESERVED = frozenset({"me"})  # /users/me/ is a path of its own
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 256
 
@@ -33,13 +33,13 @@ class User:
     password_hash: str
     created_at: datetime
     updated_at: datetime
-    # Older tokens are not good any more, whether or not they were found and removed.
+    # Older tokens are not valid, whether or not they were removed.
     tokens_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token as it is stored: only the SHA-256 of its secret is kept. `token_id` names it in lists."""
+    """An access token as it is stored: only the SHA-256 of its secret is kept. `token_id` identifies it in lists."""
 
     token_id: str
     token_hash: str
@@ -59,7 +59,7 @@ class Principal:
 
 
 def check_username(username: str) -> list[FieldError]:
-    """What is wrong with a user's name."""
+    """What is wrong with a username."""
     if username.lower() in _RESERVED:
         return [FieldError("username", Fault.USERNAME_RESERVED, {"name": username})]
     if _USERNAME.fullmatch(username):
@@ -80,7 +80,7 @@ def check_password(password: str) -> list[FieldError]:
 
 
 def check_account(username: str, password: str) -> None:
-    """Raises Invalid if a name or a password is not allowed."""
+    """Raises Invalid if the username or the password is not allowed."""
     errors = check_username(username) + check_password(password)
     if errors:
         raise Invalid(*errors)

@@ -1,4 +1,4 @@
-"""Walks: a ledger gone through from its first row to its last, shard by shard, by as many invocations as it takes."""
+"""Walks: reading a ledger from its first row to its last, shard by shard, in as many invocations as it takes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ WAITING = str(MessageStatus.WAITING)  # a counter
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How far one shard has been gone through, and what was found on the way.
+    """How far one shard has been read, and what was found so far.
 
-    A walk belongs to a `round`; whatever lets rows change that were counted already begins another one. In a round the
-    shards with open rows are gone through again, lap by lap. `open` rows have no final status, `late` ones were expired
-    by an end of the mailing that has been moved since. `owner` goes on with it until `lease_until`.
+    A walk belongs to a `round`. A new round starts when rows that were counted already may change. In a round, shards
+    with open rows are read again, lap by lap. `open` rows have no final status. `late` rows expired at an end of the
+    mailing that was moved since. `owner` works on it until `lease_until`.
     """
 
     shard: str = ""
@@ -38,15 +38,15 @@ class Walk:
 
     @property
     def clean(self) -> bool:
-        """Whether every row was seen and stays as it was counted."""
+        """Whether every row was read and will stay as it was counted."""
         return self.done and not self.open and not self.late
 
     def is_free(self, now: datetime, lease: timedelta) -> bool:
-        """Whether nobody is at work here, or nobody who still lives: leases are taken for so long."""
+        """Whether nobody works on it now. `lease` is how long leases are taken for."""
         return is_over(self.lease_until, now, lease)
 
     def counted(self, rows: Iterable[Message]) -> Walk:
-        """The walk with rows of a final status, or with open ones; those that wait have a counter, too."""
+        """The walk after reading these rows. Waiting rows are open, and have a counter too."""
         by_name, unfinished = Counter(self.counters.by_name), 0
         sent = [at for at in (self.counters.first_sent_at, self.counters.last_sent_at) if at]
         for row in rows:
@@ -64,7 +64,7 @@ class Walk:
 
 
 def next_lap(walks: Iterable[Walk], shards: int) -> int:
-    """The lap that a round is in, of which these are the walks, or the next one if all so many shards are through."""
+    """The lap that a round with these walks is in, or the next one if all shards have finished it."""
     walks = list(walks)
     lap = max((walk.lap for walk in walks), default=0)
     over = [walk for walk in walks if walk.clean or (walk.done and walk.lap == lap)]
@@ -72,7 +72,7 @@ def next_lap(walks: Iterable[Walk], shards: int) -> int:
 
 
 def summed(walks: Iterable[Walk]) -> Walk:
-    """All shards' walks as one."""
+    """The walks of all shards added up."""
     walks = list(walks)
     by_name: Counter[str] = Counter()
     for walk in walks:

@@ -21,7 +21,7 @@ _SIGNATURE = b"PK\x03\x04"
 
 
 def is_workbook(raw: bytes) -> bool:
-    """Whether a file is an Excel workbook (.xlsx), and not just any ZIP archive."""
+    """Whether a file is an Excel workbook (.xlsx), not just any ZIP archive."""
     if not raw.startswith(_SIGNATURE):
         return False
     try:
@@ -37,7 +37,7 @@ def sheets_of(raw: bytes) -> list[str]:
 
 
 def csv_of_workbook(raw: bytes, most: int, sheet: str = "") -> str:
-    """The rows of a sheet as CSV, of the first that is not hidden if it has no name.
+    """The rows of a sheet as CSV; of the first one that is not hidden if `sheet` is "".
 
     Raises Invalid if there is no such sheet, if the workbook is damaged, or if more than `most` characters come out.
     """
@@ -59,7 +59,7 @@ def _opened(raw: bytes) -> Iterator[CalamineWorkbook]:
     """The workbook. Raises Invalid if it is damaged, or unpacks to too much."""
     if sum(one.file_size for one in zipfile.ZipFile(io.BytesIO(raw)).infolist()) > _MAX_UNPACKED:
         raise Invalid.of("file", Fault.FILE_TOO_LARGE, most=_MAX_UNPACKED)
-    from python_calamine import CalamineError, load_workbook  # only workbooks need it
+    from python_calamine import CalamineError, load_workbook  # imported here because only workbooks need it
 
     try:
         with load_workbook(io.BytesIO(raw)) as book:
@@ -79,7 +79,7 @@ def _shown(book: CalamineWorkbook) -> list[str]:
 
 
 def _cells(row: Iterable[object]) -> list[str]:
-    """What the sheet shows, but numbers with all their digits, and dates as ISO 8601 has them."""
+    """The cells as the sheet shows them, but numbers with all their digits, and dates in ISO 8601."""
     return [_cell(value) for value in row]
 
 

@@ -1,4 +1,4 @@
-"""Time zones as people's files write them: in any case, with spaces, by Windows' names, or as an offset from UTC."""
+"""Time zones as people write them in files: in any case, with spaces, with Windows' names, or as an offset from UTC."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ZERO = ("z", "zulu")
 
 
 def zone_named(text: str) -> str:
-    """The IANA name of the zone that a cell means; the text as it is if it is not clear which one is meant.
+    """The IANA name of the zone that a cell means, or the text itself if that is not clear.
 
-    An offset of whole hours is the zone that always has it. What depends on who reads it, such as MSK or CST, a city's
-    name alone, or a number alone, is not guessed.
+    An offset of whole hours becomes the zone that always has it. Ambiguous texts are not guessed: abbreviations such as
+    MSK or CST, a city's name alone, a number alone.
     """
     text = text.strip().replace("\u2212", "-")
     spelled = re.sub(r"\s+", "_", text.replace("\\", "/")).lower()
@@ -31,14 +31,14 @@ def zone_named(text: str) -> str:
     if not found:
         return text
     sign, hours = found[1] or found[3], int(found[2] or found[4])
-    # By POSIX's rule these names have the sign the other way round.
+    # In these names the sign is reversed, as in POSIX.
     name = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}" if hours else "UTC"
     return name if name in timezones() else text
 
 
 @lru_cache(maxsize=1)
 def _by_lower_case() -> dict[str, str]:
-    """All names; of two that differ in their case alone, the one with more small letters."""
+    """All names by their lower case. Of two that differ only in case, the one with more small letters."""
     return {name.lower(): name for name in sorted(timezones())}
 
 
