@@ -1,4 +1,4 @@
-"""Mailings whose outcome another mailing's filter asks about: they must be there until that one has its rows."""
+"""Mailings that another mailing's filter refers to: they must not be deleted before that one has its rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..storage.mailings import MailingRepository
 from .mailing_fields import MailingFields
 
 _TRIES = 5
-_EXPANDED_WITHIN = timedelta(days=1)  # a mailing has its rows long before, however large it is
+_EXPANDED_WITHIN = timedelta(days=1)  # even a large mailing has its rows long before
 
 
 def keep_asked(
     mailings: MailingRepository, fields: MailingFields, retain: timedelta, now: datetime
 ) -> Iterator[Mailing]:
-    """Keep what a mailing's filter asks about from being deleted before its end; yields each one that this changed.
+    """Protect the mailings in a mailing's filter from being deleted before its end. Yields each one that was changed.
 
-    If messages are retained for some time only (zero is for ever), they must last beyond its start. Raises Invalid if
-    they do not, or if there is no such mailing, and Conflict if others keep changing one.
+    With a `retain` time (zero means for ever), their messages must be kept until after its start. Raises Invalid if
+    they are not, or if there is no such mailing, and Conflict if others keep changing one.
     """
     start = max(fields.start_at, now)
     for mailing_id in sorted(fields.segment.filter.mailings) if fields.segment.filter else ():
@@ -46,7 +46,7 @@ def keep_asked(
 
 
 def check_not_asked(mailing: Mailing, now: datetime) -> None:
-    """Raises Conflict if another mailing may still ask about this one."""
+    """Raises Conflict if another mailing's filter still refers to this one."""
     if mailing.asked_until and mailing.asked_until > now:
         until = mailing.asked_until.isoformat(sep=" ", timespec="minutes")
         raise Conflict(Fault.MAILING_ASKED_ABOUT, until=until)

@@ -1,4 +1,4 @@
-"""Work on many things at once: what waits for AWS most of its time is done in threads."""
+"""Work on many things at once, in threads: such work mostly waits for AWS."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..domain.errors import Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
-WIDTH = 16  # threads; of connections there are 32
-_LONGEST = 100.0  # seconds until the next of them has ended: every call of AWS has given up long before
+WIDTH = 16  # threads; there are 32 connections
+_LONGEST = 100.0  # seconds until the next one ends; every call of AWS gives up long before
 
 
 class AtOnce:
-    """Threads that are shared by all who ask. Nobody may ask from within one of them."""
+    """Threads shared by all callers. `map` must not be called from within one of them."""
 
     def __init__(self, executor: Executor | None = None) -> None:
         self._executor = executor or ThreadPoolExecutor(WIDTH, thread_name_prefix="at-once")
 
     def map(self, work: Callable[[T], R], things: Iterable[T]) -> list[R]:
-        """What the work answers for each of the things, in their order.
+        """The result of `work` for each of the things, in their order.
 
-        What it raises for one of them is raised once the others are done, and before that for none of them.
+        If it raises for one of them, that is raised here as soon as all the others are done.
         """
         waiting = deque(enumerate(things))
         count = len(waiting)
@@ -40,11 +40,11 @@ class AtOnce:
                     return
                 try:
                     ended.put((place, work(thing), None))
-                except Exception as error:  # the boundary of a thread: who asked gets it
+                except Exception as error:  # the boundary of a thread: the caller gets it
                     ended.put((place, None, error))
 
         for _ in range(min(count, WIDTH)):
-            self._executor.submit(copy_context().run, run)  # so that what it logs has the request's id
+            self._executor.submit(copy_context().run, run)  # so that its log records have the request's id
         found: dict[int, R] = {}
         failed: Exception | None = None
         for _ in range(count):

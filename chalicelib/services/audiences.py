@@ -1,4 +1,4 @@
-"""Whom a segment has: the counters know without a filter; with one, the clients are looked at page by page."""
+"""Audiences: the clients of a segment. Without a filter counters know how many; with one, pages of clients are read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..storage.recipients import RecipientRepository
 from ..storage.segments import SegmentCount
 
 _PAGE = 500  # clients
-AT_ONCE = 5000  # clients that one request counts
+AT_ONCE = 5000  # clients that one request reads
 _FOLLOWING = dict(zip(SHARDS, (*SHARDS[1:], ""), strict=True))
 _RULE_OF_THREE = 3  # if none of n has something, 3/n of all may have it (Hanley and Lippman-Hand, 1983)
 
 
 @dataclass(frozen=True, slots=True)
 class Headcount:
-    """The clients of a filtered segment as far as they were counted, and where to go on: "" as `shard` at the end."""
+    """The clients of a filtered segment as far as they are counted, and where to continue. `shard` is "" at the end."""
 
     parts: Counter[tuple[str, str, bool, bool]] = field(default_factory=Counter)  # operator, zone, opted out, lost
     looked_at: int = 0
@@ -33,7 +33,7 @@ class Headcount:
     cursor: str = ""
 
     def counts(self) -> list[SegmentCount]:
-        """The counts as those of a segment without a filter are, but for the tags."""
+        """The counts in the form for a segment without a filter, except for the tags."""
         return [SegmentCount("", *key, count) for key, count in self.parts.items()]
 
 
@@ -48,16 +48,16 @@ class Audiences:
     def walk(
         self, segment: Segment, shard: str, cursor: str, limit: int
     ) -> tuple[Sequence[Client | IndexedClient], str]:
-        """Up to `limit` clients of a shard, in the order of ids, whom its filter may leave out; and the next cursor.
+        """Up to `limit` clients of a shard in the order of ids, before the filter, and the next cursor.
 
-        Those of a file of recipients are as the directory knows them, with what the file says of them.
+        People in a file of recipients have the fields of their client in the directory and the values in the file.
         """
         if segment.recipients:
             return self._recipients.walk(segment.recipients, shard, cursor, limit)
         return self._clients.walk(segment, shard, cursor, limit)
 
     def total(self, segment: Segment) -> int:
-        """How many clients a segment has at most, before a filter; it is 0 only if there is none."""
+        """How many clients a segment has at most, before the filter. It is 0 only if there are none."""
         if segment.recipients:
             file = self._recipients.find(segment.recipients)
             return file.count if file else 0
@@ -66,7 +66,7 @@ class Audiences:
     def members(
         self, segment: Segment, found: Sequence[Client | IndexedClient], now: datetime
     ) -> Sequence[Client | IndexedClient]:
-        """Those of a segment's clients, found by tags and operators, whom its filter leaves."""
+        """The clients, found by tags and operators, that also match the segment's filter."""
         wanted = segment.filter
         if wanted is None or not found:
             return found
@@ -79,9 +79,9 @@ class Audiences:
         return {key: message.status for key, message in self._ledger.read(keys).items()} if keys else {}
 
     def at_most(self, segment: Segment, now: datetime) -> int:
-        """About how many clients a segment has, rather too many than too few.
+        """About how many clients a segment has; rather too many than too few.
 
-        Of a filtered one a sample is looked at: ids are evenly spread, so that the first ones are as good as any.
+        With a filter a sample is read: ids are evenly spread, so the first clients are as good as any.
         """
         count = self.total(segment)
         if segment.filter is None or not count:
@@ -94,14 +94,14 @@ class Audiences:
         return min(count, round(count * share) + 1)
 
     def has_nobody(self, segment: Segment, now: datetime) -> bool:
-        """Whether a segment is known to have no clients. If there are too many to look at all, it is not known."""
+        """Whether a segment is known to have no clients. If there are too many to read, it is not known."""
         if segment.filter is None:
             return not self.total(segment)
         headcount = self.count(segment, Headcount(), now)
         return not headcount.parts and not headcount.shard
 
     def count(self, segment: Segment, so_far: Headcount, now: datetime) -> Headcount:
-        """Go on counting a segment by looking at its clients, at some 5,000 more of them."""
+        """Continue counting a segment: reads about 5,000 more of its clients."""
         parts, looked_at, shard, cursor = Counter(so_far.parts), 0, so_far.shard, so_far.cursor
         while shard and looked_at < AT_ONCE:
             clients, cursor = self.walk(segment, shard, cursor, _PAGE)
@@ -113,7 +113,7 @@ class Audiences:
         return Headcount(parts, so_far.looked_at + looked_at, shard, cursor)
 
     def first(self, segment: Segment, limit: int, now: datetime) -> Sequence[Client | IndexedClient]:
-        """The first clients of a segment, up to `limit`, of so many as may be looked at."""
+        """The first clients of a segment, up to `limit`, among those that one request reads."""
         if segment.filter is None:
             return self._some(segment, "", limit)[0]
         found: list[Client | IndexedClient] = []
@@ -127,7 +127,7 @@ class Audiences:
         return found[:limit]
 
     def _some(self, segment: Segment, cursor: str, limit: int) -> tuple[Sequence[Client], str]:
-        """Clients of all shards; of a file only its first ones."""
+        """Clients of all shards; only the first ones of a file."""
         if segment.recipients:
             return self._recipients.first(segment.recipients, limit), ""
         return self._clients.list(segment, cursor, limit)

@@ -1,4 +1,4 @@
-"""The audit log: what users did, as people ask for it."""
+"""The audit log, for people to read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CURSOR = re.compile(r"|[0-9]{13}-[0-9a-f]{8}")
 
 
 class AuditService:
-    """Lists what users did in the last two years; what changes something keeps its own entries."""
+    """Lists what users did in the last two years. Repositories write the entries of changes themselves."""
 
     def __init__(self, log: AuditLog, clock: SystemClock) -> None:
         self._log = log
@@ -30,5 +30,5 @@ class AuditService:
         return self._log.page(wanted, cursor, limit, self._clock.now())
 
     def put(self, act: Act) -> None:
-        """Keep what the asking user did, if it changed nothing that keeps its own entries."""
+        """Add an entry for an act of the current user that no repository writes."""
         self._log.put(act)

@@ -1,4 +1,4 @@
-"""Balances: what is left of the money at gateways whose providers say so. Nothing is decided by it."""
+"""Balances: how much money is left at gateways whose providers tell it. They are only shown."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ..queues import BALANCE
 from ..storage.balances import BalanceRepository
 from .gateways import Gateways, Line
 
-KNOWN_FOR = timedelta(minutes=10)  # what was said is not asked for again so long, nor what nobody knew
-_CONNECT, _ANSWER = 1, 3  # seconds for a call of the sender's function: a page waits for it
+KNOWN_FOR = timedelta(minutes=10)  # before the provider is asked again, whatever it answered
+_CONNECT, _ANSWER = 1, 3  # seconds for a call of the sender's function; a page waits for it
 
-Ask = Callable[[str], Balance]  # by what people call the gateway
+Ask = Callable[[str], Balance]  # given the gateway's name for people
 
 
 def ask_directly(gateways: Gateways, gateway: str) -> Balance:
-    """Ask the provider from here, as the sender's function and a local run can. Raises nothing."""
+    """Ask the provider from this process, as the sender's function and `make run` can. Raises nothing."""
     try:
         told = gateways.named(gateway).gateway.balance()
     except Exception as error:  # a broken adapter must not break a page
@@ -42,7 +42,7 @@ def ask_directly(gateways: Gateways, gateway: str) -> Balance:
 
 
 def ask_the_sender(settings: Settings, gateway: str) -> Balance:
-    """Have the sender's function ask: nobody else on AWS may read the token. Raises nothing."""
+    """Have the sender's function ask, because only it may read the token on AWS. Raises nothing."""
     event = json.dumps({BALANCE: gateway}).encode()
     try:
         answer = _lambda_client().invoke(FunctionName=f"{settings.resource_prefix}-sender", Payload=event)
@@ -61,7 +61,7 @@ def _lambda_client() -> Any:
 
 
 class BalanceService:
-    """Asks when somebody wants to see it, and no more than every ten minutes."""
+    """Asks when somebody wants to see a balance, at most every ten minutes."""
 
     def __init__(self, balances: BalanceRepository, ask: Ask, clock: SystemClock) -> None:
         self._balances = balances
@@ -69,9 +69,9 @@ class BalanceService:
         self._clock = clock
 
     def of(self, line: Line) -> Balance | None:
-        """The balance, as it is or was a short while ago; None if the gateway tells none. Raises Unavailable.
+        """The balance, at most ten minutes old; None if the gateway tells none. Raises Unavailable.
 
-        If the provider does not say, it is what it said last.
+        If the provider does not answer, it is the last known balance.
         """
         if not line.gateway.capabilities.tells_balance:
             return None

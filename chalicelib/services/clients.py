@@ -17,7 +17,7 @@ from ..domain.segments import Segment
 from ..storage.clients import ClientRepository
 from ..storage.segments import Total
 
-# A shard, and within it the number of an index range and the last key that was read there.
+# A shard, the number of an index range in it, and the last key that was read there.
 _STORED = re.compile(r"\+[1-9][0-9]{6,14}")
 _CURSOR = re.compile(r"|(0[0-9]|1[0-5])\|([0-9]{1,2}:.{0,100})?", re.DOTALL)
 
@@ -25,7 +25,7 @@ _CURSOR = re.compile(r"|(0[0-9]|1[0-5])\|([0-9]{1,2}:.{0,100})?", re.DOTALL)
 class ClientService:
     """Create, read, change, delete and list clients.
 
-    `default_country` is that of numbers without a country code, "" for none; each call may say another.
+    `default_country` is for numbers without a country code, "" for none; each call may name another one.
     """
 
     def __init__(self, clients: ClientRepository, clock: SystemClock, default_country: str = "") -> None:
@@ -50,17 +50,16 @@ class ClientService:
         return self._clients.get_many(filter(is_client_id, client_ids))
 
     def find(self, phone_number: str, country: str = "") -> tuple[str, Client | None]:
-        """Returns a client's id and the client with a phone number in any common form. Raises Invalid if it is not a
-        number.
+        """Returns the id and the client with a phone number in any common form. Raises Invalid if it is not a number.
 
-        If nobody has the number, the client is None and the id is that of whoever had it last, so that what was sent
-        to them can be found. Ids are keyed hashes of whole numbers, so nobody can be found by a part of one.
+        If nobody has the number, the client is None and the id is that of the last client who had it, so that messages
+        to them can be found. Ids are keyed hashes of whole numbers, so a part of a number finds nobody.
         """
         stored = phone_number.strip()
         try:
             number = normalize_phone(phone_number, country or self._default_country)
         except Invalid:
-            # A client of an older version may have a number that the rules of today refuse.
+            # A client of an older version may have a number that today's rules refuse.
             if not _STORED.fullmatch(stored) or not self._clients.find(stored).client:
                 raise
             number = stored
@@ -70,25 +69,28 @@ class ClientService:
         return place.former or place.free, None
 
     def find_external(self, external_id: str) -> Client | None:
-        """The client who has an external id, None if nobody has, or if it is not one."""
+        """The client with an external id, None if there is none or it is not a valid id."""
         try:
             return self._clients.find_external(check_external_id(external_id))
         except Invalid:
             return None
 
     def opt_out(self, client_id: str, opted_out: bool) -> Client:
-        """Opt a client out, or in again. Messages being sent still arrive. Raises Conflict as `change` does."""
+        """Opt a client out, or in again.
+
+        Messages that are being sent still arrive. Raises Conflict as `change` does.
+        """
         return self.revise(client_id, lambda client: replace(client.fields, opted_out=opted_out))
 
     def mark_reachable(self, client_id: str) -> Client:
-        """Let an unreachable client get mailings again. Raises Conflict if others change them meanwhile."""
+        """Let an unreachable client get mailings again. Raises Conflict if others keep changing the client."""
         old = self.get(client_id)
         return self._clients.change(old, replace(old.reachable(), updated_at=self._later(old)))
 
     def change(self, client_id: str, fields: ClientFields, country: str = "") -> Client:
         """Set all fields of a client, whose id stays.
 
-        Raises Conflict if the number or external id is taken, or others change the client meanwhile.
+        Raises Conflict if the number or external id is taken, or others keep changing the client.
         """
         return self.revise(client_id, lambda _: fields, country)
 
@@ -101,7 +103,7 @@ class ClientService:
         return self._clients.change(old, replace(new.in_place_of(old), updated_at=self._later(old)))
 
     def _later(self, old: Client) -> datetime:
-        """A moment that no change of theirs had before."""
+        """Now, or a moment after the client's last change if that is later."""
         return max(self._clock.now(), old.updated_at + timedelta(milliseconds=1))
 
     def delete(self, client_id: str) -> None:
@@ -115,7 +117,7 @@ class ClientService:
         return self._clients.list(segment, cursor, limit)
 
     def attribute_names(self, most: int | None = None) -> Sequence[str]:
-        """The names of all attributes that clients ever had, or the oldest of them, in a fixed order."""
+        """The names of all attributes that clients ever had, or the oldest `most` of them, in a fixed order."""
         return self._clients.attribute_names.all()[:most]
 
     def total(self, segment: Segment) -> Total:

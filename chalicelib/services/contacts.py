@@ -1,4 +1,4 @@
-"""How to reach those whom messages are for: clients of the directory, or the people of a file for one mailing only."""
+"""Contacts: how to reach the people of messages, who are clients or in a file for one mailing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..storage.recipients import RecipientRepository
 
 
 class Contacts:
-    """Looks them up by mailing and client."""
+    """Looks up contacts by mailing and client."""
 
     def __init__(self, clients: ClientRepository, recipients: RecipientRepository) -> None:
         self._clients = clients
@@ -21,9 +21,9 @@ class Contacts:
     def of(
         self, wanted: Iterable[tuple[Mailing, str]], *, consistent: bool = False, personal: bool = False
     ) -> dict[MessageKey, Contact]:
-        """Those of the mailings' clients, given by their ids, who are there; see `ClientRepository.contacts`.
+        """The contacts of mailings' clients, given by ids, as far as they exist; see `ClientRepository.contacts`.
 
-        A file and the clients with its numbers are always read consistently, and have language and attributes.
+        For people in a file, language and attributes are always included, and reads are consistent.
         """
         by_file: dict[str, list[MessageKey]] = {}
         for mailing, client_id in wanted:

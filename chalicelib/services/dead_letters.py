@@ -1,4 +1,4 @@
-"""Dead letters: messages that failed for good, listed, retried and discarded."""
+"""Dead letters: messages that failed for good; list, retry or discard them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .requeueing import put_back, requeued
 
-_LOOK = 1000  # dead letters at once
-_LOOK_FOR = 5000  # of them, as long as some that are named are not among them: SQS gives them out in no order
-_HIDE = 60  # seconds that those in hand are kept from others
+_LOOK = 1000  # dead letters that are read at once
+_LOOK_FOR = 5000  # dead letters that are read to find named ones: SQS gives them out in no order
+_HIDE = 60  # seconds for which read letters are hidden from others
 _TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message in a dead letter. A letter with several messages is retried and discarded as a whole.
+    """A message in a dead letter. A letter with several messages is retried or discarded as a whole.
 
     `about` is the mailing's and the client's id, or None if the body is not a message of this service; `given_up_at`
     is when the letter came.
@@ -84,7 +84,7 @@ class DeadLetters:
         self._audit = audit
 
     def list(self, limit: int = 100) -> list[DeadLetter]:
-        """Up to 1000 of the dead letters, in no order. Others cannot see them for a moment."""
+        """Up to 1000 dead letters, in no order. Others cannot see them for a moment."""
         found = self._received(limit)
         self._give_back(found)
         return [letter for message in found for letter in _letters(message)]
@@ -94,8 +94,8 @@ class DeadLetters:
 
         Only failed messages of a mailing whose end has not passed are retried, and with `unknown` also those whose
         outcome is unknown, which may then arrive twice. The sender checks pause, opt-out and local window again. A
-        letter whose message no longer needs a retry is deleted; one that is refused stays. One that is named and was
-        not found among 5000 is refused too.
+        letter whose message needs no retry any more is deleted; a refused one stays. A named letter that is not found
+        among 5000 is refused too.
         """
         found = self._received() if items is None else self._sought(items)
         chosen = [message for message in found if items is None or message.item in items]
@@ -115,7 +115,7 @@ class DeadLetters:
             settled += len(letters) - again - len(kept)
             staying = {message.item for client_id in kept for message in letters[client_id]}
             refused |= dict.fromkeys(staying, Conflict(Fault.MAYBE_SENT))
-            self._delete(found, of_it - staying)  # at once: what comes after may fail
+            self._delete(found, of_it - staying)  # first, because the next steps may fail
             gone |= of_it - staying
         self._give_back(found, gone)
         return Redriven(count, settled, refused)
@@ -132,9 +132,9 @@ class DeadLetters:
         return Discarded(about.total(), len(_missing(items, found)))
 
     def settle(self, mailing_id: str) -> None:
-        """Delete the letters of a mailing's messages that are not failed or unknown any more: it was retried.
+        """Delete the letters of a mailing's messages that are not failed or unknown any more, after a retry.
 
-        Of up to 1000 letters at a time. Others cannot see them for a moment.
+        Up to 1000 letters at a time. Others cannot see them for a moment.
         """
         found = self._received()
         about = {message.item: [one.about for one in _letters(message)] for message in found}
@@ -146,11 +146,11 @@ class DeadLetters:
         self._give_back(found, settled)
 
     def _received(self, limit: int = _LOOK) -> Sequence[QueueMessage]:
-        """Letters, which nobody else sees until they are given back."""
+        """Receive letters; nobody else sees them until they are given back."""
         return self._dead_letters.receive(min(limit, _LOOK), _HIDE)
 
     def _sought(self, items: Collection[str]) -> Sequence[QueueMessage]:
-        """Letters, those with these ids among them unless they are gone, or there are very many."""
+        """Receive letters until all with these ids are found, or too many were read."""
         found: list[QueueMessage] = []
         while len(found) < _LOOK_FOR:
             more = self._received()
@@ -163,19 +163,21 @@ class DeadLetters:
         self._dead_letters.delete([message.receipt for message in found if message.item in items])
 
     def _give_back(self, found: Sequence[QueueMessage], gone: Container[str] = ()) -> None:
-        """Let everybody see the letters again that are not gone."""
+        """Make letters visible again, except those that are gone."""
         self._dead_letters.postpone([(message.receipt, 0) for message in found if message.item not in gone])
 
     def _note(self, action: AuditAction, mailing_id: str, count: int) -> None:
-        """Keep in the audit log how many failed messages of a mailing a user retried or discarded."""
+        """Note in the audit log how many failed messages of a mailing a user retried or discarded."""
         if count:
             kind = AuditObject.MAILING if mailing_id else AuditObject.FAILED_MESSAGES
             self._audit.put(Act(action, kind, mailing_id, count=count))
 
     def put_back(self, mailing_id: str, client_ids: Collection[str], *, unknown: bool = False) -> tuple[int, set[str]]:
-        """Queue a mailing's failed messages again, and those of unknown outcome. Raises Conflict if it sends no more.
+        """Queue a mailing's failed messages again, with `unknown` also unknown ones.
 
-        Returns how many, and the clients whose messages stay because their outcome is unknown.
+        Raises Conflict if it sends no more.
+
+        Returns how many are queued, and the clients whose messages stay because their outcome is unknown.
         """
         state = self._mailings.state(mailing_id)
         found = self._ledger.read((mailing_id, client_id) for client_id in client_ids)
@@ -185,7 +187,7 @@ class DeadLetters:
             {row.client_id for row in found.values() if row.status is MessageStatus.UNKNOWN} if not unknown else set()
         )
         if not rows:
-            return 0, kept  # the mailing is not opened for nothing
+            return 0, kept  # there is no reason to reopen the mailing
         self._open(state)
         now = self._clock.now()
         count = put_back(self._mailings, self._ledger, self._activity, [(row, requeued(row, now)) for row in rows], now)
@@ -194,7 +196,7 @@ class DeadLetters:
         return count, kept
 
     def _open(self, state: MailingState) -> None:
-        """Have the mailing run again if it had finished, and not end until its messages are put back."""
+        """Make a finished mailing run again, and keep it from ending until its messages are put back."""
 
         def marked(old: Mailing, now: datetime) -> Mailing:
             if old.end_at <= now:
@@ -220,7 +222,7 @@ class DeadLetters:
 
 
 def _without_mark(mailing: Mailing, now: datetime) -> Mailing:
-    """What was counted before the messages were put back is void, for the mailing has another revision now."""
+    """The mailing without the mark. The new revision invalidates counts from before the messages were put back."""
     del now
     left = list(mailing.reopening)
     if REDRIVING in left:
@@ -229,14 +231,14 @@ def _without_mark(mailing: Mailing, now: datetime) -> Mailing:
 
 
 def _missing(items: Collection[str], found: Sequence[QueueMessage]) -> set[str]:
-    """Those of the named letters that are not among what was found."""
+    """The named letters that were not found."""
     return set(items) - {message.item for message in found}
 
 
 def _by_mailing(
     messages: Sequence[QueueMessage],
 ) -> tuple[Mapping[str, Mapping[str, Sequence[QueueMessage]]], dict[str, Conflict | NotFound]]:
-    """The letters by mailing and client, of whom there may be several, and why others are about nobody."""
+    """The letters by mailing and client (a letter may have several), and why each other letter cannot be used."""
     found: defaultdict[str, defaultdict[str, list[QueueMessage]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[str, Conflict | NotFound] = {}
     for message in messages:

@@ -1,4 +1,4 @@
-"""The gateway's circuit and pace, as senders ask for them and operators set them."""
+"""The gateway's circuit and pace: senders ask for them, operators set them."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from ..storage.gateway_control import GatewayControlRepository
 
 MAX_AGE = timedelta(seconds=1)
 MAX_RATE = 10_000  # messages, or SMS parts, a second
-HORIZON = timedelta(seconds=4)  # that moments are reserved ahead
+HORIZON = timedelta(seconds=4)  # how far ahead moments are booked
 CHANGING_HORIZON = timedelta(
     seconds=1.5
-)  # while the gateway's own pace is looked for: what is booked does not follow it
-# For a mailing with a rate of its own at a gateway without one: while a sender waits for a turn it does nothing for
-# other mailings. What has its turn later goes back to the queue. That is with messages of others in the batch, and
+)  # while the gateway's own pace is searched, because booked moments do not follow it
+# For a mailing with a rate of its own at a gateway without one: a sender that waits for a turn does nothing for other
+# mailings, so messages with later turns go back to the queue. That is with messages of others in the batch, and
 # without.
 NEAR, NEAR_ALONE = timedelta(seconds=0.15), timedelta(seconds=1.5)
 # The same for a gateway with a rate beside others.
 NEAR_GATEWAYS = timedelta(seconds=0.5)
-_LONGEST_LEAD, _LEAD_FORGOTTEN = timedelta(seconds=2), 0.95  # of the lead, what is left of it after each booking
+_LONGEST_LEAD, _LEAD_FORGOTTEN = timedelta(seconds=2), 0.95  # how much of the lead is left after each booking
 _TRIES = 5
-_PAGE, _MOST_CHANGES = 100, 1000  # of the trail
-_QUICK_TRIPS = 4  # in a row; after them the circuit is open for a minute each time, and the tick sees to the probes
+_PAGE, _MOST_CHANGES = 100, 1000  # of changes
+_QUICK_TRIPS = 4  # in a row; after that the circuit is open for a minute each time, and the tick starts the probes
 
 
 class Permit(Enum):
@@ -54,8 +54,7 @@ class Permit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What follows from attempts: whether the send queue has to be fed again, after `wait` seconds, and messages that
-    have to be put back."""
+    """What follows from attempts: whether to feed the send queue again after `wait` seconds, and what to put back."""
 
     feed: bool = False
     wait: float = 0.0
@@ -64,10 +63,10 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """Moments at which one message each may be sent, in the paces of these names; the others may not before `after`.
+    """Moments at which one message each may be sent, in the named paces. The other messages must wait until `after`.
 
-    `again` is when to look for the first of the others, and how much later for each that follows; None if there is no
-    use in trying before the ledger gives them back.
+    `again` is when to try the first of the others again, and how much later each following one; None if they should
+    wait in the ledger.
     """
 
     paces: frozenset[str]
@@ -77,7 +76,7 @@ class Booking:
 
 
 class GatewayControlService:
-    """What every sender knows of the gateway is at most a second old, and read once a second at most."""
+    """The control of one gateway, at most a second old for every sender, and read at most once a second."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class GatewayControlService:
         self._known: GatewayControl | None = None
         self._known_at = clock.now()
         self._run = Run()
-        self._lead = timedelta(0)  # from booking a moment until its call can be made
+        self._lead = timedelta(0)  # time from booking a moment until its call can be made
 
     # -- the circuit
 
@@ -105,12 +104,12 @@ class GatewayControlService:
         now = self._clock.now()
         since = now - MAX_AGE if since is None else since
         known = self._known
-        if known is None or not since < self._known_at <= now + MAX_AGE:  # a clock may be set back
+        if known is None or not since < self._known_at <= now + MAX_AGE:  # the clock may have been set back
             known = self._remember(self._repository.read(), now)
         return known
 
     def controls(self) -> list[GatewayControl]:
-        """The control of each gateway: of this one."""
+        """The controls by gateway: only this one."""
         return [self.state()]
 
     def _remember(self, control: GatewayControl, now: datetime) -> GatewayControl:
@@ -118,14 +117,14 @@ class GatewayControlService:
         return control
 
     def permit(self) -> Permit:
-        """Whether to send. If the circuit has been open long enough, one sender may send a probe."""
+        """Whether a sender may send. If the circuit has been open long enough, one sender may probe."""
         control = self.state()
         if not control.open:
             return Permit.SEND
         now = self._clock.now()
         if not control.may_be_tried(now):
             return Permit.WAIT
-        control = self._remember(self._repository.read(), now)  # the probe's lease must be taken from what is true now
+        control = self._remember(self._repository.read(), now)  # the probe's lease must be taken from the current state
         if not control.open:
             return Permit.SEND
         if not control.may_be_tried(now):
@@ -137,23 +136,23 @@ class GatewayControlService:
         return Permit.WAIT
 
     def retry_at(self) -> datetime:
-        """When what waits for the circuit may be tried again, spread a little.
+        """When messages that wait for the circuit may be tried again, spread a little.
 
-        Soon, however long it is open: meanwhile nothing but probes is fed, and once it is closed nobody is to wait.
+        Soon, however long it stays open: until it closes only probes are fed, and then nobody has to wait.
         """
         return self._clock.now() + timedelta(seconds=self._rng.uniform(1, 3))
 
     def has_accepted_since(self, moment: datetime) -> bool:
-        """Whether the gateway has taken anything from this sender since then."""
+        """Whether the gateway has taken a message from this sender since a moment."""
         return self._run.accepted_at is not None and self._run.accepted_at >= moment
 
     def is_same_refusal(self, attempt: Attempt) -> bool:
-        """Whether an attempt was refused with the very answer that keeps the circuit open."""
+        """Whether an attempt got the same refusal that keeps the circuit open."""
         control = self.state()
         return control.open and control.refusal is not None and is_refusal(attempt, control.refusal)
 
     def note(self, attempts: Sequence[tuple[str, Attempt]], probed: bool) -> Noted:
-        """Learn from attempts, named by message, in the order in which they ended.
+        """Learn from attempts (with their messages' ids), in the order in which they ended.
 
         Slows senders down, opens the circuit, or closes it after a probe.
         """
@@ -200,7 +199,7 @@ class GatewayControlService:
         )
         control = self._update(trip.after)
         if not trip.opened:
-            if control.open:  # what failed when it was opened says nothing of the time after it
+            if control.open:  # calls from before it opened say nothing about the time after
                 with self._lock:
                     self._run.troubled.clear()
             return Noted(feed=slowed, put_back=self._left_over())
@@ -208,7 +207,7 @@ class GatewayControlService:
         logger.warning("circuit open", trips=control.trips, words=control.reason, extra=why)
         with self._lock:
             self._run.forget()
-        # A feeder that came at once would find nobody parked yet, and the probe would have to wait for the tick.
+        # A feeder that comes at once would find nothing parked yet, and the probe would have to wait for the tick.
         return Noted(feed=control.trips <= _QUICK_TRIPS, wait=self._left(control), put_back=trip.put_back)
 
     def _left(self, control: GatewayControl) -> float:
@@ -216,7 +215,7 @@ class GatewayControlService:
         return (control.retry_at - self._clock.now()).total_seconds() if control.retry_at else 0.0
 
     def _left_over(self) -> tuple[str, ...]:
-        """Messages that this sender saw refused with the answer on which another one has opened the circuit."""
+        """This sender's messages with the refusal that opened the circuit at another sender."""
         control = self.state()
         with self._lock:
             if not (control.open and control.refusal and self._run.refusal == control.refusal):
@@ -240,9 +239,9 @@ class GatewayControlService:
         raise Unavailable("the gateway's control is being changed by others")
 
     def stops_between(self, since: datetime, until: datetime) -> Sequence[Span]:
-        """When the circuit was open between two moments, as far as its last 1,000 changes tell.
+        """When the circuit was open between two moments, from its last 1,000 changes.
 
-        They are read only if it was open since the first of these.
+        The changes are read only if it was open after the first moment.
         """
         control = self.state()
         if all(end <= since for _, end in known_stops(control)):
@@ -257,7 +256,7 @@ class GatewayControlService:
     # -- the pace
 
     def _slow_down(self, attempts: Sequence[Attempt]) -> bool:
-        """Slow down if the gateway has said "too many", once for all who were told so at the same time."""
+        """Slow down if the gateway said "too many", once for all calls that got this at the same time."""
         throttled = [attempt for attempt in attempts if attempt.outcome is Outcome.THROTTLED]
         if not throttled:
             return False
@@ -281,19 +280,19 @@ class GatewayControlService:
         return self._paces.counts_parts
 
     def weight(self, mailing: Mailing) -> int:
-        """How many of what the gateway's rate counts each message of a mailing is: SMS parts, or one message."""
+        """How much each message of a mailing counts against the gateway's rate: its SMS parts, or 1."""
         return self._paces.weight(mailing)
 
     def limit(self, mailings: Sequence[Mailing]) -> float | None:
-        """What may leave a second, as `weight` counts, while these mailings get equal shares; None without a limit."""
+        """What may be sent a second, counted in weights, if these mailings get equal shares; None without a limit."""
         return self._paces.limit(mailings, self.state(), self._clock.now())
 
     def spread(self, throttled: Sequence[Mailing]) -> float:
-        """Seconds within which to retry messages, one of each mailing given, that the gateway had too many of."""
+        """Seconds over which to spread retries after "too many". `throttled` has the mailing of each such message."""
         return self._paces.spread(throttled, self.state(), self._clock.now())
 
     def paces(self, mailing: Mailing, since: datetime | None = None) -> dict[str, Spacing]:
-        """The paces that a mailing's messages must keep now, by name, with what each message takes of it."""
+        """The paces that a mailing's messages must keep now, by name, with what each message takes."""
         return self._paces.of(mailing, self.state(since), self._clock.now())
 
     def book(
@@ -305,11 +304,10 @@ class GatewayControlService:
         beside_others: bool = False,
         beside_gateways: bool = False,
     ) -> Booking | None:
-        """Moments for so many messages: fewer if the paces do not allow more, None if there is no pace to keep.
+        """Book moments for `wanted` messages: fewer if the paces do not allow more, None if there is no pace.
 
-        `text` is the longest of theirs, if not everybody gets the mailing's: the others then have a little more time.
-        `beside_others` says that the same sender has messages which keep no pace, `beside_gateways` that it has some
-        for other gateways.
+        `text` is their longest text, if clients get different ones. `beside_others` says that the sender also has
+        messages that keep no pace, `beside_gateways` that it has some for other gateways.
         """
         paces = self.paces(replace(mailing, text=text) if text else mailing)
         if not paces:
@@ -328,20 +326,20 @@ class GatewayControlService:
         return Booking(frozenset(paces), moments, start)
 
     def _book_near(self, paces: dict[str, Spacing], wanted: int, start: datetime, near: timedelta) -> Booking:
-        """Moments of a mailing's own pace, which nobody else has to keep."""
+        """Book moments in a mailing's own pace, which no other mailing has to keep."""
         moments = self._repository.reserve(paces, wanted, start, near)
         (gap,) = (timedelta(microseconds=one.span) for one in paces.values())
-        free = moments[-1] + gap if moments else start + near  # or a little later
+        free = moments[-1] + gap if moments else start + near  # or shortly after
         return Booking(frozenset(paces), moments, start, (free - near, gap))
 
     def booked_until(self, mailing: Mailing) -> datetime | None:
-        """The moment up to which a mailing's own pace is taken; None if it has none, or if the gateway has one too."""
+        """The moment up to which a mailing's own pace is booked; None if it has none, or if the gateway has one too."""
         if mailing.rate_limit is None or self.state().limit(self._clock.now()) is not None:
             return None
         return self._repository.taken_until(*self.paces(mailing))
 
     def missed(self, late: timedelta) -> None:
-        """Note by how much a message missed its turn: moments are booked later by that, for it was the tables' time."""
+        """Note how late a message was for its turn because tables were slow: moments are then booked later by that."""
         self._lead = min(_LONGEST_LEAD, self._lead + late)
 
     # -- for operators
@@ -349,7 +347,7 @@ class GatewayControlService:
     def set_rate(self, rate: int | None, by: str) -> GatewayControl:
         """Set the gateway's rate per second, of messages or of SMS parts, None for no limit.
 
-        It takes effect within a second. Raises Invalid if it is out of range.
+        It takes effect within a second. Raises Invalid if the rate is out of range.
         """
         if rate is not None and not 1 <= rate <= MAX_RATE:
             raise Invalid.of("rate", Fault.RATE, most=MAX_RATE)
@@ -360,7 +358,7 @@ class GatewayControlService:
     def set_month_budget(self, budget: Decimal | None, by: str) -> GatewayControl:
         """Set what the messages of each month may cost, None for no limit. It takes effect within seconds.
 
-        Raises Invalid if it is no amount of money.
+        Raises Invalid if it is not an amount of money.
         """
         if errors := check_budget(budget, "month_budget"):
             raise Invalid(*errors)

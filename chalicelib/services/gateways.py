@@ -1,4 +1,4 @@
-"""The gateways: one, or several with a circuit and paces each, and which of them a message goes to."""
+"""The gateways: one, or several, each with its own circuit and paces, and which of them a message goes to."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from .gateway_control import GatewayControlService
 
 
 class Throttle(Protocol):
-    """How much may be fed: of one gateway, or of several together."""
+    """How much may be fed, for one gateway or for several together."""
 
     def state(self, since: datetime | None = None) -> GatewayControl:
         """The control, at most a second old, or as it was at `since` or later."""
         ...
 
     def controls(self) -> list[GatewayControl]:
-        """That of each gateway."""
+        """The control of each gateway."""
         ...
 
     def weight(self, mailing: Mailing) -> int:
-        """How many of what the rate counts each message of a mailing is."""
+        """How much each message of a mailing counts against the rate."""
         ...
 
     def limit(self, mailings: Sequence[Mailing]) -> float | None:
-        """What may leave a second, as `weight` counts, while these mailings get equal shares; None without a limit."""
+        """What may be sent a second, counted in weights, if these mailings get equal shares; None without a limit."""
         ...
 
     def booked_until(self, mailing: Mailing) -> datetime | None:
-        """The moment up to which a mailing's own pace is taken, if it has one and no gateway does."""
+        """The moment up to which a mailing's own pace is booked, if it has one and no gateway does."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A gateway, with its own circuit and paces; `name` is as rows have it.
+    """A gateway with its own circuit and paces. `name` is the one in rows.
 
-    `concurrency` is how many calls a sender may make of it at the same time, 0 for GATEWAY_CONCURRENCY.
+    `concurrency` is how many calls a sender may make to it at the same time, 0 for GATEWAY_CONCURRENCY.
     """
 
     name: str
@@ -74,7 +74,10 @@ class Gateways:
         return iter(self.lines.values())
 
     def named(self, name: str | None, field: str = "gateway") -> Line:
-        """The gateway that people know by this name; without one, the first. Raises Invalid if there is none."""
+        """The gateway with this name for people, or the first one if `name` is None.
+
+        Raises Invalid if there is none.
+        """
         if name is None:
             return self.first
         if internal(name) not in self.lines:
@@ -82,29 +85,29 @@ class Gateways:
         return self.lines[internal(name)]
 
     def chosen(self, name: str | None) -> list[Line]:
-        """The gateway of this name, or all. Raises Invalid if there is none."""
+        """The gateway with this name, or all if it is None. Raises Invalid if there is none."""
         return list(self) if name is None else [self.named(name)]
 
     @property
     def by_name(self) -> dict[str, Gateway]:
-        """The gateways by what people call them."""
+        """The gateways by their names for people."""
         return {shown(name): line.gateway for name, line in self.lines.items()}
 
     @property
     def names(self) -> list[str]:
-        """What people call them."""
+        """Their names for people."""
         return [shown(name) for name in self.lines]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """These, as the options of a form: a value and what is shown."""
+        """The names as options of a form: the value and what is shown."""
         return [(name, name) for name in self.names]
 
     def choices(self, message: Message, mailing: Mailing, attempts: Sequence[Attempt]) -> tuple[str, ...]:
-        """The gateways that may get a message after these attempts; the second if the first is down, and so on.
+        """The gateways that may get a message after these attempts, in the order in which to try them.
 
-        One that may have taken it stays the only one, up or down: what is unknown goes nowhere else. So does one that
-        the mailing names. There is none if that one is not configured any more.
+        If one may have taken it already, or the mailing names one, that is the only one, even if it is down. The list
+        is empty if that one is not configured any more.
         """
         if not (self.several or attempts or mailing.gateway):
             return self._only
@@ -118,28 +121,28 @@ class Gateways:
         return tuple(name for name in wanted if name in self.lines)
 
     def shares(self, mailing: Mailing, phone_number: str) -> tuple[tuple[str, int], ...]:
-        """The gateways that messages of a mailing to a number go to while all are up, with their weights."""
+        """The gateways for a mailing's messages to a number while all are up, with their weights."""
         if mailing.gateway or not self.several:
             return ((internal(mailing.gateway or shown(self.first.name)), 1),)
         return self._routes.weights(phone_number)
 
     def of(self, message: Message, mailing: Mailing) -> Gateway:
-        """The gateway that a message went to the last time, or will go to."""
+        """The gateway that a message last went to, or will go to."""
         names = [attempt.gateway for attempt in reversed(message.attempts)]
         names += self.choices(message, mailing, message.attempts)
         return self.lines.get(next(iter(names), self.first.name), self.first).gateway
 
     def stops_known(self, mailing: Mailing) -> Sequence[Span]:
-        """When nothing of a running mailing could be sent lately, or can be now, as far as is known without its trail.
+        """The latest spans in which a running mailing could send nothing, without reading the gateways' changes.
 
-        Of several gateways that is while all were closed to it.
+        With several gateways these are the spans in which none was open to it.
         """
         if mailing.status is not MailingStatus.RUNNING:
             return ()
         return common([known_stops(line.control.state()) for line in self._open_to(mailing)])
 
     def stops_between(self, mailing: Mailing, since: datetime, until: datetime) -> Sequence[Span]:
-        """When nothing of a mailing could be sent between two moments."""
+        """The spans between two moments in which a mailing could send nothing."""
         return common([line.control.stops_between(since, until) for line in self._open_to(mailing)])
 
     def _open_to(self, mailing: Mailing) -> list[Line]:
@@ -149,7 +152,7 @@ class Gateways:
         return [line for line in self if line.name == internal(mailing.gateway)]
 
     def capabilities(self, name: str = "") -> Capabilities:
-        """What the gateway of this name says of itself; without a name, what all of them do."""
+        """The capabilities of the gateway with this name; without a name, those that all gateways have."""
         all_say = [line.gateway.capabilities for line in self.lines.values()]
         if internal(name) in self.lines and name:
             all_say = [self.lines[internal(name)].gateway.capabilities]
@@ -172,7 +175,7 @@ class Together:
         return [control.state() for control in self._controls]
 
     def state(self, since: datetime | None = None) -> GatewayControl:
-        """One that is closed, with the rate of all that are; if all are open, the one that is tried first."""
+        """A control that is closed, with the rate of all closed ones; if all are open, the one that is probed first."""
         states = [control.state(since) for control in self._controls]
         closed = [state for state in states if not state.open]
         if closed:
@@ -182,12 +185,12 @@ class Together:
         return min(tried, key=lambda state: str(state.retry_at), default=states[0])
 
     def weight(self, mailing: Mailing) -> int:
-        """Together they count messages."""
+        """Always 1: together they count messages."""
         del mailing
         return 1
 
     def limit(self, mailings: Sequence[Mailing]) -> float | None:
-        """The sum of those whose circuit is closed, in messages."""
+        """The sum of the gateways whose circuits are closed, in messages."""
         limits: list[float] = []
         for control in self._controls:
             if control.state().open:
@@ -200,5 +203,5 @@ class Together:
         return sum(limits) if limits else None
 
     def booked_until(self, mailing: Mailing) -> datetime | None:
-        """That of the first: a mailing has its pace with all of them."""
+        """The first gateway's: all of them keep the mailing's pace."""
         return self._controls[0].booked_until(mailing)

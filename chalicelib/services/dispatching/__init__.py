@@ -1,1 +1,1 @@
-"""Dispatching: mailings are launched, fed to the senders, and ended."""
+"""Dispatching: launches mailings, feeds them to the senders, and ends them."""

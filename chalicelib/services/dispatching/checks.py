@@ -1,8 +1,8 @@
-"""Checks: the tick looks at every mailing that is under way, and restarts whatever has stopped in it.
+"""Checks: the tick looks at every mailing that is under way and restarts whatever has stopped.
 
-A few mailings are looked at by the tick itself. With more it begins a round: they are divided into slices, each of
-which is a unit of the dispatch queue, so that many dispatchers share the work. A slice that nobody has looked at by the
-next tick is sent again, and a new round begins once nothing is left of the last one.
+The tick checks a few mailings itself. If there are more, it begins a round: it divides them into slices and sends each
+as a unit to the dispatch queue, so that many dispatchers share the work. The next tick sends slices that were not
+checked again, and begins a new round when none are left.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from .feeder import Feeder
 from .zone_changes import ZoneChanges
 
 AHEAD = timedelta(seconds=70)  # the tick comes once a minute, and may be late
-AT_ONCE = 100  # mailings that the tick looks at by itself
+AT_ONCE = 100  # mailings that the tick checks itself
 SLICE = 250  # mailings
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time that a mailing's turn may take
-_ROUND = timedelta(minutes=5)  # after which the next one begins even so: units can be lost
-_CLOSING = 20_000  # cancelled mailings at once
+_STOP_BEFORE = timedelta(seconds=10)  # before the deadline: checking a mailing may take so long
+_ROUND = timedelta(minutes=5)  # after which a new round begins anyway, because units can be lost
+_CLOSING = 20_000  # cancelled mailings in one go
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of looking at mailings: how many are stalled, could not be looked at, and were not for want of time."""
+    """The result of checking mailings: how many are stalled, could not be checked, or were not, for lack of time."""
 
     stalled: int = 0
     failed: int = 0
@@ -54,7 +54,7 @@ class Looked:
 
 
 class Checker:
-    """Looks at mailings. Looking twice at one does no harm."""
+    """Checks mailings. Checking one twice does no harm."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Checker:
         self._clock = clock
 
     def tick(self, deadline: datetime) -> Looked:
-        """Have all mailings that are under way looked at: here if they are few, else by units."""
+        """Check all mailings that are under way: here if they are few, else in units."""
         under_way = [found for status in UNDER_WAY for found in self._mailings.lists.ids_with_status(status)]
         measure(MAILINGS_UNDER_WAY, len(under_way))
         if any(waits for _, waits in under_way):
@@ -97,7 +97,7 @@ class Checker:
         return looked
 
     def check(self, unit: Unit, deadline: datetime) -> None:
-        """Look at the mailings of one slice, unless another unit has done so."""
+        """Check the mailings of one slice, unless another unit has done so."""
         one = self._slices.find(unit.slice)
         if one is None or not unit.mailing_ids:
             return
@@ -122,7 +122,10 @@ class Checker:
     # -- rounds
 
     def _round(self, ids: Sequence[str]) -> None:
-        """Begin a round, or send again what is left of the last one. Of one that took too long, that comes first."""
+        """Begin a round, or send the slices that are left of the last one again.
+
+        If that took too long, they come first.
+        """
         now = self._clock.now()
         left = self._slices.left()
         began_at = min((one.began_at for one in left), default=now)
@@ -139,7 +142,7 @@ class Checker:
         self._send(slices, ids)
 
     def _send(self, slices: Sequence[Slice], ids: Sequence[str]) -> None:
-        """A unit for each slice, with those of the sorted ids that lie in it."""
+        """Send a unit for each slice, with the ids that are in it. `ids` must be sorted."""
         units = []
         for one in slices:
             some = tuple(ids[bisect_left(ids, one.first) : bisect_right(ids, one.last)])
@@ -158,7 +161,10 @@ class Checker:
     # -- one mailing
 
     def _look_at(self, ids: Sequence[str], deadline: datetime) -> Looked:
-        """Look at mailings, several at once, as long as there is time. One that cannot be read stops no other."""
+        """Check mailings, several at once, as long as there is time.
+
+        If one cannot be read, the others are still checked.
+        """
         control = self._control.state()
 
         def look(mailing_id: str) -> Looked:
@@ -171,7 +177,7 @@ class Checker:
                 self.go_on(state)
             except NotFound:
                 self._mailings.closed(mailing_id)
-            except Exception:  # the boundary of one record: the mailings after it are looked at even so
+            except Exception:  # the boundary of one record: the other mailings are still checked
                 logger.exception("a mailing could not be checked", mailing_id=mailing_id)
                 return Looked(failed=1)
             else:
@@ -191,7 +197,7 @@ class Checker:
         mailing_id = mailing.mailing_id
         now = self._clock.now()
         if mailing.launched_at is None:
-            if mailing.end_at <= now:  # paused before it began, until its window closed
+            if mailing.end_at <= now:  # it was paused before its start until its window closed
                 self._mailings.change(mailing, replace(mailing.moved_to(MailingStatus.EXPIRED, now), finished_at=now))
             return
         idle = [shard.shard for shard in state.shards.values() if not shard.expanded and _lease_is_over(shard, now)]
@@ -217,7 +223,7 @@ class Checker:
             self._feeder.ensure(mailing_id)
 
     def send_expansions(self, mailing_id: str, shards: Sequence[str]) -> None:
-        """Have the rows of these shards written."""
+        """Send units to write the rows of these shards."""
         self._dispatch_queue.send([Unit(UnitKind.EXPAND, mailing_id, shard).body() for shard in shards])
 
     def settle_at_end(self, mailing: Mailing, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Closing: which final status open messages get once their mailing sends no more, and giving it to them."""
+"""Closing: gives open messages their final status when their mailing sends no more."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Closer:
         self._clock = clock
 
     def close(self, rows: Sequence[Message], status: MessageStatus) -> list[Message]:
-        """The rows of a mailing as they stand afterwards: open are only those that somebody has in hand."""
+        """Close rows of a mailing. Returns them as they are afterwards; open ones are in the hands of a sender."""
         now = self._clock.now()
         free = [row for row in rows if not row.status.terminal and not self._is_in_hand(row, now)]
         if not free:
             return list(rows)
-        # Two who close the same rows at the same time would write the same: each must know which writes are its own.
+        # Two invocations that close the same rows would write the same: each must know which writes are its own.
         mark = secrets.token_hex(8)
         changes = [(row, replace(_closed(row, status, now), claim=mark)) for row in free]
         applied = self._ledger.update(changes)
@@ -71,7 +71,7 @@ class Closer:
 
 
 def _closed(row: Message, status: MessageStatus, now: datetime) -> Message:
-    """The row as it ends without another attempt: what may have been sent is unknown, not expired or cancelled."""
+    """The row with its final status, without another attempt. If it may have been sent, it is unknown."""
     attempts = row.with_lost_attempt(now) if row.status is MessageStatus.SENDING else row.attempts
     expired = status is MessageStatus.EXPIRED
     cause: Cause | None = Cause(Reason.WINDOW_CLOSED if expired else Reason.MAILING_CANCELLED)

@@ -1,4 +1,4 @@
-"""Completion: the ledger of a mailing is recounted, closed when it must be, and the mailing ended."""
+"""Completion: recounts the ledger of a mailing, closes open rows if necessary, and ends the mailing."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .feeder import Feeder
 from .ledger_walks import Walker
 from .reopening import EXPIRED, REDRIVE, is_late
 
-AT_ONCE = 20_000  # rows that one invocation closes and counts by itself; more go in a unit for each shard
+AT_ONCE = 20_000  # rows that one invocation closes and counts; if there are more, each shard gets a unit
 _STOP_BEFORE = timedelta(seconds=10)
 _EARLY = timedelta(seconds=1)
 _PAGE = 500
-_RECEIPTS_AFTER = 300  # seconds, when most receipts have come
-_LOOK_AFTER = (1, 1, 2, 4, 8)  # seconds between looks after rows that senders have in hand
+_RECEIPTS_AFTER = 300  # seconds, after which most receipts have come
+_LOOK_AFTER = (1, 1, 2, 4, 8)  # seconds between looks at rows that senders are working on
 
 
 class Completion:
@@ -64,8 +64,8 @@ class Completion:
     def complete(self, unit: Unit, deadline: datetime) -> None:
         """End a mailing whose ledger says that nothing is open.
 
-        A unit of the kind "stalled" says that its counts have not moved for longer than any sender lives: if rows are
-        open even so, they are fed again.
+        A unit of the kind "stalled" means that the counts have not changed for longer than any sender lives. If rows
+        are still open, they are fed again.
         """
         state = self._mailings.state(unit.mailing_id)
         mailing = state.mailing
@@ -92,9 +92,9 @@ class Completion:
             self._conclude(state, unit, found)
 
     def _is_time(self, state: MailingState, unit: Unit) -> bool:
-        """Whether to recount now; if somebody is still at work, it is looked again in some seconds.
+        """Whether to recount now. If others are still working on the mailing, a unit looks again in some seconds.
 
-        A small ledger is recounted whatever the queue holds, which may be for others.
+        A small ledger is recounted even if the queue is not empty, because that may be other mailings' hints.
         """
         if unit.shard:
             return True
@@ -106,12 +106,12 @@ class Completion:
         return False
 
     def _is_put_back(self, mailing: Mailing, name: str) -> bool:
-        """Whether somebody may be putting rows back this moment, which would be open in a mailing that has ended."""
+        """Whether somebody may be putting back rows right now, which would then be open in an ended mailing."""
         redriving = REDRIVING in mailing.reopening and self._clock.now() - mailing.updated_at < REDRIVE
         return redriving or self._walker.others(mailing.mailing_id, name)
 
     def _step(self, mailing: Mailing, walk: Walk) -> Walk:
-        """One page: close what must be closed, and count."""
+        """One page of the walk: close what must be closed, and count."""
         now = self._clock.now()
         closing = closing_status(mailing, now)
         if closing is None:
@@ -139,26 +139,27 @@ class Completion:
             logger.warning(
                 "mailing stalled, sending its messages again", mailing_id=mailing.mailing_id, open=found.open
             )
-            # Parked messages that a killed sender did not count would be looked for by nobody. Too many do no harm.
+            # Nobody would look for parked messages that a killed sender did not count. Counting too many does no harm.
             parked = found.counters.by_status[WAITING] - state.statistics.by_status[WAITING]
             counts = Counter({DOUBTS: 1}) + Counter({WAITING: parked})
             self._mailings.add_counts(mailing.mailing_id, counts, now)
             self._feeder.restart(state)
 
     def _look_again(self, unit: Unit) -> None:
-        """Rather than leave it to the next tick: senders let go of what they have in hand within seconds."""
+        """Send the unit again soon, because senders finish their messages within seconds; the tick would come later."""
         if unit.hop < len(_LOOK_AFTER):
             self._walker.send(unit, "", delay=_LOOK_AFTER[unit.hop])
 
     def count_anew(self, unit: Unit, deadline: datetime) -> None:
-        """Count a mailing's receipts anew, and an ended mailing's messages too: a receipt settled an unknown outcome,
-        or whoever applied some was killed before it counted them.
+        """Count a mailing's receipts again, and an ended mailing's messages too.
 
-        A count during which more receipts were counted is of no use, and begins again.
+        A receipt settled an unknown outcome, or a receiver was killed before it counted what it had applied.
+
+        If more receipts are counted meanwhile, the count begins again.
         """
         state, counters = self._mailings.detail(unit.mailing_id)
         mailing, before = state.mailing, counters.deliveries
-        if not mailing.final:  # its end recounts it
+        if not mailing.final:  # it is recounted when it ends
             return
         name = f"{mailing.revision} with {sum(before.values())} of receipts"
         found: Walk | None
@@ -177,14 +178,14 @@ class Completion:
         self._end(state, found.counters)
 
     def _count_step(self, mailing: Mailing, walk: Walk) -> Walk:
-        """One page: count."""
+        """One page of the walk: count."""
         rows, after = self._ledger.long_page(mailing.mailing_id, walk.shard, walk.cursor)
         return replace(walk.counted(rows), cursor=after, done=not after)
 
     def _end(self, state: MailingState, recount: MailingCounters) -> None:
-        """Save the recount as the mailing's final counts. Counts that senders add later no longer matter.
+        """Save the recount as the mailing's final counts. Counts that senders add later do not matter any more.
 
-        Receipts go on coming, so what they told is no part of it.
+        Receipts still come, so deliveries are not part of it.
         """
         mailing, now = state.mailing, self._clock.now()
         told = recount.deliveries
@@ -212,14 +213,14 @@ class Completion:
             self._mailings.closed(mailing.mailing_id)
         if state.statistics.total > AT_ONCE:
             self._walker.clear(mailing.mailing_id)
-        if told and not mailing.final:  # whoever applied some may have been killed before it counted them
+        if told and not mailing.final:  # a receiver may have been killed before it counted some
             self._walker.send(Unit(UnitKind.RECEIPTS, mailing.mailing_id), "", delay=_RECEIPTS_AFTER)
         logger.info("mailing ended", mailing_id=mailing.mailing_id, status=str(status), counts=dict(counts))
 
     def _stops(self, mailing: Mailing, recount: MailingCounters, now: datetime) -> tuple[Span, ...]:
-        """When nothing of a mailing could be sent since its launch, with what an earlier end noted if it was retried.
+        """The spans since its launch in which a mailing could send nothing, with those before a retry.
 
-        Of one that sent for less long than any circuit stays open, nobody has to ask.
+        A mailing that sent for less time than any circuit stays open has none.
         """
         first, last = recount.first_sent_at, recount.last_sent_at
         if mailing.launched_at is None or first is None or last is None or last - first < OPEN_FOR:

@@ -1,4 +1,4 @@
-"""Dispatch: due mailings are launched, their segments expanded, the send queue fed, and what has stopped set going."""
+"""Dispatch: launches due mailings, expands their segments, feeds the send queue, and restarts what has stopped."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from .turns import Turn
 from .zone_changes import ZoneChanges
 
 _EARLY = timedelta(seconds=1)
-_AT_ONCE = 200  # deleted mailings that a tick has removed
+_AT_ONCE = 200  # deleted mailings that a tick sends units for
 
 
 class Dispatcher:
-    """The dispatcher's work, one unit at a time, and the tick's. Every unit may come twice, late, or never."""
+    """The work of dispatcher and tick, one unit at a time. Every unit may come twice, late, or never."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Dispatcher:
         self._clock = clock
 
     def handle(self, unit: Unit, deadline: datetime) -> None:
-        """Carry out one unit of the dispatch queue. Its mailing may be gone, or the work done already."""
+        """Carry out one unit of the dispatch queue. Its mailing may be gone, or the work may be done already."""
         try:
             match unit.kind:
                 case UnitKind.LAUNCH:
@@ -103,7 +103,7 @@ class Dispatcher:
     def _launch(self, unit: Unit) -> None:
         mailing = self._mailings.get(unit.mailing_id)
         if mailing.status is not MailingStatus.SCHEDULED or mailing.revision != unit.revision:
-            return  # moved, paused, launched or deleted meanwhile
+            return  # the mailing was moved, paused, launched or deleted meanwhile
         now = self._clock.now()
         early = mailing.start_at - now
         if early > _EARLY:
@@ -128,7 +128,7 @@ class Dispatcher:
             self._checker.settle_at_end(running, now)
 
     def _begin(self, mailing: Mailing, begun: ShardProgress) -> None:
-        """Write and hint the first page of the shard that was taken at the launch, and have the others expanded."""
+        """Write and hint the first page of the shard that the launch took, and send units for the others."""
         mailing_id, shard = mailing.mailing_id, None
         try:
             shard = self._expander.begin(mailing, begun)
@@ -146,7 +146,7 @@ class Dispatcher:
     def _expand(self, unit: Unit, deadline: datetime) -> None:
         """Write the rows of one shard, and start what comes next.
 
-        If other units wait it gives way to them after a second, so that no launch waits until a shard is expanded.
+        If other units wait, it lets them go first after a second, so that no launch waits until a shard is expanded.
         """
         turn = Turn(self._dispatch_queue, self._clock)
         shard = self._expander.expand(unit.mailing_id, unit.shard, deadline, turn.is_over)
@@ -163,7 +163,7 @@ class Dispatcher:
         if state.statistics.settled or closing_status(state.mailing, self._clock.now()):
             self._dispatch_queue.send(
                 [Unit(UnitKind.COMPLETE, mailing_id).body()]
-            )  # nobody to send to, or all sent already
+            )  # there is nobody to send to, or all is sent already
         elif not shard.fed or self._feeder.is_needed(state):
             self._feeder.ensure(mailing_id)
 
@@ -183,7 +183,7 @@ class Dispatcher:
         now, stalled = self._clock.now(), 0
         launches: list[tuple[str, float]] = []
         for mailing in self._mailings.lists.with_status(MailingStatus.SCHEDULED, now + AHEAD):
-            stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent what launches it
+            stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent its launch
             unit = Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision)
             launches.append((unit.body(), int((mailing.start_at - now).total_seconds())))
         self._dispatch_queue.send_each(launches)

@@ -1,4 +1,4 @@
-"""Expanding: a launched mailing's segment becomes rows of the ledger, shard by shard and page by page."""
+"""Expansion: writes the ledger's rows for the clients of a launched mailing, shard by shard and page by page."""
 
 from __future__ import annotations
 
@@ -31,37 +31,37 @@ from ..message_metrics import measure_status
 from .feeder_budgets import AHEAD
 from .new_rows import new_rows
 
-# Clients at once. A shard's first page is small, so that sending starts soon, but makes ten hints at least: so many go
-# to the queue by one call, and a sender, who gets ten at once, need not wait for more.
+# Clients in a page. A shard's first page is small, so that sending starts soon, but makes at least ten hints: one call
+# sends ten, and a sender that receives ten at once need not wait for more.
 FIRST_PAGE, PAGE = BATCH * HINT_SIZE, 500
-PAGES = 10_000  # of a shard in one invocation, whose time is over before that
+PAGES = 10_000  # pages of a shard in one invocation, whose time is over before that
 _CHANGES = 200  # transactions of the log of changed clients at once; each changes up to a hundred, in all shards
 _ALL = 1_000_000  # rows of a page
-_IN_LOG = "log:"  # begins a shard's cursor once its index is read
-SHARD_LEASE = timedelta(seconds=45)  # of a shard, renewed with every page; longer than a page and its retries take
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
+_IN_LOG = "log:"  # begins a shard's cursor after its index is read
+SHARD_LEASE = timedelta(seconds=45)  # renewed with every page; longer than a page and its retries take
+_STOP_BEFORE = timedelta(seconds=10)  # before the deadline: a page may take so long
 _TICK = timedelta(milliseconds=1)  # the precision of the tables
-# A cancelled mailing is expanded to its end too: the ledger says of everyone who matched what became of them.
+# A cancelled mailing is still expanded, so that the ledger says what became of everyone who matched.
 
 
 @dataclass(slots=True)
 class _Page:
-    """The next page of one shard: its clients' rows, and where its index, or the log of changes, goes on after it."""
+    """The next page of one shard: its clients' rows, and the place after it in the index or the log of changes."""
 
     rows: list[Message]
     cursor: str
-    late: bool = False  # whether others got a row who were changed meanwhile
+    late: bool = False  # whether rows for clients who changed meanwhile were added
 
 
 class Expander:
     """Gives everybody who matches at the launch, and still does, exactly one row.
 
-    The index is walked by what can change meanwhile: who is moved from a place ahead of the cursor to one behind it is
-    not met, and who is moved the other way is met twice. So after its last page the log of changed clients is read.
-    Who matches all the time and was not changed between the launch and that reading stood still in the index, and was
-    met; who was changed is in the log, and gets a row if they match and have none. Nobody gets two: a row's key is
-    made of mailing and client, and an insert leaves alone what is there. Begun a minute before the launch, the log also
-    has those whose change the index did not show yet.
+    The index may change while it is read: a client who moves from ahead of the cursor to behind it is missed, and one
+    who moves the other way is met twice. So the log of changed clients is read after the last page. A client who did
+    not change between the launch and that moment had a fixed place in the index, and was met. A client who changed is
+    in the log, and gets a row if they match and have none. Nobody gets two rows: a row's key consists of mailing and
+    client, and an insert never changes an existing row. The log is read from a minute before the launch on, because the
+    index may not have shown the changes of that minute.
     """
 
     def __init__(
@@ -89,17 +89,18 @@ class Expander:
         self._rng = rng
 
     def taken(self, mailing: Mailing) -> ShardProgress:
-        """The shard that whoever launches a mailing begins, with its lease: the only one of a small mailing.
+        """The shard that the launch begins, with its lease: the only one of a small mailing.
 
-        Of a large one all at once would keep the first messages waiting.
+        Of a large mailing only one, because all at once would delay the first messages.
         """
         until = self._clock.now() + SHARD_LEASE
         return ShardProgress(mailing.division.names[0], owner=new_owner(self._rng), lease_until=until)
 
     def begin(self, mailing: Mailing, shard: ShardProgress) -> ShardProgress | None:
-        """Write a page of the shard that was taken at the launch; how far it has come.
+        """Write the first page of the shard that the launch took. Returns how far it has come.
 
-        None if somebody else has taken it over since. Raises Unavailable as `expand` does; the lease is then over.
+        None if another dispatcher has taken it over since. Raises Unavailable as `expand` does; the lease is then
+        ended.
         """
         mailing_id = mailing.mailing_id
         try:
@@ -119,9 +120,11 @@ class Expander:
         deadline: datetime,
         gives_way: Callable[[], bool] = lambda: False,
     ) -> ShardProgress | None:
-        """Write the rows of one shard; another invocation continues where this one stops, which it does to give way.
+        """Write the rows of one shard.
 
-        Returns how far the shard has come, or None if somebody else has it or there is nothing to do.
+        It may stop early to let other units go first; another invocation then continues.
+
+        Returns how far the shard has come, or None if another dispatcher has it or there is nothing to do.
         """
         mailing, found = self._mailings.with_shard(mailing_id, shard)
         if found is None or found.expanded or not mailing.state.expands:
@@ -140,7 +143,7 @@ class Expander:
                     break
                 following, left = self._page(mailing, following, left), []
         except Unavailable:
-            with suppress(Unavailable):  # so that the unit's next try need not wait for the lease to end
+            with suppress(Unavailable):  # so that the unit's next try does not wait for the lease to end
                 self._mailings.shards.give_up(mailing_id, shard, owner, self._clock.now())
             raise
         if following is None:
@@ -150,15 +153,15 @@ class Expander:
         return following
 
     def _left_behind(self, mailing_id: str, shard: ShardProgress, deadline: datetime) -> list[Message]:
-        """Rows of a page whose cursor was never moved, so that nobody counted them: its dispatcher stopped in it.
+        """Rows that a dispatcher wrote but did not count, because it stopped before it moved the cursor.
 
-        They cannot be told by meeting them again: that page may begin or end elsewhere now.
+        Reading the page again does not find them for certain, because it may begin or end elsewhere now.
         """
         left: list[Message] = []
         after, more = "", True
         while more:
             if self._clock.now() >= deadline - 2 * _STOP_BEFORE:
-                return []  # it is more important to go on; the recount at the mailing's end finds them
+                return []  # going on is more important; the recount at the mailing's end finds them
             rows, after = self._ledger.page(mailing_id, shard.shard, after, PAGE)
             left += (row for row in rows if shard.counted_at is None or row.created_at > shard.counted_at)
             more = bool(after)
@@ -167,14 +170,14 @@ class Expander:
     def _page(self, mailing: Mailing, shard: ShardProgress, left: Sequence[Message]) -> ShardProgress | None:
         """The next page of a shard; None if its lease was lost.
 
-        Ledger before queue, queue before cursor: any step may be repeated.
+        The order is ledger, queue, cursor, so that any step may be repeated.
         """
         clients, cursor = self._walk(mailing, shard)
-        # Later than all rows that are counted, so that the others can be told from them.
+        # Later than all counted rows, so that rows which are not counted can be recognised.
         now = max(self._clock.now(), shard.counted_at + _TICK) if shard.counted_at else self._clock.now()
-        # The first page goes to the queue at once, so that sending starts while the rest is being expanded, and a
-        # small mailing needs nothing else; so does any other that finds the queue nearly empty, as where a new table
-        # takes rows more slowly than they are sent. The rest waits in the ledger, fed as fast as it is sent.
+        # The first page goes to the queue at once, so that sending starts while the rest is expanded; a small mailing
+        # needs nothing else. So does any page that finds the queue nearly empty, because a new table may take rows more
+        # slowly than they are sent. The rest waits in the ledger for the feeder.
         direct = self._direct(mailing, shard, now)
         page = _Page(new_rows(mailing, clients, now, direct), cursor)
         added = self._insert(page.rows, left)
@@ -191,8 +194,8 @@ class Expander:
     def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Sequence[Client | IndexedClient], str]:
         """The next clients of a shard, and the cursor after them: "" at the end of its index.
 
-        A shard that has those of several of the clients' shards begins with a page of each of them, if that is enough;
-        if it is not, it goes on with one after the other.
+        A shard that holds several of the clients' shards begins with a page of each of them. If that is not all, it
+        continues with one after the other.
         """
         cursor = shard.cursor
         if cursor.startswith(_IN_LOG):
@@ -216,13 +219,13 @@ class Expander:
         return self._members(mailing, found), following
 
     def _members(self, mailing: Mailing, clients: Sequence[Client | IndexedClient]) -> Sequence[Client | IndexedClient]:
-        """Those whom the mailing's filter leaves, as things stood at its launch, however often they are met."""
+        """The clients who match the mailing's filter as of its launch, which does not change between two reads."""
         return self._audiences.members(mailing.segment, clients, mailing.launched_at or mailing.created_at)
 
     def _late(self, mailing: Mailing, shard: str, page: _Page, now: datetime) -> list[Message]:
-        """Rows for some of those who were changed meanwhile, once the shard's index is read; moves the page's cursor.
+        """Rows for some clients who changed meanwhile, after the shard's index is read; moves the page's cursor.
 
-        Nothing moves in a file of recipients.
+        A file of recipients does not change.
         """
         is_read = not page.cursor or page.cursor.startswith(_IN_LOG)
         if mailing.segment.recipients or not is_read:
@@ -240,37 +243,38 @@ class Expander:
         now: datetime,
         direct: int,
     ) -> ShardProgress | None:
-        """Move a shard's cursor behind its page, and count the rows; None if the lease was lost."""
+        """Move a shard's cursor behind its page and count the rows. Returns None if the lease was lost."""
         new = replace(
             shard,
             cursor=page.cursor,
             expanded=not page.cursor,
             rows=shard.rows + len(written),
-            # As long as every page went to the queue at once there is nothing to feed.
+            # There is nothing to feed as long as every page went to the queue at once.
             fed=(shard.fed or not shard.cursor) and direct >= len(page.rows) and not page.late and not shard.taken_over,
             taken_over=False,
             lease_until=now + SHARD_LEASE,
             counted_at=now,
         )
-        # Of those that were left behind, who has been tried since was counted by the sender.
+        # Of the rows that were left behind, the sender has counted those that were tried since.
         settled = Counter(name for row in written if row.revision == 1 for name in counters_of(row))
         done = self._mailings.shards.advance(mailing.mailing_id, shard, new, now, settled)
         return new if done else None
 
     def _insert(self, rows: Sequence[Message], left: Sequence[Message]) -> list[Message]:
-        """Add rows, and answer those that are new; who is met twice has a row, and is counted, already."""
+        """Insert rows. Returns the new ones: a client who is met twice has a row already, which is counted."""
         new = [row for row, new in zip(rows, self._ledger.insert(rows), strict=True) if new]
         doubtful = {row.key: row for row in rows} if len(new) < len(rows) else {}
         for row in (*new, *left):
             doubtful.pop(row.key, None)
-        if doubtful:  # an insert that is repeated because its answer was lost finds its own row
+        if doubtful:  # an insert that was repeated because its answer was lost finds its own row
             found = self._ledger.read(doubtful)
             new += [row for key, row in doubtful.items() if key in found and found[key].created_at == row.created_at]
         return new
 
     def _missed(self, mailing: Mailing, shard: str, after: str, now: datetime) -> tuple[list[Message], str]:
-        """Rows for those of the next changes in the log who match, are of this shard and have none, and the cursor,
-        "" at the end.
+        """Rows for clients in the next part of the log who match, belong to this shard and have none.
+
+        Also returns the cursor, "" at the end.
         """
         division = mailing.division
         began = mailing.launched_at or mailing.created_at
@@ -283,7 +287,7 @@ class Expander:
         return [row for row in rows if row.key not in there], _IN_LOG + following if following else ""
 
     def _direct(self, mailing: Mailing, shard: ShardProgress, now: datetime) -> int:
-        """How many rows of a shard's next page go to the queue at once; with a rate, what it let through meanwhile."""
+        """How many rows of a shard's next page go to the queue at once; with a rate, as many as it allows."""
         control = self._control.state()
         if obstacle(mailing, now) or control.open:
             return 0
@@ -292,7 +296,7 @@ class Expander:
         if not rates:
             return _ALL if not shard.cursor or self._send_queue.depth() < self._little else 0
         if not shard.cursor or shard.counted_at is None:
-            return 0  # a small mailing is left to the feeder, which knows what its rate has let through
+            return 0  # a small mailing is left to the feeder, which knows how much of its rate is used
         ahead = AHEAD.total_seconds()
         little = min(self._little, limit * ahead / HINT_SIZE) if limit else self._little
         if self._send_queue.depth() >= little:

@@ -1,4 +1,4 @@
-"""Feeding: rows of the ledger become hints on the send queue, as fast as they are sent and no faster."""
+"""Feeding: queues hints for rows of the ledger as fast as messages are sent, and no faster."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from .hinting import EVER, SOON, Hinter, is_due_soon
 
 _FEEDER = "feeder"  # a lease
 _LEASE = timedelta(seconds=20)
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline
-_ALL = "all"  # in the place of a mailing's id: every running one
-_NAMES = 5000  # mailings that one unit can name: a message of SQS holds 256 KB
-_NAMED_EVERY = timedelta(seconds=0.5)  # that a feeder asks whether other mailings were named to it
+_STOP_BEFORE = timedelta(seconds=10)  # before the deadline
+_ALL = "all"  # instead of a mailing's id: all running mailings
+_NAMES = 5000  # mailings that one unit can name; a message of SQS has at most 256 KB
+_NAMED_EVERY = timedelta(seconds=0.5)  # how often a feeder reads which other mailings it should feed
 
 
 class Feeder:
-    """Keeps the send queue short and never empty: a pause then takes seconds, and a slow gateway piles nothing up.
+    """Keeps the send queue short but never empty, so that a pause takes seconds and a slow gateway piles nothing up.
 
-    A short queue is also what the embedded emulator needs: receiving from it slows down with the queue's length.
+    The embedded emulator needs a short queue too: the longer its queue is, the slower it receives.
     """
 
     def __init__(
@@ -68,19 +68,21 @@ class Feeder:
         self._rng = rng
 
     def ensure(self, *names: str) -> None:
-        """Make sure that a feeder runs and looks at these mailings, or at all that run; a second one ends at once."""
+        """Make sure that a feeder runs and feeds these mailings, or all running ones. A second feeder ends at once."""
         self._dispatch_queue.send([_unit(names).body()])
 
     def feed(self, unit: Unit, deadline: datetime) -> None:
-        """Feed the unit's mailings, or all that run, and what is named meanwhile, until nothing is left to feed, or the
-        deadline. One invocation at a time does; another one names its mailings to that one.
+        """Feed the unit's mailings, or all running ones, until nothing is left to feed or the deadline.
+
+        Mailings that are named meanwhile are fed too. One invocation at a time does this; another one passes its
+        mailings on to it.
         """
         owner = new_owner(self._rng)
         names = unit.mailing_ids or (_ALL,)
         if not self._acquire(owner):
             self._list.add(names)
-            if not self._acquire(owner):  # else it has ended in between, and may not have seen them
-                if unit.hop == 0:  # it may be dead: look once more when its lease would be over
+            if not self._acquire(owner):  # else it has ended meanwhile and may not have seen them
+                if unit.hop == 0:  # it may have been killed: look again when its lease is over
                     self._dispatch_queue.send([replace(unit, hop=HOPS).body()], _LEASE.seconds + 1)
                 return
         rounds = self._new_rounds()
@@ -93,10 +95,10 @@ class Feeder:
         if work_left and unit.hop < HOPS:
             self._dispatch_queue.send([_unit(rounds.names, unit.hop + 1).body()])
         elif not work_left and not self._control.state().open and (late := self._list.take()):
-            self.ensure(*(() if _ALL in late else late))  # named while this one was about to end
+            self.ensure(*(() if _ALL in late else late))  # passed on while this one was about to end
 
     def _rounds(self, rounds: FeederRounds, owner: str, deadline: datetime) -> bool | None:
-        """Whether there is work left at the end; None if the lease was lost."""
+        """Feed in rounds. Returns whether work is left at the end, None if the lease was lost."""
         renew_at = self._clock.now() + _LEASE / 2
         list_at = None
         while True:
@@ -118,7 +120,7 @@ class Feeder:
         return self._leases.acquire(_FEEDER, owner, now, now + _LEASE)
 
     def _running(self, names: Sequence[str]) -> Sequence[str]:
-        """The names themselves, or those of all running mailings if that is one of them."""
+        """The ids, or those of all running mailings if `_ALL` is one of them."""
         if _ALL not in names:
             return names
         return [mailing_id for mailing_id, _ in self._mailings.lists.ids_with_status(MailingStatus.RUNNING)]
@@ -139,17 +141,19 @@ class Feeder:
         )
 
     def restart(self, state: MailingState) -> None:
-        """Walk the ledger of a mailing from its start: every open row gets a hint, whether or not it had one."""
+        """Walk the ledger of a mailing from its start: every open row gets a hint, even if it had one."""
         for shard in state.shards.values():
             if shard.expanded:
                 self._mailings.shards.restart_feed(state.mailing.mailing_id, shard)
         self.ensure(state.mailing.mailing_id)
 
     def restart_all(self, queues_lost: bool = True) -> None:
-        """Set every running mailing going again: its workers were killed, and the queues were lost with them or not.
+        """Restart every running mailing after its workers were killed.
 
-        Lost queues are filled again, as if it had been resumed, and it is recounted soon, for who was killed may have
-        sent all and not counted it. Shards that a dispatcher was expanding go on when its lease is over.
+        `queues_lost` says whether the queues were lost too.
+
+        Lost queues are filled again, as after a resume, and the mailing is recounted soon, because a killed sender may
+        have sent everything without counting it. Shards that were being expanded continue when the lease is over.
         """
         for mailing in list(self._mailings.lists.with_status(MailingStatus.RUNNING)):
             mailing_id, now = mailing.mailing_id, self._clock.now()
@@ -187,7 +191,7 @@ class Feeder:
         return not (held.visible or held.delayed or held.in_flight)
 
     def is_stalled(self, state: MailingState) -> bool:
-        """Whether open rows have been fed, nothing has come of them for a while, and the queue does not hold them."""
+        """Whether all open rows were fed, made no progress for a while, and are not in the queue."""
         statistics = state.statistics
         if not statistics.dispatched or statistics.settled or state.next_to_feed:
             return False
@@ -200,5 +204,5 @@ class Feeder:
 
 
 def _unit(names: Sequence[str], hop: int = 0) -> Unit:
-    """One that names mailings, or all that run where they are too many."""
+    """A unit that names these mailings, or all running ones if they are too many."""
     return Unit(UnitKind.FEED, hop=hop, mailing_ids=tuple(names) if len(names) <= _NAMES else ())

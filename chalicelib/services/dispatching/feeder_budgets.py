@@ -1,4 +1,4 @@
-"""How much the rates of the gateway and of mailings let a feeder give to the send queue."""
+"""How much a feeder may give to the send queue, by the rates of the gateway and of mailings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ...clock import SystemClock
 from ...domain.gateway_paces import TOLERANCE
 from ..gateway_control import HORIZON
 
-GATEWAY = ""  # the name of its rate; others are those of mailings
-# Of work at the allowed rate that a mailing may be ahead: less than senders can book, or they would park what is over.
+GATEWAY = ""  # the name of its rate; the other names are mailings
+# How much work at the allowed rate may be queued ahead: less than senders can book, or they would park the rest.
 AHEAD: timedelta = HORIZON * 0.75
-# The same for one with a rate of its own at a gateway without one: a sender that waits for a turn does nothing else.
+# The same for a mailing with its own rate at a gateway without one: a sender that waits for a turn does nothing else.
 NEARLY = timedelta(seconds=0.3)
 
 
 class Budgets:
-    """What each rate has let through. Messages count once they have hints.
+    """How much of each rate is used. A message counts when it has a hint.
 
-    Those of mailings are of messages; the gateway's may be of something that a message is several of.
+    Rates of mailings count messages; that of the gateway may count SMS parts.
     """
 
     def __init__(self, clock: SystemClock) -> None:
@@ -27,7 +27,7 @@ class Budgets:
         self._next_at: datetime | None = None
 
     def of(self, name: str, rate: float, ahead: timedelta = AHEAD) -> int:
-        """How much a rate lets through now: what is due since the last look, and so far ahead."""
+        """How much a rate allows now: what became due since the last call, up to `ahead` in advance."""
         now = self._clock.now()
         per_second = rate / (1 + TOLERANCE.total_seconds())
         most = max(1.0, per_second * ahead.total_seconds())
@@ -40,12 +40,12 @@ class Budgets:
         return int(left)
 
     def seconds_until_next(self) -> float | None:
-        """Until the first rate that let nothing through since this was asked last will do so, None if there is none."""
+        """Seconds until the first used-up rate allows something again, None if none was used up since the last call."""
         next_at, self._next_at = self._next_at, None
         return None if next_at is None else max(0.0, (next_at - self._clock.now()).total_seconds())
 
     def spend(self, mailing_id: str, count: int, weight: int = 1) -> None:
-        """Count messages of a mailing that have got their hints, each of them as so much of the gateway's rate."""
+        """Count messages of a mailing that got hints; each counts `weight` against the gateway's rate."""
         for name, spent in ((GATEWAY, count * weight), (mailing_id, count)):
             if name in self._left:
                 left, since = self._left[name]

@@ -1,4 +1,4 @@
-"""The rounds of one feeder: the send queue is filled again and again, in fair shares and within the rates."""
+"""The rounds of one feeder: it fills the send queue again and again, in fair shares and within the rates."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .feeder_budgets import AHEAD, GATEWAY, NEARLY, Budgets
 from .hinting import PAGE, SOON, Hinter, Portion, seconds_until
 
 _IDLE = (0.2, 2.0)  # seconds between looks at a queue that is full enough, longer the longer it is
-_A_LITTLE = 0.01  # seconds more, so that a rate that is waited for does let something through
-_PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, once all that are due have hints
-_LINGER = timedelta(seconds=15)  # after the last hint, for messages that are parked again and due at once
-_READS = 64  # mailings that are named and were not read yet, in one round
-_LOOKERS = 4  # mailings whose parked messages are looked for beside others that are fed; a look takes 16 calls
-_IDLERS = 16  # of those that have nothing to feed now, in one round: some have ended
-_BELIEVED_FOR = timedelta(seconds=1)  # what was read of a mailing
-_FEW = 8  # mailings that get their turn in one round, however little there is to give
-_SMALL = 100  # messages that a mailing gets in its turn at least, if it has them: a turn takes five calls
+_A_LITTLE = 0.01  # seconds more, so that a rate that was waited for certainly allows something
+_PARKED_EVERY = timedelta(seconds=3)  # between looks at a mailing's parked messages, when all that are due have hints
+_LINGER = timedelta(seconds=15)  # to stay after the last hint, for messages that are parked again and due at once
+_READS = 64  # named mailings that are read for the first time in one round
+_LOOKERS = 4  # mailings whose parked messages are looked for while others are fed; a look takes 16 calls
+_IDLERS = 16  # mailings without work now that are read again in one round: some have ended
+_BELIEVED_FOR = timedelta(seconds=1)  # how long a read of a mailing is valid
+_FEW = 8  # mailings that get a turn in one round, however little may be sent
+_SMALL = 100  # messages that a mailing gets at least in a turn, if it has them: a turn takes five calls
 
 
 @dataclass(slots=True, eq=False)
@@ -46,18 +46,18 @@ class Known:
     fed_at: datetime  # the last hint, or when it was named
     state: MailingState | None = None
     read_at: datetime | None = None
-    booked_until: datetime | None = None  # turns of a mailing with a rate of its own, when it was read
+    booked_until: datetime | None = None  # end of the booked turns of a mailing with its own rate, when it was read
     look_at: datetime | None = None  # for parked messages; None: now
-    turn: int = 0  # the round in which it was fed last
-    looked: bool = False  # whether no parked message without a hint is due soon, as far as is known
-    found: bool = False  # whether the last look found some that are
+    turn: int = 0  # the round in which it was last fed
+    looked: bool = False  # whether all parked messages that are due soon have hints, as far as is known
+    found: bool = False  # whether the last look found some without
 
     def is_old(self, now: datetime) -> bool:
         """Whether the mailing must be read again before it is fed: it may have been paused."""
         return self.state is None or is_over(self.read_at and self.read_at + _BELIEVED_FOR, now, _BELIEVED_FOR)
 
     def is_to_be_read(self, now: datetime) -> bool:
-        """Whether it is to be read to know whether there is work, the last of which may just have been done."""
+        """Whether it must be read to know if there is work left."""
         return self.state is None or (not self.has_work(now) and not self._was_read_since())
 
     def _was_read_since(self) -> bool:
@@ -84,12 +84,12 @@ class Known:
 
     @property
     def is_sure(self) -> bool:
-        """Whether there is something to feed for sure, and not only a look to be taken."""
+        """Whether there is certainly something to feed, not only something to look for."""
         return self.found or bool(self.state and self.state.next_to_feed)
 
 
 class FeederRounds:
-    """Remembers the mailings that it was told of, as long as they have something to feed; asks about no others."""
+    """Remembers the mailings that were named, as long as they have something to feed, and reads no others."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class FeederRounds:
         self._idle = _IDLE[0]
 
     def add(self, names: Iterable[str]) -> None:
-        """Be told of mailings that have, or may have, something to feed."""
+        """Add mailings that have, or may have, something to feed."""
         now = self._clock.now()
         for name in names:
             known = self._known.setdefault(name, Known(name, now))
@@ -128,7 +128,10 @@ class FeederRounds:
         return tuple(self._known)
 
     def round(self) -> bool:
-        """Fill the queue up to its mark, a fair share for every mailing; False if nothing is left to do."""
+        """Fill the queue up to its mark, with a fair share for every mailing.
+
+        Returns False if nothing is left to do.
+        """
         now = self._clock.now()
         self._turn += 1
         control = self._control_now()
@@ -139,7 +142,8 @@ class FeederRounds:
         self._read(unread[:_READS] or idle[:_IDLERS])
         if control.open:
             self._probe(control)
-            # The sender that closes the circuit, or finds it in trouble still, starts one, but not beside this one.
+            # The sender that closes the circuit, or finds it still in trouble, starts a feeder, but not beside this
+            # one.
             return not self._control_now().open
         ready = [known for known in self._known.values() if known.has_work(now)]
         self._rng.shuffle(ready)
@@ -155,17 +159,17 @@ class FeederRounds:
         return bool(self._known)
 
     def _control_now(self) -> GatewayControl:
-        """What is known of the gateway; that the circuit is open, only if it is so this moment.
+        """The gateway's control. An open circuit is read again to be sure.
 
-        A feeder that is started because it was closed must not go away by what was read a second ago.
+        A feeder that was started because the circuit closed must not end because of what was read a second ago.
         """
         control = self._control.state()
         return self._control.state(self._clock.now()) if control.open else control
 
-    # -- what is known of mailings
+    # -- mailings
 
     def _read(self, some: Sequence[Known]) -> None:
-        """Read mailings anew, and forget those that may not send: who lets one go on names it again."""
+        """Read mailings again, and forget those that may not send: whoever resumes one names it again."""
 
         def read(known: Known) -> MailingState | None:
             try:
@@ -189,10 +193,12 @@ class FeederRounds:
     # -- shares
 
     def _feed_all(self, ready: Sequence[Known], rate: float | None) -> int:
-        """Feed those who have waited longest for their turn; how many messages, or rows that were gone past.
+        """Feed the mailings that waited longest for a turn.
 
-        With a rate all of it is counted as the rate counts: a message may take several of what there is room for. If
-        the last one takes more than is left, the next round gets less.
+        Returns the number of messages that got hints, and of rows skipped.
+
+        With a rate, everything is counted in the gateway's unit, of which a message may take several. If the last one
+        takes more than is left, the next round gets less.
         """
         high = self._settings.queue_high_water
         room = high - self._send_queue.depth() if ready else 0
@@ -205,7 +211,7 @@ class FeederRounds:
             return 0
         in_turn = sorted(ready, key=lambda known: known.turn)
         sure = [known for known in in_turn if known.is_sure][: max(_FEW, math.ceil(room / _SMALL))]
-        # The others are looked at beside them, or many at once if that is all there is to do.
+        # The others are looked at meanwhile, or many at once if there is nothing else to do.
         busy = sure or any(known.state is None for known in self._known.values())
         others = [known for known in in_turn if not known.is_sure][: _LOOKERS if busy else _READS]
         chosen = [*sure, *others]
@@ -230,13 +236,13 @@ class FeederRounds:
         return self._feed(portions)
 
     def _of_its_rate(self, known: Known, own: int, gateways: float | None) -> int:
-        """How many messages a mailing's own rate lets through; none if its turns are taken for a while anyway."""
+        """How many messages a mailing's own rate allows; none if its turns are booked for a while anyway."""
         count = self._budgets.of(known.mailing_id, own, AHEAD if gateways else NEARLY)
         enough_until = known.booked_until and known.booked_until - 2 * NEARLY
         return count if is_over(enough_until, self._clock.now(), HORIZON) else 0
 
     def _portions(self, known: Known, state: MailingState, share: int, now: datetime) -> list[Portion]:
-        """What is done at once for a mailing's share: parked messages first, or pages of several shards."""
+        """The portions for a mailing's share, worked on at once: parked messages first, or pages of several shards."""
         if known.has_parked(now):
             return [Portion(state, share, parked=True, shard=state.next_to_feed)]
         portions: list[Portion] = []
@@ -249,7 +255,7 @@ class FeederRounds:
         return portions
 
     def _feed(self, portions: Sequence[tuple[Known, Portion]]) -> int:
-        """Send the hints of portions, and remember where that has led to."""
+        """Send the hints of portions, and remember the results."""
         fed = 0
         done = self._at_once.map(lambda one: self._hinter.hint(one[1]), portions)
         for (known, portion), came in zip(portions, done, strict=True):
@@ -262,7 +268,7 @@ class FeederRounds:
                 known.looked, known.found = came.all_parked, came.hinted > 0
                 known.look_at = now + _PARKED_EVERY if came.all_parked else None
             if came.moved is False or came.passed:
-                known.read_at = None  # somebody feeds it anew, or closes its rows
+                known.read_at = None  # somebody restarted its feed, or closes its rows
             if came.moved and came.shard and known.state:
                 known.state = replace(known.state, shards={**known.state.shards, came.shard.shard: came.shard})
             fed += came.hinted + came.passed
@@ -271,7 +277,7 @@ class FeederRounds:
     def _probe(self, control: GatewayControl) -> None:
         """Send a few messages when an open circuit may be tried again.
 
-        They come from as many mailings as possible: messages that the gateway will never accept must not decide for
+        They come from as many mailings as possible, because messages that the gateway never accepts must not decide for
         the others.
         """
         if control.held or control.retry_at is None:

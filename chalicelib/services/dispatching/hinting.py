@@ -1,4 +1,4 @@
-"""Hinting: rows of the ledger that may be sent get their hints on the send queue, parked ones if they are due."""
+"""Hinting: sends hints for rows of the ledger to the send queue; for parked ones if they are due."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from ...queues import MAX_DELAY, Queue, hints_for
 from ...storage.ledger import Ledger
 from ...storage.mailings import MailingRepository
 
-SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with the delay
+SOON = timedelta(seconds=70)  # parked messages that are due before the next tick get their hint, with a delay
 EVER = timedelta(days=366)
 PAGE = 500  # rows
-_BUCKETS = 100  # with parked messages, at once
+_BUCKETS = 100  # with parked messages that are read at once
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """What is to be fed of one mailing: up to `limit` messages, seen after `wait` seconds at least."""
+    """What to feed of one mailing: up to `limit` messages, visible after at least `wait` seconds."""
 
     state: MailingState
     limit: int
-    parked: bool = False  # those that are parked and due come first
+    parked: bool = False  # parked messages that are due come first
     shard: ShardProgress | None = None
     wait: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What came of a portion: how many messages were hinted at, and whether rows that need no hint were gone past."""
+    """The result of a portion: how many messages got hints, and whether rows that need none were skipped."""
 
     hinted: int = 0
     passed: bool = False
     all_parked: bool = False  # whether every parked message that is due soon has a hint
-    shard: ShardProgress | None = None  # as it is now
-    moved: bool | None = None  # False: it was elsewhere, or is fed anew
+    shard: ShardProgress | None = None  # as it is afterwards
+    moved: bool | None = None  # False: the cursor was elsewhere, or the feed was restarted
 
 
 class Hinter:
-    """Remembers which parked messages it has hinted at, so as to do it once. May work on several mailings at once."""
+    """Sends hints, one for each parked message, which it remembers. May work on several mailings at once."""
 
     def __init__(
         self, mailings: MailingRepository, ledger: Ledger, send_queue: Queue, clock: SystemClock, rng: random.Random
@@ -59,7 +59,7 @@ class Hinter:
         self._hinted: set[tuple[str, str, datetime]] = set()
 
     def hint(self, portion: Portion) -> Came:
-        """Give some messages of a mailing to the queue: parked ones that are due first, then those of one shard."""
+        """Send hints for some messages of a mailing: first parked ones that are due, then those of one shard."""
         came = self._hint_parked(portion) if portion.parked else Came()
         if portion.shard is None or came.hinted >= portion.limit:
             return came
@@ -89,7 +89,7 @@ class Hinter:
         return count
 
     def _hint_parked(self, portion: Portion) -> Came:
-        """Hints for parked messages, to be seen when they are due."""
+        """Send hints for parked messages, which become visible when the messages are due."""
         mailing, limit = portion.state.mailing, min(PAGE, portion.limit)
         now, mailing_id = self._clock.now(), mailing.mailing_id
         by_delay: dict[int, list[str]] = {}
@@ -121,19 +121,21 @@ class Hinter:
 
 
 def look_until(mailing: Mailing, now: datetime) -> datetime:
-    """The time up to which parked messages are looked for. Messages that wait for no local hours wait for minutes at
-    most, so they are looked for however late they seem to be due: then the clock was set back.
+    """The time up to which parked messages are looked for.
+
+    Without local hours messages wait for minutes at most, so all of them are looked for: one that seems to be due much
+    later was parked before the clock was set back.
     """
     return now + (SOON if mailing.local_window else EVER)
 
 
 def is_due_soon(mailing: Mailing, due_at: datetime, now: datetime) -> bool:
-    """Whether a parked message is to have its hint now; see `look_until`."""
+    """Whether a parked message needs its hint now; see `look_until`."""
     return due_at <= now + SOON or (mailing.local_window is None and is_over(due_at, now, PARKED_AT_MOST))
 
 
 def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None:
-    """Seconds until a row needs a hint, or None if it needs none. Parked rows are found separately."""
+    """The delay of a row's hint in seconds, or None if it needs none. Parked rows are found separately."""
     if row.status is MessageStatus.QUEUED:
         if row.hinted and shard.feed_round == 0:
             return None
@@ -146,5 +148,5 @@ def _hint_delay(row: Message, shard: ShardProgress, now: datetime) -> int | None
 
 
 def seconds_until(moment: datetime, now: datetime) -> int:
-    """Whole seconds, rounded up, that a queue can delay a hint by."""
+    """Whole seconds until a moment, rounded up, as a queue can delay a hint."""
     return min(MAX_DELAY, max(0, math.ceil((moment - now).total_seconds())))

@@ -1,4 +1,4 @@
-"""Walking: going through a mailing's ledger page by page, at once if it is small, else in a unit for each shard."""
+"""Walking: reads a mailing's ledger page by page, at once if it is small, else in a unit for each shard."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ...storage.leases import new_owner
 from ...storage.mailings import MailingRepository
 from ...storage.walks import WalkRepository
 
-Step = Callable[[Mailing, Walk], Walk]  # one page after the walk's cursor; the mailing was read just now
-LEASE = timedelta(seconds=45)  # of a shard's walk; longer than a page and its retries take
+Step = Callable[[Mailing, Walk], Walk]  # handles one page after the walk's cursor; the mailing was just read
+LEASE = timedelta(seconds=45)  # longer than a page and its retries take
 _SAVE_EVERY = timedelta(seconds=15)  # so that a killed invocation loses little
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline: the time a page may take
+_STOP_BEFORE = timedelta(seconds=10)  # before the deadline: a page may take so long
 
 
 class Walker:
-    """A round goes through all shards once. Whichever invocation is killed, another goes on from what was saved."""
+    """A round reads all shards once. If an invocation is killed, another one continues from the saved place."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class Walker:
         self._rng = rng
 
     def at_once(self, mailing: Mailing, step: Step, deadline: datetime, *, watched: bool) -> Walk | None:
-        """Go through a whole ledger here and now; None if time is up.
+        """Read a whole ledger here and now; None if there is not enough time.
 
-        `watched` reads the mailing before each page, for steps that change rows; None if it is not as it was.
+        `watched`, for steps that change rows, reads the mailing before each page; None if it has changed.
         """
         walk = Walk()
         for shard in mailing.division.names:
@@ -61,8 +61,8 @@ class Walker:
     def in_units(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> Walk | None:
         """Do a unit's part of the named round: walk its shard, or start the walks of all shards.
 
-        Returns the sum of all shards to the one that finishes a lap, or finds the round finished without an open row.
-        Else None: others are working on it, or units were sent for them.
+        Returns the sum of all shards if this unit finishes a lap, or finds the round finished without open rows. Else
+        None: other units are working on it.
         """
         if unit.shard and not self.shard(mailing, unit, name, step, deadline):
             return None
@@ -79,9 +79,9 @@ class Walker:
         return None
 
     def shard(self, mailing: Mailing, unit: Unit, name: str, step: Step, deadline: datetime) -> bool:
-        """Go on with the walk through a unit's shard; True once it is at its end, for the one who came there.
+        """Continue the walk of a unit's shard. Returns True if this call reached its end.
 
-        Where time is up first the unit is sent on, and where the mailing has changed one for all of its shards.
+        If there is not enough time, the unit is sent again; if the mailing has changed, a unit for all of its shards.
         """
         mailing_id, now = mailing.mailing_id, self._clock.now()
         owner = new_owner(self._rng)
@@ -102,7 +102,7 @@ class Walker:
         return walk.done and not changed
 
     def _pages(self, mailing: Mailing, walk: Walk, step: Step, deadline: datetime) -> tuple[Walk, bool]:
-        """The walk as far as it comes in this invocation, and whether the mailing has changed under it."""
+        """The walk as far as this invocation comes, and whether the mailing has changed meanwhile."""
         mailing_id = mailing.mailing_id
         saved_at = self._clock.now()
         try:
@@ -116,34 +116,37 @@ class Walker:
                     return walk, True
                 walk = step(current, walk)
         except Unavailable:
-            with suppress(Unavailable):  # so that the next one need not wait for the lease to end
+            with suppress(Unavailable):  # so that the next invocation does not wait for the lease to end
                 self._walks.save(mailing_id, replace(walk, lease_until=None))
             raise
         return walk, False
 
     def is_done(self, mailing_id: str, shard: str, name: str) -> bool:
-        """Whether a shard's walk of that round has come to its end."""
+        """Whether a shard's walk of this round has reached its end."""
         walk = self._walks.read(mailing_id).get(shard, Walk())
         return walk.done and walk.round == name
 
     def others(self, mailing_id: str, name: str) -> bool:
-        """Whether somebody is at work in the ledger for another round."""
+        """Whether another round is working on the ledger."""
         now = self._clock.now()
         return any(
             not walk.is_free(now, LEASE) and walk.round != name for walk in self._walks.read(mailing_id).values()
         )
 
     def send(self, unit: Unit, *shards: str, delay: float = 0) -> None:
-        """Send a unit on, for each of these shards ("" for all), unless its chain is too long: then the tick does."""
+        """Send a unit again for each of these shards ("" for all).
+
+        If its chain is too long, the tick does it instead.
+        """
         if unit.hop < HOPS and shards:
             lap = unit.lap if any(shards) else 0
             bodies = [replace(unit, shard=shard, hop=unit.hop + 1, lap=lap).body() for shard in shards]
             self._dispatch_queue.send_each([(body, delay) for body in bodies])
 
     def clear(self, mailing_id: str) -> None:
-        """Forget how far the ledger of an ended mailing has been gone through."""
+        """Remove the walks of an ended mailing."""
         self._walks.clear(mailing_id)
 
 
 class _Lost(Exception):
-    """Somebody else has taken the walk over."""
+    """Another invocation has taken the walk over."""

@@ -1,4 +1,4 @@
-"""The rows of the ledger as dispatch writes them: to be sent, or at once with a status that needs no call."""
+"""The rows of the ledger as dispatch writes them: to be sent, or with a final status that needs no call."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ...domain.statuses import MessageStatus
 
 
 def new_rows(mailing: Mailing, clients: Iterable[Client | IndexedClient], now: datetime, direct: int) -> list[Message]:
-    """A row for each client; the first `direct` of them have a hint.
+    """A row for each client; the first `direct` of them are marked as having a hint.
 
-    Who is moved from one range of the index to the next may be met in both.
+    Each client once: one who moved from one range of the index to the next may be in both.
     """
     each_once = {client.client_id: client for client in clients}.values()
     return [_row(mailing, client, now, hinted=place < direct) for place, client in enumerate(each_once)]
 
 
 def _row(mailing: Mailing, client: Client | IndexedClient, now: datetime, *, hinted: bool) -> Message:
-    """The row of a client as dispatch writes it: to be sent, or at once with the status that it has without a call."""
+    """The row of a client: to be sent, or with a final status that needs no call."""
     row = Message(
         mailing_id=mailing.mailing_id,
         client_id=client.client_id,

@@ -1,4 +1,4 @@
-"""Putting back: ended messages that are to be sent after all, for a retry or since their mailing's end was moved."""
+"""Reopening: puts back ended messages, for a retry or because their mailing's end was moved."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from .feeder import Feeder
 from .ledger_walks import Walker
 
 EXPIRED = str(MessageStatus.EXPIRED)  # in Mailing.reopening
-REDRIVE = timedelta(minutes=2)  # after which one that has not ended never will
+REDRIVE = timedelta(minutes=2)  # after which a redrive that has not ended never will
 _PAGE = 500
-_TROUBLE = "trouble"  # the walk through the index of what failed, in the place of a shard
-# Who was closing rows when the end was moved looks again before the next page. What is found after this is final.
+_TROUBLE = "trouble"  # used instead of a shard for the walk through the index of failed messages
+# An invocation that was closing rows when the end was moved reads the mailing before its next page. After this time
+# there are no more such rows.
 _SETTLED_AFTER = timedelta(seconds=30)
-_LATE = timedelta(minutes=2)  # after the end was moved, an invocation that began before it may still write
+_LATE = timedelta(minutes=2)  # so long after the end was moved, an invocation from before may still write
 
 
 class Reopener:
-    """What stands in Mailing.reopening is put back; until it is, the mailing does not end by itself."""
+    """Puts back the messages that Mailing.reopening names. Until that is done, the mailing does not end."""
 
     def __init__(
         self,
@@ -54,14 +55,14 @@ class Reopener:
         self._clock = clock
 
     def reopen(self, unit: Unit, deadline: datetime) -> None:
-        """Put back what a mailing is marked with, then let it go on; again and again until it is done."""
+        """Put back the messages that a mailing's mark names, then remove the mark. Repeated until it is done."""
         state = self._mailings.state(unit.mailing_id)
         mailing, now = state.mailing, self._clock.now()
         if mailing.final or not mailing.reopening:
             return
         unit = replace(unit, shard=unit.shard.removeprefix(_TROUBLE))
         if closing_status(mailing, now) is not None:
-            self._walker.send(replace(unit, kind=UnitKind.COMPLETE), "")  # nothing is sent any more
+            self._walker.send(replace(unit, kind=UnitKind.COMPLETE), "")  # nothing more will be sent
         elif failed := [status for status in mailing.reopening if status in IN_TROUBLE]:
             self._put_back_failed(state, unit, failed, deadline)
         elif EXPIRED in mailing.reopening:
@@ -91,10 +92,10 @@ class Reopener:
         self._letters.settle(mailing.mailing_id)
         if self._unmark(mailing, statuses):
             self._feeder.restart(state)
-            self._walker.send(unit, "")  # for what else there may be
+            self._walker.send(unit, "")  # for other marks that there may be
 
     def _put_back_expired(self, state: MailingState, unit: Unit, deadline: datetime) -> None:
-        """Twice if it is asked for at once: what was closing rows when the end was moved may have written more."""
+        """Put back expired messages; twice if the end was just moved, because others may still be closing rows."""
         mailing, now = state.mailing, self._clock.now()
         if not state.statistics.dispatched:
             return  # the tick comes again
@@ -128,8 +129,9 @@ class Reopener:
 
 
 def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
-    """The row of a message that expired by an end which lies ahead now; None if that is not why it ended, or it would
-    still not be sent in time.
+    """The reopened row of a message that expired at an earlier end of its mailing.
+
+    None if that is not why it ended, or if it still could not be sent in time.
     """
     if row.status is not MessageStatus.EXPIRED or now >= mailing.end_at:
         return None
@@ -140,7 +142,7 @@ def revived(mailing: Mailing, row: Message, now: datetime) -> Message | None:
 
 
 def is_late(mailing: Mailing, row: Message, now: datetime) -> bool:
-    """Whether somebody who did not know yet that the end was moved has expired the row."""
+    """Whether the row was expired by an invocation that did not know yet that the end was moved."""
     if mailing.widened_at is None or row.updated_at > mailing.widened_at + _LATE:
         return False
     return revived(mailing, row, now) is not None

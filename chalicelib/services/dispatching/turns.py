@@ -1,4 +1,4 @@
-"""Turns: a unit that takes long lets others go first, since launches wait in the same queue."""
+"""Turns: a unit that takes long lets others go first, because launches wait in the same queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ...clock import SystemClock
 from ...queues import Queue
 
-_TURN = timedelta(seconds=1)  # after which it is asked, and asked again, whether others wait
+_TURN = timedelta(seconds=1)  # between checks whether other units wait
 
 
 class Turn:
@@ -19,7 +19,7 @@ class Turn:
         self._ask_at: datetime = clock.now() + _TURN
 
     def is_over(self) -> bool:
-        """Whether another unit waits that could begin now."""
+        """Whether the turn is over because another unit waits that could begin now."""
         now = self._clock.now()
         if now < self._ask_at:
             return False

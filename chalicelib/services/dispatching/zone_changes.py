@@ -1,4 +1,4 @@
-"""Corrected time zones: messages that wait for a client's hours move with the client's zone, within a minute."""
+"""Corrected time zones: messages that wait for local hours follow their client's time zone within a minute."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .feeder import Feeder
 
 _READER = "zones"
 _CHANGES = 200  # transactions of the log at once; each changes up to a hundred clients
-_STOP_BEFORE = timedelta(seconds=10)  # of the deadline
+_STOP_BEFORE = timedelta(seconds=10)  # before the deadline
 
 
 class ZoneChanges:
-    """Follows the log of changed clients. Every step may be repeated: a row that is right already is left alone."""
+    """Follows the log of changed clients. Every step may be repeated: a row that is right already is not changed."""
 
     def __init__(
         self,
@@ -50,24 +50,24 @@ class ZoneChanges:
         self._clock = clock
 
     def ask(self) -> None:
-        """Have the log followed; for whoever knows of messages that may wait for their clients' hours."""
+        """Send a unit that follows the log, because messages may wait for local hours."""
         self._dispatch_queue.send([Unit(UnitKind.ZONES).body()])
 
     def follow(self, deadline: datetime) -> None:
-        """Go through what was changed since the last time; where this ends, the next one goes on."""
+        """Handle the changes since the last call. The next call continues where this one ends."""
         mailings = _waiting_for_hours(one for status in UNDER_WAY for one in self._mailings.lists.with_status(status))
         began = [mailing.launched_at for mailing in mailings if mailing.launched_at]
         if not began:
             return
         changes = self._clients.changes
         until = place_of(self._clock.now() - LAG)
-        # Rows are written with the zones that an index has: a little of what was changed before the launch matters too.
+        # Rows are written with the zones in an index, which may lag, so changes shortly before the launch matter too.
         place = max(changes.reached(_READER), place_of(min(began) - LAG))
         moved: set[str] = set()
         while place and self._clock.now() < deadline - _STOP_BEFORE:
             found, following = changes.page(place, _CHANGES)
             moved |= self._move(mailings, found)
-            # What was noted a moment ago may have got into the log out of order: it is looked at again.
+            # Recent entries may have come into the log out of order, so they are read again the next time.
             changes.reach(_READER, min(following or until, until))
             place = following
         if moved:
@@ -81,7 +81,7 @@ class ZoneChanges:
         return {mailing.mailing_id for mailing in mailings if self._move_in(mailing, contacts)}
 
     def _move_in(self, mailing: Mailing, contacts: Mapping[str, Contact]) -> int:
-        """Move the waiting messages of one mailing to these clients to the hours that are theirs now."""
+        """Move one mailing's waiting messages to these clients to the local hours of their current zones."""
         now = self._clock.now()
         rows = self._ledger.read((mailing.mailing_id, client_id) for client_id in contacts)
         moves = ((row, _moved(mailing, row, contacts[row.client_id], now)) for row in rows.values())
@@ -94,19 +94,22 @@ class ZoneChanges:
         count = written.count(Written.DONE)
         self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: applied.units[mailing.mailing_id]}), now)
         logger.info("messages moved to their clients' new time zones", mailing_id=mailing.mailing_id, count=count)
-        if Written.BUSY in written or Written.UNSURE in written:  # refused: a sender has it, and knows the zone
+        if Written.BUSY in written or Written.UNSURE in written:  # refused: a sender has the message and knows the zone
             raise Unavailable("not all messages follow their clients' zones yet")
         return count
 
 
 def _waiting_for_hours(mailings: Iterable[Mailing]) -> list[Mailing]:
-    """Those to the people of a file are left out: their senders look where the client of a number lives."""
+    """Mailings whose messages may wait for local hours.
+
+    Files of recipients are left out: senders look up the zone of a number's client.
+    """
     windows = ((one, one.local_window) for one in mailings if not one.segment.recipients)
     return [one for one, window in windows if window and window.policy is WindowPolicy.DEFER]
 
 
 def _moved(mailing: Mailing, row: Message, contact: Contact, now: datetime) -> Message | None:
-    """The row as it waits with the client's present zone, or None if it does not wait for hours, or waits rightly."""
+    """The row with the due time of the client's current zone; None if it does not wait for local hours, or is right."""
     if (
         row.status is not MessageStatus.WAITING
         or not row.because(Reason.OUTSIDE_LOCAL_WINDOW)
@@ -114,5 +117,5 @@ def _moved(mailing: Mailing, row: Message, contact: Contact, now: datetime) -> M
     ):
         return None
     present = replace(row, phone_number=contact.phone_number, timezone=contact.timezone)
-    # Without an opening before the end, whoever claims the message says what becomes of it.
+    # If the window does not open before the end, the claim decides what becomes of the message.
     return present.revised(now, due_at=deferral(mailing, present, now).get("due_at", now))
