@@ -1,4 +1,4 @@
-"""Gauges: how the whole service stands, read from counters and queues with a bounded number of reads."""
+"""Gauges: the state of the whole service, from counters and queues, with a bounded number of reads."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ..storage.mailings import MailingRepository
 from .gateways import Gateways
 from .heartbeats import Heartbeats
 
-LOOKED_AT = 50  # mailings whose own counts are read at once: running ones before paused and cancelled ones
+LOOKED_AT = 50  # mailings whose own counts are read: running ones before paused and cancelled ones
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayGauges:
-    """One of several gateways."""
+    """The gauges of one of several gateways."""
 
     control: GatewayControl
     calls: CallTotals
@@ -34,13 +34,13 @@ class GatewayGauges:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """One look at the service.
+    """The state of the service.
 
-    `messages` are those of all mailings by status, but for `uncounted` mailings: running and paused ones that are more
-    than can be read at once. `overdue` is how many seconds ago the mailing that waits longest should have started.
-    `stalled` mailings run, and nothing came of anybody for five minutes, though the gateway works. `unheard` is how
-    many seconds ago each kind of worker was heard of. `calls` and `control` are of all gateways together; if there are
-    several, `by_gateway` has those of each by what people call it.
+    `messages` are those of all mailings by status, without `uncounted` mailings: running and paused ones beyond those
+    that are read. `overdue` is how many seconds ago the mailing that waits longest should have started. `stalled`
+    mailings run but made no progress for five minutes, although the gateway works. `unheard` is how many seconds ago
+    each kind of worker was last seen. `calls` and `control` are of all gateways together; if there are several,
+    `by_gateway` has those of each, by its name for people.
     """
 
     clients: int
@@ -57,7 +57,7 @@ class Gauges:
 
 
 class GaugeService:
-    """Looks at the service anew each time: a function's own counters would be those of one process of many."""
+    """Reads the state each time, because a function's own counters would be those of one process of many."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class GaugeService:
         """The state of the service. Raises Unavailable if a table or queue does not answer."""
         now, control, totals = self._clock.now(), self._gateways.throttle.state(), self._mailings.totals()
         under_way = list(self._mailings.details(self._under_way()))
-        # Calls were counted under the name of the only gateway before there were several.
+        # Before there were several gateways, calls were counted under the name of the only one.
         calls = self._calls.read({ONLY, *self._gateways.lines})
         read = Counter(state.mailing.status for state, _ in under_way)
         return Gauges(
@@ -103,7 +103,7 @@ class GaugeService:
         )
 
     def _under_way(self) -> list[str]:
-        """Up to 50 mailings that may have messages which are not in the sums of the ended ones."""
+        """Up to 50 mailings with messages that may not be in the sums of ended mailings."""
         ids = [one.mailing_id for status in UNDER_WAY for one in self._mailings.lists.list(status, None, LOOKED_AT)[0]]
         return list(dict.fromkeys([*ids, *self._mailings.closing(LOOKED_AT)]))[:LOOKED_AT]
 

@@ -1,4 +1,4 @@
-"""Heartbeats of this process, and what is to be told of those of all."""
+"""Heartbeats: writes those of this process and reads those of all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..storage.heartbeats import HeartbeatRepository
 
 
 class Heartbeats:
-    """Used by several threads at once: one written too many does no harm."""
+    """May be used by several threads at once: an extra heartbeat does no harm."""
 
     def __init__(self, repository: HeartbeatRepository, clock: SystemClock) -> None:
         self._repository = repository
@@ -21,20 +21,20 @@ class Heartbeats:
         self._written: dict[tuple[Worker, bool], datetime] = {}
 
     def beat(self, worker: Worker) -> None:
-        """Record that a worker is alive which is there all the time, at most every ten seconds.
+        """Record that a worker which always runs is alive, at most every ten seconds.
 
-        Nothing is raised if the table does not answer: everything else reports that.
+        Raises nothing if the table does not answer, because everything else reports that.
         """
         self._beat(worker, worked=False)
 
     def worked(self, worker: Worker) -> None:
-        """The same of one that had work. If it is not there all the time, nobody waits for the next time."""
+        """Record that a worker had work. If it does not always run, its next heartbeat is not expected."""
         self._beat(worker, worked=True)
 
     def _beat(self, worker: Worker, *, worked: bool) -> None:
         now = self._clock.now()
         written = self._written.get((worker, worked))
-        if written is not None and abs(now - written) <= EVERY:  # a clock may be set back
+        if written is not None and abs(now - written) <= EVERY:  # the clock may have been set back
             return
         self._written[worker, worked] = now
         stays = (worker, False) in self._written
@@ -45,10 +45,10 @@ class Heartbeats:
             logger.warning("heartbeat not saved", worker=str(worker), error=str(error))
 
     def expect(self, worker: Worker) -> None:
-        """Wait for a worker, for which work waits. Raises Unavailable if the table does not answer."""
+        """Expect a worker to be seen, because work waits for it. Raises Unavailable if the table does not answer."""
         now = self._clock.now()
         self._repository.expect(worker, now - EXPECTED_AFTER, now + EXPECTED_WITHIN)
 
     def read(self) -> Sequence[Heartbeat]:
-        """The last one of each kind of worker, of whichever process."""
+        """The last heartbeat of each kind of worker, from any process."""
         return self._repository.read()

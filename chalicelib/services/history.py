@@ -1,4 +1,4 @@
-"""Histories, read from the tables: a bounded number of reads, whatever is asked for."""
+"""Histories, read from the tables with a bounded number of reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .messages import MessageService
 
 SHOWN = 50  # messages of a mailing, or of a client
 ACTS = 200  # of users
-_DISPATCH = (Happening.WRITTEN,)  # what is the same for all of a mailing's messages
+_DISPATCH = (Happening.WRITTEN,)  # the same for all of a mailing's messages
 
 
 class HistoryService:
@@ -34,7 +34,7 @@ class HistoryService:
     def of(self, about: str, *, messages: bool = True) -> History:
         """The history of a mailing, a message or a client. Raises NotFound if the id is none of them.
 
-        Without `messages`, that of a mailing has only what happened to the mailing itself.
+        Without `messages`, the history of a mailing has only events of the mailing itself.
         """
         if is_mailing_id(about):
             return self._of_mailing(about, messages)
@@ -43,7 +43,7 @@ class HistoryService:
         return self._of_message(about)
 
     def _of_mailing(self, mailing_id: str, messages: bool) -> History:
-        """The mailing with its messages, or the failed ones first if there are many."""
+        """The mailing with its messages, failed ones first if there are many."""
         state, counters = self._mailings.detail(mailing_id)
         own = with_acts(mailing_events(state.mailing, counters), self._acts(AuditObject.MAILING, mailing_id))
         if not messages:
@@ -65,7 +65,7 @@ class HistoryService:
         return self._audit.of(kind, object_id, ACTS)
 
     def _of_client(self, client_id: str) -> History:
-        """A deleted client's messages are still there."""
+        """The client with their messages, which remain after the client is deleted."""
         page = self._messages.search(None, client_id, None, "", SHOWN)
         acts = self._acts(AuditObject.CLIENT, client_id)
         try:

@@ -1,4 +1,4 @@
-"""A file that was imported, in one part or in several: how far all of it has come."""
+"""An imported file, in one part or several, and the progress of all of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Status = Literal["checked", "incomplete", "running", "finished"]
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """The parts of a file that have come, in the order of the file; there is always the first."""
+    """The uploaded parts of a file, in the order of the file; the first one is always there."""
 
     parts: Sequence[Import]
 
@@ -36,20 +36,20 @@ class ImportedFile:
 
     @property
     def finished(self) -> bool:
-        """Whether all parts have come, and all their correct rows are written."""
+        """Whether all parts were uploaded and all their correct rows are written."""
         return len(self.parts) >= self.first.parts and all(part.finished for part in self.parts)
 
     @property
     def status(self) -> Status:
-        """ "checked" if nothing is written before somebody starts it, "incomplete" if parts are missing, else "running"
-        or "finished".
+        """ "checked" if it waits for somebody to start it, "incomplete" if parts are missing, else "running" or
+        "finished".
         """
         if len(self.parts) < self.first.parts:
             return "incomplete"
         return "finished" if self.finished else "checked" if self.first.held else "running"
 
     def expected(self, count: str) -> int:
-        """What a check found of a count, such as "created"."""
+        """The value of a count, such as "created", that a check found."""
         return sum(part.expected.get(count, 0) for part in self.parts)
 
     @property
@@ -66,17 +66,17 @@ class ImportedFile:
 
     @property
     def rejected_later(self) -> int:
-        """Rows among these that were rejected when they were to be written, after the file was checked."""
+        """Rejected rows that were rejected later than the check, when they were to be written."""
         return sum(part.rejected_later for part in self.parts)
 
     @property
     def other_channels(self) -> int:
-        """Rows that are addresses of mail or push, and no numbers."""
+        """Rows for e-mail or push instead of phone numbers."""
         return sum(part.other_channels for part in self.parts)
 
     @property
     def left_out(self) -> Sequence[str]:
-        """The columns that no field is."""
+        """The columns that match no field."""
         return self.first.left_out
 
     @property
@@ -97,7 +97,7 @@ class ImportedFile:
 
     @property
     def opted_out(self) -> int:
-        """Clients who are opted out by the file and were not before, new ones among them."""
+        """Clients whom the file opted out, including new ones."""
         return sum(part.opted_out for part in self.parts)
 
     @property

@@ -1,4 +1,4 @@
-"""Importing clients: a file is checked at once, and written in the background chunk by chunk."""
+"""Importing clients: checks a file at once, and writes its clients in the background, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LEASE = timedelta(seconds=60)  # longer than a chunk takes
-_STOP_BEFORE = timedelta(seconds=20)  # of the deadline
+_STOP_BEFORE = timedelta(seconds=20)  # before the deadline
 _AT_ONCE = 20  # unfinished imports that a tick looks at
 
 
 class ImportService:
-    """Reads files, writes their clients, and reports the progress. Every step may be repeated."""
+    """Reads files, writes their clients and reports the progress. Every step may be repeated."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class ImportService:
     ) -> Import:
         """Check a file and, unless it is held, start writing its correct rows.
 
-        Raises Invalid if its header has no column of clients.
+        Raises Invalid if its header names no phone numbers.
 
-        A part after a file's first has the options of the first. Raises NotFound if there is no such import.
+        Later parts of a file get the options of the first part. Raises NotFound if there is no such import.
         """
         options, part, file = self._read(text, options or ImportOptions(), part or FilePart())
         if not options.for_mailing:
@@ -96,13 +96,16 @@ class ImportService:
         return new
 
     def check(self, text: str, options: ImportOptions, part: FilePart | None = None) -> ClientFile:
-        """What `start` would read, with nothing written. Raises Invalid and NotFound as it does."""
+        """What `start` would read, but writes nothing. Raises Invalid and NotFound as `start` does."""
         options, _part, file = self._read(text, options, part or FilePart())
         file.expected = self._expected(file, options)
         return file
 
     def _expected(self, file: ClientFile, options: ImportOptions) -> Mapping[str, int]:
-        """What would become of the directory. Rejected rows only opt out, also those that are rejected here."""
+        """What an import would change in the directory.
+
+        Rejected rows only opt out, also those that are rejected here.
+        """
         if options.for_mailing:
             return {}
         now = self._clock.now()
@@ -120,9 +123,9 @@ class ImportService:
         return dict(counted)
 
     def release(self, import_id: str) -> ImportedFile:
-        """Start writing a file that was held. Nothing happens if that was done before.
+        """Start writing a file that was held. Does nothing if that was done before.
 
-        Raises NotFound as `get` does, and Conflict if parts of it have not come.
+        Raises NotFound as `get` does, and Conflict if parts of it are missing.
         """
         file = self.file(import_id)
         if len(file.parts) < file.first.parts:
@@ -142,7 +145,7 @@ class ImportService:
             logger.warning("import not finished, the next tick continues it", import_id=one.import_id, error=str(error))
 
     def look(self, raw: bytes, username: str, how: Reading) -> Sample:
-        """What a piece of a file seems to hold, with the columns as this user told of them the last time.
+        """What a piece of a file seems to contain, with the columns as this user assigned them the last time.
 
         Raises Invalid if it is not text.
         """
@@ -154,12 +157,12 @@ class ImportService:
         return sample_of(raw, replace(how, columns=known)) if known else sample
 
     def remember(self, username: str, started: Import, told: Mapping[str, str]) -> None:
-        """Keep what a user told of the columns, for the next file with the same ones."""
+        """Remember how a user assigned the columns, for the next file with the same columns."""
         names = _own(started.columns, for_mailing=started.for_mailing)
         self._mappings.keep(username, names, told, self._clock.now())
 
     def _read(self, text: str, options: ImportOptions, part: FilePart) -> tuple[ImportOptions, FilePart, ClientFile]:
-        """A file's clients, and what holds for it."""
+        """A file's clients, and the data of its import."""
         if part.of:
             first = self.get(part.of)
             part = replace(part, of=first.file_id, parts=first.parts)
@@ -185,7 +188,7 @@ class ImportService:
         return options, part, read_clients(text, self._clock.now(), options, part.row_offset, earlier)
 
     def latest(self, cursor: str, limit: int) -> tuple[list[ImportedFile], str]:
-        """Up to `limit` files imported in the last week, the latest first, and the next place, "" at the end."""
+        """Up to `limit` files imported in the last week, the latest first, and the next cursor, "" at the end."""
         if cursor and not re.fullmatch(r"[0-9A-Z]{26}", cursor):
             raise Malformed(Fault.CURSOR_OF_ANOTHER_LIST)
         ids = self._imports.latest(cursor, limit + 1)
@@ -203,24 +206,26 @@ class ImportService:
         first = self.get(import_id)
         if first.part_of or first.parts == 1:
             return ImportedFile([first])
-        # The first is there; another may have been noted and not kept, if whoever took it died.
+        # The first part is there; a later one may be noted but missing, if the process that took it was killed.
         others = [self._imports.find(other) for other in self._parts.ids(import_id) if other != import_id]
         return ImportedFile([first, *(other for other in others if other)])
 
     def rejected(self, import_id: str, cursor: str, limit: int) -> tuple[int, list[RowError], str]:
-        """How many errors the file had, up to `limit` of them after a place, and the next place, "" at the end."""
+        """How many errors the file had, up to `limit` of them after the cursor, and the next cursor, "" at the end."""
         parts = self.file(import_id).parts
         errors, after = _some(parts, cursor, limit, self._imports.report)
         return sum(one.errors + one.rejected_later for one in parts), errors, after
 
     def rejects(self, import_id: str, cursor: str, limit: int) -> tuple[Sequence[str], list[RejectedRow], str]:
-        """The header of a file, up to `limit` of its rejected rows after a place, and the next place, "" at the end."""
+        """The header of a file, up to `limit` of its rejected rows after the cursor, and the next cursor, "" at the
+        end.
+        """
         parts = self.file(import_id).parts
         rows, after = _some(parts, cursor, limit, self._imports.rejects)
         return parts[0].header, rows, after
 
     def carry_out(self, import_id: str, hop: int, deadline: datetime) -> None:
-        """Write chunk after chunk until the deadline; another unit continues from there."""
+        """Write chunk by chunk until the deadline; another unit continues from there."""
         owner = new_owner(self._rng)
         at = self._imports.get(import_id)
         if at.held or self._waits(at):
@@ -229,7 +234,7 @@ class ImportService:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
                 self._imports.acquire(import_id, owner, now, now)
-                if hop < HOPS:  # after these the tick goes on
+                if hop < HOPS:  # after that the tick continues
                     self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id, hop=hop + 1).body()])
                 return
             if not self._imports.acquire(import_id, owner, now, now + _LEASE):
@@ -239,7 +244,7 @@ class ImportService:
             self._imports.advance(at, Counter() if at.only_opts_out else outcome, _rejected(at, chunk, outcome.refused))
             at = self._imports.get(import_id)
         if at.allow_opt_in and at.parts > 1:
-            self.go_on()  # with the part that waits for this one
+            self.go_on()  # with the next part, which waits for this one
         logger.info("import finished", import_id=import_id, rows=at.rows, rejected=at.rows - at.accepted)
 
     def _upsert(self, at: Import, chunk: Chunk) -> Upserted:
@@ -253,7 +258,7 @@ class ImportService:
         )
 
     def _add_recipients(self, at: Import, chunk: Chunk) -> Upserted:
-        """Add rows of a file for one mailing, beside the directory; all of them count as new."""
+        """Add rows of a file for one mailing, outside of the directory; all of them count as new."""
         if at.only_opts_out:
             self._recipients.opt_out(at.file_id, [client.phone_number for client in chunk.clients])
         else:
@@ -263,28 +268,30 @@ class ImportService:
         return outcome
 
     def _waits(self, at: Import) -> bool:
-        """Whether an earlier part of the file comes first: who it opts in, a later part may opt out again."""
+        """Whether this part must wait for an earlier one: a later part may opt out clients whom an earlier part opts
+        in.
+        """
         if not at.part_of or not at.allow_opt_in:
             return False
         before = itertools.takewhile(lambda import_id: import_id != at.import_id, self._parts.ids(at.part_of))
         return any(one is not None and not one.finished for one in map(self._imports.find, before))
 
     def go_on(self) -> None:
-        """Continue unfinished imports. A unit does nothing if another one is at work."""
+        """Continue unfinished imports. A unit does nothing if another one is working on it."""
         for import_id in self._imports.open(_AT_ONCE):
             self._dispatch.send([Unit(UnitKind.IMPORT, import_id=import_id).body()])
 
 
 def _own(names: Iterable[str], *, for_mailing: bool) -> list[str]:
-    """The columns without those that an export of ours adds: rejected rows are the same kind of file.
+    """The columns without those that our own exports add, such as a file of rejected rows.
 
-    Those of a file for one mailing are other columns: they become values, no fields.
+    In a file for one mailing other columns become values, not fields.
     """
     return [name for name in names if not is_ignored(name)] + ["for a mailing:"] * for_mailing
 
 
 def _rejected(at: Import, chunk: Chunk, refused: Mapping[str, FieldError]) -> list[RejectedRow]:
-    """The rows of a chunk with these numbers, which were left out."""
+    """The rejected rows of a chunk, given their phone numbers."""
     clients = {client.phone_number: client for client in chunk.clients}
     return [
         rejected_row(chunk.row_of[number], clients[number], chunk.given[number], refused[number], at.header, at.columns)
@@ -293,9 +300,9 @@ def _rejected(at: Import, chunk: Chunk, refused: Mapping[str, FieldError]) -> li
 
 
 def _some(parts: Sequence[Import], cursor: str, limit: int, read: Callable[[str, int], list[T]]) -> tuple[list[T], str]:
-    """Up to `limit` entries of the pages that `read` knows of a file's parts, and the place after them, "" at the end.
+    """Up to `limit` entries of a file's parts, which `read` reads in pages, and the next cursor, "" at the end.
 
-    Raises Malformed if the cursor is not such a place.
+    Raises Malformed if the cursor is not one of these.
     """
     place = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([0-9]{1,4})", cursor or "0:0:0")
     if not place:

@@ -34,8 +34,8 @@ class MailingActions:
     def schedule(self, mailing_id: str, revision: int | None = None) -> Mailing:
         """Let a draft start automatically, right away if its start has passed.
 
-        Raises Conflict if it is no draft, if its end has passed, if it would start now and nobody matches, or if it is
-        of another revision than is given.
+        Raises Conflict if it is not a draft, if its end has passed, if it would start now and nobody matches, or if its
+        revision is not the given one.
         """
 
         def scheduled(old: Mailing, now: datetime) -> Mailing:

@@ -1,4 +1,4 @@
-"""What every change of a mailing does: it is written on the revision that was read, and sends the units it needs."""
+"""Changes of mailings: each is written only on the revision that was read, and sends the units that it needs."""
 
 from __future__ import annotations
 
@@ -72,6 +72,6 @@ class MailingChanges:
             self.send(Unit(UnitKind.COMPLETE, mailing.mailing_id), (mailing.end_at - now).total_seconds())
 
     def keep_asked(self, fields: MailingFields, now: datetime) -> None:
-        """Keep the mailings that a filter asks about, as `asked_mailings.keep_asked` says; raises the same."""
+        """Protect the mailings in a filter, as `asked_mailings.keep_asked` does; raises what that raises."""
         for asked in keep_asked(self._mailings, fields, self._retain, now):
-            self.launch_soon(asked, now)  # what was to launch it was for its earlier revision
+            self.launch_soon(asked, now)  # the unit that was to launch it was for the earlier revision

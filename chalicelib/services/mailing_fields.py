@@ -30,7 +30,7 @@ class MailingFields:
     start_at: datetime
     end_at: datetime
     name: str = ""
-    on_unknown: OnUnknown | None = None  # as the gateway allows
+    on_unknown: OnUnknown | None = None  # None: what suits the gateway
     rate_limit: int | None = None
     local_window: LocalWindow | None = None
     late: Late = Late.RUN
@@ -44,11 +44,11 @@ class MailingFields:
 
     @classmethod
     def of(cls, mailing: Mailing) -> MailingFields:
-        """The fields that a mailing has."""
+        """The fields of a mailing."""
         return cls(**{one.name: getattr(mailing, one.name) for one in dataclass_fields(cls)})
 
     def over(self, mailing: Mailing) -> Mailing:
-        """The mailing with these fields. It is no more from its template if its text is another."""
+        """The mailing with these fields. If its text is another one, it is not from its template any more."""
         same = (self.text, self.texts) == (mailing.text, mailing.texts)
         template = self.template or (mailing.template if same else None)
         return replace(mailing, **self._values(mailing.on_unknown) | {"template": template})
@@ -61,7 +61,7 @@ class MailingFields:
         on_unknown: OnUnknown,
         status: MailingStatus = MailingStatus.SCHEDULED,
     ) -> Mailing:
-        """A new mailing with these fields, and `on_unknown` if they do not say what to do then."""
+        """A new mailing with these fields; `on_unknown` is used if the fields leave it open."""
         return Mailing(
             mailing_id=mailing_id,
             status=status,
@@ -79,9 +79,9 @@ class MailingFields:
 
 
 def missed_by(mailing: Mailing, *, unknown: bool = False) -> Segment:
-    """Those whom a mailing did not reach for certain: their messages failed, expired or were cancelled.
+    """The segment of clients whom a mailing certainly did not reach: messages failed, expired or were cancelled.
 
-    With `unknown` also those of whom nobody knows.
+    With `unknown`, also those whose outcome is unknown.
     """
     statuses = [str(one) for one in MISSED]
     node = {"mailing": mailing.mailing_id, "status": [*statuses, *([str(MessageStatus.UNKNOWN)] if unknown else [])]}
@@ -111,7 +111,8 @@ def check_changeable(old: Mailing, new: Mailing) -> None:
 def check_kept(old: Mailing, new: Mailing, retain: timedelta) -> None:
     """Raises Invalid if the end of a launched mailing would be so late that messages could be deleted before it.
 
-    The ledger keeps them for so long after the end that the mailing had when they were written; zero is for ever.
+    The ledger keeps messages for `retain` after the end that the mailing had when they were written; zero means for
+    ever.
     """
     if old.launched_at and retain and new.end_at > max(old.end_at, old.launched_at + retain):
         raise Invalid.of("end_time", Fault.END_AFTER_RETENTION, days=retain.days)
@@ -120,7 +121,7 @@ def check_kept(old: Mailing, new: Mailing, retain: timedelta) -> None:
 def widened(old: Mailing, new: Mailing, now: datetime) -> Mailing:
     """The changed mailing, marked if its end was set later after it had started.
 
-    Messages that had expired are then sent after all: right away if it is running or paused, by a retry if it has
+    Messages that had expired are then sent after all: at once if it is running or paused, by a retry if it has
     finished.
     """
     if old.launched_at is None or new.end_at <= old.end_at:

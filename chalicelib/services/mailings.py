@@ -1,4 +1,4 @@
-"""Mailings: creating, changing, controlling and reading them."""
+"""Mailings: creating, changing and reading them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from .mailing_fields import MailingFields, check_changeable, check_fields, check
 from .prices import PriceService
 from .recipients import RecipientFiles
 
-REQUESTS_KEPT = timedelta(hours=24)  # that a request's key is remembered
+REQUESTS_KEPT = timedelta(hours=24)  # how long the key of a request is remembered
 _CURSOR = re.compile(r"|([0-9A-Z]{26}):([0-9]{1,15})")  # a mailing's id, and its start where the list is sorted by it
 
 
 class MailingService:
-    """Create, read, change, delete, list and control mailings."""
+    """Create, read, change and list mailings."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class MailingService:
         self._gateways = gateways
 
     def on_unknown(self, gateway: str = "") -> OnUnknown:
-        """What is done about a message that this gateway, or any, may have taken, if its mailing does not say."""
+        """The default of a mailing's `on_unknown`, for this gateway or for all."""
         capabilities = self._gateways.capabilities(gateway)
         if capabilities.recognises_ids:
             return OnUnknown.RETRY
@@ -76,9 +76,8 @@ class MailingService:
     ) -> Mailing:
         """Create a mailing, which starts automatically unless it is a draft. Raises Invalid with each wrong field.
 
-        A request repeated with the same key gets the first answer again; if its segment was a `saved` one, with what
-        that had then. Raises Invalid if the key was used for a
-        different request.
+        A request repeated with the same key gets the first answer again, with the text of its template and the clients
+        of its `saved` segment as they were then. Raises Invalid if the key was used for a different request.
         """
         now = self._clock.now()
         status = MailingStatus.DRAFT if draft else MailingStatus.SCHEDULED
@@ -111,7 +110,9 @@ class MailingService:
         return mailing
 
     def _as_copied(self, mailing: Mailing, *, saved: bool) -> Mailing:
-        """A mailing that was ordered earlier with what its template, and its `saved` segment, had then."""
+        """A mailing that was ordered earlier, with the contents of its template, and of its `saved` segment, at that
+        time.
+        """
         try:
             then = self._mailings.get(mailing.mailing_id)
         except NotFound:  # deleted since
@@ -134,7 +135,7 @@ class MailingService:
         return self._mailings.get(checked_mailing_id(mailing_id))
 
     def titles(self, mailing_ids: Iterable[str | None]) -> dict[str, str]:
-        """What people know mailings by, by their ids; without those that are not there, in a call for a hundred."""
+        """The names of mailings for people, by their ids, as far as they exist. Takes one call for a hundred."""
         return self._mailings.titles(one for one in mailing_ids if one and is_mailing_id(one))
 
     def state(self, mailing_id: str) -> MailingState:
@@ -142,7 +143,7 @@ class MailingService:
         return self._mailings.state(checked_mailing_id(mailing_id))
 
     def with_counts(self, mailing: Mailing) -> MailingState:
-        """The mailing with its counts, which are read only if the mailing does not carry them itself."""
+        """The mailing with its counts, which are read only if the mailing does not have its final counts."""
         if mailing.final:
             final = Counter(dict(mailing.final))
             return MailingState(mailing, statistics=Statistics(final.total(), final, True))
@@ -173,7 +174,7 @@ class MailingService:
         return self.revise(mailing_id, lambda _: fields)
 
     def revise(self, mailing_id: str, fields_of: Callable[[Mailing], MailingFields]) -> Mailing:
-        """Change fields of a mailing, given those it has. Raises Conflict if it is too late for the change."""
+        """Change fields of a mailing, given its current ones. Raises Conflict if it is too late for the change."""
 
         def changed(old: Mailing, now: datetime) -> Mailing:
             fields = fields_of(old)

@@ -1,4 +1,4 @@
-"""Which metrics a message moves."""
+"""The metrics that a message's status changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDS = {
 
 
 def measure_status(message: Message) -> None:
-    """Count a message that was just given its status, if that is a final one or it waits."""
+    """Count a message that just got its status, if that is final or it waits."""
     if message.status is MessageStatus.WAITING:
         reason = str(message.cause.reason) if message.cause else ""
         measure(MESSAGES_PARKED, of=reason if reason in MESSAGES_PARKED.values else RETRY)

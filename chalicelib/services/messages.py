@@ -1,4 +1,4 @@
-"""The ledger as people read it."""
+"""Messages: the ledger for people to read."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ..storage.ledger import Ledger
 from ..storage.mailings import MailingRepository
 from .gateways import Gateways
 
-_PAGES = 5  # of the ledger that one request reads at most, however few of its rows have the wanted status
-_MAILINGS_WALKED = 10  # by one request that names no mailing
-_MAILINGS_ASKED = 100  # by one request for a client's messages: one batch of reads
+_PAGES = 5  # pages of the ledger that one request reads at most, however few rows have the wanted status
+_MAILINGS_WALKED = 10  # mailings that a request without a mailing reads
+_MAILINGS_ASKED = 100  # mailings that a request for a client's messages reads: one batch of reads
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
     """A page of messages. `total` is None if counting would be too slow; `cursor` is "" at the end.
 
-    `mailings` has the mailings of the rows by id, but those that were deleted since.
+    `mailings` has the mailings of the rows by id, except those that were deleted since.
     """
 
     rows: list[Message]
@@ -40,7 +40,7 @@ class MessagePage:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """A page of what a client was sent: each mailing with its message to the client; `cursor` is "" at the end."""
+    """A page of a client's messages, each with its mailing. `cursor` is "" at the end."""
 
     entries: list[tuple[Mailing, Message]]
     cursor: str
@@ -128,14 +128,14 @@ class MessageService:
         return counts["total"] if status is None else counts.get(status), {mailing_id: state.mailing}
 
     def _known(self, mailing_id: str) -> dict[str, Mailing]:
-        """The mailing by its id; nothing if there is none."""
+        """The mailing by its id; empty if there is none."""
         try:
             return {mailing_id: self._mailings.get(mailing_id)}
         except NotFound:
             return {}
 
     def list(self, mailing_id: str, status: MessageStatus | None, cursor: str, limit: int) -> tuple[list[Message], str]:
-        """Up to `limit` messages of a mailing and the next cursor, "" at the end; the page may be short before it."""
+        """Up to `limit` messages of a mailing and the next cursor, "" at the end. A page may be short."""
         if status is not None and status.in_trouble:
             return self._trouble(mailing_id, status, cursor, limit)
         shards = self._ledger.shards(mailing_id)
@@ -185,8 +185,8 @@ class MessageService:
     def history(self, client_id: str, status: MessageStatus | None, cursor: str, limit: int) -> HistoryPage:
         """Up to `limit` messages to a client with their mailings, the newest mailing first.
 
-        The client's row of each of 100 mailings is asked for: no index, for which every write would pay. The page may
-        be short, or empty, before the end.
+        It reads the client's row in each of 100 mailings, because an index would make every write more expensive. The
+        page may be short, or empty, before the end.
         """
         after = (_checked(cursor), 0) if cursor else None
         mailings, following = self._mailings.lists.list(None, after, _MAILINGS_ASKED)
@@ -204,7 +204,10 @@ class MessageService:
         return HistoryPage(entries, following[0] if following else "")
 
     def _of_all(self, status: MessageStatus | None, cursor: str, limit: int) -> MessagePage:
-        """The newest mailing first. The cursor is a mailing, and the place in it or "" if it is done with."""
+        """Messages of all mailings, the newest mailing first.
+
+        The cursor is a mailing and the place in it, "" if it is finished.
+        """
         mailing_id, _, inner = cursor.partition("/")
         rows: builtins.list[Message] = []
         known: dict[str, Mailing] = {}

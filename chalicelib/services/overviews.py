@@ -1,4 +1,4 @@
-"""The overview: what an operator wants to see at a glance, read from counters with a limited number of reads."""
+"""The overview: what an operator wants to see at a glance, from counters, with a bounded number of reads."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ from ..storage.mailings import MailingRepository
 from .gateways import Gateways
 from .heartbeats import Heartbeats
 
-SHOWN = 10  # mailings under way, each of which costs a read
+SHOWN = 10  # mailings under way; each costs a read
 NEXT = 5
 MOST_STARTING = 200  # mailings of a status in a calendar
 _HOUR = timedelta(hours=1)
-_DEAD = "-dead"  # ends the names of queues of what failed for good
+_DEAD = "-dead"  # ends the names of dead-letter queues
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One look at what is going on. `unseen` mailings are under way too, and not among `under_way`.
+    """What is going on. `unseen` is how many more mailings are under way than `under_way` has.
 
-    `today` counts the messages that ended since the day began, by status; `open` those of the mailings under way that
-    have not ended. `dead` is what failed for good, in the dead-letter queue of each queue, by the name of that.
-    `silent` workers should have been heard of since, and of the mailings with the `stalled` ids nothing comes though
-    they run.
+    `today` counts the messages that ended since the day began, by status. `open` counts the messages of mailings under
+    way that have not ended. `dead` is the number of dead letters, by the name of their queue. `silent` workers should
+    have been seen again. Mailings with the `stalled` ids run but make no progress.
     """
 
     at: datetime
@@ -53,7 +52,7 @@ class Overview:
 
 
 class OverviewService:
-    """Looks at counters and queues, and at no message."""
+    """Reads counters and queues, but no messages."""
 
     def __init__(
         self,
@@ -72,8 +71,9 @@ class OverviewService:
         self._clock = clock
 
     def look(self, day_start: datetime) -> Overview:
-        """What is going on, and what ended since `day_start`, at most a week ago. Raises Unavailable if a part is
-        down.
+        """What is going on, and what ended since `day_start`, at most a week ago.
+
+        Raises Unavailable if something is down.
         """
         now, control = self._clock.now(), self._gateways.throttle.state()
         totals = self._mailings.totals()
@@ -99,7 +99,7 @@ class OverviewService:
         )
 
     def _under_way(self) -> list[str]:
-        """The running mailings, then the paused ones; of each the latest start first."""
+        """The running mailings, then the paused ones, each with the latest start first."""
         found: list[Mailing] = []
         for status in UNDER_WAY:
             if room := SHOWN - len(found):
@@ -107,7 +107,7 @@ class OverviewService:
         return [mailing.mailing_id for mailing in found]
 
     def starting(self, since: datetime, until: datetime) -> tuple[list[Mailing], bool]:
-        """The mailings that start from `since` and before `until`, the earliest first, and whether there are more.
+        """The mailings that start at `since` or later, but before `until`, by start; and whether there are more.
 
         Up to `MOST_STARTING` of each status.
         """
@@ -120,7 +120,7 @@ class OverviewService:
         return sorted(found, key=lambda one: (one.start_at, one.mailing_id)), more
 
     def last_hours(self, count: int) -> list[tuple[datetime, Counter[str]]]:
-        """How many messages ended in each of the last hours, this one among them, by status; the earliest first."""
+        """Messages that ended in each of the last `count` hours (with the current one) by status, earliest first."""
         this_hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
         first = this_hour - (count - 1) * _HOUR
         found = self._activity.read(first)

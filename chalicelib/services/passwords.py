@@ -14,7 +14,7 @@ _LONGEST = 1024  # characters that are hashed; no stored password is longer
 
 def hasher() -> PasswordHasher:
     """argon2id with the parameters of RFC 9106's second recommendation."""
-    from argon2 import PasswordHasher  # only the API needs it; the sender starts without
+    from argon2 import PasswordHasher  # imported here because only the API needs it
 
     return PasswordHasher()
 
@@ -26,12 +26,12 @@ def hash_password(password: str) -> str:
 
 @lru_cache(maxsize=1)
 def nobodys_hash() -> str:
-    """Verified in the place of an unknown user's; no password belongs to it."""
+    """The hash that is verified for an unknown user; no password matches it."""
     return hash_password(secrets.token_urlsafe(16))
 
 
 def verify(password_hash: str | None, password: str) -> bool:
-    """Whether the password belongs to the hash; None, for nobody's, takes the same time and is never so."""
+    """Whether the password matches the hash. For an unknown user (None) it never does, but takes the same time."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
     nobody = nobodys_hash()

@@ -1,4 +1,4 @@
-"""Previews: whom a mailing would reach, what its text costs, and whether its window is long enough."""
+"""Previews: how many clients a mailing would reach, what it costs, and whether its window is long enough."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from .gateways import Throttle
 from .mailing_fields import MailingFields, check_fields
 from .recipients import RecipientFiles
 
-SAMPLED = 100  # clients; as many as one call reads
-_FEW = 1_000  # clients; so many are looked at if the counters say only how many there are at most
+SAMPLED = 100  # clients, as many as one call reads
+_FEW = 1_000  # clients: if there are at most so many and the counters are not exact, they are read
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the first clients that a mailing reaches would get, if not everybody gets the same.
+    """What the first clients would get, if clients get different texts.
 
-    `missing` counts those of them who lack a value, by its name; `parts` are their SMS parts, in order.
+    `missing` counts those who lack a value, by its name. `parts` are their SMS parts, in order.
     """
 
     texts: tuple[PersonalText, ...]
@@ -47,7 +47,7 @@ class Sample:
 
     @property
     def left_out(self) -> Counter[Cause]:
-        """Who of them would get nothing, and why."""
+        """Clients in the sample who would get nothing, and why."""
         return Counter(one.cause for one in self.texts if one.cause)
 
     @property
@@ -57,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """How far the clients of a filtered segment are counted: of `total`, who have its tags and operators."""
+    """How far a filtered segment is counted: how many of the `total` clients with its tags and operators."""
 
     headcount: Headcount
     total: int
@@ -67,16 +67,16 @@ class Counting:
         return not self.headcount.shard
 
     def about(self, count: int) -> int:
-        """How many there are of what was counted `count` times so far, if the rest is like it."""
+        """An estimate for all clients, if `count` were counted so far."""
         looked_at = self.headcount.looked_at
         return count if self.is_over or not looked_at else round(count * max(self.total, looked_at) / looked_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The preview of a mailing. The counters have everyone who matches, and those of them who would get the message.
+    """The preview of a mailing. Its counters count everyone who matches, and those who would get the message.
 
-    If they are not `exact` they are at most so many: who has several of the segment's tags is counted with each.
+    If they are not `exact` they are upper bounds: a client with several of the segment's tags is counted for each.
     """
 
     matching: Counter[tuple[str, str]]  # by time zone and operator
@@ -94,7 +94,7 @@ class Preview:
 
     @property
     def parts(self) -> int:
-        """The SMS parts of all messages: exact if everybody gets the same, else by the average of the sample."""
+        """The SMS parts of all messages: exact if everybody gets the same text, else from the average of the sample."""
         people = self.reached.total()
         if self.sample and (counted := self.sample.parts):
             return round(sum(counted) / len(counted) * people)
@@ -102,7 +102,7 @@ class Preview:
 
 
 class PreviewService:
-    """Reads the segment's counters and no client but a sample, so that a preview costs the same for millions."""
+    """Reads the segment's counters and a sample of clients, so that a preview for millions costs the same."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class PreviewService:
     def draft(self, fields: MailingFields, so_far: Headcount | None = None) -> Preview:
         """The preview of a mailing that does not exist yet. Raises Invalid with each wrong field.
 
-        If its clients have to be looked at, some 5,000 are, after those of the headcount `so_far`.
+        If clients have to be read to count them, it reads about 5,000, continuing the headcount `so_far`.
         """
         now = self._clock.now()
         check_fields(fields, now)
@@ -203,9 +203,9 @@ class PreviewService:
         return Counting(headcount, self._audiences.total(mailing.segment))
 
     def text_for_number(self, fields: MailingFields, phone_number: str) -> str:
-        """The text that the owner of a number would get; if they are no client, with the values of one who would.
+        """The text that the owner of a number would get; with the values of some client if the owner is none.
 
-        Raises Invalid if it is not a number, or if they would get nothing.
+        Raises Invalid if it is not a number, or if the owner would get nothing.
         """
         number = normalize_phone(phone_number)
         mailing = fields.ordered("", "", self._clock.now(), OnUnknown.HOLD)
@@ -224,7 +224,7 @@ class PreviewService:
         return self._audiences.first(mailing.segment, SAMPLED, now)
 
     def _contacts(self, mailing: Mailing, now: datetime) -> list[Contact]:
-        """Of the first clients those whom the mailing reaches."""
+        """The contacts of those first clients whom the mailing reaches."""
         contacts = self._reaching(mailing, self._first(mailing, now))
         also = mailing.include_unreachable
         return [one for one in contacts if not one.opted_out and (also or not one.unreachable)]

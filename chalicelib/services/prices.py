@@ -1,4 +1,4 @@
-"""The price list of the gateways: what people put, and read again."""
+"""The price list of the gateways, which people keep."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ class PriceService:
         self._gateways = gateways
 
     def get(self) -> PriceList:
-        """The price list, an empty one if there is none."""
+        """The price list, empty if there is none."""
         return self._prices.get()
 
     def check_there_are_some(self, field: str) -> None:
-        """Raises Invalid, with this field, if there is no price list that a budget could be reckoned by."""
+        """Raises Invalid for this field if there is no price list, which a budget needs."""
         if not self.get():
             raise Invalid.of(field, Fault.BUDGET_WITHOUT_PRICES)
 
     def put(self, entries: Mapping[int, Entry], username: str) -> PriceList:
-        """Replace the list by entries, by their rows. Raises Invalid with each wrong one, and changes nothing then."""
+        """Replace the list by these entries (by row).
+
+        Raises Invalid with each wrong entry, and then changes nothing.
+        """
         made = price_list(entries, self._clock.now(), username, self._gateways)
         self._prices.put(made)
         return made
 
     def put_csv(self, text: str, username: str) -> PriceList:
-        """Replace the list by that of a CSV file. Raises Invalid as `put` does, with the rows of the file."""
+        """Replace the list by a CSV file. Raises Invalid as `put` does, with the rows of the file."""
         return self.put(entries_of(text), username)

@@ -1,4 +1,4 @@
-"""Readiness: a quick check that everything the service needs answers."""
+"""Readiness: a quick check that everything that the service needs answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..domain.gateway_control import GatewayControl
 from ..queues import Queue
 from ..storage.readiness import TableProbe
 
-BOUND = timedelta(seconds=3)  # after which nothing more is asked; a call that hangs adds two seconds
+BOUND = timedelta(seconds=3)  # after which nothing more is checked; a call that hangs adds two seconds
 
 
 class ReadinessService:
-    """Asks the tables and every queue. What it asks with is made at the first use."""
+    """Asks the tables and every queue. Its clients are made at the first use."""
 
     def __init__(
         self, probe: Callable[[], TableProbe], queues: Callable[[], Sequence[Queue]], clock: SystemClock
@@ -25,7 +25,7 @@ class ReadinessService:
         self._make_probe = probe
         self._make_queues = queues
         self._clock = clock
-        self.more: list[Callable[[], str]] = []  # where it runs: each answers what is wrong there, "" for nothing
+        self.more: list[Callable[[], str]] = []  # of the environment: each returns what is wrong, or ""
 
     @cached_property
     def _probe(self) -> TableProbe:
@@ -36,9 +36,11 @@ class ReadinessService:
         return self._make_queues()
 
     def check(self) -> GatewayControl:
-        """The gateway's control. Raises NotReady with every part that does not answer, or was not asked in time.
+        """Returns the gateway's control.
 
-        A worker that has been silent for too long is such a part.
+        Raises NotReady with every part that does not answer, or was not checked in time.
+
+        A worker that has been silent for too long counts as one of these parts.
         """
         began = self._clock.now()
         until = began + BOUND

@@ -1,4 +1,4 @@
-"""Files of recipients for one mailing only: which there are, and that each is of one mailing."""
+"""Files of recipients: finds them, and makes sure that each is used by one mailing only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIELD = "clients.recipients"
 
 
 class RecipientFiles:
-    """Reads what imports of such files left, and says for which mailing a file may be used."""
+    """Reads files of recipients, and checks that a mailing may use one."""
 
     def __init__(self, imports: ImportService, recipients: RecipientRepository, clock: SystemClock) -> None:
         self._imports = imports
@@ -25,7 +25,7 @@ class RecipientFiles:
         self._clock = clock
 
     def get(self, file_id: str) -> RecipientFile:
-        """The file of an import. Raises Invalid if there is none, or if it is not read to its end."""
+        """The file of an import. Raises Invalid if there is none, or if it has not been read to its end."""
         try:
             return self._recipients.find(file_id) or self._noted(file_id)
         except NotFound as error:
@@ -43,10 +43,10 @@ class RecipientFiles:
         return found
 
     def check(self, segment: Segment, end_at: datetime, mailing_id: str = "") -> None:
-        """Raises Invalid if a mailing, a new one or that with this id, cannot go to the file of the segment.
+        """Raises Invalid if a mailing (a new one, or the one with this id) cannot go to the segment's file.
 
-        A file is of one mailing. Another one can go to those of its people whom a filter finds by what became of their
-        messages of that mailing.
+        A file belongs to one mailing. Another mailing can only go to people whom a filter finds by their outcome of
+        that mailing.
         """
         if not segment.recipients:
             return

@@ -1,4 +1,4 @@
-"""Replies as people read them."""
+"""Replies, for people to read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ReplyService:
         self._clock = clock
 
     def list(self, client_id: str, place: str, limit: int) -> tuple[Sequence[Reply], str]:
-        """A page of replies, the newest first, of a client if an id is given; and where the next begins."""
+        """A page of replies, the newest first, of one client if an id is given; and the next place."""
         return self._replies.page(client_id, place, limit, self._clock.now())
 
     def total(self) -> int:
-        """How many came so far, with those that are no longer kept."""
+        """How many replies came so far, including those that are not kept any more."""
         return self._totals.read()[ONLY].by_fate["kept"]
 
     def latest_of(self, client_id: str, most: int) -> builtins.list[Reply]:
-        """The newest of a client."""
+        """The newest replies of a client."""
         return [*self.list(client_id, "", most)[0]]

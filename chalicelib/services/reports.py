@@ -1,4 +1,4 @@
-"""The daily report: made from the counters of the mailings that sent something in a day, and sent once for it."""
+"""The daily report: made from the counters of the day's mailings, and sent once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from ..storage.reports import ReportRepository
 if TYPE_CHECKING:
     from ..emails.post import Post
 
-READ = 2000  # mailings of each status that are looked at
-DETAILED = 200  # whose counters are read: the unfinished and the largest
+READ = 2000  # mailings of each status that are read
+DETAILED = 200  # mailings whose counters are read: the unfinished and the largest ones
 LISTED = 50
 REASONS = 20
-_BEFORE = timedelta(days=31)  # how long before the day a mailing of which nothing was sent in it may have started
-_LEASE = timedelta(minutes=5)  # longer than a report takes, shorter than the time to the next try
+_BEFORE = timedelta(days=31)  # how long before the day a mailing that sent nothing on it may have started
+_LEASE = timedelta(minutes=5)  # longer than a report takes, shorter than the time until the next try
 _FOREVER = timedelta(days=3650)
 
 
@@ -49,7 +49,7 @@ class SentReport:
 
 @dataclass(slots=True)
 class _Sums:
-    """What is added up over the mailings whose counters are read."""
+    """Sums over the mailings whose counters are read."""
 
     sent: Counter[datetime] = field(default_factory=Counter)
     causes: Counter[tuple[str, Cause]] = field(default_factory=Counter)
@@ -57,7 +57,7 @@ class _Sums:
 
 
 class ReportService:
-    """Makes and sends reports. `post` is asked for when the first e-mail is to leave."""
+    """Makes and sends reports. `post` is called for the first e-mail."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class ReportService:
     def send_due(self) -> SentReport | None:
         """Send the report that is due, once, or return None if none is due.
 
-        Raises NotSent or Unavailable if it fails before the e-mail leaves; the next call then tries again. An e-mail
-        that may have left is not sent again.
+        Raises NotSent or Unavailable if it fails before the e-mail is sent; the next call then tries again. An e-mail
+        that may have been sent is not sent again.
         """
         now = self._clock.now()
         day = self._timetable.due(now) if self._recipients else None
@@ -125,7 +125,7 @@ class ReportService:
         return sent
 
     def _send(self, report: DailyReport) -> SentReport:
-        from ..emails.daily import message_for  # only who sends a report needs templates and charts
+        from ..emails.daily import message_for  # imported here because only reports need templates and charts
 
         message = message_for(report, self._sender, self._recipients)
         went_to = self._post().send(message, self._recipients)
@@ -162,9 +162,10 @@ class ReportService:
         )
 
     def _mailings_of(self, day: Day) -> tuple[list[Mailing], bool]:
-        """The day's mailings, those first whose counters matter most, and whether there may be more.
+        """The day's mailings, those whose counters matter most first, and whether there may be more.
 
-        Those that sent something in the day, whenever they started, and those that start, wait or ended then.
+        These are mailings that sent something on the day, whenever they started, and those that start, wait or ended
+        then.
         """
         active = self._activity.mailings(day.start, day.end, READ)
         cut = len(active) >= READ

@@ -1,4 +1,4 @@
-"""Requeueing: messages that have ended become open again, in the ledger and in the counts."""
+"""Requeueing: ended messages become open again, in the ledger and in the counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Change = tuple[Message, Message]
 
 
 def requeued(row: Message, now: datetime) -> Message:
-    """A failed message with new attempts: those it has stay, and are forgiven."""
+    """A failed message, queued again: its attempts so far do not count against the limit any more."""
     return row.revised(
         now, status=MessageStatus.QUEUED, cause=Cause(Reason.PUT_BACK), forgiven=len(row.attempts), ask=False
     )
@@ -29,9 +29,12 @@ def requeued(row: Message, now: datetime) -> Message:
 def put_back(
     mailings: MailingRepository, ledger: Ledger, activity: ActivityRepository, changes: Sequence[Change], now: datetime
 ) -> int:
-    """Put each second in the place of its first, an ended message. Answers how many were as they had been read.
+    """Replace ended messages (first of each pair) by open ones (second).
 
-    Counts first: should this stop in between, a message is counted as open that is not, rather than twice.
+    Returns how many had not changed since they were read.
+
+    The counts are written first: if this stops in between, a message counts as open although it is not, but none counts
+    twice.
     """
     if not changes:
         return 0

@@ -1,4 +1,4 @@
-"""Saved segments: keeping who mailings go to under names."""
+"""Saved segments: segments with names."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class SavedSegmentService:
         self._clock = clock
 
     def create(self, name: str, segment: Segment, username: str) -> SavedSegment:
-        """Keep a segment under a name. Raises Conflict if the name is taken, or if there are too many.
+        """Save a segment with a name. Raises Conflict if the name is taken, or if there are too many.
 
-        Raises Invalid if it is a file of recipients: that is for one mailing.
+        Raises Invalid if it is a file of recipients, which is for one mailing.
         """
         _check(segment)
         if len(self._segments.all()) >= MOST_SEGMENTS:
@@ -30,7 +30,7 @@ class SavedSegmentService:
         return saved
 
     def change(self, segment_id: str, segment: Segment, username: str) -> SavedSegment:
-        """Replace what is kept under a name. Raises NotFound if there is no such segment, and Invalid as `create`."""
+        """Replace a saved segment. Raises NotFound if there is none, and Invalid as `create` does."""
         _check(segment)
         old = self.get(segment_id)
         saved = SavedSegment(old.name, segment, self._clock.now(), username)
@@ -44,7 +44,7 @@ class SavedSegmentService:
         return self._segments.get(segment_id)
 
     def chosen(self, segment_id: str) -> Segment:
-        """What a mailing's saved segment has now. Raises Invalid if there is no such segment."""
+        """The current content of the saved segment that a mailing names. Raises Invalid if there is none."""
         try:
             return self.get(segment_id).segment
         except NotFound as error:
@@ -55,7 +55,7 @@ class SavedSegmentService:
         self._segments.delete(self.get(segment_id))
 
     def all(self) -> list[SavedSegment]:
-        """All saved segments, by their names."""
+        """All saved segments, ordered by name."""
         return self._segments.all()
 
 

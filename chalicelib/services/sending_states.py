@@ -1,4 +1,4 @@
-"""Whether anything is being sent: read for every page, so it takes two calls at most."""
+"""Whether anything is being sent; read for every page, so it takes two calls at most."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .heartbeats import Heartbeats
 
 
 class SendingStateService:
-    """Answers for all gateways, workers and mailings together."""
+    """The state of sending for all gateways, workers and mailings together."""
 
     def __init__(
         self,
@@ -37,7 +37,10 @@ class SendingStateService:
         return sending_of(controls, beats, self._running(), self._clock.now())
 
     def expect_workers(self) -> None:
-        """Wait for those whose work waits in a queue; the tick asks. Raises Unavailable if a queue does not answer."""
+        """Expect workers to be seen whose work waits in a queue; called by the tick.
+
+        Raises Unavailable if a queue does not answer.
+        """
         if not self._running():
             return
         for worker, queue in self._queues.items():

@@ -1,4 +1,4 @@
-"""Statistics: the counts of mailings and messages, and the results of one mailing. They read no row of the ledger."""
+"""Statistics: counts of all mailings and messages, and of one mailing. They read no rows of the ledger."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..domain.statuses import UNDER_WAY, MailingStatus
 from ..storage.mailings import MailingRepository
 from .receiving.links import ReceiptLinks
 
-_CLOSING = 200  # cancelled mailings whose last messages are being closed; there are few, for seconds each
+_CLOSING = 200  # cancelled mailings whose last messages are being closed; there are few, each for seconds
 
 
 @dataclass(frozen=True, slots=True)
 class StatusOverview:
-    """All mailings of one status: how many, and their messages by the messages' status."""
+    """All mailings with one status: how many, and their messages by status."""
 
     status: MailingStatus
     mailings: int
@@ -31,7 +31,7 @@ class StatusOverview:
 
 
 class StatisticsService:
-    """Reads counters: of ended mailings their sums, of the others each one's own."""
+    """Reads counters: sums for ended mailings, and each other mailing's own."""
 
     def __init__(self, mailings: MailingRepository, links: ReceiptLinks, clock: SystemClock) -> None:
         self._mailings = mailings
@@ -39,7 +39,7 @@ class StatisticsService:
         self._clock = clock
 
     def overview(self) -> list[StatusOverview]:
-        """Every status with its mailings and messages. The cost grows with the mailings that are under way."""
+        """Every status with its mailings and messages. The cost grows with the number of mailings under way."""
         totals = self._mailings.totals()
         messages: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for (mailing, message), count in self._mailings.ended_messages().items():
@@ -53,7 +53,7 @@ class StatisticsService:
         return [StatusOverview(status, totals.get(status, 0), messages[status]) for status in MailingStatus]
 
     def _under_way(self) -> list[str]:
-        """The mailings that may have messages which are not in the sums of the ended ones."""
+        """Mailings with messages that may not be in the sums of ended mailings."""
         ids = [
             mailing.mailing_id
             for status in UNDER_WAY
@@ -63,15 +63,15 @@ class StatisticsService:
         return [*ids, *self._mailings.closing(_CLOSING)]
 
     def deliveries(self, state: MailingState, counters: MailingCounters) -> Deliveries | None:
-        """What receipts have told of a mailing; None if none are wanted and none came."""
+        """A mailing's deliveries; None if receipts are switched off and none came."""
         sent = state.statistics.by_status["sent"]
         told = deliveries_of(counters.by_name, sent, counters.last_sent_at, self._clock.now())
         return told if told.any or (self._links.on and sent) else None
 
     def with_deliveries(self, mailing: Mailing) -> tuple[MailingState, Deliveries | None] | None:
-        """A mailing of a list with its counts and what receipts have told, in one read.
+        """A listed mailing with its counts and deliveries, in one read.
 
-        None, without a look, if no receipts are wanted or it never ran; None also if it was deleted since.
+        None without a read if receipts are switched off or it never ran; None if it was deleted meanwhile.
         """
         if not self._links.on or mailing.launched_at is None:
             return None
@@ -83,9 +83,9 @@ class StatisticsService:
 
     @staticmethod
     def parts(state: MailingState, counters: MailingCounters) -> Mapping[date, int] | None:
-        """The SMS parts that a mailing sent in each day (UTC), by this service's own count of what it gave the gateway.
+        """The SMS parts that a mailing sent on each day (UTC), as this service counted them.
 
-        None if they were not counted: of a personal text by an older version.
+        None if they were not counted, which is so for personal texts that an older version sent.
         """
         mailing = state.mailing
         days = counters.parts_by_day(None if mailing.personal else part_count(mailing.text))
@@ -96,5 +96,5 @@ class StatisticsService:
         return self._mailings.detail(checked_mailing_id(mailing_id))
 
     def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, MailingCounters]]:
-        """Those of the mailings that are there, each as `detail` reads it."""
+        """The mailings that exist, each as `detail` reads it."""
         return self._mailings.details(mailing_ids)

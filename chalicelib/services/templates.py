@@ -1,4 +1,4 @@
-"""Templates: keeping texts under names, changing them by new versions, and choosing one for a mailing."""
+"""Templates: texts with names, which are changed by adding versions, and chosen for mailings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..domain.templates import ID_BYTES, Template, TemplateEntry, TemplateLink, 
 from ..storage.templates import TemplateRepository
 
 Texts = tuple[tuple[str, str], ...]
-FIELD = "template"  # what an error about the template of a mailing names
+FIELD = "template"  # the field that errors about a mailing's template name
 
 
 class TemplateService:
-    """Create, read, list, change and delete templates. Names and texts are checked by who reads them."""
+    """Create, read, list, change and delete templates. The callers check names and texts."""
 
     def __init__(self, templates: TemplateRepository, clock: SystemClock, rng: random.Random) -> None:
         self._templates = templates
@@ -25,7 +25,7 @@ class TemplateService:
         self._rng = rng
 
     def create(self, name: str, text: str, texts: Texts, username: str) -> Template:
-        """Save a text under a name. Raises Conflict if another template has this name."""
+        """Save a text with a name. Raises Conflict if another template has this name."""
         template_id = self._rng.randbytes(ID_BYTES).hex()
         template = Template(
             template_id=template_id,
@@ -40,9 +40,9 @@ class TemplateService:
         return template
 
     def change(self, template_id: str, version: int, name: str, text: str, texts: Texts, username: str) -> Template:
-        """Make the version that follows `version`, or nothing if nothing is other than there.
+        """Add the version after `version`, unless nothing has changed.
 
-        Raises NotFound if there is no such template, and Conflict if that is not its newest version any more.
+        Raises NotFound if there is no such template, and Conflict if `version` is not its newest version any more.
         """
         old = self.listed(template_id)
         if old.version != version:
@@ -62,7 +62,7 @@ class TemplateService:
         return new
 
     def delete(self, template_id: str, username: str) -> None:
-        """Take a template out of the list, so that its name is free. It can still be read by its id.
+        """Remove a template from the list, so that its name is free. It can still be read by its id.
 
         Raises NotFound if there is no such template, and Conflict if somebody else is changing it.
         """
@@ -81,7 +81,7 @@ class TemplateService:
         return template
 
     def version(self, template_id: str, version: str) -> Template:
-        """A certain version, by its number in decimal digits. Raises NotFound if there is none."""
+        """A version by its number, in decimal digits. Raises NotFound if there is none."""
         number = int(version) if version.isascii() and version.isdecimal() and len(version) < 7 else 0
         found = self._templates.version(_checked(template_id), number)
         if found is None:
@@ -89,18 +89,18 @@ class TemplateService:
         return found
 
     def versions(self, template_id: str, place: str, limit: int) -> tuple[Sequence[Template], str]:
-        """A page of versions, the newest first, and where the next begins. Raises NotFound if there are none."""
+        """A page of versions, the newest first, and the next place. Raises NotFound if there are none."""
         found, after = self._templates.versions(_checked(template_id), place, limit)
         if not found:
             raise NotFound(Fault.NO_SUCH_TEMPLATE, name=template_id)
         return found, after
 
     def list(self, place: str, limit: int) -> tuple[Sequence[TemplateEntry], str]:
-        """A page of templates by name, and where the next begins."""
+        """A page of templates by name, and the next place."""
         return self._templates.page(place, limit)
 
     def chosen(self, template_id: str, version: int | None) -> Template:
-        """The version that a mailing is to be made from, the newest if it says none. Raises Invalid if it cannot be."""
+        """The version to make a mailing from, the newest if `version` is None. Raises Invalid if there is none."""
         try:
             latest = self.listed(template_id)
         except NotFound as error:
@@ -111,7 +111,7 @@ class TemplateService:
         return found
 
     def behind(self, template_id: str, version: str, text: str, texts: Texts) -> TemplateLink | None:
-        """The version that texts are of, None if they are others or there is no such version."""
+        """The version that has these texts, None if they differ or there is no such version."""
         try:
             found = self.version(template_id, version)
         except NotFound:

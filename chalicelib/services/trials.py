@@ -1,4 +1,4 @@
-"""Test messages: one message through the gateway outside of every mailing, and what was asked and answered."""
+"""Test messages: one message through the gateway outside of all mailings, with its request and answer."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from ..storage.audit import AuditLog
 from ..storage.trials import TrialRepository
 from .gateways import Gateways
 
-MOST_A_MINUTE = 5  # test messages, by whoever
-KEPT = timedelta(hours=24)  # what came of one, by the key of its request
+MOST_A_MINUTE = 5  # test messages of all users
+KEPT = timedelta(hours=24)  # the result of one, by the key of its request
 _VALID_FOR = timedelta(minutes=5)
 _CONNECT, _ANSWER = 2, 25  # seconds for a call of the sender's function; API Gateway waits for 29
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of a test message. `request` and `words` hold neither its number nor a secret."""
+    """The result of a test message. `request` and `words` contain neither its number nor a secret."""
 
     message_id: str
     request: str
@@ -52,13 +52,13 @@ class Trial:
     parts: int | None = None
 
     def stored(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The trial as JSON."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return {**values, "cause": str(self.cause or ""), "outcome": str(self.outcome)}
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Trial:
-        """What `stored` made of it."""
+        """The trial that `stored` wrote."""
         return cls(**{**stored, "cause": Cause.parse(stored["cause"]), "outcome": Outcome(stored["outcome"])})
 
 
@@ -66,28 +66,28 @@ class Tester(Protocol):
     """Sends a test message."""
 
     def send(self, message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
-        """Send it through the gateway of this name, or the first, and wait for the answer.
+        """Send it through the gateway with this name, or the first one, and wait for the answer.
 
-        Raises Unavailable if it cannot be sent, and was not.
+        Raises Unavailable if it could not be sent.
         """
         ...
 
 
 class DirectTester:
-    """Calls the gateway from here, as the sender's function and a local run can."""
+    """Calls the gateway from this process, as the sender's function and `make run` can."""
 
     def __init__(self, gateways: Gateways, clock: SystemClock) -> None:
         self._gateways = gateways
         self._clock = clock
 
     def send(self, message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
-        """Whatever happens is a Trial; see Tester."""
+        """See Tester. Whatever happens is returned as a Trial."""
         line = self._gateways.named(gateway)
         started = self._clock.now()
         message = Outgoing.of(message_id, phone_number, text, started + _VALID_FOR)
         try:
             answer = line.gateway.send(message)
-        except Exception as error:  # a broken adapter, of which this is to find out
+        except Exception as error:  # a broken adapter: finding it is what tests are for
             logger.exception("the gateway adapter failed", message_id=message_id)
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         trial = Trial(
@@ -109,7 +109,7 @@ class DirectTester:
 
 
 class LambdaTester:
-    """Has the sender's function call the gateway: nobody else on AWS may read the token."""
+    """Has the sender's function call the gateway, because only it may read the token on AWS."""
 
     def __init__(self, function: str, make_client: Callable[[], Any]) -> None:
         self.function = function
@@ -117,7 +117,7 @@ class LambdaTester:
         self._client: Any = None
 
     def send(self, message_id: str, phone_number: str, text: str, gateway: str | None = None) -> Trial:
-        """See Tester; if nobody hears the function's answer, nobody knows whether the message was sent."""
+        """See Tester. If the function does not answer, it is not known whether the message was sent."""
         self._client = self._client or self._make_client()
         event = {TRIAL: {"message_id": message_id, "phone_number": phone_number, "text": text, "gateway": gateway}}
         unheard = Trial(
@@ -142,21 +142,21 @@ class LambdaTester:
 
 
 def choose_tester(settings: Settings, gateways: Gateways, clock: SystemClock) -> Tester:
-    """What sends test messages: on AWS the sender's function, and nothing else."""
+    """The tester to use: on AWS it has the sender's function send, elsewhere this process does."""
     if settings.function in ("", "sender"):
         return DirectTester(gateways, clock)
     return LambdaTester(f"{settings.resource_prefix}-sender", _lambda_client)
 
 
 def _lambda_client() -> Any:
-    # One try: a call that is repeated sends the message twice.
+    # One try, because a repeated call would send the message twice.
     once = {"mode": "standard", "total_max_attempts": 1}
     config = Config(connect_timeout=_CONNECT, read_timeout=_ANSWER, retries=once)
     return botocore.session.get_session().create_client("lambda", config=config)
 
 
 class TrialService:
-    """A few test messages a minute. They keep no pace and heed no circuit, and the ledger does not know them."""
+    """Sends a few test messages a minute. They ignore paces and circuits, and are not in the ledger."""
 
     def __init__(self, trials: TrialRepository, tester: Tester, clock: SystemClock, audit: AuditLog) -> None:
         self._trials = trials
@@ -165,10 +165,10 @@ class TrialService:
         self._audit = audit
 
     def send(self, phone_number: str, text: str, by: str, key: str | None = None, gateway: str | None = None) -> Trial:
-        """Send a test message, also if sending is paused.
+        """Send a test message, even if sending is paused.
 
-        A request repeated with the same key sends nothing and is answered the same. Raises Invalid if the key was used
-        for another message, Conflict if what came of it is not known, TooManyRequests after MOST_A_MINUTE, and
+        A request repeated with the same key sends nothing and gets the same answer. Raises Invalid if the key was used
+        for another message, Conflict if the first result is not known, TooManyRequests after MOST_A_MINUTE, and
         Unavailable if it could not be sent.
         """
         now = self._clock.now()

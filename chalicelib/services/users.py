@@ -18,12 +18,12 @@ from ..storage.users import FailedSignIns, UserRepository
 from .passwords import hash_password, invented_password, verify
 
 TOKEN_LIFETIME = timedelta(days=30)
-# Sign-ins without success slow down the next: free at first, then doubling. An office shares one address.
+# Failed sign-ins delay the next one: the first ones do not, then the delay doubles. An office shares one address.
 FREE_TRIES = {"account": 5, "address": 20}
 TRIES_KEPT = timedelta(hours=1)
 LONGEST_WAIT = 300  # seconds
 _RACES = 8
-# What a token's secret was before it began with its user's name; the last of these run out after TOKEN_LIFETIME.
+# The form of secrets before they began with the username; the last of these expire after TOKEN_LIFETIME.
 _WITHOUT_NAME = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -54,7 +54,7 @@ class UserService:
         if user is None:
             raise Unauthenticated(Fault.WRONG_CREDENTIALS)
         now = max(self._clock.now(), user.tokens_since)
-        # It says whose it is, so that token and user are read at once. No dot is in what is random.
+        # The secret begins with the username, so that token and user are read at once. The random part has no dot.
         secret = f"{user.username}.{secrets.token_urlsafe(32)}"
         token = Token(
             token_id=secrets.token_hex(8),
@@ -74,7 +74,7 @@ class UserService:
 
     def _signed_in(self, username: str, password: str, address: str) -> User | None:
         account, place = f"account#{username[:64]}", f"address#{address[:64]}"
-        # Counted before the password is looked at, so that many tries at once are as slow as one after the other.
+        # Counted before the password is checked, so that many tries at once are as slow as one after the other.
         self._count_try([account, place])
         try:
             user: User | None = self._users.get(username)
@@ -214,7 +214,9 @@ class UserService:
         self._remove_tokens(username)
 
     def _after(self, user: User) -> datetime:
-        """Now, or the first moment after the user's last change: changes and tokens are told apart by their moments."""
+        """Now, or the first moment after the user's last change: the order of changes and tokens follows from their
+        times.
+        """
         return max(self._clock.now(), user.updated_at + timedelta(milliseconds=1))
 
     def _remove_tokens(self, username: str) -> None:

@@ -1,1 +1,1 @@
-"""Receiving: what gateways say later of messages that they accepted."""
+"""Receiving: handles what gateways report later about messages that they accepted, and replies."""

@@ -1,6 +1,6 @@
-"""The gate: receipts and replies go to the receipt queue as they came, and the gateway is answered.
+"""The gate: puts receipts and replies on the receipt queue as they came, and answers the gateway.
 
-Reading them takes tables and time, and a gateway that waits calls again.
+Reading them takes time, and a gateway that waits too long calls again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .links import ReceiptLinks
 
 
 class ReceiptGate:
-    """Takes callbacks of gateways."""
+    """Takes callbacks from gateways."""
 
     def __init__(
         self, gateways: Mapping[str, Gateway], links: ReceiptLinks, receipt_queue: Queue, clock: SystemClock
@@ -29,15 +29,15 @@ class ReceiptGate:
         self._clock = clock
 
     def take(self, callback: Callback, secret: str) -> str:
-        """Put a callback on the queue. Returns what the gateway wants to be answered.
+        """Put a callback on the queue. Returns the answer that the gateway expects.
 
-        Raises NotFound if no such gateway gives receipts or the secret is wrong, and Unavailable if the queue does not
-        take it: the gateway is to call again.
+        Raises NotFound if no such gateway has receipts or the secret is wrong, and Unavailable if the queue does not
+        take it, so that the gateway calls again.
         """
         return self._take("callback", callback, secret).receipt_reply
 
     def take_reply(self, callback: Callback, secret: str) -> tuple[str, str]:
-        """The same with what people wrote. Returns the body of the answer, and its media type."""
+        """The same for a reply. Returns the body of the answer and its media type."""
         return self._take("reply", callback, secret).reply_answer
 
     def _take(self, kind: str, callback: Callback, secret: str) -> Gateway:

@@ -1,7 +1,7 @@
-"""The addresses at which gateways tell what became of messages, each with a secret of its own.
+"""The addresses that gateways call with receipts and replies, each with a secret of its own.
 
-The secret follows from the installation's key (docs/decisions/0009-the-key-of-client-ids.md), so that there is none to
-make, to keep or to lose, and whoever knows that of one gateway does not know another's.
+The secret follows from the installation's key (docs/decisions/0009-the-key-of-client-ids.md), so nobody has to make or
+keep it, and the secret of one gateway does not reveal that of another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...domain.deliveries import RECEIPTS_PATH, REPLIES_PATH
 
 
 class ReceiptLinks:
-    """Makes the addresses. `key` is asked for at the first one, for it stands in a table."""
+    """Makes the addresses. `key` is called for the first one, because it reads a table."""
 
     def __init__(self, settings: Settings, key: Callable[[], bytes]) -> None:
         self._on = settings.gateway_receipts
@@ -25,27 +25,27 @@ class ReceiptLinks:
 
     @property
     def on(self) -> bool:
-        """Whether receipts are wanted."""
+        """Whether receipts are switched on."""
         return self._on
 
     def url(self, gateway: str) -> str:
-        """The address for a gateway's receipts; "" if none are wanted, or the service's own address is not known.
+        """The address for a gateway's receipts; "" if they are switched off, or the service's own address is not known.
 
         Raises Unavailable if the key cannot be read.
         """
         return f"{self._base}{RECEIPTS_PATH}/{gateway}/{self.secret(gateway)}" if self._on and self._base else ""
 
     def reply_url(self, gateway: str) -> str:
-        """The address for what people write back, which has the same secret; "" if there is none for receipts."""
+        """The address for replies, which has the same secret; "" if there is none for receipts."""
         return self.url(gateway).replace(RECEIPTS_PATH, REPLIES_PATH, 1)
 
     def url_for(self, gateway: str, message_id: str) -> str:
-        """The address for one message, whose id comes back with the receipt."""
+        """The address for one message, so that its id comes back with the receipt."""
         url = self.url(gateway)
         return f"{url}?message_id={message_id}" if url else ""
 
     def secret(self, gateway: str) -> str:
-        """Of 160 bits, as 40 characters. Raises Unavailable if the key cannot be read."""
+        """The secret of a gateway: 160 bits in 40 characters. Raises Unavailable if the key cannot be read."""
         if gateway not in self._secrets:
             digest = blake2b(gateway.encode(), digest_size=20, key=self._key(), person=b"ms-receipts")
             self._secrets[gateway] = digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What receipts say of phone numbers: a client to whom too many messages were lost gets no more of them."""
+"""Numbers: marks clients as unreachable if receipts say that too many messages to their number were lost."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ...storage.dynamodb import TRIES
 
 
 class Numbers:
-    """Notes at the clients what was lost for good, and what was delivered after all. Twice is as good as once."""
+    """Notes with the clients what was lost for good, and what was delivered. May be repeated."""
 
     def __init__(self, clients: ClientRepository, backoff: Backoff) -> None:
         self._clients = clients
         self._backoff = backoff
 
     def note(self, messages: Iterable[Message]) -> list[Message]:
-        """Note the deliveries of messages. Returns those that could not be noted, for their receipts to come again."""
+        """Note the deliveries of messages. Returns those that could not be noted; their receipts must come again."""
         left: defaultdict[str, list[Message]] = defaultdict(list)
         for message in messages:
             left[message.client_id].append(message)
@@ -39,7 +39,7 @@ class Numbers:
         return [message for messages in left.values() for message in messages]
 
     def _round(self, wanted: Mapping[str, list[Message]]) -> defaultdict[str, list[Message]]:
-        """Read and write each client once; what is left was changed by others meanwhile."""
+        """Read and write each client once. Returns those that others changed meanwhile."""
         left: defaultdict[str, list[Message]] = defaultdict(list)
         for client_id, old in self._clients.get_many(wanted).items():
             new = _after(old, wanted[client_id])
@@ -53,7 +53,7 @@ class Numbers:
 
 
 def _after(client: Client, messages: Sequence[Message]) -> Client:
-    """The client with what receipts say of messages to the number that they have now."""
+    """The client with what receipts say about messages to their current number."""
     for message in messages:
         delivery = message.delivery
         if delivery is None or message.phone_number != client.phone_number:

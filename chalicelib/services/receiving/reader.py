@@ -1,4 +1,4 @@
-"""Reading the receipt queue: what a message of it says, in whatever form the gateway tells it."""
+"""Reading the receipt queue: finds the receipts and replies in a message, in the form of each gateway."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .received import ReadItem, ReceiptItem
 
 
 class Reader:
-    """Reads callbacks by the gateway that they are of, events of AWS, and receipts that are seen again."""
+    """Reads callbacks of gateways, events of AWS, and receipts that were put back on the queue."""
 
     def __init__(
         self, gateways: Mapping[str, Gateway], links: ReceiptLinks, clock: SystemClock, of_topic: str = ""
     ) -> None:
-        """`of_topic` is the gateway whose topic of AWS the queue has."""
+        """`of_topic` is the gateway whose SNS topic sends to the queue."""
         self._of_topic = of_topic
         self._gateways = gateways
         self._links = links
         self._clock = clock
 
     def read(self, item: ReceiptItem) -> ReadItem:
-        """What an item says; nothing if nobody can read it."""
+        """What an item contains; empty if it cannot be read."""
         try:
             return self._read(item.body)
         except (Malformed, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -59,7 +59,10 @@ class Reader:
         return ReadItem(_seen_first(eum_events.receipts_of(values, now), now))
 
     def _told(self, callback: Callback, url: str, now: datetime, *, reply: bool) -> ReadItem:
-        """What a callback says, which came at this address unless it says another: that of the receiver's function."""
+        """What a callback contains.
+
+        It came to `url`, unless it names another address: that of the receiver's function.
+        """
         gateway = self._gateways[callback.gateway]
         callback = replace(callback, url=_with_query(callback.url or url, callback))
         one_address = gateway.capabilities.has_one_address
@@ -70,7 +73,7 @@ class Reader:
 
 
 def _seen_first(receipts: list[Receipt], now: datetime) -> list[tuple[Receipt, int]]:
-    """Receipts that have not been seen before. No gateway's clock makes a message delivered tomorrow."""
+    """Receipts that come for the first time. Times in the future, by a gateway's wrong clock, become now."""
     return [(replace(one, at=min(one.at, now)), 0) for one in receipts]
 
 
@@ -79,7 +82,7 @@ def _with_query(url: str, callback: Callback) -> str:
 
 
 def again(receipt: Receipt, seen: int) -> str:
-    """A receipt as it is put back on the queue, having come too early so often."""
+    """A receipt to put back on the queue, because it came too early; `seen` says how often."""
     values = {
         "message_id": receipt.message_id,
         "status": receipt.status,

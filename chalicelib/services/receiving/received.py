@@ -22,7 +22,7 @@ class ReceiptItem:
 
 @dataclass(frozen=True, slots=True)
 class ReadItem:
-    """What an item says: receipts, each with how often it came too early so far, or replies."""
+    """What an item contains: receipts, each with how often it came too early so far, or replies."""
 
     receipts: Sequence[tuple[Receipt, int]] = ()
     replies: Sequence[Inbound] = ()

@@ -1,8 +1,8 @@
-"""The receiver: receipts of the receipt queue are written into the ledger, many with one write, and counted.
+"""The receiver: writes receipts from the receipt queue into the ledger, many with one write, and counts them.
 
-A receipt may come twice, out of order, or before its sender has written what came of the call. The ledger is written
-first and counted afterwards; if that is cut off, the queue shows the receipts again, nothing new comes of them, and the
-mailing is counted anew.
+A receipt may come twice, out of order, or before the sender has recorded its call. The ledger is written first and
+counted afterwards. If the receiver stops in between, the queue shows the receipts again; they change nothing then, and
+the mailing is counted again.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from .reader import Reader, again
 from .received import ReceiptItem
 from .replies import ReplyKeeper
 
-_ROUNDS = 5  # of reading and writing what others have changed meanwhile
-_AGAIN_AFTER = (5, 15, 60, 300, 900)  # seconds; a claim that nobody ends is over by then
+_ROUNDS = 5  # of reading and writing again what others changed meanwhile
+_AGAIN_AFTER = (5, 15, 60, 300, 900)  # seconds; by then an abandoned claim is over
 _RECOUNT_AFTER = 60.0  # seconds; until then more receipts come
 _RECOUNT_EVERY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A receipt, how often it came too early so far, and the item that it came with."""
+    """A receipt, how often it came too early so far, and its item."""
 
     receipt: Receipt
     seen: int
@@ -58,7 +58,7 @@ class _Told:
 
 @dataclass(slots=True)
 class _Batch:
-    """What has come of a batch so far."""
+    """The results of a batch so far."""
 
     failed: set[str] = field(default_factory=set)
     early: list[_Told] = field(default_factory=list)
@@ -66,8 +66,8 @@ class _Batch:
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_doubt: set[str] = field(default_factory=set)
     numbers: dict[MessageKey, tuple[Message, list[_Told]]] = field(default_factory=dict)  # what is said of them
-    over: list[tuple[datetime, str]] = field(default_factory=list)  # statuses that messages had, and since when
-    words: Counter[bool] = field(default_factory=Counter)  # how many were delivered, or were not
+    over: list[tuple[datetime, str]] = field(default_factory=list)  # earlier statuses of messages, and since when
+    words: Counter[bool] = field(default_factory=Counter)  # how many were delivered, and how many not
 
 
 class Receiver:
@@ -130,7 +130,7 @@ class Receiver:
         return sorted(batch.failed)
 
     def _round(self, waiting: Mapping[MessageKey, list[_Told]], batch: _Batch) -> defaultdict[MessageKey, list[_Told]]:
-        """Read, decide and write once; what is left was changed by somebody else meanwhile."""
+        """Read, decide and write once. Returns the receipts whose rows others changed meanwhile."""
         now = self._clock.now()
         rows = self._ledger.read(waiting)
         changes: list[tuple[Message, Message]] = []
@@ -161,7 +161,7 @@ class Receiver:
                 batch.heard[heard] += 1
                 if heard is Heard.EARLY:
                     batch.early.append(told)
-                if heard is Heard.KNOWN and told.item.receive_count > 1:  # whoever had it may not have counted it
+                if heard is Heard.KNOWN and told.item.receive_count > 1:  # the earlier receiver may not have counted it
                     batch.in_doubt.add(key[0])
                     if _is_of_number(rows[key], rows[key]):
                         batch.numbers.setdefault(key, (rows[key], waiting[key]))
@@ -173,7 +173,7 @@ class Receiver:
         for message, sign in ((old, -1), (new, 1)):
             for name, count in counted(message).items():
                 counts[name] += sign * count
-        if new.status is not old.status:  # the mailing may have ended, and its final counts say otherwise
+        if new.status is not old.status:  # the mailing may have ended with other final counts
             measure_status(new)
             batch.over.append((old.updated_at, str(old.status)))
             counts.subtract(counters_of(old))
@@ -187,7 +187,7 @@ class Receiver:
                 measure(DELIVERY_LAG, max(0, (delivery.at - new.sent_at) // timedelta(milliseconds=1)))
 
     def _see_again(self, batch: _Batch) -> None:
-        """Put the receipts of messages that senders have in hand back on the queue; after some times they are lost."""
+        """Put back receipts of messages that senders still work on; after several times they are dropped."""
         bodies = [
             (again(told.receipt, told.seen + 1), _AGAIN_AFTER[told.seen])
             for told in batch.early
@@ -230,7 +230,7 @@ class Receiver:
 
 
 def _is_of_number(old: Message, new: Message) -> bool:
-    """Whether a change says of the number that nothing reaches it, or that something does after all."""
+    """Whether a change says that the number cannot be reached, or that it can be reached after all."""
     was_lost = old.delivery is not None and old.delivery.permanent
     return new.delivery is not None and (new.delivery.permanent or (was_lost and new.delivery.delivered))
 
@@ -238,13 +238,13 @@ def _is_of_number(old: Message, new: Message) -> bool:
 def _heard(
     row: Message | None, pairs: Sequence[_Told], now: datetime
 ) -> tuple[Message | None, list[tuple[Heard, _Told]]]:
-    """The row after all receipts about it, and what came of each."""
+    """The row after all receipts about it, and the result of each."""
     results: list[tuple[Heard, _Told]] = []
     for told in pairs:
         if row is None:
             results.append((Heard.NO_MESSAGE, told))
             continue
-        heard, row = hear(row, told.receipt, now)  # one change, for only the first can bring it into another status
+        heard, row = hear(row, told.receipt, now)  # one change, because only the first receipt can change the status
         results.append((heard, told))
     return row, results
 

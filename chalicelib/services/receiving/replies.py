@@ -1,4 +1,4 @@
-"""Replies of the receipt queue: each is kept once, with whose it is and which message it answers, if that is known."""
+"""Replies from the receipt queue: stores each once, with its client and the message that it answers, if known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .received import ReceiptItem
 
 
 class ReplyKeeper:
-    """Keeps replies. What a keyword asks for is stored with the reply; whoever is to act on it does so here."""
+    """Stores replies, with the keyword in them. Code that acts on keywords would belong here."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class ReplyKeeper:
         self._clock = clock
 
     def keep(self, told: Sequence[tuple[Inbound, ReceiptItem]], deadline: datetime) -> set[str]:
-        """Keep replies, each once. Returns the items that must stay on the queue.
+        """Store replies, each once. Returns the items that must stay on the queue.
 
-        Of more than `MOST_A_MINUTE` of a gateway the rest is dropped.
+        Replies of a gateway beyond `MOST_A_MINUTE` are dropped.
         """
         if not told:
             return set()
@@ -108,7 +108,7 @@ class ReplyKeeper:
         )
 
     def _answered(self, inbound: Inbound) -> str:
-        """The message that it answers, if there is such a one, and it went to this number."""
+        """The message that it answers, if that exists and went to this number."""
         if not inbound.message_id:
             return ""
         try:

@@ -1,1 +1,1 @@
-"""Sending: hints are claimed, the gateway is called, and what came of it is recorded."""
+"""Sending: claims the messages of hints, calls the gateway, and records the outcomes."""

@@ -20,7 +20,7 @@ from ..message_metrics import measure_status
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One hint as the send queue gave it out. `item` is what the answer to SQS names it by."""
+    """One received hint. `item` identifies it in the answer to SQS."""
 
     item: str
     handle: str
@@ -30,10 +30,10 @@ class Received:
 
 @dataclass(slots=True)
 class Job:
-    """A message to deliver, as its row was last read or written; claiming it adds the rest, step by step.
+    """A message to deliver, with its row as it was last read or written; claiming fills in the rest step by step.
 
-    `not_before` is its turn in the `paces` it keeps. `choices` are the gateways that it may go to, of which `gateway`
-    is the one that it goes to now.
+    `not_before` is its turn in its `paces`. `choices` are the gateways that it may go to, `gateway` is the one that it
+    goes to now.
     """
 
     received: Received
@@ -43,23 +43,23 @@ class Job:
     paces: frozenset[str] = frozenset()
     choices: tuple[str, ...] = ()
     gateway: str = ""
-    text: str = ""  # that this client gets, if not everybody gets the mailing's
-    kept: tuple[str, ...] | None = None  # of what it was made with
+    text: str = ""  # that this client gets, if clients get different ones
+    kept: tuple[str, ...] | None = None  # its values, as they are kept
     parts: int = 0  # SMS parts of that text
-    cost: Decimal = Decimal(0)  # that is set aside for it, of each of the budgets that it comes under
+    cost: Decimal = Decimal(0)  # that is reserved for it in each of its budgets
     scopes: tuple[BudgetScope, ...] = ()
 
     @property
     def words(self) -> str:
-        """What is sent."""
+        """The text that is sent."""
         return self.text or self.mailing.text
 
 
-Result = tuple[Job, Attempt | Obstacle]  # an attempt, or why there was none
+Result = tuple[Job, Attempt | Obstacle]  # an attempt, or why none was made
 
 
 def calls_of(done: Sequence[Result]) -> list[tuple[str, Attempt]]:
-    """The calls among results, with the message's id, in their order: no look-ups, which send nothing."""
+    """The calls among results with their messages' ids, in order; without look-ups, which send nothing."""
     return [
         (job.message.message_id, result)
         for job, result in done
@@ -83,25 +83,26 @@ class Batch:
     | `turned_away` | every step that writes rows | `TablePace.note` |
     """
 
-    # By item: after how many seconds which of its messages are to be seen again; None once the queue shows it again.
+    # By item: after how many seconds which of its messages must be seen again; None: when the queue shows the item
+    # again.
     kept: dict[str, tuple[Received, dict[MessageKey | None, float | None]]] = field(default_factory=dict)
-    # What no retry can cure, with the cause; no key and no cause if the item is no hint at all.
+    # What no retry can help, with the cause; without key and cause if the item is not a hint.
     dead: list[tuple[Received, MessageKey | None, Cause | None]] = field(default_factory=list)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     calls: list[Attempt] = field(default_factory=list)
-    # Rows as they were written, with the attempt that they were written for, for the log.
+    # Written rows with the attempt that they were written for, for the log.
     told: list[tuple[Message, Attempt | None]] = field(default_factory=list)
-    probed: set[str] = field(default_factory=set)  # gateways whose open circuit is tried
-    # Claims of which nobody can tell whether they were written: if they were, nobody may think that a call was made.
+    probed: set[str] = field(default_factory=set)  # gateways with an open circuit that are probed
+    # Claims that may or may not have been written: if they were, they must not look as if a call was made.
     unsure: list[Message] = field(default_factory=list)
     turned_away: int = 0  # writes for which the ledger was too busy
 
     def keep(self, received: Received, key: MessageKey | None, delay: float | None) -> None:
-        """See a message again; without a delay together with its item, when the queue shows that again."""
+        """See a message again after a delay; without one, when the queue shows its item again."""
         self.kept.setdefault(received.item, (received, {}))[1][key] = delay
 
     def note_written(self, job: Job, new: Message, attempt: Attempt | None = None) -> None:
-        """Note that a job's row was written, for this attempt if there was one; a claim is counted only."""
+        """Note that a job's row was written, with its attempt if there was one; a claim is only counted."""
         self.count(job.message, new)
         if new.status is MessageStatus.SENDING:
             return
@@ -110,7 +111,7 @@ class Batch:
             self.dead.append((job.received, new.key, new.cause))
 
     def doubt(self, mailing_id: str) -> None:
-        """Note a trace of a sender that was killed: what it had written last may not be counted."""
+        """Note a trace of a killed sender: what it wrote last may not be counted."""
         self.counts[mailing_id][DOUBTS] += 1
 
     def count(self, old: Message, new: Message) -> None:
@@ -126,9 +127,9 @@ class Batch:
             self.counts[mailing_id][WRITES] += count
 
     def count_work(self, wanted: Mapping[MessageKey, Received], seconds: float) -> None:
-        """Note the hints and how many messages were looked at for them, and share the time among their mailings.
+        """Note the hints and how many messages they had, and divide the time among their mailings.
 
-        Of mailings of which nothing was counted there may be no row any more.
+        Mailings without other counts are left out, because they may not exist any more.
         """
         looks = Counter(mailing_id for mailing_id, _ in wanted)
         hints = Counter(mailing_id for mailing_id, _ in {(key[0], one.item) for key, one in wanted.items()})

@@ -1,6 +1,6 @@
 """What the log says of a batch: one record for each mailing, since one for each message would cost too much.
 
-Messages that the gateway accepted are a number in it: the ledger has them, and to name each takes 200 bytes of log.
+Accepted messages are only counted in it: the ledger has them, and naming each would take 200 bytes of log.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Entry = dict[str, str | int]
 
 
 def tell(batch: Batch, size: int, names_accepted: bool) -> None:
-    """Tell what came of a batch for so many messages: every attempt, and every change of state.
+    """Log the results of a batch of so many messages: every attempt and every change of status.
 
-    Messages that were sent are only counted unless they are to be named, too.
+    Sent messages are only counted, unless `names_accepted`.
     """
     by_mailing: defaultdict[str, list[Entry]] = defaultdict(list)
     accepted: Counter[str] = Counter()

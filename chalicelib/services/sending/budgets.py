@@ -1,4 +1,4 @@
-"""Budgets: what calls may cost is set aside before they are made, so that all senders together never go over."""
+"""Budgets: the cost of calls is reserved before they are made, so that all senders together never exceed a budget."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ..mailing_log import tell_change
 from .batch import Batch, Job, Result
 from .mailing_cache import MailingCache
 
-_TRIES = 3  # to set money aside, while other senders do so too
-_AGAIN = (1.0, 3.0)  # seconds until a message is seen again for which there was no money, or nobody could tell
+_TRIES = 3  # to reserve money while other senders do so too
+_AGAIN = (1.0, 3.0)  # seconds until a message without money is seen again
 _PRICES_KNOWN_FOR = timedelta(minutes=1)
-_KEPT = 200  # budgets of which it is remembered how much was spent
+_KEPT = 200  # budgets whose spending is remembered
 
 
 class Budgets:
-    """What senders know and do about money. A message that comes under no budget costs nothing here."""
+    """What senders know and do about budgets. A message without a budget costs nothing here."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Budgets:
         self._known: OrderedDict[BudgetScope, Decimal] = OrderedDict()
 
     def set_aside(self, jobs: Sequence[Job], contacts: Mapping[MessageKey, Contact], batch: Batch) -> list[Job]:
-        """The jobs that there is money for, with what they cost. A mailing that has not enough left is paused.
+        """The jobs that there is money for, with their costs. A mailing that has too little left is paused.
 
-        A price is that of the number that the client has now, by message in `contacts`.
+        The price is for the client's current number, by message in `contacts`.
         """
         budgets = self._budgets_of(jobs)
         if not budgets:
@@ -81,14 +81,14 @@ class Budgets:
             got, used_up = self._paid(scope, own, budget)
             missing = {job.message.key for job in own} - {job.message.key for job in got}
             left = [job for job in own if job.message.key in missing]
-            # What was set aside for them before, of other budgets.
+            # What was reserved for them before in other budgets.
             self.give_back(replace(job, scopes=job.scopes[: job.scopes.index(scope)]) for job in left)
             self._turn_away(left, why if used_up else None, batch)
             paid = [job for job in paid if job.message.key not in missing]
         return ready + paid
 
     def give_back(self, jobs: Iterable[Job]) -> None:
-        """What was set aside for jobs that the gateway does not charge."""
+        """Give back what was reserved for jobs that the gateway does not charge."""
         amounts: defaultdict[BudgetScope, Decimal] = defaultdict(Decimal)
         for job in jobs:
             for scope in job.scopes:
@@ -101,11 +101,11 @@ class Budgets:
                 logger.warning("money not given back", **_named(scope), error=str(error))
 
     def settle(self, done: Iterable[Result]) -> None:
-        """Give back what was set aside for calls that were not made, or that the gateway did not take."""
+        """Give back what was reserved for calls that were not made, or that the gateway did not take."""
         self.give_back(job for job, result in done if not (isinstance(result, Attempt) and taken([result])))
 
     def _budgets_of(self, jobs: Iterable[Job]) -> dict[BudgetScope, tuple[Decimal, PausedFor]]:
-        """The budgets that jobs come under, those of mailings first; to ask what became of a message is free."""
+        """The budgets of jobs, those of mailings first; look-ups are free."""
         found: dict[BudgetScope, tuple[Decimal, PausedFor]] = {}
         for job in jobs:
             if job.mailing.budget is not None:
@@ -124,7 +124,7 @@ class Budgets:
                 known = self._known.get(scope)
                 spent = self._spending.spent(scope) if known is None else known
                 paid = jobs[: Spending(budget, spent).affords(job.cost for job in jobs)]
-                if len(paid) < len(jobs) and known is not None:  # somebody may have given something back
+                if len(paid) < len(jobs) and known is not None:  # another sender may have given something back
                     del self._known[scope]
                     continue
                 if not paid:
@@ -138,7 +138,7 @@ class Budgets:
                 self._known.pop(scope, None)
         except Unavailable as error:
             logger.warning("money not set aside", **_named(scope), error=str(error))
-        return (), False  # others were quicker each time, or nobody can tell
+        return (), False  # others were quicker each time, or it is not known
 
     def _remember(self, scope: BudgetScope, spent: Decimal) -> None:
         self._known[scope] = spent
@@ -146,7 +146,7 @@ class Budgets:
             self._known.popitem(last=False)
 
     def _turn_away(self, jobs: Sequence[Job], why: PausedFor | None, batch: Batch) -> None:
-        """Have messages seen again, which are dropped then if their mailings are paused."""
+        """Let messages be seen again; they are dropped then if their mailings are paused."""
         for job in jobs:
             batch.keep(job.received, job.message.key, self._rng.uniform(*_AGAIN))
         if why:
@@ -159,7 +159,7 @@ class Budgets:
             logger.warning("budget nearly used up", **_named(scope), spent=str(now.spent), budget=str(now.budget))
 
     def _pause(self, mailing_id: str, why: PausedFor) -> None:
-        """Pause the mailing, if it still runs. Whoever comes second finds it paused."""
+        """Pause the mailing if it still runs; another sender may have done that."""
         try:
             state = self._mailing_cache.refresh(mailing_id)
             if state is None or state.mailing.status is not MailingStatus.RUNNING:
@@ -181,7 +181,7 @@ class Budgets:
 
 
 def _scopes_of(job: Job, budgets: Mapping[BudgetScope, object]) -> tuple[BudgetScope, ...]:
-    """Which of the budgets a job comes under, in their order."""
+    """The budgets of a job, in their order."""
     if job.message.ask:
         return ()
     of_month, mailing_id = (True, job.gateway), job.mailing.mailing_id

@@ -1,4 +1,4 @@
-"""Calls of the gateway for one batch: each in its turn, after a last look, and none once the batch was given up."""
+"""Calls to the gateway for one batch: each at its turn, after a last look, and none after the batch was given up."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from ..receiving.links import ReceiptLinks
 from .batch import Job, Result
 from .mailing_cache import MailingCache
 
-# Before its turn a call connects, so that the turn itself is for sending alone.
+# A call connects before its turn, so that at the turn only the request is sent.
 _CONNECT_AHEAD = timedelta(seconds=0.3)
-# Of a message that has a turn it is read anew whether the turn still holds, so that a lowered rate does at once. That
-# is done before the turn, by twice the time that it took lately: a slow table makes nobody miss their turn.
+# For a message with a turn, the rate is read again shortly before it, so that a lowered rate takes effect at once. The
+# time before the turn is twice what such a read took lately, so that a slow table makes no message miss its turn.
 _READ_AHEAD = timedelta(milliseconds=10), timedelta(milliseconds=500)  # at least, at most
-# What a call hangs on (the mailing, the client, the gateway's control) is at most so old when it leaves, so that a
-# pause, an opt-out or a lowered rate counts within a second. What is older than the second value is read again: the
-# rest is for reading.
+# What a call depends on (the mailing, the client, the gateway's control) is at most this old when the call starts, so
+# that a pause, an opt-out or a lowered rate counts within a second. What is older than the second value is read again,
+# so that there is time to read it.
 MAX_AGE = timedelta(seconds=1)
 _BELIEVED_FOR = timedelta(seconds=0.8)
-_LOOKS = 3  # until nothing that was read is too old, if the tables are slow
+_LOOKS = 3  # looks until nothing is too old, if the tables are slow
 
 
 class Caller:
@@ -61,17 +61,18 @@ class Caller:
         self._links = links
         self._at_once = {name: line.concurrency or settings.gateway_concurrency for name, line in self._lines.items()}
         self._look_takes = timedelta(0)  # lately
-        # Threads of its own for each, so that one that is slow does not keep those that others need.
+        # Each gateway has its own threads, so that a slow one does not take those of the others.
         self._executors = {
             name: executor or ThreadPoolExecutor(at_once, thread_name_prefix=f"gateway-{shown(name)}")
             for name, at_once in self._at_once.items()
         }
 
     def start(self, jobs: Sequence[Job], latest: datetime, *, probe: Collection[str]) -> Calls:
-        """Begin to call for jobs; none is sent after `latest`. Gateways of `probe` are called though their circuit is
-        open.
+        """Begin to call for jobs.
+
+        None is sent after `latest`. Gateways in `probe` are called although their circuit is open.
         """
-        # Those with a turn first: the others can wait for a thread.
+        # Jobs with a turn first, because the others can wait for a thread.
         waiting: dict[str, deque[Job]] = {}
         for job in sorted(jobs, key=lambda job: (job.not_before is None, job.not_before or latest)):
             waiting.setdefault(job.gateway, deque()).append(job)
@@ -80,12 +81,12 @@ class Caller:
         )
         for gateway, own in waiting.items():
             for _ in range(min(len(own), self._at_once[gateway])):
-                # In a context of its own, so that what it logs has the request's id.
+                # In a copy of the context, so that its log records have the request's id.
                 self._executors[gateway].submit(copy_context().run, calls.work, own)
         return calls
 
     def call(self, job: Job, calls: Calls) -> Attempt | Obstacle:
-        """One attempt, or why there is none; it raises nothing."""
+        """Make one attempt, or return why none was made. Raises nothing."""
         try:
             if job.message.ask:
                 return self._question(job, calls)
@@ -96,7 +97,7 @@ class Caller:
             return error.obstacle
         except Unavailable:
             return Obstacle.TABLES_BUSY
-        except Exception:  # the boundary of one record, which nobody would hear from again
+        except Exception:  # the boundary of one record, which would otherwise disappear
             logger.exception("the gateway was not called", message_id=job.message.message_id)
             return Obstacle.FAULT
 
@@ -118,7 +119,7 @@ class Caller:
             answer = self._lines[job.gateway].gateway.send(outgoing, last_look)
         except (NotNow, Unavailable):
             raise
-        except Exception as error:  # the boundary of one record: a broken adapter must not hurt the neighbours
+        except Exception as error:  # the boundary of one record: a broken adapter must not harm the others
             logger.exception("the gateway adapter failed", message_id=message.message_id)
             answer = Answer(Outcome.UNKNOWN, Cause(Reason.ADAPTER_FAILED, type(error).__name__))
         return self._attempt_of(job, started, answer)
@@ -138,7 +139,7 @@ class Caller:
         return self._attempt_of(job, started, answer)
 
     def _attempt_of(self, job: Job, started: datetime, answer: Answer) -> Attempt:
-        """The attempt that a call or a question was, which has just been answered."""
+        """The attempt for a call or look-up that was just answered."""
         return Attempt(
             at=started,
             duration_ms=(self._clock.now() - started) // timedelta(milliseconds=1),
@@ -162,7 +163,7 @@ class Caller:
         return min(most, least + 2 * self._look_takes)
 
     def _look_in_turn(self, job: Job, calls: Calls) -> None:
-        """Wait for the message's turn, and look once more; what has to be read for that is read before the turn."""
+        """Wait for the message's turn and look once more. The values for that are read shortly before the turn."""
         if job.not_before is None:
             self._look_until_fresh(job, calls)
             return
@@ -179,7 +180,7 @@ class Caller:
         self._look_takes = max(self._clock.now() - asked_at, self._look_takes * 0.9)
 
     def _look_until_fresh(self, job: Job, calls: Calls) -> None:
-        """Look, and again if that took so long that something is too old now."""
+        """Look, and look again if that took so long that something is too old."""
         for _ in range(_LOOKS):
             since = self._clock.now() - _BELIEVED_FOR
             self._look(job, calls, since)
@@ -188,9 +189,9 @@ class Caller:
         raise NotNow(Obstacle.LOOK_TOO_SLOW)
 
     def _look(self, job: Job, calls: Calls, since: datetime, contact_since: datetime | None = None) -> None:
-        """Raises NotNow if the call must not be made after all: much can have happened since the claim.
+        """Raises NotNow if the call must not be made any more, because something has changed since the claim.
 
-        What decides this was read at `since` or later, the client's contact at `contact_since` or later.
+        Values from before `since` are read again, the client's contact if it is from before `contact_since`.
         """
         state = self._mailing_cache.get(job.mailing.mailing_id, since)
         if state is None:
@@ -198,7 +199,7 @@ class Caller:
         self._look_at_client(job, calls, contact_since or since)
         service = self._lines[job.gateway].control
         control, paces = service.state(since), service.paces(state.mailing, since)
-        now = self._clock.now()  # once everything is read
+        now = self._clock.now()  # after everything is read
         if in_the_way := obstacle(state.mailing, now, paid=job.cost > 0):
             raise NotNow(in_the_way)
         if deferral(state.mailing, job.message, now):
@@ -214,7 +215,7 @@ class Caller:
             raise NotNow(Obstacle.RATE_CHANGED)
 
     def _look_at_client(self, job: Job, calls: Calls, since: datetime) -> None:
-        """Raises NotNow if the client has changed so that the message must be claimed again."""
+        """Raises NotNow if the client has changed so much that the message must be claimed again."""
         message, now = job.message, self._clock.now()
         if since < calls.client_known_at.get(message.key, message.updated_at) <= now:
             return
@@ -228,7 +229,7 @@ class Caller:
 
 @dataclass(slots=True)
 class Calls:
-    """The calls of one batch. Its threads may outlive the invocation: what was given up is not sent any more."""
+    """The calls of one batch. Its threads may outlive the invocation: what was given up will not be sent."""
 
     caller: Caller
     waiting: Mapping[str, deque[Job]]  # by gateway
@@ -237,11 +238,11 @@ class Calls:
     pending: dict[MessageKey, Job]
     _ended: SimpleQueue[Result] = field(default_factory=SimpleQueue)
     _sent: dict[MessageKey, bool] = field(default_factory=dict)
-    # When clients were looked at, if that was after their message was claimed.
+    # When clients were last read, if that was after the claim.
     client_known_at: dict[MessageKey, datetime] = field(default_factory=dict)
 
     def work(self, waiting: deque[Job]) -> None:
-        """Make one call of a gateway after the other, as long as any wait. Runs in a thread of its own."""
+        """Make the waiting calls of a gateway one after the other. Runs in a thread."""
         while waiting:
             try:
                 job = waiting.popleft()
@@ -250,12 +251,12 @@ class Calls:
             self._ended.put((job, self.caller.call(job, self)))
 
     def note_sent(self, job: Job) -> None:
-        """The next thing is to send. Raises NotNow if the batch was given up meanwhile."""
-        if not self._sent.setdefault(job.message.key, True):  # one step, so that both cannot happen
+        """Note that the message is being sent now. Raises NotNow if the batch was given up."""
+        if not self._sent.setdefault(job.message.key, True):  # atomic, so that both cannot happen
             raise NotNow(Obstacle.NO_TIME_LEFT)
 
     def next(self, seconds: float) -> Result | None:
-        """The next result, None if there is none after so many seconds."""
+        """The next result, None if there is none within so many seconds."""
         try:
             result = self._ended.get(timeout=max(0.0, seconds))
         except Empty:
@@ -264,7 +265,10 @@ class Calls:
         return result
 
     def give_up(self) -> tuple[list[Result], list[Job]]:
-        """End the batch: what was not sent will not be, and of the rest, the second, nobody will hear the answer."""
+        """End the batch.
+
+        Returns the jobs that were not sent (and will not be), and those whose answer is still open.
+        """
         for waiting in self.waiting.values():
             waiting.clear()
         unsent = [job for key, job in self.pending.items() if not self._sent.setdefault(key, False)]

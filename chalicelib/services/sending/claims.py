@@ -1,4 +1,4 @@
-"""Claiming: which hints of a batch are messages to be sent now, and taking them for this sender alone."""
+"""Claiming: decides which messages of a batch are sent now, and takes them for this sender alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SOON, _LATER = (1.0, 3.0), (5.0, 15.0)  # seconds until a message that could no
 
 
 class Claims:
-    """Turns the messages of the send queue into jobs."""
+    """Turns hints into jobs."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Claims:
         self._rng = rng
 
     def open(self, received: Sequence[Received], batch: Batch) -> dict[MessageKey, Received]:
-        """The messages of a batch, each once. What is not a hint goes to the dead letters."""
+        """The messages of a batch, each once. Items that are not hints become dead letters."""
         wanted: dict[MessageKey, Received] = {}
         for item in received:
             try:
@@ -75,11 +75,11 @@ class Claims:
         return wanted
 
     def take(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
-        """The messages that are now this sender's to send. Raises Unavailable if a table does not answer."""
+        """Claim messages for this sender. Returns the jobs. Raises Unavailable if a table does not answer."""
         jobs = self._as_many_as_the_tables_bear(self._choose(wanted, batch), batch)
         changes: list[tuple[Job, Message]] = []
         ready: list[Job] = []
-        now = self._clock.now()  # before the clients are read: a claim says when they were as it has them
+        now = self._clock.now()  # before the clients are read, because a claim says since when its values are valid
         personal = any(job.mailing.personal for job in jobs)
         contacts = self._contacts.of(((job.mailing, job.message.client_id) for job in jobs), personal=personal)
         for job in jobs:
@@ -104,13 +104,13 @@ class Claims:
         return jobs[: self._pace.at_once]
 
     def _choose(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[Job]:
-        """The messages that are due. Others are dropped, for the ledger has them, or seen again later."""
+        """The messages that are due. The others are seen again later, or dropped, because the ledger has them."""
         now = self._clock.now()
         mailings: dict[str, Mailing] = {}
         for mailing_id in dict.fromkeys(mailing_id for mailing_id, _ in wanted):
             known = self._mailing_cache.get(mailing_id)
             if known is None or obstacle(known.mailing, now):
-                # Hints are not dropped upon what was read a second ago: the mailing may have gone on meanwhile.
+                # Before a hint is dropped, the mailing is read again: it may have been resumed within the last second.
                 known = self._mailing_cache.refresh(mailing_id)
             if known and not obstacle(known.mailing, now):
                 mailings[mailing_id] = known.mailing
@@ -130,7 +130,7 @@ class Claims:
 
     def _is_due(self, message: Message, item: Received, now: datetime, batch: Batch) -> bool:
         if message.status.terminal:
-            if item.receive_count > 1:  # it was in the hands of a sender that did not come to its end
+            if item.receive_count > 1:  # an earlier sender did not finish with it
                 batch.doubt(message.mailing_id)
             if message.because(Reason.ATTEMPTS_USED_UP) and item.receive_count > 1:
                 batch.dead.append((item, message.key, message.cause))  # recorded, and stopped before it was buried
@@ -141,16 +141,16 @@ class Claims:
         if wait_until and not is_over(wait_until, now, longest):
             batch.keep(item, message.key, (wait_until - now).total_seconds() + self._rng.uniform(0, 1))
             return False
-        if message.because(Reason.OUTSIDE_LOCAL_WINDOW):  # which may be long
+        if message.because(Reason.OUTSIDE_LOCAL_WINDOW):  # this may take long
             return message.due_at is None or message.due_at <= now
         return is_over(message.due_at, now, PARKED_AT_MOST)  # the ledger gives it back when it is due
 
     def _without_call(
         self, job: Job, contact: Contact | None, text: PersonalText | None, now: datetime
     ) -> Message | None:
-        """The row of a message that is not to be sent now, or None if it is.
+        """The new row of a message that must not be sent now, None if it may be.
 
-        `contact` is that of the client now, `text` what they get if not everybody gets the same.
+        `contact` is the client's current one, `text` their own text, if clients get different ones.
         """
         old = job.message
         settled: dict[str, Any] = {"lease_until": None, "retry_at": None, "due_at": None, "attempts": old.attempts}
@@ -164,7 +164,7 @@ class Claims:
                 due_at = now + timedelta(seconds=verdict.delay or 0.0)
                 waits = {"status": MessageStatus.WAITING, "cause": verdict.cause, "due_at": due_at, "ask": True}
                 return old.revised(now, **settled | waits)
-        if old.ask:  # which reaches nobody, so that it may be done at any hour
+        if old.ask:  # a look-up reaches nobody, so it may be made at any hour
             return None
         if reason := _left_out(contact, job.mailing):
             return old.revised(now, **settled | _final(settled["attempts"], Cause(reason)))
@@ -192,7 +192,7 @@ class Claims:
         )
 
     def _write(self, changes: list[tuple[Job, Message]], batch: Batch) -> list[Job]:
-        """Write all rows; a lost attempt is recorded with the claim that follows it."""
+        """Write all rows. A lost attempt is recorded together with the claim that follows it."""
         applied = self._ledger.update([(job.message, new) for job, new in changes])
         batch.count_units(applied.units)
         claimed: list[Job] = []
@@ -202,7 +202,7 @@ class Claims:
                 if ours is Written.UNSURE and new.status is MessageStatus.SENDING:
                     batch.unsure.append(new)
                 batch.turned_away += ours is not Written.REFUSED
-                # Where it was refused, another sender has it, and may yet stop.
+                # If the write was refused, another sender has the message, and may yet stop.
                 span = _SOON if ours is Written.REFUSED else _LATER
                 batch.keep(job.received, new.key, self._rng.uniform(*span))
                 lost.append(job)
@@ -218,12 +218,15 @@ class Claims:
 
 
 def _new_claim(rng: random.Random) -> str:
-    """Says whose a claim is. Short, for it stands in the ledger; of those who want one message two are never alike."""
+    """An id for the owner of a claim.
+
+    Short, because it is stored in the ledger, but different for all senders that want one message.
+    """
     return f"{rng.getrandbits(40):x}"
 
 
 def _left_out(contact: Contact | None, mailing: Mailing) -> Reason | None:
-    """Why a client is not called any more, None if they are; something may have happened to them since dispatch."""
+    """Why a client gets no message any more, None if they do: they may have changed since dispatch."""
     if contact is None:
         return Reason.CLIENT_REMOVED
     if contact.opted_out:
@@ -232,19 +235,19 @@ def _left_out(contact: Contact | None, mailing: Mailing) -> Reason | None:
 
 
 def _present(message: Message, contact: Contact | None) -> Message:
-    """The message with the number and the time zone that the client has now: either may have been corrected."""
+    """The message with the client's current number and time zone, which may have been corrected."""
     if contact is None or (message.phone_number, message.timezone) == (contact.phone_number, contact.timezone):
         return message
     return replace(message, phone_number=contact.phone_number, timezone=contact.timezone)
 
 
 def _at_present(message: Message, contacts: Mapping[MessageKey, Contact]) -> Message:
-    """The row of a message that is sent now or later, as `_present`; one that ended keeps what it was sent by."""
+    """The row as `_present` makes it; an ended message keeps the number and zone that it was sent with."""
     return message if message.status.terminal else _present(message, contacts.get(message.key))
 
 
 def _final(
     attempts: tuple[Attempt, ...], cause: Cause, status: MessageStatus = MessageStatus.SKIPPED
 ) -> dict[str, Any]:
-    """A final status without another attempt: what may have been sent before is unknown, nothing else."""
+    """The row with a final status, without another attempt. If the message may have been sent before, it is unknown."""
     return {"status": MessageStatus.UNKNOWN if taken(attempts) else status, "cause": cause}

@@ -39,10 +39,10 @@ _BY_OUTCOME = {
     Outcome.THROTTLED: GATEWAY_THROTTLED,
     Outcome.BLOCKED: GATEWAY_BLOCKED,
 }
-_TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again that a table kept from being handled
-_RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of its claims
-_OFTEN = 10  # receipts; the queue gives a message up after twenty
-_ANSWERING_TIME = timedelta(seconds=1)  # of it, for counts and for the answer to the queue
+_TROUBLE_DELAY = (5.0, 15.0)  # seconds until a message is tried again after a table failed
+_RECORDING_TIME = timedelta(seconds=RECORDING)  # kept free at the end of an invocation, and of claims
+_OFTEN = 10  # times received; the queue gives a message up after twenty
+_ANSWERING_TIME = timedelta(seconds=1)  # of that, for counts and for the answer to the queue
 
 
 class Delivery:
@@ -73,7 +73,7 @@ class Delivery:
     def deliver(self, received: Sequence[Received], deadline: datetime) -> list[str]:
         """Deliver a batch before the deadline. Returns the items that must stay on the queue."""
         batch, began = Batch(), self._clock.now()
-        # Nor may a claim end before its call: another sender would take the message meanwhile.
+        # A claim must not end before its call, because another sender would take the message meanwhile.
         deadline = min(deadline, began + timedelta(seconds=self._settings.claim_lease))
         wanted = self._claims.open(received, batch)
         try:
@@ -96,11 +96,11 @@ class Delivery:
         return staying
 
     def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
-        """Call for all jobs, and record what came of them in portions, as it comes."""
+        """Call for all jobs, and record the results in portions as they come."""
         longest = timedelta(seconds=self._settings.gateway_read_timeout)
         calls = self._caller.start(jobs, deadline - _RECORDING_TIME - longest, probe=batch.probed)
         portions = Portions(jobs)
-        unheeded: list[Result] = []  # what the gateway's state has not been told of yet
+        unheeded: list[Result] = []  # results that the gateway's state has not learned of yet
         if not jobs:
             self._learn([], batch)
         while calls.pending:
@@ -115,7 +115,7 @@ class Delivery:
                 logger.error("no time left for this batch", unsent=len(unsent), unheard=len(unheard))
                 for one in unsent:
                     portions.add(one, now)
-                for job in unheard:  # its claim runs out, and the attempt counts as unknown
+                for job in unheard:  # its claim ends, and the attempt counts as unknown
                     batch.keep(job.received, job.message.key, None)
             whole = portions.ready(self._clock.now()) if calls.pending and result else portions.rest()
             if whole or len(unheeded) >= ENOUGH:
@@ -125,7 +125,7 @@ class Delivery:
                 self._outcomes.record(whole, batch, deadline - _ANSWERING_TIME)
 
     def _learn(self, done: Sequence[Result], batch: Batch) -> None:
-        """Slow down, open or close the circuit of each gateway by what it has answered."""
+        """Slow down, or open or close the circuit of each gateway, depending on its answers."""
         calls = calls_of(done)
         for line in self._gateways:
             own = [call for call in calls if call[1].gateway == line.name] if self._gateways.several else calls
@@ -140,11 +140,11 @@ class Delivery:
                 logger.warning("the gateway's circuit or pace could not be updated", error=str(error))
 
     def _put_off(self, wanted: Mapping[MessageKey, Received], batch: Batch) -> list[str]:
-        """Have what is left seen again at its time; the items that stay on the queue for it.
+        """Let the remaining messages be seen again later. Returns the items that must stay on the queue for that.
 
-        An item that is for one message is hidden for so long. If it is for several, each that is left gets a hint
-        of its own: the item's count of receipts, and its place among the dead letters, would be those of all of them.
-        So does one that was received often: what waits for a table or for its turn is no dead letter.
+        An item with one message is hidden until then. From an item with several, each remaining message gets its own
+        hint, because otherwise they would share the item's receive count and dead letter. A message that was received
+        often gets a new hint too: waiting for a table or a turn must not make it a dead letter.
         """
         sizes = Counter(received.item for received in wanted.values())
         staying: dict[str, None] = {}

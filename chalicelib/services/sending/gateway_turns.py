@@ -1,4 +1,4 @@
-"""Which gateway a message goes to and when: circuits and paces let it through, or it waits."""
+"""Which gateway a message goes to and when, by circuits and paces; or it waits."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..gateway_control import Booking, Permit
 from ..gateways import Gateways
 from .batch import Batch, Job
 
-# What has its turn a little later goes back to the queue, which costs no write; not for ever, and not too many.
+# Messages with a turn soon go back to the queue, which costs no write; not too many, and not too often.
 _PUT_BACK, _PUT_BACK_WITHIN = 4, timedelta(seconds=1.5)
-_GONE = (45.0, 75.0)  # seconds until it is seen again whether a gateway is configured
+_GONE = (45.0, 75.0)  # seconds until a missing gateway is looked for again
 _FIRST_TURN, _LONGEST_TURN = timedelta(seconds=1), timedelta(seconds=60)
 
 
@@ -30,9 +30,9 @@ class GatewayTurns:
         self._rng = rng
 
     def take(self, jobs: list[Job], batch: Batch, now: datetime) -> tuple[list[Job], list[tuple[Job, Message]]]:
-        """The jobs that circuits and paces let through, and the rows of the others, which wait in the ledger.
+        """The jobs that circuits and paces let through, and the rows of the others, which must wait.
 
-        What the circuit of its gateway turns away goes to the next one of its choices whose circuit is closed.
+        If a gateway's circuit is open, its jobs go to the next of their choices with a closed circuit.
         """
         ready: list[Job] = []
         waiting: list[tuple[Job, Message]] = []
@@ -56,7 +56,10 @@ class GatewayTurns:
     def _by_gateway(
         self, jobs: list[Job], waiting: list[tuple[Job, Message]], now: datetime
     ) -> Mapping[str, Sequence[Job]]:
-        """Jobs by the first of their choices. What has none waits: its gateway is not configured any more."""
+        """Jobs by the first of their choices.
+
+        A job without any waits, because its gateway is not configured any more.
+        """
         groups: defaultdict[str, list[Job]] = defaultdict(list)
         for job in jobs:
             old = job.message
@@ -73,10 +76,10 @@ class GatewayTurns:
     def _let_through(
         self, name: str, jobs: Sequence[Job], batch: Batch
     ) -> tuple[Sequence[Job], Sequence[Job], Sequence[Job]]:
-        """The questions, the messages, and what has to wait, by a gateway's circuit."""
+        """Divide a gateway's jobs by its circuit: look-ups, messages to send, and jobs that must wait."""
         control = self._gateways[name].control
         if not control.state().open:
-            # A question is neither a message, which has to keep a pace, nor a probe.
+            # A look-up is not a message that must keep a pace, and not a probe.
             return [job for job in jobs if job.message.ask], [job for job in jobs if not job.message.ask], ()
         permit = control.permit()
         if permit is Permit.WAIT:
@@ -87,15 +90,17 @@ class GatewayTurns:
         return (), jobs[:PROBES], jobs[PROBES:]
 
     def _another(self, job: Job) -> str | None:
-        """Another gateway that may get a message, and whose circuit is closed."""
+        """Another gateway with a closed circuit that may get a message."""
         return next((one for one in job.choices if one != job.gateway and not self._is_open(one)), None)
 
     def _is_open(self, name: str) -> bool:
         return self._gateways[name].control.state().open
 
     def _open_until(self, job: Job, now: datetime) -> datetime:
-        """When what waits for a circuit is looked at again. Meanwhile a feeder feeds nothing, if there is no other
-        gateway; else it would feed the same messages over and over.
+        """When a message that waits for a circuit is looked at again.
+
+        With a single gateway the feeder feeds nothing until then; with several it would feed the same messages over and
+        over.
         """
         control = self._gateways[job.gateway].control
         soon = control.retry_at()
@@ -115,7 +120,7 @@ class GatewayTurns:
         *,
         crowded: bool,
     ) -> None:
-        """Add jobs to those that are ready, each with its turn in the paces of its gateway, or to those that wait."""
+        """Add jobs to those that are ready, with turns in the paces of their gateway, or to those that wait."""
         control = self._gateways[name].control
         others = any(job.mailing.rate_limit is None for job in through)
         for mailing_id in dict.fromkeys(job.mailing.mailing_id for job in through):
@@ -138,8 +143,9 @@ class GatewayTurns:
             waiting += [(job, _parked(job, now, Reason.RATE_LIMIT, self._turn_at(job, booking.after))) for job in left]
 
     def _turn_at(self, job: Job, after: datetime) -> datetime:
-        """When what had no turn is looked at again: of several gateways later each time, for a feeder does not know how
-        much of what it feeds is for which.
+        """When a message without a turn is looked at again.
+
+        With several gateways later each time, because a feeder does not know how many of its messages are for which.
         """
         if not self._gateways.several:
             return after
@@ -149,7 +155,7 @@ class GatewayTurns:
         return after + waited * self._rng.uniform(0.5, 2.0)
 
     def _put_back(self, jobs: list[Job], booking: Booking, batch: Batch, now: datetime) -> list[Job]:
-        """Have the queue show again, when they may have a turn, the few that get one soon; the others."""
+        """Let the queue show the few jobs again that get a turn soon. Returns the others."""
         if booking.again is None:
             return jobs
         first, gap = booking.again

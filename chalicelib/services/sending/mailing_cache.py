@@ -1,4 +1,4 @@
-"""What a sender knows of the mailings it works for: at most a second old."""
+"""A sender's cache of mailings: at most a second old."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ...domain.errors import NotFound
 from ...domain.mailings import MailingState
 from ...storage.mailings import MailingRepository
 
-# A pause must stop calls within 2 s: this long a state is believed, and the rest is for the read itself and the skew
-# between reading and calling.
+# A pause must stop calls within 2 s. A state is valid for this long; the rest of the time is for the read itself and
+# for the time between reading and calling.
 MAX_AGE = timedelta(seconds=1)
 _KEPT = 200
 
@@ -32,7 +32,7 @@ class MailingCache:
         known = self._known.get(mailing_id)
         if known and since < known[0] <= self._clock.now() + MAX_AGE:  # a clock may be set back
             return known[1]
-        with self._lock:  # so that fifty threads whose knowledge runs out ask once
+        with self._lock:  # so that fifty threads with an outdated state read it once
             known = self._known.get(mailing_id)
             if known and since < known[0] <= self._clock.now() + MAX_AGE:
                 return known[1]

@@ -1,4 +1,4 @@
-"""Outcomes: results of attempts are written to the ledger and counted; what failed for good becomes a dead letter."""
+"""Outcomes: writes the results of attempts to the ledger, counts them, and sends dead letters."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from .batch import Batch, Job, Result, calls_of
 from .budgets import Budgets
 from .mailing_cache import MailingCache
 
-RETRY_AFTER_CAP = 900.0  # seconds that a gateway's Retry-After is believed
-_ASIDE = 1.5  # seconds, for a message that the gateway did not look at
+RETRY_AFTER_CAP = 900.0  # seconds; a longer Retry-After of a gateway is cut to this
+_ASIDE = 1.5  # seconds, for a message that the gateway did not consider
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
-_UNWRITTEN = 10_000  # outcomes that a sender remembers for its next batch; those before them count as unknown
+_UNWRITTEN = 10_000  # outcomes that a sender keeps for its next batch; older ones count as unknown
 _SETTLE_EVERY = timedelta(seconds=3)
-_RECOUNT_EVERY = timedelta(seconds=15)  # which is less than a unit of this kind goes on looking
+_RECOUNT_EVERY = timedelta(seconds=15)  # shorter than a unit of this kind keeps looking
 
 
 class Outcomes:
@@ -83,10 +83,10 @@ class Outcomes:
         self._asked_at: dict[tuple[str, str, int], datetime] = {}
 
     def record(self, done: Sequence[Result], batch: Batch, until: datetime) -> None:
-        """Save the results of jobs: an attempt each, or the reason why there was none.
+        """Save the results of jobs: an attempt each, or why none was made.
 
-        If the ledger is too busy, this is retried until `until`, and then by this sender's next batch, for nobody else
-        knows the results.
+        If the ledger is too busy, this is retried until `until`, and then by this sender's next batch, because only
+        this sender knows the results.
         """
         now = self._clock.now()
         batch.calls += [call for _, call in calls_of(done)]
@@ -112,7 +112,7 @@ class Outcomes:
                 logger.error("outcome not saved yet", message_id=new.message_id)
 
     def _asides(self, done: Sequence[Result]) -> Mapping[str, float]:
-        """Seconds within which messages are tried again that a gateway had too many of, or that it did not look at."""
+        """Seconds over which to spread retries of messages that a gateway had too many of, or did not consider."""
         throttled: defaultdict[str, list[Mailing]] = defaultdict(list)
         for job, result in done:
             if isinstance(result, Attempt) and result.outcome is Outcome.THROTTLED:
@@ -120,9 +120,9 @@ class Outcomes:
         return {name: self._lines[name].control.spread(mailings) for name, mailings in throttled.items()}
 
     def release(self, batch: Batch, until: datetime) -> None:
-        """Write what earlier batches could not, and give claims back of which nobody knows whether they were written.
+        """Write what earlier batches could not write, and give back claims that may or may not have been written.
 
-        A claim that stays would count as a call that was made.
+        A claim that stays would later count as a call.
         """
         now = self._clock.now()
         unwritten = [self._unwritten.popleft() for _ in range(len(self._unwritten))]
@@ -142,11 +142,11 @@ class Outcomes:
     def _after(
         self, job: Job, result: Attempt | Obstacle, now: datetime, asides: Mapping[str, float], batch: Batch
     ) -> tuple[Message, float | None]:
-        """The row after an attempt, or after none, and the seconds until it is to be seen again, None for never."""
+        """The row after an attempt, or after none, and the seconds until it must be seen again, None for never."""
         message = job.message
         changes: dict[str, Any]
         if isinstance(result, Obstacle):
-            # If the mailing was stopped, the hint is dropped the next time; new ones come when it goes on.
+            # If the mailing was stopped, the hint is dropped the next time; resuming the mailing sends new ones.
             back = message.revised(now, status=MessageStatus.QUEUED, lease_until=None)
             return back, self._rng.uniform(0.5, 1.5)
         control = self._lines[job.gateway].control
@@ -174,9 +174,8 @@ class Outcomes:
     def _is_free(message: Message, attempt: Attempt, control: GatewayControlService, *, probe: bool) -> bool:
         """Whether an attempt does not count against the message's limit.
 
-        An open circuit costs no attempts, so what is sent to see whether it may be closed costs none either. What is
-        said of the account counts if the gateway has taken others since the message was told so the last time: then it
-        is the message after all.
+        Probes do not count, because an open circuit must not use up attempts. An answer about the account counts if the
+        gateway has taken other messages since this one last got such an answer: then it is about the message.
         """
         match attempt.outcome:
             case Outcome.FAILED | Outcome.UNKNOWN:
@@ -195,7 +194,7 @@ class Outcomes:
                 return False
 
     def put_back(self, message_ids: Sequence[str]) -> None:
-        """Queue messages again that were refused for the gateway's own reasons, as it turned out."""
+        """Queue messages again whose refusals turned out to be the gateway's own trouble."""
         by_mailing: defaultdict[str, list[str]] = defaultdict(list)
         for message_id in message_ids:
             mailing_id, client_id = parse_message_id(message_id)
@@ -203,11 +202,14 @@ class Outcomes:
         for mailing_id, client_ids in by_mailing.items():
             try:
                 self._letters.put_back(mailing_id, client_ids)
-            except (Conflict, NotFound) as error:  # it was cancelled, or has ended
+            except (Conflict, NotFound) as error:  # the mailing was cancelled, or has ended
                 logger.info("refused messages are not retried", mailing_id=mailing_id, error=error.fault.code)
 
     def bury(self, batch: Batch) -> None:
-        """Send what failed for good to the dead letters, with the cause. A redrive makes hints of it again."""
+        """Send dead letters for messages that failed for good, with the cause.
+
+        A redrive turns them into hints again.
+        """
         for item, key, cause in batch.dead:
             body = item.body if key is None else Hint.of(key).body(reason=str(cause or ""))
             try:
@@ -217,7 +219,7 @@ class Outcomes:
                 batch.keep(item, key, None)
 
     def count(self, batch: Batch) -> None:
-        """Add to the counts of the mailings, and have a mailing finished whose last message this was."""
+        """Add to the counts of the mailings, and send units for mailings whose last message this was."""
         self._count_calls(batch)
         self._count_activity(batch)
         for mailing_id, changes in batch.counts.items():
@@ -250,11 +252,11 @@ class Outcomes:
             logger.warning("activity not counted", error=str(error), count=ended.total())
 
     def go_on(self, wait: float = 0.0) -> None:
-        """Have the send queue fed again in so many seconds, when the circuit is closed or for its next probe."""
+        """Send a unit to feed the send queue after `wait` seconds: the circuit has closed, or must be probed then."""
         self._dispatch_queue.send_each([(Unit(UnitKind.FEED).body(), wait)])
 
     def _ask(self, kind: UnitKind, mailing: Mailing, every: timedelta, wait: float = 0.0) -> None:
-        """Once in a while for each revision: one that was opened again ends as soon as it did the first time."""
+        """Send a unit for a mailing, at most once per `every` and revision: a reopened mailing has a new revision."""
         now, key = self._clock.now(), (kind, mailing.mailing_id, mailing.revision)
         last = self._asked_at.get(key)
         if last is None or now - last > every:

@@ -1,4 +1,4 @@
-"""Portions in which results are recorded: those of a hint together, as one bucket of the ledger holds them."""
+"""Portions: results of the same hint are recorded together, because they are in one bucket of the ledger."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from .batch import Job, Result
 
-ENOUGH = 25  # results of hints that are through
-HELD_AT_MOST = timedelta(seconds=1)  # a result waits for the others of its hint: while it does, a crash forgets it
+ENOUGH = 25  # results of complete hints
+HELD_AT_MOST = timedelta(seconds=1)  # how long a result waits for the others of its hint; a crash loses waiting results
 
 
 class Portions:
@@ -22,7 +22,7 @@ class Portions:
         self._since: datetime | None = None
 
     def add(self, result: Result, now: datetime) -> None:
-        """Take a result of one of the jobs."""
+        """Add the result of a job."""
         item = result[0].received.item
         self._since = self._since or now
         self._held[item].append(result)
@@ -31,13 +31,13 @@ class Portions:
             self._whole += self._held.pop(item)
 
     def must_go_in(self, now: datetime) -> float | None:
-        """Seconds until the first result has waited long enough, None if there is none."""
+        """Seconds until the first result has waited long enough, None if no result waits."""
         if self._since is None:
             return None
         return max(0.0, (self._since + HELD_AT_MOST - now).total_seconds())
 
     def ready(self, now: datetime) -> list[Result]:
-        """What is to be recorded now: enough of whole hints, or all once the first has waited long enough."""
+        """The results to record now: those of complete hints if there are enough, all if the first has waited too long."""
         if self.must_go_in(now) == 0.0:
             return self.rest()
         if len(self._whole) < ENOUGH:
@@ -47,7 +47,7 @@ class Portions:
         return portion
 
     def rest(self) -> list[Result]:
-        """All that is not recorded yet."""
+        """All results that are not recorded yet."""
         portion = [*self._whole, *(result for held in self._held.values() for result in held)]
         self._whole, self._since = [], None
         self._held.clear()

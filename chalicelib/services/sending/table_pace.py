@@ -1,4 +1,4 @@
-"""How many messages a sender takes at a time: fewer when the tables are too busy for what it writes."""
+"""How many messages a sender takes at a time: fewer if the tables are too busy for its writes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from ...observability import LEDGER_BUSY, logger, measure
 MOST = 1000  # messages: a hundred hints
 LEAST = 25  # the ledger writes so many at once
 _SLOWER = 0.5
-_FASTER = 50  # messages more after each batch that met no trouble
+_FASTER = 50  # more messages after each batch without trouble
 
 
 class TablePace:
-    """Halved when a table turns writes away, and growing again slowly, as senders slow down for the gateway."""
+    """The number is halved when a table refuses writes, and grows again slowly."""
 
     def __init__(self) -> None:
         self.at_once = MOST
 
     def note(self, turned_away: int) -> None:
-        """Note how many writes of a batch a table turned away."""
+        """Note how many writes of a batch a table refused."""
         if turned_away:
             self.at_once = max(LEAST, int(self.at_once * _SLOWER))
             measure(LEDGER_BUSY, turned_away)
