@@ -37,7 +37,7 @@ class Portions:
         return max(0.0, (self._since + HELD_AT_MOST - now).total_seconds())
 
     def ready(self, now: datetime) -> list[Result]:
-        """The results to record now: those of complete hints if there are enough, all if the first has waited too long."""
+        """The results to record now: those of complete hints if there are enough, all if one has waited too long."""
         if self.must_go_in(now) == 0.0:
             return self.rest()
         if len(self._whole) < ENOUGH:
