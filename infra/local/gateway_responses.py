@@ -64,7 +64,6 @@ GATEWAY_RESPONSES = {
         TooManyRequests, "too_many_requests", "there are too many requests; try again in a second", Retry_After="1"
     ),
     "DEFAULT_5XX": GatewayResponse(500, UNEXPECTED, "The request could not be handled."),
-    "NOT_IMPLEMENTED": GatewayResponse(501, UNEXPECTED, "The request uses something that is not supported."),
     "INTEGRATION_FAILURE": GatewayResponse(502, UNEXPECTED, "The service gave no valid answer."),
     "INTEGRATION_TIMEOUT": GatewayResponse(504, PROBLEMS[Unavailable], "The service gave no answer in time."),
 }

@@ -86,8 +86,6 @@ def log_as_the_service() -> None:
     root.handlers = [service_logger.registered_handler]
     logging.getLogger(SERVICE).propagate = False
     root.setLevel(logging.WARNING)
-    # A full queue of requests is no event worth a line for each of them.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class Service:

@@ -197,12 +197,12 @@ def test_every_front_tells_of_the_trouble_that_the_run_has_seen(start: Callable[
 
 
 def _answering(run: LocalRun) -> set[int]:
-    """The fronts that listen, which they do once they are told everything."""
+    """The fronts that take connections, in a thread that they have once they are told everything."""
     return {
         pid
         for pid in _fronts(run)
         if any(line.status == "LISTEN" for line in psutil.Process(pid).net_connections("tcp"))
-        and psutil.Process(pid).num_threads() > 10
+        and psutil.Process(pid).num_threads() > 1
     }
 
 

@@ -14,8 +14,9 @@ from chalice.app import Chalice
 
 from chalicelib.clock import SystemClock
 from infra.local.api_gateway import HttpFront
+from infra.local.http_requests import BODY_LIMIT
 from infra.local.loopback import listen
-from infra.local.web_server import BODY_LIMIT, WebServer
+from infra.local.web_server import WebServer
 
 pytestmark = pytest.mark.enable_socket
 
@@ -95,6 +96,34 @@ def test_a_chunked_body_arrives_whole(server: WebServer) -> None:
     assert (status, json.loads(body)["length"]) == (200, 5)
 
 
+def test_a_body_is_asked_for_where_its_sender_waits(server: WebServer) -> None:
+    """Expects a caller who sends the head first, as curl does with a large file, to be told to go on."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(_line(b"/echo", b"Expect: 100-continue\r\nContent-Length: 3\r\n", b"POST"))
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"abc")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["length"]) == (200, 3)
+
+
+def test_requests_that_are_sent_together_are_answered_in_their_order(server: WebServer) -> None:
+    """Expects two answers to two requests that come in one packet, and the second to end the connection."""
+    first = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(first + _line(b"/echo"))
+        with connection.makefile("rb") as lines:
+            answers = lines.read()
+    assert [answers.count(b"HTTP/1.1 200 OK"), answers.count(b"Connection: close")] == [2, 1]
+    assert answers.index(b'"length":1') < answers.index(b'"length":0')
+
+
+def test_an_address_may_have_letters_of_any_script(server: WebServer) -> None:
+    """Expects an address as curl sends it, in UTF-8, to be that which is percent-encoded."""
+    status, body = _raw(server, _line("/echo?tag=вип".encode()))
+    assert (status, json.loads(body)["path"]) == (200, "/echo")
+
+
 def test_a_connection_is_kept_and_not_delayed(server: WebServer) -> None:
     """Expects many requests over one connection, on which small packets are sent at once."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
@@ -105,8 +134,8 @@ def test_a_connection_is_kept_and_not_delayed(server: WebServer) -> None:
         assert connection.getresponse().read()
         ports.add(connection.sock.getsockname()[1])
     assert len(ports) == 1
-    channel = next(iter(server._server.active_channels.values()))
-    assert channel.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+    (kept,) = server._open.values()
+    assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
     connection.close()
 
 
