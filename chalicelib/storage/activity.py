@@ -1,6 +1,6 @@
-"""Activity: how many messages ended in which hour and still stand so, and which mailings sent something in which day.
+"""Activity: how many messages ended in each hour, and which mailings sent something on each day.
 
-One item an hour, to which every batch adds; and one for each day and mailing, written when the mailing ends.
+Each hour has an item, to which every batch adds. Each day and mailing has an item, written when the mailing ends.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ _SCOPE = "activity"
 _NAME = "%Y-%m-%dT%H"
 _KEPT = timedelta(days=8)
 _DAY_SCOPE = "sent on %Y-%m-%d"
-_DAY_KEPT = timedelta(days=40)  # as long as it is known whether a day's report was sent
+_DAY_KEPT = timedelta(days=40)  # as long as the record that a day's report was sent
 _DAY = timedelta(days=1)
 _PAGE = 1000
 
 
 class ActivityRepository:
-    """Where an answer is lost and botocore repeats the call, a batch is counted twice: nothing is decided by it."""
+    """Counts of ended messages.
+
+    If an answer is lost and botocore repeats the call, a batch counts twice; no decision uses them.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
     def add(self, ended: Counter[str], now: datetime) -> None:
-        """Add how many messages came to which final status just now."""
+        """Add how many messages just got each final status."""
         actions = [Path([status]).add(ended[status]) for status in TERMINAL if ended[status] > 0]
         if not actions:
             return
@@ -42,7 +45,7 @@ class ActivityRepository:
             self._model(_SCOPE, f"{now.astimezone(UTC):{_NAME}}").update(actions=[*actions, expires_at])
 
     def take_back(self, ended: Iterable[tuple[datetime, str]], now: datetime) -> None:
-        """Take messages that have another status now off the hours in which they came to the one they had."""
+        """Subtract messages whose status has changed from the hours in which they got their earlier status."""
         hours: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for at, status in ended:
             if status in TERMINAL and now - at < _KEPT:
@@ -54,7 +57,7 @@ class ActivityRepository:
                 self._model(_SCOPE, name).update(actions=[*actions, expires_at])
 
     def note_days(self, mailing_id: str, sent_at: Iterable[datetime], now: datetime) -> None:
-        """Note that a mailing sent messages in the days (UTC) of these moments; those of 40 days ago are forgotten."""
+        """Note that a mailing sent messages on the days (UTC) of these moments, but not on days before the last 40."""
         scopes = {f"{moment:{_DAY_SCOPE}}" for moment in sent_at if moment > now - _DAY_KEPT}
         with translated("settings"):
             for scope in sorted(scopes):
@@ -62,7 +65,7 @@ class ActivityRepository:
                 self._model(scope, mailing_id).update(actions=[expires_at])
 
     def mailings(self, since: datetime, until: datetime, limit: int) -> Sequence[str]:
-        """The ended mailings that sent messages in the days (UTC) that a time touches, up to `limit` of each day."""
+        """Ended mailings that sent messages on the days (UTC) from `since` to `until`, up to `limit` for each."""
         day = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         found: dict[str, None] = {}
         with translated("settings"):
@@ -73,7 +76,7 @@ class ActivityRepository:
         return list(found)
 
     def read(self, since: datetime) -> Mapping[datetime, Counter[str]]:
-        """The counts by the beginning of the hour (UTC), of the hour of `since` and those after it; a week at most."""
+        """The counts by the start of the hour (UTC), from the hour of `since` on; at most a week."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name >= f"{since.astimezone(UTC):{_NAME}}"))
         return {

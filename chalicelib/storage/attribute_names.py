@@ -1,4 +1,4 @@
-"""The names of all attributes that clients ever had, in the order in which they came: the columns of an export."""
+"""The names of all attributes that clients ever had, the oldest first: the columns of an export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SCOPE, _NAME = "clients-attributes", "names"
 
 
 class AttributeNames:
-    """The names, in one item of the table of settings. None is ever taken out: another process may know it."""
+    """The names, in one item of the settings table. None is ever removed, because another process may know it."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model: type[SettingModel] = tables.settings
@@ -34,9 +34,9 @@ class AttributeNames:
         return list(self._known)
 
     def learn(self, names: Iterable[str]) -> None:
-        """Note the names that are new, before a client has them.
+        """Add new names, before a client has them.
 
-        Raises Invalid if there would be more than may be, and Unavailable if others note some again and again.
+        Raises Invalid if there would be too many, and Unavailable if others keep adding names.
         """
         wanted = set(names)
         for tries in range(1, TRIES + 1):
@@ -54,7 +54,7 @@ class AttributeNames:
         raise Unavailable("others note attributes of clients too; try again")
 
     def _add(self, known: list[str], new: list[str]) -> bool:
-        """Whether the names were added to those known, and to no others."""
+        """Add names if the stored ones are still those known. Returns whether they were added."""
         model = self._model
         unchanged = model.content == " ".join(known) if known else model.content.does_not_exist()
         with translated("clients"):

@@ -1,7 +1,7 @@
-"""The audit log, in the table of settings: each entry in the list of all, and in that of the object it is about.
+"""The audit log, in the settings table: each entry is in the list of all, and in the list of its object.
 
-The list of all has several keys, for one takes a thousand writes a second. Nothing is written unless a user asked for
-what is done: whatever the service does by itself costs nothing more.
+The list of all is spread over several keys, because one key takes only a thousand writes a second. Only what a user
+does is written; what the service does by itself costs nothing more.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from .tables import Tables
 
 _ALL = [f"audit-{number}" for number in range(4)]
 _FIRST, _LAST = "0", ":"  # before and after all names, which begin with a number
-_PAGE = 250  # entries that are read at once if some are left out
-_LOOK = 2000  # entries that are looked at for one page
+_PAGE = 250  # entries that are read at once if some must be filtered out
+_LOOK = 2000  # entries that are read for one page
 
 
 class AuditLog:
@@ -39,15 +39,15 @@ class AuditLog:
         self._backoff = backoff
 
     def note(self, transaction: TransactWrite, act: Act | None, at: datetime | None = None, by: str = "") -> None:
-        """Let a transaction keep an act too, if there is one and a user asked for it.
+        """Add an act to a transaction, if there is one and a user asked for it.
 
-        `at` is now if it is not given. `by` is who asked, if nobody has signed in yet.
+        `at` is now if it is not given. `by` is the user, if nobody has signed in yet.
         """
         for row in self._rows(act, at, by or asking_user()):
             transaction.save(row)
 
     def put(self, act: Act) -> None:
-        """Keep an act that is no change of one item, after it succeeded, if a user asked for it."""
+        """Add an act that does not change an item, after it succeeded, if a user asked for it."""
         rows = list(self._rows(act, None, asking_user()))
 
         def run() -> None:
@@ -76,9 +76,9 @@ class AuditLog:
             )
 
     def page(self, wanted: AuditFilter, before: str, limit: int, now: datetime) -> tuple[list[AuditEntry], str]:
-        """Up to `limit` entries, the newest first, and where the next page begins, "" at the end.
+        """Up to `limit` entries, the newest first, and the start of the next page, "" at the end.
 
-        `before` is where this one begins, "" at the start. A page may be short, or empty, if many others are between.
+        `before` is the start of this page, "" for the first. A page may be short, or empty, if few entries match.
         """
         one_object = wanted.object and wanted.object_id
         scopes = [_scope(wanted.object, wanted.object_id)] if wanted.object and wanted.object_id else _ALL
@@ -121,7 +121,7 @@ def _scope(kind: AuditObject, object_id: str) -> str:
 
 
 def _stored(act: Act) -> dict[str, object]:
-    """The act without what is empty."""
+    """The act without empty values."""
     facts = {**asdict(act), "changes": [[one.field, one.old, one.new] for one in act.changes]}
     return {name: value for name, value in facts.items() if value not in ("", None, [])}
 

@@ -1,4 +1,4 @@
-"""What gateways said last of the money that is left, in the table of settings."""
+"""The last known balances of gateways, in the settings table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class BalanceRepository:
         self._model: type[SettingModel] = tables.settings
 
     def get(self, gateway: str) -> Balance | None:
-        """The last one, None if nobody has asked yet. Raises Unavailable."""
+        """The last balance, None if there is none yet. Raises Unavailable."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name == gateway))
         if not rows:
@@ -30,7 +30,7 @@ class BalanceRepository:
         return Balance(**told, asked_at=rows[0].changed_at, failed_at=None if failed_at is None else from_ms(failed_at))
 
     def put(self, gateway: str, balance: Balance) -> None:
-        """Keep one in the place of the last. Raises Unavailable."""
+        """Replace the last balance. Raises Unavailable."""
         failed_at = to_ms(balance.failed_at) if balance.failed_at else None
         body = json.dumps({"amount": balance.amount, "currency": balance.currency, "failed_at": failed_at})
         with translated("settings"):

@@ -1,4 +1,4 @@
-"""Buckets of the ledger as DynamoDB holds them: messages that are written together, a line of text for each."""
+"""Buckets of the ledger as items of DynamoDB: messages that are written together, each as a line of text."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .dynamodb import Item
 from .message_lines import attempts_text, left_out_of, line_of, message_of
 from .moments import to_ms
 
-UNIT = 1024  # bytes; what a unit of writing is for
-TROUBLE_SHARDS = 4  # that have one key in the index of what failed
+UNIT = 1024  # bytes of a write unit
+TROUBLE_SHARDS = 4  # shards with the same key in the index of failed messages
 _SHARD_SPAN = 2**32  # more than a shard has buckets
 
 
 def trouble_key(mailing_id: str, shard: str) -> str:
-    """The key of the index `trouble` for a shard: one for four of them, so that a list takes four queries, not 16."""
+    """The key of the index `trouble` for a shard: four shards share one, so that a list takes four queries, not 16."""
     return f"{mailing_id}#{int(shard) // TROUBLE_SHARDS}"
 
 
 class Place(NamedTuple):
-    """Where a bucket stands: in which shard of which mailing, and its number there."""
+    """The place of a bucket: its mailing, its shard, and its number there."""
 
     mailing_id: str
     shard: str
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
     @property
     def among_all(self) -> int:
-        """A number by which the buckets of all shards of a mailing are in order."""
+        """A number that orders the buckets of all shards of a mailing."""
         return int(self.shard) * _SHARD_SPAN + self.number
 
     @property
@@ -45,14 +45,14 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, item: Item) -> Place:
-        """The place that an item says."""
+        """The place of an item."""
         mailing_id, _, shard = str(item["ledger_key"]["S"]).partition("#")
         return cls(mailing_id, shard, int(item["bucket_no"]["N"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """Attempts that do not stand in the bucket: the number of their item, and how many there are of each client."""
+    """Attempts that are not in the bucket: the number of their item, and how many there are for each client."""
 
     number: int
     counts: Mapping[str, int]
@@ -60,8 +60,10 @@ class Older:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Messages that are written together. `revision` grows with every change and guards every write; it is 0 before
-    the first. `since` is milliseconds, `expires_at` seconds since 1970, 0 for never.
+    """Messages that are written together.
+
+    `revision` grows with every change and guards every write; it is 0 before the first one. `since` is in milliseconds,
+    `expires_at` in seconds since 1970, 0 for never.
     """
 
     place: Place
@@ -72,7 +74,7 @@ class Bucket:
     older: Older | None = None
 
     def left_out(self, client_id: str) -> int:
-        """How many attempts of a client's message stand elsewhere: its first ones."""
+        """How many attempts of a client's message, the first ones, are not in the bucket."""
         return self.older.counts.get(client_id, 0) if self.older else 0
 
     def changed(self, messages: Iterable[Message], expires_at: int) -> Bucket:
@@ -91,14 +93,17 @@ class Bucket:
         )
 
     def _still_has(self, now: Mapping[str, Message]) -> bool:
-        """Whether messages begin with the attempts that stand elsewhere. Of very many one in between is forgotten."""
+        """Whether all messages still begin with their older attempts.
+
+        One is dropped from the middle if there are very many.
+        """
         pairs = [(now[one], self.messages[one], self.left_out(one)) for one in now if self.left_out(one)]
         texts = [[attempts_text(m.attempts[:count], self.since) for m in (new, old)] for new, old, count in pairs]
         return all(new == old for new, old in texts)
 
     @cached_property
     def values(self) -> Item:
-        """The item but for its key; what is empty is left out, so that sparse indexes stay sparse."""
+        """The item without its key and without empty values, so that sparse indexes stay sparse."""
         zones = {zone: place for place, zone in enumerate(dict.fromkeys(m.timezone for m in self.messages.values()))}
         lines = [line_of(one, self.since, zones, self.left_out(name)) for name, one in sorted(self.messages.items())]
         values: Item = {
@@ -122,7 +127,7 @@ class Bucket:
 
 
 def bucket_of_item(item: Item) -> Bucket:
-    """The bucket that an item says, with those of its attempts that are in it."""
+    """The bucket of an item, with the attempts that are in it."""
     place, since = Place.of(item), int(item["since"]["N"])
     zones = item["zones"]["S"].split(" ")
     lines = item["messages"]["S"].split("\n")
@@ -146,7 +151,7 @@ def bucket_of_item(item: Item) -> Bucket:
 
 
 def write_units(before: Item | None, after: Item) -> int:
-    """Units of a write: the item's KB, and one for each entry of an index that comes, goes or moves."""
+    """Units of a write: the item's KB, and one for each index entry that is added, removed or moved."""
     units = -(-item_bytes(after) // UNIT)
     for names in (("parked_in", "due_at"), ("trouble_of", "trouble_at")):
         old, new = ([where.get(name) for name in names] if where else [None] for where in (before, after))
@@ -156,7 +161,7 @@ def write_units(before: Item | None, after: Item) -> int:
 
 
 def item_bytes(values: Item) -> int:
-    """About how large an item with these values is."""
+    """The approximate size of an item with these values, in bytes."""
     return _KEY_BYTES + sum(len(name) + len(value) for name, one in values.items() for value in one.values())
 
 

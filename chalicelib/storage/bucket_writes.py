@@ -1,7 +1,7 @@
-"""Writing buckets: each write on the condition that nobody has changed the bucket since, and again if somebody has.
+"""Writing buckets: each write requires that nobody has changed the bucket since it was read, else it is repeated.
 
-They go in batches of PartiQL: each statement has its own condition and its own answer and costs as much as a write by
-itself, where a transaction costs twice that and fails as a whole.
+Writes go in batches of PartiQL: each statement has its own condition and answer and costs as much as a single write. A
+transaction would cost twice as much and fail as a whole.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from .dynamodb import TRANSIENT, Item
 from .ledger_layout import Layout, LedgerLayouts, place_of
 from .older_attempts import apart
 
-# Tries of a write that a busy table does not take; each call is repeated by botocore too. Claims give up early,
-# dispatch earlier still: that is how load goes down when a table is too slow.
+# How often a write is tried if the table is busy; botocore repeats each call too. Claims give up early, dispatch even
+# earlier, so that the load goes down when a table is too slow.
 UPDATE_TRIES, INSERT_TRIES = 3, 2
-_CONFLICTS = 10  # in a row, of writes to one bucket; each means that somebody else's was carried out
+_CONFLICTS = 10  # in a row for one bucket; each means that somebody else's write succeeded
 _NO_ANSWER = "no answer"
 _UNTOLD = frozenset({_NO_ANSWER, "InternalServerError", "InternalServerErrorException"})
 _REFUSALS = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
 _all_else = attrgetter(*(one.name for one in fields(Message) if one.name != "delivery"))
 _STATEMENTS = 25  # BatchExecuteStatement takes no more
-_KEPT = 2000  # buckets, as they were last seen
+_KEPT = 2000  # buckets that are remembered as last seen
 Read = Callable[[Iterable[Place]], dict[Place, Bucket]]
 Change = tuple[Message | None, Message]
 
 
 class Written(Enum):
-    """What came of one change; true if it is there now.
+    """The result of one change; true if it is in the ledger now.
 
-    busy: the table did not take it, and another time it may. unsure: nobody can tell at the moment.
+    busy: the table did not take it, but may later. unsure: it is not known at the moment.
     """
 
     DONE = "done"
@@ -58,14 +58,14 @@ class Written(Enum):
 
 @dataclass(slots=True)
 class Applied:
-    """What came of changes, in their order, and the write units that they took, by mailing."""
+    """The results of changes, in their order, and the write units that they took, by mailing."""
 
     written: list[Written]
     units: Counter[str] = field(default_factory=Counter)
 
 
 class BucketWrites:
-    """Changes of messages, made by bucket. Used by several threads at once."""
+    """Writes changes of messages, bucket by bucket. May be used by several threads at once."""
 
     def __init__(self, table: str, dynamodb: Any, backoff: Backoff, layouts: LedgerLayouts, read: Read) -> None:
         self._table = table
@@ -73,12 +73,13 @@ class BucketWrites:
         self._backoff = backoff
         self._layouts = layouts
         self._read = read
-        # A sender writes a bucket again right after its calls, and nobody else does meanwhile: it need not be read.
+        # A sender writes a bucket again right after its calls, mostly unchanged by others, so it need not be read
+        # again.
         self._seen: OrderedDict[Place, Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, buckets: Iterable[Bucket]) -> None:
-        """Remember buckets as they were just read."""
+        """Remember buckets that were just read."""
         with self._lock:
             for bucket in buckets:
                 known = self._seen.get(bucket.place)
@@ -93,7 +94,10 @@ class BucketWrites:
             self._seen.pop(place, None)
 
     def insert(self, messages: Sequence[Message], tries: int) -> list[bool]:
-        """Add messages; False for each that was there already. Raises Unavailable if not all could be added."""
+        """Insert messages.
+
+        Returns False for each that existed already. Raises Unavailable if not all could be inserted.
+        """
         written = self._apply([(None, message) for message in messages], tries, None).written
         if any(one in (Written.BUSY, Written.UNSURE) for one in written):
             raise Unavailable("messages: DynamoDB is too busy")
@@ -106,7 +110,7 @@ class BucketWrites:
         return self._apply(changes, tries, until)
 
     def _apply(self, changes: Sequence[Change], tries: int, until: datetime | None) -> Applied:
-        """Round by round, until all are written or refused: what is known of one is not lost because of another."""
+        """Write round by round until all are written or refused; the result of one is not lost because of another."""
         job: _Job | None = None
         tries_made = 0
         while job is None or job.left:
@@ -127,9 +131,9 @@ class BucketWrites:
         return job.applied
 
     def _round(self, job: _Job) -> bool:
-        """Write what is left once. Answers whether the table was too busy for some of it.
+        """Write what is left once. Returns whether the table was too busy for some of it.
 
-        Raises Unavailable if what has to be read for that cannot be.
+        Raises Unavailable if a necessary read fails.
         """
         missing = [place for place in job.left if job.must_be_read(place) and place not in self._seen]
         found = self._read(missing) if missing else {}
@@ -151,7 +155,10 @@ class BucketWrites:
         return busy
 
     def _write_older(self, job: _Job, writes: list[tuple[Bucket, Bucket, Item | None]]) -> bool:
-        """Write older attempts, and take from `writes` the buckets of which they could not be. Answers whether any."""
+        """Write older attempts, and remove buckets whose older attempts could not be written from `writes`.
+
+        Returns whether there were any.
+        """
         those = [(new, item) for _, new, item in writes if item]
         failed: set[Place] = set()
         for start in range(0, len(those), _STATEMENTS):
@@ -160,14 +167,14 @@ class BucketWrites:
             for (new, item), code in zip(some, codes, strict=True):
                 if code is None:
                     job.applied.units[new.place.mailing_id] += write_units(None, item)
-                elif code not in _REFUSALS:  # which say that it is there: a number is given to one content only
+                elif code not in _REFUSALS:  # which mean that it exists: a number belongs to one content only
                     failed.add(new.place)
                     job.undecided(new.place, unsure=False)
         writes[:] = [one for one in writes if one[1].place not in failed]
         return bool(failed)
 
     def _learn(self, job: _Job, old: Bucket, new: Bucket, code: str | None) -> bool:
-        """Note what came of a statement. Answers whether the table was too busy for it."""
+        """Note the result of a statement. Returns whether the table was too busy for it."""
         if code is None:
             job.done(old, new)
             self.note([new])
@@ -184,7 +191,7 @@ class BucketWrites:
         return False
 
     def _read_back(self, job: _Job) -> None:
-        """Whether writes of which no answer came were carried out."""
+        """Find out whether writes without an answer were carried out."""
         if places := [place for place in job.left if place in job.unsure]:
             try:
                 found = self._read(places)
@@ -194,7 +201,7 @@ class BucketWrites:
                 job.settle(found.get(place) or Bucket(place, {}))
 
     def _codes(self, statements: list[dict[str, Any]]) -> list[str | None]:
-        """The error's code for each of up to 25 statements, None for each that was carried out."""
+        """The error code for each of up to 25 statements, None for those that were carried out."""
         try:
             answer = self._dynamodb.batch_execute_statement(Statements=statements)
         except ClientError as error:
@@ -207,7 +214,7 @@ class BucketWrites:
 
 
 class _Job:
-    """Changes on their way: what is left of them, by bucket, and what came of the others."""
+    """Changes in progress: those that are left, by bucket, and the results of the others."""
 
     def __init__(self, changes: Sequence[Change], layouts: Mapping[str, Layout]) -> None:
         self._changes = changes
@@ -216,16 +223,16 @@ class _Job:
         self.left: dict[Place, list[int]] = {}
         for number, (_, new) in enumerate(changes):
             self.left.setdefault(place_of(new.mailing_id, new.client_id, layouts[new.mailing_id]), []).append(number)
-        self.fresh: set[Place] = set()  # read in here, so that what is not there has gone
+        self.fresh: set[Place] = set()  # read for this job, so that a missing bucket does not exist
         self.unsure: set[Place] = set()
         self._conflicts: Counter[Place] = Counter()
 
     def must_be_read(self, place: Place) -> bool:
-        """Whether it takes the bucket as it is to write it: new messages mostly come into a new one."""
+        """Whether the bucket must be read before it is written; new messages mostly go into a new one."""
         return bool(self._conflicts[place] or place in self.unsure or self._changes[self.left[place][0]][0])
 
     def is_stale(self, bucket: Bucket) -> bool:
-        """Whether a bucket that was not read in here is from before a message that was."""
+        """Whether a remembered bucket is older than the messages to change."""
         if bucket.place in self.fresh:
             return False
         pairs = [self._changes[number] for number in self.left[bucket.place]]
@@ -233,7 +240,10 @@ class _Job:
         return any(old and (now is None or now.revision < old.revision) for old, now in known)
 
     def settle(self, bucket: Bucket) -> Bucket | None:
-        """Decide what the bucket decides already; the bucket with the changes that are left, if there are any."""
+        """Settle changes that the bucket decides already.
+
+        Returns the bucket with the remaining changes, if there are any.
+        """
         news: list[Message] = []
         waiting: list[int] = []
         for number in self.left[bucket.place]:
@@ -259,12 +269,12 @@ class _Job:
             self.applied.written[number] = Written.DONE
 
     def conflict(self, place: Place) -> bool:
-        """Somebody else has changed the bucket. Answers whether that was so too often."""
+        """Note that somebody else has changed the bucket. Returns whether that happened too often."""
         self._conflicts[place] += 1
         return self._conflicts[place] % _CONFLICTS == 0
 
     def undecided(self, place: Place, *, unsure: bool) -> None:
-        """The table was too busy, or gave no answer: an earlier try may have been carried out all the same."""
+        """Note that the table was too busy or gave no answer; an earlier try may still have been carried out."""
         if unsure:
             self.unsure.add(place)
         if place in self.unsure:
@@ -273,7 +283,7 @@ class _Job:
 
 
 def _decided(now: Message | None, old: Message | None, new: Message) -> Written | None:
-    """What the message as it is now says of a change already, None if the change may be made."""
+    """The result of a change if the message's current state decides it already, None if the change may be made."""
     if now is None or old is None:
         return None if now is old else Written.REFUSED
     if _is_receipt(old, new):
@@ -286,7 +296,7 @@ def _decided(now: Message | None, old: Message | None, new: Message) -> Written 
 
 
 def _is_receipt(old: Message, new: Message) -> bool:
-    """Whether a change only says what became of a message that was sent. Senders' revision is not touched by it."""
+    """Whether a change only adds the delivery of a sent message. It does not change the revision."""
     return new.delivery is not old.delivery and new.revision == old.revision and _all_else(old) == _all_else(new)
 
 

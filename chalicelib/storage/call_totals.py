@@ -1,4 +1,4 @@
-"""The totals of all calls of gateways: an item for each of them, to which every batch adds."""
+"""The totals of all calls to gateways: an item for each gateway, to which every batch adds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _SCOPE, _NAME = "gateway-calls", "totals"
 
 
 class CallTotalsRepository:
-    """Where an answer is lost and botocore repeats the call, a batch is counted twice: nothing is decided by it."""
+    """Totals of calls.
+
+    If an answer is lost and botocore repeats the call, a batch counts twice; no decision uses them.
+    """
 
     def __init__(self, tables: Tables, dynamodb: Any) -> None:
         self._table = tables.settings.Meta.table_name

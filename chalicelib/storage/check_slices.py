@@ -1,4 +1,4 @@
-"""Slices of mailings that are to be looked at, as long as nobody has: what is left of a round of the tick."""
+"""Slices of mailings that nobody has checked yet in the current round of the tick."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SCOPE = "unchecked"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The mailings with ids from `first` to `last`, which were `count` when the round began."""
+    """The mailings with ids from `first` to `last`; there were `count` of them when the round began."""
 
     first: str
     last: str
@@ -28,30 +28,30 @@ class Slice:
 
 
 class CheckSlices:
-    """One item for each slice; who has looked at it removes it."""
+    """One item for each slice, removed after it was checked."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
     def add(self, slices: Sequence[Slice]) -> None:
-        """Note what is to be looked at."""
+        """Add slices to check."""
         with translated("settings"), self._model.batch_write() as batch:
             for one in slices:
                 batch.save(self._model(_SCOPE, one.name, amount=one.count, began_at=one.began_at))
 
     def left(self, limit: int | None = None) -> list[Slice]:
-        """What was not looked at yet, in the order of the ids."""
+        """The slices that were not checked yet, in the order of ids."""
         with translated("settings"):
             return [_slice_of(row) for row in self._model.query(_SCOPE, limit=limit, consistent_read=True)]
 
     def find(self, name: str) -> Slice | None:
-        """The slice with this name, None if it was looked at already."""
+        """The slice with this name, None if it was checked already."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name == name, consistent_read=True))
         return _slice_of(rows[0]) if rows else None
 
     def remove(self, slices: Sequence[Slice]) -> None:
-        """Note that these were looked at."""
+        """Remove slices that were checked."""
         with translated("settings"), self._model.batch_write() as batch:
             for one in slices:
                 batch.delete(self._model(_SCOPE, one.name))

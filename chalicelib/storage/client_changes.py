@@ -1,4 +1,4 @@
-"""The log of changed clients: of whom what mailings ask about changed in the last day, and in which order."""
+"""The log of changed clients: whose fields that mailings depend on have changed in the last day, in order."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _LOGGED = ("tags", "operator", "phone_number", "timezone", "language", "attribut
 _SCOPE = "changed-clients"
 _READERS = "changed-clients-read"
 _KEPT_FOR = timedelta(days=1)
-# A change is written under the time at which its transaction was last tried. It may be there this much later, and the
-# clocks of who writes and who reads, and the indexes of the clients, may differ by as much.
+# A change has the time at which its transaction was last tried. It may appear this much later, and the clocks of writer
+# and reader, and the indexes of clients, may be off by as much.
 LAG = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What one transaction changed: its place in the log, and the ids of the clients."""
+    """The clients that one transaction changed, and its place in the log."""
 
     place: str
     client_ids: tuple[str, ...]
 
 
 class ClientChanges:
-    """The log, in the table of settings: one small item for each transaction that changes clients."""
+    """The log, in the settings table: one small item for each transaction that changes clients."""
 
     def __init__(self, tables: Tables, clock: SystemClock, rng: random.Random) -> None:
         self._model: type[SettingModel] = tables.settings
@@ -44,7 +44,7 @@ class ClientChanges:
         self._rng = rng
 
     def note(self, transaction: TransactWrite, changes: Sequence[Change]) -> None:
-        """Let the transaction that writes the clients note those whose place in the indexes or in the day changes."""
+        """Add to a transaction that writes clients a note of those whose logged fields change."""
         client_ids = [new.client_id for old, new in changes if old and new and is_logged(old, new)]
         if client_ids:
             now = self._clock.now()
@@ -58,9 +58,10 @@ class ClientChanges:
             )
 
     def page(self, after: str, limit: int) -> tuple[list[Changed], str]:
-        """Up to `limit` changes after a place, the earliest first, and the last one's place, "" at the log's end.
+        """Up to `limit` changes after a place, the earliest first, and the place of the last one, "" at the end.
 
-        Consistent: whatever was changed before this is asked is there. Begin with `place_of` a moment `LAG` before.
+        Reads are consistent. To have all changes from a moment on, begin with `place_of` a moment that is `LAG`
+        earlier.
         """
         with translated("clients"):
             rows: Any = self._model.query(
@@ -70,22 +71,22 @@ class ClientChanges:
             return found, found[-1].place if found and rows.last_evaluated_key else ""
 
     def reached(self, reader: str) -> str:
-        """The place up to which a reader has come, "" if it never read."""
+        """The place that a reader has reached, "" if it has never read."""
         with translated("clients"):
             rows = list(self._model.query(_READERS, self._model.name == reader, consistent_read=True))
         return (rows[0].content or "") if rows else ""
 
     def reach(self, reader: str, place: str) -> None:
-        """Remember how far a reader has come."""
+        """Save the place that a reader has reached."""
         with translated("clients"):
             self._model(_READERS, reader, content=place).save()
 
 
 def is_logged(old: Client, new: Client) -> bool:
-    """Whether a change is noted: what indexes, filters, senders and local hours do not depend on is not."""
+    """Whether a change is logged: only fields that indexes, filters, senders and local hours depend on are."""
     return any(getattr(old, name) != getattr(new, name) for name in _LOGGED)
 
 
 def place_of(moment: datetime) -> str:
-    """The place in the log before everything that was noted at that moment or later."""
+    """The place in the log before all changes at or after a moment."""
     return f"{to_ms(moment):013d}"

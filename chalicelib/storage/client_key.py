@@ -1,8 +1,9 @@
-"""The key of the clients' ids: a secret of each installation, made once, and never changed afterwards.
+"""The key of the clients' ids: a secret of each installation, made once and never changed.
 
-It lies in the table of clients, so that whoever has the ones has the other: a backup, a point in time, a table that a
-new stack adopts. Without its key nobody would be found by their number, and an import would add everybody once more.
-Who can read the table reads the numbers anyway: the key is to keep them from those who find an id in a log or a link.
+It is stored in the table of clients, so that clients and key stay together in a backup, a restore, or a table that a
+new stack adopts. Without the key nobody would be found by their number, and an import would add everybody again.
+Whoever can read the table can read the numbers anyway; the key protects them from people who find an id in a log or
+link.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from .client_lists import ClientLists
 from .dynamodb import Item, read_items, translated
 from .tables import Tables
 
-PLACE = "key"  # no client's id is so short
+PLACE = "key"  # shorter than any client's id
 _BYTES = 32
 _LOOK = 100  # clients
 
 
 class ClientKey:
-    """The key in DynamoDB, read at its first use in a process, and made at its first use ever."""
+    """The key in DynamoDB: each process reads it once, and the first one that needs it makes it."""
 
     def __init__(
         self, tables: Tables, dynamodb: Any, backoff: Backoff, lists: ClientLists, ids: ClientIds | None = None
@@ -40,7 +41,7 @@ class ClientKey:
         self._ids = ids
 
     def ids(self) -> ClientIds:
-        """The ids that the key makes. Raises Unavailable if it cannot be read, or is damaged or lost."""
+        """The ids made with the key. Raises Unavailable if it cannot be read, or is damaged or lost."""
         if self._ids is None:
             self._ids = self._read() or self._make()
         return self._ids
@@ -51,7 +52,7 @@ class ClientKey:
         return ids_of(items[0]) if items else None
 
     def _make(self) -> ClientIds:
-        """Of all who make one at once, one succeeds; all have that one's then."""
+        """Make the key. If several processes do so at once, one succeeds and all use its key."""
         some, _ = self._lists.list(Segment(), "", _LOOK)
         if _are_keyed(some):
             raise Unavailable("clients: the key of their ids is lost; restore its item from a backup of the table")
@@ -75,7 +76,7 @@ class ClientKey:
 
 
 def ids_of(item: Item) -> ClientIds:
-    """The ids that the item's key makes. Raises Unavailable if it holds no key."""
+    """The ids made with the item's key. Raises Unavailable if it holds no key."""
     try:
         return ClientIds(bytes.fromhex(item["id_key"]["S"]), item["unkeyed"]["BOOL"])
     except (KeyError, ValueError) as error:
@@ -83,7 +84,7 @@ def ids_of(item: Item) -> ClientIds:
 
 
 def _are_keyed(clients: Sequence[Client]) -> bool:
-    """Whether these clients' ids were made with a key, as far as their present numbers tell."""
+    """Whether these clients' ids were made with a key, as far as their current numbers show."""
     for client in clients:
         if not client.renumbered:
             return not is_unkeyed(client)

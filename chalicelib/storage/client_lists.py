@@ -22,26 +22,26 @@ FIRST = "\x01"  # before every key, none of which is empty
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """One stretch of an index that belongs to a segment; `operators` narrows it further if it is not empty."""
+    """A range of an index that belongs to a segment. `operators` restricts it further if it is not empty."""
 
     index: str
     prefix: str
     operators: frozenset[str]
 
     def takes(self, operator: str) -> bool:
-        """Whether clients of an operator are not left out of it."""
+        """Whether it includes clients of an operator."""
         return not self.operators or operator in self.operators
 
     @property
     def is_of_one_operator(self) -> bool:
-        """Whether the prefix names an operator, so that the clients stand in the order of their ids."""
+        """Whether the prefix names an operator, so that the clients are ordered by id."""
         return self.prefix.count(KEY_SEPARATOR) == (2 if self.index == BY_TAG else 1)
 
 
 def ranges_of(segment: Segment) -> list[Range]:
-    """The stretches that make up a segment, one for each of its tags if there are any.
+    """The ranges that make up a segment, one for each of its tags if there are any.
 
-    A client is in those of all their tags, and otherwise in one.
+    A client is in the ranges of all their tags.
     """
     if segment.tags:
         if len(segment.operators) == 1:
@@ -54,7 +54,7 @@ def ranges_of(segment: Segment) -> list[Range]:
 
 
 class ClientLists:
-    """Pages of segments. What a page shows may lag behind the last change, mostly by less than a second."""
+    """Pages of segments. A page may lag behind the last change, mostly by less than a second."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
         self._table = tables.clients.Meta.table_name
@@ -70,7 +70,7 @@ class ClientLists:
         return self.whole(segment, found), cursor
 
     def _page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client | IndexedClient], str]:
-        """A page as the index shows it, as far as that tells whether somebody is on it."""
+        """A page from the index alone."""
         ranges = ranges_of(segment)
         number, _, last = cursor.partition(":")
         position = int(number or 0)
@@ -80,13 +80,13 @@ class ClientLists:
             low = last + NEXT if last else part.prefix or FIRST
             found, left = self.between(segment, part.index, shard, low, part.prefix + LAST, limit - len(clients))
             some = [one.client for one in found if one.client and part.takes(one.operator)]
-            if len(segment.tags) > 1:  # who has several of them is shown at the first
+            if len(segment.tags) > 1:  # a client with several of them is shown at the first
                 here = segment.tags[position]
                 clients += (one for one in self.whole(segment, some) if segment.first_tag_of(one) == here)
             else:
                 clients += some
             if left:
-                # Narrowed ranges may give few of what they read: give back what there is, the caller asks on.
+                # A restricted range may return few of the clients it reads: return what there is, the caller continues.
                 return clients, f"{position}:{left}"
             position, last = position + 1, ""
         return clients, f"{position}:" if position < len(ranges) else ""
@@ -94,11 +94,11 @@ class ClientLists:
     def between(
         self, segment: Segment, index: str, shard: str, low: str, high: str, limit: int
     ) -> tuple[list[IndexEntry], str]:
-        """Up to `limit` clients of an index whose keys lie between two, and the last one's key, "" at the end.
+        """Up to `limit` clients of an index with keys between two others, and the last key, "" at the end.
 
-        Past PynamoDB, whose rows take five times as long to make: dispatch reads every client of every mailing here.
-        Who is met by a further tag is read from the table, and comes without the client if they are not of the segment
-        any more.
+        Without PynamoDB, whose rows take five times as long, because dispatch reads every client of every mailing here.
+        An entry of a further tag comes with the client read from the table, or without one if they do not belong to the
+        segment any more.
         """
         with translated("clients"):
             answer = self._dynamodb.query(
@@ -118,13 +118,13 @@ class ClientLists:
         return found, left[index_key(index)]["S"] if left else ""
 
     def whole(self, segment: Segment, found: Sequence[Client | IndexedClient]) -> list[Client]:
-        """Those of the clients who belong to the segment, in their order, with all that is known of them."""
+        """The clients who belong to the segment, in order, with all their fields."""
         read = self._read(segment, [one.client_id for one in found if not isinstance(one, Client)])
         whole = (one if isinstance(one, Client) else read.get(one.client_id) for one in found)
         return [one for one in whole if one]
 
     def _read(self, segment: Segment, client_ids: Sequence[str]) -> dict[str, Client]:
-        """Those of the clients who belong to the segment. The cheaper read may lag behind the index."""
+        """The clients who belong to the segment. Tries the cheaper read first, which may lag behind the index."""
         if not client_ids:
             return {}
         found = self._members(segment, client_ids, consistent=False)
@@ -139,7 +139,7 @@ class ClientLists:
         return {client.client_id: client for client in clients if segment.matches(client)}
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""
+        """Up to `limit` clients of the segment from all shards, and the next cursor, "" at the end."""
         shard, _, inner = (cursor or f"{SHARDS[0]}|").partition("|")
         found: list[Client | IndexedClient] = []
         for name in SHARDS[SHARDS.index(shard) :]:
@@ -160,5 +160,5 @@ def _after(shard: str) -> str:
 
 
 def index_key(index: str) -> str:
-    """The attribute by which an index is sorted."""
+    """The sort key of an index."""
     return "tag_key" if index == BY_TAG else "operator_key"

@@ -1,18 +1,20 @@
-"""Which client has a phone number. An id is made from the number a client is added with, and stays when that changes.
+"""Finding the client of a phone number. An id is made from the first number of a client, and stays when that changes.
 
-So an import finds the client of a number, and a free id for a new one, by reading and without an index of numbers. Each
-number has a chain of ids: `ids.id_for(number, 0)`, `ids.id_for(number, 1)` and so on. Whoever comes to have the
-number, by being added or by changing to it, takes the first id of the chain that has no item: with their own item, or
-with an alias that leads to it. The number's client is found by going along the chain to whoever has the number now.
+So an import finds the client of a number, or a free id for a new client, without an index of numbers. Each number has a
+chain of ids: `ids.id_for(number, 0)`, `ids.id_for(number, 1)` and so on. A client who gets the number, by being added
+or by changing to it, takes the first id of the chain that has no item: for their own item, or for an alias that leads
+to it. To find the number's client, follow the chain to the one who has the number now.
 
-An item that was ever passed by never goes away, or somebody could take its place while another takes the one behind it:
-aliases stay, and a client whose number was ever changed leaves a mark when they are removed. So the first free id of a
-chain only moves on, the writes that take it are conditional, and of two who want the same number one is refused. A
-client whose number never changed was passed by nobody and leaves nothing: added again, they get the same id.
+An item that has others behind it is never removed, because otherwise two clients could take two places of the chain at
+once: aliases stay, and a client whose number ever changed leaves a mark when they are removed. So the first free id of
+a chain only moves forward, writes that take it are conditional, and if two clients want the same number, one is
+refused. A client whose number never changed has nothing behind them and leaves no mark: if they are added again, they
+get the same id.
 
-An installation that is older than its key has clients with ids of `unkeyed_id_for`. That chain is gone along first, and
-it is closed: it ends at the first id without an item, which nobody takes any more. Who is removed from it leaves a mark
-that frees their id for the number's next one, since an id without an item could not be told from its end.
+An installation that is older than its key has clients with ids of `unkeyed_id_for`. That chain is followed first. It
+does not grow any more and ends at the first id without an item, which nobody takes. A client who is removed from it
+leaves a mark that frees the id for the number's next client, because an id without an item would look like the end of
+the chain.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ from .tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a number leads to: its client; else the id that is free for the next one, and who had it last, if known.
+    """What a number leads to: its client; else the free id for the next client, and who had the number last, if known.
 
-    `freed`: somebody had that id, and was removed.
+    `freed`: a client had that id and was removed.
     """
 
     client: Client | None
@@ -46,9 +48,9 @@ class Place:
 
 
 class ClientNumbers:
-    """Finds clients by their numbers, and ids for new numbers. Consistent: the answer holds until the next write.
+    """Finds clients by their numbers, and ids for new numbers. Reads are consistent.
 
-    `ids` answers what ids the installation's clients have; it may raise Unavailable, and so may everything here.
+    `ids` returns how the installation makes ids. It may raise Unavailable, and so may all methods here.
     """
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, ids: Callable[[], ClientIds]) -> None:
@@ -58,18 +60,18 @@ class ClientNumbers:
         self._ids = ids
 
     def is_unkeyed(self, client: Client) -> bool:
-        """Whether a client, whose number never changed, has an id from before there was a key."""
+        """Whether a client whose number never changed has an id from before there was a key."""
         return self._ids().unkeyed and is_unkeyed(client)
 
     def likely_place(self, number: str) -> Place:
-        """Where somebody new most likely belongs: a guess without a read, unless there are clients with old ids."""
+        """The likely place of a new number: a guess without a read, unless there are clients with old ids."""
         ids = self._ids()
         return self.find([number])[number] if ids.unkeyed else Place(None, ids.id_for(number))
 
     def find(self, numbers: Iterable[str]) -> dict[str, Place]:
-        """The place of each number in E.164 form, in one batch of reads unless somebody's number was changed.
+        """The place of each number in E.164 form, in one batch of reads unless numbers were changed.
 
-        Raises Conflict if a number has changed hands a hundred times.
+        Raises Conflict if a number had a hundred clients.
         """
         ids = self._ids()
         left = dict.fromkeys(numbers, "")  # with who had it last
@@ -80,12 +82,12 @@ class ClientNumbers:
         return old | self._follow(ids.id_for, at_the_end)
 
     def _follow(self, id_for: Callable[[str, int], str], left: dict[str, str]) -> dict[str, Place]:
-        """The places of numbers, each with who had it last, on the chains of one kind of ids."""
+        """The places of numbers on the chains of one kind of ids. `left` has the last client who had each number."""
         found: dict[str, Place] = {}
         for generation in range(MOST_GENERATIONS):
             ids = {number: id_for(number, generation) for number in left}
             items = self._read(ids.values())
-            # After their aliases, never with them: whoever changes to a number writes both at once.
+            # After the aliases, never together with them, because a change of number writes both at once.
             owners = self._read(item["alias_of"]["S"] for item in items.values() if "alias_of" in item)
             following: dict[str, str] = {}
             for number, former in left.items():

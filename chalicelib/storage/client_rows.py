@@ -1,9 +1,9 @@
-"""How clients are laid out in their table: from items to what they say and back.
+"""Clients as items of their table: converts both ways.
 
-Besides clients it holds an item for each further tag of a client, which only the index by tag has (`tag_items`). Others
-are without any key of an index, so that no list, count or export has them: an alias, where somebody's number is looked
-for that they were not added with, or their external id (`external_ids`); what keeps the place of somebody who is gone
-(`client_numbers`); and the key that the ids are made with (`client_key`).
+Besides clients, the table has an item for each further tag of a client, which is only in the index by tag
+(`tag_items`). Other items have no key of an index, so that no list, count or export contains them: an alias that leads
+from a later number or an external id to its client (`client_numbers`, `external_ids`); the mark of a removed client
+(`client_numbers`); and the key of the ids (`client_key`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IN_EVERY_ROW = ("phone_number", "operator", "timezone", "opted_out")
 
 
 def is_client(item: Item) -> bool:
-    """Whether the item is a client, and none of the others."""
+    """Whether the item is a client, not one of the other items."""
     return "phone_number" in item
 
 
@@ -46,7 +46,7 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
 
 
 def client_of(item: Item) -> Client:
-    """The client of an item. What an older version did not write has its default."""
+    """The client of an item. Attributes that an older version did not write get their defaults."""
     given: dict[str, Any] = {}
     for name in CLIENT_FIELDS:
         if name in item:
@@ -69,7 +69,7 @@ def client_of(item: Item) -> Client:
 
 
 def indexed_client_of(item: Item) -> IndexedClient:
-    """What an entry of an index shows of a client."""
+    """The fields of a client in an entry of an index."""
     key = item["tag_key"] if "tag_key" in item else item["operator_key"]
     return IndexedClient(
         client_id=item["client_id"]["S"],
@@ -82,7 +82,7 @@ def indexed_client_of(item: Item) -> IndexedClient:
 
 
 def contact_of(item: Item) -> Contact:
-    """What an item says of how to reach a client; language and attributes are there if they were read."""
+    """The contact in an item; language and attributes are set if they were read."""
     return Contact(
         phone_number=item["phone_number"]["S"],
         timezone=item["timezone"]["S"],
@@ -94,7 +94,7 @@ def contact_of(item: Item) -> Contact:
 
 
 def tags_text(client: Client) -> str:
-    """All tags of a client as one text, "" if they have only one, which is kept by itself."""
+    """All tags of a client as one text, "" if they have only one, which has its own attribute."""
     return KEY_SEPARATOR.join(client.tags) if len(client.tags) > 1 else ""
 
 

@@ -1,4 +1,4 @@
-"""Adding and changing many clients by their numbers: in transactions, and counted the same if it is repeated."""
+"""Adding and changing many clients by their numbers, in transactions; a repeat gives the same counts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from .external_ids import ExternalIds
 from .segments import Change, moves_of
 from .tag_items import changes_of
 
-# May add an action of its own to the transaction that makes these changes.
+# A function that may add an action to the transaction that makes these changes.
 Also = Callable[[TransactWrite, Sequence[Change]], None]
-_ACTIONS = 100  # in a transaction; DynamoDB takes no more
+_ACTIONS = 100  # in a transaction; DynamoDB's limit
 _AT_ONCE = 100  # clients that are read and changed together
 _TAKEN = FieldError("external_id", Fault.EXTERNAL_ID_OF_ANOTHER)
 
 
 class Upserted(Counter[str]):
-    """How many clients were created, changed and so on; `refused` has, by their numbers, rows that were left out, and
-    why.
+    """How many clients were created, changed and so on.
+
+    `refused` has the rows that were left out and why, by number.
     """
 
     def __init__(self) -> None:
@@ -39,11 +40,12 @@ class Upserted(Counter[str]):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What holds for rows, by their phone numbers.
+    """Options for rows, by their phone numbers.
 
-    `given` says which fields of an existing client change; all if it says nothing. Without `allow_opt_in` whoever has
-    opted out stays so. Who is `sharing` an external id with another client is added without it, not left out. All get
-    the tag `add_tag` besides their others, if it is not empty; who has no room for it is left out.
+    `given` has the fields of an existing client that change; all if it has no entry. Without `allow_opt_in`, clients
+    who have opted out stay opted out. Rows in `sharing` are added without their external id if another client has it,
+    instead of being left out. If `add_tag` is not empty, all get this tag too; clients without room for it are left
+    out.
     """
 
     given: Mapping[str, frozenset[str]]
@@ -54,9 +56,9 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What becomes of a row: of who has its number now, somebody new; None stands for nobody.
+    """The change for a row: the client who has its number (None if nobody) and their new state.
 
-    With a `fault` it is left out, but for an opt-out.
+    With a `fault` the row is left out, except for an opt-out.
     """
 
     row: Client
@@ -73,7 +75,7 @@ class _Step:
 
 
 class ClientUpserts:
-    """Adds and changes clients by their numbers; `write` makes a group of changes, or none of them."""
+    """Adds and changes clients by their numbers. `write` makes all of a group of changes, or none."""
 
     def __init__(
         self, numbers: ClientNumbers, external_ids: ExternalIds, write: Callable[..., bool], backoff: Backoff
@@ -84,13 +86,13 @@ class ClientUpserts:
         self._backoff = backoff
 
     def upsert(self, clients: Sequence[Client], rows: Rows, also: Also | None) -> Upserted:
-        """Add or change so many clients, each in the list once; the answer counts created, changed, unchanged.
+        """Add or change clients, each once in the list. Returns counts of created, changed and unchanged ones.
 
-        Whoever stays opted out although the row says otherwise is counted as opt_outs_kept. A row whose external id
-        another client has opts out, if it says so, and does nothing else.
+        Clients who stay opted out although the row says otherwise count as opt_outs_kept. A row whose external id
+        belongs to another client only opts out, if it says so.
 
-        What has these clients' own times already counts as created or changed, so that a repeat after a crash answers
-        the same. Raises Unavailable if others change the same clients again and again meanwhile.
+        A client who has these very times already counts as created or changed, so that a repeat after a crash gives the
+        same counts. Raises Unavailable if others keep changing the same clients.
         """
         result = Upserted()
         for start in range(0, len(clients), _AT_ONCE):
@@ -98,7 +100,7 @@ class ClientUpserts:
         return result
 
     def expected(self, clients: Sequence[Client], rows: Rows) -> Upserted:
-        """What `upsert` would count, and how many it would opt out and in again. Nothing is written."""
+        """What `upsert` would count, and how many it would opt out or in again. Writes nothing."""
         result = Upserted()
         for start in range(0, len(clients), _AT_ONCE):
             some = {client.phone_number: client for client in clients[start : start + _AT_ONCE]}
@@ -140,7 +142,7 @@ class ClientUpserts:
         raise Unavailable("the clients are being changed by others; try again")
 
     def _steps(self, left: Mapping[str, Client], rows: Rows) -> Iterator[tuple[str, _Step]]:
-        """What becomes of rows, by their numbers."""
+        """The changes for rows, by number."""
         places = self._numbers.find(left)
         owners = self._external_ids.owners(row.external_id for row in left.values() if row.external_id)
         for number, row in left.items():
@@ -159,7 +161,7 @@ class ClientUpserts:
 
 
 def _tagged(step: _Step, tag: str) -> _Step:
-    """The step with one more tag for who is new then. Raises Invalid if they have too many."""
+    """The step with one more tag for the client. Raises Invalid if there are too many."""
     if not tag or step.new is None or tag in step.new.tags:
         return step
     return replace(step, new=replace(step.new, tags=check_tags((*step.new.tags, tag))))
@@ -173,7 +175,7 @@ def _step(row: Client, place: Place, names: frozenset[str], allow_opt_in: bool) 
 
 
 def _refused(row: Client, place: Place, names: frozenset[str], fault: FieldError) -> _Step:
-    """A row that is left out: it may only opt out."""
+    """The step of a row that is left out; it may only opt out."""
     if not (row.opted_out and "opted_out" in names):
         return _Step(row, place.client, place.client, fault=fault)
     opted_out = kept_client(ClientFields(row.phone_number, opted_out=True), row.updated_at)
@@ -181,11 +183,11 @@ def _refused(row: Client, place: Place, names: frozenset[str], fault: FieldError
 
 
 def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """The changes in groups that fit a transaction each.
+    """The changes in groups that each fit into a transaction.
 
-    Every client is an action, every item of a further tag, every counter that moves, every external id that is given or
-    freed, the note in the log, and what somebody may add. No transaction has two actions for the same external id. A
-    change of twenty tags into twenty others fits by itself.
+    These are actions: every client, item of a further tag, counter that changes, external id that is given or freed,
+    the note in the log, and what the caller may add. No transaction has two actions for the same external id. A change
+    of twenty tags into twenty others fits into one.
     """
     group: list[Change] = []
     items = 0
@@ -207,7 +209,7 @@ def _transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
 
 def _came_about(old: Client, client: Client) -> str:
-    """What made a client what it is already: these very changes, or others before them."""
+    """What an earlier try of the same row did, if its times match: "created" or "changed"; else "unchanged"."""
     if old.created_at == client.created_at:
         return "created"
     return "changed" if old.updated_at == client.updated_at else "unchanged"

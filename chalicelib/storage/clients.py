@@ -33,7 +33,7 @@ from .segments import Change, SegmentCounters, SegmentCounts, Total, moves_of
 from .tables import Tables
 from .tag_items import write as write_tags
 
-_COUNTER_SHARDS = 8  # imports that run at once would otherwise conflict on the same counter
+_COUNTER_SHARDS = 8  # otherwise imports that run at once would conflict on the same counter
 _CONTACT = ("client_id", *CONTACT)
 _PERSONAL = ("language", "attributes")
 
@@ -44,7 +44,7 @@ class ClientRepository:
     def __init__(
         self, tables: Tables, dynamodb: Any, backoff: Backoff, rng: random.Random, ids: ClientIds | None = None
     ) -> None:
-        """`ids` are those of the installation, unless they are given."""
+        """`ids` replaces the installation's own."""
         self._model = tables.clients
         self._tag_items = tables.tag_items
         self._table = tables.clients.Meta.table_name
@@ -83,11 +83,10 @@ class ClientRepository:
     def contacts(
         self, client_ids: Iterable[str], consistent: bool = False, *, personal: bool = False
     ) -> dict[str, Contact]:
-        """How to reach each of the clients that there are.
+        """The contacts of the clients with these ids, as far as they exist.
 
-        The cheapest read may lag a second behind the last change, in what it finds of a client. A client is missing
-        only if there is none: those that it does not find are looked for again, consistently. With `personal` each has
-        language and attributes too.
+        A read that is not consistent may be a second old, but a client is missing only if there is none: those that it
+        does not find are read again, consistently. With `personal`, language and attributes are included.
         """
         names = (*_CONTACT, *_PERSONAL) if personal else _CONTACT
         wanted = list(dict.fromkeys(client_ids))
@@ -105,20 +104,20 @@ class ClientRepository:
         return filter(is_client, items)
 
     def find(self, phone_number: str) -> Place:
-        """The client with a number in E.164 form; else who had it last, if known, and the id that the next one gets."""
+        """The client with a number in E.164 form; else the last one who had it, if known, and the next one's id."""
         return self._numbers.find([phone_number])[phone_number]
 
     def with_numbers(self, phone_numbers: Sequence[str]) -> dict[str, Client]:
-        """The clients with these numbers in E.164 form, as far as there are any, by number."""
+        """The clients with these numbers in E.164 form, as far as they exist, by number."""
         places = self._numbers.find(phone_numbers) if phone_numbers else {}
         return {number: place.client for number, place in places.items() if place.client}
 
     def usual_id(self, phone_number: str) -> str:
-        """The id that a client with a number in E.164 form usually has; of who had another number before, it is not."""
+        """The id that a client with a number in E.164 form usually has: the one they get if they are added with it."""
         return self._key.ids().id_for(phone_number)
 
     def find_external(self, external_id: str) -> Client | None:
-        """The client who has an external id now, None if nobody has."""
+        """The client who has an external id now, None if there is none."""
         owner = self._external_ids.owners([external_id]).get(external_id, "") if external_id else ""
         client = self.get_many([owner]).get(owner) if owner else None
         return client if client and client.external_id == external_id else None
@@ -174,9 +173,9 @@ class ClientRepository:
             self._audit.note(transaction, client_act(old, new), new.updated_at if new else None)
 
     def write(self, changes: Sequence[Change], alias: str = "", also: Also | None = None) -> bool:
-        """Make all changes (before, after) or, where one of the befores is not so any more, none: False then.
+        """Make all changes (before, after), or none and return False if one of the clients is not as before any more.
 
-        `alias` is the free id that is to lead to the one client of the changes, whose number changes. `also` may add
+        `alias` is the free id that will lead to the only client of the changes, if their number changes. `also` may add
         actions to the transaction.
         """
         moves = moves_of(changes, str(self._rng.randrange(_COUNTER_SHARDS)))
@@ -202,7 +201,7 @@ class ClientRepository:
             return not transact(self._backoff, run)
 
     def _remove(self, transaction: TransactWrite, client: Client) -> None:
-        """Remove a client, and leave the mark that their number needs (`client_numbers`)."""
+        """Remove a client, leaving the mark that their number needs (`client_numbers`)."""
         model = self._model
         mark = model.gone if client.renumbered else model.freed if self._numbers.is_unkeyed(client) else None
         if mark is None:
@@ -219,7 +218,8 @@ class ClientRepository:
         if old is None:
             free: Condition = self._model.client_id.does_not_exist() | self._model.freed.exists()
             return free
-        # All fields that counters and numbers depend on, the time of the last change, and what is noted without it.
+        # All fields that counters and numbers depend on, the time of the last change, and fields that change without
+        # it.
         unchanged: Condition = (
             (self._model.updated_at == old.updated_at)
             & (self._model.phone_number == old.phone_number)
@@ -248,7 +248,7 @@ class ClientRepository:
         sharing: Set[str] = frozenset(),
         add_tag: str = "",
     ) -> Upserted:
-        """Add or change so many clients, each in the list once; see `ClientUpserts.upsert`."""
+        """Add or change clients, each once in the list; see `ClientUpserts.upsert`."""
         return self._upserts.upsert(clients, Rows(given or {}, allow_opt_in, sharing, add_tag), also)
 
     def expected(
@@ -288,15 +288,15 @@ class ClientRepository:
     def walk(
         self, segment: Segment, shard: str, cursor: str, limit: int
     ) -> tuple[Sequence[Client | IndexedClient], str]:
-        """Like `page`, in the order of ids, with what the index shows; see `ClientWalks.page`."""
+        """Like `page`, but in the order of ids and with the fields in the index; see `ClientWalks.page`."""
         return self._walks.page(segment, shard, cursor, limit)
 
     def whole(self, segment: Segment, found: Sequence[Client | IndexedClient]) -> list[Client]:
-        """Those of a walk's clients who belong to the segment, with all that is known of them."""
+        """The clients of a walk who belong to the segment, with all their fields."""
         return self._lists.whole(segment, found)
 
     def list(self, segment: Segment, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` clients of the segment over all shards, and the next cursor, "" at the end."""
+        """Up to `limit` clients of the segment from all shards, and the next cursor, "" at the end."""
         return self._lists.list(segment, cursor, limit)
 
 

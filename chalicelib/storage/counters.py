@@ -1,4 +1,4 @@
-"""Counts kept beside the rows they count, moved in the same transaction: totals without reading the rows."""
+"""Counters, changed in the transactions that change the rows they count, so that totals need not read rows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Counters:
         self._scope = scope
 
     def move(self, transaction: TransactWrite, changes: Counter[str], keep: str = "") -> None:
-        """Let the transaction add to the counters; one action for each that changes.
+        """Let the transaction add to the counters, with one action for each that changes.
 
-        The transaction fails if the counter `keep` would come to nothing.
+        The transaction fails if the counter `keep` would become zero.
         """
         for name, change in sorted(changes.items()):
             if change:
@@ -35,24 +35,24 @@ class Counters:
                 transaction.update(item, actions=[self._model.amount.add(change)], condition=condition)
 
     def spread(self, transaction: TransactWrite, changes: Counter[str], by: str) -> None:
-        """Like `move`, with each counter in parts: of two transactions at one item at the same time one fails.
+        """Like `move`, with each counter in parts, because of two transactions on one item at once one fails.
 
-        `by` is the id of what is counted, which stays in the same part.
+        `by` is the id of the counted object, which always uses the same part.
         """
         part = f"{_PART}{crc32(by.encode()) % _PARTS}"
         self.move(transaction, Counter({name + part: change for name, change in changes.items()}))
 
     def totals(self) -> dict[str, int]:
-        """Every counter, its parts together; earlier versions had some in one part without a number."""
+        """Every counter, with its parts added up. Earlier versions had some in a single part without a number."""
         sums: Counter[str] = Counter()
         for name, amount in self.read():
             sums[name.partition(_PART)[0]] += amount
         return {name: amount for name, amount in sums.items() if amount}
 
     def read(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Every counter whose name begins so, with its count.
+        """Every counter whose name begins with `prefix`, with its count.
 
-        Past PynamoDB's rows, which take longer to make than all else in a list of the API.
+        Without PynamoDB's rows, which would take longer than everything else in a list of the API.
         """
         request: dict[str, Any] = {
             "TableName": self._model.Meta.table_name,

@@ -1,4 +1,4 @@
-"""How calls to DynamoDB are repeated if it is too busy, and how its errors become ours."""
+"""Calls to DynamoDB: repeats them if it is too busy, and translates its errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..domain.errors import Unavailable
 
 T = TypeVar("T")
 TRIES = 8
-Item = dict[str, dict[str, Any]]  # as DynamoDB holds it, with a type for each value
-_READS = 100  # BatchGetItem takes no more
+Item = dict[str, dict[str, Any]]  # in DynamoDB's form, with a type for each value
+_READS = 100  # the limit of BatchGetItem
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 TRANSIENT = frozenset(
     {
@@ -37,7 +37,7 @@ TRANSIENT = frozenset(
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn any error of DynamoDB or the network into Unavailable. Conditions that matter are caught further in."""
+    """Turn any error of DynamoDB or the network into Unavailable. Failed conditions that matter are caught before."""
     try:
         yield
     except (PynamoDBException, ClientError, BotoCoreError) as error:
@@ -56,7 +56,7 @@ def was_refused(error: PynamoDBException) -> bool:
 
 
 def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...]:
-    """Run a transaction, and repeat it while others are in its way.
+    """Run a transaction, and repeat it while it conflicts with others.
 
     Returns () if it succeeded, else the reason of each action, such as "ConditionalCheckFailed" or None.
     """
@@ -78,9 +78,9 @@ def transact(backoff: Backoff, run: Callable[[], None]) -> tuple[str | None, ...
 def read_items(
     dynamodb: Any, backoff: Backoff, table: str, keys: Sequence[Item], *, consistent: bool, names: Sequence[str] = ()
 ) -> Iterator[Item]:
-    """The items with these keys, as far as they exist, in no order; only the attributes of `names` if there are any.
+    """The items with these keys, as far as they exist, in no order; only the attributes in `names`, if it is not empty.
 
-    Each key may come once. Raises Unavailable if DynamoDB repeatedly leaves some unread.
+    Each key must be given once only. Raises Unavailable if DynamoDB repeatedly leaves some unread.
     """
     what = table.rpartition("-")[2]
     for start in range(0, len(keys), _READS):

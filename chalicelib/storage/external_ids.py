@@ -1,7 +1,7 @@
-"""Which client has an external id: an item beside the clients, `ext#` and the id, leads to the one who has it.
+"""External ids: an item beside the clients, whose key is `ext#` and the id, leads to its client.
 
 It is written and removed in the transaction that changes the client, on condition that nobody else has the id. No
-client's id has a `#`, and the item has no key of an index, so that no list and no count has it.
+client's id contains `#`, and the item has no key of an index, so that no list or count contains it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ExternalIds:
         self._backoff = backoff
 
     def owners(self, external_ids: Iterable[str]) -> dict[str, str]:
-        """The ids of the clients who have these external ids, by those that anybody has."""
+        """The ids of the clients who have these external ids, by external id."""
         keys: list[Item] = [{"client_id": {"S": _PREFIX + one}} for one in dict.fromkeys(external_ids)]
         items = read_items(self._dynamodb, self._backoff, self._table, keys, consistent=True)
         return {item["client_id"]["S"].removeprefix(_PREFIX): item["alias_of"]["S"] for item in items}
@@ -52,6 +52,9 @@ class ExternalIds:
 
 
 def touched(old: Client | None, new: Client | None) -> Set[str]:
-    """The external ids whose items a change writes: one action each, and no two of one id in a transaction."""
+    """The external ids whose items a change writes.
+
+    A transaction must not have two actions for one id.
+    """
     before, after = old.external_id if old else "", new.external_id if new else ""
     return {before, after} - {""} if before != after else set()

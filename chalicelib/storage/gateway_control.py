@@ -1,4 +1,4 @@
-"""The gateway's control, and paces: who may call it when."""
+"""The gateway's control and paces, which decide who may call it and when."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ _TRIES = 10
 _EPOCH = from_ms(0)
 _CHANGES = "gateway-changes"
 _CHANGES_KEPT_FOR = timedelta(days=365)
-_FAR_US = (RETRY_AFTER_AT_MOST + APART) // timedelta(microseconds=1)  # that another sender may book further ahead
-_KEPT_FOR = timedelta(days=1)  # a pace that nobody asks for, such as that of a finished mailing
+_FAR_US = (RETRY_AFTER_AT_MOST + APART) // timedelta(microseconds=1)  # how far another sender may book ahead at most
+_KEPT_FOR = timedelta(days=1)  # for a pace that nobody uses, such as that of a finished mailing
 
 
 class GatewayControlRepository:
-    """One item for the control of a gateway, one for each change of it, one for each pace; of several gateways `name`
-    is the one."""
+    """An item for the control of a gateway, one for each change of it, and one for each pace.
+
+    `name` is the gateway's, if there are several.
+    """
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, name: str = "") -> None:
         self._control = control_place(name)[1]
@@ -52,15 +54,15 @@ class GatewayControlRepository:
         self._name = name
 
     def read(self) -> GatewayControl:
-        """The control as it stands."""
+        """The control, read consistently."""
         with translated("settings"):
             rows = list(self._model.query(_SCOPE, self._model.name == self._control, consistent_read=True))
         return control_of(rows[0]) if rows else GatewayControl()
 
     def change(self, old: GatewayControl, new: GatewayControl) -> bool:
-        """Put `new` in the place of `old`, and what an operator would call a change into the trail, both or neither.
+        """Replace `old` by `new`, and in the same transaction note what an operator would call a change.
 
-        False if the control is no longer as it was read.
+        Returns False if the control has changed since it was read.
         """
         model = self._model
         unchanged = model.revision == old.revision if old.revision else model.revision.does_not_exist()
@@ -98,10 +100,10 @@ class GatewayControlRepository:
         return changes, left["name"]["S"] if left else ""
 
     def reserve(self, paces: dict[str, Spacing], wanted: int, now: datetime, horizon: timedelta) -> list[datetime]:
-        """Up to `wanted` moments at which one call each may start, none after the horizon.
+        """Book up to `wanted` moments at which one call each may start, none after the horizon.
 
-        Nobody else is given the same moments. `paces` names the paces that they have to keep, and what a message takes
-        of each. Fewer moments, or none, where others have taken them up to the horizon.
+        Nobody else gets the same moments. `paces` has the paces to keep, with what a message takes from each. Returns
+        fewer moments, or none, if others have booked those before the horizon.
         """
         now_us = to_ms(now) * 1000
         last_us = now_us + horizon // timedelta(microseconds=1)
@@ -116,7 +118,7 @@ class GatewayControlRepository:
         raise Unavailable("settings: too many senders reserve at once")
 
     def taken_until(self, name: str) -> datetime:
-        """The first moment that a pace leaves free."""
+        """The first free moment of a pace."""
         with translated("settings"):
             rows = list(self._model.query(_PACES, self._model.name == name, consistent_read=True))
         return _EPOCH + timedelta(microseconds=int(rows[0].next_at) if rows else 0)
@@ -134,7 +136,7 @@ class GatewayControlRepository:
         return found
 
     def _replace(self, paces: dict[str, Pace], now: datetime) -> bool:
-        """Write paces, all or none; False if another sender has changed one since it was read."""
+        """Write all paces, or none and return False if another sender has changed one since it was read."""
         model = self._model
         rows = [
             (
@@ -172,7 +174,7 @@ class GatewayControlRepository:
 
 
 def _weights(pace: Pace) -> list[int] | None:
-    """What the item says of weights: nothing if there is nothing to say, for most gateways count messages."""
+    """The weights for the item; empty for most gateways, which count messages."""
     weights = [taken.weight for taken in pace.apart]
     return weights if any(weight > 1 for weight in weights) else None
 
@@ -207,12 +209,12 @@ def _row(model: type[SettingModel], name: str, control: GatewayControl) -> Setti
 
 
 def control_place(name: str = "") -> tuple[str, str]:
-    """The key of the control's item; of several gateways `name` is the one."""
+    """The key of the control's item. `name` is the gateway's, if there are several."""
     return _SCOPE, f"{_CONTROL}-{name}" if name else _CONTROL
 
 
 def control_of(row: SettingModel) -> GatewayControl:
-    """The control that an item says."""
+    """The control of an item."""
     cause, reason = _why(row)
     return GatewayControl(
         rate=None if row.rate is None else int(row.rate),
@@ -277,8 +279,8 @@ def _stored(cause: Cause | None) -> str | None:
 
 
 def _why(row: SettingModel) -> tuple[Cause | None, str]:
-    """The cause for which the service itself changed the circuit, and the words of the gateway or of an operator."""
+    """The cause if the service itself changed the circuit, and the words of the gateway or of an operator."""
     reason = row.reason or ""
     if row.cause or row.changed_by:
         return Cause.parse(row.cause or ""), reason
-    return parse_with_words(reason)  # as older versions wrote it
+    return parse_with_words(reason)  # the form of older versions

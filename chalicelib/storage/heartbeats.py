@@ -1,4 +1,4 @@
-"""Heartbeats: one item of the settings for each kind of worker, whichever of its processes was heard of last."""
+"""Heartbeats: an item in the settings table for each kind of worker, written by all its processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SCOPE = "heartbeats"
 
 
 class HeartbeatRepository:
-    """Written every ten seconds at most, and read by whoever asks how the service is."""
+    """Written at most every ten seconds; read to find out how the service is."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
     def write(self, beat: Heartbeat) -> None:
-        """Note that a worker was heard of; when it last worked stays if the heartbeat does not say."""
+        """Save a heartbeat. Without `worked_at`, the stored one stays."""
         model = self._model
         until = model.lease_until
         actions: list[Action] = [until.set(beat.until) if beat.until else until.remove()]
@@ -35,7 +35,7 @@ class HeartbeatRepository:
             model(SCOPE, str(beat.worker)).update(actions=actions)
 
     def expect(self, worker: Worker, silent_since: datetime, until: datetime) -> None:
-        """Wait for a worker until then, unless it was heard of after `silent_since`, or is waited for already."""
+        """Expect a worker by `until`, unless it was seen after `silent_since`, or is expected already."""
         model = self._model
         quiet = model.changed_at.does_not_exist() | (model.changed_at < silent_since)
         with translated("settings"):
@@ -48,18 +48,18 @@ class HeartbeatRepository:
                     raise
 
     def read(self) -> Sequence[Heartbeat]:
-        """The last one of each kind of worker."""
+        """The last heartbeat of each kind of worker."""
         with translated("settings"):
             return heartbeats_of(self._model.query(SCOPE))
 
 
 def heartbeat_places() -> list[Item]:
-    """The keys of these items."""
+    """The keys of the heartbeats' items."""
     return [{"scope": {"S": SCOPE}, "name": {"S": str(worker)}} for worker in Worker]
 
 
 def heartbeats_of(rows: Iterable[SettingModel]) -> list[Heartbeat]:
-    """The heartbeats that stand in items of this scope."""
+    """The heartbeats of items."""
     return [
         Heartbeat(Worker(row.name), row.changed_at, row.lease_until, row.began_at)
         for row in rows

@@ -1,4 +1,4 @@
-"""IdempotencyRepository that ordered a mailing, by their keys, for as long as they can be made again."""
+"""Requests that created a mailing, by their keys, for as long as they can be repeated."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SCOPE = "requests"
 
 
 class IdempotencyRepository:
-    """Keys in the table of settings, where DynamoDB removes them some time after they have run out."""
+    """Keys in the settings table, where DynamoDB removes them some time after they expire."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
     def keep(self, transaction: TransactWrite, request: IdempotencyKey, mailing: Mailing, until: datetime) -> None:
-        """Let the transaction keep the request too; it fails if its key is in use."""
+        """Let the transaction save the request too; it fails if the key is in use."""
         model = self._model
         kept = model(
             _SCOPE,

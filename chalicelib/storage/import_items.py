@@ -1,4 +1,4 @@
-"""How the rows of an import are kept in items: in parts that fit one, compressed, each row as its cells."""
+"""The rows of an import as items: compressed, in parts that fit into an item, each row as its cells."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _EXTERNAL_ID = CLIENT_FIELDS.index("external_id")
 
 
 def parts_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of so many."""
+    """Divide items into lists of `size`."""
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part
 
 
 def parts_by_size(rows: Iterable[list[Any]], most_rows: int, most_characters: int) -> Iterator[list[list[Any]]]:
-    """The rows in lists of at most so many rows, and of so many characters unless one alone has more."""
+    """Divide rows into lists of at most so many rows and characters; a longer row is alone."""
     part: list[list[Any]] = []
     size = 0
     for row in rows:
@@ -43,26 +43,26 @@ def parts_by_size(rows: Iterable[list[Any]], most_rows: int, most_characters: in
 
 
 def packed(rows: list[list[Any]]) -> str:
-    """Rows as a text that is stored."""
+    """Rows as a compressed text."""
     return base64.b64encode(zlib.compress(json.dumps(rows, ensure_ascii=False).encode())).decode()
 
 
 def unpacked(content: str) -> list[list[Any]]:
-    """The rows of a stored text."""
+    """The rows of a compressed text."""
     rows: list[list[Any]] = json.loads(zlib.decompress(base64.b64decode(content)))
     return rows
 
 
 def client_cells(client: Client, file: ClientFile) -> list[Any]:
-    """The client's fields in their order, None for those that the file says nothing of."""
+    """The client's fields in order, None for those that the file does not set."""
     names = file.given.get(client.phone_number, frozenset(CLIENT_FIELDS))
     cells = [getattr(client, name) if name in names or name == "phone_number" else None for name in CLIENT_FIELDS]
     if "tags" in names and len(client.tags) < 2:
-        cells[_TAGS] = client.tag  # as versions write it that know of one tag only
+        cells[_TAGS] = client.tag  # the form of versions that know one tag only
     if "attributes" in names:
         cells[_ATTRIBUTES] = client.attributes.text
     elif client.attributes:
-        cells[_ATTRIBUTES] = [client.attributes.text]  # beside those that an existing client has
+        cells[_ATTRIBUTES] = [client.attributes.text]  # added to those of an existing client
     if client.external_id or file.may_be_refused:  # with the row that may be rejected; 0 if it is not for this id
         row = 0 if client.phone_number in file.sharing else file.row_of.get(client.phone_number, 0)
         cells[_EXTERNAL_ID] = [client.external_id, row]
@@ -70,29 +70,29 @@ def client_cells(client: Client, file: ClientFile) -> list[Any]:
 
 
 def is_given(name: str, cell: Any) -> bool:
-    """Whether a cell says something of a field of an existing client."""
+    """Whether a cell sets a field of an existing client."""
     return cell is not None and not (name == "external_id" and isinstance(cell, list) and not cell[0])
 
 
 def row_of_cells(cells: list[Any]) -> int | None:
-    """The row that may have to be rejected; 0 if another client's external id is no reason to, None without one."""
+    """The number of the row, if it may be rejected later; 0 if not because of an external id, None if it has none."""
     given = cells[_EXTERNAL_ID] if len(cells) > _EXTERNAL_ID else None
     return given[1] if isinstance(given, list) else None
 
 
 def attributes_cell(cells: list[Any]) -> Any:
-    """What is kept of a client's attributes: a text, or a list with it if the client's others stay; None of none."""
+    """The stored attributes: a text, or a list with a text if the client's others stay; None if there are none."""
     return cells[_ATTRIBUTES] if len(cells) > _ATTRIBUTES else None
 
 
 def opt_out_cells(phone_number: str) -> list[Any]:
-    """The fields of somebody who is opted out, and of whom nothing else is said."""
+    """The cells of a number that is only opted out."""
     known = {"phone_number": phone_number, "opted_out": True}
     return [known.get(name) for name in CLIENT_FIELDS]
 
 
 def client_of_cells(cells: list[Any], now: datetime) -> Client:
-    """The client of such fields, with the defaults of those that are None."""
+    """The client of these cells, with defaults for those that are None."""
     # An older version may have written fewer cells.
     given = {name: cell for name, cell in zip(CLIENT_FIELDS, cells, strict=False) if cell is not None}
     tags = given.pop("tags", ())
@@ -108,14 +108,14 @@ def _tags(cell: str | list[str]) -> tuple[str, ...]:
 
 
 def error_cells(error: RowError) -> list[Any]:
-    """What is wrong with a row."""
+    """The error of a row, for storage."""
     values = {name: str(value) for name, value in error.values.items()}
     told = {"fault": error.fault.code, "values": values, "value": error.value}
     return [error.row, error.field, json.dumps(told)]
 
 
 def row_error(row: int, field: str, told: str) -> RowError:
-    """What was stored of an error. An older version stored its sentence, which is told as it is."""
+    """A stored error. An older version stored a sentence, which is shown as it is."""
     stored = json.loads(told) if told.startswith("{") else {}
     fault = Fault.__members__.get(str(stored.get("fault", "")).upper())
     if fault is None:
@@ -124,10 +124,10 @@ def row_error(row: int, field: str, told: str) -> RowError:
 
 
 def reject_cells(one: RejectedRow) -> list[Any]:
-    """A rejected row, and what is wrong with it."""
+    """A rejected row and its errors, for storage."""
     return [one.row, list(one.cells), [error_cells(error) for error in one.errors]]
 
 
 def rejected_row(row: int, cells: list[str], errors: list[list[Any]]) -> RejectedRow:
-    """What was kept of a rejected row."""
+    """A stored rejected row."""
     return RejectedRow(row, cells, [row_error(*error) for error in errors])

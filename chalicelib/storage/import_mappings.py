@@ -1,4 +1,4 @@
-"""Which columns a user took for which fields, for the next file with the same columns."""
+"""How users assigned columns to fields, for the next file with the same columns."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _KEPT_FOR = timedelta(days=365)
 
 
 class ImportMappings:
-    """In the table of settings, where they are forgotten after a year without such a file."""
+    """Assignments in the settings table, where they are removed after a year without such a file."""
 
     def __init__(self, tables: Tables) -> None:
         self._model: type[SettingModel] = tables.settings
 
     def find(self, username: str, header: Iterable[str]) -> Mapping[str, str]:
-        """By the name of a column its field, of those that the user told of; empty if there was no such file."""
+        """The fields that the user assigned, by the columns' names; empty if there was no such file."""
         model = self._model
         with translated("imports"):
             rows = list(model.query(_scope(username), model.name == _set_of(header)))
@@ -30,7 +30,7 @@ class ImportMappings:
         return found
 
     def keep(self, username: str, header: Iterable[str], told: Mapping[str, str], now: datetime) -> None:
-        """Keep what the user told of the columns of such a file, in the place of what they told before."""
+        """Save how the user assigned the columns of such a file, replacing what they chose before."""
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         with translated("imports"):
             self._model(_scope(username), _set_of(header), body=json.dumps(dict(told)), expires_at=expires_at).save()
@@ -41,5 +41,5 @@ def _scope(username: str) -> str:
 
 
 def _set_of(header: Iterable[str]) -> str:
-    """One name for the same columns in any order."""
+    """The same name for the same columns in any order."""
     return hashlib.sha256(json.dumps(sorted(set(header))).encode()).hexdigest()[:32]

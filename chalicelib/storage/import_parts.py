@@ -1,4 +1,4 @@
-"""A file that comes in parts, each an import of its own: which parts there are, and which numbers stand in them."""
+"""Files in several parts, each an import of its own: which parts there are, and which numbers they have."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .models import SettingModel
 from .moments import to_ms
 from .tables import Tables
 
-_NUMBERS = 20_000  # in one item, which has about 200 KB then
+_NUMBERS = 20_000  # in one item, which then has about 200 KB
 _KEPT_FOR = timedelta(days=7)
 _MOST_PARTS = 1_000
 
 
 class ImportParts:
-    """The parts of files, in the table of settings, where they are forgotten a week later.
+    """The parts of files, in the settings table, where they are removed after a week.
 
-    Each part has a name that sorts as its rows stand in the file.
+    The names of parts are in the order of the file.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._model: type[SettingModel] = tables.settings
 
     def add(self, file_id: str, import_id: str, row_offset: int, file: ClientFile, now: datetime) -> None:
-        """Note a part and the numbers and ids that stand in it; one that comes again takes the place of the first."""
+        """Note a part with its numbers and ids; a part that comes again replaces the first."""
         expires_at = to_ms(now + _KEPT_FOR) // 1000
         rows = [[key, row] for key, row in places_of(file).items()]
         with translated("imports"), self._model.batch_write() as batch:
@@ -40,14 +40,14 @@ class ImportParts:
             )
 
     def ids(self, file_id: str) -> Sequence[str]:
-        """The imports of a file's parts that have come, in the order of the file."""
+        """The imports of a file's uploaded parts, in the order of the file."""
         model = self._model
         with translated("imports"):
             rows = model.query(_scope(file_id), model.name.startswith("part#"), limit=_MOST_PARTS, consistent_read=True)
             return [row.content or "" for row in rows]
 
     def earlier_rows(self, file_id: str, row_offset: int, keys: Iterable[str]) -> dict[str, int]:
-        """In which rows of the parts before this one those of the keys of `places_of` stand that stand there."""
+        """The rows in earlier parts that have these keys (of `places_of`), by key."""
         model, wanted = self._model, set(keys)
         found: dict[str, int] = {}
         with translated("imports"):

@@ -1,4 +1,4 @@
-"""An import as it is kept: what the file held, what was asked for, and how far it has come."""
+"""An import as it is stored: what the file contained, the options, and the progress."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ class Import:
     opted_out: int = 0
     opted_in_again: int = 0
     opt_outs_kept: int = 0
-    rejected_later: int = 0  # rows, when they were to be written: another client had come to have their external id
-    later_pages: int = 0  # of the report and of the rejected rows, with these
+    rejected_later: int = 0  # rows rejected when they were written, because another client had got their external id
+    later_pages: int = 0  # pages of the report and of the rejected rows that have these
     mode: str = "update"
     allow_opt_in: bool = False
     add_tag: str = ""
     country: str = ""
     file_name: str = ""
-    opt_out_chunks: int = 0  # the last ones: numbers that are opted out, though no row of theirs is good
+    opt_out_chunks: int = 0  # the last chunks: numbers that are opted out although they have no good row
     part_of: str = ""  # the import of the file's first part
     row_offset: int = 0
     parts: int = 1
-    other_channels: int = 0  # rows of Pinpoint that are addresses of mail or push
+    other_channels: int = 0  # rows of Pinpoint for e-mail or push
     left_out: Sequence[str] = ()  # columns
     encoding: str = ""
     separator: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict)  # by its name, the field of each column, or ""
+    columns: Mapping[str, str] = field(default_factory=dict)  # column name to field, "" if it is left out
     header: Sequence[str] = ()
-    held: bool = False  # until somebody who has seen what would become of it starts it
-    report_pages: int = 0  # without those
+    held: bool = False  # until somebody starts it, after seeing what it would change
+    report_pages: int = 0  # without the later pages
     reject_pages: int = 0
-    for_mailing: bool = False  # its rows are for one mailing only, and no clients
-    expected: Mapping[str, int] = field(default_factory=dict)  # the counts of one that is, or was, held
+    for_mailing: bool = False  # its rows are recipients of one mailing, not clients
+    expected: Mapping[str, int] = field(default_factory=dict)  # the expected counts, if it is, or was, held
 
     @property
     def accepted(self) -> int:
@@ -69,12 +69,12 @@ class Import:
 
     @property
     def act(self) -> Act:
-        """What the audit log says of it when it begins."""
+        """What the audit log says about it when it begins."""
         return Act(AuditAction.IMPORTED, AuditObject.CLIENTS, self.file_id, self.file_name, count=self.rows)
 
     @property
     def only_opts_out(self) -> bool:
-        """Whether the next chunk is of numbers without a good row."""
+        """Whether the next chunk has numbers without a good row."""
         return self.chunks_done >= self.chunks - self.opt_out_chunks
 
 
@@ -82,5 +82,5 @@ COUNTS = (
     *("chunks_done", "created", "changed", "unchanged", "opted_out", "opted_in_again", "opt_outs_kept"),
     *("rejected_later", "later_pages"),
 )
-# What never changes of an import, and is kept as one text.
+# The fields of an import that never change, stored as one text.
 FACTS = tuple(one.name for one in fields(Import) if one.name not in (*COUNTS, "import_id", "created_at", "held"))

@@ -1,4 +1,4 @@
-"""Imports of clients: what is still to be written, in chunks, how far it has come, and what was rejected."""
+"""Imports of clients: the chunks that are still to be written, the progress, and what was rejected."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ from .segments import Change
 from .tables import Tables
 
 CHUNK = 2_000  # clients; written in about a second, and well below the 400 KB of an item
-_CHUNK_BYTES = 280_000  # of clients in one item, before they are compressed: attributes may not let themselves be
+_CHUNK_BYTES = 280_000  # of clients in one item before compression, because attributes may not compress well
 REPORTED = 1_000  # errors in one item, and in one page of the report
-_MAX_REJECTS = 200_000  # bytes of rejected rows in one item, before they are compressed
+_MAX_REJECTS = 200_000  # bytes of rejected rows in one item, before compression
 _OPEN = "imports"
 _ALL = "imports-of-a-week"  # the first parts of files
 _PROGRESS = "progress"
@@ -57,10 +57,10 @@ _KEPT_FOR = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Clients that are to be written, and by number the fields given of each.
+    """Clients to write, with the fields that are given for each, by number.
 
-    `row_of` has the rows that may be rejected, by number: if another client has their external id, or if they have no
-    room for a tag; those of `sharing` are written without the id.
+    `row_of` has the rows, by number, that may be rejected because another client has their external id or a tag does
+    not fit. Those in `sharing` are written without the id instead.
     """
 
     clients: Sequence[Client]
@@ -70,7 +70,7 @@ class Chunk:
 
 
 class ImportRepository:
-    """Imports in the table of settings, where they are forgotten a week later."""
+    """Imports in the settings table, where they are removed after a week."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.settings
@@ -87,8 +87,8 @@ class ImportRepository:
         options: ImportOptions,
         part: FilePart,
     ) -> Import:
-        """Keep what a file holds; the progress comes last, so that half an import is none."""
-        # Clients of one segment side by side move its counters together.
+        """Save what a file contains. The progress is written last, so that half an import does not exist."""
+        # Sorted, so that clients of one segment change its counters together.
         clients = sorted(file.clients, key=lambda one: (one.tags, one.operator, one.timezone, one.opted_out))
         cells = (client_cells(client, file) for client in clients)
         chunks = list(parts_by_size(cells, CHUNK, _CHUNK_BYTES))
@@ -151,7 +151,7 @@ class ImportRepository:
         return new
 
     def get(self, import_id: str) -> Import:
-        """The import with this id. Raises NotFound if there is none, or if it was forgotten."""
+        """The import with this id. Raises NotFound if there is none, or if it was removed."""
         found = self.find(import_id)
         if found is None:
             raise NotFound(Fault.NO_SUCH_IMPORT, name=repr(import_id[:80]))
@@ -167,7 +167,7 @@ class ImportRepository:
         return Import(import_id=import_id, created_at=row.changed_at, held=bool(row.held), **facts)
 
     def release(self, at: Import) -> None:
-        """Let an import go on that was held; nothing happens if it is not held any more."""
+        """Let a held import start. Does nothing if it is not held any more."""
         model = self._model
         expires_at = to_ms(at.created_at + _KEPT_FOR) // 1000
 
@@ -188,7 +188,7 @@ class ImportRepository:
         return rows[0] if rows else None
 
     def acquire(self, import_id: str, owner: str, now: datetime, until: datetime) -> bool:
-        """Take or prolong the right to write an import. Returns False if another has it."""
+        """Take or extend the lease of an import. Returns False if another owner has it."""
         model = self._model
         free = is_free(model, now, until, owner)
         with translated("imports"):
@@ -204,7 +204,7 @@ class ImportRepository:
         return True
 
     def chunk(self, at: Import) -> Chunk:
-        """The clients that are to be written next; none if they are written."""
+        """The clients to write next; empty if all are written."""
         row = self._row(at.import_id, _part("chunk", at.chunks_done))
         rows = unpacked(row.content) if row and row.content else []
         clients = [client_of_cells(cells, at.created_at) for cells in rows]
@@ -224,7 +224,7 @@ class ImportRepository:
         )
 
     def counting(self, at: Import) -> Also:
-        """Counts who is opted out and in again in the transactions that do it: a repeat could not tell any more."""
+        """Counts opt-outs and opt-ins in the transactions that make them, because a repeat could not count them."""
         model = self._model
 
         def count(transaction: TransactWrite, changes: Sequence[Change]) -> None:
@@ -237,7 +237,10 @@ class ImportRepository:
         return count
 
     def advance(self, at: Import, outcome: Counter[str], rejected: Sequence[RejectedRow] = ()) -> None:
-        """Note that the next chunk is written, but for some rows; nothing happens if somebody else has noted it."""
+        """Note that the next chunk is written, except for the `rejected` rows.
+
+        Does nothing if that was noted already.
+        """
         pages = list(parts_by_size(map(reject_cells, rejected), REPORTED, _MAX_REJECTS))
         expires_at = to_ms(at.created_at + _KEPT_FOR) // 1000
         outcome = outcome + Counter(rejected_later=len(rejected), later_pages=len(pages))
@@ -267,17 +270,17 @@ class ImportRepository:
             transact(self._backoff, run)
 
     def report(self, import_id: str, page: int) -> list[RowError]:
-        """A page of what was rejected; empty after the last."""
+        """A page of the errors; empty after the last."""
         row = self._row(import_id, _part("report", page))
         return [row_error(*cells) for cells in unpacked(row.content)] if row and row.content else []
 
     def rejects(self, import_id: str, page: int) -> list[RejectedRow]:
-        """A page of the rejected rows as they stand in the file; empty after the last."""
+        """A page of the rejected rows as they are in the file; empty after the last."""
         row = self._row(import_id, _part("rejects", page))
         return [rejected_row(*cells) for cells in unpacked(row.content)] if row and row.content else []
 
     def latest(self, before: str, limit: int) -> Sequence[str]:
-        """Ids of up to `limit` imports, the latest first, that began before another; "" for all."""
+        """Ids of up to `limit` imports that began before another one ("" for all), the latest first."""
         model = self._model
         earlier = model.name < before if before else None
         with translated("imports"):

@@ -1,4 +1,4 @@
-"""Leases: named ones in the settings table, and the condition upon which one can be taken, wherever it stands."""
+"""Leases: named ones in the settings table, and the condition for taking a lease in any table."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LEASES = "leases"
 
 
 class LeaseRepository:
-    """Named leases: at most one owner at a time, until the lease runs out."""
+    """Named leases: at most one owner at a time, until the lease expires."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
     def acquire(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
-        """Take or prolong a lease. Returns False if another owner has it."""
+        """Take or extend a lease. Returns False if another owner has it."""
         model = self._model
         condition = is_free(model, now, until, owner)
         with translated("settings"):
@@ -47,9 +47,9 @@ class LeaseRepository:
 
 
 def is_free(model: Any, now: datetime, until: datetime, owner: str = "") -> Condition:
-    """Nobody has it, or it is this owner's, or it is over; one that ends later than `until` could is no lease.
+    """The condition that a lease is free: nobody has it, this owner has it, or it is over.
 
-    The rule is that of domain.deadlines: the clock may have been set back since it was taken.
+    A lease that ends later than `until` counts as over (domain.deadlines): the clock was set back after it was taken.
     """
     free: Condition = model.owner.does_not_exist() | (model.lease_until < now) | (model.lease_until > until + APART)
     ours: Condition = model.owner == owner
@@ -57,7 +57,7 @@ def is_free(model: Any, now: datetime, until: datetime, owner: str = "") -> Cond
 
 
 def held(model: Any, owner: str, until: datetime) -> list[Any]:
-    """The actions that take a lease, or prolong it."""
+    """The actions that take or extend a lease."""
     return [model.owner.set(owner), model.lease_until.set(until)]
 
 
@@ -67,5 +67,5 @@ def given_back(model: Any) -> list[Any]:
 
 
 def new_owner(rng: random.Random) -> str:
-    """A name for whoever takes a lease or claims a message; no two invocations have the same."""
+    """A random name for an invocation that takes a lease or claims a message."""
     return f"{rng.getrandbits(64):016x}"

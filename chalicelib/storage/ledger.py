@@ -1,4 +1,4 @@
-"""The ledger: a message for each client of each mailing, in buckets that are written on a condition each."""
+"""The ledger: a message for each client of each mailing, in buckets with conditional writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PURGED = 500  # buckets at once
 
 
 class Ledger:
-    """Messages in DynamoDB. Who asks speaks of messages; that they stand in buckets is known in here alone."""
+    """Messages in DynamoDB. Callers deal with messages; only this module knows buckets."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, retain: timedelta = timedelta(0)) -> None:
         self._model = tables.ledger
@@ -39,25 +39,25 @@ class Ledger:
     # -- writing
 
     def insert(self, messages: Sequence[Message]) -> list[bool]:
-        """Add messages; False for each that was there already, which is left as it is.
+        """Insert messages. Returns False for each that existed already, which is not changed.
 
-        Raises Unavailable if not all could be added: dispatch is what waits first when a table is busy.
+        Raises Unavailable if not all could be inserted: when a table is busy, dispatch waits first.
         """
         return self._writes.insert(messages, INSERT_TRIES)
 
     def update(
         self, changes: Sequence[tuple[Message, Message]], tries: int = UPDATE_TRIES, until: datetime | None = None
     ) -> Applied:
-        """Replace the first of each pair by the second, and return for each whether it is there now.
+        """Replace the first of each pair by the second. Returns for each whether it is in the ledger now.
 
-        The second must have the next revision, unless it differs by its delivery alone. If the table is too busy, a
-        write is tried `tries` times, or, with `until`, as often as needed up to that moment. A write whose answer was
-        lost is recognised by reading it back.
+        The second must have the next revision, unless only its delivery differs. If the table is too busy, a write is
+        tried `tries` times, or, with `until`, as often as needed up to that moment. A write whose answer was lost is
+        recognised by reading it back.
         """
         return self._writes.update(changes, tries, until)
 
     def delete_page(self, mailing_id: str, shard: str) -> bool:
-        """Remove up to 500 buckets of a shard; False once there are none."""
+        """Delete up to 500 buckets of a shard. Returns False if there are none left."""
         with translated("messages"):
             rows = list(
                 self._model.query(f"{mailing_id}#{shard}", limit=_PURGED, attributes_to_get=["ledger_key", "bucket_no"])
@@ -95,7 +95,7 @@ class Ledger:
         return buckets
 
     def _whole(self, buckets: Iterable[Bucket]) -> list[Bucket]:
-        """Buckets with their older attempts. These were written before, so that they are there."""
+        """Buckets with their older attempts, which were written before them."""
         found = list(buckets)
         keys = [place_of_older(one.place, one.older).key for one in found if one.older]
         if not keys:
@@ -105,24 +105,24 @@ class Ledger:
         return [together(bucket, older) for bucket in found]
 
     def shards(self, mailing_id: str) -> tuple[str, ...]:
-        """The shards into which a mailing's ledger is divided."""
+        """The shards of a mailing's ledger."""
         return self._layouts.of([mailing_id])[mailing_id].division.names
 
     def page(self, mailing_id: str, shard: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Up to `limit` messages of a shard after a client's id, and the last id; "" at the end of the shard."""
-        # One bucket more than holds them on the average: what is after the id may be the rest of the first.
+        # One more bucket than `limit` needs on average, because only the rest of the first may be after the id.
         found, more = self._page(mailing_id, shard, after, {"Limit": -(-limit // PER_BUCKET) + 1})
         if len(found) > limit:
             return found[:limit], found[limit - 1].client_id
         return found, found[-1].client_id if more else ""
 
     def long_page(self, mailing_id: str, shard: str, after: str) -> tuple[list[Message], str]:
-        """Like `page`, as many as 1 MB holds: to count."""
+        """Like `page`, with as many as 1 MB holds; for counting."""
         found, more = self._page(mailing_id, shard, after, {})
         return found, found[-1].client_id if more else ""
 
     def _page(self, mailing_id: str, shard: str, after: str, asked: dict[str, int]) -> tuple[list[Message], bool]:
-        """The messages of some buckets in the order of their clients' ids, and whether there are buckets after them."""
+        """The messages of some buckets ordered by client id, and whether there are more buckets."""
         layout = self._layouts.of([mailing_id])[mailing_id]  # refuses a ledger that would seem to be empty
         first = layout.division.bucket_of(after) if after else 0
         values: Item = {
@@ -146,8 +146,8 @@ class Ledger:
     def trouble_page(self, mailing_id: str, after: str, limit: int) -> tuple[list[Message], str]:
         """Like `page`, for the messages of a mailing that failed or whose outcome is unknown, from their own index.
 
-        They come shard by shard; the page may be short, or empty, before the end. An index is a moment behind the
-        table; what it leads to is as the table has it.
+        They come shard by shard; a page may be short, or empty, before the end. The index lags a little behind the
+        table, but the messages are read from the table.
         """
         layout = self._layouts.of([mailing_id])[mailing_id]
         division, names = layout.division, layout.division.names
@@ -169,7 +169,7 @@ class Ledger:
         return troubled, inside[-1].client_id if inside and (more or len(places) > limit) else ""
 
     def _in_trouble(self, key: str, first: Place, limit: int) -> tuple[list[Place], bool]:
-        """Up to `limit` buckets with messages in trouble, from a place on, and whether there may be more."""
+        """Up to `limit` buckets with failed or unknown messages, from a place on, and whether there may be more."""
         with translated("messages"):
             answer = self._dynamodb.query(
                 TableName=self._table,
@@ -183,9 +183,9 @@ class Ledger:
     def due(
         self, mailing_id: str, shard: str, until: datetime, after: str, limit: int
     ) -> tuple[list[tuple[datetime, str]], str]:
-        """The parked messages of a shard that are due by then, as (when, client), from up to `limit` buckets.
+        """The parked messages of a shard that are due by a time, as (due time, client), from up to `limit` buckets.
 
-        Those of the bucket with the earliest come first. The second is where to go on, "" at the end.
+        The bucket with the earliest one comes first. Also returns the next cursor, "" at the end.
         """
         key = f"{mailing_id}#{shard}"
         request: dict[str, Any] = {

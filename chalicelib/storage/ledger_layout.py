@@ -1,4 +1,4 @@
-"""How each mailing's ledger is divided into shards and buckets, and until when it is kept: both stand in META."""
+"""Layouts: how a mailing's ledger is divided into shards and buckets, and until when it is kept, from META."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .moments import from_ms
 from .tables import Tables
 
 _KNOWN = 1000  # mailings
-_GOOD_FOR = timedelta(seconds=60)  # an end may be moved; how a ledger is divided never changes
+_GOOD_FOR = timedelta(seconds=60)  # the end may be moved; the division never changes
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a ledger is laid out: `final` once its mailing is launched, and has no messages before that.
+    """The layout of a ledger. It is `final` after the mailing's launch; before, there are no messages.
 
     `expires_at` is seconds since 1970, 0 for never.
     """
@@ -36,7 +36,7 @@ class Layout:
 
 
 class LedgerLayouts:
-    """The layouts of mailings, as last read. Used by several threads at once."""
+    """The layouts of mailings, as last read. May be used by several threads at once."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, retain: timedelta) -> None:
         self._table = tables.mailings.Meta.table_name
@@ -47,9 +47,9 @@ class LedgerLayouts:
         self._lock = threading.Lock()
 
     def of(self, mailing_ids: Iterable[str], *, fresh: bool = False) -> dict[str, Layout]:
-        """The layout of each mailing. With `fresh`, none is from before the last minute, unless the table is silent.
+        """The layout of each mailing. With `fresh`, none is older than a minute, unless the table does not answer.
 
-        Raises Unavailable if one cannot be read, or a ledger is still that of an earlier version.
+        Raises Unavailable if one cannot be read, or if a ledger still has the form of an earlier version.
         """
         now = self._backoff.clock.now()
         wanted = dict.fromkeys(mailing_ids)
@@ -69,7 +69,7 @@ class LedgerLayouts:
             self._known |= {one: layout for one, layout in read.items() if layout.final}
             while len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
-        none = Layout(UNDIVIDED, 0, now)  # there is no such mailing, or its last rows are being removed
+        none = Layout(UNDIVIDED, 0, now)  # there is no such mailing, or it is being removed
         return found | {one: read.get(one, none) for one in missing}
 
     def _read(self, mailing_ids: list[str], now: datetime) -> dict[str, Layout]:
@@ -86,10 +86,10 @@ class LedgerLayouts:
 
 
 def expiry_of(meta: Item, retain: timedelta) -> int:
-    """When the ledger of a mailing may be deleted, in seconds since 1970; 0 for never."""
+    """When a mailing's ledger may be deleted, in seconds since 1970; 0 for never."""
     return int((from_ms(float(meta["end_at"]["N"])) + retain).timestamp()) if retain else 0
 
 
 def place_of(mailing_id: str, client_id: str, layout: Layout) -> Place:
-    """Where a mailing's message to a client stands."""
+    """The place of a mailing's message to a client."""
     return Place(mailing_id, layout.division.shard_of(client_id), layout.division.bucket_of(client_id))

@@ -1,4 +1,4 @@
-"""The running counters of mailings: spread over parts so that senders do not meet, and each addition made once."""
+"""The running counters of mailings: divided into parts so that senders do not conflict; each addition counts once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .tables import Tables
 
 
 class MailingCounterRepository:
-    """What stands under STATS#nn. The names of counters are those of domain.mailing_counters."""
+    """The counters in STATS#nn, named as in domain.mailing_counters."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.mailings
@@ -39,7 +39,7 @@ class MailingCounterRepository:
         self._add(mailing_id, Counter({**changes, **lately}), now, also)
 
     def align(self, state: MailingState, rows: Sequence[MailingModel], now: datetime) -> None:
-        """Bring the running counters of an ended mailing, whose parts these are, to its final ones."""
+        """Set the running counters of an ended mailing to its final ones. `rows` are the mailing's parts."""
         mailing_id = state.mailing.mailing_id
         final = final_counters_of(rows).by_name
         final.subtract(running_counters_of(rows).by_name)
@@ -57,7 +57,7 @@ class MailingCounterRepository:
         condition = latest.does_not_exist() | (latest != number)
         actions += [latest.set(number), *also]
         if any(change and name not in WORK and not is_of_delivery(name) for name, change in changes.items()):
-            actions.append(self._model.updated_at.set(now))  # work that changes nothing is no progress
+            actions.append(self._model.updated_at.set(now))  # work that changes no status is not progress
         part = f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}"
         with translated("mailings"):
             try:
@@ -67,9 +67,9 @@ class MailingCounterRepository:
                     raise
 
     def _mark(self) -> tuple[Path, str]:
-        """This thread's own attribute of the counts, and what is to stand there after its next addition.
+        """This thread's own attribute in its part, and the value that it will have after the next addition.
 
-        Every writer keeps to one part, and writers are spread over the parts.
+        Each writer always uses the same part.
         """
         writer = self._writer
         if not hasattr(writer, "name"):

@@ -15,7 +15,7 @@ from .tables import Tables
 
 
 class MailingLists:
-    """Mailings in DynamoDB, several at once. An index may lag behind the table for a moment."""
+    """Lists of mailings. An index may lag behind the table for a moment."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.mailings
@@ -23,7 +23,7 @@ class MailingLists:
     def list(
         self, status: MailingStatus | None, after: tuple[str, int] | None, limit: int
     ) -> tuple[list[Mailing], tuple[str, int] | None]:
-        """Up to `limit` mailings, the newest first, or of one status, the latest start first, after a place."""
+        """Up to `limit` mailings after a place, the newest first; of one status, the latest start first."""
         hash_key, index, sort = (
             (KIND, "by_age", "mailing_id") if status is None else (str(status), "by_status", "start_at")
         )
@@ -48,21 +48,21 @@ class MailingLists:
         return mailings, following
 
     def with_status(self, status: MailingStatus, start_until: datetime | None = None) -> Iterator[Mailing]:
-        """Mailings of a status, the earliest start first; with `start_until` only those that start by then."""
+        """The mailings of a status, the earliest start first; with `start_until`, only those that start by then."""
         condition = None if start_until is None else self._model.start_at <= start_until
         with translated("mailings"):
             for row in self._model.query(str(status), condition, index_name="by_status"):
                 yield mailing_of(row)
 
     def starting(self, status: MailingStatus, since: datetime, until: datetime, limit: int) -> Sequence[Mailing]:
-        """Up to `limit` mailings of a status that start from `since` and before `until`, the earliest first."""
+        """Up to `limit` mailings of a status that start at `since` or later, but before `until`, the earliest first."""
         condition = self._model.start_at.between(since, until - timedelta(milliseconds=1))
         with translated("mailings"):
             rows = self._model.query(str(status), condition, index_name="by_status", limit=limit)
             return [mailing_of(row) for row in rows]
 
     def ids_with_status(self, status: MailingStatus) -> Iterator[tuple[str, bool]]:
-        """The ids of all mailings of a status, each with whether its messages may wait for their clients' hours."""
+        """The ids of all mailings of a status, each with whether its messages may wait for local hours."""
         names = ["mailing_id", "part", "window_policy"]
         with translated("mailings"):
             for row in self._model.query(str(status), index_name="by_status", attributes_to_get=names):

@@ -1,4 +1,4 @@
-"""How a mailing is laid out in its table: from rows to what they say and back."""
+"""Mailings as rows of their table: converts both ways."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FINAL = "FINAL"
 SPENT = "SPENT"
 KIND = "mailing"
 _SHARD = "SHARD#"
-DELETED = "deleted"  # in the place of a status while the ledger of a deleted mailing is being removed
+DELETED = "deleted"  # instead of a status, while the ledger of a deleted mailing is being removed
 
 
 def shard_part(shard: str) -> str:
-    """The part in which dispatch of a shard notes how far it has come."""
+    """The part with the progress of dispatch in a shard."""
     return _SHARD + shard
 
 
 def meta_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingModel:
-    """The part with the mailing's fields. Raises NotFound if it is not among the rows, or marked as deleted."""
+    """The row with the mailing's fields. Raises NotFound if there is none, or if it is marked as deleted."""
     for row in rows:
         if row.part == META and row.status != DELETED:
             return row
@@ -92,7 +92,7 @@ def meta_row(model: type[MailingModel], mailing: Mailing) -> MailingModel:
 
 def mailing_of(row: MailingModel) -> Mailing:
     """What was ordered."""
-    # META always carries these; the model marks them optional because the other parts do not.
+    # META always has these; they are optional in the model because the other parts do not.
     assert row.start_at  # noqa: S101
     assert row.end_at  # noqa: S101
     assert row.created_at  # noqa: S101
@@ -197,7 +197,7 @@ def running_counters_of(rows: Sequence[MailingModel]) -> MailingCounters:
 def final_counters_of(rows: Sequence[MailingModel]) -> MailingCounters:
     """The counters of an ended mailing.
 
-    What sending has taken is in no row of the ledger, so no recount has it; receipts come after the end, too.
+    The work of sending is not in the ledger, so a recount does not have it; and receipts come after the end too.
     """
     for row in rows:
         if row.part == FINAL and row.counters:
@@ -209,7 +209,7 @@ def final_counters_of(rows: Sequence[MailingModel]) -> MailingCounters:
 
 
 def state_of(mailing_id: str, rows: Sequence[MailingModel]) -> MailingState:
-    """All that the parts of a mailing say. Raises NotFound if there are none."""
+    """The state of a mailing from its parts. Raises NotFound if there are none."""
     meta = meta_of(mailing_id, rows)
     parts = [row for row in rows if row.part != META]
     mailing, counters = mailing_of(meta), running_counters_of(parts)

@@ -32,10 +32,10 @@ class MailingShards:
     def advance(
         self, mailing_id: str, old: ShardProgress, new: ShardProgress, now: datetime, settled: Counter[str]
     ) -> bool:
-        """Move the cursor of a shard for the lease's owner, and renew the lease; False if either was lost.
+        """Move the cursor of a shard and renew its lease. Returns False if the lease was lost or the cursor was moved.
 
-        The lease is given back where the shard is expanded. `settled` counts rows that dispatch itself has given a
-        final status, such as skipped.
+        The lease is released if the shard is expanded. `settled` counts rows to which dispatch itself gave a final
+        status, such as skipped.
         """
         model = self._model
         condition = (model.owner == old.owner) & (model.cursor == old.cursor) & (model.expanded == old.expanded)
@@ -48,19 +48,19 @@ class MailingShards:
         ]
         actions += given_back(model) if new.expanded else [model.lease_until.set(new.lease_until or now)]
         actions += [Path([name]).add(count) for name, count in settled.items() if count]
-        if old.taken_over:  # then all of its rows are given hints
+        if old.taken_over:  # then all of its rows get hints again
             actions.append(model.feed_round.add(1))
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def advance_feed(self, mailing_id: str, old: ShardProgress, new: ShardProgress) -> bool:
-        """Move the feed cursor of a shard; False if it is elsewhere or the feed was started again."""
+        """Move the feed cursor of a shard. Returns False if it was moved, or the feed was restarted."""
         model = self._model
         condition = (model.feed_cursor == old.feed_cursor) & (model.feed_round == old.feed_round)
         actions = [model.feed_cursor.set(new.feed_cursor), model.fed.set(new.fed)]
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def release(self, mailing_id: str, shard: str, owner: str) -> None:
-        """Release a lease. Nothing happens if another owner has it."""
+        """Release a lease. Does nothing if another owner has it."""
         self._update_shard(
             mailing_id,
             shard,
@@ -69,7 +69,7 @@ class MailingShards:
         )
 
     def give_up(self, mailing_id: str, shard: str, owner: str, now: datetime) -> None:
-        """End a lease before its time, and leave its owner: who is next knows by it that a page was not finished."""
+        """End a lease early but keep its owner, so that the next dispatcher knows that a page was not finished."""
         self._update_shard(
             mailing_id,
             shard,
@@ -78,7 +78,10 @@ class MailingShards:
         )
 
     def restart_feed(self, mailing_id: str, old: ShardProgress) -> bool:
-        """Let every open row of a shard be given to the send queue again; False if the shard has moved on."""
+        """Restart the feed of a shard, so that every open row gets a hint again.
+
+        Returns False if its feed has moved on.
+        """
         condition = (self._model.feed_cursor == old.feed_cursor) & (self._model.feed_round == old.feed_round)
         actions = [
             self._model.feed_cursor.set(""),
@@ -88,13 +91,13 @@ class MailingShards:
         return self._update_shard(mailing_id, old.shard, condition, actions)
 
     def note_sleep(self, mailing_id: str, sleep: Sleep) -> None:
-        """Keep what a look at the waiting messages found. Nothing happens if there is no such mailing any more."""
+        """Save what a look at the waiting messages found. Does nothing if the mailing does not exist any more."""
         due_at = self._model.due_at.set(sleep.due_at) if sleep.due_at else self._model.due_at.remove()
         actions = [self._model.looked_at.set(sleep.looked_at), due_at]
         self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), actions)
 
     def forget_sleep(self, mailing_id: str) -> None:
-        """Have the waiting messages looked for anew; for whoever has moved some of them."""
+        """Let the waiting messages be looked for again, because some were moved."""
         self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), [self._model.looked_at.remove()])
 
     def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: Sequence[Any]) -> bool:

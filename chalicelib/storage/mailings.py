@@ -66,7 +66,7 @@ class MailingRepository:
     # -- what was ordered
 
     def create(self, mailing: Mailing) -> None:
-        """Add a mailing under its new id. Raises Invalid if another one has its file of recipients."""
+        """Add a mailing. Raises Invalid if another one has its file of recipients."""
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
@@ -76,17 +76,17 @@ class MailingRepository:
                 self._audit.note(transaction, mailing_act(None, mailing), mailing.created_at)
 
         with translated("mailings"):
-            if transact(self._backoff, run):  # else only where a lost answer was repeated: the id is new
+            if transact(self._backoff, run):  # other refusals are repeats of a lost answer, because the id is new
                 self._refuse_used(mailing)
 
     def _refuse_used(self, mailing: Mailing) -> None:
-        """Raises Invalid if another mailing has taken its file of recipients meanwhile."""
+        """Raises Invalid if another mailing has its file of recipients."""
         owner = owner_of(self._settings, mailing.segment.recipients) if claims(mailing) else mailing.mailing_id
         if owner != mailing.mailing_id:
             raise Invalid.of("clients.recipients", Fault.RECIPIENTS_USED, name=owner)
 
     def create_once(self, mailing: Mailing, request: IdempotencyKey, kept_until: datetime) -> OrderedMailing | None:
-        """Like `create` if the request's key is new; else returns the mailing created with it, and adds nothing.
+        """Like `create` if the request's key is new; otherwise adds nothing and returns the mailing created with it.
 
         Mailing and key are written in one transaction, so that neither exists without the other. Raises Invalid as
         `create` does.
@@ -124,7 +124,7 @@ class MailingRepository:
         return state_of(mailing_id, self._parts(mailing_id))
 
     def with_shard(self, mailing_id: str, shard: str) -> tuple[Mailing, ShardProgress | None]:
-        """The mailing and how far dispatch has come in one shard, None before the launch, in one consistent read.
+        """The mailing, and the progress of one of its shards (None before the launch), in one consistent read.
 
         Raises NotFound if there is no such mailing.
         """
@@ -138,7 +138,7 @@ class MailingRepository:
         return mailing_of(meta_of(mailing_id, rows)), shards[0] if shards else None
 
     def titles(self, mailing_ids: Iterable[str]) -> dict[str, str]:
-        """What people know mailings by, by their ids; without those that are not there."""
+        """The names of mailings for people, by their ids, as far as they exist."""
         keys: list[Item] = [{"mailing_id": {"S": one}, "part": {"S": META}} for one in dict.fromkeys(mailing_ids)]
         table = self._model.Meta.table_name
         names = ("mailing_id", "part", "status", "name", "text")
@@ -153,7 +153,7 @@ class MailingRepository:
         return state, final_counters_of(rows) if state.mailing.final else running_counters_of(rows)
 
     def details(self, mailing_ids: Iterable[str]) -> Iterator[tuple[MailingState, MailingCounters]]:
-        """Those of the mailings that are there, each as `detail` reads it."""
+        """The mailings that exist, each as `detail` reads it."""
         for mailing_id in dict.fromkeys(mailing_ids):
             try:
                 found = self.detail(mailing_id)
@@ -170,7 +170,7 @@ class MailingRepository:
         return self._write(old, new, [])
 
     def end(self, old: Mailing, new: Mailing, recount: MailingCounters) -> bool:
-        """Like `change`, and keeps the recount of the ledger for good."""
+        """Like `change`, and saves the recount of the ledger as the final counts."""
         final = self._model(
             new.mailing_id,
             FINAL,
@@ -181,7 +181,7 @@ class MailingRepository:
         return self._write(old, new, [final])
 
     def launch(self, old: Mailing, new: Mailing, begun: ShardProgress | None = None) -> bool:
-        """Like `change`, and gives the mailing its shards to dispatch; the one that is `begun` with its lease."""
+        """Like `change`, and creates the mailing's shards, the `begun` one with its lease."""
         leases = {begun.shard: begun} if begun else {}
         shards = [
             self._model(
@@ -220,18 +220,18 @@ class MailingRepository:
             return not transact(self._backoff, run) or self._is_ours(new)
 
     def _is_ours(self, new: Mailing) -> bool:
-        """Whether the row is as we wrote it: the answer to our first try was lost and the repeat was refused."""
+        """Whether the row is as we wrote it: then the answer to our first try was lost and the repeat was refused."""
         rows = list(self._model.query(new.mailing_id, self._model.part == META, consistent_read=True))
         return bool(rows) and rows[0].status != DELETED and mailing_of(rows[0]) == new
 
     def mark_deleted(self, mailing: Mailing) -> bool:
-        """Hide the mailing for good, until `purge` has removed its parts; False as for `change`."""
+        """Mark a mailing as deleted, which hides it until `purge` removes its parts. Returns False as `change` does."""
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.update(
                     self._model(mailing.mailing_id, META),
-                    # The next revision, so that nobody who has read the mailing before brings it back.
+                    # The next revision, so that nobody who read the mailing before can bring it back.
                     actions=[
                         self._model.status.set(DELETED),
                         self._model.kind.remove(),
@@ -247,28 +247,28 @@ class MailingRepository:
             return not transact(self._backoff, run) or self.is_deleted(mailing.mailing_id)
 
     def is_deleted(self, mailing_id: str) -> bool:
-        """Whether the mailing is marked and waits for its removal."""
+        """Whether the mailing is marked as deleted."""
         with translated("mailings"):
             rows = self._model.query(mailing_id, self._model.part == META, consistent_read=True)
             return any(row.status == DELETED for row in rows)
 
     def file_of_deleted(self, mailing_id: str) -> str:
-        """The file of recipients that a marked mailing has for itself, "" if it has none."""
+        """The file of recipients that belongs to a deleted mailing, "" if it has none."""
         with translated("mailings"):
             rows = list(self._model.query(mailing_id, self._model.part == META, consistent_read=True))
         file_id = rows[0].recipients or "" if rows else ""
         return file_id if file_id and owner_of(self._settings, file_id) == mailing_id else ""
 
     def deleted(self, limit: int) -> Sequence[str]:
-        """Ids of mailings that are marked."""
+        """Ids of mailings that are marked as deleted."""
         with translated("mailings"):
             return [row.mailing_id for row in self._model.query(DELETED, index_name="by_status", limit=limit)]
 
     def purge(self, mailing_id: str) -> None:
-        """Remove every part of a marked mailing."""
+        """Remove every part of a deleted mailing."""
         with translated("mailings"):
             for row in sorted(self._model.query(mailing_id, consistent_read=True), key=lambda row: row.part == META):
-                row.delete()  # META last: until then the mark stands
+                row.delete()  # META last, so that the mark stays until then
 
     # -- counts
 
@@ -278,7 +278,7 @@ class MailingRepository:
             return self._counters.totals()
 
     def ended_messages(self) -> dict[tuple[str, str], int]:
-        """How many messages ended mailings have, by the mailings' status and their own."""
+        """How many messages ended mailings have, by the status of the mailing and of the message."""
         with translated("mailings"):
             counts = {tuple(name.split(KEY_SEPARATOR)): count for name, count in self._messages.totals().items()}
         return {(mailing, message): count for (mailing, message), count in counts.items()}
@@ -288,7 +288,7 @@ class MailingRepository:
         self._counts.add(mailing_id, changes, now)
 
     def align_counts(self, state: MailingState, now: datetime) -> None:
-        """Bring the running counts of an ended mailing to its final ones, so that it can go on from them."""
+        """Set the running counts of an ended mailing to its final ones, so that it can continue from them."""
         if state.mailing.final:
             self._counts.align(state, self._parts(state.mailing.mailing_id), now)
 
@@ -306,7 +306,7 @@ class MailingRepository:
 
 
 def _ended_messages(old: Mailing, new: Mailing | None) -> Counter[str]:
-    """By how much a change moves the counts of the messages of ended mailings."""
+    """How a change of a mailing changes the counts of messages of ended mailings."""
     counts: Counter[str] = Counter()
     for mailing, sign in [(old, -1), *([(new, 1)] if new else [])]:
         for name, count in mailing.final:

@@ -1,20 +1,20 @@
-"""A message of the ledger as a line of text, so that a dozen fit into 1 KB.
+"""Messages of the ledger as lines of text, so that a dozen fit into 1 KB.
 
-A line has these values, separated by commas; what is empty at its end is left out:
+A line has these values, separated by commas; empty values at its end are left out:
 
     client, number without its plus, zone, status with revision, created, updated, claim, sent, attempts,
     lease until, retry at, due at, cause, forgiven, hinted, how many older attempts stand elsewhere, values
 
-What a receipt said follows `sent` after a slash: d for delivered, u for undelivered for good, t for undelivered this
-time, with the moment of it; and if they were told, separated by slashes, cause, parts and price.
+The delivery follows `sent` after a slash: d for delivered, u for undelivered for good, t for undelivered this time,
+with its moment; then, if they are known, cause, parts and price, separated by slashes.
 
-Moments are milliseconds since the bucket's `since`, in base 36; the zone is a place in `zones`. An attempt is its
-moment, its milliseconds, its outcome, its cause, the HTTP status and which of several gateways it went to, separated
-by slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. After `hinted` stand other
-marks, after a p the SMS parts of a text that not everybody gets, and after an @ which of several gateways a claim is
-for. The values that a text was made with have an = before them and slashes between them; an ! stands for those that
-are too large to be kept. Older attempts of a bucket that would be too large stand in an item of their own
-(storage/older_attempts.py), whose number is the bucket's `older`.
+Moments are milliseconds since the bucket's `since`, in base 36; the zone is an index of `zones`. An attempt is its
+moment, its milliseconds, its outcome, its cause, the HTTP status and (if there are several) its gateway, separated by
+slashes, and followed by a semicolon if there are more. A cause is quoted as in a URL. `hinted` is followed by further
+marks: p and the SMS parts of a text, if clients get different ones; @ and the gateway that a claim is for, if there are
+several. The values of a text begin with = and are separated by slashes; ! means that they were too large. If a bucket
+would be too large, older attempts are in an item of their own (storage/older_attempts.py), whose number is the bucket's
+`older`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _STATUSES = {
     MessageStatus.UNKNOWN: "u",
     MessageStatus.EXPIRED: "e",
     MessageStatus.CANCELLED: "x",
-    MessageStatus.SKIPPED: "o",  # mostly for somebody who opted out
+    MessageStatus.SKIPPED: "o",  # mostly because the client opted out
 }
 _OUTCOMES = {
     Outcome.ACCEPTED: "a",
@@ -53,7 +53,7 @@ _OUTCOMES = {
     Outcome.MISSING: "n",
     Outcome.UNCLEAR: "x",
 }
-# Of values, which are mostly no ASCII, only what has a meaning in a line is quoted.
+# In values, which are mostly not ASCII, only characters with a meaning in a line are quoted.
 _SIGNS = {ord(sign): quote(sign, safe="") for sign in ("%", ",", "/", *map(chr, range(32)))}
 _STATUS_OF = {letter: status for status, letter in _STATUSES.items()}
 _OUTCOME_OF = {letter: outcome for outcome, letter in _OUTCOMES.items()}
@@ -161,12 +161,12 @@ def _values(text: str) -> tuple[str, ...] | None:
 
 
 def attempts_text(attempts: Iterable[Attempt], since: int) -> str:
-    """Attempts as they stand in an item."""
+    """Attempts as a text in an item."""
     return ";".join(_attempt_text(attempt, since) for attempt in attempts)
 
 
 def attempts_of(text: str, since: int) -> tuple[Attempt, ...]:
-    """The attempts that a text says."""
+    """The attempts in such a text."""
     return tuple(_attempt(one, since) for one in text.split(";")) if text else ()
 
 

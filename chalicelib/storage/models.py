@@ -12,7 +12,7 @@ from ..domain.statuses import COUNTED
 from .moments import MomentAttribute
 from .row_model import Row
 
-# What dispatch needs of a client besides the id, in the indexes too (decisions/0014).
+# The fields that dispatch needs besides the id; the indexes have them too (decisions/0014).
 CONTACT = ["phone_number", "timezone", "opted_out", "unreachable"]
 
 
@@ -56,7 +56,7 @@ class ClientModel(Row):
     renumbered = BooleanAttribute(null=True)
     lost = UnicodeAttribute(null=True)
     unreachable = BooleanAttribute(null=True)
-    # Of what is no client: whom an alias leads to, that who was here is gone, and that the id is free again.
+    # Of items that are no clients: where an alias leads, a removed client's mark, and whether the id is free again.
     alias_of = UnicodeAttribute(null=True)
     gone = BooleanAttribute(null=True)
     freed = BooleanAttribute(null=True)
@@ -75,12 +75,12 @@ class ExternalIdModel(Row):
 
 
 class TagItemModel(Row):
-    """An item in the table of clients for a further tag of one; only the index by tag has it."""
+    """An item in the table of clients for a further tag of a client; it is only in the index by tag."""
 
     class Meta:
         table_name = "clients"
 
-    client_id = UnicodeAttribute(hash_key=True)  # with the tag after it
+    client_id = UnicodeAttribute(hash_key=True)  # followed by the tag
     shard = UnicodeAttribute()
     tag_key = UnicodeAttribute()
 
@@ -106,8 +106,8 @@ class MailingByAge(GlobalSecondaryIndex["MailingModel"]):
 class MailingModel(Row):
     """The parts of a mailing: META (what was ordered), SHARD#nn (dispatch), STATS#nn (counts), SPENT, FINAL (the end).
 
-    SHARD and STATS have a counter more for each reason and each hour, whose names domain.mailing_counters makes. Under
-    `<mailing>#walks` a row for each shard says how far its ledger has been gone through.
+    SHARD and STATS have further counters for reasons and hours, named by domain.mailing_counters. Under
+    `<mailing>#walks` there is a row for each shard with the walk through its ledger.
     """
 
     class Meta:
@@ -134,7 +134,7 @@ class MailingModel(Row):
     updated_at = MomentAttribute(null=True)
     launched_at = MomentAttribute(null=True)
     widened_at = MomentAttribute(null=True)
-    shards = NumberAttribute(null=True)  # 16 if it does not say
+    shards = NumberAttribute(null=True)  # 16 if absent
     buckets = NumberAttribute(null=True)  # of each
     asked_until = MomentAttribute(null=True)
     finished_at = MomentAttribute(null=True)
@@ -148,7 +148,7 @@ class MailingModel(Row):
     missing = UnicodeAttribute(null=True)
     template = UnicodeAttribute(null=True)
     keep_values = BooleanAttribute(null=True)
-    budget = NumberAttribute(null=True)  # millionths of the currency, as `spent`
+    budget = NumberAttribute(null=True)  # in millionths of the currency, like `spent`
     paused_for = UnicodeAttribute(null=True)
     reopening: ListAttribute[str] = ListAttribute(null=True)
     final: MapAttribute[str, int] = MapAttribute(null=True)
@@ -163,7 +163,7 @@ class MailingModel(Row):
     feed_round = NumberAttribute(null=True)
     owner = UnicodeAttribute(null=True)
     lease_until = MomentAttribute(null=True)
-    # STATS#nn, and of SHARD#nn what dispatch itself has settled
+    # STATS#nn; in SHARD#nn, rows that dispatch itself settled
     sent = NumberAttribute(null=True)
     failed = NumberAttribute(null=True)
     unknown = NumberAttribute(null=True)
@@ -175,7 +175,7 @@ class MailingModel(Row):
     last_sent_at = MomentAttribute(null=True)
     # SPENT
     spent = NumberAttribute(null=True)
-    # SHARD#00, of the last look at all waiting messages
+    # SHARD#00: the last look at all waiting messages
     looked_at = MomentAttribute(null=True)
     due_at = MomentAttribute(null=True)
     # A walk
@@ -184,20 +184,20 @@ class MailingModel(Row):
     done = BooleanAttribute(null=True)
     open = NumberAttribute(null=True)
     late_rows = NumberAttribute(null=True)
-    # FINAL, and what a walk has counted so far: all counters of the ledger's recount
+    # FINAL, and walks: all counters of the recount so far
     counters: MapAttribute[str, int] = MapAttribute(null=True)
     by_status = MailingByStatus()
     by_age = MailingByAge()
 
     @property
     def counters_by_name(self) -> dict[str, int]:
-        """All counters of SHARD and STATS, those of statuses, reasons and hours."""
+        """All counters in SHARD and STATS: of statuses, reasons and hours."""
         counters_by_name: dict[str, int] = self.__dict__.get("_counters_by_name", {})
         return counters_by_name
 
     @classmethod
     def from_raw_data(cls, data: dict[str, dict[str, Any]]) -> Self:
-        """The row, with the counters that have no attribute here."""
+        """The row, with the counters that are no attributes of this class."""
         row = super().from_raw_data(data)
         names = (name for name in data if SEPARATOR in name or name in COUNTED)
         row.__dict__["_counters_by_name"] = {name: int(data[name]["N"]) for name in names}
@@ -223,7 +223,7 @@ class BucketTrouble(GlobalSecondaryIndex["BucketModel"]):
 
 
 class BucketModel(Row):
-    """The ledger: the messages of a mailing, about nine to a row; `message_lines` says how `messages` is written."""
+    """The ledger: the messages of a mailing, about nine to a row; `message_lines` explains `messages`."""
 
     class Meta:
         table_name = "ledger"
@@ -315,8 +315,8 @@ class SettingModel(Row):
     # A pace, in microseconds since 1970
     next_at = NumberAttribute(null=True)
     apart = ListAttribute(of=NumberAttribute, null=True)
-    weights = ListAttribute(of=NumberAttribute, null=True)  # of each of those, unless all are one
-    # A request that ordered a mailing
+    weights = ListAttribute(of=NumberAttribute, null=True)  # of each of those, unless all are 1
+    # A request that created a mailing
     fingerprint = UnicodeAttribute(null=True)
     mailing_id = UnicodeAttribute(null=True)
     # An import: its progress, and its chunks
@@ -330,7 +330,7 @@ class SettingModel(Row):
     later_pages = NumberAttribute(null=True)
     opted_out = NumberAttribute(null=True)
     opted_in_again = NumberAttribute(null=True)
-    # What ended in an hour, by status
+    # Messages that ended in an hour, by status
     sent = NumberAttribute(null=True)
     failed = NumberAttribute(null=True)
     unknown = NumberAttribute(null=True)

@@ -1,4 +1,4 @@
-"""How a moment stands in the tables: as a number of milliseconds since 1970."""
+"""Moments in the tables: a number of milliseconds since 1970."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_ms(moment: datetime) -> int:
-    """Milliseconds since 1970, as the tables hold a moment."""
+    """A moment as milliseconds since 1970."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def from_ms(milliseconds: float) -> datetime:
-    """The moment of a number of milliseconds since 1970."""
+    """The moment after so many milliseconds since 1970."""
     return _EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
 class MomentAttribute(Attribute[datetime]):
-    """A moment, kept as a number of milliseconds since 1970, so that it can be a sort key and be compared."""
+    """A moment, stored as milliseconds since 1970, so that it can be a sort key and be compared."""
 
     attr_type = NUMBER
 

@@ -1,9 +1,9 @@
-"""Older attempts of messages that were tried many times: they leave the bucket for an item of their own.
+"""Older attempts of messages that were tried many times; they move from the bucket to an item of their own.
 
 A bucket of nine messages with thirty attempts each would have 6 KB, and each write of it would cost six units. The item
-stands under the same ledger key, after all buckets, and is written before the bucket that says its number. It never
-changes: its number is made of what is in it, so that a bucket and its attempts always belong together, whoever else
-writes, and whatever is repeated. One that is used no more stays until its mailing's ledger is deleted, or expires.
+has the same ledger key, comes after all buckets, and is written before the bucket that refers to its number. It never
+changes: its number is a hash of its content, so that a bucket always gets its own attempts, whatever others write or
+repeat. An unused item stays until its mailing's ledger is deleted or expires.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from .bucket_rows import UNIT, Bucket, Older, Place, item_bytes
 from .dynamodb import Item
 from .message_lines import attempts_of, attempts_text
 
-FIRST = 2**32  # number; buckets have lower ones
-_MOST, _LEFT = 3, 1  # attempts of a message in a bucket of more than a unit, and how many stay of more
+FIRST = 2**32  # the lowest number; those of buckets are lower
+_MOST, _LEFT = 3, 1  # attempts of a message that a large bucket may have, and how many stay if there are more
 
 
 def is_bucket(item: Item) -> bool:
-    """Whether an item of the ledger is a bucket, and no older attempts."""
+    """Whether an item of the ledger is a bucket, not older attempts."""
     return int(item["bucket_no"]["N"]) < FIRST
 
 
 def apart(old: Bucket, bucket: Bucket) -> tuple[Bucket, Item | None]:
-    """The bucket without older attempts if it is too large, and the item with these, to be written before it.
+    """The bucket without older attempts if it is too large, and the item with these, which must be written first.
 
-    They leave it when there is a new attempt since the `old` bucket: whoever makes none adds no item to the ledger.
+    They are moved only if there is a new attempt since the `old` bucket, so that other writes add no items.
     """
     if all(one.attempts[-1:] == _last(old, one.client_id) for one in bucket.messages.values()):
         return bucket, None
@@ -55,17 +55,17 @@ def _last(bucket: Bucket, client_id: str) -> tuple[Attempt, ...]:
 
 
 def place_of_older(place: Place, older: Older) -> Place:
-    """Where the older attempts of a bucket stand."""
+    """The place of a bucket's older attempts."""
     return Place(place.mailing_id, place.shard, older.number)
 
 
 def together(bucket: Bucket, items: Mapping[Place, Item]) -> Bucket:
-    """The bucket with its older attempts; without them if there are none any more."""
+    """The bucket with its older attempts, or without them if their item does not exist any more."""
     if bucket.older is None:
         return bucket
     item = items.get(place_of_older(bucket.place, bucket.older))
     whole = _with_attempts(bucket, item) if item else replace(bucket, older=None)
-    whole.__dict__["values"] = bucket.values  # what stands in the table
+    whole.__dict__["values"] = bucket.values  # the values in the table
     return whole
 
 

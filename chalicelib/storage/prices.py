@@ -1,4 +1,4 @@
-"""The price list of the gateways, in one item of the table of settings."""
+"""The price list of the gateways, in one item of the settings table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SCOPE, _NAME = "prices", "list"
 
 
 class PriceRepository:
-    """Keeps the price list; the last one that was put is the one that counts."""
+    """Stores the price list; the last one counts."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model: type[SettingModel] = tables.settings
@@ -30,7 +30,7 @@ class PriceRepository:
         self._audit = AuditLog(tables, backoff)
 
     def get(self) -> PriceList:
-        """The price list, an empty one if none was put."""
+        """The price list, empty if there is none."""
         with translated("prices"):
             rows: Any = list(self._model.query(_SCOPE, self._model.name == _NAME))
         if not rows:
@@ -47,7 +47,7 @@ class PriceRepository:
         )
 
     def put(self, prices: PriceList) -> None:
-        """Keep a list in the place of the one before."""
+        """Replace the list."""
         body = json.dumps(
             {
                 "currency": prices.currency,

@@ -1,4 +1,4 @@
-"""Whether the tables answer, and the key of the clients' ids is whole: all read in a single call."""
+"""Whether the tables answer and the key of the clients' ids is intact, in a single call."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from .gateway_control import control_of, control_place
 from .heartbeats import heartbeat_places, heartbeats_of
 from .tables import Tables
 
-_NOBODY = {"S": "readiness"}  # a key that no row has: what counts is that the table answers
+_NOBODY = {"S": "readiness"}  # a key that no row has; the table only has to answer
 
 
 class TableProbe:
-    """Asks every table at once. `dynamodb` is a client that waits for seconds only."""
+    """Asks every table at once. `dynamodb` is a client with short time limits."""
 
     def __init__(self, tables: Tables, dynamodb: Any) -> None:
         self._tables = tables
         self._dynamodb = dynamodb
 
     def ask(self) -> tuple[GatewayControl, Sequence[Heartbeat]]:
-        """The gateway's control and the heartbeats, which are in one of the tables. Raises Unavailable if a table is
-        silent, and NotReady if the key of the clients' ids is damaged.
+        """Read from every table.
+
+        Returns the gateway's control and the heartbeats. Raises Unavailable if a table does not answer, and NotReady if
+        the key of the clients' ids is damaged.
         """
         tables = self._tables
         scope, name = control_place()
@@ -47,7 +49,10 @@ class TableProbe:
 
 
 def _check_key(items: Sequence[Item]) -> None:
-    """There may be none yet: the first who needs it makes it."""
+    """Raises NotReady if the key is damaged.
+
+    There may be none yet, because the first process that needs it makes it.
+    """
     try:
         for item in items:
             ids_of(item)

@@ -1,8 +1,8 @@
-"""Files of recipients for one mailing only: a row for each number, beside the directory of clients.
+"""Files of recipients: a row for each number, outside of the directory of clients.
 
 A row's id is the one that a client with its number usually has. So a number has one row however often its part of the
-file is written, the rows fall into the shards of the ledger, and a message is in the history of the number's client.
-The client is always looked for by the number: whether they have opted out, and what the file does not say of them.
+file is written, rows belong to shards as clients do, and a message is in the history of the number's client. The client
+is always looked up by number, for the opt-out and for the fields that the file does not have.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ _SPARE = timedelta(days=1)
 
 
 def claims(mailing: Mailing) -> bool:
-    """Whether a mailing is to have a file for itself; else it asks about the one that has it, if it has any."""
+    """Whether a mailing takes its file for itself.
+
+    Otherwise it has none, or its filter refers to the mailing that has it.
+    """
     segment = mailing.segment
     return bool(segment.recipients) and not (segment.filter and segment.filter.mailings)
 
 
 def claim(transaction: TransactWrite, model: type[SettingModel], mailing: Mailing) -> None:
-    """Let the transaction that writes a mailing give it its file, if it claims one that no other mailing has."""
+    """Let the transaction that writes a mailing give it its file, on condition that no other mailing has it."""
     if not claims(mailing):
         return
     is_free = model.mailing_id.does_not_exist() | (model.mailing_id == mailing.mailing_id)
@@ -51,13 +54,13 @@ def claim(transaction: TransactWrite, model: type[SettingModel], mailing: Mailin
 
 
 def owner_of(model: type[SettingModel], file_id: str) -> str:
-    """The mailing that has a file for itself, "" if none has."""
+    """The mailing that a file belongs to, "" if there is none."""
     rows = list(model.query(_FILES, model.name == file_id, consistent_read=True))
     return rows[0].mailing_id or "" if rows else ""
 
 
 class RecipientRepository:
-    """In the table of settings, where DynamoDB removes them when their time is over."""
+    """Recipients in the settings table, where DynamoDB removes them when their time is over."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, clients: ClientRepository) -> None:
         self._model: type[SettingModel] = tables.settings
@@ -69,7 +72,7 @@ class RecipientRepository:
     # -- files
 
     def note(self, file: RecipientFile) -> None:
-        """Keep what a file holds, for the mailing that will have it. Nothing happens if that was done before."""
+        """Save a file, for the mailing that will get it. Does nothing if that was done before."""
         body = json.dumps([file.file_name, file.count, list(file.names)], ensure_ascii=False)
         row = self._model(_FILES, file.file_id, body=body, expires_at=_expiry(file.file_id))
         with translated("recipients"):
@@ -80,7 +83,7 @@ class RecipientRepository:
                     raise
 
     def find(self, file_id: str) -> RecipientFile | None:
-        """What was noted of a file."""
+        """The saved file."""
         with translated("recipients"):
             rows = list(self._model.query(_FILES, self._model.name == file_id, consistent_read=True))
         if not rows:
@@ -93,7 +96,7 @@ class RecipientRepository:
     # -- rows
 
     def add(self, file_id: str, rows: Sequence[Client], given: Mapping[str, frozenset[str]]) -> None:
-        """Add rows, of which `given` says by number what the file has of them. It may be repeated."""
+        """Add rows; `given` has the fields in the file, by number. May be repeated."""
         expires_at = _expiry(file_id)
         with translated("recipients"), self._model.batch_write() as batch:
             for one in rows:
@@ -112,7 +115,7 @@ class RecipientRepository:
                 )
 
     def opt_out(self, file_id: str, numbers: Iterable[str]) -> None:
-        """Opt out numbers for this file, whether or not they have a row yet: its parts may be written in any order."""
+        """Opt out numbers for this file, even without a row yet, because its parts may be written in any order."""
         expires_at = _expiry(file_id)
         names = [self._clients.usual_id(number) for number in numbers]
         with translated("recipients"), self._model.batch_write() as batch:
@@ -120,7 +123,7 @@ class RecipientRepository:
                 batch.save(self._model(_opt_outs(file_id, name), name, expires_at=expires_at))
 
     def walk(self, file_id: str, shard: str, cursor: str, limit: int) -> tuple[list[Client], str]:
-        """Up to `limit` rows of a shard after the cursor, with what the directory says of them, and the next cursor.
+        """Up to `limit` rows of a shard after the cursor, completed from the directory, and the next cursor.
 
         A cursor is "" at the beginning and the end.
         """
@@ -139,7 +142,7 @@ class RecipientRepository:
         return self._completed(file_id, answer["Items"]), left["name"]["S"] if left else ""
 
     def first(self, file_id: str, limit: int) -> list[Client]:
-        """The first rows of a file, up to `limit`, with what the directory says of them."""
+        """The first rows of a file, up to `limit`, completed from the directory."""
         found: list[Client] = []
         for shard in SHARDS:
             cursor = " "
@@ -149,7 +152,7 @@ class RecipientRepository:
         return found
 
     def contacts(self, file_id: str, ids: Iterable[str]) -> dict[str, Contact]:
-        """How to reach those with these ids, as things stand now; consistent, with language and attributes."""
+        """The current contacts of the people with these ids, with language and attributes. Reads are consistent."""
         items = self._read((_scope(file_id, one), one) for one in dict.fromkeys(ids))
         return {one.client_id: _contact(one) for one in self._completed(file_id, items)}
 
@@ -167,7 +170,7 @@ class RecipientRepository:
         return [replace(one, opted_out=True) if one.client_id in opted_out else one for one in found]
 
     def delete(self, file_id: str, shard: str, limit: int) -> bool:
-        """Remove up to `limit` rows of a shard; whether there may be more."""
+        """Delete up to `limit` rows of a shard. Returns whether there may be more."""
         with translated("recipients"):
             rows = list(self._model.query(_scope_of(file_id, shard), limit=limit, attributes_to_get=["scope", "name"]))
             with self._model.batch_write() as batch:
@@ -177,7 +180,7 @@ class RecipientRepository:
 
 
 def _completed(item: Item, cells: Sequence[str], client: Client | None, uploaded: datetime) -> Client:
-    """A row as the client of its number, with what the file says in the place of what the directory does."""
+    """The client of a row: fields in the file override those in the directory."""
     number, zone, language, attributes = cells
     known = client or kept_client(ClientFields(number), uploaded)
     return replace(

@@ -1,7 +1,7 @@
-"""Replies of people, in the table of settings, where DynamoDB removes them when messages of their time go, too.
+"""Replies, in the settings table, where DynamoDB removes them as late as messages of their time.
 
-One is three items of a transaction: what keeps it from being stored twice, its place in the list of all, and its place
-in the list of its client, if it has one.
+A reply is up to three items, written in one transaction: a mark so that it is stored once, an entry in the list of all,
+and one in the list of its client.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ONCE = "reply"
 
 
 class ReplyRepository:
-    """Keeps each reply once, for `retain`, for ever if that is nothing."""
+    """Stores each reply once, for `retain`; for ever if that is zero."""
 
     def __init__(self, tables: Tables, backoff: Backoff, retain: timedelta) -> None:
         self._model = tables.settings
@@ -35,7 +35,7 @@ class ReplyRepository:
         self._retain = retain
 
     def add(self, reply: Reply) -> bool:
-        """Keep a reply; False if it is there already. Raises Unavailable."""
+        """Store a reply. Returns False if it exists already. Raises Unavailable."""
         expires_at = to_ms(reply.received_at + self._retain) // 1000 if self._retain else None
         lists = [_ALL, _scope(reply.client_id)] if reply.client_id else [_ALL]
 
@@ -52,9 +52,9 @@ class ReplyRepository:
             return not transact(self._backoff, run)
 
     def admit(self, gateway: str, wanted: int, most: int, now: datetime) -> int:
-        """How many of so many replies of a gateway may be kept, if it may have `most` in this minute.
+        """How many of the `wanted` replies of a gateway may be kept, if `most` are allowed in this minute.
 
-        They count, also those that may not. Raises Unavailable.
+        All of them count, even those that may not be kept. Raises Unavailable.
         """
         expires_at = to_ms(now + timedelta(hours=1)) // 1000
         row = self._model(_MINUTES, f"{gateway}#{now:%Y-%m-%dT%H:%M}")
@@ -64,9 +64,9 @@ class ReplyRepository:
         return max(0, min(wanted, most - before))
 
     def page(self, client_id: str, before: str, limit: int, now: datetime) -> tuple[Sequence[Reply], str]:
-        """Up to `limit` replies, the newest first, those of a client if one is given; and where the next page begins.
+        """Up to `limit` replies, the newest first, of one client if one is given; and the start of the next page.
 
-        `before` is where this one begins, "" at the start.
+        `before` is the start of this page, "" for the first.
         """
         model = self._model
         earlier = model.name < before if before else None

@@ -1,4 +1,4 @@
-"""What the daily report is made of, and that it is sent once."""
+"""The mailings of the daily report, and the record that it was sent."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PAGE = 250
 
 
 class ReportRepository:
-    """Mailings by their start, and one item for each day whose report was sent or is being made."""
+    """Finds mailings by their start. Has an item for each day whose report was sent or is being made."""
 
     def __init__(self, tables: Tables) -> None:
         self._mailings = tables.mailings
         self._settings = tables.settings
 
     def mailings(self, status: MailingStatus, since: datetime, until: datetime, limit: int) -> Sequence[Mailing]:
-        """Up to `limit` mailings of a status that start in a time, the latest first."""
+        """Up to `limit` mailings of a status that start in a span of time, the latest first."""
         model = self._mailings
         with translated("mailings"):
             rows = model.query(
@@ -42,7 +42,7 @@ class ReportRepository:
             return [mailing_of(row) for row in islice(rows, limit)]
 
     def named(self, mailing_ids: Sequence[str]) -> Sequence[Mailing]:
-        """Those of the mailings that are there."""
+        """The mailings with these ids, as far as they exist."""
         with translated("mailings"):
             rows = self._mailings.batch_get([(one, META) for one in mailing_ids])
             return [mailing_of(row) for row in rows if row.status != DELETED]
@@ -55,20 +55,21 @@ class ReportRepository:
         return self._update(day, model.body.does_not_exist() & free, actions)
 
     def begin(self, day: date, owner: str, now: datetime) -> bool:
-        """Record that the e-mail is about to be sent: from here on nobody sends another. Returns False if the claim is
-        lost.
+        """Record that the e-mail is about to be sent, so that nobody sends another.
+
+        Returns False if the claim is lost.
         """
         model = self._settings
         actions = [model.body.set("sending"), model.changed_at.set(now)]
         return self._update(day, model.body.does_not_exist() & (model.owner == owner), actions)
 
     def give_back(self, day: date, owner: str) -> None:
-        """Record that the e-mail was not sent, so that it is tried again."""
+        """Record that the e-mail was not sent, so that it will be tried again."""
         model = self._settings
         self._update(day, model.owner == owner, [model.body.remove(), *given_back(model)])
 
     def sent(self, day: date, owner: str, now: datetime) -> None:
-        """Note that the e-mail left."""
+        """Record that the e-mail was sent."""
         model = self._settings
         self._update(day, model.owner == owner, [model.body.set("sent"), model.changed_at.set(now)])
 

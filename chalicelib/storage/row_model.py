@@ -1,4 +1,4 @@
-"""What all models are made of: a PynamoDB model that costs what its row holds, not what the class could hold."""
+"""The base of all models: a PynamoDB model whose cost depends on the values in a row, not on all attributes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pynamodb.models import Model
 
 
 class Row(Model):
-    """A model that is made, read and written by what the row holds.
+    """A model that is made, read and written by looping over the values in the row only.
 
-    PynamoDB goes through all attributes of the class, several times and with several calls for each; MailingModel has
-    fifty of them, and each of its rows a few.
+    PynamoDB loops over all attributes of the class, several times and with several calls for each. MailingModel has
+    more than fifty of them, each of its rows only a few.
     """
 
     def _set_defaults(self, _user_instantiated: bool = True) -> None:
@@ -43,7 +43,10 @@ class Row(Model):
 
     @classmethod
     def from_raw_data(cls, data: dict[str, dict[str, Any]]) -> Self:
-        """The row; AttributeDeserializationError if a value is of another type than its attribute's."""
+        """Make a row from an item.
+
+        Raises AttributeDeserializationError if a value has another type than its attribute.
+        """
         known = _by_stored_name(cls)
         row = cls.__new__(cls)
         row.attribute_values = {}
@@ -59,7 +62,10 @@ class Row(Model):
 
 
 def _serialized(name: str, attribute: Attribute[Any], value: Any, null_check: bool) -> Any:
-    """A value as DynamoDB has it; AttributeNullError or ValueError if it lacks something, or is of another type."""
+    """A value in DynamoDB's form.
+
+    Raises AttributeNullError if it lacks something, ValueError if it has another type.
+    """
     if isinstance(value, MapAttribute) and not value.validate(null_check=null_check):
         raise ValueError(f"Attribute '{name}' is not correctly typed")
     if not isinstance(attribute, ListAttribute | MapAttribute):

@@ -1,4 +1,4 @@
-"""Saved segments, in the table of settings: an item for each."""
+"""Saved segments, in the settings table: an item for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCOPE = "segments"
 
 
 class SavedSegmentRepository:
-    """Keeps segments by their ids, which are made of their names."""
+    """Stores segments by their ids, which are made from their names."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model: type[SettingModel] = tables.settings
@@ -32,7 +32,7 @@ class SavedSegmentRepository:
         self._audit = AuditLog(tables, backoff)
 
     def all(self) -> list[SavedSegment]:
-        """All saved segments, by their names."""
+        """All saved segments, ordered by name."""
         with translated("segments"):
             rows: Any = list(self._model.query(_SCOPE, limit=MOST_SEGMENTS, consistent_read=True))
         return sorted(map(_segment, rows), key=lambda one: one.name.casefold())
@@ -46,8 +46,9 @@ class SavedSegmentRepository:
         return _segment(rows[0])
 
     def put(self, saved: SavedSegment, old: SavedSegment | None) -> None:
-        """Keep a segment in the place of `old`. Raises Conflict if that is None and there is one of its name, and
-        NotFound if there is no such segment any more.
+        """Save a segment, replacing `old`.
+
+        Raises Conflict if `old` is None and the name is taken, and NotFound if `old` does not exist any more.
         """
         there = self._model.scope.exists()
 
@@ -65,7 +66,7 @@ class SavedSegmentRepository:
             raise Conflict(Fault.SEGMENT_NAME_TAKEN)
 
     def delete(self, saved: SavedSegment) -> None:
-        """Remove a segment, if it is there."""
+        """Remove a segment, if it exists."""
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:

@@ -1,4 +1,4 @@
-"""How many clients every segment has: counters that are moved with each client, so that nobody has to count rows."""
+"""How many clients each segment has: counters that change together with clients, so that rows need not be counted."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .dynamodb import translated
 from .tables import Tables
 
 _LOOK = 5000  # counters of tags; each tag has a few
-_FURTHER = "+"  # in the names of counters of clients who have the tag, but not as their first
-_REACHED, _OPTED_OUT, _UNREACHABLE = "012"  # of how a counter names whether clients get mailings
+_FURTHER = "+"  # in the names of counters for clients who have the tag, but not as their first one
+_REACHED, _OPTED_OUT, _UNREACHABLE = "012"  # how the name of a counter says whether clients get mailings
 Change = tuple[Client | None, Client | None]  # a client before and after
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:
-    """How many clients share tag, operator, time zone, opt-out and, of those who want messages, being unreachable."""
+    """How many clients share tag, operator, time zone, opt-out and (unless opted out) being unreachable."""
 
     tag: str
     operator: str
@@ -35,8 +35,9 @@ class SegmentCount:
 
 @dataclass(frozen=True, slots=True)
 class SegmentCounts:
-    """The counts of a segment. If they are not `exact` they are at most so many: who has several of its tags is counted
-    with each.
+    """The counts of a segment.
+
+    If they are not `exact` they are upper bounds: a client with several of its tags is counted for each.
     """
 
     parts: Sequence[SegmentCount]
@@ -45,7 +46,7 @@ class SegmentCounts:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many clients a segment has; at most so many if that is not `exact`, as in SegmentCounts."""
+    """How many clients a segment has; an upper bound if it is not `exact`, as in SegmentCounts."""
 
     count: int
     exact: bool = True
@@ -53,23 +54,26 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """By how much changes of clients move the counters: of segments in all detail, and of what lists are narrowed by.
+    """How changes of clients change the counters: those with all details, and those with totals for lists.
 
-    The latter are there so that the total of a list costs the same however many clients and segments there are. In the
-    details each client is once, with their first tag. A further tag has but one counter: its name begins as that of the
-    tag's total and goes on with the details, so that one read has the total of a tag.
+    With the totals, a list's total costs the same however many clients and segments there are. Each client is counted
+    once in the detailed counters, with their first tag. A further tag has a single counter, whose name is that of the
+    tag's total followed by the details, so that one read gives the total of a tag.
     """
 
     details: Counter[str]
     totals: Counter[str]
 
     def names(self) -> set[str]:
-        """Every counter that is touched, which may be one that does not move in the end."""
+        """Every counter that is touched, even if its value stays the same in the end."""
         return {f"detail {name}" for name in self.details} | {f"total {name}" for name in self.totals}
 
 
 def moves_of(changes: Iterable[Change], nonce: str) -> Moves:
-    """The moves of changes. Every counter is kept in parts, lest all writers meet at one item; `nonce` names one."""
+    """The moves for changes.
+
+    Counters have several parts, so that not all writers use the same item; `nonce` chooses one.
+    """
     moves = Moves(Counter(), Counter())
     for pair in changes:
         for client, change in zip(pair, (-1, 1), strict=True):
@@ -91,7 +95,7 @@ class SegmentCounters:
         self._totals = Counters(tables, "client-totals")
 
     def move(self, transaction: TransactWrite, moves: Moves) -> None:
-        """Let the transaction that writes the clients move the counters too."""
+        """Let the transaction that writes the clients change the counters too."""
         self._details.move(transaction, moves.details)
         self._totals.move(transaction, moves.totals)
 
@@ -129,7 +133,7 @@ class SegmentCounters:
             counts = self.counts(segment)
             return Total(sum(part.count for part in counts.parts), counts.exact)
         names = [_total_of("tag", tag) for tag in segment.tags] or [_total_of("operator", o) for o in segment.operators]
-        sums: Counter[bool] = Counter()  # by whether it is of further tags
+        sums: Counter[bool] = Counter()  # by whether the counter is for further tags
         with translated("clients"):
             for name in names or [_total_of("all")]:
                 for counter, count in self._totals.read(name):
@@ -137,7 +141,7 @@ class SegmentCounters:
         return Total(sums.total(), exact=len(segment.tags) < 2 or not sums[True])
 
     def tags(self, most: int) -> list[tuple[str, int]]:
-        """Up to `most` tags with their clients, the largest first, among as many as one look can bear."""
+        """Up to `most` tags with their numbers of clients, the largest first, among those that one call reads."""
         sums: Counter[str] = Counter()
         with translated("clients"):
             for name, count in itertools.islice(self._totals.read(f"tag{KEY_SEPARATOR}"), _LOOK):
@@ -147,7 +151,7 @@ class SegmentCounters:
 
 
 def _prefixes(segment: Segment) -> list[str]:
-    """How the names of the counters of a segment begin; those of other operators may be among them."""
+    """The prefixes of a segment's counters; counters of other operators may have them too."""
     if not segment.tags:
         return [""]
     tail = segment.operators[0] + KEY_SEPARATOR if len(segment.operators) == 1 else ""

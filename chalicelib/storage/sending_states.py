@@ -1,4 +1,4 @@
-"""What whether anything is sent follows from: the gateways' controls and the workers' heartbeats, in one call."""
+"""The gateways' controls and the workers' heartbeats in one call, for the state of sending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tables import Tables
 
 
 class SendingStateRepository:
-    """Reads what others write. `gateways` are their names, as rows have them."""
+    """Reads what others write. `gateways` are their names in rows."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff, gateways: Sequence[str]) -> None:
         self._model = tables.settings
@@ -25,7 +25,7 @@ class SendingStateRepository:
         self._places = {control_place(name): shown(name) for name in gateways}
 
     def read(self) -> tuple[Mapping[str, GatewayControl], Sequence[Heartbeat]]:
-        """The control of each gateway, by the name that people call it, and the last heartbeats."""
+        """The control of each gateway, by its name for people, and the last heartbeats."""
         keys = [{"scope": {"S": scope}, "name": {"S": name}} for scope, name in self._places]
         keys += heartbeat_places()
         table = self._model.Meta.table_name

@@ -1,4 +1,4 @@
-"""Spending: what is noted as spent of budgets; of mailings in their table, of months in that of settings."""
+"""Spending: what was spent of budgets; of mailings in their table, of months in the settings table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MONTHS = "spent"
 
 
 class SpendingRepository:
-    """An item for each budget of which anything was spent."""
+    """An item for each budget that something was spent of."""
 
     def __init__(self, tables: Tables) -> None:
         self._mailings: type[MailingModel] = tables.mailings
         self._settings: type[SettingModel] = tables.settings
 
     def spent(self, scope: BudgetScope) -> Decimal:
-        """What is noted."""
+        """What was spent of a budget."""
         with translated("spending"):
             if scope.mailing_id:
                 mine = self._mailings.part == SPENT
@@ -35,14 +35,14 @@ class SpendingRepository:
         return from_millionths(sum(int(amount or 0) for amount in found))
 
     def of_month(self, gateway: str, budget: Decimal | None, now: datetime) -> Spending | None:
-        """The budget of this month at a gateway with what has gone of it, None if there is none."""
+        """The budget of this month at a gateway and what was spent of it, None if there is no budget."""
         return None if budget is None else Spending(budget, self.spent(BudgetScope.of_month(gateway, now)))
 
     def spend(self, scope: BudgetScope, amount: Decimal, budget: Decimal) -> Decimal | None:
-        """Note that this is spent of a budget; None, and nothing is noted, if less is left.
+        """Spend an amount of a budget. Returns None and changes nothing if less is left.
 
-        Returns what is spent in all. A call that botocore repeats because its answer was lost may count twice, so that
-        never too little is noted.
+        Returns what is spent in total. A call that botocore repeats because its answer was lost may count twice, but
+        never too little is counted.
         """
         most = to_millionths(budget - amount)
         if most < 0:
@@ -59,7 +59,7 @@ class SpendingRepository:
         return from_millionths(int(row.spent or 0))
 
     def give_back(self, scope: BudgetScope, amount: Decimal) -> None:
-        """Take back what was noted by `spend` for calls that the gateway does not charge."""
+        """Take back what `spend` noted for calls that the gateway does not charge."""
         row = self._row(scope)
         with translated("spending"):
             row.update([type(row).spent.add(-to_millionths(amount))])

@@ -43,10 +43,10 @@ def _bind(model: type[M], table_name: str) -> type[M]:
 
 
 def bind(settings: Settings, dynamodb: Any) -> Tables:
-    """The models of the tables that the settings name, which ask through this client. Nothing is asked of DynamoDB yet.
+    """The models bound to the tables in the settings, using this client. Makes no call to DynamoDB.
 
-    PynamoDB would make one for each model, which takes 0.1 s, and more time for each answer (`aws_clients`). It has no
-    other way to be given a client than its connections' own attribute.
+    PynamoDB would make a client for each model, which takes 0.1 s, and is slower for each answer (`aws_clients`). The
+    only way to give it a client is a private attribute of its connections.
     """
     tables = Tables(
         clients=_bind(ClientModel, settings.clients_table),

@@ -1,7 +1,7 @@
 """Further tags of clients: an item for each, in the index by tag only.
 
-A client's own item stands in that index by their first tag. These items say nothing but where else a client stands
-there; they are written and removed in the transaction that changes the client, and the index may lag behind.
+A client's own item is in that index with their first tag. These items only hold the client's other places in it. They
+are written and removed in the transaction that changes the client; the index may lag behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MARK = "#tag#"  # between a client's id and their tag
 
 
 class IndexEntry(NamedTuple):
-    """What an index shows of a client in one place. `client` is None of an item of a tag, until the client is read."""
+    """An entry of an index. For a further tag, `client` is None until the client is read."""
 
     client_id: str
     operator: str
@@ -28,7 +28,7 @@ class IndexEntry(NamedTuple):
 
 
 def met(item: Item) -> IndexEntry:
-    """What an item of an index shows."""
+    """The entry of an index item."""
     if is_client(item):
         client = indexed_client_of(item)
         return IndexEntry(client.client_id, client.operator, client)
@@ -37,7 +37,7 @@ def met(item: Item) -> IndexEntry:
 
 
 def changes_of(old: Client | None, new: Client | None) -> tuple[Sequence[str], Mapping[str, str]]:
-    """The keys of the items that go when a client changes, and of those that are written with their places."""
+    """The keys of items to remove when a client changes, and those to write with their places."""
     before, after = _items(old), _items(new)
     gone = [key for key in before if key not in after]
     return gone, {key: place for key, place in after.items() if before.get(key) != place}

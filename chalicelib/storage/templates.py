@@ -1,6 +1,6 @@
-"""Templates, in the table of settings: an item for each version, and one for each name, which is the list.
+"""Templates, in the settings table: an item for each version, and one for each name, which make up the list.
 
-A deleted template leaves the list, so that its name is free; its versions stay, beside a mark.
+A deleted template is removed from the list, so that its name is free; its versions stay, with a mark.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DELETED = "~deleted"  # after all versions
 
 
 class TemplateRepository:
-    """Keeps templates. A name belongs to one of them at a time, in whatever case it is written."""
+    """Stores templates. Names are unique, ignoring case."""
 
     def __init__(self, tables: Tables, backoff: Backoff) -> None:
         self._model = tables.settings
@@ -37,7 +37,7 @@ class TemplateRepository:
         self._audit = AuditLog(tables, backoff)
 
     def add(self, template: Template) -> None:
-        """Keep the first version of a new template. Raises Conflict if its name is taken."""
+        """Add the first version of a new template. Raises Conflict if its name is taken."""
 
         def run(transaction: TransactWrite) -> None:
             self._save(transaction, template)
@@ -48,7 +48,7 @@ class TemplateRepository:
             raise Conflict(Fault.TEMPLATE_NAME_TAKEN)
 
     def change(self, old: Template, new: Template) -> None:
-        """Keep the version that follows. Raises Conflict if another one did already, or if its name is taken."""
+        """Add the next version. Raises Conflict if there is one already, or if its name is taken."""
         renamed = _key(old.name) != _key(new.name)
 
         def run(transaction: TransactWrite) -> None:
@@ -65,7 +65,7 @@ class TemplateRepository:
             raise Conflict(Fault.TEMPLATE_NAME_TAKEN if same else Fault.TEMPLATE_CHANGED)
 
     def delete(self, template: Template, username: str, now: datetime) -> bool:
-        """Take a template out of the list; False if it was changed or deleted since it was read."""
+        """Remove a template from the list. Returns False if it was changed or deleted since it was read."""
         mark = self._model(_scope(template.template_id), _DELETED, changed_by=username, changed_at=now)
 
         def run() -> None:
@@ -88,7 +88,7 @@ class TemplateRepository:
         return _template(versions[0], deleted=rows[0].name == _DELETED)
 
     def version(self, template_id: str, version: int) -> Template | None:
-        """A certain version, None if there is none. It does not say whether the template was deleted."""
+        """A version by its number, None if there is none. It does not tell whether the template was deleted."""
         with translated("templates"):
             rows = list(
                 self._model.query(_scope(template_id), self._model.name == _version_name(version), consistent_read=True)
@@ -96,21 +96,21 @@ class TemplateRepository:
         return _template(rows[0]) if rows else None
 
     def versions(self, template_id: str, before: str, limit: int) -> tuple[Sequence[Template], str]:
-        """Up to `limit` versions, the newest first, and where the next page begins."""
+        """Up to `limit` versions, the newest first, and the start of the next page."""
         earlier = self._model.name < (before or _DELETED)
         with translated("templates"):
             rows = list(self._model.query(_scope(template_id), earlier, limit=limit + 1, scan_index_forward=False))
         return [_template(row) for row in rows[:limit]], rows[limit - 1].name if len(rows) > limit else ""
 
     def page(self, after: str, limit: int) -> tuple[Sequence[TemplateEntry], str]:
-        """Up to `limit` templates by their names, and where the next page begins."""
+        """Up to `limit` templates ordered by name, and the start of the next page."""
         later = self._model.name > after if after else None
         with translated("templates"):
             rows = list(self._model.query(_NAMES, later, limit=limit + 1))
         return [_entry(row) for row in rows[:limit]], rows[limit - 1].name if len(rows) > limit else ""
 
     def _done(self, change: Callable[[TransactWrite], None], made: Template) -> bool:
-        """Whether the change was made, also if its answer was lost and the repeat was refused."""
+        """Make a change. Returns whether it was made, even if its answer was lost and the repeat was refused."""
 
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:

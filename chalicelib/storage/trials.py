@@ -1,4 +1,4 @@
-"""Test messages: how many were sent lately, and what came of each, by the key of its request."""
+"""Test messages: how many were sent lately, and the result of each, by the key of its request."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _REQUESTS, _COUNTS = "test-messages", "test-messages-sent"
 
 @dataclass(frozen=True, slots=True)
 class EarlierTrial:
-    """A test message that was sent with the same key; `result` is "" as long as nobody knows what came of it."""
+    """A test message that was sent with the same key. `result` is "" as long as it is not known."""
 
     fingerprint: str
     result: str
 
 
 class TrialRepository:
-    """In the table of settings, where DynamoDB removes them some time after they have run out."""
+    """Test messages in the settings table, where DynamoDB removes them some time after they expire."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.settings
 
     def count(self, now: datetime, most: int) -> bool:
-        """Count one more in this minute; False if there were as many as that."""
+        """Count one more in this minute. Returns False if there were `most` already."""
         model, minute = self._model, f"{now:%Y-%m-%dT%H:%M}"
         expires_at = to_ms(now + timedelta(hours=1)) // 1000
         with translated("settings"):
@@ -46,7 +46,7 @@ class TrialRepository:
         return True
 
     def begin(self, request: IdempotencyKey, now: datetime, until: datetime) -> bool:
-        """Keep a request before its message is sent; False if its key is in use."""
+        """Save a request before its message is sent. Returns False if its key is in use."""
         model = self._model
         row = model(_REQUESTS, request.name, fingerprint=request.fingerprint, expires_at=to_ms(until) // 1000)
         with translated("settings"):
@@ -59,17 +59,17 @@ class TrialRepository:
         return True
 
     def end(self, request: IdempotencyKey, result: str) -> None:
-        """Keep what came of it."""
+        """Save the result."""
         with translated("settings"):
             self._model(_REQUESTS, request.name).update(actions=[self._model.content.set(result)])
 
     def forget(self, request: IdempotencyKey, now: datetime) -> None:
-        """Let the key be used again: nothing was sent."""
+        """Let the key be used again, because nothing was sent."""
         with translated("settings"):
             self._model(_REQUESTS, request.name).update(actions=[self._model.expires_at.set(to_ms(now) // 1000)])
 
     def find(self, request: IdempotencyKey, now: datetime) -> EarlierTrial | None:
-        """What was sent with this key, as long as it is remembered."""
+        """The test message that was sent with this key, as long as it is remembered."""
         with translated("settings"):
             rows = list(self._model.query(_REQUESTS, self._model.name == request.name, consistent_read=True))
         if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000:

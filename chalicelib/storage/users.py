@@ -1,4 +1,4 @@
-"""Users, their tokens and tries to sign in."""
+"""Users, their tokens and failed sign-ins."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _REFUSED = "ConditionalCheckFailed"
 
 @dataclass(frozen=True, slots=True)
 class FailedSignIns:
-    """How often an account or an address tried to sign in without success, and when it last did."""
+    """How often signing in to an account, or from an address, failed, and when it last did."""
 
     count: int = 0
     last_at: datetime | None = None
 
 
 class UserRepository:
-    """Accounts and tokens in DynamoDB. Of a token only the hash of its secret is kept. There is always an admin."""
+    """Users and tokens in DynamoDB. Only the hash of a token's secret is stored. There is always an admin."""
 
     def __init__(self, tables: Tables, dynamodb: Any, backoff: Backoff) -> None:
         self._model = tables.users
@@ -63,13 +63,14 @@ class UserRepository:
             raise Conflict(Fault.USERNAME_TAKEN)
 
     def change(self, old: User, new: User) -> None:
-        """Put `new` in the place of `old`. Raises Conflict if others changed it meanwhile, or for the last admin's
-        role.
+        """Replace `old` by `new`.
+
+        Raises Conflict if others changed the user meanwhile, or if no admin would be left.
         """
         self._explain(self._write(old, new))
 
     def delete(self, user: User) -> None:
-        """Remove a user. Raises Conflict as for `change`."""
+        """Remove a user. Raises Conflict as `change` does."""
         self._explain(self._write(user, None))
 
     def _write(self, old: User | None, new: User | None) -> tuple[str | None, ...]:
@@ -117,7 +118,7 @@ class UserRepository:
     # -- tokens
 
     def add_token(self, token: Token) -> None:
-        """Keep a new token."""
+        """Add a token."""
         row = self._model(
             f"token#{token.token_hash}",
             group=f"tokens#{token.username}",
@@ -145,13 +146,13 @@ class UserRepository:
             transact(self._backoff, run)
 
     def token(self, token_hash: str) -> Token | None:
-        """The token of that hash, if it is there. One that has run out may be there still."""
+        """The token with this hash, if it exists. An expired one may still exist."""
         with translated("users"):
             rows = list(self._model.query(f"token#{token_hash}", consistent_read=True))
         return _token(rows[0]) if rows else None
 
     def holder(self, username: str, token_hash: str) -> tuple[Token | None, User | None]:
-        """The token of that hash and the user of that name, in one read; None for either that is not there."""
+        """The token with this hash and the user with this name, in one read; None for one that does not exist."""
         keys = [f"token#{token_hash}", f"user#{username}"]
         name = self._model.Meta.table_name
         items = read_items(self._dynamodb, self._backoff, name, [{"key": {"S": key}} for key in keys], consistent=True)
@@ -165,12 +166,12 @@ class UserRepository:
             return [_token(row) for row in self._model.query(f"tokens#{username}", index_name="by_group")]
 
     def revoke(self, token_hash: str) -> None:
-        """Forget a token; nothing happens if it is unknown."""
+        """Remove a token, if it exists."""
         with translated("users"):
             self._model(f"token#{token_hash}").delete()
 
     def sign_out(self, username: str, token_hash: str, name: str = "") -> None:
-        """Forget one of a user's tokens because they asked for it; `name` is the token's."""
+        """Remove one of a user's tokens at their request. `name` is the token's name."""
         act = Act(AuditAction.SIGNED_OUT, AuditObject.USER, username, name)
 
         def run() -> None:
@@ -181,10 +182,10 @@ class UserRepository:
         with translated("users"):
             transact(self._backoff, run)
 
-    # -- tries to sign in
+    # -- failed sign-ins
 
     def tries(self, subject: str, now: datetime) -> FailedSignIns:
-        """The tries of an account or an address that are not forgotten yet."""
+        """The failed sign-ins of an account or an address that are not forgotten yet."""
         with translated("users"):
             rows = list(self._model.query(f"login#{subject}", consistent_read=True))
         if not rows or int(rows[0].expires_at or 0) <= to_ms(now) // 1000 or not rows[0].failures:
@@ -192,7 +193,7 @@ class UserRepository:
         return FailedSignIns(int(rows[0].failures), rows[0].updated_at)
 
     def count_try(self, subject: str, seen: FailedSignIns, now: datetime, keep: timedelta) -> bool:
-        """Count one more, forgotten after `keep` without another; False if somebody else tried since `seen`."""
+        """Count one more, forgotten after `keep` without another. Returns False if there was another since `seen`."""
         model = self._model
         if seen.count:
             condition = model.failures == seen.count
@@ -213,12 +214,12 @@ class UserRepository:
         return True
 
     def forget_tries(self, subject: str) -> None:
-        """Forget all tries of an account."""
+        """Forget all failed sign-ins of an account."""
         with translated("users"):
             self._model(f"login#{subject}").delete()
 
     def forgive_try(self, subject: str) -> None:
-        """Count one try less, which has turned out well."""
+        """Count one less, because a counted try succeeded."""
         with translated("users"):
             try:
                 self._model(f"login#{subject}").update(

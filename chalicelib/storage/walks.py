@@ -1,6 +1,6 @@
-"""Walks through ledgers: what stands in the mailings' table under `<mailing>#walks`, one row for each shard.
+"""Walks through ledgers, in the mailings' table under `<mailing>#walks`, with a row for each shard.
 
-Not among the mailing's own parts, which senders read every second.
+They are not parts of the mailing itself, which senders read every second.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .tables import Tables
 
 
 class WalkRepository:
-    """Who goes through which shard for which round, how far they have come, and what they have counted."""
+    """The owner of each shard's walk, its round, its place, and its counts so far."""
 
     def __init__(self, tables: Tables) -> None:
         self._model = tables.mailings
 
     def read(self, mailing_id: str) -> Mapping[str, Walk]:
-        """The walks of a mailing by shard, of whatever round."""
+        """The walks of a mailing by shard, of any round."""
         with translated("mailings"):
             rows = list(self._model.query(_key(mailing_id), consistent_read=True))
         return {row.part: _walk(row) for row in rows}
@@ -36,9 +36,9 @@ class WalkRepository:
     def take(
         self, mailing_id: str, shard: str, name: str, lap: int, owner: str, now: datetime, until: datetime
     ) -> Walk | None:
-        """A shard's walk for a round's lap, to go on with until a time; None if another has it, or nothing is left.
+        """Take a shard's walk for a round's lap until a time. Returns None if another owner has it, or nothing is left.
 
-        One of another round or an earlier lap begins anew, unless all of its rows were final.
+        A walk of another round or an earlier lap starts again, unless all of its rows were final.
         """
         model = self._model
         with translated("mailings"):
@@ -52,9 +52,9 @@ class WalkRepository:
         return taken if self._write(mailing_id, taken, free) else None
 
     def save(self, mailing_id: str, walk: Walk) -> bool:
-        """Note how far a walk has come, and prolong its lease, or end it where it has none; False if another has it.
+        """Save a walk and extend its lease, or end it if it has none. Returns False if another owner has it.
 
-        May be repeated: no two invocations are the same owner.
+        May be repeated, because each invocation is another owner.
         """
         return self._write(mailing_id, walk, self._model.owner == walk.owner)
 
@@ -85,7 +85,7 @@ class WalkRepository:
         return True
 
     def clear(self, mailing_id: str) -> None:
-        """Forget the walks of a mailing, which has ended."""
+        """Remove the walks of an ended mailing."""
         with translated("mailings"):
             for row in self._model.query(_key(mailing_id), consistent_read=True):
                 row.delete()
