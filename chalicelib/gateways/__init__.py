@@ -11,7 +11,7 @@ from .sandbox import SandboxGateway
 
 
 def _declared(settings: Settings) -> Gateway:
-    from .declared import DeclaredGateway  # which takes Pydantic, that a sender does not need otherwise
+    from .declared import DeclaredGateway  # imports Pydantic, which a sender does not need otherwise
 
     return DeclaredGateway(settings)
 

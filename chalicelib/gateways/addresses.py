@@ -1,8 +1,7 @@
-"""Connections to a name within a time, and which addresses are the public internet's.
+"""Connections to a host name within a time limit, and to public addresses only if required.
 
-A name is one thing and the address behind it another, which may change between two looks (DNS rebinding), and an
-address may be written as a number. So a name is looked up once for a connection, what was found is checked, and exactly
-that is connected to.
+The address of a name may change between two lookups (DNS rebinding), and an address may be written as a number. So a
+name is looked up once for a connection, the addresses are checked, and exactly these are connected to.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from threading import Lock, Thread
 from typing import Any
 
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address lies in its last 32 bits
-_MOST_ADDRESSES = 8  # of a name that are tried
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+_MOST_ADDRESSES = 8  # addresses of a name that are tried
 
 
 class NotPublic(Exception):
@@ -24,7 +23,7 @@ class NotPublic(Exception):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address can be that of a server on the internet: no private, local or reserved one."""
+    """Whether an IP address is public: not private, local or reserved."""
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         if found in _NAT64:
@@ -39,10 +38,10 @@ def is_public(address: str) -> bool:
 def connect_to(
     host: str, port: int, by: float, options: Sequence[tuple[int, int, Any]] | None, *, public_only: bool
 ) -> socket.socket:
-    """A connection to one of the host's addresses until `by`, a moment of the monotonic clock.
+    """Connect to one of the host's addresses before `by`, a moment of the monotonic clock.
 
-    The socket's timeout is what is left then. Raises OSError if there is none in time, and NotPublic if `public_only`
-    and one of the addresses is not.
+    The socket's timeout is the remaining time. Raises OSError if no address answers in time, and NotPublic if
+    `public_only` and one of the addresses is not public.
     """
     addresses = _lookups.addresses(host, port, by - time.monotonic())[:_MOST_ADDRESSES]
     if public_only and not all(is_public(address[4][0]) for address in addresses):
@@ -68,9 +67,9 @@ def connect_to(
 
 
 class _Lookups:
-    """Names are looked up in threads of their own, since the system's resolver knows no time limit.
+    """Looks up names in threads, because the system's resolver has no time limit.
 
-    Whoever asks for a name that is being looked up waits for the same answer: fifty calls begin at the same moment.
+    Calls for a name that is being looked up wait for the same answer, because fifty calls may begin at once.
     """
 
     def __init__(self) -> None:
@@ -78,7 +77,7 @@ class _Lookups:
         self._going: dict[tuple[str, int], Future[list[Any]]] = {}
 
     def addresses(self, host: str, port: int, timeout: float) -> list[Any]:
-        """What getaddrinfo says of a host. Raises OSError if it says nothing in time."""
+        """The result of getaddrinfo. Raises OSError if there is none in time."""
         with self._lock:
             future = self._going.get((host, port))
             if future is None or future.done():

@@ -1,4 +1,4 @@
-"""What stands where in a gateway's answer."""
+"""Finding values in a gateway's answer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # what may be stored and shown of an answer
-_MOST = 100  # of a list, that are looked at
+CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # a code in an answer that may be stored and shown
+_MOST = 100  # items of a list that are looked at
 
 
 def json_of(body: bytes | None) -> Any:
@@ -19,25 +19,25 @@ def json_of(body: bytes | None) -> Any:
 
 
 def words_of(body: bytes | None) -> list[str]:
-    """The words of an answer of plain text, without quotation marks around them."""
+    """The words of a plain-text answer, without quotation marks around them."""
     text = (body or b"").decode("utf-8", "replace")
     return [word.strip("\"'") for word in text.split()[:_MOST]]
 
 
 def found_at(content: Any, way: str) -> list[str | int | float]:
-    """The texts and numbers at a way such as `messages.*.status`; no place of it may be missing."""
+    """The texts and numbers at a path such as `messages.*.status`. All parts of the path must exist."""
     found = _at(content, way)
     return [one for one in found if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""]
 
 
 def first_at(content: Any, way: str | None) -> str | int | float:
-    """The first text or number at a way; "" if there is none, or the way leads nowhere."""
+    """The first text or number at a path, "" if there is none."""
     found = found_at(content, way) if way else []
     return found[0] if found else ""
 
 
 def is_empty_list(content: Any, way: str) -> bool:
-    """Whether there is a list at a way that has nothing in it."""
+    """Whether there is an empty list at a path."""
     return _at(content, way) == [[]]
 
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to. `cause` is None if it was accepted; neither it nor `words` holds text, phone
-    number or secret.
+    """The result of a call.
 
-    `words` are the gateway's own, if it says something about the account; `retry_after` is in seconds, if it asked for
-    a pause. `reference` is the gateway's name for the message, `price` what it takes for it, and `parts` how many SMS
-    parts it made of it, as far as it says so.
+    `cause` is None if it was accepted; `cause` and `words` contain no text, phone number or secret.
+
+    `words` are the gateway's own, if it says something about the account. `retry_after` is in seconds, if it asked for
+    a pause. `reference` (its id of the message), `price` and `parts` (SMS parts) are set if the gateway tells them.
     """
 
     outcome: Outcome
@@ -42,9 +42,9 @@ class Answer:
 class Outgoing:
     """A message as a gateway gets it.
 
-    `message_id` and `gateway_id` are the same on every attempt: the one is text of letters, digits and a hyphen, the
-    other the same as a positive number of 63 bits. `phone_number` is in E.164 form. After `valid_until`, if it is set,
-    nobody wants the message any more. `receipt_url` is where the gateway may tell what became of it, "" for nowhere.
+    `message_id` and `gateway_id` are the same on every attempt: the first is a text of letters, digits and a hyphen,
+    the second a positive number of 63 bits made from it. `phone_number` is in E.164 form. After `valid_until`, if it is
+    set, the message must not be delivered. `receipt_url` is the address for receipts, "" if there is none.
     """
 
     message_id: str
@@ -74,19 +74,18 @@ class Outgoing:
         )
 
     def masked(self) -> Outgoing:
-        """The message as people may see it: with most of its number hidden, and the secret of its address."""
+        """The message as people may see it: most of its number and the secret in its address are hidden."""
         hidden = f"https://***?message_id={self.message_id}" if self.receipt_url else ""
         return replace(self, phone_number=masked_phone(self.phone_number), receipt_url=hidden)
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A request in which a gateway tells what became of messages, as it came.
+    """A gateway's request with receipts or replies, as it came.
 
-    `query` is what stands after the question mark of its address, `media_type` the Content-Type of its body.
-    `signature` is the gateway's of the whole, made for this `url`, if it signs; without its query the url is only told
-    of a call that came to the receiver's own address. `received_at` is when it came, in
-    seconds since 1970; 0 if nobody noted it.
+    `query` is the part after the question mark of its address, `media_type` the Content-Type of its body. `signature`
+    is the gateway's, made for this `url`, if it signs. The url is only set (without its query) for a call to the
+    receiver's own address. `received_at` is when it came, in seconds since 1970; 0 if that is not known.
     """
 
     gateway: str
@@ -100,12 +99,12 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a gateway says of itself.
+    """What a gateway can do.
 
-    `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits are of the SMS parts of
-    texts, not of messages. `can_be_asked`: it can say whether it has taken a message, by `look_up`.
-    `gives_receipts`: it says later what became of a message, by `read_receipts`. `has_one_address`: it tells receipts
-    and replies at one address. `tells_balance`: it says what is left of the money, by `balance`.
+    `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits count SMS parts, not
+    messages. `can_be_asked`: it can tell whether it has taken a message (`look_up`). `gives_receipts`: it reports later
+    what became of a message (`read_receipts`). `has_one_address`: receipts and replies come to the same address.
+    `tells_balance`: it tells how much money is left (`balance`).
     """
 
     recognises_ids: bool = False
@@ -117,11 +116,11 @@ class Capabilities:
 
     @property
     def tells_later(self) -> bool:
-        """Whether it can be known later if it has taken a message."""
+        """Whether it can be found out later if it has taken a message."""
         return self.can_be_asked or self.gives_receipts
 
 
-EMPTY_ANSWER = "", "text/plain"  # to whoever tells a reply
+EMPTY_ANSWER = "", "text/plain"  # the answer to a reply
 
 
 class NotNow(Exception):
@@ -136,44 +135,44 @@ LastLook = Callable[[], None]
 
 
 def no_look() -> None:
-    """A last look that finds nothing in the way."""
+    """A last look that allows everything."""
 
 
 class Gateway(Protocol):
-    """Takes one message at a time; called from several threads at once."""
+    """Sends one message at a time; called from several threads at once."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it says of itself."""
+        """What it can do."""
         ...
 
     @property
     def receipt_reply(self) -> str:
-        """The body that it wants its callbacks to be answered with."""
+        """The body that it expects as an answer to callbacks."""
         ...
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
-        """Hand a message over. Whatever happens is an Answer; a gateway raises nothing but what `last_look` raises.
+        """Send a message. Whatever happens is returned as an Answer; only errors of `last_look` are raised.
 
-        `last_look` is called when all that takes time (token, name, connection, TLS) is done and the next thing is to
-        send. It may wait for the message's turn, and raises NotNow if the message must not be sent any more: nothing is
-        sent then.
+        `last_look` is called when everything slow (token, name lookup, connection, TLS) is done, right before sending.
+        It may wait for the message's turn, and raises NotNow if the message must not be sent any more; then nothing is
+        sent.
         """
         ...
 
     def look_up(self, message: Outgoing) -> Answer:
         """Whether the gateway has a message that it may have taken: found, missing or unclear. Raises nothing.
 
-        Asked only if it `can_be_asked`.
+        Called only if it `can_be_asked`.
         """
         ...
 
     def balance(self) -> Balance | Cause:
-        """What is left of the money, or why nobody knows. Asked only if it `tells_balance`."""
+        """How much money is left, or why that is not known. Called only if it `tells_balance`."""
         ...
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
-        """The receipts in a callback of the gateway; anything else is left out.
+        """The receipts in a callback of the gateway; everything else is left out.
 
         Raises ValueError, KeyError or TypeError if it cannot be read at all.
         """
@@ -181,14 +180,14 @@ class Gateway(Protocol):
 
     @property
     def reply_answer(self) -> tuple[str, str]:
-        """The body that it wants to be answered with when it tells a reply, and its media type.
+        """The body that it expects as an answer to replies, and its media type.
 
-        Some send what they are answered to the person who wrote, so it says nothing.
+        Some gateways send the answer to the person who wrote, so it is empty.
         """
         ...
 
     def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
-        """What people wrote, in a callback of the gateway. Raises as `read_receipts` does."""
+        """The replies in a callback of the gateway. Raises as `read_receipts` does."""
         ...
 
     def shown_request(self, message: Outgoing) -> str:

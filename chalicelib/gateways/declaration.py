@@ -1,7 +1,7 @@
-"""A gateway as data: how its requests look, and what its answers mean.
+"""Declarations: gateways as data, which say how to make requests and what answers mean.
 
-A declaration comes from an operator, so it is checked whole before it is used: what it says of answers is tried on its
-own examples. What no rule knows is never taken for success.
+A declaration comes from an operator, so all of it is checked before it is used: its rules for answers are tried on its
+own examples. An answer that no rule matches never counts as success.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Auth(Part):
 
 
 class Validity(Part):
-    """How long the gateway may be told to go on trying, in seconds."""
+    """How long the gateway may keep trying, in seconds."""
 
     least: Annotated[int, Field(ge=1)] = 60
     most: Annotated[int, Field(ge=1, le=2_592_000)] = 259_200
 
 
 class Asking(Part):
-    """A request. The body is a form or JSON; strings may hold placeholders."""
+    """A request. The body is a form or JSON; strings may contain placeholders."""
 
     method: Literal["GET", "POST", "PUT"] = "POST"
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=500)]
@@ -68,9 +68,9 @@ class Asking(Part):
 
 
 class Condition(Part):
-    """Which answers are meant: one of these statuses, one of these codes, something at `has`, an empty list at `empty`.
+    """Which answers match: one of these statuses, one of these codes, something at `has`, an empty list at `empty`.
 
-    A code that ends with * stands for all that begin so. If there are several codes in an answer, all must be known.
+    A code that ends with * matches all codes that begin like it. If an answer has several codes, all must be known.
     """
 
     status: tuple[Status, ...] = ()
@@ -80,7 +80,7 @@ class Condition(Part):
     outcome: str
 
     def fits(self, status: int, codes: Sequence[str], content: Any) -> bool:
-        """Whether an answer is meant."""
+        """Whether an answer matches."""
         if self.status and status not in self.status:
             return False
         if self.code and not (codes and all(self._knows(code) for code in codes)):
@@ -100,7 +100,7 @@ class Rule(Condition):
 
 
 class LookUpRule(Condition):
-    """What an answer means to the question whether the gateway has a message."""
+    """What an answer to a look-up means."""
 
     outcome: Literal["found", "missing"]
 
@@ -109,17 +109,17 @@ R = TypeVar("R", bound=Condition)
 
 
 class Places(Part):
-    """Where things stand in an answer. In one of plain text the places are its words, from 0."""
+    """Where values are in an answer. In plain text the places are its words, counted from 0."""
 
     format: Literal["json", "text"] = "json"
     code: Way | None = None
 
     def content_of(self, body: bytes | None) -> Any:
-        """An answer as ways lead into it."""
+        """The content of an answer that paths lead into."""
         return json_of(body) if self.format == "json" else words_of(body)
 
     def first(self, rules: Sequence[R], status: int, content: Any) -> tuple[R | None, str]:
-        """The first rule that fits an answer, and the code that it has; no rule and "" if nobody knows the answer."""
+        """The first rule that matches an answer, and the answer's code; None and "" if no rule matches."""
         codes = [str(one) for one in found_at(content, self.code)] if self.code else []
         for rule in rules:
             if rule.fits(status, codes, content):
@@ -128,7 +128,7 @@ class Places(Part):
 
 
 class Answering(Places):
-    """Where things stand in an answer, and what it means: the first rule that fits."""
+    """Where values are in an answer, and what it means: the first rule that matches."""
 
     reference: Way | None = None
     price: Way | None = None
@@ -138,13 +138,13 @@ class Answering(Places):
 
 
 class LookUpAnswering(Places):
-    """What an answer to the question says. What no rule knows is unclear."""
+    """What an answer to a look-up means. If no rule matches, it is unclear."""
 
     rules: Annotated[tuple[LookUpRule, ...], Field(min_length=2, max_length=50)]
 
 
 class Sample(Part):
-    """An answer as the gateway's documentation shows it, and what it means."""
+    """An answer from the gateway's documentation, and what it means."""
 
     status: Status
     body: Any
@@ -158,7 +158,7 @@ class Example(Sample):
 
 
 class LookUpExample(Sample):
-    """An answer to the question whether there is a message."""
+    """An answer to a look-up."""
 
     outcome: Literal["found", "missing", "unclear"]
 
@@ -172,7 +172,7 @@ class LookUp(Part):
 
 
 class BalanceExample(Part):
-    """An answer to the question what is left, and the amount in it."""
+    """An answer about the balance, and the amount in it."""
 
     body: Any
     amount: str
@@ -180,9 +180,9 @@ class BalanceExample(Part):
 
 
 class BalanceAsking(Part):
-    """How the gateway is asked what is left of the money: the ways to the amount and to its currency in the answer.
+    """How to ask for the balance: the paths to the amount and its currency in the answer.
 
-    `unit` is the currency if the answer does not say it.
+    `unit` is the currency if the answer does not have it.
     """
 
     request: Asking
@@ -192,20 +192,23 @@ class BalanceAsking(Part):
     examples: Annotated[tuple[BalanceExample, ...], Field(min_length=1, max_length=20)]
 
     def read(self, content: Any) -> Balance:
-        """What an answer says; without an amount it says nothing."""
+        """The balance in an answer; empty without an amount."""
         currency = currency_of(first_at(content, self.currency)) or self.unit
         return Balance(amount_of(first_at(content, self.amount)), currency)
 
 
 class Capabilities(Part):
-    """What the gateway says of itself. `counts`: whether its limits are of messages, or of the parts of their texts."""
+    """What the gateway can do. `counts`: whether its limits count messages or SMS parts."""
 
     recognises_ids: bool = False
     counts: Literal["messages", "parts"] = "messages"
 
 
 class Declaration(Part):
-    """A gateway. `url` is its address, without which GATEWAY_URL has to be set; `source` is where this was read."""
+    """A gateway.
+
+    `url` is its address (without it, GATEWAY_URL must be set), `source` the documentation that was used.
+    """
 
     name: Name
     source: Annotated[str, StringConstraints(max_length=1000)] = ""
@@ -223,14 +226,14 @@ class Declaration(Part):
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
-        """Raises Invalid, with the way to each fault, if its parts are right and the whole is not."""
+        """Raises Invalid with the path to each fault, if its parts are right but do not fit together."""
         if found := list(faults(self)):
             raise Invalid(*found)
         return self
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The declaration of this JSON. Raises ValueError, or Invalid, with the way to what is wrong."""
+        """The declaration in this JSON. Raises ValueError or Invalid, with the path to what is wrong."""
         if len(text.encode()) > MAX_DECLARATION:
             raise ValueError(f"must have at most {MAX_DECLARATION} bytes")
         try:

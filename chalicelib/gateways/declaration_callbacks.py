@@ -1,4 +1,4 @@
-"""What a declaration says of callbacks: of receipts, and of what people write back."""
+"""The parts of a declaration for callbacks: receipts and replies."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from .answers import CODE
 from .signatures import Signature
 
-# A way into an answer: names of an object or places of a list, with dots between them; * is each of a list.
+# A path into an answer: names in objects or places in lists, separated by dots; * is each item of a list.
 Way = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|\*))*$", max_length=200)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,60}\*?$")]
 
 
 class Part(BaseModel):
-    """The base of what a declaration is made of; unknown fields are refused."""
+    """The base of all parts of a declaration; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def is_one_of(code: str, codes: Sequence[str]) -> bool:
-    """Whether a code is one of these, or begins as one of them that ends with *."""
+    """Whether a code is one of these, or begins like one of them that ends with *."""
     if not CODE.fullmatch(code):
         return False
     return any(code.startswith(known[:-1]) if known.endswith("*") else code == known for known in codes)
 
 
 class ReceiptRule(Part):
-    """What a receipt with one of these codes means; with `detail` only if its detail is one of these, too.
+    """What a receipt with one of these codes means. With `detail`, its detail must be one of these too.
 
-    `permanent`: no message will ever reach this number. `temporary`: this one did not.
+    `permanent`: no message will ever reach this number. `temporary`: only this one did not.
     """
 
     code: Annotated[tuple[Code, ...], Field(min_length=1)]
@@ -47,12 +47,12 @@ class ReceiptRule(Part):
     ] = "not_delivered"
 
     def fits(self, code: str, detail: str) -> bool:
-        """Whether a receipt is meant."""
+        """Whether a receipt matches."""
         return is_one_of(code, self.code) and (not self.detail or is_one_of(detail, self.detail))
 
 
 class ReceiptExample(Part):
-    """A callback as the gateway's documentation shows it, `form` or `json`, and the words of its receipts."""
+    """A callback from the gateway's documentation, as `form` or `json`, and the words of its receipts."""
 
     form: dict[str, str] | None = None
     json_body: Any = Field(default=None, alias="json")
@@ -60,10 +60,10 @@ class ReceiptExample(Part):
 
 
 class Receiving(Part):
-    """Where things stand in a callback, or in each of the receipts that it has at `each`, and what it means.
+    """Where values are in a callback, or in each of the receipts at `each`, and what they mean.
 
-    `message_id` is the id that the gateway was given; `{receipt_url}` has it, too. `signature`: how callbacks are
-    signed. `reply` is the body that the gateway wants to be answered.
+    `message_id` is the id that the gateway was given; `{receipt_url}` contains it too. `signature` is how callbacks are
+    signed. `reply` is the body that the gateway expects as an answer.
     """
 
     each: Way | None = None
@@ -82,7 +82,7 @@ class Receiving(Part):
 
 
 class ReplyExample(Part):
-    """A callback as the gateway's documentation shows it, `form` or `json`, and the texts that people wrote."""
+    """A callback from the gateway's documentation, as `form` or `json`, and the texts of its replies."""
 
     form: dict[str, str] | None = None
     json_body: Any = Field(default=None, alias="json")
@@ -90,11 +90,11 @@ class ReplyExample(Part):
 
 
 class Replying(Part):
-    """Where things stand in a callback that tells what people wrote, or in each of the replies that it has at `each`.
+    """Where values are in a callback with a reply, or in each of the replies at `each`.
 
-    Without an `id` what is told twice in the same words is one reply. `message_id` is the id that the gateway was given
-    of the message that is answered. `answer` is what the gateway wants to be answered with, as XML if it begins with <:
-    it may go to whoever wrote. `at_receipts`: receipts and replies come at one address, that of either.
+    Without an `id`, equal callbacks are one reply. `message_id` is the id that the gateway was given for the message
+    that is answered. `answer` is the body that the gateway expects, XML if it begins with <; it may be sent to the
+    person who wrote. `at_receipts`: receipts and replies come to the same address.
     """
 
     each: Way | None = None

@@ -1,4 +1,4 @@
-"""What of a declaration cannot be right, though each of its parts may be."""
+"""Faults in a declaration whose parts are each valid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def faults(declaration: Declaration) -> Iterator[FieldError]:
-    """What is wrong, with the way to it in the declaration."""
+    """What is wrong, with the path to it in the declaration."""
     yield from _faults_of_request(declaration)
     yield from _faults_of_answer(declaration.answer)
     yield from _faults_of_examples(declaration)
@@ -176,7 +176,7 @@ def _faults_of_reading(
     otherwise: str,
     ways: dict[str, Any],
 ) -> Iterator[FieldError]:
-    """What the rules make of the examples, and ways that lead nowhere in any of them."""
+    """Faults found by applying the rules to the examples, and paths that lead nowhere in all of them."""
     ways = {**ways, f"{path}answer.code": answer.code}
     ways |= {f"{path}answer.rules.{place}.has": rule.has for place, rule in enumerate(rules)}
     seen: set[str] = set()

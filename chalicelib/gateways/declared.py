@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 _READY_MADE = Path(__file__).parent / "declarations"
 _REFERENCE = re.compile(r"[!-~]{1,100}")
 _HIDDEN = "***"
-_BALANCE_WITHIN = 1.5  # seconds to connect, and as many to answer: somebody waits for a page
-_NOBODY = Outgoing.of("", "", "")  # the question what is left is about no message
+_BALANCE_WITHIN = 1.5  # seconds to connect, and as many to answer; somebody waits for a page
+_NOBODY = Outgoing.of("", "", "")  # asking for the balance is about no message
 
 
 def ready_made() -> list[str]:
@@ -48,7 +48,7 @@ def ready_made() -> list[str]:
 
 @lru_cache(maxsize=8)
 def read_declaration(told: str) -> Declaration:
-    """The declaration of this name, or of this JSON. Raises ValueError, or Invalid, if there is none or it is wrong."""
+    """The declaration with this name, or in this JSON. Raises ValueError or Invalid if there is none or it is wrong."""
     if told.lstrip().startswith("{"):
         return Declaration.parse(told)
     if told not in ready_made():
@@ -57,9 +57,9 @@ def read_declaration(told: str) -> Declaration:
 
 
 class DeclaredGateway(HttpAdapter):
-    """A gateway over HTTP, as its declaration says.
+    """A gateway over HTTP, described by a declaration.
 
-    Raises ValueError, with the variable's name, if the declaration is wrong, or nothing says at which address it is.
+    Raises ValueError, with the variable's name, if the declaration is wrong, or the address is not known.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DeclaredGateway(HttpAdapter):
         super().__init__(settings, token, certificates, address=address)
 
     def hosts(self, settings: Settings) -> frozenset[str]:
-        """The hosts of the list, and that of a declaration that comes with the service."""
+        """The hosts in the list, and the host of a declaration that comes with the service."""
         known = settings.gateway_declaration in ready_made() and self._declaration.url
         return settings.allowed_gateway_hosts | ({str(parse_url(known).host)} if known else set())
 
@@ -101,7 +101,7 @@ class DeclaredGateway(HttpAdapter):
         )
 
     def request(self, message: Outgoing, token: str) -> Request:
-        """The request of the declaration, with the values of a message."""
+        """The declaration's request, with the values of a message."""
         return self._filled(self._declaration.request, message, token)
 
     def _filled(self, asked: Asking, message: Outgoing, token: str) -> Request:
@@ -161,7 +161,10 @@ class DeclaredGateway(HttpAdapter):
         return receipts_of(receiving, content_of(callback), now)
 
     def _may_be_believed(self, signature: Signature | None, callback: Callback, now: datetime) -> bool:
-        """Whether a callback is signed, if its gateway signs and there is a key: Twilio's is the token."""
+        """Whether a callback is signed correctly, if its gateway signs and there is a key.
+
+        Twilio's key is the token.
+        """
         if signature is None:
             return True
         key = self._token.get() if signature == "twilio" else self._token.signature()
@@ -178,12 +181,12 @@ class DeclaredGateway(HttpAdapter):
         replying = self._declaration.replies
         if replying is None or not self._may_be_believed(replying.signature, callback, now):
             return []
-        from .replies import declared_replies  # only the receiver needs it
+        from .replies import declared_replies  # imported here because only the receiver needs it
 
         return declared_replies(replying, callback, now)
 
     def read(self, reply: Reply) -> Answer:
-        """What the first rule says that fits the answer; unknown if none does."""
+        """The answer by the first rule that matches; unknown if none does."""
         answer = self._declaration.answer
         content = answer.content_of(reply.body)
         rule, code = answer.first(answer.rules, reply.status, content) if reply.body is not None else (None, "")

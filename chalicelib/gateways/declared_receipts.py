@@ -1,4 +1,4 @@
-"""Receipts of a declared gateway: what its declaration makes of a callback."""
+"""Receipts of a declared gateway, read by its declaration."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _STATUSES = {
     "temporary": DeliveryStatus.UNDELIVERED,
     "permanent": DeliveryStatus.UNDELIVERED,
 }
-_MOST = 1000  # receipts of one callback
+_MOST = 1000  # receipts in one callback
 
 
 def singles_of(receiving: Receiving | Replying, content: Any) -> list[Any]:
-    """The receipts or replies in a callback, each as the ways lead into it. They all have the fields of the address."""
+    """The receipts or replies in a callback, each with the fields of the address too."""
     if receiving.each is None:
         return [content]
     found = content
@@ -34,13 +34,13 @@ def singles_of(receiving: Receiving | Replying, content: Any) -> list[Any]:
 
 
 def rule_of(receiving: Receiving, single: Any) -> ReceiptRule | None:
-    """The first rule that fits a receipt; none of an unknown code, which is no word that anything was delivered."""
+    """The first rule that matches a receipt; None for an unknown code, which never means delivered."""
     code, detail = str(first_at(single, receiving.code)), str(first_at(single, receiving.detail))
     return next((rule for rule in receiving.rules if rule.fits(code, detail)), None)
 
 
 def receipts_of(receiving: Receiving, content: Any, now: datetime) -> list[Receipt]:
-    """The receipts of a callback that name a message."""
+    """The receipts in a callback that name a message."""
     receipts = []
     for single in singles_of(receiving, content):
         told = single

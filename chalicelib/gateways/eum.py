@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html
 
-AWS knows no repeated messages: the call has no idempotency token, so it is made once, over the same connections and
-with the same time limits as any other gateway's, and never repeated by a client of AWS.
+AWS does not recognise repeated messages, because the call has no idempotency token. So it is made once, over the same
+connections and with the same time limits as for other gateways, and never repeated by an AWS client.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _TARGET = "PinpointSMSVoiceV2.SendTextMessage"
 _CONTENT_TYPE = "application/x-amz-json-1.0"
 _LEAST_VALIDITY, _MOST_VALIDITY = timedelta(seconds=5), timedelta(hours=72)  # of TimeToLive
 
-# Of errors that say more by their reason: what is about this number, country or text. Whatever else they say is about
-# the account, its numbers or its money.
+# Reasons in errors that are about this number, country or text. All other reasons are about the account, its numbers or
+# its money.
 _OPTED_OUT = "DESTINATION_PHONE_NUMBER_OPTED_OUT"
 _REFUSED = frozenset(
     {
@@ -44,7 +44,7 @@ _REFUSED = frozenset(
         "INTERNATIONAL_SENDING_NOT_SUPPORTED",
         "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY",
         "PRICE_OVER_THRESHOLD",
-        # Either may be about the text or the number. If it is not, the same answer to many opens the circuit.
+        # Either may be about the text or the number. Otherwise the same answer to many messages opens the circuit.
         "FIELD_VALIDATION_FAILED",
         "INVALID_PARAMETER",
     }
@@ -76,16 +76,16 @@ class EumGateway(HttpAdapter):
         }
         own = f"https://{_SERVICE}.{self._region}.amazonaws.com"
         self._url = (settings.gateway_url or own).rstrip("/") + "/"
-        # An endpoint of AWS within a VPC has a private address.
+        # An AWS endpoint in a VPC has a private address.
         super().__init__(settings, certificates=certificates, address=self._url, trusted=not settings.gateway_url)
 
     @property
     def capabilities(self) -> Capabilities:
-        """AWS counts parts, and recognises no message that it gets again. Its events come by a topic."""
+        """AWS counts parts and does not recognise ids. Its events come through an SNS topic."""
         return Capabilities(counts_parts=True, gives_receipts=self._receipts)
 
     def request(self, message: Outgoing, token: str) -> Request:
-        """The call, signed. Raises NoToken if nobody is signed in to AWS."""
+        """The signed call. Raises NoToken if there are no AWS credentials."""
         del token
         body = json.dumps(self._parameters(message)).encode()
         headers = {"Content-Type": _CONTENT_TYPE, "X-Amz-Target": _TARGET}
@@ -107,7 +107,7 @@ class EumGateway(HttpAdapter):
         return parameters | {name: value for name, value in self._given.items() if value}
 
     def read(self, reply: Reply) -> Answer:
-        """What AWS says; nothing but an id of the message means that it was accepted."""
+        """The answer of AWS; only an answer with a message id means accepted."""
         said = json_of(reply.body)
         said = said if isinstance(said, dict) else {}
         retry_after = retry_after_of(reply)

@@ -1,4 +1,4 @@
-"""Events of AWS End User Messaging SMS, which a configuration set sends to a topic: what became of a message.
+"""Receipts of AWS End User Messaging SMS: events that a configuration set sends to an SNS topic.
 
 https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html
 """
@@ -13,8 +13,8 @@ from ..domain.deliveries import DeliveryStatus, Receipt
 from ..domain.reasons import Cause, Reason
 from .receipts import moment_of, number_of, parts_of, price_of
 
-# The status of each type for the message, if AWS says that it is the last; and why, and whether nothing ever will reach
-# this number. Of some numbers TEXT_SUCCESSFUL is the last, so that is read from the event.
+# For each type of event: the status of the message if the event is final, why, and whether nothing will ever reach this
+# number. For some numbers TEXT_SUCCESSFUL is final, which the event says.
 _LAST: Mapping[str, tuple[DeliveryStatus, Reason | None, bool]] = {
     "TEXT_DELIVERED": (DeliveryStatus.DELIVERED, None, False),
     "TEXT_SUCCESSFUL": (DeliveryStatus.DELIVERED, None, False),
@@ -32,7 +32,7 @@ _LAST: Mapping[str, tuple[DeliveryStatus, Reason | None, bool]] = {
 
 
 def receipts_of(event: Mapping[str, Any], now: datetime) -> list[Receipt]:
-    """What an event says; nothing if it is of another kind. Raises KeyError if it names no message of ours."""
+    """The receipts in an event; none if it is of another kind. Raises KeyError if it names no message of ours."""
     kind = str(event["eventType"])
     if not kind.startswith("TEXT_"):
         return []

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ..domain.replies import Inbound
 
 _PATH = "/v1/send/"
-_MOST = 1000  # receipts of one callback
+_MOST = 1000  # receipts in one callback
 
 
 class HttpGateway(HttpAdapter):
-    """The gateway that the service was first written for; its contract stands in docs/architecture.md."""
+    """The gateway that the service was first written for; docs/architecture.md has its contract."""
 
     def request(self, message: Outgoing, token: str) -> Request:
-        """The number goes as digits."""
+        """The request; the number is sent as digits."""
         number = int(message.phone_number.removeprefix("+"))
         body: dict[str, int | str] = {"id": message.gateway_id, "phone": number, "text": message.text}
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -35,12 +35,12 @@ class HttpGateway(HttpAdapter):
         return Request(f"{_PATH}{message.gateway_id}", json.dumps(body).encode(), headers)
 
     def read(self, reply: Reply) -> Answer | None:
-        """A 200 has the code of its body."""
+        """Read the code in the body of a 200."""
         return _answer_of_body(reply.body) if reply.status == 200 else None
 
     @property
     def capabilities(self) -> Capabilities:
-        """It gives receipts if it is told where to."""
+        """It gives receipts if it gets an address for them."""
         return replace(super().capabilities, gives_receipts=self._receipts)
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
@@ -49,12 +49,12 @@ class HttpGateway(HttpAdapter):
 
     def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
         """As the contract says."""
-        from .replies import replies_in  # only the receiver needs it
+        from .replies import replies_in  # imported here because only the receiver needs it
 
         return replies_in(callback, now)
 
     def shown_request(self, message: Outgoing) -> str:
-        """The request line, the header that matters and the body; nothing of the gateway's address but the path."""
+        """The request line with the path only, the important header and the body."""
         number = message.masked().phone_number.removeprefix("+")
         body = {"id": message.gateway_id, "phone": number, "text": message.text}
         headers = {"Authorization": "Bearer ***", "Content-Type": "application/json"}
@@ -62,7 +62,7 @@ class HttpGateway(HttpAdapter):
 
 
 def receipts_in(callback: Callback, now: datetime) -> list[Receipt]:
-    """The receipts of a callback: one object, or a list of them under `receipts`.
+    """The receipts in a callback: one object, or a list of them under `receipts`.
 
     Raises ValueError, KeyError or TypeError if it cannot be read.
     """

@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from ..domain.balances import Balance
     from ..domain.replies import Inbound
 
-# What a gateway answers whoever sends, of which no message is the cause: the key, the money, the address.
+# Statuses that are about the account, not about a message: the key, the money, the address.
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
 _THROTTLED = 429
-_MAY_PASS = frozenset({408, 425})  # besides all from 500 on
-_MAX_WORDS = 100  # characters of the gateway's own
+_MAY_PASS = frozenset({408, 425})  # besides all statuses from 500 on
+_MAX_WORDS = 100  # characters of the gateway's words
 
 
 class HttpAdapter(ABC):
-    """A gateway over kept connections of HTTP; a kind of gateway says how to ask and how to read the answer.
+    """A gateway over kept HTTP connections. A subclass makes the request and reads the answer.
 
-    Over `Transport`: a session of requests takes twice the CPU time for each call. Outside local stages it is
-    called by TLS only, at a host of the allow list, and at public addresses. `certificates` is a file of those that
-    are trusted; `address` is the gateway's, if it is not GATEWAY_URL, and one that is `trusted` may be anywhere.
+    It uses `Transport`, because a session of requests takes twice the CPU time for each call. Outside local stages it
+    is called only over TLS, at a host of the allow list and at public addresses. `certificates` is a file of trusted
+    certificates. `address` replaces GATEWAY_URL; if it is `trusted`, it may be anywhere.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class HttpAdapter(ABC):
         self._receipts = settings.gateway_receipts
         address = address or settings.gateway_url
         anywhere = trusted or settings.gateway_may_be_local
-        # Why this address may not be called, if it may not.
+        # Why this address may not be called, None if it may.
         self.obstacle = None if anywhere else obstacle(address, self.hosts(settings))
         try:
             url = parse_url(address.rstrip("/"))
@@ -79,55 +79,55 @@ class HttpAdapter(ABC):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it says of itself, or GATEWAY_RECOGNISES_IDS of it."""
+        """Only what GATEWAY_RECOGNISES_IDS says."""
         return Capabilities(recognises_ids=self._recognises_ids)
 
     @abstractmethod
     def request(self, message: Outgoing, token: str) -> Request:
-        """What is sent for a message; `token` is printable ASCII. Raises NoToken if there are no credentials."""
+        """The request for a message; `token` is printable ASCII. Raises NoToken if there are no credentials."""
 
     @abstractmethod
     def read(self, reply: Reply) -> Answer | None:
-        """What an answer says in this gateway's own words; None if its status says it all."""
+        """The answer as this gateway words it; None if the status is enough."""
 
     @abstractmethod
     def shown_request(self, message: Outgoing) -> str:
         """The request that `send` makes, for people to read: without the token, and with the number masked."""
 
     def look_up(self, message: Outgoing) -> Answer:
-        """Nobody can ask this gateway; see Gateway."""
+        """Unclear, because this gateway cannot be asked; see Gateway."""
         del message
         return Answer(Outcome.UNCLEAR)
 
     def balance(self) -> Balance | Cause:
-        """This gateway does not say; see Gateway."""
+        """Unknown, because this gateway does not tell it; see Gateway."""
         return Cause(Reason.ANSWER_NOT_DECLARED)
 
     @property
     def receipt_reply(self) -> str:
-        """Whatever it is; see Gateway."""
+        """Any body will do; see Gateway."""
         return "OK"
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
-        """This gateway gives none; see Gateway."""
+        """None, because this gateway gives no receipts; see Gateway."""
         del callback, now
         return []
 
     @property
     def reply_answer(self) -> tuple[str, str]:
-        """Nothing; see Gateway."""
+        """An empty answer; see Gateway."""
         return EMPTY_ANSWER
 
     def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
-        """This gateway tells none; see Gateway."""
+        """None, because this gateway has no replies; see Gateway."""
         del callback, now
         return []
 
     def ask(self, request_with: Callable[[str], Request], *, within: float = float("inf")) -> Reply | Cause:
-        """The answer to a request that sends nothing to anybody, or why there is none.
+        """Make a request that sends no message. Returns the answer, or why there is none.
 
-        `request_with` makes it with the token. To connect, and to answer, may take `within` seconds each, if the
-        gateway's own limits are not shorter. Over a session of requests, since it is rare.
+        `request_with` makes the request with the token. Connecting and answering may take `within` seconds each, or
+        less if the gateway's limits are shorter. It uses a session of requests, because it is rare.
         """
         if self.obstacle:
             return Cause(self.obstacle)
@@ -135,7 +135,7 @@ class HttpAdapter(ABC):
             request = request_with(self._token.get())
         except NoToken as error:
             return error.cause
-        from .session import exchange  # requests takes 50 ms to import, which most senders never need
+        from .session import exchange  # requests takes 50 ms to import, and most senders never need it
 
         limits = self._limits
         limits = replace(
@@ -146,7 +146,7 @@ class HttpAdapter(ABC):
         return exchange(self._address, replace(request, path=self._path + request.path), limits)
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
-        """Hand a message over; see Gateway."""
+        """Send a message; see Gateway."""
         if self.obstacle:
             return Answer(Outcome.BLOCKED, Cause(self.obstacle))
         try:
@@ -165,20 +165,20 @@ class HttpAdapter(ABC):
         except NoAnswer as error:
             return Answer(Outcome.UNKNOWN, error.cause)
         if reply.status == 401:
-            self._token.refuse(token)  # the next attempt goes out with a new one, if there is one
+            self._token.refuse(token)  # the next attempt uses a new token, if there is one
         private = [token, message.text]
         answer = self.read(reply) or answer_of_status(reply)
         return replace(answer, words=presentable(answer.words, private)) if answer.words else answer
 
 
 def shown(line: str, headers: Mapping[str, str], body: Any) -> str:
-    """A request for people to read, its body as text or as what JSON is made of."""
+    """A request for people to read, with its body as text or JSON values."""
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=2)
     return "\n".join([line, *(f"{name}: {value}" for name, value in headers.items()), "", text])
 
 
 def obstacle(address: str, hosts: frozenset[str]) -> Reason | None:
-    """Why a gateway's address may not be called, None if it may; read by the parser of who connects to it."""
+    """Why a gateway's address may not be called, None if it may. Uses the same parser as the connection."""
     try:
         url = parse_url(address)
     except LocationParseError:
@@ -191,12 +191,12 @@ def obstacle(address: str, hosts: frozenset[str]) -> Reason | None:
 
 
 def answer_of_status(reply: Reply) -> Answer:
-    """What an answer says by its status (RFC 9110) alone; its words are as they came."""
+    """The answer by its status (RFC 9110) alone, with the words as they came."""
     status = reply.status
     retry_after = retry_after_of(reply)
     cause = Cause.http(status)
     if status == 504 or 200 <= status < 300:
-        # The gateway's own proxy gave up waiting, or says "accepted": what is behind it may have taken the message.
+        # The gateway's proxy gave up waiting, or says "accepted": the gateway may have taken the message.
         return Answer(Outcome.UNKNOWN, cause, status, retry_after)
     if status in _ABOUT_THE_ACCOUNT or status < 400:
         return Answer(
@@ -214,7 +214,7 @@ def answer_of_status(reply: Reply) -> Answer:
 
 
 def words_of(body: bytes | None) -> str:
-    """What the gateway says in an answer; "" if it says nothing."""
+    """The gateway's words in an answer, "" if there are none."""
     try:
         found = json.loads(body or b"")
     except (ValueError, RecursionError):
@@ -224,7 +224,7 @@ def words_of(body: bytes | None) -> str:
 
 
 def presentable(words: str, private: list[str]) -> str:
-    """What a gateway says, short enough to be shown; "" if it says what is private."""
+    """A gateway's words, short enough to be shown; "" if they contain private values."""
     if any(secret and (secret in words or words in secret) for secret in private):
         return ""
     words = "".join(character if character.isprintable() else " " for character in words)

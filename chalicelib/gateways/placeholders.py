@@ -1,6 +1,6 @@
-"""What a declaration may put into a request: `{name}` stands for a value, and nothing else is interpreted.
+"""Placeholders in a declaration's request: `{name}` is replaced by a value; nothing else is interpreted.
 
-A value is put in once and never looked at again, whatever it holds.
+A value is inserted once; placeholders in it are not read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .base import Outgoing
 from .short_ids import short_id_of
 
 PLACEHOLDER = re.compile(r"\{([a-z_0-9]+)\}")
-# Of a message, besides {token}, {account} and {sender}, which are the gateway's.
+# Values of a message; {token}, {account} and {sender} are the gateway's.
 OF_A_MESSAGE: Mapping[str, str] = {
     "phone": "the number in E.164 form, such as +79161234567",
     "digits": "the number without its plus sign",
@@ -38,15 +38,15 @@ OF_THE_GATEWAY: Mapping[str, str] = {
     "sender": "the sender's name or number (GATEWAY_SENDER)",
 }
 NAMES = frozenset({*OF_A_MESSAGE, *OF_THE_GATEWAY})
-# What headers may hold: neither the text nor anything else that is not ASCII.
+# Values for headers: neither the text nor anything else that may not be ASCII.
 IN_HEADERS = NAMES - {"text"}
-# These are numbers in JSON, if a string is nothing but one of them.
+# These become numbers in JSON, if a string consists of one of them.
 _NUMBERS = frozenset({"gateway_id", "validity_milliseconds", "validity_seconds", "validity_minutes"})
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values for one message, each made when it is asked for. `validity` is what the gateway may be told."""
+    """The values for one message, each made when it is needed. `validity` has the limits for {validity}."""
 
     message: Outgoing
     token: str
@@ -90,7 +90,7 @@ def fill(template: str, values: Values) -> str:
 
 
 def fill_tree(template: Any, values: Values) -> Any:
-    """A tree of JSON with the values of its strings. What is chosen by the text's encoding may be left out."""
+    """A JSON tree with values in its strings. A value that depends on the text's encoding may be left out."""
     if isinstance(template, str):
         whole = PLACEHOLDER.fullmatch(template)
         return values.get(whole[1]) if whole and whole[1] in _NUMBERS else fill(template, values)
@@ -102,16 +102,16 @@ def fill_tree(template: Any, values: Values) -> Any:
     return template
 
 
-CHOICE = frozenset({"gsm7", "ucs2"})  # the names of an object that says what stands there for either encoding
+CHOICE = frozenset({"gsm7", "ucs2"})  # the names of an object that has a value for each encoding
 
 
 def is_choice(template: Any) -> bool:
-    """Whether a value is chosen by the text's encoding."""
+    """Whether a value depends on the text's encoding."""
     return isinstance(template, dict) and template.keys() == CHOICE
 
 
 def is_for_receipts(template: Any) -> bool:
-    """Whether a value stands there only if receipts are wanted."""
+    """Whether a value is used only if receipts are switched on."""
     return isinstance(template, dict) and template.keys() == {"with_receipts"}
 
 
@@ -124,7 +124,7 @@ def _chosen(template: Any, values: Values) -> Any:
 
 
 def strings_in(template: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every string of a tree, with the way to it."""
+    """Every string in a tree, with the path to it."""
     if isinstance(template, str):
         yield path, template
     elif isinstance(template, dict):

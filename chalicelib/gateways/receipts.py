@@ -1,4 +1,4 @@
-"""What receipts of all kinds of gateways have in common: their values, which are whatever somebody sends."""
+"""Values in receipts of all kinds of gateways, which may be anything that somebody sends."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .base import Callback
 _NUMBER = re.compile(r"\+?[1-9][0-9]{6,14}")
 AMOUNT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,8})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_MILLISECONDS = 10**11  # a number of seconds since 1970 is below, one of milliseconds above
+_MILLISECONDS = 10**11  # seconds since 1970 are below this, milliseconds above
 _LATEST = 4102444800  # 2100
 _FIELDS = 200
 _MOST_PARTS = 99
 
 
 def content_of(callback: Callback) -> Any:
-    """The body as JSON or as the fields of a form, with those of the address; without a body these alone.
+    """The body as JSON or form fields, with the fields of the address; without a body only these.
 
     Raises ValueError if there is neither.
     """
@@ -34,9 +34,9 @@ def content_of(callback: Callback) -> Any:
 
 
 def moment_of(told: object, now: datetime) -> datetime:
-    """When it happened: seconds or milliseconds since 1970, or ISO 8601 with its offset; now if it is none of these.
+    """When it happened: seconds or milliseconds since 1970, or ISO 8601 with an offset; now if it is none of these.
 
-    If it is older than a week, or later than now, their clock is wrong.
+    A time older than a week, or later than now, is a wrong clock: then now is used too.
     """
     at = now
     try:
@@ -53,7 +53,7 @@ def moment_of(told: object, now: datetime) -> datetime:
 
 
 def number_of(told: object) -> str:
-    """A phone number in E.164 form, "" if none is told."""
+    """A phone number in E.164 form, "" if there is none."""
     text = re.sub(r"[\s()-]", "", str(told)) if isinstance(told, int | str) else ""
     return f"+{text.removeprefix('+')}" if _NUMBER.fullmatch(text) else ""
 
@@ -65,7 +65,7 @@ def parts_of(told: object) -> int | None:
 
 
 def price_of(told: object, currency: object) -> str:
-    """An amount of money with its currency, such as "0.00645 USD", "" if none is told."""
+    """An amount of money with its currency, such as "0.00645 USD", "" if there is none."""
     text = f"{told:.8f}" if isinstance(told, float) else str(told if isinstance(told, int | str) else "")
     if not AMOUNT.fullmatch(text):
         return ""

@@ -1,4 +1,4 @@
-"""Replies as gateways tell them: by the contract of the kind http, by a declaration, and by a topic of AWS."""
+"""Replies as gateways report them: by the contract of the kind http, by a declaration, and by an SNS topic."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .receipts import content_of, moment_of, number_of
 if TYPE_CHECKING:
     from .declaration_callbacks import Replying
 
-_MOST = 1000  # replies of one callback
+_MOST = 1000  # replies in one callback
 _RECIPIENT = re.compile(r"[\w +.-]{1,30}")
 
 
 def replies_in(callback: Callback, now: datetime) -> list[Inbound]:
-    """The replies of a callback by the contract: one object, or a list of them under `replies`.
+    """The replies in a callback of the kind http: one object, or a list of them under `replies`.
 
     Raises ValueError, KeyError or TypeError if it cannot be read.
     """
@@ -34,7 +34,7 @@ def replies_in(callback: Callback, now: datetime) -> list[Inbound]:
 
 
 def declared_replies(replying: Replying, callback: Callback, now: datetime) -> list[Inbound]:
-    """The replies of a callback, as the declaration says. Raises ValueError if it cannot be read."""
+    """The replies in a callback, read by a declaration. Raises ValueError if it cannot be read."""
     ways = (replying.id, replying.phone, replying.text, replying.to, replying.at, replying.message_id)
     return _known(
         [
@@ -46,7 +46,7 @@ def declared_replies(replying: Replying, callback: Callback, now: datetime) -> l
 
 
 def reply_of_event(gateway: str, event: Mapping[str, Any], now: datetime) -> list[Inbound]:
-    """The reply in a message of AWS's two-way SMS. It has no time, and names the message before it by AWS's own id.
+    """The reply in a message of AWS two-way SMS. It has no time, and names the earlier message by AWS's id.
 
     https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html
     """
@@ -60,10 +60,10 @@ def _inbound(
     values: Sequence[object],
     now: datetime,
 ) -> Inbound | None:
-    """A reply; None if it has no number that a phone can have.
+    """A reply, None if it has no valid phone number.
 
-    `values` are the gateway's id, the number of who wrote, the text, whom to, the time, and our id of the message that
-    is answered.
+    `values` are the gateway's id, the writer's number, the text, the recipient, the time, and our id of the answered
+    message.
     """
     reference, phone, text, to, at, message_id = values
     number = number_of(phone)

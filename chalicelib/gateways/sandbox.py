@@ -1,7 +1,7 @@
 """The kind `sandbox`: a gateway that sends nothing, for stages that must reach nobody.
 
-It accepts every message, but for those to a few numbers that play what gateways do (docs/gateways.md). These lie in the
-range that Ofcom keeps for films and plays, so that they are nobody's:
+It accepts every message, except those to a few test numbers that imitate other answers (docs/gateways.md). They are in
+the range that Ofcom reserves for films and plays, so that they belong to nobody:
 https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama
 """
 
@@ -29,7 +29,7 @@ FAILED = Answer(Outcome.FAILED, Cause.http(500), 500)
 THROTTLED = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=1.0)
 BLOCKED = Answer(Outcome.BLOCKED, Cause.http(402), 402, words="There is no money in the account")
 LOST = Answer(Outcome.UNKNOWN, Cause(Reason.CONNECTION_BROKEN))
-# By the last three digits: what is answered, and how often before the message is accepted; None for always.
+# By the last three digits: the answer, and how often it comes before the message is accepted; None for always.
 PLAYED: dict[str, tuple[Answer, int | None]] = {
     "001": (REFUSED, None),
     "002": (FAILED, 1),
@@ -42,7 +42,7 @@ PLAYED: dict[str, tuple[Answer, int | None]] = {
 
 
 def played(phone_number: str, nth: int) -> Answer | None:
-    """What the nth call for a number is answered, counted from 1; None if it is accepted."""
+    """The answer to the nth call for a number, counted from 1; None if it is accepted."""
     ending = phone_number.removeprefix(_PLAYING)
     if len(ending) != 3 or ending not in PLAYED:
         return None
@@ -50,7 +50,7 @@ def played(phone_number: str, nth: int) -> Answer | None:
     return answer if times is None or nth <= times else None
 
 
-# What is told later of a message that was accepted: for these numbers; all others get it.
+# The later receipt for these numbers; messages to all others are delivered.
 RECEIPTS: dict[str, dict[str, Any] | None] = {
     "008": {"status": "undelivered", "reason": "phone_unreachable"},
     "009": {"status": "undelivered", "reason": "number_invalid", "permanent": True},
@@ -59,23 +59,23 @@ RECEIPTS: dict[str, dict[str, Any] | None] = {
 
 
 def played_receipt(phone_number: str) -> dict[str, Any] | None:
-    """What is told later of a message to a number, as the contract of the kind http has it; None for nothing."""
+    """The receipt for a message to a number, by the contract of the kind http; None if there is none."""
     ending = phone_number.removeprefix(_PLAYING)
     return RECEIPTS.get(ending if len(ending) == 3 else "", {"status": "delivered"})
 
 
-# What is written back from these numbers, once a message was accepted.
+# The replies from these numbers after a message was accepted.
 REPLIES = {"011": "STOP", "012": "Thanks, I will come. Is there parking?"}
 
 
 def played_reply(phone_number: str) -> str:
-    """What is written back from a number, "" for nothing."""
+    """The reply from a number, "" if there is none."""
     ending = phone_number.removeprefix(_PLAYING)
     return REPLIES.get(ending, "") if ending != phone_number else ""
 
 
 class SandboxGateway:
-    """Accepts what no number of a play says otherwise of; it recognises ids, and can be asked."""
+    """Accepts messages except to test numbers. It recognises ids and can be asked."""
 
     def __init__(self, settings: Settings, capabilities: Capabilities | None = None) -> None:
         del settings
@@ -86,7 +86,7 @@ class SandboxGateway:
         self._calls: OrderedDict[int, int] = OrderedDict()
 
     def send(self, message: Outgoing, last_look: LastLook = no_look) -> Answer:
-        """Play the number's part. What was called before is forgotten when the process ends."""
+        """Answer as the number requires. Earlier calls are forgotten when the process ends."""
         last_look()
         if not message.phone_number.startswith(_PLAYING):
             return Answer(Outcome.ACCEPTED)
@@ -97,29 +97,29 @@ class SandboxGateway:
         return played(message.phone_number, nth) or Answer(Outcome.ACCEPTED)
 
     def look_up(self, message: Outgoing) -> Answer:
-        """It has each message but those whose number says that it never gets them."""
+        """Found, except for test numbers whose messages get lost."""
         if played(message.phone_number, _KNOWN):
             return Answer(Outcome.MISSING, Cause(Reason.NOT_AT_GATEWAY))
         return Answer(Outcome.FOUND)
 
     def balance(self) -> Balance | Cause:
-        """Some play money, if it is to tell; see Gateway."""
+        """Some play money, if balances are switched on; see Gateway."""
         from ..domain.balances import Balance
 
         return Balance("100.00", "EUR")
 
     def read_receipts(self, callback: Callback, now: datetime) -> list[Receipt]:
-        """It sends nothing, so nothing is delivered."""
+        """None, because it sends nothing."""
         del callback, now
         return []
 
     def read_replies(self, callback: Callback, now: datetime) -> list[Inbound]:
-        """By the contract of the kind http, so that replies can be tried by hand."""
-        from .replies import replies_in  # only the receiver needs it
+        """Replies by the contract of the kind http, so that they can be tried by hand."""
+        from .replies import replies_in  # imported here because only the receiver needs it
 
         return replies_in(callback, now)
 
     def shown_request(self, message: Outgoing) -> str:
-        """Nothing: there is no request."""
+        """Empty, because there is no request."""
         del message
         return ""

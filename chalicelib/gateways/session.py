@@ -1,8 +1,8 @@
-"""Requests that send nothing to anybody, over a session of requests: look-ups, and what people try.
+"""Requests that send no messages, over a session of `requests`: look-ups and balances.
 
-The way that messages take is `transport`: it looks once more between connecting and sending. Here that does not
-matter, and a library that everybody knows does the rest. The time limits are the same: an answer must end in time,
-however slowly its bytes come.
+Messages use `transport`, which takes a last look between connecting and sending. That is not needed here, so a
+well-known library does the work. The time limits are the same: an answer must end in time, however slowly its bytes
+come.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .transport import CHUNK, MAX_ANSWER, Limits, Reply, Request
 
 
 def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
-    """Ask once and read the answer, or why there is none. Redirects are not followed, and proxies are not asked."""
+    """Make a request once. Returns the answer, or why there is none. Follows no redirects and uses no proxies."""
     url = Url(address.scheme, None, address.host, address.port).url + request.path
     timeouts = limits.connect_timeout, limits.read_timeout
     with requests.Session() as session:
@@ -57,7 +57,7 @@ def exchange(address: Url, request: Request, limits: Limits) -> Reply | Cause:
 
 
 def _connect(connection: Any, *, public_only: bool) -> Any:
-    """In the place of urllib3's own: a name is looked up once, and what was found is checked."""
+    """Replaces urllib3's own: a name is looked up once, and its addresses are checked."""
     seconds = connection.timeout if isinstance(connection.timeout, int | float) else 10.0
     host = connection._dns_host.strip("[]")
     by = time.monotonic() + seconds
@@ -86,13 +86,13 @@ class _Adapter(HTTPAdapter):
 class _TimedReader(io.RawIOBase):
     """Reads from a socket until a moment of the monotonic clock; TimeoutError after it.
 
-    A socket's own timeout starts anew with every byte: a gateway that sends one a second would hold a sender for as
-    long as it likes, and past the end of its claim on the message.
+    A socket's own timeout starts again with every byte: a gateway that sends a byte a second could hold a sender for
+    any time, past the end of its claim on the message.
     """
 
     def __init__(self, connection: socket.socket, raw: io.BufferedReader) -> None:
         self._connection = connection
-        self._raw = raw  # keeps the socket open for as long as the answer is read
+        self._raw = raw  # keeps the socket open while the answer is read
         self._ends_at = time.monotonic() + (connection.gettimeout() or 0.0)
 
     def readable(self) -> bool:
@@ -111,7 +111,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedResponse(http.client.HTTPResponse):
-    """An answer that is read within the time limit that its connection has when it begins."""
+    """An answer that is read within the time limit of its connection."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)

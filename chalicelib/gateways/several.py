@@ -1,4 +1,4 @@
-"""Several gateways: who they are, and which numbers each is for, as the JSON of GATEWAYS says."""
+"""Several gateways and their routes, from the JSON of GATEWAYS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Part(BaseModel):
 
 
 class OneGateway(_Part):
-    """A gateway. But for `name` each field is what a setting says if there is one gateway."""
+    """A gateway. Each field but `name` is what a setting says if there is one gateway."""
 
     name: Name
     kind: Literal["declared", "eum", "http", "sandbox"]
@@ -40,7 +40,7 @@ class OneGateway(_Part):
     concurrency: Annotated[int, Field(ge=0, le=1000, strict=True)] = 0  # 0 for GATEWAY_CONCURRENCY
 
     def settings(self, all_settings: Settings) -> Settings:
-        """The settings as this gateway's kind reads them. Its token is the one that has its name."""
+        """The settings for this gateway's kind. Its token is the one with its name."""
         return replace(
             all_settings,
             gateway=self.kind,
@@ -65,14 +65,14 @@ class OneRoute(_Part):
 
 
 class SeveralGateways(_Part):
-    """All of them. Without routes all numbers go to all gateways, to each as many."""
+    """All gateways and routes. Without routes all numbers go to all gateways, equally often."""
 
     gateways: Annotated[tuple[OneGateway, ...], Field(min_length=1, max_length=MOST)]
     routes: Annotated[tuple[OneRoute, ...], Field(max_length=500)] = ()
 
     @classmethod
     def parse(cls, text: str) -> SeveralGateways:
-        """What this JSON says. Raises ValueError with the way to what is wrong."""
+        """The gateways in this JSON. Raises ValueError with the path to what is wrong."""
         if len(text.encode()) > _MAX_BYTES:
             raise ValueError(f"GATEWAYS: must have at most {_MAX_BYTES} bytes")
         try:
@@ -110,7 +110,7 @@ class SeveralGateways(_Part):
         return ""
 
     def table(self) -> GatewayRoutes:
-        """Its routes, to be asked."""
+        """Its routes."""
         routes = [
             Route(one.prefix, tuple((internal(name), weight) for name, weight in one.to.items())) for one in self.routes
         ]
@@ -124,7 +124,7 @@ def concurrencies(settings: Settings) -> dict[str, int]:
 
 
 def create_several(settings: Settings) -> tuple[dict[str, Gateway], GatewayRoutes]:
-    """The gateways of GATEWAYS by name, and their routes. Raises ValueError with the way to what is wrong."""
+    """The gateways in GATEWAYS by name, and their routes. Raises ValueError with the path to what is wrong."""
     from . import create_gateway
 
     told = SeveralGateways.parse(settings.gateways)

@@ -1,4 +1,4 @@
-"""Short ids: a message's id in 35 characters instead of 43, for gateways that take no longer one."""
+"""Short ids: a message's id in 35 characters instead of 43, for gateways with a limit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MAILING = 16  # bytes; ten more are the client's
 
 
 def short_id_of(message_id: str) -> str:
-    """Letters, digits, hyphens and underlines, from which `long_id_of` makes the id again.
+    """The short id: letters, digits, hyphens and underscores. `long_id_of` turns it back.
 
-    What is not made of a ULID and a client's id stays as it is.
+    A text that does not consist of a ULID and a client's id stays as it is.
     """
     try:
         mailing_id, client_id = parse_message_id(message_id)
@@ -29,7 +29,7 @@ def short_id_of(message_id: str) -> str:
 
 
 def long_id_of(told: str) -> str:
-    """The id of a message by its short id; anything else stays as it is."""
+    """The message id of a short id; any other text stays as it is."""
     if not _SHORT.fullmatch(told):
         return told
     content = urlsafe_b64decode(told + "=")

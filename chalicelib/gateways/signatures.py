@@ -1,6 +1,7 @@
 """Signatures of callbacks: whether the gateway itself made one, and when.
 
-Whoever knows the address of callbacks can write to it, so this is a second lock behind the secret of the address.
+Anybody who knows the address of callbacks can call it, so this is a second protection besides the secret in the
+address.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from .base import Callback
 from .receipts import content_of
 
 Signature = Literal["twilio", "vonage", "smsc"]
-_FRESH = 300  # seconds that a signature may be older than its callback, or younger, for clocks differ
-# Of the methods that Vonage offers for `sig`: MD5 and SHA-1 are not taken. By the number of hexadecimal digits.
+_FRESH = 300  # seconds by which a signature may be older or younger than its callback, because clocks differ
+# The accepted methods for Vonage's `sig`, by number of hexadecimal digits; MD5 and SHA-1 are not accepted.
 _METHODS = {64: "sha256", 128: "sha512"}
 
 
 def is_signed(kind: Signature, callback: Callback, key: str, now: datetime) -> bool:
-    """Whether a callback has the signature that its gateway makes with this key, and a fresh one if it tells the time.
+    """Whether a callback has its gateway's signature with this key, and a recent one if it contains the time.
 
-    The time that counts is when the callback came, for it may have lain on the queue since.
+    It is compared with the time when the callback came, because that may have waited on the queue.
     """
     came_at = callback.received_at or now.timestamp()
     match kind:
@@ -60,7 +61,7 @@ def _by_vonage(callback: Callback, key: str, came_at: float) -> bool:
         return _has_token(callback, key, came_at)
     body = _fields_of(callback)
     query = dict(parse_qsl(callback.query))
-    # Nobody says whether the fields of our own address are signed, too.
+    # It is not documented whether the fields of our own address are signed too.
     return any(_has_sig(fields, key, came_at) for fields in (body, {**query, **body}))
 
 
@@ -86,7 +87,7 @@ def _has_sig(fields: Mapping[str, Any], key: str, came_at: float) -> bool:
     sig = str(fields.get("sig", "")).lower()
     if len(sig) not in _METHODS:
         return False
-    # As Vonage does, which puts an underline in the place of what would separate fields.
+    # As Vonage does: separators of fields are replaced by underscores.
     values = {name: str(value).replace("&", "_").replace("=", "_") for name, value in fields.items() if name != "sig"}
     text = "".join(f"&{name}={values[name]}" for name in sorted(values))
     made = hmac.new(key.encode(), text.encode(), _METHODS[len(sig)]).hexdigest()

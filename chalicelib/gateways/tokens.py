@@ -1,4 +1,4 @@
-"""The gateway's bearer token: a setting here, a secret of Secrets Manager on AWS."""
+"""The gateway's bearer token: a setting locally, a secret of Secrets Manager on AWS."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..domain.reasons import Cause, Reason
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 
-MAX_AGE = 300  # seconds that a token which was read is used
-REST = 10.0  # seconds between two reads that somebody has asked for, whether they went well or not
+MAX_AGE = 300  # seconds for which a token is used before it is read again
+REST = 10.0  # seconds between two forced reads, whether they succeed or not
 
 
 class NoToken(Exception):
@@ -27,7 +27,7 @@ class NoToken(Exception):
 
 
 class GatewayToken:
-    """The token of the settings, or that of the secret which they name; asked from several threads at once."""
+    """The token in the settings, or in the secret that they name. May be used by several threads at once."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class GatewayToken:
         self._make_provider = provider or _secrets_manager
         self._clock = clock
         self._provider: BaseProvider | None = None
-        self._lock = Lock()  # one reads, and all others of a batch wait for it
+        self._lock = Lock()  # one thread reads, and the others of a batch wait for it
         self._refused = ""
         self._tried_at: float | None = None
         self._failure: Reason | None = None
 
     def get(self) -> str:
-        """The token. Raises NoToken if the secret cannot be read, or holds none."""
+        """The token. Raises NoToken if the secret cannot be read or has none."""
         if not self._secret:
             return self._set
         with self._lock:
@@ -69,7 +69,7 @@ class GatewayToken:
             return _own(self._content(fresh=bool(self._failure)), self._name, "signature")
 
     def refuse(self, token: str) -> None:
-        """Take note of a 401: the secret is read once more before it is used again, for it may have been changed."""
+        """Note a 401: the secret is read again before its next use, because it may have been changed."""
         with self._lock:
             if token != self._refused:
                 self._refused, self._tried_at = token, None
@@ -85,7 +85,7 @@ class GatewayToken:
         return token
 
     def _content(self, *, fresh: bool) -> str:
-        """What the secret holds, from Powertools' cache or from the secret itself; "" if it is not text."""
+        """The content of the secret, from Powertools' cache or from the secret itself; "" if it is not text."""
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
         if fresh:
@@ -103,10 +103,10 @@ class GatewayToken:
 
 
 def _own(content: str, name: str, part: Literal["token", "signature"] = "token") -> str:
-    """The token, or the key of signatures, in what a secret holds: of a gateway's name if there are several gateways.
+    """The token, or the key of signatures, in a secret; if there are several gateways, the one with this name.
 
-    These share one secret, a JSON object by name: no right has to be given for a gateway that is added. Each of them is
-    a token, or an object of `token` and `signature`.
+    Several gateways share one secret, a JSON object by name, so that a new gateway needs no further permission. Each
+    value is a token, or an object with `token` and `signature`.
     """
     found: Any = content.strip()
     try:
@@ -121,10 +121,10 @@ def _own(content: str, name: str, part: Literal["token", "signature"] = "token")
 
 
 def _secrets_manager() -> BaseProvider:
-    # Here, since it takes 60 ms to import and only a sender on AWS needs it.
+    # Imported here because it takes 60 ms and only a sender on AWS needs it.
     from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
     from botocore.config import Config
 
-    # Short, since it is a part of the call of the gateway, which has to end in time.
+    # Short, because it is a part of the gateway call, which must end in time.
     bounds = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
     return SecretsProvider(boto_config=bounds)

@@ -1,9 +1,9 @@
-"""One request over a kept connection: in how much time, to which addresses, and what may have been sent if it fails.
+"""One request over a kept connection, with time limits and checked addresses; errors say whether it may have been sent.
 
-A call has two spans. Connecting is everything before the last look: the name's lookup, every address that is tried, and
-TLS. Answering is everything after it: the request and the whole answer, however slowly its bytes come.
+A call has two time limits. Connecting is everything before the last look: the name lookup, all addresses that are
+tried, and TLS. Answering is everything after it: the request and the whole answer, however slowly its bytes come.
 
-urllib3 connects; what is sent and read is short, since it is half of what a message takes.
+urllib3 connects. Sending and reading is done here in a shorter way, because it is half of the CPU time of a message.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from ..domain.reasons import Cause, Reason
 from ..http_answers import HttpAnswer
 from .addresses import connect_to
 
-MAX_ANSWER = 65_536  # bytes; a longer answer is none
-CHUNK = 8192  # bytes that are read at once
-# Seconds that a connection may lie unused. A load balancer may drop one without a word after some time, and a Lambda
-# environment that is frozen does not hear that it was closed: the next call would be lost on it.
+MAX_ANSWER = 65_536  # bytes; longer answers are dropped
+CHUNK = 8192  # bytes read at once
+# Seconds that a connection may be idle. A load balancer may drop it silently after some time, and a frozen Lambda
+# environment does not notice that it was closed: the next call would be lost.
 MAX_IDLE = 5.0
 _AGENT = "message-service"
 _LENGTHS = frozenset({"content-length", "transfer-encoding"})
-_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a line of a request
-_GZIP_OR_ZLIB = 47  # zlib finds out by itself
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # not allowed in a line of a request
+_GZIP_OR_ZLIB = 47  # zlib detects which
 
 
 class NotSent(Exception):
@@ -59,7 +59,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of HTTP. `path` is quoted, and follows the path of the gateway's address."""
+    """An HTTP request. `path` is quoted, and is appended to the path of the gateway's address."""
 
     path: str
     body: bytes
@@ -69,7 +69,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of HTTP, its headers by names in lower case. `body` is None if it was longer than MAX_ANSWER."""
+    """An HTTP answer, its headers by names in lower case. `body` is None if it was longer than MAX_ANSWER."""
 
     status: int
     headers: Mapping[str, str]
@@ -77,11 +77,11 @@ class Reply:
 
 
 class _Timed:
-    """A connection that is made until a moment, and to public addresses only if that is asked for."""
+    """A connection with a time limit for connecting, and to public addresses only if required."""
 
     connect_by = 0.0  # of the monotonic clock
     public_only = False
-    used_at = (0.0, 0.0)  # by the monotonic clock and the wall's: either may stand still while a machine sleeps
+    used_at = (0.0, 0.0)  # by the monotonic and the wall clock: either may stop while a machine sleeps
 
     def _new_conn(self: Any) -> socket.socket:
         host = self._dns_host.strip("[]")
@@ -91,16 +91,16 @@ class _Timed:
         self.used_at = (time.monotonic(), time.time())
 
     def is_usable(self: Any) -> bool:
-        """Whether it is open as far as can be known, and was used lately."""
+        """Whether it seems to be open, and was used lately."""
         if self.sock is None or max(time.monotonic() - self.used_at[0], time.time() - self.used_at[1]) >= MAX_IDLE:
             return False
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0) or _is_quiet(self.sock)  # else it was closed, or there is what nobody asked for
+        return not poll.poll(0) or _is_quiet(self.sock)  # else it was closed, or has unexpected data
 
 
 def _is_quiet(connection: socket.socket) -> bool:
-    """Whether what has come on a connection is TLS's own business, such as the tickets that follow a handshake."""
+    """Whether data on a connection belongs to TLS itself, such as the tickets after a handshake."""
     if not isinstance(connection, ssl.SSLSocket):
         return False
     timeout = connection.gettimeout()
@@ -129,10 +129,10 @@ _Connection = _HTTP | _HTTPS
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long calls may take, and whom they may reach.
+    """How long calls may take, and which addresses they may reach.
 
-    `connect_timeout` and `read_timeout` are the seconds of the two spans of a call. `certificates` is a file of those
-    that are trusted.
+    `connect_timeout` and `read_timeout` are the two time limits of a call, in seconds. `certificates` is a file of
+    trusted certificates.
     """
 
     connect_timeout: float
@@ -142,7 +142,7 @@ class Limits:
 
 
 class Transport:
-    """Asks one host; used by several threads at once, over as many kept connections as `connections`.
+    """Makes requests to one host, over up to `connections` kept connections. May be used by several threads at once.
 
     Raises ValueError if the URL has no host or another scheme than http and https.
     """
@@ -165,14 +165,14 @@ class Transport:
             self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
 
     def exchange(self, request: Request, last_look: Callable[[], None]) -> Reply:
-        """Connect, take the last look, send and read the answer. Whatever `last_look` raises is raised, unsent.
+        """Connect, take the last look, send, and read the answer. If `last_look` raises, nothing is sent.
 
         Raises NotSent if nothing was sent, NotPublic if the host's address is not public, NoAnswer otherwise.
         """
         connection = self._connected()
         try:
             last_look()
-            if not connection.is_usable():  # closed while the last look waited for the message's turn
+            if not connection.is_usable():  # it was closed while the last look waited for the message's turn
                 connection.close()
                 connection = self._connect()
                 last_look()
@@ -204,7 +204,7 @@ class Transport:
         )
         connection.connect_by = time.monotonic() + self._connect_timeout
         connection.public_only = self._public_only
-        connection.auto_open = 0  # a closed one is not opened again behind our back
+        connection.auto_open = 0  # a closed connection must not be opened again by urllib3
         try:
             connection.connect()
         except (HTTPError, OSError, ValueError) as error:
@@ -214,7 +214,7 @@ class Transport:
         return connection
 
     def _keep(self, connection: _Connection) -> None:
-        """Keep a connection for the next call, if it is open still and there is room."""
+        """Keep a connection for the next call, if it is still open and there is room."""
         if connection.sock is None:
             return
         try:
@@ -225,7 +225,7 @@ class Transport:
     def _exchange(self, connection: _Connection, request: Request) -> Reply:
         try:
             answer = self._answer(connection.sock, packet_of(request, self._name))
-            if not answer.keep:  # what may still come on it is no answer to the next request
+            if not answer.keep:  # what may still come is not the answer to the next request
                 connection.close()
             return Reply(answer.status, answer.headers, _unpacked(answer))
         except TimeoutError as error:
@@ -236,8 +236,10 @@ class Transport:
             raise NoAnswer(Cause(Reason.ANSWER_UNREADABLE, type(error).__name__)) from error
 
     def _answer(self, sock: Any, packet: bytes) -> HttpAnswer:
-        """Send, and read until a moment: a socket's own timeout starts anew with every byte, and a gateway that sends
-        one a second would hold a sender for as long as it likes, and past the end of its claim on the message.
+        """Send, and read until the time limit.
+
+        A socket's own timeout starts again with every byte: a gateway that sends a byte a second could hold a sender
+        for any time, past the end of its claim on the message.
         """
         ends_at = time.monotonic() + self._read_timeout
         answer = HttpAnswer()
@@ -253,9 +255,9 @@ class Transport:
 
 
 def packet_of(request: Request, host: str) -> bytes:
-    """A request as it is sent; how long its body is nobody else says.
+    """The bytes of a request. It sets the length of the body itself.
 
-    Raises ValueError if it would be another one for whoever reads it.
+    Raises ValueError if a value could change the meaning of the request.
     """
     given = {name.lower() for name in request.headers}
     own = {"Host": host, "Accept-Encoding": "identity", "User-Agent": _AGENT}
@@ -268,7 +270,7 @@ def packet_of(request: Request, host: str) -> bytes:
 
 
 def _unpacked(answer: HttpAnswer) -> bytes | None:
-    """The body, None if it is longer than MAX_ANSWER. Nobody is asked to pack it, but some do."""
+    """The body, None if it is longer than MAX_ANSWER. Some gateways compress it without being asked."""
     body = b"".join(answer.parts)
     if answer.headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
         unpacking = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
