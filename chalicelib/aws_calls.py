@@ -1,8 +1,8 @@
-"""How a call of DynamoDB or SQS becomes one signed request on a kept connection, and its answer a result.
+"""Calls of DynamoDB and SQS: each becomes one signed request on a kept connection, and its answer a result.
 
-botocore stays what callers see: its clients, its parsers, its errors, its rules of what is tried again and after which
-pause. What is between them is shorter here, because these two services need little of it: JSON that is posted to one
-address. Measured: a call takes a third of the CPU time.
+Callers still see botocore: its clients, parsers, errors and retry rules. The steps in between are shorter here, because
+these two services need little of them: JSON that is posted to one address. Measured: a call takes a third of the CPU
+time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNSIGNED = frozenset({"user-agent", "x-amzn-trace-id"})  # botocore does not si
 
 
 class ShortCalls:
-    """Takes the place of the middle of a client: between the parameters and the answer of a call."""
+    """Replaces the middle of a client: from the parameters to the answer of a call."""
 
     def __init__(self, client: Any) -> None:
         self._endpoint = client._endpoint
@@ -37,7 +37,7 @@ class ShortCalls:
         client._make_request = self._answer
 
     def _resolved(self, model: Any, params: Any, context: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
-        """Where calls go, which is the same for all calls of a client that name their tables, and not by ARN."""
+        """The endpoint, which is the same for all calls of a client, unless they name tables by ARN."""
         if self._address is None:
             self._address = self._resolve(model, params, context)
         return self._address
@@ -52,7 +52,7 @@ class ShortCalls:
         return request
 
     def _answer(self, model: Any, request: dict[str, Any], context: Any) -> Any:
-        """The response and what it says; the error of the last try if there is none."""
+        """The response and its content. Raises the error of the last try if there is none."""
         attempts = 1
         while True:
             answer, error = self._endpoint._do_get_response(self._signed(request), model, context)
@@ -66,7 +66,7 @@ class ShortCalls:
         return answer
 
     def _signed(self, request: dict[str, Any]) -> AWSPreparedRequest:
-        """The request with the headers that show who sends it, and when; NoCredentialsError if nobody is known."""
+        """The signed request. Raises NoCredentialsError if there are no credentials."""
         if self._signer._credentials is None:
             raise NoCredentialsError()
         who = self._signer._credentials.get_frozen_credentials()
@@ -79,7 +79,7 @@ class ShortCalls:
 
 
 def signature(who: Any, region: str, service: str, url: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
-    """The headers that sign a POST with Signature Version 4, as botocore's SigV4Auth does, whose way there is long."""
+    """The headers that sign a POST with Signature Version 4; the same as botocore's SigV4Auth, but faster."""
     now = get_current_datetime().strftime("%Y%m%dT%H%M%SZ")
     added = {"X-Amz-Date": now} | ({"X-Amz-Security-Token": who.token} if who.token else {})
     lines = {name.lower(): value for name, value in (*headers.items(), *added.items())} | {"host": _host(url)}

@@ -1,7 +1,7 @@
-"""Clients of DynamoDB and SQS: with timeouts and retries, and without work that these two do not need.
+"""Clients of DynamoDB and SQS, with timeouts and retries, and without work that these two do not need.
 
-What is asked of them and what they answer is JSON already. botocore walks through every value all the same, to turn
-bytes and moments into text and back, of which there are none here: a third of what delivering a message takes.
+Requests and answers are JSON already. Still, botocore walks through every value to convert bytes and moments, of which
+there are none here. That took a third of the time of delivering a message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .aws_calls import ShortCalls
 def aws_client(name: str, *, patient: bool = True) -> Any:
     """A client of an AWS service that speaks JSON; AWS_ENDPOINT_URL redirects it.
 
-    One that is not patient gives up within two seconds.
+    A client that is not `patient` gives up within two seconds.
     """
     config = Config(
         connect_timeout=2 if patient else 1,
@@ -41,7 +41,7 @@ def plain_client(name: str, config: Config) -> Any:
 
 
 class _PlainSerializer(JSONSerializer):  # type: ignore[misc]
-    """Sends parameters as they are; bytes, which JSON does not know, are a TypeError."""
+    """Sends parameters as they are. Bytes, which JSON does not have, raise TypeError."""
 
     def _serialize(self, serialized: dict[str, Any], value: dict[str, Any], shape: Any, key: str | None = None) -> None:
         del shape, key
@@ -49,7 +49,7 @@ class _PlainSerializer(JSONSerializer):  # type: ignore[misc]
 
 
 class _PlainParser(JSONParser):  # type: ignore[misc]
-    """Takes answers as they are; moments, of which these services tell in descriptions only, stay numbers."""
+    """Takes answers as they are. Moments, which only descriptions contain, stay numbers."""
 
     def _parse_shape(self, shape: Any, node: Any) -> Any:
         del shape

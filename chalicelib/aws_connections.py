@@ -1,7 +1,7 @@
-"""Connections to DynamoDB and SQS that are kept: urllib3 makes them and keeps them, what goes over them is short.
+"""Kept connections to DynamoDB and SQS: urllib3 makes and keeps them; sending and reading is done here.
 
-urllib3 writes and reads a request line by line in Python, and sends head and body by themselves. Here each request is
-sent at once, and httptools reads the response.
+urllib3 writes and reads line by line in Python, and sends head and body separately. Here each request is sent at once,
+and httptools reads the response.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHUNK = 65_536  # bytes read at a time
 
 
 class KeptConnections:
-    """Takes the place of a client's URLLib3Session, with its pool, its timeouts, its certificates."""
+    """Replaces a client's URLLib3Session, using its pool, timeouts and certificates."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class KeptConnections:
         self._heads: dict[str, str] = {}
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        """The response, read to its end; an error of botocore if none comes in time."""
+        """Send a request. Returns the whole response. Raises an error of botocore if none comes in time."""
         url = request.url
         if url not in self._pools and self._session._proxy_config.proxy_url_for(url):
             return self._session.send(request)
@@ -79,7 +79,7 @@ class KeptConnections:
 
 
 def _asked(sock: Any, packet: bytes) -> HttpAnswer:
-    """Send a request, and read the response to it; OSError or HttpParserError if that fails."""
+    """Send a request and read the response. Raises OSError or HttpParserError if that fails."""
     response = HttpAnswer()
     sock.sendall(packet)
     while not response.complete:
@@ -88,7 +88,7 @@ def _asked(sock: Any, packet: bytes) -> HttpAnswer:
 
 
 def _error(error: Exception, request: AWSPreparedRequest) -> HTTPClientError:
-    """What botocore raises where its own HTTP library fails like this."""
+    """The error that botocore raises if its own HTTP library fails in this way."""
     kinds: tuple[tuple[Any, type[HTTPClientError]], ...] = (
         ((ssl.SSLError, of_urllib3.SSLError), SSLError),
         (of_urllib3.NewConnectionError, EndpointConnectionError),

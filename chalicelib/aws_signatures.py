@@ -1,4 +1,4 @@
-"""Signature Version 4 of a POST of JSON: the header that shows who sends it.
+"""Signature Version 4 of a POST of JSON.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -14,7 +14,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def authorization(key_id: str, secret: str, region: str, service: str, signed: Mapping[str, str], body: bytes) -> str:
-    """The header Authorization of a POST to / with these headers, in their order; x-amz-date says when it is sent."""
+    """The Authorization header of a POST to / with these headers, in their order; x-amz-date is the time of sending."""
     now, names = signed["x-amz-date"], ";".join(signed)
     canonical = "".join([f"{name}:{value}\n" for name, value in signed.items()])
     asked = f"POST\n/\n\n{canonical}\n{names}\n{hashlib.sha256(body).hexdigest()}"

@@ -139,14 +139,14 @@ class Services:
     feeder: Feeder
     dispatcher: Dispatcher
     delivery: Delivery
-    receiver: Callable[[], Receiver]  # only its own function needs it, and only the API the gate
+    receiver: Callable[[], Receiver]  # only the receiver's function needs it; the gate is for the API
     receipt_gate: Callable[[], ReceiptGate]
     receipt_links: ReceiptLinks
 
 
 def create_post(settings: Settings) -> Post:
-    """What sends e-mails, as the settings' MAIL_URL says. Raises ValueError if it cannot."""
-    from .emails import post  # only who sends a report needs it
+    """The way to send e-mails, by MAIL_URL of the settings. Raises ValueError if it is wrong."""
+    from .emails import post  # imported here because only reports need it
 
     return post.create_post(settings.mail_url)
 
@@ -164,9 +164,9 @@ def build(
     tables: Tables | None = None,
     client_ids: ClientIds | None = None,
 ) -> Services:
-    """Wire the services; what is not given is the real thing. Nothing is asked of AWS yet.
+    """Wire the services. What is not given is the real one. Makes no calls to AWS.
 
-    `gateway` is the only one, `several` are gateways by name and their routes.
+    `gateway` is a single gateway, `several` are gateways by name and their routes.
     """
     clock = clock or SystemClock()
     rng = rng or random.Random()  # noqa: S311 - jitter and ids, no secrets
@@ -268,7 +268,7 @@ def build(
         rng=rng,
     )
 
-    # Who tries the gateway needs what these import; most processes never do.
+    # Their imports are needed for test messages only, so most processes never need them.
     @cache
     def tester() -> Tester:
         from .services.trials import choose_tester
@@ -545,7 +545,7 @@ def _gateways(
         return several
     if one or not settings.gateways:
         return {ONLY: one or create_gateway(settings)}, GatewayRoutes()
-    from .gateways.several import create_several  # which takes Pydantic, that a sender does not need otherwise
+    from .gateways.several import create_several  # imports Pydantic, which a sender does not need otherwise
 
     return create_several(settings)
 
@@ -560,7 +560,7 @@ def _concurrencies(settings: Settings) -> Mapping[str, int]:
 
 
 def _of_topic(settings: Settings) -> str:
-    """The gateway that tells by a topic of AWS: the first of the kind `eum`, if there are several."""
+    """The gateway with an SNS topic: the first of the kind `eum`, if there are several gateways."""
     if not settings.gateways:
         return ONLY_NAME
     from .gateways.several import SeveralGateways
@@ -570,7 +570,10 @@ def _of_topic(settings: Settings) -> str:
 
 
 def _readiness(settings: Settings, tables: Tables, backoff: Backoff) -> ReadinessService:
-    """With clients of its own, which give up early; made at its first use, for most processes never need them."""
+    """Readiness with its own clients, which give up early.
+
+    They are made at the first use, because most processes never need them.
+    """
 
     def probe() -> TableProbe:
         return TableProbe(tables, aws_client("dynamodb", patient=False))
@@ -584,5 +587,5 @@ def _readiness(settings: Settings, tables: Tables, backoff: Backoff) -> Readines
 
 @lru_cache(maxsize=1)
 def get_services() -> Services:
-    """The services of this process, with the settings of its environment."""
+    """The services of this process, with the settings from its environment."""
     return build(Settings.from_environment())

@@ -1,4 +1,4 @@
-"""Time as the services see it, and waiting; tests and the simulation pass another clock."""
+"""Time and waiting for the services; tests and the simulation pass another clock."""
 
 import random
 import time
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The machine's clock. Every service takes its time from the one it was given."""
+    """The machine's clock. Every service uses the clock that it is given."""
 
     def now(self) -> datetime:
         """The present moment, in UTC, in whole milliseconds: the precision of the tables."""
@@ -27,5 +27,5 @@ class Backoff:
     rng: random.Random
 
     def wait(self, tries_made: int) -> None:
-        """Wait before the next try, after so many."""
+        """Wait before the next try, after `tries_made` tries."""
         self.clock.sleep(self.rng.uniform(0, min(2.0, 0.05 * 2**tries_made)))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from .setting_checks import check_together
 
-_MAY_BE_ZERO = {"retain_days"}  # messages are kept for ever
+_MAY_BE_ZERO = {"retain_days"}  # then messages are kept for ever
 KNOWS_ITS_ADDRESS = ("declared", "eum")  # kinds of gateways that need no GATEWAY_URL
 DEFAULT_PREFIX = "message-service-local"
 _ADDRESS = re.compile(r"[^\s@,<>\"]+@[A-Za-z0-9.-]+")
@@ -67,7 +67,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings; ValueError names the variable that cannot be read, or cannot work with the others."""
+        """Read the settings.
+
+        Raises ValueError with the variable that cannot be read, or cannot work with the others.
+        """
         source = os.environ if environ is None else environ
         values: dict[str, object] = {}
         for name, variable, kind in _VARIABLES:
@@ -80,7 +83,7 @@ class Settings:
                 raise ValueError(f"{variable}: not a {kind.__name__.strip('_').replace('_', ' ')}: {text!r}") from error
             if kind in (int, float) and not 0 < float(text) < math.inf and not (name in _MAY_BE_ZERO and text == "0"):
                 raise ValueError(f"{variable}: must be above zero: {text!r}")
-        several = bool(values.get("gateways"))  # then the token is JSON, from which each gateway takes its own
+        several = bool(values.get("gateways"))  # then the token is JSON, with a token for each gateway
         if not several and not all("!" <= one <= "~" for one in str(values.get("gateway_token", ""))):
             raise ValueError("GATEWAY_TOKEN: has characters that an HTTP header cannot hold")
         if values.get("report_to") and not values.get("report_from"):
@@ -98,7 +101,7 @@ class Settings:
 
     @property
     def gateway_may_be_local(self) -> bool:
-        """Whether the gateway may be any address, also one of this machine and without TLS: never on AWS."""
+        """Whether the gateway may have any address, even on this machine and without TLS; never on AWS."""
         return not self.function_name or self.gateway_local
 
     @property
@@ -188,7 +191,7 @@ def _country(text: str) -> str:
 def _time_zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
-    except (KeyError, OSError) as error:  # of a directory of zones an OSError
+    except (KeyError, OSError) as error:  # OSError for a directory of zones
         raise ValueError(text) from error
 
 

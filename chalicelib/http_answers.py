@@ -1,6 +1,6 @@
-"""An answer of HTTP/1.1 as it comes from a connection, read by httptools, the parser of Node.js in C.
+"""HTTP/1.1 answers, parsed by httptools, which is the C parser of Node.js.
 
-urllib3 and the standard library read one line by line in Python, and its headers as those of an e-mail.
+urllib3 and the standard library read answers line by line in Python, with the parser for e-mail headers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ _SAID = frozenset({"content-length", "transfer-encoding"})
 
 
 class HttpAnswer:
-    """What has come of an answer so far. Names of headers are in lower case; one that comes twice has its last value.
+    """An answer as far as it was received. Names of headers are in lower case; a repeated header has its last value.
 
-    Once it is `complete`, `keep` says whether the connection may be used for another request.
+    When it is `complete`, `keep` says whether the connection may be used for another request.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class HttpAnswer:
         self._fed = self._lines = 0
         self._in_body = False
         self._parser = httptools.HttpResponseParser(self)
-        # What the standard library reads, too; it would be dangerous only in between a sender and a server.
+        # The standard library accepts this too; it would be dangerous only for a proxy.
         self._parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_chunked_length=True,
@@ -37,9 +37,9 @@ class HttpAnswer:
         )
 
     def feed(self, data: bytes) -> None:
-        """Take what was read; nothing is the end of the connection.
+        """Parse received bytes; b"" is the end of the connection.
 
-        Raises httptools.HttpParserError if it is not an answer, ConnectionResetError if it ends too early.
+        Raises httptools.HttpParserError if they are not an answer, ConnectionResetError if it ends too early.
         """
         if not data:
             self._end()
@@ -47,10 +47,10 @@ class HttpAnswer:
         self._fed += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # to another protocol, which nobody asked for
+        except httptools.HttpParserUpgrade:  # to another protocol, which was not requested
             self.complete = True
         except httptools.HttpParserError:
-            if not self.complete:  # else it is what follows
+            if not self.complete:  # else it is data after the answer
                 raise
             self.keep = False
         if not (self._in_body or self.complete) and self._fed > MOST_HEAD:
@@ -59,16 +59,16 @@ class HttpAnswer:
     def _end(self) -> None:
         if not self._in_body or _SAID & self.headers.keys():
             raise ConnectionResetError("the connection was closed before the answer was complete")
-        self.complete = True  # a body of no known length ends with its connection
+        self.complete = True  # a body of unknown length ends with the connection
 
-    # -- what the parser calls
+    # -- called by the parser
 
     def on_message_begin(self) -> None:
-        """Another one after it means that the two sides do not agree where an answer ends."""
+        """A second answer means that the two sides disagree about where the first one ends."""
         self.keep = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Of what follows the answer nothing counts."""
+        """Headers after the answer are ignored."""
         self._lines += 1
         if self._lines > MOST_HEADERS:
             raise ValueError("too many headers")
@@ -88,7 +88,7 @@ class HttpAnswer:
             self.size += len(part)
 
     def on_message_complete(self) -> None:
-        """An answer that only says that the answer will come does not count."""
+        """The answer is complete, unless it is an interim one (1xx)."""
         if self._in_body and not self.complete:
             self.keep = self._parser.should_keep_alive()
             self.complete = True

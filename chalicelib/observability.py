@@ -1,4 +1,4 @@
-"""The one logger and the metrics of CloudWatch, and what an invocation of a function has in common."""
+"""The logger, the metrics of CloudWatch, and the context of an invocation."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ SERVICE = "message-service"
 NAMESPACE = "MessageService"
 # Every metric has the dimension `service`: the stack's name on AWS (POWERTOOLS_SERVICE_NAME in the template).
 SERVICE_DIMENSION = "service"
-_VALUES_AT_ONCE = 100  # of one metric in one record of the embedded metric format
+_VALUES_AT_ONCE = 100  # values of one metric in one record of the embedded metric format
 
 
 def _new_logger() -> Logger:
-    """Of the level that LOG_LEVEL says; whoever reads the settings says what is wrong with that, not an import."""
+    """The logger with the level in LOG_LEVEL. A wrong level is reported when settings are read, not by an import."""
     try:
         return Logger(service=SERVICE, utc=True, use_rfc3339=True)
     except ValueError:
         return Logger(service=SERVICE, utc=True, use_rfc3339=True, level="INFO")
 
 
-# Keys of every record about them: mailing_id, message_id, client_id. Never a phone number, a text or a secret.
+# Records about these have the keys mailing_id, message_id, client_id. Never log a phone number, a text or a secret.
 logger = _new_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of CloudWatch. Counts are summed up for each invocation, of other units every value is kept.
+    """A metric of CloudWatch. Counts are added up for each invocation; for other units every value is kept.
 
-    A metric may have one more dimension, which takes the listed values and no others: each of them is a paid metric.
+    A metric may have one more dimension with the listed values only, because each of them is a paid metric.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Metric:
     values: tuple[str, ...] = ()
 
 
-RETRY = "retry"  # of a message that waits for its next attempt, whatever the last one came to
+RETRY = "retry"  # a message waits for its next attempt, whatever the result of the last one
 COUNT, MILLISECONDS, NO_UNIT = "Count", "Milliseconds", "None"
 
 MAILINGS_CREATED = Metric("MailingsCreated", COUNT, "Mailings that were created")
@@ -151,9 +151,9 @@ _measured: ContextVar[_Measured | None] = ContextVar("measured", default=None)
 
 
 def measure(metric: Metric, value: float = 1, of: str = "") -> None:
-    """Note a value for the invocation that this is part of; `of` is the value of the metric's own dimension.
+    """Note a value for the current invocation. `of` is the value of the metric's own dimension.
 
-    Outside an invocation nothing is noted.
+    Does nothing outside an invocation.
     """
     measured = _measured.get()
     if measured is None:
@@ -171,21 +171,21 @@ _user: ContextVar[str] = ContextVar("user", default="")
 
 
 def name_user(username: str) -> None:
-    """Let the further records of this invocation say who asked, and its changes be theirs in the audit log."""
+    """Set the user of this invocation for its further log records and its entries in the audit log."""
     logger.thread_safe_append_keys(username=username)
     _user.set(username)
 
 
 def asking_user() -> str:
-    """Who asked for what this invocation does, "" if nobody did: the service works by itself."""
+    """The user of this invocation, "" if the service works by itself."""
     return _user.get()
 
 
 @contextmanager
 def invocation(function: str, request_id: str = "") -> Iterator[None]:
-    """One invocation of a function: its records carry the request's id, its metrics are written once, at its end.
+    """One invocation of a function: its log records have the request's id, its metrics are written at its end.
 
-    Functions of one process may be invoked at the same time, in threads of their own: nothing is shared.
+    Several invocations may run in threads of one process; they share nothing.
     """
     token = _measured.set({})
     nobody = _user.set("")
@@ -216,7 +216,7 @@ def _flush(measured: _Measured) -> None:
 
 
 def _write(metrics: dict[str, list[float]], dimensions: dict[str, str]) -> None:
-    # Powertools' add_metric writes all values of a metric into a text for each that is added: 300 us for fifty.
+    # Powertools' add_metric serializes all values again for each that is added, which takes 300 us for fifty.
     metric_set = {
         name: {"Unit": _BY_NAME[name].unit, "StorageResolution": 60, "Value": values}
         for name, values in metrics.items()

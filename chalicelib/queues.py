@@ -1,4 +1,4 @@
-"""The queues: what an envelope holds, sending in batches, delays. What they carry is in DynamoDB already."""
+"""The queues: forms of their messages, sending in batches, delays. The data itself is in DynamoDB."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from .domain.errors import Malformed, Unavailable
 from .domain.faults import Fault
 from .domain.messages import HINT_SIZE, MessageKey
 
-BATCH = 10  # the most that one call of SQS takes
+BATCH = 10  # the limit of one call of SQS
 MAX_DELAY = 900  # seconds; SQS delays no longer
 MAX_VISIBILITY = 43200  # seconds
 TRIES = 6
-# What SQS answers if too many messages are in somebody's hands (API reference, ReceiveMessage); botocore does not try
-# again after it, as it does after what else says "too many".
+# The error of SQS if too many messages are in flight (API reference, ReceiveMessage). botocore does not retry after it,
+# as it does after other errors of this kind.
 _OVER_LIMIT = "OverLimit"
-BALANCE = "balance"  # the same for the question what is left of the money
-TRIAL = "trial"  # what an event for a test message has instead of records of a queue
-_LOOKS = 3  # that find nothing before a queue counts as empty
+BALANCE = "balance"  # the same for asking for a balance
+TRIAL = "trial"  # the key of an event for a test message, instead of records of a queue
+_LOOKS = 3  # looks without a message before a queue counts as empty
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Says that messages of a mailing are to be delivered; the ledger says whether they still are."""
+    """Says that messages of a mailing may have to be delivered; the ledger says whether that is still true."""
 
     mailing_id: str
     client_ids: tuple[str, ...]
@@ -64,9 +64,9 @@ class Hint:
 
 
 def hints_for(mailing_id: str, client_ids: Iterable[str], division: Division) -> list[str]:
-    """The bodies of the hints which say that the messages to these clients are to be delivered.
+    """The bodies of the hints for the messages to these clients.
 
-    They are as few as can be without dividing a bucket of the ledger, which is written faster by one sender.
+    As few as possible without dividing a bucket of the ledger, which is written faster by one sender.
     """
     hints: list[list[str]] = []
     for bucket in division.by_bucket(client_ids):
@@ -83,24 +83,24 @@ HOPS = 10
 
 
 class UnitKind(StrEnum):
-    """What a piece of the dispatcher's work is about."""
+    """The kinds of the dispatcher's work."""
 
-    LAUNCH = "launch"  # start a mailing, if its revision is the one that was due
+    LAUNCH = "launch"  # start a mailing, if its revision is still the same
     EXPAND = "expand"  # write the rows of one shard
     FEED = "feed"  # fill the send queue for some mailings, or all that run
     RESUME = "resume"  # feed a mailing from its start
     COMPLETE = "complete"  # recount a mailing, and end it if nothing is open
     STALLED = "stalled"  # the same, and feed it again if something is open
-    RECOUNT = "recount"  # the same as COMPLETE once it is quiet, its counts being in doubt
+    RECOUNT = "recount"  # the same as COMPLETE, when it is quiet, because its counts are doubtful
     REOPEN = "reopen"  # put ended messages back
     PURGE = "purge"  # remove a deleted mailing's ledger
     IMPORT = "import"  # write the clients of an import
-    CHECK = "check"  # look at some of the mailings under way
-    RECEIPTS = "receipts"  # count a mailing anew that receipts have changed
-    ZONES = "zones"  # have waiting messages follow their clients' zones
+    CHECK = "check"  # check some of the mailings under way
+    RECEIPTS = "receipts"  # count a mailing again that receipts have changed
+    ZONES = "zones"  # let waiting messages follow their clients' zones
 
 
-# What version 0.1.0 called them before it was released: a data directory's queue may hold some still.
+# Earlier names, which the queue of a data directory may still contain.
 _FORMER_KINDS = {"pump": UnitKind.FEED, "settle": UnitKind.COMPLETE}
 
 
@@ -108,9 +108,9 @@ _FORMER_KINDS = {"pump": UnitKind.FEED, "settle": UnitKind.COMPLETE}
 class Unit:
     """A piece of the dispatcher's work.
 
-    COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one in a lap (see Walk). `hop`
-    counts the units of a chain, each of which sent the next. A CHECK is for the mailings in `mailing_ids`, which are a
-    `slice` of all. A FEED is for the mailings in `mailing_ids` too, or for all running ones if that is empty.
+    COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one shard in a lap (see Walk).
+    `hop` counts the units of a chain, in which each sent the next. A CHECK is for the mailings in `mailing_ids`, a
+    `slice` of all. A FEED is for the mailings in `mailing_ids`, or for all running ones if that is empty.
     """
 
     kind: UnitKind
@@ -145,7 +145,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """A message as a queue gave it out; `receipt` is good until it is given out again."""
+    """A received message. `receipt` is valid until the message is received again."""
 
     item: str
     receipt: str
@@ -155,7 +155,7 @@ class QueueMessage:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """About how many messages a queue holds: to be had now, later, and in somebody's hands."""
+    """About how many messages a queue holds: visible, delayed, and in flight."""
 
     visible: int
     delayed: int
@@ -195,8 +195,9 @@ class Queue:
         raise AssertionError("the last try answers or raises")
 
     def send(self, bodies: Sequence[str], delay: int = 0) -> None:
-        """Put messages on the queue, to be seen after `delay` seconds. Raises Unavailable if SQS does not take them
-        all; some of them may then be on the queue.
+        """Send messages, visible after `delay` seconds.
+
+        Raises Unavailable if SQS does not take all of them; some may then be on the queue.
         """
         self.send_each([(body, delay) for body in bodies])
 
@@ -208,7 +209,7 @@ class Queue:
         self._in_batches("send_message_batch", entries)
 
     def postpone(self, receipts: Sequence[tuple[str, float]]) -> None:
-        """Let received messages, named by receipt handle, be seen again only after so many seconds each."""
+        """Hide received messages, given by receipt handle, for so many seconds each."""
         entries = [
             {"ReceiptHandle": handle, "VisibilityTimeout": max(0, min(MAX_VISIBILITY, math.ceil(seconds)))}
             for handle, seconds in receipts
@@ -234,7 +235,7 @@ class Queue:
     def receive(self, limit: int, hide: int) -> list[QueueMessage]:
         """Up to `limit` messages, hidden from others for so many seconds."""
         found: dict[str, QueueMessage] = {}
-        in_vain = 0  # one look asks only some of the servers that hold a queue, and may find what it has found before
+        in_vain = 0  # one look asks only some of the servers of a queue, and may find the same messages again
         while len(found) < limit and in_vain < _LOOKS:
             answer = self._call(
                 "receive_message",
@@ -251,7 +252,7 @@ class Queue:
         return list(found.values())
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """Remove received messages, named by receipt handle."""
+        """Delete received messages, given by receipt handle."""
         self._in_batches("delete_message_batch", [{"ReceiptHandle": receipt} for receipt in receipts])
 
     def depths(self) -> QueueDepth:

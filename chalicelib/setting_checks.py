@@ -1,4 +1,4 @@
-"""Which values of the settings can work, alone and together: what cannot is refused at the start, in one line."""
+"""Checks of settings, alone and together: values that cannot work are refused at the start, in one line."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from .config import Settings
 
-# What a sender needs of its life beside the call itself, in seconds.
+# Seconds that a sender needs besides the call itself.
 CLAIMING = 3.0  # to read and claim its batch
-BOOKED_AHEAD = 4.0  # that a call may wait for its turn if there is a rate
-RECORDING = 3.0  # to write what came of the calls
+BOOKED_AHEAD = 4.0  # for a call to wait for its turn, if there is a rate
+RECORDING = 3.0  # to write the outcomes
 
 _GATEWAY_SCHEMES = ("http", "https")
 MAIL_SCHEMES = ("ses", "smtp", "file")
-_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")  # with what follows, what a queue's name may be
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")  # so that queue names, which begin with it, are valid
 _LARGEST: dict[str, float] = {
     "gateway_concurrency": 1000,  # threads
     "max_attempts": 100,
     "retry_base": 86_400,
     "retry_cap": 86_400,
     "claim_lease": 3600,
-    "queue_high_water": 10_000,  # SQS holds 120,000 that are being handled
+    "queue_high_water": 10_000,  # SQS allows 120,000 in flight
     "stall_after": 3600,
     "retain_days": 36_500,
     "circuit_threshold": 10_000,
@@ -31,7 +31,7 @@ _LARGEST: dict[str, float] = {
 
 
 def check_together(settings: Settings) -> None:
-    """ValueError, with the variable's name and what would work, if messages could not be sent with these settings."""
+    """Raises ValueError, with the variable and what would work, if messages could not be sent with these settings."""
     for name, largest in _LARGEST.items():
         if getattr(settings, name) > largest:
             raise ValueError(f"{name.upper()}: must be at most {largest:g}: {getattr(settings, name):g}")
@@ -48,7 +48,7 @@ def check_together(settings: Settings) -> None:
 
 
 def _check_call_time(settings: Settings) -> None:
-    """A call must fit between a batch's claims and the end of the sender, and of its claims."""
+    """Raises ValueError if a call cannot fit between a batch's claims and their end, or the sender's end."""
     connect, read = settings.gateway_connect_timeout, settings.gateway_read_timeout
     around = CLAIMING + BOOKED_AHEAD + RECORDING
     if settings.claim_lease < connect + read + around <= settings.sender_timeout:
@@ -90,7 +90,7 @@ def check_mail_url(url: str) -> None:
 
 
 def check_address(variable: str, url: str) -> None:
-    """Raises ValueError if a URL has no host or no port that can be, or carries what would be left out of each call."""
+    """Raises ValueError if a URL has no valid host or port, or has parts that calls would ignore."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

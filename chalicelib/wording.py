@@ -1,4 +1,4 @@
-"""What people read of a code, in one place: pages, the API, e-mails and the terminal make their texts here.
+"""The texts for codes, in one place for pages, the API, e-mails and the terminal.
 
 The English sentences are also the keys by which the admin UI translates them.
 """
@@ -86,10 +86,10 @@ def _as_it_is(text: str) -> str:
 
 
 def reason_text(cause: Cause | None, translate: Translate = _as_it_is) -> str:
-    """What people read of a cause, "" if there is none; `translate` is given a sentence of REASONS or DETAILED."""
+    """The text of a cause, "" if there is none. `translate` gets a sentence of REASONS or DETAILED."""
     if cause is None:
         return ""
-    if cause.reason is Reason.OTHER and cause.detail:  # a sentence that nobody knows any more
+    if cause.reason is Reason.OTHER and cause.detail:  # an old sentence without a code
         return cause.detail
     if cause.detail and cause.reason in DETAILED:
         values = {"detail": cause.detail}
@@ -100,7 +100,7 @@ def reason_text(cause: Cause | None, translate: Translate = _as_it_is) -> str:
 
 
 def circuit_text(cause: Cause | None, words: str, translate: Translate = _as_it_is) -> str:
-    """Why the circuit is what it is: the service's cause with the gateway's own words, or those of an operator."""
+    """Why the circuit is as it is: the service's cause with the gateway's words, or an operator's words."""
     return ": ".join(part for part in (reason_text(cause, translate), words) if part)
 
 

@@ -1,4 +1,4 @@
-"""What the queue and schedule handlers of app.py do: events in, the answer to the event source out."""
+"""The work of the queue and schedule handlers in app.py: an event in, the answer to the event source out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def dispatch(event: dict[str, Any], context: Any) -> BatchAnswer:
     """Carry out units of the dispatch queue. What is not a unit stays until the queue moves it to its dead letters."""
     with invocation("dispatcher", context.aws_request_id):
         services = get_services()
-        services.heartbeats.worked(Worker.DISPATCHER)  # first: it may feed the send queue for minutes
+        services.heartbeats.worked(Worker.DISPATCHER)  # first, because it may feed the send queue for minutes
         return _answer(
             [record["messageId"] for record in event["Records"] if not _carried_out(record, services, context)]
         )
@@ -61,7 +61,7 @@ def _carried_out(record: dict[str, Any], services: Services, context: Any) -> bo
 
 
 def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
-    """Deliver a batch of the send queue, or do what the API's function asks for."""
+    """Deliver a batch of the send queue, or do what the API's function requests."""
     if BALANCE in event:
         with invocation("sender", context.aws_request_id):
             told = get_services().ask_balance(event[BALANCE])
@@ -86,9 +86,9 @@ def send(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
 
 
 def receive(event: dict[str, Any], context: Any) -> BatchAnswer | dict[str, Any]:
-    """Apply a batch of the receipt queue, or take a call that came to the function's own address."""
+    """Apply a batch of the receipt queue, or handle a call to the function's own address."""
     if "rawPath" in event:
-        from .web.callbacks import answer_of_url  # a receiver without an address of its own needs none of it
+        from .web.callbacks import answer_of_url  # only needed if the receiver has its own address
 
         with invocation("receiver", context.aws_request_id):
             return answer_of_url(event, get_services())

@@ -61,7 +61,10 @@ def _title(report: DailyReport) -> str:
 
 
 def shares(values: Sequence[int]) -> list[int]:
-    """Whole percents of a bar for each value, 100 in all unless all are zero: what is not zero can be seen."""
+    """Whole percents of a bar for each value, 100 in total unless all are zero.
+
+    A value above zero is at least visible.
+    """
     total = sum(values)
     if not total:
         return [0] * len(values)
@@ -71,7 +74,7 @@ def shares(values: Sequence[int]) -> list[int]:
 
 
 def length(value: int, highest: int) -> int:
-    """Whole percents of the longest bar; a value above zero has one that can be seen."""
+    """Whole percents of the longest bar; a value above zero is at least visible."""
     return max(1, round(100 * value / highest)) if value > 0 else 0
 
 

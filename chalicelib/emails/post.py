@@ -1,4 +1,4 @@
-"""How an e-mail leaves: through Amazon SES, over SMTP, or into a file; the scheme of MAIL_URL says which."""
+"""Sending e-mails: through Amazon SES, over SMTP, or into a file, depending on the scheme of MAIL_URL."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Post(Protocol):
     """Takes e-mails."""
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> str:
-        """Send to the recipients and say where it went. Raises NotSent or MaybeSent."""
+        """Send an e-mail. Returns where it went. Raises NotSent or MaybeSent."""
 
 
 class SesPost:
-    """Amazon SES. Nothing is repeated: SES would send it again."""
+    """Amazon SES. Calls are not repeated, because SES would send the e-mail again."""
 
     def __init__(self, url: str) -> None:
         del url

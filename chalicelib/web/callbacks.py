@@ -1,4 +1,4 @@
-"""Calls of gateways, as they come to the API, or to the address that the receiver's function has itself."""
+"""Callbacks of gateways to the API, or to the receiver function's own address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 def callback_of(
     gateway: str, query: str, header: Callable[[str], str | None], body: bytes, *, url: str = ""
 ) -> Callback:
-    """A call as it goes to the queue; `header` knows names in small letters, `url` is where it came, if that is known.
+    """A callback for the queue. `header` takes names in lower case, `url` is the address that was called, if known.
 
     Raises TooLarge if the body has more than `MAX_RECEIPT` bytes, and Malformed if it is not UTF-8.
     """
@@ -69,7 +69,7 @@ def _take(event: dict[str, Any], services: Services) -> tuple[str, str]:
 
 
 def _body(event: dict[str, Any]) -> bytes:
-    """The body, which Lambda encodes if its media type is no text, such as that of a form."""
+    """The body, which Lambda encodes if its media type is not text, such as a form's."""
     text = str(event.get("body") or "")
     if not event.get("isBase64Encoded"):
         return text.encode()

@@ -28,9 +28,9 @@ from .paging import PageQuery
 from .parsing import CSV
 from .request import Request, Text
 
-# Lambda answers 6 MB at most; a row of a client has up to 300 bytes, one of a message up to 500.
+# Lambda's answers have at most 6 MB; a row of a client has up to 300 bytes, of a message up to 500.
 MAX_ROWS = 5_000
-_MOST_CLIENTS = 1_500  # on a page: with all tags and attributes a row may have 3,900 bytes
+_MOST_CLIENTS = 1_500  # on a page; with all tags and attributes a row may have 3,900 bytes
 _SAID = tuple(
     name for one in CLIENT_FIELDS if one != "attributes" for name in (("tag", "tags") if one == "tags" else (one,))
 )
@@ -88,7 +88,7 @@ class RejectedQuery(PageQuery):
 
 
 def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
-    """A page of clients, which leads to the next one at this path."""
+    """A page of clients, with a link to the next one at this path."""
     limit = min(query.limit, _MOST_CLIENTS)
     clients, after = request.services.clients.list(query.segment(), query.place(), limit)
     names = request.services.clients.attribute_names(query.attributes)
@@ -102,10 +102,10 @@ def clients_csv(request: Request, query: ClientExportQuery, path: str) -> Text:
 
 
 def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text:
-    """A page of messages, which leads to the next one at this path."""
+    """A page of messages, with a link to the next one at this path."""
     found = request.services.messages.search(query.mailing, None, query.status, query.place(), query.limit)
     now = request.services.clock.now()
-    mailing = found.mailings.get(query.mailing)  # None if it is not there: then there are no messages
+    mailing = found.mailings.get(query.mailing)  # None if it does not exist: then there are no messages
     title = guarded(mailing.title) if mailing else ""
     cells = ([*_message_cells(message, now), title] for message in found.rows)
     _note(request, query, AuditObject.MAILING, lambda: found.total, query.mailing)
@@ -115,9 +115,12 @@ def messages_csv(request: Request, query: MessageExportQuery, path: str) -> Text
 def rejected_csv(
     request: Request, query: RejectedQuery, path: str, import_id: str, told: Callable[[RowError], str]
 ) -> Text:
-    """A page of an import's rejected rows, which leads to the next one at this path; `told` words what is wrong."""
+    """A page of an import's rejected rows, with a link to the next one at this path.
+
+    `told` makes the text of an error.
+    """
     header, rejected, after = request.services.imports.rejects(import_id, query.place(), query.limit)
-    # Those of an earlier such file are not written twice.
+    # The columns of an earlier file of rejected rows are not written twice.
     own = [place for place, name in enumerate(header) if name not in REJECTED_COLUMNS]
     columns = [*REJECTED_COLUMNS, *(header[place] for place in own)]
     cells = (
@@ -132,7 +135,7 @@ def rejected_csv(
 
 
 def audit_csv(request: Request, query: AuditExportQuery, path: str) -> Text:
-    """A page of the audit log, which leads to the next one at this path."""
+    """A page of the audit log, with a link to the next one at this path."""
     entries, after = request.services.audit.list(query.wanted, query.place(), query.limit)
     _note(request, query, AuditObject.AUDIT)
     return _page(request, query, path, "audit", _AUDIT_COLUMNS, map(_audit_cells, entries), after)
@@ -145,7 +148,7 @@ def _note(
     count: Callable[[], int | None] = lambda: None,
     object_id: str = "",
 ) -> None:
-    """Keep in the audit log that an export began, of about so many rows."""
+    """Note in the audit log that an export of about so many rows began."""
     if not query.cursor:
         request.services.audit.put(Act(AuditAction.EXPORTED, what, object_id, count=count()))
 
@@ -181,7 +184,7 @@ def _client_cells(client: Client, names: Sequence[str]) -> list[str]:
 def _cell(name: str, value: str | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if name == "phone_number" else guarded(value)  # a number keeps its plus: nothing else can follow it
+    return value if name == "phone_number" else guarded(value)  # a number keeps its plus: only digits follow it
 
 
 def _message_cells(message: Message, now: datetime) -> list[str]:

@@ -41,9 +41,9 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     def content(self) -> str:
-        """What it says, for an `Idempotency-Key`: the same text for bodies that say the same.
+        """The content for an `Idempotency-Key`: the same text for bodies with the same meaning.
 
-        Fields with their default are left out, so that a request is known again after a version that adds a field.
+        Fields with their default are left out, so that a request is recognised by a version that adds a field.
         """
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
 
@@ -150,7 +150,7 @@ OperatorCode = Annotated[
     ),
 ]
 Flag = Annotated[bool, BeforeValidator(query_flag), WithJsonSchema({"type": "boolean"})]
-# One value or a list of them. The labels keep the two apart while reading, and are left out of a field's path.
+# One value or a list of values. The labels distinguish the two while reading, and are left out of a field's path.
 OneOrMore = Annotated[
     Annotated[T, Tag("<one>")] | Annotated[list[T], Field(min_length=1, max_length=MAX_SEGMENT_VALUES), Tag("<list>")],
     Discriminator(lambda value: "<list>" if isinstance(value, list) else "<one>"),

@@ -1,4 +1,4 @@
-"""A filter over clients in requests and answers. What its nodes mean, and which are allowed, `domain.filters` says."""
+"""Filters over clients in requests and answers. `domain.filters` says what is allowed, and what it means."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TODAY = {
 _NUMBER, _DATE = {"type": "number"}, {"type": "string", "format": "date"}
 _VALUE = {"anyOf": [{"type": "string", "maxLength": MOST_BYTES}, _NUMBER, {"type": "boolean"}, _TODAY]}
 _BOUND = {"anyOf": [_NUMBER, _DATE, _TODAY]}
-# Checked by the domain, which names a wrong one by its path.
+# Checked by the domain, which gives the path of a wrong one.
 Operand = Annotated[Any, WithJsonSchema(_VALUE)]
 Operands = Annotated[Any, WithJsonSchema({"type": "array", "items": _VALUE, "minItems": 1})]
 Bound = Annotated[Any, WithJsonSchema(_BOUND)]
@@ -83,7 +83,7 @@ class FilterBody(Body):
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What is said, and nothing of the rest."""
+        """Only the fields that were given."""
         return {"not" if name == "none" else name: value for name, value in handler(self).items() if value is not None}
 
     def node(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How far a filtered segment is counted, as an opaque text: whoever counts on gives it back."""
+"""How far a filtered segment is counted, as an opaque text that the caller returns to continue counting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import paging
 
 
 def written(headcount: Headcount, segment: Segment) -> str | None:
-    """The text for who counts on; None if everything is counted."""
+    """The text to continue counting; None if everything is counted."""
     if not headcount.shard:
         return None
     parts = [[*key, count] for key, count in headcount.parts.items()]
@@ -20,7 +20,10 @@ def written(headcount: Headcount, segment: Segment) -> str | None:
 
 
 def read(text: str | None, segment: Segment) -> Headcount | None:
-    """The headcount of such a text; None if there is none. Raises Malformed if it is of another segment or changed."""
+    """The headcount of such a text; None if there is none.
+
+    Raises Malformed if it was changed or is of another segment.
+    """
     if not text:
         return None
     shard, cursor, looked_at, parts = json.loads(paging.decode(text, repr(segment)))

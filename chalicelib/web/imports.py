@@ -1,8 +1,8 @@
-"""What the API and the admin UI both take of a request to import a file."""
+"""Limits of import requests that the API and the admin UI share."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-MOST_COLUMNS = 500  # that a request may tell of
+MOST_COLUMNS = 500  # columns that a request may assign
 Separator = Literal["", ",", ";", "\t", "|"]

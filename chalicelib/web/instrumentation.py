@@ -1,4 +1,4 @@
-"""What every request of the API and the admin UI has in common: it is measured, and logged in one record."""
+"""Every request of the API and the admin UI is measured, and logged in one record."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..domain.mailing_ids import is_mailing_id
 from ..domain.messages import parse_message_id
 from ..observability import API_ERRORS, API_LATENCY, invocation, logger, measure
 
-_NAMED = ("mailing", "client")  # parameters of a query that hold an id
+_NAMED = ("mailing", "client")  # query parameters that are ids
 
 
 def served(request: Request, route: str, answer: Callable[[], Response]) -> Response:
-    """The answer to a request of a route, which is written as the route is: a path may hold what no log may."""
+    """Answer a request, and log it with its route instead of its path, because a path may contain secrets."""
     started = perf_counter()
     with invocation("api", request.context["requestId"]):
         response = answer()
@@ -33,7 +33,7 @@ def served(request: Request, route: str, answer: Callable[[], Response]) -> Resp
 
 
 def _said(request: Request, response: Response) -> Iterator[str]:
-    """Where a request or its answer may hold an id."""
+    """The texts of a request and its answer that may be ids."""
     yield from (request.uri_params or {}).values()
     if request.query_params is not None:
         yield from (request.query_params.get(name, "") for name in _NAMED)
@@ -41,7 +41,7 @@ def _said(request: Request, response: Response) -> Iterator[str]:
 
 
 def known_ids(texts: Iterator[str]) -> dict[str, str]:
-    """The ids among texts, by the keys that records have them under. What has not the form of an id is left out."""
+    """The ids among texts, by their keys in log records. Texts that do not have the form of an id are left out."""
     found: dict[str, str] = {}
     for text in texts:
         if is_mailing_id(text):

@@ -18,7 +18,7 @@ from .fields import query_integer
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-_SUM = 6  # bytes; this finds mistakes, it is no secret: a cursor grants nothing that the list itself does not
+_SUM = 6  # bytes; a checksum, not a secret: a cursor grants nothing that the list itself does not
 
 
 class LimitQuery(BaseModel):
@@ -39,7 +39,7 @@ class PageQuery(LimitQuery):
         return type(self).__name__ + self.model_dump_json(exclude={"limit", "cursor"})
 
     def place(self) -> str:
-        """Where the page begins, "" at the start. Raises Malformed for a cursor that was not made by this list."""
+        """The place where the page begins, "" at the start. Raises Malformed for a cursor of another list."""
         return decode(self.cursor, self._scope) if self.cursor is not None else ""
 
     def following(self, place: str) -> str | None:

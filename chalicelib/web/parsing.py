@@ -21,10 +21,10 @@ M = TypeVar("M", bound=BaseModel)
 JSON = "application/json"
 MAX_JSON = 256 * 1024  # bytes
 CSV = "text/csv"
-BYTES = "application/octet-stream"  # which API Gateway hands on as it is
-# Lambda takes 6 MB, in which every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
+BYTES = "application/octet-stream"  # which API Gateway passes on unchanged
+# Lambda accepts 6 MB, where every line break counts twice. 100,000 rows with all columns have about 4.5 MB.
 MAX_CSV = 5_000_000  # bytes
-MAX_WORKBOOK = 4_400_000  # bytes, which have a third more in what Lambda takes
+MAX_WORKBOOK = 4_400_000  # bytes, which become a third more in the event for Lambda
 _FILES = (
     CSV,
     "text/plain",
@@ -34,12 +34,12 @@ _FILES = (
     "application/gzip",
     BYTES,
 )
-MOST_UNPACKED = 25_000_000  # bytes of such a file that comes compressed
-_MAX_DIGITS = 400  # of a number in JSON; any double has fewer
+MOST_UNPACKED = 25_000_000  # bytes of such a file when it is unpacked
+_MAX_DIGITS = 400  # digits of a number in JSON; any double has fewer
 _MAX_ERRORS = 50
 _MAX_NAME = 100
 
-# What is wrong, by Pydantic's type of error, and which of its values go with it; other errors keep its own words.
+# The fault for each of Pydantic's error types, and its values; other errors keep Pydantic's words.
 _FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
     "missing": (Fault.REQUIRED, {}),
     "extra_forbidden": (Fault.UNKNOWN_FIELD, {}),
@@ -65,7 +65,7 @@ _FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
 
 
 def check_content_type(header: str, wanted: str) -> None:
-    """Raises UnsupportedMedia if the content type is another; UTF-8 is the one charset."""
+    """Raises UnsupportedMedia if the content type is another one, or the charset is not UTF-8."""
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     charsets = [value.strip('"') for name, _, value in (one.partition("=") for one in parameters) if name == "charset"]
     if kind in _FILES and wanted == CSV:
@@ -85,10 +85,10 @@ def read_text(raw: bytes, limit: int) -> str:
 
 
 def read_file(raw: bytes, limit: int, content_type: str, sheet: str = "") -> FileText:
-    """An uploaded file as text, whose charset is found out unless the content type says one other than UTF-8.
+    """An uploaded file as text. The charset is detected, unless the content type names one other than UTF-8.
 
-    `sheet` is that of a workbook. Raises TooLarge if it has more than `limit` bytes, packed or not, and Invalid if it
-    is no text, or a workbook without such a sheet.
+    `sheet` is for a workbook. Raises TooLarge if the file has more than `limit` bytes, packed or not, and Invalid if it
+    is not text, or a workbook without this sheet.
     """
     if len(raw) > limit:
         raise TooLarge(Fault.BODY_TOO_LARGE, bytes=len(raw), limit=limit)
@@ -99,7 +99,7 @@ def read_file(raw: bytes, limit: int, content_type: str, sheet: str = "") -> Fil
 
 
 def check_workbook(raw: bytes) -> None:
-    """Raises Invalid if a file is a workbook that is too large to be sent to Lambda."""
+    """Raises Invalid if a file is a workbook that is too large for Lambda."""
     if len(raw) > MAX_WORKBOOK and is_workbook(raw):
         raise Invalid.of("file", Fault.WORKBOOK_TOO_LARGE, most=MAX_WORKBOOK)
 
@@ -147,7 +147,7 @@ def validate(model: type[M], values: Any) -> M:
 def _field_errors(errors: Iterable[ErrorDetails]) -> list[FieldError]:
     found: list[FieldError] = []
     for error in errors:
-        # A part in angle brackets names a branch of a union, no field; [key] says that a name is wrong, no value.
+        # A part in angle brackets is a branch of a union, not a field; [key] means that a name is wrong, not a value.
         parts = [str(part)[:_MAX_NAME] for part in error["loc"] if not str(part).startswith("<") and part != "[key]"]
         fault, values = _fault(error)
         found.append(FieldError(".".join(parts) or "body", fault, values))

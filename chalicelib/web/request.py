@@ -18,7 +18,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, with the services that it may ask. `raw` is Chalice's own."""
+    """One request, with the services that it may use. `raw` is Chalice's own request."""
 
     raw: ChaliceRequest
     services: Services
@@ -26,7 +26,7 @@ class Request:
 
     @property
     def principal(self) -> Principal:
-        """The user who makes the request. Only routes that need a token may ask."""
+        """The user who makes the request. Only for routes that need a token."""
         if self.given_principal is None:
             raise RuntimeError("a public route has no principal")
         return self.given_principal
@@ -37,8 +37,8 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path as our routes have it, without the stage."""
-        # Chalice does not know a parameter that takes all the rest.
+        """The path without the stage, as in our routes."""
+        # Chalice has no parameter that takes the whole rest of a path.
         return str(self.raw.path).replace("{proxy+}", (self.raw.uri_params or {}).get("proxy", ""))
 
     @property
@@ -64,7 +64,7 @@ class Request:
         return value
 
     def link(self, path: str) -> str:
-        """One of our paths as this caller must write it, with the stage that API Gateway puts before it.
+        """The link to one of our paths, with the stage that API Gateway puts before it.
 
         A proxy that hides the stage says so with X-Forwarded-Prefix.
         """
@@ -77,7 +77,7 @@ class Request:
         return self._before_stage() + "".join(f"/{part}" for part in prefix) + path
 
     def _before_stage(self) -> str:
-        """What stands before the stage in LocalStack's addresses, if the API is not named by the host as on AWS."""
+        """The part before the stage in LocalStack's addresses, if the API is not in the host name as on AWS."""
         before, api = self.services.settings.api_address_prefix, str(self.raw.context.get("apiId"))
         return f"{before}/{api}" if before and not (self.header("host") or "").startswith(f"{api}.") else ""
 
