@@ -32,7 +32,7 @@ def change_password(request: PageRequest) -> Redirect:
 
 @pages.get("/admin/account/tokens/{token_id}/revoke")
 def confirm_revoke(request: PageRequest, token_id: str) -> Page:
-    """Ask whether to revoke a token: whoever uses it needs another one."""
+    """Ask whether to revoke a token; its users will need another one."""
     tokens = [one for one in request.services.users.tokens(request.principal.username) if one.token_id == token_id]
     if not tokens:
         raise NotFound(Fault.NO_SUCH_TOKEN)
@@ -54,7 +54,7 @@ def confirm_sign_out(request: PageRequest) -> Page:
 
 @pages.post("/admin/account/sign-out", shows=show_account)
 def sign_out_everywhere(request: PageRequest) -> Redirect:
-    """Revoke all your own tokens, this session's too."""
+    """Revoke all your own tokens, including this session's."""
     request.services.users.revoke_all_tokens(request.principal.username)
     return _signed_out(request, _("You are signed out everywhere."))
 

@@ -1,4 +1,4 @@
-"""How a function becomes a page: session, role, CSRF, reading what was sent, and errors as pages."""
+"""Pages from functions: checks session, role and CSRF, reads forms, and turns errors into pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def blueprint_of(pages: Pages) -> Blueprint:
     """The routes of a resource for Chalice."""
     blueprint = Blueprint(__name__)
     shown = {route.path for route in pages.routes if route.method == "GET"}
-    # The address of a change stays in the browser if the change fails: whoever opens it again gets a page, too.
+    # The address of a change stays in the browser if the change fails, so opening it again must give a page.
     missing = [
         replace(route, method="GET", handler=no_such_page, roles=None)
         for route in pages.routes
@@ -67,7 +67,7 @@ def _answer(route: Route, raw: ChaliceRequest, path: dict[str, str]) -> Response
         try:
             if (known := _identified(route, request)) is None:
                 return _response(*_unknown(route, request, path))
-            request = known  # a refusal is shown to them, too
+            request = known  # so that a refusal is shown as their page too
             _check_role(route, request)
             return _response(request, _outcome(route, request, path))
         except Exception as error:  # the boundary of a request
@@ -86,10 +86,10 @@ def _identified(route: Route, request: PageRequest) -> PageRequest | None:
 
 
 def _unknown(route: Route, request: PageRequest, path: dict[str, str]) -> tuple[PageRequest, Page | Redirect]:
-    """What a request without a session gets: the form to sign in, with all that was written if it sent a form.
+    """The answer to a request without a session: the form to sign in, with the written values if it sent a form.
 
-    After signing in the form is shown again and nothing else is done: who signs in need not be who wrote it. A part of
-    a page is not left for it, so that what is being written there stays.
+    After signing in the form is shown again but not sent, because another person may have written it. A request for a
+    part of a page does not lead there, so that a form being written in the page stays.
     """
     if request.partial and route.consumes == forms.FORM:
         return request, Page("ended.html", status=401, headers={"HX-Trigger": "session-ended"})
@@ -115,7 +115,7 @@ def _unknown(route: Route, request: PageRequest, path: dict[str, str]) -> tuple[
 
 
 def _again(route: Route, request: PageRequest, path: dict[str, str], problem: str) -> Page | None:
-    """The page of a form with what was written in it, instead of doing what it was sent for; None if it has none."""
+    """The page of a form with its values, instead of carrying it out; None if there is no such page."""
     form = kept_forms.shown_again(request.form, problem)
     if route.shows is None or not form.values or request.partial:
         return None
@@ -137,7 +137,7 @@ def _outcome(route: Route, request: PageRequest, path: dict[str, str]) -> Page |
         result = _called(route.handler, request, path)
         return result
     request = _read(route, request)
-    # What anybody may do needs no token: signing in, which the check of the origin guards, and choosing a language.
+    # Public actions need no CSRF token: signing in, which the check of the origin protects, and choosing a language.
     if request.session is not None and route.roles is not None:
         token = request.header(sessions.CSRF_HEADER) or request.form.raw(forms.CSRF_FIELD)
         try:
@@ -177,7 +177,7 @@ def _query_type(handler: Handler) -> type[BaseModel] | None:
 
 
 def _read(route: Route, request: PageRequest) -> PageRequest:
-    """The request with what it sent, once it is sure that our own page sent it."""
+    """The request with its form, after checking that our own page sent it."""
     sessions.check_origin(request)
     parsing.check_content_type(request.header("content-type") or forms.FORM, route.consumes)
     if route.consumes == forms.FORM:
@@ -193,7 +193,7 @@ def _read(route: Route, request: PageRequest) -> PageRequest:
 
 
 def told(error: Exception) -> str:
-    """What people are told about an error: nothing about unexpected errors, nor why a part is down."""
+    """The text of an error for people; without details of unexpected errors, or why a part is down."""
     kind = problems.problem_type(error)
     if kind.status < 500 and isinstance(error, ServiceError):
         return texts.told(error)
@@ -214,7 +214,7 @@ def _refusal(route: Route, error: Exception) -> Page:
     headers = problems.answer_for(error).headers
     del headers["Content-Type"]
     if isinstance(error, Unauthenticated):
-        del headers["WWW-Authenticate"]  # browsers would ask for a password of their own
+        del headers["WWW-Authenticate"]  # otherwise browsers would ask for a password themselves
     return Page("error.html", {"heading": texts.of_problems(kind.title), "detail": told(error)}, status, headers)
 
 
@@ -239,7 +239,7 @@ def _redirected(request: PageRequest, result: Redirect) -> Response:
     headers: Headers = {**_HEADERS, "Cache-Control": "no-store", "Content-Type": HTML}
     if cookies:
         headers["Set-Cookie"] = cookies
-    # htmx follows a redirect by itself and would put the whole page where a part of it belongs.
+    # htmx follows redirects itself and would put the whole page in the place of a part.
     if request.partial:
         return Response(body="", headers={**headers, "HX-Redirect": place}, status_code=200)
     return Response(body="", headers={**headers, "Location": place}, status_code=303)

@@ -29,10 +29,10 @@ def content(name: str) -> str:
 
 @cache
 def version(name: str) -> str:
-    """What changes with the file's content."""
+    """A text that changes with the file's content."""
     return hashlib.sha256(content(name).encode()).hexdigest()[:12]
 
 
 def path_of(name: str) -> str:
-    """The path under which pages ask for a file."""
+    """The path of a file for pages."""
     return f"/admin/static/{name}?v={version(name)}"

@@ -29,7 +29,7 @@ PATHS: Mapping[AuditObject, str] = {
 
 
 class AuditPageQuery(PageQuery):
-    """As the form of filters sends it: "" for any, and whole days of the user's own zone."""
+    """The query of the filter form: "" means any; dates are whole days in the user's own zone."""
 
     user: StrictStr = Field(default="", max_length=MAX_USERNAME_LENGTH)
     action: AuditAction | Literal[""] = ""
@@ -39,7 +39,7 @@ class AuditPageQuery(PageQuery):
     last: date | Literal[""] = ""
 
     def wanted(self, request: PageRequest) -> AuditFilter:
-        """The filter. Days before 1970 and after 2200 are those."""
+        """The filter. Dates are limited to 1970 to 2200."""
         since = _midnight(self.first, request) if self.first else None
         until = _midnight(self.last + timedelta(days=1), request) if self.last and self.last < date.max else None
         return AuditFilter(
@@ -53,7 +53,7 @@ class AuditPageQuery(PageQuery):
 
     @property
     def filters(self) -> dict[str, str]:
-        """What narrows the list, as it stands in its address."""
+        """The filters of the list, as in its address."""
         given = self.model_dump(mode="json", exclude={"limit", "cursor"})
         return {name: str(value) for name, value in given.items() if value}
 
@@ -93,7 +93,7 @@ def export_audit_entries(request: PageRequest, query: AuditExportQuery) -> Text:
 
 
 def action_names() -> dict[AuditAction, str]:
-    """What was done, in words."""
+    """Names of actions, for people."""
     return {
         AuditAction.CREATED: _("created"),
         AuditAction.CHANGED: _("changed"),
@@ -116,7 +116,7 @@ def action_names() -> dict[AuditAction, str]:
 
 
 def object_names() -> dict[AuditObject, str]:
-    """What it was done to, in words."""
+    """Names of objects, for people."""
     return {
         AuditObject.MAILING: _("Mailing"),
         AuditObject.CLIENT: _("Client"),

@@ -30,15 +30,15 @@ from .texts import _
 pages = Pages()
 _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
-_SHOWN_OF_MONTH = 4  # mailings of a day
+_SHOWN_OF_MONTH = 4  # mailings shown for a day
 _SHOWN_OF_WEEK = 50
-_LONGEST = timedelta(days=366)  # of a span that is compared
-_BY_DAYS = timedelta(days=62)  # beyond that its chart has a column for each week
-_YEARS = range(2000, 2200)  # of which the query takes days
+_LONGEST = timedelta(days=366)  # longest span that can be compared
+_BY_DAYS = timedelta(days=62)  # longer spans have a column for each week in the chart
+_YEARS = range(2000, 2200)  # that the query accepts
 
 
 class CalendarQuery(BaseModel):
-    """Which span, and a day in it; without one it is today."""
+    """The span, and a day in it, which is today if it is missing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,7 +47,7 @@ class CalendarQuery(BaseModel):
 
 
 class SpanQuery(BaseModel):
-    """The first and the last day, "" for the usual ones: a form sends empty fields too."""
+    """The first and the last day; "" means the default, because forms send empty fields too."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,7 @@ class DayOfCalendar:
     """A day with the mailings that start in it, the earliest first; `rest` more are not shown."""
 
     on: date
-    outside: bool  # of another month, whose days fill the weeks
+    outside: bool  # a day of another month that fills a week
     is_today: bool
     mailings: tuple[MailingState, ...]
     rest: int
@@ -107,7 +107,7 @@ def show_calendar(request: PageRequest, query: CalendarQuery) -> Page:
 
 @pages.get("/admin/mailings/compare")
 def compare_mailings(request: PageRequest, query: SpanQuery) -> Page:
-    """Show the mailings that began in some days beside each other, the last 30 days by default."""
+    """Show the mailings of a span of days next to each other, the last 30 days by default."""
     until = query.until or request.local(request.now).date()
     since = query.since or max(date.min, until - timedelta(days=29))
     if not timedelta(0) <= until - since < _LONGEST:
@@ -165,7 +165,7 @@ def _week(on: date) -> tuple[date, date]:
 
 
 def _states(request: PageRequest, begin: date, end: date) -> tuple[list[MailingState], bool]:
-    """The mailings of these days with their counts, which are read for a few of those under way only."""
+    """The mailings of these days with their counts, which are only read for a few of those under way."""
     zone = request.zone_name
     found, more = request.services.overviews.starting(Day.of(begin, zone).start, Day.of(end, zone).start)
     read = {one.mailing_id for one in [one for one in found if one.status in UNDER_WAY][-SHOWN:]}

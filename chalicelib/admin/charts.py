@@ -1,8 +1,8 @@
-"""Charts as inline SVG: where everything in them stands; templates/charts.html draws it, admin.css gives the colors.
+"""Charts as inline SVG: computes positions; templates/charts.html draws them, admin.css has the colors.
 
-pygal, the library that is kept for this, writes a <style> into every image, which the Content-Security-Policy refuses,
-and could not follow the page between light and dark. Widths are shares of the page's, heights are pixels, so that a
-chart fits a phone and its letters stay as large as those around it.
+pygal, a maintained library for this, writes a <style> into every image, which the Content-Security-Policy forbids, and
+could not switch between light and dark. Widths are percentages, heights are pixels, so that a chart fits on a phone and
+its letters keep their size.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from ..domain.statuses import TERMINAL
 from .formats import number
 
-HEIGHT = 160  # pixels of the room for columns
-_TOP = 16  # for the highest line's number
+HEIGHT = 160  # pixels, the height of the columns' area
+_TOP = 16  # pixels above, for the number at the highest line
 _TICKS = 6  # labels that fit side by side on a phone
-_GAP = 0.2  # of a column's place
+_GAP = 0.2  # of a column's width
 _LEAST = 1.5  # pixels, so that one failure among thousands is seen
 _STEPS = tuple(
     timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080)
@@ -26,7 +26,7 @@ _STEPS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What is counted: `name` is its color, the class chart-<name>."""
+    """A series of counts. `name` is the suffix of its color's class, chart-<name>."""
 
     name: str
     label: str
@@ -57,7 +57,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One bucket: its blocks from the bottom up, the place for the pointer, and what it says."""
+    """A bucket as drawn: its blocks from the bottom up, the area for the pointer, and its tooltip."""
 
     blocks: tuple[Block, ...]
     place: Block
@@ -137,7 +137,7 @@ def columns(name: str, title: str, series: Sequence[Series], buckets: Sequence[B
 
 
 def shares(counts: Mapping[str, int]) -> tuple[Block, ...]:
-    """The parts of a mailing's messages that have ended, side by side, by counts that name their `total`."""
+    """A bar with the shares of a mailing's ended messages, from counts that include their `total`."""
     whole = max(1, counts["total"])
     ended = {SENT: counts["sent"], FAILED: counts["failed"]}
     ended[OTHER] = sum(counts[name] for name in TERMINAL if name not in (SENT, FAILED, SKIPPED))
@@ -152,7 +152,7 @@ def shares(counts: Mapping[str, int]) -> tuple[Block, ...]:
 
 
 def bars(title: str, label: str, counts: Mapping[str, int], most: int = 10) -> Bars:
-    """The list of the largest counts; `label` is the heading of what they belong to."""
+    """The list of the largest counts; `label` is the heading of the names."""
     ranked = sorted(((name, count) for name, count in counts.items() if count > 0), key=lambda one: (-one[1], one[0]))
     longest = ranked[0][1] if ranked else 1
     shown = tuple(Bar(name, count, round(max(0.5, 100 * count / longest), 2)) for name, count in ranked[:most])
@@ -211,7 +211,7 @@ def _column(bucket: Bucket, series: Sequence[Series], x: float, slot: float, hig
 
 
 def _round_up(value: int) -> int:
-    """The next number of which people like the half: 2, 4, 10, 20, 40, 100 ..."""
+    """The next round number whose half is round too: 2, 4, 10, 20, 40, 100 ..."""
     if value <= 1:
         return 1
     size = 1

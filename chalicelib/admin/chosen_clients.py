@@ -1,4 +1,4 @@
-"""/admin/clients/chosen: many clients at once, of those that a page of the list shows."""
+"""/admin/clients/chosen: changing several clients at once that were selected on a page of the list."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .texts import _
 pages = Pages()
 MOST = 100
 TAG = "chosen_tag"  # the field
-SHOWN = 10  # whose numbers stand in a question
+SHOWN = 10  # clients whose numbers are shown in a question
 
 
 @pages.post("/admin/clients/chosen", shows=list_clients)
 def change_chosen(request: PageRequest, query: ClientsQuery) -> Page | Redirect:
-    """Change the selected clients. What they would not easily undo is asked first."""
+    """Change the selected clients. Actions that are hard to undo ask first."""
     client_ids = _chosen(request.form)
     name = request.form.text("action")
     known = actions(_tag(request.form) if name in WITH_A_TAG else "")

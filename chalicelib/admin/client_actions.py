@@ -1,4 +1,4 @@
-"""What can be done with many clients at once, each by the service's own methods."""
+"""Actions on several clients at once, using the service's methods."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .answering import told
 from .texts import _, ngettext
 
 WITH_A_TAG = ("add-tag", "remove-tag")
-_MOST_TOLD = 80  # characters of what is no id
-Text = Callable[[int], str]  # the form of a text for so many, with %(n)s in the place of the number
+_MOST_TOLD = 80  # characters of an invalid id in an error
+Text = Callable[[int], str]  # the form of a text for a number, with %(n)s instead of the number
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What can be done with clients: `change` does it to one, and returns False if there was nothing to do.
+    """An action on clients. `change` does it to one, and returns False if there was nothing to do.
 
-    `done` and `same` tell how many were changed and how many needed no change. If there is a `question`, it is asked
-    before, with the `warning`.
+    `done` and `same` are the texts for how many were changed or needed no change. A `question` is asked before, with
+    the `warning`.
     """
 
     change: Callable[[ClientService, Client], bool]
@@ -35,7 +35,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A client who was not changed, by what they are known by, and why."""
+    """A client who was not changed, and why."""
 
     client_id: str
     name: str
@@ -43,12 +43,12 @@ class Refused:
 
 
 def labels() -> Mapping[str, Sequence[str]]:
-    """By action what its button says of one, of few, and of many clients, with {} for their number."""
+    """The texts of buttons by action, for one, few and many clients, with {} for their number."""
     return {name: [action.label(n).replace("%(n)s", "{}") for n in (1, 2, 5)] for name, action in actions().items()}
 
 
 def actions(tag: str = "") -> dict[str, Action]:
-    """By the value of its button; `tag` is that of the actions `WITH_A_TAG`."""
+    """The actions by the values of their buttons. `tag` is for the actions `WITH_A_TAG`."""
     return {
         "add-tag": Action(
             lambda clients, client: _set_tag(clients, client, tag, True),
@@ -85,7 +85,7 @@ def actions(tag: str = "") -> dict[str, Action]:
 
 
 def _set_tag(clients: ClientService, client: Client, tag: str, there: bool) -> bool:
-    """Let a client have a tag, behind their others, or not have it."""
+    """Add a tag to a client as their last one, or remove it."""
     if (tag in client.tags) is there:
         return False
 
@@ -109,9 +109,9 @@ def _delete(clients: ClientService, client: Client) -> bool:
 
 
 def carry_out(clients: ClientService, action: Action, client_ids: Sequence[str]) -> tuple[int, int, list[Refused]]:
-    """How many were changed, how many needed no change, and who was not changed.
+    """Carry out an action. Returns how many were changed, how many needed no change, and who was not changed.
 
-    If a table does not answer, nobody else is tried.
+    Stops if a table does not answer.
     """
     changed = same = 0
     refused: list[Refused] = []

@@ -38,13 +38,13 @@ from .search import FIELD, client_of
 from .texts import _, wrong
 
 pages = Pages()
-_TAGS = 12  # that are offered
+_TAGS = 12  # tags that are offered
 _REPLIES = 5  # on a client's page
-_MAX_LINE = 80  # characters that are told
+_MAX_LINE = 80  # characters of a line in an error
 
 
 class ClientsQuery(PageQuery):
-    """A tag and an operator, "" for any: a form sends empty fields too."""
+    """A tag and an operator; "" means any, because forms send empty fields too."""
 
     tag: StrictStr = Field(default="", max_length=MAX_TAG_LENGTH * 2)
     operator: StrictStr = Field(default="", max_length=20)
@@ -65,7 +65,7 @@ class ClientsQuery(PageQuery):
 
     @property
     def filters(self) -> dict[str, str]:
-        """What narrows the list, as it stands in its address."""
+        """The filters of the list, as in its address."""
         return {name: value for name, value in (("tag", self.tag), ("operator", self.operator)) if value}
 
     @property
@@ -75,7 +75,7 @@ class ClientsQuery(PageQuery):
 
     @property
     def chosen(self) -> str:
-        """The address that takes what is to be done with clients of this page."""
+        """The address for actions on clients of this page."""
         return self._with("/admin/clients/chosen")
 
     def _with(self, path: str) -> str:
@@ -103,7 +103,7 @@ def list_clients(request: PageRequest, query: ClientsQuery) -> Page:
         return Page("clients/list.html", {**values, "form": request.form.refused(error, "")}, 422)
     clients = request.services.clients
     total = clients.count(segment)
-    # Where there is none, sixteen shards need not be asked for it.
+    # If there are no clients, the sixteen shards need not be read.
     found, after = clients.list(segment, query.place(), query.limit) if total else ([], "")
     tags = () if query.filters or query.cursor else clients.tags(_TAGS)
     return Page(
@@ -113,13 +113,13 @@ def list_clients(request: PageRequest, query: ClientsQuery) -> Page:
 
 @pages.get("/admin/clients/export")
 def export_clients(request: PageRequest, query: ClientExportQuery) -> Text:
-    """Clients as CSV, page by page, as the API gives them; static/export.js makes one file of them."""
+    """Clients as CSV, page by page, as in the API; static/export.js joins the pages to one file."""
     return clients_csv(request, query, "/admin/clients/export")
 
 
 @pages.post("/admin/clients/find", shows=list_clients)
 def find_client(request: PageRequest) -> Redirect:
-    """Go to the client with a phone number or an ID, or to what was sent to it. The number appears in no address."""
+    """Go to the client with a phone number or an ID, or to the messages to it. The number is in no address."""
     client_id = client_of(request.services.clients, request.form.text(FIELD))
     try:
         request.services.clients.get(client_id)
@@ -176,7 +176,7 @@ def show_client(request: PageRequest, query: PageQuery, client_id: str) -> Page:
 def edit_client(request: PageRequest, client_id: str) -> Page:
     """Show the form for changes."""
     client = request.services.clients.get(client_id)
-    # An operator that came from the number goes with it, when the number changes.
+    # An operator that came from the number changes with the number.
     operator = "" if client.operator == operator_of(client.phone_number) else client.operator
     attributes = "\n".join(f"{name}: {word_of(value)}" for name, value in client.attributes.items())
     tags = cell_of(client.tags, ", ")
@@ -243,7 +243,7 @@ def _form(values: Mapping[str, object]) -> Page:
 
 
 def _entered(form: Form) -> ClientFields:
-    """What stands in the form; what was left empty has its default."""
+    """The fields in the form; empty ones have their defaults."""
     values: dict[str, object] = {"phone_number": form.text("phone_number")}
     for one in fields(ClientFields):
         if one.name in OPTIONAL_FIELDS:
@@ -253,7 +253,7 @@ def _entered(form: Form) -> ClientFields:
 
 
 def _entered_attributes(form: Form) -> dict[str, Value]:
-    """The attributes that stand in the form, one to a line. Raises Invalid if a line is not an attribute."""
+    """The attributes in the form, one on each line. Raises Invalid if a line is not an attribute."""
     values: dict[str, Value] = {}
     for line in form.text("attributes").splitlines():
         name, colon, value = (part.strip() for part in line.partition(":"))
@@ -266,7 +266,7 @@ def _entered_attributes(form: Form) -> dict[str, Value]:
 
 @contextmanager
 def _of_the_form() -> Iterator[None]:
-    """Tell what is wrong with a tag or an attribute at the field that all of them have."""
+    """Move errors of single tags or attributes to the field for all of them."""
     try:
         yield
     except Invalid as error:

@@ -14,11 +14,11 @@ from ..domain.reasons import Cause
 from ..services.dead_letters import DeadLetter
 from ..services.mailings import MailingService
 
-NONE = "-"  # stands for a missing mailing id or reason
+NONE = "-"  # means a missing mailing id or reason
 
 
 class DeadLetterQuery(BaseModel):
-    """Which dead letters are meant: the one with an id, or those of a mailing and of a reason; "" for any."""
+    """Which dead letters: the one with an id, or those of a mailing and a reason; "" means any."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,20 +27,20 @@ class DeadLetterQuery(BaseModel):
     reason: StrictStr = Field(default="", max_length=200)
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Whether a letter is meant."""
+        """Whether a letter matches."""
         wanted = ((self.id, letter.item), (self.mailing, mailing_of(letter)), (self.reason, reason_of(letter)))
         return all(one in ("", value) for one, value in wanted)
 
     @property
     def address(self) -> str:
-        """The query as it stands in an address, "" if it takes all."""
+        """The query as in an address, "" for all."""
         given = {name: value for name, value in self.model_dump().items() if value}
         return f"?{urlencode(given)}" if given else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The failed messages of a mailing that failed for one reason. `title` is the mailing's, "" if it is not there."""
+    """Messages of a mailing that failed for one reason. `title` is the mailing's, "" if it does not exist."""
 
     query: DeadLetterQuery
     title: str
@@ -60,7 +60,7 @@ def mailing_of(letter: DeadLetter) -> str:
 
 
 def reason_of(letter: DeadLetter) -> str:
-    """Why it failed, as statistics count it: what ended the last attempt."""
+    """Why it failed, as statistics count it: the cause of the last attempt."""
     return str(letter.cause.counted) if letter.cause else NONE
 
 

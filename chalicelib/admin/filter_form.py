@@ -1,6 +1,6 @@
-"""A filter in a form and in words: a list of conditions, of which all or any must be met.
+"""Filters in forms and in words: a list of conditions, of which all or any must match.
 
-Filters of more levels, as the API takes them, stand in the form as JSON.
+Filters with more levels, as in the API, are JSON in the form.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .texts import _, wrong
 
 FIELD = "clients.filter"
 MOST_ROWS = 10
-_EMPTY_ROWS = 2  # that a form offers besides those that are filled in
+_EMPTY_ROWS = 2  # empty rows besides those that are filled in
 _ATTRIBUTE, _MAILING = "attribute:", "mailing:"
 _FIELDS = ("tag", "operator", "language", "timezone")
 _GOT = (MessageStatus.SENT,)
@@ -33,7 +33,7 @@ _PLACE = re.compile(rf"{re.escape(FIELD)}(?:\.not)?(?:\.(?:all|any)\.([0-9]+))?(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A row of the form: what is compared, how, and with what."""
+    """A row of the form: the field, the comparison and the value."""
 
     what: str = ""
     how: str = ""
@@ -44,7 +44,7 @@ class Condition:
         return cls(*(form.text(f"{FIELD}.{row}.{name}") for name in ("what", "how", "value")))
 
     def node(self) -> Node:
-        """The condition as the API takes it. Raises Invalid if what is compared is not compared so."""
+        """The condition for the API. Raises Invalid if the field has no such comparison."""
         kind = self.what.partition(":")[0]
         name = self.what.partition(":")[2]
         allowed = _MAILING_HOWS if kind == "mailing" else _ATTRIBUTE_HOWS if kind == "attribute" else _FIELD_HOWS
@@ -63,7 +63,7 @@ _ATTRIBUTE_HOWS = _FIELD_HOWS | {"less", "greater", "between", "begins_with", "k
 
 
 def hows() -> list[tuple[str, str]]:
-    """How things are compared, and the words for it."""
+    """The comparisons and their names."""
     return [
         ("is", _("is")),
         ("is_not", _("is not")),
@@ -119,7 +119,7 @@ def _about_attribute(name: str, how: str, text: str) -> Node:
 
 
 def read(form: Form) -> Any:
-    """What was entered, as the API takes it; None if nothing was. Wrong rows are left out: `errors` names them."""
+    """The filter in the form, for the API; None if nothing was entered. Wrong rows are left out; `errors` has them."""
     if text := form.text(f"{FIELD}.json"):
         try:
             return json.loads(text)
@@ -132,7 +132,7 @@ def read(form: Form) -> Any:
 
 
 def errors(form: Form) -> list[FieldError]:
-    """What is wrong with the rows by themselves."""
+    """What is wrong with single rows."""
     return [] if form.text(f"{FIELD}.json") else _rows(form)[1]
 
 
@@ -151,7 +151,7 @@ def _rows(form: Form) -> tuple[list[tuple[int, Node]], list[FieldError]]:
 
 
 def at_its_row(form: Form, error: FieldError) -> FieldError:
-    """The error of a filter at the row, or the JSON, that it is of."""
+    """The error of a filter, moved to its row or to the JSON field."""
     place = _PLACE.fullmatch(error.field)
     if place is None:
         return error
@@ -167,7 +167,7 @@ def at_its_row(form: Form, error: FieldError) -> FieldError:
 
 
 def shown(wanted: Filter | None) -> dict[str, str]:
-    """What stands in the fields."""
+    """The values of the fields."""
     how, conditions = _conditions(wanted.node) if wanted else ("all", [])
     if conditions is None:
         return {f"{FIELD}.json": json.dumps(wanted.node if wanted else {}, ensure_ascii=False, indent=1)}
@@ -179,13 +179,13 @@ def shown(wanted: Filter | None) -> dict[str, str]:
 
 
 def rows_shown(form: Form, values: Mapping[str, str]) -> list[int]:
-    """The rows that the form has: those filled in, and some empty ones."""
+    """The rows of the form: those that are filled in, and some empty ones."""
     filled = [row for row in range(MOST_ROWS) if form.shown(f"{FIELD}.{row}.what", values.get(f"{FIELD}.{row}.what"))]
     return list(range(min(MOST_ROWS, (max(filled) + 1 if filled else 0) + _EMPTY_ROWS)))
 
 
 def _conditions(node: Node) -> tuple[str, list[Condition] | None]:
-    """The rows of a filter, and whether all or any are to be met; None if they cannot say it."""
+    """The rows for a filter, and whether all or any must match; None if rows cannot express it."""
     how = next((one for one in ("all", "any") if one in node), "all")
     rows = [_condition(one) for one in node.get(how, [node])]
     known = [row for row in rows if row]
@@ -193,7 +193,7 @@ def _conditions(node: Node) -> tuple[str, list[Condition] | None]:
 
 
 def _condition(node: Node) -> Condition | None:
-    """The row of a condition; the same conditions come of it."""
+    """The row for a condition, which gives the same condition again."""
     negated = "not" in node
     inner: Node = node["not"] if negated else node
     made: Condition | None = None
@@ -230,7 +230,7 @@ def _of_attribute(node: Node, negated: bool) -> Condition | None:
 
 
 def _same(condition: Condition, node: Node) -> bool:
-    """Whether a row says just what a condition does; one value is the same as a list of one."""
+    """Whether a row gives exactly this condition; one value is the same as a list of one."""
     try:
         made = condition.node()
     except Invalid:
@@ -248,7 +248,7 @@ def _plain(node: Node) -> Any:
 
 
 def choices(attributes: Sequence[str], mailings: Sequence[Mailing]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What can be compared, in groups: each a title, and values with their words."""
+    """The fields that can be compared, in groups: each has a title, and values with their names."""
     names = dict(zip(_FIELDS, (_("Tag"), _("Operator"), _("Language"), _("Time zone")), strict=True))
     return [
         (_("Clients"), list(names.items())),
@@ -258,9 +258,9 @@ def choices(attributes: Sequence[str], mailings: Sequence[Mailing]) -> list[tupl
 
 
 def in_words(wanted: Filter | None, titles: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """The conditions of a filter, a line each; a filter of more levels is told as it is written.
+    """The conditions of a filter, one on each line; a filter with more levels is shown as JSON.
 
-    `titles` are those of the mailings that it asks about, by their ids.
+    `titles` are the names of the mailings in it, by id.
     """
     if wanted is None:
         return []

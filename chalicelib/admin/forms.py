@@ -1,4 +1,4 @@
-"""What was entered into a form, and what is wrong with it."""
+"""Forms: the entered values and their errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Form:
         return name in self.values
 
     def shown(self, name: str, default: Any = "") -> str:
-        """What stands in the field: what was entered, else the default."""
+        """The value to show in the field: what was entered, else the default."""
         if self.submitted:
             return self.raw(name)
         return "" if default is None else str(default)
@@ -65,7 +65,7 @@ class Form:
         return parsing.validate(model, dict(values))
 
     def refused(self, error: ServiceError, told: str) -> Form:
-        """The form with what an error says about it."""
+        """The form with the errors in an exception."""
         if isinstance(error, Invalid):
             errors: dict[str, str] = {}
             for one in error.errors:

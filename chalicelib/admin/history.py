@@ -42,7 +42,7 @@ def show_history(request: PageRequest, query: HistoryQuery, about: str) -> Page:
 
 
 def _name(request: PageRequest, history: History, about: str) -> str:
-    """What people know a mailing, a client or a message by: the number, of a message, too."""
+    """The name of a mailing, client or message for people; for client and message the phone number."""
     if history.kind == "mailing":
         return request.services.mailings.get(about).title
     client_id = parse_message_id(about)[1] if history.kind == "message" else about

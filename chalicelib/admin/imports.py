@@ -1,7 +1,7 @@
 """/admin/clients/import: clients from files: which column is what, a check of all rows, the import and its progress.
 
-A browser sends the beginning of a file to be looked at, and then the file, a large one in parts (static/import.js).
-It is held until whoever has seen what would become of it starts it.
+A browser sends the beginning of a file for a look, and then the file, a large one in parts (static/import.js). It is
+held until a person has seen what would change and starts it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .routing import Page, Pages, Redirect
 from .texts import _, wrong
 
 pages = Pages()
-# Characters of a part: below what one request takes even where each has three bytes.
+# Characters of a part: below the limit of a request, even if each has three bytes.
 PART = 1_200_000
 PIECE = 3_000_000  # bytes of a workbook's rows in one answer; Lambda's has 6 MB, in which line breaks count twice
-_MOST_SHEETS = 30  # that are offered; API Gateway takes 10 KB of headers
-MAX_BODY = 10_000_000  # bytes; who sends more than a workbook may have is told so
+_MOST_SHEETS = 30  # sheets that are offered; API Gateway allows 10 KB of headers
+MAX_BODY = 10_000_000  # bytes; a larger workbook gets an error that says so
 MAX_SAMPLE = 256 * 1024  # bytes; the script sends half of it at most
-# As people know them. The keys are those of `file_texts.ENCODINGS`.
+# Names for people; the keys are those of `file_texts.ENCODINGS`.
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16le": "UTF-16",
@@ -57,7 +57,7 @@ ForMailing = Literal["", "true"]
 
 
 class PartQuery(BaseModel):
-    """Which part of a file comes: the import of its first part, what comes before its rows, and of how many it is."""
+    """The place of a part in its file: the import of the first part, the rows before it, and the number of parts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,12 +86,12 @@ class PartQuery(BaseModel):
             country=self.country,
             add_tag=self.add_tag,
             for_mailing=bool(self.for_mailing),
-            hold=not self.for_mailing,  # which changes nothing in the directory
+            hold=not self.for_mailing,  # a file for a mailing changes nothing in the directory
         )
 
 
 class LookQuery(BaseModel):
-    """How a file is to be read, if what is found out is wrong."""
+    """How to read a file, if the detected way is wrong."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -101,9 +101,9 @@ class LookQuery(BaseModel):
 
 
 class ImportPageQuery(BaseModel):
-    """Whether the file is of clients, or of numbers for one mailing only; the import of a file that came in part.
+    """Whether the file is for one mailing only; and the import of a file that is incomplete.
 
-    The page is also shown when a part of a file is refused, whose query says more.
+    The page is also shown when a part of a file is refused; that query has more fields.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -113,7 +113,7 @@ class ImportPageQuery(BaseModel):
 
 
 class WorkbookQuery(BaseModel):
-    """Which piece of the rows of which sheet of a workbook is wanted; "" is the first one."""
+    """The piece of rows, and the sheet of a workbook ("" for the first)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -123,7 +123,7 @@ class WorkbookQuery(BaseModel):
 
 @pages.get("/admin/clients/import")
 def show_import(request: PageRequest, query: ImportPageQuery) -> Page:
-    """Ask for a file, or once more for one of which parts have not come."""
+    """Ask for a file, or again for one with missing parts."""
     begun = request.services.imports.file(query.part_of) if query.part_of else None
     sizes = {"rows": MAX_ROWS, "part": PART, "parts": MOST_PARTS, "workbook": parsing.MAX_WORKBOOK}
     return Page(
@@ -139,7 +139,7 @@ def show_import(request: PageRequest, query: ImportPageQuery) -> Page:
 
 @pages.post("/admin/clients/import/look", consumes=BYTES, max_bytes=MAX_SAMPLE)
 def look_at_file(request: PageRequest, query: LookQuery) -> Page:
-    """The first rows of a file, and which column is which field: a part of the page that asks for a file."""
+    """The first rows of a file and the fields of its columns, as a part of the page that asks for a file."""
     how = Reading(query.encoding, query.separator, for_mailing=bool(query.for_mailing))
     try:
         sample = request.services.imports.look(request.body, request.principal.username, how)
@@ -154,9 +154,9 @@ def look_at_file(request: PageRequest, query: LookQuery) -> Page:
 
 @pages.post("/admin/clients/import/workbook", consumes=BYTES, max_bytes=MAX_BODY)
 def read_workbook(request: PageRequest, query: WorkbookQuery) -> Text | Page:
-    """A piece of an Excel workbook as CSV: whole rows from a place in its bytes on, nothing after the last.
+    """A piece of an Excel workbook as CSV: whole rows from an offset in bytes on; empty after the last.
 
-    The header says which sheets it has, for the page to offer them.
+    A header lists its sheets, so that the page can offer them.
     """
     try:
         parsing.check_workbook(request.body)
@@ -194,7 +194,7 @@ def list_imports(request: PageRequest, query: PageQuery) -> Page:
 
 @pages.get("/admin/clients/imports/{import_id}")
 def follow_import(request: PageRequest, query: PageQuery, import_id: str) -> Page:
-    """Show how far a file has come, and what is wrong with which row."""
+    """Show the progress of a file, and the errors of its rows."""
     _total, errors, after = request.services.imports.rejected(import_id, query.place(), query.limit)
     return Page(
         "clients/imported.html",
@@ -217,18 +217,18 @@ def start_import(request: PageRequest, import_id: str) -> Redirect:
 
 @pages.get("/admin/clients/imports/{import_id}/rejected")
 def export_rejected_rows(request: PageRequest, query: RejectedQuery, import_id: str) -> Text:
-    """The rejected rows as CSV, page by page; static/export.js makes one file of them."""
+    """The rejected rows as CSV, page by page; static/export.js joins the pages to one file."""
     return rejected_csv(request, query, f"/admin/clients/imports/{import_id}/rejected", import_id, wrong)
 
 
 @pages.get("/admin/clients/imports/{import_id}/progress")
 def follow_progress(request: PageRequest, import_id: str) -> Page:
-    """The part of the page that is looked at again and again."""
+    """The part of the page that is updated all the time."""
     return Page("clients/progress.html", _progress(request, import_id))
 
 
 def _progress(request: PageRequest, import_id: str) -> dict[str, Any]:
-    """How far a file has come, and which mailing has it, if it is for one."""
+    """The progress of a file, and its mailing, if it is for one."""
     file = request.services.imports.file(import_id)
     used = file.first.for_mailing and file.finished and not file.first.part_of
     mailing_id = request.services.recipients.get(import_id).mailing_id if used else ""

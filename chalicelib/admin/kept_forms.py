@@ -1,4 +1,4 @@
-"""What somebody was writing when their session ended: it goes through the form to sign in, and is shown again."""
+"""Forms that were being written when a session ended: the sign-in form keeps them, so that they are shown again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ NAME, PASSWORD = "sign-in-username", "sign-in-password"
 
 
 def kept(form: Form) -> Mapping[str, list[str]]:
-    """What is kept of a form: neither passwords, nor what belongs to its session."""
+    """The values to keep of a form: no passwords, and nothing that belongs to the session."""
     gone = (forms.CSRF_FIELD, NAME)
     return {name: values for name, values in form.values.items() if name not in gone and "password" not in name}
 
 
 def shown_again(form: Form, problem: str) -> Form:
-    """The form with what was written, and why nothing was done with it."""
+    """The form with the kept values, and why it was not carried out."""
     return replace(form, values=kept(form), problem=problem)

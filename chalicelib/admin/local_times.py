@@ -1,4 +1,4 @@
-"""Times as an operator enters them: of the own zone's clock, which skips an hour now and then, or shows one twice."""
+"""Times as operators enter them, in their own zone, whose clock sometimes skips an hour or shows one twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import formats
 from .forms import Form
 from .texts import _
 
-FOLD = "_fold"  # after a field's name: which of two is meant
+FOLD = "_fold"  # after a field's name: which of two equal times is meant
 
 
 def shown(moment: datetime, zone_name: str) -> str:

@@ -1,4 +1,4 @@
-"""/admin/mailings/{id}/schedule, launch, pause and so on: the question with the number of people; the action."""
+"""/admin/mailings/{id}/schedule, launch, pause and so on: the question, with the number of people, and the action."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .sending_question import changed_much
 from .texts import _
 
 pages = Pages()
-# What has a question and a button at the head of a mailing; the others stand beside what they are about.
+# Actions with a question and a button at the top of a mailing; the others are elsewhere on the page.
 _SENDS = (Action.SCHEDULE, Action.LAUNCH)
 ASKED = (Action.SCHEDULE, Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CANCEL, Action.DELETE)
 
@@ -26,7 +26,7 @@ ASKED = (Action.SCHEDULE, Action.LAUNCH, Action.PAUSE, Action.RESUME, Action.CAN
 class People:
     """How many people an action concerns: `all` match or have a message, `sent` got it, `open` may still get it.
 
-    If they are not `exact` they are at most so many.
+    If they are not `exact`, they are upper bounds.
     """
 
     all: int

@@ -31,14 +31,14 @@ _SOUND: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What was entered, as the API would be sent it, and what is wrong with it."""
+    """The entered values in the form of the API, and their errors."""
 
     values: Mapping[str, Any]
     errors: tuple[FieldError, ...]
 
     @property
     def wrong(self) -> frozenset[str]:
-        """The fields, by their first names, that cannot be used."""
+        """The names of wrong fields, without their paths."""
         return frozenset(error.field.partition(".")[0] for error in self.errors)
 
     def body(self) -> MailingBody:
@@ -52,7 +52,7 @@ class Entered:
         return self.body().fields()
 
     def sound(self, now: datetime) -> MailingFields:
-        """The same with something harmless in the place of what is wrong, to preview the rest."""
+        """The same with harmless values instead of wrong ones, to preview the rest."""
         values = {**self.values, **{name: value for name, value in _SOUND.items() if name in self.wrong}}
         if self.wrong & {"start_time", "end_time"}:
             values |= {"start_time": now.isoformat(), "end_time": (now + _LASTS).isoformat()}
@@ -62,7 +62,7 @@ class Entered:
 def shown(
     mailing: Mailing | None, zone_name: str, now: datetime, default: OnUnknown, *, again: bool = False
 ) -> dict[str, str]:
-    """What stands in the fields: of a mailing, or of a new one; `again` of one like it, with times of its own."""
+    """The values of the fields: of a mailing, of a new one, or (`again`) of a copy with new times."""
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     end = start + _LASTS
     if mailing and not again:
@@ -93,12 +93,12 @@ def shown(
 
 
 def linked(link: TemplateLink) -> str:
-    """A version of a template as the form has it."""
+    """A version of a template as a value in the form."""
     return f"{link.template_id} {link.version}"
 
 
 def shown_clients(segment: Segment) -> dict[str, str]:
-    """What stands in the fields about clients."""
+    """The values of the fields about clients."""
     return {
         "clients.tag": "\n".join(segment.tags),
         "clients.operator": " ".join(segment.operators),
@@ -108,7 +108,7 @@ def shown_clients(segment: Segment) -> dict[str, str]:
 
 
 def shown_texts(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """What stands in the fields of texts in other languages, two of which are empty."""
+    """The values of the fields for texts in other languages, with two empty ones."""
     places: list[tuple[str, str]] = [*texts, ("", ""), ("", "")]
     return {
         f"texts.{place}.{name}": value
@@ -118,12 +118,12 @@ def shown_texts(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def zone_of(form: Form, zone_name: str) -> str:
-    """The zone that the form was filled in with, which may have been changed in another window since."""
+    """The time zone in which the form was filled in; it may have been changed in another window since."""
     return page_request.known_zone(form.text("zone")) or zone_name
 
 
 def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
-    """What was entered. Of a mailing that has begun only what can be changed is in the form; the rest stays."""
+    """The entered values. For a started mailing the form only has fields that can be changed; the rest stays."""
     allowed = before.state.fields if before else None
     errors: list[FieldError] = []
     values: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def read(form: Form, zone_name: str, before: Mailing | None = None) -> Entered:
 
 @contextmanager
 def placed() -> Iterator[None]:
-    """Put what is said of a mailing's clients as a whole at the field where they are entered."""
+    """Move errors about a mailing's clients as a whole to the field where they are entered."""
     try:
         yield
     except Invalid as error:
@@ -181,7 +181,7 @@ def _ordered(form: Form) -> dict[str, Any]:
 
 
 def clients_in(form: Form) -> dict[str, Any]:
-    """Whom the mailing goes to, as the API takes it."""
+    """The mailing's clients, in the form of the API."""
     return {
         "tag": [line.strip() for line in form.raw("clients.tag").split("\n") if line.strip()] or None,
         "operator": re.findall(r"[^\s,;]+", form.raw("clients.operator")) or None,
@@ -191,7 +191,7 @@ def clients_in(form: Form) -> dict[str, Any]:
 
 
 def texts_in(form: Form) -> dict[str, str]:
-    """The texts in other languages; one without a language or without a text is left to the check."""
+    """The texts in other languages; missing languages or texts are found by the check."""
     found: dict[str, str] = {}
     for place in range(MOST_LANGUAGES):
         language, text = form.text(f"texts.{place}.language"), form.raw(f"texts.{place}.text")
@@ -235,7 +235,7 @@ def _errors(form: Form, values: Mapping[str, Any]) -> list[FieldError]:
 
 
 def at_its_field(error: FieldError, values: Mapping[str, Any]) -> FieldError:
-    """The error at the field that a person sees: of many values in one field it says which."""
+    """The error at the field that a person sees; if the field has several values, it says which one is wrong."""
     if error.field.startswith("texts"):
         return replace(error, field="texts")
     if match := _ONE_OF_MANY.fullmatch(error.field):

@@ -1,4 +1,4 @@
-"""/admin/mailings/{id}: one mailing: its state, its results, its recipients, and retrying what failed."""
+"""/admin/mailings/{id}: a mailing with its state, results and recipients, and retrying failed messages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .search import client_of
 from .texts import _, ngettext
 
 pages = Pages()
-_ASKED = 5  # mailings: each costs a read
+_ASKED = 5  # mailings whose titles are read; each costs a read
 
 
 class LedgerQuery(PageQuery):
@@ -40,13 +40,13 @@ class LedgerQuery(PageQuery):
 
 
 class ExportQuery(MessageExportQuery):
-    """The mailing stands in the path."""
+    """The query of the export; the mailing is in the path."""
 
     mailing: StrictStr = ""
 
 
 class NowQuery(LedgerQuery):
-    """What the page shows: `listed` is "1" if recipients are among it."""
+    """What the page shows; `listed` is "1" if it lists recipients."""
 
     listed: Literal["1", ""] = ""
 
@@ -57,7 +57,7 @@ class NowQuery(LedgerQuery):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One look at a mailing, for the template."""
+    """A mailing at one moment, for the template."""
 
     state: MailingState
     counters: MailingCounters
@@ -65,7 +65,7 @@ class Shown:
 
     @property
     def over(self) -> bool:
-        """Whether nothing will change any more without an operator; False while the last messages are being closed."""
+        """Whether nothing changes any more without an operator; False while the last messages are being closed."""
         mailing = self.state.mailing
         begun = mailing.launched_at is not None
         return mailing.status.ended and (bool(mailing.final) or not begun)
@@ -77,7 +77,7 @@ class Shown:
 
     @property
     def expired(self) -> int:
-        """At most how many messages expired by an end that was moved since."""
+        """An upper bound of the messages that expired at an end that was moved since."""
         return self.progress.counts["expired"] if self.state.mailing.widened_at else 0
 
 
@@ -91,7 +91,7 @@ def show_mailing(request: PageRequest, query: LedgerQuery, mailing_id: str) -> P
 
 @pages.get("/admin/mailings/{mailing_id}/now")
 def show_now(request: PageRequest, query: NowQuery, mailing_id: str) -> Page:
-    """Everything on the page that moves, as it is at one moment; it is looked at every few seconds."""
+    """Everything on the page that changes, as of one moment; the page asks for it every few seconds."""
     shown = _look(request, mailing_id)
     values = {**_values(request, shown), **_people(request, shown, query), "listed": query.listed}
     return Page("mailings/moving.html", values)
@@ -130,7 +130,7 @@ def find_message(request: PageRequest, mailing_id: str) -> Redirect:
 
 @pages.get("/admin/mailings/{mailing_id}/export")
 def export_messages(request: PageRequest, query: ExportQuery, mailing_id: str) -> Text:
-    """The ledger as CSV, page by page, as the API gives it; static/export.js makes one file of it."""
+    """The ledger as CSV, page by page, as in the API; static/export.js joins the pages to one file."""
     query = query.model_copy(update={"mailing": mailing_id})
     return messages_csv(request, query, f"/admin/mailings/{mailing_id}/export")
 
@@ -144,7 +144,7 @@ def confirm_retry(request: PageRequest, mailing_id: str) -> Page:
 
 @pages.post("/admin/mailings/{mailing_id}/retry", shows=confirm_retry)
 def retry(request: PageRequest, mailing_id: str) -> Redirect:
-    """Retry failed messages, and those that may have been sent only if the operator asked for it."""
+    """Retry failed messages; those that may have been sent only if the operator asked for it."""
     unknown = request.form.flag("unknown")
     shown = _look(request, mailing_id)
     counts = shown.progress.counts
@@ -168,7 +168,7 @@ def _look(request: PageRequest, mailing_id: str) -> Shown:
 
 
 def _asked(request: PageRequest, mailing: Mailing) -> dict[str, str]:
-    """The titles of some of the mailings that its filter asks about, as far as they exist."""
+    """The titles of some mailings in its filter, as far as they exist."""
     found: dict[str, str] = {}
     for mailing_id in sorted(mailing.segment.filter.mailings)[:_ASKED] if mailing.segment.filter else ():
         with suppress(NotFound):

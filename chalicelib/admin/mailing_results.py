@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to a mailing, or will: `done` is False for what is to come. `by` is a user's name."""
+    """An event of a mailing; `done` is False if it is in the future. `by` is a username."""
 
     at: datetime
     text: str
@@ -31,7 +31,7 @@ class Event:
 
 
 def chart(request: PageRequest, counters: MailingCounters) -> charts.Columns | None:
-    """What was sent and what failed over time, as finely as it was counted. None if nothing was."""
+    """A chart of what was sent and failed over time, as finely as it was counted. None if nothing was."""
     time_series = counters.time_series
     if not time_series.periods:
         return None
@@ -72,7 +72,7 @@ def _title(step: timedelta) -> str:
 
 
 def reasons(counters: MailingCounters) -> charts.Bars:
-    """Why messages were not sent, or are not yet: of all statuses but sent."""
+    """Why messages were not sent, or not yet: all statuses except sent."""
     named = {f"{status_name(status)}: {reason(cause)}": count for (status, cause), count in counters.by_cause.items()}
     return charts.bars(_("By reason"), _("Reason"), named)
 
@@ -92,7 +92,7 @@ def undelivered(told: Deliveries) -> charts.Bars:
 
 
 def events(request: PageRequest, mailing: Mailing, counters: MailingCounters) -> list[Event]:
-    """What happened, the earliest first, and what is to come."""
+    """Past events, the earliest first, and future ones."""
     told: list[Event] = []
     before: MailingStatus | None = None
     for event in sorted(mailing_events(mailing, counters), key=lambda event: event.at):

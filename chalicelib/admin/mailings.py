@@ -33,14 +33,14 @@ from .routing import Page, Pages, Redirect
 from .texts import _, status_name
 
 pages = Pages()
-_MAILINGS = 20  # the newest, that a condition may ask about
-_TAGS = 20  # that are suggested
-_SAMPLED = 10  # texts that are shown as people will get them
-_TEMPLATES = 100  # that can be chosen in the form; the others by their pages
+_MAILINGS = 20  # the newest ones, which a condition can name
+_TAGS = 20  # tags that are suggested
+_SAMPLED = 10  # texts shown as people will get them
+_TEMPLATES = 100  # that can be chosen in the form; others on their own pages
 
 
 class ListQuery(PageQuery):
-    """A status, "" for any: a form sends empty fields too. Of a running mailing each row of the page costs a read."""
+    """A status; "" means any, because forms send empty fields too. Each running mailing on the page costs a read."""
 
     status: Annotated[MailingStatus | None, BeforeValidator(lambda value: value or None)] = None
 
@@ -48,7 +48,9 @@ class ListQuery(PageQuery):
 
 
 class NewQuery(BaseModel):
-    """What a new mailing begins with: another one, those whom one `missed`, a saved segment, a template, a file."""
+    """What a new mailing starts from: another mailing, the people whom one `missed`, a saved segment, a template, a
+    file.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -107,7 +109,7 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
     if query.recipients:
         shown |= mailing_form.shown_clients(Segment(recipients=query.recipients))
     page = _form(request, None, {**shown, "key": secrets.token_urlsafe(16)})
-    # What was entered would be lost by choosing others.
+    # Choosing another one would lose what was entered.
     chosen: dict[str, Any] = {
         "template": query.template,
         "segment": query.segment,
@@ -122,9 +124,9 @@ def _new_form(request: PageRequest, query: NewQuery) -> Page:
 
 @pages.post("/admin/mailings/new", shows=new_mailing)
 def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
-    """Keep the mailing as a draft, and lead to the page that asks whether to send it.
+    """Save the mailing as a draft, and go to the page that asks whether to send it.
 
-    A form that is sent again creates no second mailing, and a form that was changed since gets a new key.
+    Sending a form again creates no second mailing; a form that was changed meanwhile gets a new key.
     """
     body = mailing_form.read(request.form, request.zone_name).body()
     fields = _linked(request, body.fields())
@@ -142,7 +144,7 @@ def create_mailing(request: PageRequest, query: NewQuery) -> Page | Redirect:
 
 
 def _asked(mailing: Mailing) -> Redirect:
-    """Where it is asked whether to send a draft; of one that was sent since, where that is seen."""
+    """Go to the question whether to send a draft, or to the mailing itself if it was sent meanwhile."""
     path = f"/admin/mailings/{mailing.mailing_id}"
     if not mailing.may(Action.SCHEDULE):
         return Redirect(path, flash=_("The mailing was created."))
@@ -150,7 +152,7 @@ def _asked(mailing: Mailing) -> Redirect:
 
 
 def _linked(request: PageRequest, fields: MailingFields) -> MailingFields:
-    """The fields with the template that the form was begun with, if its texts are still those."""
+    """The fields with the template of the form, if the texts are still the template's."""
     template_id, _space, version = request.form.text("template").partition(" ")
     if not template_id:
         return fields
@@ -159,7 +161,7 @@ def _linked(request: PageRequest, fields: MailingFields) -> MailingFields:
 
 
 def _with_new_key(request: PageRequest, query: NewQuery) -> Page:
-    """The form as it was sent, whose next sending orders another mailing; somebody went back to it and changed it."""
+    """The form as it was sent, with a new key: a person went back and changed it, so it creates another mailing."""
     told = _("A mailing was already created from this form. To create another one, press the button again.")
     values = {name: value for name, value in request.form.values.items() if name != "key"}
     form = replace(request.form, values=values, problem=told)
@@ -174,7 +176,7 @@ def preview_mailing(request: PageRequest) -> Page:
     wrong = set(entered.wrong)
     try:
         preview = _counted_on(request, entered.sound(request.now))
-    except Invalid as error:  # the window is over, which needs the clock to see
+    except Invalid as error:  # the window is over, which depends on the clock
         wrong |= {one.field for one in error.errors}
         entered = mailing_form.Entered(entered.values, (*entered.errors, *error.errors))
         preview = request.services.previews.draft(entered.sound(request.now))
@@ -186,7 +188,7 @@ def preview_mailing(request: PageRequest) -> Page:
 
 
 def _counted_on(request: PageRequest, fields: MailingFields) -> Preview:
-    """The preview of a draft, whose clients are counted on from where the page had come, if it is of this segment."""
+    """The preview of a draft, continuing the page's count of clients if it is for the same segment."""
     so_far = None
     with suppress(Malformed):
         so_far = headcounts.read(request.form.text("counted"), fields.segment)
@@ -211,9 +213,11 @@ def _edit_form(request: PageRequest, mailing_id: str) -> Page | Redirect:
 
 @pages.post("/admin/mailings/{mailing_id}/edit", shows=edit_mailing)
 def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
-    """Change the mailing, unless somebody else did meanwhile; after a question if that would send it, or to all.
+    """Change the mailing, unless somebody else did meanwhile.
 
-    After a change of a draft it is asked whether to send it.
+    Asks first if the change would send it, or send it to all.
+
+    After changing a draft, the page that asks whether to send it follows.
     """
 
     def changed(before: Mailing) -> MailingFields:
@@ -237,7 +241,7 @@ def change_mailing(request: PageRequest, mailing_id: str) -> Page | Redirect:
 
 
 def _filled_in(request: PageRequest, page: Page | Redirect) -> Page | Redirect:
-    """The form with what was entered in it."""
+    """The form with the entered values."""
     return replace(page, values={**page.values, "form": request.form}) if isinstance(page, Page) else page
 
 
@@ -263,7 +267,7 @@ def _form(request: PageRequest, mailing: Mailing | None, shown: dict[str, str]) 
 
 
 def _file(request: PageRequest, file_id: str) -> RecipientFile | None:
-    """The file of numbers that the mailing in the form goes to."""
+    """The file of recipients of the mailing in the form."""
     file_id = request.form.text("clients.recipients") or file_id
     with suppress(Invalid):
         return request.services.recipients.get(file_id) if file_id else None
@@ -271,7 +275,7 @@ def _file(request: PageRequest, file_id: str) -> RecipientFile | None:
 
 
 def _conditions(request: PageRequest) -> dict[str, Any]:
-    """What the rows of conditions offer."""
+    """The choices in rows of conditions."""
     mailings, _after = request.services.mailings.list(None, "", _MAILINGS)
     choices = filter_form.choices(request.services.clients.attribute_names(), mailings)
     return {
@@ -283,7 +287,7 @@ def _conditions(request: PageRequest) -> dict[str, Any]:
 
 
 def previewed(request: PageRequest, preview: Preview) -> dict[str, Any]:
-    """What the preview of a form shows."""
+    """The values for the preview of a form."""
     zones: Counter[str] = Counter()
     for (zone_name, _operator), count in preview.reached.items():
         zones[zone_name] += count

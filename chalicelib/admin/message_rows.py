@@ -1,4 +1,4 @@
-"""Rows of the ledger as lists show them, with the moment that matters, and how people are called."""
+"""Messages as rows of lists, with the important moment, and names of clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .texts import _, status_name
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A message, and its mailing if the list has several."""
+    """A message, with its mailing if the list has several."""
 
     message: Message
     mailing: Mailing | None = None
@@ -28,7 +28,7 @@ class Row:
 
     @property
     def status(self) -> str:
-        """Its status, or its delivery once a receipt has come."""
+        """Its status, or its delivery if there is a receipt."""
         told = self.message.delivery
         return told.status if told else self.message.status
 
@@ -40,13 +40,13 @@ class Row:
 
     @property
     def at(self) -> datetime:
-        """When it came into its status."""
+        """When it got its status."""
         told = self.message.delivery
         return told.at if told else self.message.sent_at or self.message.updated_at
 
 
 def number_of(clients: ClientService, client_id: str) -> str:
-    """The phone number of a client, which is what people know them by, or the word for one who was deleted."""
+    """The phone number of a client, or a word that says that they were deleted."""
     found = clients.get_many([client_id]).get(client_id)
     return found.phone_number if found else _("a deleted client")
 

@@ -21,7 +21,7 @@ pages = Pages()
 
 
 class MessagesQuery(PageQuery):
-    """Messages of a mailing, of a client, of a status, "" for any: a form sends empty fields too."""
+    """Messages of a mailing, a client, a status; "" means any, because forms send empty fields too."""
 
     mailing: StrictStr = Field(default="", max_length=100)
     client: StrictStr = Field(default="", max_length=100)
@@ -29,7 +29,7 @@ class MessagesQuery(PageQuery):
 
     @property
     def filters(self) -> dict[str, str]:
-        """What narrows the list, as it stands in its address."""
+        """The filters of the list, as in its address."""
         given = {"mailing": self.mailing, "client": self.client, "status": str(self.status)}
         return {name: value for name, value in given.items() if value}
 
@@ -51,7 +51,7 @@ def list_messages(request: PageRequest, query: MessagesQuery) -> Page:
 
 @pages.post("/admin/messages/find", shows=list_messages)
 def find(request: PageRequest) -> Redirect:
-    """Go to a phone number, or the id of a message, a mailing or a client. What was typed appears in no address."""
+    """Go to a phone number, or the id of a message, mailing or client. What was typed is in no address."""
     sought = request.form.text(search.FIELD)
     place = search.place_of(request.services.clients, sought)
     if search.is_message_id(sought):
@@ -69,7 +69,7 @@ def show_message(request: PageRequest, message_id: str) -> Page:
     calls = sum(step.attempt is not None for step in detail.steps)
     values = {"detail": detail, "message": detail.message, "phone": detail.message.phone_number}
     no_text = text_unknown(detail.text) if isinstance(detail.text, NoText) else ""
-    # Who is in a file for one mailing need not be a client.
+    # People in a file for one mailing need not be clients.
     known = not detail.mailing.segment.recipients or values["phone"] == number_of(
         request.services.clients, detail.message.client_id
     )

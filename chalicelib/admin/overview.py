@@ -34,7 +34,7 @@ def show_overview(request: PageRequest) -> Page:
 
 @pages.get("/admin/overview/now")
 def show_now(request: PageRequest) -> Page:
-    """Everything on the page that moves, as it is at one moment; it is looked at every few seconds."""
+    """Everything on the page that changes, as of one moment; the page asks for it every few seconds."""
     return Page("overview/now.html", _moving(request, _now(request)))
 
 

@@ -1,4 +1,4 @@
-"""One request of a browser: who asks, in which language and time zone, and what was entered."""
+"""A browser's request: its user, language, time zone and form."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _MAX_FLASH = 500
 
 @dataclass(frozen=True, slots=True)
 class PageRequest(Request):
-    """What a page's function is given. `form` has what was entered, `session` is None if nobody is signed in."""
+    """The argument of a page's function. `form` has the entered values, `session` is None if nobody is signed in."""
 
     cookies: Mapping[str, str] = field(default_factory=dict)
     language: str = languages.DEFAULT
     zone_name: str = "UTC"
     session: Session | None = None
     form: Form = field(default_factory=Form)
-    file: FileText | None = None  # the body, where a page takes another kind than a form
+    file: FileText | None = None  # the body, if a page takes a file instead of a form
 
     @property
     def is_admin(self) -> bool:
@@ -57,7 +57,7 @@ class PageRequest(Request):
 
     @property
     def flash(self) -> str:
-        """What the page before had to say."""
+        """The message from the previous page."""
         try:
             raw = self.cookies.get(FLASH, "")
             return base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode()[:_MAX_FLASH]
@@ -65,7 +65,7 @@ class PageRequest(Request):
             return ""
 
     def sending(self) -> Sending | None:
-        """Whether anything is being sent; None if it cannot be told, which is no reason to show no page."""
+        """Whether anything is being sent; None if that is not known, so that the page can still be shown."""
         try:
             return self.services.sending.look()
         except Unavailable:
@@ -84,7 +84,7 @@ class PageRequest(Request):
 
 
 def begin(raw: ChaliceRequest, services: Services) -> PageRequest:
-    """A browser's request, before anybody is asked who it is."""
+    """A browser's request, before its session is known."""
     request = PageRequest(raw, services)
     cookies = sessions.cookies(request)
     language = cookies.get(LANGUAGE, "")

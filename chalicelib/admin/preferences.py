@@ -24,7 +24,7 @@ def show_preferences(request: PageRequest) -> Page:
 
 @pages.post("/admin/preferences", roles=None, shows=show_preferences)
 def choose_preferences(request: PageRequest) -> Redirect:
-    """Keep the choices that were made; the others stay."""
+    """Save the choices that were made; the others stay."""
     chosen = {}
     if (language := request.form.text("language")) in languages.LANGUAGES:
         chosen[LANGUAGE] = language

@@ -16,13 +16,13 @@ from .routing import Page, Pages, Redirect
 from .texts import _, ngettext
 
 pages = Pages()
-SHOWN = 100  # dead letters; SQS gives them out in no order and has no pages
-MOST = 1000  # that are looked at, and retried or discarded at once
+SHOWN = 100  # dead letters; SQS returns them in no order and without pages
+MOST = 1000  # dead letters that are read, retried or discarded at once
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRow:
-    """A dead letter with its message, or None if its body is not a message of this service or the row is gone."""
+    """A dead letter with its message; None if it is not a message of this service, or does not exist any more."""
 
     letter: DeadLetter
     message: Message | None
@@ -39,7 +39,7 @@ class DeadLetterRow:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What a retry would do, in messages: those that failed, those of unknown outcome, and those that stay."""
+    """How many messages a retry is about: failed ones, those with an unknown outcome, and those that stay."""
 
     failed: int
     unknown: int
@@ -48,7 +48,7 @@ class Meant:
 
     @classmethod
     def of(cls, rows: list[DeadLetterRow]) -> Meant:
-        """The messages of these letters; one that two letters are about counts once."""
+        """The counts for these letters; a message in two letters counts once."""
         statuses = {row.message.message_id: row.message.status for row in rows if row.message}
         count = Counter(statuses.values())
         failed, unknown = count[MessageStatus.FAILED], count[MessageStatus.UNKNOWN]
@@ -58,7 +58,7 @@ class Meant:
 
 @pages.get("/admin/queues")
 def show_queues(request: PageRequest, query: DeadLetterQuery) -> Page:
-    """Show the failed messages, in groups, and each of those that the query means."""
+    """Show the failed messages in groups, and those that match the query one by one."""
     found = _letters(request)
     meant = [letter for letter in found if query.takes(letter)]
     groups = groups_of(found, request.services.mailings)
@@ -152,7 +152,7 @@ def _rows(request: PageRequest, letters: Sequence[DeadLetter]) -> list[DeadLette
 
 
 def _ids(letters: Iterable[DeadLetter]) -> list[str]:
-    """The ids of letters, each once: one may be about several messages."""
+    """The ids of letters, each once, because a letter may have several messages."""
     return list(dict.fromkeys(letter.item for letter in letters))
 
 

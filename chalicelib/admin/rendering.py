@@ -1,4 +1,4 @@
-"""From a template to a page."""
+"""Renders templates to pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).with_name("templates")
-# The messages of a mailing by status: what people look for first, then what is open, then how else messages ended.
+# Statuses in order: first those that people look for, then open ones, then other ends.
 _FIRST = ("sent", *(str(status) for status in MessageStatus if status.in_trouble), "waiting", "queued")
 _COUNTED = (*_FIRST, *(name for name in TERMINAL if name not in _FIRST))
 _CELL = re.compile("<(tr|td|th)\\b")
@@ -32,7 +32,7 @@ _OTHER_ENDINGS = tuple(name for name in TERMINAL if name not in ("sent", "failed
 
 
 def render(template: str, request: PageRequest, values: Mapping[str, Any]) -> str:
-    """The template with the values, and with what every page knows."""
+    """Render a template with its values, and those of every page."""
     common = {
         "request": request,
         "form": request.form,
@@ -89,7 +89,7 @@ def environment() -> Environment:
 
 
 def named_cells(rows: Markup, columns: Sequence[str | list[str]]) -> Markup:
-    """The rows of a table with the name of its column at each cell, for screens on which a row is a card."""
+    """The rows of a table, with the column's name at each cell, for small screens on which a row is a card."""
     from markupsafe import Markup, escape  # only who shows a page needs it
 
     names = [column if isinstance(column, str) else column[0] for column in columns]

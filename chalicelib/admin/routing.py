@@ -1,4 +1,4 @@
-"""Pages and actions as they are registered, and what they answer; `answering.py` serves them."""
+"""Registering pages and actions, and their answers; `answering.py` serves them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """What a change answers: where to look next, and what to say there. `cookies` are whole Set-Cookie headers."""
+    """The answer of a change: the next page, and a message for it. `cookies` are whole Set-Cookie headers."""
 
     path: str
     flash: str = ""
@@ -56,7 +56,7 @@ class Pages:
         self.routes: list[Route] = []
 
     def get(self, path: str, *, roles: frozenset[Role] | None = EVERYBODY) -> Callable[[Handler], Handler]:
-        """Serve a page; `roles` None: to everybody, signed in or not. It must change nothing."""
+        """Serve a page, which must change nothing. `roles` None means for everybody, signed in or not."""
         return self._register("GET", path, roles, None, forms.FORM, forms.MAX_FORM)
 
     def post(
@@ -70,7 +70,7 @@ class Pages:
     ) -> Callable[[Handler], Handler]:
         """Serve a change. If it fails, the page `shows` is shown again with what was entered.
 
-        With another `consumes` the body is `request.file`, or of bytes `request.body`, and the CSRF token comes in the
+        With another `consumes` the body is `request.file` (or `request.body` for bytes), and the CSRF token is in the
         header X-CSRF-Token.
         """
         return self._register("POST", path, roles, shows, consumes, max_bytes)
@@ -102,5 +102,5 @@ class Pages:
 
 
 def no_such_page(request: PageRequest, **path: str) -> Page:
-    """The page of an address that has none; raises NotFound."""
+    """The page for unknown addresses. Raises NotFound."""
     raise NotFound(Fault.NO_SUCH_PAGE)

@@ -1,4 +1,4 @@
-"""/admin/segments: whom mailings go to, kept under names: saved from the form of a mailing, and used in it."""
+"""/admin/segments: saved segments, which are made and used in the form of a mailing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def list_segments(request: PageRequest) -> Page:
 
 @pages.post("/admin/segments/save", shows=list_segments)
 def save_segment(request: PageRequest) -> Page:
-    """Save the clients of the form of a mailing under a name. The answer stands in the page of the form."""
+    """Save the clients in the form of a mailing with a name. The answer is shown in the form's page."""
     saved, problem = None, ""
     values = {"name": request.form.raw("segment_name"), "clients": mailing_form.clients_in(request.form)}
     try:

@@ -1,4 +1,4 @@
-"""What somebody types to find something: a phone number, or an id. Numbers are turned into ids at once."""
+"""Searches by phone number or id. Numbers are turned into ids at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def client_of(clients: ClientService, sought: str) -> str:
 
 
 def place_of(clients: ClientService, sought: str) -> str:
-    """The page of the message of that id, or of the messages of that mailing or client; Invalid as above."""
+    """The page of a message by id, or of the messages of a mailing or client. Raises Invalid as `client_of` does."""
     if is_message_id(sought):
         return f"/admin/messages/{sought}"
     if is_mailing_id(sought):

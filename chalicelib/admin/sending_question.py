@@ -15,24 +15,23 @@ from ..services.previews import Preview
 from .page_request import PageRequest
 from .routing import Page
 
-SOON = timedelta(minutes=1)  # what starts within it starts at once: nobody could stop it any more
+SOON = timedelta(minutes=1)  # a start within this counts as at once, because nobody could stop it
 _STEP, _SEND, _BACK = "step", "send", "edit"
-_TOLD, _REVISION = "told", "revision"  # what the page said when the button was pressed, and of which mailing
+_TOLD, _REVISION = "told", "revision"  # what the page said when the button was pressed, and the mailing's revision
 _OWN = frozenset({"csrf", _STEP, _TOLD})
-_TEXTS = 3  # different ones that are shown of a personal text
+_TEXTS = 3  # different examples shown of a personal text
 
 
 def goes_back(request: PageRequest) -> bool:
-    """Whether the question was answered with no: the form is wanted again, with all that was entered."""
+    """Whether the question was answered with no, so that the form is shown again with all its values."""
     return request.form.text(_STEP) == _BACK
 
 
 def changing(request: PageRequest, fields: MailingFields, path: str, before: Mailing) -> Page | None:
-    """The page that has to be answered before a mailing is changed; None if nothing is to be asked, or the answer was
-    yes.
+    """The page that asks before a mailing is changed; None if there is nothing to ask, or the answer was yes.
 
-    It is asked if a mailing that is no draft would then start at once or go to all, unless whom it goes to and when it
-    starts stay. Raises Invalid if the window is over.
+    It asks if a mailing that is not a draft would start at once or go to all clients, unless its clients and its start
+    stay the same. Raises Invalid if the window is over.
     """
     at_once = fields.start_at <= request.now + SOON and before.status is MailingStatus.SCHEDULED
     if before.status is MailingStatus.DRAFT or (before.segment, before.start_at) == (fields.segment, fields.start_at):
@@ -41,14 +40,14 @@ def changing(request: PageRequest, fields: MailingFields, path: str, before: Mai
         return None
     preview = request.services.previews.draft(fields)
     if at_once and not preview.matching:
-        return None  # it is refused, beside the field
+        return None  # the change is refused, with an error at the field
     kept = [(name, one) for name, given in request.form.values.items() if name not in _OWN for one in given]
     values = {"path": path, "back": None, "kept": kept, "mailing": before, "may": True, "edited": False}
     return _page(request, fields, preview, values, at_once=at_once)
 
 
 def sending(request: PageRequest, mailing: Mailing, action: Action) -> Page | None:
-    """The page that has to be answered before a mailing is scheduled or launched; None if the answer was yes."""
+    """The page that asks before a mailing is scheduled or launched; None if the answer was yes."""
     if action is Action.LAUNCH:
         mailing = replace(mailing, start_at=min(mailing.start_at, request.now))
     at_once = mailing.start_at <= request.now + SOON
@@ -68,10 +67,10 @@ def sending(request: PageRequest, mailing: Mailing, action: Action) -> Page | No
 def _page(
     request: PageRequest, fields: MailingFields, preview: Preview, values: dict[str, Any], *, at_once: bool
 ) -> Page | None:
-    """The page, unless what it says is what was answered with yes.
+    """The page, unless the same page was answered with yes.
 
-    The people are counted anew with every answer: if they have become many more or fewer, if the start has come
-    meanwhile, or if somebody has changed the mailing, the page is shown again and says so.
+    People are counted again with every answer: if there are many more or fewer, if the start has passed meanwhile, or
+    if somebody changed the mailing, the page is shown again and says so.
     """
     matching, people = preview.matching.total(), preview.reached.total()
     counting = preview.counting
@@ -98,7 +97,7 @@ def _page(
 
 
 def _texts(fields: MailingFields, preview: Preview) -> list[tuple[str, str, None]]:
-    """The texts as people get them: one for each language, or the first few if values of the clients stand in them."""
+    """The texts as people get them: one for each language, or the first few if they contain values of clients."""
     written = (("", fields.text), *fields.texts)
     sample = preview.sample.texts if preview.sample and any(OPENING in text for _language, text in written) else ()
     sent = list(dict.fromkeys(one.text for one in sample if not one.cause))[:_TEXTS]
@@ -106,12 +105,12 @@ def _texts(fields: MailingFields, preview: Preview) -> list[tuple[str, str, None
 
 
 def changed_much(told: int, people: int) -> bool:
-    """Whether a number that somebody was told is off by more than a tenth."""
+    """Whether a number that was shown is wrong by more than a tenth."""
     return abs(people - told) * 10 > told
 
 
 def _told(request: PageRequest) -> tuple[bool, int] | None:
-    """Whether it was to start at once, and how many were to get it, when it was asked; None if nothing was."""
+    """What the page said: whether the mailing starts at once, and how many get it; None if nothing was asked."""
     when, _, number = request.form.text(_TOLD).partition(" ")
     if request.form.text(_STEP) != _SEND or when not in ("now", "later") or not number.isdecimal():
         return None

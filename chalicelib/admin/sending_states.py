@@ -10,6 +10,6 @@ pages = Pages()
 
 @pages.get("/admin/sending")
 def show_sending(request: PageRequest) -> Page:
-    """The line by itself, for pages of which nothing else moves."""
+    """Only the line, for pages on which nothing else changes."""
     del request
     return Page("sending/now.html")

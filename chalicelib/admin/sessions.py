@@ -1,4 +1,4 @@
-"""Who is signed in: the session cookie, which holds an access token, and what protects changes from other sites."""
+"""Sessions: the cookie with an access token, and protection of changes against other sites."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Session:
 
     @property
     def csrf(self) -> str:
-        """What a form of this session carries: it follows from the token, which no other site can read."""
+        """The CSRF token of this session's forms, made from the access token, which no other site can read."""
         return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
 def cookies(request: Request) -> dict[str, str]:
-    """The request's cookies. (The standard library's parser drops all where one of another service is odd.)"""
+    """The request's cookies. (The standard library's parser drops all of them if one is malformed.)"""
     pairs = (part.partition("=") for part in (request.header("cookie") or "").split(";"))
     return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
 
 
 def begin(request: Request, username: str, password: str) -> tuple[Session, str]:
-    """A new session, and its Set-Cookie header. Raises Unauthenticated, or TooManyRequests after many wrong ones."""
+    """A new session, and its Set-Cookie header. Raises Unauthenticated, or TooManyRequests after many failures."""
     users = request.services.users
     secret = users.issue_token(username[:256], password[:1024], request.address, _TOKEN_NAME).secret
     return Session(users.authenticate(secret), secret), cookie(request, COOKIE, secret)

@@ -97,7 +97,7 @@ def confirm_close(request: PageRequest, query: SettingsQuery) -> Page:
 
 @pages.post("/admin/settings/close", shows=confirm_close)
 def close(request: PageRequest) -> Redirect:
-    """Resume sending, waiting messages included."""
+    """Resume sending, including waiting messages."""
     _control(request).close(request.principal.username, request.form.text("reason"))
     request.services.feeder.ensure()
     return Redirect(_back(request), flash=_("Sending was resumed. Waiting messages are being sent."))
@@ -105,7 +105,7 @@ def close(request: PageRequest) -> Redirect:
 
 @pages.post("/admin/settings/test", shows=show_settings)
 def test_gateway(request: PageRequest) -> Page:
-    """Send a test message, and show what came of it. To reload the page sends nothing: it has the same key."""
+    """Send a test message and show the result. Reloading the page sends nothing, because the key is the same."""
     number, text = request.form.text("phone_number"), request.form.raw("text")
     values = {"phone_number": number, "text": text, "gateway": _gateway(request)}
     body = request.form.into(TrialBody, values)
@@ -140,7 +140,7 @@ def _gateway(request: PageRequest) -> str | None:
 
 
 def _reply_url(request: PageRequest, gateway: str) -> str:
-    """Where the gateway is to tell what people write back; it holds a secret, which is for administrators."""
+    """The address for the gateway's replies; it contains a secret, so only admins see it."""
     return request.services.receipt_links.reply_url(gateway) if request.is_admin else ""
 
 

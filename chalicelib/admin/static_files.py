@@ -15,7 +15,7 @@ _YEAR = 365 * 24 * 3600
 
 @pages.get("/admin/static/{name}", roles=None)
 def read_static_file(request: PageRequest, name: str) -> Text:
-    """A file; its path as pages write it changes with its content, so that it may be kept for good."""
+    """A file. Its path in pages changes with its content, so browsers may cache it for ever."""
     if name not in assets.MEDIA_TYPES:
         raise NotFound(Fault.NO_SUCH_FILE)
     kept = f"public, max-age={_YEAR}, immutable" if request.query_values else "no-cache"

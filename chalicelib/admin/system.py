@@ -15,7 +15,7 @@ from .routing import Page, Pages
 from .texts import _
 
 pages = Pages()
-_MAILINGS = 10  # the newest, whose costs are shown: each costs a read
+_MAILINGS = 10  # the newest ones, whose costs are shown; each costs a read
 
 
 class SystemQuery(BaseModel):
@@ -28,7 +28,7 @@ class SystemQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue as it is shown. `dead` is true if it holds what failed for good."""
+    """A queue in the list. `dead` says whether it is a dead-letter queue."""
 
     title: str
     about: str
@@ -58,7 +58,7 @@ def show_system(request: PageRequest, query: SystemQuery) -> Page:
 
 @pages.get("/admin/system/now")
 def show_now(request: PageRequest, query: SystemQuery) -> Page:
-    """The same without the frame of the page, which asks for it every few seconds."""
+    """The content without the frame of the page, which asks for it every few seconds."""
     return Page("system/now.html", _values(request, query))
 
 

@@ -1,4 +1,4 @@
-"""/admin/templates: texts that are kept under a name, their versions, and the form for them."""
+"""/admin/templates: texts with names and versions, and the form for them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def new_template(request: PageRequest) -> Page:
 
 @pages.post("/admin/templates/new", shows=new_template)
 def create_template(request: PageRequest) -> Redirect:
-    """Save a text under a name."""
+    """Save a text with a name."""
     body = _entered(request.form, TemplateBody)
     username = request.principal.username
     made = request.services.templates().create(body.name, body.text, texts_of(body.texts), username)
@@ -66,7 +66,7 @@ def preview_template(request: PageRequest) -> Page:
 
 @pages.get("/admin/templates/{template_id}")
 def show_template(request: PageRequest, query: VersionQuery, template_id: str) -> Page:
-    """Show a template with its versions, the newest first; also a deleted one, for its mailings lead to it."""
+    """Show a template with its versions, the newest first; also a deleted one, because its mailings link to it."""
     templates = request.services.templates()
     versions, after = templates.versions(template_id, query.place(), query.limit)
     values = {"template": templates.get(template_id), "versions": versions}
@@ -81,7 +81,7 @@ def edit_template(request: PageRequest, template_id: str) -> Page:
 
 @pages.post("/admin/templates/{template_id}/edit", shows=edit_template)
 def change_template(request: PageRequest, template_id: str) -> Redirect:
-    """Make the next version, unless somebody else did meanwhile."""
+    """Add the next version, unless somebody else did meanwhile."""
     version = request.form.text("version")
     number = int(version) if version.isascii() and version.isdecimal() and len(version) < 7 else 0
     body = _entered(request.form, TemplateChangeBody, version=number)
@@ -121,7 +121,7 @@ def _form(template: Template | None) -> Page:
 
 
 def _entered(form: Form, model: type[B], **more: Any) -> B:
-    """What stands in the form. Raises Invalid with what is wrong, at the fields that a person sees."""
+    """The values in the form. Raises Invalid with errors at the fields that a person sees."""
     values = {"name": form.raw("name"), "text": form.raw("text"), "texts": mailing_form.texts_in(form) or None, **more}
     try:
         return form.into(model, values)

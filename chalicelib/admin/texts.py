@@ -1,4 +1,4 @@
-"""The language of a page: English as it stands in the code, others from catalogs in locale/."""
+"""Texts in the language of a page: English from the code, others from catalogs in locale/."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOCALE = Path(__file__).with_name("locale")
 
 
 def gettext(message: str, **values: Any) -> str:
-    """The text in the page's language, with the values in the place of `%(name)s`."""
+    """The text in the page's language, with values instead of `%(name)s`."""
     text = _catalog(language()).gettext(message) if message else ""
     return text % values if values else text
 
@@ -40,7 +40,7 @@ _ = gettext
 
 
 def of_reasons(text: str) -> str:
-    """A sentence of `wording.REASONS` or `wording.DETAILED`, with its places still in it."""
+    """A sentence of `wording.REASONS` or `wording.DETAILED`, translated, with its placeholders."""
     return _catalog(language()).pgettext("reason", text)
 
 
@@ -50,12 +50,12 @@ def reason(cause: Cause | None) -> str:
 
 
 def left_out(why: Reason) -> str:
-    """Why somebody will not get the message."""
+    """Why a client will not get the message."""
     return reason(Cause(why))
 
 
 def circuit_reason(control: GatewayControl | GatewayChange) -> str:
-    """Why the circuit is, or was, what it says."""
+    """Why the circuit is, or was, as it is."""
     return wording.circuit_text(control.cause, control.reason, of_reasons)
 
 
@@ -65,7 +65,7 @@ def wrong(error: FieldError | RowError) -> str:
 
 
 def told(error: ServiceError) -> str:
-    """What went wrong, in the page's language; of an Invalid every field."""
+    """What is wrong, in the page's language; for an Invalid, with every field."""
     if isinstance(error, Invalid):
         return "; ".join(f"{field_name(one.field)}: {wrong(one)}" for one in error.errors)
     return _sentence(error.fault, error.values)
@@ -98,7 +98,7 @@ def _value(value: object) -> str:
 
 @cache
 def _entries(language: str) -> Any:
-    import polib  # only who shows a page needs it
+    import polib  # imported here because only pages need it
 
     path = _LOCALE / f"{language}.po"
     return polib.pofile(path.read_text(encoding="utf-8")) if path.exists() else polib.POFile()
@@ -108,12 +108,12 @@ def _entries(language: str) -> Any:
 def _catalog(language: str) -> catalogs.NullTranslations:
     if language == DEFAULT:
         return catalogs.NullTranslations()
-    # polib compiles into memory, and the standard library reads that: no compiled file is kept.
+    # polib compiles in memory, and the standard library reads that, so there is no compiled file.
     return catalogs.GNUTranslations(io.BytesIO(_entries(language).to_binary()))
 
 
 def status_name(name: str) -> str:
-    """The state of a mailing, a message or another thing, as people read it."""
+    """The name of a status, for people."""
     return {
         "draft": _("draft"),
         "scheduled": _("scheduled"),
@@ -154,7 +154,7 @@ def status_name(name: str) -> str:
 
 
 def text_unknown(why: NoText) -> str:
-    """Why it is not known what somebody was sent."""
+    """Why the text that a client was sent is not known."""
     return {
         NoText.NOT_CALLED: _("The gateway was not called."),
         NoText.NOT_KEPT: _("It is not known, because the values that it was made with are not kept."),
@@ -164,7 +164,7 @@ def text_unknown(why: NoText) -> str:
 
 
 def paused_for(name: str) -> str:
-    """Why the service paused a mailing by itself, as people read it."""
+    """Why the service paused a mailing, for people."""
     return {
         "budget": _("the budget is used up"),
         "month_budget": _("the budget of the month is used up"),
@@ -173,7 +173,7 @@ def paused_for(name: str) -> str:
 
 
 def worker_name(name: str) -> str:
-    """The name of a kind of worker, as people read it."""
+    """The name of a kind of worker, for people."""
     return {
         "sender": _("The message sender"),
         "dispatcher": _("The part that starts mailings"),
@@ -182,7 +182,7 @@ def worker_name(name: str) -> str:
 
 
 def change_name(name: str) -> str:
-    """The label of a field that changed, in the log of actions: the form asks some of them the other way round."""
+    """The label of a changed field in the log of actions; the form asks for some of them the other way round."""
     if name.startswith("texts."):
         return _("Text (%(language)s)", language=name.removeprefix("texts."))
     return {
@@ -207,7 +207,7 @@ def field_hint(name: str) -> str:
 
 
 def field_name(name: str) -> str:
-    """The label of a field, for the list of what is wrong."""
+    """The label of a field, for the list of errors."""
     if name.startswith(PREFIX):
         return _("Attribute %(name)s") % {"name": name.removeprefix(PREFIX)}
     return {

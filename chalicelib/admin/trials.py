@@ -1,4 +1,4 @@
-"""A mailing's text, sent to one number before it is sent to anybody."""
+"""Test messages: a mailing's text, sent to one number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pages = Pages()
 
 @pages.post("/admin/mailings/test")
 def send_test(request: PageRequest) -> Page:
-    """Send what stands in the form to a number, as its owner would get it, and show what came of it."""
+    """Send the text in the form to a number, as its owner would get it, and show the result."""
     trial, text, problem, key = None, "", "", request.form.text("test_key")
     try:
         trial, text = _sent(request, key)
@@ -25,7 +25,7 @@ def send_test(request: PageRequest) -> Page:
         problem = wrong(error.errors[0])
     except ServiceError as error:
         problem = told(error)
-    # The same key again if nothing was sent: a button that is pressed twice sends one message.
+    # If nothing was sent, the key stays the same, so that pressing the button twice sends one message.
     return Page(
         "mailings/test.html",
         {
@@ -38,7 +38,7 @@ def send_test(request: PageRequest) -> Page:
 
 
 def _sent(request: PageRequest, key: str) -> tuple[Trial, str]:
-    """What came of it, and the text that was sent."""
+    """The result, and the text that was sent."""
     entered = mailing_form.read(request.form, request.zone_name)
     if errors := [one for one in entered.errors if one.field in ("text", "texts")]:
         raise Invalid(*errors)

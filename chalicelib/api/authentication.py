@@ -1,4 +1,4 @@
-"""Who makes a request: from its Authorization header to a principal, in the function that serves the request."""
+"""Authentication: from the Authorization header to the user, in the function that serves the request."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ SwaggerUIBundle({
 
 
 def operations() -> list[Operation]:
-    """Every operation that is documented: all but those of this page."""
-    from . import ROUTES  # which lists this module, too
+    """Every documented operation: all except those of this module."""
+    from . import ROUTES  # imported here because it lists this module too
 
     return [operation for one in ROUTES if one is not routes for operation in one.operations]
 

@@ -81,14 +81,14 @@ FAMILIES = (
 
 
 def exposition(gauges: Gauges) -> str:
-    """The text that Prometheus reads."""
+    """The text for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(gauges))
     return generate_latest(registry).decode()
 
 
 class _Collected(Collector):
-    """Gauges as a registry collects them."""
+    """A collector of gauges, for a registry."""
 
     def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
@@ -108,7 +108,7 @@ class _Collected(Collector):
             for state in ("visible", "delayed", "in_flight")
         }
         yield _family(QUEUE, depths)
-        # Of several gateways each has its own series, by a last label; there are at most 16 of them.
+        # With several gateways each has its own series, by the last label; there are at most 16.
         each = gauges.by_gateway or {"": GatewayGauges(gauges.control, gauges.calls)}
         more = (_GATEWAY,) if gauges.by_gateway else ()
         named = {name: (name,) if more else () for name in each}

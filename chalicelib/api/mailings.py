@@ -73,7 +73,7 @@ class MailingPatch(Body):
     _one_source = field_validator("text", "texts")(one_source)
 
     def over(self, mailing: Mailing, template: Template | None = None, saved: Segment | None = None) -> MailingFields:
-        """The mailing's fields with these in their place, the texts of a template, and a saved segment."""
+        """The mailing's fields with these changes, including the texts of a template and a saved segment."""
         merged: dict[str, Any] = {
             "name": mailing.name or None,
             "text": mailing.text,
@@ -248,14 +248,14 @@ def view_of(services: Services, mailing: Mailing) -> MailingView:
 
 
 def saved_of(services: Services, given: SegmentBody) -> Segment | None:
-    """What the saved segment has that a body names, None if it names none. Raises Invalid if there is no such one."""
+    """The content of the saved segment that a body names, None if it names none. Raises Invalid if there is none."""
     return None if given.saved is None else services.segments().chosen(given.saved)
 
 
 def created(
     request: Request, fields: MailingFields, asked: str, *, draft: bool = False, saved: bool = False
 ) -> Created[MailingView]:
-    """A new mailing, or the one that was created with the same key for what is `asked`."""
+    """Create a mailing, or return the one that was created with the same key for the same request (`asked`)."""
     username = request.principal.username
     key = request.header("idempotency-key")
     request_key = IdempotencyKey.of(key, username, asked) if key is not None else None

@@ -16,6 +16,6 @@ def read_metrics(request: Request) -> Text:
     Each request reads them from the tables and queues, with a limited number of reads. Counters and the histogram
     count all gateway calls since the tables were created.
     """
-    from .exposition import exposition  # its library takes longer to import than most functions may
+    from .exposition import exposition  # imported here because its library is slow to import
 
     return Text(exposition(request.services.gauges.read()), _EXPOSITION)

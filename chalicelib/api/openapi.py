@@ -62,17 +62,17 @@ _PROBLEM = {
 
 
 def document(operations: Iterable[Operation], server: str = "/") -> dict[str, Any]:
-    """The whole description. `server` is what stands before every path, such as the stage of API Gateway."""
+    """The whole description. `server` is the prefix of every path, such as the stage of API Gateway."""
     known = list(operations)
     refs, definitions = models_json_schema(_models(known), ref_template=REF)
     schemas: dict[str, Any] = tidy(definitions.get("$defs", {}))
     bodies = [one for one in known if (one.body_type, "validation") in refs]
-    for partial in (True, False):  # a PATCH leaves out what it does not change, so nothing is told there
+    for partial in (True, False):  # a PATCH omits what it does not change, so its defaults are not described
         names = [model_of(refs[one.body_type, "validation"]) for one in bodies if (one.method == "PATCH") == partial]
         drop_defaults(schemas, names, told=not partial)
     paths: dict[str, dict[str, Any]] = {}
     for operation in known:
-        # A slash at the end is optional when served; with it, paths read as they always did.
+        # A slash at the end is optional; the description keeps it, as it always did.
         path = (
             operation.path if operation.path in ("/", "/health", "/health/ready", "/metrics") else f"{operation.path}/"
         )
@@ -126,7 +126,7 @@ def _operation(operation: Operation, refs: Any, schemas: dict[str, Any]) -> dict
         "security": [] if operation.roles is None else _SECURITY,
     }
     if operation.body_type is FileText:
-        # Not as the text of some kind that a file may be: generated clients send bytes, and some know no other type.
+        # Described as bytes, not text of some type: generated clients send bytes, and some know no other type.
         body: dict[str, Any] = {parsing.BYTES: {"schema": {"type": "string", "format": "binary"}}}
     elif operation.body_type is not None:
         ref = refs[operation.body_type, "validation"]
@@ -165,7 +165,7 @@ def _header(header: Header) -> dict[str, Any]:
 
 
 def _bad(operation: Operation) -> dict[str, Any]:
-    """The problems that an operation can answer, by status."""
+    """The problems that an operation may answer with, by status."""
     kinds: list[type[ServiceError]] = [Malformed, Invalid, Unavailable, *operation.errors]
     if operation.roles is not None:
         kinds.append(Unauthenticated)

@@ -11,7 +11,7 @@ from ..web.request import ADMINS, Request, Text
 from .routing import Routes
 
 routes = Routes("prices")
-MAX_CSV = 256 * 1024  # bytes; the longest list has a quarter of it
+MAX_CSV = 256 * 1024  # bytes; the longest list has a quarter of this
 
 
 class PriceView(View):

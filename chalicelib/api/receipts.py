@@ -1,4 +1,4 @@
-"""/gateway/receipts/ and /gateway/replies/: where gateways tell what became of messages, and what people wrote back."""
+"""/gateway/receipts/ and /gateway/replies/: gateways report here what became of messages, and replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a function becomes a route: its annotations say what it reads and answers, and errors become problems."""
+"""Routes from functions: annotations say what a function reads and answers, and errors become problems."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class SeeOther(Exception):
-    """What is asked for is at another address, whose path the exception has, with the stage's prefix."""
+    """The requested resource is at another path, which the exception has, with the stage's prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created(Generic[T]):
-    """The answer 201: what was created, and the path where it is."""
+    """The answer 201: the created object and its path."""
 
     body: T
     path: str
@@ -44,7 +44,7 @@ class Created(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header that a route reads or answers with, as it is documented; `schema` is JSON Schema."""
+    """A documented header of a request or an answer; `schema` is JSON Schema."""
 
     name: str
     description: str
@@ -74,7 +74,7 @@ class Operation:
 
     @property
     def body_may_be_empty(self) -> bool:
-        """Whether a POST may have no body at all, because no field is required, as when pausing sending in a hurry."""
+        """Whether a POST may have no body at all, because no field is required, such as to pause sending in a hurry."""
         model = self.body_type
         if self.method != "POST" or not (inspect.isclass(model) and issubclass(model, BaseModel)):
             return False
@@ -94,15 +94,15 @@ class Operation:
 
     @property
     def parameters(self) -> list[str]:
-        """The names in the path, in their order."""
+        """The names of parameters in the path, in order."""
         return re.findall(r"{(\w+)}", self.path)
 
 
 class Routes:
     """The routes of one resource.
 
-    A handler takes a Request, the parameters of the path as texts, and if it wants them `body` and `query`, models into
-    which the request is read. It answers a model (200), Created (201), Text (200) or None (204).
+    A handler takes a Request, the parameters of the path as texts, and optionally `body` and `query`, models that the
+    request is read into. It returns a model (200), Created (201), Text (200) or None (204).
     """
 
     def __init__(self, tag: str) -> None:
@@ -122,10 +122,10 @@ class Routes:
         reads: tuple[Header, ...] = (),
         answers: tuple[Header, ...] = (),
     ) -> Callable[[Handler], Handler]:
-        """Serve a method of a path; `roles` None: without a token. `errors` are those that it can answer by itself.
+        """Serve a method of a path. `roles` None means without a token. `errors` are its own errors.
 
-        `consumes` and `produces` are the media types of its body and of its good answer, `reads` and `answers` the
-        headers beyond those of every route.
+        `consumes` and `produces` are the media types of its body and of its successful answer, `reads` and `answers`
+        the headers besides those of every route.
         """
 
         def register(handler: Handler) -> Handler:
@@ -150,10 +150,10 @@ class Routes:
         return register
 
     def blueprint(self) -> Blueprint:
-        """The routes for Chalice. No authorizer stands before them: each request authenticates itself (`_answer`)."""
+        """The routes for Chalice. There is no authorizer: each request is authenticated in `_answer`."""
         blueprint = Blueprint(__name__)
         for operation in self.operations:
-            # Every content type reaches us, so that a wrong one is answered as all errors are.
+            # Every content type is accepted by Chalice, so that a wrong one gets our own error.
             register = blueprint.route(operation.path, methods=[operation.method], content_types=["*/*"])
             register(_view(operation, blueprint))
         return blueprint

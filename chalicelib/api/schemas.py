@@ -1,4 +1,4 @@
-"""What is mended in Pydantic's schemas so that a client made from them sends what its user set, and nothing else."""
+"""Corrections of Pydantic's schemas, so that generated clients send what their users set and nothing else."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _NULL = {"type": "null"}
 
 
 def tidy(node: Any) -> Any:
-    """The schema, or whatever holds schemas, without empty defaults, and with null as one of a value's types.
+    """A schema, or an object with schemas, without empty defaults, and with null as one of a value's types.
 
-    An empty default stands for "not given" here and is mostly no allowed value. A member that is null and nothing else
-    becomes a class of its own in some generators; only beside a `$ref` there is no other way to write it.
+    An empty default means "not given" here and is mostly not an allowed value. Some generators make a class of a member
+    that is only null; beside a `$ref` there is no other way to write it.
     """
     if isinstance(node, list):
         return [tidy(one) for one in node]
@@ -35,10 +35,10 @@ def tidy_parameter(schema: Schema) -> Schema:
 
 
 def drop_defaults(schemas: dict[str, Schema], names: Iterable[str], *, told: bool) -> None:
-    """Take every default out of these schemas, and of all that they refer to; `told`: say it in the description.
+    """Remove all defaults from these schemas and those that they refer to. `told`: mention them in descriptions.
 
-    Some generated clients send a default as if it had been set: in a PATCH it would change what nobody meant to change.
-    Others make a field with a default one that must be given.
+    Some generated clients send a default as if it had been set; in a PATCH that would change a field by mistake. Others
+    require a field with a default.
     """
     seen: set[str] = set()
     left = list(names)
@@ -57,7 +57,7 @@ def drop_defaults(schemas: dict[str, Schema], names: Iterable[str], *, told: boo
 
 
 def walk(node: Any) -> Iterator[Schema]:
-    """Every object within a schema, itself among them."""
+    """Every object in a schema, including itself."""
     if isinstance(node, dict):
         yield node
         for value in list(node.values()):
@@ -85,7 +85,7 @@ def _with_null_as_type(schema: Schema) -> Schema:
 
 
 def _nullable(schema: Schema) -> Schema | None:
-    """The schema that takes null too; None if it cannot be said there."""
+    """The schema that allows null too; None if it cannot be expressed."""
     if isinstance(schema.get("type"), str) and "enum" not in schema and "const" not in schema:
         return {**schema, "type": [schema["type"], "null"]}
     for key in ("oneOf", "anyOf"):

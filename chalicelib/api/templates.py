@@ -16,7 +16,7 @@ from ..web.request import Request
 from .routing import Created, Routes
 
 routes = Routes("templates")
-MOST_VERSIONS = 50  # on a page, where each has its texts, which may have 70 KB
+MOST_VERSIONS = 50  # on a page; the texts of each may have 70 KB
 
 
 class VersionView(View):
