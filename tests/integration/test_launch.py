@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
@@ -79,12 +80,15 @@ def hints(calls: list[Call]) -> list[list[str]]:
     return [[one["MessageBody"] for one in some["Entries"]] for some in sent if some["QueueUrl"].endswith("-send")]
 
 
-def test_the_first_hints_fill_a_senders_batch(simulation: Simulation) -> None:
+@pytest.mark.parametrize("tag", ["a", "b", "c"])
+def test_the_first_hints_fill_a_senders_batch(tag: str) -> None:
     """Expects ten of them in one call, however the ids of a shard lie: a sender with less waits for more to come."""
-    for tag in ("a", "b", "c"):
+    with new_simulation(workers_of={"dispatcher": 3, "sender": 2}) as simulation:
         simulation.add_clients(16 * 140, tag=tag, operator="999")
         calls = noted(simulation)
-        simulation.run_until_finished(simulation.create_mailing(tag=tag))
+        simulation.create_mailing(tag=tag)
+        until = simulation.clock.now() + timedelta(seconds=30)
+        assert simulation.scheduler.run_until(until, lambda: bool(hints(calls)), check=50)
         assert len(hints(calls)[0]) == 10
 
 
