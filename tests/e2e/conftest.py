@@ -94,6 +94,15 @@ def gateway_port() -> int:
     return free_port()
 
 
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRun, FaultyGateway]]:
+    """An embedded run with the settings of deployed ones, and its gateway, once for all tests that run everywhere."""
+    gateway = FaultyGateway(LATENCY)
+    with local_runs(tmp_path_factory.mktemp("embedded")) as started:
+        yield started(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", **IMPATIENT).ready(), gateway
+    gateway.stop()
+
+
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Iterator[DeployedRun]:
     """The deployed package, once for all tests that use it."""
@@ -121,8 +130,13 @@ def emulated(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Ite
 
 
 @pytest.fixture
-def gateway(target: str, gateway_port: int) -> Iterator[FaultyGateway]:
+def gateway(target: str, request: pytest.FixtureRequest, gateway_port: int) -> Iterator[FaultyGateway]:
     """The gateway, 20 ms away."""
+    if target == "embedded" and request.node.get_closest_marker("everywhere"):
+        shared: FaultyGateway = request.getfixturevalue("embedded")[1]
+        shared.begin_anew()
+        yield shared
+        return
     gateway = FaultyGateway(LATENCY, 0 if target == "embedded" else gateway_port)
     yield gateway
     gateway.stop()
@@ -132,15 +146,17 @@ def gateway(target: str, gateway_port: int) -> Iterator[FaultyGateway]:
 def run(
     target: str, request: pytest.FixtureRequest, start: Callable[..., LocalRun], gateway: FaultyGateway
 ) -> LocalRun | Deployment:
-    """A running service that sends to `gateway`; everywhere with the same settings."""
+    """A running service that sends to `gateway`: the same for all tests that run everywhere, else one of its own."""
     if target in KINDS:
         emulated: Callable[[str], Deployment] = request.getfixturevalue("emulated")
         return emulated(target)
     if target == "deployed":
         found: DeployedRun = request.getfixturevalue("deployed")
         return found
-    settings = IMPATIENT if request.node.get_closest_marker("everywhere") else {"GATEWAY_RECOGNISES_IDS": "true"}
-    return start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", **settings).ready()
+    if request.node.get_closest_marker("everywhere"):
+        shared: LocalRun = request.getfixturevalue("embedded")[0]
+        return shared
+    return start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", GATEWAY_RECOGNISES_IDS="true").ready()
 
 
 @pytest.fixture

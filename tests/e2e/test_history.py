@@ -41,7 +41,10 @@ def sent(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> dict[str, str
 
 
 def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str, str]) -> None:
-    """Requests and changes from the log, attempts from ledger and log, each once; and from the log alone afterwards."""
+    """Requests and changes from the log, attempts from ledger and log, each once; and from the log alone afterwards.
+
+    What nobody knows is said, with a reason and an exit code.
+    """
     told = {kind: history_of(run.data_dir, about) for kind, about in sent.items()}
     assert {done.returncode for done in told.values()} == {0}
     mailing = steps(told["mailing"].stdout)
@@ -57,15 +60,11 @@ def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str
     assert "accepted" in message[2]
     assert [step.split()[0] for step in message] == ["written", "attempt", "attempt", "message"]
     assert any("attempt 2" in step for step in steps(told["client"].stdout))
+    unknown = history_of(run.data_dir, "0" * 26)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "404" in unknown.stderr
     run.end()
     alone = history_of(run.data_dir, sent["message"])
     assert alone.returncode == 0
     assert "from the log alone" in alone.stderr
     assert len([step for step in steps(alone.stdout) if step.startswith("attempt")]) == 2
-
-
-def test_what_nobody_knows_is_said(run: LocalRun, sent: dict[str, str]) -> None:
-    """With a reason and an exit code."""
-    done = history_of(run.data_dir, "0" * 26)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "404" in done.stderr

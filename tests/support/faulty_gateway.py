@@ -73,6 +73,13 @@ class FaultyGateway:
         self._server.break_connections()
         self._server.server_close()
 
+    def begin_anew(self) -> None:
+        """Do what it should, and know nothing of calls until now."""
+        with self._lock:
+            self.behave = lambda gateway_id, nth: "ok"
+            self.heard.clear()
+            self._calls.clear()
+
     def calls(self) -> Counter[int]:
         """How often each id was called."""
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -18,14 +18,25 @@ from chalicelib.wording import reason_text
 from tests.factories import START
 from tests.support.api import Api
 from tests.support.campaign import Campaign
+from tests.support.kept_state import set_up
+
+pytestmark = pytest.mark.xdist_group("statistics")  # so that the mailing with trouble is sent once
 
 REFUSED, LOST = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 ACCEPTED = Answer(Outcome.ACCEPTED)
 
 
-def _with_trouble(campaign: Campaign) -> str:
-    """A finished mailing with sent, refused, unknown and skipped messages."""
+@pytest.fixture
+def troubled(campaign: Campaign) -> str:
+    """A finished mailing with sent, refused, unknown and skipped messages; it is sent once for all tests."""
+    mailing_id, ended_at = set_up("statistics of a mailing with trouble", lambda: _with_trouble(campaign))
+    campaign.simulation.clock.move_to(ended_at)
+    campaign.simulation.scheduler.wake_idle()
+    return mailing_id
 
+
+def _with_trouble(campaign: Campaign) -> tuple[str, datetime]:
+    """The id of such a mailing, and when it had ended."""
     places: dict[int, int] = {}  # ids are drawn; which message gets which answer is not
 
     def script(gateway_id: int, nth: int) -> Answer:
@@ -40,7 +51,7 @@ def _with_trouble(campaign: Campaign) -> str:
     mailing_id = campaign.order(on_unknown="hold", rate_limit=20)  # so that sending takes time, whatever the ids are
     campaign.finish(mailing_id)
     campaign.simulation.gateway.script = lambda gateway_id, nth: ACCEPTED
-    return mailing_id
+    return mailing_id, campaign.simulation.clock.now()
 
 
 def _ledger(campaign: Campaign, mailing_id: str) -> list:
@@ -57,10 +68,9 @@ def _reasons(stats: dict) -> Counter:
     return Counter({(one["status"], one["reason"]): one["count"] for one in stats["by_reason"]})
 
 
-def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign) -> None:
+def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign, troubled: str) -> None:
     """Expects status, reason, hour, first and last sent as the rows of the ledger have them."""
-    mailing_id = _with_trouble(campaign)
-    rows, stats = _ledger(campaign, mailing_id), _stats(campaign.api, mailing_id)
+    rows, stats = _ledger(campaign, troubled), _stats(campaign.api, troubled)
     statuses = Counter(str(row.status) for row in rows)
     assert {name: count for name, count in stats["by_status"].items() if count} == {**statuses, "total": len(rows)}
     assert _reasons(stats) == Counter((str(row.status), reason_text(row.cause)) for row in rows if row.status != "sent")
@@ -72,14 +82,13 @@ def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign) ->
     assert stats["rate"] == round((len(sent) - 1) / (sent[-1] - sent[0]).total_seconds(), 3)
 
 
-def test_running_counters_come_to_what_the_recount_says(campaign: Campaign) -> None:
+def test_running_counters_come_to_what_the_recount_says(campaign: Campaign, troubled: str) -> None:
     """Expects the counters that senders and dispatch keep to equal those of the recount, reasons and hours included."""
-    mailing_id = _with_trouble(campaign)
     mailings = campaign.simulation.services.mailings._mailings
-    running = running_counters_of(mailings._parts(mailing_id)).by_name
+    running = running_counters_of(mailings._parts(troubled)).by_name
     lately = [name for name in running if name.startswith(LATELY)]
     assert sum(running.pop(name) for name in lately) > 0  # the rate of now is nothing that stays
-    assert +running == mailings.detail(mailing_id)[1].by_name
+    assert +running == mailings.detail(troubled)[1].by_name
 
 
 def test_messages_are_counted_by_the_hour(campaign: Campaign) -> None:
@@ -106,23 +115,21 @@ def test_statistics_follow_a_running_mailing(campaign: Campaign) -> None:
     assert "2026-03-02T09:00:00" < stats["first_sent_at"] <= stats["last_sent_at"] < "2026-03-02T09:00:21"
 
 
-def test_a_retried_mailing_is_counted_anew(campaign: Campaign) -> None:
+def test_a_retried_mailing_is_counted_anew(campaign: Campaign, troubled: str) -> None:
     """Expects the reasons of what failed to be gone once it was sent after all."""
-    mailing_id = _with_trouble(campaign)
-    failed = _stats(campaign.api, mailing_id)["by_status"]["failed"]
+    failed = _stats(campaign.api, troubled)["by_status"]["failed"]
     assert failed
-    assert campaign.api.post(f"/api/mailing/{mailing_id}/retry", {"unknown": True}).status == 200
-    campaign.finish(mailing_id)
-    stats = _stats(campaign.api, mailing_id)
+    assert campaign.api.post(f"/api/mailing/{troubled}/retry", {"unknown": True}).status == 200
+    campaign.finish(troubled)
+    stats = _stats(campaign.api, troubled)
     assert _reasons(stats) == {("skipped", "opted out"): 4}
     assert stats["by_status"]["sent"] == 60
     assert sum(one["sent"] for one in stats["by_hour"]) == 60
 
 
-def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
+def test_the_overview_groups_all_mailings_by_status(campaign: Campaign, troubled: str) -> None:
     """Expects mailings and messages of every status, ended, running, waiting and cancelled ones alike."""
     api = campaign.api
-    finished = _with_trouble(campaign)
     scheduled = campaign.order(starts_in=timedelta(days=1), lasts=timedelta(days=1))
     cancelled, running = (campaign.order(rate_limit=1, lasts=timedelta(hours=5)) for _ in range(2))
     campaign.simulation.run_for(10)
@@ -135,11 +142,11 @@ def test_the_overview_groups_all_mailings_by_status(campaign: Campaign) -> None:
     assert {status: one["mailings"] for status, one in by_status.items()} == {
         str(status): int(status in once) for status in MailingStatus
     }
-    for status, mailing_id in (("finished", finished), ("running", running), ("cancelled", cancelled)):
+    for status, mailing_id in (("finished", troubled), ("running", running), ("cancelled", cancelled)):
         assert by_status[status]["messages"] == _stats(api, mailing_id)["by_status"]
     assert by_status["scheduled"]["messages"]["total"] == 0
     assert overview["messages"]["total"] == 3 * 64
-    api.delete(f"/api/mailing/{finished}")
+    api.delete(f"/api/mailing/{troubled}")
     api.delete(f"/api/mailing/{scheduled}")
     overview = api.get("/api/mailing/stats/").json
     assert (overview["total"], overview["messages"]["total"]) == (2, 2 * 64)
@@ -199,10 +206,9 @@ def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, tex
     assert state.mailing.final
 
 
-def test_the_result_is_told_in_values(campaign: Campaign) -> None:
+def test_the_result_is_told_in_values(campaign: Campaign, troubled: str) -> None:
     """Expects people who add up, the reason of most who missed it, what helps, and the rate of now while it runs."""
-    mailing_id = _with_trouble(campaign)
-    result = _stats(campaign.api, mailing_id)["result"]
+    result = _stats(campaign.api, troubled)["result"]
     counted = [result[name] for name in ("got", "missed", "unknown", "open")]
     assert (sum(counted), result["open"], result["standing"]) == (result["total"], 0, "partly")
     assert (result["reason_code"], result["help"]) in {("http", "retry"), ("opted_out", "retry")}
