@@ -60,11 +60,10 @@ def package(stage: str, out: Path, target: Target = LAMBDA) -> bool:
     return compiled
 
 
-def check(template: Path) -> None:
-    """Have cfn-lint read the template; raises PackagingError with what it found."""
-    _run(
-        [_program("cfn-lint"), "--config-file", str(ROOT / ".cfnlintrc"), str(template)], ROOT, "the template is wrong"
-    )
+def check(*templates: Path) -> None:
+    """Have cfn-lint read templates; raises PackagingError with what it found."""
+    command = [_program("cfn-lint"), "--config-file", str(ROOT / ".cfnlintrc"), *map(str, templates)]
+    _run(command, ROOT, "the template is wrong")
 
 
 def this_machine() -> Target:

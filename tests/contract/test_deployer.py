@@ -19,9 +19,8 @@ import pytest
 import yaml
 from samtranslator.translator.transform import transform
 
-from infra.package import check
 from tests.contract.packaged import Packaged, as_list
-from tests.support.deployer_policy import TEMPLATE, statements, template
+from tests.support.deployer_policy import statements, template
 
 ROOT = Path(__file__).parents[2]
 # Which statements of Execution are for which kinds of resources.
@@ -63,11 +62,6 @@ FAMILIES = {"lambda:Get*", "lambda:List*", "kms:GenerateDataKey*", "kms:ReEncryp
 def _policy(role: str) -> dict[str, Any]:
     found: dict[str, Any] = template()["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
     return found
-
-
-def test_cfn_lint_has_nothing_to_say() -> None:
-    """Expects no error and no warning."""
-    check(TEMPLATE)
 
 
 def test_cloudformation_may_make_every_kind_of_resource_and_no_other(packaged: Packaged) -> None:

@@ -16,6 +16,7 @@ from infra.package import check
 from infra.provision import resources
 from infra.rollout import without_alias
 from tests.contract.packaged import FUNCTION, LOG_GROUP, QUEUE, STACK, TABLE, Packaged, in_stack
+from tests.support.deployer_policy import TEMPLATE as DEPLOYER
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +27,8 @@ def _handlers(chalice_app: Chalice) -> set[str]:
 
 
 def test_cfn_lint_has_nothing_to_say(packaged: Packaged) -> None:
-    """Expects no error and no warning."""
-    check(packaged.template_file)
+    """Expects no error and no warning, of this template and of that of who deploys it."""
+    check(packaged.template_file, DEPLOYER)
 
 
 def test_every_queue_source_reports_failed_items(packaged: Packaged) -> None:

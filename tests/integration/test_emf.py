@@ -23,6 +23,8 @@ from chalicelib.observability import (
 from tests.support.emf import check, emitted, records
 from tests.support.full_run import FullRun, captured, full_run
 
+pytestmark = pytest.mark.xdist_group("package")  # tests/contract/test_monitoring.py looks at the same run
+
 ENDS = ("sent", "failed", "unknown", "expired", "cancelled", "skipped")
 
 

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import Unauthenticated
 from chalicelib.services.users import UserService
 from infra.local.data_directory import DataDirectory, read_json
 from infra.local.first_user import CHANGED, NOT_APPLIED, check_first_user, ensure_first_user
+from tests.support.api import quick_passwords
 from tests.support.simulation import new_simulation
 
 FIRST, SECOND, OWN = "the first password", "the second password", "one of their own"
@@ -19,7 +20,7 @@ FIRST, SECOND, OWN = "the first password", "the second password", "one of their 
 @pytest.fixture
 def accounts() -> Iterator[UserService]:
     """Users in an empty service."""
-    with new_simulation() as simulation:
+    with new_simulation() as simulation, quick_passwords():
         assert simulation.services is not None
         yield simulation.services.users
 

@@ -17,6 +17,8 @@ from tests.support.api import Api, new_api
 from tests.support.campaign import new_campaign
 from tests.support.full_run import TEXT, FullRun, captured, full_run
 
+pytestmark = pytest.mark.xdist_group("package")  # tests/contract/test_monitoring.py looks at the same run
+
 FUNCTIONS = {"api", "tick", "report", "dispatcher", "sender", "receiver"}
 
 

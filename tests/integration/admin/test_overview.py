@@ -155,10 +155,10 @@ def test_what_starts_next_is_shown_in_its_order(browser: Browser, api: Api) -> N
 
 def test_a_look_costs_the_same_however_much_there_is(campaign: Campaign, on_call: Browser) -> None:
     """Expects a bounded number of reads, none of clients or messages, no scan, and no more for many mailings."""
-    campaign.add_clients(30)
+    campaign.add_clients(12)
     for _ in range(14):
         campaign.order(rate_limit=1)
-    campaign.simulation.run_for(10)
+    campaign.simulation.run_for(4)
     aws = campaign.api.aws
     before = len(aws.calls)
     page = on_call.get(NOW).text
