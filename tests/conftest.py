@@ -61,7 +61,7 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector pass by what was imported, and come more seldom: it took a tenth of all tests' CPU."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000)
+    gc.set_threshold(100_000)
 
 
 def pytest_runtest_setup() -> None:
