@@ -104,20 +104,25 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRu
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Iterator[DeployedRun]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for what all processes of a test run share: what lies above their own."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory, shared: Path, gateway_port: int) -> Iterator[DeployedRun]:
     """The deployed package, once for all tests that use it."""
-    with deployed_run(tmp_path_factory.mktemp("deployed"), f"http://127.0.0.1:{gateway_port}") as run:
+    with deployed_run(tmp_path_factory.mktemp("deployed"), shared, f"http://127.0.0.1:{gateway_port}") as run:
         yield run
 
 
 @pytest.fixture(scope="session")
-def emulated(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Iterator[Callable[[str], Deployment]]:
+def emulated(
+    tmp_path_factory: pytest.TempPathFactory, shared: Path, gateway_port: int
+) -> Iterator[Callable[[str], Deployment]]:
     """The package deployed into the emulator of that name, once for all tests that use it."""
     runs: dict[str, Deployment] = {}
-    # All processes of a test run share what lies above their own directories.
-    shared = (
-        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
-    )
     with ExitStack() as stack:
 
         def find(name: str) -> Deployment:

@@ -15,9 +15,16 @@ from pathlib import Path
 import requests
 
 from infra.deploy import stack_name
-from infra.package import package, this_machine
 from tests.contract.packaged import Permission
-from tests.support.deployment import IMPATIENT, STAGE, Deployment, isolated, make_impatient
+from tests.support.deployment import (
+    IMPATIENT,
+    STAGE,
+    Deployment,
+    functions_run_on,
+    isolated,
+    made_package,
+    make_impatient,
+)
 from tests.support.local_run import BOUND, ROOT, wait_until
 
 __all__ = ["IMPATIENT", "STAGE", "DeployedRun", "deployed_run", "free_port"]
@@ -28,14 +35,15 @@ PROCESSES = 4  # of each function that a queue feeds
 class DeployedRun(Deployment):
     """One MiniStack on a free port, with the stack of one stage."""
 
-    def __init__(self, directory: Path, gateway_url: str) -> None:
+    def __init__(self, directory: Path, shared: Path, gateway_url: str) -> None:
         self.directory = directory
-        port = free_port()
+        self._shared = shared
+        port, python = free_port(), functions_run_on()[1]
         super().__init__(f"http://127.0.0.1:{port}", directory / "dist", gateway_url)
         self._calls = directory / "calls.json"
         self._log = (directory / "ministack.log").open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.emulated_account", str(port), str(self._calls)],
+            [sys.executable, "-m", "tests.support.emulated_account", str(port), str(self._calls), python],
             cwd=ROOT,
             env=isolated(TMPDIR=str(directory)),
             stdout=self._log,
@@ -44,8 +52,8 @@ class DeployedRun(Deployment):
         )
 
     def ready(self) -> DeployedRun:
-        """Make the package and deploy it; its functions have the settings of IMPATIENT."""
-        package(STAGE, self.package, this_machine())
+        """Deploy the package; its functions have the settings of IMPATIENT."""
+        made_package(self._shared, self.package)
         self.change_template(lambda template: make_impatient(template, PROCESSES))
         wait_until(self._answers)
         self.deploy()
@@ -76,9 +84,9 @@ class DeployedRun(Deployment):
 
 
 @contextmanager
-def deployed_run(directory: Path, gateway_url: str) -> Iterator[DeployedRun]:
+def deployed_run(directory: Path, shared: Path, gateway_url: str) -> Iterator[DeployedRun]:
     """A deployed service that sends to `gateway_url`; ended, with all that it wrote, when it is left."""
-    run = DeployedRun(directory, gateway_url)
+    run = DeployedRun(directory, shared, gateway_url)
     try:
         yield run.ready()
     finally:

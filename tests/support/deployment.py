@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import AbstractContextManager
@@ -15,6 +16,10 @@ import boto3
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from infra.deploy import stack_name
+from infra.local.data_directory import FileLock
+from infra.package import LAMBDA, architecture, package, this_machine
+from infra.pythons import find_python
+from infra.template import Target
 from tests.contract.packaged import FUNCTION
 from tests.support.local_run import ROOT, services_at
 
@@ -79,6 +84,29 @@ class Deployment:
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout.splitlines()
+
+
+def functions_run_on() -> tuple[Target, str]:
+    """What the package is made for, and the Python that runs it: Lambda's own if this machine has it, else the tests'.
+
+    It has nothing but its own library: all else must be in the zip.
+    """
+    found = None if this_machine().python == LAMBDA.python else find_python(LAMBDA.python)
+    if found:
+        return Target(LAMBDA.python, architecture()), found
+    return this_machine(), sys._base_executable  # type: ignore[attr-defined]
+
+
+def made_package(shared: Path, directory: Path) -> None:
+    """Put the package into `directory`. It is made once for all processes that look for it in `shared`."""
+    lock, made = FileLock(shared / "package.lock"), shared / "package"
+    assert lock.acquire(wait=240)
+    try:
+        if not (made / "template.json").exists():
+            package(STAGE, made, functions_run_on()[0])
+    finally:
+        lock.release()
+    shutil.copytree(made, directory)
 
 
 def isolated(**more: str) -> dict[str, str]:

@@ -1,20 +1,24 @@
 """MiniStack as the account that a package is deployed to: Lambdas are processes, and their calls are noted.
 
-`python -m tests.support.emulated_account PORT FILE` serves on 127.0.0.1 until a signal comes. FILE gets, as JSON, which
-permission the functions needed, by the function's name.
+`python -m tests.support.emulated_account PORT FILE PYTHON` serves on 127.0.0.1 until a signal comes. FILE gets, as
+JSON, which permission the functions needed, by the function's name; PYTHON runs them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -101,9 +105,25 @@ def _gently(kill: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
     return kill_workers
 
 
+class UnpackedOnce(zipfile.ZipFile):
+    """A function's zip. MiniStack unpacks it for each process; here all with the same code have links to one copy."""
+
+    _unpacking = threading.Lock()
+
+    def extractall(self, path: Any = None, *_: Any) -> None:
+        code = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+        whole = Path(tempfile.gettempdir(), f"code-{code}")
+        with self._unpacking:
+            if not whole.exists():
+                super().extractall(whole.with_suffix(".new"))
+                whole.with_suffix(".new").rename(whole)
+        for entry in whole.iterdir():
+            Path(path, entry.name).symlink_to(entry)
+
+
 def main() -> int:
     """Serve until a signal comes."""
-    port, file = int(sys.argv[1]), Path(sys.argv[2])
+    port, file, python = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     # MiniStack reads its environment when it is imported.
     os.environ |= {
         "BIND_HOST": "127.0.0.1",
@@ -118,11 +138,13 @@ def main() -> int:
     import ministack.app
     from ministack.core import lambda_runtime
 
-    # The functions get a Python that has nothing but its own library: all else must be in the zip.
-    sys.executable = sys._base_executable  # type: ignore[attr-defined]
+    sys.executable = python  # MiniStack starts functions with it
     server = create_server(RecordingApplication(ministack.app.app, file), lifespan=True)
     with mock.patch.multiple(
-        lambda_runtime, execution_credentials=_credentials, kill_workers=_gently(lambda_runtime.kill_workers)
+        lambda_runtime,
+        execution_credentials=_credentials,
+        kill_workers=_gently(lambda_runtime.kill_workers),
+        zipfile=SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce}),
     ):
         asyncio.run(server.serve(sockets=[listen(port)]))
     return 0

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 from unittest import mock
@@ -139,12 +140,13 @@ def local_runs(directory: Path) -> Iterator[Callable[..., LocalRun]]:
             run.clean_up()
 
 
-def wait_until(condition: Callable[[], object], bound: float = BOUND, every: float = 0.05) -> None:
-    """Ask until it is so; fails after so many seconds."""
+def wait_until(condition: Callable[[], object], bound: float = BOUND, every: float | Iterator[float] = 0.05) -> None:
+    """Ask until it is so, after so many seconds each time, or after each of these; fails after `bound` seconds."""
     deadline = time.monotonic() + bound
+    pauses = repeat(every) if isinstance(every, float | int) else every
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(every)
+        time.sleep(next(pauses))
 
 
 class ApiCaller:

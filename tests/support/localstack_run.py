@@ -11,12 +11,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.data_directory import FileLock
 from infra.localstack.emulator import ENFORCING, LOCALEMU, LOCALSTACK, Emulator, Kind, missing
-from infra.package import LAMBDA, architecture, package
-from infra.template import Target
 from tests.contract.packaged import FUNCTION
-from tests.support.deployment import STAGE, Deployment, make_impatient
+from tests.support.deployment import Deployment, made_package, make_impatient
 
 KINDS = {kind.package: kind for kind in (LOCALSTACK, LOCALEMU)}
 # One in twenty calls of a function is refused as AWS refuses them when there are too many.
@@ -46,18 +43,6 @@ def kind_of(name: str) -> Kind:
     return kind
 
 
-def made_package(shared: Path) -> Path:
-    """The package for functions of this machine, made once for all processes that look for it in `shared`."""
-    lock, directory = FileLock(shared / "package.lock"), shared / "localstack-package"
-    assert lock.acquire(wait=240)
-    try:
-        if not (directory / "template.json").exists():
-            package(STAGE, directory, Target(LAMBDA.python, architecture()))
-    finally:
-        lock.release()
-    return directory
-
-
 def _adapt(template: dict[str, Any]) -> None:
     """Five kinds of trouble in a row are what these tests are about, and no reason to stop sending for a while."""
     make_impatient(template, PROCESSES)
@@ -72,7 +57,7 @@ def localstack_run(name: str, directory: Path, shared: Path, gateway_url: str) -
     emulator = Emulator(kind_of(name), directory / "emulator", settings=SETTINGS[name])
     try:
         emulator.start()
-        shutil.copytree(made_package(shared), directory / "dist")
+        made_package(shared, directory / "dist")
         run = LocalStackRun(emulator, directory / "dist", gateway_url)
         run.change_template(_adapt)
         run.deploy()

@@ -6,6 +6,7 @@ images run. LocalStack's init is not needed: `invoke` may answer the result itse
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -15,12 +16,14 @@ import threading
 import time
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as NoResult
+from pathlib import Path
 from typing import Any
 
 from .runtime_api import RuntimeApi
 
 _INIT_BOUND = 90.0  # seconds until a function must have imported its code
 _LOOK = 0.05  # seconds between two looks at a process
+_unpacking = threading.Lock()
 
 
 class Environment:
@@ -114,6 +117,21 @@ def _error(kind: str, text: str) -> bytes:
     return json.dumps({"errorType": kind, "errorMessage": text}).encode()
 
 
+def _unpack_once(code: Any) -> None:
+    """Have a function's zip unpacked where the emulator looks for it: one copy for all functions with the same zip."""
+    place = code.get_unzipped_code_location()
+    whole = Path(tempfile.gettempdir(), "code", hashlib.sha256(code.code_sha256.encode()).hexdigest())
+    with _unpacking:
+        if place.exists():
+            return
+        if not whole.exists():
+            code.prepare_for_execution()
+            whole.parent.mkdir(exist_ok=True)
+            place.rename(whole)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(whole)
+
+
 def executor(package: str) -> Any:
     """The RuntimeExecutor for "localstack" or "localemu"."""
     invocation = f"{package}.services.lambda_.invocation"
@@ -165,7 +183,7 @@ def executor(package: str) -> Any:
 
         @classmethod
         def prepare_version(cls, function_version: Any) -> None:
-            function_version.config.code.prepare_for_execution()
+            _unpack_once(function_version.config.code)
 
         @classmethod
         def cleanup_version(cls, function_version: Any) -> None:
