@@ -76,11 +76,11 @@ TESTS := tests/simulation tests/e2e tests/browser tests/integration tests/contra
 test: $(STAMP) $(NPM)/.package-lock.json ## Run the tests that everyone needs: unit, contract, integration, end to end (about eight minutes on two cores)
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof" $(TESTS)
 
-# The second command: on two real LocalStacks, one of which gets other code, and on LocalEmu with IAM enforced; all without
-# Docker, each with a process of its own, as they wait more than they work.
+# The deployed stacks wait more than they work, so all else runs beside them: on MiniStack, on two real LocalStacks, one of
+# which gets other code, and on LocalEmu with IAM enforced; all without Docker.
+PROOFS := tests/simulation tests/e2e tests/browser tests/integration/storage $(wildcard tests/integration/test_*.py)
 proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run the rest: simulation, crashes, hours of trouble, browser, deployed stacks
-	$(BIN)/pytest -n 3 --dist loadgroup -o timeout=600 -m proof $(TESTS)
-	$(BIN)/pytest -n 2 --dist loadgroup -o timeout=600 --on localstack --on localemu tests/e2e/test_everywhere.py tests/e2e/test_deployed.py tests/e2e/test_localstack.py tests/e2e/test_localemu.py tests/e2e/test_localemu_deployer.py
+	$(BIN)/pytest -n 5 --dist loadgroup --no-loadscope-reorder -o timeout=600 --on localstack --on localemu -m proof $(PROOFS)
 
 localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
 	@exec $(BIN)/python -m infra.localstack

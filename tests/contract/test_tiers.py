@@ -8,9 +8,12 @@ import subprocess
 from pathlib import Path
 
 from tests import support
+from tests.conftest import PROOF_DIRECTORIES
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
+RULE = TESTS / "conftest.py"
+MARK = "mark" + ".proof"
 
 
 def _commands(target: str) -> list[list[str]]:
@@ -31,15 +34,18 @@ def _mark(words: list[str]) -> str:
 
 
 def test_every_test_belongs_to_exactly_one_tier() -> None:
-    """Expects both to look into every directory with tests, one for what is marked, the other for what is not."""
-    (test,), (proof, emulators) = _commands("test"), _commands("proof")
+    """Expects one to run what is not marked, in every directory with tests, and the other what is, wherever it is."""
+    (test,), (proof,) = _commands("test"), _commands("proof")
     with_tests = {str(file.relative_to(ROOT).parent).split("/")[1] for file in TESTS.rglob("test_*.py")}
-    assert _where(test) == _where(proof) == {f"tests/{name}" for name in with_tests}
+    assert _where(test) == {f"tests/{name}" for name in with_tests}
+    marked = {file for file in TESTS.rglob("*.py") if MARK in file.read_text(encoding="utf-8")}
+    places = [ROOT / place for place in _where(proof)]
+    assert marked - {file for file in marked for place in places if file.is_relative_to(place)} == {RULE}
+    assert {TESTS / name for name in PROOF_DIRECTORIES} <= set(places)
     assert (_mark(test), _mark(proof)) == ("not proof", "proof")
     assert [words for words in (test, proof) if {"-k", "--deselect", "--ignore"} & set(words)] == []
     # What only an emulator can show is collected with it only (tests/e2e/conftest.py).
-    assert {"--on", "localstack", "localemu"} <= set(emulators)
-    assert {f"tests/e2e/test_{name}.py" for name in ("localstack", "localemu")} <= _where(emulators)
+    assert [words for place, words in enumerate(proof) if proof[place - 1] == "--on"] == ["localstack", "localemu"]
 
 
 def test_what_is_checked_before_a_change_lands_is_both() -> None:

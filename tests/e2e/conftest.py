@@ -2,7 +2,7 @@
 
 A test that is marked `everywhere` runs on both; `-k embedded` and `-k deployed` choose. What is deployed belongs to
 `make proof`. The gateway is the test's own. `--on localstack` and `--on localemu` run the same tests, and those for
-deployed packages, on these emulators instead.
+deployed packages, on these emulators too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.support.local_run import ApiCaller, LocalRun, Run, local_runs
 from tests.support.localstack_run import KINDS, localstack_run
 
 LATENCY = 0.02  # seconds
+STACKS = ("localemu", "localstack", "localstack-changes", "deployed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +38,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "everywhere: runs on the embedded stack and on the deployed package")
     config.addinivalue_line("markers", "deployed: runs on the deployed package only")
+    config.addinivalue_line("markers", "ministack: runs on the package deployed into MiniStack only")
     config.addinivalue_line("markers", "localstack: runs on LocalStack only")
     config.addinivalue_line("markers", "localemu: runs on LocalEmu only")
     config.addinivalue_line("markers", "changes_code: leaves other code deployed, so it comes last")
@@ -45,34 +48,40 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one of xdist's processes run the embedded stack, test after test: they wait more than they work, and
-    what works has the other processes meanwhile."""
+    what works has the other processes meanwhile. Those of `make proof` are long, and have one each."""
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.get_closest_marker("xdist_group") is None:
+        alone = item.get_closest_marker("proof") or item.get_closest_marker("xdist_group")
+        if item.path.parent == Path(__file__).parent and not alone:
             item.add_marker(pytest.mark.xdist_group("embedded"))
+    items.sort(key=lambda item: item.get_closest_marker("everywhere") is None)  # they start all functions
     items.sort(key=lambda item: item.get_closest_marker("changes_code") is not None)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Which of the deployed stacks it waits for: they come before all else, which runs beside them."""
+    group = item.get_closest_marker("xdist_group")
+    return STACKS.index(group.args[0]) if group and group.args[0] in STACKS else len(STACKS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     chosen = metafunc.config.getoption("--on")
-    if chosen:
-        # What is for any deployment runs on the first of them: the second would only repeat it.
-        names = {"everywhere": chosen, "deployed": chosen[:1]} | {name: [name] for name in chosen}
-        targets = [name for mark, given in names.items() if mark in marks for name in given]
-        if targets:
-            # Who deploys other code has an emulator of their own, so that nobody else waits for it.
-            rest = "-changes" if "changes_code" in marks else ""
-            given = [
-                pytest.param(name, marks=(pytest.mark.xdist_group(name + rest), pytest.mark.proof)) for name in targets
-            ]
-            metafunc.parametrize("target", given, indirect=True)
-        return
-    deployed = pytest.param("deployed", marks=(pytest.mark.xdist_group("deployed"), pytest.mark.proof))
-    if metafunc.definition.get_closest_marker("everywhere"):
-        metafunc.parametrize("target", ["embedded", deployed], indirect=True)
-    elif metafunc.definition.get_closest_marker("deployed"):
-        metafunc.parametrize("target", [deployed], indirect=True)
+    # What is for any deployment runs on the first of the emulators: the second would only repeat it.
+    names = {"everywhere": ["embedded", "deployed", *chosen], "deployed": ["deployed", *chosen[:1]]}
+    names |= {"ministack": ["deployed"]} | {name: [name] for name in chosen}
+    targets = [name for mark, given in names.items() if mark in marks for name in given]
+    if targets:
+        metafunc.parametrize("target", [_on(name, "changes_code" in marks) for name in targets], indirect=True)
+
+
+def _on(name: str, changes_code: bool) -> Any:
+    """Where a test runs. Who deploys other code to an emulator has one of their own: nobody else waits for it."""
+    if name == "embedded":
+        return name
+    group = f"{name}-changes" if changes_code and name in KINDS else name
+    return pytest.param(name, marks=(pytest.mark.xdist_group(group), pytest.mark.proof))
 
 
 @pytest.fixture
@@ -161,7 +170,8 @@ def run(
     if request.node.get_closest_marker("everywhere"):
         shared: LocalRun = request.getfixturevalue("embedded")[0]
         return shared
-    return start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", GATEWAY_RECOGNISES_IDS="true").ready()
+    settings = {"GATEWAY_RECOGNISES_IDS": "true", "API_PROCESSES": "2"}
+    return start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", **settings).ready()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from infra.compose.__main__ import scrape_token
 from tests.support.deployed_run import DeployedRun
 from tests.support.nginx import proxy_to
 
-pytestmark = pytest.mark.deployed
+pytestmark = pytest.mark.ministack
 
 
 @pytest.fixture

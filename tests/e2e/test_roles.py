@@ -13,7 +13,7 @@ from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller, wait_until
 from tests.support.orders import add_clients, order, wait_for_end
 
-pytestmark = pytest.mark.deployed
+pytestmark = pytest.mark.ministack
 BOUND = 120.0  # seconds
 
 

@@ -16,6 +16,7 @@ NOT_IN_A_SCHEMA = "positive_data_acceptance"
 SIGNS_OUT = "revoke_this_token"
 
 
+@pytest.mark.long
 @pytest.mark.proof
 def test_the_service_answers_as_its_description_says(api: ApiCaller, run: LocalRun) -> None:
     """All other checks hold for every operation: no 500, only statuses, types and bodies that are described, refusal of
