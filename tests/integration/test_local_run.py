@@ -43,7 +43,7 @@ def _port_in(text: str) -> int:
 
 def test_a_run_becomes_ready_and_leaves_nothing_behind(start: Callable[..., LocalRun]) -> None:
     """Expects the addresses, a password told once, an answer over HTTP, and a clean end with code 0."""
-    run = start().ready()
+    run = start(API_PROCESSES="2").ready()
     assert run.lines[-1] == f"Ready: http://127.0.0.1:{run.port}/"
     assert run.told("Admin") == f"http://127.0.0.1:{run.port}/admin/"
     password = run.told("User").split()[2]

@@ -126,11 +126,14 @@ def services_at(endpoint: str, settings: Settings, access: Access = ANYBODY) -> 
 
 @contextmanager
 def local_runs(directory: Path) -> Iterator[Callable[..., LocalRun]]:
-    """Starts runs, each with a data directory below this one, and ends whatever is left of them."""
+    """Starts runs, each with a data directory below this one, and ends whatever is left of them.
+
+    One process answers their HTTP unless API_PROCESSES says otherwise: each takes a second and a half to start.
+    """
     runs: list[LocalRun] = []
 
     def started(name: str = "data", **environ: str) -> LocalRun:
-        runs.append(LocalRun(directory / name, **environ))
+        runs.append(LocalRun(directory / name, **{"API_PROCESSES": "1"} | environ))
         return runs[-1]
 
     try:
