@@ -107,7 +107,7 @@ def test_a_call_that_is_under_way_when_the_window_closes_is_waited_for(simulatio
 
 def test_an_end_that_is_brought_forward_counts_in_its_second(campaign: Campaign, simulation: Simulation) -> None:
     """By PATCH, to before the next tick and to long after it."""
-    simulation.add_clients(300)
+    simulation.add_clients(150)
     for seconds in (20, 95):
         mailing = simulation.create_mailing(lasts=7200, rate_limit=1, text=f"for {seconds}")
         simulation.run_for(10)
