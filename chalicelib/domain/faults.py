@@ -233,7 +233,6 @@ class Fault(Enum):
     MAILING_NO_DRAFT = "this mailing is %(status)s; only a draft can be scheduled"
     MAILING_NOT_RESUMABLE = "this mailing is %(status)s; only a paused mailing can be resumed"
     MAILING_NOT_RETRIABLE = "this mailing is %(status)s; only a finished mailing can be retried"
-    MAILING_HAS_NO_RATE = "this mailing is %(status)s and sends nothing more, so its rate cannot be changed"
     MAILING_NOT_CHANGEABLE = "this mailing is %(status)s and cannot be changed"
     MAILING_PARTLY_CHANGEABLE = "this mailing is %(status)s: only %(names)s can be changed, not %(refused)s"
     MAILING_MATCHES_NOBODY = "no client matches this mailing; change its clients first"

@@ -13,7 +13,7 @@ from decimal import Decimal
 from ulid import ULID
 
 from ..clock import SystemClock
-from ..domain.errors import Conflict, Invalid, Malformed, NotFound
+from ..domain.errors import Invalid, Malformed, NotFound
 from ..domain.faults import Fault
 from ..domain.idempotency import KEY_FIELD, IdempotencyKey
 from ..domain.mailing_ids import checked_mailing_id, is_mailing_id
@@ -211,15 +211,3 @@ class MailingService:
     def _check_budget(self, budget: Decimal | None) -> None:
         if budget is not None:
             self._prices().check_there_are_some("budget")
-
-    def set_rate(self, mailing_id: str, rate_limit: int | None) -> Mailing:
-        """Change the rate of a mailing, even while it runs. It takes effect within seconds."""
-
-        def changed(old: Mailing, now: datetime) -> Mailing:
-            if "rate_limit" not in old.state.fields:
-                raise Conflict(Fault.MAILING_HAS_NO_RATE, status=old.status)
-            return replace(old, rate_limit=rate_limit, revision=old.revision + 1, updated_at=now)
-
-        new = self._changes.apply(mailing_id, changed)
-        self._changes.launch_soon(new, self._clock.now())
-        return new

@@ -436,7 +436,7 @@ def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulat
     simulation.add_clients(420)
     mailing = simulation.create_mailing(lasts=7200, rate_limit=3)
     simulation.run_for(20)
-    simulation.services.mailings.set_rate(mailing.mailing_id, 6)
+    simulation.set_rate(mailing, 6)
     changed_at = simulation.clock.now()
     simulation.run_for(40)
     simulation.services.gateway_control.set_rate(2, "tester")

@@ -37,7 +37,7 @@ def test_a_lowered_rate_holds_at_once(simulation: Simulation, of: str) -> None:
     mailing = simulation.create_mailing(lasts=86_400, rate_limit=20 if of == "mailing" else None)
     simulation.run_for(3.3)
     if of == "mailing":
-        simulation.services.mailings.set_rate(mailing.mailing_id, 2)
+        simulation.set_rate(mailing, 2)
     else:
         simulation.services.gateway_control.set_rate(2, "tester")
     changed_at = simulation.clock.now() + timedelta(milliseconds=10)  # who looked before that is on the way
@@ -54,7 +54,7 @@ def test_a_raised_rate_is_used_soon(simulation: Simulation) -> None:
     simulation.add_clients(200)
     mailing = simulation.create_mailing(lasts=86_400, rate_limit=1)
     simulation.run_for(6)
-    simulation.services.mailings.set_rate(mailing.mailing_id, 50)
+    simulation.set_rate(mailing, 50)
     simulation.run_until_finished(mailing, 30)
 
 

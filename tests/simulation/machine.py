@@ -215,8 +215,8 @@ class ServiceMachine(RuleBasedStateMachine):
     def set_rate_of_mailing(self, data, rate) -> None:
         promised = self._some(data)
         try:
-            self.simulation.services.mailings.set_rate(promised.mailing.mailing_id, rate)
-        except Conflict:
+            self.simulation.set_rate(promised.mailing, rate)
+        except (Conflict, Invalid):
             return
         self.witness.rates[promised.mailing.mailing_id].append((self.simulation.clock.now(), rate))
 

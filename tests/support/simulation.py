@@ -123,6 +123,10 @@ class Simulation:
     def status(self, mailing: Mailing) -> str:
         return str(self.services.mailings.get(mailing.mailing_id).status)
 
+    def set_rate(self, mailing: Mailing, rate: int | None) -> None:
+        """Change the rate of a mailing."""
+        self.services.mailings.revise(mailing.mailing_id, lambda old: replace(MailingFields.of(old), rate_limit=rate))
+
     def counts(self, mailing: Mailing) -> dict[str, int]:
         """The counts of a mailing without those that are zero."""
         counts = self.services.mailings.state(mailing.mailing_id).statistics.counts()
