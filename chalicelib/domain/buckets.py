@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 
 from .client_ids import SHARD_COUNT, SHARDS, shard_of
@@ -36,17 +35,14 @@ _MOST = 2 * _SPAN  # buckets of a shard: each still has at least two possible be
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """Into how many shards a mailing's ledger is divided, and into how many buckets each of these is.
-
-    The number of shards divides 16: each holds the messages to as many of the clients' shards.
-    """
+    """How many shards a mailing's ledger has (16, as clients have, or one), and how many buckets each of them has."""
 
     shards: int = SHARD_COUNT
     buckets: int = 1
 
     @classmethod
     def among(cls, clients: int, shards: int | None = None) -> Division:
-        """That of a mailing to so many clients, if it has not so many shards already."""
+        """The division for a mailing to so many clients. `shards` is given if the mailing has them already."""
         shards = shards or (1 if clients <= SMALL else SHARD_COUNT)
         least = LEAST_TOGETHER if shards == 1 else LEAST
         return cls(shards, min(_MOST, max(least, math.ceil(clients / shards / PER_BUCKET))))
@@ -63,18 +59,17 @@ class Division:
 
     def of_clients(self, shard: str) -> tuple[str, ...]:
         """The clients' shards whose messages are in this one."""
-        return tuple(name for name in SHARDS if _holder(name, self.shards) == shard)
+        return SHARDS if self.shards == 1 else (shard,)
 
     def shard_of(self, client_id: str) -> str:
         """Which shard a client's message is in."""
-        return _holder(shard_of(client_id), self.shards)
+        return SHARDS[0] if self.shards == 1 else shard_of(client_id)
 
     def bucket_of(self, client_id: str) -> int:
         """The number of a client's bucket in its shard, from 0. It grows with the id, in DynamoDB's order."""
         if self.buckets == 1:
             return 0
-        firsts = _firsts(self.shards)
-        place = firsts[client_id[0]]
+        place = _RANKS[client_id[0]] // self.shards  # the first letters of a shard's ids are 16 apart
         for letter in client_id[1 : 1 + _MORE]:
             place = place * len(_RANKS) + _RANKS[letter]
         return place * self.buckets // (len(_LETTERS) // self.shards * _SPAN)
@@ -89,17 +84,3 @@ class Division:
 
 
 UNDIVIDED = Division()  # as it is before the launch
-
-
-def _holder(shard: str, shards: int) -> str:
-    """In which of a mailing's shards those messages are whose clients are in one of the 16."""
-    return shard if shards == SHARD_COUNT else SHARDS[int(shard) * shards // SHARD_COUNT]
-
-
-@cache
-def _firsts(shards: int) -> dict[str, int]:
-    """The place of each letter among the first letters that ids of the same shard have."""
-    inside: dict[str, list[str]] = {}
-    for letter in _LETTERS:
-        inside.setdefault(_holder(shard_of(letter), shards), []).append(letter)
-    return {letter: rank for letters in inside.values() for rank, letter in enumerate(letters)}
